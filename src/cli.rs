@@ -1,0 +1,67 @@
+//! The command line: its definition, and nothing else.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use crate::build_info;
+use crate::logging::{Format, Verbosity};
+use crate::web::{ListenAddress, TelemetryPath};
+
+/// Prometheus exporter for AWS Systems Manager resource data syncs.
+///
+/// With no configuration at all it polls the account of the ambient AWS
+/// credentials in their default region.
+#[derive(Debug, Parser)]
+#[command(name = "ssm-sync-exporter", version = build_info::LONG_VERSION, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+
+    /// Configuration file (YAML).
+    #[arg(long = "config.file", value_name = "FILE", global = true)]
+    pub config_file: Option<PathBuf>,
+
+    /// Check the configuration and exit.
+    #[arg(long = "config.check", global = true)]
+    pub config_check: bool,
+
+    /// Address to listen on; may be repeated. Without a host, on all.
+    #[arg(long = "web.listen-address", value_name = "HOST:PORT", default_value = ":10144", global = true)]
+    pub listen_addresses: Vec<ListenAddress>,
+
+    /// Path under which the metrics are served.
+    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", global = true)]
+    pub telemetry_path: TelemetryPath,
+
+    /// Log only messages of this severity or above.
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true)]
+    pub log_level: Verbosity,
+
+    /// How log messages are written.
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt", global = true)]
+    pub log_format: Format,
+}
+
+/// What the exporter can be asked to do.
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub enum Command {
+    /// Poll AWS and serve the metrics; the default.
+    Serve,
+}
+
+/// What clap has to say about a wrong command line, in one line.
+#[must_use]
+pub fn one_line(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    // The first paragraph says what is wrong, a `tip` what would be right; the
+    // rest repeats the usage.
+    let wrong = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect::<Vec<_>>().join(" ");
+    let wrong = wrong.strip_prefix("error: ").unwrap_or(&wrong).to_owned();
+    let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
+    match tip {
+        Some(tip) => format!("{wrong}; {tip}"),
+        None => format!("{wrong}; see --help"),
+    }
+}

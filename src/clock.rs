@@ -1,0 +1,40 @@
+//! The time of day, passed in wherever it is needed so that tests can set it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crate::model::UnixSeconds;
+
+/// A source of the time of day. Intervals and deadlines do not come from here
+/// but from tokio's clock, which never jumps.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> UnixSeconds + Send + Sync>);
+
+impl Clock {
+    /// The system's clock.
+    #[must_use]
+    pub fn system() -> Self {
+        Self::new(|| {
+            // A machine whose clock stands before 1970 has other worries.
+            SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+        })
+    }
+
+    /// A clock that says whatever `now` does.
+    pub fn new(now: impl Fn() -> UnixSeconds + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// Seconds since the Unix epoch.
+    #[must_use]
+    pub fn now(&self) -> UnixSeconds {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Clock").field(&self.now()).finish()
+    }
+}

@@ -1,0 +1,85 @@
+//! Lists the syncs of a target: both types, all pages.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use super::classify;
+use super::convert;
+use super::observe::{Observer, Observe};
+use super::presence::WatchPresence;
+use super::session::Session;
+use crate::model::{DataSync, Failure, Reason, SyncType};
+use crate::target::Target;
+
+/// The most that AWS puts on a page.
+const PAGE_SIZE: i32 = 50;
+
+/// No account has thousands of syncs. Whatever needs more pages than this
+/// would never end.
+const MAX_PAGES: usize = 100;
+
+/// Asks for each type by itself, because what a call without a type brings is
+/// documented nowhere.
+pub(super) async fn list(
+    session: &Session,
+    account: &str,
+    target: &Target,
+    observer: &Arc<dyn Observer>,
+) -> Result<Vec<DataSync>, Failure> {
+    let presence = WatchPresence::default();
+    let config = session
+        .client(account, target)
+        .interceptor(Observe::new(observer))
+        .interceptor(presence.clone())
+        .build();
+    let client = aws_sdk_ssm::Client::from_conf(config);
+
+    // A sync that is listed twice, by a list that shifts between two pages or
+    // by a call that does not keep to the type, is still one sync.
+    let mut syncs = BTreeMap::new();
+    for asked in SyncType::KNOWN {
+        list_type(&client, asked, &presence, |sync| {
+            syncs.insert((sync.sync_type.clone(), sync.name.clone()), sync);
+        })
+        .await?;
+    }
+    Ok(syncs.into_values().collect())
+}
+
+async fn list_type(
+    client: &aws_sdk_ssm::Client,
+    asked: &SyncType,
+    presence: &WatchPresence,
+    mut found: impl FnMut(DataSync),
+) -> Result<(), Failure> {
+    let mut seen = HashSet::new();
+    let mut token = None;
+    for _ in 0..MAX_PAGES {
+        let page = client
+            .list_resource_data_sync()
+            .sync_type(asked.as_str())
+            .max_results(PAGE_SIZE)
+            .set_next_token(token)
+            .send()
+            .await
+            .map_err(|error| classify::failure(&error))?;
+        let presence = presence.take().unwrap_or_default();
+        if !presence.has_items() {
+            return Err(Failure::new(
+                Reason::InvalidResponse,
+                format!("the answer to ListResourceDataSync for {asked} holds no list of syncs"),
+            ));
+        }
+        for (index, item) in page.resource_data_sync_items.unwrap_or_default().into_iter().enumerate() {
+            found(convert::data_sync(item, asked, presence.source(index))?);
+        }
+        match page.next_token.filter(|token| !token.is_empty()) {
+            None => return Ok(()),
+            Some(next) if !seen.insert(next.clone()) => {
+                return Err(Failure::new(Reason::Pagination, format!("the pages of {asked} repeat themselves")));
+            }
+            next => token = next,
+        }
+    }
+    Err(Failure::new(Reason::Pagination, format!("{asked} has more than {MAX_PAGES} pages")))
+}

@@ -1,0 +1,76 @@
+//! One collection of one target: the calls to AWS, and plain data out of them.
+//!
+//! This is the only room that knows the AWS SDK. It knows nothing of when it
+//! is called or what becomes of its reports. A collection never fails as such:
+//! what went wrong is a part of its [`Report`].
+//!
+//! Everything that costs memory or connections is shared: one HTTP client with
+//! one pool for all targets, and one cache of credentials.
+
+mod classify;
+mod convert;
+mod credentials;
+mod list;
+mod observe;
+mod presence;
+mod session;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub use observe::{ApiCall, Discovery, Observer};
+pub use session::{AwsSettings, Sessions};
+
+use crate::clock::Clock;
+use crate::model::{DataSync, Failure, Reason, Report};
+use crate::target::{AccountId, Target};
+
+/// Something that can collect a target; the scheduler drives it.
+pub trait Collect: Send + Sync + 'static {
+    /// Collects `target` once, within a time of its own.
+    fn collect(&self, target: &Target) -> impl Future<Output = Report> + Send;
+}
+
+/// Collects from AWS.
+#[derive(Debug)]
+pub struct Collector {
+    sessions: Sessions,
+    timeout: Duration,
+    observer: Arc<dyn Observer>,
+    clock: Clock,
+}
+
+impl Collector {
+    /// A collector over `sessions`, which gives each collection `timeout`.
+    pub fn new(sessions: Sessions, timeout: Duration, observer: Arc<dyn Observer>, clock: Clock) -> Self {
+        Self { sessions, timeout, observer, clock }
+    }
+
+    async fn attempt(&self, target: &Target, account: &mut Option<AccountId>) -> Result<Vec<DataSync>, Failure> {
+        let Some(session) = self.sessions.of(&target.account) else {
+            return Err(Failure::new(Reason::Other, "no session was made for this account"));
+        };
+        if target.account.id.is_none() {
+            *account = Some(session.account_id(&self.observer).await?.clone());
+        }
+        let partition = account.as_ref().or(target.account.id.as_ref()).map_or("", AccountId::as_str);
+        list::list(session, partition, target, &self.observer).await
+    }
+}
+
+impl Collect for Collector {
+    async fn collect(&self, target: &Target) -> Report {
+        let started = Instant::now();
+        let mut account = None;
+        let outcome = match tokio::time::timeout(self.timeout, self.attempt(target, &mut account)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let message = format!("the collection took longer than {:?}", self.timeout);
+                Err(Failure::new(Reason::Timeout, message))
+            }
+        };
+        Report { account, ended: self.clock.now(), took: started.elapsed(), outcome }
+    }
+}

@@ -1,0 +1,122 @@
+//! Watches the SDK's calls, each attempt of them, for whoever counts them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_sdk_ssm::operation::list_resource_data_sync::ListResourceDataSyncError;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    BeforeTransmitInterceptorContextRef, Error, FinalizerInterceptorContextRef,
+};
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::orchestrator::{Metadata, OrchestratorError};
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+/// One request that was sent to AWS. A call that is retried makes several.
+#[derive(Debug)]
+pub struct ApiCall<'a> {
+    /// The service, as the SDK calls it: `SSM`, `STS`.
+    pub service: &'a str,
+    /// The operation, such as `ListResourceDataSync`.
+    pub operation: &'a str,
+    /// From sending to having read the answer.
+    pub took: Duration,
+    /// AWS's code for the error, or what befell the request instead; none if
+    /// all went well.
+    pub error: Option<String>,
+}
+
+/// An attempt to find out what is to be polled, by its kind.
+#[derive(Clone, Copy, Debug)]
+pub enum Discovery {
+    /// It has been found out.
+    Succeeded(&'static str),
+    /// It could not be.
+    Failed(&'static str),
+}
+
+/// Is told of what the collector does.
+pub trait Observer: fmt::Debug + Send + Sync {
+    /// A request has ended.
+    fn api_call(&self, call: &ApiCall<'_>);
+
+    /// Something was to be found out.
+    fn discovery(&self, discovery: Discovery);
+}
+
+/// The interceptor that tells an [`Observer`].
+#[derive(Clone, Debug)]
+pub(super) struct Observe(Arc<dyn Observer>);
+
+impl Observe {
+    pub(super) fn new(observer: &Arc<dyn Observer>) -> Self {
+        Self(Arc::clone(observer))
+    }
+}
+
+/// When the attempt under way was sent. Without it nothing was sent: there
+/// were no credentials, say.
+#[derive(Debug)]
+struct Sent(Option<Instant>);
+
+impl Storable for Sent {
+    type Storer = StoreReplace<Self>;
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for Observe {
+    fn name(&self) -> &'static str {
+        "ObserveApiCalls"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _context: &BeforeTransmitInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        cfg.interceptor_state().store_put(Sent(Some(Instant::now())));
+        Ok(())
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _components: &RuntimeComponents,
+        cfg: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let Some(sent) = cfg.load::<Sent>().and_then(|sent| sent.0) else { return Ok(()) };
+        if let Some(metadata) = cfg.load::<Metadata>() {
+            self.0.api_call(&ApiCall {
+                service: metadata.service(),
+                operation: metadata.name(),
+                took: sent.elapsed(),
+                error: context.output_or_error().and_then(Result::err).map(code),
+            });
+        }
+        // The next attempt may end before it sends anything.
+        cfg.interceptor_state().store_put(Sent(None));
+        Ok(())
+    }
+}
+
+fn code(error: &OrchestratorError<Error>) -> String {
+    let from_aws = error.as_operation_error().and_then(|error| {
+        None.or_else(|| error.downcast_ref::<ListResourceDataSyncError>().map(ProvideErrorMetadata::code))
+            .or_else(|| error.downcast_ref::<AssumeRoleError>().map(ProvideErrorMetadata::code))
+            .or_else(|| error.downcast_ref::<GetCallerIdentityError>().map(ProvideErrorMetadata::code))
+    });
+    match from_aws {
+        Some(code) => code.unwrap_or("unknown"),
+        None if error.is_timeout_error() => "timeout",
+        None if error.is_connector_error() => "connection",
+        None if error.is_response_error() => "invalid_response",
+        None => "other",
+    }
+    .to_owned()
+}

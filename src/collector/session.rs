@@ -1,0 +1,193 @@
+//! How each account is reached: the SDK's configuration with the account's
+//! credentials in it, made once and shared by all of its targets.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::identity::IdentityCache;
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_ssm::config::retry::RetryPartition;
+use aws_smithy_http_client::proxy::ProxyConfig;
+use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use tokio::sync::OnceCell;
+
+use super::classify;
+use super::credentials::RoleProvider;
+use super::observe::{Discovery, Observe, Observer};
+use crate::model::{Failure, Reason};
+use crate::target::{Access, Account, AccountId, RegionName, Target};
+
+/// How often the SDK tries a call before it gives up, the first time
+/// included. The scheduler's next round is the retry beyond that.
+const ATTEMPTS: u32 = 3;
+
+/// How AWS is called.
+#[derive(Clone, Debug, Default)]
+pub struct AwsSettings {
+    /// Whether to use the FIPS endpoints.
+    pub use_fips: bool,
+    /// Whether to use the endpoints that answer over IPv6, too.
+    pub use_dualstack: bool,
+    /// Where all calls go instead of AWS's own endpoints.
+    pub endpoint_url: Option<String>,
+}
+
+/// The way to each account. Accounts with the same access share it.
+#[derive(Debug)]
+pub struct Sessions(HashMap<Access, Session>);
+
+/// The way to one account.
+#[derive(Debug)]
+pub(super) struct Session {
+    config: SdkConfig,
+    id: OnceCell<AccountId>,
+}
+
+impl Sessions {
+    /// Reads the shared AWS configuration of every profile and prepares the
+    /// way to every account. Nothing is asked for yet, except that the
+    /// region of an instance's credentials may be looked up where no region
+    /// is named. Each account comes with a region of its own, if it has one.
+    ///
+    /// `timeout` is that of a collection; a single attempt of a call gets a
+    /// share of it.
+    pub async fn prepare<'a>(
+        accounts: impl IntoIterator<Item = (&'a Account, Option<RegionName>)>,
+        settings: &AwsSettings,
+        timeout: Duration,
+        observer: &Arc<dyn Observer>,
+    ) -> Self {
+        let http_client = http_client();
+        let mut sessions = HashMap::new();
+        let mut starts: HashMap<(Option<String>, Option<RegionName>), SdkConfig> = HashMap::new();
+        for (account, region) in accounts {
+            if sessions.contains_key(&account.access) {
+                continue;
+            }
+            let key = (account.access.profile.clone(), region);
+            let start = match starts.get(&key) {
+                Some(start) => start.clone(),
+                None => {
+                    let start = load(&key, settings, timeout, http_client.clone()).await;
+                    starts.entry(key).or_insert(start).clone()
+                }
+            };
+            let config = account.access.roles.iter().fold(start, |config, role| {
+                let provider = RoleProvider::new(&config, role.clone(), Observe::new(observer));
+                config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
+            });
+            sessions.insert(account.access.clone(), Session { config, id: OnceCell::new() });
+        }
+        Self(sessions)
+    }
+
+    /// The region that goes with the account's credentials.
+    #[must_use]
+    pub fn default_region(&self, account: &Account) -> Option<RegionName> {
+        self.of(account)?.config.region()?.as_ref().parse().ok()
+    }
+
+    pub(super) fn of(&self, account: &Account) -> Option<&Session> {
+        self.0.get(&account.access)
+    }
+}
+
+impl Session {
+    /// A client for the target. It is cheap: connections, credentials and
+    /// configuration are those of the session.
+    pub(super) fn client(&self, account: &str, target: &Target) -> aws_sdk_ssm::config::Builder {
+        aws_sdk_ssm::config::Builder::from(&self.config)
+            .region(Region::new(target.region.as_str().to_owned()))
+            // The SDK meters its retries by partition, by default one for
+            // each service and region: one account that AWS throttles would
+            // use up the retries of all others there.
+            .retry_partition(RetryPartition::new(format!("ssm-{account}-{}", target.region)))
+    }
+
+    /// The account that the credentials belong to. AWS is asked once.
+    pub(super) async fn account_id(&self, observer: &Arc<dyn Observer>) -> Result<&AccountId, Failure> {
+        self.id
+            .get_or_try_init(|| async {
+                let id = self.ask_account_id(observer).await;
+                observer.discovery(match id {
+                    Ok(_) => Discovery::Succeeded("identity"),
+                    Err(_) => Discovery::Failed("identity"),
+                });
+                id
+            })
+            .await
+    }
+
+    async fn ask_account_id(&self, observer: &Arc<dyn Observer>) -> Result<AccountId, Failure> {
+        let config = aws_sdk_sts::config::Builder::from(&self.config).interceptor(Observe::new(observer)).build();
+        let identity = aws_sdk_sts::Client::from_conf(config)
+            .get_caller_identity()
+            .send()
+            .await
+            .map_err(|error| classify::failure(&error))?;
+        let id = identity.account().unwrap_or_default();
+        id.parse().map_err(|error| Failure::new(Reason::InvalidResponse, format!("GetCallerIdentity: {error}")))
+    }
+}
+
+async fn load(
+    (profile, region): &(Option<String>, Option<RegionName>),
+    settings: &AwsSettings,
+    timeout: Duration,
+    http_client: SharedHttpClient,
+) -> SdkConfig {
+    let timeouts = TimeoutConfig::builder()
+        .operation_attempt_timeout(timeout / ATTEMPTS)
+        .connect_timeout((timeout / ATTEMPTS).min(Duration::from_secs(5)))
+        .build();
+    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+        .http_client(http_client)
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+        // The deadline of the attempt covers a body that stops coming.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .identity_cache(IdentityCache::lazy().load_timeout(timeout).build());
+    if let Ok(name) = AppName::new("ssm-sync-exporter") {
+        loader = loader.app_name(name);
+    }
+    if let Some(profile) = profile {
+        loader = loader.profile_name(profile);
+    }
+    if let Some(region) = region {
+        loader = loader.region(Region::new(region.as_str().to_owned()));
+    }
+    // What is not asked for here is left to AWS_USE_FIPS_ENDPOINT and the like.
+    if settings.use_fips {
+        loader = loader.use_fips(true);
+    }
+    if settings.use_dualstack {
+        loader = loader.use_dual_stack(true);
+    }
+    if let Some(url) = &settings.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    loader.load().await
+}
+
+/// One client, and so one pool of connections, for everything. The SDK's own
+/// default would be one for each service client, and would not go through a
+/// proxy.
+fn http_client() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+        if let Some(settings) = settings {
+            connector = connector.connector_settings(settings.clone());
+        }
+        if let Some(sleep) = components.and_then(|components| components.sleep_impl()) {
+            connector = connector.sleep_impl(sleep);
+        }
+        connector.tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).build()
+    })
+}

@@ -1,0 +1,182 @@
+//! Where configuration comes from: a file and the environment, laid over each
+//! other by figment. Each layer can tell where a value of it stood.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use figment::value::{Dict, Map, Value};
+use figment::{Figment, Metadata, Profile, Provider};
+
+use super::error::{ConfigError, Place};
+use super::key_path::KeyPath;
+use super::yaml::Node;
+
+/// What the names of our environment variables begin with.
+pub(super) const ENV_PREFIX: &str = "SSM_SYNC_EXPORTER_";
+
+/// All layers, the later over the earlier ones.
+pub(super) struct Layers {
+    figment: Figment,
+    file: Option<FileLayer>,
+}
+
+impl Layers {
+    /// Reads the file, if one is given, and picks our variables out of
+    /// `environment`.
+    pub(super) fn read(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let file = file.map(FileLayer::read).transpose()?;
+        let environment = EnvironmentLayer::pick(environment)?;
+        let mut figment = Figment::new();
+        if let Some(file) = &file {
+            figment = figment.merge(file.clone());
+        }
+        Ok(Self { figment: figment.merge(environment), file })
+    }
+
+    /// All values, merged.
+    pub(super) fn merged(&self) -> Value {
+        // Our providers hold nothing that could fail to be extracted.
+        self.figment.extract().unwrap_or_else(|_| Value::from(Dict::new()))
+    }
+
+    /// Where the value at `path` came from.
+    pub(super) fn place(&self, path: &KeyPath) -> Place {
+        let keys = path.leading_keys();
+        let from_environment = self
+            .figment
+            .find_metadata(&keys.join("."))
+            .is_some_and(|metadata| metadata.name == EnvironmentLayer::NAME);
+        match &self.file {
+            _ if from_environment => Place::Environment { variable: variable_name(&keys) },
+            Some(file) => Place::in_file(&file.path, file.document.locate(path)),
+            None => Place::Nowhere,
+        }
+    }
+}
+
+fn variable_name(keys: &[&str]) -> String {
+    format!("{ENV_PREFIX}{}", keys.join("__").to_uppercase())
+}
+
+/// A YAML file.
+#[derive(Clone)]
+struct FileLayer {
+    path: Arc<PathBuf>,
+    document: Arc<Node>,
+}
+
+impl FileLayer {
+    fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Unreadable { path: path.to_path_buf(), source })?;
+        let document = Node::parse(&text).map_err(|error| ConfigError::Invalid {
+            place: Place::in_file(path, error.position),
+            message: error.message,
+        })?;
+        if document.to_dict().is_none() {
+            return Err(ConfigError::Invalid {
+                place: Place::in_file(path, document.locate(&KeyPath::default())),
+                message: "the file has to hold keys and values, such as `interval: 5m`".to_owned(),
+            });
+        }
+        Ok(Self { path: Arc::new(path.to_path_buf()), document: Arc::new(document) })
+    }
+}
+
+impl Provider for FileLayer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named("configuration file")
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        Ok(Profile::Default.collect(self.document.to_dict().unwrap_or_default()))
+    }
+}
+
+/// Variables such as `SSM_SYNC_EXPORTER_AWS__USE_FIPS=true`. A list or mapping
+/// is written as in YAML, `[eu-west-1, us-east-1]`; an empty variable counts
+/// as not set.
+struct EnvironmentLayer(Dict);
+
+impl EnvironmentLayer {
+    const NAME: &str = "environment";
+
+    fn pick(environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
+        let mut ours: Vec<_> = environment
+            .into_iter()
+            .filter_map(|(name, text)| Some((name.strip_prefix(ENV_PREFIX)?.to_owned(), text)))
+            .filter(|(name, text)| !text.is_empty() && !is_service_link(name))
+            .collect();
+        // The order of the environment is not ours to rely on.
+        ours.sort();
+        let mut dict = Dict::new();
+        for (name, text) in ours {
+            let keys: Vec<String> = name.split("__").map(key_of_variable).collect();
+            let value = read(&name, &text)?;
+            if !insert(&mut dict, &keys, value) {
+                return Err(ConfigError::Invalid {
+                    place: Place::Environment { variable: format!("{ENV_PREFIX}{name}") },
+                    message: "another variable sets the whole of what this one sets a part of".to_owned(),
+                });
+            }
+        }
+        Ok(Self(dict))
+    }
+}
+
+impl Provider for EnvironmentLayer {
+    fn metadata(&self) -> Metadata {
+        Metadata::named(Self::NAME)
+    }
+
+    fn data(&self) -> figment::Result<Map<Profile, Dict>> {
+        Ok(Profile::Default.collect(self.0.clone()))
+    }
+}
+
+/// Kubernetes puts variables such as `SSM_SYNC_EXPORTER_SERVICE_HOST` and
+/// `SSM_SYNC_EXPORTER_PORT_10144_TCP` into every pod beside a Service called
+/// `ssm-sync-exporter`. They are not meant for us.
+fn is_service_link(name: &str) -> bool {
+    name == "PORT" || name.starts_with("PORT_") || name == "SERVICE_HOST" || name.starts_with("SERVICE_PORT")
+}
+
+/// The key that a part of a variable's name stands for: the same in lower
+/// case, but for the sync types, which the file spells as AWS does.
+fn key_of_variable(part: &str) -> String {
+    match part {
+        "SYNCTODESTINATION" => "SyncToDestination".to_owned(),
+        "SYNCFROMSOURCE" => "SyncFromSource".to_owned(),
+        other => other.to_lowercase(),
+    }
+}
+
+fn read(name: &str, text: &str) -> Result<Value, ConfigError> {
+    // Only what is clearly meant as YAML is read as such: an ARN or a `*` would
+    // turn into something else, or into an error.
+    if !text.starts_with(['[', '{']) {
+        return Ok(Value::from(text));
+    }
+    let node = Node::parse(text).map_err(|error| ConfigError::Invalid {
+        place: Place::Environment { variable: format!("{ENV_PREFIX}{name}") },
+        message: format!("column {}: {}", error.position.column, error.message),
+    })?;
+    Ok(node.to_value())
+}
+
+/// Puts `value` where `keys` lead; `false` if something else stands there.
+fn insert(dict: &mut Dict, keys: &[String], value: Value) -> bool {
+    match keys {
+        [] => false,
+        [key] => dict.insert(key.clone(), value).is_none(),
+        [key, rest @ ..] => {
+            match dict.entry(key.clone()).or_insert_with(|| Value::from(Dict::new())) {
+                Value::Dict(_, below) => insert(below, rest, value),
+                _ => false,
+            }
+        }
+    }
+}

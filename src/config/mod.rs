@@ -1,0 +1,150 @@
+//! What is asked for: defaults, a YAML file and the environment, checked.
+//!
+//! [`Config`] is what the other stages are made from. All that could be wrong
+//! with it is found out here, before anything starts, and nothing after it
+//! parses a text again.
+
+mod check;
+mod error;
+mod key_path;
+mod layers;
+mod shape;
+mod yaml;
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use figment::error::Kind;
+
+pub use error::{ConfigError, Place};
+
+use crate::collector::AwsSettings;
+use crate::model::Quota;
+use crate::target::{Account, RegionName, Target};
+use key_path::KeyPath;
+use layers::Layers;
+use shape::Shape;
+
+/// A checked configuration.
+#[derive(Debug)]
+pub struct Config {
+    /// From one collection of a target to its next.
+    pub interval: Duration,
+    /// For one collection, retries included.
+    pub timeout: Duration,
+    /// How many collections may be under way at once.
+    pub concurrency: NonZeroUsize,
+    /// How long a failing target's last good syncs are served.
+    pub stale_after: Duration,
+    /// When readiness stops waiting for slow targets.
+    pub ready_after: Duration,
+    /// How many syncs AWS lets there be.
+    pub quota: Quota,
+    /// The accounts and where to look in each. Never empty.
+    pub accounts: Vec<AccountEntry>,
+    /// How AWS is called.
+    pub aws: AwsSettings,
+    /// Oddities that are worth a warning, each a sentence.
+    pub warnings: Vec<String>,
+}
+
+/// An account and the regions to poll in it.
+#[derive(Debug)]
+pub struct AccountEntry {
+    /// The account.
+    pub account: Arc<Account>,
+    /// The regions.
+    pub regions: Regions,
+    place: Place,
+    key: String,
+}
+
+/// The regions to poll in an account.
+#[derive(Clone, Debug)]
+pub enum Regions {
+    /// The one that goes with the account's credentials, which only the SDK
+    /// can tell.
+    Default,
+    /// These.
+    Named(Vec<RegionName>),
+}
+
+impl Config {
+    /// Loads the configuration from `file`, if one is given, and from those
+    /// of the `environment`'s variables that are ours.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it, in one line.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let layers = Layers::read(file, environment)?;
+        let shape: Shape = serde_path_to_error::deserialize(&layers.merged())
+            .map_err(|error| refused(&layers, &KeyPath::from(error.path()), error.inner()))?;
+        check::check(shape, &layers)
+    }
+
+    /// The targets: every account in each of its regions, once.
+    ///
+    /// `default_region` tells the region that goes with an account's
+    /// credentials, for those accounts that name none.
+    ///
+    /// # Errors
+    /// Two targets that are the same, an account without any region, or a
+    /// region that the account's roles cannot reach.
+    pub fn targets(
+        &self,
+        default_region: impl Fn(&Account) -> Option<RegionName>,
+    ) -> Result<Vec<Target>, ConfigError> {
+        check::expand(&self.accounts, |account| default_region(account).map(|region| vec![region]))
+    }
+}
+
+/// Says what serde found wrong, in our words.
+fn refused(layers: &Layers, path: &KeyPath, error: &figment::Error) -> ConfigError {
+    let (path, message) = match &error.kind {
+        Kind::UnknownField(found, known) => {
+            // The path may or may not include the offending key itself.
+            let path = match path.segments().last() {
+                Some(key_path::Segment::Key(last)) if last == found => path.clone(),
+                _ => path.join(found.as_str()),
+            };
+            (path, format!("unknown key{}", hint(found, known)))
+        }
+        Kind::MissingField(name) => (path.clone(), format!("the key `{name}` is missing")),
+        Kind::InvalidType(found, expected) => (path.clone(), format!("found {}, expected {expected}", shown(found))),
+        Kind::Message(message) => (path.clone(), message.clone()),
+        other => (path.clone(), other.to_string()),
+    };
+    let place = layers.place(&path);
+    let message = if path.segments().is_empty() { message } else { format!("{path}: {message}") };
+    ConfigError::Invalid { place, message }
+}
+
+/// The kind of a value but never the value, which might be a secret.
+fn shown(found: &figment::error::Actual) -> &'static str {
+    match found {
+        figment::error::Actual::Seq => "a list",
+        figment::error::Actual::Map => "keys and values",
+        figment::error::Actual::Str(_) => "a text",
+        _ => "something else",
+    }
+}
+
+fn hint(found: &str, known: &[&str]) -> String {
+    let nearest = known
+        .iter()
+        .map(|known| (strsim::jaro_winkler(found, known), known))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .filter(|(similarity, _)| *similarity > 0.7);
+    match nearest {
+        Some((_, nearest)) => format!("; did you mean `{nearest}`?"),
+        None => format!("; known here are {}", known.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

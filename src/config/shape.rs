@@ -1,0 +1,206 @@
+//! The shape of the configuration: which keys there are, and how the text
+//! under each is read. What values have to do with each other is checked
+//! elsewhere.
+
+use std::marker::PhantomData;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+use std::time::Duration;
+
+use secrecy::SecretString;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+use crate::target::{AccountId, RegionName, RoleArn, SessionName, check_external_id};
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct Shape {
+    pub(super) interval: Option<Text<Duration>>,
+    pub(super) timeout: Option<Text<Duration>>,
+    pub(super) concurrency: Option<Text<NonZeroUsize>>,
+    pub(super) stale_after: Option<Text<Duration>>,
+    pub(super) ready_after: Option<Text<Duration>>,
+    pub(super) regions: Option<Vec<Text<RegionName>>>,
+    pub(super) quota: QuotaShape,
+    pub(super) accounts: Option<Vec<AccountShape>>,
+    pub(super) aws: AwsShape,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct QuotaShape {
+    #[serde(rename = "SyncToDestination")]
+    pub(super) to_destination: Option<Text<u32>>,
+    #[serde(rename = "SyncFromSource")]
+    pub(super) from_source: Option<Text<u32>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AccountShape {
+    pub(super) id: Option<Text<AccountId>>,
+    pub(super) name: Option<Text<Label>>,
+    pub(super) profile: Option<Text<Label>>,
+    pub(super) assume_roles: Vec<RoleShape>,
+    pub(super) regions: Option<Vec<Text<RegionName>>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RoleShape {
+    pub(super) arn: Text<RoleArn>,
+    #[serde(default)]
+    pub(super) external_id: Option<Text<ExternalId>>,
+    #[serde(default)]
+    pub(super) session_name: Option<Text<SessionName>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AwsShape {
+    pub(super) use_fips: Option<Text<bool>>,
+    pub(super) use_dualstack: Option<Text<bool>>,
+    pub(super) endpoint_url: Option<Text<EndpointUrl>>,
+}
+
+/// A value that is written as one piece of text.
+#[derive(Debug)]
+pub(super) struct Text<T>(pub(super) T);
+
+/// How a value is read from its text.
+pub(super) trait FromText: Sized {
+    /// What has to be written, as in "expected ...".
+    const EXPECTED: &'static str;
+
+    /// Reads it. An error says what is wrong and what would be right.
+    fn from_text(text: &str) -> Result<Self, String>;
+}
+
+impl<'de, T: FromText> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TextVisitor<T>(PhantomData<T>);
+
+        impl<T: FromText> Visitor<'_> for TextVisitor<T> {
+            type Value = Text<T>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(T::EXPECTED)
+            }
+
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                T::from_text(text).map(Text).map_err(E::custom)
+            }
+        }
+
+        deserializer.deserialize_str(TextVisitor(PhantomData))
+    }
+}
+
+impl FromText for Duration {
+    const EXPECTED: &'static str = "a duration, such as 30s, 5m or 1h30m";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        jiff::SignedDuration::from_str(text)
+            .ok()
+            .and_then(|duration| Self::try_from(duration).ok())
+            .filter(|duration| !duration.is_zero())
+            .ok_or_else(|| format!("`{text}` is not a duration above zero, such as 30s, 5m or 1h30m"))
+    }
+}
+
+impl FromText for NonZeroUsize {
+    const EXPECTED: &'static str = "a whole number from 1";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("`{text}` is not a whole number from 1"))
+    }
+}
+
+impl FromText for u32 {
+    const EXPECTED: &'static str = "a whole number from 0";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("`{text}` is not a whole number from 0"))
+    }
+}
+
+impl FromText for bool {
+    const EXPECTED: &'static str = "true or false";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| format!("`{text}` is neither true nor false"))
+    }
+}
+
+macro_rules! from_text_by_from_str {
+    ($($type:ty: $expected:literal),+ $(,)?) => {
+        $(impl FromText for $type {
+            const EXPECTED: &'static str = $expected;
+
+            fn from_text(text: &str) -> Result<Self, String> {
+                text.parse().map_err(|error: <$type as FromStr>::Err| error.to_string())
+            }
+        })+
+    };
+}
+
+from_text_by_from_str! {
+    AccountId: "an AWS account id",
+    RegionName: "the name of an AWS region",
+    RoleArn: "the ARN of a role",
+    SessionName: "the name of a role session",
+}
+
+/// A name that is shown as it is.
+#[derive(Debug)]
+pub(super) struct Label(pub(super) String);
+
+impl FromText for Label {
+    const EXPECTED: &'static str = "a name";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text.trim().is_empty() {
+            return Err("a name cannot be empty".to_owned());
+        }
+        if text.chars().any(char::is_control) {
+            return Err(format!("{text:?} has control characters in it"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// An external id, which is kept out of everything that is shown.
+#[derive(Debug)]
+pub(super) struct ExternalId(pub(super) SecretString);
+
+impl FromText for ExternalId {
+    const EXPECTED: &'static str = "an external id";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        check_external_id(text).map_err(|error| error.to_string())?;
+        Ok(Self(text.into()))
+    }
+}
+
+/// A URL that AWS calls go to instead of AWS's own.
+#[derive(Debug)]
+pub(super) struct EndpointUrl(pub(super) String);
+
+impl FromText for EndpointUrl {
+    const EXPECTED: &'static str = "a URL";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        let uri = text.parse::<http::Uri>().ok();
+        let usable = uri.as_ref().is_some_and(|uri| {
+            matches!(uri.scheme_str(), Some("http" | "https"))
+                && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+                && uri.query().is_none()
+        });
+        if usable {
+            Ok(Self(text.to_owned()))
+        } else {
+            // Not repeated: somebody may have put a password into it.
+            Err("not a URL of the form http://host:port or https://host, without user or query".to_owned())
+        }
+    }
+}

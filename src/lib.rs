@@ -1,0 +1,43 @@
+//! A Prometheus exporter for AWS Systems Manager resource data syncs.
+//!
+//! Data flows one way:
+//!
+//! ```text
+//! config ─▶ target ─▶ scheduler ─▶ collector ─▶ snapshot ─▶ metrics ─▶ web
+//! what is   account   when each    the calls    what is     families   HTTP
+//! asked     × region  is polled    to AWS       known
+//! ```
+//!
+//! Each stage is a module of that name. A stage may know what stands to its
+//! right and the plain types of [`model`], [`target`] and [`clock`], never what
+//! stands to its left; only [`app`] knows them all. Each outside crate has one
+//! room: the AWS SDK is in [`collector`], `prometheus` in [`metrics`], hyper in
+//! [`web`], figment in [`config`], clap in [`cli`] and [`logging`].
+//!
+//! What holds everywhere:
+//!
+//! - A scrape does no I/O, waits for nobody and does not fail because AWS does.
+//! - A target that fails is data: it shows as down with a reason, and its last
+//!   good syncs stay for a while. Where nothing is known there is no series,
+//!   and never a 0.
+//! - No target waits for another.
+//! - There are no globals: clock, counters and cancellation are passed in.
+//! - It only ever reads from AWS.
+//!
+//! The tests drive the daemon from here, in process: see [`app::App`].
+
+pub mod app;
+pub mod build_info;
+pub mod cli;
+pub mod clock;
+pub mod collector;
+pub mod config;
+pub mod logging;
+pub mod metrics;
+pub mod model;
+pub mod readiness;
+pub mod scheduler;
+pub mod shutdown;
+pub mod snapshot;
+pub mod target;
+pub mod web;

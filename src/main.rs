@@ -1,0 +1,81 @@
+//! The `ssm-sync-exporter` daemon: parses, builds, runs, and maps what went
+//! wrong to an exit status. All logic is in the library.
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use ssm_sync_exporter::app::{App, BuildError, Options};
+use ssm_sync_exporter::cli::{Cli, Command};
+use ssm_sync_exporter::clock::Clock;
+use ssm_sync_exporter::config::{Config, ConfigError};
+use ssm_sync_exporter::shutdown::Signals;
+use ssm_sync_exporter::{cli, logging};
+use tokio_util::sync::CancellationToken;
+
+/// It could not do its work.
+const FAILED: u8 = 1;
+/// It was asked wrongly.
+const MISUSED: u8 = 2;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) if error.use_stderr() => return complain(MISUSED, &cli::one_line(&error)),
+        Err(help_or_version) => {
+            return match help_or_version.print() {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(_) => ExitCode::from(FAILED),
+            };
+        }
+    };
+    match run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let asked_wrongly = error.is::<ConfigError>()
+                || matches!(error.downcast_ref(), Some(BuildError::Config(_)));
+            complain(if asked_wrongly { MISUSED } else { FAILED }, &format!("{error:#}"))
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<()> {
+    let config = Config::load(cli.config_file.as_deref(), std::env::vars_os().filter_map(|(name, value)| {
+        Some((name.into_string().ok()?, value.into_string().ok()?))
+    }))?;
+    if cli.config_check {
+        let mut out = std::io::stdout().lock();
+        for warning in &config.warnings {
+            writeln!(out, "warning: {warning}")?;
+        }
+        writeln!(out, "the configuration is good")?;
+        return Ok(());
+    }
+    match cli.command.unwrap_or(Command::Serve) {
+        Command::Serve => serve(cli, config),
+    }
+}
+
+fn serve(cli: Cli, config: Config) -> anyhow::Result<()> {
+    logging::init(cli.log_format, cli.log_level).context("cannot set up logging")?;
+    let options = Options { listen_addresses: cli.listen_addresses, telemetry_path: cli.telemetry_path };
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    runtime.block_on(async {
+        let shutdown = CancellationToken::new();
+        let signals = Signals::catch().context("cannot catch signals")?;
+        tokio::spawn(signals.cancel(shutdown.clone()));
+        // A signal must end it even while it still looks for its region.
+        let Some(app) = shutdown.run_until_cancelled(App::build(config, options, Clock::system())).await else {
+            return Ok(());
+        };
+        app?.run(shutdown).await?;
+        Ok(())
+    })
+}
+
+fn complain(status: u8, message: &str) -> ExitCode {
+    // If stderr is gone there is nobody left to tell; the status still does.
+    let _ignored = writeln!(std::io::stderr(), "ssm-sync-exporter: {message}");
+    ExitCode::from(status)
+}

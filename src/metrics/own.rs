@@ -1,0 +1,163 @@
+//! The exporter's own metrics.
+
+use std::fmt;
+use std::time::Duration;
+
+use prometheus::core::Collector as _;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::proto::MetricFamily;
+use prometheus::{Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+
+use super::family::{Header, Kind, Samples, count};
+use crate::build_info;
+use crate::model::UnixSeconds;
+use crate::snapshot::Store;
+
+/// What the exporter counts about itself. The registry is its own and not the
+/// process's, so that several exporters in one process stay apart.
+pub struct OwnMetrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    request_failures: IntCounterVec,
+    request_duration: HistogramVec,
+    reload_successful: Gauge,
+    reload_success: Gauge,
+    discovery_success: GaugeVec,
+    discovery_failures: IntCounterVec,
+}
+
+impl OwnMetrics {
+    /// Fresh counters.
+    ///
+    /// # Errors
+    /// Only by a bug: a name that is no name, or that is used twice.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let own = Self {
+            registry: Registry::new(),
+            requests: IntCounterVec::new(
+                Opts::new("ssm_sync_exporter_api_requests_total", "Number of requests sent to AWS, retries included."),
+                &["service", "operation"],
+            )?,
+            request_failures: IntCounterVec::new(
+                Opts::new(
+                    "ssm_sync_exporter_api_request_failures_total",
+                    "Number of requests to AWS that failed, by AWS's error code or by what befell them instead.",
+                ),
+                &["service", "operation", "code"],
+            )?,
+            request_duration: HistogramVec::new(
+                HistogramOpts::new(
+                    "ssm_sync_exporter_api_request_duration_seconds",
+                    "How long requests to AWS took, from sending to having read the answer.",
+                )
+                .buckets(vec![0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0]),
+                &["service", "operation"],
+            )?,
+            reload_successful: Gauge::with_opts(Opts::new(
+                "ssm_sync_exporter_config_last_reload_successful",
+                "Whether the last loading of the configuration succeeded (1) or not (0).",
+            ))?,
+            reload_success: Gauge::with_opts(Opts::new(
+                "ssm_sync_exporter_config_last_reload_success_timestamp_seconds",
+                "Unix time at which the configuration was last loaded with success.",
+            ))?,
+            discovery_success: GaugeVec::new(
+                Opts::new(
+                    "ssm_sync_exporter_discovery_last_success_timestamp_seconds",
+                    "Unix time at which what is to be polled was last found out with success, by kind.",
+                ),
+                &["kind"],
+            )?,
+            discovery_failures: IntCounterVec::new(
+                Opts::new(
+                    "ssm_sync_exporter_discovery_failures_total",
+                    "Number of attempts to find out what is to be polled that failed, by kind.",
+                ),
+                &["kind"],
+            )?,
+        };
+        let build = GaugeVec::new(
+            Opts::new("ssm_sync_exporter_build_info", "What this exporter was built from; always 1."),
+            &["version", "revision", "rustc_version"],
+        )?;
+        build.with_label_values(&[build_info::VERSION, build_info::REVISION, build_info::RUSTC_VERSION]).set(1.0);
+        let registry = &own.registry;
+        registry.register(Box::new(build))?;
+        registry.register(Box::new(own.requests.clone()))?;
+        registry.register(Box::new(own.request_failures.clone()))?;
+        registry.register(Box::new(own.request_duration.clone()))?;
+        registry.register(Box::new(own.reload_successful.clone()))?;
+        registry.register(Box::new(own.reload_success.clone()))?;
+        registry.register(Box::new(own.discovery_success.clone()))?;
+        registry.register(Box::new(own.discovery_failures.clone()))?;
+        registry.register(Box::new(ProcessCollector::for_self()))?;
+        Ok(own)
+    }
+
+    /// A request to AWS has ended, with `error` if it failed.
+    pub fn api_request(&self, service: &str, operation: &str, took: Duration, error: Option<&str>) {
+        self.requests.with_label_values(&[service, operation]).inc();
+        self.request_duration.with_label_values(&[service, operation]).observe(took.as_secs_f64());
+        if let Some(code) = error {
+            self.request_failures.with_label_values(&[service, operation, code]).inc();
+        }
+    }
+
+    /// The configuration has been loaded at `now`.
+    pub fn config_loaded(&self, now: UnixSeconds) {
+        self.reload_successful.set(1.0);
+        self.reload_success.set(now);
+    }
+
+    /// What is to be polled has been found out at `now`.
+    pub fn discovered(&self, kind: &str, now: UnixSeconds) {
+        self.discovery_success.with_label_values(&[kind]).set(now);
+    }
+
+    /// What is to be polled could not be found out.
+    pub fn discovery_failed(&self, kind: &str) {
+        self.discovery_failures.with_label_values(&[kind]).inc();
+    }
+
+    /// All of them, and those that are read off the store.
+    pub(super) fn gather(&self, store: &Store) -> Vec<MetricFamily> {
+        let plain = |name, help, kind, value| {
+            let mut metrics = Vec::new();
+            Samples::new(kind, Vec::new(), &mut metrics).add(&[], value);
+            Header { name, help, kind }.family(metrics)
+        };
+        let activity = &store.activity;
+        let mut families = self.registry.gather();
+        families.extend(
+            [
+                plain(
+                    "ssm_sync_exporter_targets",
+                    "Number of targets, each an account and region.",
+                    Kind::Gauge,
+                    count(store.len() as u64),
+                ),
+                plain(
+                    "ssm_sync_exporter_collections_in_flight",
+                    "Number of collections that are under way.",
+                    Kind::Gauge,
+                    count(activity.in_flight() as u64),
+                ),
+                plain(
+                    "ssm_sync_exporter_collection_overruns_total",
+                    "Number of turns that targets have missed because their last collection ended too late.",
+                    Kind::Counter,
+                    count(activity.overruns()),
+                ),
+            ]
+            .into_iter()
+            .flatten(),
+        );
+        families
+    }
+}
+
+impl fmt::Debug for OwnMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OwnMetrics").field("requests", &self.requests.desc()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,172 @@
+//! The families about syncs.
+
+use prometheus::proto::MetricFamily;
+
+use super::family::{Header, Kind, Samples, count, flag, label, target_labels};
+use crate::model::{DataSync, SharingType, SourceState, SyncStatus, UnixSeconds};
+use crate::snapshot::Snapshot;
+
+/// A family with samples for each sync.
+pub(super) struct SyncFamily {
+    header: Header,
+    samples: fn(&DataSync, UnixSeconds, &mut Samples<'_>),
+}
+
+impl SyncFamily {
+    const fn gauge(
+        name: &'static str,
+        help: &'static str,
+        samples: fn(&DataSync, UnixSeconds, &mut Samples<'_>),
+    ) -> Self {
+        Self { header: Header { name, help, kind: Kind::Gauge }, samples }
+    }
+
+    pub(super) fn gather(&self, snapshot: &Snapshot<'_>) -> Option<MetricFamily> {
+        let mut metrics = Vec::new();
+        for view in &snapshot.targets {
+            let base = target_labels(view);
+            for sync in view.syncs().unwrap_or_default() {
+                let mut labels = base.clone();
+                labels.push(label("sync_type", sync.sync_type.as_str()));
+                labels.push(label("sync_name", &sync.name));
+                (self.samples)(sync, snapshot.now, &mut Samples::new(self.header.kind, labels, &mut metrics));
+            }
+        }
+        self.header.family(metrics)
+    }
+}
+
+/// All of them. The function of each gets the sync and the time of the scrape.
+pub(super) const FAMILIES: [SyncFamily; 14] = [
+    SyncFamily::gauge(
+        "aws_ssm_resource_data_sync_info",
+        "Where a resource data sync writes to or reads from and who manages it, as of the last good collection; always 1.",
+        |sync, _, samples| {
+            let destination = sync.destination.as_ref();
+            let source = sync.source.as_ref();
+            samples.add(
+                &[
+                    ("bucket_name", destination.and_then(|to| to.bucket_name.as_deref())),
+                    ("bucket_prefix", destination.and_then(|to| to.prefix.as_deref())),
+                    ("bucket_region", destination.and_then(|to| to.region.as_deref())),
+                    ("sync_format", destination.and_then(|to| to.format.as_deref())),
+                    ("kms_key_arn", destination.and_then(|to| to.kms_key_arn.as_deref())),
+                    ("source_type", source.and_then(|from| from.source_type.as_deref())),
+                    ("organization_source_type", source.and_then(|from| from.organization_source_type.as_deref())),
+                    ("managed_by", Some(sync.managed_by().as_str())),
+                ],
+                1.0,
+            );
+        },
+    ),
+    SyncFamily::gauge(
+        "aws_ssm_resource_data_sync_last_status",
+        "Status of the last attempt of a resource data sync, as of the last good collection: 1 for the one AWS reports, 0 for the others.",
+        |sync, _, samples| {
+            if let Some(status) = &sync.last_status {
+                one_of("status", SyncStatus::KNOWN.iter().map(SyncStatus::as_str), Some(status.as_str()), samples);
+            }
+        },
+    ),
+    SyncFamily::gauge(
+        "aws_ssm_resource_data_sync_last_sync_timestamp_seconds",
+        "Unix time of the last attempt of a resource data sync, as of the last good collection.",
+        |sync, _, samples| samples.add_if_known(sync.last_sync),
+    ),
+    SyncFamily::gauge(
+        "aws_ssm_resource_data_sync_last_successful_sync_timestamp_seconds",
+        "Unix time of the last successful attempt of a resource data sync, as of the last good collection.",
+        |sync, _, samples| samples.add_if_known(sync.last_successful_sync),
+    ),
+    SyncFamily::gauge(
+        "aws_ssm_resource_data_sync_created_timestamp_seconds",
+        "Unix time at which a resource data sync was created, as of the last good collection.",
+        |sync, _, samples| samples.add_if_known(sync.created),
+    ),
+    SyncFamily::gauge(
+        "aws_ssm_resource_data_sync_last_modified_timestamp_seconds",
+        "Unix time at which a resource data sync was last modified, as of the last good collection.",
+        |sync, _, samples| samples.add_if_known(sync.last_modified),
+    ),
+    SyncFamily::gauge(
+        "aws_ssm_resource_data_sync_last_sync_age_seconds",
+        "Seconds from the last attempt of a resource data sync to this scrape; grows while AWS cannot be reached.",
+        |sync, now, samples| samples.add_if_known(sync.last_sync.map(|time| age(time, now))),
+    ),
+    SyncFamily::gauge(
+        "aws_ssm_resource_data_sync_last_successful_sync_age_seconds",
+        "Seconds from the last successful attempt of a resource data sync to this scrape; grows while AWS cannot be reached.",
+        |sync, now, samples| samples.add_if_known(sync.last_successful_sync.map(|time| age(time, now))),
+    ),
+    SyncFamily::gauge(
+        "aws_ssm_resource_data_sync_destination_data_sharing",
+        "With whom the destination of a resource data sync is shared, as of the last good collection: 1 for what AWS reports, and NotReported where it reports nothing.",
+        |sync, _, samples| {
+            if let Some(destination) = &sync.destination {
+                let reported = destination.sharing.as_ref().map_or("NotReported", SharingType::as_str);
+                one_of("sharing_type", SharingType::KNOWN.iter().map(SharingType::as_str), Some(reported), samples);
+            }
+        },
+    ),
+    SyncFamily::gauge(
+        "aws_ssm_resource_data_sync_source_state",
+        "State of the source of a resource data sync, as of the last good collection: 1 for the one AWS reports, each of which is a fault; all 0 where it reports none.",
+        |sync, _, samples| {
+            if let Some(source) = &sync.source {
+                let reported = source.state.as_ref().map(SourceState::as_str);
+                one_of("state", SourceState::KNOWN.iter().map(SourceState::as_str), reported, samples);
+            }
+        },
+    ),
+    SyncFamily::gauge(
+        "aws_ssm_resource_data_sync_source_regions",
+        "Number of regions that a resource data sync reads from, as of the last good collection.",
+        |sync, _, samples| samples.add_if_known(sync.source.as_ref().and_then(|from| number(from.regions))),
+    ),
+    SyncFamily::gauge(
+        "aws_ssm_resource_data_sync_source_organizational_units",
+        "Number of organizational units that a resource data sync reads from, as of the last good collection.",
+        |sync, _, samples| samples.add_if_known(sync.source.as_ref().and_then(|from| number(from.organizational_units))),
+    ),
+    SyncFamily::gauge(
+        "aws_ssm_resource_data_sync_source_include_future_regions",
+        "Whether a resource data sync will read from regions that AWS opens later (1) or not (0), as of the last good collection.",
+        |sync, _, samples| {
+            samples.add_if_known(sync.source.as_ref().and_then(|from| from.include_future_regions).map(flag));
+        },
+    ),
+    SyncFamily::gauge(
+        "aws_ssm_resource_data_sync_source_enable_all_ops_data_sources",
+        "Whether a resource data sync reads from all OpsData sources (1) or not (0), as of the last good collection.",
+        |sync, _, samples| {
+            samples.add_if_known(sync.source.as_ref().and_then(|from| from.enable_all_ops_data_sources).map(flag));
+        },
+    ),
+];
+
+/// A sample for each of the `known` values, 1 for the one that is reported. A
+/// reported value that is not known is one more, under its own name.
+fn one_of<'a>(
+    label: &str,
+    known: impl Iterator<Item = &'a str>,
+    reported: Option<&str>,
+    samples: &mut Samples<'_>,
+) {
+    let mut found = false;
+    for value in known {
+        let is_it = reported == Some(value);
+        found |= is_it;
+        samples.add(&[(label, Some(value))], flag(is_it));
+    }
+    if let (false, Some(unknown)) = (found, reported) {
+        samples.add(&[(label, Some(unknown))], 1.0);
+    }
+}
+
+fn age(time: UnixSeconds, now: UnixSeconds) -> f64 {
+    now - time
+}
+
+fn number(number: Option<usize>) -> Option<f64> {
+    number.map(|number| count(number as u64))
+}

@@ -1,0 +1,110 @@
+//! The result of one collection.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{DataSync, UnixSeconds};
+use crate::target::AccountId;
+
+/// What one collection of one target brought. A failure is a part of it, not
+/// an `Err`: the rest is worth as much.
+#[derive(Debug)]
+pub struct Report {
+    /// The account's id, where the collection has learned it.
+    pub account: Option<AccountId>,
+    /// When the collection ended.
+    pub ended: UnixSeconds,
+    /// How long it took.
+    pub took: Duration,
+    /// All syncs of the target, each once; or why they could not be had.
+    pub outcome: Result<Vec<DataSync>, Failure>,
+}
+
+/// Why a collection failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// The reason, from a closed list.
+    pub reason: Reason,
+    /// What AWS, the network or the SDK said, for people to read. Free of
+    /// secrets.
+    pub message: String,
+}
+
+impl Failure {
+    /// A failure with what is to be said about it.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into() }
+    }
+}
+
+/// The closed list of reasons for a failed collection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// A role could not be assumed.
+    AssumeRoleDenied,
+    /// The credentials are good, but may not list the syncs.
+    AccessDenied,
+    /// A service control policy of the organization forbids it.
+    ScpDenied,
+    /// There are no credentials, or AWS does not take them.
+    Credentials,
+    /// The account has not enabled the region.
+    RegionDisabled,
+    /// AWS asks for fewer calls.
+    Throttled,
+    /// No answer in time.
+    Timeout,
+    /// The connection could not be made, or broke.
+    Connection,
+    /// AWS says that the fault is its own.
+    ServerError,
+    /// The answer is not what the API promises.
+    InvalidResponse,
+    /// The pages do not come to an end.
+    Pagination,
+    /// Anything else.
+    Other,
+}
+
+impl Reason {
+    /// All reasons, in the order of the public contract.
+    pub const ALL: [Self; 12] = [
+        Self::AssumeRoleDenied,
+        Self::AccessDenied,
+        Self::ScpDenied,
+        Self::Credentials,
+        Self::RegionDisabled,
+        Self::Throttled,
+        Self::Timeout,
+        Self::Connection,
+        Self::ServerError,
+        Self::InvalidResponse,
+        Self::Pagination,
+        Self::Other,
+    ];
+
+    /// The label's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::AssumeRoleDenied => "assume_role_denied",
+            Self::AccessDenied => "access_denied",
+            Self::ScpDenied => "scp_denied",
+            Self::Credentials => "credentials",
+            Self::RegionDisabled => "region_disabled",
+            Self::Throttled => "throttled",
+            Self::Timeout => "timeout",
+            Self::Connection => "connection",
+            Self::ServerError => "server_error",
+            Self::InvalidResponse => "invalid_response",
+            Self::Pagination => "pagination",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

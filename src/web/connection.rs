@@ -1,0 +1,56 @@
+//! One connection, from its first byte to its last.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tracing::debug;
+
+use super::routes::Routes;
+
+/// How long a client may take over the head of a request. It is also how long
+/// a connection may idle between two, so it is above Prometheus's usual
+/// intervals.
+const HEADER_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// Far more than a request for metrics has to say.
+const MAX_HEADERS: usize = 64;
+const MAX_BUFFER: usize = 64 * 1024;
+
+/// Serves requests on `stream` until the client leaves or `shutdown`. A
+/// request that is then being answered has `drain` to end.
+pub(super) async fn serve(stream: TcpStream, routes: Arc<Routes>, shutdown: CancellationToken, drain: Duration) {
+    // Responses are written whole; waiting for more would only delay them.
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "cannot set TCP_NODELAY");
+    }
+    let service = service_fn(|request| {
+        let response = routes.answer(&request);
+        async move { Ok::<_, std::convert::Infallible>(response) }
+    });
+    let mut connection = pin!(
+        http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIMEOUT)
+            .max_headers(MAX_HEADERS)
+            .max_buf_size(MAX_BUFFER)
+            .serve_connection(TokioIo::new(stream), service)
+    );
+    let ended = tokio::select! {
+        ended = connection.as_mut() => Ok(ended),
+        () = shutdown.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            tokio::time::timeout(drain, connection).await
+        }
+    };
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => debug!(%error, "a connection broke"),
+        Err(_) => debug!("a connection was cut to shut down in time"),
+    }
+}
