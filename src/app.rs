@@ -144,7 +144,8 @@ impl App {
             shutdown.cancel();
             return Err(RunError { task: ended.unwrap_or("panicked") });
         }
-        let drained = tokio::time::timeout(DEADLINE, async { while tasks.join_next().await.is_some() {} }).await;
+        let drained =
+            tokio::time::timeout(DEADLINE, async { while tasks.join_next().await.is_some() {} }).await;
         if drained.is_err() {
             warn!("requests were cut off to shut down in time");
         }

@@ -44,9 +44,7 @@ pub fn init(format: Format, verbosity: Verbosity) -> Result<(), TryInitError> {
     // What goes wrong in the libraries reaches us as errors, which we log once
     // and in context. At their own lower levels they would write down requests
     // with everything in them, secrets included, so no flag leads there.
-    let filter = Targets::new()
-        .with_target("ssm_sync_exporter", own)
-        .with_default(LevelFilter::ERROR);
+    let filter = Targets::new().with_target("ssm_sync_exporter", own).with_default(LevelFilter::ERROR);
     let registry = tracing_subscriber::registry().with(filter);
     match format {
         Format::Logfmt => registry

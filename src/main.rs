@@ -12,6 +12,7 @@ use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::{Config, ConfigError};
 use ssm_sync_exporter::shutdown::Signals;
 use ssm_sync_exporter::{cli, logging};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// It could not do its work.
@@ -33,17 +34,19 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let asked_wrongly = error.is::<ConfigError>()
-                || matches!(error.downcast_ref(), Some(BuildError::Config(_)));
+            let asked_wrongly =
+                error.is::<ConfigError>() || matches!(error.downcast_ref(), Some(BuildError::Config(_)));
             complain(if asked_wrongly { MISUSED } else { FAILED }, &format!("{error:#}"))
         }
     }
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
-    let config = Config::load(cli.config_file.as_deref(), std::env::vars_os().filter_map(|(name, value)| {
-        Some((name.into_string().ok()?, value.into_string().ok()?))
-    }))?;
+    let config = Config::load(
+        cli.config_file.as_deref(),
+        std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+    )?;
     if cli.config_check {
         let mut out = std::io::stdout().lock();
         for warning in &config.warnings {
@@ -64,9 +67,12 @@ fn serve(cli: Cli, config: Config) -> anyhow::Result<()> {
     runtime.block_on(async {
         let shutdown = CancellationToken::new();
         let signals = Signals::catch().context("cannot catch signals")?;
-        tokio::spawn(signals.cancel(shutdown.clone()));
+        let mut tasks = JoinSet::new();
+        tasks.spawn(signals.cancel(shutdown.clone()));
         // A signal must end it even while it still looks for its region.
-        let Some(app) = shutdown.run_until_cancelled(App::build(config, options, Clock::system())).await else {
+        let Some(app) =
+            shutdown.run_until_cancelled(Box::pin(App::build(config, options, Clock::system()))).await
+        else {
             return Ok(());
         };
         app?.run(shutdown).await?;

@@ -61,7 +61,8 @@ mod tests {
     fn readiness() -> (Arc<Store>, Readiness) {
         let account = Arc::new(Account { id: None, name: None, access: Access::default() });
         let target = |region: &str| Target { account: Arc::clone(&account), region: region.parse().unwrap() };
-        let store = Arc::new(Store::new(vec![target("eu-west-1"), target("us-east-1")], Duration::from_mins(30)));
+        let store =
+            Arc::new(Store::new(vec![target("eu-west-1"), target("us-east-1")], Duration::from_mins(30)));
         (Arc::clone(&store), Readiness::new(store, Duration::from_mins(10)))
     }
 

@@ -216,7 +216,9 @@ impl Store {
                 state.consecutive_failures += 1;
                 let change = match before {
                     None => Change::Failing(failure.clone()),
-                    Some(before) if before.reason != failure.reason => Change::FailingOtherwise(failure.clone()),
+                    Some(before) if before.reason != failure.reason => {
+                        Change::FailingOtherwise(failure.clone())
+                    }
                     Some(_) => Change::None,
                 };
                 (Some(failure), change)
@@ -237,7 +239,9 @@ impl Store {
             Entry::Occupied(taken) if *taken.get() == index => Ok(()),
             Entry::Occupied(_) => Err(Failure::new(
                 Reason::Credentials,
-                format!("the credentials belong to the account {account}, which is polled in {region} by another entry of the configuration"),
+                format!(
+                    "the credentials belong to the account {account}, which is polled in {region} by another entry of the configuration"
+                ),
             )),
         }
     }

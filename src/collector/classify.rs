@@ -32,7 +32,7 @@ where
                 (None, None) => format!("HTTP status {}", service.raw().status()),
             };
             if let Some(id) = service.raw().request_id() {
-                text += &format!(" (request {id})");
+                text = format!("{text} (request {id})");
             }
             Failure::new(reason, text)
         }
@@ -65,7 +65,9 @@ fn of_answer(code: Option<&str>, message: &str, status: StatusCode) -> Reason {
         | "RequestTimeTooSkewed"
         | "SignatureDoesNotMatch"
         | "UnrecognizedClientException" => Reason::Credentials,
-        "OptInRequired" | "RegionDisabledException" | "SubscriptionRequiredException" => Reason::RegionDisabled,
+        "OptInRequired" | "RegionDisabledException" | "SubscriptionRequiredException" => {
+            Reason::RegionDisabled
+        }
         "BandwidthLimitExceeded"
         | "LimitExceededException"
         | "PriorRequestNotComplete"
@@ -152,8 +154,18 @@ mod tests {
         for (code, message, status, reason) in [
             (Some("ThrottlingException"), "Rate exceeded", 400, Reason::Throttled),
             (None, "", 429, Reason::Throttled),
-            (Some("AccessDeniedException"), "User is not authorized to perform: ssm:ListResourceDataSync because no identity-based policy allows it", 400, Reason::AccessDenied),
-            (Some("AccessDeniedException"), "not authorized to perform: x with an explicit deny in a service control policy", 400, Reason::ScpDenied),
+            (
+                Some("AccessDeniedException"),
+                "User is not authorized to perform: ssm:ListResourceDataSync because no identity-based policy allows it",
+                400,
+                Reason::AccessDenied,
+            ),
+            (
+                Some("AccessDeniedException"),
+                "not authorized to perform: x with an explicit deny in a service control policy",
+                400,
+                Reason::ScpDenied,
+            ),
             (Some("ExpiredTokenException"), "", 400, Reason::Credentials),
             (Some("UnrecognizedClientException"), "", 400, Reason::Credentials),
             (Some("InvalidClientTokenId"), "", 403, Reason::Credentials),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::classify;
 use super::convert;
-use super::observe::{Observer, Observe};
+use super::observe::{Observe, Observer};
 use super::presence::WatchPresence;
 use super::session::Session;
 use crate::model::{DataSync, Failure, Reason, SyncType};
@@ -76,7 +76,10 @@ async fn list_type(
         match page.next_token.filter(|token| !token.is_empty()) {
             None => return Ok(()),
             Some(next) if !seen.insert(next.clone()) => {
-                return Err(Failure::new(Reason::Pagination, format!("the pages of {asked} repeat themselves")));
+                return Err(Failure::new(
+                    Reason::Pagination,
+                    format!("the pages of {asked} repeat themselves"),
+                ));
             }
             next => token = next,
         }

@@ -48,7 +48,11 @@ impl Collector {
         Self { sessions, timeout, observer, clock }
     }
 
-    async fn attempt(&self, target: &Target, account: &mut Option<AccountId>) -> Result<Vec<DataSync>, Failure> {
+    async fn attempt(
+        &self,
+        target: &Target,
+        account: &mut Option<AccountId>,
+    ) -> Result<Vec<DataSync>, Failure> {
         let Some(session) = self.sessions.of(&target.account) else {
             return Err(Failure::new(Reason::Other, "no session was made for this account"));
         };
@@ -64,13 +68,11 @@ impl Collect for Collector {
     async fn collect(&self, target: &Target) -> Report {
         let started = Instant::now();
         let mut account = None;
-        let outcome = match tokio::time::timeout(self.timeout, self.attempt(target, &mut account)).await {
-            Ok(outcome) => outcome,
-            Err(_) => {
-                let message = format!("the collection took longer than {:?}", self.timeout);
-                Err(Failure::new(Reason::Timeout, message))
-            }
-        };
+        let attempt = tokio::time::timeout(self.timeout, self.attempt(target, &mut account));
+        let outcome = attempt.await.unwrap_or_else(|_elapsed| {
+            let message = format!("the collection took longer than {:?}", self.timeout);
+            Err(Failure::new(Reason::Timeout, message))
+        });
         Report { account, ended: self.clock.now(), took: started.elapsed(), outcome }
     }
 }

@@ -116,6 +116,9 @@ mod tests {
             let source = presence.source(index);
             (source.include_future_regions, source.enable_all_ops_data_sources)
         };
-        assert_eq!([seen(0), seen(1), seen(2), seen(3)], [(false, false), (true, false), (false, true), (false, false)]);
+        assert_eq!(
+            [seen(0), seen(1), seen(2), seen(3)],
+            [(false, false), (true, false), (false, true), (false, false)]
+        );
     }
 }

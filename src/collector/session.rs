@@ -16,6 +16,7 @@ use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use tokio::sync::OnceCell;
 
 use super::classify;
@@ -72,13 +73,11 @@ impl Sessions {
                 continue;
             }
             let key = (account.access.profile.clone(), region);
-            let start = match starts.get(&key) {
-                Some(start) => start.clone(),
-                None => {
-                    let start = load(&key, settings, timeout, http_client.clone()).await;
-                    starts.entry(key).or_insert(start).clone()
-                }
-            };
+            if !starts.contains_key(&key) {
+                let start = load(&key, settings, timeout, http_client.clone()).await;
+                starts.insert(key.clone(), start);
+            }
+            let start = starts[&key].clone();
             let config = account.access.roles.iter().fold(start, |config, role| {
                 let provider = RoleProvider::new(&config, role.clone(), Observe::new(observer));
                 config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
@@ -126,14 +125,16 @@ impl Session {
     }
 
     async fn ask_account_id(&self, observer: &Arc<dyn Observer>) -> Result<AccountId, Failure> {
-        let config = aws_sdk_sts::config::Builder::from(&self.config).interceptor(Observe::new(observer)).build();
+        let config =
+            aws_sdk_sts::config::Builder::from(&self.config).interceptor(Observe::new(observer)).build();
         let identity = aws_sdk_sts::Client::from_conf(config)
             .get_caller_identity()
             .send()
             .await
             .map_err(|error| classify::failure(&error))?;
         let id = identity.account().unwrap_or_default();
-        id.parse().map_err(|error| Failure::new(Reason::InvalidResponse, format!("GetCallerIdentity: {error}")))
+        id.parse()
+            .map_err(|error| Failure::new(Reason::InvalidResponse, format!("GetCallerIdentity: {error}")))
     }
 }
 
@@ -185,7 +186,7 @@ fn http_client() -> SharedHttpClient {
         if let Some(settings) = settings {
             connector = connector.connector_settings(settings.clone());
         }
-        if let Some(sleep) = components.and_then(|components| components.sleep_impl()) {
+        if let Some(sleep) = components.and_then(RuntimeComponents::sleep_impl) {
             connector = connector.sleep_impl(sleep);
         }
         connector.tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).build()

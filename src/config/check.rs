@@ -44,7 +44,8 @@ pub(super) fn check(shape: Shape, layers: &Layers) -> Result<Config, ConfigError
             key: "regions".to_owned(),
         }],
         Some(accounts) if accounts.is_empty() => {
-            let message = "names no account; without the key, the account of the ambient credentials is polled";
+            let message =
+                "names no account; without the key, the account of the ambient credentials is polled";
             return Err(invalid(&key("accounts"), message.to_owned()));
         }
         Some(accounts) => accounts
@@ -69,7 +70,8 @@ pub(super) fn check(shape: Shape, layers: &Layers) -> Result<Config, ConfigError
     let mut warnings = Vec::new();
     if stale_after < interval {
         warnings.push(
-            "stale_after is shorter than interval: one failed collection takes a target's syncs away".to_owned(),
+            "stale_after is shorter than interval: one failed collection takes a target's syncs away"
+                .to_owned(),
         );
     }
 
@@ -80,7 +82,10 @@ pub(super) fn check(shape: Shape, layers: &Layers) -> Result<Config, ConfigError
         stale_after,
         ready_after: duration(shape.ready_after, DEFAULT_READY_AFTER),
         quota: Quota {
-            to_destination: shape.quota.to_destination.map_or(Quota::default().to_destination, |Text(number)| number),
+            to_destination: shape
+                .quota
+                .to_destination
+                .map_or(Quota::default().to_destination, |Text(number)| number),
             from_source: shape.quota.from_source.map_or(Quota::default().from_source, |Text(number)| number),
         },
         accounts,
@@ -98,22 +103,30 @@ pub(super) fn expand(
     let mut targets = Vec::new();
     let mut seen: HashMap<(String, RegionName), &str> = HashMap::new();
     for entry in accounts {
-        let invalid =
-            |message: String| ConfigError::Invalid { place: entry.place.clone(), message: format!("{}: {message}", entry.key) };
+        let invalid = |message: String| ConfigError::Invalid {
+            place: entry.place.clone(),
+            message: format!("{}: {message}", entry.key),
+        };
         let account = &entry.account;
         let regions = match &entry.regions {
             Regions::Named(regions) => regions.clone(),
             Regions::Default => default_regions(account).ok_or_else(|| {
                 let message = match &account.access.profile {
-                    Some(profile) => format!("no region: name one in `regions`, or in the profile `{profile}`"),
-                    None => "no region: name one in `regions`, in AWS_REGION or in the AWS profile".to_owned(),
+                    Some(profile) => {
+                        format!("no region: name one in `regions`, or in the profile `{profile}`")
+                    }
+                    None => {
+                        "no region: name one in `regions`, in AWS_REGION or in the AWS profile".to_owned()
+                    }
                 };
                 invalid(message)
             })?,
         };
         for region in regions {
             let partition = region.partition();
-            if let Some(role) = account.access.roles.iter().find(|role| role.arn.partition() != partition.as_str()) {
+            if let Some(role) =
+                account.access.roles.iter().find(|role| role.arn.partition() != partition.as_str())
+            {
                 return Err(invalid(format!(
                     "the region {region} lies in the partition {partition}, the role {} in {}",
                     role.arn,
@@ -125,7 +138,9 @@ pub(super) fn expand(
                 let message = if account.id.is_some() {
                     format!("{who} in {region} is polled by {first} already; take one of them out")
                 } else {
-                    format!("the same credentials in {region} are used by {first} already; give one an `id`, a `profile` or a role")
+                    format!(
+                        "the same credentials in {region} are used by {first} already; give one an `id`, a `profile` or a role"
+                    )
                 };
                 return Err(invalid(message));
             }

@@ -172,11 +172,9 @@ fn insert(dict: &mut Dict, keys: &[String], value: Value) -> bool {
     match keys {
         [] => false,
         [key] => dict.insert(key.clone(), value).is_none(),
-        [key, rest @ ..] => {
-            match dict.entry(key.clone()).or_insert_with(|| Value::from(Dict::new())) {
-                Value::Dict(_, below) => insert(below, rest, value),
-                _ => false,
-            }
-        }
+        [key, rest @ ..] => match dict.entry(key.clone()).or_insert_with(|| Value::from(Dict::new())) {
+            Value::Dict(_, below) => insert(below, rest, value),
+            _ => false,
+        },
     }
 }

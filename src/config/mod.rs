@@ -115,7 +115,9 @@ fn refused(layers: &Layers, path: &KeyPath, error: &figment::Error) -> ConfigErr
             (path, format!("unknown key{}", hint(found, known)))
         }
         Kind::MissingField(name) => (path.clone(), format!("the key `{name}` is missing")),
-        Kind::InvalidType(found, expected) => (path.clone(), format!("found {}, expected {expected}", shown(found))),
+        Kind::InvalidType(found, expected) => {
+            (path.clone(), format!("found {}, expected {expected}", shown(found)))
+        }
         Kind::Message(message) => (path.clone(), message.clone()),
         other => (path.clone(), other.to_string()),
     };

@@ -157,9 +157,10 @@ impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<(Event<'a>, Span), SyntaxError> {
         match self.events.next() {
             Some(Ok(event)) => Ok(event),
-            Some(Err(scan)) => {
-                Err(SyntaxError { position: scan.marker().into(), message: format!("not YAML: {}", scan.info()) })
-            }
+            Some(Err(scan)) => Err(SyntaxError {
+                position: scan.marker().into(),
+                message: format!("not YAML: {}", scan.info()),
+            }),
             None => Ok((Event::StreamEnd, Span::empty(Marker::new(0, 1, 0)))),
         }
     }
@@ -188,7 +189,8 @@ impl<'a> Reader<'a> {
             }
             Event::MappingStart(anchor, _) => (anchor, Content::Mapping(self.entries(depth)?)),
             Event::Alias(anchor) => {
-                let node = self.anchors.get(&anchor).cloned().ok_or_else(|| error(&span, "an alias of itself"))?;
+                let node =
+                    self.anchors.get(&anchor).cloned().ok_or_else(|| error(&span, "an alias of itself"))?;
                 self.count(node.size(), &span)?;
                 return Ok(Node { position, ..node });
             }
@@ -210,7 +212,8 @@ impl<'a> Reader<'a> {
                 (_, span) => return Err(error(&span, "a key has to be a plain text")),
             };
             if let Some(first) = entries.iter().find(|entry| entry.key == key) {
-                let message = format!("the key `{key}` stands here twice, first on line {}", first.position.line);
+                let message =
+                    format!("the key `{key}` stands here twice, first on line {}", first.position.line);
                 return Err(SyntaxError { position, message });
             }
             let (event, span) = self.next()?;
@@ -275,10 +278,7 @@ mod tests {
 
     #[test]
     fn aliases_are_followed_but_not_into_gigabytes() {
-        assert_eq!(
-            text_at("a: &x [1, 2]\nb: *x\n", "b"),
-            text_at("b: [1, 2]\n", "b"),
-        );
+        assert_eq!(text_at("a: &x [1, 2]\nb: *x\n", "b"), text_at("b: [1, 2]\n", "b"),);
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for level in 1..9 {
             let previous = format!("*a{}", level - 1);
@@ -297,7 +297,11 @@ mod tests {
             (&"[".repeat(100), "1:34", "nested too deeply"),
         ] {
             let error = Node::parse(text).unwrap_err();
-            assert_eq!((error.position.to_string().as_str(), error.message.as_str()), (place, message), "{text}");
+            assert_eq!(
+                (error.position.to_string().as_str(), error.message.as_str()),
+                (place, message),
+                "{text}"
+            );
         }
         let error = Node::parse("a: 1\n\tb: [\n").unwrap_err();
         assert_eq!(error.position.line, 2);

@@ -35,7 +35,10 @@ impl OwnMetrics {
         let own = Self {
             registry: Registry::new(),
             requests: IntCounterVec::new(
-                Opts::new("ssm_sync_exporter_api_requests_total", "Number of requests sent to AWS, retries included."),
+                Opts::new(
+                    "ssm_sync_exporter_api_requests_total",
+                    "Number of requests sent to AWS, retries included.",
+                ),
                 &["service", "operation"],
             )?,
             request_failures: IntCounterVec::new(
@@ -80,7 +83,9 @@ impl OwnMetrics {
             Opts::new("ssm_sync_exporter_build_info", "What this exporter was built from; always 1."),
             &["version", "revision", "rustc_version"],
         )?;
-        build.with_label_values(&[build_info::VERSION, build_info::REVISION, build_info::RUSTC_VERSION]).set(1.0);
+        build
+            .with_label_values(&[build_info::VERSION, build_info::REVISION, build_info::RUSTC_VERSION])
+            .set(1.0);
         let registry = &own.registry;
         registry.register(Box::new(build))?;
         registry.register(Box::new(own.requests.clone()))?;

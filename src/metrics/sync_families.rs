@@ -52,7 +52,10 @@ pub(super) const FAMILIES: [SyncFamily; 14] = [
                     ("sync_format", destination.and_then(|to| to.format.as_deref())),
                     ("kms_key_arn", destination.and_then(|to| to.kms_key_arn.as_deref())),
                     ("source_type", source.and_then(|from| from.source_type.as_deref())),
-                    ("organization_source_type", source.and_then(|from| from.organization_source_type.as_deref())),
+                    (
+                        "organization_source_type",
+                        source.and_then(|from| from.organization_source_type.as_deref()),
+                    ),
                     ("managed_by", Some(sync.managed_by().as_str())),
                 ],
                 1.0,
@@ -64,7 +67,12 @@ pub(super) const FAMILIES: [SyncFamily; 14] = [
         "Status of the last attempt of a resource data sync, as of the last good collection: 1 for the one AWS reports, 0 for the others.",
         |sync, _, samples| {
             if let Some(status) = &sync.last_status {
-                one_of("status", SyncStatus::KNOWN.iter().map(SyncStatus::as_str), Some(status.as_str()), samples);
+                one_of(
+                    "status",
+                    SyncStatus::KNOWN.iter().map(SyncStatus::as_str),
+                    Some(status.as_str()),
+                    samples,
+                );
             }
         },
     ),
@@ -104,7 +112,12 @@ pub(super) const FAMILIES: [SyncFamily; 14] = [
         |sync, _, samples| {
             if let Some(destination) = &sync.destination {
                 let reported = destination.sharing.as_ref().map_or("NotReported", SharingType::as_str);
-                one_of("sharing_type", SharingType::KNOWN.iter().map(SharingType::as_str), Some(reported), samples);
+                one_of(
+                    "sharing_type",
+                    SharingType::KNOWN.iter().map(SharingType::as_str),
+                    Some(reported),
+                    samples,
+                );
             }
         },
     ),
@@ -126,7 +139,9 @@ pub(super) const FAMILIES: [SyncFamily; 14] = [
     SyncFamily::gauge(
         "aws_ssm_resource_data_sync_source_organizational_units",
         "Number of organizational units that a resource data sync reads from, as of the last good collection.",
-        |sync, _, samples| samples.add_if_known(sync.source.as_ref().and_then(|from| number(from.organizational_units))),
+        |sync, _, samples| {
+            samples.add_if_known(sync.source.as_ref().and_then(|from| number(from.organizational_units)));
+        },
     ),
     SyncFamily::gauge(
         "aws_ssm_resource_data_sync_source_include_future_regions",
@@ -139,7 +154,9 @@ pub(super) const FAMILIES: [SyncFamily; 14] = [
         "aws_ssm_resource_data_sync_source_enable_all_ops_data_sources",
         "Whether a resource data sync reads from all OpsData sources (1) or not (0), as of the last good collection.",
         |sync, _, samples| {
-            samples.add_if_known(sync.source.as_ref().and_then(|from| from.enable_all_ops_data_sources).map(flag));
+            samples.add_if_known(
+                sync.source.as_ref().and_then(|from| from.enable_all_ops_data_sources).map(flag),
+            );
         },
     ),
 ];

@@ -25,7 +25,8 @@ pub(super) const FAMILIES: [TargetFamily; 8] = [
         Kind::Gauge,
         |view, samples| {
             let name = view.target.account.name.as_deref();
-            samples.add(&[("account_name", name), ("partition", Some(view.target.partition().as_str()))], 1.0);
+            samples
+                .add(&[("account_name", name), ("partition", Some(view.target.partition().as_str()))], 1.0);
         },
     ),
     family(
@@ -107,7 +108,8 @@ pub(super) fn of_types(snapshot: &Snapshot<'_>, quota: &Quota) -> impl Iterator<
         }
         if let Some(found) = view.syncs() {
             // A type without syncs is shown with 0.
-            let mut numbers: BTreeMap<&SyncType, u64> = SyncType::KNOWN.iter().map(|known| (known, 0)).collect();
+            let mut numbers: BTreeMap<&SyncType, u64> =
+                SyncType::KNOWN.iter().map(|known| (known, 0)).collect();
             for sync in found {
                 *numbers.entry(&sync.sync_type).or_default() += 1;
             }

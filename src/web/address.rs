@@ -42,7 +42,8 @@ impl FromStr for ListenAddress {
             None if host.is_empty() => None,
             None => Some(host),
         };
-        if host.is_some_and(|host| host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/')) {
+        if host.is_some_and(|host| host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/'))
+        {
             return Err(InvalidListenAddress);
         }
         Ok(Self { host: host.map(ToOwned::to_owned), port })
@@ -71,7 +72,18 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_address() {
-        for text in ["", "10144", "localhost", "::1:80", "[::1:80", "[]:80", ":65536", ":http", "http://a:80", "a b:1"] {
+        for text in [
+            "",
+            "10144",
+            "localhost",
+            "::1:80",
+            "[::1:80",
+            "[]:80",
+            ":65536",
+            ":http",
+            "http://a:80",
+            "a b:1",
+        ] {
             assert!(text.parse::<ListenAddress>().is_err(), "{text}");
         }
     }

@@ -24,7 +24,12 @@ const MAX_BUFFER: usize = 64 * 1024;
 
 /// Serves requests on `stream` until the client leaves or `shutdown`. A
 /// request that is then being answered has `drain` to end.
-pub(super) async fn serve(stream: TcpStream, routes: Arc<Routes>, shutdown: CancellationToken, drain: Duration) {
+pub(super) async fn serve(
+    stream: TcpStream,
+    routes: Arc<Routes>,
+    shutdown: CancellationToken,
+    drain: Duration,
+) {
     // Responses are written whole; waiting for more would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "cannot set TCP_NODELAY");

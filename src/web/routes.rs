@@ -25,7 +25,9 @@ pub struct TelemetryPath(String);
 
 /// A text that cannot be the path of the metrics.
 #[derive(Debug, thiserror::Error)]
-#[error("not a path such as `/metrics`: it begins with `/`, is not below `/-/`, and has letters, digits and `-._~/` only")]
+#[error(
+    "not a path such as `/metrics`: it begins with `/`, is not below `/-/`, and has letters, digits and `-._~/` only"
+)]
 pub struct InvalidTelemetryPath;
 
 impl FromStr for TelemetryPath {
@@ -117,7 +119,9 @@ impl Routes {
             READY => match (self.ready)() {
                 Ok(()) => response(StatusCode::OK, PLAIN, "ready\n"),
                 Err(NotReady { waiting, targets }) => {
-                    let text = format!("not ready: {waiting} of {targets} targets have not had their first collection\n");
+                    let text = format!(
+                        "not ready: {waiting} of {targets} targets have not had their first collection\n"
+                    );
                     response(StatusCode::SERVICE_UNAVAILABLE, PLAIN, text)
                 }
             },

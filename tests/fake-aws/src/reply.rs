@@ -1,0 +1,123 @@
+//! Answers, in the two protocols that AWS's services speak here.
+
+use std::io;
+
+use futures_util::stream;
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt as _, Full, StreamBody};
+use hyper::body::{Bytes, Frame};
+use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+use quick_xml::escape::escape;
+use serde_json::{Value, json};
+
+pub(crate) type Body = BoxBody<Bytes, io::Error>;
+
+/// What a service says, before it is put into its protocol.
+#[derive(Debug, PartialEq)]
+pub(crate) enum Reply {
+    /// The result of an operation: JSON for SSM, the inner XML for STS.
+    Json(Value),
+    Xml {
+        operation: &'static str,
+        result: String,
+    },
+    Error(ApiError),
+}
+
+/// An error, as AWS sends it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct ApiError {
+    pub(crate) code: &'static str,
+    pub(crate) status: u16,
+    pub(crate) message: String,
+    /// Fields of the error besides the message.
+    pub(crate) fields: Value,
+}
+
+impl ApiError {
+    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self { code, status: 400, message: message.into(), fields: json!({}) }
+    }
+
+    pub(crate) fn status(mut self, status: u16) -> Self {
+        self.status = status;
+        self
+    }
+
+    pub(crate) fn fields(mut self, fields: Value) -> Self {
+        self.fields = fields;
+        self
+    }
+}
+
+const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
+const XML: HeaderValue = HeaderValue::from_static("text/xml");
+
+/// Puts a reply into the protocol of `service`.
+pub(crate) fn response(service: &str, reply: Reply, request_id: &str) -> Response<Full<Bytes>> {
+    let (status, content_type, body) = match reply {
+        Reply::Json(value) => (200, JSON, value.to_string()),
+        Reply::Xml { operation, result } => (
+            200,
+            XML,
+            format!(
+                "<{operation}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
+                 <{operation}Result>{result}</{operation}Result>\
+                 <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>\
+                 </{operation}Response>"
+            ),
+        ),
+        Reply::Error(error) if service == "sts" => (
+            error.status,
+            XML,
+            format!(
+                "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>{}</Type>\
+                 <Code>{}</Code><Message>{}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>",
+                if error.status < 500 { "Sender" } else { "Receiver" },
+                error.code,
+                escape(&error.message),
+            ),
+        ),
+        Reply::Error(error) => {
+            let mut body = error.fields;
+            body["__type"] = error.code.into();
+            // The exceptions of SSM's model spell it `Message`, the common
+            // errors `message`.
+            let of_model = error.code.starts_with("ResourceDataSync")
+                || error.code.starts_with("Internal")
+                || error.code == "InvalidNextToken";
+            body[if of_model { "Message" } else { "message" }] = error.message.into();
+            (error.status, JSON, body.to_string())
+        }
+    };
+    let mut response = plain(status, body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, content_type);
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert("x-amzn-requestid", id);
+    }
+    response
+}
+
+/// A response with nothing of AWS about it.
+pub(crate) fn plain(status: u16, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+}
+
+/// The response as it is.
+pub(crate) fn whole(response: Response<Full<Bytes>>) -> Response<Body> {
+    response.map(|body| body.map_err(|never| match never {}).boxed())
+}
+
+/// The head of the response and half of its body.
+pub(crate) async fn cut(response: Response<Full<Bytes>>) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    let half = body.slice(..body.len() / 2);
+    let frames = [Ok(Frame::data(half)), Err(io::Error::other("cut off on request"))];
+    Response::from_parts(head, StreamBody::new(stream::iter(frames)).boxed())
+}

@@ -1,0 +1,219 @@
+//! The HTTP server: finds out who calls what, and has it answered.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::AUTHORIZATION;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::task::JoinSet;
+
+use crate::fault::{Fault, FaultRule};
+use crate::reply::{self, ApiError, Body, Reply};
+use crate::sigv4::Scope;
+use crate::world::{Caller, Unknown, World, now};
+use crate::{ssm, sts};
+
+/// The longest request body.
+const MAX_BODY: usize = 1024 * 1024;
+
+/// The server. It ends when this is dropped.
+#[derive(Debug)]
+pub struct FakeAws {
+    address: SocketAddr,
+    world: Arc<World>,
+    /// Aborted when dropped.
+    _tasks: JoinSet<()>,
+}
+
+impl FakeAws {
+    /// Serves `world` on `address`.
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub async fn start(world: Arc<World>, address: impl ToSocketAddrs) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(listener, Arc::clone(&world)));
+        Ok(Self { address, world, _tasks: tasks })
+    }
+
+    /// What to set `AWS_ENDPOINT_URL` to.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What it serves.
+    #[must_use]
+    pub fn world(&self) -> &Arc<World> {
+        &self.world
+    }
+}
+
+async fn accept(listener: TcpListener, world: Arc<World>) {
+    // The connections end with the set, and so with the server.
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            Ok((stream, _)) = listener.accept() => {
+                connections.spawn(serve(stream, Arc::clone(&world)));
+            }
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            // Out of file descriptors, say.
+            else => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+}
+
+async fn serve(stream: TcpStream, world: Arc<World>) {
+    let service = service_fn(move |request| {
+        let world = Arc::clone(&world);
+        async move { Ok::<_, Infallible>(answer(&world, request).await) }
+    });
+    // A connection that breaks is the client's affair, and breaking it ours.
+    let _broken = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn answer(world: &World, request: Request<Incoming>) -> Response<Body> {
+    let (head, body) = request.into_parts();
+    let Ok(body) = Limited::new(body, MAX_BODY).collect().await.map(http_body_util::Collected::to_bytes)
+    else {
+        return reply::whole(reply::plain(413, "too large\n"));
+    };
+    if head.uri.path().starts_with("/_fake/") {
+        return reply::whole(control(world, &head.method, head.uri.path(), &body));
+    }
+
+    let authorization =
+        head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let request_id = world.request_id();
+    let Some(scope) = Scope::parse(authorization) else {
+        let error = ApiError::new("MissingAuthenticationTokenException", "Missing Authentication Token");
+        return reply::whole(reply::response("ssm", Reply::Error(error), &request_id));
+    };
+    let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let parameters: sts::Parameters = form_urlencoded::parse(&body).into_owned().collect();
+    let operation = match scope.service {
+        "sts" => parameters.get("Action").map_or("", String::as_str),
+        _ => target.strip_prefix("AmazonSSM.").unwrap_or_default(),
+    };
+    let caller = match world.caller(scope.access_key, now()) {
+        Ok(caller) => caller,
+        Err(unknown) => {
+            return reply::whole(reply::response(
+                scope.service,
+                Reply::Error(refusal(&unknown, scope.service)),
+                &request_id,
+            ));
+        }
+    };
+
+    let fault = world.call(&caller.account, scope.region, operation);
+    match &fault {
+        Some(Fault::Stall) => std::future::pending().await,
+        Some(Fault::Delay(millis)) => tokio::time::sleep(Duration::from_millis(*millis)).await,
+        Some(Fault::Answer { status, body }) => return reply::whole(reply::plain(*status, body.clone())),
+        _ => {}
+    }
+    let error = fault.as_ref().and_then(|fault| error_of(fault, &caller, &scope, operation));
+    let said = match (error, scope.service) {
+        (Some(error), _) => Reply::Error(error),
+        (None, "sts") => sts::answer(world, &caller, operation, &parameters, now()),
+        (None, "ssm") => match serde_json::from_slice::<Value>(&body) {
+            Ok(Value::Object(request)) => ssm::answer(
+                world,
+                &caller.account,
+                scope.region,
+                operation,
+                &Value::Object(request),
+                fault.as_ref(),
+            ),
+            _ => Reply::Error(ApiError::new("SerializationException", "")),
+        },
+        (None, _) => Reply::Error(ApiError::new("UnknownOperationException", "")),
+    };
+    let response = reply::response(scope.service, said, &request_id);
+    if fault == Some(Fault::Cut) { reply::cut(response).await } else { reply::whole(response) }
+}
+
+/// What a caller gets to hear who is not known.
+fn refusal(unknown: &Unknown, service: &str) -> ApiError {
+    match (unknown, service) {
+        (Unknown::Key, "sts") => {
+            ApiError::new("InvalidClientTokenId", "The security token included in the request is invalid.")
+                .status(403)
+        }
+        (Unknown::Key, _) => ApiError::new(
+            "UnrecognizedClientException",
+            "The security token included in the request is invalid.",
+        ),
+        (Unknown::Expired, "sts") => {
+            ApiError::new("ExpiredToken", "The security token included in the request is expired").status(403)
+        }
+        (Unknown::Expired, _) => {
+            ApiError::new("ExpiredTokenException", "The security token included in the request is expired")
+        }
+    }
+}
+
+/// The error that a fault stands for, if it stands for one.
+fn error_of(fault: &Fault, caller: &Caller, scope: &Scope<'_>, operation: &str) -> Option<ApiError> {
+    let sts = scope.service == "sts";
+    let denied = |why: &str| {
+        let message =
+            format!("User: {} is not authorized to perform: {}:{operation} {why}", caller.arn, scope.service);
+        let code = if sts { "AccessDenied" } else { "AccessDeniedException" };
+        ApiError::new(code, message).status(if sts { 403 } else { 400 })
+    };
+    match fault {
+        Fault::Throttle if sts => Some(ApiError::new("Throttling", "Rate exceeded")),
+        Fault::Throttle => Some(ApiError::new("ThrottlingException", "Rate exceeded")),
+        Fault::Deny => Some(denied("because no identity-based policy allows the action")),
+        Fault::DenyByScp => Some(denied("with an explicit deny in a service control policy")),
+        Fault::ExpiredToken => Some(refusal(&Unknown::Expired, scope.service)),
+        Fault::RegionDisabled if sts => {
+            let message = "STS is not activated in this region for account. Your account administrator can activate STS in this region using the IAM Console.";
+            Some(ApiError::new("RegionDisabledException", message).status(403))
+        }
+        Fault::RegionDisabled => {
+            Some(ApiError::new("OptInRequired", "The account is not subscribed to the region").status(403))
+        }
+        Fault::ServerError => {
+            Some(ApiError::new("InternalServerError", "An internal error occurred").status(500))
+        }
+        Fault::Stall
+        | Fault::Delay(_)
+        | Fault::Cut
+        | Fault::Answer { .. }
+        | Fault::PageSize(_)
+        | Fault::RepeatToken
+        | Fault::EndlessPages => None,
+    }
+}
+
+/// What tests in other languages use: `PUT /_fake/faults` with a list of
+/// rules, and `GET /_fake/calls`.
+fn control(world: &World, method: &Method, path: &str, body: &[u8]) -> Response<Full<Bytes>> {
+    match (method, path) {
+        (&Method::PUT, "/_fake/faults") => match serde_json::from_slice::<Vec<FaultRule>>(body) {
+            Ok(rules) => {
+                world.set_faults(rules);
+                reply::plain(204, "")
+            }
+            Err(error) => reply::plain(400, format!("{error}\n")),
+        },
+        (&Method::GET, "/_fake/calls") => reply::plain(200, world.calls_as_json().to_string()),
+        _ => reply::plain(404, "not found\n"),
+    }
+}

@@ -1,0 +1,299 @@
+//! The four operations of SSM.
+
+use serde_json::{Map, Value, json};
+
+use crate::fault::Fault;
+use crate::reply::{ApiError, Reply};
+use crate::validate::{self, Violations};
+use crate::world::{Alive, LIMIT, Sync, SyncKind, World, now};
+
+/// The longest name, and the longest type.
+const MAX_NAME: usize = 64;
+
+const MAX_PAGE: usize = 50;
+
+/// Syncs to buckets whose name begins like this fail, for the most usual of
+/// reasons.
+const DENYING_BUCKET: &str = "denied-";
+
+/// Answers a call of `operation`, whose paging may be made to go wrong.
+pub(crate) fn answer(
+    world: &World,
+    account: &str,
+    region: &str,
+    operation: &str,
+    request: &Value,
+    fault: Option<&Fault>,
+) -> Reply {
+    let place = Place { world, account, region };
+    let answered = match operation {
+        "CreateResourceDataSync" => place.create(request),
+        "UpdateResourceDataSync" => place.update(request),
+        "ListResourceDataSync" => place.list(request, fault),
+        "DeleteResourceDataSync" => place.delete(request),
+        _ => Err(ApiError::new("UnknownOperationException", "")),
+    };
+    answered.map_or_else(Reply::Error, Reply::Json)
+}
+
+struct Place<'a> {
+    world: &'a World,
+    account: &'a str,
+    region: &'a str,
+}
+
+impl Place<'_> {
+    fn create(&self, request: &Value) -> Result<Value, ApiError> {
+        let (name, kind) = name_and_kind(request)?;
+        let details = match kind {
+            SyncKind::ToDestination => checked_destination(request)?,
+            SyncKind::FromSource => checked_source(request)?,
+        };
+        let now = now();
+        self.world.with_syncs(self.account, self.region, kind, |syncs| {
+            if syncs.iter().any(|sync| sync.name() == name) {
+                return Err(ApiError::new("ResourceDataSyncAlreadyExistsException", "")
+                    .fields(json!({"SyncName": name})));
+            }
+            if syncs.len() >= LIMIT {
+                let message = format!("The maximum number of resource data syncs is {LIMIT}");
+                return Err(ApiError::new("ResourceDataSyncCountExceededException", message));
+            }
+            syncs.push(Sync::Alive(Alive { name: name.to_owned(), created: now, modified: now, details }));
+            Ok(json!({}))
+        })
+    }
+
+    fn update(&self, request: &Value) -> Result<Value, ApiError> {
+        let mut violations = Violations::default();
+        violations.text(request, "/SyncName", MAX_NAME, true);
+        violations.text(request, "/SyncType", MAX_NAME, true);
+        if request.get("SyncSource").is_none_or(Value::is_null) {
+            violations.add("null", "/SyncSource", "Member must not be null");
+        }
+        violations.check()?;
+        let (name, kind) = name_and_kind(request)?;
+        if kind != SyncKind::FromSource {
+            return Err(misconfigured("Only a resource data sync of type SyncFromSource can be updated"));
+        }
+        let details = checked_source(request)?;
+        self.world.with_syncs(self.account, self.region, kind, |syncs| {
+            let sync =
+                syncs.iter_mut().find(|sync| sync.name() == name).ok_or_else(|| not_found(name, kind))?;
+            match sync {
+                Sync::Alive(alive) => {
+                    alive.modified = now();
+                    alive.details = details;
+                }
+                Sync::AsGiven(item) => item["SyncSource"] = details,
+            }
+            Ok(json!({}))
+        })
+    }
+
+    fn delete(&self, request: &Value) -> Result<Value, ApiError> {
+        let (name, kind) = name_and_kind(request)?;
+        self.world.with_syncs(self.account, self.region, kind, |syncs| {
+            let before = syncs.len();
+            syncs.retain(|sync| sync.name() != name);
+            if syncs.len() == before { Err(not_found(name, kind)) } else { Ok(json!({})) }
+        })
+    }
+
+    fn list(&self, request: &Value, fault: Option<&Fault>) -> Result<Value, ApiError> {
+        let mut violations = Violations::default();
+        violations.text(request, "/SyncType", MAX_NAME, false);
+        let wanted = match request.get("MaxResults") {
+            None | Some(Value::Null) => MAX_PAGE,
+            Some(value) => match value.as_u64().and_then(|number| usize::try_from(number).ok()) {
+                Some(number @ 1..=MAX_PAGE) => number,
+                _ => {
+                    violations.add(
+                        &format!("'{value}'"),
+                        "/MaxResults",
+                        "Member must have value between 1 and 50",
+                    );
+                    MAX_PAGE
+                }
+            },
+        };
+        violations.check()?;
+        let kind = kind_of(request)?;
+        let size = match fault {
+            Some(Fault::PageSize(size)) => wanted.min((*size).max(1)),
+            _ => wanted,
+        };
+        let from = match request.get("NextToken").and_then(Value::as_str) {
+            None | Some("") => 0,
+            Some(token) => parse_token(token, kind)
+                .ok_or_else(|| ApiError::new("InvalidNextToken", "The specified token is not valid."))?,
+        };
+        let (rhythm, reports_sharing, now) = (self.world.rhythm(), self.world.reports_sharing(), now());
+        let (items, total) = self.world.with_syncs(self.account, self.region, kind, |syncs| {
+            let page = syncs.iter().skip(from).take(size).map(|sync| match sync {
+                Sync::AsGiven(item) => item.clone(),
+                Sync::Alive(alive) => item(alive, kind, rhythm, reports_sharing, now),
+            });
+            (page.collect::<Vec<_>>(), syncs.len())
+        });
+        let next = match fault {
+            Some(Fault::RepeatToken) => Some(token(kind, 0)),
+            Some(Fault::EndlessPages) => Some(token(kind, from + 1)),
+            _ => (from + size < total).then(|| token(kind, from + size)),
+        };
+        let mut answer = json!({"ResourceDataSyncItems": items});
+        if let Some(next) = next {
+            answer["NextToken"] = next.into();
+        }
+        Ok(answer)
+    }
+}
+
+fn checked_destination(request: &Value) -> Result<Value, ApiError> {
+    if request.get("SyncSource").is_some_and(|source| !source.is_null()) {
+        return Err(misconfigured("SyncSource is not supported for a sync of type SyncToDestination"));
+    }
+    // Without a bucket there is nothing to check. (The members of an older
+    // form of the request, without S3Destination, are not supported.)
+    let Some(details) = request.get("S3Destination").filter(|details| !details.is_null()) else {
+        return Err(misconfigured("S3Destination is required for a sync of type SyncToDestination"));
+    };
+    let mut violations = Violations::default();
+    validate::destination(request, "/S3Destination", &mut violations);
+    violations.check()?;
+    let sharing =
+        details.pointer("/DestinationDataSharing/DestinationDataSharingType").and_then(Value::as_str);
+    match sharing {
+        None | Some("Organization") => Ok(details.clone()),
+        Some(other) => Err(misconfigured(&format!("DestinationDataSharingType {other} is not supported"))),
+    }
+}
+
+fn checked_source(request: &Value) -> Result<Value, ApiError> {
+    if request.get("S3Destination").is_some_and(|destination| !destination.is_null()) {
+        return Err(misconfigured("S3Destination is not supported for a sync of type SyncFromSource"));
+    }
+    let Some(details) = request.get("SyncSource").filter(|details| !details.is_null()) else {
+        return Err(misconfigured("SyncSource is required for a sync of type SyncFromSource"));
+    };
+    let mut violations = Violations::default();
+    validate::source(request, "/SyncSource", &mut violations);
+    violations.check()?;
+    if details["SourceRegions"].as_array().is_some_and(Vec::is_empty) {
+        return Err(misconfigured("SourceRegions must name at least one region"));
+    }
+    let organization = details.get("AwsOrganizationsSource").filter(|source| !source.is_null());
+    // Documented in lower camel case, sent in upper.
+    match details["SourceType"].as_str().map(str::to_ascii_lowercase).as_deref() {
+        Some("singleaccountmultiregions") if organization.is_none() => Ok(details.clone()),
+        Some("singleaccountmultiregions") => {
+            Err(misconfigured("AwsOrganizationsSource is not supported for SingleAccountMultiRegions"))
+        }
+        Some("awsorganizations") => {
+            let organization = organization
+                .ok_or_else(|| misconfigured("AwsOrganizationsSource is required for AwsOrganizations"))?;
+            let units = organization["OrganizationalUnits"].as_array();
+            match (organization["OrganizationSourceType"].as_str(), units) {
+                (Some("EntireOrganization"), None) | (Some("OrganizationalUnits"), Some(_)) => {
+                    Ok(details.clone())
+                }
+                (Some("EntireOrganization"), Some(_)) => {
+                    Err(misconfigured("OrganizationalUnits is not supported for EntireOrganization"))
+                }
+                (Some("OrganizationalUnits"), None) => {
+                    Err(misconfigured("OrganizationalUnits is required for OrganizationalUnits"))
+                }
+                _ => Err(misconfigured("OrganizationSourceType is not supported")),
+            }
+        }
+        _ => Err(misconfigured("SourceType is not supported")),
+    }
+}
+
+fn name_and_kind(request: &Value) -> Result<(&str, SyncKind), ApiError> {
+    let mut violations = Violations::default();
+    let name = violations.text(request, "/SyncName", MAX_NAME, true);
+    violations.text(request, "/SyncType", MAX_NAME, false);
+    violations.check()?;
+    Ok((name.unwrap_or_default(), kind_of(request)?))
+}
+
+fn kind_of(request: &Value) -> Result<SyncKind, ApiError> {
+    match request.get("SyncType").and_then(Value::as_str) {
+        None => Ok(SyncKind::ToDestination),
+        Some(name) => SyncKind::from_name(name)
+            .ok_or_else(|| misconfigured(&format!("SyncType {name} is not supported"))),
+    }
+}
+
+fn misconfigured(message: &str) -> ApiError {
+    ApiError::new("ResourceDataSyncInvalidConfigurationException", message)
+}
+
+fn not_found(name: &str, kind: SyncKind) -> ApiError {
+    ApiError::new("ResourceDataSyncNotFoundException", "The specified sync name wasn't found.")
+        .fields(json!({"SyncName": name, "SyncType": kind.as_str()}))
+}
+
+fn token(kind: SyncKind, from: usize) -> String {
+    format!("fake:{}:{from}", kind.as_str())
+}
+
+fn parse_token(token: &str, kind: SyncKind) -> Option<usize> {
+    token.strip_prefix("fake:")?.strip_prefix(kind.as_str())?.strip_prefix(':')?.parse().ok()
+}
+
+/// A sync as a list shows it. Like AWS, it leaves out what there is not: the
+/// type of a sync to a destination, the status of one from a source.
+fn item(alive: &Alive, kind: SyncKind, rhythm: crate::Rhythm, reports_sharing: bool, now: f64) -> Value {
+    let runs = rhythm.runs(alive.created, now);
+    let mut item = Map::new();
+    let mut put = |key: &str, value: Value| {
+        item.insert(key.to_owned(), value);
+    };
+    put("SyncName", alive.name.clone().into());
+    put("SyncCreatedTime", millis(alive.created));
+    put("LastSyncTime", millis(runs.last));
+    match kind {
+        SyncKind::FromSource => {
+            put("SyncType", kind.as_str().into());
+            put("SyncSource", alive.details.clone());
+            put("SyncLastModifiedTime", millis(alive.modified));
+            if let Some(time) = runs.last_ended {
+                put("LastSuccessfulSyncTime", millis(time));
+            }
+        }
+        SyncKind::ToDestination => {
+            let mut details = alive.details.clone();
+            if let (false, Some(details)) = (reports_sharing, details.as_object_mut()) {
+                details.remove("DestinationDataSharing");
+            }
+            let bucket = details["BucketName"].as_str().unwrap_or_default().to_owned();
+            put("S3Destination", details);
+            let denied = bucket.starts_with(DENYING_BUCKET);
+            let (status, message) = match (runs.running, denied) {
+                (true, _) => ("InProgress", String::new()),
+                (false, false) => ("Successful", "The sync was successfully completed".to_owned()),
+                (false, true) => (
+                    "Failed",
+                    format!(
+                        "Failed to write to the bucket {bucket}: its policy does not allow ssm.amazonaws.com to call s3:PutObject"
+                    ),
+                ),
+            };
+            put("LastStatus", status.into());
+            if !message.is_empty() {
+                put("LastSyncStatusMessage", message.into());
+            }
+            if let Some(time) = runs.last_ended.filter(|_| !denied) {
+                put("LastSuccessfulSyncTime", millis(time));
+            }
+        }
+    }
+    Value::Object(item)
+}
+
+/// A time as AWS sends it: seconds, with three digits after the point.
+fn millis(time: f64) -> Value {
+    json!((time * 1000.0).round() / 1000.0)
+}

@@ -1,0 +1,112 @@
+//! The two operations of STS.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use quick_xml::escape::escape;
+
+use crate::reply::{ApiError, Reply};
+use crate::world::{Caller, World};
+
+/// The parameters of a request, by their names.
+pub(crate) type Parameters = HashMap<String, String>;
+
+/// Answers a call of `operation` by `caller`.
+pub(crate) fn answer(
+    world: &World,
+    caller: &Caller,
+    operation: &str,
+    parameters: &Parameters,
+    now: f64,
+) -> Reply {
+    let answered = match operation {
+        "GetCallerIdentity" => Ok(Reply::Xml {
+            operation: "GetCallerIdentity",
+            result: format!(
+                "<Arn>{}</Arn><UserId>{}</UserId><Account>{}</Account>",
+                escape(&caller.arn),
+                caller.user_id,
+                caller.account
+            ),
+        }),
+        "AssumeRole" => assume_role(world, caller, parameters, now),
+        _ => Err(ApiError::new("InvalidAction", format!("Could not find operation {operation}"))),
+    };
+    answered.unwrap_or_else(Reply::Error)
+}
+
+fn assume_role(world: &World, caller: &Caller, parameters: &Parameters, now: f64) -> Result<Reply, ApiError> {
+    let required = |name: &str| {
+        parameters.get(name).filter(|value| !value.is_empty()).ok_or_else(|| {
+            ApiError::new("ValidationError", format!("1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be null"))
+        })
+    };
+    let (arn, session) = (required("RoleArn")?, required("RoleSessionName")?);
+    if !(2..=64).contains(&session.len()) {
+        return Err(ApiError::new(
+            "ValidationError",
+            "1 validation error detected: Value at 'roleSessionName' failed to satisfy constraint: Member must have length between 2 and 64",
+        ));
+    }
+    let seconds = match parameters.get("DurationSeconds") {
+        None => 3600,
+        Some(text) => text.parse().ok().filter(|seconds| (900..=43200).contains(seconds)).ok_or_else(|| {
+            ApiError::new("ValidationError", "1 validation error detected: Value at 'durationSeconds' failed to satisfy constraint: Member must have value between 900 and 43200")
+        })?,
+    };
+    let denied = || {
+        ApiError::new(
+            "AccessDenied",
+            format!("User: {} is not authorized to perform: sts:AssumeRole on resource: {arn}", caller.arn),
+        )
+        .status(403)
+    };
+    // AWS does not tell a role that is not there from one that may not be
+    // assumed, nor from a wrong external id.
+    let (account, role) = parse_arn(arn).ok_or_else(denied)?;
+    let trust = world.trust(account, role).ok_or_else(denied)?;
+    if trust.denied
+        || (trust.external_id.is_some() && trust.external_id.as_ref() != parameters.get("ExternalId"))
+    {
+        return Err(denied());
+    }
+    let name = role.rsplit('/').next().unwrap_or(role);
+    let assumed = Caller {
+        account: account.to_owned(),
+        arn: format!("arn:aws:sts::{account}:assumed-role/{name}/{session}"),
+        user_id: format!("AROAFAKEFAKEFAKEFAKE:{session}"),
+    };
+    let (arn, user_id) = (assumed.arn.clone(), assumed.user_id.clone());
+    let (key, expires) = world.open_session(assumed, Duration::from_secs(seconds), now);
+    Ok(Reply::Xml {
+        operation: "AssumeRole",
+        result: format!(
+            "<AssumedRoleUser><AssumedRoleId>{}</AssumedRoleId><Arn>{}</Arn></AssumedRoleUser>\
+             <Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>fake-secret-{key}</SecretAccessKey>\
+             <SessionToken>fake-token-{key}</SessionToken><Expiration>{}</Expiration></Credentials>",
+            escape(&user_id),
+            escape(&arn),
+            iso8601(expires),
+        ),
+    })
+}
+
+/// Account and role, path included, of a role's ARN.
+fn parse_arn(arn: &str) -> Option<(&str, &str)> {
+    let mut parts = arn.splitn(6, ':');
+    let (Some("arn"), Some(_), Some("iam"), Some("")) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return None;
+    };
+    Some((parts.next()?, parts.next()?.strip_prefix("role/")?))
+}
+
+fn iso8601(time: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "whole seconds are meant, and the time is of this age"
+    )]
+    let seconds = time as i64;
+    jiff::Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
+}

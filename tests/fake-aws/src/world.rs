@@ -1,0 +1,309 @@
+//! The state behind the services: accounts, their roles and their syncs.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use serde_json::{Value, json};
+
+use crate::fault::{Fault, FaultRule};
+use crate::lifecycle::Rhythm;
+
+/// The two kinds of sync.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SyncKind {
+    /// `SyncToDestination`
+    ToDestination,
+    /// `SyncFromSource`
+    FromSource,
+}
+
+impl SyncKind {
+    /// The kind of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::ToDestination, Self::FromSource].into_iter().find(|kind| kind.as_str() == name)
+    }
+
+    /// The name, as AWS writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ToDestination => "SyncToDestination",
+            Self::FromSource => "SyncFromSource",
+        }
+    }
+}
+
+/// How many syncs of a kind an account may have in a region.
+pub(crate) const LIMIT: usize = 5;
+
+/// The state behind the services. Shared by all connections; every method
+/// takes effect at once.
+#[derive(Debug)]
+pub struct World(Mutex<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    accounts: BTreeMap<String, Account>,
+    sessions: HashMap<String, Session>,
+    faults: Vec<FaultRule>,
+    calls: BTreeMap<(String, String, String), u64>,
+    requests: u64,
+    rhythm: Rhythm,
+    session_lifetime: Option<Duration>,
+    reports_sharing: bool,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    roles: BTreeMap<String, Trust>,
+    syncs: BTreeMap<(String, SyncKind), Vec<Sync>>,
+}
+
+/// Whom a role trusts: everybody, who knows the external id if there is one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Trust {
+    pub(crate) external_id: Option<String>,
+    pub(crate) denied: bool,
+}
+
+/// Credentials that AssumeRole handed out.
+#[derive(Clone, Debug)]
+struct Session {
+    caller: Caller,
+    expires: f64,
+}
+
+/// Who makes a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) account: String,
+    pub(crate) arn: String,
+    pub(crate) user_id: String,
+}
+
+/// Why a caller is not known.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    Key,
+    Expired,
+}
+
+/// A sync.
+#[derive(Clone, Debug)]
+pub(crate) enum Sync {
+    /// Created by a call, and alive since.
+    Alive(Alive),
+    /// Listed exactly as given.
+    AsGiven(Value),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Alive {
+    pub(crate) name: String,
+    pub(crate) created: f64,
+    pub(crate) modified: f64,
+    /// `S3Destination` or `SyncSource`, as given to Create.
+    pub(crate) details: Value,
+}
+
+impl Sync {
+    pub(crate) fn name(&self) -> &str {
+        match self {
+            Self::Alive(alive) => &alive.name,
+            Self::AsGiven(item) => item["SyncName"].as_str().unwrap_or_default(),
+        }
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self(Mutex::new(Inner {
+            accounts: BTreeMap::new(),
+            sessions: HashMap::new(),
+            faults: Vec::new(),
+            calls: BTreeMap::new(),
+            requests: 0,
+            rhythm: Rhythm::default(),
+            session_lifetime: None,
+            reports_sharing: true,
+        }))
+    }
+}
+
+impl World {
+    /// A world without accounts.
+    #[must_use]
+    pub fn new() -> std::sync::Arc<Self> {
+        std::sync::Arc::default()
+    }
+
+    /// The static access key of an account; every secret key goes with it.
+    #[must_use]
+    pub fn access_key(account: &str) -> String {
+        format!("AKIA{account}FAKE")
+    }
+
+    /// Adds an account that has nothing yet.
+    pub fn add_account(&self, id: &str) {
+        self.lock().accounts.entry(id.to_owned()).or_default();
+    }
+
+    /// Adds a role to an account, which may be assumed by everybody who knows
+    /// its external id, if it has one.
+    pub fn add_role(&self, account: &str, name: &str, external_id: Option<&str>) {
+        let trust = Trust { external_id: external_id.map(ToOwned::to_owned), denied: false };
+        self.lock().accounts.entry(account.to_owned()).or_default().roles.insert(name.to_owned(), trust);
+    }
+
+    /// Adds a role that nobody may assume.
+    pub fn add_denied_role(&self, account: &str, name: &str) {
+        let trust = Trust { external_id: None, denied: true };
+        self.lock().accounts.entry(account.to_owned()).or_default().roles.insert(name.to_owned(), trust);
+    }
+
+    /// Adds a sync that is listed exactly as `item` says, an item of
+    /// `ListResourceDataSync`. One of the same name is replaced.
+    pub fn put_item(&self, account: &str, region: &str, kind: SyncKind, item: Value) {
+        let mut inner = self.lock();
+        let account = inner.accounts.entry(account.to_owned()).or_default();
+        let syncs = account.syncs.entry((region.to_owned(), kind)).or_default();
+        let new = Sync::AsGiven(item);
+        syncs.retain(|sync| sync.name().is_empty() || sync.name() != new.name());
+        syncs.push(new);
+    }
+
+    /// Takes all syncs of an account in a region away.
+    pub fn clear(&self, account: &str, region: &str) {
+        if let Some(account) = self.lock().accounts.get_mut(account) {
+            account.syncs.retain(|(of, _), _| of != region);
+        }
+    }
+
+    /// How syncs that are created by calls live on.
+    pub fn set_rhythm(&self, rhythm: Rhythm) {
+        self.lock().rhythm = rhythm;
+    }
+
+    /// How long the credentials of AssumeRole are valid, whatever was asked
+    /// for.
+    pub fn set_session_lifetime(&self, lifetime: Option<Duration>) {
+        self.lock().session_lifetime = lifetime;
+    }
+
+    /// Whether lists say with whom a destination is shared. AWS is said not
+    /// to.
+    pub fn set_reports_sharing(&self, reports: bool) {
+        self.lock().reports_sharing = reports;
+    }
+
+    /// Replaces all faults.
+    pub fn set_faults(&self, faults: Vec<FaultRule>) {
+        self.lock().faults = faults;
+    }
+
+    /// How many calls of `operation` have come in, in all.
+    #[must_use]
+    pub fn calls(&self, operation: &str) -> u64 {
+        self.lock().calls.iter().filter(|((_, _, of), _)| of == operation).map(|(_, number)| number).sum()
+    }
+
+    /// How many calls of `operation` have come in from an account for a
+    /// region.
+    #[must_use]
+    pub fn calls_of(&self, account: &str, region: &str, operation: &str) -> u64 {
+        let key = (account.to_owned(), region.to_owned(), operation.to_owned());
+        self.lock().calls.get(&key).copied().unwrap_or_default()
+    }
+
+    /// All numbers of calls, as JSON.
+    pub(crate) fn calls_as_json(&self) -> Value {
+        self.lock()
+            .calls
+            .iter()
+            .map(|((account, region, operation), number)| {
+                json!({"account": account, "region": region, "operation": operation, "calls": number})
+            })
+            .collect()
+    }
+
+    /// Counts a call and tells how it is to go wrong.
+    pub(crate) fn call(&self, account: &str, region: &str, operation: &str) -> Option<Fault> {
+        let mut inner = self.lock();
+        *inner.calls.entry((account.to_owned(), region.to_owned(), operation.to_owned())).or_default() += 1;
+        let rule = inner.faults.iter_mut().find(|rule| rule.matches(account, region, operation))?;
+        if let Some(times) = &mut rule.times {
+            *times -= 1;
+        }
+        Some(rule.fault.clone())
+    }
+
+    /// An id for the next request.
+    pub(crate) fn request_id(&self) -> String {
+        let mut inner = self.lock();
+        inner.requests += 1;
+        format!("00000000-0000-4000-8000-{:012}", inner.requests)
+    }
+
+    /// Whose access key it is.
+    pub(crate) fn caller(&self, access_key: &str, now: f64) -> Result<Caller, Unknown> {
+        let inner = self.lock();
+        if let Some(session) = inner.sessions.get(access_key) {
+            return if session.expires > now { Ok(session.caller.clone()) } else { Err(Unknown::Expired) };
+        }
+        let account = access_key.strip_prefix("AKIA").and_then(|rest| rest.strip_suffix("FAKE"));
+        let account = account.filter(|id| inner.accounts.contains_key(*id)).ok_or(Unknown::Key)?;
+        Ok(Caller {
+            account: account.to_owned(),
+            arn: format!("arn:aws:iam::{account}:user/fake"),
+            user_id: "AIDAFAKEFAKEFAKEFAKE".to_owned(),
+        })
+    }
+
+    /// Whom a role trusts, if there is such a role.
+    pub(crate) fn trust(&self, account: &str, role: &str) -> Option<Trust> {
+        self.lock().accounts.get(account)?.roles.get(role).cloned()
+    }
+
+    /// Hands out credentials; returns the access key and the time of expiry.
+    pub(crate) fn open_session(&self, caller: Caller, asked: Duration, now: f64) -> (String, f64) {
+        let mut inner = self.lock();
+        let lifetime = inner.session_lifetime.unwrap_or(asked);
+        let key = format!("ASIA{:016}", inner.sessions.len());
+        let expires = now + lifetime.as_secs_f64();
+        inner.sessions.insert(key.clone(), Session { caller, expires });
+        (key, expires)
+    }
+
+    /// Works on the syncs of one kind of an account in a region.
+    pub(crate) fn with_syncs<T>(
+        &self,
+        account: &str,
+        region: &str,
+        kind: SyncKind,
+        work: impl FnOnce(&mut Vec<Sync>) -> T,
+    ) -> T {
+        let mut inner = self.lock();
+        let account = inner.accounts.entry(account.to_owned()).or_default();
+        work(account.syncs.entry((region.to_owned(), kind)).or_default())
+    }
+
+    pub(crate) fn rhythm(&self) -> Rhythm {
+        self.lock().rhythm
+    }
+
+    pub(crate) fn reports_sharing(&self) -> bool {
+        self.lock().reports_sharing
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Seconds since the Unix epoch.
+#[expect(clippy::disallowed_methods, reason = "a world has but one time")]
+pub(crate) fn now() -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
