@@ -11,7 +11,7 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
-    /// `ts=… level=info msg=… key=value`
+    /// `ts=… level=info message=… key=value`
     Logfmt,
     /// One JSON object a line.
     Json,

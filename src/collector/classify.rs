@@ -87,13 +87,20 @@ fn of_answer(code: Option<&str>, message: &str, status: StatusCode) -> Reason {
         "InternalFailure" | "InternalServerError" | "ServiceUnavailable" | "ServiceUnavailableException" => {
             Reason::ServerError
         }
-        _ => match status.as_u16() {
-            429 => Reason::Throttled,
-            500.. => Reason::ServerError,
-            // An error without a code did not come from AWS: a proxy, say.
-            _ if code.is_none() => Reason::InvalidResponse,
-            _ => Reason::Other,
+        "" => of_status(status),
+        _ => match of_status(status) {
+            Reason::InvalidResponse => Reason::Other,
+            reason => reason,
         },
+    }
+}
+
+/// Somebody answered, but not in AWS's words: a proxy, say.
+fn of_status(status: StatusCode) -> Reason {
+    match status.as_u16() {
+        429 => Reason::Throttled,
+        500.. => Reason::ServerError,
+        _ => Reason::InvalidResponse,
     }
 }
 
@@ -111,8 +118,7 @@ fn of_broken<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Reason {
         SdkError::DispatchFailure(_) => Reason::Connection,
         // Only what has been read whole was then tried to be understood.
         SdkError::ResponseError(answer) if answer.raw().body().bytes().is_none() => Reason::Connection,
-        SdkError::ResponseError(answer) if answer.raw().status().is_server_error() => Reason::ServerError,
-        SdkError::ResponseError(_) => Reason::InvalidResponse,
+        SdkError::ResponseError(answer) => of_status(answer.raw().status()),
         _ => Reason::Other,
     }
 }

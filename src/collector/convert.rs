@@ -46,8 +46,8 @@ fn seconds(time: &DateTime) -> UnixSeconds {
 }
 
 fn destination(from: ResourceDataSyncS3Destination) -> Destination {
-    // The SDK fills in what the model calls required: an empty text is an
-    // absent one.
+    // Bucket, format and region are required by the model: without one of them
+    // the SDK takes the whole answer for invalid.
     Destination {
         bucket_name: filled(Some(from.bucket_name)),
         prefix: filled(from.prefix),

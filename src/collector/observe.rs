@@ -12,7 +12,7 @@ use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeTransmitInterceptorContextRef, Error, FinalizerInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
-use aws_smithy_runtime_api::client::orchestrator::{Metadata, OrchestratorError};
+use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, Metadata, OrchestratorError};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -96,7 +96,10 @@ impl Intercept for Observe {
                 service: metadata.service(),
                 operation: metadata.name(),
                 took: sent.elapsed(),
-                error: context.output_or_error().and_then(Result::err).map(code),
+                error: context
+                    .output_or_error()
+                    .and_then(Result::err)
+                    .map(|error| code(error, context.response())),
             });
         }
         // The next attempt may end before it sends anything.
@@ -105,18 +108,21 @@ impl Intercept for Observe {
     }
 }
 
-fn code(error: &OrchestratorError<Error>) -> String {
+/// AWS's code; or, of an answer that is not AWS's, the HTTP status; or a word
+/// for what befell the request.
+fn code(error: &OrchestratorError<Error>, answer: Option<&HttpResponse>) -> String {
     let from_aws = error.as_operation_error().and_then(|error| {
         None.or_else(|| error.downcast_ref::<ListResourceDataSyncError>().map(ProvideErrorMetadata::code))
             .or_else(|| error.downcast_ref::<AssumeRoleError>().map(ProvideErrorMetadata::code))
             .or_else(|| error.downcast_ref::<GetCallerIdentityError>().map(ProvideErrorMetadata::code))
     });
-    match from_aws {
-        Some(code) => code.unwrap_or("unknown"),
-        None if error.is_timeout_error() => "timeout",
-        None if error.is_connector_error() => "connection",
-        None if error.is_response_error() => "invalid_response",
-        None => "other",
-    }
-    .to_owned()
+    let code = match (from_aws.flatten(), answer) {
+        (Some(code), _) => code,
+        (None, Some(answer)) if !answer.status().is_success() => return answer.status().as_u16().to_string(),
+        (None, Some(answer)) if answer.body().bytes().is_some() => "invalid_response",
+        (None, _) if error.is_timeout_error() => "timeout",
+        // No answer, or one that broke off.
+        (None, _) => "connection",
+    };
+    code.to_owned()
 }

@@ -2,15 +2,21 @@
 //! credentials in it, made once and shared by all of its targets.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
+use aws_config::meta::region::ProvideRegion as _;
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::profile::region::ProfileFileRegionProvider;
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_ssm::config::retry::RetryPartition;
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
@@ -38,6 +44,26 @@ pub struct AwsSettings {
     pub use_dualstack: bool,
     /// Where all calls go instead of AWS's own endpoints.
     pub endpoint_url: Option<String>,
+    /// The file to read profiles from, instead of what `AWS_CONFIG_FILE` says.
+    pub shared_config_file: Option<PathBuf>,
+    /// The file to read credentials of profiles from, instead of what
+    /// `AWS_SHARED_CREDENTIALS_FILE` says.
+    pub shared_credentials_file: Option<PathBuf>,
+}
+
+impl AwsSettings {
+    fn profile_files(&self) -> EnvConfigFiles {
+        let mut files = EnvConfigFiles::builder()
+            .include_default_config_file(self.shared_config_file.is_none())
+            .include_default_credentials_file(self.shared_credentials_file.is_none());
+        if let Some(path) = &self.shared_config_file {
+            files = files.with_file(EnvConfigFileKind::Config, path);
+        }
+        if let Some(path) = &self.shared_credentials_file {
+            files = files.with_file(EnvConfigFileKind::Credentials, path);
+        }
+        files.build()
+    }
 }
 
 /// The way to each account. Accounts with the same access share it.
@@ -144,12 +170,14 @@ async fn load(
     timeout: Duration,
     http_client: SharedHttpClient,
 ) -> SdkConfig {
+    // One share is left for the pauses between the attempts.
+    let attempt = timeout / (ATTEMPTS + 1);
     let timeouts = TimeoutConfig::builder()
-        .operation_attempt_timeout(timeout / ATTEMPTS)
-        .connect_timeout((timeout / ATTEMPTS).min(Duration::from_secs(5)))
+        .operation_attempt_timeout(attempt)
+        .connect_timeout(attempt.min(Duration::from_secs(5)))
         .build();
     let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(http_client)
+        .http_client(http_client.clone())
         .timeout_config(timeouts)
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         // The deadline of the attempt covers a body that stops coming.
@@ -158,11 +186,26 @@ async fn load(
     if let Ok(name) = AppName::new("ssm-sync-exporter") {
         loader = loader.app_name(name);
     }
+    loader = loader.profile_files(settings.profile_files());
+    let region = region.as_ref().map(|region| Region::new(region.as_str().to_owned()));
     if let Some(profile) = profile {
-        loader = loader.profile_name(profile);
+        // The default chain would ask the environment first, and list the
+        // syncs of some other account under this one's name.
+        let config = ProviderConfig::without_region()
+            .with_region(match &region {
+                Some(region) => Some(region.clone()),
+                None => profile_region(profile, settings).await,
+            })
+            .with_http_client(http_client.clone());
+        let credentials = ProfileFileCredentialsProvider::builder()
+            .configure(&config)
+            .profile_files(settings.profile_files())
+            .profile_name(profile)
+            .build();
+        loader = loader.profile_name(profile).credentials_provider(credentials);
     }
     if let Some(region) = region {
-        loader = loader.region(Region::new(region.as_str().to_owned()));
+        loader = loader.region(region);
     }
     // What is not asked for here is left to AWS_USE_FIPS_ENDPOINT and the like.
     if settings.use_fips {
@@ -175,6 +218,16 @@ async fn load(
         loader = loader.endpoint_url(url);
     }
     loader.load().await
+}
+
+/// The region that a profile names.
+async fn profile_region(profile: &str, settings: &AwsSettings) -> Option<Region> {
+    ProfileFileRegionProvider::builder()
+        .profile_files(settings.profile_files())
+        .profile_name(profile)
+        .build()
+        .region()
+        .await
 }
 
 /// One client, and so one pool of connections, for everything. The SDK's own

@@ -217,6 +217,8 @@ fn aws(shape: AwsShape) -> AwsSettings {
         use_fips: shape.use_fips.is_some_and(|Text(on)| on),
         use_dualstack: shape.use_dualstack.is_some_and(|Text(on)| on),
         endpoint_url: shape.endpoint_url.map(|Text(url)| url.0),
+        shared_config_file: shape.shared_config_file.map(|Text(path)| path),
+        shared_credentials_file: shape.shared_credentials_file.map(|Text(path)| path),
     }
 }
 

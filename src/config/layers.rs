@@ -9,7 +9,7 @@ use figment::{Figment, Metadata, Profile, Provider};
 
 use super::error::{ConfigError, Place};
 use super::key_path::KeyPath;
-use super::yaml::Node;
+use super::yaml::{Node, Position};
 
 /// What the names of our environment variables begin with.
 pub(super) const ENV_PREFIX: &str = "SSM_SYNC_EXPORTER_";
@@ -44,6 +44,15 @@ impl Layers {
 
     /// Where the value at `path` came from.
     pub(super) fn place(&self, path: &KeyPath) -> Place {
+        self.find(path, Node::locate)
+    }
+
+    /// Where the key at the end of `path` came from.
+    pub(super) fn place_of_key(&self, path: &KeyPath) -> Place {
+        self.find(path, Node::locate_key)
+    }
+
+    fn find(&self, path: &KeyPath, locate: fn(&Node, &KeyPath) -> Position) -> Place {
         let keys = path.leading_keys();
         let from_environment = self
             .figment
@@ -51,7 +60,7 @@ impl Layers {
             .is_some_and(|metadata| metadata.name == EnvironmentLayer::NAME);
         match &self.file {
             _ if from_environment => Place::Environment { variable: variable_name(&keys) },
-            Some(file) => Place::in_file(&file.path, file.document.locate(path)),
+            Some(file) => Place::in_file(&file.path, locate(&file.document, path)),
             None => Place::Nowhere,
         }
     }

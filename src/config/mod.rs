@@ -105,6 +105,7 @@ impl Config {
 
 /// Says what serde found wrong, in our words.
 fn refused(layers: &Layers, path: &KeyPath, error: &figment::Error) -> ConfigError {
+    let unknown = matches!(error.kind, Kind::UnknownField(..));
     let (path, message) = match &error.kind {
         Kind::UnknownField(found, known) => {
             // The path may or may not include the offending key itself.
@@ -116,12 +117,12 @@ fn refused(layers: &Layers, path: &KeyPath, error: &figment::Error) -> ConfigErr
         }
         Kind::MissingField(name) => (path.clone(), format!("the key `{name}` is missing")),
         Kind::InvalidType(found, expected) => {
-            (path.clone(), format!("found {}, expected {expected}", shown(found)))
+            (path.clone(), format!("found {}, expected {}", shown(found), wanted(expected)))
         }
         Kind::Message(message) => (path.clone(), message.clone()),
         other => (path.clone(), other.to_string()),
     };
-    let place = layers.place(&path);
+    let place = if unknown { layers.place_of_key(&path) } else { layers.place(&path) };
     let message = if path.segments().is_empty() { message } else { format!("{path}: {message}") };
     ConfigError::Invalid { place, message }
 }
@@ -133,6 +134,15 @@ fn shown(found: &figment::error::Actual) -> &'static str {
         figment::error::Actual::Map => "keys and values",
         figment::error::Actual::Str(_) => "a text",
         _ => "something else",
+    }
+}
+
+/// serde speaks of sequences and structs, the people who write YAML do not.
+fn wanted(expected: &str) -> &str {
+    match expected {
+        "a sequence" => "a list",
+        expected if expected.starts_with("struct ") || expected == "a map" => "keys and values",
+        expected => expected,
     }
 }
 

@@ -4,6 +4,7 @@
 
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -61,6 +62,8 @@ pub(super) struct AwsShape {
     pub(super) use_fips: Option<Text<bool>>,
     pub(super) use_dualstack: Option<Text<bool>>,
     pub(super) endpoint_url: Option<Text<EndpointUrl>>,
+    pub(super) shared_config_file: Option<Text<PathBuf>>,
+    pub(super) shared_credentials_file: Option<Text<PathBuf>>,
 }
 
 /// A value that is written as one piece of text.
@@ -129,6 +132,18 @@ impl FromText for bool {
 
     fn from_text(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| format!("`{text}` is neither true nor false"))
+    }
+}
+
+impl FromText for PathBuf {
+    const EXPECTED: &'static str = "the path of a file";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        // Whoever reads it later could only say it in every collection anew.
+        match std::fs::File::open(text) {
+            Ok(_) => Ok(Self::from(text)),
+            Err(error) => Err(format!("cannot read {text}: {error}")),
+        }
     }
 }
 

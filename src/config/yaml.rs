@@ -104,8 +104,21 @@ impl Node {
         }
     }
 
-    /// Where the node at `path` stands, or as much of the path as there is.
+    /// Where the value at `path` stands, or as much of the path as there is.
     pub(super) fn locate(&self, path: &KeyPath) -> Position {
+        match self.walk(path) {
+            // A list or mapping is better found by its key.
+            (key, Content::Sequence(_) | Content::Mapping(_) | Content::Null, _) => key,
+            (_, Content::Text(_), value) => value,
+        }
+    }
+
+    /// Where the key at the end of `path` stands.
+    pub(super) fn locate_key(&self, path: &KeyPath) -> Position {
+        self.walk(path).0
+    }
+
+    fn walk(&self, path: &KeyPath) -> (Position, &Content, Position) {
         let mut node = self;
         let mut position = self.position;
         for segment in path.segments() {
@@ -122,12 +135,7 @@ impl Node {
             position = at;
             node = below;
         }
-        // A value that stands on the line of its key is where the eye should
-        // go; a list or mapping below it is better found by the key.
-        match node.content {
-            Content::Text(_) => node.position,
-            _ => position,
-        }
+        (position, &node.content, node.position)
     }
 }
 
@@ -303,7 +311,7 @@ mod tests {
                 "{text}"
             );
         }
-        let error = Node::parse("a: 1\n\tb: [\n").unwrap_err();
+        let error = Node::parse("a: [1\nb: 2\n").unwrap_err();
         assert_eq!(error.position.line, 2);
         assert!(error.message.starts_with("not YAML: "), "{}", error.message);
     }

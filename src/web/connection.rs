@@ -20,7 +20,7 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Far more than a request for metrics has to say.
 const MAX_HEADERS: usize = 64;
-const MAX_BUFFER: usize = 64 * 1024;
+const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 /// Serves requests on `stream` until the client leaves or `shutdown`. A
 /// request that is then being answered has `drain` to end.
@@ -43,7 +43,7 @@ pub(super) async fn serve(
             .timer(TokioTimer::new())
             .header_read_timeout(HEADER_TIMEOUT)
             .max_headers(MAX_HEADERS)
-            .max_buf_size(MAX_BUFFER)
+            .max_header_size(MAX_HEADER_BYTES)
             .serve_connection(TokioIo::new(stream), service)
     );
     let ended = tokio::select! {

@@ -1,1 +1,182 @@
-fn main() {}
+//! A small organization in a fake AWS, and the real exporter on it.
+//!
+//! `cargo run --example demo [ADDRESS]` needs no AWS account and nothing else
+//! to be installed. It listens on 127.0.0.1:10144, or on a free port if that
+//! one is taken, until it is interrupted.
+
+#![expect(clippy::print_stdout, reason = "this is what it is for")]
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use fake_aws::{FakeAws, Rhythm, SyncKind, World};
+use serde_json::{Value, json};
+use ssm_sync_exporter::app::{App, Options};
+use ssm_sync_exporter::clock::Clock;
+use ssm_sync_exporter::config::Config;
+use ssm_sync_exporter::logging::{self, Format, Verbosity};
+use ssm_sync_exporter::shutdown::Signals;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+const HUB: &str = "999900000000";
+const ROLE: &str = "SsmSyncExporter";
+
+/// Account ids and names.
+const ACCOUNTS: [(&str, &str); 5] = [
+    ("111122223333", "production"),
+    ("222233334444", "staging"),
+    ("333344445555", "security"),
+    ("444455556666", "data"),
+    ("555566667777", "sandbox"),
+];
+
+const REGIONS: [&str; 3] = ["eu-west-1", "eu-central-1", "us-east-1"];
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    logging::init(Format::Logfmt, Verbosity::Info)?;
+    let aws = FakeAws::start(organization()?, "127.0.0.1:0").await.context("cannot start the fake AWS")?;
+    let directory = tempfile::tempdir()?;
+    let config = Config::load(Some(&configure(&aws, directory.path())?), [])?;
+
+    let address = std::env::args().nth(1).unwrap_or_else(free_address);
+    let options = Options { listen_addresses: vec![address.parse()?], telemetry_path: "/metrics".parse()? };
+    let app = Box::pin(App::build(config, options, Clock::system())).await?;
+    let url = format!("http://{}", app.local_addresses().first().context("it listens nowhere")?);
+
+    println!(
+        "\nA fake AWS organization of {} accounts in {} regions is polled every 5 seconds.\n\n\
+         \x20 {url}/         to look around\n\
+         \x20 {url}/metrics  what Prometheus scrapes\n\n\
+         What is wrong there:\n",
+        ACCOUNTS.len(),
+        REGIONS.len(),
+    );
+    for (pattern, trouble) in [
+        (r#"'"Failed"} 1'"#, "a sync that failed"),
+        (r"'successful_sync_age.*} [0-9]\{6\}'", "a sync that has not succeeded for days"),
+        (r#"'"InProgress"} 1'"#, "a sync that is stuck, among those at work"),
+        (r"'target_up.*} 0'", "an account that cannot be polled"),
+    ] {
+        println!("  # {trouble}\n  curl -s {url}/metrics | grep {pattern}");
+    }
+    println!("\nCtrl-C ends it.\n");
+
+    let shutdown = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(Signals::catch()?.cancel(shutdown.clone()));
+    app.run(shutdown).await?;
+    Ok(())
+}
+
+/// The usual address, unless something else is there already.
+fn free_address() -> String {
+    let usual = "127.0.0.1:10144";
+    if TcpListener::bind(usual).is_ok() { usual.to_owned() } else { "127.0.0.1:0".to_owned() }
+}
+
+fn configure(aws: &FakeAws, directory: &Path) -> anyhow::Result<std::path::PathBuf> {
+    let (profiles, credentials) = (directory.join("profiles"), directory.join("credentials"));
+    std::fs::write(&profiles, "")?;
+    let key = World::access_key(HUB);
+    std::fs::write(
+        &credentials,
+        format!("[demo]\naws_access_key_id = {key}\naws_secret_access_key = demo\n"),
+    )?;
+
+    let accounts = ACCOUNTS.map(|(id, name)| {
+        format!("  - name: {name}\n    profile: demo\n    assume_roles: [{{arn: 'arn:aws:iam::{id}:role/{ROLE}'}}]\n")
+    });
+    let text = format!(
+        "interval: 5s\ntimeout: 5s\nregions: [{}]\naws:\n  endpoint_url: {}\n  shared_config_file: '{}'\n  \
+         shared_credentials_file: '{}'\naccounts:\n{}",
+        REGIONS.join(", "),
+        aws.url(),
+        profiles.display(),
+        credentials.display(),
+        accounts.concat(),
+    );
+    let file = directory.join("config.yaml");
+    std::fs::write(&file, text)?;
+    Ok(file)
+}
+
+/// Most of it is well; each kind of trouble is there once.
+fn organization() -> anyhow::Result<Arc<World>> {
+    let world = World::new();
+    world.set_rhythm(Rhythm { takes: Duration::from_secs(3), every: Duration::from_secs(30) });
+    world.add_account(HUB);
+    for (id, name) in ACCOUNTS {
+        if name == "sandbox" {
+            world.add_denied_role(id, ROLE);
+            continue;
+        }
+        world.add_role(id, ROLE, None);
+        for region in REGIONS {
+            let request = json!({
+                "SyncName": "org-inventory",
+                "S3Destination": {
+                    "BucketName": "org-inventory", "Prefix": "inventory", "SyncFormat": "JsonSerDe", "Region": "eu-west-1",
+                    "DestinationDataSharing": {"DestinationDataSharingType": "Organization"},
+                },
+            });
+            world.create(id, region, &request).map_err(anyhow::Error::msg)?;
+        }
+    }
+    let explorer = json!({
+        "SyncName": "AWS-QuickSetup-SSM-explorer",
+        "SyncType": "SyncFromSource",
+        "SyncSource": {
+            "SourceType": "AwsOrganizations",
+            "AwsOrganizationsSource": {"OrganizationSourceType": "EntireOrganization"},
+            "SourceRegions": REGIONS, "IncludeFutureRegions": true, "EnableAllOpsDataSources": false,
+        },
+    });
+    world.create("111122223333", "eu-west-1", &explorer).map_err(anyhow::Error::msg)?;
+
+    let put = |account, region, item| world.put_item(account, region, SyncKind::ToDestination, item);
+    put(
+        "222233334444",
+        "eu-west-1",
+        json!({
+            "SyncName": "patch-compliance", "S3Destination": bucket("staging-patch-compliance"),
+            "LastStatus": "Failed", "LastSyncTime": ago(60.0), "LastSuccessfulSyncTime": ago(26.0 * 3600.0),
+            "LastSyncStatusMessage": "The bucket policy does not allow ssm.amazonaws.com to call s3:PutObject",
+            "SyncCreatedTime": ago(200.0 * 86400.0),
+        }),
+    );
+    put(
+        "333344445555",
+        "eu-central-1",
+        json!({
+            "SyncName": "InspectorResourceDataSync-do-not-delete", "S3Destination": bucket("inspector-inventory"),
+            "LastStatus": "Successful", "LastSyncTime": ago(9.0 * 86400.0), "LastSuccessfulSyncTime": ago(9.0 * 86400.0),
+            "SyncCreatedTime": ago(400.0 * 86400.0),
+        }),
+    );
+    put(
+        "444455556666",
+        "us-east-1",
+        json!({
+            "SyncName": "license-manager-sync", "S3Destination": bucket("licences"),
+            "LastStatus": "InProgress", "LastSyncTime": ago(3.0 * 3600.0),
+            "SyncCreatedTime": ago(3.0 * 3600.0),
+        }),
+    );
+    Ok(world)
+}
+
+fn bucket(name: &str) -> Value {
+    json!({"BucketName": name, "SyncFormat": "JsonSerDe", "Region": "eu-west-1"})
+}
+
+/// A time in the past, in seconds.
+#[expect(clippy::disallowed_methods, reason = "the world of a demonstration is of today")]
+fn ago(seconds: f64) -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64().floor()
+        - seconds
+}

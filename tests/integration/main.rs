@@ -1,1 +1,16 @@
-fn main() {}
+//! The exporter as a whole: the real daemon, driven in process or as a program,
+//! against fake-aws over loopback sockets.
+//!
+//! `tests/run` installs what the tests need beyond cargo: a Python with
+//! boto3, and Prometheus with promtool. Without them those tests fail and say
+//! so; nothing is skipped.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should panic")]
+#![expect(clippy::float_cmp, reason = "the values are exact, as they were sent")]
+#![expect(clippy::cast_precision_loss, reason = "whole seconds of this century")]
+
+mod exporter;
+mod exposition;
+mod faults;
+mod http;
+mod web;

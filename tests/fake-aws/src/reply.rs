@@ -1,10 +1,11 @@
 //! Answers, in the two protocols that AWS's services speak here.
 
 use std::io;
+use std::time::Duration;
 
 use futures_util::stream;
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt as _, Full, StreamBody};
+use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Bytes, Frame};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
@@ -118,6 +119,15 @@ pub(crate) async fn cut(response: Response<Full<Bytes>>) -> Response<Body> {
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     let half = body.slice(..body.len() / 2);
-    let frames = [Ok(Frame::data(half)), Err(io::Error::other("cut off on request"))];
-    Response::from_parts(head, StreamBody::new(stream::iter(frames)).boxed())
+    let frames = stream::unfold(Some(half), |half| async {
+        match half {
+            Some(half) => Some((Ok(Frame::data(half)), None)),
+            None => {
+                // What was written so far has to get out first.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Some((Err(io::Error::other("cut off on request")), None))
+            }
+        }
+    });
+    Response::from_parts(head, BodyExt::boxed(StreamBody::new(frames)))
 }

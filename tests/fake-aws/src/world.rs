@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use crate::fault::{Fault, FaultRule};
 use crate::lifecycle::Rhythm;
+use crate::reply::Reply;
+use crate::ssm;
 
 /// The two kinds of sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -172,6 +174,18 @@ impl World {
         let new = Sync::AsGiven(item);
         syncs.retain(|sync| sync.name().is_empty() || sync.name() != new.name());
         syncs.push(new);
+    }
+
+    /// Creates a sync as a call of `CreateResourceDataSync` with `request`
+    /// would.
+    ///
+    /// # Errors
+    /// What AWS would say to the call.
+    pub fn create(&self, account: &str, region: &str, request: &Value) -> Result<(), String> {
+        match ssm::answer(self, account, region, "CreateResourceDataSync", request, None) {
+            Reply::Error(error) => Err(format!("{}: {}", error.code, error.message)),
+            Reply::Json(_) | Reply::Xml { .. } => Ok(()),
+        }
     }
 
     /// Takes all syncs of an account in a region away.

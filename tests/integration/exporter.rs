@@ -1,0 +1,229 @@
+//! Runs the exporter in process, against a fake AWS.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use fake_aws::{FakeAws, SyncKind, World};
+use serde_json::Value;
+use ssm_sync_exporter::app::{App, Options, RunError};
+use ssm_sync_exporter::clock::Clock;
+use ssm_sync_exporter::config::Config;
+use tempfile::TempDir;
+use tokio::task::{JoinError, JoinHandle};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+use crate::http;
+
+/// The account of most tests, and the role in it.
+pub(crate) const ACCOUNT: &str = "111122223333";
+pub(crate) const REGION: &str = "eu-west-1";
+pub(crate) const ROLE: &str = "SsmSyncExporter";
+
+/// The account whose credentials the exporter starts with.
+pub(crate) const HUB: &str = "999900000000";
+
+/// What the exporter's clock says until a test sets it.
+pub(crate) const NOW: u64 = 1_763_800_000;
+
+/// How long to wait for what should happen at once. Only a failing test waits
+/// this long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A fake AWS with the hub account and [`ACCOUNT`], whose role may be assumed.
+pub(crate) async fn fake_aws() -> FakeAws {
+    let world = World::new();
+    world.add_account(HUB);
+    world.add_role(ACCOUNT, ROLE, None);
+    FakeAws::start(world, "127.0.0.1:0").await.unwrap()
+}
+
+/// The configuration of a single target.
+pub(crate) fn one_target() -> String {
+    format!(
+        "interval: 1s\ntimeout: 6s\nregions: [{REGION}]\naccounts:\n  - name: production\n    profile: hub\n    assume_roles: \
+         [{{arn: 'arn:aws:iam::{ACCOUNT}:role/{ROLE}'}}]\n"
+    )
+}
+
+/// The part of a configuration that leads to the fake AWS, with a profile
+/// `hub` for the credentials of the hub account.
+pub(crate) fn reaching(aws: &FakeAws, directory: &Path) -> String {
+    let credentials = directory.join("credentials");
+    let key = World::access_key(HUB);
+    let text = format!("[hub]\naws_access_key_id = {key}\naws_secret_access_key = hub-secret\n");
+    std::fs::write(&credentials, text).unwrap();
+    let nothing = directory.join("config");
+    std::fs::write(&nothing, "").unwrap();
+    format!(
+        "\naws:\n  endpoint_url: '{}'\n  shared_config_file: '{}'\n  shared_credentials_file: '{}'\n",
+        aws.url(),
+        nothing.display(),
+        credentials.display(),
+    )
+}
+
+/// An exporter that runs in this process.
+pub(crate) struct Exporter {
+    pub(crate) address: SocketAddr,
+    _directory: TempDir,
+    now: Arc<AtomicU64>,
+    shutdown: CancellationToken,
+    task: JoinHandle<Result<(), RunError>>,
+}
+
+impl Exporter {
+    /// Starts one with the given configuration, beside which [`reaching`] is
+    /// put.
+    pub(crate) async fn start(aws: &FakeAws, config: &str) -> Self {
+        Self::start_with(aws, config, "/metrics").await
+    }
+
+    pub(crate) async fn start_with(aws: &FakeAws, config: &str, telemetry_path: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = format!("{config}{}", reaching(aws, directory.path()));
+        Self::build(directory, &config, telemetry_path).await
+    }
+
+    /// Starts one with the given configuration and nothing beside it.
+    pub(crate) async fn start_as_given(config: &str) -> Self {
+        Self::build(tempfile::tempdir().unwrap(), config, "/metrics").await
+    }
+
+    async fn build(directory: TempDir, config: &str, telemetry_path: &str) -> Self {
+        let file = directory.path().join("config.yaml");
+        std::fs::write(&file, config).unwrap();
+        let config = Config::load(Some(&file), []).unwrap();
+        let now = Arc::new(AtomicU64::new(NOW));
+        let clock = Clock::new({
+            let now = Arc::clone(&now);
+            #[expect(clippy::cast_precision_loss, reason = "whole seconds of this century")]
+            move || now.load(Ordering::SeqCst) as f64
+        });
+        let options = Options {
+            listen_addresses: vec!["127.0.0.1:0".parse().unwrap()],
+            telemetry_path: telemetry_path.parse().unwrap(),
+        };
+        let app = Box::pin(App::build(config, options, clock)).await.unwrap();
+        let address = app.local_addresses()[0];
+        let shutdown = CancellationToken::new();
+        #[expect(clippy::disallowed_methods, reason = "ended by the token, and awaited in `stop`")]
+        let task = tokio::spawn(app.run(shutdown.clone()));
+        Self { address, _directory: directory, now, shutdown, task }
+    }
+
+    /// Starts one and waits until every target has had its first collection.
+    pub(crate) async fn start_ready(aws: &FakeAws, config: &str) -> Self {
+        let exporter = Self::start(aws, config).await;
+        exporter.wait_until_ready().await;
+        exporter
+    }
+
+    pub(crate) async fn wait_until_ready(&self) {
+        self.wait_for("readiness", async || (self.get("/-/ready").await.status == 200).then_some(())).await;
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> http::Answer {
+        http::request(self.address, "GET", path).await
+    }
+
+    /// Sets the exporter's clock, in seconds after [`NOW`].
+    pub(crate) fn set_clock(&self, after: u64) {
+        self.now.store(NOW + after, Ordering::SeqCst);
+    }
+
+    /// One scrape.
+    pub(crate) async fn scrape(&self) -> Scrape {
+        let answer = self.get("/metrics").await;
+        assert_eq!(answer.status, 200);
+        Scrape(answer.body)
+    }
+
+    /// Waits for a collection that began after this call to have ended, then
+    /// scrapes.
+    pub(crate) async fn scrape_after_next_collection(&self) -> Scrape {
+        let collections = async || self.scrape().await.sum("ssm_sync_exporter_target_collections_total");
+        // The one that is under way may have begun before.
+        let enough = collections().await + 2.0;
+        self.wait_for("two more collections", async || (collections().await >= enough).then_some(())).await;
+        self.scrape().await
+    }
+
+    /// Waits until a scrape has this line.
+    pub(crate) async fn scrape_until(&self, line: &str) -> Scrape {
+        self.wait_for(line, async || Some(self.scrape().await).filter(|scrape| scrape.has(line))).await
+    }
+
+    async fn wait_for<T>(&self, what: &str, mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(done) = attempt().await {
+                return done;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "waited in vain for {what}:\n{}",
+                self.get("/metrics").await.body
+            );
+            sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Asks it to end, as a signal would.
+    pub(crate) fn shut_down(&self) {
+        self.shutdown.cancel();
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn ended(self) -> Result<Result<(), RunError>, JoinError> {
+        self.task.await
+    }
+}
+
+/// The text of a scrape.
+#[derive(Debug)]
+pub(crate) struct Scrape(pub(crate) String);
+
+impl Scrape {
+    /// Whether it has exactly this line.
+    pub(crate) fn has(&self, line: &str) -> bool {
+        self.0.lines().any(|is| is == line)
+    }
+
+    /// The samples, without comments, of the families whose names begin like
+    /// this.
+    pub(crate) fn samples(&self, prefix: &str) -> String {
+        let mut text = String::new();
+        for line in self.0.lines().filter(|line| line.starts_with(prefix)) {
+            text += line;
+            text += "\n";
+        }
+        text
+    }
+
+    /// The sum of all samples of a family.
+    pub(crate) fn sum(&self, family: &str) -> f64 {
+        self.0
+            .lines()
+            .filter(|line| line.strip_prefix(family).is_some_and(|rest| rest.starts_with(['{', ' '])))
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
+            .sum()
+    }
+
+    /// All series, each a name with its labels.
+    pub(crate) fn series(&self) -> Vec<&str> {
+        self.0
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .map(|line| line.rsplit_once(' ').unwrap().0)
+            .collect()
+    }
+}
+
+/// Puts a sync into [`ACCOUNT`] that is listed as given.
+pub(crate) fn put(aws: &FakeAws, kind: SyncKind, item: Value) {
+    aws.world().put_item(ACCOUNT, REGION, kind, item);
+}

@@ -1,0 +1,342 @@
+//! What a scrape shows, to the letter.
+
+use std::collections::HashSet;
+
+use fake_aws::{Fault, FaultRule, SyncKind};
+use pretty_assertions::assert_eq;
+use serde_json::json;
+
+use crate::exporter::{ACCOUNT, Exporter, HUB, NOW, REGION, Scrape, fake_aws, one_target, put};
+
+/// Without what changes from run to run.
+fn steady(scrape: &Scrape, prefix: &str) -> String {
+    let named = |line: &&str| {
+        let family = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE ")).unwrap_or(line);
+        family.starts_with(prefix) && !family.contains("duration") && !family.contains("_collections_total")
+    };
+    scrape.0.lines().filter(named).map(|line| format!("{line}\n")).collect()
+}
+
+#[tokio::test]
+async fn a_sync_to_s3_with_every_field() {
+    let aws = fake_aws().await;
+    put(
+        &aws,
+        SyncKind::ToDestination,
+        json!({
+            // Without SyncType, as in AWS's own examples.
+            "SyncName": "org-inventory",
+            "S3Destination": {
+                "BucketName": "inventory-bucket", "Prefix": "all/of it", "SyncFormat": "JsonSerDe",
+                "Region": "us-east-1", "AWSKMSKeyARN": "arn:aws:kms:us-east-1:111122223333:key/1",
+                "DestinationDataSharing": {"DestinationDataSharingType": "Organization"},
+            },
+            "LastSyncTime": NOW - 60, "LastSuccessfulSyncTime": NOW as f64 - 3600.5,
+            "SyncLastModifiedTime": NOW - 86400, "LastStatus": "Failed",
+            "SyncCreatedTime": 1_543_235_736.72, "LastSyncStatusMessage": "no access",
+        }),
+    );
+    let exporter = Exporter::start_ready(&aws, &one_target()).await;
+    exporter.set_clock(0);
+    let scrape = exporter.scrape().await;
+    assert_eq!(steady(&scrape, "aws_"), include_str!("../golden/s3_sync.prom"));
+}
+
+#[tokio::test]
+async fn a_sync_from_a_source_with_every_field() {
+    let aws = fake_aws().await;
+    put(
+        &aws,
+        SyncKind::FromSource,
+        json!({
+            "SyncName": "AWS-QuickSetup-explorer", "SyncType": "SyncFromSource",
+            "SyncSource": {
+                "SourceType": "AwsOrganizations",
+                "AwsOrganizationsSource": {
+                    "OrganizationSourceType": "OrganizationalUnits",
+                    "OrganizationalUnits": [
+                        {"OrganizationalUnitId": "ou-abcd-11111111"}, {"OrganizationalUnitId": "ou-abcd-22222222"},
+                    ],
+                },
+                "SourceRegions": ["eu-west-1", "eu-west-2", "us-east-1"],
+                "IncludeFutureRegions": true, "EnableAllOpsDataSources": false,
+                "State": "TrustedAccessDisabled",
+            },
+            "LastSyncTime": NOW - 120, "LastSuccessfulSyncTime": NOW - 240,
+            "SyncLastModifiedTime": NOW - 86400, "SyncCreatedTime": NOW - 172_800,
+        }),
+    );
+    let exporter = Exporter::start_ready(&aws, &one_target()).await;
+    let scrape = exporter.scrape().await;
+    assert_eq!(steady(&scrape, "aws_"), include_str!("../golden/source_sync.prom"));
+}
+
+#[tokio::test]
+async fn a_target_that_is_well_and_one_that_is_not() {
+    let aws = fake_aws().await;
+    aws.world()
+        .set_faults(vec![FaultRule::new(Fault::Deny).region("us-east-1").operation("ListResourceDataSync")]);
+    let config = one_target().replace("[eu-west-1]", "[eu-west-1, us-east-1]").replace("1s", "1h");
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    let scrape = exporter.scrape().await;
+    assert_eq!(steady(&scrape, "ssm_sync_exporter_target"), include_str!("../golden/targets.prom"));
+    for region in ["eu-west-1", "us-east-1"] {
+        assert!(scrape.has(&format!(
+            "ssm_sync_exporter_target_collections_total{{aws_account_id=\"{ACCOUNT}\",aws_region=\"{region}\"}} 1"
+        )));
+        assert!(scrape.0.contains(&format!(
+            "ssm_sync_exporter_target_collection_duration_seconds{{aws_account_id=\"{ACCOUNT}\",aws_region=\"{region}\"}} 0."
+        )));
+    }
+    // One has syncs, if only none; of the other nothing is known.
+    assert_eq!(
+        scrape.samples("aws_ssm_resource_data_syncs"),
+        format!(
+            "aws_ssm_resource_data_syncs{{aws_account_id=\"{ACCOUNT}\",aws_region=\"eu-west-1\",sync_type=\"SyncToDestination\"}} 0\n\
+             aws_ssm_resource_data_syncs{{aws_account_id=\"{ACCOUNT}\",aws_region=\"eu-west-1\",sync_type=\"SyncFromSource\"}} 0\n"
+        )
+    );
+}
+
+#[tokio::test]
+async fn the_exporters_own_metrics() {
+    let aws = fake_aws().await;
+    let exporter = Exporter::start_ready(&aws, &one_target().replace("1s", "1h")).await;
+    let scrape = exporter.scrape().await;
+    for line in [
+        "ssm_sync_exporter_targets 1",
+        "ssm_sync_exporter_collections_in_flight 0",
+        "ssm_sync_exporter_collection_overruns_total 0",
+        "ssm_sync_exporter_config_last_reload_successful 1",
+        &format!("ssm_sync_exporter_config_last_reload_success_timestamp_seconds {NOW}"),
+        "ssm_sync_exporter_api_requests_total{operation=\"AssumeRole\",service=\"STS\"} 1",
+        "ssm_sync_exporter_api_requests_total{operation=\"ListResourceDataSync\",service=\"SSM\"} 2",
+        "ssm_sync_exporter_api_request_duration_seconds_count{operation=\"ListResourceDataSync\",service=\"SSM\"} 2",
+    ] {
+        assert!(scrape.has(line), "{line}\n{}", scrape.0);
+    }
+    assert!(scrape.0.contains("ssm_sync_exporter_build_info{revision=\""));
+    assert!(scrape.0.contains("\nprocess_resident_memory_bytes "));
+    assert_eq!(scrape.samples("ssm_sync_exporter_api_request_failures_total"), "");
+}
+
+#[tokio::test]
+async fn what_aws_leaves_out_is_left_out_and_never_a_zero() {
+    let aws = fake_aws().await;
+    put(&aws, SyncKind::ToDestination, json!({"SyncName": "bare"}));
+    put(
+        &aws,
+        SyncKind::ToDestination,
+        json!({"SyncName": "bucket", "S3Destination": {"BucketName": "b", "SyncFormat": "JsonSerDe", "Region": "r"}}),
+    );
+    put(&aws, SyncKind::FromSource, json!({"SyncName": "source", "SyncSource": {}}));
+    let exporter = Exporter::start_ready(&aws, &one_target()).await;
+    let labels = |kind, name| {
+        format!(
+            "aws_account_id=\"{ACCOUNT}\",aws_region=\"{REGION}\",sync_type=\"{kind}\",sync_name=\"{name}\""
+        )
+    };
+    let (bare, bucket) = (labels("SyncToDestination", "bare"), labels("SyncToDestination", "bucket"));
+    let source = labels("SyncFromSource", "source");
+    let mut expected = vec![
+        format!(
+            "aws_ssm_resource_data_sync_destination_data_sharing{{{bucket},sharing_type=\"Organization\"}} 0"
+        ),
+        format!(
+            "aws_ssm_resource_data_sync_destination_data_sharing{{{bucket},sharing_type=\"NotReported\"}} 1"
+        ),
+        format!("aws_ssm_resource_data_sync_info{{{bare},managed_by=\"customer\"}} 1"),
+        format!(
+            "aws_ssm_resource_data_sync_info{{{bucket},bucket_name=\"b\",bucket_region=\"r\",sync_format=\"JsonSerDe\",managed_by=\"customer\"}} 1"
+        ),
+        format!("aws_ssm_resource_data_sync_info{{{source},managed_by=\"customer\"}} 1"),
+    ];
+    for state in
+        ["OrganizationNotExists", "NoPermissions", "InvalidOrganizationalUnit", "TrustedAccessDisabled"]
+    {
+        expected.push(format!("aws_ssm_resource_data_sync_source_state{{{source},state=\"{state}\"}} 0"));
+    }
+    let scrape = exporter.scrape().await;
+    let shown: Vec<&str> =
+        scrape.0.lines().filter(|line| line.starts_with("aws_") && line.contains("sync_name=")).collect();
+    assert_eq!(shown, expected, "{}", scrape.samples("ssm_sync"));
+}
+
+#[tokio::test]
+async fn values_that_this_version_does_not_know_keep_their_names() {
+    let aws = fake_aws().await;
+    put(
+        &aws,
+        SyncKind::ToDestination,
+        json!({
+            "SyncName": "s3", "LastStatus": "Paused",
+            "S3Destination": {
+                "BucketName": "b", "SyncFormat": "Parquet", "Region": "mars-north-1",
+                "DestinationDataSharing": {"DestinationDataSharingType": "Planet"},
+            },
+        }),
+    );
+    put(&aws, SyncKind::FromSource, json!({"SyncName": "source", "SyncSource": {"State": "Confused"}}));
+    put(&aws, SyncKind::FromSource, json!({"SyncName": "third", "SyncType": "SyncToMoon"}));
+    let exporter = Exporter::start_ready(&aws, &one_target()).await;
+    let scrape = exporter.scrape().await;
+    let values = |family: &str| -> Vec<(String, String)> {
+        let label = |line: &str| line.split('"').rev().nth(1).unwrap().to_owned();
+        let value = |line: &str| line.rsplit(' ').next().unwrap().to_owned();
+        scrape.samples(family).lines().map(|line| (label(line), value(line))).collect()
+    };
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|(label, value)| ((*label).to_owned(), (*value).to_owned())).collect()
+    };
+    assert_eq!(
+        values("aws_ssm_resource_data_sync_last_status"),
+        pairs(&[("Successful", "0"), ("Failed", "0"), ("InProgress", "0"), ("Paused", "1")])
+    );
+    assert_eq!(
+        values("aws_ssm_resource_data_sync_destination_data_sharing"),
+        pairs(&[("Organization", "0"), ("Planet", "1")])
+    );
+    assert_eq!(
+        values("aws_ssm_resource_data_sync_source_state"),
+        pairs(&[
+            ("OrganizationNotExists", "0"),
+            ("NoPermissions", "0"),
+            ("InvalidOrganizationalUnit", "0"),
+            ("TrustedAccessDisabled", "0"),
+            ("Confused", "1"),
+        ])
+    );
+    assert!(scrape.0.contains("sync_format=\"Parquet\""));
+    assert_eq!(
+        values("aws_ssm_resource_data_syncs"),
+        pairs(&[("SyncToDestination", "1"), ("SyncFromSource", "1"), ("SyncToMoon", "1")])
+    );
+}
+
+#[tokio::test]
+async fn no_series_is_shown_twice_whatever_aws_lists() {
+    let aws = fake_aws().await;
+    let twice = json!({"SyncName": "twice", "SyncType": "SyncToDestination", "LastStatus": "Successful"});
+    put(&aws, SyncKind::ToDestination, twice.clone());
+    put(&aws, SyncKind::ToDestination, json!({"SyncName": "other"}));
+    // As if a call for one type listed the other one, too.
+    put(&aws, SyncKind::FromSource, twice);
+    let hostile = "quote\" back\\slash\nline} 1\n# ünï";
+    put(&aws, SyncKind::ToDestination, json!({"SyncName": hostile}));
+    aws.world().set_faults(vec![FaultRule::new(Fault::PageSize(1))]);
+    let exporter = Exporter::start_ready(&aws, &one_target()).await;
+    let scrape = exporter.scrape().await;
+    let series = scrape.series();
+    let different: HashSet<&str> = series.iter().copied().collect();
+    assert_eq!(series.len(), different.len());
+    assert_eq!(scrape.sum("aws_ssm_resource_data_syncs"), 3.0);
+    assert!(scrape.0.contains(r#"sync_name="quote\" back\\slash\nline} 1\n# ünï","#), "{}", scrape.0);
+}
+
+#[tokio::test]
+async fn ages_are_computed_when_scraped() {
+    let aws = fake_aws().await;
+    put(
+        &aws,
+        SyncKind::ToDestination,
+        json!({"SyncName": "a", "LastSyncTime": NOW - 5, "LastSuccessfulSyncTime": NOW - 9}),
+    );
+    let exporter = Exporter::start_ready(&aws, &one_target().replace("1s", "1h")).await;
+    let ages = async || {
+        let scrape = exporter.scrape().await;
+        (
+            scrape.sum("aws_ssm_resource_data_sync_last_sync_age_seconds"),
+            scrape.sum("aws_ssm_resource_data_sync_last_successful_sync_age_seconds"),
+        )
+    };
+    assert_eq!(ages().await, (5.0, 9.0));
+    exporter.set_clock(1000);
+    assert_eq!(ages().await, (1005.0, 1009.0));
+}
+
+#[tokio::test]
+async fn a_sync_that_is_gone_from_aws_is_gone_from_the_next_snapshot() {
+    let aws = fake_aws().await;
+    put(&aws, SyncKind::ToDestination, json!({"SyncName": "here", "LastStatus": "Successful"}));
+    let exporter = Exporter::start_ready(&aws, &one_target()).await;
+    assert!(exporter.scrape().await.0.contains("sync_name=\"here\""));
+    aws.world().clear(ACCOUNT, REGION);
+    let scrape = exporter.scrape_after_next_collection().await;
+    assert!(!scrape.0.contains("sync_name="), "{}", scrape.0);
+    assert_eq!(scrape.sum("aws_ssm_resource_data_syncs"), 0.0);
+    assert_eq!(scrape.sum("ssm_sync_exporter_target_up"), 1.0);
+}
+
+#[tokio::test]
+async fn a_failing_target_keeps_its_syncs_for_stale_after_and_no_longer() {
+    let aws = fake_aws().await;
+    put(
+        &aws,
+        SyncKind::ToDestination,
+        json!({"SyncName": "here", "LastStatus": "Successful", "LastSyncTime": NOW}),
+    );
+    let exporter = Exporter::start_ready(&aws, &format!("{}stale_after: 10m\n", one_target())).await;
+    let up = |value| {
+        format!("ssm_sync_exporter_target_up{{aws_account_id=\"{ACCOUNT}\",aws_region=\"{REGION}\"}} {value}")
+    };
+
+    aws.world().set_faults(vec![FaultRule::new(Fault::Deny)]);
+    let scrape = exporter.scrape_until(&up(0)).await;
+    assert!(scrape.0.contains("sync_name=\"here\""), "kept for now");
+    exporter.set_clock(600);
+    let scrape = exporter.scrape().await;
+    assert!(scrape.has(&format!(
+        "aws_ssm_resource_data_sync_last_sync_age_seconds{{aws_account_id=\"{ACCOUNT}\",aws_region=\"{REGION}\",\
+         sync_type=\"SyncToDestination\",sync_name=\"here\"}} 600"
+    )));
+    exporter.set_clock(601);
+    let scrape = exporter.scrape().await;
+    assert!(!scrape.0.contains("sync_name="), "gone after stale_after");
+    assert_eq!(scrape.samples("aws_ssm_resource_data_syncs"), "", "unknown, not 0");
+    assert!(scrape.has(&up(0)));
+    assert!(scrape.0.contains("ssm_sync_exporter_target_info{"), "the target itself stays");
+
+    aws.world().set_faults(Vec::new());
+    let scrape = exporter.scrape_until(&up(1)).await;
+    assert!(scrape.0.contains("sync_name=\"here\""), "back at once");
+    assert_eq!(scrape.sum("ssm_sync_exporter_target_consecutive_failures"), 0.0);
+}
+
+#[tokio::test]
+async fn an_account_without_an_id_takes_that_of_its_credentials() {
+    let aws = fake_aws().await;
+    let config = format!("interval: 1s\nregions: [{REGION}, us-east-1]\naccounts: [{{profile: hub}}]\n");
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    let scrape = exporter.scrape_after_next_collection().await;
+    for region in [REGION, "us-east-1"] {
+        assert!(scrape.has(&format!(
+            "ssm_sync_exporter_target_up{{aws_account_id=\"{HUB}\",aws_region=\"{region}\"}} 1"
+        )));
+    }
+    assert_eq!(aws.world().calls("GetCallerIdentity"), 1, "asked once for both regions and all rounds");
+    assert!(scrape.has(&format!(
+        "ssm_sync_exporter_discovery_last_success_timestamp_seconds{{kind=\"identity\"}} {NOW}"
+    )));
+}
+
+#[tokio::test]
+async fn an_account_whose_id_cannot_be_told_stays_visible() {
+    let aws = fake_aws().await;
+    aws.world().set_faults(vec![FaultRule::new(Fault::Deny).operation("GetCallerIdentity")]);
+    let config = format!("interval: 1s\nregions: [{REGION}]\naccounts: [{{profile: hub, name: main}}]\n");
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    let scrape = exporter.scrape().await;
+    let labels = format!("aws_account_id=\"unknown (profile hub)\",aws_region=\"{REGION}\"");
+    assert!(scrape.has(&format!("ssm_sync_exporter_target_up{{{labels}}} 0")));
+    assert!(scrape.has(&format!(
+        "ssm_sync_exporter_target_info{{{labels},account_name=\"main\",partition=\"aws\"}} 1"
+    )));
+    assert!(scrape.0.contains("ssm_sync_exporter_discovery_failures_total{kind=\"identity\"} "));
+    aws.world().set_faults(Vec::new());
+    let scrape = exporter
+        .scrape_until(&format!(
+            "ssm_sync_exporter_target_up{{aws_account_id=\"{HUB}\",aws_region=\"{REGION}\"}} 1"
+        ))
+        .await;
+    assert!(!scrape.0.contains("unknown"), "{}", scrape.0);
+}

@@ -1,0 +1,221 @@
+//! What becomes of a target when AWS does not answer as it should, and of its
+//! neighbour meanwhile.
+
+use std::time::Duration;
+
+use fake_aws::{Fault, FaultRule, SyncKind};
+use pretty_assertions::assert_eq;
+use serde_json::json;
+use tokio::task::{JoinSet, LocalSet};
+use tokio::time::Instant;
+
+use crate::exporter::{ACCOUNT, Exporter, HUB, REGION, ROLE, fake_aws, one_target, put};
+
+const NEIGHBOUR: &str = "us-east-1";
+
+/// A target whose lists go wrong by `fault`, beside one whose do not.
+async fn drill(fault: Fault, reason: &'static str, code: Option<&'static str>) {
+    let aws = fake_aws().await;
+    aws.world().put_item(ACCOUNT, NEIGHBOUR, SyncKind::ToDestination, json!({"SyncName": "neighbour"}));
+    put(&aws, SyncKind::ToDestination, json!({"SyncName": "here"}));
+    aws.world()
+        .set_faults(vec![FaultRule::new(fault.clone()).region(REGION).operation("ListResourceDataSync")]);
+    let config = one_target().replace(&format!("[{REGION}]"), &format!("[{REGION}, {NEIGHBOUR}]"));
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    let scrape = exporter.scrape().await;
+    let labels = |region: &str| format!("aws_account_id=\"{ACCOUNT}\",aws_region=\"{region}\"");
+
+    assert!(scrape.has(&format!("ssm_sync_exporter_target_up{{{}}} 0", labels(REGION))), "{fault:?}");
+    let reasons = scrape.samples("ssm_sync_exporter_target_collection_failures_total");
+    let expected = format!(
+        "ssm_sync_exporter_target_collection_failures_total{{{},reason=\"{reason}\"}} ",
+        labels(REGION)
+    );
+    assert!(reasons.lines().count() == 1 && reasons.starts_with(&expected), "{fault:?}: {reasons}");
+    let failures = scrape.samples("ssm_sync_exporter_api_request_failures_total");
+    match code {
+        Some(code) => assert!(failures.contains(&format!("{{code=\"{code}\",")), "{fault:?}: {failures}"),
+        None => assert_eq!(failures, "", "{fault:?}"),
+    }
+    // Nothing is known of this one, and all of the other.
+    assert!(!scrape.0.contains("sync_name=\"here\""));
+    assert!(scrape.has(&format!("ssm_sync_exporter_target_up{{{}}} 1", labels(NEIGHBOUR))), "{fault:?}");
+    assert!(scrape.0.contains("sync_name=\"neighbour\""));
+
+    // Once AWS is well again, so is the target.
+    aws.world().set_faults(Vec::new());
+    let scrape = exporter.scrape_until(&format!("ssm_sync_exporter_target_up{{{}}} 1", labels(REGION))).await;
+    assert!(scrape.0.contains("sync_name=\"here\""), "{fault:?}");
+}
+
+#[tokio::test]
+async fn every_fault_has_its_reason_and_is_nobody_elses() {
+    let answer = |status, body: &str| Fault::Answer { status, body: body.to_owned() };
+    let drills = [
+        (Fault::Throttle, "throttled", Some("ThrottlingException")),
+        (Fault::Deny, "access_denied", Some("AccessDeniedException")),
+        (Fault::DenyByScp, "scp_denied", Some("AccessDeniedException")),
+        (Fault::ExpiredToken, "credentials", Some("ExpiredTokenException")),
+        (Fault::RegionDisabled, "region_disabled", Some("OptInRequired")),
+        (Fault::ServerError, "server_error", Some("InternalServerError")),
+        (Fault::Stall, "timeout", Some("timeout")),
+        (Fault::Cut, "connection", Some("connection")),
+        (Fault::RepeatToken, "pagination", None),
+        (Fault::EndlessPages, "pagination", None),
+        // Rubbish, in order of growing likeness to an answer.
+        (answer(200, ""), "invalid_response", None),
+        (answer(200, "<html>Welcome to the airport</html>"), "invalid_response", Some("invalid_response")),
+        (answer(200, "{\"ResourceDataSyncItems\": [{\"SyncNa"), "invalid_response", Some("invalid_response")),
+        (answer(200, "{}"), "invalid_response", None),
+        (
+            answer(200, r#"{"ResourceDataSyncItems": [{"SyncName": 7}]}"#),
+            "invalid_response",
+            Some("invalid_response"),
+        ),
+        (answer(200, r#"{"ResourceDataSyncItems": [{"LastStatus": "Failed"}]}"#), "invalid_response", None),
+        (
+            answer(
+                200,
+                r#"{"ResourceDataSyncItems": [{"SyncName": "a", "S3Destination": {"Region": "r"}}]}"#,
+            ),
+            "invalid_response",
+            Some("invalid_response"),
+        ),
+        (answer(403, "<html>Forbidden by proxy</html>"), "invalid_response", Some("403")),
+        (answer(502, "<html>Bad gateway</html>"), "server_error", Some("502")),
+        (answer(429, "{}"), "throttled", Some("429")),
+        (answer(400, r#"{"__type": "SomethingNew"}"#), "other", Some("SomethingNew")),
+    ];
+    // All at once: most of the time is spent in the SDK's pauses.
+    LocalSet::new()
+        .run_until(async {
+            let mut running = JoinSet::new();
+            for (fault, reason, code) in drills {
+                running.spawn_local(drill(fault, reason, code));
+            }
+            running.join_all().await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_role_that_is_denied_or_asks_for_another_external_id() {
+    let aws = fake_aws().await;
+    aws.world().add_role("222233334444", ROLE, Some("right-id"));
+    aws.world().add_role("333344445555", ROLE, Some("right-id"));
+    aws.world().add_denied_role("444455556666", ROLE);
+    let config = format!(
+        "regions: [{REGION}]
+accounts:
+  - {{profile: hub, assume_roles: [{{arn: 'arn:aws:iam::222233334444:role/{ROLE}', external_id: right-id}}]}}
+  - {{profile: hub, assume_roles: [{{arn: 'arn:aws:iam::333344445555:role/{ROLE}', external_id: wrong-id}}]}}
+  - {{profile: hub, assume_roles: [{{arn: 'arn:aws:iam::444455556666:role/{ROLE}'}}]}}
+"
+    );
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    let scrape = exporter.scrape().await;
+    assert_eq!(
+        scrape.samples("ssm_sync_exporter_target_up"),
+        "ssm_sync_exporter_target_up{aws_account_id=\"222233334444\",aws_region=\"eu-west-1\"} 1\n\
+         ssm_sync_exporter_target_up{aws_account_id=\"333344445555\",aws_region=\"eu-west-1\"} 0\n\
+         ssm_sync_exporter_target_up{aws_account_id=\"444455556666\",aws_region=\"eu-west-1\"} 0\n"
+    );
+    for account in ["333344445555", "444455556666"] {
+        assert!(scrape.has(&format!(
+            "ssm_sync_exporter_target_collection_failures_total{{aws_account_id=\"{account}\",aws_region=\"eu-west-1\",reason=\"assume_role_denied\"}} 1"
+        )));
+    }
+    assert!(!scrape.0.contains("right-id") && !scrape.0.contains("wrong-id"));
+}
+
+#[tokio::test]
+async fn a_chain_of_roles_is_assumed_in_order() {
+    let aws = fake_aws().await;
+    aws.world().add_role(HUB, "Jump", None);
+    let config = format!(
+        "regions: [{REGION}]
+accounts:
+  - profile: hub
+    assume_roles:
+      - arn: arn:aws:iam::{HUB}:role/Jump
+      - arn: arn:aws:iam::{ACCOUNT}:role/{ROLE}
+"
+    );
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    assert_eq!(exporter.scrape().await.sum("ssm_sync_exporter_target_up"), 1.0);
+    assert_eq!(aws.world().calls_of(HUB, REGION, "AssumeRole"), 2);
+    assert_eq!(aws.world().calls_of(ACCOUNT, REGION, "ListResourceDataSync"), 2);
+}
+
+#[tokio::test]
+async fn a_key_that_aws_does_not_know_and_an_endpoint_that_is_not_there() {
+    let aws = fake_aws().await;
+    let directory = tempfile::tempdir().unwrap();
+    let credentials = directory.path().join("credentials");
+    std::fs::write(&credentials, "[bad]\naws_access_key_id = AKIAWRONG\naws_secret_access_key = x\n")
+        .unwrap();
+    let base = format!("regions: [{REGION}]\naccounts: [{{id: '{ACCOUNT}', profile: PROFILE}}]\n");
+    let reason = async |profile: &str, endpoint: &str| {
+        let config = format!(
+            "{}aws: {{endpoint_url: '{endpoint}', shared_credentials_file: '{}', shared_config_file: '{}'}}\n",
+            base.replace("PROFILE", profile),
+            credentials.display(),
+            credentials.display(),
+        );
+        let exporter = Exporter::start_as_given(&config).await;
+        exporter.wait_until_ready().await;
+        let failures = exporter.scrape().await.samples("ssm_sync_exporter_target_collection_failures_total");
+        failures.split("reason=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
+    };
+    assert_eq!(reason("bad", &aws.url()).await, "credentials");
+    assert_eq!(reason("missing", &aws.url()).await, "credentials");
+    // Nothing listens on a port that was free a moment ago.
+    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    assert_eq!(reason("bad", &format!("http://{closed}")).await, "connection");
+}
+
+#[tokio::test]
+async fn all_pages_are_read_by_one_call_each() {
+    let aws = fake_aws().await;
+    for number in 0..7 {
+        put(&aws, SyncKind::ToDestination, json!({"SyncName": format!("sync-{number}")}));
+    }
+    aws.world().set_faults(vec![FaultRule::new(Fault::PageSize(3))]);
+    let exporter = Exporter::start_ready(&aws, &one_target().replace("1s", "1h")).await;
+    assert_eq!(exporter.scrape().await.sum("aws_ssm_resource_data_syncs"), 7.0);
+    assert_eq!(aws.world().calls("ListResourceDataSync"), 3 + 1, "three pages of one type, one of the other");
+}
+
+#[tokio::test]
+async fn a_role_is_assumed_once_for_all_regions_and_rounds() {
+    let aws = fake_aws().await;
+    let regions = "[eu-west-1, eu-west-2, eu-west-3, us-east-1, us-east-2]";
+    let exporter = Exporter::start_ready(&aws, &one_target().replace("[eu-west-1]", regions)).await;
+    exporter.scrape_after_next_collection().await;
+    assert_eq!(aws.world().calls("AssumeRole"), 1);
+}
+
+#[tokio::test]
+async fn a_role_is_assumed_again_when_its_credentials_expire() {
+    let aws = fake_aws().await;
+    // Within the time before the end at which the SDK asks anew.
+    aws.world().set_session_lifetime(Some(Duration::from_secs(2)));
+    let exporter = Exporter::start_ready(&aws, &one_target()).await;
+    exporter.scrape_after_next_collection().await;
+    assert!(aws.world().calls("AssumeRole") >= 2);
+    let scrape = exporter.scrape().await;
+    assert_eq!(scrape.samples("ssm_sync_exporter_target_collection_failures_total"), "");
+}
+
+#[tokio::test]
+async fn a_scrape_does_not_wait_for_aws() {
+    let aws = fake_aws().await;
+    aws.world().set_faults(vec![FaultRule::new(Fault::Stall)]);
+    let exporter = Exporter::start(&aws, &one_target()).await;
+    let before = Instant::now();
+    let scrape = exporter.scrape().await;
+    assert!(before.elapsed() < Duration::from_secs(5), "the collection takes six");
+    assert!(scrape.0.contains("ssm_sync_exporter_target_info{"), "shown from the start");
+    assert_eq!(scrape.samples("ssm_sync_exporter_target_up"), "", "not known yet");
+    assert!(scrape.has("ssm_sync_exporter_collections_in_flight 1"));
+}
