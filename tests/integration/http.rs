@@ -44,3 +44,20 @@ pub(crate) fn parse(answer: &[u8]) -> Answer {
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     Answer { status, head: head.to_owned(), body: body.to_owned() }
 }
+
+/// The body of an answer that may have come in chunks.
+pub(crate) fn dechunk(answer: &Answer) -> String {
+    if answer.header("transfer-encoding") != Some("chunked") {
+        return answer.body.clone();
+    }
+    let (mut rest, mut whole) = (answer.body.as_str(), String::new());
+    while let Some((size, after)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size, 16).unwrap();
+        if size == 0 {
+            break;
+        }
+        whole += &after[..size];
+        rest = &after[size + 2..];
+    }
+    whole
+}

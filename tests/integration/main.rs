@@ -9,8 +9,12 @@
 #![expect(clippy::float_cmp, reason = "the values are exact, as they were sent")]
 #![expect(clippy::cast_precision_loss, reason = "whole seconds of this century")]
 
+mod clients;
 mod exporter;
 mod exposition;
 mod faults;
 mod http;
+mod program;
+mod prometheus;
+mod tools;
 mod web;

@@ -1,0 +1,338 @@
+//! The program as people start it: flags, exit statuses, log lines, signals.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use fake_aws::{FakeAws, SyncKind, World};
+use pretty_assertions::assert_eq;
+use serde_json::{Value, json};
+
+use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, fake_aws, reaching};
+use crate::{http, tools};
+
+/// The program, with nothing of our environment but what is set here.
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ssm-sync-exporter"));
+    command
+        .env_clear()
+        // Nothing of this machine's, and no looking for an instance's role.
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .env("AWS_EC2_METADATA_DISABLED", "true");
+    command
+}
+
+/// Runs it to its end: the status, stdout and stderr.
+fn run(command: &mut Command) -> (Option<i32>, String, String) {
+    let output = command.output().unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// The program while it runs.
+struct Running {
+    process: tools::Owned,
+    address: SocketAddr,
+    log: std::thread::JoinHandle<String>,
+}
+
+impl Running {
+    /// Starts it on a free port and waits until it listens.
+    fn start(command: &mut Command) -> Self {
+        let command = command.args(["--web.listen-address", "127.0.0.1:0"]);
+        let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(process.stderr.take().unwrap());
+        let process = tools::Owned(process);
+        let mut log = String::new();
+        let address = loop {
+            let before = log.len();
+            assert!(lines.read_line(&mut log).unwrap() > 0, "it ended: {log}");
+            let line = &log[before..];
+            if line.contains("listening") {
+                let found = line.split(['"', '=', ' ', '\n']).find(|word| word.starts_with("127.0.0.1:"));
+                break found.unwrap().parse().unwrap();
+            }
+        };
+        // The pipe must not fill up while nobody reads it.
+        let log = std::thread::spawn(move || {
+            lines.read_to_string(&mut log).unwrap();
+            log
+        });
+        Self { process, address, log }
+    }
+
+    async fn metrics(&self) -> String {
+        http::request(self.address, "GET", "/metrics").await.body
+    }
+
+    async fn metrics_with(&self, text: &str) -> String {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        loop {
+            let metrics = self.metrics().await;
+            if metrics.contains(text) {
+                return metrics;
+            }
+            assert!(Instant::now() < deadline, "waited in vain for {text}:\n{metrics}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Sends a signal; how it ended, after how long, and all it logged.
+    fn signal(mut self, name: &str) -> (ExitStatus, Duration, String) {
+        let before = Instant::now();
+        let sent =
+            Command::new("kill").args(["-s", name, &self.process.0.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        let status = self.process.0.wait().unwrap();
+        (status, before.elapsed(), self.log.join().unwrap())
+    }
+}
+
+/// In the environment of the hub account's user.
+fn with_ambient_credentials<'a>(command: &'a mut Command, aws: &FakeAws) -> &'a mut Command {
+    command
+        .env("AWS_ACCESS_KEY_ID", World::access_key(HUB))
+        .env("AWS_SECRET_ACCESS_KEY", "ambient-secret")
+        .env("AWS_ENDPOINT_URL", aws.url())
+}
+
+#[test]
+fn it_tells_its_version_and_its_flags() {
+    let (status, out, err) = run(program().arg("--version"));
+    assert_eq!((status, err.as_str()), (Some(0), ""));
+    assert!(
+        out.starts_with(concat!("ssm-sync-exporter ", env!("CARGO_PKG_VERSION"), " (revision ")),
+        "{out}"
+    );
+    let (status, out, err) = run(program().arg("--help"));
+    assert_eq!((status, err.as_str()), (Some(0), ""));
+    for flag in [
+        "--config.file",
+        "--config.check",
+        "--web.listen-address",
+        "--web.telemetry-path",
+        "--log.level",
+        "--log.format",
+    ] {
+        assert!(out.contains(flag), "{out}");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_is_one_line_and_status_2() {
+    for (arguments, expected) in [
+        (
+            &["--config.fil=x"][..],
+            "unexpected argument '--config.fil' found; a similar argument exists: '--config.file'",
+        ),
+        (
+            &["--log.level=loud"],
+            "invalid value 'loud' for '--log.level <LEVEL>' [possible values: debug, info, warn, error]; see --help",
+        ),
+        (
+            &["--log.format=xml"],
+            "invalid value 'xml' for '--log.format <FORMAT>' [possible values: logfmt, json]; see --help",
+        ),
+        (
+            &["--config.file"],
+            "a value is required for '--config.file <FILE>' but none was supplied; see --help",
+        ),
+        (
+            &["--web.listen-address=10144"],
+            "invalid value '10144' for '--web.listen-address <HOST:PORT>': not an address to listen on, such as `:10144`, \
+             `127.0.0.1:10144` or `[::1]:10144`; see --help",
+        ),
+        (
+            &["--web.telemetry-path=metrics"],
+            "invalid value 'metrics' for '--web.telemetry-path <PATH>': not a path such as `/metrics`: it begins with \
+             `/`, is not below `/-/`, and has letters, digits and `-._~/` only; see --help",
+        ),
+        (&["sreve"], "unrecognized subcommand 'sreve'; a similar subcommand exists: 'serve'"),
+    ] {
+        let (status, out, err) = run(program().args(arguments));
+        assert_eq!((status, out.as_str()), (Some(2), ""), "{arguments:?}");
+        assert_eq!(err, format!("ssm-sync-exporter: {expected}\n"));
+    }
+}
+
+#[test]
+fn a_wrong_configuration_is_one_line_and_status_2() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.yaml");
+    std::fs::write(&file, "interval: soon\n").unwrap();
+    let expected = format!(
+        "ssm-sync-exporter: {}:1:11: interval: `soon` is not a duration above zero, such as 30s, 5m or 1h30m\n",
+        file.display()
+    );
+    for check in [&["--config.check"][..], &[]] {
+        let (status, out, err) = run(program().arg("--config.file").arg(&file).args(check));
+        assert_eq!((status, out.as_str(), &err), (Some(2), "", &expected));
+    }
+
+    let (status, _, err) = run(program().args(["--config.file", "/nonexistent.yaml"]));
+    assert_eq!(status, Some(2));
+    assert_eq!(
+        err,
+        "ssm-sync-exporter: cannot read the configuration file /nonexistent.yaml: No such file or directory (os error 2)\n"
+    );
+    let (status, _, err) = run(program().arg("--config.file").arg(directory.path()));
+    assert_eq!(status, Some(2));
+    assert!(err.contains("Is a directory"), "{err}");
+
+    let (status, _, err) = run(program().env("SSM_SYNC_EXPORTER_CONCURRENCY", "none"));
+    assert_eq!(status, Some(2));
+    assert_eq!(
+        err,
+        "ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_CONCURRENCY: concurrency: `none` is not a whole \
+         number from 1\n"
+    );
+}
+
+#[test]
+fn a_configuration_can_be_checked_without_starting() {
+    let full = concat!(env!("CARGO_MANIFEST_DIR"), "/config/full.yaml");
+    let (status, out, err) = run(program().args(["--config.check", "--config.file", full]));
+    assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "the configuration is good\n", ""));
+    let (status, out, _) = run(program().arg("--config.check").env("SSM_SYNC_EXPORTER_INTERVAL", "2h"));
+    assert_eq!(status, Some(0));
+    assert!(out.starts_with("warning: stale_after is shorter than interval"), "{out}");
+}
+
+#[test]
+fn a_port_that_is_taken_is_one_line_and_status_1() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (status, out, err) =
+        run(program().args(["--web.listen-address", "127.0.0.1:0", "--web.listen-address", &address]));
+    assert_eq!((status, out.as_str()), (Some(1), ""));
+    assert_eq!(
+        err,
+        format!("ssm-sync-exporter: cannot listen on {address}: Address already in use (os error 98)\n")
+    );
+}
+
+#[test]
+fn no_region_anywhere_is_one_line_and_status_2() {
+    let (status, _, err) = run(program().args(["--web.listen-address", "127.0.0.1:0"]));
+    assert_eq!(status, Some(2));
+    assert_eq!(
+        err,
+        "ssm-sync-exporter: regions: no region: name one in `regions`, in AWS_REGION or in the AWS profile\n"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_configuration_it_polls_the_ambient_account_in_its_default_region() {
+    let aws = fake_aws().await;
+    aws.world().put_item(
+        HUB,
+        "eu-north-1",
+        SyncKind::ToDestination,
+        json!({"SyncName": "ours", "LastStatus": "Failed"}),
+    );
+    let mut command = program();
+    let running =
+        Running::start(with_ambient_credentials(&mut command, &aws).env("AWS_REGION", "eu-north-1"));
+    let labels = format!("aws_account_id=\"{HUB}\",aws_region=\"eu-north-1\"");
+    let metrics = running.metrics_with(&format!("ssm_sync_exporter_target_up{{{labels}}} 1")).await;
+    assert!(metrics.contains(&format!(
+        "aws_ssm_resource_data_sync_last_status{{{labels},sync_type=\"SyncToDestination\",sync_name=\"ours\",status=\"Failed\"}} 1"
+    )));
+    let (status, took, log) = running.signal("TERM");
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(took < Duration::from_secs(10));
+    for line in log.lines() {
+        assert!(line.starts_with("ts=") && line.contains(" level=info "), "{line}");
+    }
+    assert!(log.contains("signal=SIGTERM"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_profile_in_the_environment_tells_account_and_region() {
+    let aws = fake_aws().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config");
+    let text = format!(
+        "[profile dev]\nregion = ap-south-1\naws_access_key_id = {}\naws_secret_access_key = x\n",
+        World::access_key(HUB)
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut command = program();
+    command.env("AWS_CONFIG_FILE", &file).env("AWS_PROFILE", "dev").env("AWS_ENDPOINT_URL", aws.url());
+    let running = Running::start(&mut command);
+    running
+        .metrics_with(&format!(
+            "ssm_sync_exporter_target_up{{aws_account_id=\"{HUB}\",aws_region=\"ap-south-1\"}} 1"
+        ))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_profile_that_is_asked_for_wins_over_credentials_in_the_environment() {
+    // The SDK's default chain asks the environment first, and one account's
+    // syncs would be shown as another's.
+    let aws = fake_aws().await;
+    aws.world().add_account(ACCOUNT);
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("credentials");
+    let text = format!(
+        "[other]\nregion = eu-west-3\naws_access_key_id = {}\naws_secret_access_key = x\n",
+        World::access_key(ACCOUNT)
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut command = program();
+    with_ambient_credentials(&mut command, &aws)
+        .env("AWS_SHARED_CREDENTIALS_FILE", &file)
+        .env("AWS_REGION", "eu-north-1")
+        .env("SSM_SYNC_EXPORTER_ACCOUNTS", "[{profile: other}]");
+    let running = Running::start(&mut command);
+    running
+        .metrics_with(&format!("ssm_sync_exporter_target_up{{aws_account_id=\"{ACCOUNT}\",aws_region="))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_credentials_it_runs_and_says_so() {
+    let mut command = program();
+    let running = Running::start(command.env("AWS_REGION", REGION).args(["serve", "--log.format", "json"]));
+    let metrics = running.metrics_with("reason=\"credentials\"").await;
+    assert!(
+        metrics
+            .contains("ssm_sync_exporter_target_up{aws_account_id=\"unknown\",aws_region=\"eu-west-1\"} 0")
+    );
+    let (status, _, log) = running.signal("INT");
+    assert_eq!(status.code(), Some(0), "{log}");
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let warnings: Vec<&Value> = lines.iter().filter(|line| line["level"] == "WARN").collect();
+    assert_eq!(warnings.len(), 1, "once, and nothing of the SDK's own: {log}");
+    assert_eq!(warnings[0]["message"], "collections of a target have begun to fail");
+    assert_eq!(warnings[0]["reason"], "credentials");
+    assert_eq!(warnings[0]["region"], REGION);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn secrets_do_not_reach_the_log_or_the_metrics() {
+    let aws = fake_aws().await;
+    aws.world().add_role("222233334444", ROLE, Some("right-external-id"));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.yaml");
+    let config = format!(
+        "interval: 1s\nregions: [{REGION}]\naccounts:
+  - {{profile: hub, assume_roles: [{{arn: 'arn:aws:iam::222233334444:role/{ROLE}', external_id: right-external-id}}]}}
+  - {{profile: hub, assume_roles: [{{arn: 'arn:aws:iam::{ACCOUNT}:role/Missing', external_id: wrong-external-id}}]}}
+"
+    );
+    std::fs::write(&file, config + &reaching(&aws, directory.path())).unwrap();
+    let running = Running::start(program().arg("--config.file").arg(&file).args(["--log.level", "debug"]));
+    let mut metrics = running.metrics_with("reason=\"assume_role_denied\"").await;
+    metrics += &running.metrics_with("aws_account_id=\"222233334444\",aws_region=\"eu-west-1\"} 1").await;
+    let (_, _, log) = running.signal("TERM");
+    assert!(log.contains("level=debug"), "{log}");
+    // The hub's secret key, external ids, and what the fake hands out.
+    for secret in ["hub-secret", "external-id", "fake-secret", "fake-token"] {
+        assert!(!log.contains(secret), "{secret}: {log}");
+        assert!(!metrics.contains(secret), "{secret}: {metrics}");
+    }
+}

@@ -1,0 +1,180 @@
+//! A real Prometheus, and what it makes of the exporter.
+
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::process::Stdio;
+use std::time::Duration;
+
+use fake_aws::{Fault, FaultRule, SyncKind};
+use pretty_assertions::assert_eq;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
+
+use crate::exporter::{ACCOUNT, Exporter, NOW, REGION, fake_aws, one_target, put};
+use crate::{http, tools};
+
+/// A Prometheus that scrapes one address every second.
+struct Prometheus {
+    address: SocketAddr,
+    _process: tools::Owned,
+    _directory: TempDir,
+}
+
+impl Prometheus {
+    async fn scraping(target: SocketAddr) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let config = directory.path().join("prometheus.yml");
+        let text = format!(
+            "global: {{scrape_interval: 1s}}\nscrape_configs:\n  - job_name: ssm\n    static_configs: [{{targets: ['{target}']}}]\n"
+        );
+        std::fs::write(&config, text).unwrap();
+        // It takes no port 0, so it gets one that was free a moment ago.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let log = std::fs::File::create(directory.path().join("log")).unwrap();
+        let process = tools::prometheus()
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let prometheus = Self { address, _process: tools::Owned(process), _directory: directory };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect(address).await.is_err()
+            || http::request(address, "GET", "/-/ready").await.status != 200
+        {
+            assert!(Instant::now() < deadline, "Prometheus does not start");
+            sleep(Duration::from_millis(100)).await;
+        }
+        prometheus
+    }
+
+    async fn api(&self, path: &str) -> Value {
+        let answer = http::request(self.address, "GET", path).await;
+        let body = http::dechunk(&answer);
+        serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
+    }
+
+    /// The values of an expression, once it has any.
+    async fn query(&self, expression: &str) -> Vec<(Value, String)> {
+        let encoded: String = expression.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        loop {
+            let answer = self.api(&format!("/api/v1/query?query={encoded}")).await;
+            assert_eq!(answer["status"], "success", "{answer}");
+            let found = answer["data"]["result"].as_array().unwrap();
+            if !found.is_empty() {
+                let value = |found: &Value| found["value"][1].as_str().unwrap().to_owned();
+                return found.iter().map(|found| (found["metric"].clone(), value(found))).collect();
+            }
+            assert!(Instant::now() < deadline, "nothing for {expression}");
+            sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+/// Everything that this exporter can show, at least once.
+async fn exporter_with_everything() -> (fake_aws::FakeAws, Exporter) {
+    let aws = fake_aws().await;
+    put(
+        &aws,
+        SyncKind::ToDestination,
+        json!({
+            "SyncName": "org \"inventory\" \\ ünï", "LastStatus": "Failed",
+            "LastSyncStatusMessage": "no access", "LastSyncTime": NOW - 60,
+            "LastSuccessfulSyncTime": NOW - 90_000, "SyncCreatedTime": NOW - 900_000, "SyncLastModifiedTime": NOW,
+            "S3Destination": {
+                "BucketName": "b", "SyncFormat": "JsonSerDe", "Region": "us-east-1",
+                "DestinationDataSharing": {"DestinationDataSharingType": "Organization"},
+            },
+        }),
+    );
+    put(
+        &aws,
+        SyncKind::FromSource,
+        json!({
+            "SyncName": "explorer", "SyncSource": {
+                "SourceType": "AwsOrganizations", "SourceRegions": ["eu-west-1"],
+                "AwsOrganizationsSource": {"OrganizationSourceType": "OrganizationalUnits", "OrganizationalUnits": []},
+                "IncludeFutureRegions": false, "EnableAllOpsDataSources": true, "State": "NoPermissions",
+            },
+        }),
+    );
+    aws.world()
+        .set_faults(vec![FaultRule::new(Fault::Deny).region("us-east-1").operation("ListResourceDataSync")]);
+    let config = one_target().replace(&format!("[{REGION}]"), &format!("[{REGION}, us-east-1]"))
+        + "  - profile: hub\n    regions: [us-east-1]\n";
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    (aws, exporter)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn prometheus_scrapes_without_error_and_answers_about_a_failed_sync() {
+    let (_aws, exporter) = exporter_with_everything().await;
+    let prometheus = Prometheus::scraping(exporter.address).await;
+
+    let failed = prometheus
+        .query("aws_ssm_resource_data_sync_last_status{status=\"Failed\"} == 1 and on(aws_account_id, aws_region) ssm_sync_exporter_target_up == 1")
+        .await;
+    assert_eq!(failed.len(), 1);
+    let labels = &failed[0].0;
+    assert_eq!(labels["aws_account_id"], ACCOUNT);
+    assert_eq!(labels["aws_region"], REGION);
+    assert_eq!(labels["sync_type"], "SyncToDestination");
+    assert_eq!(labels["sync_name"], "org \"inventory\" \\ ünï");
+    assert_eq!(labels["exported_job"], Value::Null, "no label collides with Prometheus's own");
+
+    let age = prometheus
+        .query("aws_ssm_resource_data_sync_last_successful_sync_age_seconds > 86400 and on(aws_account_id, aws_region) ssm_sync_exporter_target_info{account_name=\"production\"}")
+        .await;
+    assert_eq!(age[0].1, "90000");
+    let down = prometheus.query("ssm_sync_exporter_target_up == 0").await;
+    assert_eq!(down.len(), 2);
+
+    assert_eq!(prometheus.query("min_over_time(up[1m])").await[0].1, "1", "no scrape failed");
+    assert_eq!(
+        prometheus
+            .query("max(prometheus_target_scrapes_sample_duplicate_timestamp_total) or vector(0)")
+            .await[0]
+            .1,
+        "0"
+    );
+    let targets = prometheus.api("/api/v1/targets").await;
+    assert_eq!(targets["data"]["activeTargets"][0]["lastError"], "");
+    assert_eq!(targets["data"]["activeTargets"][0]["health"], "up");
+    let metadata = prometheus.api("/api/v1/metadata?metric=aws_ssm_resource_data_sync_last_status").await;
+    assert_eq!(metadata["data"]["aws_ssm_resource_data_sync_last_status"][0]["type"], "gauge");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn promtool_has_nothing_to_say_about_the_metrics() {
+    let (_aws, exporter) = exporter_with_everything().await;
+    let scrape = exporter.scrape().await;
+    for family in [
+        "aws_ssm_resource_data_sync_source_organizational_units",
+        "ssm_sync_exporter_api_request_failures_total",
+        "ssm_sync_exporter_discovery_last_success_timestamp_seconds",
+        "ssm_sync_exporter_target_collection_failures_total",
+    ] {
+        assert!(scrape.0.contains(&format!("# TYPE {family} ")), "{family} is not there to be checked");
+    }
+    let mut child = tools::promtool()
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(scrape.0.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", tools::written(&output));
+    assert_eq!(
+        (output.stdout.as_slice(), output.stderr.as_slice()),
+        (&b""[..], &b""[..]),
+        "{}",
+        tools::written(&output)
+    );
+}

@@ -1,0 +1,51 @@
+//! Programs that the tests need and did not write.
+
+use std::path::PathBuf;
+use std::process::{Child, Command, Output};
+
+/// A Python that has what `tests/python/requirements.txt` names.
+pub(crate) fn python() -> Command {
+    tool("TEST_PYTHON", "python3")
+}
+
+pub(crate) fn prometheus() -> Command {
+    tool("TEST_PROMETHEUS", "prometheus")
+}
+
+pub(crate) fn promtool() -> Command {
+    tool("TEST_PROMTOOL", "promtool")
+}
+
+/// Where `tests/run` has put the tool, or where the path leads.
+fn tool(variable: &str, name: &str) -> Command {
+    let program = std::env::var_os(variable).map_or_else(|| PathBuf::from(name), PathBuf::from);
+    let found = Command::new(&program).arg("--version").output();
+    assert!(
+        found.is_ok_and(|output| output.status.success()),
+        "{} does not run; `tests/run` installs what the tests need",
+        program.display()
+    );
+    Command::new(program)
+}
+
+/// A child process that ends with the test.
+#[derive(Debug)]
+pub(crate) struct Owned(pub(crate) Child);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _killed = self.0.kill();
+        let _waited = self.0.wait();
+    }
+}
+
+/// What a program wrote, for the message of a failed assertion.
+pub(crate) fn written(output: &Output) -> String {
+    format!(
+        "{}\n{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
