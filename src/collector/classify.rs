@@ -13,8 +13,13 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId as _;
 
-use super::credentials::RoleFailure;
 use crate::model::{Failure, Reason};
+
+/// A failure that is known already, on its way through the errors of a call
+/// that failed because of it.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.message)]
+pub(super) struct Classified(pub(super) Failure);
 
 /// Why a call failed.
 pub(super) fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
@@ -37,11 +42,10 @@ where
             Failure::new(reason, text)
         }
         other => {
-            let mut failure = Failure::new(of_broken(other), chain(other));
-            if let Some(RoleFailure(role)) = find(other) {
-                failure = role.clone();
+            if let Some(Classified(failure)) = find(other) {
+                return failure.clone();
             }
-            failure
+            Failure::new(of_broken(other), chain(other))
         }
     }
 }

@@ -9,7 +9,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{self, ProvideCredentials, future};
 use secrecy::ExposeSecret as _;
 
-use super::classify;
+use super::classify::{self, Classified};
 use super::observe::Observe;
 use crate::model::{Failure, Reason};
 use crate::target::{AccountId, Role};
@@ -21,11 +21,6 @@ pub(super) struct RoleProvider {
     sts: aws_sdk_sts::Client,
     role: Role,
 }
-
-/// A role that could not be assumed, on its way through the SDK's errors.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", .0.message)]
-pub(super) struct RoleFailure(pub(super) Failure);
 
 impl RoleProvider {
     /// Assumes `role` with the credentials, and at the region's endpoint, of
@@ -81,5 +76,5 @@ impl ProvideCredentials for RoleProvider {
 }
 
 fn failed(reason: Reason, message: String) -> CredentialsError {
-    CredentialsError::provider_error(RoleFailure(Failure { reason, message }))
+    CredentialsError::provider_error(Classified(Failure { reason, message }))
 }

@@ -290,7 +290,7 @@ mod tests {
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for level in 1..9 {
             let previous = format!("*a{}", level - 1);
-            bomb += &format!("a{level}: &a{level} [{}]\n", vec![previous; 10].join(", "));
+            bomb = format!("{bomb}a{level}: &a{level} [{}]\n", vec![previous; 10].join(", "));
         }
         assert_eq!(Node::parse(&bomb).unwrap_err().message, "too large");
     }

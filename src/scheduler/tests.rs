@@ -41,13 +41,13 @@ impl Collect for Arc<Sleeper> {
     }
 }
 
-const INTERVAL: Duration = Duration::from_secs(300);
+const INTERVAL: Duration = Duration::from_mins(5);
 
 struct Running {
     sleeper: Arc<Sleeper>,
     store: Arc<Store>,
     shutdown: CancellationToken,
-    task: tokio::task::JoinHandle<()>,
+    tasks: JoinSet<()>,
 }
 
 fn run(regions: &[&str], concurrency: usize, sleeper: Sleeper) -> Running {
@@ -70,8 +70,9 @@ fn run(regions: &[&str], concurrency: usize, sleeper: Sleeper) -> Running {
         Clock::new(|| 0.0),
     );
     let shutdown = CancellationToken::new();
-    let task = tokio::spawn(scheduler.run(shutdown.clone()));
-    Running { sleeper, store, shutdown, task }
+    let mut tasks = JoinSet::new();
+    tasks.spawn(scheduler.run(shutdown.clone()));
+    Running { sleeper, store, shutdown, tasks }
 }
 
 const REGIONS: [&str; 6] = ["eu-west-1", "eu-west-2", "eu-west-3", "us-east-1", "us-east-2", "us-west-1"];
@@ -162,7 +163,7 @@ async fn shutdown_does_not_wait_for_collections() {
     sleep(Duration::from_secs(1)).await;
     running.shutdown.cancel();
     let before = Instant::now();
-    running.task.await.unwrap();
+    running.tasks.join_all().await;
     assert_eq!(before.elapsed(), Duration::ZERO);
     assert_eq!(running.store.activity.in_flight(), 0);
 }

@@ -5,7 +5,7 @@
 //! boto3, and Prometheus with promtool. Without them those tests fail and say
 //! so; nothing is skipped.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should panic")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 #![expect(clippy::float_cmp, reason = "the values are exact, as they were sent")]
 #![expect(clippy::cast_precision_loss, reason = "whole seconds of this century")]
 

@@ -42,7 +42,7 @@ impl Prometheus {
             .spawn()
             .unwrap();
         let prometheus = Self { address, _process: tools::Owned(process), _directory: directory };
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while TcpStream::connect(address).await.is_err()
             || http::request(address, "GET", "/-/ready").await.status != 200
         {
@@ -60,8 +60,9 @@ impl Prometheus {
 
     /// The values of an expression, once it has any.
     async fn query(&self, expression: &str) -> Vec<(Value, String)> {
-        let encoded: String = expression.bytes().map(|byte| format!("%{byte:02x}")).collect();
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let encoded: Vec<String> = expression.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let encoded = encoded.concat();
+        let deadline = Instant::now() + Duration::from_mins(1);
         loop {
             let answer = self.api(&format!("/api/v1/query?query={encoded}")).await;
             assert_eq!(answer["status"], "success", "{answer}");

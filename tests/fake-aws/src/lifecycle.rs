@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_sync_runs_at_once_and_then_again_and_again() {
-        let rhythm = Rhythm { takes: Duration::from_secs(2), every: Duration::from_secs(60) };
+        let rhythm = Rhythm { takes: Duration::from_secs(2), every: Duration::from_mins(1) };
         let at = |now| {
             let Runs { running, last, last_ended } = rhythm.runs(1000.0, now);
             (running, last, last_ended)
