@@ -56,8 +56,11 @@ impl Collector {
         let Some(session) = self.sessions.of(&target.account) else {
             return Err(Failure::new(Reason::Other, "no session was made for this account"));
         };
-        if target.account.id.is_none() {
-            *account = Some(session.account_id(&self.observer).await?.clone());
+        match &target.account.id {
+            // The ARN of a role tells the account for sure.
+            Some(_) if !target.account.access.roles.is_empty() => {}
+            Some(given) => session.check_account_id(given, &self.observer).await?,
+            None => *account = Some(session.account_id(&self.observer).await?.clone()),
         }
         let partition = account.as_ref().or(target.account.id.as_ref()).map_or("", AccountId::as_str);
         list::list(session, partition, target, &self.observer).await

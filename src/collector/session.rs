@@ -24,16 +24,20 @@ use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use tokio::sync::OnceCell;
+use tracing::debug;
 
 use super::classify;
 use super::credentials::RoleProvider;
 use super::observe::{Discovery, Observe, Observer};
 use crate::model::{Failure, Reason};
-use crate::target::{Access, Account, AccountId, RegionName, Target};
+use crate::target::{Access, Account, AccountId, InvalidRegion, RegionName, Target};
 
 /// How often the SDK tries a call before it gives up, the first time
 /// included. The scheduler's next round is the retry beyond that.
 const ATTEMPTS: u32 = 3;
+
+/// How long to wait for the answer when a given account id is checked.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How AWS is called.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +79,8 @@ pub struct Sessions(HashMap<Access, Session>);
 pub(super) struct Session {
     config: SdkConfig,
     id: OnceCell<AccountId>,
+    /// Set once it has been tried to check a given id.
+    checked: OnceCell<()>,
 }
 
 impl Sessions {
@@ -108,15 +114,21 @@ impl Sessions {
                 let provider = RoleProvider::new(&config, role.clone(), Observe::new(observer));
                 config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
             });
-            sessions.insert(account.access.clone(), Session { config, id: OnceCell::new() });
+            sessions.insert(
+                account.access.clone(),
+                Session { config, id: OnceCell::new(), checked: OnceCell::new() },
+            );
         }
         Self(sessions)
     }
 
-    /// The region that goes with the account's credentials.
-    #[must_use]
-    pub fn default_region(&self, account: &Account) -> Option<RegionName> {
-        self.of(account)?.config.region()?.as_ref().parse().ok()
+    /// The region that goes with the account's credentials, if there is one.
+    ///
+    /// # Errors
+    /// What is given for one is none.
+    pub fn default_region(&self, account: &Account) -> Result<Option<RegionName>, InvalidRegion> {
+        let region = self.of(account).and_then(|session| session.config.region());
+        region.map(|region| region.as_ref().parse()).transpose()
     }
 
     pub(super) fn of(&self, account: &Account) -> Option<&Session> {
@@ -134,6 +146,37 @@ impl Session {
             // each service and region: one account that AWS throttles would
             // use up the retries of all others there.
             .retry_partition(RetryPartition::new(format!("ssm-{account}-{}", target.region)))
+    }
+
+    /// Checks that the credentials belong to the account whose id is `given`.
+    /// AWS is asked once and not for long; where it cannot be asked, say in a
+    /// network that leads to SSM only, the given id is believed.
+    ///
+    /// # Errors
+    /// They belong to another account, whose syncs would be shown as those of
+    /// the given one.
+    pub(super) async fn check_account_id(
+        &self,
+        given: &AccountId,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<(), Failure> {
+        self.checked
+            .get_or_init(|| async {
+                let asked = tokio::time::timeout(CHECK_TIMEOUT, self.account_id(observer)).await;
+                if !matches!(asked, Ok(Ok(_))) {
+                    debug!(account = given.as_str(), "cannot check the id of an account, so it is believed");
+                }
+            })
+            .await;
+        match self.id.get() {
+            Some(id) if id != given => Err(Failure::new(
+                Reason::Credentials,
+                format!(
+                    "the credentials belong to the account {id} and not to {given}, as the configuration says"
+                ),
+            )),
+            _ => Ok(()),
+        }
     }
 
     /// The account that the credentials belong to. AWS is asked once.

@@ -1,6 +1,7 @@
 //! What values of the configuration have to do with each other.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::shape::{AccountShape, AwsShape, RoleShape, Shape, Text};
 use super::{AccountEntry, Config, Regions};
 use crate::collector::AwsSettings;
 use crate::model::Quota;
-use crate::target::{Access, Account, RegionName, Role, Target};
+use crate::target::{Access, Account, AccountId, InvalidRegion, RegionName, Role, Target};
 
 const DEFAULT_INTERVAL: Duration = Duration::from_mins(5);
 const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
@@ -64,7 +65,7 @@ pub(super) fn check(shape: Shape, layers: &Layers) -> Result<Config, ConfigError
     };
     // Regions that only the SDK can tell are looked at again when they are
     // known; all else can be said now.
-    expand(&accounts, |_| Some(Vec::new()))?;
+    expand(&accounts, |_| Ok(Some(Vec::new())))?;
 
     let stale_after = duration(shape.stale_after, DEFAULT_STALE_AFTER);
     let mut warnings = Vec::new();
@@ -94,60 +95,75 @@ pub(super) fn check(shape: Shape, layers: &Layers) -> Result<Config, ConfigError
     })
 }
 
+/// What stands behind a lookup of an account's default regions.
+pub(super) type Found = Result<Option<Vec<RegionName>>, InvalidRegion>;
+
 /// Every account in each of its regions. `default_regions` tells the regions
 /// of accounts that name none; `None` means that there are none to be found.
 pub(super) fn expand(
     accounts: &[AccountEntry],
-    default_regions: impl Fn(&Account) -> Option<Vec<RegionName>>,
+    default_regions: impl Fn(&Account) -> Found,
 ) -> Result<Vec<Target>, ConfigError> {
     let mut targets = Vec::new();
-    let mut seen: HashMap<(String, RegionName), &str> = HashMap::new();
+    let mut by_id: HashMap<(&AccountId, RegionName), &str> = HashMap::new();
+    let mut by_access: HashMap<(&Access, RegionName), &str> = HashMap::new();
     for entry in accounts {
-        let invalid = |message: String| ConfigError::Invalid {
-            place: entry.place.clone(),
-            message: format!("{}: {message}", entry.key),
-        };
         let account = &entry.account;
         let regions = match &entry.regions {
             Regions::Named(regions) => regions.clone(),
-            Regions::Default => default_regions(account).ok_or_else(|| {
-                let message = match &account.access.profile {
-                    Some(profile) => {
-                        format!("no region: name one in `regions`, or in the profile `{profile}`")
-                    }
-                    None => {
-                        "no region: name one in `regions`, in AWS_REGION or in the AWS profile".to_owned()
-                    }
-                };
-                invalid(message)
-            })?,
+            Regions::Default => default_regions(account)
+                .map_err(|error| entry.invalid(format!("the default region of its credentials: {error}")))?
+                .ok_or_else(|| entry.without_region())?,
         };
         for region in regions {
-            let partition = region.partition();
-            if let Some(role) =
-                account.access.roles.iter().find(|role| role.arn.partition() != partition.as_str())
+            entry.check_partition(&region)?;
+            if let Some(id) = &account.id
+                && let Some(first) = by_id.insert((id, region.clone()), &entry.key)
             {
-                return Err(invalid(format!(
-                    "the region {region} lies in the partition {partition}, the role {} in {}",
-                    role.arn,
-                    role.arn.partition()
+                return Err(entry.invalid(format!(
+                    "{id} in {region} is polled by {first} already; take one of them out"
                 )));
             }
-            let who = account.id.as_ref().map_or_else(|| account.placeholder(), ToString::to_string);
-            if let Some(first) = seen.insert((who.clone(), region.clone()), &entry.key) {
-                let message = if account.id.is_some() {
-                    format!("{who} in {region} is polled by {first} already; take one of them out")
-                } else {
-                    format!(
-                        "the same credentials in {region} are used by {first} already; give one an `id`, a `profile` or a role"
-                    )
-                };
-                return Err(invalid(message));
+            // The same credentials lead to the same account, whatever ids are
+            // written beside them.
+            if let Some(first) = by_access.insert((&account.access, region.clone()), &entry.key) {
+                return Err(entry.invalid(format!(
+                    "the same credentials in {region} are used by {first} already; give one of them another `profile` \
+                     or a role"
+                )));
             }
             targets.push(Target { account: Arc::clone(account), region });
         }
     }
     Ok(targets)
+}
+
+impl AccountEntry {
+    fn invalid(&self, message: impl Display) -> ConfigError {
+        ConfigError::Invalid { place: self.place.clone(), message: format!("{}: {message}", self.key) }
+    }
+
+    fn without_region(&self) -> ConfigError {
+        match &self.account.access.profile {
+            Some(profile) => {
+                self.invalid(format!("no region: name one in `regions`, or in the profile `{profile}`"))
+            }
+            None => self.invalid("no region: name one in `regions`, in AWS_REGION or in the AWS profile"),
+        }
+    }
+
+    /// No role can be assumed from another partition.
+    fn check_partition(&self, region: &RegionName) -> Result<(), ConfigError> {
+        let partition = region.partition().as_str();
+        match self.account.access.roles.iter().find(|role| role.arn.partition() != partition) {
+            None => Ok(()),
+            Some(role) => Err(self.invalid(format!(
+                "the region {region} lies in the partition {partition}, the role {} in {}",
+                role.arn,
+                role.arn.partition()
+            ))),
+        }
+    }
 }
 
 fn entry(

@@ -22,7 +22,7 @@ pub use error::{ConfigError, Place};
 
 use crate::collector::AwsSettings;
 use crate::model::Quota;
-use crate::target::{Account, RegionName, Target};
+use crate::target::{Account, InvalidRegion, RegionName, Target};
 use key_path::KeyPath;
 use layers::Layers;
 use shape::Shape;
@@ -97,9 +97,9 @@ impl Config {
     /// region that the account's roles cannot reach.
     pub fn targets(
         &self,
-        default_region: impl Fn(&Account) -> Option<RegionName>,
+        default_region: impl Fn(&Account) -> Result<Option<RegionName>, InvalidRegion>,
     ) -> Result<Vec<Target>, ConfigError> {
-        check::expand(&self.accounts, |account| default_region(account).map(|region| vec![region]))
+        check::expand(&self.accounts, |account| Ok(default_region(account)?.map(|region| vec![region])))
     }
 }
 

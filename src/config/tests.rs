@@ -82,11 +82,16 @@ fn a_file_that_is_not_there() {
 #[test]
 fn without_anything_it_is_the_ambient_account_in_its_default_region() {
     let config = from_environment(&[]).unwrap();
-    let targets = config.targets(|_| "eu-west-1".parse().ok()).unwrap();
+    let targets = config.targets(|_| "eu-west-1".parse().map(Some)).unwrap();
     assert_eq!(targets.len(), 1);
     assert_eq!(targets[0].to_string(), "unknown/eu-west-1");
     assert_eq!(
-        config.targets(|_| None).unwrap_err().to_string(),
+        config.targets(|_| "Frankfurt".parse().map(Some)).unwrap_err().to_string(),
+        "regions: the default region of its credentials: `Frankfurt` is not the name of an AWS region, such as \
+         `eu-west-1` or `us-gov-east-1`"
+    );
+    assert_eq!(
+        config.targets(|_| Ok(None)).unwrap_err().to_string(),
         "regions: no region: name one in `regions`, in AWS_REGION or in the AWS profile"
     );
 }
@@ -112,7 +117,7 @@ fn the_environment_is_laid_over_the_file() {
     assert_eq!(config.timeout, Duration::from_secs(20));
     assert_eq!(config.quota, Quota { to_destination: 7, from_source: 9 });
     assert_eq!(config.concurrency.get(), 64);
-    let targets = config.targets(|_| None).unwrap();
+    let targets = config.targets(|_| Ok(None)).unwrap();
     let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
     assert_eq!(targets, ["012345678901/eu-west-1", "012345678901/eu-west-2"]);
 }
@@ -177,7 +182,7 @@ fn the_last_role_tells_the_account() {
         "regions: [eu-west-1]\naccounts:\n  - assume_roles:\n    - arn: arn:aws:iam::111122223333:role/hub\n    - arn: \
          arn:aws:iam::444455556666:role/member\n",
     );
-    assert_eq!(config.targets(|_| None).unwrap()[0].to_string(), "444455556666/eu-west-1");
+    assert_eq!(config.targets(|_| Ok(None)).unwrap()[0].to_string(), "444455556666/eu-west-1");
 }
 
 #[test]
@@ -186,7 +191,7 @@ fn the_same_account_may_be_polled_by_several_entries_in_different_regions() {
         "accounts:\n  - {id: '111122223333', profile: a, regions: [eu-west-1]}\n  - {id: '111122223333', profile: b, \
          regions: [us-east-1]}\n",
     );
-    assert_eq!(config.targets(|_| None).unwrap().len(), 2);
+    assert_eq!(config.targets(|_| Ok(None)).unwrap().len(), 2);
 }
 
 #[test]
@@ -194,7 +199,7 @@ fn a_default_region_that_doubles_a_named_one_is_found_when_it_is_known() {
     let config = loaded(
         "accounts:\n  - {id: '111122223333', regions: [eu-west-1]}\n  - {id: '111122223333', profile: b}\n",
     );
-    let error = config.targets(|_| "eu-west-1".parse().ok()).unwrap_err().to_string();
+    let error = config.targets(|_| "eu-west-1".parse().map(Some)).unwrap_err().to_string();
     assert!(error.ends_with(
         "accounts[1]: 111122223333 in eu-west-1 is polled by accounts[0] already; take one of them out"
     ));

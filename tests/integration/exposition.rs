@@ -320,6 +320,35 @@ async fn an_account_without_an_id_takes_that_of_its_credentials() {
 }
 
 #[tokio::test]
+async fn an_id_that_is_not_that_of_the_credentials_is_found_out() {
+    // One account's syncs would be shown as another's.
+    let aws = fake_aws().await;
+    let config =
+        format!("interval: 1s\nregions: [{REGION}]\naccounts: [{{profile: hub, id: '{ACCOUNT}'}}]\n");
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    let scrape = exporter.scrape_after_next_collection().await;
+    let labels = format!("aws_account_id=\"{ACCOUNT}\",aws_region=\"{REGION}\"");
+    assert!(scrape.has(&format!("ssm_sync_exporter_target_up{{{labels}}} 0")));
+    assert!(scrape.0.contains("reason=\"credentials\""));
+    assert_eq!(aws.world().calls("ListResourceDataSync"), 0);
+}
+
+#[tokio::test]
+async fn an_id_that_cannot_be_checked_is_believed() {
+    let aws = fake_aws().await;
+    aws.world().set_faults(vec![FaultRule::new(Fault::Deny).operation("GetCallerIdentity")]);
+    let config = format!("interval: 1s\nregions: [{REGION}]\naccounts: [{{profile: hub, id: '{HUB}'}}]\n");
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    let scrape = exporter.scrape_after_next_collection().await;
+    assert!(
+        scrape.has(&format!(
+            "ssm_sync_exporter_target_up{{aws_account_id=\"{HUB}\",aws_region=\"{REGION}\"}} 1"
+        ))
+    );
+    assert_eq!(aws.world().calls("GetCallerIdentity"), 1, "and not asked for again");
+}
+
+#[tokio::test]
 async fn an_account_whose_id_cannot_be_told_stays_visible() {
     let aws = fake_aws().await;
     aws.world().set_faults(vec![FaultRule::new(Fault::Deny).operation("GetCallerIdentity")]);
