@@ -86,8 +86,8 @@ try:
             for _ in range(ROUNDS):
                 time.sleep(1)
                 metrics = get("/metrics")[1]
-            up = metrics.count("ssm_sync_exporter_target_up{") , metrics.count("sync_name=\"sync-0\",managed_by=")
-            assert up == (10, 10), up
+            syncs = metrics.count("aws_ssm_resource_data_sync_info{")
+            assert syncs == 5 * len(REGIONS), syncs
             now = memory(process.pid)
             print(f"10 targets of 5 syncs, {ROUNDS} rounds and scrapes: {now['VmRSS']:.1f} MB resident, "
                   f"at most {now['VmHWM']:.1f} MB")
