@@ -1,0 +1,63 @@
+//! AWS account ids.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The id of an AWS account: twelve digits, leading zeros included.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct AccountId(Arc<str>);
+
+/// A text that is no account id.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not an AWS account id: twelve digits, such as \"012345678901\"")]
+pub struct InvalidAccountId(String);
+
+impl AccountId {
+    /// The twelve digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for AccountId {
+    type Err = InvalidAccountId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidAccountId(text.to_owned()))
+        }
+    }
+}
+
+impl fmt::Display for AccountId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_leading_zeros() {
+        let id: AccountId = "012345678901".parse().unwrap();
+        assert_eq!(id.as_str(), "012345678901");
+    }
+
+    #[test]
+    fn refuses_anything_but_twelve_ascii_digits() {
+        for text in ["", "1234", "1111222233334", "11112222333x", "1111-2222-3333", "١١١١٢٢٢٢٣٣٣٣"]
+        {
+            let error = text.parse::<AccountId>().unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                format!("`{text}` is not an AWS account id: twelve digits, such as \"012345678901\"")
+            );
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What is polled: accounts, regions, and the targets they make.
+//!
+//! These are plain types that every stage shares. They are checked when they
+//! are made, so that nothing downstream parses or doubts them again. This
+//! module knows neither the configuration that names the accounts nor the AWS
+//! SDK that reaches them.
+
+mod account_id;
+mod region;
+mod role;
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret as _, SecretString};
+
+pub use account_id::{AccountId, InvalidAccountId};
+pub use region::{InvalidRegion, Partition, RegionName};
+pub use role::{
+    InvalidExternalId, InvalidRoleArn, InvalidSessionName, RoleArn, SessionName, check_external_id,
+};
+
+/// One AWS account and how to reach it.
+#[derive(Debug)]
+pub struct Account {
+    /// The account's id. Where it is unknown until the credentials have been
+    /// asked, `None`.
+    pub id: Option<AccountId>,
+    /// The name that the operator gave it.
+    pub name: Option<String>,
+    /// Where its credentials come from.
+    pub access: Access,
+}
+
+impl Account {
+    /// What stands for the account wherever an id is shown while the id is
+    /// not known: unique among the accounts of one configuration, and never
+    /// twelve digits.
+    #[must_use]
+    pub fn placeholder(&self) -> String {
+        match &self.access.profile {
+            Some(profile) => format!("unknown (profile {profile})"),
+            None => "unknown".to_owned(),
+        }
+    }
+}
+
+/// Where the credentials for an account come from: a start, and the roles to
+/// assume one after the other.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Access {
+    /// A profile of the shared AWS configuration; `None` is the SDK's default
+    /// chain.
+    pub profile: Option<String>,
+    /// Roles to assume in order. The last one's credentials list the syncs.
+    pub roles: Vec<Role>,
+}
+
+/// One `sts:AssumeRole`.
+#[derive(Clone, Debug)]
+pub struct Role {
+    /// The role.
+    pub arn: RoleArn,
+    /// The external id that its trust policy asks for.
+    pub external_id: Option<SecretString>,
+    /// The name under which the session shows up in AWS's logs.
+    pub session_name: SessionName,
+}
+
+impl PartialEq for Role {
+    fn eq(&self, other: &Self) -> bool {
+        let id = |role: &Self| role.external_id.as_ref().map(|id| id.expose_secret().to_owned());
+        self.arn == other.arn && self.session_name == other.session_name && id(self) == id(other)
+    }
+}
+
+impl Eq for Role {}
+
+impl Hash for Role {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.arn.hash(state);
+    }
+}
+
+/// One (account, region) pair that is polled.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// The account, shared by all of its targets.
+    pub account: Arc<Account>,
+    /// The region.
+    pub region: RegionName,
+}
+
+impl Target {
+    /// The partition in which the target lies.
+    #[must_use]
+    pub fn partition(&self) -> Partition {
+        self.region.partition()
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.account.id {
+            Some(id) => write!(f, "{id}/{}", self.region),
+            None => write!(f, "{}/{}", self.account.placeholder(), self.region),
+        }
+    }
+}

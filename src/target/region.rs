@@ -1,0 +1,187 @@
+//! AWS region names and the partitions they lie in.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+/// The name of an AWS region, such as `eu-west-1`.
+///
+/// Only the form is checked, because AWS opens new regions faster than a list
+/// in here could follow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RegionName(Arc<str>);
+
+/// A text that is not the name of a region.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not the name of an AWS region, such as `eu-west-1` or `us-gov-east-1`")]
+pub struct InvalidRegion(String);
+
+/// The points of the compass that AWS names regions after.
+const DIRECTIONS: [&str; 9] =
+    ["central", "east", "north", "northeast", "northwest", "south", "southeast", "southwest", "west"];
+
+impl RegionName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The partition, told from the name as the SDK's endpoint rules do.
+    #[must_use]
+    pub fn partition(&self) -> Partition {
+        // Longer prefixes first: `us-iso-` would not match `us-isob-`, but
+        // a reader should not have to think about it.
+        const PREFIXES: [(&str, Partition); 7] = [
+            ("us-isob-", Partition::AwsIsoB),
+            ("us-isof-", Partition::AwsIsoF),
+            ("eu-isoe-", Partition::AwsIsoE),
+            ("us-iso-", Partition::AwsIso),
+            ("us-gov-", Partition::AwsUsGov),
+            ("eusc-", Partition::AwsEusc),
+            ("cn-", Partition::AwsCn),
+        ];
+        PREFIXES
+            .into_iter()
+            .find(|(prefix, _)| self.0.starts_with(prefix))
+            .map_or(Partition::Aws, |(_, partition)| partition)
+    }
+}
+
+impl FromStr for RegionName {
+    type Err = InvalidRegion;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts: Vec<&str> = text.split('-').collect();
+        let well_formed = match parts.as_slice() {
+            [area, middle @ .., direction, number] => {
+                (2..=4).contains(&area.len())
+                    && area.bytes().all(|byte| byte.is_ascii_lowercase())
+                    && middle.len() <= 1
+                    && middle.iter().all(|part| {
+                        (2..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_lowercase())
+                    })
+                    && DIRECTIONS.contains(direction)
+                    && (1..=2).contains(&number.len())
+                    && number.bytes().all(|byte| byte.is_ascii_digit())
+            }
+            _ => false,
+        };
+        if well_formed { Ok(Self(text.into())) } else { Err(InvalidRegion(text.to_owned())) }
+    }
+}
+
+impl fmt::Display for RegionName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A group of regions that share accounts and credentials. No role of one can
+/// be assumed from another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Partition {
+    /// `aws`
+    Aws,
+    /// `aws-cn`
+    AwsCn,
+    /// `aws-us-gov`
+    AwsUsGov,
+    /// `aws-eusc`
+    AwsEusc,
+    /// `aws-iso`
+    AwsIso,
+    /// `aws-iso-b`
+    AwsIsoB,
+    /// `aws-iso-e`
+    AwsIsoE,
+    /// `aws-iso-f`
+    AwsIsoF,
+}
+
+impl Partition {
+    const ALL: [Self; 8] = [
+        Self::Aws,
+        Self::AwsCn,
+        Self::AwsUsGov,
+        Self::AwsEusc,
+        Self::AwsIso,
+        Self::AwsIsoB,
+        Self::AwsIsoE,
+        Self::AwsIsoF,
+    ];
+
+    /// The name, as it stands in ARNs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::AwsCn => "aws-cn",
+            Self::AwsUsGov => "aws-us-gov",
+            Self::AwsEusc => "aws-eusc",
+            Self::AwsIso => "aws-iso",
+            Self::AwsIsoB => "aws-iso-b",
+            Self::AwsIsoE => "aws-iso-e",
+            Self::AwsIsoF => "aws-iso-f",
+        }
+    }
+
+    /// The partition of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|partition| partition.as_str() == name)
+    }
+}
+
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_the_partition_from_the_name() {
+        for (region, partition) in [
+            ("eu-west-1", "aws"),
+            ("ap-southeast-5", "aws"),
+            ("mx-central-1", "aws"),
+            ("cn-northwest-1", "aws-cn"),
+            ("us-gov-east-1", "aws-us-gov"),
+            ("eusc-de-east-1", "aws-eusc"),
+            ("us-iso-west-1", "aws-iso"),
+            ("us-isob-east-1", "aws-iso-b"),
+            ("eu-isoe-west-1", "aws-iso-e"),
+            ("us-isof-south-1", "aws-iso-f"),
+        ] {
+            let name: RegionName = region.parse().unwrap();
+            assert_eq!(name.partition().as_str(), partition, "{region}");
+            assert_eq!(Partition::from_name(partition), Some(name.partition()));
+        }
+    }
+
+    #[test]
+    fn refuses_what_has_not_the_form_of_a_region() {
+        for text in [
+            "",
+            "eu",
+            "eu-west",
+            "eu-wset-1",
+            "EU-WEST-1",
+            "eu-west-1a",
+            "eu_west_1",
+            "eu-west-123",
+            "*",
+            "eu-*",
+            "eu-west-",
+            "-west-1",
+            "global",
+            "us-east-1.evil.example",
+        ] {
+            assert!(text.parse::<RegionName>().is_err(), "{text}");
+        }
+    }
+}
