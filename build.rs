@@ -11,10 +11,12 @@ fn main() {
 
     // An image or package is built from an unpacked archive, without git: its
     // recipe sets the variable.
-    println!("cargo::rerun-if-env-changed=SSM_SYNC_EXPORTER_REVISION");
-    println!("cargo::rerun-if-changed=.git/logs/HEAD");
+    println!("cargo::rerun-if-env-changed=BUILD_REVISION");
+    if std::path::Path::new(".git/logs/HEAD").exists() {
+        println!("cargo::rerun-if-changed=.git/logs/HEAD");
+    }
     println!("cargo::rerun-if-changed=build.rs");
-    let revision = std::env::var("SSM_SYNC_EXPORTER_REVISION")
+    let revision = std::env::var("BUILD_REVISION")
         .ok()
         .or_else(|| output(Command::new("git").args(["rev-parse", "--short=12", "HEAD"])))
         .unwrap_or_else(|| "unknown".to_owned());

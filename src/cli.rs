@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, ValueEnum};
 
 use crate::build_info;
 use crate::logging::{Format, Verbosity};
@@ -13,39 +13,39 @@ use crate::web::{ListenAddress, TelemetryPath};
 /// With no configuration at all it polls the account of the ambient AWS
 /// credentials in their default region.
 #[derive(Debug, Parser)]
-#[command(name = "ssm-sync-exporter", version = build_info::LONG_VERSION, disable_help_subcommand = true)]
+#[command(name = "ssm-sync-exporter", version = build_info::LONG_VERSION)]
 pub struct Cli {
     /// What to do.
-    #[command(subcommand)]
-    pub command: Option<Command>,
+    #[arg(value_enum, default_value = "serve", hide_default_value = true)]
+    pub command: Command,
 
     /// Configuration file (YAML).
-    #[arg(long = "config.file", value_name = "FILE", global = true)]
+    #[arg(long = "config.file", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
 
     /// Check the configuration and exit.
-    #[arg(long = "config.check", global = true)]
+    #[arg(long = "config.check")]
     pub config_check: bool,
 
     /// Address to listen on; may be repeated. Without a host, on all.
-    #[arg(long = "web.listen-address", value_name = "HOST:PORT", default_value = ":10144", global = true)]
+    #[arg(long = "web.listen-address", value_name = "HOST:PORT", default_value = ":10144")]
     pub listen_addresses: Vec<ListenAddress>,
 
     /// Path under which the metrics are served.
-    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics", global = true)]
+    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     pub telemetry_path: TelemetryPath,
 
     /// Log only messages of this severity or above.
-    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info", global = true)]
+    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
     pub log_level: Verbosity,
 
     /// How log messages are written.
-    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt", global = true)]
+    #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
     pub log_format: Format,
 }
 
 /// What the exporter can be asked to do.
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Command {
     /// Poll AWS and serve the metrics; the default.
     Serve,

@@ -3,8 +3,9 @@
 
 use std::io::Write as _;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use ssm_sync_exporter::app::{App, BuildError, Options};
 use ssm_sync_exporter::cli::{Cli, Command};
@@ -19,6 +20,9 @@ use tokio_util::sync::CancellationToken;
 const FAILED: u8 = 1;
 /// It was asked wrongly.
 const MISUSED: u8 = 2;
+
+/// How long threads may take to end when all else has.
+const LAST_WAIT: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
@@ -42,11 +46,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
-    let config = Config::load(
-        cli.config_file.as_deref(),
-        std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
-    )?;
+    let config = Config::load(cli.config_file.as_deref(), std::env::vars_os())?;
     if cli.config_check {
         let mut out = std::io::stdout().lock();
         for warning in &config.warnings {
@@ -55,7 +55,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         writeln!(out, "the configuration is good")?;
         return Ok(());
     }
-    match cli.command.unwrap_or(Command::Serve) {
+    match cli.command {
         Command::Serve => serve(cli, config),
     }
 }
@@ -64,20 +64,26 @@ fn serve(cli: Cli, config: Config) -> anyhow::Result<()> {
     logging::init(cli.log_format, cli.log_level).context("cannot set up logging")?;
     let options = Options { listen_addresses: cli.listen_addresses, telemetry_path: cli.telemetry_path };
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    runtime.block_on(async {
-        let shutdown = CancellationToken::new();
+    let ended = runtime.block_on(async {
+        let (shutdown, at_once) = (CancellationToken::new(), CancellationToken::new());
         let signals = Signals::catch().context("cannot catch signals")?;
         let mut tasks = JoinSet::new();
-        tasks.spawn(signals.cancel(shutdown.clone()));
+        tasks.spawn(signals.cancel(shutdown.clone(), at_once.clone()));
         // A signal must end it even while it still looks for its region.
         let Some(app) =
             shutdown.run_until_cancelled(Box::pin(App::build(config, options, Clock::system()))).await
         else {
             return Ok(());
         };
-        app?.run(shutdown).await?;
-        Ok(())
-    })
+        match at_once.run_until_cancelled(app?.run(shutdown)).await {
+            Some(ended) => Ok(ended?),
+            None => bail!("cut short by a second signal"),
+        }
+    });
+    // A name that is being looked up occupies a thread until the resolver gives
+    // up, and the runtime would wait for it.
+    runtime.shutdown_timeout(LAST_WAIT);
+    ended
 }
 
 fn complain(status: u8, message: &str) -> ExitCode {

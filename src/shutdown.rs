@@ -22,13 +22,20 @@ impl Signals {
         Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
 
-    /// Cancels `shutdown` at the first of them.
-    pub async fn cancel(mut self, shutdown: CancellationToken) {
-        let name = tokio::select! {
+    /// Cancels `shutdown` at the first of them, and `at_once` at the second:
+    /// whoever asks twice does not want to wait.
+    pub async fn cancel(mut self, shutdown: CancellationToken, at_once: CancellationToken) {
+        let signal = self.next().await;
+        info!(signal, "shutting down");
+        shutdown.cancel();
+        self.next().await;
+        at_once.cancel();
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
             _ = self.terminate.recv() => "SIGTERM",
             _ = self.interrupt.recv() => "SIGINT",
-        };
-        info!(signal = name, "shutting down");
-        shutdown.cancel();
+        }
     }
 }

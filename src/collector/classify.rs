@@ -7,6 +7,8 @@
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::http::StatusCode;
@@ -14,12 +16,6 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId as _;
 
 use crate::model::{Failure, Reason};
-
-/// A failure that is known already, on its way through the errors of a call
-/// that failed because of it.
-#[derive(Debug, thiserror::Error)]
-#[error("{}", .0.message)]
-pub(super) struct Classified(pub(super) Failure);
 
 /// Why a call failed.
 pub(super) fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
@@ -39,14 +35,33 @@ where
             if let Some(id) = service.raw().request_id() {
                 text = format!("{text} (request {id})");
             }
-            Failure::new(reason, text)
+            Failure::new(reason, line(&text))
         }
-        other => {
-            if let Some(Classified(failure)) = find(other) {
-                return failure.clone();
-            }
-            Failure::new(of_broken(other), chain(other))
-        }
+        other => Failure::new(of_broken(other), chain(other)),
+    }
+}
+
+/// Why a profile or the default chain gives no credentials.
+pub(super) fn credentials_failure(error: &CredentialsError) -> Failure {
+    // Profiles and web identities assume roles, too.
+    let of_role = find::<SdkError<AssumeRoleError, HttpResponse>>(error)
+        .map(failure)
+        .or_else(|| find::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>(error).map(failure));
+    match (of_role, error) {
+        (Some(Failure { reason, message }), _) => Failure::new(
+            self::of_role(reason),
+            format!("cannot assume the role of the credentials: {message}"),
+        ),
+        (None, CredentialsError::ProviderTimedOut(_)) => Failure::new(Reason::Timeout, chain(error)),
+        (None, _) => Failure::new(Reason::Credentials, chain(error)),
+    }
+}
+
+/// The same reason, if what failed was to assume a role.
+pub(super) fn of_role(reason: Reason) -> Reason {
+    match reason {
+        Reason::AccessDenied => Reason::AssumeRoleDenied,
+        reason => reason,
     }
 }
 
@@ -110,12 +125,6 @@ fn of_status(status: StatusCode) -> Reason {
 
 /// There was no answer, or none that could be read.
 fn of_broken<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Reason {
-    if let Some(error) = find::<CredentialsError>(error) {
-        return match error {
-            CredentialsError::ProviderTimedOut(_) => Reason::Timeout,
-            _ => Reason::Credentials,
-        };
-    }
     match error {
         SdkError::TimeoutError(_) => Reason::Timeout,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => Reason::Timeout,
@@ -145,14 +154,34 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
-        let said = cause.to_string();
+        let said = without_output(cause.to_string());
         if !text.contains(&said) {
             text += ": ";
             text += &said;
         }
         next = cause.source();
     }
-    text.replace(['\n', '\r'], " ")
+    line(&text)
+}
+
+/// What a `credential_process` wrote may hold anything, secrets included.
+fn without_output(mut said: String) -> String {
+    const OUTPUT: &str = "Stderr: ";
+    if let Some(at) = said.find(OUTPUT) {
+        said.truncate(at + OUTPUT.len());
+        said += "(not shown)";
+    }
+    said
+}
+
+/// One line, and not a long one.
+fn line(text: &str) -> String {
+    const MOST: usize = 500;
+    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST).collect();
+    if line.len() < text.len() && text.chars().count() > MOST {
+        line.push('…');
+    }
+    line
 }
 
 #[cfg(test)]

@@ -1,80 +1,211 @@
-//! Credentials of a role, by `sts:AssumeRole`.
+//! Credentials: where they come from, and how long they are kept.
 //!
-//! The SDK has a provider for this, but its calls cannot be counted and its
-//! errors do not tell a denied role from a broken connection.
+//! They are had before a call is made and not, as the SDK would, in the middle
+//! of it: so that all targets of an account share one request for them, good
+//! or bad, and so that what goes wrong there is not taken for a fault of the
+//! call.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use aws_config::SdkConfig;
+use aws_config::identity::IdentityCache;
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{self, ProvideCredentials, future};
+use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use secrecy::ExposeSecret as _;
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
-use super::classify::{self, Classified};
+use super::classify;
 use super::observe::Observe;
+use crate::clock::Clock;
 use crate::model::{Failure, Reason};
-use crate::target::{AccountId, Role};
+use crate::target::{AccountId, RegionName, Role};
 
-/// Assumes a role. It does not cache: the SDK's identity cache asks it anew
-/// shortly before the credentials expire, and once for all who wait.
+/// How long before their end credentials are renewed, unless they live too
+/// short for that.
+const RENEW_BEFORE: Duration = Duration::from_mins(5);
+
+/// How long credentials without an end are kept before they are looked up
+/// again, in case the operator has changed them.
+const LOOK_UP_AGAIN: Duration = Duration::from_mins(15);
+
+/// How long a failure stands for all who ask.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+/// Where credentials come from.
 #[derive(Debug)]
-pub(super) struct RoleProvider {
-    sts: aws_sdk_sts::Client,
-    role: Role,
+pub(super) enum Source {
+    /// A profile, or the SDK's default chain.
+    Provider(SharedCredentialsProvider),
+    /// A role, assumed with the credentials of another store.
+    Role {
+        /// The configuration whose region's endpoint is asked. (Sessions from a
+        /// regional endpoint are valid in all regions, those from the global
+        /// one are not.)
+        config: Box<SdkConfig>,
+        /// Whose credentials assume the role.
+        start: Arc<CredentialStore>,
+        /// The role.
+        role: Role,
+        /// Is told of the calls.
+        observe: Observe,
+    },
 }
 
-impl RoleProvider {
-    /// Assumes `role` with the credentials, and at the region's endpoint, of
-    /// `start`. (Sessions from a regional endpoint are valid in all regions,
-    /// those from the global one are not.)
-    pub(super) fn new(start: &SdkConfig, role: Role, observe: Observe) -> Self {
-        let config = aws_sdk_sts::config::Builder::from(start).interceptor(observe).build();
-        Self { sts: aws_sdk_sts::Client::from_conf(config), role }
+/// Keeps the credentials of one source.
+#[derive(Debug)]
+pub(super) struct CredentialStore {
+    source: Source,
+    timeout: Duration,
+    /// Replaced when what is in it has had its time. Those who come while it
+    /// is being filled wait for the same request.
+    current: Mutex<Arc<OnceCell<Kept>>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    outcome: Result<Credentials, Failure>,
+    until: Instant,
+    /// The regions in which AWS has taken these credentials.
+    worked: Mutex<BTreeSet<RegionName>>,
+}
+
+/// Credentials, and what is known of them.
+#[derive(Debug)]
+pub(super) struct Lent {
+    cell: Arc<OnceCell<Kept>>,
+    pub(super) credentials: Credentials,
+}
+
+impl CredentialStore {
+    /// Keeps what `source` gives, which has `timeout` to do so.
+    pub(super) fn new(source: Source, timeout: Duration) -> Arc<Self> {
+        Arc::new(Self { source, timeout, current: Mutex::default() })
     }
 
-    async fn assume(&self) -> provider::Result {
-        let role = &self.role;
-        let answer = self
-            .sts
-            .assume_role()
-            .role_arn(role.arn.as_str())
-            .role_session_name(role.session_name.as_str())
-            .set_external_id(role.external_id.as_ref().map(|id| id.expose_secret().to_owned()))
-            .send()
-            .await
-            .map_err(|error| {
-                let Failure { reason, message } = classify::failure(&error);
-                let reason = match reason {
-                    Reason::AccessDenied => Reason::AssumeRoleDenied,
-                    reason => reason,
-                };
-                failed(reason, format!("cannot assume the role {}: {message}", role.arn))
-            })?;
-        let credentials = answer.credentials.ok_or_else(|| {
-            failed(Reason::InvalidResponse, format!("AssumeRole of {} brought no credentials", role.arn))
+    /// The credentials; those that are kept, or new ones.
+    ///
+    /// # Errors
+    /// There are none to be had, or were none a moment ago.
+    pub(super) async fn get(&self) -> Result<Lent, Failure> {
+        let cell = {
+            let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            if current.get().is_some_and(|kept| kept.until <= Instant::now()) {
+                *current = Arc::default();
+            }
+            Arc::clone(&current)
+        };
+        let credentials = cell.get_or_init(|| self.fetch()).await.outcome.clone()?;
+        Ok(Lent { cell, credentials })
+    }
+
+    /// Drops `lent`, which AWS does not take any more. Newer ones stay.
+    pub(super) fn discard(&self, lent: &Lent) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if Arc::ptr_eq(&current, &lent.cell) {
+            *current = Arc::default();
+        }
+    }
+
+    async fn fetch(&self) -> Kept {
+        let fetched = match &self.source {
+            Source::Provider(provider) => {
+                match tokio::time::timeout(self.timeout, provider.provide_credentials()).await {
+                    Ok(fetched) => fetched.map_err(|error| classify::credentials_failure(&error)),
+                    Err(_) => Err(Failure::new(
+                        Reason::Timeout,
+                        format!("no credentials came within {:?}", self.timeout),
+                    )),
+                }
+            }
+            // The SDK's own timeouts end this one.
+            Source::Role { config, start, role, observe } => {
+                Box::pin(assume(config, start, role, observe.clone())).await
+            }
+        };
+        let now = Instant::now();
+        let until = match &fetched {
+            Ok(credentials) => now + keep_for(credentials),
+            Err(_) => now + ASK_AGAIN,
+        };
+        Kept { outcome: fetched, until, worked: Mutex::default() }
+    }
+}
+
+impl Lent {
+    /// AWS has taken them in `region`.
+    pub(super) fn worked_in(&self, region: &RegionName) {
+        if let Some(kept) = self.cell.get() {
+            kept.worked.lock().unwrap_or_else(PoisonError::into_inner).insert(region.clone());
+        }
+    }
+
+    /// Whether AWS has taken them elsewhere but never in `region`.
+    pub(super) fn work_only_elsewhere(&self, region: &RegionName) -> bool {
+        self.cell.get().is_some_and(|kept| {
+            let worked = kept.worked.lock().unwrap_or_else(PoisonError::into_inner);
+            !worked.is_empty() && !worked.contains(region)
+        })
+    }
+}
+
+async fn assume(
+    config: &SdkConfig,
+    start: &CredentialStore,
+    role: &Role,
+    observe: Observe,
+) -> Result<Credentials, Failure> {
+    let lent = start.get().await?;
+    let arn = &role.arn;
+    let answer = sts_client(config, &lent.credentials, observe)
+        .assume_role()
+        .role_arn(arn.as_str())
+        .role_session_name(role.session_name.as_str())
+        .set_external_id(role.external_id.as_ref().map(|id| id.expose_secret().to_owned()))
+        .send()
+        .await
+        .map_err(|error| {
+            let Failure { reason, message } = classify::failure(&error);
+            if reason == Reason::Credentials {
+                start.discard(&lent);
+            }
+            Failure::new(classify::of_role(reason), format!("cannot assume the role {arn}: {message}"))
         })?;
-        let expiry = credentials.expiration.try_into().map_err(|_| {
-            failed(Reason::InvalidResponse, format!("AssumeRole of {} brought no time of expiry", role.arn))
-        })?;
-        Ok(Credentials::builder()
-            .access_key_id(credentials.access_key_id)
-            .secret_access_key(credentials.secret_access_key)
-            .session_token(credentials.session_token)
-            .expiry(expiry)
-            .account_id(AccountId::as_str(role.arn.account()))
-            .provider_name("SsmSyncExporterAssumeRole")
-            .build())
-    }
+    let lacking =
+        |what| Failure::new(Reason::InvalidResponse, format!("AssumeRole of {arn} brought no {what}"));
+    let credentials = answer.credentials.ok_or_else(|| lacking("credentials"))?;
+    let expiry = credentials.expiration.try_into().map_err(|_| lacking("time of expiry"))?;
+    Ok(Credentials::builder()
+        .access_key_id(credentials.access_key_id)
+        .secret_access_key(credentials.secret_access_key)
+        .session_token(credentials.session_token)
+        .expiry(expiry)
+        .account_id(AccountId::as_str(arn.account()))
+        .provider_name("SsmSyncExporterAssumeRole")
+        .build())
 }
 
-impl ProvideCredentials for RoleProvider {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        future::ProvideCredentials::new(self.assume())
-    }
+/// A client of STS with these credentials and no others.
+pub(super) fn sts_client(
+    config: &SdkConfig,
+    credentials: &Credentials,
+    observe: Observe,
+) -> aws_sdk_sts::Client {
+    let config = aws_sdk_sts::config::Builder::from(config)
+        .credentials_provider(credentials.clone())
+        .identity_cache(IdentityCache::no_cache())
+        .interceptor(observe)
+        .build();
+    aws_sdk_sts::Client::from_conf(config)
 }
 
-fn failed(reason: Reason, message: String) -> CredentialsError {
-    CredentialsError::provider_error(Classified(Failure { reason, message }))
+fn keep_for(credentials: &Credentials) -> Duration {
+    let Some(expiry) = credentials.expiry() else { return LOOK_UP_AGAIN };
+    // AWS's times are of the real world, whatever clock a test shows.
+    let expiry = expiry.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now = Duration::try_from_secs_f64(Clock::system().now()).unwrap_or_default();
+    let left = expiry.saturating_sub(now);
+    left.saturating_sub(RENEW_BEFORE.min(left / 2))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::classify;
 use super::convert;
+use super::credentials::Lent;
 use super::observe::{Observe, Observer};
 use super::presence::WatchPresence;
 use super::session::Session;
@@ -18,6 +19,9 @@ const PAGE_SIZE: i32 = 50;
 /// would never end.
 const MAX_PAGES: usize = 100;
 
+/// How SSM says that it does not know an access key.
+const UNKNOWN_HERE: &str = "UnrecognizedClientException";
+
 /// Asks for each type by itself, because what a call without a type brings is
 /// documented nowhere.
 pub(super) async fn list(
@@ -26,9 +30,10 @@ pub(super) async fn list(
     target: &Target,
     observer: &Arc<dyn Observer>,
 ) -> Result<Vec<DataSync>, Failure> {
+    let lent = session.credentials.get().await?;
     let presence = WatchPresence::default();
     let config = session
-        .client(account, target)
+        .client(account, target, &lent)
         .interceptor(Observe::new(observer))
         .interceptor(presence.clone())
         .build();
@@ -41,9 +46,25 @@ pub(super) async fn list(
         list_type(&client, asked, &presence, |sync| {
             syncs.insert((sync.sync_type.clone(), sync.name.clone()), sync);
         })
-        .await?;
+        .await
+        .map_err(|failure| explain(failure, session, target, &lent))?;
     }
+    lent.worked_in(&target.region);
     Ok(syncs.into_values().collect())
+}
+
+/// Tells bad credentials from a region that does not know them: an account
+/// that has not enabled a region is refused there in the same words.
+fn explain(failure: Failure, session: &Session, target: &Target, lent: &Lent) -> Failure {
+    if failure.reason != Reason::Credentials {
+        return failure;
+    }
+    if failure.message.starts_with(UNKNOWN_HERE) && lent.work_only_elsewhere(&target.region) {
+        let message = format!("the account has not enabled the region, it seems: {}", failure.message);
+        return Failure::new(Reason::RegionDisabled, message);
+    }
+    session.credentials.discard(lent);
+    failure
 }
 
 async fn list_type(

@@ -62,8 +62,8 @@ impl Collector {
             Some(given) => session.check_account_id(given, &self.observer).await?,
             None => *account = Some(session.account_id(&self.observer).await?.clone()),
         }
-        let partition = account.as_ref().or(target.account.id.as_ref()).map_or("", AccountId::as_str);
-        list::list(session, partition, target, &self.observer).await
+        let id = account.as_ref().or(target.account.id.as_ref()).map_or("", AccountId::as_str);
+        list::list(session, id, target, &self.observer).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use aws_sdk_ssm::operation::list_resource_data_sync::ListResourceDataSyncError;
@@ -59,13 +60,34 @@ impl Observe {
     }
 }
 
-/// When the attempt under way was sent. Without it nothing was sent: there
-/// were no credentials, say.
+/// A request that is under way. It is told of once, at its end or when it is
+/// abandoned: a collection that runs out of time drops all that it does.
 #[derive(Debug)]
-struct Sent(Option<Instant>);
+struct Sent {
+    observer: Arc<dyn Observer>,
+    service: String,
+    operation: String,
+    at: Instant,
+    told: AtomicBool,
+}
 
 impl Storable for Sent {
     type Storer = StoreReplace<Self>;
+}
+
+impl Sent {
+    fn tell(&self, error: Option<String>) {
+        if !self.told.swap(true, Ordering::Relaxed) {
+            let (service, operation, took) = (&*self.service, &*self.operation, self.at.elapsed());
+            self.observer.api_call(&ApiCall { service, operation, took, error });
+        }
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        self.tell(Some("abandoned".to_owned()));
+    }
 }
 
 #[dyn_dispatch_hint]
@@ -80,7 +102,15 @@ impl Intercept for Observe {
         _components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        cfg.interceptor_state().store_put(Sent(Some(Instant::now())));
+        let named = |name: fn(&Metadata) -> &str| cfg.load::<Metadata>().map_or("unknown", name).to_owned();
+        let sent = Sent {
+            observer: Arc::clone(&self.0),
+            service: named(Metadata::service),
+            operation: named(Metadata::name),
+            at: Instant::now(),
+            told: AtomicBool::new(false),
+        };
+        cfg.interceptor_state().store_put(sent);
         Ok(())
     }
 
@@ -90,20 +120,11 @@ impl Intercept for Observe {
         _components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let Some(sent) = cfg.load::<Sent>().and_then(|sent| sent.0) else { return Ok(()) };
-        if let Some(metadata) = cfg.load::<Metadata>() {
-            self.0.api_call(&ApiCall {
-                service: metadata.service(),
-                operation: metadata.name(),
-                took: sent.elapsed(),
-                error: context
-                    .output_or_error()
-                    .and_then(Result::err)
-                    .map(|error| code(error, context.response())),
-            });
+        // An attempt may also end before anything is sent.
+        if let Some(sent) = cfg.load::<Sent>() {
+            let error = context.output_or_error().and_then(Result::err);
+            sent.tell(error.map(|error| code(error, context.response())));
         }
-        // The next attempt may end before it sends anything.
-        cfg.interceptor_state().store_put(Sent(None));
         Ok(())
     }
 }
@@ -117,7 +138,9 @@ fn code(error: &OrchestratorError<Error>, answer: Option<&HttpResponse>) -> Stri
             .or_else(|| error.downcast_ref::<GetCallerIdentityError>().map(ProvideErrorMetadata::code))
     });
     let code = match (from_aws.flatten(), answer) {
-        (Some(code), _) => code,
+        // It becomes a label, and whatever is on the way to AWS may answer.
+        (Some(code), _) if code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) => code,
+        (Some(_), _) => "other",
         (None, Some(answer)) if !answer.status().is_success() => return answer.status().as_u16().to_string(),
         (None, Some(answer)) if answer.body().bytes().is_some() => "invalid_response",
         (None, _) if error.is_timeout_error() => "timeout",

@@ -3,11 +3,12 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use aws_config::environment::region::EnvironmentVariableRegionProvider;
 use aws_config::identity::IdentityCache;
-use aws_config::meta::region::ProvideRegion as _;
+use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::profile::region::ProfileFileRegionProvider;
 use aws_config::provider_config::ProviderConfig;
@@ -15,7 +16,8 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_ssm::config::retry::RetryPartition;
 use aws_smithy_http_client::proxy::ProxyConfig;
@@ -24,10 +26,11 @@ use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use tokio::sync::OnceCell;
+use tokio::time::Instant;
 use tracing::debug;
 
 use super::classify;
-use super::credentials::RoleProvider;
+use super::credentials::{self, CredentialStore, Lent, Source};
 use super::observe::{Discovery, Observe, Observer};
 use crate::model::{Failure, Reason};
 use crate::target::{Access, Account, AccountId, InvalidRegion, RegionName, Target};
@@ -36,8 +39,16 @@ use crate::target::{Access, Account, AccountId, InvalidRegion, RegionName, Targe
 /// included. The scheduler's next round is the retry beyond that.
 const ATTEMPTS: u32 = 3;
 
+/// How many attempts a collection has time for: for its credentials and for
+/// its lists, if all go wrong for long, and some of it left for the pauses
+/// between them.
+const SHARES: u32 = 8;
+
 /// How long to wait for the answer when a given account id is checked.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// When to try again if there was none.
+const CHECK_AGAIN: Duration = Duration::from_mins(1);
 
 /// How AWS is called.
 #[derive(Clone, Debug, Default)]
@@ -70,17 +81,23 @@ impl AwsSettings {
     }
 }
 
-/// The way to each account. Accounts with the same access share it.
+/// The way to each account. Accounts with the same access share it, and chains
+/// of roles share what they have in common.
 #[derive(Debug)]
-pub struct Sessions(HashMap<Access, Session>);
+pub struct Sessions {
+    by_access: HashMap<Access, Session>,
+    /// What was found where an account names no region, by profile.
+    default_regions: HashMap<Option<String>, Option<String>>,
+}
 
 /// The way to one account.
 #[derive(Debug)]
 pub(super) struct Session {
     config: SdkConfig,
+    pub(super) credentials: Arc<CredentialStore>,
     id: OnceCell<AccountId>,
-    /// Set once it has been tried to check a given id.
-    checked: OnceCell<()>,
+    /// When a given id may be checked again that could not be checked.
+    check_again: Mutex<Option<Instant>>,
 }
 
 impl Sessions {
@@ -97,29 +114,50 @@ impl Sessions {
         timeout: Duration,
         observer: &Arc<dyn Observer>,
     ) -> Self {
-        let http_client = http_client();
-        let mut sessions = HashMap::new();
-        let mut starts: HashMap<(Option<String>, Option<RegionName>), SdkConfig> = HashMap::new();
-        for (account, region) in accounts {
-            if sessions.contains_key(&account.access) {
-                continue;
-            }
-            let key = (account.access.profile.clone(), region);
+        let http_client = http_client(settings);
+        let mut by_access = HashMap::new();
+        let mut default_regions = HashMap::new();
+        let mut starts: HashMap<(Option<String>, Option<Region>), SdkConfig> = HashMap::new();
+        let mut stores: HashMap<Access, Arc<CredentialStore>> = HashMap::new();
+        for (account, named) in accounts {
+            let Access { profile, roles } = &account.access;
+            let region = home_region(profile.as_deref(), named.as_ref(), settings).await;
+            let key = (profile.clone(), region);
             if !starts.contains_key(&key) {
                 let start = load(&key, settings, timeout, http_client.clone()).await;
                 starts.insert(key.clone(), start);
             }
-            let start = starts[&key].clone();
-            let config = account.access.roles.iter().fold(start, |config, role| {
-                let provider = RoleProvider::new(&config, role.clone(), Observe::new(observer));
-                config.into_builder().credentials_provider(SharedCredentialsProvider::new(provider)).build()
-            });
-            sessions.insert(
-                account.access.clone(),
-                Session { config, id: OnceCell::new(), checked: OnceCell::new() },
-            );
+            let config = starts[&key].clone();
+            if named.is_none() {
+                let region = config.region().map(ToString::to_string);
+                default_regions.insert(profile.clone(), region);
+            }
+            if by_access.contains_key(&account.access) {
+                continue;
+            }
+            let mut access = Access { profile: profile.clone(), roles: Vec::new() };
+            let mut credentials = Arc::clone(stores.entry(access.clone()).or_insert_with(|| {
+                // A configuration without a provider is not made by `load`.
+                let provider = config.credentials_provider();
+                let provider = provider.unwrap_or_else(|| SharedCredentialsProvider::new(NoCredentials));
+                CredentialStore::new(Source::Provider(provider), timeout / 2)
+            }));
+            for role in roles {
+                access.roles.push(role.clone());
+                credentials = Arc::clone(stores.entry(access.clone()).or_insert_with(|| {
+                    let source = Source::Role {
+                        config: Box::new(config.clone()),
+                        start: Arc::clone(&credentials),
+                        role: role.clone(),
+                        observe: Observe::new(observer),
+                    };
+                    CredentialStore::new(source, timeout / 2)
+                }));
+            }
+            let session = Session { config, credentials, id: OnceCell::new(), check_again: Mutex::default() };
+            by_access.insert(access, session);
         }
-        Self(sessions)
+        Self { by_access, default_regions }
     }
 
     /// The region that goes with the account's credentials, if there is one.
@@ -127,21 +165,23 @@ impl Sessions {
     /// # Errors
     /// What is given for one is none.
     pub fn default_region(&self, account: &Account) -> Result<Option<RegionName>, InvalidRegion> {
-        let region = self.of(account).and_then(|session| session.config.region());
-        region.map(|region| region.as_ref().parse()).transpose()
+        let found = self.default_regions.get(&account.access.profile).and_then(Option::as_ref);
+        found.map(|region| region.parse()).transpose()
     }
 
     pub(super) fn of(&self, account: &Account) -> Option<&Session> {
-        self.0.get(&account.access)
+        self.by_access.get(&account.access)
     }
 }
 
 impl Session {
-    /// A client for the target. It is cheap: connections, credentials and
-    /// configuration are those of the session.
-    pub(super) fn client(&self, account: &str, target: &Target) -> aws_sdk_ssm::config::Builder {
+    /// The configuration of a client for the target. It is cheap: connections
+    /// are those of the session.
+    pub(super) fn client(&self, account: &str, target: &Target, lent: &Lent) -> aws_sdk_ssm::config::Builder {
         aws_sdk_ssm::config::Builder::from(&self.config)
             .region(Region::new(target.region.as_str().to_owned()))
+            .credentials_provider(lent.credentials.clone())
+            .identity_cache(IdentityCache::no_cache())
             // The SDK meters its retries by partition, by default one for
             // each service and region: one account that AWS throttles would
             // use up the retries of all others there.
@@ -149,8 +189,9 @@ impl Session {
     }
 
     /// Checks that the credentials belong to the account whose id is `given`.
-    /// AWS is asked once and not for long; where it cannot be asked, say in a
-    /// network that leads to SSM only, the given id is believed.
+    /// Once AWS has said so it is not asked again. Where it cannot be asked,
+    /// say in a network that leads to SSM only, the given id is believed for
+    /// the time being.
     ///
     /// # Errors
     /// They belong to another account, whose syncs would be shown as those of
@@ -160,14 +201,20 @@ impl Session {
         given: &AccountId,
         observer: &Arc<dyn Observer>,
     ) -> Result<(), Failure> {
-        self.checked
-            .get_or_init(|| async {
-                let asked = tokio::time::timeout(CHECK_TIMEOUT, self.account_id(observer)).await;
-                if !matches!(asked, Ok(Ok(_))) {
-                    debug!(account = given.as_str(), "cannot check the id of an account, so it is believed");
-                }
-            })
-            .await;
+        if self.id.get().is_none() && self.may_check() {
+            let failure = match tokio::time::timeout(CHECK_TIMEOUT, self.account_id(observer)).await {
+                Ok(Ok(_)) => None,
+                Ok(Err(failure)) => Some(failure.message),
+                Err(_) => Some(format!("no answer within {CHECK_TIMEOUT:?}")),
+            };
+            if let Some(error) = failure {
+                debug!(
+                    account = given.as_str(),
+                    error, "cannot check the id of an account, so it is believed for now"
+                );
+                self.set_check_again(Instant::now() + CHECK_AGAIN);
+            }
+        }
         match self.id.get() {
             Some(id) if id != given => Err(Failure::new(
                 Reason::Credentials,
@@ -177,6 +224,15 @@ impl Session {
             )),
             _ => Ok(()),
         }
+    }
+
+    fn may_check(&self) -> bool {
+        let again = self.check_again.lock().unwrap_or_else(PoisonError::into_inner);
+        again.is_none_or(|again| again <= Instant::now())
+    }
+
+    fn set_check_again(&self, again: Instant) {
+        *self.check_again.lock().unwrap_or_else(PoisonError::into_inner) = Some(again);
     }
 
     /// The account that the credentials belong to. AWS is asked once.
@@ -194,27 +250,63 @@ impl Session {
     }
 
     async fn ask_account_id(&self, observer: &Arc<dyn Observer>) -> Result<AccountId, Failure> {
-        let config =
-            aws_sdk_sts::config::Builder::from(&self.config).interceptor(Observe::new(observer)).build();
-        let identity = aws_sdk_sts::Client::from_conf(config)
-            .get_caller_identity()
-            .send()
-            .await
-            .map_err(|error| classify::failure(&error))?;
+        let lent = self.credentials.get().await?;
+        let sts = credentials::sts_client(&self.config, &lent.credentials, Observe::new(observer));
+        let identity = sts.get_caller_identity().send().await.map_err(|error| classify::failure(&error))?;
         let id = identity.account().unwrap_or_default();
         id.parse()
             .map_err(|error| Failure::new(Reason::InvalidResponse, format!("GetCallerIdentity: {error}")))
     }
 }
 
+/// Stands in where there is no provider of credentials.
+#[derive(Debug)]
+struct NoCredentials;
+
+impl ProvideCredentials for NoCredentials {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded(
+            "there is no provider of credentials",
+        )))
+    }
+}
+
+/// The region whose STS is asked: that of the credentials, if it lies in the
+/// same partition as the account's own regions; else the first of those. `None`
+/// where only the instance that we run on can tell.
+async fn home_region(
+    profile: Option<&str>,
+    named: Option<&RegionName>,
+    settings: &AwsSettings,
+) -> Option<Region> {
+    let mut of_profile = ProfileFileRegionProvider::builder().profile_files(settings.profile_files());
+    if let Some(profile) = profile {
+        of_profile = of_profile.profile_name(profile);
+    }
+    let (of_profile, of_environment) = (of_profile.build(), EnvironmentVariableRegionProvider::new());
+    let found = match profile {
+        Some(_) => RegionProviderChain::first_try(of_profile).or_else(of_environment),
+        None => RegionProviderChain::first_try(of_environment).or_else(of_profile),
+    };
+    let found = found.region().await;
+    let Some(named) = named else { return found };
+    let partition =
+        |region: &Region| region.as_ref().parse::<RegionName>().ok().map(|region| region.partition());
+    found
+        .filter(|region| partition(region) == Some(named.partition()))
+        .or_else(|| Some(Region::new(named.as_str().to_owned())))
+}
+
 async fn load(
-    (profile, region): &(Option<String>, Option<RegionName>),
+    (profile, region): &(Option<String>, Option<Region>),
     settings: &AwsSettings,
     timeout: Duration,
     http_client: SharedHttpClient,
 ) -> SdkConfig {
-    // One share is left for the pauses between the attempts.
-    let attempt = timeout / (ATTEMPTS + 1);
+    let attempt = timeout / SHARES;
     let timeouts = TimeoutConfig::builder()
         .operation_attempt_timeout(attempt)
         .connect_timeout(attempt.min(Duration::from_secs(5)))
@@ -225,21 +317,15 @@ async fn load(
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         // The deadline of the attempt covers a body that stops coming.
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .identity_cache(IdentityCache::lazy().load_timeout(timeout).build());
+        .profile_files(settings.profile_files());
     if let Ok(name) = AppName::new("ssm-sync-exporter") {
         loader = loader.app_name(name);
     }
-    loader = loader.profile_files(settings.profile_files());
-    let region = region.as_ref().map(|region| Region::new(region.as_str().to_owned()));
     if let Some(profile) = profile {
         // The default chain would ask the environment first, and list the
         // syncs of some other account under this one's name.
-        let config = ProviderConfig::without_region()
-            .with_region(match &region {
-                Some(region) => Some(region.clone()),
-                None => profile_region(profile, settings).await,
-            })
-            .with_http_client(http_client.clone());
+        let config =
+            ProviderConfig::without_region().with_region(region.clone()).with_http_client(http_client);
         let credentials = ProfileFileCredentialsProvider::builder()
             .configure(&config)
             .profile_files(settings.profile_files())
@@ -248,7 +334,7 @@ async fn load(
         loader = loader.profile_name(profile).credentials_provider(credentials);
     }
     if let Some(region) = region {
-        loader = loader.region(region);
+        loader = loader.region(region.clone());
     }
     // What is not asked for here is left to AWS_USE_FIPS_ENDPOINT and the like.
     if settings.use_fips {
@@ -263,22 +349,16 @@ async fn load(
     loader.load().await
 }
 
-/// The region that a profile names.
-async fn profile_region(profile: &str, settings: &AwsSettings) -> Option<Region> {
-    ProfileFileRegionProvider::builder()
-        .profile_files(settings.profile_files())
-        .profile_name(profile)
-        .build()
-        .region()
-        .await
-}
-
 /// One client, and so one pool of connections, for everything. The SDK's own
 /// default would be one for each service client, and would not go through a
 /// proxy.
-fn http_client() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
-        let mut connector = Connector::builder().proxy_config(ProxyConfig::from_env());
+fn http_client(settings: &AwsSettings) -> SharedHttpClient {
+    // An endpoint without TLS is a stand-in for AWS nearby, not AWS: no proxy
+    // for the world outside leads there.
+    let nearby = settings.endpoint_url.as_ref().is_some_and(|url| url.starts_with("http://"));
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let proxy = if nearby { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
+        let mut connector = Connector::builder().proxy_config(proxy);
         if let Some(settings) = settings {
             connector = connector.connector_settings(settings.clone());
         }

@@ -1,6 +1,7 @@
 //! Where configuration comes from: a file and the environment, laid over each
 //! other by figment. Each layer can tell where a value of it stood.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -25,7 +26,7 @@ impl Layers {
     /// `environment`.
     pub(super) fn read(
         file: Option<&Path>,
-        environment: impl IntoIterator<Item = (String, String)>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let file = file.map(FileLayer::read).transpose()?;
         let environment = EnvironmentLayer::pick(environment)?;
@@ -37,9 +38,10 @@ impl Layers {
     }
 
     /// All values, merged.
-    pub(super) fn merged(&self) -> Value {
-        // Our providers hold nothing that could fail to be extracted.
-        self.figment.extract().unwrap_or_else(|_| Value::from(Dict::new()))
+    pub(super) fn merged(&self) -> Result<Value, ConfigError> {
+        self.figment
+            .extract()
+            .map_err(|error| ConfigError::Invalid { place: Place::Nowhere, message: error.to_string() })
     }
 
     /// Where the value at `path` came from.
@@ -113,12 +115,21 @@ struct EnvironmentLayer(Dict);
 impl EnvironmentLayer {
     const NAME: &str = "environment";
 
-    fn pick(environment: impl IntoIterator<Item = (String, String)>) -> Result<Self, ConfigError> {
-        let mut ours: Vec<_> = environment
-            .into_iter()
-            .filter_map(|(name, text)| Some((name.strip_prefix(ENV_PREFIX)?.to_owned(), text)))
-            .filter(|(name, text)| !text.is_empty() && !is_service_link(name))
-            .collect();
+    fn pick(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
+        let mut ours = Vec::new();
+        for (name, text) in environment {
+            let lossy = name.to_string_lossy();
+            let Some(name) =
+                lossy.strip_prefix(ENV_PREFIX).filter(|name| !text.is_empty() && !is_service_link(name))
+            else {
+                continue;
+            };
+            let text = text.into_string().map_err(|_| ConfigError::Invalid {
+                place: Place::Environment { variable: lossy.to_string() },
+                message: "the value is not UTF-8".to_owned(),
+            })?;
+            ours.push((name.to_owned(), text));
+        }
         // The order of the environment is not ours to rely on.
         ours.sort();
         let mut dict = Dict::new();
@@ -147,10 +158,17 @@ impl Provider for EnvironmentLayer {
 }
 
 /// Kubernetes puts variables such as `SSM_SYNC_EXPORTER_SERVICE_HOST` and
-/// `SSM_SYNC_EXPORTER_PORT_10144_TCP` into every pod beside a Service called
-/// `ssm-sync-exporter`. They are not meant for us.
+/// `SSM_SYNC_EXPORTER_METRICS_PORT_10144_TCP` into every pod beside Services
+/// called `ssm-sync-exporter` and `ssm-sync-exporter-metrics`. They are not
+/// meant for us, and no key of ours looks like them.
 fn is_service_link(name: &str) -> bool {
-    name == "PORT" || name.starts_with("PORT_") || name == "SERVICE_HOST" || name.starts_with("SERVICE_PORT")
+    let parts: Vec<&str> = name.split('_').collect();
+    let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    parts.ends_with(&["PORT"])
+        || parts.windows(2).any(|pair| matches!(pair, ["SERVICE", "HOST" | "PORT"]))
+        || parts
+            .windows(3)
+            .any(|three| matches!(three, ["PORT", number, "TCP" | "UDP" | "SCTP"] if is_number(number)))
 }
 
 /// The key that a part of a variable's name stands for: the same in lower

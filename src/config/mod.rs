@@ -11,6 +11,7 @@ mod layers;
 mod shape;
 mod yaml;
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
@@ -79,10 +80,10 @@ impl Config {
     /// The first thing that is wrong with it, in one line.
     pub fn load(
         file: Option<&Path>,
-        environment: impl IntoIterator<Item = (String, String)>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let layers = Layers::read(file, environment)?;
-        let shape: Shape = serde_path_to_error::deserialize(&layers.merged())
+        let shape: Shape = serde_path_to_error::deserialize(&layers.merged()?)
             .map_err(|error| refused(&layers, &KeyPath::from(error.path()), error.inner()))?;
         check::check(shape, &layers)
     }

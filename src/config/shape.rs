@@ -99,6 +99,9 @@ impl<'de, T: FromText> Deserialize<'de> for Text<T> {
     }
 }
 
+/// Thirty days. Nobody who writes more means it, and timers have their limits.
+const LONGEST: Duration = Duration::from_hours(720);
+
 impl FromText for Duration {
     const EXPECTED: &'static str = "a duration, such as 30s, 5m or 1h30m";
 
@@ -106,8 +109,10 @@ impl FromText for Duration {
         jiff::SignedDuration::from_str(text)
             .ok()
             .and_then(|duration| Self::try_from(duration).ok())
-            .filter(|duration| !duration.is_zero())
-            .ok_or_else(|| format!("`{text}` is not a duration above zero, such as 30s, 5m or 1h30m"))
+            .filter(|duration| !duration.is_zero() && *duration <= LONGEST)
+            .ok_or_else(|| {
+                format!("`{text}` is not a duration above zero and of at most 720h, such as 30s, 5m or 1h30m")
+            })
     }
 }
 

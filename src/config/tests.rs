@@ -13,8 +13,8 @@ fn directory(name: &str) -> Vec<PathBuf> {
     files
 }
 
-fn environment(variables: &[(&str, &str)]) -> Vec<(String, String)> {
-    variables.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    variables.iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
 fn from_environment(variables: &[(&str, &str)]) -> Result<Config, String> {
@@ -154,6 +154,16 @@ fn a_bad_variable_is_named() {
 }
 
 #[test]
+fn a_variable_that_is_not_text_is_named() {
+    use std::os::unix::ffi::OsStringExt as _;
+    let variable = ("SSM_SYNC_EXPORTER_INTERVAL".into(), OsString::from_vec(vec![0xff]));
+    assert_eq!(
+        Config::load(None, [variable]).unwrap_err().to_string(),
+        "environment variable SSM_SYNC_EXPORTER_INTERVAL: the value is not UTF-8"
+    );
+}
+
+#[test]
 fn what_kubernetes_puts_beside_a_service_is_not_ours() {
     // A Service called ssm-sync-exporter would otherwise keep its own pods from
     // starting.
@@ -164,6 +174,10 @@ fn what_kubernetes_puts_beside_a_service_is_not_ours() {
         ("SSM_SYNC_EXPORTER_PORT", "tcp://10.0.0.1:10144"),
         ("SSM_SYNC_EXPORTER_PORT_10144_TCP", "tcp://10.0.0.1:10144"),
         ("SSM_SYNC_EXPORTER_PORT_10144_TCP_ADDR", "10.0.0.1"),
+        ("SSM_SYNC_EXPORTER_METRICS_SERVICE_HOST", "10.0.0.1"),
+        ("SSM_SYNC_EXPORTER_METRICS_SERVICE_PORT_HTTP", "10144"),
+        ("SSM_SYNC_EXPORTER_METRICS_PORT", "tcp://10.0.0.1:10144"),
+        ("SSM_SYNC_EXPORTER_METRICS_PORT_10144_TCP_PROTO", "tcp"),
     ]);
     assert!(config.is_ok(), "{config:?}");
 }

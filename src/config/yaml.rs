@@ -190,7 +190,18 @@ impl<'a> Reader<'a> {
                 loop {
                     match self.next()? {
                         (Event::SequenceEnd, _) => break,
-                        (event, span) => items.push(self.node(event, span, depth + 1)?),
+                        (event, span) => {
+                            let item = self.node(event, span, depth + 1)?;
+                            // What is left of an entry that was commented out
+                            // must not turn into one with all the defaults.
+                            if matches!(item.content, Content::Null) {
+                                return Err(SyntaxError {
+                                    position: item.position,
+                                    message: "an entry of a list is empty".to_owned(),
+                                });
+                            }
+                            items.push(item);
+                        }
                     }
                 }
                 (anchor, Content::Sequence(items))
@@ -200,6 +211,9 @@ impl<'a> Reader<'a> {
                 let node =
                     self.anchors.get(&anchor).cloned().ok_or_else(|| error(&span, "an alias of itself"))?;
                 self.count(node.size(), &span)?;
+                if depth + node.height() > MAX_DEPTH {
+                    return Err(error(&span, "nested too deeply"));
+                }
                 return Ok(Node { position, ..node });
             }
             _ => return Err(error(&span, "not YAML: a value is missing")),
@@ -237,6 +251,15 @@ impl<'a> Reader<'a> {
 }
 
 impl Node {
+    fn height(&self) -> usize {
+        let below = match &self.content {
+            Content::Null | Content::Text(_) => return 0,
+            Content::Sequence(items) => items.iter().map(Self::height).max(),
+            Content::Mapping(entries) => entries.iter().map(|entry| entry.value.height()).max(),
+        };
+        1 + below.unwrap_or_default()
+    }
+
     fn size(&self) -> usize {
         1 + match &self.content {
             Content::Null | Content::Text(_) => 0,
@@ -301,6 +324,18 @@ mod tests {
             ("a: 1\na: 2\n", "2:1", "the key `a` stands here twice, first on line 1"),
             ("a: 1\n---\nb: 2\n", "3:1", "a second document; there has to be just one"),
             ("a: &x\n  b: *x\n", "2:6", "an alias of itself"),
+            ("a: [b, ]\nc:\n  - d\n  -\n", "4:4", "an entry of a list is empty"),
+            (
+                &format!(
+                    "a: &x {}{}\nb: {}*x{}\n",
+                    "[".repeat(20),
+                    "]".repeat(20),
+                    "[".repeat(20),
+                    "]".repeat(20)
+                ),
+                "2:24",
+                "nested too deeply",
+            ),
             ("? [a, b]\n: 1\n", "1:3", "a key has to be a plain text"),
             (&"[".repeat(100), "1:34", "nested too deeply"),
         ] {

@@ -5,9 +5,9 @@
 //! collected. So nothing here can grow without bound, and no target ever waits
 //! for the outcome of another.
 //!
-//! After the start all targets are collected as fast as the limit allows.
-//! From then on each has its own place in the interval, so that AWS sees a
-//! trickle and not a wave.
+//! At the start all targets are collected as fast as the limit allows, because
+//! nothing is known yet. From then on each has its own place in the interval,
+//! so that AWS sees a trickle and not a wave.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
@@ -68,7 +68,7 @@ impl<C: Collect> Scheduler<C> {
         let mut due = first_turns(&places, started);
         let mut waiting: DelayQueue<Turn> = DelayQueue::with_capacity(places.len());
         let mut running: JoinSet<Report> = JoinSet::new();
-        let mut turns: HashMap<Id, Turn> = HashMap::new();
+        let mut turns: HashMap<Id, (Turn, Instant)> = HashMap::new();
 
         loop {
             while running.len() < self.concurrency.get() {
@@ -76,7 +76,7 @@ impl<C: Collect> Scheduler<C> {
                 if let Some(target) = self.store.target(turn.index) {
                     let (collector, target) = (Arc::clone(&self.collector), target.clone());
                     let task = running.spawn(async move { collector.collect(&target).await });
-                    turns.insert(task.id(), turn);
+                    turns.insert(task.id(), (turn, Instant::now()));
                 }
             }
             self.store.activity.set_in_flight(running.len());
@@ -88,9 +88,9 @@ impl<C: Collect> Scheduler<C> {
                         Ok((id, report)) => (id, report),
                         Err(error) => (error.id(), self.panicked(&error)),
                     };
-                    if let Some(turn) = turns.remove(&id) {
+                    if let Some((turn, begun)) = turns.remove(&id) {
                         self.take_in(turn.index, report);
-                        let next = next_turn(started + places[turn.index], self.interval, Instant::now());
+                        let next = self.next_turn(started + places[turn.index], begun);
                         self.store.activity.add_overruns(missed(turn.due, next, self.interval));
                         waiting.insert_at(Turn { index: turn.index, due: next }, next);
                     }
@@ -109,6 +109,17 @@ impl<C: Collect> Scheduler<C> {
             .filter_map(|index| self.store.target(index))
             .map(|target| place(target, self.interval))
             .collect()
+    }
+
+    /// The next of the turns `first`, `first + interval`, ... of a target whose
+    /// last collection began at `begun` and has ended now. It is never sooner
+    /// than half an interval after the beginning: a target that was late, or
+    /// has just started, is not asked twice in a row.
+    fn next_turn(&self, first: Instant, begun: Instant) -> Instant {
+        let earliest = Instant::now().max(begun + self.interval / 2);
+        let since = earliest.saturating_duration_since(first).as_nanos();
+        let turns = since.div_ceil(self.interval.as_nanos().max(1));
+        first + self.interval * u32::try_from(turns).unwrap_or(u32::MAX)
     }
 
     fn take_in(&self, index: usize, report: Report) {
@@ -160,15 +171,6 @@ fn place(target: &Target, interval: Duration) -> Duration {
     target.to_string().hash(&mut hasher);
     let nanos = u64::try_from(interval.as_nanos()).unwrap_or(u64::MAX).max(1);
     Duration::from_nanos(hasher.finish() % nanos)
-}
-
-/// The first of the turns `first`, `first + interval`, ... that is after `now`.
-fn next_turn(first: Instant, interval: Duration, now: Instant) -> Instant {
-    if first > now {
-        return first;
-    }
-    let rounds = now.duration_since(first).as_nanos() / interval.as_nanos().max(1) + 1;
-    first + interval * u32::try_from(rounds).unwrap_or(u32::MAX)
 }
 
 /// How many turns lie between the one that has just been served and the next.

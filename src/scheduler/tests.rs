@@ -85,7 +85,7 @@ async fn all_targets_start_at_once_and_then_keep_to_their_own_places() {
     for region in REGIONS {
         let begun = running.sleeper.begun(region);
         assert_eq!(begun[0], Duration::ZERO, "{region}");
-        assert!(begun[1] <= INTERVAL, "{region}: {begun:?}");
+        assert!((INTERVAL / 2..=INTERVAL * 3 / 2).contains(&begun[1]), "{region}: {begun:?}");
         for pair in begun[1..].windows(2) {
             // The queue's timer counts in milliseconds.
             let gap = pair[1].checked_sub(pair[0]).unwrap();
@@ -134,14 +134,18 @@ async fn missed_turns_are_counted_and_not_made_up_for() {
     let takes = HashMap::from([("eu-west-1", INTERVAL * 5 / 2)]);
     let running = run(&["eu-west-1"], 1, Sleeper { takes, ..Sleeper::default() });
     let healthy = run(&["eu-west-1"], 1, Sleeper::default());
-    sleep(INTERVAL * 6).await;
+    sleep(INTERVAL * 7).await;
     assert_eq!(healthy.store.activity.overruns(), 0);
-    // The first collection ends in the third interval, so that two or three
-    // turns have passed, depending on the target's place.
-    let begun = running.sleeper.begun("eu-west-1");
-    let gap = begun[1].checked_sub(begun[0]).unwrap();
-    assert!(gap > INTERVAL * 5 / 2 && gap <= INTERVAL * 7 / 2, "{begun:?}");
-    assert!((1..=5).contains(&running.store.activity.overruns()), "{}", running.store.activity.overruns());
+    let (slow, regular) = (running.sleeper.begun("eu-west-1"), healthy.sleeper.begun("eu-west-1"));
+    assert_eq!(slow.len(), 3, "{slow:?}");
+    // It keeps to the turns of its place, and what it does not serve of them
+    // is counted.
+    let turn =
+        |at: &Duration| regular.iter().position(|regular| regular.abs_diff(*at) <= Duration::from_millis(1));
+    let served: Vec<usize> = slow.iter().map(|at| turn(at).unwrap()).collect();
+    let missed = (served[1] - 1) + (served[2] - served[1] - 1);
+    assert_eq!(running.store.activity.overruns(), missed as u64, "{served:?}");
+    assert!(missed >= 3);
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,6 +8,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
+use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
@@ -17,6 +18,10 @@ use super::routes::Routes;
 /// a connection may idle between two, so it is above Prometheus's usual
 /// intervals.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(90);
+
+/// How long a client may take nothing of an answer before it is dropped. A slow
+/// one may be as slow as it likes.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Far more than a request for metrics has to say.
 const MAX_HEADERS: usize = 64;
@@ -34,6 +39,9 @@ pub(super) async fn serve(
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "cannot set TCP_NODELAY");
     }
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    let stream = Box::pin(stream);
     let service = service_fn(|request| {
         let response = routes.answer(&request);
         async move { Ok::<_, std::convert::Infallible>(response) }

@@ -101,16 +101,22 @@ pub(super) async fn accept(
     permits: Arc<Semaphore>,
     mut hand_on: impl FnMut(TcpStream, OwnedSemaphorePermit),
 ) {
+    let mut failing = false;
     // The semaphore is never closed.
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         match listener.accept().await {
-            Ok((stream, _)) => hand_on(stream, permit),
+            Ok((stream, _)) => {
+                failing = false;
+                hand_on(stream, permit);
+            }
             // The client went away while it waited; that is its affair.
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 // No file descriptor, say: trying again at once would only
                 // burn a core until some connection ends.
-                warn!(%error, "cannot accept connections");
+                if !std::mem::replace(&mut failing, true) {
+                    warn!(%error, "cannot accept connections");
+                }
                 tokio::time::sleep(PAUSE_AFTER_ERROR).await;
             }
         }

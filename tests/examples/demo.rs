@@ -68,7 +68,7 @@ async fn main() -> anyhow::Result<()> {
 
     let shutdown = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    tasks.spawn(Signals::catch()?.cancel(shutdown.clone()));
+    tasks.spawn(Signals::catch()?.cancel(shutdown.clone(), CancellationToken::new()));
     app.run(shutdown).await?;
     Ok(())
 }

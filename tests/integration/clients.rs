@@ -8,6 +8,7 @@ use fake_aws::{FakeAws, Rhythm, World};
 use crate::tools;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
 async fn boto3_finds_aws_in_fake_aws() {
     let world = World::new();
     world.add_account("111122223333");

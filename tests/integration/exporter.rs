@@ -44,7 +44,7 @@ pub(crate) async fn fake_aws() -> FakeAws {
 /// The configuration of a single target.
 pub(crate) fn one_target() -> String {
     format!(
-        "interval: 1s\ntimeout: 6s\nregions: [{REGION}]\naccounts:\n  - name: production\n    profile: hub\n    assume_roles: \
+        "interval: 1s\ntimeout: 16s\nregions: [{REGION}]\naccounts:\n  - name: production\n    profile: hub\n    assume_roles: \
          [{{arn: 'arn:aws:iam::{ACCOUNT}:role/{ROLE}'}}]\n"
     )
 }
@@ -142,13 +142,16 @@ impl Exporter {
         Scrape(answer.body)
     }
 
-    /// Waits for a collection that began after this call to have ended, then
-    /// scrapes.
+    /// Waits until every target has had a collection that began after this
+    /// call, then scrapes.
     pub(crate) async fn scrape_after_next_collection(&self) -> Scrape {
-        let collections = async || self.scrape().await.sum("ssm_sync_exporter_target_collections_total");
-        // The one that is under way may have begun before.
-        let enough = collections().await + 2.0;
-        self.wait_for("two more collections", async || (collections().await >= enough).then_some(())).await;
+        let before = self.scrape().await.values("ssm_sync_exporter_target_collections_total");
+        let all = async || {
+            let now = self.scrape().await.values("ssm_sync_exporter_target_collections_total");
+            // One that was under way may have begun before.
+            (0..before.len()).all(|index| now[index] >= before[index] + 2.0).then_some(())
+        };
+        self.wait_for("two more collections of every target", all).await;
         self.scrape().await
     }
 
@@ -204,13 +207,18 @@ impl Scrape {
         text
     }
 
-    /// The sum of all samples of a family.
-    pub(crate) fn sum(&self, family: &str) -> f64 {
+    /// The values of all samples of a family.
+    pub(crate) fn values(&self, family: &str) -> Vec<f64> {
         self.0
             .lines()
             .filter(|line| line.strip_prefix(family).is_some_and(|rest| rest.starts_with(['{', ' '])))
-            .map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap())
-            .sum()
+            .map(|line| line.rsplit(' ').next().unwrap().parse().unwrap())
+            .collect()
+    }
+
+    /// Their sum.
+    pub(crate) fn sum(&self, family: &str) -> f64 {
+        self.values(family).iter().sum()
     }
 
     /// All series, each a name with its labels.

@@ -334,7 +334,7 @@ async fn an_id_that_is_not_that_of_the_credentials_is_found_out() {
 }
 
 #[tokio::test]
-async fn an_id_that_cannot_be_checked_is_believed() {
+async fn an_id_that_cannot_be_checked_is_believed_for_the_time_being() {
     let aws = fake_aws().await;
     aws.world().set_faults(vec![FaultRule::new(Fault::Deny).operation("GetCallerIdentity")]);
     let config = format!("interval: 1s\nregions: [{REGION}]\naccounts: [{{profile: hub, id: '{HUB}'}}]\n");
@@ -345,7 +345,7 @@ async fn an_id_that_cannot_be_checked_is_believed() {
             "ssm_sync_exporter_target_up{{aws_account_id=\"{HUB}\",aws_region=\"{REGION}\"}} 1"
         ))
     );
-    assert_eq!(aws.world().calls("GetCallerIdentity"), 1, "and not asked for again");
+    assert_eq!(aws.world().calls("GetCallerIdentity"), 1, "and not asked for at once again");
 }
 
 #[tokio::test]

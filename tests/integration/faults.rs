@@ -56,7 +56,6 @@ async fn every_fault_has_its_reason_and_is_nobody_elses() {
         (Fault::Deny, "access_denied", Some("AccessDeniedException")),
         (Fault::DenyByScp, "scp_denied", Some("AccessDeniedException")),
         (Fault::ExpiredToken, "credentials", Some("ExpiredTokenException")),
-        (Fault::RegionDisabled, "region_disabled", Some("OptInRequired")),
         (Fault::ServerError, "server_error", Some("InternalServerError")),
         (Fault::Stall, "timeout", Some("timeout")),
         (Fault::Cut, "connection", Some("connection")),
@@ -96,6 +95,87 @@ async fn every_fault_has_its_reason_and_is_nobody_elses() {
             running.join_all().await;
         })
         .await;
+}
+
+#[tokio::test]
+async fn a_region_that_the_account_has_not_enabled() {
+    let aws = fake_aws().await;
+    aws.world().set_faults(vec![
+        FaultRule::new(Fault::RegionDisabled).region("me-south-1").operation("ListResourceDataSync"),
+    ]);
+    let exporter =
+        Exporter::start_ready(&aws, &one_target().replace("[eu-west-1]", "[eu-west-1, me-south-1]")).await;
+    // It answers as to a wrong key. That the key is good shows where it works.
+    let line = |reason: &str, number: u32| {
+        format!(
+            "ssm_sync_exporter_target_collection_failures_total{{aws_account_id=\"{ACCOUNT}\",aws_region=\"me-south-1\",reason=\"{reason}\"}} {number}"
+        )
+    };
+    exporter.scrape_until(&line("region_disabled", 1)).await;
+    let assumed = aws.world().calls("AssumeRole");
+    let scrape = exporter.scrape_until(&line("region_disabled", 3)).await;
+    assert_eq!(aws.world().calls("AssumeRole"), assumed, "the credentials are good and kept");
+    assert!(scrape.has(&format!(
+        "ssm_sync_exporter_target_up{{aws_account_id=\"{ACCOUNT}\",aws_region=\"eu-west-1\"}} 1"
+    )));
+}
+
+#[tokio::test]
+async fn credentials_that_aws_does_not_take_any_more_are_replaced() {
+    let aws = fake_aws().await;
+    let exporter = Exporter::start_ready(&aws, &one_target()).await;
+    assert_eq!(aws.world().calls("AssumeRole"), 1);
+    aws.world()
+        .set_faults(vec![FaultRule::new(Fault::ExpiredToken).operation("ListResourceDataSync").times(1)]);
+    let up = |value| {
+        format!("ssm_sync_exporter_target_up{{aws_account_id=\"{ACCOUNT}\",aws_region=\"{REGION}\"}} {value}")
+    };
+    exporter.scrape_until(&up(0)).await;
+    exporter.scrape_until(&up(1)).await;
+    assert_eq!(aws.world().calls("AssumeRole"), 2);
+}
+
+#[tokio::test]
+async fn a_role_that_cannot_be_had_is_asked_for_once_for_all_regions() {
+    let aws = fake_aws().await;
+    aws.world().set_faults(vec![FaultRule::new(Fault::Stall).operation("AssumeRole")]);
+    let regions = "[eu-west-1, eu-west-2, eu-west-3, us-east-1, us-east-2, us-west-1]";
+    let config = one_target().replace("[eu-west-1]", regions).replace("1s", "1h");
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    let scrape = exporter.scrape().await;
+    assert_eq!(scrape.sum("ssm_sync_exporter_target_consecutive_failures"), 6.0);
+    let reasons = scrape.samples("ssm_sync_exporter_target_collection_failures_total");
+    assert_eq!(reasons.matches("reason=\"timeout\"").count(), 6, "all for the same reason: {reasons}");
+    assert_eq!(aws.world().calls("AssumeRole"), 3, "the attempts of one call");
+    assert!(scrape.has("ssm_sync_exporter_api_requests_total{operation=\"AssumeRole\",service=\"STS\"} 3"));
+}
+
+#[tokio::test]
+async fn chains_assume_what_they_have_in_common_once() {
+    let aws = fake_aws().await;
+    aws.world().add_role(HUB, "Jump", None);
+    let members = ["222233334444", "333344445555", "444455556666"];
+    let mut config = format!("regions: [{REGION}]\naccounts:\n");
+    for member in members {
+        aws.world().add_role(member, ROLE, None);
+        config += "  - profile: hub\n    assume_roles:\n";
+        config += &format!(
+            "      - arn: arn:aws:iam::{HUB}:role/Jump\n      - arn: arn:aws:iam::{member}:role/{ROLE}\n"
+        );
+    }
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    assert_eq!(exporter.scrape().await.sum("ssm_sync_exporter_target_up"), 3.0);
+    assert_eq!(aws.world().calls("AssumeRole"), 1 + 3);
+}
+
+#[tokio::test]
+async fn requests_that_are_abandoned_are_counted() {
+    let aws = fake_aws().await;
+    // Each page comes late, but none too late, until the collection's time is up.
+    aws.world().set_faults(vec![FaultRule::new(Fault::Stall).operation("ListResourceDataSync")]);
+    let exporter = Exporter::start_ready(&aws, &one_target().replace("1s", "1h")).await;
+    let sent = exporter.scrape().await.sum("ssm_sync_exporter_api_requests_total");
+    assert_eq!(sent, 1.0 + aws.world().calls("ListResourceDataSync") as f64);
 }
 
 #[tokio::test]
@@ -198,7 +278,6 @@ async fn a_role_is_assumed_once_for_all_regions_and_rounds() {
 #[tokio::test]
 async fn a_role_is_assumed_again_when_its_credentials_expire() {
     let aws = fake_aws().await;
-    // Within the time before the end at which the SDK asks anew.
     aws.world().set_session_lifetime(Some(Duration::from_secs(2)));
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
     exporter.scrape_after_next_collection().await;
@@ -214,7 +293,7 @@ async fn a_scrape_does_not_wait_for_aws() {
     let exporter = Exporter::start(&aws, &one_target()).await;
     let before = Instant::now();
     let scrape = exporter.scrape().await;
-    assert!(before.elapsed() < Duration::from_secs(5), "the collection takes six");
+    assert!(before.elapsed() < Duration::from_secs(5), "the collection takes longer");
     assert!(scrape.0.contains("ssm_sync_exporter_target_info{"), "shown from the start");
     assert_eq!(scrape.samples("ssm_sync_exporter_target_up"), "", "not known yet");
     assert!(scrape.has("ssm_sync_exporter_collections_in_flight 1"));

@@ -1,9 +1,9 @@
 //! The exporter as a whole: the real daemon, driven in process or as a program,
 //! against fake-aws over loopback sockets.
 //!
-//! `tests/run` installs what the tests need beyond cargo: a Python with
-//! boto3, and Prometheus with promtool. Without them those tests fail and say
-//! so; nothing is skipped.
+//! `cargo test` runs all that needs nothing but Rust. `tests/run` installs what
+//! the rest needs, a Python with boto3 and Prometheus with promtool, and runs
+//! everything; there a missing tool is an error.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 #![expect(clippy::float_cmp, reason = "the values are exact, as they were sent")]

@@ -149,7 +149,10 @@ fn a_wrong_command_line_is_one_line_and_status_2() {
             "invalid value 'metrics' for '--web.telemetry-path <PATH>': not a path such as `/metrics`: it begins with \
              `/`, is not below `/-/`, and has letters, digits and `-._~/` only; see --help",
         ),
-        (&["sreve"], "unrecognized subcommand 'sreve'; a similar subcommand exists: 'serve'"),
+        (
+            &["sreve"],
+            "invalid value 'sreve' for '[COMMAND]' [possible values: serve]; a similar value exists: 'serve'",
+        ),
     ] {
         let (status, out, err) = run(program().args(arguments));
         assert_eq!((status, out.as_str()), (Some(2), ""), "{arguments:?}");
@@ -163,7 +166,7 @@ fn a_wrong_configuration_is_one_line_and_status_2() {
     let file = directory.path().join("config.yaml");
     std::fs::write(&file, "interval: soon\n").unwrap();
     let expected = format!(
-        "ssm-sync-exporter: {}:1:11: interval: `soon` is not a duration above zero, such as 30s, 5m or 1h30m\n",
+        "ssm-sync-exporter: {}:1:11: interval: `soon` is not a duration above zero and of at most 720h, such as 30s, 5m or 1h30m\n",
         file.display()
     );
     for check in [&["--config.check"][..], &[]] {
@@ -310,6 +313,36 @@ async fn without_credentials_it_runs_and_says_so() {
     assert_eq!(warnings[0]["message"], "collections of a target have begun to fail");
     assert_eq!(warnings[0]["reason"], "credentials");
     assert_eq!(warnings[0]["region"], REGION);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_ends_it_at_once() {
+    let aws = fake_aws().await;
+    let mut command = program();
+    let running = Running::start(with_ambient_credentials(&mut command, &aws).env("AWS_REGION", REGION));
+    let mut stuck = tokio::net::TcpStream::connect(running.address).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stuck, b"GET /metr").await.unwrap();
+    running.metrics().await;
+    let pid = running.process.0.id().to_string();
+    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let (status, took, log) = running.signal("TERM");
+    assert_eq!(status.code(), Some(1), "{log}");
+    assert!(log.ends_with("ssm-sync-exporter: cut short by a second signal\n"), "{log}");
+    assert!(took < Duration::from_secs(4), "the client alone would have been given five seconds");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_credential_process_writes_does_not_reach_the_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config");
+    let text = "[default]\nregion = eu-west-1\ncredential_process = /bin/sh -c \"echo vault-token-s.SECRET >&2; exit 1\"\n";
+    std::fs::write(&file, text).unwrap();
+    let running = Running::start(program().env("AWS_CONFIG_FILE", &file).args(["--log.level", "debug"]));
+    let metrics = running.metrics_with("reason=\"credentials\"").await;
+    let (_, _, log) = running.signal("TERM");
+    assert!(log.contains("exited with code"), "{log}");
+    assert!(!log.contains("SECRET") && !metrics.contains("SECRET"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

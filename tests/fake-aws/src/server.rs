@@ -108,7 +108,8 @@ async fn answer(world: &World, request: Request<Incoming>) -> Response<Body> {
         "sts" => parameters.get("Action").map_or("", String::as_str),
         _ => target.strip_prefix("AmazonSSM.").unwrap_or_default(),
     };
-    let caller = match world.caller(scope.access_key, now()) {
+    let token = head.headers.get("x-amz-security-token").and_then(|value| value.to_str().ok());
+    let caller = match world.caller(scope.access_key, token, now()) {
         Ok(caller) => caller,
         Err(unknown) => {
             return reply::whole(reply::response(
@@ -186,9 +187,8 @@ fn error_of(fault: &Fault, caller: &Caller, scope: &Scope<'_>, operation: &str) 
             let message = "STS is not activated in this region for account. Your account administrator can activate STS in this region using the IAM Console.";
             Some(ApiError::new("RegionDisabledException", message).status(403))
         }
-        Fault::RegionDisabled => {
-            Some(ApiError::new("OptInRequired", "The account is not subscribed to the region").status(403))
-        }
+        // A region that an account has not enabled does not know its keys.
+        Fault::RegionDisabled => Some(refusal(&Unknown::Key, scope.service)),
         Fault::ServerError => {
             Some(ApiError::new("InternalServerError", "An internal error occurred").status(500))
         }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use quick_xml::escape::escape;
 
 use crate::reply::{ApiError, Reply};
-use crate::world::{Caller, World};
+use crate::world::{Caller, World, session_token};
 
 /// The parameters of a request, by their names.
 pub(crate) type Parameters = HashMap<String, String>;
@@ -83,9 +83,10 @@ fn assume_role(world: &World, caller: &Caller, parameters: &Parameters, now: f64
         result: format!(
             "<AssumedRoleUser><AssumedRoleId>{}</AssumedRoleId><Arn>{}</Arn></AssumedRoleUser>\
              <Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>fake-secret-{key}</SecretAccessKey>\
-             <SessionToken>fake-token-{key}</SessionToken><Expiration>{}</Expiration></Credentials>",
+             <SessionToken>{}</SessionToken><Expiration>{}</Expiration></Credentials>",
             escape(&user_id),
             escape(&arn),
+            session_token(&key),
             iso8601(expires),
         ),
     })

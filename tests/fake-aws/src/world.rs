@@ -261,9 +261,13 @@ impl World {
     }
 
     /// Whose access key it is.
-    pub(crate) fn caller(&self, access_key: &str, now: f64) -> Result<Caller, Unknown> {
+    pub(crate) fn caller(&self, access_key: &str, token: Option<&str>, now: f64) -> Result<Caller, Unknown> {
         let inner = self.lock();
         if let Some(session) = inner.sessions.get(access_key) {
+            // The keys of a session are worth nothing without its token.
+            if token != Some(session_token(access_key).as_str()) {
+                return Err(Unknown::Key);
+            }
             return if session.expires > now { Ok(session.caller.clone()) } else { Err(Unknown::Expired) };
         }
         let account = access_key.strip_prefix("AKIA").and_then(|rest| rest.strip_suffix("FAKE"));
@@ -314,6 +318,11 @@ impl World {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The token that goes with the access key of a session.
+pub(crate) fn session_token(access_key: &str) -> String {
+    format!("fake-token-{access_key}")
 }
 
 /// Seconds since the Unix epoch.
