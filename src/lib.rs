@@ -20,7 +20,8 @@
 //! - A target that fails is data: it shows as down with a reason, and its last
 //!   good syncs stay for a while. Where nothing is known there is no series,
 //!   and never a 0.
-//! - No target waits for another.
+//! - No target waits for what becomes of another. All they share is the limit on
+//!   collections under way and, within an account, the request for credentials.
 //! - There are no globals: clock, counters and cancellation are passed in.
 //! - It only ever reads from AWS.
 //!

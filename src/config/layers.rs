@@ -12,6 +12,13 @@ use super::error::{ConfigError, Place};
 use super::key_path::KeyPath;
 use super::yaml::{Node, Position};
 
+/// An environment variable of ours.
+struct Variable {
+    name: String,
+    /// The keys it stands for.
+    keys: Vec<String>,
+}
+
 /// What the names of our environment variables begin with.
 pub(super) const ENV_PREFIX: &str = "SSM_SYNC_EXPORTER_";
 
@@ -19,6 +26,8 @@ pub(super) const ENV_PREFIX: &str = "SSM_SYNC_EXPORTER_";
 pub(super) struct Layers {
     figment: Figment,
     file: Option<FileLayer>,
+    /// Those that are set.
+    variables: Vec<Variable>,
 }
 
 impl Layers {
@@ -29,12 +38,12 @@ impl Layers {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let file = file.map(FileLayer::read).transpose()?;
-        let environment = EnvironmentLayer::pick(environment)?;
+        let (environment, variables) = EnvironmentLayer::pick(environment)?;
         let mut figment = Figment::new();
         if let Some(file) = &file {
             figment = figment.merge(file.clone());
         }
-        Ok(Self { figment: figment.merge(environment), file })
+        Ok(Self { figment: figment.merge(environment), file, variables })
     }
 
     /// All values, merged.
@@ -60,16 +69,15 @@ impl Layers {
             .figment
             .find_metadata(&keys.join("."))
             .is_some_and(|metadata| metadata.name == EnvironmentLayer::NAME);
-        match &self.file {
-            _ if from_environment => Place::Environment { variable: variable_name(&keys) },
-            Some(file) => Place::in_file(&file.path, locate(&file.document, path)),
-            None => Place::Nowhere,
+        // A variable may hold the whole of what a key of it belongs to.
+        let variable =
+            || self.variables.iter().find(|variable| keys.iter().zip(&variable.keys).all(|(a, b)| a == b));
+        match (&self.file, from_environment.then(variable).flatten()) {
+            (_, Some(variable)) => Place::Environment { variable: variable.name.clone() },
+            (Some(file), None) => Place::in_file(&file.path, locate(&file.document, path)),
+            (None, None) => Place::Nowhere,
         }
     }
-}
-
-fn variable_name(keys: &[&str]) -> String {
-    format!("{ENV_PREFIX}{}", keys.join("__").to_uppercase())
 }
 
 /// A YAML file.
@@ -115,7 +123,9 @@ struct EnvironmentLayer(Dict);
 impl EnvironmentLayer {
     const NAME: &str = "environment";
 
-    fn pick(environment: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Self, ConfigError> {
+    fn pick(
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<(Self, Vec<Variable>), ConfigError> {
         let mut ours = Vec::new();
         for (name, text) in environment {
             let lossy = name.to_string_lossy();
@@ -132,7 +142,7 @@ impl EnvironmentLayer {
         }
         // The order of the environment is not ours to rely on.
         ours.sort();
-        let mut dict = Dict::new();
+        let (mut dict, mut variables) = (Dict::new(), Vec::new());
         for (name, text) in ours {
             let keys: Vec<String> = name.split("__").map(key_of_variable).collect();
             let value = read(&name, &text)?;
@@ -142,8 +152,9 @@ impl EnvironmentLayer {
                     message: "another variable sets the whole of what this one sets a part of".to_owned(),
                 });
             }
+            variables.push(Variable { name: format!("{ENV_PREFIX}{name}"), keys });
         }
-        Ok(Self(dict))
+        Ok((Self(dict), variables))
     }
 }
 

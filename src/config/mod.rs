@@ -141,7 +141,7 @@ fn shown(found: &figment::error::Actual) -> &'static str {
 /// serde speaks of sequences and structs, the people who write YAML do not.
 fn wanted(expected: &str) -> &str {
     match expected {
-        "a sequence" => "a list",
+        "a sequence" => "a list, such as [a, b]",
         expected if expected.starts_with("struct ") || expected == "a map" => "keys and values",
         expected => expected,
     }

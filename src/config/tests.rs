@@ -137,6 +137,15 @@ fn a_bad_variable_is_named() {
         "environment variable SSM_SYNC_EXPORTER_REGIONS: regions[1]: `mars` is not the name of an AWS region, such as \
          `eu-west-1` or `us-gov-east-1`"
     );
+    assert_eq!(
+        from_environment(&[("SSM_SYNC_EXPORTER_AWS", "{endpoint_url: nowhere}")]).unwrap_err(),
+        "environment variable SSM_SYNC_EXPORTER_AWS: aws.endpoint_url: not a URL of the form http://host:port or \
+         https://host, without user or query"
+    );
+    assert_eq!(
+        from_environment(&[("SSM_SYNC_EXPORTER_REGIONS", "eu-west-1,eu-west-2")]).unwrap_err(),
+        "environment variable SSM_SYNC_EXPORTER_REGIONS: regions: found a text, expected a list, such as [a, b]"
+    );
     assert!(
         from_environment(&[("SSM_SYNC_EXPORTER_REGIONS", "[eu-west-1")])
             .unwrap_err()

@@ -79,6 +79,8 @@ impl OwnMetrics {
                 &["kind"],
             )?,
         };
+        // Born at 0, so that the first failure shows as an increase.
+        own.discovery_failures.with_label_values(&["identity"]);
         let build = GaugeVec::new(
             Opts::new("ssm_sync_exporter_build_info", "What this exporter was built from; always 1."),
             &["version", "revision", "rustc_version"],

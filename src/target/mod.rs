@@ -35,8 +35,8 @@ pub struct Account {
 
 impl Account {
     /// What stands for the account wherever an id is shown while the id is
-    /// not known: unique among the accounts of one configuration, and never
-    /// twelve digits.
+    /// not known. Two accounts with the same placeholder have the same
+    /// credentials, and no configuration polls those twice in a region.
     #[must_use]
     pub fn placeholder(&self) -> String {
         match &self.access.profile {

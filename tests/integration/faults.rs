@@ -159,9 +159,10 @@ async fn chains_assume_what_they_have_in_common_once() {
     for member in members {
         aws.world().add_role(member, ROLE, None);
         config += "  - profile: hub\n    assume_roles:\n";
-        config += &format!(
+        let chain = format!(
             "      - arn: arn:aws:iam::{HUB}:role/Jump\n      - arn: arn:aws:iam::{member}:role/{ROLE}\n"
         );
+        config += &chain;
     }
     let exporter = Exporter::start_ready(&aws, &config).await;
     assert_eq!(exporter.scrape().await.sum("ssm_sync_exporter_target_up"), 3.0);
