@@ -6,7 +6,7 @@
 //! call.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -14,10 +14,9 @@ use aws_config::identity::IdentityCache;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use secrecy::ExposeSecret as _;
-use tokio::sync::OnceCell;
-use tokio::time::Instant;
 
 use super::classify;
+use super::flight::Flight;
 use super::observe::Observe;
 use crate::clock::Clock;
 use crate::model::{Failure, Reason};
@@ -30,9 +29,6 @@ const RENEW_BEFORE: Duration = Duration::from_mins(5);
 /// How long credentials without an end are kept before they are looked up
 /// again, in case the operator has changed them.
 const LOOK_UP_AGAIN: Duration = Duration::from_mins(15);
-
-/// How long a failure stands for all who ask.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// Where credentials come from.
 #[derive(Debug)]
@@ -59,95 +55,73 @@ pub(super) enum Source {
 pub(super) struct CredentialStore {
     source: Source,
     timeout: Duration,
-    /// Replaced when what is in it has had its time. Those who come while it
-    /// is being filled wait for the same request.
-    current: Mutex<Arc<OnceCell<Kept>>>,
-}
-
-#[derive(Debug)]
-struct Kept {
-    outcome: Result<Credentials, Failure>,
-    until: Instant,
-    /// The regions in which AWS has taken these credentials.
-    worked: Mutex<BTreeSet<RegionName>>,
+    current: Flight<Lent>,
 }
 
 /// Credentials, and what is known of them.
 #[derive(Debug)]
 pub(super) struct Lent {
-    cell: Arc<OnceCell<Kept>>,
     pub(super) credentials: Credentials,
+    /// The regions in which AWS has taken them.
+    worked: Mutex<BTreeSet<RegionName>>,
 }
 
 impl CredentialStore {
     /// Keeps what `source` gives, which has `timeout` to do so.
     pub(super) fn new(source: Source, timeout: Duration) -> Arc<Self> {
-        Arc::new(Self { source, timeout, current: Mutex::default() })
+        Arc::new(Self { source, timeout, current: Flight::default() })
     }
 
     /// The credentials; those that are kept, or new ones.
     ///
     /// # Errors
     /// There are none to be had, or were none a moment ago.
-    pub(super) async fn get(&self) -> Result<Lent, Failure> {
-        let cell = {
-            let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-            if current.get().is_some_and(|kept| kept.until <= Instant::now()) {
-                *current = Arc::default();
-            }
-            Arc::clone(&current)
-        };
-        let credentials = cell.get_or_init(|| self.fetch()).await.outcome.clone()?;
-        Ok(Lent { cell, credentials })
+    pub(super) async fn get(&self) -> Result<Arc<Lent>, Failure> {
+        self.current.get(self.fetch()).await
     }
 
     /// Drops `lent`, which AWS does not take any more. Newer ones stay.
-    pub(super) fn discard(&self, lent: &Lent) {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if Arc::ptr_eq(&current, &lent.cell) {
-            *current = Arc::default();
-        }
+    pub(super) fn discard(&self, lent: &Arc<Lent>) {
+        self.current.discard(lent);
     }
 
-    async fn fetch(&self) -> Kept {
-        let fetched = match &self.source {
+    async fn fetch(&self) -> Result<(Lent, Option<Duration>), Failure> {
+        let credentials = match &self.source {
             Source::Provider(provider) => {
-                match tokio::time::timeout(self.timeout, provider.provide_credentials()).await {
-                    Ok(fetched) => fetched.map_err(|error| classify::credentials_failure(&error)),
-                    Err(_) => Err(Failure::new(
-                        Reason::Timeout,
-                        format!("no credentials came within {:?}", self.timeout),
-                    )),
-                }
+                let asked = tokio::time::timeout(self.timeout, provider.provide_credentials()).await;
+                asked
+                    .map_err(|_elapsed| {
+                        Failure::new(
+                            Reason::Timeout,
+                            format!("no credentials came within {:?}", self.timeout),
+                        )
+                    })?
+                    .map_err(|error| classify::credentials_failure(&error))?
             }
             // The SDK's own timeouts end this one.
             Source::Role { config, start, role, observe } => {
-                Box::pin(assume(config, start, role, observe.clone())).await
+                Box::pin(assume(config, start, role, observe.clone())).await?
             }
         };
-        let now = Instant::now();
-        let until = match &fetched {
-            Ok(credentials) => now + keep_for(credentials),
-            Err(_) => now + ASK_AGAIN,
-        };
-        Kept { outcome: fetched, until, worked: Mutex::default() }
+        let keep = keep_for(&credentials);
+        Ok((Lent { credentials, worked: Mutex::default() }, Some(keep)))
     }
 }
 
 impl Lent {
     /// AWS has taken them in `region`.
     pub(super) fn worked_in(&self, region: &RegionName) {
-        if let Some(kept) = self.cell.get() {
-            kept.worked.lock().unwrap_or_else(PoisonError::into_inner).insert(region.clone());
-        }
+        self.worked().insert(region.clone());
     }
 
     /// Whether AWS has taken them elsewhere but never in `region`.
     pub(super) fn work_only_elsewhere(&self, region: &RegionName) -> bool {
-        self.cell.get().is_some_and(|kept| {
-            let worked = kept.worked.lock().unwrap_or_else(PoisonError::into_inner);
-            !worked.is_empty() && !worked.contains(region)
-        })
+        let worked = self.worked();
+        !worked.is_empty() && !worked.contains(region)
+    }
+
+    fn worked(&self) -> MutexGuard<'_, BTreeSet<RegionName>> {
+        self.worked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

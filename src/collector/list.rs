@@ -55,7 +55,7 @@ pub(super) async fn list(
 
 /// Tells bad credentials from a region that does not know them: an account
 /// that has not enabled a region is refused there in the same words.
-fn explain(failure: Failure, session: &Session, target: &Target, lent: &Lent) -> Failure {
+fn explain(failure: Failure, session: &Session, target: &Target, lent: &Arc<Lent>) -> Failure {
     if failure.reason != Reason::Credentials {
         return failure;
     }

@@ -10,6 +10,7 @@
 mod classify;
 mod convert;
 mod credentials;
+mod flight;
 mod list;
 mod observe;
 mod presence;
@@ -60,7 +61,7 @@ impl Collector {
             // The ARN of a role tells the account for sure.
             Some(_) if !target.account.access.roles.is_empty() => {}
             Some(given) => session.check_account_id(given, &self.observer).await?,
-            None => *account = Some(session.account_id(&self.observer).await?.clone()),
+            None => *account = Some(session.account_id(&self.observer).await?),
         }
         let id = account.as_ref().or(target.account.id.as_ref()).map_or("", AccountId::as_str);
         list::list(session, id, target, &self.observer).await

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
@@ -25,12 +25,11 @@ use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use tokio::sync::OnceCell;
-use tokio::time::Instant;
 use tracing::debug;
 
 use super::classify;
 use super::credentials::{self, CredentialStore, Lent, Source};
+use super::flight::Flight;
 use super::observe::{Discovery, Observe, Observer};
 use crate::model::{Failure, Reason};
 use crate::target::{Access, Account, AccountId, InvalidRegion, RegionName, Target};
@@ -46,9 +45,6 @@ const SHARES: u32 = 8;
 
 /// How long to wait for the answer when a given account id is checked.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// When to try again if there was none.
-const CHECK_AGAIN: Duration = Duration::from_mins(1);
 
 /// How AWS is called.
 #[derive(Clone, Debug, Default)]
@@ -95,9 +91,7 @@ pub struct Sessions {
 pub(super) struct Session {
     config: SdkConfig,
     pub(super) credentials: Arc<CredentialStore>,
-    id: OnceCell<AccountId>,
-    /// When a given id may be checked again that could not be checked.
-    check_again: Mutex<Option<Instant>>,
+    id: Flight<AccountId>,
 }
 
 impl Sessions {
@@ -154,7 +148,7 @@ impl Sessions {
                     CredentialStore::new(source, timeout / 2)
                 }));
             }
-            let session = Session { config, credentials, id: OnceCell::new(), check_again: Mutex::default() };
+            let session = Session { config, credentials, id: Flight::default() };
             by_access.insert(access, session);
         }
         Self { by_access, default_regions }
@@ -201,52 +195,37 @@ impl Session {
         given: &AccountId,
         observer: &Arc<dyn Observer>,
     ) -> Result<(), Failure> {
-        if self.id.get().is_none() && self.may_check() {
-            let failure = match tokio::time::timeout(CHECK_TIMEOUT, self.account_id(observer)).await {
-                Ok(Ok(_)) => None,
-                Ok(Err(failure)) => Some(failure.message),
-                Err(_) => Some(format!("no answer within {CHECK_TIMEOUT:?}")),
-            };
-            if let Some(error) = failure {
-                debug!(
-                    account = given.as_str(),
-                    error, "cannot check the id of an account, so it is believed for now"
-                );
-                self.set_check_again(Instant::now() + CHECK_AGAIN);
-            }
-        }
-        match self.id.get() {
-            Some(id) if id != given => Err(Failure::new(
-                Reason::Credentials,
-                format!(
+        let error = match tokio::time::timeout(CHECK_TIMEOUT, self.account_id(observer)).await {
+            Ok(Ok(id)) if id == *given => return Ok(()),
+            Ok(Ok(id)) => {
+                let message = format!(
                     "the credentials belong to the account {id} and not to {given}, as the configuration says"
-                ),
-            )),
-            _ => Ok(()),
-        }
+                );
+                return Err(Failure::new(Reason::Credentials, message));
+            }
+            Ok(Err(failure)) => failure.message,
+            Err(_) => format!("no answer within {CHECK_TIMEOUT:?}"),
+        };
+        debug!(
+            account = given.as_str(),
+            error, "cannot check the id of an account, so it is believed for now"
+        );
+        Ok(())
     }
 
-    fn may_check(&self) -> bool {
-        let again = self.check_again.lock().unwrap_or_else(PoisonError::into_inner);
-        again.is_none_or(|again| again <= Instant::now())
-    }
-
-    fn set_check_again(&self, again: Instant) {
-        *self.check_again.lock().unwrap_or_else(PoisonError::into_inner) = Some(again);
-    }
-
-    /// The account that the credentials belong to. AWS is asked once.
-    pub(super) async fn account_id(&self, observer: &Arc<dyn Observer>) -> Result<&AccountId, Failure> {
-        self.id
-            .get_or_try_init(|| async {
-                let id = self.ask_account_id(observer).await;
-                observer.discovery(match id {
-                    Ok(_) => Discovery::Succeeded("identity"),
-                    Err(_) => Discovery::Failed("identity"),
-                });
-                id
-            })
-            .await
+    /// The account that the credentials belong to. AWS is asked until it has
+    /// said so once.
+    pub(super) async fn account_id(&self, observer: &Arc<dyn Observer>) -> Result<AccountId, Failure> {
+        let id = self.id.get(async {
+            // The call is large, and rarely made.
+            let id = Box::pin(self.ask_account_id(observer)).await;
+            observer.discovery(match id {
+                Ok(_) => Discovery::Succeeded("identity"),
+                Err(_) => Discovery::Failed("identity"),
+            });
+            Ok((id?, None))
+        });
+        id.await.map(|id| AccountId::clone(&id))
     }
 
     async fn ask_account_id(&self, observer: &Arc<dyn Observer>) -> Result<AccountId, Failure> {

@@ -14,7 +14,7 @@ async fn boto3_finds_aws_in_fake_aws() {
     world.add_account("111122223333");
     world.add_account("222233334444");
     world.add_role("222233334444", "SsmSyncExporter", Some("right-id"));
-    world.set_rhythm(Rhythm { takes: Duration::from_millis(500), every: Duration::from_secs(2) });
+    world.set_rhythm(Rhythm { takes: Duration::from_secs(2), every: Duration::from_secs(6) });
     let aws = FakeAws::start(world, "127.0.0.1:0").await.unwrap();
 
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/fake_aws_test.py");

@@ -345,7 +345,10 @@ async fn an_id_that_cannot_be_checked_is_believed_for_the_time_being() {
             "ssm_sync_exporter_target_up{{aws_account_id=\"{HUB}\",aws_region=\"{REGION}\"}} 1"
         ))
     );
-    assert_eq!(aws.world().calls("GetCallerIdentity"), 1, "and not asked for at once again");
+    assert!(
+        aws.world().calls("GetCallerIdentity") < aws.world().calls("ListResourceDataSync") / 2,
+        "now and then"
+    );
 }
 
 #[tokio::test]

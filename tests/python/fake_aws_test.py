@@ -2,7 +2,7 @@
 
 Usage: fake_aws_test.py URL, with the accounts 111122223333 and 222233334444 in
 the fake, a role SsmSyncExporter in the second that wants the external id
-`right-id`, and syncs that take 0.5 s and run every 2 s.
+`right-id`, and syncs that take 2 s and run every 6 s.
 
 Every answer is checked against the model of the API that botocore ships.
 """
@@ -188,14 +188,14 @@ class Test(unittest.TestCase):
         for item in born.values():
             self.assertEqual(item["LastStatus"], "InProgress")
             self.assertNotIn("LastSuccessfulSyncTime", item)
-        time.sleep(1)
+        time.sleep(2.5)
         grown = look()
         self.assertEqual(grown["good"]["LastStatus"], "Successful")
         self.assertEqual(grown["good"]["LastSuccessfulSyncTime"], grown["good"]["LastSyncTime"])
         self.assertEqual(grown["bad"]["LastStatus"], "Failed")
         self.assertIn("s3:PutObject", grown["bad"]["LastSyncStatusMessage"])
         self.assertNotIn("LastSuccessfulSyncTime", grown["bad"])
-        time.sleep(2)
+        time.sleep(6)
         self.assertGreater(look()["good"]["LastSyncTime"], grown["good"]["LastSyncTime"])
         self.assertEqual(look()["good"]["SyncCreatedTime"], born["good"]["SyncCreatedTime"])
 

@@ -1,0 +1,147 @@
+//! One request for all who want the same thing.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::OnceCell;
+use tokio::time::Instant;
+
+use crate::model::Failure;
+
+/// How long a failure stands for all who ask.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+/// A value that is fetched when it is asked for and kept for a while. Those who
+/// ask while it is being fetched wait for the same request, and a failure is
+/// theirs as well: without that, all targets of an account would queue to hear
+/// one after the other that there is no answer.
+#[derive(Debug)]
+pub(super) struct Flight<T>(Mutex<Arc<OnceCell<Kept<T>>>>);
+
+/// What has been fetched.
+#[derive(Debug)]
+struct Kept<T> {
+    outcome: Result<Arc<T>, Failure>,
+    /// `None` keeps it for good.
+    until: Option<Instant>,
+}
+
+impl<T> Default for Flight<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Flight<T> {
+    /// The value that is kept, or what `fetch` brings, which also tells for how
+    /// long to keep it; without that, for good.
+    ///
+    /// # Errors
+    /// That of `fetch`, now or a moment ago.
+    pub(super) async fn get(
+        &self,
+        fetch: impl Future<Output = Result<(T, Option<Duration>), Failure>>,
+    ) -> Result<Arc<T>, Failure> {
+        let cell = {
+            let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let over = |kept: &Kept<T>| kept.until.is_some_and(|until| until <= Instant::now());
+            if current.get().is_some_and(over) {
+                *current = Arc::default();
+            }
+            Arc::clone(&current)
+        };
+        let kept = cell.get_or_init(|| async {
+            let fetched = fetch.await;
+            let now = Instant::now();
+            match fetched {
+                Ok((value, keep)) => {
+                    Kept { outcome: Ok(Arc::new(value)), until: keep.map(|keep| now + keep) }
+                }
+                Err(failure) => Kept { outcome: Err(failure), until: Some(now + ASK_AGAIN) },
+            }
+        });
+        kept.await.outcome.clone()
+    }
+
+    /// Drops a value that turned out to be of no use. A newer one stays.
+    pub(super) fn discard(&self, value: &Arc<T>) {
+        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_it = |kept: &Kept<T>| kept.outcome.as_ref().is_ok_and(|kept| Arc::ptr_eq(kept, value));
+        if current.get().is_some_and(is_it) {
+            *current = Arc::default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use tokio::time::{advance, sleep};
+
+    use super::*;
+    use crate::model::Reason;
+
+    #[derive(Default)]
+    struct Counted {
+        flight: Flight<u32>,
+        fetched: AtomicU32,
+    }
+
+    impl Counted {
+        async fn get(&self, good: bool) -> Result<u32, Failure> {
+            let fetch = async {
+                sleep(Duration::from_secs(1)).await;
+                let number = self.fetched.fetch_add(1, Ordering::SeqCst) + 1;
+                if good {
+                    Ok((number, Some(Duration::from_mins(1))))
+                } else {
+                    Err(Failure::new(Reason::Other, number.to_string()))
+                }
+            };
+            self.flight.get(fetch).await.map(|value| *value)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_who_wait_get_the_outcome_of_one_request() {
+        let counted = Counted::default();
+        assert_eq!(
+            tokio::join!(counted.get(true), counted.get(true), counted.get(true)),
+            (Ok(1), Ok(1), Ok(1))
+        );
+        advance(Duration::from_secs(59)).await;
+        assert_eq!(counted.get(true).await, Ok(1));
+        advance(Duration::from_secs(1)).await;
+        assert_eq!(counted.get(true).await, Ok(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_is_shared_for_a_moment_only() {
+        let counted = Counted::default();
+        let failure = |number: u32| Err(Failure::new(Reason::Other, number.to_string()));
+        assert_eq!(tokio::join!(counted.get(false), counted.get(false)), (failure(1), failure(1)));
+        assert_eq!(counted.get(true).await, failure(1));
+        advance(ASK_AGAIN).await;
+        assert_eq!(counted.get(true).await, Ok(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_gives_up_leaves_the_request_to_the_next() {
+        let counted = Counted::default();
+        let impatient = tokio::time::timeout(Duration::from_millis(500), counted.get(true));
+        let (first, second) = tokio::join!(impatient, counted.get(true));
+        assert!(first.is_err());
+        assert_eq!(second, Ok(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_discarded_is_fetched_anew_but_what_is_newer_stays() {
+        let flight = Flight::default();
+        let first = flight.get(async { Ok((1, None)) }).await.unwrap();
+        flight.discard(&first);
+        assert_eq!(*flight.get(async { Ok((2, None)) }).await.unwrap(), 2);
+        flight.discard(&first);
+        assert_eq!(*flight.get(async { Ok((3, None)) }).await.unwrap(), 2);
+    }
+}
