@@ -14,6 +14,7 @@ mod flight;
 mod list;
 mod observe;
 mod presence;
+mod sdk;
 mod session;
 
 use std::sync::Arc;
@@ -22,7 +23,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 pub use observe::{ApiCall, Discovery, Observer};
-pub use session::{AwsSettings, Sessions};
+pub use sdk::AwsSettings;
+pub use session::Sessions;
 
 use crate::clock::Clock;
 use crate::model::{DataSync, Failure, Reason, Report};
