@@ -72,7 +72,7 @@ impl App {
     /// # Errors
     /// See [`BuildError`].
     pub async fn build(config: Config, options: Options, clock: Clock) -> Result<Self, BuildError> {
-        let listeners = Listeners::bind(&options.listen_addresses)?;
+        let listeners = Listeners::bind(&options.listen_addresses).await?;
         for warning in &config.warnings {
             warn!(warning, "the configuration is odd");
         }

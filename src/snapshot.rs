@@ -195,11 +195,17 @@ impl Store {
         let Report { account, ended, took, mut outcome } = report;
         let mut state = TargetState::clone(&slot.state.load());
 
-        if let (None, Some(learned)) = (&state.account, account) {
-            match self.claim(&learned, &slot.target.region, index) {
+        match (&state.account, account) {
+            (None, Some(learned)) => match self.claim(&learned, &slot.target.region, index) {
                 Ok(()) => state.account = Some(learned),
                 Err(failure) => outcome = Err(failure),
+            },
+            (Some(known), Some(learned)) if *known != learned => {
+                let message =
+                    format!("the credentials belong to the account {learned} now and not to {known}");
+                outcome = Err(Failure::disowning(message));
             }
+            _ => {}
         }
 
         state.collections += 1;
@@ -212,6 +218,9 @@ impl Store {
                 (None, if failures > 0 { Change::Recovered { failures } } else { Change::None })
             }
             Err(failure) => {
+                if failure.disowns {
+                    state.syncs = None;
+                }
                 state.failures[failure.reason as usize] += 1;
                 state.consecutive_failures += 1;
                 let change = match before {
@@ -360,6 +369,19 @@ mod tests {
         assert_eq!(told(Err(Reason::Throttled)), "otherwise: throttled");
         assert_eq!(told(Ok(0)), "recovered after 3");
         assert_eq!(told(Ok(0)), "nothing");
+    }
+
+    #[test]
+    fn what_turns_out_to_be_another_accounts_is_not_shown_any_longer() {
+        let store = Store::new(vec![target(None, Some("a"))], Duration::from_mins(30));
+        let learned = |id: &str| Report { account: Some(id.parse().unwrap()), ..report(0.0, Ok(0)) };
+        store.record(0, learned("111122223333"));
+        assert!(store.snapshot(0.0).targets[0].syncs().is_some());
+        store.record(0, learned("444455556666"));
+        let snapshot = store.snapshot(0.0);
+        assert_eq!(snapshot.targets[0].syncs(), None);
+        assert_eq!(snapshot.targets[0].state.account.as_ref().unwrap().as_str(), "111122223333");
+        assert_eq!(snapshot.targets[0].state.failures(Reason::Credentials), 1);
     }
 
     #[test]

@@ -48,7 +48,7 @@ pub(super) fn credentials_failure(error: &CredentialsError) -> Failure {
         .map(failure)
         .or_else(|| find::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>(error).map(failure));
     match (of_role, error) {
-        (Some(Failure { reason, message }), _) => Failure::new(
+        (Some(Failure { reason, message, .. }), _) => Failure::new(
             self::of_role(reason),
             format!("cannot assume the role of the credentials: {message}"),
         ),

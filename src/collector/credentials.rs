@@ -12,12 +12,12 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_config::identity::IdentityCache;
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use secrecy::ExposeSecret as _;
 
 use super::classify;
 use super::flight::Flight;
 use super::observe::Observe;
+use super::sdk::Recipe;
 use crate::clock::Clock;
 use crate::model::{Failure, Reason};
 use crate::target::{AccountId, RegionName, Role};
@@ -34,7 +34,7 @@ const LOOK_UP_AGAIN: Duration = Duration::from_mins(15);
 #[derive(Debug)]
 pub(super) enum Source {
     /// A profile, or the SDK's default chain.
-    Provider(SharedCredentialsProvider),
+    LookUp(Recipe),
     /// A role, assumed with the credentials of another store.
     Role {
         /// The configuration whose region's endpoint is asked. (Sessions from a
@@ -62,6 +62,8 @@ pub(super) struct CredentialStore {
 #[derive(Debug)]
 pub(super) struct Lent {
     pub(super) credentials: Credentials,
+    /// The account that they belong to, once somebody has asked.
+    pub(super) account: Flight<AccountId>,
     /// The regions in which AWS has taken them.
     worked: Mutex<BTreeSet<RegionName>>,
 }
@@ -87,24 +89,19 @@ impl CredentialStore {
 
     async fn fetch(&self) -> Result<(Lent, Option<Duration>), Failure> {
         let credentials = match &self.source {
-            Source::Provider(provider) => {
-                let asked = tokio::time::timeout(self.timeout, provider.provide_credentials()).await;
-                asked
-                    .map_err(|_elapsed| {
-                        Failure::new(
-                            Reason::Timeout,
-                            format!("no credentials came within {:?}", self.timeout),
-                        )
-                    })?
-                    .map_err(|error| classify::credentials_failure(&error))?
-            }
+            Source::LookUp(recipe) => tokio::time::timeout(self.timeout, Box::pin(recipe.credentials()))
+                .await
+                .map_err(|_elapsed| {
+                    Failure::new(Reason::Timeout, format!("no credentials came within {:?}", self.timeout))
+                })?
+                .map_err(|error| classify::credentials_failure(&error))?,
             // The SDK's own timeouts end this one.
             Source::Role { config, start, role, observe } => {
                 Box::pin(assume(config, start, role, observe.clone())).await?
             }
         };
         let keep = keep_for(&credentials);
-        Ok((Lent { credentials, worked: Mutex::default() }, Some(keep)))
+        Ok((Lent { credentials, account: Flight::default(), worked: Mutex::default() }, Some(keep)))
     }
 }
 
@@ -141,7 +138,7 @@ async fn assume(
         .send()
         .await
         .map_err(|error| {
-            let Failure { reason, message } = classify::failure(&error);
+            let Failure { reason, message, .. } = classify::failure(&error);
             if reason == Reason::Credentials {
                 start.discard(&lent);
             }

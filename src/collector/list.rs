@@ -26,14 +26,14 @@ const UNKNOWN_HERE: &str = "UnrecognizedClientException";
 /// documented nowhere.
 pub(super) async fn list(
     session: &Session,
+    lent: &Arc<Lent>,
     account: &str,
     target: &Target,
     observer: &Arc<dyn Observer>,
 ) -> Result<Vec<DataSync>, Failure> {
-    let lent = session.credentials.get().await?;
     let presence = WatchPresence::default();
     let config = session
-        .client(account, target, &lent)
+        .client(account, target, lent)
         .interceptor(Observe::new(observer))
         .interceptor(presence.clone())
         .build();
@@ -47,7 +47,7 @@ pub(super) async fn list(
             syncs.insert((sync.sync_type.clone(), sync.name.clone()), sync);
         })
         .await
-        .map_err(|failure| explain(failure, session, target, &lent))?;
+        .map_err(|failure| explain(failure, session, target, lent))?;
     }
     lent.worked_in(&target.region);
     Ok(syncs.into_values().collect())

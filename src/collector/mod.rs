@@ -59,14 +59,15 @@ impl Collector {
         let Some(session) = self.sessions.of(&target.account) else {
             return Err(Failure::new(Reason::Other, "no session was made for this account"));
         };
+        let lent = session.credentials.get().await?;
         match &target.account.id {
             // The ARN of a role tells the account for sure.
             Some(_) if !target.account.access.roles.is_empty() => {}
-            Some(given) => session.check_account_id(given, &self.observer).await?,
-            None => *account = Some(session.account_id(&self.observer).await?),
+            Some(given) => session.check_account_id(&lent, given, &self.observer).await?,
+            None => *account = Some(session.account_id(&lent, self.timeout / 2, &self.observer).await?),
         }
         let id = account.as_ref().or(target.account.id.as_ref()).map_or("", AccountId::as_str);
-        list::list(session, id, target, &self.observer).await
+        list::list(session, &lent, id, target, &self.observer).await
     }
 }
 

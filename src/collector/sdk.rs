@@ -13,8 +13,9 @@ use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
@@ -64,18 +65,83 @@ impl AwsSettings {
     }
 }
 
-/// Stands in where there is no provider of credentials.
-#[derive(Debug)]
-pub(super) struct NoCredentials;
+/// What the SDK's configuration is made from: a profile, or the default chain,
+/// in a region.
+#[derive(Clone, Debug)]
+pub(super) struct Recipe {
+    pub(super) profile: Option<String>,
+    /// Where none is given, it is that which the SDK finds.
+    pub(super) region: Option<Region>,
+    pub(super) settings: AwsSettings,
+    /// That of a collection.
+    pub(super) timeout: Duration,
+    pub(super) http_client: SharedHttpClient,
+}
 
-impl ProvideCredentials for NoCredentials {
-    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
-    where
-        Self: 'a,
-    {
-        future::ProvideCredentials::ready(Err(CredentialsError::not_loaded(
-            "there is no provider of credentials",
-        )))
+impl Recipe {
+    /// Looks the credentials up. The SDK's providers read a profile once and
+    /// keep to what they found, even if it was nothing; so each look-up has
+    /// providers of its own, and what the operator mends is mended.
+    pub(super) async fn credentials(&self) -> Result<Credentials, CredentialsError> {
+        match self.load().await.credentials_provider() {
+            Some(provider) => provider.provide_credentials().await,
+            None => Err(CredentialsError::not_loaded("there is no provider of credentials")),
+        }
+    }
+
+    /// The configuration.
+    pub(super) async fn load(&self) -> SdkConfig {
+        let Self { profile, region, settings, timeout, http_client } = self;
+        let attempt = *timeout / SHARES;
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(attempt)
+            .connect_timeout(attempt.min(Duration::from_secs(5)))
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
+            .http_client(http_client.clone())
+            .timeout_config(timeouts)
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            // The deadline of the attempt covers a body that stops coming.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .profile_files(settings.profile_files());
+        if let Ok(name) = AppName::new("ssm-sync-exporter") {
+            loader = loader.app_name(name);
+        }
+        if let Some(profile) = profile {
+            loader = loader.profile_name(profile).credentials_provider(self.of_profile(profile));
+        }
+        if let Some(region) = region {
+            loader = loader.region(region.clone());
+        }
+        // What is not asked for here is left to AWS_USE_FIPS_ENDPOINT and the
+        // like.
+        if settings.use_fips {
+            loader = loader.use_fips(true);
+        }
+        if settings.use_dualstack {
+            loader = loader.use_dual_stack(true);
+        }
+        if let Some(url) = &settings.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        loader.load().await
+    }
+
+    /// The credentials of a profile and of nothing else. The default chain
+    /// would ask the environment first, and list the syncs of some other
+    /// account under this one's name.
+    fn of_profile(&self, profile: &str) -> ProfileFileCredentialsProvider {
+        let settings = &self.settings;
+        let config = ProviderConfig::without_region()
+            .with_region(self.region.clone())
+            .with_use_fips(settings.use_fips.then_some(true))
+            .with_use_dual_stack(settings.use_dualstack.then_some(true))
+            .with_http_client(self.http_client.clone());
+        ProfileFileCredentialsProvider::builder()
+            .configure(&config)
+            .profile_files(settings.profile_files())
+            .profile_name(profile)
+            .build()
     }
 }
 
@@ -103,59 +169,6 @@ pub(super) async fn home_region(
     found
         .filter(|region| partition(region) == Some(named.partition()))
         .or_else(|| Some(Region::new(named.as_str().to_owned())))
-}
-
-/// The SDK's configuration with the credentials of a profile, or of the default
-/// chain, in a region; where none is given, in the one that the SDK finds.
-///
-/// `timeout` is that of a collection.
-pub(super) async fn load(
-    (profile, region): &(Option<String>, Option<Region>),
-    settings: &AwsSettings,
-    timeout: Duration,
-    http_client: SharedHttpClient,
-) -> SdkConfig {
-    let attempt = timeout / SHARES;
-    let timeouts = TimeoutConfig::builder()
-        .operation_attempt_timeout(attempt)
-        .connect_timeout(attempt.min(Duration::from_secs(5)))
-        .build();
-    let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-        .http_client(http_client.clone())
-        .timeout_config(timeouts)
-        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-        // The deadline of the attempt covers a body that stops coming.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .profile_files(settings.profile_files());
-    if let Ok(name) = AppName::new("ssm-sync-exporter") {
-        loader = loader.app_name(name);
-    }
-    if let Some(profile) = profile {
-        // The default chain would ask the environment first, and list the
-        // syncs of some other account under this one's name.
-        let config =
-            ProviderConfig::without_region().with_region(region.clone()).with_http_client(http_client);
-        let credentials = ProfileFileCredentialsProvider::builder()
-            .configure(&config)
-            .profile_files(settings.profile_files())
-            .profile_name(profile)
-            .build();
-        loader = loader.profile_name(profile).credentials_provider(credentials);
-    }
-    if let Some(region) = region {
-        loader = loader.region(region.clone());
-    }
-    // What is not asked for here is left to AWS_USE_FIPS_ENDPOINT and the like.
-    if settings.use_fips {
-        loader = loader.use_fips(true);
-    }
-    if settings.use_dualstack {
-        loader = loader.use_dual_stack(true);
-    }
-    if let Some(url) = &settings.endpoint_url {
-        loader = loader.endpoint_url(url);
-    }
-    loader.load().await
 }
 
 /// One client, and so one pool of connections, for everything. The SDK's own

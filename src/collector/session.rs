@@ -7,15 +7,13 @@ use std::time::Duration;
 
 use aws_config::identity::IdentityCache;
 use aws_config::{Region, SdkConfig};
-use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ssm::config::retry::RetryPartition;
 use tracing::debug;
 
 use super::classify;
 use super::credentials::{self, CredentialStore, Lent, Source};
-use super::flight::Flight;
 use super::observe::{Discovery, Observe, Observer};
-use super::sdk::{self, AwsSettings, NoCredentials};
+use super::sdk::{self, AwsSettings, Recipe};
 use crate::model::{Failure, Reason};
 use crate::target::{Access, Account, AccountId, InvalidRegion, RegionName, Target};
 
@@ -36,7 +34,7 @@ pub struct Sessions {
 pub(super) struct Session {
     config: SdkConfig,
     pub(super) credentials: Arc<CredentialStore>,
-    id: Flight<AccountId>,
+    check_timeout: Duration,
 }
 
 impl Sessions {
@@ -56,17 +54,25 @@ impl Sessions {
         let http_client = sdk::http_client(settings);
         let mut by_access = HashMap::new();
         let mut default_regions = HashMap::new();
-        let mut starts: HashMap<(Option<String>, Option<Region>), SdkConfig> = HashMap::new();
+        let mut starts: HashMap<(Option<String>, Option<Region>), (Recipe, SdkConfig)> = HashMap::new();
         let mut stores: HashMap<Access, Arc<CredentialStore>> = HashMap::new();
         for (account, named) in accounts {
             let Access { profile, roles } = &account.access;
             let region = sdk::home_region(profile.as_deref(), named.as_ref(), settings).await;
             let key = (profile.clone(), region);
             if !starts.contains_key(&key) {
-                let start = sdk::load(&key, settings, timeout, http_client.clone()).await;
-                starts.insert(key.clone(), start);
+                let (profile, region) = key.clone();
+                let recipe = Recipe {
+                    profile,
+                    region,
+                    settings: settings.clone(),
+                    timeout,
+                    http_client: http_client.clone(),
+                };
+                let config = recipe.load().await;
+                starts.insert(key.clone(), (recipe, config));
             }
-            let config = starts[&key].clone();
+            let (recipe, config) = starts[&key].clone();
             if named.is_none() {
                 let region = config.region().map(ToString::to_string);
                 default_regions.insert(profile.clone(), region);
@@ -75,12 +81,8 @@ impl Sessions {
                 continue;
             }
             let mut access = Access { profile: profile.clone(), roles: Vec::new() };
-            let mut credentials = Arc::clone(stores.entry(access.clone()).or_insert_with(|| {
-                // A configuration without a provider is not made by `sdk::load`.
-                let provider = config.credentials_provider();
-                let provider = provider.unwrap_or_else(|| SharedCredentialsProvider::new(NoCredentials));
-                CredentialStore::new(Source::Provider(provider), timeout / 2)
-            }));
+            let start = || CredentialStore::new(Source::LookUp(recipe), timeout / 2);
+            let mut credentials = Arc::clone(stores.entry(access.clone()).or_insert_with(start));
             for role in roles {
                 access.roles.push(role.clone());
                 credentials = Arc::clone(stores.entry(access.clone()).or_insert_with(|| {
@@ -93,7 +95,7 @@ impl Sessions {
                     CredentialStore::new(source, timeout / 2)
                 }));
             }
-            let session = Session { config, credentials, id: Flight::default() };
+            let session = Session { config, credentials, check_timeout: CHECK_TIMEOUT.min(timeout / 8) };
             by_access.insert(access, session);
         }
         Self { by_access, default_regions }
@@ -134,36 +136,45 @@ impl Session {
     ///
     /// # Errors
     /// They belong to another account, whose syncs would be shown as those of
-    /// the given one.
+    /// the given one; or there are none.
     pub(super) async fn check_account_id(
         &self,
+        lent: &Lent,
         given: &AccountId,
         observer: &Arc<dyn Observer>,
     ) -> Result<(), Failure> {
-        let error = match tokio::time::timeout(CHECK_TIMEOUT, self.account_id(observer)).await {
-            Ok(Ok(id)) if id == *given => return Ok(()),
-            Ok(Ok(id)) => {
-                let message = format!(
-                    "the credentials belong to the account {id} and not to {given}, as the configuration says"
+        match self.account_id(lent, self.check_timeout, observer).await {
+            Ok(id) if id == *given => Ok(()),
+            Ok(id) => Err(Failure::disowning(format!(
+                "the credentials belong to the account {id} and not to {given}, as the configuration says"
+            ))),
+            Err(Failure { message: error, .. }) => {
+                debug!(
+                    account = given.as_str(),
+                    error, "cannot check the id of an account, so it is believed for now"
                 );
-                return Err(Failure::new(Reason::Credentials, message));
+                Ok(())
             }
-            Ok(Err(failure)) => failure.message,
-            Err(_) => format!("no answer within {CHECK_TIMEOUT:?}"),
-        };
-        debug!(
-            account = given.as_str(),
-            error, "cannot check the id of an account, so it is believed for now"
-        );
-        Ok(())
+        }
     }
 
-    /// The account that the credentials belong to. AWS is asked until it has
-    /// said so once.
-    pub(super) async fn account_id(&self, observer: &Arc<dyn Observer>) -> Result<AccountId, Failure> {
-        let id = self.id.get(async {
-            // The call is large, and rarely made.
-            let id = Box::pin(self.ask_account_id(observer)).await;
+    /// The account that the credentials belong to, which AWS tells once.
+    ///
+    /// # Errors
+    /// It does not, within `limit`.
+    pub(super) async fn account_id(
+        &self,
+        lent: &Lent,
+        limit: Duration,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<AccountId, Failure> {
+        let id = lent.account.get(async {
+            // The call is large, and rarely made. Its limit is in here, so that
+            // running out of it is an outcome that is kept.
+            let asked = tokio::time::timeout(limit, Box::pin(self.ask_account_id(lent, observer))).await;
+            let id = asked.unwrap_or_else(|_elapsed| {
+                Err(Failure::new(Reason::Timeout, format!("GetCallerIdentity: no answer within {limit:?}")))
+            });
             observer.discovery(match id {
                 Ok(_) => Discovery::Succeeded("identity"),
                 Err(_) => Discovery::Failed("identity"),
@@ -173,8 +184,7 @@ impl Session {
         id.await.map(|id| AccountId::clone(&id))
     }
 
-    async fn ask_account_id(&self, observer: &Arc<dyn Observer>) -> Result<AccountId, Failure> {
-        let lent = self.credentials.get().await?;
+    async fn ask_account_id(&self, lent: &Lent, observer: &Arc<dyn Observer>) -> Result<AccountId, Failure> {
         let sts = credentials::sts_client(&self.config, &lent.credentials, Observe::new(observer));
         let identity = sts.get_caller_identity().send().await.map_err(|error| classify::failure(&error))?;
         let id = identity.account().unwrap_or_default();

@@ -131,6 +131,7 @@ fn refused(layers: &Layers, path: &KeyPath, error: &figment::Error) -> ConfigErr
 /// The kind of a value but never the value, which might be a secret.
 fn shown(found: &figment::error::Actual) -> &'static str {
     match found {
+        figment::error::Actual::Unit | figment::error::Actual::Option => "nothing",
         figment::error::Actual::Seq => "a list",
         figment::error::Actual::Map => "keys and values",
         figment::error::Actual::Str(_) => "a text",

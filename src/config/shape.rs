@@ -2,6 +2,7 @@
 //! under each is read. What values have to do with each other is checked
 //! elsewhere.
 
+use std::io;
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -21,9 +22,13 @@ pub(super) struct Shape {
     pub(super) concurrency: Option<Text<NonZeroUsize>>,
     pub(super) stale_after: Option<Text<Duration>>,
     pub(super) ready_after: Option<Text<Duration>>,
+    #[serde(deserialize_with = "list")]
     pub(super) regions: Option<Vec<Text<RegionName>>>,
+    #[serde(deserialize_with = "or_default")]
     pub(super) quota: QuotaShape,
+    #[serde(deserialize_with = "list")]
     pub(super) accounts: Option<Vec<AccountShape>>,
+    #[serde(deserialize_with = "or_default")]
     pub(super) aws: AwsShape,
 }
 
@@ -43,6 +48,7 @@ pub(super) struct AccountShape {
     pub(super) name: Option<Text<Label>>,
     pub(super) profile: Option<Text<Label>>,
     pub(super) assume_roles: Vec<RoleShape>,
+    #[serde(deserialize_with = "list")]
     pub(super) regions: Option<Vec<Text<RegionName>>>,
 }
 
@@ -64,6 +70,19 @@ pub(super) struct AwsShape {
     pub(super) endpoint_url: Option<Text<EndpointUrl>>,
     pub(super) shared_config_file: Option<Text<PathBuf>>,
     pub(super) shared_credentials_file: Option<Text<PathBuf>>,
+}
+
+/// A list, which has to be one if its key is there: with all of its entries
+/// commented out it must not turn into the default.
+fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Vec<T>>, D::Error> {
+    Vec::deserialize(deserializer).map(Some)
+}
+
+/// Keys and values; without any, the defaults.
+fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 /// A value that is written as one piece of text.
@@ -145,7 +164,14 @@ impl FromText for PathBuf {
 
     fn from_text(text: &str) -> Result<Self, String> {
         // Whoever reads it later could only say it in every collection anew.
-        match std::fs::File::open(text) {
+        let readable = std::fs::metadata(text).and_then(|metadata| {
+            if metadata.is_dir() {
+                Err(io::ErrorKind::IsADirectory.into())
+            } else {
+                std::fs::File::open(text)
+            }
+        });
+        match readable {
             Ok(_) => Ok(Self::from(text)),
             Err(error) => Err(format!("cannot read {text}: {error}")),
         }

@@ -229,6 +229,12 @@ fn a_default_region_that_doubles_a_named_one_is_found_when_it_is_known() {
 }
 
 #[test]
+fn a_setting_that_is_null_or_has_all_its_keys_commented_out_is_the_default() {
+    let config = loaded("interval: null\nquota:\n#  SyncToDestination: 7\naws: ~\n");
+    assert_eq!((config.interval, config.quota), (Duration::from_mins(5), Quota::default()));
+}
+
+#[test]
 fn a_secret_does_not_show_in_a_debugged_configuration() {
     let config = loaded(
         "regions: [eu-west-1]\naccounts:\n  - assume_roles: [{arn: 'arn:aws:iam::111122223333:role/x', external_id: \

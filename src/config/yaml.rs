@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use figment::value::{Dict, Value};
+use figment::value::{Dict, Empty, Value};
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
 
 use super::key_path::{KeyPath, Segment};
@@ -78,11 +78,10 @@ impl Node {
         Reader { events: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0 }.document()
     }
 
-    /// The same as figment keeps it: text at the leaves, and keys that are set
-    /// to null left out as if they had not been written.
+    /// The same as figment keeps it, with text at the leaves.
     pub(super) fn to_value(&self) -> Value {
         match &self.content {
-            Content::Null => Value::from(Dict::new()),
+            Content::Null => Value::from(Empty::None),
             Content::Text(text) => Value::from(text.as_str()),
             Content::Sequence(items) => Value::from(items.iter().map(Self::to_value).collect::<Vec<_>>()),
             Content::Mapping(_) => Value::from(self.to_dict().unwrap_or_default()),
@@ -93,13 +92,9 @@ impl Node {
     pub(super) fn to_dict(&self) -> Option<Dict> {
         match &self.content {
             Content::Null => Some(Dict::new()),
-            Content::Mapping(entries) => Some(
-                entries
-                    .iter()
-                    .filter(|entry| !matches!(entry.value.content, Content::Null))
-                    .map(|entry| (entry.key.clone(), entry.value.to_value()))
-                    .collect(),
-            ),
+            Content::Mapping(entries) => {
+                Some(entries.iter().map(|entry| (entry.key.clone(), entry.value.to_value())).collect())
+            }
             Content::Text(_) | Content::Sequence(_) => None,
         }
     }
@@ -290,8 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_set_to_null_is_as_if_it_had_not_been_written() {
-        assert!(Node::parse("key: null\nother: ~\nlast:\n").unwrap().to_dict().unwrap().is_empty());
+    fn nothing_at_all_is_an_empty_mapping() {
         assert!(Node::parse("# nothing\n").unwrap().to_dict().unwrap().is_empty());
         assert!(Node::parse("").unwrap().to_dict().unwrap().is_empty());
     }

@@ -28,12 +28,20 @@ pub struct Failure {
     /// What AWS, the network or the SDK said, for people to read. Free of
     /// secrets.
     pub message: String,
+    /// Whether it shows that what has been collected before belongs to another
+    /// account, so that it must not be shown any longer.
+    pub disowns: bool,
 }
 
 impl Failure {
     /// A failure with what is to be said about it.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into() }
+        Self { reason, message: message.into(), disowns: false }
+    }
+
+    /// The credentials turn out to be those of another account.
+    pub fn disowning(message: impl Into<String>) -> Self {
+        Self { reason: Reason::Credentials, message: message.into(), disowns: true }
     }
 }
 

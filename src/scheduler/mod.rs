@@ -132,10 +132,10 @@ impl<C: Collect> Scheduler<C> {
         debug!(account, region, good, took_ms, "collection ended");
         match self.store.record(index, report) {
             Change::None => {}
-            Change::Failing(Failure { reason, message }) => {
+            Change::Failing(Failure { reason, message, .. }) => {
                 warn!(account, region, %reason, error = message, "collections of a target have begun to fail");
             }
-            Change::FailingOtherwise(Failure { reason, message }) => {
+            Change::FailingOtherwise(Failure { reason, message, .. }) => {
                 warn!(account, region, %reason, error = message, "collections of a target fail for another reason now");
             }
             Change::Recovered { failures } => {

@@ -1,7 +1,7 @@
 //! Sockets that listen, and the loop that accepts.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener, ToSocketAddrs as _};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,19 +36,16 @@ impl Listeners {
     ///
     /// # Errors
     /// The first address that cannot be listened on.
-    pub fn bind(addresses: &[ListenAddress]) -> Result<Self, BindError> {
-        addresses
-            .iter()
-            .map(|address| {
-                bind(address)
-                    .and_then(|listener| {
-                        listener.set_nonblocking(true)?;
-                        TcpListener::from_std(listener)
-                    })
-                    .map_err(|source| BindError { address: address.clone(), source })
-            })
-            .collect::<Result<_, _>>()
-            .map(Self)
+    pub async fn bind(addresses: &[ListenAddress]) -> Result<Self, BindError> {
+        let mut listeners = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            let listener = bind(address).await.and_then(|listener| {
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener)
+            });
+            listeners.push(listener.map_err(|source| BindError { address: address.clone(), source })?);
+        }
+        Ok(Self(listeners))
     }
 
     /// Where they listen.
@@ -62,7 +59,7 @@ impl Listeners {
     }
 }
 
-fn bind(address: &ListenAddress) -> io::Result<StdListener> {
+async fn bind(address: &ListenAddress) -> io::Result<StdListener> {
     let Some(host) = address.host() else {
         // All addresses: one IPv6 socket takes IPv4 as well, unless the
         // machine has no IPv6 at all.
@@ -73,7 +70,7 @@ fn bind(address: &ListenAddress) -> io::Result<StdListener> {
         });
     };
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in (host, address.port()).to_socket_addrs()? {
+    for address in tokio::net::lookup_host((host, address.port())).await? {
         match listen(address) {
             Ok(listener) => return Ok(listener),
             Err(error) => last = error,

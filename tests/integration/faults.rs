@@ -15,13 +15,15 @@ const NEIGHBOUR: &str = "us-east-1";
 
 /// A target whose lists go wrong by `fault`, beside one whose do not.
 async fn drill(fault: Fault, reason: &'static str, code: Option<&'static str>) {
+    // Only what stalls needs a time-out that is soon over.
+    let timeout = if fault == Fault::Stall { "16s" } else { "2m" };
     let aws = fake_aws().await;
     aws.world().put_item(ACCOUNT, NEIGHBOUR, SyncKind::ToDestination, json!({"SyncName": "neighbour"}));
     put(&aws, SyncKind::ToDestination, json!({"SyncName": "here"}));
     aws.world()
         .set_faults(vec![FaultRule::new(fault.clone()).region(REGION).operation("ListResourceDataSync")]);
     let config = one_target().replace(&format!("[{REGION}]"), &format!("[{REGION}, {NEIGHBOUR}]"));
-    let exporter = Exporter::start_ready(&aws, &config).await;
+    let exporter = Exporter::start_ready(&aws, &config.replace("16s", timeout)).await;
     let scrape = exporter.scrape().await;
     let labels = |region: &str| format!("aws_account_id=\"{ACCOUNT}\",aws_region=\"{region}\"");
 
@@ -173,10 +175,23 @@ async fn chains_assume_what_they_have_in_common_once() {
 async fn requests_that_are_abandoned_are_counted() {
     let aws = fake_aws().await;
     // Each page comes late, but none too late, until the collection's time is up.
-    aws.world().set_faults(vec![FaultRule::new(Fault::Stall).operation("ListResourceDataSync")]);
+    let slow = Fault::EndlessSlowPages(500);
+    aws.world().set_faults(vec![FaultRule::new(slow).operation("ListResourceDataSync")]);
     let exporter = Exporter::start_ready(&aws, &one_target().replace("1s", "1h")).await;
-    let sent = exporter.scrape().await.sum("ssm_sync_exporter_api_requests_total");
-    assert_eq!(sent, 1.0 + aws.world().calls("ListResourceDataSync") as f64);
+    let scrape = exporter.scrape().await;
+    let listed = aws.world().calls("ListResourceDataSync");
+    assert!(listed > 2);
+    assert_eq!(
+        scrape.samples("ssm_sync_exporter_api_requests_total{operation=\"L"),
+        format!(
+            "ssm_sync_exporter_api_requests_total{{operation=\"ListResourceDataSync\",service=\"SSM\"}} {listed}\n"
+        )
+    );
+    assert_eq!(
+        scrape.samples("ssm_sync_exporter_api_request_failures_total"),
+        "ssm_sync_exporter_api_request_failures_total{code=\"abandoned\",operation=\"ListResourceDataSync\",service=\"SSM\"} 1\n"
+    );
+    assert!(scrape.0.contains("reason=\"timeout\""), "{}", scrape.0);
 }
 
 #[tokio::test]
@@ -279,10 +294,11 @@ async fn a_role_is_assumed_once_for_all_regions_and_rounds() {
 #[tokio::test]
 async fn a_role_is_assumed_again_when_its_credentials_expire() {
     let aws = fake_aws().await;
-    aws.world().set_session_lifetime(Some(Duration::from_secs(2)));
+    aws.world().set_session_lifetime(Some(Duration::from_secs(8)));
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
-    exporter.scrape_after_next_collection().await;
-    assert!(aws.world().calls("AssumeRole") >= 2);
+    while aws.world().calls("AssumeRole") < 3 {
+        exporter.scrape_after_next_collection().await;
+    }
     let scrape = exporter.scrape().await;
     assert_eq!(scrape.samples("ssm_sync_exporter_target_collection_failures_total"), "");
 }

@@ -82,12 +82,17 @@ impl Running {
     /// Sends a signal; how it ended, after how long, and all it logged.
     fn signal(mut self, name: &str) -> (ExitStatus, Duration, String) {
         let before = Instant::now();
-        let sent =
-            Command::new("kill").args(["-s", name, &self.process.0.id().to_string()]).status().unwrap();
-        assert!(sent.success());
+        send(name, &self.process);
         let status = self.process.0.wait().unwrap();
         (status, before.elapsed(), self.log.join().unwrap())
     }
+}
+
+/// Sends a signal, by the shell: the program `kill` is not everywhere.
+fn send(signal: &str, process: &tools::Owned) {
+    let pid = process.0.id().to_string();
+    let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", signal, &pid]).status().unwrap();
+    assert!(sent.success());
 }
 
 /// In the environment of the hub account's user.
@@ -297,6 +302,30 @@ async fn a_profile_that_is_asked_for_wins_over_credentials_in_the_environment() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_profile_that_is_mended_is_taken_up() {
+    // The SDK's provider would hold on to what it found at first.
+    let aws = fake_aws().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("credentials");
+    std::fs::write(&file, "").unwrap();
+    let mut command = program();
+    command
+        .env("AWS_SHARED_CREDENTIALS_FILE", &file)
+        .env("AWS_ENDPOINT_URL", aws.url())
+        .env("SSM_SYNC_EXPORTER_INTERVAL", "1s")
+        .env("SSM_SYNC_EXPORTER_ACCOUNTS", "[{profile: late, regions: [eu-west-1]}]");
+    let running = Running::start(&mut command);
+    running.metrics_with("reason=\"credentials\"").await;
+    let text = format!("[late]\naws_access_key_id = {}\naws_secret_access_key = x\n", World::access_key(HUB));
+    std::fs::write(&file, text).unwrap();
+    running
+        .metrics_with(&format!(
+            "ssm_sync_exporter_target_up{{aws_account_id=\"{HUB}\",aws_region=\"eu-west-1\"}} 1"
+        ))
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_credentials_it_runs_and_says_so() {
     let mut command = program();
     let running = Running::start(command.env("AWS_REGION", REGION).args(["serve", "--log.format", "json"]));
@@ -323,8 +352,7 @@ async fn a_second_signal_ends_it_at_once() {
     let mut stuck = tokio::net::TcpStream::connect(running.address).await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut stuck, b"GET /metr").await.unwrap();
     running.metrics().await;
-    let pid = running.process.0.id().to_string();
-    assert!(Command::new("kill").args(["-s", "TERM", &pid]).status().unwrap().success());
+    send("TERM", &running.process);
     tokio::time::sleep(Duration::from_millis(500)).await;
     let (status, took, log) = running.signal("TERM");
     assert_eq!(status.code(), Some(1), "{log}");

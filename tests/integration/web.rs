@@ -1,11 +1,13 @@
 //! What is served where, and how it ends.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use fake_aws::{Fault, FaultRule};
 use pretty_assertions::assert_eq;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -81,7 +83,8 @@ async fn the_metrics_can_be_served_elsewhere() {
 async fn not_ready_says_how_many_are_missing() {
     let aws = fake_aws().await;
     aws.world().set_faults(vec![FaultRule::new(Fault::Stall).region("us-east-1")]);
-    let config = one_target().replace("[eu-west-1]", "[eu-west-1, us-east-1]") + "ready_after: 2s\n";
+    let config = one_target().replace("16s", "1m").replace("[eu-west-1]", "[eu-west-1, us-east-1]")
+        + "ready_after: 10s\n";
     let exporter = Exporter::start(&aws, &config).await;
     exporter
         .scrape_until(
@@ -140,7 +143,9 @@ async fn it_drains_under_load() {
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
     let address = exporter.address;
     let mut clients = JoinSet::new();
+    let scraped = Arc::new(Barrier::new(16 + 1));
     for _ in 0..16 {
+        let scraped = Arc::clone(&scraped);
         clients.spawn(async move {
             let mut whole = 0;
             // Scrapes until nobody accepts any more. What is answered at all
@@ -158,17 +163,20 @@ async fn it_drains_under_load() {
                 let answer = http::parse(&answer);
                 assert_eq!(answer.header("content-length"), Some(answer.body.len().to_string().as_str()));
                 whole += 1;
+                if whole == 1 {
+                    scraped.wait().await;
+                }
             }
             whole
         });
     }
-    sleep(Duration::from_millis(300)).await;
+    scraped.wait().await;
     let before = Instant::now();
     exporter.shut_down();
     exporter.ended().await.unwrap().unwrap();
     assert!(before.elapsed() < Duration::from_secs(10));
     for whole in clients.join_all().await {
-        assert!(whole > 0, "every client got to scrape");
+        assert!(whole > 0);
     }
 }
 

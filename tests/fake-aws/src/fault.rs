@@ -37,6 +37,8 @@ pub enum Fault {
     RepeatToken,
     /// Pages of a list that always name another next page.
     EndlessPages,
+    /// The same, each after so many milliseconds.
+    EndlessSlowPages(u64),
 }
 
 /// Which calls go wrong, and how. What is not given matches everything.

@@ -123,7 +123,9 @@ async fn answer(world: &World, request: Request<Incoming>) -> Response<Body> {
     let fault = world.call(&caller.account, scope.region, operation);
     match &fault {
         Some(Fault::Stall) => std::future::pending().await,
-        Some(Fault::Delay(millis)) => tokio::time::sleep(Duration::from_millis(*millis)).await,
+        Some(Fault::Delay(millis) | Fault::EndlessSlowPages(millis)) => {
+            tokio::time::sleep(Duration::from_millis(*millis)).await;
+        }
         Some(Fault::Answer { status, body }) => return reply::whole(reply::plain(*status, body.clone())),
         _ => {}
     }
@@ -198,7 +200,8 @@ fn error_of(fault: &Fault, caller: &Caller, scope: &Scope<'_>, operation: &str) 
         | Fault::Answer { .. }
         | Fault::PageSize(_)
         | Fault::RepeatToken
-        | Fault::EndlessPages => None,
+        | Fault::EndlessPages
+        | Fault::EndlessSlowPages(_) => None,
     }
 }
 

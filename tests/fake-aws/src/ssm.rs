@@ -138,7 +138,7 @@ impl Place<'_> {
         });
         let next = match fault {
             Some(Fault::RepeatToken) => Some(token(kind, 0)),
-            Some(Fault::EndlessPages) => Some(token(kind, from + 1)),
+            Some(Fault::EndlessPages | Fault::EndlessSlowPages(_)) => Some(token(kind, from + 1)),
             _ => (from + size < total).then(|| token(kind, from + size)),
         };
         let mut answer = json!({"ResourceDataSyncItems": items});
