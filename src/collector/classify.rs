@@ -7,6 +7,7 @@
 use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -87,21 +88,8 @@ fn of_answer(code: Option<&str>, message: &str, status: StatusCode) -> Reason {
         "OptInRequired" | "RegionDisabledException" | "SubscriptionRequiredException" => {
             Reason::RegionDisabled
         }
-        "BandwidthLimitExceeded"
-        | "LimitExceededException"
-        | "PriorRequestNotComplete"
-        | "ProvisionedThroughputExceededException"
-        | "RequestLimitExceeded"
-        | "RequestThrottled"
-        | "RequestThrottledException"
-        | "SlowDown"
-        | "Throttling"
-        | "ThrottlingException"
-        | "ThrottledException"
-        | "TooManyRequestsException"
-        | "TransactionInProgressException"
-        | "EC2ThrottledException" => Reason::Throttled,
-        "RequestTimeout" | "RequestTimeoutException" => Reason::Timeout,
+        code if THROTTLING_ERRORS.contains(&code) => Reason::Throttled,
+        code if TRANSIENT_ERRORS.contains(&code) => Reason::Timeout,
         "InvalidNextToken" => Reason::Pagination,
         "InternalFailure" | "InternalServerError" | "ServiceUnavailable" | "ServiceUnavailableException" => {
             Reason::ServerError
@@ -178,7 +166,7 @@ fn without_output(mut said: String) -> String {
 fn line(text: &str) -> String {
     const MOST: usize = 500;
     let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST).collect();
-    if line.len() < text.len() && text.chars().count() > MOST {
+    if text.chars().nth(MOST).is_some() {
         line.push('…');
     }
     line

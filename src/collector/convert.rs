@@ -8,7 +8,6 @@ use aws_smithy_types::DateTime;
 use super::presence::SourcePresence;
 use crate::model::{
     DataSync, Destination, Failure, Reason, SharingType, Source, SourceState, SyncStatus, SyncType,
-    UnixSeconds,
 };
 
 /// One item of a list that was asked for `asked`.
@@ -34,15 +33,11 @@ pub(super) fn data_sync(
         last_status_message: filled(item.last_sync_status_message),
         last_sync: item.last_sync_time.as_ref().map(DateTime::as_secs_f64),
         last_successful_sync: item.last_successful_sync_time.as_ref().map(DateTime::as_secs_f64),
-        created: item.sync_created_time.as_ref().map(seconds),
-        last_modified: item.sync_last_modified_time.as_ref().map(seconds),
+        created: item.sync_created_time.as_ref().map(DateTime::as_secs_f64),
+        last_modified: item.sync_last_modified_time.as_ref().map(DateTime::as_secs_f64),
         destination: item.s3_destination.map(destination),
         source: item.sync_source.map(|from| source(from, presence)),
     })
-}
-
-fn seconds(time: &DateTime) -> UnixSeconds {
-    time.as_secs_f64()
 }
 
 fn destination(from: ResourceDataSyncS3Destination) -> Destination {

@@ -3,6 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use aws_sdk_ssm::error::SdkError;
+use aws_sdk_ssm::operation::list_resource_data_sync::ListResourceDataSyncError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
+
 use super::classify;
 use super::convert;
 use super::credentials::Lent;
@@ -21,6 +25,8 @@ const MAX_PAGES: usize = 100;
 
 /// How SSM says that it does not know an access key.
 const UNKNOWN_HERE: &str = "UnrecognizedClientException";
+
+type ListError = SdkError<ListResourceDataSyncError>;
 
 /// Asks for each type by itself, because what a call without a type brings is
 /// documented nowhere.
@@ -43,11 +49,10 @@ pub(super) async fn list(
     // by a call that does not keep to the type, is still one sync.
     let mut syncs = BTreeMap::new();
     for asked in SyncType::KNOWN {
-        list_type(&client, asked, &presence, |sync| {
+        let found = |sync: DataSync| {
             syncs.insert((sync.sync_type.clone(), sync.name.clone()), sync);
-        })
-        .await
-        .map_err(|failure| explain(failure, session, target, lent))?;
+        };
+        list_type(&client, asked, &presence, found, |error| explain(error, session, target, lent)).await?;
     }
     lent.worked_in(&target.region);
     Ok(syncs.into_values().collect())
@@ -55,11 +60,12 @@ pub(super) async fn list(
 
 /// Tells bad credentials from a region that does not know them: an account
 /// that has not enabled a region is refused there in the same words.
-fn explain(failure: Failure, session: &Session, target: &Target, lent: &Arc<Lent>) -> Failure {
+fn explain(error: &ListError, session: &Session, target: &Target, lent: &Arc<Lent>) -> Failure {
+    let failure = classify::failure(error);
     if failure.reason != Reason::Credentials {
         return failure;
     }
-    if failure.message.starts_with(UNKNOWN_HERE) && lent.work_only_elsewhere(&target.region) {
+    if error.code() == Some(UNKNOWN_HERE) && lent.work_only_elsewhere(&target.region) {
         let message = format!("the account has not enabled the region, it seems: {}", failure.message);
         return Failure::new(Reason::RegionDisabled, message);
     }
@@ -72,6 +78,7 @@ async fn list_type(
     asked: &SyncType,
     presence: &WatchPresence,
     mut found: impl FnMut(DataSync),
+    explain: impl Fn(&ListError) -> Failure,
 ) -> Result<(), Failure> {
     let mut seen = HashSet::new();
     let mut token = None;
@@ -83,7 +90,7 @@ async fn list_type(
             .set_next_token(token)
             .send()
             .await
-            .map_err(|error| classify::failure(&error))?;
+            .map_err(|error| explain(&error))?;
         let presence = presence.take().unwrap_or_default();
         if !presence.has_items() {
             return Err(Failure::new(

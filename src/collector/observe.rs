@@ -65,8 +65,7 @@ impl Observe {
 #[derive(Debug)]
 struct Sent {
     observer: Arc<dyn Observer>,
-    service: String,
-    operation: String,
+    metadata: Metadata,
     at: Instant,
     told: AtomicBool,
 }
@@ -78,8 +77,8 @@ impl Storable for Sent {
 impl Sent {
     fn tell(&self, error: Option<String>) {
         if !self.told.swap(true, Ordering::Relaxed) {
-            let (service, operation, took) = (&*self.service, &*self.operation, self.at.elapsed());
-            self.observer.api_call(&ApiCall { service, operation, took, error });
+            let (service, operation) = (self.metadata.service(), self.metadata.name());
+            self.observer.api_call(&ApiCall { service, operation, took: self.at.elapsed(), error });
         }
     }
 }
@@ -102,11 +101,10 @@ impl Intercept for Observe {
         _components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let named = |name: fn(&Metadata) -> &str| cfg.load::<Metadata>().map_or("unknown", name).to_owned();
+        let metadata = cfg.load::<Metadata>().cloned();
         let sent = Sent {
             observer: Arc::clone(&self.0),
-            service: named(Metadata::service),
-            operation: named(Metadata::name),
+            metadata: metadata.unwrap_or_else(|| Metadata::new("unknown", "unknown")),
             at: Instant::now(),
             told: AtomicBool::new(false),
         };

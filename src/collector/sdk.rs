@@ -34,6 +34,11 @@ const ATTEMPTS: u32 = 3;
 /// between them.
 const SHARES: u32 = 8;
 
+/// What a single attempt of a call may take of the `timeout` of a collection.
+pub(super) fn attempt_timeout(timeout: Duration) -> Duration {
+    timeout / SHARES
+}
+
 /// How AWS is called.
 #[derive(Clone, Debug, Default)]
 pub struct AwsSettings {
@@ -92,7 +97,7 @@ impl Recipe {
     /// The configuration.
     pub(super) async fn load(&self) -> SdkConfig {
         let Self { profile, region, settings, timeout, http_client } = self;
-        let attempt = *timeout / SHARES;
+        let attempt = attempt_timeout(*timeout);
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(attempt)
             .connect_timeout(attempt.min(Duration::from_secs(5)))
@@ -145,14 +150,9 @@ impl Recipe {
     }
 }
 
-/// The region whose STS is asked: that of the credentials, if it lies in the
-/// same partition as the account's own regions; else the first of those. `None`
-/// where only the instance that we run on can tell.
-pub(super) async fn home_region(
-    profile: Option<&str>,
-    named: Option<&RegionName>,
-    settings: &AwsSettings,
-) -> Option<Region> {
+/// The region that goes with the credentials of a profile, or of the default
+/// chain. `None` where only the instance that we run on can tell.
+pub(super) async fn credentials_region(profile: Option<&str>, settings: &AwsSettings) -> Option<Region> {
     let mut of_profile = ProfileFileRegionProvider::builder().profile_files(settings.profile_files());
     if let Some(profile) = profile {
         of_profile = of_profile.profile_name(profile);
@@ -162,11 +162,16 @@ pub(super) async fn home_region(
         Some(_) => RegionProviderChain::first_try(of_profile).or_else(of_environment),
         None => RegionProviderChain::first_try(of_environment).or_else(of_profile),
     };
-    let found = found.region().await;
-    let Some(named) = named else { return found };
+    found.region().await
+}
+
+/// The region whose STS is asked: that of the credentials, if it lies in the
+/// same partition as the account's own regions; else the first of those.
+pub(super) fn home_region(of_credentials: Option<Region>, named: Option<&RegionName>) -> Option<Region> {
+    let Some(named) = named else { return of_credentials };
     let partition =
         |region: &Region| region.as_ref().parse::<RegionName>().ok().map(|region| region.partition());
-    found
+    of_credentials
         .filter(|region| partition(region) == Some(named.partition()))
         .or_else(|| Some(Region::new(named.as_str().to_owned())))
 }

@@ -54,11 +54,16 @@ impl Sessions {
         let http_client = sdk::http_client(settings);
         let mut by_access = HashMap::new();
         let mut default_regions = HashMap::new();
+        let mut regions: HashMap<Option<String>, Option<Region>> = HashMap::new();
         let mut starts: HashMap<(Option<String>, Option<Region>), (Recipe, SdkConfig)> = HashMap::new();
         let mut stores: HashMap<Access, Arc<CredentialStore>> = HashMap::new();
         for (account, named) in accounts {
             let Access { profile, roles } = &account.access;
-            let region = sdk::home_region(profile.as_deref(), named.as_ref(), settings).await;
+            if !regions.contains_key(profile) {
+                let region = sdk::credentials_region(profile.as_deref(), settings).await;
+                regions.insert(profile.clone(), region);
+            }
+            let region = sdk::home_region(regions[profile].clone(), named.as_ref());
             let key = (profile.clone(), region);
             if !starts.contains_key(&key) {
                 let (profile, region) = key.clone();
@@ -95,7 +100,11 @@ impl Sessions {
                     CredentialStore::new(source, timeout / 2)
                 }));
             }
-            let session = Session { config, credentials, check_timeout: CHECK_TIMEOUT.min(timeout / 8) };
+            let session = Session {
+                config,
+                credentials,
+                check_timeout: CHECK_TIMEOUT.min(sdk::attempt_timeout(timeout)),
+            };
             by_access.insert(access, session);
         }
         Self { by_access, default_regions }

@@ -154,7 +154,7 @@ impl AccountEntry {
 
     /// No role can be assumed from another partition.
     fn check_partition(&self, region: &RegionName) -> Result<(), ConfigError> {
-        let partition = region.partition().as_str();
+        let partition = region.partition();
         match self.account.access.roles.iter().find(|role| role.arn.partition() != partition) {
             None => Ok(()),
             Some(role) => Err(self.invalid(format!(

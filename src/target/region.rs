@@ -79,7 +79,7 @@ impl fmt::Display for RegionName {
 
 /// A group of regions that share accounts and credentials. No role of one can
 /// be assumed from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Partition {
     /// `aws`
     Aws,

@@ -10,7 +10,7 @@ use super::{AccountId, Partition};
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RoleArn {
     text: String,
-    partition: &'static str,
+    partition: Partition,
     account: AccountId,
 }
 
@@ -34,7 +34,7 @@ impl RoleArn {
 
     /// The partition that the role belongs to.
     #[must_use]
-    pub fn partition(&self) -> &'static str {
+    pub fn partition(&self) -> Partition {
         self.partition
     }
 }
@@ -64,7 +64,7 @@ impl FromStr for RoleArn {
             well_formed.then_some(())?;
             Some(Self {
                 text: text.to_owned(),
-                partition: Partition::from_name(partition)?.as_str(),
+                partition: Partition::from_name(partition)?,
                 account: account.parse().ok()?,
             })
         };
@@ -145,7 +145,7 @@ mod tests {
         let arn: RoleArn =
             "arn:aws-us-gov:iam::012345678901:role/ops/monitoring/Sync.Reader@1".parse().unwrap();
         assert_eq!(arn.account().as_str(), "012345678901");
-        assert_eq!(arn.partition(), "aws-us-gov");
+        assert_eq!(arn.partition().as_str(), "aws-us-gov");
     }
 
     #[test]
