@@ -35,12 +35,12 @@ pub(super) fn check(shape: Shape, layers: &Layers) -> Result<Config, ConfigError
     if interval < MIN_INTERVAL {
         return Err(invalid(&key("interval"), "has to be at least 1s".to_owned()));
     }
-    let regions = shape.regions.map(|regions| named(regions, &key("regions"), &invalid)).transpose()?;
+    let regions = regions_of(shape.regions, Regions::Default, &key("regions"), &invalid)?;
 
     let accounts = match shape.accounts {
         None => vec![AccountEntry {
             account: Arc::new(Account { id: None, name: None, access: Access::default() }),
-            regions: regions.clone().map_or(Regions::Default, Regions::Named),
+            regions,
             place: layers.place(&key("regions")),
             key: "regions".to_owned(),
         }],
@@ -54,12 +54,7 @@ pub(super) fn check(shape: Shape, layers: &Layers) -> Result<Config, ConfigError
             .enumerate()
             .map(|(index, account)| {
                 let path = key("accounts").join(index);
-                let own = account
-                    .regions
-                    .as_ref()
-                    .is_none()
-                    .then(|| regions.clone().map_or(Regions::Default, Regions::Named));
-                entry(account, own, &path, layers, &invalid)
+                entry(account, regions.clone(), &path, layers, &invalid)
             })
             .collect::<Result<_, _>>()?,
     };
@@ -168,15 +163,12 @@ impl AccountEntry {
 
 fn entry(
     shape: AccountShape,
-    inherited: Option<Regions>,
+    inherited: Regions,
     path: &KeyPath,
     layers: &Layers,
     invalid: &impl Fn(&KeyPath, String) -> ConfigError,
 ) -> Result<AccountEntry, ConfigError> {
-    let regions = match (inherited, shape.regions) {
-        (Some(inherited), _) => inherited,
-        (None, own) => Regions::Named(named(own.unwrap_or_default(), &path.join("regions"), invalid)?),
-    };
+    let regions = regions_of(shape.regions, inherited, &path.join("regions"), invalid)?;
     let roles: Vec<Role> = shape.assume_roles.into_iter().map(role).collect();
     let mut id = shape.id.map(|Text(id)| id);
     if let Some(last) = roles.last() {
@@ -201,11 +193,14 @@ fn entry(
     })
 }
 
-fn named(
-    regions: Vec<Text<RegionName>>,
+/// The regions that are listed at `path`; without a list, the `inherited` ones.
+fn regions_of(
+    listed: Option<Vec<Text<RegionName>>>,
+    inherited: Regions,
     path: &KeyPath,
     invalid: &impl Fn(&KeyPath, String) -> ConfigError,
-) -> Result<Vec<RegionName>, ConfigError> {
+) -> Result<Regions, ConfigError> {
+    let Some(regions) = listed else { return Ok(inherited) };
     if regions.is_empty() {
         let message = "names no region; without the key, the default region of the credentials is polled";
         return Err(invalid(path, message.to_owned()));
@@ -217,7 +212,7 @@ fn named(
         }
         names.push(region);
     }
-    Ok(names)
+    Ok(Regions::Named(names))
 }
 
 fn role(shape: RoleShape) -> Role {

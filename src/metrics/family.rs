@@ -98,10 +98,7 @@ impl<'a> Samples<'a> {
 
 /// The labels that every series of a target carries.
 pub(super) fn target_labels(view: &TargetView<'_>) -> Vec<LabelPair> {
-    let account = match &view.state.account {
-        Some(id) => id.to_string(),
-        None => view.target.account.placeholder(),
-    };
+    let account = view.target.account.shown(view.state.account.as_ref());
     vec![label("aws_account_id", &account), label("aws_region", view.target.region.as_str())]
 }
 

@@ -126,8 +126,7 @@ impl<C: Collect> Scheduler<C> {
         let Some(target) = self.store.target(index) else { return };
         let took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX);
         let good = report.outcome.is_ok();
-        let account = report.account.clone().or_else(|| target.account.id.clone());
-        let account = account.map_or_else(|| target.account.placeholder(), |id| id.to_string());
+        let account = target.account.shown(report.account.as_ref());
         let region = target.region.as_str();
         debug!(account, region, good, took_ms, "collection ended");
         match self.store.record(index, report) {

@@ -34,14 +34,16 @@ pub struct Account {
 }
 
 impl Account {
-    /// What stands for the account wherever an id is shown while the id is
-    /// not known. Two accounts with the same placeholder have the same
-    /// credentials, and no configuration polls those twice in a region.
+    /// The account wherever it is shown: the id that a collection has
+    /// `learned`, or the given one; or, while there is neither, what stands for
+    /// it. Two accounts that look the same then have the same credentials, and
+    /// no configuration polls those twice in a region.
     #[must_use]
-    pub fn placeholder(&self) -> String {
-        match &self.access.profile {
-            Some(profile) => format!("unknown (profile {profile})"),
-            None => "unknown".to_owned(),
+    pub fn shown(&self, learned: Option<&AccountId>) -> String {
+        match (learned.or(self.id.as_ref()), &self.access.profile) {
+            (Some(id), _) => id.to_string(),
+            (None, Some(profile)) => format!("unknown (profile {profile})"),
+            (None, None) => "unknown".to_owned(),
         }
     }
 }
@@ -102,9 +104,6 @@ impl Target {
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.account.id {
-            Some(id) => write!(f, "{id}/{}", self.region),
-            None => write!(f, "{}/{}", self.account.placeholder(), self.region),
-        }
+        write!(f, "{}/{}", self.account.shown(None), self.region)
     }
 }

@@ -231,6 +231,11 @@ impl Scrape {
     }
 }
 
+/// The line that says whether a target is up.
+pub(crate) fn up(account: &str, region: &str, value: u8) -> String {
+    format!("ssm_sync_exporter_target_up{{aws_account_id=\"{account}\",aws_region=\"{region}\"}} {value}")
+}
+
 /// Puts a sync into [`ACCOUNT`] that is listed as given.
 pub(crate) fn put(aws: &FakeAws, kind: SyncKind, item: Value) {
     aws.world().put_item(ACCOUNT, REGION, kind, item);

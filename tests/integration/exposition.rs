@@ -6,7 +6,7 @@ use fake_aws::{Fault, FaultRule, SyncKind};
 use pretty_assertions::assert_eq;
 use serde_json::json;
 
-use crate::exporter::{ACCOUNT, Exporter, HUB, NOW, REGION, Scrape, fake_aws, one_target, put};
+use crate::exporter::{ACCOUNT, Exporter, HUB, NOW, REGION, Scrape, fake_aws, one_target, put, up};
 
 /// Without what changes from run to run.
 fn steady(scrape: &Scrape, prefix: &str) -> String {
@@ -278,12 +278,9 @@ async fn a_failing_target_keeps_its_syncs_for_stale_after_and_no_longer() {
         json!({"SyncName": "here", "LastStatus": "Successful", "LastSyncTime": NOW}),
     );
     let exporter = Exporter::start_ready(&aws, &format!("{}stale_after: 10m\n", one_target())).await;
-    let up = |value| {
-        format!("ssm_sync_exporter_target_up{{aws_account_id=\"{ACCOUNT}\",aws_region=\"{REGION}\"}} {value}")
-    };
 
     aws.world().set_faults(vec![FaultRule::new(Fault::Deny)]);
-    let scrape = exporter.scrape_until(&up(0)).await;
+    let scrape = exporter.scrape_until(&up(ACCOUNT, REGION, 0)).await;
     assert!(scrape.0.contains("sync_name=\"here\""), "kept for now");
     exporter.set_clock(600);
     let scrape = exporter.scrape().await;
@@ -295,11 +292,11 @@ async fn a_failing_target_keeps_its_syncs_for_stale_after_and_no_longer() {
     let scrape = exporter.scrape().await;
     assert!(!scrape.0.contains("sync_name="), "gone after stale_after");
     assert_eq!(scrape.samples("aws_ssm_resource_data_syncs"), "", "unknown, not 0");
-    assert!(scrape.has(&up(0)));
+    assert!(scrape.has(&up(ACCOUNT, REGION, 0)));
     assert!(scrape.0.contains("ssm_sync_exporter_target_info{"), "the target itself stays");
 
     aws.world().set_faults(Vec::new());
-    let scrape = exporter.scrape_until(&up(1)).await;
+    let scrape = exporter.scrape_until(&up(ACCOUNT, REGION, 1)).await;
     assert!(scrape.0.contains("sync_name=\"here\""), "back at once");
     assert_eq!(scrape.sum("ssm_sync_exporter_target_consecutive_failures"), 0.0);
 }
@@ -311,9 +308,7 @@ async fn an_account_without_an_id_takes_that_of_its_credentials() {
     let exporter = Exporter::start_ready(&aws, &config).await;
     let scrape = exporter.scrape_after_next_collection().await;
     for region in [REGION, "us-east-1"] {
-        assert!(scrape.has(&format!(
-            "ssm_sync_exporter_target_up{{aws_account_id=\"{HUB}\",aws_region=\"{region}\"}} 1"
-        )));
+        assert!(scrape.has(&up(HUB, region, 1)));
     }
     assert_eq!(aws.world().calls("GetCallerIdentity"), 1, "asked once for both regions and all rounds");
     assert!(scrape.has(&format!(
@@ -342,11 +337,7 @@ async fn an_id_that_cannot_be_checked_is_believed_for_the_time_being() {
     let config = format!("interval: 1s\nregions: [{REGION}]\naccounts: [{{profile: hub, id: '{HUB}'}}]\n");
     let exporter = Exporter::start_ready(&aws, &config).await;
     let scrape = exporter.scrape_after_next_collection().await;
-    assert!(
-        scrape.has(&format!(
-            "ssm_sync_exporter_target_up{{aws_account_id=\"{HUB}\",aws_region=\"{REGION}\"}} 1"
-        ))
-    );
+    assert!(scrape.has(&up(HUB, REGION, 1)));
     assert!(
         aws.world().calls("GetCallerIdentity") < aws.world().calls("ListResourceDataSync") / 2,
         "now and then"
@@ -367,10 +358,6 @@ async fn an_account_whose_id_cannot_be_told_stays_visible() {
     )));
     assert!(scrape.0.contains("ssm_sync_exporter_discovery_failures_total{kind=\"identity\"} "));
     aws.world().set_faults(Vec::new());
-    let scrape = exporter
-        .scrape_until(&format!(
-            "ssm_sync_exporter_target_up{{aws_account_id=\"{HUB}\",aws_region=\"{REGION}\"}} 1"
-        ))
-        .await;
+    let scrape = exporter.scrape_until(&up(HUB, REGION, 1)).await;
     assert!(!scrape.0.contains("unknown"), "{}", scrape.0);
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 
-use crate::exporter::{ACCOUNT, Exporter, HUB, REGION, ROLE, fake_aws, one_target, put};
+use crate::exporter::{ACCOUNT, Exporter, HUB, REGION, ROLE, fake_aws, one_target, put, up};
 
 const NEIGHBOUR: &str = "us-east-1";
 
@@ -25,14 +25,12 @@ async fn drill(fault: Fault, reason: &'static str, code: Option<&'static str>) {
     let config = one_target().replace(&format!("[{REGION}]"), &format!("[{REGION}, {NEIGHBOUR}]"));
     let exporter = Exporter::start_ready(&aws, &config.replace("16s", timeout)).await;
     let scrape = exporter.scrape().await;
-    let labels = |region: &str| format!("aws_account_id=\"{ACCOUNT}\",aws_region=\"{region}\"");
+    let labels = format!("aws_account_id=\"{ACCOUNT}\",aws_region=\"{REGION}\"");
 
-    assert!(scrape.has(&format!("ssm_sync_exporter_target_up{{{}}} 0", labels(REGION))), "{fault:?}");
+    assert!(scrape.has(&up(ACCOUNT, REGION, 0)), "{fault:?}");
     let reasons = scrape.samples("ssm_sync_exporter_target_collection_failures_total");
-    let expected = format!(
-        "ssm_sync_exporter_target_collection_failures_total{{{},reason=\"{reason}\"}} ",
-        labels(REGION)
-    );
+    let expected =
+        format!("ssm_sync_exporter_target_collection_failures_total{{{labels},reason=\"{reason}\"}} ");
     assert!(reasons.lines().count() == 1 && reasons.starts_with(&expected), "{fault:?}: {reasons}");
     let failures = scrape.samples("ssm_sync_exporter_api_request_failures_total");
     match code {
@@ -41,12 +39,12 @@ async fn drill(fault: Fault, reason: &'static str, code: Option<&'static str>) {
     }
     // Nothing is known of this one, and all of the other.
     assert!(!scrape.0.contains("sync_name=\"here\""));
-    assert!(scrape.has(&format!("ssm_sync_exporter_target_up{{{}}} 1", labels(NEIGHBOUR))), "{fault:?}");
+    assert!(scrape.has(&up(ACCOUNT, NEIGHBOUR, 1)), "{fault:?}");
     assert!(scrape.0.contains("sync_name=\"neighbour\""));
 
     // Once AWS is well again, so is the target.
     aws.world().set_faults(Vec::new());
-    let scrape = exporter.scrape_until(&format!("ssm_sync_exporter_target_up{{{}}} 1", labels(REGION))).await;
+    let scrape = exporter.scrape_until(&up(ACCOUNT, REGION, 1)).await;
     assert!(scrape.0.contains("sync_name=\"here\""), "{fault:?}");
 }
 
@@ -117,9 +115,7 @@ async fn a_region_that_the_account_has_not_enabled() {
     let assumed = aws.world().calls("AssumeRole");
     let scrape = exporter.scrape_until(&line("region_disabled", 3)).await;
     assert_eq!(aws.world().calls("AssumeRole"), assumed, "the credentials are good and kept");
-    assert!(scrape.has(&format!(
-        "ssm_sync_exporter_target_up{{aws_account_id=\"{ACCOUNT}\",aws_region=\"eu-west-1\"}} 1"
-    )));
+    assert!(scrape.has(&up(ACCOUNT, "eu-west-1", 1)));
 }
 
 #[tokio::test]
@@ -129,11 +125,8 @@ async fn credentials_that_aws_does_not_take_any_more_are_replaced() {
     assert_eq!(aws.world().calls("AssumeRole"), 1);
     aws.world()
         .set_faults(vec![FaultRule::new(Fault::ExpiredToken).operation("ListResourceDataSync").times(1)]);
-    let up = |value| {
-        format!("ssm_sync_exporter_target_up{{aws_account_id=\"{ACCOUNT}\",aws_region=\"{REGION}\"}} {value}")
-    };
-    exporter.scrape_until(&up(0)).await;
-    exporter.scrape_until(&up(1)).await;
+    exporter.scrape_until(&up(ACCOUNT, REGION, 0)).await;
+    exporter.scrape_until(&up(ACCOUNT, REGION, 1)).await;
     assert_eq!(aws.world().calls("AssumeRole"), 2);
 }
 

@@ -9,7 +9,7 @@ use fake_aws::{FakeAws, SyncKind, World};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
-use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, fake_aws, reaching};
+use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, fake_aws, reaching, up};
 use crate::{http, tools};
 
 /// The program, with nothing of our environment but what is set here.
@@ -270,11 +270,7 @@ async fn the_profile_in_the_environment_tells_account_and_region() {
     let mut command = program();
     command.env("AWS_CONFIG_FILE", &file).env("AWS_PROFILE", "dev").env("AWS_ENDPOINT_URL", aws.url());
     let running = Running::start(&mut command);
-    running
-        .metrics_with(&format!(
-            "ssm_sync_exporter_target_up{{aws_account_id=\"{HUB}\",aws_region=\"ap-south-1\"}} 1"
-        ))
-        .await;
+    running.metrics_with(&up(HUB, "ap-south-1", 1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -296,9 +292,7 @@ async fn a_profile_that_is_asked_for_wins_over_credentials_in_the_environment() 
         .env("AWS_REGION", "eu-north-1")
         .env("SSM_SYNC_EXPORTER_ACCOUNTS", "[{profile: other}]");
     let running = Running::start(&mut command);
-    running
-        .metrics_with(&format!("ssm_sync_exporter_target_up{{aws_account_id=\"{ACCOUNT}\",aws_region="))
-        .await;
+    running.metrics_with(&up(ACCOUNT, "eu-west-3", 1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -318,11 +312,7 @@ async fn a_profile_that_is_mended_is_taken_up() {
     running.metrics_with("reason=\"credentials\"").await;
     let text = format!("[late]\naws_access_key_id = {}\naws_secret_access_key = x\n", World::access_key(HUB));
     std::fs::write(&file, text).unwrap();
-    running
-        .metrics_with(&format!(
-            "ssm_sync_exporter_target_up{{aws_account_id=\"{HUB}\",aws_region=\"eu-west-1\"}} 1"
-        ))
-        .await;
+    running.metrics_with(&up(HUB, "eu-west-1", 1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
