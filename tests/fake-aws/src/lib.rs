@@ -25,8 +25,10 @@
 
 mod fault;
 mod lifecycle;
+mod paging;
 mod reply;
 mod server;
+mod service;
 mod sigv4;
 mod ssm;
 mod sts;

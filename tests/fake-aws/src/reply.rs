@@ -12,6 +12,8 @@ use hyper::{Response, StatusCode};
 use quick_xml::escape::escape;
 use serde_json::{Value, json};
 
+use crate::service::Service;
+
 pub(crate) type Body = BoxBody<Bytes, io::Error>;
 
 /// What a service says, before it is put into its protocol.
@@ -56,7 +58,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1")
 const XML: HeaderValue = HeaderValue::from_static("text/xml");
 
 /// Puts a reply into the protocol of `service`.
-pub(crate) fn response(service: &str, reply: Reply, request_id: &str) -> Response<Full<Bytes>> {
+pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Response<Full<Bytes>> {
     let (status, content_type, body) = match reply {
         Reply::Json(value) => (200, JSON, value.to_string()),
         Reply::Xml { operation, result } => (
@@ -69,7 +71,7 @@ pub(crate) fn response(service: &str, reply: Reply, request_id: &str) -> Respons
                  </{operation}Response>"
             ),
         ),
-        Reply::Error(error) if service == "sts" => (
+        Reply::Error(error) if service == Service::Sts => (
             error.status,
             XML,
             format!(

@@ -19,8 +19,9 @@ use tokio::task::JoinSet;
 
 use crate::fault::{Fault, FaultRule};
 use crate::reply::{self, ApiError, Body, Reply};
+use crate::service::Service;
 use crate::sigv4::Scope;
-use crate::world::{Caller, Unknown, World, now};
+use crate::world::{World, now};
 use crate::{ssm, sts};
 
 /// The longest request body.
@@ -98,26 +99,27 @@ async fn answer(world: &World, request: Request<Incoming>) -> Response<Body> {
     let authorization =
         head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let request_id = world.request_id();
+    let refuse = |service, error| reply::whole(reply::response(service, Reply::Error(error), &request_id));
     let Some(scope) = Scope::parse(authorization) else {
         let error = ApiError::new("MissingAuthenticationTokenException", "Missing Authentication Token");
-        return reply::whole(reply::response("ssm", Reply::Error(error), &request_id));
+        return refuse(Service::Ssm, error);
     };
-    let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let parameters: sts::Parameters = form_urlencoded::parse(&body).into_owned().collect();
-    let operation = match scope.service {
-        "sts" => parameters.get("Action").map_or("", String::as_str),
-        _ => target.strip_prefix("AmazonSSM.").unwrap_or_default(),
+    let Some(service) = Service::from_name(scope.service) else {
+        return refuse(Service::Ssm, ApiError::new("UnknownOperationException", ""));
     };
-    let token = head.headers.get("x-amz-security-token").and_then(|value| value.to_str().ok());
-    let caller = match world.caller(scope.access_key, token, now()) {
+    let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
+    let target = header("x-amz-target").unwrap_or_default();
+    let parameters: sts::Parameters = match service {
+        Service::Sts => form_urlencoded::parse(&body).into_owned().collect(),
+        Service::Ssm => sts::Parameters::new(),
+    };
+    let operation = match service {
+        Service::Sts => parameters.get("Action").map_or("", String::as_str),
+        Service::Ssm => target.strip_prefix("AmazonSSM.").unwrap_or_default(),
+    };
+    let caller = match world.caller(scope.access_key, header("x-amz-security-token"), now()) {
         Ok(caller) => caller,
-        Err(unknown) => {
-            return reply::whole(reply::response(
-                scope.service,
-                Reply::Error(refusal(&unknown, scope.service)),
-                &request_id,
-            ));
-        }
+        Err(unknown) => return refuse(service, service.refusal(&unknown)),
     };
 
     let fault = world.call(&caller.account, scope.region, operation);
@@ -129,80 +131,19 @@ async fn answer(world: &World, request: Request<Incoming>) -> Response<Body> {
         Some(Fault::Answer { status, body }) => return reply::whole(reply::plain(*status, body.clone())),
         _ => {}
     }
-    let error = fault.as_ref().and_then(|fault| error_of(fault, &caller, &scope, operation));
-    let said = match (error, scope.service) {
+    let error = fault.as_ref().and_then(|fault| service.error_of(fault, &caller, operation));
+    let said = match (error, service) {
         (Some(error), _) => Reply::Error(error),
-        (None, "sts") => sts::answer(world, &caller, operation, &parameters, now()),
-        (None, "ssm") => match serde_json::from_slice::<Value>(&body) {
-            Ok(Value::Object(request)) => ssm::answer(
-                world,
-                &caller.account,
-                scope.region,
-                operation,
-                &Value::Object(request),
-                fault.as_ref(),
-            ),
+        (None, Service::Sts) => sts::answer(world, &caller, operation, &parameters, now()),
+        (None, Service::Ssm) => match serde_json::from_slice::<Value>(&body) {
+            Ok(request @ Value::Object(_)) => {
+                ssm::answer(world, &caller.account, scope.region, operation, &request, fault.as_ref())
+            }
             _ => Reply::Error(ApiError::new("SerializationException", "")),
         },
-        (None, _) => Reply::Error(ApiError::new("UnknownOperationException", "")),
     };
-    let response = reply::response(scope.service, said, &request_id);
+    let response = reply::response(service, said, &request_id);
     if fault == Some(Fault::Cut) { reply::cut(response).await } else { reply::whole(response) }
-}
-
-/// What a caller gets to hear who is not known.
-fn refusal(unknown: &Unknown, service: &str) -> ApiError {
-    match (unknown, service) {
-        (Unknown::Key, "sts") => {
-            ApiError::new("InvalidClientTokenId", "The security token included in the request is invalid.")
-                .status(403)
-        }
-        (Unknown::Key, _) => ApiError::new(
-            "UnrecognizedClientException",
-            "The security token included in the request is invalid.",
-        ),
-        (Unknown::Expired, "sts") => {
-            ApiError::new("ExpiredToken", "The security token included in the request is expired").status(403)
-        }
-        (Unknown::Expired, _) => {
-            ApiError::new("ExpiredTokenException", "The security token included in the request is expired")
-        }
-    }
-}
-
-/// The error that a fault stands for, if it stands for one.
-fn error_of(fault: &Fault, caller: &Caller, scope: &Scope<'_>, operation: &str) -> Option<ApiError> {
-    let sts = scope.service == "sts";
-    let denied = |why: &str| {
-        let message =
-            format!("User: {} is not authorized to perform: {}:{operation} {why}", caller.arn, scope.service);
-        let code = if sts { "AccessDenied" } else { "AccessDeniedException" };
-        ApiError::new(code, message).status(if sts { 403 } else { 400 })
-    };
-    match fault {
-        Fault::Throttle if sts => Some(ApiError::new("Throttling", "Rate exceeded")),
-        Fault::Throttle => Some(ApiError::new("ThrottlingException", "Rate exceeded")),
-        Fault::Deny => Some(denied("because no identity-based policy allows the action")),
-        Fault::DenyByScp => Some(denied("with an explicit deny in a service control policy")),
-        Fault::ExpiredToken => Some(refusal(&Unknown::Expired, scope.service)),
-        Fault::RegionDisabled if sts => {
-            let message = "STS is not activated in this region for account. Your account administrator can activate STS in this region using the IAM Console.";
-            Some(ApiError::new("RegionDisabledException", message).status(403))
-        }
-        // A region that an account has not enabled does not know its keys.
-        Fault::RegionDisabled => Some(refusal(&Unknown::Key, scope.service)),
-        Fault::ServerError => {
-            Some(ApiError::new("InternalServerError", "An internal error occurred").status(500))
-        }
-        Fault::Stall
-        | Fault::Delay(_)
-        | Fault::Cut
-        | Fault::Answer { .. }
-        | Fault::PageSize(_)
-        | Fault::RepeatToken
-        | Fault::EndlessPages
-        | Fault::EndlessSlowPages(_) => None,
-    }
 }
 
 /// What tests in other languages use: `PUT /_fake/faults` with a list of

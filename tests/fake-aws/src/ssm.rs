@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::fault::Fault;
+use crate::paging::{self, Page};
 use crate::reply::{ApiError, Reply};
 use crate::validate::{self, Violations};
 use crate::world::{Alive, LIMIT, Sync, SyncKind, World, now};
@@ -103,46 +104,24 @@ impl Place<'_> {
     fn list(&self, request: &Value, fault: Option<&Fault>) -> Result<Value, ApiError> {
         let mut violations = Violations::default();
         violations.text(request, "/SyncType", MAX_NAME, false);
-        let wanted = match request.get("MaxResults") {
-            None | Some(Value::Null) => MAX_PAGE,
-            Some(value) => match value.as_u64().and_then(|number| usize::try_from(number).ok()) {
-                Some(number @ 1..=MAX_PAGE) => number,
-                _ => {
-                    violations.add(
-                        &format!("'{value}'"),
-                        "/MaxResults",
-                        "Member must have value between 1 and 50",
-                    );
-                    MAX_PAGE
-                }
-            },
-        };
+        let size = paging::size(request, MAX_PAGE).unwrap_or_else(|value| {
+            violations.add(&format!("'{value}'"), "/MaxResults", "Member must have value between 1 and 50");
+            MAX_PAGE
+        });
         violations.check()?;
         let kind = kind_of(request)?;
-        let size = match fault {
-            Some(Fault::PageSize(size)) => wanted.min((*size).max(1)),
-            _ => wanted,
-        };
-        let from = match request.get("NextToken").and_then(Value::as_str) {
-            None | Some("") => 0,
-            Some(token) => parse_token(token, kind)
-                .ok_or_else(|| ApiError::new("InvalidNextToken", "The specified token is not valid."))?,
-        };
+        let page = Page::new(kind.as_str(), size, request, fault)
+            .ok_or_else(|| ApiError::new("InvalidNextToken", "The specified token is not valid."))?;
         let (rhythm, reports_sharing, now) = (self.world.rhythm(), self.world.reports_sharing(), now());
         let (items, total) = self.world.with_syncs(self.account, self.region, kind, |syncs| {
-            let page = syncs.iter().skip(from).take(size).map(|sync| match sync {
+            let items = page.of(syncs.iter()).map(|sync| match sync {
                 Sync::AsGiven(item) => item.clone(),
                 Sync::Alive(alive) => item(alive, kind, rhythm, reports_sharing, now),
             });
-            (page.collect::<Vec<_>>(), syncs.len())
+            (items.collect::<Vec<_>>(), syncs.len())
         });
-        let next = match fault {
-            Some(Fault::RepeatToken) => Some(token(kind, 0)),
-            Some(Fault::EndlessPages | Fault::EndlessSlowPages(_)) => Some(token(kind, from + 1)),
-            _ => (from + size < total).then(|| token(kind, from + size)),
-        };
         let mut answer = json!({"ResourceDataSyncItems": items});
-        if let Some(next) = next {
+        if let Some(next) = page.next(total) {
             answer["NextToken"] = next.into();
         }
         Ok(answer)
@@ -233,14 +212,6 @@ fn misconfigured(message: &str) -> ApiError {
 fn not_found(name: &str, kind: SyncKind) -> ApiError {
     ApiError::new("ResourceDataSyncNotFoundException", "The specified sync name wasn't found.")
         .fields(json!({"SyncName": name, "SyncType": kind.as_str()}))
-}
-
-fn token(kind: SyncKind, from: usize) -> String {
-    format!("fake:{}:{from}", kind.as_str())
-}
-
-fn parse_token(token: &str, kind: SyncKind) -> Option<usize> {
-    token.strip_prefix("fake:")?.strip_prefix(kind.as_str())?.strip_prefix(':')?.parse().ok()
 }
 
 /// A sync as a list shows it. Like AWS, it leaves out what there is not: the

@@ -1,15 +1,21 @@
 //! The state behind the services: accounts, their roles and their syncs.
 
+mod calls;
+mod sessions;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::fault::{Fault, FaultRule};
+use crate::fault::FaultRule;
 use crate::lifecycle::Rhythm;
 use crate::reply::Reply;
 use crate::ssm;
+
+use sessions::Session;
+pub(crate) use sessions::{Caller, Unknown, session_token};
 
 /// The two kinds of sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -70,28 +76,6 @@ pub(crate) struct Trust {
     pub(crate) denied: bool,
 }
 
-/// Credentials that AssumeRole handed out.
-#[derive(Clone, Debug)]
-struct Session {
-    caller: Caller,
-    expires: f64,
-}
-
-/// Who makes a call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Caller {
-    pub(crate) account: String,
-    pub(crate) arn: String,
-    pub(crate) user_id: String,
-}
-
-/// Why a caller is not known.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Unknown {
-    Key,
-    Expired,
-}
-
 /// A sync.
 #[derive(Clone, Debug)]
 pub(crate) enum Sync {
@@ -139,12 +123,6 @@ impl World {
     #[must_use]
     pub fn new() -> std::sync::Arc<Self> {
         std::sync::Arc::default()
-    }
-
-    /// The static access key of an account; every secret key goes with it.
-    #[must_use]
-    pub fn access_key(account: &str) -> String {
-        format!("AKIA{account}FAKE")
     }
 
     /// Adds an account that has nothing yet.
@@ -200,98 +178,15 @@ impl World {
         self.lock().rhythm = rhythm;
     }
 
-    /// How long the credentials of AssumeRole are valid, whatever was asked
-    /// for.
-    pub fn set_session_lifetime(&self, lifetime: Option<Duration>) {
-        self.lock().session_lifetime = lifetime;
-    }
-
     /// Whether lists say with whom a destination is shared. AWS is said not
     /// to.
     pub fn set_reports_sharing(&self, reports: bool) {
         self.lock().reports_sharing = reports;
     }
 
-    /// Replaces all faults.
-    pub fn set_faults(&self, faults: Vec<FaultRule>) {
-        self.lock().faults = faults;
-    }
-
-    /// How many calls of `operation` have come in, in all.
-    #[must_use]
-    pub fn calls(&self, operation: &str) -> u64 {
-        self.lock().calls.iter().filter(|((_, _, of), _)| of == operation).map(|(_, number)| number).sum()
-    }
-
-    /// How many calls of `operation` have come in from an account for a
-    /// region.
-    #[must_use]
-    pub fn calls_of(&self, account: &str, region: &str, operation: &str) -> u64 {
-        let key = (account.to_owned(), region.to_owned(), operation.to_owned());
-        self.lock().calls.get(&key).copied().unwrap_or_default()
-    }
-
-    /// All numbers of calls, as JSON.
-    pub(crate) fn calls_as_json(&self) -> Value {
-        self.lock()
-            .calls
-            .iter()
-            .map(|((account, region, operation), number)| {
-                json!({"account": account, "region": region, "operation": operation, "calls": number})
-            })
-            .collect()
-    }
-
-    /// Counts a call and tells how it is to go wrong.
-    pub(crate) fn call(&self, account: &str, region: &str, operation: &str) -> Option<Fault> {
-        let mut inner = self.lock();
-        *inner.calls.entry((account.to_owned(), region.to_owned(), operation.to_owned())).or_default() += 1;
-        let rule = inner.faults.iter_mut().find(|rule| rule.matches(account, region, operation))?;
-        if let Some(times) = &mut rule.times {
-            *times -= 1;
-        }
-        Some(rule.fault.clone())
-    }
-
-    /// An id for the next request.
-    pub(crate) fn request_id(&self) -> String {
-        let mut inner = self.lock();
-        inner.requests += 1;
-        format!("00000000-0000-4000-8000-{:012}", inner.requests)
-    }
-
-    /// Whose access key it is.
-    pub(crate) fn caller(&self, access_key: &str, token: Option<&str>, now: f64) -> Result<Caller, Unknown> {
-        let inner = self.lock();
-        if let Some(session) = inner.sessions.get(access_key) {
-            // The keys of a session are worth nothing without its token.
-            if token != Some(session_token(access_key).as_str()) {
-                return Err(Unknown::Key);
-            }
-            return if session.expires > now { Ok(session.caller.clone()) } else { Err(Unknown::Expired) };
-        }
-        let account = access_key.strip_prefix("AKIA").and_then(|rest| rest.strip_suffix("FAKE"));
-        let account = account.filter(|id| inner.accounts.contains_key(*id)).ok_or(Unknown::Key)?;
-        Ok(Caller {
-            account: account.to_owned(),
-            arn: format!("arn:aws:iam::{account}:user/fake"),
-            user_id: "AIDAFAKEFAKEFAKEFAKE".to_owned(),
-        })
-    }
-
     /// Whom a role trusts, if there is such a role.
     pub(crate) fn trust(&self, account: &str, role: &str) -> Option<Trust> {
         self.lock().accounts.get(account)?.roles.get(role).cloned()
-    }
-
-    /// Hands out credentials; returns the access key and the time of expiry.
-    pub(crate) fn open_session(&self, caller: Caller, asked: Duration, now: f64) -> (String, f64) {
-        let mut inner = self.lock();
-        let lifetime = inner.session_lifetime.unwrap_or(asked);
-        let key = format!("ASIA{:016}", inner.sessions.len());
-        let expires = now + lifetime.as_secs_f64();
-        inner.sessions.insert(key.clone(), Session { caller, expires });
-        (key, expires)
     }
 
     /// Works on the syncs of one kind of an account in a region.
@@ -318,11 +213,6 @@ impl World {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The token that goes with the access key of a session.
-pub(crate) fn session_token(access_key: &str) -> String {
-    format!("fake-token-{access_key}")
 }
 
 /// Seconds since the Unix epoch.

@@ -1,0 +1,75 @@
+//! Who makes a call, by static keys or by those of a session.
+
+use std::time::Duration;
+
+use super::World;
+
+/// Credentials that AssumeRole handed out.
+#[derive(Clone, Debug)]
+pub(super) struct Session {
+    caller: Caller,
+    expires: f64,
+}
+
+/// Who makes a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) account: String,
+    pub(crate) arn: String,
+    pub(crate) user_id: String,
+}
+
+/// Why a caller is not known.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unknown {
+    Key,
+    Expired,
+}
+
+impl World {
+    /// The static access key of an account; every secret key goes with it.
+    #[must_use]
+    pub fn access_key(account: &str) -> String {
+        format!("AKIA{account}FAKE")
+    }
+
+    /// How long the credentials of AssumeRole are valid, whatever was asked
+    /// for.
+    pub fn set_session_lifetime(&self, lifetime: Option<Duration>) {
+        self.lock().session_lifetime = lifetime;
+    }
+
+    /// Whose access key it is.
+    pub(crate) fn caller(&self, access_key: &str, token: Option<&str>, now: f64) -> Result<Caller, Unknown> {
+        let inner = self.lock();
+        if let Some(session) = inner.sessions.get(access_key) {
+            // The keys of a session are worth nothing without its token.
+            if token != Some(session_token(access_key).as_str()) {
+                return Err(Unknown::Key);
+            }
+            return if session.expires > now { Ok(session.caller.clone()) } else { Err(Unknown::Expired) };
+        }
+        let account = access_key.strip_prefix("AKIA").and_then(|rest| rest.strip_suffix("FAKE"));
+        let account = account.filter(|id| inner.accounts.contains_key(*id)).ok_or(Unknown::Key)?;
+        Ok(Caller {
+            account: account.to_owned(),
+            arn: format!("arn:aws:iam::{account}:user/fake"),
+            user_id: "AIDAFAKEFAKEFAKEFAKE".to_owned(),
+        })
+    }
+
+    /// Hands out credentials; returns the access key and the time of expiry.
+    pub(crate) fn open_session(&self, caller: Caller, asked: Duration, now: f64) -> (String, f64) {
+        let mut inner = self.lock();
+        let lifetime = inner.session_lifetime.unwrap_or(asked);
+        let key = format!("ASIA{:016}", inner.sessions.len());
+        let expires = now + lifetime.as_secs_f64();
+        inner.sessions.insert(key.clone(), Session { caller, expires });
+        (key, expires)
+    }
+}
+
+/// The token that goes with the access key of a session.
+pub(crate) fn session_token(access_key: &str) -> String {
+    format!("fake-token-{access_key}")
+}
