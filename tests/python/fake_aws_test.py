@@ -2,7 +2,15 @@
 
 Usage: fake_aws_test.py URL, with the accounts 111122223333 and 222233334444 in
 the fake, a role SsmSyncExporter in the second that wants the external id
-`right-id`, and syncs that take 2 s and run every 6 s.
+`right-id`, and syncs that take 2 s and run every 6 s. The first account has
+enabled ap-east-1.
+
+There is an organization, too: 999900000000 manages it, 100000000000 to
+100000000023, called member-0 and so on, are in its root, and the second of them
+is a delegated administrator. The unit ou-fake-00000001 has 200000000001, which
+is suspended, and the units ou-fake-00000002 with 200000000002, which has no
+state, and ou-fake-00000003 with 200000000003, which is closed and has no status.
+200000000004 has left it.
 
 Every answer is checked against the model of the API that botocore ships.
 """
@@ -20,6 +28,7 @@ from botocore.validate import ParamValidator
 
 URL = sys.argv.pop(1)
 ACCOUNT, OTHER = "111122223333", "222233334444"
+MANAGEMENT, DELEGATED, MEMBER, LEFT = "999900000000", "100000000001", "100000000002", "200000000004"
 
 S3 = {"BucketName": "inventory", "SyncFormat": "JsonSerDe", "Region": "us-east-1"}
 SOURCE = {"SourceType": "SingleAccountMultiRegions", "SourceRegions": ["eu-west-1"]}
@@ -249,6 +258,131 @@ class Test(unittest.TestCase):
             client(region="us-west-2").list_resource_data_sync()
             self.refused(code, lists)
             lists()
+
+    def test_an_organization(self):
+        organizations = client("organizations", account=MANAGEMENT)
+        described = organizations.describe_organization()["Organization"]
+        self.assertEqual((described["Id"], described["MasterAccountId"]), ("o-fakefakefa", MANAGEMENT))
+        # Every member may ask this.
+        self.assertEqual(
+            client("organizations", account=MEMBER).describe_organization()["Organization"], described)
+        [root] = organizations.list_roots()["Roots"]
+        self.assertEqual(root["Id"], "r-fake")
+
+        everybody = [MANAGEMENT, *(f"1000000000{number:02}" for number in range(24)),
+                     "200000000001", "200000000002", "200000000003"]
+        for account in [MANAGEMENT, DELEGATED]:
+            pages = client("organizations", account=account).get_paginator("list_accounts").paginate()
+            accounts = [account for page in pages for account in page["Accounts"]]
+            self.assertEqual([account["Id"] for account in accounts], everybody)
+        first, second, *_, suspended, stateless, closed = accounts
+        self.assertEqual(first["JoinedMethod"], "INVITED")
+        self.assertAlmostEqual(second.pop("JoinedTimestamp").timestamp(), time.time(), delta=600)
+        self.assertEqual(second, {
+            "Id": "100000000000", "Arn": f"arn:aws:organizations::{MANAGEMENT}:account/o-fakefakefa/100000000000",
+            "Email": "100000000000@example.com", "Name": "member-0", "Status": "ACTIVE", "State": "ACTIVE",
+            "JoinedMethod": "CREATED",
+        })
+        states = [(account.get("State"), account.get("Status")) for account in [suspended, stateless, closed]]
+        self.assertEqual(states, [("SUSPENDED", "SUSPENDED"), (None, "ACTIVE"), ("CLOSED", None)])
+
+    def test_units(self):
+        organizations = client("organizations", account=MANAGEMENT)
+
+        def children(operation, key, parent, **paging):
+            pages = list(organizations.get_paginator(operation).paginate(ParentId=parent, PaginationConfig=paging))
+            return [[child["Id"] for child in page[key]] for page in pages]
+
+        def units(parent, **paging):
+            return children("list_organizational_units_for_parent", "OrganizationalUnits", parent, **paging)
+
+        def accounts(parent, **paging):
+            return children("list_accounts_for_parent", "Accounts", parent, **paging)
+
+        self.assertEqual(units("r-fake"), [["ou-fake-00000001"]])
+        self.assertEqual(units("ou-fake-00000001", PageSize=1), [["ou-fake-00000002"], ["ou-fake-00000003"]])
+        self.assertEqual(units("ou-fake-00000003"), [[]])
+        self.assertEqual([len(page) for page in accounts("r-fake")], [20, 5])
+        self.assertEqual([len(page) for page in accounts("r-fake", PageSize=10)], [10, 10, 5])
+        self.assertEqual(accounts("ou-fake-00000001"), [["200000000001"]])
+        self.assertEqual(accounts("ou-fake-00000002"), [["200000000002"]])
+
+    def test_errors_of_organizations(self):
+        for account in [ACCOUNT, LEFT]:
+            outside = client("organizations", account=account)
+            for call in [outside.list_accounts, outside.list_roots, outside.describe_organization]:
+                self.refused("AWSOrganizationsNotInUseException", call)
+        member = client("organizations", account=MEMBER)
+        self.refused("AccessDeniedException", member.list_accounts)
+        self.refused("AccessDeniedException", member.list_accounts_for_parent, ParentId="r-fake")
+        organizations = client("organizations", account=MANAGEMENT)
+        by_parent = [organizations.list_accounts_for_parent, organizations.list_organizational_units_for_parent]
+        for call in by_parent:
+            self.refused("ParentNotFoundException", call, ParentId="ou-fake-99999999")
+            self.refused("InvalidInputException", call, "pattern", ParentId="here")
+            self.refused("InvalidInputException", call)
+        for request, reason in [({"MaxResults": 0}, "MIN_VALUE_EXCEEDED"), ({"MaxResults": 21}, "MAX_VALUE_EXCEEDED"),
+                                ({"NextToken": "rubbish"}, "INVALID_NEXT_TOKEN")]:
+            answer = self.refused("InvalidInputException", organizations.list_accounts, **request)
+            self.assertEqual(answer["Reason"], reason)
+        token = organizations.list_accounts_for_parent(ParentId="r-fake", MaxResults=1)["NextToken"]
+        self.refused("InvalidInputException", organizations.list_accounts, NextToken=token)
+        self.refused("UnrecognizedClientException", client(
+            "organizations", aws_access_key_id="AKIAWRONG", aws_secret_access_key="x").list_accounts)
+
+    def test_regions(self):
+        account = client("account")
+
+        def regions(account, **request):
+            pages = account.get_paginator("list_regions").paginate(**request)
+            return {region["RegionName"]: region["RegionOptStatus"] for page in pages for region in page["Regions"]}
+
+        every = regions(account)
+        self.assertEqual(len(every), 30)
+        self.assertEqual(every["eu-west-1"], "ENABLED_BY_DEFAULT")
+        self.assertEqual((every["ap-east-1"], every["af-south-1"]), ("ENABLED", "DISABLED"))
+        self.assertEqual(regions(client("account", account=OTHER))["ap-east-1"], "DISABLED")
+        self.assertEqual(regions(account, RegionOptStatusContains=["ENABLED"]), {"ap-east-1": "ENABLED"})
+        enabled = regions(account, RegionOptStatusContains=["ENABLED", "ENABLED_BY_DEFAULT"],
+                          PaginationConfig={"PageSize": 5})
+        self.assertEqual(len(enabled), 18)
+        self.assertEqual(regions(account, AccountId=ACCOUNT), every)
+
+    def test_errors_of_account_management(self):
+        lists = client("account").list_regions
+        for size in [0, 51]:
+            self.refused("ValidationException", lists, "maxResults", MaxResults=size)
+        self.refused("ValidationException", lists, "regionOptStatusContains", RegionOptStatusContains=["OPEN"])
+        self.refused("ValidationException", lists, NextToken="rubbish")
+        answer = self.refused("AccessDeniedException", lists, "account:ListRegions", AccountId=OTHER)
+        self.assertEqual(answer["ResponseMetadata"]["HTTPStatusCode"], 403)
+        self.refused("UnrecognizedClientException", client(
+            "account", aws_access_key_id="AKIAWRONG", aws_secret_access_key="x").list_regions)
+
+    def test_faults_of_the_other_services(self):
+        self.addCleanup(faults)
+        for operation, call, codes in [
+            ("ListAccounts", client("organizations", account=MANAGEMENT).list_accounts, {
+                "throttle": ("TooManyRequestsException", 400), "deny": ("AccessDeniedException", 400),
+                "deny_by_scp": ("AccessDeniedException", 400), "expired_token": ("ExpiredTokenException", 400),
+                "region_disabled": ("UnrecognizedClientException", 400), "server_error": ("ServiceException", 500),
+            }),
+            ("ListRegions", client("account").list_regions, {
+                "throttle": ("TooManyRequestsException", 429), "deny": ("AccessDeniedException", 403),
+                "deny_by_scp": ("AccessDeniedException", 403), "expired_token": ("ExpiredTokenException", 403),
+                "region_disabled": ("UnrecognizedClientException", 403),
+                "server_error": ("InternalServerException", 500),
+            }),
+        ]:
+            for fault, (code, status) in codes.items():
+                faults({"operation": operation, "times": 1, "fault": fault})
+                answer = self.refused(code, call)
+                self.assertEqual(answer["ResponseMetadata"]["HTTPStatusCode"], status)
+                self.assertNotEqual(answer["Error"]["Message"], "", f"{operation}: {fault}")
+                call()
+            faults({"operation": operation, "times": 1, "fault": {"page_size": 3}})
+            [things] = [value for value in call().values() if isinstance(value, list)]
+            self.assertEqual(len(things), 3)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// `ThrottlingException`.
+    /// `ThrottlingException`, or what the service calls it.
     Throttle,
     /// `AccessDeniedException`, or `AccessDenied` of STS.
     Deny,
@@ -16,7 +16,7 @@ pub enum Fault {
     ExpiredToken,
     /// The region is not enabled in the account.
     RegionDisabled,
-    /// `InternalServerError`, with status 500.
+    /// `InternalServerError`, or what the service calls it, with status 500.
     ServerError,
     /// No answer, ever.
     Stall,
@@ -31,7 +31,7 @@ pub enum Fault {
         /// The body.
         body: String,
     },
-    /// Pages of a list with no more than so many syncs.
+    /// Pages of a list that are no longer than this.
     PageSize(usize),
     /// Pages of a list that all name the same next page.
     RepeatToken,

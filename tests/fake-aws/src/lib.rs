@@ -1,6 +1,7 @@
 //! A small HTTP server that answers as AWS does around SSM resource data
-//! syncs: creating, updating, listing and deleting them by SSM, and
-//! GetCallerIdentity and AssumeRole of STS.
+//! syncs: creating, updating, listing and deleting them by SSM,
+//! GetCallerIdentity and AssumeRole of STS, listing the accounts and units of
+//! Organizations, and `ListRegions` of Account management.
 //!
 //! It exists because no public stand-in for AWS implements these SSM calls,
 //! and is meant for tests and demonstrations: real clients talk to it over a
@@ -23,8 +24,10 @@
 //! # }
 //! ```
 
+mod account;
 mod fault;
 mod lifecycle;
+mod organizations;
 mod paging;
 mod reply;
 mod server;

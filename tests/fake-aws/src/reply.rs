@@ -1,4 +1,5 @@
-//! Answers, in the two protocols that AWS's services speak here.
+//! Answers, in the three protocols that AWS's services speak here: XML for STS,
+//! REST with JSON for Account management, and JSON 1.1 for the others.
 
 use std::io;
 use std::time::Duration;
@@ -19,7 +20,7 @@ pub(crate) type Body = BoxBody<Bytes, io::Error>;
 /// What a service says, before it is put into its protocol.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Reply {
-    /// The result of an operation: JSON for SSM, the inner XML for STS.
+    /// The result of an operation: the inner XML for STS, JSON for the others.
     Json(Value),
     Xml {
         operation: &'static str,
@@ -55,11 +56,15 @@ impl ApiError {
 }
 
 const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1");
+const REST: HeaderValue = HeaderValue::from_static("application/json");
 const XML: HeaderValue = HeaderValue::from_static("text/xml");
 
 /// Puts a reply into the protocol of `service`.
 pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Response<Full<Bytes>> {
+    // Where it is not in the body.
+    let mut code = None;
     let (status, content_type, body) = match reply {
+        Reply::Json(value) if service == Service::Account => (200, REST, value.to_string()),
         Reply::Json(value) => (200, JSON, value.to_string()),
         Reply::Xml { operation, result } => (
             200,
@@ -82,14 +87,31 @@ pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Resp
                 escape(&error.message),
             ),
         ),
+        Reply::Error(error) if service == Service::Account => {
+            let mut body = error.fields;
+            body["message"] = error.message.into();
+            code = Some(error.code);
+            (error.status, REST, body.to_string())
+        }
         Reply::Error(error) => {
             let mut body = error.fields;
             body["__type"] = error.code.into();
-            // The exceptions of SSM's model spell it `Message`, the common
-            // errors `message`.
-            let of_model = error.code.starts_with("ResourceDataSync")
-                || error.code.starts_with("Internal")
-                || error.code == "InvalidNextToken";
+            // The exceptions of a service's model spell it `Message`, the
+            // common errors `message`.
+            let of_model = match service {
+                Service::Organizations => !matches!(
+                    error.code,
+                    "ExpiredTokenException"
+                        | "SerializationException"
+                        | "UnknownOperationException"
+                        | "UnrecognizedClientException"
+                ),
+                _ => {
+                    error.code.starts_with("ResourceDataSync")
+                        || error.code.starts_with("Internal")
+                        || error.code == "InvalidNextToken"
+                }
+            };
             body[if of_model { "Message" } else { "message" }] = error.message.into();
             (error.status, JSON, body.to_string())
         }
@@ -97,6 +119,9 @@ pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Resp
     let mut response = plain(status, body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
+    if let Some(code) = code {
+        headers.insert("x-amzn-errortype", HeaderValue::from_static(code));
+    }
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert("x-amzn-requestid", id);
     }

@@ -22,7 +22,7 @@ use crate::reply::{self, ApiError, Body, Reply};
 use crate::service::Service;
 use crate::sigv4::Scope;
 use crate::world::{World, now};
-use crate::{ssm, sts};
+use crate::{account, organizations, ssm, sts};
 
 /// The longest request body.
 const MAX_BODY: usize = 1024 * 1024;
@@ -111,11 +111,13 @@ async fn answer(world: &World, request: Request<Incoming>) -> Response<Body> {
     let target = header("x-amz-target").unwrap_or_default();
     let parameters: sts::Parameters = match service {
         Service::Sts => form_urlencoded::parse(&body).into_owned().collect(),
-        Service::Ssm => sts::Parameters::new(),
+        _ => sts::Parameters::new(),
     };
     let operation = match service {
         Service::Sts => parameters.get("Action").map_or("", String::as_str),
         Service::Ssm => target.strip_prefix("AmazonSSM.").unwrap_or_default(),
+        Service::Organizations => target.strip_prefix("AWSOrganizationsV20161128.").unwrap_or_default(),
+        Service::Account => account::operation(head.uri.path()),
     };
     let caller = match world.caller(scope.access_key, header("x-amz-security-token"), now()) {
         Ok(caller) => caller,
@@ -135,9 +137,16 @@ async fn answer(world: &World, request: Request<Incoming>) -> Response<Body> {
     let said = match (error, service) {
         (Some(error), _) => Reply::Error(error),
         (None, Service::Sts) => sts::answer(world, &caller, operation, &parameters, now()),
-        (None, Service::Ssm) => match serde_json::from_slice::<Value>(&body) {
+        (None, _) => match serde_json::from_slice::<Value>(&body) {
             Ok(request @ Value::Object(_)) => {
-                ssm::answer(world, &caller.account, scope.region, operation, &request, fault.as_ref())
+                let (account, fault) = (&caller.account, fault.as_ref());
+                match service {
+                    Service::Organizations => {
+                        organizations::answer(world, account, operation, &request, fault)
+                    }
+                    Service::Account => account::answer(world, &caller, operation, &request, fault),
+                    _ => ssm::answer(world, account, scope.region, operation, &request, fault),
+                }
             }
             _ => Reply::Error(ApiError::new("SerializationException", "")),
         },

@@ -9,19 +9,24 @@ use crate::world::{Caller, Unknown};
 pub(crate) enum Service {
     Ssm,
     Sts,
+    Organizations,
+    Account,
 }
 
 impl Service {
     /// The service of that name, which is the one in signatures, in actions of
     /// policies and in endpoints.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        [Self::Ssm, Self::Sts].into_iter().find(|service| service.name() == name)
+        let all = [Self::Ssm, Self::Sts, Self::Organizations, Self::Account];
+        all.into_iter().find(|service| service.name() == name)
     }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Ssm => "ssm",
             Self::Sts => "sts",
+            Self::Organizations => "organizations",
+            Self::Account => "account",
         }
     }
 
@@ -31,9 +36,11 @@ impl Service {
         let expired = "The security token included in the request is expired";
         match (unknown, self) {
             (Unknown::Key, Self::Sts) => ApiError::new("InvalidClientTokenId", invalid).status(403),
-            (Unknown::Key, Self::Ssm) => ApiError::new("UnrecognizedClientException", invalid),
+            (Unknown::Key, _) => {
+                ApiError::new("UnrecognizedClientException", invalid).status(self.forbidden())
+            }
             (Unknown::Expired, Self::Sts) => ApiError::new("ExpiredToken", expired).status(403),
-            (Unknown::Expired, Self::Ssm) => ApiError::new("ExpiredTokenException", expired),
+            (Unknown::Expired, _) => ApiError::new("ExpiredTokenException", expired).status(self.forbidden()),
         }
     }
 
@@ -41,10 +48,8 @@ impl Service {
     pub(crate) fn denial(self, caller: &Caller, operation: &str, why: &str) -> ApiError {
         let message =
             format!("User: {} is not authorized to perform: {}:{operation} {why}", caller.arn, self.name());
-        match self {
-            Self::Sts => ApiError::new("AccessDenied", message).status(403),
-            Self::Ssm => ApiError::new("AccessDeniedException", message),
-        }
+        let code = if self == Self::Sts { "AccessDenied" } else { "AccessDeniedException" };
+        ApiError::new(code, message).status(self.forbidden())
     }
 
     /// The error that a fault stands for, if it stands for one.
@@ -80,14 +85,26 @@ impl Service {
         match self {
             Self::Sts => ApiError::new("Throttling", "Rate exceeded"),
             Self::Ssm => ApiError::new("ThrottlingException", "Rate exceeded"),
+            Self::Organizations => ApiError::new("TooManyRequestsException", "Rate exceeded"),
+            Self::Account => ApiError::new("TooManyRequestsException", "Rate exceeded").status(429),
         }
     }
 
     fn server_error(self) -> ApiError {
+        let code = match self {
+            Self::Ssm | Self::Sts => "InternalServerError",
+            Self::Organizations => "ServiceException",
+            Self::Account => "InternalServerException",
+        };
+        ApiError::new(code, "An internal error occurred").status(500)
+    }
+
+    /// The status of a refusal. The protocol JSON 1.1 does not tell it from
+    /// other errors.
+    fn forbidden(self) -> u16 {
         match self {
-            Self::Ssm | Self::Sts => {
-                ApiError::new("InternalServerError", "An internal error occurred").status(500)
-            }
+            Self::Ssm | Self::Organizations => 400,
+            Self::Sts | Self::Account => 403,
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::paging::{self, Page};
 use crate::reply::{ApiError, Reply};
 use crate::validate::{self, Violations};
-use crate::world::{Alive, LIMIT, Sync, SyncKind, World, now};
+use crate::world::{Alive, LIMIT, Sync, SyncKind, World, millis, now};
 
 /// The longest name, and the longest type.
 const MAX_NAME: usize = 64;
@@ -262,9 +262,4 @@ fn item(alive: &Alive, kind: SyncKind, rhythm: crate::Rhythm, reports_sharing: b
         }
     }
     Value::Object(item)
-}
-
-/// A time as AWS sends it: seconds, with three digits after the point.
-fn millis(time: f64) -> Value {
-    json!((time * 1000.0).round() / 1000.0)
 }

@@ -1,4 +1,4 @@
-//! The constraints of SSM's model, and AWS's way to complain about them.
+//! The constraints of AWS's models, and its way to complain about them.
 //!
 //! Lengths, patterns and required members are those of the API model of SSM
 //! 2014-11-06.
@@ -141,7 +141,8 @@ pub(crate) fn source(request: &Value, at: &str, violations: &mut Violations) {
     violations.flag(request, &format!("{at}/EnableAllOpsDataSources"));
 }
 
-fn is_organizational_unit(id: &str) -> bool {
+/// Whether it is the id of an organizational unit.
+pub(crate) fn is_organizational_unit(id: &str) -> bool {
     let word = |text: &str, min| {
         (min..=32).contains(&text.len())
             && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())

@@ -1,19 +1,21 @@
-//! The state behind the services: accounts, their roles and their syncs.
+//! The state behind the services: accounts, their roles, regions and syncs.
 
 mod calls;
+mod organization;
 mod sessions;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::fault::FaultRule;
 use crate::lifecycle::Rhythm;
 use crate::reply::Reply;
 use crate::ssm;
 
+pub(crate) use organization::{Member, ORGANIZATION, Organization, ROOT, Unit};
 use sessions::Session;
 pub(crate) use sessions::{Caller, Unknown, session_token};
 
@@ -54,6 +56,7 @@ pub struct World(Mutex<Inner>);
 #[derive(Debug)]
 struct Inner {
     accounts: BTreeMap<String, Account>,
+    organization: Option<Organization>,
     sessions: HashMap<String, Session>,
     faults: Vec<FaultRule>,
     calls: BTreeMap<(String, String, String), u64>,
@@ -66,6 +69,8 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Account {
     roles: BTreeMap<String, Trust>,
+    /// Those that are not what they are by default, and their status.
+    regions: BTreeMap<String, String>,
     syncs: BTreeMap<(String, SyncKind), Vec<Sync>>,
 }
 
@@ -107,6 +112,7 @@ impl Default for World {
     fn default() -> Self {
         Self(Mutex::new(Inner {
             accounts: BTreeMap::new(),
+            organization: None,
             sessions: HashMap::new(),
             faults: Vec::new(),
             calls: BTreeMap::new(),
@@ -141,6 +147,15 @@ impl World {
     pub fn add_denied_role(&self, account: &str, name: &str) {
         let trust = Trust { external_id: None, denied: true };
         self.lock().accounts.entry(account.to_owned()).or_default().roles.insert(name.to_owned(), trust);
+    }
+
+    /// Sets the status of a region in an account, such as `ENABLED`. Without
+    /// this, AWS's default regions are `ENABLED_BY_DEFAULT`, and the others
+    /// `DISABLED`.
+    pub fn set_region(&self, account: &str, region: &str, status: &str) {
+        let mut inner = self.lock();
+        let account = inner.accounts.entry(account.to_owned()).or_default();
+        account.regions.insert(region.to_owned(), status.to_owned());
     }
 
     /// Adds a sync that is listed exactly as `item` says, an item of
@@ -189,6 +204,11 @@ impl World {
         self.lock().accounts.get(account)?.roles.get(role).cloned()
     }
 
+    /// The regions of an account whose status has been set, and that.
+    pub(crate) fn changed_regions(&self, account: &str) -> BTreeMap<String, String> {
+        self.lock().accounts.get(account).map(|account| account.regions.clone()).unwrap_or_default()
+    }
+
     /// Works on the syncs of one kind of an account in a region.
     pub(crate) fn with_syncs<T>(
         &self,
@@ -219,4 +239,9 @@ impl World {
 #[expect(clippy::disallowed_methods, reason = "a world has but one time")]
 pub(crate) fn now() -> f64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
+
+/// A time as AWS sends it: seconds, with three digits after the point.
+pub(crate) fn millis(time: f64) -> Value {
+    json!((time * 1000.0).round() / 1000.0)
 }

@@ -1,0 +1,181 @@
+//! The operations of Organizations that list what is in one.
+
+use serde_json::{Map, Value, json};
+
+use crate::fault::Fault;
+use crate::paging::{self, Page};
+use crate::reply::{ApiError, Reply};
+use crate::validate::is_organizational_unit;
+use crate::world::{Member, ORGANIZATION, Organization, ROOT, Unit, World, millis};
+
+const MAX_PAGE: usize = 20;
+
+/// Answers a call of `operation`, whose paging may be made to go wrong.
+pub(crate) fn answer(
+    world: &World,
+    account: &str,
+    operation: &str,
+    request: &Value,
+    fault: Option<&Fault>,
+) -> Reply {
+    let answered = world.with_organization(|organization| {
+        let organization =
+            organization.filter(|organization| organization.has(account)).ok_or_else(|| {
+                ApiError::new(
+                    "AWSOrganizationsNotInUseException",
+                    "Your account is not a member of an organization.",
+                )
+            })?;
+        // The only one of these operations that every member may call.
+        if operation == "DescribeOrganization" {
+            return Ok(describe(organization));
+        }
+        if !organization.may_look(account) {
+            let message = "You don't have permissions to access this resource.";
+            return Err(ApiError::new("AccessDeniedException", message));
+        }
+        let list = List { organization, request, fault };
+        match operation {
+            "ListAccounts" => list.accounts(),
+            "ListAccountsForParent" => list.accounts_for_parent(),
+            "ListOrganizationalUnitsForParent" => list.units_for_parent(),
+            "ListRoots" => list.roots(),
+            _ => Err(ApiError::new("UnknownOperationException", "")),
+        }
+    });
+    answered.map_or_else(Reply::Error, Reply::Json)
+}
+
+/// A request for a list.
+struct List<'a> {
+    organization: &'a Organization,
+    request: &'a Value,
+    fault: Option<&'a Fault>,
+}
+
+impl List<'_> {
+    fn accounts(&self) -> Result<Value, ApiError> {
+        let members: Vec<_> = self.organization.members.iter().collect();
+        self.page("ListAccounts", "Accounts", &members, |member| account(self.organization, member))
+    }
+
+    fn accounts_for_parent(&self) -> Result<Value, ApiError> {
+        let parent = self.parent()?;
+        let members = self.organization.members.iter();
+        let members: Vec<_> = members.filter(|member| member.parent == parent).collect();
+        let list = format!("ListAccountsForParent/{parent}");
+        self.page(&list, "Accounts", &members, |member| account(self.organization, member))
+    }
+
+    fn units_for_parent(&self) -> Result<Value, ApiError> {
+        let parent = self.parent()?;
+        let units: Vec<_> = self.organization.units.iter().filter(|unit| unit.parent == parent).collect();
+        let list = format!("ListOrganizationalUnitsForParent/{parent}");
+        self.page(&list, "OrganizationalUnits", &units, |unit: &Unit| {
+            json!({"Id": unit.id, "Name": unit.id, "Arn": arn(self.organization, "ou", &unit.id)})
+        })
+    }
+
+    fn roots(&self) -> Result<Value, ApiError> {
+        self.page("ListRoots", "Roots", &[ROOT], |root| {
+            json!({"Id": root, "Name": "Root", "Arn": arn(self.organization, "root", root), "PolicyTypes": []})
+        })
+    }
+
+    /// The root or unit that is asked about.
+    fn parent(&self) -> Result<&str, ApiError> {
+        let parent = self
+            .request
+            .get("ParentId")
+            .and_then(Value::as_str)
+            .ok_or_else(|| invalid("INPUT_REQUIRED", "You must specify a value for ParentId."))?;
+        if !is_root(parent) && !is_organizational_unit(parent) {
+            let message = "You provided a value that does not match the required pattern.";
+            return Err(invalid("INVALID_PATTERN", message));
+        }
+        if !self.organization.has_parent(parent) {
+            let message = "You specified parent that doesn't exist.";
+            return Err(ApiError::new("ParentNotFoundException", message));
+        }
+        Ok(parent)
+    }
+
+    /// The page that is asked for of `all`, each shown by `show` below `key`.
+    fn page<T: ?Sized>(
+        &self,
+        list: &str,
+        key: &str,
+        all: &[&T],
+        show: impl Fn(&T) -> Value,
+    ) -> Result<Value, ApiError> {
+        let size = paging::size(self.request, MAX_PAGE).map_err(|value| {
+            let reason = if value.as_f64().is_some_and(|number| number > 1.0) { "MAX" } else { "MIN" };
+            let message =
+                format!("You provided a value for MaxResults that is not between 1 and {MAX_PAGE}.");
+            invalid(&format!("{reason}_VALUE_EXCEEDED"), &message)
+        })?;
+        let page = Page::new(list, size, self.request, self.fault).ok_or_else(|| {
+            invalid("INVALID_NEXT_TOKEN", "You provided a value for NextToken that is not valid.")
+        })?;
+        let shown: Vec<_> = page.of(all).map(|one| show(one)).collect();
+        let mut answer = json!({key: shown});
+        if let Some(next) = page.next(all.len()) {
+            answer["NextToken"] = next.into();
+        }
+        Ok(answer)
+    }
+}
+
+fn invalid(reason: &str, message: &str) -> ApiError {
+    ApiError::new("InvalidInputException", message).fields(json!({"Reason": reason}))
+}
+
+fn describe(organization: &Organization) -> Value {
+    let management = &organization.management;
+    json!({"Organization": {
+        "Id": ORGANIZATION,
+        "Arn": format!("arn:aws:organizations::{management}:organization/{ORGANIZATION}"),
+        "FeatureSet": "ALL",
+        "MasterAccountId": management,
+        "MasterAccountArn": arn(organization, "account", management),
+        "MasterAccountEmail": email(management),
+        "AvailablePolicyTypes": [{"Type": "SERVICE_CONTROL_POLICY", "Status": "ENABLED"}],
+    }})
+}
+
+/// An account as a list shows it, without what there is not.
+fn account(organization: &Organization, member: &Member) -> Value {
+    let mut shown = Map::new();
+    let mut put = |key: &str, value: Value| {
+        shown.insert(key.to_owned(), value);
+    };
+    let invited = member.id == organization.management;
+    put("Id", member.id.clone().into());
+    put("Arn", arn(organization, "account", &member.id).into());
+    put("Email", email(&member.id).into());
+    put("Name", member.name.clone().into());
+    put("JoinedMethod", if invited { "INVITED" } else { "CREATED" }.into());
+    put("JoinedTimestamp", millis(member.joined));
+    if let Some(state) = &member.state {
+        put("State", state.clone().into());
+    }
+    if let Some(status) = &member.status {
+        put("Status", status.clone().into());
+    }
+    Value::Object(shown)
+}
+
+fn arn(organization: &Organization, kind: &str, id: &str) -> String {
+    format!("arn:aws:organizations::{}:{kind}/{ORGANIZATION}/{id}", organization.management)
+}
+
+fn email(account: &str) -> String {
+    format!("{account}@example.com")
+}
+
+fn is_root(id: &str) -> bool {
+    id.strip_prefix("r-").is_some_and(|rest| {
+        (4..=32).contains(&rest.len())
+            && rest.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    })
+}
