@@ -29,6 +29,7 @@ from botocore.validate import ParamValidator
 URL = sys.argv.pop(1)
 ACCOUNT, OTHER = "111122223333", "222233334444"
 MANAGEMENT, DELEGATED, MEMBER, LEFT = "999900000000", "100000000001", "100000000002", "200000000004"
+ROLE = f"arn:aws:iam::{OTHER}:role/SsmSyncExporter"
 
 S3 = {"BucketName": "inventory", "SyncFormat": "JsonSerDe", "Region": "us-east-1"}
 SOURCE = {"SourceType": "SingleAccountMultiRegions", "SourceRegions": ["eu-west-1"]}
@@ -51,6 +52,15 @@ def check_against_model(model, http_response, parsed, **_):
     assert not report.has_errors(), f"{model.name}: {report.generate_report()}"
     unknown = set(answer) - set(model.output_shape.members)
     assert not unknown, f"{model.name}: not in the model: {unknown}"
+
+
+def keys_of(answer):
+    """What AssumeRole has handed out, for a client."""
+    given = answer["Credentials"]
+    return {
+        "aws_access_key_id": given["AccessKeyId"], "aws_secret_access_key": given["SecretAccessKey"],
+        "aws_session_token": given["SessionToken"],
+    }
 
 
 def faults(*rules):
@@ -218,7 +228,7 @@ class Test(unittest.TestCase):
         sts = client("sts")
         identity = sts.get_caller_identity()
         self.assertEqual(identity["Account"], ACCOUNT)
-        arn = f"arn:aws:iam::{OTHER}:role/SsmSyncExporter"
+        arn = ROLE
         for request in [{}, {"ExternalId": "wrong-id"}]:
             self.refused("AccessDenied", sts.assume_role, "sts:AssumeRole",
                          RoleArn=arn, RoleSessionName="test", **request)
@@ -231,15 +241,35 @@ class Test(unittest.TestCase):
         answer = sts.assume_role(RoleArn=arn, RoleSessionName="test", ExternalId="right-id", DurationSeconds=900)
         self.assertEqual(answer["AssumedRoleUser"]["Arn"],
                          f"arn:aws:sts::{OTHER}:assumed-role/SsmSyncExporter/test")
-        given = answer["Credentials"]
-        self.assertAlmostEqual(given["Expiration"].timestamp(), time.time() + 900, delta=5)
-        keys = {
-            "aws_access_key_id": given["AccessKeyId"], "aws_secret_access_key": given["SecretAccessKey"],
-            "aws_session_token": given["SessionToken"],
-        }
+        self.assertAlmostEqual(answer["Credentials"]["Expiration"].timestamp(), time.time() + 900, delta=5)
+        keys = keys_of(answer)
         self.assertEqual(client("sts", **keys).get_caller_identity()["Account"], OTHER)
         client(region=self.region, **keys).create_resource_data_sync(SyncName="theirs", S3Destination=S3)
         self.assertEqual(self.names(), [])
+
+    def test_a_session_with_a_policy(self):
+        def assume(policy):
+            return client("sts").assume_role(RoleArn=ROLE, RoleSessionName="test", ExternalId="right-id", Policy=policy)
+
+        statement = {"Effect": "Allow", "Action": "ssm:ListResourceDataSync", "Resource": "*"}
+        keys = keys_of(assume(json.dumps({"Version": "2012-10-17", "Statement": [statement]})))
+        ssm = client(region=self.region, **keys)
+        self.assertEqual(ssm.list_resource_data_sync()["ResourceDataSyncItems"], [])
+        for service, call, request in [
+            ("ssm:CreateResourceDataSync", ssm.create_resource_data_sync, {"SyncName": "a", "S3Destination": S3}),
+            ("account:ListRegions", client("account", **keys).list_regions, {}),
+            ("organizations:ListAccounts", client("organizations", **keys).list_accounts, {}),
+        ]:
+            self.refused("AccessDeniedException", call, f"because no session policy allows the {service} action",
+                         f"arn:aws:sts::{OTHER}:assumed-role/SsmSyncExporter/test", **request)
+        sts = client("sts", **keys)
+        self.refused("AccessDenied", sts.assume_role, "because no session policy allows the sts:AssumeRole action",
+                     RoleArn=ROLE, RoleSessionName="test", ExternalId="right-id")
+        self.assertEqual(sts.get_caller_identity()["Account"], OTHER)
+
+        for policy in ["{", "{}", json.dumps({"Version": "2012-10-17"})]:
+            self.refused("MalformedPolicyDocument", assume, policy=policy)
+        self.refused("ValidationError", assume, "policy", policy=" " * 2049)
 
     def test_keys_that_are_not_known(self):
         keys = {"aws_access_key_id": "AKIAWRONG", "aws_secret_access_key": "x"}

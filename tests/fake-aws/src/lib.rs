@@ -10,7 +10,8 @@
 //! Signatures themselves are not verified.
 //!
 //! Any account may be reached with its static key, see [`World::access_key`];
-//! all secret keys are taken. [`Fault`]s make it misbehave on request.
+//! all secret keys are taken. A caller may do everything in its account, unless
+//! it is a session with a policy. [`Fault`]s make it misbehave on request.
 //!
 //! ```
 //! # async fn example() -> std::io::Result<()> {
@@ -29,6 +30,7 @@ mod fault;
 mod lifecycle;
 mod organizations;
 mod paging;
+mod policy;
 mod reply;
 mod server;
 mod service;
@@ -41,4 +43,4 @@ mod world;
 pub use fault::{Fault, FaultRule};
 pub use lifecycle::Rhythm;
 pub use server::FakeAws;
-pub use world::{SyncKind, World};
+pub use world::{Assumed, SyncKind, World};

@@ -134,9 +134,10 @@ async fn answer(world: &World, request: Request<Incoming>) -> Response<Body> {
         _ => {}
     }
     let error = fault.as_ref().and_then(|fault| service.error_of(fault, &caller, operation));
+    let error = error.or_else(|| service.policy_denial(&caller, operation));
     let said = match (error, service) {
         (Some(error), _) => Reply::Error(error),
-        (None, Service::Sts) => sts::answer(world, &caller, operation, &parameters, now()),
+        (None, Service::Sts) => sts::answer(world, &caller, scope.region, operation, &parameters, now()),
         (None, _) => match serde_json::from_slice::<Value>(&body) {
             Ok(request @ Value::Object(_)) => {
                 let (account, fault) = (&caller.account, fault.as_ref());

@@ -52,6 +52,14 @@ impl Service {
         ApiError::new(code, message).status(self.forbidden())
     }
 
+    /// What a caller gets to hear whose session policy does not allow
+    /// `operation`. Nobody can be kept from asking who they are.
+    pub(crate) fn policy_denial(self, caller: &Caller, operation: &str) -> Option<ApiError> {
+        let policy = caller.policy.as_ref().filter(|_| operation != "GetCallerIdentity")?;
+        let why = policy.objection(&format!("{}:{operation}", self.name()))?;
+        Some(self.denial(caller, operation, &why))
+    }
+
     /// The error that a fault stands for, if it stands for one.
     pub(crate) fn error_of(self, fault: &Fault, caller: &Caller, operation: &str) -> Option<ApiError> {
         match fault {

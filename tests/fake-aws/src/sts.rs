@@ -1,12 +1,14 @@
 //! The two operations of STS.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quick_xml::escape::escape;
 
+use crate::policy::{MAX_POLICY, Policy};
 use crate::reply::{ApiError, Reply};
-use crate::world::{Caller, World, session_token};
+use crate::world::{Assumed, Caller, World, session_token};
 
 /// The parameters of a request, by their names.
 pub(crate) type Parameters = HashMap<String, String>;
@@ -15,6 +17,7 @@ pub(crate) type Parameters = HashMap<String, String>;
 pub(crate) fn answer(
     world: &World,
     caller: &Caller,
+    region: &str,
     operation: &str,
     parameters: &Parameters,
     now: f64,
@@ -29,13 +32,19 @@ pub(crate) fn answer(
                 caller.account
             ),
         }),
-        "AssumeRole" => assume_role(world, caller, parameters, now),
+        "AssumeRole" => assume_role(world, caller, region, parameters, now),
         _ => Err(ApiError::new("InvalidAction", format!("Could not find operation {operation}"))),
     };
     answered.unwrap_or_else(Reply::Error)
 }
 
-fn assume_role(world: &World, caller: &Caller, parameters: &Parameters, now: f64) -> Result<Reply, ApiError> {
+fn assume_role(
+    world: &World,
+    caller: &Caller,
+    region: &str,
+    parameters: &Parameters,
+    now: f64,
+) -> Result<Reply, ApiError> {
     let required = |name: &str| {
         parameters.get(name).filter(|value| !value.is_empty()).ok_or_else(|| {
             ApiError::new("ValidationError", format!("1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be null"))
@@ -54,6 +63,7 @@ fn assume_role(world: &World, caller: &Caller, parameters: &Parameters, now: f64
             ApiError::new("ValidationError", "1 validation error detected: Value at 'durationSeconds' failed to satisfy constraint: Member must have value between 900 and 43200")
         })?,
     };
+    let policy = parameters.get("Policy").map(|text| session_policy(text)).transpose()?;
     let denied = || {
         ApiError::new(
             "AccessDenied",
@@ -63,7 +73,7 @@ fn assume_role(world: &World, caller: &Caller, parameters: &Parameters, now: f64
     };
     // AWS does not tell a role that is not there from one that may not be
     // assumed, nor from a wrong external id.
-    let (account, role) = parse_arn(arn).ok_or_else(denied)?;
+    let (partition, account, role) = parse_arn(arn).ok_or_else(denied)?;
     let trust = world.trust(account, role).ok_or_else(denied)?;
     if trust.denied
         || (trust.external_id.is_some() && trust.external_id.as_ref() != parameters.get("ExternalId"))
@@ -73,9 +83,18 @@ fn assume_role(world: &World, caller: &Caller, parameters: &Parameters, now: f64
     let name = role.rsplit('/').next().unwrap_or(role);
     let assumed = Caller {
         account: account.to_owned(),
-        arn: format!("arn:aws:sts::{account}:assumed-role/{name}/{session}"),
+        arn: format!("arn:{partition}:sts::{account}:assumed-role/{name}/{session}"),
         user_id: format!("AROAFAKEFAKEFAKEFAKE:{session}"),
+        policy,
     };
+    world.remember(Assumed {
+        role: arn.clone(),
+        session_name: session.clone(),
+        external_id: parameters.get("ExternalId").cloned(),
+        policy: parameters.get("Policy").cloned(),
+        region: region.to_owned(),
+        caller_account: caller.account.clone(),
+    });
     let (arn, user_id) = (assumed.arn.clone(), assumed.user_id.clone());
     let (key, expires) = world.open_session(assumed, Duration::from_secs(seconds), now);
     Ok(Reply::Xml {
@@ -92,15 +111,28 @@ fn assume_role(world: &World, caller: &Caller, parameters: &Parameters, now: f64
     })
 }
 
-/// Account and role, path included, of a role's ARN.
-fn parse_arn(arn: &str) -> Option<(&str, &str)> {
+/// The policy that a session is to have.
+fn session_policy(text: &str) -> Result<Arc<Policy>, ApiError> {
+    if !(1..=MAX_POLICY).contains(&text.chars().count()) {
+        return Err(ApiError::new(
+            "ValidationError",
+            format!(
+                "1 validation error detected: Value at 'policy' failed to satisfy constraint: Member must have length between 1 and {MAX_POLICY}"
+            ),
+        ));
+    }
+    Policy::parse(text).map(Arc::new).map_err(|error| ApiError::new("MalformedPolicyDocument", error))
+}
+
+/// Partition, account and role, path included, of a role's ARN.
+fn parse_arn(arn: &str) -> Option<(&str, &str, &str)> {
     let mut parts = arn.splitn(6, ':');
-    let (Some("arn"), Some(_), Some("iam"), Some("")) =
+    let (Some("arn"), Some(partition), Some("iam"), Some("")) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return None;
     };
-    Some((parts.next()?, parts.next()?.strip_prefix("role/")?))
+    Some((partition, parts.next()?, parts.next()?.strip_prefix("role/")?))
 }
 
 fn iso8601(time: f64) -> String {
@@ -110,4 +142,52 @@ fn iso8601(time: f64) -> String {
     )]
     let seconds = time as i64;
     jiff::Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remembers_who_assumed_what() {
+        let world = World::new();
+        world.add_account("111122223333");
+        world.add_role("222233334444", "audit", Some("right-id"));
+        let caller = world.caller("AKIA111122223333FAKE", None, 0.0).unwrap();
+        let role = "arn:aws-us-gov:iam::222233334444:role/audit";
+        let policy =
+            r#"{"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}"#;
+        let assume = |external_id: &str, policy: &str| {
+            let parameters = [
+                ("RoleArn", role),
+                ("RoleSessionName", "look"),
+                ("ExternalId", external_id),
+                ("Policy", policy),
+            ]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+            answer(&world, &caller, "us-gov-west-1", "AssumeRole", &parameters.into(), 0.0)
+        };
+        let code = |reply| match reply {
+            Reply::Error(error) => error.code,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(code(assume("wrong-id", policy)), "AccessDenied");
+        assert_eq!(code(assume("right-id", "{}")), "MalformedPolicyDocument");
+        assert_eq!(code(assume("right-id", &" ".repeat(2049))), "ValidationError");
+        assert_eq!(world.assumed(), []);
+
+        let Reply::Xml { result, .. } = assume("right-id", policy) else { panic!("refused") };
+        assert!(result.contains("arn:aws-us-gov:sts::222233334444:assumed-role/audit/look"), "{result}");
+        assert_eq!(
+            world.assumed(),
+            [Assumed {
+                role: role.to_owned(),
+                session_name: "look".to_owned(),
+                external_id: Some("right-id".to_owned()),
+                policy: Some(policy.to_owned()),
+                region: "us-gov-west-1".to_owned(),
+                caller_account: "111122223333".to_owned(),
+            }]
+        );
+    }
 }

@@ -16,6 +16,7 @@ use crate::reply::Reply;
 use crate::ssm;
 
 pub(crate) use organization::{Member, ORGANIZATION, Organization, ROOT, Unit};
+pub use sessions::Assumed;
 use sessions::Session;
 pub(crate) use sessions::{Caller, Unknown, session_token};
 
@@ -58,6 +59,7 @@ struct Inner {
     accounts: BTreeMap<String, Account>,
     organization: Option<Organization>,
     sessions: HashMap<String, Session>,
+    assumed: Vec<Assumed>,
     faults: Vec<FaultRule>,
     calls: BTreeMap<(String, String, String), u64>,
     requests: u64,
@@ -114,6 +116,7 @@ impl Default for World {
             accounts: BTreeMap::new(),
             organization: None,
             sessions: HashMap::new(),
+            assumed: Vec::new(),
             faults: Vec::new(),
             calls: BTreeMap::new(),
             requests: 0,

@@ -1,8 +1,13 @@
 //! Who makes a call, by static keys or by those of a session.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::World;
+use crate::policy::Policy;
+
+/// How many uses of AssumeRole are remembered.
+const MAX_ASSUMED: usize = 100_000;
 
 /// Credentials that AssumeRole handed out.
 #[derive(Clone, Debug)]
@@ -17,6 +22,25 @@ pub(crate) struct Caller {
     pub(crate) account: String,
     pub(crate) arn: String,
     pub(crate) user_id: String,
+    /// What it may do at most, if that is not everything.
+    pub(crate) policy: Option<Arc<Policy>>,
+}
+
+/// A use of AssumeRole that succeeded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Assumed {
+    /// The ARN of the role.
+    pub role: String,
+    /// The name of the session.
+    pub session_name: String,
+    /// The external id that was given.
+    pub external_id: Option<String>,
+    /// The session policy that was given, word for word.
+    pub policy: Option<String>,
+    /// The region of the STS that was asked.
+    pub region: String,
+    /// The account that assumed the role.
+    pub caller_account: String,
 }
 
 /// Why a caller is not known.
@@ -39,6 +63,21 @@ impl World {
         self.lock().session_lifetime = lifetime;
     }
 
+    /// Every use of AssumeRole that succeeded, in their order; not more than
+    /// the first 100,000.
+    #[must_use]
+    pub fn assumed(&self) -> Vec<Assumed> {
+        self.lock().assumed.clone()
+    }
+
+    /// Remembers a use of AssumeRole.
+    pub(crate) fn remember(&self, assumed: Assumed) {
+        let mut inner = self.lock();
+        if inner.assumed.len() < MAX_ASSUMED {
+            inner.assumed.push(assumed);
+        }
+    }
+
     /// Whose access key it is.
     pub(crate) fn caller(&self, access_key: &str, token: Option<&str>, now: f64) -> Result<Caller, Unknown> {
         let inner = self.lock();
@@ -55,6 +94,7 @@ impl World {
             account: account.to_owned(),
             arn: format!("arn:aws:iam::{account}:user/fake"),
             user_id: "AIDAFAKEFAKEFAKEFAKE".to_owned(),
+            policy: None,
         })
     }
 
