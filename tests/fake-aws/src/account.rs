@@ -70,7 +70,7 @@ pub(crate) fn answer(
         "ListRegions" => list_regions(world, caller, request, fault),
         _ => Err(ApiError::new("UnknownOperationException", "").status(404)),
     };
-    answered.map_or_else(Reply::Error, Reply::Json)
+    answered.map_or_else(Reply::Error, |result| Reply::Json(result.to_string()))
 }
 
 fn list_regions(

@@ -43,7 +43,7 @@ pub(crate) fn answer(
             _ => Err(ApiError::new("UnknownOperationException", "")),
         }
     });
-    answered.map_or_else(Reply::Error, Reply::Json)
+    answered.map_or_else(Reply::Error, |result| Reply::Json(result.to_string()))
 }
 
 /// A request for a list.

@@ -21,7 +21,7 @@ pub(crate) type Body = BoxBody<Bytes, io::Error>;
 #[derive(Debug, PartialEq)]
 pub(crate) enum Reply {
     /// The result of an operation: the inner XML for STS, JSON for the others.
-    Json(Value),
+    Json(String),
     Xml {
         operation: &'static str,
         result: String,
@@ -64,8 +64,8 @@ pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Resp
     // Where it is not in the body.
     let mut code = None;
     let (status, content_type, body) = match reply {
-        Reply::Json(value) if service == Service::Account => (200, REST, value.to_string()),
-        Reply::Json(value) => (200, JSON, value.to_string()),
+        Reply::Json(text) if service == Service::Account => (200, REST, text),
+        Reply::Json(text) => (200, JSON, text),
         Reply::Xml { operation, result } => (
             200,
             XML,

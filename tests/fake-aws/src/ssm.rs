@@ -13,6 +13,9 @@ const MAX_NAME: usize = 64;
 
 const MAX_PAGE: usize = 50;
 
+/// The result of a call that has none.
+const NOTHING: &str = "{}";
+
 /// Syncs to buckets whose name begins like this fail, for the most usual of
 /// reasons.
 const DENYING_BUCKET: &str = "denied-";
@@ -28,10 +31,10 @@ pub(crate) fn answer(
 ) -> Reply {
     let place = Place { world, account, region };
     let answered = match operation {
-        "CreateResourceDataSync" => place.create(request),
-        "UpdateResourceDataSync" => place.update(request),
+        "CreateResourceDataSync" => place.create(request).map(|()| NOTHING.to_owned()),
+        "UpdateResourceDataSync" => place.update(request).map(|()| NOTHING.to_owned()),
         "ListResourceDataSync" => place.list(request, fault),
-        "DeleteResourceDataSync" => place.delete(request),
+        "DeleteResourceDataSync" => place.delete(request).map(|()| NOTHING.to_owned()),
         _ => Err(ApiError::new("UnknownOperationException", "")),
     };
     answered.map_or_else(Reply::Error, Reply::Json)
@@ -44,7 +47,7 @@ struct Place<'a> {
 }
 
 impl Place<'_> {
-    fn create(&self, request: &Value) -> Result<Value, ApiError> {
+    fn create(&self, request: &Value) -> Result<(), ApiError> {
         let (name, kind) = name_and_kind(request)?;
         let details = match kind {
             SyncKind::ToDestination => checked_destination(request)?,
@@ -61,11 +64,11 @@ impl Place<'_> {
                 return Err(ApiError::new("ResourceDataSyncCountExceededException", message));
             }
             syncs.push(Sync::Alive(Alive { name: name.to_owned(), created: now, modified: now, details }));
-            Ok(json!({}))
+            Ok(())
         })
     }
 
-    fn update(&self, request: &Value) -> Result<Value, ApiError> {
+    fn update(&self, request: &Value) -> Result<(), ApiError> {
         let mut violations = Violations::default();
         violations.text(request, "/SyncName", MAX_NAME, true);
         violations.text(request, "/SyncType", MAX_NAME, true);
@@ -86,22 +89,22 @@ impl Place<'_> {
                     alive.modified = now();
                     alive.details = details;
                 }
-                Sync::AsGiven(item) => item["SyncSource"] = details,
+                Sync::AsGiven(given) => *given = given.with_source(details),
             }
-            Ok(json!({}))
+            Ok(())
         })
     }
 
-    fn delete(&self, request: &Value) -> Result<Value, ApiError> {
+    fn delete(&self, request: &Value) -> Result<(), ApiError> {
         let (name, kind) = name_and_kind(request)?;
         self.world.with_syncs(self.account, self.region, kind, |syncs| {
             let before = syncs.len();
             syncs.retain(|sync| sync.name() != name);
-            if syncs.len() == before { Err(not_found(name, kind)) } else { Ok(json!({})) }
+            if syncs.len() == before { Err(not_found(name, kind)) } else { Ok(()) }
         })
     }
 
-    fn list(&self, request: &Value, fault: Option<&Fault>) -> Result<Value, ApiError> {
+    fn list(&self, request: &Value, fault: Option<&Fault>) -> Result<String, ApiError> {
         let mut violations = Violations::default();
         violations.text(request, "/SyncType", MAX_NAME, false);
         let size = paging::size(request, MAX_PAGE).unwrap_or_else(|value| {
@@ -113,18 +116,15 @@ impl Place<'_> {
         let page = Page::new(kind.as_str(), size, request, fault)
             .ok_or_else(|| ApiError::new("InvalidNextToken", "The specified token is not valid."))?;
         let (rhythm, reports_sharing, now) = (self.world.rhythm(), self.world.reports_sharing(), now());
-        let (items, total) = self.world.with_syncs(self.account, self.region, kind, |syncs| {
-            let items = page.of(syncs.iter()).map(|sync| match sync {
-                Sync::AsGiven(item) => item.clone(),
-                Sync::Alive(alive) => item(alive, kind, rhythm, reports_sharing, now),
+        let (items, total) = self.world.with_list(self.account, self.region, kind, |syncs| {
+            let items = page.of(syncs).map(|sync| match sync {
+                Sync::AsGiven(given) => given.text.clone(),
+                Sync::Alive(alive) => item(alive, kind, rhythm, reports_sharing, now).to_string(),
             });
             (items.collect::<Vec<_>>(), syncs.len())
         });
-        let mut answer = json!({"ResourceDataSyncItems": items});
-        if let Some(next) = page.next(total) {
-            answer["NextToken"] = next.into();
-        }
-        Ok(answer)
+        let next = page.next(total).map(|next| format!(",\"NextToken\":{}", Value::from(next)));
+        Ok(format!("{{\"ResourceDataSyncItems\":[{}]{}}}", items.join(","), next.unwrap_or_default()))
     }
 }
 
@@ -262,4 +262,35 @@ fn item(alive: &Alive, kind: SyncKind, rhythm: crate::Rhythm, reports_sharing: b
         }
     }
     Value::Object(item)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ACCOUNT: &str = "111122223333";
+
+    fn names(world: &World, region: &str, kind: SyncKind) -> Vec<String> {
+        let request = json!({"SyncType": kind.as_str(), "MaxResults": 2});
+        let reply = answer(world, ACCOUNT, region, "ListResourceDataSync", &request, None);
+        let Reply::Json(text) = reply else { panic!("{reply:?}") };
+        let page: Value = serde_json::from_str(&text).unwrap();
+        let items = page["ResourceDataSyncItems"].as_array().unwrap();
+        let more = page.get("NextToken").map(|_| "more".to_owned());
+        items.iter().map(|item| item["SyncName"].as_str().unwrap().to_owned()).chain(more).collect()
+    }
+
+    #[test]
+    fn what_is_everywhere_is_listed_where_there_is_nothing_else() {
+        let world = World::new();
+        world.add_account(ACCOUNT);
+        let items = ["a", "b", "c"].map(|name| json!({"SyncName": name}));
+        world.set_everywhere(SyncKind::ToDestination, items.to_vec());
+        world.put_item(ACCOUNT, "us-east-1", SyncKind::ToDestination, json!({"SyncName": "own"}));
+        assert_eq!(names(&world, "eu-west-1", SyncKind::ToDestination), ["a", "b", "more"]);
+        assert_eq!(names(&world, "us-east-1", SyncKind::ToDestination), ["own"]);
+        assert_eq!(names(&world, "eu-west-1", SyncKind::FromSource), [""; 0]);
+        world.clear(ACCOUNT, "us-east-1");
+        assert_eq!(names(&world, "us-east-1", SyncKind::ToDestination), ["a", "b", "more"]);
+    }
 }

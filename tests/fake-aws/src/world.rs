@@ -60,6 +60,8 @@ struct Inner {
     organization: Option<Organization>,
     sessions: HashMap<String, Session>,
     assumed: Vec<Assumed>,
+    /// Listed where there is nothing else.
+    everywhere: BTreeMap<SyncKind, Vec<Sync>>,
     faults: Vec<FaultRule>,
     calls: BTreeMap<(String, String, String), u64>,
     requests: u64,
@@ -89,7 +91,28 @@ pub(crate) enum Sync {
     /// Created by a call, and alive since.
     Alive(Alive),
     /// Listed exactly as given.
-    AsGiven(Value),
+    AsGiven(Given),
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Given {
+    item: Value,
+    /// The same, written out: it is listed again and again.
+    pub(crate) text: String,
+}
+
+impl Given {
+    pub(crate) fn new(item: Value) -> Self {
+        let text = item.to_string();
+        Self { item, text }
+    }
+
+    /// The same with another source.
+    pub(crate) fn with_source(&self, source: Value) -> Self {
+        let mut item = self.item.clone();
+        item["SyncSource"] = source;
+        Self::new(item)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -105,7 +128,7 @@ impl Sync {
     pub(crate) fn name(&self) -> &str {
         match self {
             Self::Alive(alive) => &alive.name,
-            Self::AsGiven(item) => item["SyncName"].as_str().unwrap_or_default(),
+            Self::AsGiven(given) => given.item["SyncName"].as_str().unwrap_or_default(),
         }
     }
 }
@@ -117,6 +140,7 @@ impl Default for World {
             organization: None,
             sessions: HashMap::new(),
             assumed: Vec::new(),
+            everywhere: BTreeMap::new(),
             faults: Vec::new(),
             calls: BTreeMap::new(),
             requests: 0,
@@ -167,9 +191,17 @@ impl World {
         let mut inner = self.lock();
         let account = inner.accounts.entry(account.to_owned()).or_default();
         let syncs = account.syncs.entry((region.to_owned(), kind)).or_default();
-        let new = Sync::AsGiven(item);
+        let new = Sync::AsGiven(Given::new(item));
         syncs.retain(|sync| sync.name().is_empty() || sync.name() != new.name());
         syncs.push(new);
+    }
+
+    /// Sets what is listed, exactly as `items` say, in every account and region
+    /// that has no syncs of that kind of its own. Updating or deleting one of
+    /// them is refused as if it were not there.
+    pub fn set_everywhere(&self, kind: SyncKind, items: Vec<Value>) {
+        let items = items.into_iter().map(|item| Sync::AsGiven(Given::new(item))).collect();
+        self.lock().everywhere.insert(kind, items);
     }
 
     /// Creates a sync as a call of `CreateResourceDataSync` with `request`
@@ -223,6 +255,22 @@ impl World {
         let mut inner = self.lock();
         let account = inner.accounts.entry(account.to_owned()).or_default();
         work(account.syncs.entry((region.to_owned(), kind)).or_default())
+    }
+
+    /// Looks at what is listed of one kind in an account and a region, and
+    /// leaves nothing behind where there is nothing.
+    pub(crate) fn with_list<T>(
+        &self,
+        account: &str,
+        region: &str,
+        kind: SyncKind,
+        work: impl FnOnce(&[Sync]) -> T,
+    ) -> T {
+        let inner = self.lock();
+        let own =
+            inner.accounts.get(account).and_then(|account| account.syncs.get(&(region.to_owned(), kind)));
+        let listed = own.filter(|own| !own.is_empty()).or_else(|| inner.everywhere.get(&kind));
+        work(listed.map_or(&[], Vec::as_slice))
     }
 
     pub(crate) fn rhythm(&self) -> Rhythm {
