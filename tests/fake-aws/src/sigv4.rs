@@ -21,6 +21,27 @@ impl<'a> Scope<'a> {
     }
 }
 
+/// The account whose access key it is, as AWS's own access keys tell.
+///
+/// After four letters for its type, such a key goes on with eight characters of
+/// base32 (RFC 4648), which stand for five bytes and these for a number: half
+/// the account id, on top of 2^39. The next character is of the second half of
+/// the alphabet if the id is odd.
+pub(crate) fn account_of(access_key: &str) -> Option<String> {
+    let mut digits = access_key.bytes().skip(4).map(|letter| match letter {
+        b'A'..=b'Z' => Some(u64::from(letter - b'A')),
+        b'2'..=b'7' => Some(u64::from(letter - b'2') + 26),
+        _ => None,
+    });
+    let mut number = 0;
+    for _ in 0..8 {
+        number = number << 5 | digits.next()??;
+    }
+    let odd = u64::from(digits.next()?? >= 16);
+    let half = number.checked_sub(1 << 39)?;
+    Some(format!("{:012}", half * 2 + odd))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,5 +54,22 @@ mod tests {
         assert_eq!(scope, Scope { access_key: "AKIAEXAMPLE", region: "eu-west-1", service: "ssm" });
         assert_eq!(Scope::parse("Basic Zm9vOmJhcg=="), None);
         assert_eq!(Scope::parse("AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20261122, Signature=00"), None);
+    }
+
+    #[test]
+    fn reads_the_account_of_a_key() {
+        // Made by moto.iam.utils.generate_access_key_id_from_account_id.
+        for (key, account) in [
+            ("ASIARTX3GSDSQOR23P5J", "111122223333"),
+            ("AKIARTX3GSDSWWOVC2GE", "111122223333"),
+            ("AKIATHPRDSKWHP7VXEV6", "222233334444"),
+            ("ASIAQAAAAAAAZBDBZR3C", "000000000001"),
+            ("ASIA6RVFFB774MTIIQMO", "999999999999"),
+        ] {
+            assert_eq!(account_of(key).as_deref(), Some(account), "{key}");
+        }
+        for key in ["", "AKIA", "AKIAWRONG", "AKIAAAAAAAAAAAAAAAAA", "AKIA111122223333FAKE", "AKIARTX3GSDS"] {
+            assert_eq!(account_of(key), None, "{key}");
+        }
     }
 }

@@ -67,6 +67,7 @@ struct Inner {
     requests: u64,
     rhythm: Rhythm,
     session_lifetime: Option<Duration>,
+    trusts_foreign_keys: bool,
     reports_sharing: bool,
 }
 
@@ -146,6 +147,7 @@ impl Default for World {
             requests: 0,
             rhythm: Rhythm::default(),
             session_lifetime: None,
+            trusts_foreign_keys: false,
             reports_sharing: true,
         }))
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::World;
 use crate::policy::Policy;
+use crate::sigv4;
 
 /// How many uses of AssumeRole are remembered.
 const MAX_ASSUMED: usize = 100_000;
@@ -63,6 +64,13 @@ impl World {
         self.lock().session_lifetime = lifetime;
     }
 
+    /// Whether access keys are taken that another stand-in has handed out, moto
+    /// say, with any session token or none. They have to tell the account as
+    /// those of AWS do, and it has to be in this world.
+    pub fn trust_foreign_keys(&self, trust: bool) {
+        self.lock().trusts_foreign_keys = trust;
+    }
+
     /// Every use of AssumeRole that succeeded, in their order; not more than
     /// the first 100,000.
     #[must_use]
@@ -88,11 +96,13 @@ impl World {
             }
             return if session.expires > now { Ok(session.caller.clone()) } else { Err(Unknown::Expired) };
         }
-        let account = access_key.strip_prefix("AKIA").and_then(|rest| rest.strip_suffix("FAKE"));
-        let account = account.filter(|id| inner.accounts.contains_key(*id)).ok_or(Unknown::Key)?;
+        let own = access_key.strip_prefix("AKIA").and_then(|rest| rest.strip_suffix("FAKE"));
+        let own = own.map(ToOwned::to_owned);
+        let account = own.or_else(|| sigv4::account_of(access_key).filter(|_| inner.trusts_foreign_keys));
+        let account = account.filter(|id| inner.accounts.contains_key(id)).ok_or(Unknown::Key)?;
         Ok(Caller {
-            account: account.to_owned(),
             arn: format!("arn:aws:iam::{account}:user/fake"),
+            account,
             user_id: "AIDAFAKEFAKEFAKEFAKE".to_owned(),
             policy: None,
         })
@@ -112,4 +122,23 @@ impl World {
 /// The token that goes with the access key of a session.
 pub(crate) fn session_token(access_key: &str) -> String {
     format!("fake-token-{access_key}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_the_keys_of_another_stand_in_if_told_so() {
+        let world = World::new();
+        world.add_account("111122223333");
+        let account = |key, token| world.caller(key, token, 0.0).map(|caller| caller.account);
+        assert_eq!(account("ASIARTX3GSDSQOR23P5J", Some("token")), Err(Unknown::Key));
+        world.trust_foreign_keys(true);
+        assert_eq!(account("ASIARTX3GSDSQOR23P5J", Some("token")).as_deref(), Ok("111122223333"));
+        assert_eq!(account("AKIARTX3GSDSWWOVC2GE", None).as_deref(), Ok("111122223333"));
+        // Of 222233334444.
+        assert_eq!(account("AKIATHPRDSKWHP7VXEV6", None), Err(Unknown::Key));
+        assert_eq!(account("AKIA111122223333FAKE", None).as_deref(), Ok("111122223333"));
+    }
 }
