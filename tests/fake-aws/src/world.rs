@@ -15,6 +15,7 @@ use crate::lifecycle::Rhythm;
 use crate::reply::Reply;
 use crate::ssm;
 
+use calls::Calls;
 pub(crate) use organization::{Member, ORGANIZATION, Organization, ROOT, Unit};
 pub use sessions::Assumed;
 use sessions::Session;
@@ -63,7 +64,8 @@ struct Inner {
     /// Listed where there is nothing else.
     everywhere: BTreeMap<SyncKind, Vec<Sync>>,
     faults: Vec<FaultRule>,
-    calls: BTreeMap<(String, String, String), u64>,
+    calls: BTreeMap<(String, String, String), Calls>,
+    keeps_times: bool,
     requests: u64,
     rhythm: Rhythm,
     session_lifetime: Option<Duration>,
@@ -144,6 +146,7 @@ impl Default for World {
             everywhere: BTreeMap::new(),
             faults: Vec::new(),
             calls: BTreeMap::new(),
+            keeps_times: false,
             requests: 0,
             rhythm: Rhythm::default(),
             session_lifetime: None,
