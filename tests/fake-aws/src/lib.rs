@@ -11,8 +11,9 @@
 //!
 //! Any account may be reached with its static key, see [`World::access_key`];
 //! all secret keys are taken, and the access keys of other stand-ins if told so,
-//! see [`World::trust_foreign_keys`]. A caller may do everything in its account, unless
-//! it is a session with a policy. [`Fault`]s make it misbehave on request.
+//! see [`World::trust_foreign_keys`]. A caller may do everything in its
+//! account, unless it is a session with a policy. [`Fault`]s make it misbehave
+//! on request.
 //!
 //! ```
 //! # async fn example() -> std::io::Result<()> {

@@ -1,0 +1,88 @@
+//! The program `fake-aws`, driven from outside.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+fn program() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_fake-aws"))
+}
+
+/// Ends with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _killed = self.0.kill();
+        let _waited = self.0.wait();
+    }
+}
+
+/// Starts the program; returns it, its address and what else it prints.
+fn start(arguments: &[&str], lines: usize) -> (Running, String, Vec<String>) {
+    let mut child = Running(program().args(arguments).stdout(Stdio::piped()).spawn().unwrap());
+    let mut printed = BufReader::new(child.0.stdout.take().unwrap()).lines();
+    let url = printed.next().unwrap().unwrap();
+    let address = url.strip_prefix("AWS_ENDPOINT_URL=http://").unwrap().to_owned();
+    (child, address, printed.take(lines).map(Result::unwrap).collect())
+}
+
+fn call(address: &str, account: &str, service: &str, target: &str) -> Value {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let head = format!(
+        "POST / HTTP/1.1\r\nHost: fake\r\nConnection: close\r\nX-Amz-Target: {target}\r\nContent-Length: 2\r\n\
+         Authorization: AWS4-HMAC-SHA256 Credential=AKIA{account}FAKE/20261122/eu-west-1/{service}/aws4_request\r\n"
+    );
+    stream.write_all(format!("{head}\r\n{{}}").as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+#[test]
+fn serves_an_organization_with_syncs() {
+    let arguments = ["--members", "3", "127.0.0.1:0", "--syncs", "2", "111122223333", "--delay", "100"];
+    let (_running, address, keys) = start(&arguments, 2);
+    assert!(keys[0].starts_with("AWS_ACCESS_KEY_ID=AKIA111122223333FAKE "), "{keys:?}");
+    assert!(keys[1].starts_with("AWS_ACCESS_KEY_ID=AKIA999900000000FAKE "), "{keys:?}");
+    let started = Instant::now();
+    let answer = call(&address, "999900000000", "organizations", "AWSOrganizationsV20161128.ListAccounts");
+    assert!(started.elapsed() >= Duration::from_millis(100));
+    let names: Vec<_> =
+        answer["Accounts"].as_array().unwrap().iter().map(|account| &account["Name"]).collect();
+    assert_eq!(names, ["management", "member-0", "member-1", "member-2"]);
+    let answer = call(&address, "100000000002", "ssm", "AmazonSSM.ListResourceDataSync");
+    let items = answer["ResourceDataSyncItems"].as_array().unwrap();
+    assert_eq!(items.len(), 2);
+    assert_eq!(items[1]["LastStatus"], "Successful");
+}
+
+#[test]
+fn serves_one_account_if_told_nothing() {
+    let (_running, address, keys) = start(&[], 1);
+    assert!(keys[0].starts_with("AWS_ACCESS_KEY_ID=AKIA111122223333FAKE "), "{keys:?}");
+    let answer = call(&address, "111122223333", "ssm", "AmazonSSM.ListResourceDataSync");
+    assert_eq!(answer.to_string(), r#"{"ResourceDataSyncItems":[]}"#);
+}
+
+#[test]
+fn says_what_is_wrong_with_an_argument() {
+    for (arguments, complaint) in [
+        (["--members", "many"].as_slice(), "--members needs a number, and many is none"),
+        (&["--syncs"], "--syncs needs a number"),
+        (&["--delay", "-1"], "--delay needs a number, and -1 is none"),
+        (&["--slow"], "there is no option --slow"),
+        (&["127.0.0.1:0", "12345"], "12345 is not an account id of 12 digits"),
+    ] {
+        let output = program().args(arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let written = String::from_utf8(output.stderr).unwrap();
+        assert!(written.starts_with(&format!("fake-aws: {complaint}; usage: ")), "{written}");
+        assert_eq!(written.lines().count(), 1, "{written}");
+    }
+}
