@@ -3,6 +3,7 @@
 //! [`App::build`] makes everything and binds the sockets, so that whatever can
 //! be wrong is found before anything runs. [`App::run`] then only runs it.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,13 +12,16 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::aws::{ApiCall, Finding, Observer, Sessions};
 use crate::clock::Clock;
-use crate::collector::{ApiCall, Collector, Discovery, Observer, Sessions};
-use crate::config::{Config, ConfigError, Regions};
+use crate::collector::Collector;
+use crate::config::{Config, ConfigError, Found};
+use crate::discovery::{Discovery, Fleet, Inquirer};
 use crate::metrics::{Metrics, OwnMetrics};
 use crate::readiness::Readiness;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Rhythm, Scheduler};
 use crate::snapshot::Store;
+use crate::target::{Access, Shard};
 use crate::web::{self, BindError, ListenAddress, Listeners, Routes, TelemetryPath};
 
 /// How long requests that are being answered have to end at shutdown.
@@ -33,6 +37,23 @@ pub struct Options {
     pub listen_addresses: Vec<ListenAddress>,
     /// The path of the metrics.
     pub telemetry_path: TelemetryPath,
+    /// Which part of the targets to poll.
+    pub shard: Shard,
+    /// What this exporter is called among those that poll the same targets.
+    pub replica: String,
+}
+
+impl Options {
+    /// What an exporter is like that polls all targets and is alone.
+    #[must_use]
+    pub fn new(listen_address: ListenAddress) -> Self {
+        Self {
+            listen_addresses: vec![listen_address],
+            telemetry_path: TelemetryPath::default(),
+            shard: Shard::default(),
+            replica: String::new(),
+        }
+    }
 }
 
 /// The daemon, ready to run, with its sockets bound.
@@ -40,8 +61,9 @@ pub struct Options {
 pub struct App {
     listeners: Listeners,
     routes: Routes,
+    discovery: Discovery<Inquirer>,
     scheduler: Scheduler<Collector>,
-    targets: usize,
+    shard: Shard,
 }
 
 /// Why the daemon cannot be built.
@@ -82,21 +104,16 @@ impl App {
         let own = Arc::new(own);
         let observer: Arc<dyn Observer> = Arc::new(Observed { own: Arc::clone(&own), clock: clock.clone() });
 
-        let accounts = config.accounts.iter().map(|entry| {
-            let region = match &entry.regions {
-                Regions::Default => None,
-                Regions::Named(regions) => regions.first().cloned(),
-            };
-            (&*entry.account, region)
-        });
-        let sessions = Sessions::prepare(accounts, &config.aws, config.timeout, &observer).await;
-        let targets = config.targets(|account| sessions.default_region(account))?;
-        let number = targets.len();
+        let sessions = Arc::new(Sessions::new(config.aws.clone(), config.timeout, Arc::clone(&observer)));
+        let fleet = fleet(&config, &sessions).await?;
+        let inquirer = Inquirer::new(Arc::clone(&sessions));
+        let (discovery, plans) = Discovery::new(inquirer, fleet, options.shard, config.concurrency, observer);
 
-        let store = Arc::new(Store::new(targets, config.stale_after));
-        let collector = Collector::new(sessions, config.timeout, observer, clock.clone());
-        let scheduler =
-            Scheduler::new(collector, Arc::clone(&store), config.interval, config.concurrency, clock.clone());
+        let store = Arc::new(Store::new(config.stale_after));
+        let collector = Collector::new(sessions, config.timeout, clock.clone());
+        let rhythm =
+            Rhythm { interval: config.interval, concurrency: config.concurrency, replica: options.replica };
+        let scheduler = Scheduler::new(collector, Arc::clone(&store), plans, rhythm, clock.clone());
         let metrics = Metrics::new(Arc::clone(&store), own, config.quota, clock);
         let readiness = Readiness::new(store, config.ready_after);
         let routes = Routes::new(
@@ -104,7 +121,7 @@ impl App {
             move || metrics.render().map_err(Into::into),
             move || readiness.check(),
         );
-        Ok(Self { listeners, routes, scheduler, targets: number })
+        Ok(Self { listeners, routes, discovery, scheduler, shard: options.shard })
     }
 
     /// Where it listens.
@@ -121,9 +138,17 @@ impl App {
         for address in self.listeners.local_addresses() {
             info!(%address, "listening");
         }
-        info!(targets = self.targets, "collecting");
+
+        if self.shard.is_one_of_many() {
+            info!(shard = %self.shard, "polls its part of the targets only");
+        }
 
         let mut tasks = JoinSet::new();
+        let discovering = self.discovery.run(shutdown.clone());
+        tasks.spawn(async move {
+            discovering.await;
+            "discovery"
+        });
         let scheduling = self.scheduler.run(shutdown.clone());
         tasks.spawn(async move {
             scheduling.await;
@@ -154,7 +179,20 @@ impl App {
     }
 }
 
-/// Turns what the collector observes into metrics.
+/// What to poll, once the SDK has been asked what only it can tell: the region
+/// that goes with credentials, and which kind of endpoints is set outside of our
+/// configuration.
+async fn fleet(config: &Config, sessions: &Sessions) -> Result<Fleet, ConfigError> {
+    let mut found: HashMap<&Access, Found> = HashMap::new();
+    for account in config.first_accounts() {
+        let region = sessions.default_region(account).await;
+        let endpoints = sessions.endpoint_kind(account).await;
+        found.insert(&account.access, Found { region, endpoints });
+    }
+    config.fleet(|account| found.get(&account.access).cloned())
+}
+
+/// Turns what is asked of AWS into metrics.
 #[derive(Debug)]
 struct Observed {
     own: Arc<OwnMetrics>,
@@ -166,10 +204,10 @@ impl Observer for Observed {
         self.own.api_request(call.service, call.operation, call.took, call.error.as_deref());
     }
 
-    fn discovery(&self, discovery: Discovery) {
-        match discovery {
-            Discovery::Succeeded(kind) => self.own.discovered(kind, self.clock.now()),
-            Discovery::Failed(kind) => self.own.discovery_failed(kind),
+    fn found(&self, finding: Finding) {
+        match finding {
+            Finding::Succeeded(kind) => self.own.discovered(kind, self.clock.now()),
+            Finding::Failed(kind) => self.own.discovery_failed(kind),
         }
     }
 }

@@ -1,11 +1,13 @@
 //! The command line: its definition, and nothing else.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
 use crate::build_info;
 use crate::logging::{Format, Verbosity};
+use crate::target::{InvalidShard, Shard};
 use crate::web::{ListenAddress, TelemetryPath};
 
 /// Prometheus exporter for AWS Systems Manager resource data syncs.
@@ -35,6 +37,24 @@ pub struct Cli {
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     pub telemetry_path: TelemetryPath,
 
+    /// Poll only the part of the targets with this number, counted from 0.
+    #[arg(
+        long = "shard.index",
+        value_name = "NUMBER",
+        requires = "shard_total",
+        conflicts_with = "shard_from_hostname"
+    )]
+    pub shard_index: Option<u32>,
+
+    /// How many exporters share the targets.
+    #[arg(long = "shard.total", value_name = "NUMBER")]
+    pub shard_total: Option<NonZeroU32>,
+
+    /// Take the number of the part from the end of the host's name, as pods of
+    /// a Kubernetes StatefulSet have it.
+    #[arg(long = "shard.from-hostname", requires = "shard_total")]
+    pub shard_from_hostname: bool,
+
     /// Log only messages of this severity or above.
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
     pub log_level: Verbosity,
@@ -42,6 +62,34 @@ pub struct Cli {
     /// How log messages are written.
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
     pub log_format: Format,
+}
+
+/// Flags that do not go together.
+#[derive(Debug, thiserror::Error)]
+pub enum ShardError {
+    /// A number is wrong.
+    #[error("{0}")]
+    Invalid(#[from] InvalidShard),
+    /// It is said how many there are, but not which one this is.
+    #[error(
+        "--shard.total says how many parts there are, and one of --shard.index and --shard.from-hostname has to say which"
+    )]
+    Which,
+}
+
+impl Cli {
+    /// The part of the targets to poll, on the host of this name.
+    ///
+    /// # Errors
+    /// The flags do not name one.
+    pub fn shard(&self, hostname: &str) -> Result<Shard, ShardError> {
+        match (self.shard_total, self.shard_index) {
+            (None, _) => Ok(Shard::default()),
+            (Some(total), Some(index)) => Ok(Shard::new(index, total)?),
+            (Some(total), None) if self.shard_from_hostname => Ok(Shard::from_hostname(hostname, total)?),
+            (Some(_), None) => Err(ShardError::Which),
+        }
+    }
 }
 
 /// What the exporter can be asked to do.

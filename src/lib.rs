@@ -3,16 +3,18 @@
 //! Data flows one way:
 //!
 //! ```text
-//! config ─▶ target ─▶ scheduler ─▶ collector ─▶ snapshot ─▶ metrics ─▶ web
-//! what is   account   when each    the calls    what is     families   HTTP
-//! asked     × region  is polled    to AWS       known
+//! config ─▶ discovery ─▶ scheduler ─▶ collector ─▶ snapshot ─▶ metrics ─▶ web
+//! what is   which        when each    its syncs,   what is     families   HTTP
+//! asked     targets      is polled    from AWS     known
 //! ```
 //!
 //! Each stage is a module of that name. A stage may know what stands to its
 //! right and the plain types of [`model`], [`target`] and [`clock`], never what
-//! stands to its left; only [`app`] knows them all. Each outside crate has one
-//! room: the AWS SDK is in [`collector`], `prometheus` in [`metrics`], hyper in
-//! [`web`], figment in [`config`], clap in [`cli`] and [`logging`].
+//! stands to its left; only [`app`] knows them all. A target is an account in a
+//! region. Each outside crate has one room: the AWS SDK is in [`aws`] and the two
+//! that make calls through it, [`discovery`] and [`collector`]; `prometheus` is
+//! in [`metrics`], hyper in [`web`], figment in [`config`], clap in [`cli`] and
+//! [`logging`].
 //!
 //! What holds everywhere:
 //!
@@ -22,17 +24,21 @@
 //!   and never a 0.
 //! - No target waits for what becomes of another. All they share is the limit on
 //!   collections under way and, within an account, the request for credentials.
+//! - What cannot be found out anew stays as it was: no account goes because a
+//!   question failed.
 //! - There are no globals: clock, counters and cancellation are passed in.
 //! - It only ever reads from AWS.
 //!
 //! The tests drive the daemon from here, in process: see [`app::App`].
 
 pub mod app;
+pub mod aws;
 pub mod build_info;
 pub mod cli;
 pub mod clock;
 pub mod collector;
 pub mod config;
+pub mod discovery;
 pub mod logging;
 pub mod metrics;
 pub mod model;

@@ -8,9 +8,10 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use ssm_sync_exporter::app::{App, BuildError, Options};
-use ssm_sync_exporter::cli::{Cli, Command};
+use ssm_sync_exporter::cli::{Cli, Command, ShardError};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::{Config, ConfigError};
+use ssm_sync_exporter::logging::{Format, Verbosity};
 use ssm_sync_exporter::shutdown::Signals;
 use ssm_sync_exporter::{cli, logging};
 use tokio::task::JoinSet;
@@ -38,14 +39,17 @@ fn main() -> ExitCode {
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let asked_wrongly =
-                error.is::<ConfigError>() || matches!(error.downcast_ref(), Some(BuildError::Config(_)));
+            let asked_wrongly = error.is::<ConfigError>()
+                || error.is::<ShardError>()
+                || matches!(error.downcast_ref(), Some(BuildError::Config(_)));
             complain(if asked_wrongly { MISUSED } else { FAILED }, &format!("{error:#}"))
         }
     }
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
+    let hostname = gethostname::gethostname().to_string_lossy().into_owned();
+    let shard = cli.shard(&hostname)?;
     let config = Config::load(cli.config_file.as_deref(), std::env::vars_os())?;
     if cli.config_check {
         let mut out = std::io::stdout().lock();
@@ -56,13 +60,21 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         return Ok(());
     }
     match cli.command {
-        Command::Serve => serve(cli, config),
+        Command::Serve => {
+            let options = Options {
+                listen_addresses: cli.listen_addresses,
+                telemetry_path: cli.telemetry_path,
+                shard,
+                // Replicas of one configuration run on hosts, or pods, of their own.
+                replica: hostname,
+            };
+            serve(cli.log_format, cli.log_level, config, options)
+        }
     }
 }
 
-fn serve(cli: Cli, config: Config) -> anyhow::Result<()> {
-    logging::init(cli.log_format, cli.log_level).context("cannot set up logging")?;
-    let options = Options { listen_addresses: cli.listen_addresses, telemetry_path: cli.telemetry_path };
+fn serve(format: Format, level: Verbosity, config: Config, options: Options) -> anyhow::Result<()> {
+    logging::init(format, level).context("cannot set up logging")?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let ended = runtime.block_on(async {
         let (shutdown, at_once) = (CancellationToken::new(), CancellationToken::new());

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use crate::snapshot::Store;
 
-/// A latch that closes when every target has had its first collection, good
-/// or bad, or when there has been patience enough. It never opens again.
+/// A latch that closes when it is known what to poll and every target has had
+/// its first collection, good or bad, or when there has been patience enough.
+/// It never opens again.
 #[derive(Debug)]
 pub struct Readiness {
     store: Arc<Store>,
@@ -25,6 +26,8 @@ pub struct NotReady {
     pub waiting: usize,
     /// How many there are.
     pub targets: usize,
+    /// How many answers are awaited that may bring more of them.
+    pub awaited: usize,
 }
 
 impl Readiness {
@@ -43,9 +46,10 @@ impl Readiness {
         if self.ready.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let waiting = self.store.waiting();
-        if waiting > 0 && self.started.elapsed() < self.patience {
-            return Err(NotReady { waiting, targets: self.store.len() });
+        // In this order: what is awaited now may be waiting then.
+        let (awaited, waiting) = (self.store.awaited(), self.store.waiting());
+        if (waiting > 0 || awaited > 0) && self.started.elapsed() < self.patience {
+            return Err(NotReady { waiting, targets: self.store.len(), awaited });
         }
         self.ready.store(true, Ordering::Relaxed);
         Ok(())
@@ -56,14 +60,20 @@ impl Readiness {
 mod tests {
     use super::*;
     use crate::model::{Failure, Reason, Report};
-    use crate::target::{Access, Account, Target};
+    use crate::snapshot::Slot;
+    use crate::target::{Account, Plan, Target};
 
-    fn readiness() -> (Arc<Store>, Readiness) {
-        let account = Arc::new(Account { id: None, name: None, access: Access::default() });
-        let target = |region: &str| Target { account: Arc::clone(&account), region: region.parse().unwrap() };
-        let store =
-            Arc::new(Store::new(vec![target("eu-west-1"), target("us-east-1")], Duration::from_mins(30)));
-        (Arc::clone(&store), Readiness::new(store, Duration::from_mins(10)))
+    fn targets(regions: &[&str]) -> Vec<Target> {
+        let account = Arc::new(Account::default());
+        let target =
+            |region: &&str| Target { account: Arc::clone(&account), region: region.parse().unwrap() };
+        regions.iter().map(target).collect()
+    }
+
+    fn readiness(awaited: usize) -> (Arc<Store>, Vec<Arc<Slot>>, Readiness) {
+        let store = Arc::new(Store::new(Duration::from_mins(30)));
+        let slots = store.adopt(&Plan { targets: targets(&["eu-west-1", "us-east-1"]), awaited });
+        (Arc::clone(&store), slots, Readiness::new(store, Duration::from_mins(10)))
     }
 
     fn bad() -> Report {
@@ -73,17 +83,31 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn ready_once_every_target_has_had_its_first_collection_good_or_bad() {
-        let (store, readiness) = readiness();
-        assert_eq!(readiness.check(), Err(NotReady { waiting: 2, targets: 2 }));
-        store.record(0, Report { outcome: Ok(Vec::new()), ..bad() });
-        assert_eq!(readiness.check(), Err(NotReady { waiting: 1, targets: 2 }));
-        store.record(1, bad());
+        let (store, slots, readiness) = readiness(0);
+        assert_eq!(readiness.check(), Err(NotReady { waiting: 2, targets: 2, awaited: 0 }));
+        store.record(&slots[0], Report { outcome: Ok(Vec::new()), ..bad() });
+        assert_eq!(readiness.check(), Err(NotReady { waiting: 1, targets: 2, awaited: 0 }));
+        store.record(&slots[1], bad());
+        assert_eq!(readiness.check(), Ok(()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn not_ready_while_there_may_be_more_targets() {
+        let (store, slots, readiness) = readiness(1);
+        for slot in &slots {
+            store.record(slot, bad());
+        }
+        assert_eq!(readiness.check(), Err(NotReady { waiting: 0, targets: 2, awaited: 1 }));
+        let new =
+            store.adopt(&Plan { targets: targets(&["eu-west-1", "us-east-1", "sa-east-1"]), awaited: 0 });
+        assert_eq!(readiness.check(), Err(NotReady { waiting: 1, targets: 3, awaited: 0 }));
+        store.record(&new[0], bad());
         assert_eq!(readiness.check(), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
     async fn slow_targets_are_waited_for_no_longer_than_ready_after() {
-        let (_store, readiness) = readiness();
+        let (_store, _slots, readiness) = readiness(1);
         tokio::time::advance(Duration::from_mins(10) - Duration::from_millis(1)).await;
         assert!(readiness.check().is_err());
         tokio::time::advance(Duration::from_millis(1)).await;

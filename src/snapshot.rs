@@ -2,32 +2,38 @@
 //! target fares.
 //!
 //! Collections write and scrapes read without waiting for each other: each
-//! target has a slot, whose state is replaced whole. A reader takes all the
-//! states it wants first and works on those, so that no target is half old
-//! and half new within one scrape.
+//! target has a slot, whose state is replaced whole, and so is the list of
+//! slots. A reader takes all the states it wants first and works on those, so
+//! that no target is half old and half new within one scrape.
+//!
+//! There is one writer, the scheduler.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use crate::model::{DataSync, Failure, Reason, Report, UnixSeconds};
-use crate::target::{AccountId, RegionName, Target};
+use crate::target::{AccountId, Plan, RegionName, Target, TargetKey};
 
 /// All targets and what is known of each.
 #[derive(Debug)]
 pub struct Store {
-    slots: Vec<Slot>,
+    slots: ArcSwap<Vec<Arc<Slot>>>,
+    /// How many answers are awaited that may bring more targets.
+    awaited: AtomicUsize,
     stale_after: Duration,
-    /// Which slot shows which account and region. Two slots that showed the
-    /// same would emit the same series twice.
-    claims: Mutex<HashMap<(AccountId, RegionName), usize>>,
+    /// Which target shows which account and region. Two that showed the same
+    /// would emit the same series twice.
+    claims: Mutex<Claims>,
     /// How the collecting itself goes.
     pub activity: Activity,
 }
+
+type Claims = HashMap<(AccountId, RegionName), TargetKey>;
 
 /// How the collecting itself goes.
 #[derive(Debug, Default)]
@@ -59,10 +65,33 @@ impl Activity {
     }
 }
 
+/// The place of a target in the [`Store`].
 #[derive(Debug)]
-struct Slot {
+pub struct Slot {
     target: Target,
     state: ArcSwap<TargetState>,
+    gone: AtomicBool,
+}
+
+impl Slot {
+    /// The target.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Whether the target is not to be polled any longer, at least not from
+    /// this place.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Relaxed)
+    }
+
+    /// How it fares.
+    #[must_use]
+    pub fn state(&self) -> Arc<TargetState> {
+        self.state.load_full()
+    }
 }
 
 /// How a target fares.
@@ -95,6 +124,19 @@ pub struct LastCollection {
 }
 
 impl TargetState {
+    /// Nothing is known of `target` yet.
+    fn of(target: &Target) -> Self {
+        Self {
+            account: target.account.id.clone(),
+            collections: 0,
+            failures: [0; Reason::ALL.len()],
+            consecutive_failures: 0,
+            last: None,
+            last_success: None,
+            syncs: None,
+        }
+    }
+
     /// How often collections have failed for `reason`.
     #[must_use]
     pub fn failures(&self, reason: Reason) -> u64 {
@@ -115,88 +157,105 @@ pub enum Change {
     Recovered {
         /// How many.
         failures: u64,
+        /// Whether the failures have been logged elsewhere.
+        logged: bool,
     },
 }
 
 impl Store {
-    /// A store in which nothing is known of `targets` yet.
+    /// A store without targets. Those that fail keep their syncs for
+    /// `stale_after`.
     #[must_use]
-    pub fn new(targets: Vec<Target>, stale_after: Duration) -> Self {
-        let mut claims = HashMap::new();
-        for (index, target) in targets.iter().enumerate() {
-            if let Some(id) = &target.account.id {
-                claims.insert((id.clone(), target.region.clone()), index);
-            }
+    pub fn new(stale_after: Duration) -> Self {
+        Self {
+            slots: ArcSwap::default(),
+            awaited: AtomicUsize::new(0),
+            stale_after,
+            claims: Mutex::default(),
+            activity: Activity::default(),
         }
-        let slots = targets
-            .into_iter()
-            .map(|target| Slot {
-                state: ArcSwap::from_pointee(TargetState {
-                    account: target.account.id.clone(),
-                    collections: 0,
-                    failures: [0; Reason::ALL.len()],
-                    consecutive_failures: 0,
-                    last: None,
-                    last_success: None,
-                    syncs: None,
-                }),
-                target,
-            })
-            .collect();
-        Self { slots, stale_after, claims: Mutex::new(claims), activity: Activity::default() }
+    }
+
+    /// Takes in a new plan: what is not in it is gone, with all its series;
+    /// what was there stays as it is. Returns the slots of those targets that
+    /// are new or reached in another way than before.
+    pub fn adopt(&self, plan: &Plan) -> Vec<Arc<Slot>> {
+        let before = self.slots.load_full();
+        let mut known: HashMap<TargetKey, &Arc<Slot>> =
+            before.iter().map(|slot| (slot.target.key(), slot)).collect();
+        let (mut slots, mut new) = (Vec::with_capacity(plan.targets.len()), Vec::new());
+        for target in &plan.targets {
+            let slot = match known.remove(&target.key()) {
+                Some(slot) if slot.target == *target => {
+                    slots.push(Arc::clone(slot));
+                    continue;
+                }
+                Some(changed) => {
+                    changed.gone.store(true, Ordering::Relaxed);
+                    Slot { target: target.clone(), state: ArcSwap::new(changed.state()), gone: false.into() }
+                }
+                None => {
+                    let state = ArcSwap::from_pointee(TargetState::of(target));
+                    Slot { target: target.clone(), state, gone: false.into() }
+                }
+            };
+            let slot = Arc::new(slot);
+            slots.push(Arc::clone(&slot));
+            new.push(slot);
+        }
+        for gone in known.into_values() {
+            gone.gone.store(true, Ordering::Relaxed);
+        }
+        *self.claims() = claims(&slots);
+        self.slots.store(Arc::new(slots));
+        self.awaited.store(plan.awaited, Ordering::Relaxed);
+        new
     }
 
     /// How many targets there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.slots.len()
+        self.slots.load().len()
     }
 
     /// Whether there is no target at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.slots.is_empty()
-    }
-
-    /// The target at `index`.
-    #[must_use]
-    pub fn target(&self, index: usize) -> Option<&Target> {
-        self.slots.get(index).map(|slot| &slot.target)
+        self.slots.load().is_empty()
     }
 
     /// How many targets have not had their first collection yet.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.slots.iter().filter(|slot| slot.state.load().last.is_none()).count()
+        self.slots.load().iter().filter(|slot| slot.state.load().last.is_none()).count()
+    }
+
+    /// How many answers are awaited that may bring more targets.
+    #[must_use]
+    pub fn awaited(&self) -> usize {
+        self.awaited.load(Ordering::Relaxed)
     }
 
     /// Everything that is known at this moment.
     #[must_use]
-    pub fn snapshot(&self, now: UnixSeconds) -> Snapshot<'_> {
-        let targets = self
-            .slots
-            .iter()
-            .map(|slot| TargetView {
-                target: &slot.target,
-                state: slot.state.load_full(),
-                now,
-                stale_after: self.stale_after,
-            })
-            .collect();
-        Snapshot { targets, now }
+    pub fn snapshot(&self, now: UnixSeconds) -> Snapshot {
+        let view = |slot: &Arc<Slot>| TargetView {
+            slot: Arc::clone(slot),
+            state: slot.state(),
+            now,
+            stale_after: self.stale_after,
+        };
+        Snapshot { targets: self.slots.load().iter().map(view).collect(), now }
     }
 
-    /// Takes in the report of a collection of the target at `index`.
-    ///
-    /// There is one writer at a time for each target: the scheduler never
-    /// has two collections of one target under way.
-    pub fn record(&self, index: usize, report: Report) -> Change {
-        let Some(slot) = self.slots.get(index) else { return Change::None };
+    /// Takes in the report of a collection of a target. The scheduler never has
+    /// two collections of one target under way.
+    pub fn record(&self, slot: &Slot, report: Report) -> Change {
         let Report { account, ended, took, mut outcome } = report;
         let mut state = TargetState::clone(&slot.state.load());
 
         match (&state.account, account) {
-            (None, Some(learned)) => match self.claim(&learned, &slot.target.region, index) {
+            (None, Some(learned)) => match self.claim(&learned, &slot.target) {
                 Ok(()) => state.account = Some(learned),
                 Err(failure) => outcome = Err(failure),
             },
@@ -215,7 +274,11 @@ impl Store {
                 state.syncs = Some(syncs.into());
                 state.last_success = Some(ended);
                 let failures = std::mem::take(&mut state.consecutive_failures);
-                (None, if failures > 0 { Change::Recovered { failures } } else { Change::None })
+                let change = match before {
+                    Some(before) => Change::Recovered { failures, logged: before.logged },
+                    None => Change::None,
+                };
+                (None, change)
             }
             Err(failure) => {
                 if failure.disowns {
@@ -238,38 +301,68 @@ impl Store {
         change
     }
 
-    fn claim(&self, account: &AccountId, region: &RegionName, index: usize) -> Result<(), Failure> {
-        let mut claims = self.claims.lock().unwrap_or_else(PoisonError::into_inner);
-        match claims.entry((account.clone(), region.clone())) {
+    fn claim(&self, account: &AccountId, target: &Target) -> Result<(), Failure> {
+        match self.claims().entry((account.clone(), target.region.clone())) {
             Entry::Vacant(free) => {
-                free.insert(index);
+                free.insert(target.key());
                 Ok(())
             }
-            Entry::Occupied(taken) if *taken.get() == index => Ok(()),
-            Entry::Occupied(_) => Err(Failure::new(
-                Reason::Credentials,
-                format!(
-                    "the credentials belong to the account {account}, which is polled in {region} by another entry of the configuration"
-                ),
-            )),
+            Entry::Occupied(taken) if *taken.get() == target.key() => Ok(()),
+            Entry::Occupied(_) => {
+                let region = &target.region;
+                Err(Failure::new(
+                    Reason::Credentials,
+                    format!(
+                        "the credentials belong to the account {account}, which is polled in {region} by another entry of the configuration"
+                    ),
+                ))
+            }
         }
     }
+
+    fn claims(&self) -> MutexGuard<'_, Claims> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who shows what. Whose account is given comes first; a target that learned
+/// its account to be one of those must not show it any longer.
+fn claims(slots: &[Arc<Slot>]) -> Claims {
+    let mut claims = Claims::new();
+    for slot in slots {
+        if let Some(id) = &slot.target.account.id {
+            claims.insert((id.clone(), slot.target.region.clone()), slot.target.key());
+        }
+    }
+    for slot in slots.iter().filter(|slot| slot.target.account.id.is_none()) {
+        let state = slot.state();
+        let Some(learned) = &state.account else { continue };
+        match claims.entry((learned.clone(), slot.target.region.clone())) {
+            Entry::Vacant(free) => {
+                free.insert(slot.target.key());
+            }
+            Entry::Occupied(_) => {
+                let state = TargetState { account: None, syncs: None, ..TargetState::clone(&state) };
+                slot.state.store(Arc::new(state));
+            }
+        }
+    }
+    claims
 }
 
 /// Everything that was known at one moment.
 #[derive(Debug)]
-pub struct Snapshot<'a> {
-    /// Every target, in the order of the configuration.
-    pub targets: Vec<TargetView<'a>>,
+pub struct Snapshot {
+    /// Every target, in the order of the plan.
+    pub targets: Vec<TargetView>,
     /// The moment.
     pub now: UnixSeconds,
 }
 
 /// One target at one moment.
 #[derive(Debug)]
-pub struct TargetView<'a> {
-    /// The target.
-    pub target: &'a Target,
+pub struct TargetView {
+    slot: Arc<Slot>,
     /// How it fares.
     pub state: Arc<TargetState>,
     /// The moment.
@@ -277,7 +370,13 @@ pub struct TargetView<'a> {
     stale_after: Duration,
 }
 
-impl TargetView<'_> {
+impl TargetView {
+    /// The target.
+    #[must_use]
+    pub fn target(&self) -> &Target {
+        &self.slot.target
+    }
+
     /// Whether the last collection succeeded; `None` before the first.
     #[must_use]
     pub fn up(&self) -> Option<bool> {
@@ -306,8 +405,8 @@ mod tests {
         Target {
             account: Arc::new(Account {
                 id: id.map(|id| id.parse().unwrap()),
-                name: None,
                 access: Access { profile: profile.map(ToOwned::to_owned), roles: Vec::new() },
+                ..Account::default()
             }),
             region: "eu-west-1".parse().unwrap(),
         }
@@ -322,13 +421,24 @@ mod tests {
         }
     }
 
-    fn store() -> Store {
-        Store::new(vec![target(Some("111122223333"), None)], Duration::from_mins(30))
+    fn learned(id: &str) -> Report {
+        Report { account: Some(id.parse().unwrap()), ..report(0.0, Ok(0)) }
+    }
+
+    fn store(targets: Vec<Target>) -> (Store, Vec<Arc<Slot>>) {
+        let store = Store::new(Duration::from_mins(30));
+        let slots = store.adopt(&Plan { targets, awaited: 0 });
+        (store, slots)
+    }
+
+    fn one() -> (Store, Arc<Slot>) {
+        let (store, mut slots) = store(vec![target(Some("111122223333"), None)]);
+        (store, slots.remove(0))
     }
 
     #[test]
     fn nothing_is_known_before_the_first_collection() {
-        let store = store();
+        let (store, _) = one();
         let snapshot = store.snapshot(0.0);
         assert_eq!(snapshot.targets[0].up(), None);
         assert_eq!(snapshot.targets[0].syncs(), None);
@@ -337,31 +447,31 @@ mod tests {
 
     #[test]
     fn a_failing_target_keeps_its_syncs_for_a_while() {
-        let store = store();
-        store.record(0, report(1000.0, Ok(0)));
-        store.record(0, report(1300.0, Err(Reason::Timeout)));
+        let (store, slot) = one();
+        store.record(&slot, report(1000.0, Ok(0)));
+        store.record(&slot, report(1300.0, Err(Reason::Timeout)));
         assert!(store.snapshot(1000.0 + 1800.0).targets[0].syncs().is_some());
         assert!(store.snapshot(1000.0 + 1800.1).targets[0].syncs().is_none());
         // A new success brings them back.
-        store.record(0, report(4000.0, Ok(0)));
+        store.record(&slot, report(4000.0, Ok(0)));
         assert!(store.snapshot(4000.0).targets[0].syncs().is_some());
     }
 
     #[test]
     fn a_target_that_is_merely_not_due_does_not_go_stale() {
-        let store = store();
-        store.record(0, report(1000.0, Ok(0)));
+        let (store, slot) = one();
+        store.record(&slot, report(1000.0, Ok(0)));
         assert!(store.snapshot(100_000.0).targets[0].syncs().is_some());
     }
 
     #[test]
     fn the_log_is_told_when_failing_begins_changes_and_ends() {
-        let store = store();
-        let told = |outcome| match store.record(0, report(0.0, outcome)) {
+        let (store, slot) = one();
+        let told = |outcome| match store.record(&slot, report(0.0, outcome)) {
             Change::None => "nothing".to_owned(),
             Change::Failing(failure) => format!("failing: {}", failure.reason),
             Change::FailingOtherwise(failure) => format!("otherwise: {}", failure.reason),
-            Change::Recovered { failures } => format!("recovered after {failures}"),
+            Change::Recovered { failures, .. } => format!("recovered after {failures}"),
         };
         assert_eq!(told(Ok(0)), "nothing");
         assert_eq!(told(Err(Reason::Timeout)), "failing: timeout");
@@ -373,11 +483,10 @@ mod tests {
 
     #[test]
     fn what_turns_out_to_be_another_accounts_is_not_shown_any_longer() {
-        let store = Store::new(vec![target(None, Some("a"))], Duration::from_mins(30));
-        let learned = |id: &str| Report { account: Some(id.parse().unwrap()), ..report(0.0, Ok(0)) };
-        store.record(0, learned("111122223333"));
+        let (store, slots) = store(vec![target(None, Some("a"))]);
+        store.record(&slots[0], learned("111122223333"));
         assert!(store.snapshot(0.0).targets[0].syncs().is_some());
-        store.record(0, learned("444455556666"));
+        store.record(&slots[0], learned("444455556666"));
         let snapshot = store.snapshot(0.0);
         assert_eq!(snapshot.targets[0].syncs(), None);
         assert_eq!(snapshot.targets[0].state.account.as_ref().unwrap().as_str(), "111122223333");
@@ -386,19 +495,56 @@ mod tests {
 
     #[test]
     fn two_targets_never_show_the_same_account_and_region() {
-        let store = Store::new(
-            vec![target(Some("111122223333"), None), target(None, Some("a")), target(None, Some("b"))],
-            Duration::from_mins(30),
-        );
-        let learned = |id: &str| Report { account: Some(id.parse().unwrap()), ..report(0.0, Ok(0)) };
-        store.record(1, learned("111122223333"));
-        store.record(2, learned("444455556666"));
-        store.record(2, learned("444455556666"));
+        let (store, slots) =
+            store(vec![target(Some("111122223333"), None), target(None, Some("a")), target(None, Some("b"))]);
+        store.record(&slots[1], learned("111122223333"));
+        store.record(&slots[2], learned("444455556666"));
+        store.record(&slots[2], learned("444455556666"));
         let snapshot = store.snapshot(0.0);
         assert_eq!(snapshot.targets[1].up(), Some(false));
         assert_eq!(snapshot.targets[1].state.account, None);
         assert_eq!(snapshot.targets[1].state.failures(Reason::Credentials), 1);
         assert_eq!(snapshot.targets[2].up(), Some(true));
         assert_eq!(snapshot.targets[2].state.account.as_ref().unwrap().as_str(), "444455556666");
+    }
+
+    #[test]
+    fn a_new_plan_keeps_what_stays_and_drops_what_goes() {
+        let (stays, goes) = (target(Some("111122223333"), None), target(Some("222233334444"), None));
+        let comes = target(Some("333344445555"), None);
+        let (store, slots) = store(vec![stays.clone(), goes.clone()]);
+        store.record(&slots[0], report(0.0, Ok(0)));
+        let new = store.adopt(&Plan { targets: vec![comes.clone(), stays], awaited: 2 });
+        assert_eq!(new.iter().map(|slot| &slot.target).collect::<Vec<_>>(), [&comes]);
+        assert_eq!((slots[0].is_gone(), slots[1].is_gone(), store.awaited()), (false, true, 2));
+        let up: Vec<_> = store.snapshot(0.0).targets.iter().map(TargetView::up).collect();
+        assert_eq!(up, [None, Some(true)]);
+        // It comes back as one that nothing is known of.
+        store.record(&slots[1], report(0.0, Ok(0)));
+        let new = store.adopt(&Plan { targets: vec![goes], awaited: 0 });
+        assert_eq!((new.len(), new[0].is_gone(), new[0].state().last.is_none()), (1, false, true));
+        assert!(slots[0].is_gone());
+    }
+
+    #[test]
+    fn a_target_that_is_reached_in_another_way_keeps_what_is_known_of_it() {
+        let (store, slot) = one();
+        store.record(&slot, report(7.0, Ok(0)));
+        let changed = target(Some("111122223333"), Some("other"));
+        let new = store.adopt(&Plan { targets: vec![changed], awaited: 0 });
+        assert!(slot.is_gone());
+        assert_eq!(new[0].state().last_success, Some(7.0));
+    }
+
+    #[test]
+    fn an_account_that_turns_up_with_its_id_takes_it_from_the_profile_that_had_learned_it() {
+        let (by_profile, by_id) = (target(None, Some("a")), target(Some("111122223333"), None));
+        let (store, slots) = store(vec![by_profile.clone()]);
+        store.record(&slots[0], learned("111122223333"));
+        store.adopt(&Plan { targets: vec![by_profile, by_id], awaited: 0 });
+        let shown = |index: usize| store.snapshot(0.0).targets[index].state.account.clone();
+        assert_eq!((shown(0), shown(1).unwrap().as_str()), (None, "111122223333"));
+        assert!(matches!(store.record(&slots[0], learned("111122223333")), Change::Failing(_)));
+        assert_eq!(shown(0), None);
     }
 }

@@ -7,12 +7,9 @@ use aws_sdk_ssm::error::SdkError;
 use aws_sdk_ssm::operation::list_resource_data_sync::ListResourceDataSyncError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 
-use super::classify;
 use super::convert;
-use super::credentials::Lent;
-use super::observe::{Observe, Observer};
 use super::presence::WatchPresence;
-use super::session::Session;
+use crate::aws::{Lent, Observer, Session, classify};
 use crate::model::{DataSync, Failure, Reason, SyncType};
 use crate::target::Target;
 
@@ -38,11 +35,7 @@ pub(super) async fn list(
     observer: &Arc<dyn Observer>,
 ) -> Result<Vec<DataSync>, Failure> {
     let presence = WatchPresence::default();
-    let config = session
-        .client(account, target, lent)
-        .interceptor(Observe::new(observer))
-        .interceptor(presence.clone())
-        .build();
+    let config = session.ssm(account, target, lent).interceptor(presence.clone()).build();
     let client = aws_sdk_ssm::Client::from_conf(config);
 
     // A sync that is listed twice, by a list that shifts between two pages or
@@ -52,20 +45,33 @@ pub(super) async fn list(
         let found = |sync: DataSync| {
             syncs.insert((sync.sync_type.clone(), sync.name.clone()), sync);
         };
-        list_type(&client, asked, &presence, found, |error| explain(error, session, target, lent)).await?;
+        match list_type(&client, asked, &presence, found).await {
+            Ok(()) => {}
+            Err(Refusal::Call(error)) => return Err(explain(&error, session, target, lent, observer).await),
+            Err(Refusal::Answer(failure)) => return Err(failure),
+        }
     }
     lent.worked_in(&target.region);
     Ok(syncs.into_values().collect())
 }
 
 /// Tells bad credentials from a region that does not know them: an account
-/// that has not enabled a region is refused there in the same words.
-fn explain(error: &ListError, session: &Session, target: &Target, lent: &Arc<Lent>) -> Failure {
+/// that has not enabled a region is refused there in the same words. That they
+/// are good is known where they have worked in another region, and STS tells.
+async fn explain(
+    error: &ListError,
+    session: &Session,
+    target: &Target,
+    lent: &Arc<Lent>,
+    observer: &Arc<dyn Observer>,
+) -> Failure {
     let failure = classify::failure(error);
     if failure.reason != Reason::Credentials {
         return failure;
     }
-    if error.code() == Some(UNKNOWN_HERE) && lent.work_only_elsewhere(&target.region) {
+    if error.code() == Some(UNKNOWN_HERE)
+        && (lent.work_only_elsewhere(&target.region) || session.are_good(lent, observer).await)
+    {
         let message = format!("the account has not enabled the region, it seems: {}", failure.message);
         return Failure::new(Reason::RegionDisabled, message);
     }
@@ -73,13 +79,26 @@ fn explain(error: &ListError, session: &Session, target: &Target, lent: &Arc<Len
     failure
 }
 
+/// Why a list could not be had.
+enum Refusal {
+    /// The call failed.
+    Call(Box<ListError>),
+    /// The answer is of no use.
+    Answer(Failure),
+}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Answer(failure)
+    }
+}
+
 async fn list_type(
     client: &aws_sdk_ssm::Client,
     asked: &SyncType,
     presence: &WatchPresence,
     mut found: impl FnMut(DataSync),
-    explain: impl Fn(&ListError) -> Failure,
-) -> Result<(), Failure> {
+) -> Result<(), Refusal> {
     let mut seen = HashSet::new();
     let mut token = None;
     for _ in 0..MAX_PAGES {
@@ -90,13 +109,11 @@ async fn list_type(
             .set_next_token(token)
             .send()
             .await
-            .map_err(|error| explain(&error))?;
+            .map_err(|error| Refusal::Call(Box::new(error)))?;
         let presence = presence.take().unwrap_or_default();
         if !presence.has_items() {
-            return Err(Failure::new(
-                Reason::InvalidResponse,
-                format!("the answer to ListResourceDataSync for {asked} holds no list of syncs"),
-            ));
+            let message = format!("the answer to ListResourceDataSync for {asked} holds no list of syncs");
+            return Err(Failure::new(Reason::InvalidResponse, message).into());
         }
         for (index, item) in page.resource_data_sync_items.unwrap_or_default().into_iter().enumerate() {
             found(convert::data_sync(item, asked, presence.source(index))?);
@@ -104,13 +121,11 @@ async fn list_type(
         match page.next_token.filter(|token| !token.is_empty()) {
             None => return Ok(()),
             Some(next) if !seen.insert(next.clone()) => {
-                return Err(Failure::new(
-                    Reason::Pagination,
-                    format!("the pages of {asked} repeat themselves"),
-                ));
+                let message = format!("the pages of {asked} repeat themselves");
+                return Err(Failure::new(Reason::Pagination, message).into());
             }
             next => token = next,
         }
     }
-    Err(Failure::new(Reason::Pagination, format!("{asked} has more than {MAX_PAGES} pages")))
+    Err(Failure::new(Reason::Pagination, format!("{asked} has more than {MAX_PAGES} pages")).into())
 }

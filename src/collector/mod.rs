@@ -1,31 +1,19 @@
 //! One collection of one target: the calls to AWS, and plain data out of them.
 //!
-//! This is the only room that knows the AWS SDK. It knows nothing of when it
-//! is called or what becomes of its reports. A collection never fails as such:
-//! what went wrong is a part of its [`Report`].
-//!
-//! Everything that costs memory or connections is shared: one HTTP client with
-//! one pool for all targets, and one cache of credentials.
+//! It knows nothing of when it is called or what becomes of its reports. A
+//! collection never fails as such: what went wrong is a part of its
+//! [`Report`].
 
-mod classify;
 mod convert;
-mod credentials;
-mod flight;
 mod list;
-mod observe;
 mod presence;
-mod sdk;
-mod session;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use observe::{ApiCall, Discovery, Observer};
-pub use sdk::AwsSettings;
-pub use session::Sessions;
-
+use crate::aws::Sessions;
 use crate::clock::Clock;
 use crate::model::{DataSync, Failure, Reason, Report};
 use crate::target::{AccountId, Target};
@@ -39,16 +27,15 @@ pub trait Collect: Send + Sync + 'static {
 /// Collects from AWS.
 #[derive(Debug)]
 pub struct Collector {
-    sessions: Sessions,
+    sessions: Arc<Sessions>,
     timeout: Duration,
-    observer: Arc<dyn Observer>,
     clock: Clock,
 }
 
 impl Collector {
     /// A collector over `sessions`, which gives each collection `timeout`.
-    pub fn new(sessions: Sessions, timeout: Duration, observer: Arc<dyn Observer>, clock: Clock) -> Self {
-        Self { sessions, timeout, observer, clock }
+    pub fn new(sessions: Arc<Sessions>, timeout: Duration, clock: Clock) -> Self {
+        Self { sessions, timeout, clock }
     }
 
     async fn attempt(
@@ -56,18 +43,17 @@ impl Collector {
         target: &Target,
         account: &mut Option<AccountId>,
     ) -> Result<Vec<DataSync>, Failure> {
-        let Some(session) = self.sessions.of(&target.account) else {
-            return Err(Failure::new(Reason::Other, "no session was made for this account"));
-        };
+        let session = self.sessions.of(&target.account).await?;
+        let observer = self.sessions.observer();
         let lent = session.credentials.get().await?;
         match &target.account.id {
             // The ARN of a role tells the account for sure.
             Some(_) if !target.account.access.roles.is_empty() => {}
-            Some(given) => session.check_account_id(&lent, given, &self.observer).await?,
-            None => *account = Some(session.account_id(&lent, self.timeout / 2, &self.observer).await?),
+            Some(given) => session.check_account_id(&lent, given, observer).await?,
+            None => *account = Some(session.account_id(&lent, self.timeout / 2, observer).await?),
         }
         let id = account.as_ref().or(target.account.id.as_ref()).map_or("", AccountId::as_str);
-        list::list(session, &lent, id, target, &self.observer).await
+        list::list(&session, &lent, id, target, observer).await
     }
 }
 

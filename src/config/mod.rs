@@ -19,11 +19,14 @@ use std::time::Duration;
 
 use figment::error::Kind;
 
+pub use check::Found;
 pub use error::{ConfigError, Place};
 
-use crate::collector::AwsSettings;
+use crate::aws::AwsSettings;
+use crate::discovery::{Fleet, Listed, Organization};
 use crate::model::Quota;
-use crate::target::{Account, InvalidRegion, RegionName, Target};
+use crate::target::{Account, RegionSelection};
+use check::Entries;
 use key_path::KeyPath;
 use layers::Layers;
 use shape::Shape;
@@ -43,8 +46,13 @@ pub struct Config {
     pub ready_after: Duration,
     /// How many syncs AWS lets there be.
     pub quota: Quota,
-    /// The accounts and where to look in each. Never empty.
+    /// The accounts and where to look in each. Empty only beside an
+    /// organization.
     pub accounts: Vec<AccountEntry>,
+    /// An organization whose accounts are polled as well.
+    pub organization: Option<OrganizationEntry>,
+    /// How often accounts are asked anew which regions they have enabled.
+    pub refresh_interval: Duration,
     /// How AWS is called.
     pub aws: AwsSettings,
     /// Oddities that are worth a warning, each a sentence.
@@ -62,6 +70,16 @@ pub struct AccountEntry {
     key: String,
 }
 
+/// An organization and the regions to poll in its accounts.
+#[derive(Debug)]
+pub struct OrganizationEntry {
+    /// The organization, its regions left open.
+    pub organization: Organization,
+    /// The regions.
+    pub regions: Regions,
+    place: Place,
+}
+
 /// The regions to poll in an account.
 #[derive(Clone, Debug)]
 pub enum Regions {
@@ -69,7 +87,7 @@ pub enum Regions {
     /// can tell.
     Default,
     /// These.
-    Named(Vec<RegionName>),
+    Selected(RegionSelection),
 }
 
 impl Config {
@@ -88,19 +106,39 @@ impl Config {
         check::check(shape, &layers)
     }
 
-    /// The targets: every account in each of its regions, once.
-    ///
-    /// `default_region` tells the region that goes with an account's
-    /// credentials, for those accounts that name none.
+    /// The accounts through which AWS is asked first: those that are listed,
+    /// and that of the organization.
+    pub fn first_accounts(&self) -> impl Iterator<Item = &Account> {
+        let listed = self.accounts.iter().map(|entry| &*entry.account);
+        listed.chain(self.organization.iter().map(|entry| &*entry.organization.administrator))
+    }
+
+    /// What to poll, once it is known what only the SDK can tell of each of the
+    /// [first accounts](Self::first_accounts).
     ///
     /// # Errors
-    /// Two targets that are the same, an account without any region, or a
-    /// region that the account's roles cannot reach.
-    pub fn targets(
-        &self,
-        default_region: impl Fn(&Account) -> Result<Option<RegionName>, InvalidRegion>,
-    ) -> Result<Vec<Target>, ConfigError> {
-        check::expand(&self.accounts, |account| Ok(default_region(account)?.map(|region| vec![region])))
+    /// Two accounts that get into each other's way, an account without any
+    /// region, or a region that it cannot be called in.
+    pub fn fleet(&self, found: impl Fn(&Account) -> Option<Found>) -> Result<Fleet, ConfigError> {
+        let entries = Entries { accounts: &self.accounts, organization: self.organization.as_ref() };
+        let (of_accounts, of_organization) = entries.checked(found, self.aws.endpoint_kind())?;
+        let at_home = |account: &Account, home| Arc::new(Account { home, ..account.clone() });
+        let listed = self
+            .accounts
+            .iter()
+            .zip(of_accounts)
+            .map(|(entry, found)| Listed {
+                account: at_home(&entry.account, found.home),
+                regions: found.regions,
+            })
+            .collect();
+        let organization = self.organization.as_ref().zip(of_organization).map(|(entry, found)| {
+            let mut organization = entry.organization.clone();
+            organization.administrator = at_home(&organization.administrator, found.home);
+            organization.regions = found.regions;
+            organization
+        });
+        Ok(Fleet { listed, organization, refresh_interval: self.refresh_interval })
     }
 }
 

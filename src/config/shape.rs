@@ -12,7 +12,9 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
-use crate::target::{AccountId, RegionName, RoleArn, SessionName, check_external_id};
+use crate::target::{
+    AccountId, MemberRole, RegionOrPattern, RoleArn, SessionName, UnitId, check_external_id,
+};
 
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -23,11 +25,14 @@ pub(super) struct Shape {
     pub(super) stale_after: Option<Text<Duration>>,
     pub(super) ready_after: Option<Text<Duration>>,
     #[serde(deserialize_with = "list")]
-    pub(super) regions: Option<Vec<Text<RegionName>>>,
+    pub(super) regions: Option<Vec<Text<RegionOrPattern>>>,
+    pub(super) refresh_interval: Option<Text<Duration>>,
     #[serde(deserialize_with = "or_default")]
     pub(super) quota: QuotaShape,
     #[serde(deserialize_with = "list")]
     pub(super) accounts: Option<Vec<AccountShape>>,
+    #[serde(deserialize_with = "filled")]
+    pub(super) organization: Option<OrganizationShape>,
     #[serde(deserialize_with = "or_default")]
     pub(super) aws: AwsShape,
 }
@@ -49,7 +54,31 @@ pub(super) struct AccountShape {
     pub(super) profile: Option<Text<Label>>,
     pub(super) assume_roles: Vec<RoleShape>,
     #[serde(deserialize_with = "list")]
-    pub(super) regions: Option<Vec<Text<RegionName>>>,
+    pub(super) regions: Option<Vec<Text<RegionOrPattern>>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OrganizationShape {
+    #[serde(default)]
+    pub(super) profile: Option<Text<Label>>,
+    #[serde(default)]
+    pub(super) assume_roles: Vec<RoleShape>,
+    pub(super) member_role: Text<MemberRole>,
+    #[serde(default)]
+    pub(super) member_assume_roles: Vec<RoleShape>,
+    #[serde(default)]
+    pub(super) external_id: Option<Text<ExternalId>>,
+    #[serde(default)]
+    pub(super) session_name: Option<Text<SessionName>>,
+    #[serde(default, deserialize_with = "list")]
+    pub(super) organizational_units: Option<Vec<Text<UnitId>>>,
+    #[serde(default)]
+    pub(super) exclude_accounts: Vec<Text<AccountId>>,
+    #[serde(default)]
+    pub(super) refresh_interval: Option<Text<Duration>>,
+    #[serde(default, deserialize_with = "list")]
+    pub(super) regions: Option<Vec<Text<RegionOrPattern>>>,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -67,6 +96,7 @@ pub(super) struct RoleShape {
 pub(super) struct AwsShape {
     pub(super) use_fips: Option<Text<bool>>,
     pub(super) use_dualstack: Option<Text<bool>>,
+    pub(super) session_policy: Option<Text<bool>>,
     pub(super) endpoint_url: Option<Text<EndpointUrl>>,
     pub(super) shared_config_file: Option<Text<PathBuf>>,
     pub(super) shared_credentials_file: Option<Text<PathBuf>>,
@@ -76,6 +106,12 @@ pub(super) struct AwsShape {
 /// commented out it must not turn into the default.
 fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Vec<T>>, D::Error> {
     Vec::deserialize(deserializer).map(Some)
+}
+
+/// Keys and values, of which some have to be there: with all of them commented
+/// out it must not count as left out.
+fn filled<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 /// Keys and values; without any, the defaults.
@@ -192,9 +228,11 @@ macro_rules! from_text_by_from_str {
 
 from_text_by_from_str! {
     AccountId: "an AWS account id",
-    RegionName: "the name of an AWS region",
+    MemberRole: "the ARN of a role with `{account_id}` in it",
+    RegionOrPattern: "the name of an AWS region, or a wildcard such as `eu-*`",
     RoleArn: "the ARN of a role",
     SessionName: "the name of a role session",
+    UnitId: "the id of an organizational unit",
 }
 
 /// A name that is shown as it is.

@@ -4,6 +4,9 @@
 use std::path::PathBuf;
 
 use super::*;
+use crate::aws::EndpointKind;
+use crate::discovery::Member;
+use crate::target::{InvalidRegion, Partition, RegionName, SessionPolicy, Target};
 
 fn directory(name: &str) -> Vec<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -67,10 +70,27 @@ fn the_full_example_holds_the_defaults() {
             config.stale_after,
             config.ready_after,
             config.quota,
+            config.refresh_interval,
             format!("{:?}", config.aws),
         )
     };
     assert_eq!(settings(&full), settings(&none));
+}
+
+/// The targets of the accounts that are listed, or what is wrong with them.
+fn targets(
+    config: &Config,
+    default_region: impl Fn() -> Result<Option<RegionName>, InvalidRegion>,
+) -> Result<Vec<String>, String> {
+    let found = || Found { region: default_region(), endpoints: config.aws.endpoint_kind() };
+    let fleet = config.fleet(|_| Some(found())).map_err(|error| error.to_string())?;
+    let targets = fleet.listed.into_iter().flat_map(|Listed { account, regions }| {
+        regions
+            .named
+            .into_iter()
+            .map(move |region| Target { account: Arc::clone(&account), region }.to_string())
+    });
+    Ok(targets.collect())
 }
 
 #[test]
@@ -82,16 +102,14 @@ fn a_file_that_is_not_there() {
 #[test]
 fn without_anything_it_is_the_ambient_account_in_its_default_region() {
     let config = from_environment(&[]).unwrap();
-    let targets = config.targets(|_| "eu-west-1".parse().map(Some)).unwrap();
-    assert_eq!(targets.len(), 1);
-    assert_eq!(targets[0].to_string(), "unknown/eu-west-1");
+    assert_eq!(targets(&config, || "eu-west-1".parse().map(Some)).unwrap(), ["unknown/eu-west-1"]);
     assert_eq!(
-        config.targets(|_| "Frankfurt".parse().map(Some)).unwrap_err().to_string(),
+        targets(&config, || "Frankfurt".parse().map(Some)).unwrap_err(),
         "regions: the default region of its credentials: `Frankfurt` is not the name of an AWS region, such as \
          `eu-west-1` or `us-gov-east-1`"
     );
     assert_eq!(
-        config.targets(|_| Ok(None)).unwrap_err().to_string(),
+        targets(&config, || Ok(None)).unwrap_err(),
         "regions: no region: name one in `regions`, in AWS_REGION or in the AWS profile"
     );
 }
@@ -117,8 +135,7 @@ fn the_environment_is_laid_over_the_file() {
     assert_eq!(config.timeout, Duration::from_secs(20));
     assert_eq!(config.quota, Quota { to_destination: 7, from_source: 9 });
     assert_eq!(config.concurrency.get(), 64);
-    let targets = config.targets(|_| Ok(None)).unwrap();
-    let targets: Vec<String> = targets.iter().map(ToString::to_string).collect();
+    let targets = targets(&config, || Ok(None)).unwrap();
     assert_eq!(targets, ["012345678901/eu-west-1", "012345678901/eu-west-2"]);
 }
 
@@ -205,7 +222,7 @@ fn the_last_role_tells_the_account() {
         "regions: [eu-west-1]\naccounts:\n  - assume_roles:\n    - arn: arn:aws:iam::111122223333:role/hub\n    - arn: \
          arn:aws:iam::444455556666:role/member\n",
     );
-    assert_eq!(config.targets(|_| Ok(None)).unwrap()[0].to_string(), "444455556666/eu-west-1");
+    assert_eq!(targets(&config, || Ok(None)).unwrap(), ["444455556666/eu-west-1"]);
 }
 
 #[test]
@@ -214,7 +231,7 @@ fn the_same_account_may_be_polled_by_several_entries_in_different_regions() {
         "accounts:\n  - {id: '111122223333', profile: a, regions: [eu-west-1]}\n  - {id: '111122223333', profile: b, \
          regions: [us-east-1]}\n",
     );
-    assert_eq!(config.targets(|_| Ok(None)).unwrap().len(), 2);
+    assert_eq!(targets(&config, || Ok(None)).unwrap().len(), 2);
 }
 
 #[test]
@@ -222,7 +239,7 @@ fn a_default_region_that_doubles_a_named_one_is_found_when_it_is_known() {
     let config = loaded(
         "accounts:\n  - {id: '111122223333', regions: [eu-west-1]}\n  - {id: '111122223333', profile: b}\n",
     );
-    let error = config.targets(|_| "eu-west-1".parse().map(Some)).unwrap_err().to_string();
+    let error = targets(&config, || "eu-west-1".parse().map(Some)).unwrap_err();
     assert!(error.ends_with(
         "accounts[1]: 111122223333 in eu-west-1 is polled by accounts[0] already; take one of them out"
     ));
@@ -250,4 +267,83 @@ fn a_single_failure_that_would_hide_everything_is_warned_of() {
         loaded("interval: 1h\n").warnings,
         ["stale_after is shorter than interval: one failed collection takes a target's syncs away"]
     );
+}
+
+/// What an organization's member would be reached by.
+fn member(config: &Config) -> Account {
+    let organization = &config.organization.as_ref().unwrap().organization;
+    let member = Member { id: "222233334444".parse().unwrap(), name: Some("member".to_owned()) };
+    organization.reach.account(&member, Partition::Aws).unwrap()
+}
+
+#[test]
+fn an_organization_stands_for_its_accounts() {
+    let config = loaded(
+        "regions: [eu-west-1]\norganization:\n  profile: hub\n  assume_roles: [{arn: \
+         'arn:aws:iam::111122223333:role/Lister'}]\n  member_role: 'arn:{partition}:iam::{account_id}:role/Reader'\n  \
+         external_id: hunter2\n  organizational_units: [ou-abcd-11111111, r-abcd]\n  exclude_accounts: [999988887777]\n",
+    );
+    assert!(config.accounts.is_empty(), "the ambient account is not polled beside it");
+    let organization = &config.organization.as_ref().unwrap().organization;
+    assert_eq!(organization.administrator.id.as_ref().unwrap().as_str(), "111122223333");
+    assert_eq!(organization.administrator.access.roles[0].policy, SessionPolicy::ListAccounts);
+    assert_eq!(organization.units.len(), 2);
+    assert_eq!(organization.refresh_interval, Duration::from_hours(1));
+    let member = member(&config);
+    assert_eq!(member.access.profile.as_deref(), Some("hub"));
+    assert_eq!(member.access.roles.len(), 1, "the roles that lead to the list do not lead to its accounts");
+    assert_eq!(member.access.roles[0].arn.as_str(), "arn:aws:iam::222233334444:role/Reader");
+    assert_eq!(member.access.roles[0].policy, SessionPolicy::ListSyncs);
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn the_accounts_of_an_organization_may_be_reached_through_other_roles() {
+    let config = loaded(
+        "regions: ['eu-*']\norganization:\n  member_assume_roles: [{arn: 'arn:aws:iam::111122223333:role/Jump'}]\n  \
+         member_role: 'arn:aws:iam::{account_id}:role/Reader'\n",
+    );
+    let member = member(&config);
+    let roles: Vec<_> = member.access.roles.iter().map(|role| (role.arn.as_str(), role.policy)).collect();
+    assert_eq!(
+        roles,
+        [
+            ("arn:aws:iam::111122223333:role/Jump", SessionPolicy::None),
+            ("arn:aws:iam::222233334444:role/Reader", SessionPolicy::ListSyncsAndRegions)
+        ]
+    );
+}
+
+#[test]
+fn the_last_role_is_narrowed_down_unless_that_is_turned_off() {
+    let policies = |aws: &str, regions: &str| {
+        let roles =
+            "[{arn: 'arn:aws:iam::111122223333:role/hub'}, {arn: 'arn:aws:iam::444455556666:role/member'}]";
+        let config =
+            loaded(&format!("aws: {{{aws}}}\nregions: [{regions}]\naccounts:\n  - assume_roles: {roles}\n"));
+        config.accounts[0].account.access.roles.iter().map(|role| role.policy).collect::<Vec<_>>()
+    };
+    assert_eq!(policies("", "eu-west-1"), [SessionPolicy::None, SessionPolicy::ListSyncs]);
+    assert_eq!(policies("", "eu-west-1, '*'"), [SessionPolicy::None, SessionPolicy::ListSyncsAndRegions]);
+    assert_eq!(policies("session_policy: false", "'*'"), [SessionPolicy::None; 2]);
+}
+
+#[test]
+fn fips_that_is_set_elsewhere_is_refused_by_region_as_well() {
+    let with = |regions: &str, of_credentials: &str| {
+        let found = Found {
+            region: of_credentials.parse().map(Some),
+            endpoints: EndpointKind { fips: true, dualstack: false },
+        };
+        let fleet = loaded(&format!("regions: [{regions}]\n")).fleet(|_| Some(found.clone()));
+        fleet.map(|_| ()).map_err(|error| error.to_string())
+    };
+    let error = with("us-east-1, eu-west-1", "us-east-1").unwrap_err();
+    assert!(
+        error.contains("use_fips: SSM has no FIPS endpoint in eu-west-1, only in ca-central-1"),
+        "{error}"
+    );
+    assert!(with("'*'", "us-east-1").is_err(), "that would be regions without, too");
+    assert!(with("'us-*'", "us-east-1").is_ok());
+    assert!(with("'*'", "us-gov-west-1").is_ok());
 }

@@ -22,13 +22,13 @@ pub(super) struct Header {
 /// A family with samples for each target.
 pub(super) struct TargetFamily {
     pub(super) header: Header,
-    pub(super) samples: fn(&TargetView<'_>, &mut Samples<'_>),
+    pub(super) samples: fn(&TargetView, &mut Samples<'_>),
 }
 
 impl TargetFamily {
     /// All samples; `None` if there are none, for a family without samples
     /// must not be shown.
-    pub(super) fn gather(&self, snapshot: &Snapshot<'_>) -> Option<MetricFamily> {
+    pub(super) fn gather(&self, snapshot: &Snapshot) -> Option<MetricFamily> {
         let mut metrics = Vec::with_capacity(snapshot.targets.len());
         for view in &snapshot.targets {
             let base = target_labels(view);
@@ -97,9 +97,9 @@ impl<'a> Samples<'a> {
 }
 
 /// The labels that every series of a target carries.
-pub(super) fn target_labels(view: &TargetView<'_>) -> Vec<LabelPair> {
-    let account = view.target.account.shown(view.state.account.as_ref());
-    vec![label("aws_account_id", &account), label("aws_region", view.target.region.as_str())]
+pub(super) fn target_labels(view: &TargetView) -> Vec<LabelPair> {
+    let account = view.target().account.shown(view.state.account.as_ref());
+    vec![label("aws_account_id", &account), label("aws_region", view.target().region.as_str())]
 }
 
 pub(super) fn label(name: &str, value: &str) -> LabelPair {

@@ -80,7 +80,9 @@ impl OwnMetrics {
             )?,
         };
         // Born at 0, so that the first failure shows as an increase.
-        own.discovery_failures.with_label_values(&["identity"]);
+        for kind in ["identity", "organization", "regions"] {
+            own.discovery_failures.with_label_values(&[kind]);
+        }
         let build = GaugeVec::new(
             Opts::new("ssm_sync_exporter_build_info", "What this exporter was built from; always 1."),
             &["version", "revision", "rustc_version"],

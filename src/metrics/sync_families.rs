@@ -21,7 +21,7 @@ impl SyncFamily {
         Self { header: Header { name, help, kind: Kind::Gauge }, samples }
     }
 
-    pub(super) fn gather(&self, snapshot: &Snapshot<'_>) -> Option<MetricFamily> {
+    pub(super) fn gather(&self, snapshot: &Snapshot) -> Option<MetricFamily> {
         let mut metrics = Vec::new();
         for view in &snapshot.targets {
             let base = target_labels(view);

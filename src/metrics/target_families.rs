@@ -12,7 +12,7 @@ const fn family(
     name: &'static str,
     help: &'static str,
     kind: Kind,
-    samples: fn(&TargetView<'_>, &mut Samples<'_>),
+    samples: fn(&TargetView, &mut Samples<'_>),
 ) -> TargetFamily {
     TargetFamily { header: Header { name, help, kind }, samples }
 }
@@ -24,9 +24,9 @@ pub(super) const FAMILIES: [TargetFamily; 8] = [
         "Every account and region that should be polled, whether it can be or not; always 1.",
         Kind::Gauge,
         |view, samples| {
-            let name = view.target.account.name.as_deref();
+            let name = view.target().account.name.as_deref();
             samples
-                .add(&[("account_name", name), ("partition", Some(view.target.partition().as_str()))], 1.0);
+                .add(&[("account_name", name), ("partition", Some(view.target().partition().as_str()))], 1.0);
         },
     ),
     family(
@@ -83,7 +83,7 @@ pub(super) const FAMILIES: [TargetFamily; 8] = [
 ];
 
 /// The families with a series for each target and sync type.
-pub(super) fn of_types(snapshot: &Snapshot<'_>, quota: &Quota) -> impl Iterator<Item = MetricFamily> {
+pub(super) fn of_types(snapshot: &Snapshot, quota: &Quota) -> impl Iterator<Item = MetricFamily> {
     let syncs = Header {
         name: "aws_ssm_resource_data_syncs",
         help: "Number of resource data syncs of a type, as of the last good collection.",

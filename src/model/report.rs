@@ -31,17 +31,26 @@ pub struct Failure {
     /// Whether it shows that what has been collected before belongs to another
     /// account, so that it must not be shown any longer.
     pub disowns: bool,
+    /// Whether it has been logged where it was found: it is that of all targets
+    /// of an account, or of many accounts.
+    pub logged: bool,
 }
 
 impl Failure {
     /// A failure with what is to be said about it.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), disowns: false }
+        Self { reason, message: message.into(), disowns: false, logged: false }
     }
 
     /// The credentials turn out to be those of another account.
     pub fn disowning(message: impl Into<String>) -> Self {
-        Self { reason: Reason::Credentials, message: message.into(), disowns: true }
+        Self { disowns: true, ..Self::new(Reason::Credentials, message) }
+    }
+
+    /// The same, which has been logged.
+    #[must_use]
+    pub fn logged(self) -> Self {
+        Self { logged: true, ..self }
     }
 }
 

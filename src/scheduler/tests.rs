@@ -1,12 +1,13 @@
 //! The scheduler on paused time: every moment below is exact.
 
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::time::{advance, sleep};
 
 use super::*;
-use crate::target::{Access, Account};
+use crate::target::{Account, Target};
 
 /// Collects by sleeping, and writes down when each collection began.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ struct Sleeper {
     /// How long the target of each region sleeps; others not at all.
     takes: HashMap<&'static str, Duration>,
     panics_in: Option<&'static str>,
+    /// Which collections of each region fail, by their numbers, and why.
+    fails: HashMap<&'static str, (Range<usize>, Reason)>,
     started: Option<Instant>,
 }
 
@@ -37,7 +40,13 @@ impl Collect for Arc<Sleeper> {
         self.most_at_once.fetch_max(now, Ordering::SeqCst);
         sleep(self.takes.get(region).copied().unwrap_or_default()).await;
         self.at_once.fetch_sub(1, Ordering::SeqCst);
-        Report { account: None, ended: 0.0, took: Duration::ZERO, outcome: Ok(Vec::new()) }
+        let outcome = match self.fails.get(region) {
+            Some((which, reason)) if which.contains(&(self.begun(region).len() - 1)) => {
+                Err(Failure::new(*reason, "as the test wants it"))
+            }
+            _ => Ok(Vec::new()),
+        };
+        Report { account: None, ended: 0.0, took: Duration::ZERO, outcome }
     }
 }
 
@@ -46,33 +55,39 @@ const INTERVAL: Duration = Duration::from_mins(5);
 struct Running {
     sleeper: Arc<Sleeper>,
     store: Arc<Store>,
+    plans: watch::Sender<Arc<Plan>>,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
 }
 
+fn target(region: &str) -> Target {
+    let account = Account { id: Some("111122223333".parse().unwrap()), ..Account::default() };
+    Target { account: Arc::new(account), region: region.parse().unwrap() }
+}
+
+fn plan(regions: &[&str]) -> Arc<Plan> {
+    Arc::new(Plan { targets: regions.iter().map(|region| target(region)).collect(), awaited: 0 })
+}
+
 fn run(regions: &[&str], concurrency: usize, sleeper: Sleeper) -> Running {
-    let account = Arc::new(Account {
-        id: Some("111122223333".parse().unwrap()),
-        name: None,
-        access: Access::default(),
-    });
-    let targets = regions
-        .iter()
-        .map(|region| Target { account: Arc::clone(&account), region: region.parse().unwrap() })
-        .collect();
-    let store = Arc::new(Store::new(targets, INTERVAL));
+    let store = Arc::new(Store::new(INTERVAL));
     let sleeper = Arc::new(Sleeper { started: Some(Instant::now()), ..sleeper });
+    let (plans, receiver) = watch::channel(plan(regions));
     let scheduler = Scheduler::new(
         Arc::clone(&sleeper),
         Arc::clone(&store),
-        INTERVAL,
-        NonZeroUsize::new(concurrency).unwrap(),
+        receiver,
+        Rhythm {
+            interval: INTERVAL,
+            concurrency: NonZeroUsize::new(concurrency).unwrap(),
+            replica: "exporter".to_owned(),
+        },
         Clock::new(|| 0.0),
     );
     let shutdown = CancellationToken::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(scheduler.run(shutdown.clone()));
-    Running { sleeper, store, shutdown, tasks }
+    Running { sleeper, store, plans, shutdown, tasks }
 }
 
 const REGIONS: [&str; 6] = ["eu-west-1", "eu-west-2", "eu-west-3", "us-east-1", "us-east-2", "us-west-1"];
@@ -158,6 +173,87 @@ async fn a_panic_is_one_targets_failure() {
         assert_eq!(up, Some(*region != "eu-west-2"), "{region}");
     }
     assert!(running.sleeper.begun("eu-west-2").len() >= 2, "it is tried again");
+}
+
+/// How many intervals lie between the collections of a region, rounded.
+fn gaps(begun: &[Duration]) -> Vec<u128> {
+    let gap = |pair: &[Duration]| pair[1].abs_diff(pair[0]).as_millis();
+    begun.windows(2).map(|pair| (gap(pair) + INTERVAL.as_millis() / 2) / INTERVAL.as_millis()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_target_backs_off_and_comes_back_at_once() {
+    let fails =
+        HashMap::from([("eu-west-1", (2..7, Reason::Timeout)), ("eu-west-2", (2..3, Reason::Throttled))]);
+    let running = run(&REGIONS, 64, Sleeper { fails, ..Sleeper::default() });
+    let healthy = run(&REGIONS, 64, Sleeper::default());
+    sleep(INTERVAL * 20).await;
+    let begun = running.sleeper.begun("eu-west-1");
+    // The first few: at the start, at its place, and the first that fails.
+    assert_eq!(gaps(&begun)[1..11], [1, 1, 2, 3, 3, 3, 1, 1, 1, 1], "{begun:?}");
+    for pair in begun[2..].windows(2) {
+        assert!(pair[1].abs_diff(pair[0]) <= INTERVAL * 4, "{begun:?}");
+    }
+    // Back at its place.
+    let regular = healthy.sleeper.begun("eu-west-1");
+    let last = begun.last().unwrap();
+    assert!(
+        regular.iter().any(|regular| regular.abs_diff(*last) <= Duration::from_millis(1)),
+        "{begun:?} {regular:?}"
+    );
+    // Throttled: fewer calls from the first time on.
+    let begun = running.sleeper.begun("eu-west-2");
+    assert_eq!(gaps(&begun)[1..6], [1, 2, 1, 1, 1], "{begun:?}");
+    for region in &REGIONS[2..] {
+        assert_eq!(running.sleeper.begun(region), healthy.sleeper.begun(region), "{region}");
+    }
+    assert_eq!(running.store.activity.overruns(), 0, "turns are passed over on purpose");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_region_that_refuses_for_good_is_polled_rarely() {
+    let fails = HashMap::from([
+        ("eu-west-1", (0..1000, Reason::RegionDisabled)),
+        ("eu-west-2", (0..1000, Reason::ScpDenied)),
+    ]);
+    let running = run(&REGIONS, 64, Sleeper { fails, ..Sleeper::default() });
+    sleep(INTERVAL * 100).await;
+    for region in ["eu-west-1", "eu-west-2"] {
+        let begun = running.sleeper.begun(region);
+        assert!((9..=15).contains(&begun.len()), "{region}: {begun:?}");
+    }
+    assert!(running.sleeper.begun("eu-west-3").len() >= 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_comes_is_collected_at_once_and_one_that_goes_never_again() {
+    let running = run(&["eu-west-1", "eu-west-2"], 64, Sleeper::default());
+    let healthy = run(&["eu-west-1"], 64, Sleeper::default());
+    sleep(INTERVAL * 2).await;
+    running.plans.send_replace(plan(&["eu-west-1", "us-east-1"]));
+    let before = running.sleeper.begun("eu-west-2").len();
+    sleep(Duration::from_millis(10)).await;
+    assert_eq!(running.sleeper.begun("us-east-1"), [INTERVAL * 2]);
+    sleep(INTERVAL * 4).await;
+    assert_eq!(running.sleeper.begun("eu-west-2").len(), before);
+    assert_eq!(running.sleeper.begun("eu-west-1"), healthy.sleeper.begun("eu-west-1"), "not moved");
+    assert_eq!(running.store.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_of_a_target_that_has_gone_meanwhile_is_dropped() {
+    let takes = HashMap::from([("eu-west-2", Duration::from_secs(30))]);
+    let running = run(&["eu-west-1", "eu-west-2"], 64, Sleeper { takes, ..Sleeper::default() });
+    sleep(Duration::from_secs(1)).await;
+    running.plans.send_replace(plan(&["eu-west-1"]));
+    sleep(Duration::from_mins(1)).await;
+    // It comes again as one that nothing is known of, and is collected at once.
+    running.plans.send_replace(plan(&["eu-west-1", "eu-west-2"]));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(running.store.snapshot(0.0).targets[1].up(), None);
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(running.store.snapshot(0.0).targets[1].up(), Some(true));
+    assert_eq!(running.sleeper.begun("eu-west-2").len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

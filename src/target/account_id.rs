@@ -14,6 +14,11 @@ pub struct AccountId(Arc<str>);
 pub struct InvalidAccountId(String);
 
 impl AccountId {
+    /// One that stands for any.
+    pub(crate) fn example() -> Self {
+        Self("012345678901".into())
+    }
+
     /// The twelve digits.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -6,8 +6,12 @@
 //! SDK that reaches them.
 
 mod account_id;
+pub(crate) mod hash;
 mod region;
 mod role;
+mod selection;
+mod shard;
+mod unit_id;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -18,22 +22,49 @@ use secrecy::{ExposeSecret as _, SecretString};
 pub use account_id::{AccountId, InvalidAccountId};
 pub use region::{InvalidRegion, Partition, RegionName};
 pub use role::{
-    InvalidExternalId, InvalidRoleArn, InvalidSessionName, RoleArn, SessionName, check_external_id,
+    InvalidExternalId, InvalidMemberRole, InvalidRoleArn, InvalidSessionName, MemberRole, RoleArn,
+    SessionName, SessionPolicy, check_external_id,
 };
+pub use selection::{InvalidRegionPattern, RegionOrPattern, RegionPattern, RegionSelection};
+pub use shard::{InvalidShard, Shard};
+pub use unit_id::{InvalidUnitId, UnitId};
 
 /// One AWS account and how to reach it.
-#[derive(Debug)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
     /// The account's id. Where it is unknown until the credentials have been
     /// asked, `None`.
     pub id: Option<AccountId>,
-    /// The name that the operator gave it.
+    /// The name that the operator gave it, or its organization.
     pub name: Option<String>,
     /// Where its credentials come from.
     pub access: Access,
+    /// A region of the account's partition, if it is known: where to ask for
+    /// credentials, unless they come with a region themselves.
+    pub home: Option<RegionName>,
+}
+
+/// What an account is known by: no two accounts that are polled in the same
+/// region have the same.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum AccountKey {
+    /// Its id.
+    Id(AccountId),
+    /// While there is none, the profile of its credentials. (It has no roles:
+    /// they would tell the id.)
+    Profile(Option<String>),
 }
 
 impl Account {
+    /// What the account is known by.
+    #[must_use]
+    pub fn key(&self) -> AccountKey {
+        match &self.id {
+            Some(id) => AccountKey::Id(id.clone()),
+            None => AccountKey::Profile(self.access.profile.clone()),
+        }
+    }
+
     /// The account wherever it is shown: the id that a collection has
     /// `learned`, or the given one; or, while there is neither, what stands for
     /// it. Two accounts that look the same then have the same credentials, and
@@ -68,12 +99,17 @@ pub struct Role {
     pub external_id: Option<SecretString>,
     /// The name under which the session shows up in AWS's logs.
     pub session_name: SessionName,
+    /// What the session is narrowed down to.
+    pub policy: SessionPolicy,
 }
 
 impl PartialEq for Role {
     fn eq(&self, other: &Self) -> bool {
         let id = |role: &Self| role.external_id.as_ref().map(|id| id.expose_secret().to_owned());
-        self.arn == other.arn && self.session_name == other.session_name && id(self) == id(other)
+        self.arn == other.arn
+            && self.session_name == other.session_name
+            && self.policy == other.policy
+            && id(self) == id(other)
     }
 }
 
@@ -86,7 +122,7 @@ impl Hash for Role {
 }
 
 /// One (account, region) pair that is polled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The account, shared by all of its targets.
     pub account: Arc<Account>,
@@ -94,7 +130,26 @@ pub struct Target {
     pub region: RegionName,
 }
 
+/// What a target is known by.
+pub type TargetKey = (AccountKey, RegionName);
+
+/// What is to be polled, as far as it is known.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The targets, each once.
+    pub targets: Vec<Target>,
+    /// How many answers are still awaited that may bring more: the accounts of
+    /// an organization, the regions of an account.
+    pub awaited: usize,
+}
+
 impl Target {
+    /// What the target is known by.
+    #[must_use]
+    pub fn key(&self) -> TargetKey {
+        (self.account.key(), self.region.clone())
+    }
+
     /// The partition in which the target lies.
     #[must_use]
     pub fn partition(&self) -> Partition {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub struct RegionName(Arc<str>);
 
 /// A text that is not the name of a region.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 #[error("`{0}` is not the name of an AWS region, such as `eu-west-1` or `us-gov-east-1`")]
 pub struct InvalidRegion(String);
 
@@ -21,6 +21,9 @@ const DIRECTIONS: [&str; 9] =
     ["central", "east", "north", "northeast", "northwest", "south", "southeast", "southwest", "west"];
 
 impl RegionName {
+    /// How long a name can be.
+    pub(super) const LONGEST: usize = "abcd-abcd-northeast-10".len();
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -100,7 +103,7 @@ pub enum Partition {
 }
 
 impl Partition {
-    const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Aws,
         Self::AwsCn,
         Self::AwsUsGov,
@@ -124,6 +127,57 @@ impl Partition {
             Self::AwsIsoE => "aws-iso-e",
             Self::AwsIsoF => "aws-iso-f",
         }
+    }
+
+    /// Regions that every account of the partition has and cannot do without,
+    /// as far as they are known to this version. (AWS Account Management's
+    /// reference guide: regions that are enabled by default.)
+    pub fn always_enabled(self) -> impl Iterator<Item = RegionName> {
+        let names: &[&str] = match self {
+            Self::Aws => &[
+                "ap-northeast-1",
+                "ap-northeast-2",
+                "ap-northeast-3",
+                "ap-south-1",
+                "ap-southeast-1",
+                "ap-southeast-2",
+                "ca-central-1",
+                "eu-central-1",
+                "eu-north-1",
+                "eu-west-1",
+                "eu-west-2",
+                "eu-west-3",
+                "sa-east-1",
+                "us-east-1",
+                "us-east-2",
+                "us-west-1",
+                "us-west-2",
+            ],
+            Self::AwsCn => &["cn-north-1", "cn-northwest-1"],
+            Self::AwsUsGov => &["us-gov-east-1", "us-gov-west-1"],
+            Self::AwsEusc => &["eusc-de-east-1"],
+            Self::AwsIso => &["us-iso-east-1", "us-iso-west-1"],
+            Self::AwsIsoB => &["us-isob-east-1"],
+            Self::AwsIsoE => &["eu-isoe-west-1"],
+            Self::AwsIsoF => &["us-isof-east-1", "us-isof-south-1"],
+        };
+        names.iter().map(|name| RegionName((*name).into()))
+    }
+
+    /// The region to turn to where nothing says which.
+    #[must_use]
+    pub fn home(self) -> RegionName {
+        let name = match self {
+            Self::Aws => "us-east-1",
+            Self::AwsCn => "cn-northwest-1",
+            Self::AwsUsGov => "us-gov-west-1",
+            Self::AwsEusc => "eusc-de-east-1",
+            Self::AwsIso => "us-iso-east-1",
+            Self::AwsIsoB => "us-isob-east-1",
+            Self::AwsIsoE => "eu-isoe-west-1",
+            Self::AwsIsoF => "us-isof-south-1",
+        };
+        RegionName(name.into())
     }
 
     /// The partition of that name.
@@ -160,6 +214,17 @@ mod tests {
             let name: RegionName = region.parse().unwrap();
             assert_eq!(name.partition().as_str(), partition, "{region}");
             assert_eq!(Partition::from_name(partition), Some(name.partition()));
+        }
+    }
+
+    #[test]
+    fn the_regions_of_a_partition_lie_in_it() {
+        for partition in Partition::ALL {
+            assert_eq!(partition.home().partition(), partition);
+            for region in partition.always_enabled() {
+                assert_eq!(region.partition(), partition);
+                assert!(region.as_str().parse::<RegionName>().is_ok(), "{region}");
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{AccountId, Partition};
+use super::{AccountId, Partition, RegionName};
 
 /// The ARN of an IAM role.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -78,20 +78,26 @@ impl fmt::Display for RoleArn {
     }
 }
 
-/// The name of a role session: 2 to 64 letters, digits and `_+=,.@-`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The name of a role session: 2 to 64 letters, digits and `_+=,.@-`, with
+/// `{account_id}` and `{region}` in it if one likes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionName(String);
 
 /// A text that cannot name a role session.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not the name of a role session: 2 to 64 letters, digits and `_+=,.@-`")]
+#[error(
+    "`{0}` is not the name of a role session: 2 to 64 letters, digits and `_+=,.@-`, and `{{account_id}}` and `{{region}}` \
+     for what they stand for"
+)]
 pub struct InvalidSessionName(String);
 
 impl SessionName {
-    /// The name.
+    /// The name of a session of a role in `account` that is asked for in
+    /// `region`. There is one session for all regions of a target's account, so
+    /// the region is not the target's.
     #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+    pub fn of(&self, account: &AccountId, region: &str) -> String {
+        self.0.replace(ACCOUNT_ID, account.as_str()).replace(REGION, region)
     }
 }
 
@@ -105,11 +111,90 @@ impl FromStr for SessionName {
     type Err = InvalidSessionName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if (2..=64).contains(&text.len()) && text.bytes().all(is_name_byte) {
+        // The longest names that these may stand for.
+        let filled =
+            text.replace(ACCOUNT_ID, &"0".repeat(12)).replace(REGION, &"x".repeat(RegionName::LONGEST));
+        if (2..=64).contains(&filled.len()) && filled.bytes().all(is_name_byte) {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidSessionName(text.to_owned()))
         }
+    }
+}
+
+/// The ARN of the role that every account of an organization has, with the
+/// account left open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberRole(String);
+
+/// A text that does not lead to a role in every account.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`{0}` is not the ARN of a role with `{{account_id}}` in it, such as \
+     `arn:{{partition}}:iam::{{account_id}}:role/SsmSyncExporter`"
+)]
+pub struct InvalidMemberRole(String);
+
+impl MemberRole {
+    /// The role in an account.
+    ///
+    /// # Errors
+    /// Never, for the form has been checked.
+    pub fn of(&self, account: &AccountId, partition: Partition) -> Result<RoleArn, InvalidRoleArn> {
+        self.0.replace(ACCOUNT_ID, account.as_str()).replace(PARTITION, partition.as_str()).parse()
+    }
+}
+
+impl FromStr for MemberRole {
+    type Err = InvalidMemberRole;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let role = Self(text.to_owned());
+        // One account stands for all: the ARN has to be that of its own role.
+        let account = AccountId::example();
+        let fits = role.of(&account, Partition::Aws).is_ok_and(|arn| *arn.account() == account);
+        if fits { Ok(role) } else { Err(InvalidMemberRole(text.to_owned())) }
+    }
+}
+
+const ACCOUNT_ID: &str = "{account_id}";
+const PARTITION: &str = "{partition}";
+const REGION: &str = "{region}";
+
+/// What the sessions of a role are narrowed down to, whatever else the role
+/// may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SessionPolicy {
+    /// Nothing: they may do what the role may.
+    #[default]
+    None,
+    /// Listing syncs.
+    ListSyncs,
+    /// Listing syncs, and the regions that the account has enabled.
+    ListSyncsAndRegions,
+    /// Listing the accounts of an organization.
+    ListAccounts,
+}
+
+impl SessionPolicy {
+    /// The policy as IAM reads it, if there is one.
+    #[must_use]
+    pub fn document(self) -> Option<String> {
+        let actions: &[&str] = match self {
+            Self::None => return None,
+            Self::ListSyncs => &["ssm:ListResourceDataSync"],
+            Self::ListSyncsAndRegions => &["ssm:ListResourceDataSync", "account:ListRegions"],
+            Self::ListAccounts => &[
+                "organizations:ListAccounts",
+                "organizations:ListAccountsForParent",
+                "organizations:ListOrganizationalUnitsForParent",
+            ],
+        };
+        let actions: Vec<String> = actions.iter().map(|action| format!("\"{action}\"")).collect();
+        Some(format!(
+            "{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",\"Action\":[{}],\"Resource\":\"*\"}}]}}",
+            actions.join(",")
+        ))
     }
 }
 
@@ -176,9 +261,47 @@ mod tests {
 
     #[test]
     fn session_names_follow_sts() {
-        assert!("ssm-sync-exporter@prod".parse::<SessionName>().is_ok());
-        for text in ["", "a", "a b", "ä-ö", &"x".repeat(65)] {
+        let account = "111122223333".parse().unwrap();
+        let name: SessionName = "sync@{account_id}.{region}".parse().unwrap();
+        assert_eq!(name.of(&account, "eu-west-1"), "sync@111122223333.eu-west-1");
+        for text in [
+            "",
+            "a",
+            "a b",
+            "ä-ö",
+            "{account}",
+            &"x".repeat(65),
+            &format!("{}{{account_id}}", "x".repeat(53)),
+        ] {
             assert!(text.parse::<SessionName>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_member_role_is_one_of_each_account() {
+        let role: MemberRole = "arn:{partition}:iam::{account_id}:role/ops/Reader".parse().unwrap();
+        let account = "111122223333".parse().unwrap();
+        let arn = role.of(&account, Partition::AwsCn).unwrap();
+        assert_eq!(arn.as_str(), "arn:aws-cn:iam::111122223333:role/ops/Reader");
+        for text in [
+            "",
+            "SsmSyncExporter",
+            "arn:aws:iam::111122223333:role/x",
+            "arn:aws:iam::111122223333:role/{account_id}",
+            "arn:{partitoin}:iam::{account_id}:role/x",
+            "arn:aws:iam::{account_id}:user/x",
+        ] {
+            assert!(text.parse::<MemberRole>().is_err(), "{text}");
+        }
+        assert!("arn:aws-us-gov:iam::{account_id}:role/x".parse::<MemberRole>().is_ok());
+    }
+
+    #[test]
+    fn a_session_policy_is_the_least_that_is_needed() {
+        assert_eq!(SessionPolicy::None.document(), None);
+        assert_eq!(
+            SessionPolicy::ListSyncs.document().unwrap(),
+            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssm:ListResourceDataSync"],"Resource":"*"}]}"#
+        );
     }
 }

@@ -118,10 +118,14 @@ impl Routes {
             HEALTHY => response(StatusCode::OK, PLAIN, "healthy\n"),
             READY => match (self.ready)() {
                 Ok(()) => response(StatusCode::OK, PLAIN, "ready\n"),
-                Err(NotReady { waiting, targets }) => {
-                    let text = format!(
-                        "not ready: {waiting} of {targets} targets have not had their first collection\n"
+                Err(NotReady { waiting, targets, awaited }) => {
+                    let mut text = format!(
+                        "not ready: {waiting} of {targets} targets have not had their first collection"
                     );
+                    if awaited > 0 {
+                        text += ", and there may be more: an organization or accounts are still being asked";
+                    }
+                    text += "\n";
                     response(StatusCode::SERVICE_UNAVAILABLE, PLAIN, text)
                 }
             },

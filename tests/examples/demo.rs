@@ -44,7 +44,7 @@ async fn main() -> anyhow::Result<()> {
     let config = Config::load(Some(&configure(&aws, directory.path())?), [])?;
 
     let address = std::env::args().nth(1).unwrap_or_else(free_address);
-    let options = Options { listen_addresses: vec![address.parse()?], telemetry_path: "/metrics".parse()? };
+    let options = Options::new(address.parse()?);
     let app = Box::pin(App::build(config, options, Clock::system())).await?;
     let url = format!("http://{}", app.local_addresses().first().context("it listens nowhere")?);
 

@@ -104,8 +104,8 @@ impl Exporter {
             move || now.load(Ordering::SeqCst) as f64
         });
         let options = Options {
-            listen_addresses: vec!["127.0.0.1:0".parse().unwrap()],
             telemetry_path: telemetry_path.parse().unwrap(),
+            ..Options::new("127.0.0.1:0".parse().unwrap())
         };
         let app = Box::pin(App::build(config, options, clock)).await.unwrap();
         let address = app.local_addresses()[0];

@@ -329,9 +329,9 @@ async fn without_credentials_it_runs_and_says_so() {
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let warnings: Vec<&Value> = lines.iter().filter(|line| line["level"] == "WARN").collect();
     assert_eq!(warnings.len(), 1, "once, and nothing of the SDK's own: {log}");
-    assert_eq!(warnings[0]["message"], "collections of a target have begun to fail");
+    assert_eq!(warnings[0]["message"], "credentials cannot be had");
     assert_eq!(warnings[0]["reason"], "credentials");
-    assert_eq!(warnings[0]["region"], REGION);
+    assert_eq!(warnings[0]["from"], "default chain");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -19,7 +19,7 @@ use aws_types::request_id::RequestId as _;
 use crate::model::{Failure, Reason};
 
 /// Why a call failed.
-pub(super) fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
+pub(crate) fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + 'static,
 {

@@ -1,5 +1,6 @@
 //! One request for all who want the same thing.
 
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,15 +9,23 @@ use tokio::time::Instant;
 
 use crate::model::Failure;
 
-/// How long a failure stands for all who ask.
+/// How long the first failure stands for all who ask. Each one after it stands
+/// twice as long.
 const ASK_AGAIN: Duration = Duration::from_secs(5);
+
+/// The longest that a failure stands.
+const ASK_AGAIN_AT_LAST: Duration = Duration::from_mins(5);
 
 /// A value that is fetched when it is asked for and kept for a while. Those who
 /// ask while it is being fetched wait for the same request, and a failure is
 /// theirs as well: without that, all targets of an account would queue to hear
 /// one after the other that there is no answer.
 #[derive(Debug)]
-pub(super) struct Flight<T>(Mutex<Arc<OnceCell<Kept<T>>>>);
+pub(super) struct Flight<T> {
+    current: Mutex<Arc<OnceCell<Kept<T>>>>,
+    /// How many requests have failed since the last good one.
+    failures: AtomicU32,
+}
 
 /// What has been fetched.
 #[derive(Debug)]
@@ -26,24 +35,32 @@ struct Kept<T> {
     until: Option<Instant>,
 }
 
+/// How a request went.
+#[derive(Debug)]
+pub(super) enum Fetched<T> {
+    /// A value, and for how long to keep it; without that, for good.
+    Value(Arc<T>, Option<Duration>),
+    /// None, and it is not to be asked for again at once.
+    Failed(Failure),
+    /// It has not even been asked for, because of a failure that is kept
+    /// elsewhere.
+    NotAsked(Failure),
+}
+
 impl<T> Default for Flight<T> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self { current: Mutex::default(), failures: AtomicU32::new(0) }
     }
 }
 
 impl<T> Flight<T> {
-    /// The value that is kept, or what `fetch` brings, which also tells for how
-    /// long to keep it; without that, for good.
+    /// The value that is kept, or what `fetch` brings.
     ///
     /// # Errors
-    /// That of `fetch`, now or a moment ago.
-    pub(super) async fn get(
-        &self,
-        fetch: impl Future<Output = Result<(T, Option<Duration>), Failure>>,
-    ) -> Result<Arc<T>, Failure> {
+    /// That of `fetch`, now or a while ago.
+    pub(super) async fn get(&self, fetch: impl Future<Output = Fetched<T>>) -> Result<Arc<T>, Failure> {
         let cell = {
-            let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
             let over = |kept: &Kept<T>| kept.until.is_some_and(|until| until <= Instant::now());
             if current.get().is_some_and(over) {
                 *current = Arc::default();
@@ -54,10 +71,16 @@ impl<T> Flight<T> {
             let fetched = fetch.await;
             let now = Instant::now();
             match fetched {
-                Ok((value, keep)) => {
-                    Kept { outcome: Ok(Arc::new(value)), until: keep.map(|keep| now + keep) }
+                Fetched::Value(value, keep) => {
+                    self.failures.store(0, Ordering::Relaxed);
+                    Kept { outcome: Ok(value), until: keep.map(|keep| now + keep) }
                 }
-                Err(failure) => Kept { outcome: Err(failure), until: Some(now + ASK_AGAIN) },
+                Fetched::Failed(failure) => {
+                    let before = self.failures.fetch_add(1, Ordering::Relaxed);
+                    let keep = ASK_AGAIN.saturating_mul(1 << before.min(16)).min(ASK_AGAIN_AT_LAST);
+                    Kept { outcome: Err(failure), until: Some(now + keep) }
+                }
+                Fetched::NotAsked(failure) => Kept { outcome: Err(failure), until: Some(now) },
             }
         });
         kept.await.outcome.clone()
@@ -65,7 +88,7 @@ impl<T> Flight<T> {
 
     /// Drops a value that turned out to be of no use. A newer one stays.
     pub(super) fn discard(&self, value: &Arc<T>) {
-        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it = |kept: &Kept<T>| kept.outcome.as_ref().is_ok_and(|kept| Arc::ptr_eq(kept, value));
         if current.get().is_some_and(is_it) {
             *current = Arc::default();
@@ -94,9 +117,9 @@ mod tests {
                 sleep(Duration::from_secs(1)).await;
                 let number = self.fetched.fetch_add(1, Ordering::SeqCst) + 1;
                 if good {
-                    Ok((number, Some(Duration::from_mins(1))))
+                    Fetched::Value(Arc::new(number), Some(Duration::from_mins(1)))
                 } else {
-                    Err(Failure::new(Reason::Other, number.to_string()))
+                    Fetched::Failed(Failure::new(Reason::Other, number.to_string()))
                 }
             };
             self.flight.get(fetch).await.map(|value| *value)
@@ -117,13 +140,35 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_is_shared_for_a_moment_only() {
+    async fn a_failure_is_shared_for_a_while_and_each_for_twice_as_long() {
         let counted = Counted::default();
         let failure = |number: u32| Err(Failure::new(Reason::Other, number.to_string()));
         assert_eq!(tokio::join!(counted.get(false), counted.get(false)), (failure(1), failure(1)));
-        assert_eq!(counted.get(true).await, failure(1));
-        advance(ASK_AGAIN).await;
-        assert_eq!(counted.get(true).await, Ok(2));
+        let mut asked = Vec::new();
+        let started = Instant::now();
+        while started.elapsed() < Duration::from_mins(20) {
+            let before = counted.fetched.load(Ordering::SeqCst);
+            assert!(counted.get(false).await.is_err());
+            if counted.fetched.load(Ordering::SeqCst) > before {
+                asked.push(started.elapsed().as_secs());
+            }
+            advance(Duration::from_secs(1)).await;
+        }
+        let pauses: Vec<u64> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        // A request takes a second, and is only made when somebody asks.
+        assert_eq!(pauses, [11, 21, 41, 81, 161, 301, 301]);
+        advance(ASK_AGAIN_AT_LAST).await;
+        let number = counted.fetched.load(Ordering::SeqCst);
+        assert_eq!(counted.get(true).await, Ok(number + 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_that_is_kept_elsewhere_is_not_kept_here() {
+        let flight = Flight::default();
+        let failure = Failure::new(Reason::Other, "of somebody else");
+        let not_asked = async { Fetched::NotAsked(failure.clone()) };
+        assert_eq!(flight.get(not_asked).await, Err(failure.clone()));
+        assert_eq!(flight.get(async { Fetched::Value(Arc::new(1), None) }).await, Ok(Arc::new(1)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -138,10 +183,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_discarded_is_fetched_anew_but_what_is_newer_stays() {
         let flight = Flight::default();
-        let first = flight.get(async { Ok((1, None)) }).await.unwrap();
+        let first = flight.get(async { Fetched::Value(Arc::new(1), None) }).await.unwrap();
         flight.discard(&first);
-        assert_eq!(*flight.get(async { Ok((2, None)) }).await.unwrap(), 2);
+        assert_eq!(*flight.get(async { Fetched::Value(Arc::new(2), None) }).await.unwrap(), 2);
         flight.discard(&first);
-        assert_eq!(*flight.get(async { Ok((3, None)) }).await.unwrap(), 2);
+        assert_eq!(*flight.get(async { Fetched::Value(Arc::new(3), None) }).await.unwrap(), 2);
     }
 }

@@ -23,6 +23,7 @@ use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
+use super::endpoints::EndpointKind;
 use crate::target::RegionName;
 
 /// How often the SDK tries a call before it gives up, the first time
@@ -56,6 +57,13 @@ pub struct AwsSettings {
 }
 
 impl AwsSettings {
+    /// How services are called as far as it is set here. The environment and
+    /// the shared AWS configuration may add to it.
+    #[must_use]
+    pub fn endpoint_kind(&self) -> EndpointKind {
+        EndpointKind { fips: self.use_fips, dualstack: self.use_dualstack }
+    }
+
     fn profile_files(&self) -> EnvConfigFiles {
         let mut files = EnvConfigFiles::builder()
             .include_default_config_file(self.shared_config_file.is_none())

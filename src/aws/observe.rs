@@ -5,6 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use aws_sdk_account::operation::list_regions::ListRegionsError;
+use aws_sdk_organizations::operation::list_accounts::ListAccountsError;
+use aws_sdk_organizations::operation::list_accounts_for_parent::ListAccountsForParentError;
+use aws_sdk_organizations::operation::list_organizational_units_for_parent::ListOrganizationalUnitsForParentError;
 use aws_sdk_ssm::operation::list_resource_data_sync::ListResourceDataSyncError;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
@@ -32,30 +36,30 @@ pub struct ApiCall<'a> {
     pub error: Option<String>,
 }
 
-/// An attempt to find out what is to be polled, by its kind.
+/// What became of an attempt to find out what is to be polled, by its kind.
 #[derive(Clone, Copy, Debug)]
-pub enum Discovery {
+pub enum Finding {
     /// It has been found out.
     Succeeded(&'static str),
     /// It could not be.
     Failed(&'static str),
 }
 
-/// Is told of what the collector does.
+/// Is told of what is asked of AWS.
 pub trait Observer: fmt::Debug + Send + Sync {
     /// A request has ended.
     fn api_call(&self, call: &ApiCall<'_>);
 
     /// Something was to be found out.
-    fn discovery(&self, discovery: Discovery);
+    fn found(&self, finding: Finding);
 }
 
 /// The interceptor that tells an [`Observer`].
 #[derive(Clone, Debug)]
-pub(super) struct Observe(Arc<dyn Observer>);
+pub(crate) struct Observe(Arc<dyn Observer>);
 
 impl Observe {
-    pub(super) fn new(observer: &Arc<dyn Observer>) -> Self {
+    pub(crate) fn new(observer: &Arc<dyn Observer>) -> Self {
         Self(Arc::clone(observer))
     }
 }
@@ -131,11 +135,15 @@ impl Intercept for Observe {
 /// for what befell the request.
 fn code(error: &OrchestratorError<Error>, answer: Option<&HttpResponse>) -> String {
     let from_aws = error.as_operation_error().and_then(|error| {
-        None.or_else(|| error.downcast_ref::<ListResourceDataSyncError>().map(ProvideErrorMetadata::code))
-            .or_else(|| error.downcast_ref::<AssumeRoleError>().map(ProvideErrorMetadata::code))
-            .or_else(|| error.downcast_ref::<GetCallerIdentityError>().map(ProvideErrorMetadata::code))
+        None.or_else(|| code_of::<ListResourceDataSyncError>(error))
+            .or_else(|| code_of::<AssumeRoleError>(error))
+            .or_else(|| code_of::<GetCallerIdentityError>(error))
+            .or_else(|| code_of::<ListRegionsError>(error))
+            .or_else(|| code_of::<ListAccountsError>(error))
+            .or_else(|| code_of::<ListAccountsForParentError>(error))
+            .or_else(|| code_of::<ListOrganizationalUnitsForParentError>(error))
     });
-    let code = match (from_aws.flatten(), answer) {
+    let code = match (from_aws, answer) {
         // It becomes a label, and whatever is on the way to AWS may answer.
         (Some(code), _) if code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) => code,
         (Some(_), _) => "other",
@@ -146,4 +154,11 @@ fn code(error: &OrchestratorError<Error>, answer: Option<&HttpResponse>) -> Stri
         (None, _) => "connection",
     };
     code.to_owned()
+}
+
+/// AWS's code for an error, if the error is an `E` and has one.
+fn code_of<E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static>(
+    error: &Error,
+) -> Option<&str> {
+    error.downcast_ref::<E>().and_then(ProvideErrorMetadata::code)
 }

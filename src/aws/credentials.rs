@@ -1,0 +1,288 @@
+//! Credentials: where they come from, and how long they are kept.
+//!
+//! They are had before a call is made and not, as the SDK would, in the middle
+//! of it: so that all targets of an account share one request for them, good
+//! or bad, and so that what goes wrong there is not taken for a fault of the
+//! call.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_config::identity::IdentityCache;
+use aws_credential_types::Credentials;
+use secrecy::ExposeSecret as _;
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+use super::classify;
+use super::flight::{Fetched, Flight};
+use super::observe::Observe;
+use super::sdk::Recipe;
+use crate::clock::Clock;
+use crate::model::{Failure, Reason};
+use crate::target::{AccountId, RegionName, Role};
+
+/// How long before their end credentials are renewed, unless they live too
+/// short for that.
+const RENEW_BEFORE: Duration = Duration::from_mins(5);
+
+/// How long credentials without an end are kept before they are looked up
+/// again, in case the operator has changed them.
+const LOOK_UP_AGAIN: Duration = Duration::from_mins(15);
+
+/// How long to go on with credentials that are still good before their renewal
+/// is tried again.
+const RENEW_AGAIN: Duration = Duration::from_secs(30);
+
+/// Where credentials come from.
+#[derive(Debug)]
+pub(super) enum Source {
+    /// A profile, or the SDK's default chain.
+    LookUp(Recipe),
+    /// A role, assumed with the credentials of another store.
+    Role {
+        /// The configuration whose region's endpoint is asked. (Sessions from a
+        /// regional endpoint are valid in all regions, those from the global
+        /// one are not.)
+        config: Arc<SdkConfig>,
+        /// Whose credentials assume the role.
+        start: Arc<CredentialStore>,
+        /// The role.
+        role: Role,
+        /// Is told of the calls.
+        observe: Observe,
+    },
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LookUp(Recipe { profile: Some(profile), .. }) => write!(f, "profile {profile}"),
+            Self::LookUp(_) => f.write_str("default chain"),
+            Self::Role { role, .. } => role.arn.fmt(f),
+        }
+    }
+}
+
+/// Keeps the credentials of one source.
+#[derive(Debug)]
+pub(crate) struct CredentialStore {
+    source: Source,
+    timeout: Duration,
+    current: Flight<Lent>,
+    /// The last ones, and the moment they end, if they do.
+    last: Mutex<Option<(Arc<Lent>, Instant)>>,
+    /// Why there have been no new ones of late. The log was told.
+    trouble: Mutex<Option<Reason>>,
+}
+
+/// Credentials, and what is known of them.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    pub(crate) credentials: Credentials,
+    /// The account that they belong to, once somebody has asked.
+    pub(super) account: Flight<AccountId>,
+    /// The regions in which AWS has taken them.
+    worked: Mutex<BTreeSet<RegionName>>,
+}
+
+impl CredentialStore {
+    /// Keeps what `source` gives, which has `timeout` to do so.
+    pub(super) fn new(source: Source, timeout: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            source,
+            timeout,
+            current: Flight::default(),
+            last: Mutex::default(),
+            trouble: Mutex::default(),
+        })
+    }
+
+    /// The credentials; those that are kept, or new ones.
+    ///
+    /// # Errors
+    /// There are none to be had, or were none a while ago.
+    pub(crate) async fn get(&self) -> Result<Arc<Lent>, Failure> {
+        self.current.get(self.fetch()).await
+    }
+
+    /// Drops `lent`, which AWS does not take any more. Newer ones stay.
+    pub(crate) fn discard(&self, lent: &Arc<Lent>) {
+        let mut last = lock(&self.last);
+        if last.as_ref().is_some_and(|(last, _)| Arc::ptr_eq(last, lent)) {
+            *last = None;
+        }
+        drop(last);
+        self.current.discard(lent);
+    }
+
+    async fn fetch(&self) -> Fetched<Lent> {
+        match self.ask().await {
+            Asked::Got(credentials) => {
+                self.tell(None);
+                let keep = keep_for(&credentials);
+                let lent =
+                    Arc::new(Lent { credentials, account: Flight::default(), worked: Mutex::default() });
+                *lock(&self.last) = keep.end.map(|end| (Arc::clone(&lent), Instant::now() + end));
+                Fetched::Value(lent, Some(keep.renew))
+            }
+            Asked::Refused(failure) => {
+                self.tell(Some(&failure));
+                self.last_until(RENEW_AGAIN).unwrap_or(Fetched::Failed(failure.logged()))
+            }
+            Asked::Helpless(failure) => self.last_until(RENEW_AGAIN).unwrap_or(Fetched::NotAsked(failure)),
+        }
+    }
+
+    /// The last ones for at most `longest`, if they are still good.
+    fn last_until(&self, longest: Duration) -> Option<Fetched<Lent>> {
+        let last = lock(&self.last);
+        let (lent, end) = last.as_ref()?;
+        let good_for = end.saturating_duration_since(Instant::now());
+        (!good_for.is_zero()).then(|| Fetched::Value(Arc::clone(lent), Some(good_for.min(longest))))
+    }
+
+    async fn ask(&self) -> Asked {
+        match &self.source {
+            Source::LookUp(recipe) => {
+                match tokio::time::timeout(self.timeout, Box::pin(recipe.credentials())).await {
+                    Ok(Ok(credentials)) => Asked::Got(credentials),
+                    Ok(Err(error)) => Asked::Refused(classify::credentials_failure(&error)),
+                    Err(_elapsed) => {
+                        let message = format!("no credentials came within {:?}", self.timeout);
+                        Asked::Refused(Failure::new(Reason::Timeout, message))
+                    }
+                }
+            }
+            // The SDK's own timeouts end this one.
+            Source::Role { config, start, role, observe } => {
+                let lent = match Box::pin(start.get()).await {
+                    Ok(lent) => lent,
+                    Err(failure) => return Asked::Helpless(failure),
+                };
+                match Box::pin(assume(config, &lent, role, observe.clone())).await {
+                    Ok(credentials) => Asked::Got(credentials),
+                    Err(failure) => {
+                        if failure.reason == Reason::Credentials {
+                            start.discard(&lent);
+                        }
+                        Asked::Refused(failure)
+                    }
+                }
+            }
+        }
+    }
+
+    /// Tells the log when trouble begins, changes and ends. All targets of the
+    /// account suffer from it, and would say the same.
+    fn tell(&self, failure: Option<&Failure>) {
+        let before = std::mem::replace(&mut *lock(&self.trouble), failure.map(|failure| failure.reason));
+        let from = &self.source;
+        match (before, failure) {
+            (before, Some(Failure { reason, message, .. })) if before != Some(*reason) => {
+                warn!(%from, %reason, error = message, "credentials cannot be had");
+            }
+            (Some(_), None) => info!(%from, "credentials can be had again"),
+            _ => {}
+        }
+    }
+}
+
+/// What became of asking for credentials.
+enum Asked {
+    Got(Credentials),
+    Refused(Failure),
+    /// There are none to ask with.
+    Helpless(Failure),
+}
+
+impl Lent {
+    /// AWS has taken them in `region`.
+    pub(crate) fn worked_in(&self, region: &RegionName) {
+        // Most often it is known, and needs no copy of the name.
+        let mut worked = lock(&self.worked);
+        if !worked.contains(region) {
+            worked.insert(region.clone());
+        }
+    }
+
+    /// Whether AWS has taken them elsewhere but never in `region`.
+    pub(crate) fn work_only_elsewhere(&self, region: &RegionName) -> bool {
+        let worked = lock(&self.worked);
+        !worked.is_empty() && !worked.contains(region)
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Assumes a role. A failure for the reason `credentials` means that `lent`
+/// were not taken.
+async fn assume(
+    config: &SdkConfig,
+    lent: &Lent,
+    role: &Role,
+    observe: Observe,
+) -> Result<Credentials, Failure> {
+    let arn = &role.arn;
+    let region = config.region().map_or("", |region| region.as_ref());
+    let answer = sts_client(config, &lent.credentials, observe)
+        .assume_role()
+        .role_arn(arn.as_str())
+        .role_session_name(role.session_name.of(arn.account(), region))
+        .set_external_id(role.external_id.as_ref().map(|id| id.expose_secret().to_owned()))
+        .set_policy(role.policy.document())
+        .send()
+        .await
+        .map_err(|error| {
+            let Failure { reason, message, .. } = classify::failure(&error);
+            Failure::new(classify::of_role(reason), format!("cannot assume the role {arn}: {message}"))
+        })?;
+    let lacking =
+        |what| Failure::new(Reason::InvalidResponse, format!("AssumeRole of {arn} brought no {what}"));
+    let credentials = answer.credentials.ok_or_else(|| lacking("credentials"))?;
+    let expiry = credentials.expiration.try_into().map_err(|_| lacking("time of expiry"))?;
+    Ok(Credentials::builder()
+        .access_key_id(credentials.access_key_id)
+        .secret_access_key(credentials.secret_access_key)
+        .session_token(credentials.session_token)
+        .expiry(expiry)
+        .account_id(AccountId::as_str(arn.account()))
+        .provider_name("SsmSyncExporterAssumeRole")
+        .build())
+}
+
+/// A client of STS with these credentials and no others.
+pub(super) fn sts_client(
+    config: &SdkConfig,
+    credentials: &Credentials,
+    observe: Observe,
+) -> aws_sdk_sts::Client {
+    let config = aws_sdk_sts::config::Builder::from(config)
+        .credentials_provider(credentials.clone())
+        .identity_cache(IdentityCache::no_cache())
+        .interceptor(observe)
+        .build();
+    aws_sdk_sts::Client::from_conf(config)
+}
+
+/// How long credentials are kept.
+struct Keep {
+    /// Until they are to be renewed.
+    renew: Duration,
+    /// Until they end.
+    end: Option<Duration>,
+}
+
+fn keep_for(credentials: &Credentials) -> Keep {
+    let Some(expiry) = credentials.expiry() else { return Keep { renew: LOOK_UP_AGAIN, end: None } };
+    // AWS's times are of the real world, whatever clock a test shows.
+    let expiry = expiry.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now = Duration::try_from_secs_f64(Clock::system().now()).unwrap_or_default();
+    let left = expiry.saturating_sub(now);
+    Keep { renew: left.saturating_sub(RENEW_BEFORE.min(left / 2)), end: Some(left) }
+}

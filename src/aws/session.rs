@@ -1,0 +1,271 @@
+//! How each account is reached: the SDK's configuration, with the account's
+//! credentials to put into it, made once and shared by all of its targets.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use aws_config::identity::IdentityCache;
+use aws_config::{Region, SdkConfig};
+use aws_sdk_ssm::config::retry::RetryPartition;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use tokio::sync::OnceCell;
+use tracing::debug;
+
+use super::classify;
+use super::credentials::{self, CredentialStore, Lent, Source};
+use super::endpoints::EndpointKind;
+use super::flight::Fetched;
+use super::observe::{Finding, Observe, Observer};
+use super::sdk::{self, AwsSettings, Recipe};
+use crate::model::{Failure, Reason};
+use crate::target::{Access, Account, AccountId, InvalidRegion, RegionName, Target};
+
+/// How long to wait for the answer when a given account id is checked.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The way to every account, made when it is first gone. Accounts with the
+/// same access share it, and chains of roles share what they have in common.
+#[derive(Debug)]
+pub struct Sessions {
+    settings: AwsSettings,
+    timeout: Duration,
+    observer: Arc<dyn Observer>,
+    http_client: SharedHttpClient,
+    starts: Mutex<HashMap<StartKey, Arc<OnceCell<Start>>>>,
+    by_access: Mutex<HashMap<Access, Arc<Session>>>,
+    stores: Mutex<HashMap<Access, Weak<CredentialStore>>>,
+}
+
+/// A profile, or the default chain; and the region to be near to.
+type StartKey = (Option<String>, Option<RegionName>);
+
+/// Where the way to an account starts: with the credentials that we have.
+#[derive(Debug)]
+struct Start {
+    recipe: Recipe,
+    config: Arc<SdkConfig>,
+    /// What all clients of SSM have in common.
+    ssm: aws_sdk_ssm::Config,
+}
+
+/// The way to one account.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) config: Arc<SdkConfig>,
+    ssm: aws_sdk_ssm::Config,
+    pub(crate) credentials: Arc<CredentialStore>,
+    check_timeout: Duration,
+}
+
+impl Sessions {
+    /// No way yet. `timeout` is that of a collection; a single attempt of a
+    /// call gets a share of it.
+    #[must_use]
+    pub fn new(settings: AwsSettings, timeout: Duration, observer: Arc<dyn Observer>) -> Self {
+        let http_client = sdk::http_client(&settings);
+        Self {
+            settings,
+            timeout,
+            observer,
+            http_client,
+            starts: Mutex::default(),
+            by_access: Mutex::default(),
+            stores: Mutex::default(),
+        }
+    }
+
+    /// The region that goes with the account's credentials, if there is one:
+    /// from the environment, the profile, or the instance that we run on.
+    ///
+    /// # Errors
+    /// What is given for one is none.
+    pub async fn default_region(&self, account: &Account) -> Result<Option<RegionName>, InvalidRegion> {
+        let start = self.start(account).await;
+        let found = start.get().and_then(|start| start.config.region());
+        found.map(|region| region.as_ref().parse()).transpose()
+    }
+
+    /// How the account's services are called, by all that is set.
+    pub async fn endpoint_kind(&self, account: &Account) -> EndpointKind {
+        let start = self.start(account).await;
+        start.get().map_or_else(EndpointKind::default, |start| EndpointKind {
+            fips: start.config.use_fips().unwrap_or_default(),
+            dualstack: start.config.use_dual_stack().unwrap_or_default(),
+        })
+    }
+
+    /// Gives up the ways to all but these accounts, and with them their
+    /// credentials.
+    pub fn retain<'a>(&self, accounts: impl IntoIterator<Item = &'a Account>) {
+        let kept: HashSet<&Access> = accounts.into_iter().map(|account| &account.access).collect();
+        lock(&self.by_access).retain(|access, _| kept.contains(access));
+        lock(&self.stores).retain(|_, store| store.strong_count() > 0);
+    }
+
+    /// Who is told of calls.
+    pub(crate) fn observer(&self) -> &Arc<dyn Observer> {
+        &self.observer
+    }
+
+    /// The way to `account`.
+    pub(crate) async fn of(&self, account: &Account) -> Result<Arc<Session>, Failure> {
+        if let Some(session) = lock(&self.by_access).get(&account.access) {
+            return Ok(Arc::clone(session));
+        }
+        let start = self.start(account).await;
+        let Some(start) = start.get() else {
+            return Err(Failure::new(Reason::Other, "the AWS configuration was not loaded, which is a bug"));
+        };
+        let session = Session {
+            config: Arc::clone(&start.config),
+            ssm: start.ssm.clone(),
+            credentials: self.credentials(start, &account.access),
+            check_timeout: CHECK_TIMEOUT.min(sdk::attempt_timeout(self.timeout)),
+        };
+        // Another one may have been faster; then its way is used.
+        let session = Arc::new(session);
+        Ok(Arc::clone(lock(&self.by_access).entry(account.access.clone()).or_insert(session)))
+    }
+
+    async fn start(&self, account: &Account) -> Arc<OnceCell<Start>> {
+        let key = (account.access.profile.clone(), account.home.clone());
+        let cell = Arc::clone(lock(&self.starts).entry(key.clone()).or_default());
+        cell.get_or_init(|| self.load(key)).await;
+        cell
+    }
+
+    /// Reads the shared AWS configuration. Nothing is asked for, except that
+    /// the region of an instance's credentials is looked up where nothing else
+    /// names one.
+    async fn load(&self, (profile, home): StartKey) -> Start {
+        let of_credentials = sdk::credentials_region(profile.as_deref(), &self.settings).await;
+        let recipe = Recipe {
+            profile,
+            region: sdk::home_region(of_credentials, home.as_ref()),
+            settings: self.settings.clone(),
+            timeout: self.timeout,
+            http_client: self.http_client.clone(),
+        };
+        let config = recipe.load().await;
+        let ssm = aws_sdk_ssm::config::Builder::from(&config)
+            .identity_cache(IdentityCache::no_cache())
+            .interceptor(Observe::new(&self.observer))
+            .build();
+        Start { recipe, config: Arc::new(config), ssm }
+    }
+
+    fn credentials(&self, start: &Start, access: &Access) -> Arc<CredentialStore> {
+        let mut stores = lock(&self.stores);
+        let mut store_of = |access: &Access, source: &dyn Fn() -> Source| {
+            if let Some(store) = stores.get(access).and_then(Weak::upgrade) {
+                return store;
+            }
+            let store = CredentialStore::new(source(), self.timeout / 2);
+            stores.insert(access.clone(), Arc::downgrade(&store));
+            store
+        };
+        let mut so_far = Access { profile: access.profile.clone(), roles: Vec::new() };
+        let mut credentials = store_of(&so_far, &|| Source::LookUp(start.recipe.clone()));
+        for role in &access.roles {
+            so_far.roles.push(role.clone());
+            credentials = store_of(&so_far, &|| Source::Role {
+                config: Arc::clone(&start.config),
+                start: Arc::clone(&credentials),
+                role: role.clone(),
+                observe: Observe::new(&self.observer),
+            });
+        }
+        credentials
+    }
+}
+
+impl Session {
+    /// The configuration of a client of SSM for the target. It is cheap:
+    /// connections are those of the session.
+    pub(crate) fn ssm(&self, account: &str, target: &Target, lent: &Lent) -> aws_sdk_ssm::config::Builder {
+        self.ssm
+            .to_builder()
+            .region(Region::new(target.region.as_str().to_owned()))
+            .credentials_provider(lent.credentials.clone())
+            // The SDK meters its retries by partition, by default one for
+            // each service and region: one account that AWS throttles would
+            // use up the retries of all others there.
+            .retry_partition(RetryPartition::new(format!("ssm-{account}-{}", target.region)))
+    }
+
+    /// Checks that the credentials belong to the account whose id is `given`.
+    /// Once AWS has said so it is not asked again. Where it cannot be asked,
+    /// say in a network that leads to SSM only, the given id is believed for
+    /// the time being.
+    ///
+    /// # Errors
+    /// They belong to another account, whose syncs would be shown as those of
+    /// the given one; or there are none.
+    pub(crate) async fn check_account_id(
+        &self,
+        lent: &Lent,
+        given: &AccountId,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<(), Failure> {
+        match self.account_id(lent, self.check_timeout, observer).await {
+            Ok(id) if id == *given => Ok(()),
+            Ok(id) => Err(Failure::disowning(format!(
+                "the credentials belong to the account {id} and not to {given}, as the configuration says"
+            ))),
+            Err(Failure { message: error, .. }) => {
+                debug!(
+                    account = given.as_str(),
+                    error, "cannot check the id of an account, so it is believed for now"
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether STS takes the credentials, which needs no permission.
+    pub(crate) async fn are_good(&self, lent: &Lent, observer: &Arc<dyn Observer>) -> bool {
+        self.account_id(lent, self.check_timeout, observer).await.is_ok()
+    }
+
+    /// The account that the credentials belong to, which AWS tells once.
+    ///
+    /// # Errors
+    /// It does not, within `limit`.
+    pub(crate) async fn account_id(
+        &self,
+        lent: &Lent,
+        limit: Duration,
+        observer: &Arc<dyn Observer>,
+    ) -> Result<AccountId, Failure> {
+        let id = lent.account.get(async {
+            // The call is large, and rarely made. Its limit is in here, so that
+            // running out of it is an outcome that is kept.
+            let asked = tokio::time::timeout(limit, Box::pin(self.ask_account_id(lent, observer))).await;
+            let id = asked.unwrap_or_else(|_elapsed| {
+                Err(Failure::new(Reason::Timeout, format!("GetCallerIdentity: no answer within {limit:?}")))
+            });
+            observer.found(match id {
+                Ok(_) => Finding::Succeeded("identity"),
+                Err(_) => Finding::Failed("identity"),
+            });
+            match id {
+                Ok(id) => Fetched::Value(Arc::new(id), None),
+                Err(failure) => Fetched::Failed(failure),
+            }
+        });
+        id.await.map(|id| AccountId::clone(&id))
+    }
+
+    async fn ask_account_id(&self, lent: &Lent, observer: &Arc<dyn Observer>) -> Result<AccountId, Failure> {
+        let sts = credentials::sts_client(&self.config, &lent.credentials, Observe::new(observer));
+        let identity = sts.get_caller_identity().send().await.map_err(|error| classify::failure(&error))?;
+        let id = identity.account().unwrap_or_default();
+        id.parse()
+            .map_err(|error| Failure::new(Reason::InvalidResponse, format!("GetCallerIdentity: {error}")))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

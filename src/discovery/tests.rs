@@ -1,0 +1,261 @@
+//! Discovery on paused time: every moment below is exact, but for the jitter.
+
+use std::sync::Mutex;
+
+use tokio::time::sleep;
+
+use super::*;
+use crate::aws::ApiCall;
+use crate::target::{Partition, RegionOrPattern, RegionSelection, SessionName, SessionPolicy};
+
+/// Answers as a test says, and writes down what it was asked.
+#[derive(Debug, Default)]
+struct Oracle {
+    members: Mutex<Option<Vec<u64>>>,
+    /// The regions of each account; others do not answer.
+    regions: Mutex<HashMap<u64, Vec<&'static str>>>,
+    /// Who takes for ever.
+    hangs: Option<u64>,
+    asked: Mutex<Vec<(String, Duration)>>,
+    retained: Mutex<usize>,
+    started: Option<Instant>,
+}
+
+impl Oracle {
+    fn asked(&self, what: &str) -> Vec<Duration> {
+        let asked = self.asked.lock().unwrap();
+        asked.iter().filter(|(asked, _)| asked == what).map(|(_, at)| *at).collect()
+    }
+
+    fn note(&self, what: String) {
+        self.asked.lock().unwrap().push((what, self.started.unwrap().elapsed()));
+    }
+}
+
+fn number(account: &Account) -> u64 {
+    account.id.as_ref().unwrap().as_str().parse().unwrap()
+}
+
+impl Inquire for Arc<Oracle> {
+    async fn members(&self, _organization: &Organization) -> Result<Members, Failure> {
+        self.note("members".to_owned());
+        let members = self.members.lock().unwrap().clone();
+        let members = members.ok_or_else(|| Failure::new(Reason::AccessDenied, "as the test wants it"))?;
+        let member = |number: u64| Member { id: format!("{number:012}").parse().unwrap(), name: None };
+        Ok(Members { partition: Partition::Aws, accounts: members.into_iter().map(member).collect() })
+    }
+
+    async fn regions(&self, account: &Account) -> Result<Vec<RegionName>, Failure> {
+        let number = number(account);
+        self.note(number.to_string());
+        if self.hangs == Some(number) {
+            std::future::pending::<()>().await;
+        }
+        let regions = self.regions.lock().unwrap().get(&number).cloned();
+        let regions = regions.ok_or_else(|| Failure::new(Reason::AccessDenied, "as the test wants it"))?;
+        Ok(regions.into_iter().map(|name| name.parse().unwrap()).collect())
+    }
+
+    fn retain(&self, accounts: &[&Account]) {
+        *self.retained.lock().unwrap() = accounts.len();
+    }
+}
+
+/// Counts what has been found, by kind.
+#[derive(Debug, Default)]
+struct Found(Mutex<HashMap<&'static str, (u32, u32)>>);
+
+impl Observer for Found {
+    fn api_call(&self, _call: &ApiCall<'_>) {}
+
+    fn found(&self, finding: Finding) {
+        let mut found = self.0.lock().unwrap();
+        match finding {
+            Finding::Succeeded(kind) => found.entry(kind).or_default().0 += 1,
+            Finding::Failed(kind) => found.entry(kind).or_default().1 += 1,
+        }
+    }
+}
+
+const REFRESH: Duration = Duration::from_hours(1);
+
+fn fleet(regions: &str) -> Fleet {
+    let mut selection = RegionSelection::default();
+    match regions.parse().unwrap() {
+        RegionOrPattern::Region(region) => selection.named.push(region),
+        RegionOrPattern::Pattern(pattern) => selection.wildcards.push(pattern),
+    }
+    let organization = Organization {
+        administrator: Arc::default(),
+        units: Vec::new(),
+        excluded: std::collections::BTreeSet::new(),
+        refresh_interval: REFRESH,
+        reach: MemberReach {
+            profile: None,
+            via: Vec::new(),
+            role: "arn:{partition}:iam::{account_id}:role/Reader".parse().unwrap(),
+            external_id: None,
+            session_name: SessionName::default(),
+            policy: SessionPolicy::ListSyncs,
+            home: None,
+        },
+        regions: selection,
+    };
+    Fleet { listed: Vec::new(), organization: Some(organization), refresh_interval: REFRESH }
+}
+
+struct Running {
+    oracle: Arc<Oracle>,
+    found: Arc<Found>,
+    plans: watch::Receiver<Arc<Plan>>,
+    _tasks: JoinSet<()>,
+}
+
+impl Running {
+    fn start(fleet: Fleet, oracle: Oracle) -> Self {
+        let oracle = Arc::new(Oracle { started: Some(Instant::now()), ..oracle });
+        let found = Arc::new(Found::default());
+        let observer: Arc<dyn Observer> = Arc::clone(&found) as _;
+        let concurrency = NonZeroUsize::new(8).unwrap();
+        let (discovery, plans) =
+            Discovery::new(Arc::clone(&oracle), fleet, Shard::default(), concurrency, observer);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(discovery.run(CancellationToken::new()));
+        Self { oracle, found, plans, _tasks: tasks }
+    }
+
+    fn targets(&self) -> Vec<String> {
+        self.plans
+            .borrow()
+            .targets
+            .iter()
+            .map(|target| target.to_string().trim_start_matches('0').to_owned())
+            .collect()
+    }
+
+    fn awaited(&self) -> usize {
+        self.plans.borrow().awaited
+    }
+
+    fn found(&self, kind: &str) -> (u32, u32) {
+        self.found.0.lock().unwrap().get(kind).copied().unwrap_or_default()
+    }
+}
+
+fn oracle(members: &[u64], regions: &[(u64, &[&'static str])]) -> Oracle {
+    Oracle {
+        members: Mutex::new(Some(members.to_vec())),
+        regions: Mutex::new(regions.iter().map(|(number, regions)| (*number, regions.to_vec())).collect()),
+        ..Oracle::default()
+    }
+}
+
+const SOON: Duration = Duration::from_secs(1);
+
+#[tokio::test(start_paused = true)]
+async fn accounts_come_and_go_with_the_organization() {
+    let running = Running::start(fleet("eu-west-1"), oracle(&[1, 2], &[]));
+    assert_eq!((running.targets().len(), running.awaited()), (0, 1));
+    sleep(SOON).await;
+    assert_eq!(
+        (running.targets(), running.awaited()),
+        (vec!["1/eu-west-1".to_owned(), "2/eu-west-1".to_owned()], 0)
+    );
+    *running.oracle.members.lock().unwrap() = Some(vec![2, 3]);
+    sleep(REFRESH + SOON).await;
+    assert_eq!(running.targets(), ["2/eu-west-1", "3/eu-west-1"]);
+    assert_eq!(running.oracle.asked("members").len(), 2);
+    assert_eq!(running.found("organization"), (2, 0));
+    assert_eq!(*running.oracle.retained.lock().unwrap(), 3, "two members and the administrator");
+    assert!(running.oracle.asked("2").is_empty(), "a plain list of regions asks no account");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_refresh_keeps_the_accounts_and_is_tried_again_soon() {
+    let running = Running::start(fleet("eu-west-1"), oracle(&[1, 2], &[]));
+    sleep(SOON).await;
+    *running.oracle.members.lock().unwrap() = None;
+    sleep(REFRESH + Duration::from_mins(5)).await;
+    assert_eq!(running.targets(), ["1/eu-west-1", "2/eu-west-1"]);
+    let asked = running.oracle.asked("members");
+    let pauses: Vec<u64> = asked[1..].windows(2).map(|pair| pair[1].abs_diff(pair[0]).as_secs()).collect();
+    // The jitter takes away a tenth at the most.
+    assert_eq!(pauses.len(), 5, "{pauses:?}");
+    for (pause, most) in pauses.iter().zip([10, 20, 40, 80, 160]) {
+        assert!((most * 9 / 10..=most).contains(pause), "{pauses:?}");
+    }
+    assert_eq!(running.found("organization"), (1, 6));
+    *running.oracle.members.lock().unwrap() = Some(vec![1]);
+    sleep(Duration::from_mins(6)).await;
+    assert_eq!(running.targets(), ["1/eu-west-1"]);
+    assert_eq!(running.found("organization").0, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_organization_that_cannot_be_listed_at_first_is_not_waited_for() {
+    let running = Running::start(fleet("eu-west-1"), Oracle::default());
+    sleep(SOON).await;
+    assert_eq!((running.targets().len(), running.awaited(), running.found("organization")), (0, 0, (0, 1)));
+    *running.oracle.members.lock().unwrap() = Some(vec![7]);
+    sleep(ASK_AGAIN).await;
+    assert_eq!(running.targets(), ["7/eu-west-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn wildcards_follow_what_each_account_has_enabled() {
+    let running = Running::start(
+        fleet("eu-*"),
+        oracle(&[1, 2], &[(1, &["eu-west-1", "us-east-1"]), (2, &["eu-south-1", "eu-west-1"])]),
+    );
+    sleep(SOON).await;
+    assert_eq!(running.targets(), ["1/eu-west-1", "2/eu-south-1", "2/eu-west-1"]);
+    running.oracle.regions.lock().unwrap().insert(2, vec!["eu-west-1", "eu-west-2"]);
+    *running.oracle.members.lock().unwrap() = Some(vec![2]);
+    sleep(REFRESH + SOON).await;
+    assert_eq!(running.targets(), ["2/eu-west-1", "2/eu-west-2"]);
+    sleep(REFRESH).await;
+    assert!(running.oracle.asked("1").len() <= 2, "nobody asks an account that is gone");
+    assert_eq!(running.oracle.asked("2").len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_does_not_tell_its_regions_shows_nevertheless() {
+    let running = Running::start(fleet("us-*"), oracle(&[1, 2], &[(1, &["us-east-1"])]));
+    sleep(SOON).await;
+    assert_eq!(
+        running.targets(),
+        ["1/us-east-1", "2/us-east-1", "2/us-east-2", "2/us-west-1", "2/us-west-2"],
+        "those that every account has"
+    );
+    assert_eq!((running.awaited(), running.found("regions")), (0, (1, 1)));
+    // What is known once stays, even if it is not told any more.
+    running.oracle.regions.lock().unwrap().remove(&1);
+    sleep(REFRESH * 2).await;
+    assert_eq!(running.targets()[0], "1/us-east-1");
+    assert_eq!(running.targets().len(), 5);
+    assert!(running.oracle.asked("2").len() < 20, "{:?}", running.oracle.asked("2"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_hangs_holds_up_no_other() {
+    let mut oracle = oracle(&[1, 2], &[(2, &["eu-west-1"])]);
+    oracle.hangs = Some(1);
+    let running = Running::start(fleet("eu-*"), oracle);
+    sleep(SOON).await;
+    assert_eq!((running.targets(), running.awaited()), (vec!["2/eu-west-1".to_owned()], 1));
+    sleep(REGIONS_LIMIT).await;
+    assert_eq!((running.targets().len(), running.awaited()), (5 + 1, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plain_list_asks_nothing() {
+    let listed = Listed {
+        account: Arc::new(Account { id: Some("000000000001".parse().unwrap()), ..Account::default() }),
+        regions: RegionSelection { named: vec!["eu-west-1".parse().unwrap()], wildcards: Vec::new() },
+    };
+    let fleet = Fleet { listed: vec![listed], organization: None, refresh_interval: REFRESH };
+    let running = Running::start(fleet, Oracle::default());
+    assert_eq!((running.targets(), running.awaited()), (vec!["1/eu-west-1".to_owned()], 0), "from the start");
+    sleep(REFRESH * 3).await;
+    assert!(running.oracle.asked.lock().unwrap().is_empty());
+}
