@@ -20,7 +20,10 @@ use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
+use aws_smithy_runtime_api::client::http::{
+    HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
+};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use super::endpoints::EndpointKind;
@@ -191,7 +194,7 @@ pub(super) fn http_client(settings: &AwsSettings) -> SharedHttpClient {
     // An endpoint without TLS is a stand-in for AWS nearby, not AWS: no proxy
     // for the world outside leads there.
     let nearby = settings.endpoint_url.as_ref().is_some_and(|url| url.starts_with("http://"));
-    Builder::new().build_with_connector_fn(move |settings, components| {
+    let client = Builder::new().build_with_connector_fn(move |settings, components| {
         let proxy = if nearby { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
         let mut connector = Connector::builder().proxy_config(proxy);
         if let Some(settings) = settings {
@@ -201,5 +204,26 @@ pub(super) fn http_client(settings: &AwsSettings) -> SharedHttpClient {
             connector = connector.sleep_impl(sleep);
         }
         connector.tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).build()
-    })
+    });
+    SharedHttpClient::new(Unprepared(client))
+}
+
+/// An HTTP client that is not got ready anew for every client of a service that
+/// is given it. The SDK would have it read all certificates then, only to see
+/// that it can, and that costs as much as a call.
+#[derive(Debug)]
+struct Unprepared(SharedHttpClient);
+
+impl HttpClient for Unprepared {
+    fn http_connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> SharedHttpConnector {
+        self.0.http_connector(settings, components)
+    }
+
+    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
+        self.0.connector_metadata()
+    }
 }

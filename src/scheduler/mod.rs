@@ -97,7 +97,9 @@ impl<C: Collect> Scheduler<C> {
                     continue;
                 }
                 let (collector, slot) = (Arc::clone(&self.collector), Arc::clone(&turn.slot));
-                let task = running.spawn(async move { collector.collect(slot.target()).await });
+                // Boxed, because the runtime moves a task about several times, and
+                // this one is large.
+                let task = running.spawn(Box::pin(async move { collector.collect(slot.target()).await }));
                 turns.insert(task.id(), (turn, Instant::now()));
             }
             self.store.activity.set_in_flight(running.len());
