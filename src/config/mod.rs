@@ -5,6 +5,7 @@
 //! parses a text again.
 
 mod check;
+mod entries;
 mod error;
 mod key_path;
 mod layers;
@@ -19,14 +20,14 @@ use std::time::Duration;
 
 use figment::error::Kind;
 
-pub use check::Found;
+pub use entries::{AccountEntry, Found, OrganizationEntry, Regions};
 pub use error::{ConfigError, Place};
 
 use crate::aws::AwsSettings;
-use crate::discovery::{Fleet, Listed, Organization};
+use crate::discovery::{Fleet, Listed};
 use crate::model::Quota;
-use crate::target::{Account, RegionSelection};
-use check::Entries;
+use crate::target::Account;
+use entries::Entries;
 use key_path::KeyPath;
 use layers::Layers;
 use shape::Shape;
@@ -57,37 +58,6 @@ pub struct Config {
     pub aws: AwsSettings,
     /// Oddities that are worth a warning, each a sentence.
     pub warnings: Vec<String>,
-}
-
-/// An account and the regions to poll in it.
-#[derive(Debug)]
-pub struct AccountEntry {
-    /// The account.
-    pub account: Arc<Account>,
-    /// The regions.
-    pub regions: Regions,
-    place: Place,
-    key: String,
-}
-
-/// An organization and the regions to poll in its accounts.
-#[derive(Debug)]
-pub struct OrganizationEntry {
-    /// The organization, its regions left open.
-    pub organization: Organization,
-    /// The regions.
-    pub regions: Regions,
-    place: Place,
-}
-
-/// The regions to poll in an account.
-#[derive(Clone, Debug)]
-pub enum Regions {
-    /// The one that goes with the account's credentials, which only the SDK
-    /// can tell.
-    Default,
-    /// These.
-    Selected(RegionSelection),
 }
 
 impl Config {

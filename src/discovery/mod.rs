@@ -10,11 +10,13 @@
 //! A plain list of accounts and regions asks nothing.
 
 mod fleet;
+mod inquire;
 mod organization;
 mod planning;
 mod regions;
+mod telling;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::future::poll_fn;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -28,19 +30,14 @@ use tokio_util::time::DelayQueue;
 use tracing::{debug, error, info, warn};
 
 pub use fleet::{Fleet, Listed, Member, MemberReach, Members, Organization};
+pub use inquire::{Inquire, Inquirer};
 
-use crate::aws::{Finding, Observer, Sessions};
+use crate::aws::{Finding, Observer};
 use crate::model::{Failure, Reason};
 use crate::target::hash::hash;
 use crate::target::{Account, AccountKey, Plan, RegionName, Shard};
-use planning::{Enabled, Oddity, Place};
-
-/// How long listing an organization may take. A thousand units take a thousand
-/// calls, and AWS allows only some a second.
-const ORGANIZATION_LIMIT: Duration = Duration::from_mins(10);
-
-/// How long listing the regions of an account may take.
-const REGIONS_LIMIT: Duration = Duration::from_mins(1);
+use planning::{Enabled, Place};
+use telling::Told;
 
 /// How long to wait before a question that failed is asked again. Each time
 /// it is twice as long, up to the interval of refreshing.
@@ -49,44 +46,6 @@ const ASK_AGAIN: Duration = Duration::from_secs(10);
 /// How long answers are gathered before they become a plan, if more are to
 /// come.
 const GATHER: Duration = Duration::from_millis(200);
-
-/// Something that knows the answers.
-pub trait Inquire: Send + Sync + 'static {
-    /// The accounts of an organization that can be polled.
-    fn members(&self, organization: &Organization) -> impl Future<Output = Result<Members, Failure>> + Send;
-
-    /// The regions that an account has enabled; at least one.
-    fn regions(&self, account: &Account) -> impl Future<Output = Result<Vec<RegionName>, Failure>> + Send;
-
-    /// No other accounts than these will be called any longer.
-    fn retain(&self, accounts: &[&Account]);
-}
-
-/// Asks AWS.
-#[derive(Debug)]
-pub struct Inquirer(Arc<Sessions>);
-
-impl Inquirer {
-    /// One that calls AWS over `sessions`.
-    #[must_use]
-    pub fn new(sessions: Arc<Sessions>) -> Self {
-        Self(sessions)
-    }
-}
-
-impl Inquire for Inquirer {
-    async fn members(&self, organization: &Organization) -> Result<Members, Failure> {
-        organization::members(&self.0, organization).await
-    }
-
-    async fn regions(&self, account: &Account) -> Result<Vec<RegionName>, Failure> {
-        regions::enabled(&self.0, account).await
-    }
-
-    fn retain(&self, accounts: &[&Account]) {
-        self.0.retain(accounts.iter().copied());
-    }
-}
 
 /// Keeps the plan up to date.
 #[derive(Debug)]
@@ -138,16 +97,6 @@ impl Question {
             Self::Regions(key) => Answer::Regions(key, Err(failure)),
         }
     }
-}
-
-/// What the log has been told, so that it is told once.
-#[derive(Debug, Default)]
-struct Told {
-    oddities: HashSet<Oddity>,
-    /// How many accounts do not tell their regions.
-    without_regions: usize,
-    /// How many accounts and targets there are.
-    numbers: (usize, usize),
 }
 
 impl<I: Inquire> Discovery<I> {
@@ -243,12 +192,8 @@ impl<I: Inquire> Discovery<I> {
         let inquirer = Arc::clone(&self.inquirer);
         Some(async move {
             match asking {
-                Asking::Members(organization) => {
-                    Answer::Members(within(ORGANIZATION_LIMIT, inquirer.members(&organization)).await)
-                }
-                Asking::Regions(account) => {
-                    Answer::Regions(account.key(), within(REGIONS_LIMIT, inquirer.regions(&account)).await)
-                }
+                Asking::Members(organization) => Answer::Members(inquirer.members(&organization).await),
+                Asking::Regions(account) => Answer::Regions(account.key(), inquirer.regions(&account).await),
             }
         })
     }
@@ -343,7 +288,7 @@ impl<I: Inquire> Discovery<I> {
     fn resettle(&mut self) -> Vec<Question> {
         let (places, oddities) = planning::places(&self.fleet, self.members.as_ref());
         self.places = places;
-        self.wonder(oddities);
+        self.told.oddities(oddities);
         let mut before = std::mem::take(&mut self.enabled);
         let mut questions = Vec::new();
         for place in self.places.iter().filter(|place| place.regions.needs_discovery()) {
@@ -367,67 +312,24 @@ impl<I: Inquire> Discovery<I> {
         let organization_awaited = self.fleet.organization.is_some() && !self.organization_answered;
         let (plan, oddities) = planning::plan(&self.places, &self.enabled, organization_awaited, self.shard);
         if plan.awaited == 0 {
-            self.wonder(oddities);
+            self.told.oddities(oddities);
         }
         debug!(targets = plan.targets.len(), awaited = plan.awaited, "a new plan");
         self.plans.send_replace(Arc::new(plan));
     }
-
-    fn wonder(&mut self, oddities: Vec<Oddity>) {
-        for oddity in oddities {
-            if !self.told.oddities.insert(oddity.clone()) {
-                continue;
-            }
-            match oddity {
-                Oddity::ListedToo(account) => {
-                    info!(%account, "an account of the organization is listed, too, and polled as listed");
-                }
-                Oddity::MatchesNothing(pattern) => {
-                    warn!(pattern, "a wildcard matches no region that is enabled in any account");
-                }
-            }
-        }
-    }
-
-    /// Tells the log what is new, in one line for all accounts.
+    /// Tells the log what is new.
     fn tell(&mut self) {
-        let mut without = self
-            .failing
-            .iter()
-            .filter_map(|(question, (_, failure))| match question {
-                Question::Regions(key) if !failure.logged => Some((key, failure)),
-                _ => None,
-            })
-            .collect::<Vec<_>>();
-        without.sort_by_key(|(key, _)| *key);
-        match without.first() {
-            _ if without.len() == self.told.without_regions => {}
-            Some((example, Failure { reason, message, .. })) => {
-                let accounts = without.len();
-                warn!(accounts, ?example, %reason, error = message, "accounts do not tell which regions they have enabled; until they do, those that all accounts have are polled, or those known before");
-            }
-            None => info!("all accounts tell again which regions they have enabled"),
-        }
-        self.told.without_regions = without.len();
-
-        let targets = self.plans.borrow().targets.len();
-        let numbers = (self.places.len(), targets);
-        if self.told.numbers != numbers {
-            self.told.numbers = numbers;
-            info!(accounts = self.places.len(), targets, "what is to be polled");
-            if targets == 0 && self.plans.borrow().awaited == 0 {
-                warn!("there is nothing to poll");
-            }
-        }
+        let silent = self.failing.iter().filter_map(|(question, (_, failure))| match question {
+            Question::Regions(key) if !failure.logged => Some((key, failure)),
+            _ => None,
+        });
+        self.told.silent(silent.collect());
+        let (targets, awaited) = {
+            let plan = self.plans.borrow();
+            (plan.targets.len(), plan.awaited)
+        };
+        self.told.numbers(self.places.len(), targets, awaited);
     }
-}
-
-async fn within<T>(
-    limit: Duration,
-    answer: impl Future<Output = Result<T, Failure>> + Send,
-) -> Result<T, Failure> {
-    let late = || Failure::new(Reason::Timeout, format!("no answer within {limit:?}"));
-    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_elapsed| Err(late()))
 }
 
 /// A panic is the failure of one question and of no other.

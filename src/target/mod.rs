@@ -55,6 +55,16 @@ pub enum AccountKey {
     Profile(Option<String>),
 }
 
+impl fmt::Display for AccountKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Profile(Some(profile)) => write!(f, "unknown (profile {profile})"),
+            Self::Profile(None) => f.write_str("unknown"),
+        }
+    }
+}
+
 impl Account {
     /// What the account is known by.
     #[must_use]
@@ -71,11 +81,7 @@ impl Account {
     /// no configuration polls those twice in a region.
     #[must_use]
     pub fn shown(&self, learned: Option<&AccountId>) -> String {
-        match (learned.or(self.id.as_ref()), &self.access.profile) {
-            (Some(id), _) => id.to_string(),
-            (None, Some(profile)) => format!("unknown (profile {profile})"),
-            (None, None) => "unknown".to_owned(),
-        }
+        learned.map_or_else(|| self.key().to_string(), ToString::to_string)
     }
 }
 

@@ -88,17 +88,14 @@ fn configure(aws: &FakeAws, directory: &Path) -> anyhow::Result<std::path::PathB
         format!("[demo]\naws_access_key_id = {key}\naws_secret_access_key = demo\n"),
     )?;
 
-    let accounts = ACCOUNTS.map(|(id, name)| {
-        format!("  - name: {name}\n    profile: demo\n    assume_roles: [{{arn: 'arn:aws:iam::{id}:role/{ROLE}'}}]\n")
-    });
     let text = format!(
         "interval: 5s\ntimeout: 5s\nregions: [{}]\naws:\n  endpoint_url: {}\n  shared_config_file: '{}'\n  \
-         shared_credentials_file: '{}'\naccounts:\n{}",
+         shared_credentials_file: '{}'\norganization:\n  profile: demo\n  member_role: \
+         'arn:{{partition}}:iam::{{account_id}}:role/{ROLE}'\n  exclude_accounts: ['{HUB}']\n",
         REGIONS.join(", "),
         aws.url(),
         profiles.display(),
         credentials.display(),
-        accounts.concat(),
     );
     let file = directory.join("config.yaml");
     std::fs::write(&file, text)?;
@@ -109,8 +106,9 @@ fn configure(aws: &FakeAws, directory: &Path) -> anyhow::Result<std::path::PathB
 fn organization() -> anyhow::Result<Arc<World>> {
     let world = World::new();
     world.set_rhythm(Rhythm { takes: Duration::from_secs(3), every: Duration::from_secs(30) });
-    world.add_account(HUB);
+    world.create_organization(HUB);
     for (id, name) in ACCOUNTS {
+        world.add_member(id, name, "r-fake");
         if name == "sandbox" {
             world.add_denied_role(id, ROLE);
             continue;
