@@ -11,6 +11,7 @@ use serde_json::Value;
 use ssm_sync_exporter::app::{App, Options, RunError};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::Config;
+use ssm_sync_exporter::target::Shard;
 use tempfile::TempDir;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep};
@@ -66,6 +67,20 @@ pub(crate) fn reaching(aws: &FakeAws, directory: &Path) -> String {
     )
 }
 
+/// What is set beside the configuration file.
+pub(crate) struct Setup {
+    pub(crate) telemetry_path: &'static str,
+    pub(crate) shard: Shard,
+    /// Variables of the environment.
+    pub(crate) environment: &'static [(&'static str, &'static str)],
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self { telemetry_path: "/metrics", shard: Shard::default(), environment: &[] }
+    }
+}
+
 /// An exporter that runs in this process.
 pub(crate) struct Exporter {
     pub(crate) address: SocketAddr,
@@ -79,24 +94,25 @@ impl Exporter {
     /// Starts one with the given configuration, beside which [`reaching`] is
     /// put.
     pub(crate) async fn start(aws: &FakeAws, config: &str) -> Self {
-        Self::start_with(aws, config, "/metrics").await
+        Self::start_with(aws, config, &Setup::default()).await
     }
 
-    pub(crate) async fn start_with(aws: &FakeAws, config: &str, telemetry_path: &str) -> Self {
+    pub(crate) async fn start_with(aws: &FakeAws, config: &str, setup: &Setup) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = format!("{config}{}", reaching(aws, directory.path()));
-        Self::build(directory, &config, telemetry_path).await
+        Self::build(directory, &config, setup).await
     }
 
     /// Starts one with the given configuration and nothing beside it.
     pub(crate) async fn start_as_given(config: &str) -> Self {
-        Self::build(tempfile::tempdir().unwrap(), config, "/metrics").await
+        Self::build(tempfile::tempdir().unwrap(), config, &Setup::default()).await
     }
 
-    async fn build(directory: TempDir, config: &str, telemetry_path: &str) -> Self {
+    async fn build(directory: TempDir, config: &str, setup: &Setup) -> Self {
         let file = directory.path().join("config.yaml");
         std::fs::write(&file, config).unwrap();
-        let config = Config::load(Some(&file), []).unwrap();
+        let environment = setup.environment.iter().map(|(name, value)| (name.into(), value.into()));
+        let config = Config::load(Some(&file), environment).unwrap();
         let now = Arc::new(AtomicU64::new(NOW));
         let clock = Clock::new({
             let now = Arc::clone(&now);
@@ -104,7 +120,8 @@ impl Exporter {
             move || now.load(Ordering::SeqCst) as f64
         });
         let options = Options {
-            telemetry_path: telemetry_path.parse().unwrap(),
+            telemetry_path: setup.telemetry_path.parse().unwrap(),
+            shard: setup.shard,
             ..Options::new("127.0.0.1:0".parse().unwrap())
         };
         let app = Box::pin(App::build(config, options, clock)).await.unwrap();
@@ -160,7 +177,8 @@ impl Exporter {
         self.wait_for(line, async || Some(self.scrape().await).filter(|scrape| scrape.has(line))).await
     }
 
-    async fn wait_for<T>(&self, what: &str, mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
+    /// Waits until an attempt brings something.
+    pub(crate) async fn wait_for<T>(&self, what: &str, mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
             if let Some(done) = attempt().await {

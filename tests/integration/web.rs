@@ -11,7 +11,7 @@ use tokio::sync::Barrier;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
-use crate::exporter::{Exporter, fake_aws, one_target};
+use crate::exporter::{Exporter, Setup, fake_aws, one_target};
 use crate::http;
 
 #[tokio::test]
@@ -70,12 +70,13 @@ async fn head_works_wherever_get_does_and_nothing_else_does() {
 #[tokio::test]
 async fn the_metrics_can_be_served_elsewhere() {
     let aws = fake_aws().await;
-    let exporter = Exporter::start_with(&aws, &one_target(), "/ssm/metrics").await;
+    let at = |telemetry_path| Setup { telemetry_path, ..Setup::default() };
+    let exporter = Exporter::start_with(&aws, &one_target(), &at("/ssm/metrics")).await;
     assert_eq!(exporter.get("/ssm/metrics").await.status, 200);
     assert_eq!(exporter.get("/metrics").await.status, 404);
     assert!(exporter.get("/").await.body.contains("href=\"/ssm/metrics\""));
 
-    let everywhere = Exporter::start_with(&aws, &one_target(), "/").await;
+    let everywhere = Exporter::start_with(&aws, &one_target(), &at("/")).await;
     assert!(everywhere.get("/").await.body.contains("ssm_sync_exporter_targets 1"));
 }
 
