@@ -13,6 +13,7 @@ mod clients;
 mod exporter;
 mod exposition;
 mod faults;
+mod fleet;
 mod http;
 mod program;
 mod prometheus;

@@ -1,0 +1,212 @@
+//! Which accounts and regions are polled.
+
+use std::collections::BTreeSet;
+use std::num::NonZeroU32;
+
+use fake_aws::{FakeAws, Fault, FaultRule, World};
+use pretty_assertions::assert_eq;
+use ssm_sync_exporter::target::Shard;
+
+use super::{
+    ACCOUNTS, AILING, ALL, EXCLUDED, Place, REGIONS, all_are_up, all_turns_are_taken, by_target, config,
+    join, label, nothing, organization, without_regions,
+};
+use crate::exporter::{Exporter, HUB, ROLE, Scrape, Setup};
+
+/// The European regions that every account has.
+const EUROPE: [&str; 5] = ["eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3"];
+
+/// All targets that are shown.
+fn targets(scrape: &Scrape) -> BTreeSet<Place> {
+    by_target(scrape, "ssm_sync_exporter_target_info").into_keys().collect()
+}
+
+/// The accounts that are shown, with their names.
+fn accounts(scrape: &Scrape) -> BTreeSet<(String, String)> {
+    let infos =
+        scrape.series().into_iter().filter(|series| series.starts_with("ssm_sync_exporter_target_info"));
+    infos
+        .map(|series| (label(series, "aws_account_id").to_owned(), label(series, "account_name").to_owned()))
+        .collect()
+}
+
+/// The regions that are shown of an account.
+fn regions_of(scrape: &Scrape, account: &str) -> Vec<String> {
+    targets(scrape).into_iter().filter(|(of, _)| of == account).map(|(_, region)| region).collect()
+}
+
+#[tokio::test]
+async fn the_accounts_of_the_organization_and_no_excluded_one() {
+    let aws = organization().await;
+    let exporter = Exporter::start_ready(&aws, &config()).await;
+    let scrape = all_are_up(&exporter, ALL).await;
+    let expected = ACCOUNTS.map(|(account, name)| (account.to_owned(), name.to_owned()));
+    assert_eq!(accounts(&scrape), expected.into());
+    assert!(aws.world().assumed().iter().all(|assumed| !assumed.role.contains(EXCLUDED)));
+}
+
+#[tokio::test]
+async fn only_accounts_below_a_unit_and_only_those_at_work() {
+    let world = World::new();
+    world.create_organization(HUB);
+    for (unit, parent) in [
+        ("ou-fake-00000001", "r-fake"),
+        ("ou-fake-00000002", "ou-fake-00000001"),
+        ("ou-fake-00000003", "ou-fake-00000002"),
+        ("ou-fake-00000004", "r-fake"),
+    ] {
+        world.add_unit(unit, parent);
+    }
+    for (account, name, parent) in [
+        ("100000000001", "upper", "ou-fake-00000001"),
+        ("100000000002", "middle", "ou-fake-00000002"),
+        ("100000000003", "lower", "ou-fake-00000003"),
+        ("100000000004", "beside", "ou-fake-00000004"),
+        ("100000000005", "above", "r-fake"),
+        ("100000000006", "suspended by state", "ou-fake-00000001"),
+        ("100000000007", "suspended by status", "ou-fake-00000002"),
+        ("100000000008", "active by status", "ou-fake-00000003"),
+        ("100000000009", "neither", "ou-fake-00000003"),
+    ] {
+        join(&world, account, name, parent);
+    }
+    world.set_account_state("100000000006", Some("SUSPENDED"), Some("ACTIVE"));
+    world.set_account_state("100000000007", None, Some("SUSPENDED"));
+    world.set_account_state("100000000008", None, Some("ACTIVE"));
+    world.set_account_state("100000000009", None, None);
+    let aws = FakeAws::start(world, "127.0.0.1:0").await.unwrap();
+    let config = config().replace(EXCLUDED, AILING) + "  organizational_units: [ou-fake-00000001]\n";
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    let scrape = all_are_up(&exporter, 4 * REGIONS.len()).await;
+    // The second is left out by the configuration.
+    let expected = [
+        ("100000000001", "upper"),
+        ("100000000003", "lower"),
+        ("100000000008", "active by status"),
+        ("100000000009", "neither"),
+    ];
+    let expected = expected.map(|(account, name)| (account.to_owned(), name.to_owned()));
+    assert_eq!(accounts(&scrape), expected.into());
+    assert_eq!(aws.world().calls("ListAccounts"), 0);
+}
+
+#[tokio::test]
+async fn units_that_lie_within_each_other_bring_an_account_once() {
+    let aws = organization().await;
+    aws.world().add_unit("ou-fake-00000001", "r-fake");
+    join(aws.world(), "100000000005", "below", "ou-fake-00000001");
+    let config = config() + "  organizational_units: [r-fake, ou-fake-00000001]\n";
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    let scrape = all_are_up(&exporter, ALL + REGIONS.len()).await;
+    assert_eq!(targets(&scrape).len(), ALL + REGIONS.len());
+    let assumed = super::assumed(aws.world());
+    assert!(
+        assumed.len() == ACCOUNTS.len() + 1 && assumed.values().all(|number| *number == 1),
+        "{assumed:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_unit_that_is_not_there_is_a_failure_and_no_end_of_the_listed_accounts() {
+    let aws = organization().await;
+    let listed = format!(
+        "accounts:\n  - {{name: by hand, profile: hub, assume_roles: [{{arn: 'arn:aws:iam::{AILING}:role/{ROLE}'}}]}}\n"
+    );
+    let config = format!("{}  organizational_units: [ou-fake-00000001]\n{listed}", config());
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    let scrape = all_are_up(&exporter, REGIONS.len()).await;
+    assert!(scrape.sum("ssm_sync_exporter_discovery_failures_total") >= 1.0);
+    aws.world().add_unit("ou-fake-00000001", "r-fake");
+    join(aws.world(), "100000000005", "below", "ou-fake-00000001");
+    all_are_up(&exporter, 2 * REGIONS.len()).await;
+}
+
+#[tokio::test]
+async fn an_account_that_is_listed_as_well_is_polled_once_and_as_listed() {
+    let aws = organization().await;
+    let listed = format!(
+        "accounts:\n  - profile: hub\n    assume_roles: [{{arn: 'arn:aws:iam::{AILING}:role/{ROLE}'}}]\n    regions: \
+         [sa-east-1, eu-west-1]\n"
+    );
+    let exporter = Exporter::start_ready(&aws, &(config() + &listed)).await;
+    let scrape = all_are_up(&exporter, ALL - REGIONS.len() + 2).await;
+    assert_eq!(regions_of(&scrape, AILING), ["eu-west-1", "sa-east-1"]);
+    // It has no other name than that which the organization gives it.
+    assert!(accounts(&scrape).contains(&(AILING.to_owned(), "staging".to_owned())));
+    assert_eq!(super::assumed(aws.world())[&format!("arn:aws:iam::{AILING}:role/{ROLE}")], 1);
+    all_turns_are_taken(&exporter, nothing).await;
+    assert_eq!(aws.world().calls_of(AILING, "us-east-1", "ListResourceDataSync"), 0);
+}
+
+#[tokio::test]
+async fn wildcards_follow_what_an_account_has_enabled() {
+    let aws = organization().await;
+    aws.world().set_region("100000000001", "eu-south-2", "ENABLED");
+    aws.world().set_region("100000000001", "eu-central-2", "DISABLING");
+    let config = format!("regions: ['eu-*', me-south-1]\nrefresh_interval: 1s\n{}", without_regions());
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    let each = EUROPE.len() + 1;
+    let scrape = all_are_up(&exporter, ACCOUNTS.len() * each + 1).await;
+    let mut expected = [EUROPE.as_slice(), &["me-south-1"]].concat();
+    assert_eq!(regions_of(&scrape, AILING), expected, "and what is named, enabled or not");
+    expected.insert(2, "eu-south-2");
+    assert_eq!(regions_of(&scrape, "100000000001"), expected);
+    assert_eq!(aws.world().calls_of(AILING, "us-east-1", "ListResourceDataSync"), 0);
+
+    aws.world().set_region(AILING, "eu-south-1", "ENABLED");
+    let scrape = all_are_up(&exporter, ACCOUNTS.len() * each + 2).await;
+    assert!(regions_of(&scrape, AILING).contains(&"eu-south-1".to_owned()));
+
+    aws.world().set_region(AILING, "eu-south-1", "DISABLING");
+    let scrape = all_are_up(&exporter, ACCOUNTS.len() * each + 1).await;
+    assert!(!scrape.0.contains("eu-south-1"));
+}
+
+#[tokio::test]
+async fn an_account_that_does_not_tell_its_regions_is_polled_in_those_that_all_have() {
+    let aws = organization().await;
+    aws.world().set_region(AILING, "eu-south-1", "ENABLED");
+    aws.world().set_faults(vec![FaultRule::new(Fault::Deny).account(AILING).operation("ListRegions")]);
+    let config = format!("regions: ['eu-*']\nrefresh_interval: 1s\n{}", without_regions());
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    let all = ACCOUNTS.len() * EUROPE.len();
+    let scrape = all_are_up(&exporter, all).await;
+    assert_eq!(regions_of(&scrape, AILING), EUROPE);
+    assert!(scrape.0.contains("ssm_sync_exporter_discovery_failures_total{kind=\"regions\"} "));
+    assert!(scrape.sum("ssm_sync_exporter_discovery_failures_total") >= 1.0);
+    assert!(
+        scrape.samples("ssm_sync_exporter_api_request_failures_total").contains("operation=\"ListRegions\"")
+    );
+
+    aws.world().set_faults(Vec::new());
+    let scrape = all_are_up(&exporter, all + 1).await;
+    assert!(regions_of(&scrape, AILING).contains(&"eu-south-1".to_owned()));
+    // What has been told once stays.
+    aws.world().set_faults(vec![FaultRule::new(Fault::Deny).account(AILING).operation("ListRegions")]);
+    let failures = exporter.scrape().await.sum("ssm_sync_exporter_discovery_failures_total");
+    let fails_again = async || {
+        let scrape = exporter.scrape().await;
+        (scrape.sum("ssm_sync_exporter_discovery_failures_total") >= failures + 2.0).then_some(scrape)
+    };
+    let scrape = exporter.wait_for("failures to list regions", fails_again).await;
+    assert_eq!(targets(&scrape).len(), all + 1);
+}
+
+#[tokio::test]
+async fn three_shards_have_every_target_once() {
+    let aws = organization().await;
+    let all = targets(&all_are_up(&Exporter::start(&aws, &config()).await, ALL).await);
+    let total = NonZeroU32::new(3).unwrap();
+    let mut together = Vec::new();
+    for index in 0..total.get() {
+        let setup = Setup { shard: Shard::new(index, total).unwrap(), ..Setup::default() };
+        let exporter = Exporter::start_with(&aws, &config(), &setup).await;
+        exporter.wait_until_ready().await;
+        let part = targets(&exporter.scrape().await);
+        assert!(!part.is_empty() && part.len() < ALL, "{index}: {part:?}");
+        all_are_up(&exporter, part.len()).await;
+        together.extend(part);
+    }
+    together.sort();
+    assert_eq!(together, all.into_iter().collect::<Vec<_>>());
+}

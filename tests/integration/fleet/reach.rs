@@ -1,0 +1,151 @@
+//! How the accounts are reached, and by how many calls.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use fake_aws::{FakeAws, World};
+use pretty_assertions::assert_eq;
+
+use super::{ACCOUNTS, ALL, REGIONS, all_are_up, config, organization, without_regions};
+use crate::exporter::{Exporter, HUB, ROLE, Setup, up};
+
+const LIST_SYNCS: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssm:ListResourceDataSync"],"Resource":"*"}]}"#;
+const LIST_SYNCS_AND_REGIONS: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssm:ListResourceDataSync","account:ListRegions"],"Resource":"*"}]}"#;
+
+/// The session policies of all sessions, which have to be alike.
+fn policy(world: &World) -> Option<String> {
+    let policies: BTreeSet<Option<String>> =
+        world.assumed().into_iter().map(|assumed| assumed.policy).collect();
+    assert_eq!(policies.len(), 1, "{policies:?}");
+    policies.into_iter().next().unwrap()
+}
+
+#[tokio::test]
+async fn a_first_round_takes_one_call_for_each_role_and_two_for_each_target() {
+    let aws = organization().await;
+    let exporter = Exporter::start_ready(&aws, &config().replace("interval: 1s", "interval: 1h")).await;
+    all_are_up(&exporter, ALL).await;
+    for (account, _) in ACCOUNTS {
+        for region in REGIONS {
+            let calls = aws.world().calls_of(account, region, "ListResourceDataSync");
+            assert_eq!(calls, 2, "one for each type: {account} {region}");
+        }
+    }
+    let expected = ACCOUNTS.map(|(account, _)| (format!("arn:aws:iam::{account}:role/{ROLE}"), 1));
+    assert_eq!(super::assumed(aws.world()), BTreeMap::from(expected));
+    assert_eq!(aws.world().calls("AssumeRole"), ACCOUNTS.len() as u64);
+    assert_eq!(aws.world().calls("ListAccounts"), 1);
+    // The roles tell whose they are.
+    assert_eq!(aws.world().calls("GetCallerIdentity"), 0);
+    assert_eq!(aws.world().calls("ListRegions"), 0);
+}
+
+#[tokio::test]
+async fn sessions_may_do_no_more_than_is_needed() {
+    let aws = organization().await;
+    all_are_up(&Exporter::start(&aws, &config()).await, ALL).await;
+    assert_eq!(policy(aws.world()).as_deref(), Some(LIST_SYNCS));
+
+    let aws = organization().await;
+    let wildcards = format!("regions: ['eu-west-?']\n{}", without_regions());
+    all_are_up(&Exporter::start(&aws, &wildcards).await, 3 * ACCOUNTS.len()).await;
+    assert_eq!(policy(aws.world()).as_deref(), Some(LIST_SYNCS_AND_REGIONS));
+
+    let aws = organization().await;
+    let environment = &[("SSM_SYNC_EXPORTER_AWS__SESSION_POLICY", "false")];
+    let setup = Setup { environment, ..Setup::default() };
+    all_are_up(&Exporter::start_with(&aws, &config(), &setup).await, ALL).await;
+    assert_eq!(policy(aws.world()), None);
+}
+
+#[tokio::test]
+async fn the_role_that_lists_the_accounts_may_do_no_more_either() {
+    let aws = organization().await;
+    aws.world().add_role(HUB, "Lister", Some("of-the-lister"));
+    let lister = format!("arn:aws:iam::{HUB}:role/Lister");
+    let config = format!("{}  assume_roles: [{{arn: '{lister}', external_id: of-the-lister}}]\n", config());
+    all_are_up(&Exporter::start(&aws, &config).await, ALL).await;
+    let sessions = aws.world().assumed();
+    let of_lister: Vec<_> = sessions.iter().filter(|assumed| assumed.role == lister).collect();
+    assert_eq!(of_lister.len(), 1);
+    assert_eq!(of_lister[0].external_id.as_deref(), Some("of-the-lister"));
+    let policy = of_lister[0].policy.as_deref().unwrap();
+    assert!(policy.contains("\"organizations:ListAccounts\"") && !policy.contains("ssm:"), "{policy}");
+    // The others are assumed with the credentials of the profile.
+    assert!(sessions.iter().all(|assumed| assumed.caller_account == HUB));
+}
+
+#[tokio::test]
+async fn the_names_of_sessions_are_filled_in_and_external_ids_passed() {
+    let world = World::new();
+    world.create_organization(HUB);
+    world.add_role(HUB, ROLE, Some("of-the-members"));
+    world.add_role(HUB, "Jump", Some("of-the-jump"));
+    world.add_member("100000000001", "production", "r-fake");
+    world.add_role("100000000001", ROLE, Some("of-the-members"));
+    let aws = FakeAws::start(world, "127.0.0.1:0").await.unwrap();
+    let config = format!(
+        "{}  external_id: of-the-members
+  session_name: 'syncs@{{account_id}}.{{region}}'
+  member_assume_roles:
+    - {{arn: 'arn:aws:iam::{HUB}:role/Jump', external_id: of-the-jump, session_name: 'jump-{{account_id}}'}}
+",
+        config()
+    );
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    let scrape = all_are_up(&exporter, 2 * REGIONS.len()).await;
+    assert!(!scrape.0.contains("of-the-"));
+    let mut sessions: Vec<_> = aws
+        .world()
+        .assumed()
+        .into_iter()
+        .map(|assumed| (assumed.role, assumed.session_name, assumed.external_id.unwrap(), assumed.region))
+        .collect();
+    sessions.sort();
+    let session = |account: &str, role: &str, name: &str, external_id: &str| {
+        let arn = format!("arn:aws:iam::{account}:role/{role}");
+        (arn, name.to_owned(), external_id.to_owned(), REGIONS[0].to_owned())
+    };
+    assert_eq!(
+        sessions,
+        [
+            session("100000000001", ROLE, "syncs@100000000001.eu-west-1", "of-the-members"),
+            session(HUB, "Jump", &format!("jump-{HUB}"), "of-the-jump"),
+            session(HUB, ROLE, &format!("syncs@{HUB}.eu-west-1"), "of-the-members"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn partitions_side_by_side() {
+    let world = World::new();
+    world.add_account(HUB);
+    let partitions = [
+        ("aws", "100000000001", ["eu-west-1", "us-east-1"]),
+        ("aws-us-gov", "100000000002", ["us-gov-west-1", "us-gov-east-1"]),
+        ("aws-cn", "100000000003", ["cn-north-1", "cn-northwest-1"]),
+    ];
+    let mut config = "interval: 1s\naccounts:\n".to_owned();
+    for (partition, account, regions) in partitions {
+        world.add_role(account, ROLE, None);
+        config += "  - profile: hub\n    assume_roles: ";
+        config += &format!(
+            "[{{arn: 'arn:{partition}:iam::{account}:role/{ROLE}'}}]\n    regions: [{}]\n",
+            regions.join(", ")
+        );
+    }
+    let aws = FakeAws::start(world, "127.0.0.1:0").await.unwrap();
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    let scrape = all_are_up(&exporter, 6).await;
+    for (partition, account, regions) in partitions {
+        for region in regions {
+            assert!(scrape.has(&up(account, region, 1)));
+            assert!(scrape.has(&format!(
+                "ssm_sync_exporter_target_info{{aws_account_id=\"{account}\",aws_region=\"{region}\",partition=\"{partition}\"}} 1"
+            )), "{}", scrape.samples("ssm_sync_exporter_target_info"));
+        }
+        let sessions = aws.world().assumed();
+        let asked: Vec<_> = sessions.iter().filter(|assumed| assumed.role.contains(account)).collect();
+        assert_eq!(asked.len(), 1);
+        assert!(regions.contains(&asked[0].region.as_str()), "{asked:?}");
+    }
+}
