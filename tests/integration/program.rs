@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -118,6 +119,9 @@ fn it_tells_its_version_and_its_flags() {
         "--config.check",
         "--web.listen-address",
         "--web.telemetry-path",
+        "--shard.index",
+        "--shard.total",
+        "--shard.from-hostname",
         "--log.level",
         "--log.format",
     ] {
@@ -166,6 +170,37 @@ fn a_wrong_command_line_is_one_line_and_status_2() {
 }
 
 #[test]
+fn a_shard_that_cannot_be_is_one_line_and_status_2() {
+    let which = "--shard.total says how many parts there are, and one of --shard.index and --shard.from-hostname has to say \
+                 which";
+    for (arguments, expected) in [
+        (
+            &["--shard.index", "0"][..],
+            "the following required arguments were not provided: --shard.total <NUMBER>; see --help",
+        ),
+        (
+            &["--shard.from-hostname"],
+            "the following required arguments were not provided: --shard.total <NUMBER>; see --help",
+        ),
+        (&["--shard.total", "3"], which),
+        (
+            &["--shard.total", "0", "--shard.index", "0"],
+            "invalid value '0' for '--shard.total <NUMBER>': number would be zero for non-zero type; see --help",
+        ),
+        (
+            &["--shard.total", "3", "--shard.index", "0", "--shard.from-hostname"],
+            "the argument '--shard.index <NUMBER>' cannot be used with '--shard.from-hostname'; see --help",
+        ),
+    ] {
+        for check in [&["--config.check"][..], &[]] {
+            let (status, out, err) = run(program().args(arguments).args(check));
+            assert_eq!((status, out.as_str()), (Some(2), ""), "{arguments:?}");
+            assert_eq!(err, format!("ssm-sync-exporter: {expected}\n"));
+        }
+    }
+}
+
+#[test]
 fn a_wrong_configuration_is_one_line_and_status_2() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.yaml");
@@ -195,6 +230,46 @@ fn a_wrong_configuration_is_one_line_and_status_2() {
         err,
         "ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_CONCURRENCY: concurrency: `none` is not a whole \
          number from 1\n"
+    );
+}
+
+#[test]
+fn a_region_without_a_fips_endpoint_is_refused_by_its_name() {
+    const LACKING: &str = "use_fips: SSM has no FIPS endpoint in eu-west-1, only in ca-central-1, ca-west-1, us-east-1, \
+                           us-east-2, us-west-1, us-west-2 and in GovCloud";
+    // What is set in our configuration is found before anything is started, and
+    // what is set elsewhere when it is.
+    let regions = ("SSM_SYNC_EXPORTER_REGIONS", "[us-east-1, eu-west-1]");
+    let (status, out, err) =
+        run(program().envs([regions, ("SSM_SYNC_EXPORTER_AWS__USE_FIPS", "true")]).arg("--config.check"));
+    assert_eq!((status, out.as_str()), (Some(2), ""));
+    assert_eq!(
+        err,
+        format!("ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_REGIONS: regions: {LACKING}\n")
+    );
+    let (status, out, err) = run(program()
+        .envs([regions, ("AWS_USE_FIPS_ENDPOINT", "true")])
+        .args(["--web.listen-address", "127.0.0.1:0"]));
+    assert_eq!((status, out.as_str()), (Some(2), ""));
+    assert_eq!(
+        err,
+        format!("ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_REGIONS: regions: {LACKING}\n")
+    );
+    let (status, _, err) = run(program()
+        .envs([("AWS_REGION", "eu-west-1"), ("AWS_USE_FIPS_ENDPOINT", "true")])
+        .args(["--web.listen-address", "127.0.0.1:0"]));
+    assert_eq!((status, err), (Some(2), format!("ssm-sync-exporter: regions: {LACKING}\n")));
+}
+
+#[test]
+fn a_wildcard_that_no_region_can_match_is_refused() {
+    let (status, out, err) =
+        run(program().env("SSM_SYNC_EXPORTER_REGIONS", "[eu-west-1, EU-*]").arg("--config.check"));
+    assert_eq!((status, out.as_str()), (Some(2), ""));
+    assert_eq!(
+        err,
+        "ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_REGIONS: regions[1]: `EU-*` is not a wildcard for AWS \
+         regions: lower-case letters, digits, `-`, and `*` for any of them, such as `eu-*`\n"
     );
 }
 
@@ -332,6 +407,49 @@ async fn without_credentials_it_runs_and_says_so() {
     assert_eq!(warnings[0]["message"], "credentials cannot be had");
     assert_eq!(warnings[0]["reason"], "credentials");
     assert_eq!(warnings[0]["from"], "default chain");
+}
+
+/// Four accounts in three regions, reached by roles that the profile `hub` may
+/// assume.
+fn by_roles(aws: &FakeAws, directory: &Path) -> PathBuf {
+    let mut config = "interval: 1s\nregions: [eu-west-1, eu-central-1, us-east-1]\naccounts:\n".to_owned();
+    for account in ["100000000001", "100000000002", "100000000003", "100000000004"] {
+        aws.world().add_role(account, ROLE, None);
+        config +=
+            &format!("  - {{profile: hub, assume_roles: [{{arn: 'arn:aws:iam::{account}:role/{ROLE}'}}]}}\n");
+    }
+    let file = directory.join("config.yaml");
+    std::fs::write(&file, config + &reaching(aws, directory)).unwrap();
+    file
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_is_denied_is_complained_of_once_for_all_regions() {
+    let aws = fake_aws().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = by_roles(&aws, directory.path());
+    aws.world().add_denied_role("100000000003", ROLE);
+    let running = Running::start(program().arg("--config.file").arg(&file).args(["--log.format", "json"]));
+    for region in ["eu-west-1", "eu-central-1", "us-east-1"] {
+        running.metrics_with(&up("100000000003", region, 0)).await;
+        running.metrics_with(&up("100000000004", region, 1)).await;
+    }
+    aws.world().add_role("100000000003", ROLE, None);
+    for region in ["eu-west-1", "eu-central-1", "us-east-1"] {
+        running.metrics_with(&up("100000000003", region, 1)).await;
+    }
+    let (_, _, log) = running.signal("TERM");
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let about: Vec<&Value> = lines.iter().filter(|line| line["from"] != Value::Null).collect();
+    assert_eq!(about.len(), 2, "once when it begins, once when it ends: {log}");
+    assert!(
+        about.iter().all(|line| line["from"] == format!("arn:aws:iam::100000000003:role/{ROLE}")),
+        "{log}"
+    );
+    assert_eq!(about[0]["reason"], "assume_role_denied");
+    assert_eq!(about[1]["message"], "credentials can be had again");
+    assert_eq!(lines.iter().filter(|line| line["level"] == "WARN").count(), 1, "none for a target: {log}");
+    assert!(!log.contains("succeed again"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
