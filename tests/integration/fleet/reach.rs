@@ -127,11 +127,11 @@ async fn partitions_side_by_side() {
     let mut config = "interval: 1s\naccounts:\n".to_owned();
     for (partition, account, regions) in partitions {
         world.add_role(account, ROLE, None);
-        config += "  - profile: hub\n    assume_roles: ";
-        config += &format!(
-            "[{{arn: 'arn:{partition}:iam::{account}:role/{ROLE}'}}]\n    regions: [{}]\n",
+        let entry = format!(
+            "  - profile: hub\n    assume_roles: [{{arn: 'arn:{partition}:iam::{account}:role/{ROLE}'}}]\n    regions: [{}]\n",
             regions.join(", ")
         );
+        config += &entry;
     }
     let aws = FakeAws::start(world, "127.0.0.1:0").await.unwrap();
     let exporter = Exporter::start_ready(&aws, &config).await;
