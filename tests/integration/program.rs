@@ -14,7 +14,7 @@ use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, fake_aws, reaching, up};
 use crate::{http, tools};
 
 /// The program, with nothing of our environment but what is set here.
-fn program() -> Command {
+pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ssm-sync-exporter"));
     command
         .env_clear()
@@ -33,7 +33,7 @@ fn run(command: &mut Command) -> (Option<i32>, String, String) {
 }
 
 /// The program while it runs.
-struct Running {
+pub(crate) struct Running {
     process: tools::Owned,
     address: SocketAddr,
     log: std::thread::JoinHandle<String>,
@@ -41,7 +41,7 @@ struct Running {
 
 impl Running {
     /// Starts it on a free port and waits until it listens.
-    fn start(command: &mut Command) -> Self {
+    pub(crate) fn start(command: &mut Command) -> Self {
         let command = command.args(["--web.listen-address", "127.0.0.1:0"]);
         let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap());
@@ -69,13 +69,18 @@ impl Running {
     }
 
     async fn metrics_with(&self, text: &str) -> String {
+        self.metrics_when(text, |metrics| metrics.contains(text)).await
+    }
+
+    /// The metrics, once `fits` is true of them; `what` says what that is.
+    pub(crate) async fn metrics_when(&self, what: &str, fits: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let metrics = self.metrics().await;
-            if metrics.contains(text) {
+            if fits(&metrics) {
                 return metrics;
             }
-            assert!(Instant::now() < deadline, "waited in vain for {text}:\n{metrics}");
+            assert!(Instant::now() < deadline, "waited in vain for {what}:\n{metrics}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -415,8 +420,9 @@ fn by_roles(aws: &FakeAws, directory: &Path) -> PathBuf {
     let mut config = "interval: 1s\nregions: [eu-west-1, eu-central-1, us-east-1]\naccounts:\n".to_owned();
     for account in ["100000000001", "100000000002", "100000000003", "100000000004"] {
         aws.world().add_role(account, ROLE, None);
-        config +=
-            &format!("  - {{profile: hub, assume_roles: [{{arn: 'arn:aws:iam::{account}:role/{ROLE}'}}]}}\n");
+        let role = format!("arn:aws:iam::{account}:role/{ROLE}");
+        let entry = format!("  - {{profile: hub, assume_roles: [{{arn: '{role}'}}]}}\n");
+        config += &entry;
     }
     let file = directory.join("config.yaml");
     std::fs::write(&file, config + &reaching(aws, directory)).unwrap();

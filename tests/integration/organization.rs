@@ -1,0 +1,136 @@
+//! The program, and an organization that others have made up: moto serves STS
+//! and Organizations, fake-aws the rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
+
+use fake_aws::{FakeAws, SyncKind, World};
+use pretty_assertions::assert_eq;
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::exporter::Scrape;
+use crate::program::{Running, program};
+use crate::tools;
+
+/// The account that manages moto's organization.
+const MANAGEMENT: &str = "123456789012";
+
+/// The European regions that every account has.
+const REGIONS: [&str; 5] = ["eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3"];
+
+/// What `tests/python/moto_organization.py` says.
+#[derive(Deserialize)]
+struct Organization {
+    url: String,
+    units: BTreeMap<String, String>,
+    accounts: BTreeMap<String, String>,
+}
+
+/// moto with an organization, and fake-aws with a sync in each of its accounts.
+struct Aws {
+    organization: Organization,
+    fake: FakeAws,
+    _moto: tools::Owned,
+}
+
+impl Aws {
+    async fn start() -> Self {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/moto_organization.py");
+        let mut python = tools::python();
+        python.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let (moto, line) = tokio::task::spawn_blocking(move || {
+            let mut moto = tools::Owned(python.spawn().unwrap());
+            let mut line = String::new();
+            BufReader::new(moto.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+            (moto, line)
+        })
+        .await
+        .unwrap();
+        let organization: Organization =
+            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+
+        let world = World::new();
+        world.trust_foreign_keys(true);
+        for (name, account) in &organization.accounts {
+            world.add_account(account);
+            let sync = json!({"SyncName": format!("of-{name}"), "LastStatus": "Successful"});
+            world.put_item(account, "eu-west-1", SyncKind::ToDestination, sync);
+        }
+        world.add_account(MANAGEMENT);
+        let fake = FakeAws::start(world, "127.0.0.1:0").await.unwrap();
+        Self { organization, fake, _moto: moto }
+    }
+
+    /// Runs the program with this below `organization`, and shows what it
+    /// serves once all of so many accounts are up in all of the regions.
+    async fn shown(&self, below: &str, accounts: usize) -> Scrape {
+        let organization =
+            format!("{{member_role: 'arn:{{partition}}:iam::{{account_id}}:role/SsmSyncExporter', {below}}}");
+        let (moto, fake) = (&self.organization.url, self.fake.url());
+        let running = Running::start(program().envs([
+            ("AWS_ACCESS_KEY_ID", "AKIAMOTO"),
+            ("AWS_SECRET_ACCESS_KEY", "any"),
+            ("AWS_ENDPOINT_URL_STS", moto),
+            ("AWS_ENDPOINT_URL_ORGANIZATIONS", moto),
+            ("AWS_ENDPOINT_URL_SSM", &fake),
+            ("AWS_ENDPOINT_URL_ACCOUNT", &fake),
+            ("SSM_SYNC_EXPORTER_INTERVAL", "1s"),
+            ("SSM_SYNC_EXPORTER_REGIONS", "['eu-*']"),
+            ("SSM_SYNC_EXPORTER_ORGANIZATION", &organization),
+        ]));
+        let all_are_up = |metrics: &str| {
+            let up = Scrape(metrics.to_owned()).values("ssm_sync_exporter_target_up");
+            up.len() == accounts * REGIONS.len() && up.iter().all(|up| *up == 1.0)
+        };
+        Scrape(running.metrics_when(&format!("{accounts} accounts that are up"), all_are_up).await)
+    }
+
+    /// The targets of these accounts, with their names.
+    fn targets(&self, names: &[&str]) -> BTreeSet<String> {
+        let info = |(name, region): (&&str, &str)| {
+            let account = &self.organization.accounts[*name];
+            format!(
+                "ssm_sync_exporter_target_info{{aws_account_id=\"{account}\",aws_region=\"{region}\",account_name=\"{name}\",partition=\"aws\"}} 1"
+            )
+        };
+        names.iter().flat_map(|name| REGIONS.map(|region| (name, region))).map(info).collect()
+    }
+}
+
+fn lines(scrape: &Scrape, family: &str) -> BTreeSet<String> {
+    scrape.samples(&format!("{family}{{")).lines().map(ToOwned::to_owned).collect()
+}
+
+/// The names of all syncs that are shown.
+fn syncs(scrape: &Scrape) -> BTreeSet<&str> {
+    scrape.0.split("sync_name=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn the_accounts_below_a_unit_of_motos_organization() {
+    let aws = Aws::start().await;
+    let below = format!("organizational_units: [{}]", aws.organization.units["outer"]);
+    let scrape = aws.shown(&below, 2).await;
+    assert_eq!(lines(&scrape, "ssm_sync_exporter_target_info"), aws.targets(&["application", "database"]));
+    assert_eq!(syncs(&scrape), ["of-application", "of-database"].into());
+    for absent in ["closed", "sandbox", "rooted"] {
+        assert!(!scrape.0.contains(&aws.organization.accounts[absent]), "{absent}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn all_accounts_of_motos_organization() {
+    let aws = Aws::start().await;
+    let scrape = aws.shown(&format!("exclude_accounts: ['{MANAGEMENT}']"), 4).await;
+    let all = ["application", "database", "rooted", "sandbox"];
+    assert_eq!(lines(&scrape, "ssm_sync_exporter_target_info"), aws.targets(&all));
+    assert_eq!(syncs(&scrape), ["of-application", "of-database", "of-rooted", "of-sandbox"].into());
+    assert!(!scrape.0.contains(MANAGEMENT) && !scrape.0.contains(&aws.organization.accounts["closed"]));
+    assert!(scrape.has("ssm_sync_exporter_discovery_failures_total{kind=\"organization\"} 0"));
+    assert!(scrape.has("ssm_sync_exporter_discovery_failures_total{kind=\"regions\"} 0"));
+    assert_eq!(scrape.samples("ssm_sync_exporter_api_request_failures_total"), "");
+}

@@ -1,0 +1,58 @@
+"""STS and Organizations by moto, with an organization in them.
+
+moto's own account 123456789012 manages it. It has a unit `outer`, with a unit
+`inner` in it, and a unit `beside`; and five accounts: `application` in the first
+of these, `database` and `closed`, which has been closed, in the second,
+`sandbox` in the third, and `rooted` in none.
+
+Prints one line of JSON, {"url": ..., "units": {name: id}, "accounts": {name:
+id}}, and ends with its standard input.
+"""
+
+import json
+import logging
+import sys
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+logging.getLogger("werkzeug").setLevel(logging.WARNING)
+server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+server.start()
+url = "http://{}:{}".format(*server.get_host_and_port())
+
+organizations = boto3.client(
+    "organizations",
+    region_name="us-east-1",
+    endpoint_url=url,
+    aws_access_key_id="any",
+    aws_secret_access_key="any",
+)
+organizations.create_organization(FeatureSet="ALL")
+root = organizations.list_roots()["Roots"][0]["Id"]
+
+
+def unit(name, parent):
+    created = organizations.create_organizational_unit(ParentId=parent, Name=name)
+    return created["OrganizationalUnit"]["Id"]
+
+
+units = {"outer": unit("outer", root), "beside": unit("beside", root)}
+units["inner"] = unit("inner", units["outer"])
+
+
+def account(name, parent):
+    email = f"{name}@example.com"
+    created = organizations.create_account(AccountName=name, Email=email)["CreateAccountStatus"]["AccountId"]
+    if parent:
+        organizations.move_account(AccountId=created, SourceParentId=root, DestinationParentId=units[parent])
+    return created
+
+
+places = {"application": "outer", "database": "inner", "closed": "inner", "sandbox": "beside", "rooted": None}
+accounts = {name: account(name, parent) for name, parent in places.items()}
+organizations.close_account(AccountId=accounts["closed"])
+
+print(json.dumps({"url": url, "units": units, "accounts": accounts}), flush=True)
+sys.stdin.read()
+server.stop()
