@@ -158,16 +158,19 @@ struct Compared {
     overruns: f64,
 }
 
-/// Counts while a target that is not ailing has [`ROUNDS`] collections.
-async fn compare(exporter: &Exporter, ailing: impl Fn(&str, &str) -> bool) -> Compared {
+/// Counts while a target of `reference` that is not ailing has [`ROUNDS`]
+/// collections.
+async fn compare(reference: &Exporter, exporter: &Exporter, ailing: impl Fn(&str, &str) -> bool) -> Compared {
     let first = exporter.scrape().await;
     let before = by_target(&first, COLLECTIONS);
-    let chosen = before.keys().find(|(account, region)| !ailing(account, region)).unwrap().clone();
+    let mut of_reference = by_target(&reference.scrape().await, COLLECTIONS).into_iter();
+    let (chosen, had) = of_reference.find(|((account, region), _)| !ailing(account, region)).unwrap();
     let had_its_rounds = async || {
-        let scrape = exporter.scrape().await;
-        (by_target(&scrape, COLLECTIONS)[&chosen] >= before[&chosen] + ROUNDS).then_some(scrape)
+        let has = by_target(&reference.scrape().await, COLLECTIONS)[&chosen];
+        (has >= had + ROUNDS).then_some(())
     };
-    let last = exporter.wait_for("some rounds of a target", had_its_rounds).await;
+    reference.wait_for("some rounds of a target", had_its_rounds).await;
+    let last = exporter.scrape().await;
     let mut collections = by_target(&last, COLLECTIONS);
     collections.retain(|place, _| before.contains_key(place));
     for (place, number) in &mut collections {
@@ -179,22 +182,33 @@ async fn compare(exporter: &Exporter, ailing: impl Fn(&str, &str) -> bool) -> Co
 /// Compares until all targets that are not ailing have been on time, and
 /// checks that none of them has ever failed.
 async fn others_are_on_time(exporter: &Exporter, ailing: impl Fn(&str, &str) -> bool) -> Compared {
-    others_are(exporter, ailing, |_| true).await
+    others_are(exporter, exporter, ailing, |_| true).await
+}
+
+/// The same in comparison with another exporter, for what might hold all of
+/// them up alike.
+async fn others_keep_up_with(
+    reference: &Exporter,
+    exporter: &Exporter,
+    ailing: impl Fn(&str, &str) -> bool,
+) -> Compared {
+    others_are(reference, exporter, ailing, |_| true).await
 }
 
 /// The same where no call takes long: then no turn at all is missed.
 async fn all_turns_are_taken(exporter: &Exporter, ailing: impl Fn(&str, &str) -> bool) -> Compared {
-    others_are(exporter, ailing, |compared| compared.overruns == 0.0).await
+    others_are(exporter, exporter, ailing, |compared| compared.overruns == 0.0).await
 }
 
 async fn others_are(
+    reference: &Exporter,
     exporter: &Exporter,
     ailing: impl Fn(&str, &str) -> bool,
     and: impl Fn(&Compared) -> bool,
 ) -> Compared {
     let mut spoilt = 0;
     loop {
-        let compared = compare(exporter, &ailing).await;
+        let compared = compare(reference, exporter, &ailing).await;
         let mut others =
             compared.collections.iter().filter(|((account, region), _)| !ailing(account, region));
         if others.all(|(_, number)| *number >= ROUNDS - 1.0) && and(&compared) {
@@ -250,7 +264,9 @@ async fn all_are_collected_in_every_round() {
 #[tokio::test]
 async fn an_account_hangs() {
     let aws = organization().await;
-    // All of its targets at once leave one place to all the others.
+    // All of its targets at once leave one place to all the others. An exporter
+    // that does not poll it shows how often these can be collected.
+    let without = Exporter::start_ready(&aws, &config().replace(EXCLUDED, AILING)).await;
     let exporter =
         Exporter::start_ready(&aws, &config().replace("timeout: 2m", "timeout: 8s\nconcurrency: 4")).await;
     aws.world()
@@ -260,8 +276,9 @@ async fn an_account_hangs() {
         (in_flight >= 3.0).then_some(())
     };
     exporter.wait_for("three collections that hang", all_hang).await;
-    others_are_on_time(&exporter, account).await;
+    others_keep_up_with(&without, &exporter, account).await;
     only_these_fail(&exporter, "timeout", account).await;
+    others_keep_up_with(&without, &exporter, account).await;
 
     aws.world().set_faults(Vec::new());
     all_are_up(&exporter, ALL).await;
@@ -293,14 +310,29 @@ async fn an_account_denies_its_role() {
 
 #[tokio::test]
 async fn a_region_is_throttled() {
+    const ATTEMPTS: usize = 3;
+    const INTERVAL: Duration = Duration::from_secs(1);
     let aws = organization().await;
-    let exporter = Exporter::start_ready(&aws, &config()).await;
     aws.world().set_faults(in_region(Fault::Throttle));
-    exporter.scrape_until(&up(AILING, AILING_REGION, 0)).await;
+    aws.world().keep_times(true);
+    let exporter = Exporter::start_ready(&aws, &config()).await;
     let compared = others_are_on_time(&exporter, region).await;
     only_these_fail(&exporter, "throttled", region).await;
     let most = compared.most_of(region);
-    assert!(most <= ROUNDS / 2.0, "AWS asks for fewer calls, and {most} were tried");
+    assert!(most <= ROUNDS / 2.0, "{most} collections where calls are throttled");
+
+    // Beyond the pauses between attempts, whole turns are passed over.
+    let begun = |account: &str| aws.world().begun(account, AILING_REGION, "ListResourceDataSync");
+    let four_times =
+        async || ACCOUNTS.iter().all(|(account, _)| begun(account).len() > 3 * ATTEMPTS).then_some(());
+    exporter.wait_for("four collections of each throttled target", four_times).await;
+    for (account, _) in ACCOUNTS {
+        let begun = begun(account);
+        for next in [2 * ATTEMPTS, 3 * ATTEMPTS] {
+            let pause = begun[next] - begun[next - 1];
+            assert!(pause > INTERVAL, "AWS asks for fewer calls, and {account} pauses for {pause:?}");
+        }
+    }
 
     aws.world().set_faults(Vec::new());
     all_are_up(&exporter, ALL).await;
