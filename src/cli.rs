@@ -68,7 +68,7 @@ pub struct Cli {
 #[derive(Debug, thiserror::Error)]
 pub enum ShardError {
     /// A number is wrong.
-    #[error("{0}")]
+    #[error(transparent)]
     Invalid(#[from] InvalidShard),
     /// It is said how many there are, but not which one this is.
     #[error(

@@ -17,9 +17,6 @@ use ssm_sync_exporter::{cli, logging};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-/// The SDK makes many small allocations for each call, on whichever thread is
-/// free, which the C library's allocator takes noticeably longer for.
-
 /// The SDK makes hundreds of small allocations for each call, on whichever
 /// thread is free. The C library's allocator takes a quarter more CPU for a call.
 #[global_allocator]

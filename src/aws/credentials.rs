@@ -7,6 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -77,6 +78,8 @@ pub(crate) struct CredentialStore {
     last: Mutex<Option<(Arc<Lent>, Instant)>>,
     /// Why there have been no new ones of late. The log was told.
     trouble: Mutex<Option<Reason>>,
+    /// How often in a row AWS has not taken them to assume a role.
+    refusals: AtomicU32,
 }
 
 /// Credentials, and what is known of them.
@@ -98,6 +101,7 @@ impl CredentialStore {
             current: Flight::default(),
             last: Mutex::default(),
             trouble: Mutex::default(),
+            refusals: AtomicU32::new(0),
         })
     }
 
@@ -106,6 +110,13 @@ impl CredentialStore {
     /// # Errors
     /// There are none to be had, or were none a while ago.
     pub(crate) async fn get(&self) -> Result<Arc<Lent>, Failure> {
+        // One who waits for the renewal of credentials that are still good is
+        // enough.
+        if self.current.is_under_way()
+            && let Some((lent, _)) = self.still_good()
+        {
+            return Ok(lent);
+        }
         self.current.get(self.fetch()).await
     }
 
@@ -119,30 +130,63 @@ impl CredentialStore {
         self.current.discard(lent);
     }
 
+    /// AWS does not take `lent` to assume a role. They are not asked for again
+    /// at once: all other roles would be refused as well. Returns the failure
+    /// of all of them.
+    fn refused(&self, lent: &Arc<Lent>, failure: Failure) -> Failure {
+        *lock(&self.last) = None;
+        self.tell(Some(&failure));
+        let failure = failure.logged();
+        let before = self.refusals.load(Ordering::Relaxed);
+        if self.current.refuse(lent, failure.clone(), before) {
+            self.refusals.store(before + 1, Ordering::Relaxed);
+        }
+        failure
+    }
+
+    /// AWS has taken them to assume a role.
+    fn accepted(&self) {
+        if self.refusals.swap(0, Ordering::Relaxed) > 0 {
+            self.tell(None);
+        }
+    }
+
     async fn fetch(&self) -> Fetched<Lent> {
         match self.ask().await {
             Asked::Got(credentials) => {
-                self.tell(None);
+                // Whether those that AWS did not take are better now is to be
+                // seen.
+                if self.refusals.load(Ordering::Relaxed) == 0 {
+                    self.tell(None);
+                }
                 let keep = keep_for(&credentials);
                 let lent =
                     Arc::new(Lent { credentials, account: Flight::default(), worked: Mutex::default() });
-                *lock(&self.last) = keep.end.map(|end| (Arc::clone(&lent), Instant::now() + end));
+                // A collection that begins at the very end would outlive them.
+                let good_for = |end: Duration| end.saturating_sub((self.timeout * 2).min(end / 4));
+                *lock(&self.last) = keep.end.map(|end| (Arc::clone(&lent), Instant::now() + good_for(end)));
                 Fetched::Value(lent, Some(keep.renew))
             }
             Asked::Refused(failure) => {
                 self.tell(Some(&failure));
-                self.last_until(RENEW_AGAIN).unwrap_or(Fetched::Failed(failure.logged()))
+                self.for_a_while().unwrap_or(Fetched::Failed(failure.logged()))
             }
-            Asked::Helpless(failure) => self.last_until(RENEW_AGAIN).unwrap_or(Fetched::NotAsked(failure)),
+            Asked::Helpless(failure) => self.for_a_while().unwrap_or(Fetched::NotAsked(failure)),
         }
     }
 
-    /// The last ones for at most `longest`, if they are still good.
-    fn last_until(&self, longest: Duration) -> Option<Fetched<Lent>> {
+    /// The last ones, if they are still good, and for how long.
+    fn still_good(&self) -> Option<(Arc<Lent>, Duration)> {
         let last = lock(&self.last);
         let (lent, end) = last.as_ref()?;
         let good_for = end.saturating_duration_since(Instant::now());
-        (!good_for.is_zero()).then(|| Fetched::Value(Arc::clone(lent), Some(good_for.min(longest))))
+        (!good_for.is_zero()).then(|| (Arc::clone(lent), good_for))
+    }
+
+    /// The last ones, until their renewal is to be tried again.
+    fn for_a_while(&self) -> Option<Fetched<Lent>> {
+        let (lent, good_for) = self.still_good()?;
+        Some(Fetched::Value(lent, Some(good_for.min(RENEW_AGAIN))))
     }
 
     async fn ask(&self) -> Asked {
@@ -164,13 +208,14 @@ impl CredentialStore {
                     Err(failure) => return Asked::Helpless(failure),
                 };
                 match Box::pin(assume(config, &lent, role, observe.clone())).await {
-                    Ok(credentials) => Asked::Got(credentials),
-                    Err(failure) => {
-                        if failure.reason == Reason::Credentials {
-                            start.discard(&lent);
-                        }
-                        Asked::Refused(failure)
+                    Ok(credentials) => {
+                        start.accepted();
+                        Asked::Got(credentials)
                     }
+                    Err(failure) if failure.reason == Reason::Credentials => {
+                        Asked::Helpless(start.refused(&lent, failure))
+                    }
+                    Err(failure) => Asked::Refused(failure),
                 }
             }
         }

@@ -25,6 +25,8 @@ pub(super) struct Flight<T> {
     current: Mutex<Arc<OnceCell<Kept<T>>>>,
     /// How many requests have failed since the last good one.
     failures: AtomicU32,
+    /// How many requests are under way.
+    under_way: AtomicU32,
 }
 
 /// What has been fetched.
@@ -49,7 +51,7 @@ pub(super) enum Fetched<T> {
 
 impl<T> Default for Flight<T> {
     fn default() -> Self {
-        Self { current: Mutex::default(), failures: AtomicU32::new(0) }
+        Self { current: Mutex::default(), failures: AtomicU32::new(0), under_way: AtomicU32::new(0) }
     }
 }
 
@@ -68,7 +70,9 @@ impl<T> Flight<T> {
             Arc::clone(&current)
         };
         let kept = cell.get_or_init(|| async {
+            let under_way = UnderWay::new(&self.under_way);
             let fetched = fetch.await;
+            drop(under_way);
             let now = Instant::now();
             match fetched {
                 Fetched::Value(value, keep) => {
@@ -77,8 +81,7 @@ impl<T> Flight<T> {
                 }
                 Fetched::Failed(failure) => {
                     let before = self.failures.fetch_add(1, Ordering::Relaxed);
-                    let keep = ASK_AGAIN.saturating_mul(1 << before.min(16)).min(ASK_AGAIN_AT_LAST);
-                    Kept { outcome: Err(failure), until: Some(now + keep) }
+                    Kept { outcome: Err(failure), until: Some(now + ask_again(before)) }
                 }
                 Fetched::NotAsked(failure) => Kept { outcome: Err(failure), until: Some(now) },
             }
@@ -86,13 +89,53 @@ impl<T> Flight<T> {
         kept.await.outcome.clone()
     }
 
+    /// Whether a request is under way, for which one would have to wait.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.under_way.load(Ordering::Relaxed) > 0
+    }
+
     /// Drops a value that turned out to be of no use. A newer one stays.
     pub(super) fn discard(&self, value: &Arc<T>) {
+        self.replace(value, Arc::default());
+    }
+
+    /// Puts a failure in the place of a value that turned out to be of no use,
+    /// if it has not been replaced already; the more failures there were
+    /// `before`, the longer it stands.
+    pub(super) fn refuse(&self, value: &Arc<T>, failure: Failure, before: u32) -> bool {
+        let kept = Kept { outcome: Err(failure), until: Some(Instant::now() + ask_again(before)) };
+        self.replace(value, Arc::new(OnceCell::new_with(Some(kept))))
+    }
+
+    fn replace(&self, value: &Arc<T>, by: Arc<OnceCell<Kept<T>>>) -> bool {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let is_it = |kept: &Kept<T>| kept.outcome.as_ref().is_ok_and(|kept| Arc::ptr_eq(kept, value));
-        if current.get().is_some_and(is_it) {
-            *current = Arc::default();
+        let replaced = current.get().is_some_and(is_it);
+        if replaced {
+            *current = by;
         }
+        replaced
+    }
+}
+
+/// How long a failure stands that so many came before.
+fn ask_again(before: u32) -> Duration {
+    ASK_AGAIN.saturating_mul(1 << before.min(16)).min(ASK_AGAIN_AT_LAST)
+}
+
+/// Counts a request for as long as it is there: who asks may give up.
+struct UnderWay<'a>(&'a AtomicU32);
+
+impl<'a> UnderWay<'a> {
+    fn new(number: &'a AtomicU32) -> Self {
+        number.fetch_add(1, Ordering::Relaxed);
+        Self(number)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -203,8 +203,11 @@ impl Check<'_> {
     ) -> Result<Regions, ConfigError> {
         let Some(entries) = listed else { return Ok(inherited) };
         if entries.is_empty() {
-            let message = "names no region; without the key, the default region of the credentials is polled";
-            return Err(self.invalid(path, message));
+            let without = match inherited {
+                _ if path.segments().len() > 1 => "those of the top level are polled",
+                _ => "the default region of the credentials is polled",
+            };
+            return Err(self.invalid(path, format!("names no region; without the key, {without}")));
         }
         let mut regions = RegionSelection::default();
         for (index, Text(entry)) in entries.into_iter().enumerate() {

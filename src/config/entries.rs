@@ -204,8 +204,14 @@ fn partition_of_members(organization: &Organization, region: &RegionName) -> Opt
     let Organization { administrator, reach, .. } = organization;
     let member = Member { id: AccountId::example(), name: None };
     let member = reach.account(&member, region.partition()).ok()?;
+    let role = member.access.roles.last().filter(|role| role.arn.partition() != region.partition());
+    let of_member = role.map(|role| {
+        let partition = role.arn.partition();
+        format!("member_role in {partition}; write `{{partition}}` there, or name other `regions`")
+    });
     partition_of_roles(&administrator.access.roles, region)
-        .or_else(|| partition_of_roles(&member.access.roles, region))
+        .or_else(|| partition_of_roles(&reach.via, region))
+        .or(of_member)
 }
 
 impl AccountEntry {

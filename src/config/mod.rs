@@ -124,7 +124,7 @@ fn refused(layers: &Layers, path: &KeyPath, error: &figment::Error) -> ConfigErr
             };
             (path, format!("unknown key{}", hint(found, known)))
         }
-        Kind::MissingField(name) => (path.clone(), format!("the key `{name}` is missing")),
+        Kind::MissingField(name) => (path.clone(), format!("the key `{name}` is missing{}", example(name))),
         Kind::InvalidType(found, expected) => {
             (path.clone(), format!("found {}, expected {}", shown(found), wanted(expected)))
         }
@@ -151,8 +151,20 @@ fn shown(found: &figment::error::Actual) -> &'static str {
 fn wanted(expected: &str) -> &str {
     match expected {
         "a sequence" => "a list, such as [a, b]",
+        "struct OrganizationShape" => "keys and values, of which `member_role` has to be there",
         expected if expected.starts_with("struct ") || expected == "a map" => "keys and values",
         expected => expected,
+    }
+}
+
+/// What would be right for a key that is missing.
+fn example(key: &str) -> &'static str {
+    match key {
+        "arn" => ", such as `arn: arn:aws:iam::111122223333:role/SsmSyncExporter`",
+        "member_role" => {
+            ", such as `member_role: \"arn:{partition}:iam::{account_id}:role/SsmSyncExporter\"`"
+        }
+        _ => "",
     }
 }
 

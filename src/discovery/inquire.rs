@@ -42,11 +42,11 @@ impl Inquirer {
 
 impl Inquire for Inquirer {
     async fn members(&self, organization: &Organization) -> Result<Members, Failure> {
-        within(ORGANIZATION_LIMIT, organization::members(&self.0, organization)).await
+        within(ORGANIZATION_LIMIT, Box::pin(organization::members(&self.0, organization))).await
     }
 
     async fn regions(&self, account: &Account) -> Result<Vec<RegionName>, Failure> {
-        within(REGIONS_LIMIT, regions::enabled(&self.0, account)).await
+        within(REGIONS_LIMIT, Box::pin(regions::enabled(&self.0, account))).await
     }
 
     fn retain(&self, accounts: &[&Account]) {

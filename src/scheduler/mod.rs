@@ -83,7 +83,8 @@ impl<C: Collect> Scheduler<C> {
     /// dropped: nobody would see what they bring.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let timing = Timing::new(self.rhythm.interval, self.rhythm.replica.clone(), self.clock.now());
-        let mut due = Due::default();
+        let mut due = Due::new(self.rhythm.concurrency.get());
+        due.share_out(&self.plans.borrow());
         let mut waiting: DelayQueue<Turn> = DelayQueue::new();
         let mut running: JoinSet<Report> = JoinSet::new();
         let mut turns: HashMap<Id, (Turn, Instant)> = HashMap::new();
@@ -93,7 +94,7 @@ impl<C: Collect> Scheduler<C> {
             while running.len() < self.rhythm.concurrency.get() {
                 let Some(turn) = due.pop() else { break };
                 if turn.slot.is_gone() {
-                    due.ended(&turn.slot.target().account.key());
+                    due.ended(turn.slot.target());
                     continue;
                 }
                 let (collector, slot) = (Arc::clone(&self.collector), Arc::clone(&turn.slot));
@@ -108,6 +109,7 @@ impl<C: Collect> Scheduler<C> {
                 () = shutdown.cancelled() => break,
                 Ok(()) = self.plans.changed() => {
                     let plan = Arc::clone(&self.plans.borrow_and_update());
+                    due.share_out(&plan);
                     enlist(&mut due, self.store.adopt(&plan), &timing);
                 }
                 Some(ended) = running.join_next_with_id(), if !running.is_empty() => {
@@ -116,7 +118,7 @@ impl<C: Collect> Scheduler<C> {
                         Err(error) => (error.id(), self.panicked(&error)),
                     };
                     let Some((Turn { slot, due: was_due }, begun)) = turns.remove(&id) else { continue };
-                    due.ended(&slot.target().account.key());
+                    due.ended(slot.target());
                     if slot.is_gone() {
                         continue;
                     }

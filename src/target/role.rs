@@ -86,8 +86,9 @@ pub struct SessionName(String);
 /// A text that cannot name a role session.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`{0}` is not the name of a role session: 2 to 64 letters, digits and `_+=,.@-`, and `{{account_id}}` and `{{region}}` \
-     for what they stand for"
+    "`{0}` is not the name of a role session: 2 to 64 letters, digits and `_+=,.@-`, where `{{account_id}}` counts as 12 and \
+     `{{region}}` as {longest}",
+    longest = RegionName::LONGEST
 )]
 pub struct InvalidSessionName(String);
 

@@ -64,7 +64,7 @@ pub enum InvalidRegionPattern {
     Name(#[from] InvalidRegion),
     /// It has one, and what no name of a region has.
     #[error(
-        "`{0}` is not a wildcard for AWS regions: lower-case letters, digits, `-`, and `*` for any of them, such as `eu-*`"
+        "`{0}` is not a wildcard for AWS regions: lower-case letters, digits, `-`, `?` for one of them and `*` for any number, such as `eu-*`"
     )]
     Pattern(String),
 }

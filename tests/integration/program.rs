@@ -10,7 +10,7 @@ use fake_aws::{FakeAws, SyncKind, World};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
-use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, fake_aws, reaching, up};
+use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, Scrape, fake_aws, reaching, up};
 use crate::{http, tools};
 
 /// The program, with nothing of our environment but what is set here.
@@ -180,7 +180,11 @@ fn a_shard_that_cannot_be_is_one_line_and_status_2() {
                  which";
     for (arguments, expected) in [
         (
-            &["--shard.index", "0"][..],
+            &["--shard.index", "3", "--shard.total", "3"][..],
+            "the index of the shard is 3, but with 3 in all it has to be 0 to 2",
+        ),
+        (
+            &["--shard.index", "0"],
             "the following required arguments were not provided: --shard.total <NUMBER>; see --help",
         ),
         (
@@ -200,6 +204,38 @@ fn a_shard_that_cannot_be_is_one_line_and_status_2() {
         for check in [&["--config.check"][..], &[]] {
             let (status, out, err) = run(program().args(arguments).args(check));
             assert_eq!((status, out.as_str()), (Some(2), ""), "{arguments:?}");
+            assert_eq!(err, format!("ssm-sync-exporter: {expected}\n"));
+        }
+    }
+}
+
+/// The name of this machine, as the kernel has it.
+fn hostname() -> String {
+    std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim_end().to_owned()
+}
+
+#[test]
+fn the_shard_is_told_by_the_name_of_the_host() {
+    let name = hostname();
+    let short = name.split('.').next().unwrap();
+    let digits = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let ordinal = short.rsplit_once('-').map(|(_, ordinal)| ordinal).filter(digits);
+    let (status, out, err) =
+        run(program().args(["--config.check", "--shard.from-hostname", "--shard.total", "3"]));
+    match ordinal.map(str::parse::<u32>) {
+        Some(Ok(0..3)) => assert_eq!((status, out.as_str()), (Some(0), "the configuration is good\n")),
+        Some(Ok(index)) => {
+            assert_eq!((status, out.as_str()), (Some(2), ""));
+            let expected =
+                format!("the index of the shard is {index}, but with 3 in all it has to be 0 to 2");
+            assert_eq!(err, format!("ssm-sync-exporter: {expected}\n"));
+        }
+        Some(Err(_)) | None => {
+            assert_eq!((status, out.as_str()), (Some(2), ""));
+            let expected = format!(
+                "the host name `{name}` does not end in a number, as the pods of a StatefulSet do (`exporter-0`); use \
+                 --shard.index instead"
+            );
             assert_eq!(err, format!("ssm-sync-exporter: {expected}\n"));
         }
     }
@@ -274,7 +310,7 @@ fn a_wildcard_that_no_region_can_match_is_refused() {
     assert_eq!(
         err,
         "ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_REGIONS: regions[1]: `EU-*` is not a wildcard for AWS \
-         regions: lower-case letters, digits, `-`, and `*` for any of them, such as `eu-*`\n"
+         regions: lower-case letters, digits, `-`, `?` for one of them and `*` for any number, such as `eu-*`\n"
     );
 }
 
@@ -427,6 +463,29 @@ fn by_roles(aws: &FakeAws, directory: &Path) -> PathBuf {
     let file = directory.join("config.yaml");
     std::fs::write(&file, config + &reaching(aws, directory)).unwrap();
     file
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn credentials_that_many_targets_need_are_complained_of_once() {
+    let aws = fake_aws().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = by_roles(&aws, directory.path());
+    // The key of the hub is not known to AWS, so none of the roles can be had.
+    let credentials = directory.path().join("credentials");
+    let text = std::fs::read_to_string(&credentials).unwrap();
+    std::fs::write(&credentials, text.replace(&World::access_key(HUB), "AKIAUNKNOWN")).unwrap();
+    let running = Running::start(program().arg("--config.file").arg(&file).args(["--log.format", "json"]));
+    // All targets have failed, and more than once.
+    let all_fail = |metrics: &str| {
+        let failures = Scrape(metrics.to_owned()).values("ssm_sync_exporter_target_consecutive_failures");
+        failures.len() == 4 * 3 && failures.iter().all(|failures| *failures >= 2.0)
+    };
+    let metrics = running.metrics_when("failures of all targets", all_fail).await;
+    assert_eq!(metrics.matches("reason=\"credentials\"").count(), 4 * 3, "{metrics}");
+    let (_, _, log) = running.signal("TERM");
+    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("\"level\":\"WARN\"")).collect();
+    assert_eq!(warnings.len(), 1, "one key, one line: {log}");
+    assert!(warnings[0].contains("credentials cannot be had"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
