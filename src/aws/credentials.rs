@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -86,6 +86,8 @@ pub(crate) struct CredentialStore {
 #[derive(Debug)]
 pub(crate) struct Lent {
     pub(crate) credentials: Credentials,
+    /// A client with them, once somebody has made one.
+    pub(super) ssm: OnceLock<aws_sdk_ssm::Client>,
     /// The account that they belong to, once somebody has asked.
     pub(super) account: Flight<AccountId>,
     /// The regions in which AWS has taken them.
@@ -160,8 +162,12 @@ impl CredentialStore {
                     self.tell(None);
                 }
                 let keep = keep_for(&credentials);
-                let lent =
-                    Arc::new(Lent { credentials, account: Flight::default(), worked: Mutex::default() });
+                let lent = Arc::new(Lent {
+                    credentials,
+                    ssm: OnceLock::new(),
+                    account: Flight::default(),
+                    worked: Mutex::default(),
+                });
                 // A collection that begins at the very end would outlive them.
                 let good_for = |end: Duration| end.saturating_sub((self.timeout * 2).min(end / 4));
                 *lock(&self.last) = keep.end.map(|end| (Arc::clone(&lent), Instant::now() + good_for(end)));

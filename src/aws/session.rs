@@ -5,9 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_config::identity::IdentityCache;
-use aws_config::{Region, SdkConfig};
-use aws_sdk_ssm::config::retry::RetryPartition;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::OnceCell;
 use tracing::debug;
@@ -19,7 +18,7 @@ use super::flight::Fetched;
 use super::observe::{Finding, Observe, Observer};
 use super::sdk::{self, AwsSettings, Recipe};
 use crate::model::{Failure, Reason};
-use crate::target::{Access, Account, AccountId, InvalidRegion, RegionName, Target};
+use crate::target::{Access, Account, AccountId, InvalidRegion, RegionName};
 
 /// How long to wait for the answer when a given account id is checked.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -181,17 +180,14 @@ impl Sessions {
 }
 
 impl Session {
-    /// The configuration of a client of SSM for the target. It is cheap:
-    /// connections are those of the session.
-    pub(crate) fn ssm(&self, account: &str, target: &Target, lent: &Lent) -> aws_sdk_ssm::config::Builder {
-        self.ssm
-            .to_builder()
-            .region(Region::new(target.region.as_str().to_owned()))
-            .credentials_provider(lent.credentials.clone())
-            // The SDK meters its retries by partition, by default one for
-            // each service and region: one account that AWS throttles would
-            // use up the retries of all others there.
-            .retry_partition(RetryPartition::new(format!("ssm-{account}-{}", target.region)))
+    /// The client of SSM with these credentials, for any region. Making one
+    /// costs much of what a call does, and keeping one for each target would
+    /// take more memory than all that is known of them.
+    pub(crate) fn ssm<'a>(&self, lent: &'a Lent) -> &'a aws_sdk_ssm::Client {
+        lent.ssm.get_or_init(|| {
+            let config = self.ssm.to_builder().credentials_provider(lent.credentials.clone()).build();
+            aws_sdk_ssm::Client::from_conf(config)
+        })
     }
 
     /// Checks that the credentials belong to the account whose id is `given`.

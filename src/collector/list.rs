@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
+use aws_sdk_ssm::config::retry::RetryPartition;
+use aws_sdk_ssm::config::{Builder, Region};
 use aws_sdk_ssm::error::SdkError;
 use aws_sdk_ssm::operation::list_resource_data_sync::ListResourceDataSyncError;
+use aws_sdk_ssm::{Client, Config};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 
 use super::convert;
@@ -34,9 +37,14 @@ pub(super) async fn list(
     target: &Target,
     observer: &Arc<dyn Observer>,
 ) -> Result<Vec<DataSync>, Failure> {
-    let presence = WatchPresence::default();
-    let config = session.ssm(account, target, lent).interceptor(presence.clone()).build();
-    let client = aws_sdk_ssm::Client::from_conf(config);
+    let client = session.ssm(lent);
+    // The SDK meters its retries by partition, by default one for each service
+    // and region: one account that AWS throttles would use up the retries of
+    // all others there.
+    let retry_partition = RetryPartition::new(format!("ssm-{account}-{}", target.region));
+    let here = Config::builder()
+        .region(Region::new(target.region.as_str().to_owned()))
+        .retry_partition(retry_partition);
 
     // A sync that is listed twice, by a list that shifts between two pages or
     // by a call that does not keep to the type, is still one sync.
@@ -45,7 +53,7 @@ pub(super) async fn list(
         let found = |sync: DataSync| {
             syncs.insert((sync.sync_type.clone(), sync.name.clone()), sync);
         };
-        match list_type(&client, asked, &presence, found).await {
+        match list_type(client, &here, asked, found).await {
             Ok(()) => {}
             Err(Refusal::Call(error)) => return Err(explain(&error, session, target, lent, observer).await),
             Err(Refusal::Answer(failure)) => return Err(failure),
@@ -94,11 +102,12 @@ impl From<Failure> for Refusal {
 }
 
 async fn list_type(
-    client: &aws_sdk_ssm::Client,
+    client: &Client,
+    here: &Builder,
     asked: &SyncType,
-    presence: &WatchPresence,
     mut found: impl FnMut(DataSync),
 ) -> Result<(), Refusal> {
+    let presence = WatchPresence::default();
     let mut seen = HashSet::new();
     let mut token = None;
     for _ in 0..MAX_PAGES {
@@ -107,6 +116,9 @@ async fn list_type(
             .sync_type(asked.as_str())
             .max_results(PAGE_SIZE)
             .set_next_token(token)
+            .customize()
+            .config_override(here.clone())
+            .interceptor(presence.clone())
             .send()
             .await
             .map_err(|error| Refusal::Call(Box::new(error)))?;
