@@ -107,7 +107,14 @@ impl App {
         let sessions = Arc::new(Sessions::new(config.aws.clone(), config.timeout, Arc::clone(&observer)));
         let fleet = fleet(&config, &sessions).await?;
         let inquirer = Inquirer::new(Arc::clone(&sessions));
-        let (discovery, plans) = Discovery::new(inquirer, fleet, options.shard, config.concurrency, observer);
+        let (discovery, plans) = Discovery::new(
+            inquirer,
+            fleet,
+            options.shard,
+            config.concurrency,
+            options.replica.clone(),
+            observer,
+        );
 
         let store = Arc::new(Store::new(config.stale_after));
         let collector = Collector::new(sessions, config.timeout, clock.clone());

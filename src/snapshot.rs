@@ -68,16 +68,25 @@ impl Activity {
 /// The place of a target in the [`Store`].
 #[derive(Debug)]
 pub struct Slot {
-    target: Target,
+    /// Only the account's name ever changes.
+    target: ArcSwap<Target>,
     state: ArcSwap<TargetState>,
     gone: AtomicBool,
 }
 
 impl Slot {
+    fn new(target: &Target, state: Arc<TargetState>) -> Self {
+        Self {
+            target: ArcSwap::from_pointee(target.clone()),
+            state: ArcSwap::new(state),
+            gone: AtomicBool::new(false),
+        }
+    }
+
     /// The target.
     #[must_use]
-    pub fn target(&self) -> &Target {
-        &self.target
+    pub fn target(&self) -> Arc<Target> {
+        self.target.load_full()
     }
 
     /// Whether the target is not to be polled any longer, at least not from
@@ -182,22 +191,22 @@ impl Store {
     pub fn adopt(&self, plan: &Plan) -> Vec<Arc<Slot>> {
         let before = self.slots.load_full();
         let mut known: HashMap<TargetKey, &Arc<Slot>> =
-            before.iter().map(|slot| (slot.target.key(), slot)).collect();
+            before.iter().map(|slot| (slot.target().key(), slot)).collect();
         let (mut slots, mut new) = (Vec::with_capacity(plan.targets.len()), Vec::new());
         for target in &plan.targets {
             let slot = match known.remove(&target.key()) {
-                Some(slot) if slot.target == *target => {
+                Some(slot) if slot.target().is_reached_like(target) => {
+                    if *slot.target() != *target {
+                        slot.target.store(Arc::new(target.clone()));
+                    }
                     slots.push(Arc::clone(slot));
                     continue;
                 }
                 Some(changed) => {
                     changed.gone.store(true, Ordering::Relaxed);
-                    Slot { target: target.clone(), state: ArcSwap::new(changed.state()), gone: false.into() }
+                    Slot::new(target, changed.state())
                 }
-                None => {
-                    let state = ArcSwap::from_pointee(TargetState::of(target));
-                    Slot { target: target.clone(), state, gone: false.into() }
-                }
+                None => Slot::new(target, Arc::new(TargetState::of(target))),
             };
             let slot = Arc::new(slot);
             slots.push(Arc::clone(&slot));
@@ -208,7 +217,8 @@ impl Store {
         }
         *self.claims() = claims(&slots);
         self.slots.store(Arc::new(slots));
-        self.awaited.store(plan.awaited, Ordering::Relaxed);
+        // After the slots: who sees that nothing is awaited sees them all.
+        self.awaited.store(plan.awaited, Ordering::Release);
         new
     }
 
@@ -233,14 +243,14 @@ impl Store {
     /// How many answers are awaited that may bring more targets.
     #[must_use]
     pub fn awaited(&self) -> usize {
-        self.awaited.load(Ordering::Relaxed)
+        self.awaited.load(Ordering::Acquire)
     }
 
     /// Everything that is known at this moment.
     #[must_use]
     pub fn snapshot(&self, now: UnixSeconds) -> Snapshot {
         let view = |slot: &Arc<Slot>| TargetView {
-            slot: Arc::clone(slot),
+            target: slot.target(),
             state: slot.state(),
             now,
             stale_after: self.stale_after,
@@ -255,7 +265,7 @@ impl Store {
         let mut state = TargetState::clone(&slot.state.load());
 
         match (&state.account, account) {
-            (None, Some(learned)) => match self.claim(&learned, &slot.target) {
+            (None, Some(learned)) => match self.claim(&learned, &slot.target()) {
                 Ok(()) => state.account = Some(learned),
                 Err(failure) => outcome = Err(failure),
             },
@@ -330,16 +340,17 @@ impl Store {
 fn claims(slots: &[Arc<Slot>]) -> Claims {
     let mut claims = Claims::new();
     for slot in slots {
-        if let Some(id) = &slot.target.account.id {
-            claims.insert((id.clone(), slot.target.region.clone()), slot.target.key());
+        let target = slot.target();
+        if let Some(id) = &target.account.id {
+            claims.insert((id.clone(), target.region.clone()), target.key());
         }
     }
-    for slot in slots.iter().filter(|slot| slot.target.account.id.is_none()) {
-        let state = slot.state();
+    for slot in slots.iter().filter(|slot| slot.target().account.id.is_none()) {
+        let (target, state) = (slot.target(), slot.state());
         let Some(learned) = &state.account else { continue };
-        match claims.entry((learned.clone(), slot.target.region.clone())) {
+        match claims.entry((learned.clone(), target.region.clone())) {
             Entry::Vacant(free) => {
-                free.insert(slot.target.key());
+                free.insert(target.key());
             }
             Entry::Occupied(_) => {
                 let state = TargetState { account: None, syncs: None, ..TargetState::clone(&state) };
@@ -362,7 +373,7 @@ pub struct Snapshot {
 /// One target at one moment.
 #[derive(Debug)]
 pub struct TargetView {
-    slot: Arc<Slot>,
+    target: Arc<Target>,
     /// How it fares.
     pub state: Arc<TargetState>,
     /// The moment.
@@ -374,7 +385,7 @@ impl TargetView {
     /// The target.
     #[must_use]
     pub fn target(&self) -> &Target {
-        &self.slot.target
+        &self.target
     }
 
     /// Whether the last collection succeeded; `None` before the first.
@@ -514,8 +525,8 @@ mod tests {
         let comes = target(Some("333344445555"), None);
         let (store, slots) = store(vec![stays.clone(), goes.clone()]);
         store.record(&slots[0], report(0.0, Ok(0)));
-        let new = store.adopt(&Plan { targets: vec![comes.clone(), stays], awaited: 2 });
-        assert_eq!(new.iter().map(|slot| &slot.target).collect::<Vec<_>>(), [&comes]);
+        let new = store.adopt(&Plan { targets: vec![comes.clone(), stays.clone()], awaited: 2 });
+        assert_eq!(new.iter().map(|slot| slot.target()).collect::<Vec<_>>(), [Arc::new(comes)]);
         assert_eq!((slots[0].is_gone(), slots[1].is_gone(), store.awaited()), (false, true, 2));
         let up: Vec<_> = store.snapshot(0.0).targets.iter().map(TargetView::up).collect();
         assert_eq!(up, [None, Some(true)]);
@@ -524,6 +535,18 @@ mod tests {
         let new = store.adopt(&Plan { targets: vec![goes], awaited: 0 });
         assert_eq!((new.len(), new[0].is_gone(), new[0].state().last.is_none()), (1, false, true));
         assert!(slots[0].is_gone());
+    }
+
+    #[test]
+    fn a_name_that_is_found_later_changes_nothing_else() {
+        let (store, slot) = one();
+        let mut named = target(Some("111122223333"), None);
+        named.account =
+            Arc::new(Account { name: Some("production".to_owned()), ..Account::clone(&named.account) });
+        assert!(store.adopt(&Plan { targets: vec![named], awaited: 0 }).is_empty());
+        assert!(!slot.is_gone());
+        let shown = store.snapshot(0.0).targets[0].target().account.name.clone();
+        assert_eq!(shown.as_deref(), Some("production"));
     }
 
     #[test]

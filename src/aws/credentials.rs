@@ -7,14 +7,16 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::identity::IdentityCache;
 use aws_credential_types::Credentials;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use secrecy::ExposeSecret as _;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -37,6 +39,9 @@ const LOOK_UP_AGAIN: Duration = Duration::from_mins(15);
 /// How long to go on with credentials that are still good before their renewal
 /// is tried again.
 const RENEW_AGAIN: Duration = Duration::from_secs(30);
+
+/// How many roles are assumed at once with the same credentials.
+const ASSUMING: usize = 16;
 
 /// Where credentials come from.
 #[derive(Debug)]
@@ -80,6 +85,11 @@ pub(crate) struct CredentialStore {
     trouble: Mutex<Option<Reason>>,
     /// How often in a row AWS has not taken them to assume a role.
     refusals: AtomicU32,
+    /// Why no role could be assumed with them of late. The log was told.
+    sts_trouble: Mutex<Option<Reason>>,
+    /// How many roles may be assumed with them at once: AWS allows an account
+    /// 600 a second in a region. (IAM user guide, quotas.)
+    assuming: Semaphore,
 }
 
 /// Credentials, and what is known of them.
@@ -88,6 +98,8 @@ pub(crate) struct Lent {
     pub(crate) credentials: Credentials,
     /// A client with them, once somebody has made one.
     pub(super) ssm: OnceLock<aws_sdk_ssm::Client>,
+    /// Whether a role has been assumed with them.
+    proven: AtomicBool,
     /// The account that they belong to, once somebody has asked.
     pub(super) account: Flight<AccountId>,
     /// The regions in which AWS has taken them.
@@ -104,6 +116,8 @@ impl CredentialStore {
             last: Mutex::default(),
             trouble: Mutex::default(),
             refusals: AtomicU32::new(0),
+            sts_trouble: Mutex::default(),
+            assuming: Semaphore::new(ASSUMING),
         })
     }
 
@@ -132,24 +146,39 @@ impl CredentialStore {
         self.current.discard(lent);
     }
 
-    /// AWS does not take `lent` to assume a role. They are not asked for again
-    /// at once: all other roles would be refused as well. Returns the failure
-    /// of all of them.
+    /// AWS does not take `lent` to assume a role, nor has it ever. They are not
+    /// asked for again at once: all other roles would be refused as well.
+    /// Returns the failure of all of them.
     fn refused(&self, lent: &Arc<Lent>, failure: Failure) -> Failure {
-        *lock(&self.last) = None;
-        self.tell(Some(&failure));
-        let failure = failure.logged();
         let before = self.refusals.load(Ordering::Relaxed);
-        if self.current.refuse(lent, failure.clone(), before) {
+        // Newer ones may be better.
+        if self.current.refuse(lent, failure.clone().logged(), before) {
             self.refusals.store(before + 1, Ordering::Relaxed);
+            *lock(&self.last) = None;
+            self.tell(Some(&failure));
         }
-        failure
+        failure.logged()
     }
 
-    /// AWS has taken them to assume a role.
-    fn accepted(&self) {
+    /// AWS has taken `lent` to assume a role.
+    fn accepted(&self, lent: &Lent) {
+        lent.proven.store(true, Ordering::Relaxed);
         if self.refusals.swap(0, Ordering::Relaxed) > 0 {
             self.tell(None);
+        }
+        let mut trouble = lock(&self.sts_trouble);
+        if trouble.take().is_some() {
+            info!(with = %self.source, "roles can be assumed again");
+        }
+    }
+
+    /// STS does not answer, or not well. That is not about one role, and is
+    /// told once for all that are assumed with these credentials.
+    fn no_answer(&self, failure: &Failure) {
+        let mut trouble = lock(&self.sts_trouble);
+        if trouble.replace(failure.reason) != Some(failure.reason) {
+            let Failure { reason, message, .. } = failure;
+            warn!(with = %self.source, %reason, error = message, "roles cannot be assumed for now");
         }
     }
 
@@ -165,6 +194,7 @@ impl CredentialStore {
                 let lent = Arc::new(Lent {
                     credentials,
                     ssm: OnceLock::new(),
+                    proven: AtomicBool::new(false),
                     account: Flight::default(),
                     worked: Mutex::default(),
                 });
@@ -177,6 +207,7 @@ impl CredentialStore {
                 self.tell(Some(&failure));
                 self.for_a_while().unwrap_or(Fetched::Failed(failure.logged()))
             }
+            Asked::NoAnswer(failure) => self.for_a_while().unwrap_or(Fetched::Failed(failure)),
             Asked::Helpless(failure) => self.for_a_while().unwrap_or(Fetched::NotAsked(failure)),
         }
     }
@@ -213,15 +244,29 @@ impl CredentialStore {
                     Ok(lent) => lent,
                     Err(failure) => return Asked::Helpless(failure),
                 };
+                // The semaphore is never closed.
+                let _one_of_few = start.assuming.acquire().await;
                 match Box::pin(assume(config, &lent, role, observe.clone())).await {
                     Ok(credentials) => {
-                        start.accepted();
+                        start.accepted(&lent);
                         Asked::Got(credentials)
                     }
-                    Err(failure) if failure.reason == Reason::Credentials => {
+                    Err(Unassumed { failure, expired: true }) => {
+                        start.discard(&lent);
+                        Asked::Refused(failure)
+                    }
+                    // Where other roles could be assumed it is about this one:
+                    // its account may not have enabled the region of STS.
+                    Err(Unassumed { failure, .. })
+                        if failure.reason == Reason::Credentials && !lent.proven.load(Ordering::Relaxed) =>
+                    {
                         Asked::Helpless(start.refused(&lent, failure))
                     }
-                    Err(failure) => Asked::Refused(failure),
+                    Err(Unassumed { failure, .. }) if is_of_sts(failure.reason) => {
+                        start.no_answer(&failure);
+                        Asked::NoAnswer(failure.logged())
+                    }
+                    Err(Unassumed { failure, .. }) => Asked::Refused(failure),
                 }
             }
         }
@@ -246,6 +291,8 @@ impl CredentialStore {
 enum Asked {
     Got(Credentials),
     Refused(Failure),
+    /// Nobody answered, which the log knows.
+    NoAnswer(Failure),
     /// There are none to ask with.
     Helpless(Failure),
 }
@@ -271,6 +318,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Why a role could not be assumed.
+struct Unassumed {
+    failure: Failure,
+    /// Whether it is because the credentials for it have ended.
+    expired: bool,
+}
+
+impl From<Failure> for Unassumed {
+    fn from(failure: Failure) -> Self {
+        Self { failure, expired: false }
+    }
+}
+
+/// Whether it is the service that is in trouble, and not the role.
+fn is_of_sts(reason: Reason) -> bool {
+    matches!(reason, Reason::Timeout | Reason::Connection | Reason::ServerError | Reason::Throttled)
+}
+
 /// Assumes a role. A failure for the reason `credentials` means that `lent`
 /// were not taken.
 async fn assume(
@@ -278,7 +343,7 @@ async fn assume(
     lent: &Lent,
     role: &Role,
     observe: Observe,
-) -> Result<Credentials, Failure> {
+) -> Result<Credentials, Unassumed> {
     let arn = &role.arn;
     let region = config.region().map_or("", |region| region.as_ref());
     let answer = sts_client(config, &lent.credentials, observe)
@@ -291,7 +356,9 @@ async fn assume(
         .await
         .map_err(|error| {
             let Failure { reason, message, .. } = classify::failure(&error);
-            Failure::new(classify::of_role(reason), format!("cannot assume the role {arn}: {message}"))
+            let expired = matches!(error.code(), Some("ExpiredToken" | "ExpiredTokenException"));
+            let message = format!("cannot assume the role {arn}: {message}");
+            Unassumed { failure: Failure::new(classify::of_role(reason), message), expired }
         })?;
     let lacking =
         |what| Failure::new(Reason::InvalidResponse, format!("AssumeRole of {arn} brought no {what}"));

@@ -50,6 +50,8 @@ pub struct AwsSettings {
     pub use_fips: bool,
     /// Whether to use the endpoints that answer over IPv6, too.
     pub use_dualstack: bool,
+    /// The region whose STS is asked, for accounts of its partition.
+    pub sts_region: Option<RegionName>,
     /// Where all calls go instead of AWS's own endpoints.
     pub endpoint_url: Option<String>,
     /// The file to read profiles from, instead of what `AWS_CONFIG_FILE` says.
@@ -176,15 +178,29 @@ pub(super) async fn credentials_region(profile: Option<&str>, settings: &AwsSett
     found.region().await
 }
 
-/// The region whose STS is asked: that of the credentials, if it lies in the
-/// same partition as the account's own regions; else the first of those.
-pub(super) fn home_region(of_credentials: Option<Region>, named: Option<&RegionName>) -> Option<Region> {
-    let Some(named) = named else { return of_credentials };
-    let partition =
-        |region: &Region| region.as_ref().parse::<RegionName>().ok().map(|region| region.partition());
-    of_credentials
-        .filter(|region| partition(region) == Some(named.partition()))
-        .or_else(|| Some(Region::new(named.as_str().to_owned())))
+/// The region whose STS is asked for an account whose `home` is known: the one
+/// that is set, or that of the credentials, if it lies in the same partition; or
+/// else the home. A region that not every account has enabled is only taken if
+/// it is set: the accounts that have not enabled it do not take what comes from
+/// there. (IAM user guide, managing STS in an AWS region.)
+pub(super) fn home_region(
+    set: Option<&RegionName>,
+    of_credentials: Option<Region>,
+    home: Option<&RegionName>,
+) -> Option<Region> {
+    let Some(home) = home else { return set.map(region).or(of_credentials) };
+    let near = |region: &&RegionName| region.partition() == home.partition();
+    if let Some(set) = set.filter(near) {
+        return Some(region(set));
+    }
+    let of_credentials = of_credentials.and_then(|region| region.as_ref().parse().ok());
+    let of_credentials =
+        of_credentials.filter(|region: &RegionName| near(&region) && region.is_always_enabled());
+    Some(region(&of_credentials.unwrap_or_else(|| home.clone())))
+}
+
+fn region(name: &RegionName) -> Region {
+    Region::new(name.as_str().to_owned())
 }
 
 /// One client, and so one pool of connections, for everything. The SDK's own

@@ -141,7 +141,7 @@ impl Sessions {
         let of_credentials = sdk::credentials_region(profile.as_deref(), &self.settings).await;
         let recipe = Recipe {
             profile,
-            region: sdk::home_region(of_credentials, home.as_ref()),
+            region: sdk::home_region(self.settings.sts_region.as_ref(), of_credentials, home.as_ref()),
             settings: self.settings.clone(),
             timeout: self.timeout,
             http_client: self.http_client.clone(),

@@ -54,9 +54,13 @@ pub(super) fn check(shape: Shape, layers: &Layers) -> Result<Config, ConfigError
             key: "regions".to_owned(),
         }],
         Some(accounts) if accounts.is_empty() => {
-            let message =
-                "names no account; without the key, the account of the ambient credentials is polled";
-            return Err(check.invalid(&key("accounts"), message));
+            let without = match organization {
+                Some(_) => "only those of the organization are polled",
+                None => "the account of the ambient credentials is polled",
+            };
+            return Err(
+                check.invalid(&key("accounts"), format!("names no account; without the key, {without}"))
+            );
         }
         Some(accounts) => accounts
             .into_iter()
@@ -64,6 +68,12 @@ pub(super) fn check(shape: Shape, layers: &Layers) -> Result<Config, ConfigError
             .map(|(index, account)| check.account(account, regions.clone(), &key("accounts").join(index)))
             .collect::<Result<_, _>>()?,
     };
+    if organization.is_some()
+        && let Some(unknown) = accounts.iter().find(|entry| entry.account.id.is_none())
+    {
+        return Err(unknown
+            .invalid("has to have an `id` beside `organization`, to be told from the accounts of that"));
+    }
     // What only the SDK can tell is looked at again when it is known; all else
     // can be said now.
     let entries = Entries { accounts: &accounts, organization: organization.as_ref() };
@@ -232,6 +242,7 @@ impl Check<'_> {
             use_fips: shape.use_fips.is_some_and(|Text(on)| on),
             use_dualstack: shape.use_dualstack.is_some_and(|Text(on)| on),
             endpoint_url: shape.endpoint_url.map(|Text(url)| url.0),
+            sts_region: shape.sts_region.map(|Text(region)| region),
             shared_config_file: shape.shared_config_file.map(|Text(path)| path),
             shared_credentials_file: shape.shared_credentials_file.map(|Text(path)| path),
         };
@@ -247,11 +258,18 @@ impl Check<'_> {
 
 /// A region in the partition of an account, if what is written tells one.
 fn home(regions: &Regions, roles: &[Role]) -> Option<RegionName> {
-    let named = match regions {
-        Regions::Selected(regions) => regions.named.first().cloned(),
+    let partition = match regions {
+        Regions::Selected(regions) => regions.named.first().map(RegionName::partition),
         Regions::Default => None,
     };
-    named.or_else(|| roles.first().map(|role| role.arn.partition().home()))
+    let partition = partition.or_else(|| roles.first().map(|role| role.arn.partition()))?;
+    // Credentials from a region that not every account has enabled are not
+    // taken by those that have not.
+    let named = match regions {
+        Regions::Selected(regions) => regions.named.iter().find(|region| region.is_always_enabled()).cloned(),
+        Regions::Default => None,
+    };
+    Some(named.unwrap_or_else(|| partition.home()))
 }
 
 /// The least that a session has to be allowed for `regions`.

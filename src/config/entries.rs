@@ -218,4 +218,8 @@ impl AccountEntry {
     fn at(&self) -> At<'_> {
         At { place: &self.place, key: &self.key }
     }
+
+    pub(super) fn invalid(&self, message: &str) -> ConfigError {
+        self.at().invalid(message)
+    }
 }

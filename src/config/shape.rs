@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use crate::target::{
-    AccountId, MemberRole, RegionOrPattern, RoleArn, SessionName, UnitId, check_external_id,
+    AccountId, MemberRole, RegionName, RegionOrPattern, RoleArn, SessionName, UnitId, check_external_id,
 };
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -97,6 +97,7 @@ pub(super) struct AwsShape {
     pub(super) use_fips: Option<Text<bool>>,
     pub(super) use_dualstack: Option<Text<bool>>,
     pub(super) session_policy: Option<Text<bool>>,
+    pub(super) sts_region: Option<Text<RegionName>>,
     pub(super) endpoint_url: Option<Text<EndpointUrl>>,
     pub(super) shared_config_file: Option<Text<PathBuf>>,
     pub(super) shared_credentials_file: Option<Text<PathBuf>>,
@@ -229,6 +230,7 @@ macro_rules! from_text_by_from_str {
 from_text_by_from_str! {
     AccountId: "an AWS account id",
     MemberRole: "the ARN of a role with `{account_id}` in it",
+    RegionName: "the name of an AWS region",
     RegionOrPattern: "the name of an AWS region, or a wildcard such as `eu-*`",
     RoleArn: "the ARN of a role",
     SessionName: "the name of a role session",

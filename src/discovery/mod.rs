@@ -16,7 +16,7 @@ mod planning;
 mod regions;
 mod telling;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::poll_fn;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -27,7 +27,8 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::time::DelayQueue;
-use tracing::{debug, error, info, warn};
+use tokio_util::time::delay_queue::Key;
+use tracing::{debug, error};
 
 pub use fleet::{Fleet, Listed, Member, MemberReach, Members, Organization};
 pub use inquire::{Inquire, Inquirer};
@@ -56,15 +57,28 @@ pub struct Discovery<I> {
     concurrency: NonZeroUsize,
     observer: Arc<dyn Observer>,
     plans: watch::Sender<Arc<Plan>>,
+    replica: String,
     /// The accounts of the organization, once they have been listed.
     members: Option<Members>,
-    /// Whether listing them has been tried.
-    organization_answered: bool,
     places: Vec<Place>,
     enabled: HashMap<AccountKey, Enabled>,
+    /// The questions to ask now.
+    due: VecDeque<Question>,
+    /// Those to ask later.
+    waiting: DelayQueue<Question>,
+    /// All of them and those that are being asked, each once; and where among
+    /// the waiting ones they are.
+    open: HashMap<Question, Option<Key>>,
     /// How often in a row each question has failed, and how at last.
     failing: HashMap<Question, (u32, Failure)>,
     told: Told,
+}
+
+/// What came of an answer.
+struct Taken {
+    /// Whether something is known now that was not.
+    changed: bool,
+    failure: Option<Failure>,
 }
 
 /// What can be asked.
@@ -101,12 +115,15 @@ impl Question {
 
 impl<I: Inquire> Discovery<I> {
     /// Keeps a plan of that part of `fleet` that belongs to `shard`. The first
-    /// plan, which is there at once, has all that needs no asking.
+    /// plan, which is there at once, has all that needs no asking. `concurrency`
+    /// questions are asked at once; `replica` is what this exporter is called
+    /// among those that ask the same.
     pub fn new(
         inquirer: I,
         fleet: Fleet,
         shard: Shard,
         concurrency: NonZeroUsize,
+        replica: String,
         observer: Arc<dyn Observer>,
     ) -> (Self, watch::Receiver<Arc<Plan>>) {
         let (plans, receiver) = watch::channel(Arc::default());
@@ -117,13 +134,19 @@ impl<I: Inquire> Discovery<I> {
             concurrency,
             observer,
             plans,
+            replica,
             members: None,
-            organization_answered: false,
             places: Vec::new(),
             enabled: HashMap::new(),
+            due: VecDeque::new(),
+            waiting: DelayQueue::new(),
+            open: HashMap::new(),
             failing: HashMap::new(),
             told: Told::default(),
         };
+        if discovery.fleet.organization.is_some() {
+            discovery.raise(Question::Members);
+        }
         discovery.resettle();
         discovery.publish();
         (discovery, receiver)
@@ -131,11 +154,6 @@ impl<I: Inquire> Discovery<I> {
 
     /// Asks until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let mut due: VecDeque<Question> = self.enabled.keys().cloned().map(Question::Regions).collect();
-        if self.fleet.organization.is_some() {
-            due.push_front(Question::Members);
-        }
-        let mut waiting: DelayQueue<Question> = DelayQueue::new();
         let mut running: JoinSet<Answer> = JoinSet::new();
         let mut asked: HashMap<Id, Question> = HashMap::new();
         let mut publish_at: Option<Instant> = None;
@@ -143,14 +161,16 @@ impl<I: Inquire> Discovery<I> {
 
         loop {
             while running.len() < self.concurrency.get() {
-                let Some(question) = due.pop_front() else { break };
-                if let Some(answering) = self.ask(&question) {
-                    asked.insert(running.spawn(answering).id(), question);
+                let Some(question) = self.due.pop_front() else { break };
+                match self.ask(&question) {
+                    Some(answering) => drop(asked.insert(running.spawn(answering).id(), question)),
+                    None => drop(self.open.remove(&question)),
                 }
             }
-            if publish_at.is_some() && running.is_empty() {
-                publish_at = None;
-                self.publish();
+            if running.is_empty() {
+                if publish_at.take().is_some() {
+                    self.publish();
+                }
                 self.tell();
             }
 
@@ -163,13 +183,15 @@ impl<I: Inquire> Discovery<I> {
                         Ok((_, answer)) => answer,
                         Err(error) => question.clone().failed(panicked(&error)),
                     };
-                    due.extend(self.take_in(&question, answer));
-                    let pause = self.pause(&question);
-                    waiting.insert(question, pause);
-                    publish_at.get_or_insert(Instant::now() + GATHER);
+                    if self.take_in(&question, answer) {
+                        publish_at.get_or_insert(Instant::now() + GATHER);
+                    }
+                    self.postpone(question);
                 }
-                Some(expired) = poll_fn(|context| waiting.poll_expired(context)), if !waiting.is_empty() => {
-                    due.push_back(expired.into_inner());
+                Some(expired) = poll_fn(|context| self.waiting.poll_expired(context)), if !self.waiting.is_empty() => {
+                    let question = expired.into_inner();
+                    self.open.insert(question.clone(), None);
+                    self.due.push_back(question);
                 }
                 () = tokio::time::sleep_until(publish_at.unwrap_or_else(Instant::now)), if publish_at.is_some() => {
                     publish_at = None;
@@ -185,7 +207,9 @@ impl<I: Inquire> Discovery<I> {
             Question::Members => Asking::Members(Box::new(self.fleet.organization.clone()?)),
             Question::Regions(key) if !self.enabled.contains_key(key) => return None,
             Question::Regions(key) => {
-                let place = self.places.iter().find(|place| place.account.key() == *key)?;
+                // Only these sessions may ask.
+                let asks = |place: &&Place| place.regions.needs_discovery() && place.account.key() == *key;
+                let place = self.places.iter().find(asks)?;
                 Asking::Regions(Arc::clone(&place.account))
             }
         };
@@ -198,13 +222,15 @@ impl<I: Inquire> Discovery<I> {
         })
     }
 
-    /// Takes in an answer, and returns the questions that it raises.
-    fn take_in(&mut self, question: &Question, answer: Answer) -> Vec<Question> {
-        let (kind, failure) = match answer {
-            Answer::Members(answer) => ("organization", self.take_in_members(answer).err()),
-            Answer::Regions(key, answer) => ("regions", self.take_in_regions(&key, answer).err()),
+    /// Takes in an answer, and says whether the plan has to be made anew.
+    fn take_in(&mut self, question: &Question, answer: Answer) -> bool {
+        let (kind, taken) = match answer {
+            Answer::Members(answer) => ("organization", self.take_in_members(answer)),
+            // The account may have gone meanwhile.
+            Answer::Regions(key, _) if !self.enabled.contains_key(&key) => return false,
+            Answer::Regions(key, answer) => ("regions", self.take_in_regions(key, answer)),
         };
-        match failure {
+        match taken.failure {
             None => {
                 self.observer.found(Finding::Succeeded(kind));
                 self.failing.remove(question);
@@ -215,57 +241,41 @@ impl<I: Inquire> Discovery<I> {
                 *entry = (entry.0 + 1, failure);
             }
         }
-        match question {
-            Question::Members => self.resettle(),
-            Question::Regions(_) => Vec::new(),
-        }
+        taken.changed
     }
 
-    fn take_in_members(&mut self, answer: Result<Members, Failure>) -> Result<(), Failure> {
-        let before = self.members.as_ref().map_or(0, |members| members.accounts.len());
-        let was_failing = self.failing.contains_key(&Question::Members);
-        self.organization_answered = true;
+    fn take_in_members(&mut self, answer: Result<Members, Failure>) -> Taken {
         match answer {
             Ok(members) => {
-                if was_failing {
-                    info!(
-                        accounts = members.accounts.len(),
-                        "the accounts of the organization can be listed again"
-                    );
+                self.told.listed(members.accounts.len());
+                let changed = self.members.as_ref() != Some(&members);
+                if changed {
+                    self.members = Some(members);
+                    self.resettle();
                 }
-                self.members = Some(members);
-                Ok(())
+                Taken { changed, failure: None }
             }
             Err(failure) => {
-                if !was_failing && !failure.logged {
-                    let Failure { reason, message, .. } = &failure;
-                    warn!(%reason, error = message, kept = before, "the accounts of the organization cannot be listed");
-                }
-                Err(failure)
+                let kept = self.members.as_ref().map_or(0, |members| members.accounts.len());
+                self.told.not_listed(&failure, kept);
+                Taken { changed: false, failure: Some(failure) }
             }
         }
     }
 
-    fn take_in_regions(
-        &mut self,
-        key: &AccountKey,
-        answer: Result<Vec<RegionName>, Failure>,
-    ) -> Result<(), Failure> {
-        // The account may have gone meanwhile.
-        let Some(enabled) = self.enabled.get_mut(key) else { return Ok(()) };
-        match answer {
+    fn take_in_regions(&mut self, key: AccountKey, answer: Result<Vec<RegionName>, Failure>) -> Taken {
+        let enabled = self.enabled.entry(key).or_insert(Enabled::Awaited);
+        let (now, failure) = match answer {
             Ok(mut regions) => {
                 regions.sort();
-                *enabled = Enabled::Known(regions.into());
-                Ok(())
+                (Enabled::Known(regions.into()), None)
             }
-            Err(failure) => {
-                if *enabled == Enabled::Awaited {
-                    *enabled = Enabled::Unknown;
-                }
-                Err(failure)
-            }
-        }
+            Err(failure) if *enabled == Enabled::Awaited => (Enabled::Unknown, Some(failure)),
+            Err(failure) => (enabled.clone(), Some(failure)),
+        };
+        let changed = *enabled != now;
+        *enabled = now;
+        Taken { changed, failure }
     }
 
     /// How long until the question is asked again.
@@ -278,44 +288,74 @@ impl<I: Inquire> Discovery<I> {
             None => refresh,
             Some((times, _)) => ASK_AGAIN.saturating_mul(1 << (times - 1).min(16)).min(refresh),
         };
-        // A thousand accounts that were asked at once need not be so again.
-        let jitter = u32::try_from(hash(&[&format!("{question:?}")]) % 100).unwrap_or_default();
+        // A thousand accounts that were asked at once need not be so again, nor
+        // by several exporters at the same time.
+        let jitter = hash(&[&self.replica, &format!("{question:?}")]) % 100;
+        let jitter = u32::try_from(jitter).unwrap_or_default();
         pause / 1000 * (1000 - jitter)
     }
 
-    /// Lays out anew who is to be polled, and returns the questions about
-    /// those who are new.
-    fn resettle(&mut self) -> Vec<Question> {
+    /// A question that is to be asked at once.
+    fn raise(&mut self, question: Question) {
+        if self.open.insert(question.clone(), None).is_none() {
+            self.due.push_back(question);
+        }
+    }
+
+    /// A question that is to be asked later.
+    fn postpone(&mut self, question: Question) {
+        if self.open.contains_key(&question) {
+            let key = self.waiting.insert(question.clone(), self.pause(&question));
+            self.open.insert(question, Some(key));
+        }
+    }
+
+    /// Lays out anew who is to be polled, and raises questions about those who
+    /// are new.
+    fn resettle(&mut self) {
         let (places, oddities) = planning::places(&self.fleet, self.members.as_ref());
         self.places = places;
         self.told.oddities(oddities);
         let mut before = std::mem::take(&mut self.enabled);
-        let mut questions = Vec::new();
-        for place in self.places.iter().filter(|place| place.regions.needs_discovery()) {
-            let key = place.account.key();
+        let asking: HashSet<AccountKey> = self
+            .places
+            .iter()
+            .filter(|place| place.regions.needs_discovery())
+            .map(|place| place.account.key())
+            .collect();
+        for key in asking {
             let enabled = before.remove(&key).unwrap_or_else(|| {
-                questions.push(Question::Regions(key.clone()));
+                self.raise(Question::Regions(key.clone()));
                 Enabled::Awaited
             });
             self.enabled.insert(key, enabled);
         }
-        for gone in before.into_keys() {
-            self.failing.remove(&Question::Regions(gone));
+        for gone in before.into_keys().map(Question::Regions) {
+            self.failing.remove(&gone);
+            if let Some(Some(key)) = self.open.remove(&gone) {
+                self.waiting.remove(&key);
+            }
         }
         let mut accounts: Vec<&Account> = self.places.iter().map(|place| &*place.account).collect();
         accounts.extend(self.fleet.organization.iter().map(|organization| &*organization.administrator));
         self.inquirer.retain(&accounts);
-        questions
     }
 
     fn publish(&mut self) {
-        let organization_awaited = self.fleet.organization.is_some() && !self.organization_answered;
+        // Until they have been listed once, it is not known what there is.
+        let organization_awaited = self.fleet.organization.is_some() && self.members.is_none();
         let (plan, oddities) = planning::plan(&self.places, &self.enabled, organization_awaited, self.shard);
         if plan.awaited == 0 {
             self.told.oddities(oddities);
         }
         debug!(targets = plan.targets.len(), awaited = plan.awaited, "a new plan");
-        self.plans.send_replace(Arc::new(plan));
+        self.plans.send_if_modified(|before| {
+            let changed = **before != plan;
+            if changed {
+                *before = Arc::new(plan);
+            }
+            changed
+        });
     }
     /// Tells the log what is new.
     fn tell(&mut self) {
@@ -323,12 +363,12 @@ impl<I: Inquire> Discovery<I> {
             Question::Regions(key) if !failure.logged => Some((key, failure)),
             _ => None,
         });
-        self.told.silent(silent.collect());
-        let (targets, awaited) = {
+        self.told.silent(&silent.collect::<Vec<_>>());
+        let (targets, more) = {
             let plan = self.plans.borrow();
-            (plan.targets.len(), plan.awaited)
+            (plan.targets.len(), plan.awaited > 0)
         };
-        self.told.numbers(self.places.len(), targets, awaited);
+        self.told.numbers(self.places.len(), targets, more);
     }
 }
 

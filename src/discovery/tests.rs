@@ -17,6 +17,8 @@ struct Oracle {
     /// Who takes so long that it counts as no answer.
     hangs: Option<u64>,
     asked: Mutex<Vec<(String, Duration)>>,
+    /// The profiles whose accounts were asked for their regions.
+    asked_by: Mutex<Vec<String>>,
     retained: Mutex<usize>,
     started: Option<Instant>,
 }
@@ -48,6 +50,7 @@ impl Inquire for Arc<Oracle> {
     async fn regions(&self, account: &Account) -> Result<Vec<RegionName>, Failure> {
         let number = number(account);
         self.note(number.to_string());
+        self.asked_by.lock().unwrap().extend(account.access.profile.clone());
         if self.hangs == Some(number) {
             sleep(PATIENCE).await;
         }
@@ -119,8 +122,14 @@ impl Running {
         let found = Arc::new(Found::default());
         let observer: Arc<dyn Observer> = Arc::clone(&found) as _;
         let concurrency = NonZeroUsize::new(8).unwrap();
-        let (discovery, plans) =
-            Discovery::new(Arc::clone(&oracle), fleet, Shard::default(), concurrency, observer);
+        let (discovery, plans) = Discovery::new(
+            Arc::clone(&oracle),
+            fleet,
+            Shard::default(),
+            concurrency,
+            "a".to_owned(),
+            observer,
+        );
         let mut tasks = JoinSet::new();
         tasks.spawn(discovery.run(CancellationToken::new()));
         Self { oracle, found, plans, _tasks: tasks }
@@ -194,13 +203,54 @@ async fn a_failed_refresh_keeps_the_accounts_and_is_tried_again_soon() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_organization_that_cannot_be_listed_at_first_is_not_waited_for() {
+async fn an_organization_that_has_never_been_listed_is_awaited() {
+    // Regression: ready with nothing to show, a roll-out would go on.
     let running = Running::start(fleet("eu-west-1"), Oracle::default());
     sleep(SOON).await;
-    assert_eq!((running.targets().len(), running.awaited(), running.found("organization")), (0, 0, (0, 1)));
+    assert_eq!((running.targets().len(), running.awaited(), running.found("organization")), (0, 1, (0, 1)));
     *running.oracle.members.lock().unwrap() = Some(vec![7]);
     sleep(ASK_AGAIN).await;
-    assert_eq!(running.targets(), ["7/eu-west-1"]);
+    assert_eq!((running.targets(), running.awaited()), (vec!["7/eu-west-1".to_owned()], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_that_leaves_and_comes_back_is_asked_at_once_and_once_only() {
+    let mut fleet = fleet("eu-*");
+    fleet.organization.as_mut().unwrap().refresh_interval = Duration::from_mins(1);
+    let running = Running::start(fleet, oracle(&[1, 2], &[(1, &["eu-west-1"]), (2, &["eu-west-1"])]));
+    sleep(SOON).await;
+    for members in [vec![2], vec![1, 2], vec![2], vec![1, 2]] {
+        *running.oracle.members.lock().unwrap() = Some(members.clone());
+        sleep(Duration::from_mins(1) + SOON).await;
+        assert_eq!(running.targets().len(), members.len(), "{members:?}");
+    }
+    assert_eq!(running.oracle.asked("1").len(), 3);
+    sleep(REFRESH * 2).await;
+    assert_eq!((running.oracle.asked("1").len(), running.oracle.asked("2").len()), (5, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_is_asked_by_the_entry_that_may_ask() {
+    // Regression: the other's sessions may list syncs and nothing else.
+    let entry = |profile: &str, entry: &str| {
+        let mut regions = RegionSelection::default();
+        match entry.parse().unwrap() {
+            RegionOrPattern::Region(region) => regions.named.push(region),
+            RegionOrPattern::Pattern(pattern) => regions.wildcards.push(pattern),
+        }
+        let access = crate::target::Access { profile: Some(profile.to_owned()), roles: Vec::new() };
+        let account = Account { id: Some("000000000001".parse().unwrap()), access, ..Account::default() };
+        Listed { account: Arc::new(account), regions }
+    };
+    let fleet = Fleet {
+        listed: vec![entry("plain", "sa-east-1"), entry("asks", "us-*"), entry("asks-too", "eu-*")],
+        organization: None,
+        refresh_interval: REFRESH,
+    };
+    let running = Running::start(fleet, oracle(&[], &[(1, &["us-east-1", "eu-west-1"])]));
+    sleep(SOON).await;
+    assert_eq!(running.targets(), ["1/sa-east-1", "1/us-east-1", "1/eu-west-1"]);
+    assert_eq!(running.oracle.asked_by.lock().unwrap().as_slice(), ["asks"]);
 }
 
 #[tokio::test(start_paused = true)]

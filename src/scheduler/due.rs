@@ -3,21 +3,24 @@
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 
 use super::Turn;
-use crate::target::{AccountKey, Plan, RegionName, Target};
+use crate::target::{AccountKey, Plan, RegionName};
 
 /// Targets whose turn has come and that the limit on collections holds back.
 ///
 /// The next one is always of an account with the fewest collections under way,
 /// and among those the one that has waited longest. And no account and no
 /// region ever has more than half of the places, if there are others: one that
-/// hangs, be it a region for all accounts, leaves room for what does not.
+/// hangs, be it a region for all accounts, leaves room for what does not. Those
+/// that hung when they were last collected have no more than half all together,
+/// so that even many of them do.
 #[derive(Debug)]
 pub(super) struct Due {
     accounts: HashMap<AccountKey, Account>,
     /// All accounts that have turns: how many collections of theirs are under
     /// way, since when they wait, and which they are.
     order: BTreeSet<(usize, u64, AccountKey)>,
-    regions: HashMap<RegionName, Region>,
+    regions: HashMap<RegionName, Share>,
+    suspects: Share,
     /// A number for each account that begins to wait.
     tickets: u64,
     /// How many places there are in all, and for one account and one region.
@@ -33,10 +36,11 @@ struct Account {
     ticket: u64,
 }
 
+/// What has no more than its share of the places.
 #[derive(Debug, Default)]
-struct Region {
+struct Share {
     running: usize,
-    /// Turns that wait for others of the region to end.
+    /// Turns that wait for others of the kind to end.
     held: VecDeque<Turn>,
 }
 
@@ -47,6 +51,7 @@ impl Due {
             accounts: HashMap::new(),
             order: BTreeSet::new(),
             regions: HashMap::new(),
+            suspects: Share::default(),
             tickets: 0,
             places,
             most_of_account: places,
@@ -56,10 +61,19 @@ impl Due {
 
     /// Looks at which accounts and regions there are.
     pub(super) fn share_out(&mut self, plan: &Plan) {
-        let share = |sharers: usize| if sharers > 1 { (self.places / 2).max(1) } else { self.places };
+        let share = |sharers: usize| if sharers > 1 { self.half() } else { self.places };
         let accounts: HashSet<AccountKey> = plan.targets.iter().map(|target| target.account.key()).collect();
         let regions: HashSet<&RegionName> = plan.targets.iter().map(|target| &target.region).collect();
         (self.most_of_account, self.most_of_region) = (share(accounts.len()), share(regions.len()));
+        let shares = self.regions.values_mut().chain([&mut self.suspects]);
+        let held: Vec<Turn> = shares.flat_map(|share| share.held.drain(..)).collect();
+        for turn in held {
+            self.push(turn);
+        }
+    }
+
+    fn half(&self) -> usize {
+        self.places.div_ceil(2)
     }
 
     /// A target's turn has come.
@@ -77,6 +91,7 @@ impl Due {
     /// The turn to serve next, if one may be served. From then on its account
     /// and its region have one more collection under way.
     pub(super) fn pop(&mut self) -> Option<Turn> {
+        let half = self.half();
         loop {
             if self.order.first()?.0 >= self.most_of_account {
                 return None;
@@ -85,11 +100,25 @@ impl Due {
             let account = self.accounts.get_mut(&key)?;
             let turn = account.turns.pop_front()?;
             let region = self.regions.entry(turn.slot.target().region.clone()).or_default();
-            let held = region.running >= self.most_of_region;
-            if !held {
-                account.running += 1;
-                region.running += 1;
-            }
+            let full = if region.running >= self.most_of_region {
+                Some(&mut *region)
+            } else if turn.suspect && self.suspects.running >= half {
+                Some(&mut self.suspects)
+            } else {
+                None
+            };
+            let served = match full {
+                Some(share) => {
+                    share.held.push_back(turn);
+                    None
+                }
+                None => {
+                    account.running += 1;
+                    region.running += 1;
+                    self.suspects.running += usize::from(turn.suspect);
+                    Some(turn)
+                }
+            };
             if !account.turns.is_empty() {
                 account.ticket = self.tickets;
                 self.tickets += 1;
@@ -97,15 +126,15 @@ impl Due {
             } else if account.running == 0 {
                 self.accounts.remove(&key);
             }
-            if !held {
-                return Some(turn);
+            if served.is_some() {
+                return served;
             }
-            region.held.push_back(turn);
         }
     }
 
-    /// A collection of `target` is not under way any longer.
-    pub(super) fn ended(&mut self, target: &Target) {
+    /// The collection of a turn is not under way any longer.
+    pub(super) fn ended(&mut self, turn: &Turn) {
+        let target = turn.slot.target();
         let key = target.account.key();
         if let Some(account) = self.accounts.get_mut(&key) {
             let was = (account.running, account.ticket, key.clone());
@@ -116,13 +145,21 @@ impl Due {
                 self.accounts.remove(&key);
             }
         }
+        let mut free = Vec::new();
         if let Some(region) = self.regions.get_mut(&target.region) {
             region.running = region.running.saturating_sub(1);
-            match region.held.pop_front() {
-                Some(turn) => self.push(turn),
-                None if region.running == 0 => drop(self.regions.remove(&target.region)),
-                None => {}
+            // All of them, for the first may be of an account without room.
+            free.extend(region.held.drain(..));
+            if region.running == 0 {
+                self.regions.remove(&target.region);
             }
+        }
+        if turn.suspect {
+            self.suspects.running = self.suspects.running.saturating_sub(1);
+            free.extend(self.suspects.held.drain(..));
+        }
+        for turn in free {
+            self.push(turn);
         }
     }
 }
@@ -132,10 +169,11 @@ mod tests {
     use std::sync::Arc;
     use std::time::Duration;
 
+    use proptest::prelude::*;
     use tokio::time::Instant;
 
     use super::*;
-    use crate::snapshot::Store;
+    use crate::snapshot::{Slot, Store};
     use crate::target::{Account, Plan, Target};
 
     /// A turn for each of the targets, which are a letter for the account and
@@ -145,9 +183,21 @@ mod tests {
         let plan = Plan { targets: targets.split(' ').map(target).collect(), awaited: 0 };
         due.share_out(&plan);
         for slot in Store::new(Duration::ZERO).adopt(&plan) {
-            due.push(Turn { slot, due: Instant::now() });
+            due.push(turn(slot));
         }
         due
+    }
+
+    /// Turns of the region 9 are those of suspects.
+    fn turn(slot: Arc<Slot>) -> Turn {
+        let suspect = slot.target().region.as_str().ends_with('9');
+        Turn { slot, due: Instant::now(), at_its_place: true, suspect }
+    }
+
+    fn ended(due: &mut Due, text: &str) {
+        let plan = Plan { targets: vec![target(text)], awaited: 0 };
+        let slot = Store::new(Duration::ZERO).adopt(&plan).remove(0);
+        due.ended(&turn(slot));
     }
 
     fn target(text: &str) -> Target {
@@ -185,11 +235,11 @@ mod tests {
         let mut due = due(4, "a1 a2 a3 a4 a5 b1 b2 b3");
         // `a` hangs; `b` is quick.
         assert_eq!(pop(&mut due, 4), "a1 b1 a2 b2");
-        for (ended, next) in [("b1", "b3"), ("b2", ""), ("b3", "")] {
-            due.ended(&target(ended));
+        for (ended_one, next) in [("b1", "b3"), ("b2", ""), ("b3", "")] {
+            ended(&mut due, ended_one);
             assert_eq!(pop(&mut due, 1), next);
         }
-        due.ended(&target("a2"));
+        ended(&mut due, "a2");
         assert_eq!(pop(&mut due, 4), "a3");
     }
 
@@ -197,12 +247,26 @@ mod tests {
     async fn a_region_that_hangs_leaves_half_of_the_places_to_others() {
         let mut due = due(4, "a1 b1 c1 d1 e1 f2 g2 h2");
         assert_eq!(pop(&mut due, 4), "a1 b1 f2 g2");
-        due.ended(&target("f2"));
+        ended(&mut due, "f2");
         assert_eq!(pop(&mut due, 4), "h2");
-        due.ended(&target("g2"));
+        ended(&mut due, "g2");
         assert_eq!(pop(&mut due, 4), "");
-        due.ended(&target("b1"));
+        ended(&mut due, "b1");
         assert_eq!(pop(&mut due, 4), "c1", "in the order in which they came");
+    }
+
+    #[tokio::test]
+    async fn those_that_hung_leave_half_of_the_places_to_others() {
+        let mut due = due(4, "a9 b9 c9 d9 e1 f2 g3");
+        assert_eq!(pop(&mut due, 4), "a9 b9 e1 f2");
+        ended(&mut due, "e1");
+        assert_eq!(pop(&mut due, 4), "g3");
+        ended(&mut due, "g3");
+        assert_eq!(pop(&mut due, 4), "");
+        ended(&mut due, "a9");
+        assert_eq!(pop(&mut due, 4), "c9");
+        ended(&mut due, "b9");
+        assert_eq!(pop(&mut due, 4), "d9");
     }
 
     #[tokio::test]
@@ -219,10 +283,66 @@ mod tests {
         for _ in 0..10 {
             let served = pop(&mut due, 4);
             under_way.extend(served.split(' ').filter(|served| !served.is_empty()).map(ToOwned::to_owned));
-            if let Some(ended) = under_way.pop_front() {
-                due.ended(&target(&ended));
+            if let Some(first) = under_way.pop_front() {
+                ended(&mut due, &first);
             }
         }
         assert!(due.accounts.is_empty() && due.order.is_empty() && due.regions.is_empty(), "{due:?}");
+    }
+
+    #[tokio::test]
+    async fn a_turn_that_is_held_waits_for_no_account_but_its_own() {
+        let mut due = due(2, "b2 a2 a1 c2");
+        assert_eq!(pop(&mut due, 2), "b2 a1");
+        ended(&mut due, "b2");
+        assert_eq!(pop(&mut due, 2), "c2", "a has its share");
+    }
+
+    proptest! {
+        #[test]
+        fn turns_are_neither_lost_nor_held_without_need(
+            targets in proptest::collection::hash_set("[a-f][1-9]", 1..30),
+            places in 1usize..9,
+            steps in proptest::collection::vec(0usize..64, 200),
+        ) {
+            let targets: Vec<String> = targets.into_iter().collect();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+            let _context = runtime.enter();
+            let mut due = due(places, &targets.join(" "));
+            let mut under_way: Vec<String> = Vec::new();
+            let mut served = 0;
+            for step in steps {
+                while under_way.len() < places {
+                    let next = pop(&mut due, 1);
+                    if next.is_empty() {
+                        break;
+                    }
+                    served += 1;
+                    under_way.push(next);
+                }
+                // What is left over has no room in its account, its region or
+                // among the suspects.
+                if under_way.len() < places {
+                    let running = |is: &dyn Fn(&str) -> bool| under_way.iter().filter(|at_work| is(at_work)).count();
+                    let queued = due.accounts.values().flat_map(|account| &account.turns);
+                    let held = due.regions.values().chain([&due.suspects]).flat_map(|share| &share.held);
+                    for turn in queued.chain(held) {
+                        let target = turn.slot.target();
+                        let letter = target.account.name.clone().unwrap();
+                        let digit = target.region.as_str().trim_start_matches("eu-west-").to_owned();
+                        let full = running(&|at_work| at_work.starts_with(&letter)) >= due.most_of_account
+                            || running(&|at_work| at_work.ends_with(&digit)) >= due.most_of_region
+                            || (turn.suspect && running(&|at_work| at_work.ends_with('9')) >= due.half());
+                        prop_assert!(full, "{letter}{digit} waits, under way are {under_way:?}");
+                    }
+                }
+                if !under_way.is_empty() {
+                    let over = under_way.remove(step % under_way.len());
+                    ended(&mut due, &over);
+                }
+            }
+            prop_assert_eq!(served, targets.len());
+            prop_assert!(due.accounts.is_empty() && due.order.is_empty() && due.regions.is_empty());
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! When each target is collected, and how many at once.
 //!
 //! Every target is in exactly one of three places: waiting for its next turn,
-//! due but held back by the limit on collections under way, or being
-//! collected. So nothing here can grow without bound, and no target ever waits
-//! for the outcome of another.
+//! due but held back by the limits on collections under way, or being
+//! collected. (One that is gone is dropped when its turn comes.) What a
+//! collection brings is of no concern to any other target.
 //!
 //! At the start all targets are collected as fast as the limit allows, because
 //! nothing is known yet. From then on each has its own place in the interval,
@@ -62,6 +62,11 @@ struct Turn {
     slot: Arc<Slot>,
     /// When the target is, or was, to be collected.
     due: Instant,
+    /// Whether that is at the target's place in the interval. It is not at the
+    /// first time, nor after a pause.
+    at_its_place: bool,
+    /// Whether it hung when it was last collected.
+    suspect: bool,
 }
 
 impl<C: Collect> Scheduler<C> {
@@ -94,13 +99,13 @@ impl<C: Collect> Scheduler<C> {
             while running.len() < self.rhythm.concurrency.get() {
                 let Some(turn) = due.pop() else { break };
                 if turn.slot.is_gone() {
-                    due.ended(turn.slot.target());
+                    due.ended(&turn);
                     continue;
                 }
                 let (collector, slot) = (Arc::clone(&self.collector), Arc::clone(&turn.slot));
                 // Boxed, because the runtime moves a task about several times, and
                 // this one is large.
-                let task = running.spawn(Box::pin(async move { collector.collect(slot.target()).await }));
+                let task = running.spawn(Box::pin(async move { collector.collect(&slot.target()).await }));
                 turns.insert(task.id(), (turn, Instant::now()));
             }
             self.store.activity.set_in_flight(running.len());
@@ -117,16 +122,21 @@ impl<C: Collect> Scheduler<C> {
                         Ok((id, report)) => (id, report),
                         Err(error) => (error.id(), self.panicked(&error)),
                     };
-                    let Some((Turn { slot, due: was_due }, begun)) = turns.remove(&id) else { continue };
-                    due.ended(slot.target());
+                    let Some((turn, begun)) = turns.remove(&id) else { continue };
+                    due.ended(&turn);
+                    let Turn { slot, due: was_due, at_its_place, .. } = turn;
                     if slot.is_gone() {
                         continue;
                     }
                     let failing = self.take_in(&slot, report);
-                    let regular = timing.regular(slot.target(), begun);
-                    self.store.activity.add_overruns(timing.missed(slot.target(), was_due, regular));
-                    let next = timing.next(slot.target(), regular, failing);
-                    waiting.insert_at(Turn { slot, due: next }, next);
+                    let regular = timing.regular(&slot.target(), begun);
+                    let counts_from = if at_its_place { was_due } else { begun };
+                    let missed = timing.missed(&slot.target(), counts_from, regular);
+                    self.store.activity.add_overruns(missed);
+                    let next = timing.next(&slot.target(), regular, failing);
+                    let hung = |failing: Failing| matches!(failing.reason, Reason::Timeout | Reason::Connection);
+                    let (at_its_place, suspect) = (next == regular, failing.is_some_and(hung));
+                    waiting.insert_at(Turn { slot, due: next, at_its_place, suspect }, next);
                 }
                 Some(expired) = poll_fn(|context| waiting.poll_expired(context)), if !waiting.is_empty() => {
                     due.push(expired.into_inner());
@@ -140,8 +150,8 @@ impl<C: Collect> Scheduler<C> {
     fn take_in(&self, slot: &Slot, report: Report) -> Option<Failing> {
         let took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX);
         let good = report.outcome.is_ok();
-        let account = slot.target().account.shown(report.account.as_ref());
-        let region = slot.target().region.as_str();
+        let target = slot.target();
+        let (account, region) = (target.account.shown(report.account.as_ref()), target.region.as_str());
         debug!(account, region, good, took_ms, "collection ended");
         match self.store.record(slot, report) {
             // It is that of many targets, and one line is enough for them all.
@@ -161,7 +171,12 @@ impl<C: Collect> Scheduler<C> {
         }
         let state = slot.state();
         let failure = state.last.as_ref()?.failure.as_ref()?;
-        Some(Failing { reason: failure.reason, times: state.consecutive_failures })
+        Some(Failing {
+            reason: failure.reason,
+            times: state.consecutive_failures,
+            // A role that was throttled says nothing of the calls to come.
+            asked_for_fewer: failure.reason == Reason::Throttled && !failure.logged,
+        })
     }
 
     /// A panic in one collection is that target's failure and nobody else's.
@@ -178,10 +193,10 @@ impl<C: Collect> Scheduler<C> {
 
 /// The first turn of a target is at once.
 fn enlist(due: &mut Due, mut slots: Vec<Arc<Slot>>, timing: &Timing) {
-    slots.sort_by_cached_key(|slot| timing.place(slot.target()));
+    slots.sort_by_cached_key(|slot| timing.place(&slot.target()));
     let now = Instant::now();
     for slot in slots {
-        due.push(Turn { slot, due: now });
+        due.push(Turn { slot, due: now, at_its_place: false, suspect: false });
     }
 }
 

@@ -164,6 +164,15 @@ async fn missed_turns_are_counted_and_not_made_up_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_first_round_that_takes_long_is_no_overrun() {
+    // Regression: first turns counted as missed ones, at every start.
+    let takes = REGIONS.iter().map(|region| (*region, INTERVAL / 20)).collect();
+    let running = run(&REGIONS, 1, Sleeper { takes, ..Sleeper::default() });
+    sleep(INTERVAL * 5).await;
+    assert_eq!(running.store.activity.overruns(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_panic_is_one_targets_failure() {
     let running = run(&REGIONS, 2, Sleeper { panics_in: Some("eu-west-2"), ..Sleeper::default() });
     advance(Duration::from_millis(10)).await;

@@ -17,9 +17,9 @@ const MOST_OF_THE_REFUSED: u32 = 12;
 
 /// Every target has a place of its own in the interval. It follows from
 /// nothing but the target and the exporter it is polled by, and intervals are
-/// counted from the Unix epoch: so a restart does not move it, what else is
-/// polled does not either, and two exporters that poll the same do not do so at
-/// the same moment.
+/// counted from the Unix epoch: so a restart does not move it (as long as the
+/// exporter keeps its name), what else is polled does not either, and two
+/// exporters that poll the same do not do so at the same moment.
 #[derive(Debug)]
 pub(super) struct Timing {
     interval: Duration,
@@ -35,6 +35,8 @@ pub(super) struct Failing {
     pub(super) reason: Reason,
     /// How many have failed one after the other.
     pub(super) times: u64,
+    /// Whether AWS has asked for fewer calls to the target.
+    pub(super) asked_for_fewer: bool,
 }
 
 impl Timing {
@@ -58,7 +60,7 @@ impl Timing {
     }
 
     /// How many turns of its place a target has missed that was due at `due`
-    /// and will next have one at `regular`: its collection came or ended too
+    /// and will next have one at `regular`: its collection began or ended too
     /// late.
     pub(super) fn missed(&self, target: &Target, due: Instant, regular: Instant) -> u64 {
         let expected = self.at_or_after(target, due + self.interval / 2);
@@ -103,8 +105,8 @@ fn intervals(failing: Failing) -> u32 {
         Reason::RegionDisabled | Reason::ScpDenied => MOST_OF_THE_REFUSED,
         _ => MOST,
     };
-    // AWS asks for fewer calls, and gets them at once.
-    let doublings = failing.times.saturating_sub(u64::from(failing.reason != Reason::Throttled));
+    // Who asks for fewer calls gets them at once.
+    let doublings = failing.times.saturating_sub(u64::from(!failing.asked_for_fewer));
     1_u32.checked_shl(u32::try_from(doublings).unwrap_or(u32::MAX)).unwrap_or(u32::MAX).min(most)
 }
 
@@ -130,6 +132,10 @@ mod tests {
 
     fn timing(replica: &str, now: UnixSeconds) -> Timing {
         Timing::new(INTERVAL, replica.to_owned(), now)
+    }
+
+    fn failing(reason: Reason, times: u64) -> Failing {
+        Failing { reason, times, asked_for_fewer: reason == Reason::Throttled }
     }
 
     proptest! {
@@ -160,7 +166,7 @@ mod tests {
         ) {
             let timing = timing("a", 0.0);
             let regular = timing.started.0;
-            let after = |times| timing.next(&target(account), regular, Some(Failing { reason, times })) - regular;
+            let after = |times| timing.next(&target(account), regular, Some(failing(reason, times))) - regular;
             let most = INTERVAL * (if matches!(reason, Reason::RegionDisabled | Reason::ScpDenied) { 12 } else { 3 } - 1);
             prop_assert!(after(times) <= most);
             // The jitter takes away a quarter at the most.
@@ -203,7 +209,7 @@ mod tests {
 
     #[test]
     fn after_how_many_intervals_a_failing_target_is_tried_again() {
-        let sequence = |reason| [1, 2, 3, 4, 5, 6, 100].map(|times| intervals(Failing { reason, times }));
+        let sequence = |reason| [1, 2, 3, 4, 5, 6, 100].map(|times| intervals(failing(reason, times)));
         assert_eq!(sequence(Reason::Timeout), [1, 2, 3, 3, 3, 3, 3]);
         assert_eq!(sequence(Reason::Throttled), [2, 3, 3, 3, 3, 3, 3]);
         assert_eq!(sequence(Reason::ScpDenied), [1, 2, 4, 8, 12, 12, 12]);

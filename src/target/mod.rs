@@ -111,11 +111,14 @@ pub struct Role {
 
 impl PartialEq for Role {
     fn eq(&self, other: &Self) -> bool {
-        let id = |role: &Self| role.external_id.as_ref().map(|id| id.expose_secret().to_owned());
+        let same_id = match (&self.external_id, &other.external_id) {
+            (Some(one), Some(other)) => one.expose_secret() == other.expose_secret(),
+            (one, other) => one.is_none() && other.is_none(),
+        };
         self.arn == other.arn
             && self.session_name == other.session_name
             && self.policy == other.policy
-            && id(self) == id(other)
+            && same_id
     }
 }
 
@@ -140,7 +143,7 @@ pub struct Target {
 pub type TargetKey = (AccountKey, RegionName);
 
 /// What is to be polled, as far as it is known.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The targets, each once.
     pub targets: Vec<Target>,
@@ -154,6 +157,16 @@ impl Target {
     #[must_use]
     pub fn key(&self) -> TargetKey {
         (self.account.key(), self.region.clone())
+    }
+
+    /// Whether `other` is the same target, with the same credentials.
+    #[must_use]
+    pub fn is_reached_like(&self, other: &Self) -> bool {
+        let way = |target: &Self| {
+            let Account { id, access, home, name: _ } = &*target.account;
+            (id.clone(), access.clone(), home.clone(), target.region.clone())
+        };
+        self == other || way(self) == way(other)
     }
 
     /// The partition in which the target lies.

@@ -30,6 +30,13 @@ impl RegionName {
         &self.0
     }
 
+    /// Whether every account of the partition has it, as far as this version
+    /// knows.
+    #[must_use]
+    pub fn is_always_enabled(&self) -> bool {
+        self.partition().always_enabled().any(|region| region == *self)
+    }
+
     /// The partition, told from the name as the SDK's endpoint rules do.
     #[must_use]
     pub fn partition(&self) -> Partition {

@@ -113,9 +113,22 @@ async fn a_unit_that_is_not_there_is_a_failure_and_no_end_of_the_listed_accounts
         "accounts:\n  - {{name: by hand, profile: hub, assume_roles: [{{arn: 'arn:aws:iam::{AILING}:role/{ROLE}'}}]}}\n"
     );
     let config = format!("{}  organizational_units: [ou-fake-00000001]\n{listed}", config());
-    let exporter = Exporter::start_ready(&aws, &config).await;
-    let scrape = all_are_up(&exporter, REGIONS.len()).await;
-    assert!(scrape.sum("ssm_sync_exporter_discovery_failures_total") >= 1.0);
+    let exporter = Exporter::start(&aws, &config).await;
+    all_are_up(&exporter, REGIONS.len()).await;
+    let failed = async || {
+        let failures = exporter.scrape().await.sum("ssm_sync_exporter_discovery_failures_total");
+        (failures >= 1.0).then_some(())
+    };
+    exporter.wait_for("a failure", failed).await;
+    // It is not known yet what there is.
+    let ready = exporter.get("/-/ready").await;
+    assert_eq!(
+        (ready.status, ready.body.as_str()),
+        (
+            503,
+            "not ready: 0 of 3 targets have not had their first collection, and there may be more: an organization or accounts are still being asked\n"
+        )
+    );
     aws.world().add_unit("ou-fake-00000001", "r-fake");
     join(aws.world(), "100000000005", "below", "ou-fake-00000001");
     all_are_up(&exporter, 2 * REGIONS.len()).await;
