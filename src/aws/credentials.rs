@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -39,6 +39,9 @@ const LOOK_UP_AGAIN: Duration = Duration::from_mins(15);
 /// How long to go on with credentials that are still good before their renewal
 /// is tried again.
 const RENEW_AGAIN: Duration = Duration::from_secs(30);
+
+/// How long STS has to have answered before the log is told that it does again.
+const QUIET: Duration = Duration::from_mins(1);
 
 /// How many roles are assumed at once with the same credentials.
 const ASSUMING: usize = 16;
@@ -85,8 +88,9 @@ pub(crate) struct CredentialStore {
     trouble: Mutex<Option<Reason>>,
     /// How often in a row AWS has not taken them to assume a role.
     refusals: AtomicU32,
-    /// Why no role could be assumed with them of late. The log was told.
-    sts_trouble: Mutex<Option<Reason>>,
+    /// Why, and when at last, STS did not answer when a role was to be assumed
+    /// with them. The log was told.
+    sts_trouble: Mutex<Option<(Reason, Instant)>>,
     /// How many roles may be assumed with them at once: AWS allows an account
     /// 600 a second in a region. (IAM user guide, quotas.)
     assuming: Semaphore,
@@ -98,8 +102,6 @@ pub(crate) struct Lent {
     pub(crate) credentials: Credentials,
     /// A client with them, once somebody has made one.
     pub(super) ssm: OnceLock<aws_sdk_ssm::Client>,
-    /// Whether a role has been assumed with them.
-    proven: AtomicBool,
     /// The account that they belong to, once somebody has asked.
     pub(super) account: Flight<AccountId>,
     /// The regions in which AWS has taken them.
@@ -146,9 +148,8 @@ impl CredentialStore {
         self.current.discard(lent);
     }
 
-    /// AWS does not take `lent` to assume a role, nor has it ever. They are not
-    /// asked for again at once: all other roles would be refused as well.
-    /// Returns the failure of all of them.
+    /// STS does not take `lent`. They are not asked for again at once: all other
+    /// roles would be refused as well. Returns the failure of all of them.
     fn refused(&self, lent: &Arc<Lent>, failure: Failure) -> Failure {
         let before = self.refusals.load(Ordering::Relaxed);
         // Newer ones may be better.
@@ -160,14 +161,15 @@ impl CredentialStore {
         failure.logged()
     }
 
-    /// AWS has taken `lent` to assume a role.
-    fn accepted(&self, lent: &Lent) {
-        lent.proven.store(true, Ordering::Relaxed);
+    /// STS has taken them to assume a role.
+    fn accepted(&self) {
         if self.refusals.swap(0, Ordering::Relaxed) > 0 {
             self.tell(None);
         }
         let mut trouble = lock(&self.sts_trouble);
-        if trouble.take().is_some() {
+        // While some roles can be assumed and others cannot, it goes on.
+        if trouble.is_some_and(|(_, last)| last.elapsed() >= QUIET) {
+            *trouble = None;
             info!(with = %self.source, "roles can be assumed again");
         }
     }
@@ -175,8 +177,8 @@ impl CredentialStore {
     /// STS does not answer, or not well. That is not about one role, and is
     /// told once for all that are assumed with these credentials.
     fn no_answer(&self, failure: &Failure) {
-        let mut trouble = lock(&self.sts_trouble);
-        if trouble.replace(failure.reason) != Some(failure.reason) {
+        let before = lock(&self.sts_trouble).replace((failure.reason, Instant::now()));
+        if before.is_none() {
             let Failure { reason, message, .. } = failure;
             warn!(with = %self.source, %reason, error = message, "roles cannot be assumed for now");
         }
@@ -194,7 +196,6 @@ impl CredentialStore {
                 let lent = Arc::new(Lent {
                     credentials,
                     ssm: OnceLock::new(),
-                    proven: AtomicBool::new(false),
                     account: Flight::default(),
                     worked: Mutex::default(),
                 });
@@ -248,19 +249,22 @@ impl CredentialStore {
                 let _one_of_few = start.assuming.acquire().await;
                 match Box::pin(assume(config, &lent, role, observe.clone())).await {
                     Ok(credentials) => {
-                        start.accepted(&lent);
+                        start.accepted();
                         Asked::Got(credentials)
                     }
                     Err(Unassumed { failure, expired: true }) => {
                         start.discard(&lent);
                         Asked::Refused(failure)
                     }
-                    // Where other roles could be assumed it is about this one:
-                    // its account may not have enabled the region of STS.
-                    Err(Unassumed { failure, .. })
-                        if failure.reason == Reason::Credentials && !lent.proven.load(Ordering::Relaxed) =>
-                    {
-                        Asked::Helpless(start.refused(&lent, failure))
+                    // It may be the role's account that does not know them,
+                    // because it has not enabled the region of STS.
+                    Err(Unassumed { failure, .. }) if failure.reason == Reason::Credentials => {
+                        match Box::pin(caller(config, &lent.credentials, observe.clone())).await {
+                            Err(of_all) if of_all.reason == Reason::Credentials => {
+                                Asked::Helpless(start.refused(&lent, failure))
+                            }
+                            _ => Asked::Refused(failure),
+                        }
                     }
                     Err(Unassumed { failure, .. }) if is_of_sts(failure.reason) => {
                         start.no_answer(&failure);
@@ -374,12 +378,20 @@ async fn assume(
         .build())
 }
 
-/// A client of STS with these credentials and no others.
-pub(super) fn sts_client(
+/// Whose credentials they are, which needs no permission.
+pub(super) async fn caller(
     config: &SdkConfig,
     credentials: &Credentials,
     observe: Observe,
-) -> aws_sdk_sts::Client {
+) -> Result<AccountId, Failure> {
+    let sts = sts_client(config, credentials, observe);
+    let identity = sts.get_caller_identity().send().await.map_err(|error| classify::failure(&error))?;
+    let id = identity.account().unwrap_or_default();
+    id.parse().map_err(|error| Failure::new(Reason::InvalidResponse, format!("GetCallerIdentity: {error}")))
+}
+
+/// A client of STS with these credentials and no others.
+fn sts_client(config: &SdkConfig, credentials: &Credentials, observe: Observe) -> aws_sdk_sts::Client {
     let config = aws_sdk_sts::config::Builder::from(config)
         .credentials_provider(credentials.clone())
         .identity_cache(IdentityCache::no_cache())

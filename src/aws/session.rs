@@ -11,7 +11,6 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::OnceCell;
 use tracing::debug;
 
-use super::classify;
 use super::credentials::{self, CredentialStore, Lent, Source};
 use super::endpoints::EndpointKind;
 use super::flight::Fetched;
@@ -237,7 +236,11 @@ impl Session {
         let id = lent.account.get(async {
             // The call is large, and rarely made. Its limit is in here, so that
             // running out of it is an outcome that is kept.
-            let asked = tokio::time::timeout(limit, Box::pin(self.ask_account_id(lent, observer))).await;
+            let asked = tokio::time::timeout(
+                limit,
+                Box::pin(credentials::caller(&self.config, &lent.credentials, Observe::new(observer))),
+            )
+            .await;
             let id = asked.unwrap_or_else(|_elapsed| {
                 Err(Failure::new(Reason::Timeout, format!("GetCallerIdentity: no answer within {limit:?}")))
             });
@@ -251,14 +254,6 @@ impl Session {
             }
         });
         id.await.map(|id| AccountId::clone(&id))
-    }
-
-    async fn ask_account_id(&self, lent: &Lent, observer: &Arc<dyn Observer>) -> Result<AccountId, Failure> {
-        let sts = credentials::sts_client(&self.config, &lent.credentials, Observe::new(observer));
-        let identity = sts.get_caller_identity().send().await.map_err(|error| classify::failure(&error))?;
-        let id = identity.account().unwrap_or_default();
-        id.parse()
-            .map_err(|error| Failure::new(Reason::InvalidResponse, format!("GetCallerIdentity: {error}")))
     }
 }
 

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,8 @@ RELEASE = pathlib.Path(sys.argv[1])
 ACCOUNTS = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
 DELAY = int(sys.argv[3]) if len(sys.argv) > 3 else 50
 SYNCS = 5
+ROUNDS = 3
+PYTHON_CALLS = 3000
 CONCURRENCY = 64
 REGIONS = ["ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
            "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1",
@@ -39,8 +42,8 @@ with ThreadPoolExecutor(workers) as pool:
 
 
 @contextlib.contextmanager
-def fake(members):
-    command = [RELEASE / "fake-aws", "--members", str(members), "--syncs", str(SYNCS), "--delay", str(DELAY),
+def fake(members, delay):
+    command = [RELEASE / "fake-aws", "--members", str(members), "--syncs", str(SYNCS), "--delay", str(delay),
                "127.0.0.1:0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -72,10 +75,10 @@ def memory(pid):
     return {key: int(re.search(rf"{key}:\s+(\d+)", status)[1]) / 1024 for key in ["VmRSS", "VmHWM"]}
 
 
-def first_round(accounts):
-    """The CPU of the first round of so many accounts, a list call."""
+def first_round(accounts, delay):
+    """The CPU of the first round of so many accounts, whose answers are late."""
     targets = accounts * len(REGIONS)
-    with fake(accounts) as url, tempfile.TemporaryDirectory() as directory:
+    with fake(accounts, delay) as url, tempfile.TemporaryDirectory() as directory:
         config = pathlib.Path(directory, "config.yaml")
         config.write_text(f"""
 interval: 1h
@@ -110,7 +113,7 @@ organization:
     assert len(lists) == targets and all(call["calls"] == 2 for call in lists), "each target, once for each type"
     assumed = sum(call["calls"] for call in calls if call["operation"] == "AssumeRole")
     assert assumed == accounts, f"{assumed} AssumeRole"
-    print(f"{accounts} accounts x {len(REGIONS)} regions, {SYNCS} syncs each, answers {DELAY} ms late: first round in "
+    print(f"{accounts} accounts x {len(REGIONS)} regions, {SYNCS} syncs each, answers {delay} ms late: first round in "
           f"{took:.1f} s, {2 * targets} lists and {assumed} AssumeRole, {used:.2f} s of CPU, "
           f"{size['VmRSS']:.0f} MB resident, at most {size['VmHWM']:.0f} MB")
     return used
@@ -118,7 +121,7 @@ organization:
 
 def loop(command, calls):
     """The CPU of some calls by another program."""
-    with fake(1) as url:
+    with fake(1, 0) as url:
         began = time.perf_counter()
         process = subprocess.Popen([*command, url, str(calls), str(CONCURRENCY)], env=ENVIRONMENT,
                                    stdout=subprocess.DEVNULL)
@@ -128,15 +131,29 @@ def loop(command, calls):
     return used.ru_utime + used.ru_stime, time.perf_counter() - began
 
 
-tenth = first_round(ACCOUNTS // 10)
-whole = first_round(ACCOUNTS)
-print(f"ten times the targets: {whole / tenth:.1f} times the CPU")
-calls = 2 * ACCOUNTS * len(REGIONS)
-bare, took = loop([RELEASE / "examples" / "bare-loop"], calls)
-print(f"bare loop over one client: {calls} lists in {took:.1f} s, {bare:.2f} s of CPU")
-python_calls = 3000
-python, took = loop([sys.executable, "-c", PYTHON_LOOP], python_calls)
-print(f"boto3: {python_calls} lists in {took:.1f} s, {python:.2f} s of CPU")
-mine, bare, python = (1e6 * used / number for used, number in [(whole, calls), (bare, calls), (python, python_calls)])
-print(f"CPU a list: exporter {mine:.0f} us, bare loop {bare:.0f} us, boto3 {python:.0f} us; "
-      f"exporter / bare loop {mine / bare:.2f}, boto3 / exporter {python / mine:.1f}")
+def shown(costs):
+    """The median and the extremes, in microseconds."""
+    low, middle, high = (1e6 * cost for cost in [min(costs), statistics.median(costs), max(costs)])
+    return f"{middle:.0f} us ({low:.0f} to {high:.0f})"
+
+
+lists = 2 * len(REGIONS)
+middle = statistics.median
+# One after the other each time, because a shared machine is now faster, now slower.
+tenth, whole, mine, bare, python = [], [], [], [], []
+for _ in range(ROUNDS):
+    tenth.append(first_round(ACCOUNTS // 10, DELAY))
+    whole.append(first_round(ACCOUNTS, DELAY))
+print(f"ten times the targets: {middle(whole) / middle(tenth):.1f} times the CPU")
+# Without delay all wake up as seldom as they can.
+for _ in range(ROUNDS):
+    calls = lists * ACCOUNTS // 5
+    mine.append(first_round(ACCOUNTS // 5, 0) / calls)
+    used, took = loop([RELEASE / "examples" / "bare-loop"], calls)
+    bare.append(used / calls)
+    print(f"bare loop over one client: {calls} lists in {took:.1f} s, {used:.2f} s of CPU")
+    used, took = loop([sys.executable, "-c", PYTHON_LOOP], PYTHON_CALLS)
+    python.append(used / PYTHON_CALLS)
+    print(f"boto3: {PYTHON_CALLS} lists in {took:.1f} s, {used:.2f} s of CPU")
+print(f"CPU a list, median of {ROUNDS}: exporter {shown(mine)}, bare loop {shown(bare)}, boto3 {shown(python)}")
+print(f"exporter / bare loop {middle(mine) / middle(bare):.2f}, boto3 / exporter {middle(python) / middle(mine):.1f}")
