@@ -147,7 +147,8 @@ impl App {
         }
 
         if self.shard.is_one_of_many() {
-            info!(shard = %self.shard, "polls its part of the targets only");
+            let (index, total) = self.shard.numbers();
+            info!(index, total, "polls its part of the targets only");
         }
 
         let mut tasks = JoinSet::new();

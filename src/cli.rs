@@ -47,7 +47,7 @@ pub struct Cli {
     pub shard_index: Option<u32>,
 
     /// How many exporters share the targets.
-    #[arg(long = "shard.total", value_name = "NUMBER")]
+    #[arg(long = "shard.total", value_name = "NUMBER", value_parser = from_1)]
     pub shard_total: Option<NonZeroU32>,
 
     /// Take the number of the part from the end of the host's name, as pods of
@@ -75,6 +75,10 @@ pub enum ShardError {
         "--shard.total says how many parts there are, and one of --shard.index and --shard.from-hostname has to say which"
     )]
     Which,
+}
+
+fn from_1(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| "not a whole number from 1".to_owned())
 }
 
 impl Cli {

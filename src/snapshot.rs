@@ -166,8 +166,8 @@ pub enum Change {
     Recovered {
         /// How many.
         failures: u64,
-        /// Whether the failures have been logged elsewhere.
-        logged: bool,
+        /// The last of them.
+        last: Failure,
     },
 }
 
@@ -285,7 +285,7 @@ impl Store {
                 state.last_success = Some(ended);
                 let failures = std::mem::take(&mut state.consecutive_failures);
                 let change = match before {
-                    Some(before) => Change::Recovered { failures, logged: before.logged },
+                    Some(last) => Change::Recovered { failures, last },
                     None => Change::None,
                 };
                 (None, change)

@@ -55,7 +55,7 @@ impl Failure {
 }
 
 /// The closed list of reasons for a failed collection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// A role could not be assumed.
     AssumeRoleDenied,

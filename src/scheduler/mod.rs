@@ -10,6 +10,7 @@
 //! so that AWS sees a trickle and not a wave.
 
 mod due;
+mod refused;
 mod timing;
 
 use std::collections::HashMap;
@@ -31,6 +32,7 @@ use crate::model::{Failure, Reason, Report};
 use crate::snapshot::{Change, Slot, Store};
 use crate::target::Plan;
 use due::Due;
+use refused::{Refused, is_for_good};
 use timing::{Failing, Timing};
 
 /// How often, and how many at once.
@@ -53,6 +55,7 @@ pub struct Scheduler<C> {
     rhythm: Rhythm,
     clock: Clock,
     first: Vec<Arc<Slot>>,
+    refused: Refused,
 }
 
 /// A target's turn.
@@ -81,7 +84,15 @@ impl<C: Collect> Scheduler<C> {
         clock: Clock,
     ) -> Self {
         let first = store.adopt(&plans.borrow_and_update());
-        Self { collector: Arc::new(collector), store, plans, rhythm, clock, first }
+        Self {
+            collector: Arc::new(collector),
+            store,
+            plans,
+            rhythm,
+            clock,
+            first,
+            refused: Refused::default(),
+        }
     }
 
     /// Collects until `shutdown`. Collections that are then under way are
@@ -147,7 +158,7 @@ impl<C: Collect> Scheduler<C> {
     }
 
     /// Keeps the report, and says whether the target fails.
-    fn take_in(&self, slot: &Slot, report: Report) -> Option<Failing> {
+    fn take_in(&mut self, slot: &Slot, report: Report) -> Option<Failing> {
         let took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX);
         let good = report.outcome.is_ok();
         let target = slot.target();
@@ -158,12 +169,26 @@ impl<C: Collect> Scheduler<C> {
             Change::None
             | Change::Failing(Failure { logged: true, .. })
             | Change::FailingOtherwise(Failure { logged: true, .. })
-            | Change::Recovered { logged: true, .. } => {}
+            | Change::Recovered { last: Failure { logged: true, .. }, .. } => {}
+            Change::Failing(Failure { reason, message, .. })
+            | Change::FailingOtherwise(Failure { reason, message, .. })
+                if is_for_good(reason) =>
+            {
+                if let Some(accounts) = self.refused.one_more(&target.region, reason) {
+                    warn!(
+                        region, %reason, accounts, example = account, error = message,
+                        "a region is refused, and polled rarely from now on"
+                    );
+                }
+            }
             Change::Failing(Failure { reason, message, .. }) => {
                 warn!(account, region, %reason, error = message, "collections of a target have begun to fail");
             }
             Change::FailingOtherwise(Failure { reason, message, .. }) => {
                 warn!(account, region, %reason, error = message, "collections of a target fail for another reason now");
+            }
+            Change::Recovered { failures, last } if is_for_good(last.reason) => {
+                debug!(account, region, failures, "a region is not refused any longer");
             }
             Change::Recovered { failures, .. } => {
                 info!(account, region, failures, "collections of a target succeed again");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::refused::is_for_good;
 use crate::model::{Reason, UnixSeconds};
 use crate::target::Target;
 use crate::target::hash::hash;
@@ -11,8 +12,7 @@ use crate::target::hash::hash;
 /// The most intervals from one collection of a failing target to its next.
 const MOST: u32 = 3;
 
-/// The same, where it does not look as if it would mend by itself: the region
-/// is disabled, or the organization forbids the call.
+/// The same, where it does not look as if it would mend by itself.
 const MOST_OF_THE_REFUSED: u32 = 12;
 
 /// Every target has a place of its own in the interval. It follows from
@@ -101,10 +101,7 @@ fn part_of(whole: Duration, texts: &[&str]) -> Duration {
 
 /// After how many intervals a failing target is tried again.
 fn intervals(failing: Failing) -> u32 {
-    let most = match failing.reason {
-        Reason::RegionDisabled | Reason::ScpDenied => MOST_OF_THE_REFUSED,
-        _ => MOST,
-    };
+    let most = if is_for_good(failing.reason) { MOST_OF_THE_REFUSED } else { MOST };
     // Who asks for fewer calls gets them at once.
     let doublings = failing.times.saturating_sub(u64::from(!failing.asked_for_fewer));
     1_u32.checked_shl(u32::try_from(doublings).unwrap_or(u32::MAX)).unwrap_or(u32::MAX).min(most)

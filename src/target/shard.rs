@@ -5,7 +5,6 @@
 //! of them come to the same result without talking to each other, and one shard
 //! more takes its share from all others evenly and moves nothing else.
 
-use std::fmt;
 use std::num::NonZeroU32;
 
 use super::Target;
@@ -73,6 +72,12 @@ impl Shard {
         Self::new(index, total)
     }
 
+    /// Which it is, counted from 0, and of how many.
+    #[must_use]
+    pub fn numbers(self) -> (u32, u32) {
+        (self.index, self.total.get())
+    }
+
     /// Whether it is one of several.
     #[must_use]
     pub fn is_one_of_many(self) -> bool {
@@ -84,12 +89,6 @@ impl Shard {
     pub fn owns(self, target: &Target) -> bool {
         // Hashing is not free, and most exporters are alone.
         !self.is_one_of_many() || self.index == owner(&target.to_string(), self.total)
-    }
-}
-
-impl fmt::Display for Shard {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} of 0 to {}", self.index, self.total.get() - 1)
     }
 }
 

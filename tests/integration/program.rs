@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use fake_aws::{FakeAws, SyncKind, World};
+use fake_aws::{FakeAws, Fault, FaultRule, SyncKind, World};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
@@ -486,6 +486,31 @@ async fn credentials_that_many_targets_need_are_complained_of_once() {
     let warnings: Vec<&str> = log.lines().filter(|line| line.contains("\"level\":\"WARN\"")).collect();
     assert_eq!(warnings.len(), 1, "one key, one line: {log}");
     assert!(warnings[0].contains("credentials cannot be had"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_region_that_is_refused_to_all_accounts_is_complained_of_now_and_then() {
+    let aws = fake_aws().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = by_roles(&aws, directory.path());
+    let denied = FaultRule::new(Fault::DenyByScp).region("eu-central-1").operation("ListResourceDataSync");
+    aws.world().set_faults(vec![denied]);
+    let running = Running::start(program().arg("--config.file").arg(&file).args(["--log.format", "json"]));
+    let all_are_denied = |metrics: &str| metrics.matches("reason=\"scp_denied\"").count() == 4;
+    running.metrics_when("refusals of all accounts", all_are_denied).await;
+    let (_, _, log) = running.signal("TERM");
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let warnings: Vec<_> = lines
+        .iter()
+        .filter(|line| line["level"] == "WARN")
+        .map(|line| {
+            (line["message"].as_str().unwrap(), line["region"].as_str().unwrap(), line["accounts"].clone())
+        })
+        .collect();
+    let refused = |accounts: u32| {
+        ("a region is refused, and polled rarely from now on", "eu-central-1", json!(accounts))
+    };
+    assert_eq!(warnings, [refused(1), refused(2), refused(4)], "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
