@@ -14,6 +14,7 @@ mod flight;
 mod observe;
 mod sdk;
 mod session;
+mod sts;
 
 pub(crate) use credentials::Lent;
 pub use endpoints::EndpointKind;

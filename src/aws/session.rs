@@ -11,11 +11,12 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::sync::OnceCell;
 use tracing::debug;
 
-use super::credentials::{self, CredentialStore, Lent, Source};
+use super::credentials::{CredentialStore, Lent, Source};
 use super::endpoints::EndpointKind;
 use super::flight::Fetched;
 use super::observe::{Finding, Observe, Observer};
 use super::sdk::{self, AwsSettings, Recipe};
+use super::sts;
 use crate::model::{Failure, Reason};
 use crate::target::{Access, Account, AccountId, InvalidRegion, RegionName};
 
@@ -238,7 +239,7 @@ impl Session {
             // running out of it is an outcome that is kept.
             let asked = tokio::time::timeout(
                 limit,
-                Box::pin(credentials::caller(&self.config, &lent.credentials, Observe::new(observer))),
+                Box::pin(sts::caller(&self.config, &lent.credentials, Observe::new(observer))),
             )
             .await;
             let id = asked.unwrap_or_else(|_elapsed| {
