@@ -194,7 +194,7 @@ fn a_shard_that_cannot_be_is_one_line_and_status_2() {
         (&["--shard.total", "3"], which),
         (
             &["--shard.total", "0", "--shard.index", "0"],
-            "invalid value '0' for '--shard.total <NUMBER>': number would be zero for non-zero type; see --help",
+            "invalid value '0' for '--shard.total <NUMBER>': not a whole number from 1; see --help",
         ),
         (
             &["--shard.total", "3", "--shard.index", "0", "--shard.from-hostname"],
