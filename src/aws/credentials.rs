@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -19,6 +19,7 @@ use tracing::{info, warn};
 
 use super::classify;
 use super::flight::{Fetched, Flight};
+use super::lock;
 use super::observe::Observe;
 use super::sdk::Recipe;
 use super::sts::{Unassumed, assume, caller, is_of_sts};
@@ -314,10 +315,6 @@ impl Lent {
         let worked = lock(&self.worked);
         !worked.is_empty() && !worked.contains(region)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// How long credentials are kept.

@@ -1,12 +1,13 @@
 //! One request for all who want the same thing.
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use super::lock;
 use crate::model::Failure;
 
 /// How long the first failure stands for all who ask. Each one after it stands
@@ -62,7 +63,7 @@ impl<T> Flight<T> {
     /// That of `fetch`, now or a while ago.
     pub(super) async fn get(&self, fetch: impl Future<Output = Fetched<T>>) -> Result<Arc<T>, Failure> {
         let cell = {
-            let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut current = lock(&self.current);
             let over = |kept: &Kept<T>| kept.until.is_some_and(|until| until <= Instant::now());
             if current.get().is_some_and(over) {
                 *current = Arc::default();
@@ -108,7 +109,7 @@ impl<T> Flight<T> {
     }
 
     fn replace(&self, value: &Arc<T>, by: Arc<OnceCell<Kept<T>>>) -> bool {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = lock(&self.current);
         let is_it = |kept: &Kept<T>| kept.outcome.as_ref().is_ok_and(|kept| Arc::ptr_eq(kept, value));
         let replaced = current.get().is_some_and(is_it);
         if replaced {

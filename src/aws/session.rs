@@ -2,7 +2,7 @@
 //! credentials to put into it, made once and shared by all of its targets.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -14,6 +14,7 @@ use tracing::debug;
 use super::credentials::{CredentialStore, Lent, Source};
 use super::endpoints::EndpointKind;
 use super::flight::Fetched;
+use super::lock;
 use super::observe::{Finding, Observe, Observer};
 use super::sdk::{self, AwsSettings, Recipe};
 use super::sts;
@@ -31,7 +32,7 @@ pub struct Sessions {
     timeout: Duration,
     observer: Arc<dyn Observer>,
     http_client: SharedHttpClient,
-    starts: Mutex<HashMap<StartKey, Arc<OnceCell<Start>>>>,
+    starts: Mutex<HashMap<StartKey, Arc<OnceCell<Arc<Start>>>>>,
     by_access: Mutex<HashMap<Access, Arc<Session>>>,
     stores: Mutex<HashMap<Access, Weak<CredentialStore>>>,
 }
@@ -81,17 +82,16 @@ impl Sessions {
     /// What is given for one is none.
     pub async fn default_region(&self, account: &Account) -> Result<Option<RegionName>, InvalidRegion> {
         let start = self.start(account).await;
-        let found = start.get().and_then(|start| start.config.region());
-        found.map(|region| region.as_ref().parse()).transpose()
+        start.config.region().map(|region| region.as_ref().parse()).transpose()
     }
 
     /// How the account's services are called, by all that is set.
     pub async fn endpoint_kind(&self, account: &Account) -> EndpointKind {
-        let start = self.start(account).await;
-        start.get().map_or_else(EndpointKind::default, |start| EndpointKind {
-            fips: start.config.use_fips().unwrap_or_default(),
-            dualstack: start.config.use_dual_stack().unwrap_or_default(),
-        })
+        let config = &self.start(account).await.config;
+        EndpointKind {
+            fips: config.use_fips().unwrap_or_default(),
+            dualstack: config.use_dual_stack().unwrap_or_default(),
+        }
     }
 
     /// Gives up the ways to all but these accounts, and with them their
@@ -108,30 +108,26 @@ impl Sessions {
     }
 
     /// The way to `account`.
-    pub(crate) async fn of(&self, account: &Account) -> Result<Arc<Session>, Failure> {
+    pub(crate) async fn of(&self, account: &Account) -> Arc<Session> {
         if let Some(session) = lock(&self.by_access).get(&account.access) {
-            return Ok(Arc::clone(session));
+            return Arc::clone(session);
         }
         let start = self.start(account).await;
-        let Some(start) = start.get() else {
-            return Err(Failure::new(Reason::Other, "the AWS configuration was not loaded, which is a bug"));
-        };
         let session = Session {
             config: Arc::clone(&start.config),
             ssm: start.ssm.clone(),
-            credentials: self.credentials(start, &account.access),
+            credentials: self.credentials(&start, &account.access),
             check_timeout: CHECK_TIMEOUT.min(sdk::attempt_timeout(self.timeout)),
         };
         // Another one may have been faster; then its way is used.
         let session = Arc::new(session);
-        Ok(Arc::clone(lock(&self.by_access).entry(account.access.clone()).or_insert(session)))
+        Arc::clone(lock(&self.by_access).entry(account.access.clone()).or_insert(session))
     }
 
-    async fn start(&self, account: &Account) -> Arc<OnceCell<Start>> {
+    async fn start(&self, account: &Account) -> Arc<Start> {
         let key = (account.access.profile.clone(), account.home.clone());
         let cell = Arc::clone(lock(&self.starts).entry(key.clone()).or_default());
-        cell.get_or_init(|| self.load(key)).await;
-        cell
+        Arc::clone(cell.get_or_init(|| async { Arc::new(self.load(key).await) }).await)
     }
 
     /// Reads the shared AWS configuration. Nothing is asked for, except that
@@ -256,8 +252,4 @@ impl Session {
         });
         id.await.map(|id| AccountId::clone(&id))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -43,7 +43,7 @@ impl Collector {
         target: &Target,
         account: &mut Option<AccountId>,
     ) -> Result<Vec<DataSync>, Failure> {
-        let session = self.sessions.of(&target.account).await?;
+        let session = self.sessions.of(&target.account).await;
         let observer = self.sessions.observer();
         let lent = session.credentials.get().await?;
         match &target.account.id {

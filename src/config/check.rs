@@ -213,28 +213,20 @@ impl Check<'_> {
     ) -> Result<Regions, ConfigError> {
         let Some(entries) = listed else { return Ok(inherited) };
         if entries.is_empty() {
-            let without = match inherited {
-                _ if path.segments().len() > 1 => "those of the top level are polled",
-                _ => "the default region of the credentials is polled",
+            let without = if path.segments().len() > 1 {
+                "those of the top level are polled"
+            } else {
+                "the default region of the credentials is polled"
             };
             return Err(self.invalid(path, format!("names no region; without the key, {without}")));
         }
-        let mut regions = RegionSelection::default();
-        for (index, Text(entry)) in entries.into_iter().enumerate() {
-            let twice =
-                |entry: &dyn Display| self.invalid(&path.join(index), format!("{entry} is listed twice"));
-            match entry {
-                RegionOrPattern::Region(region) if regions.named.contains(&region) => {
-                    return Err(twice(&region));
-                }
-                RegionOrPattern::Region(region) => regions.named.push(region),
-                RegionOrPattern::Pattern(wildcard) if regions.wildcards.contains(&wildcard) => {
-                    return Err(twice(&wildcard));
-                }
-                RegionOrPattern::Pattern(wildcard) => regions.wildcards.push(wildcard),
+        let entries: Vec<RegionOrPattern> = entries.into_iter().map(|Text(entry)| entry).collect();
+        for (index, entry) in entries.iter().enumerate() {
+            if entries[..index].contains(entry) {
+                return Err(self.invalid(&path.join(index), format!("{entry} is listed twice")));
             }
         }
-        Ok(Regions::Selected(regions))
+        Ok(Regions::Selected(entries.into_iter().collect()))
     }
 
     fn aws(&self, shape: AwsShape, path: &KeyPath) -> Result<AwsSettings, ConfigError> {
@@ -258,17 +250,15 @@ impl Check<'_> {
 
 /// A region in the partition of an account, if what is written tells one.
 fn home(regions: &Regions, roles: &[Role]) -> Option<RegionName> {
-    let partition = match regions {
-        Regions::Selected(regions) => regions.named.first().map(RegionName::partition),
-        Regions::Default => None,
+    let named: &[RegionName] = match regions {
+        Regions::Selected(regions) => &regions.named,
+        Regions::Default => &[],
     };
+    let partition = named.first().map(RegionName::partition);
     let partition = partition.or_else(|| roles.first().map(|role| role.arn.partition()))?;
     // Credentials from a region that not every account has enabled are not
     // taken by those that have not.
-    let named = match regions {
-        Regions::Selected(regions) => regions.named.iter().find(|region| region.is_always_enabled()).cloned(),
-        Regions::Default => None,
-    };
+    let named = named.iter().find(|region| region.is_always_enabled()).cloned();
     Some(named.unwrap_or_else(|| partition.home()))
 }
 

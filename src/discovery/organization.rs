@@ -26,7 +26,7 @@ const MAX_PAGES: usize = 20_000;
 /// # Errors
 /// It could not be listed whole. Nothing is to be concluded from a part.
 pub(super) async fn members(sessions: &Sessions, organization: &Organization) -> Result<Members, Failure> {
-    let session = sessions.of(&organization.administrator).await?;
+    let session = sessions.of(&organization.administrator).await;
     let lent = session.credentials.get().await?;
     let client = client(&session, &lent, Observe::new(sessions.observer()));
     let listed = list(&client, organization).await;

@@ -123,7 +123,7 @@ struct Idle(BTreeMap<String, bool>);
 impl Idle {
     fn see(&mut self, regions: &RegionSelection, enabled: &[RegionName]) {
         for wildcard in &regions.wildcards {
-            let matches = enabled.iter().any(|region| wildcard.matches(region));
+            let matches = regions.idle(enabled).all(|idle| idle != wildcard);
             *self.0.entry(wildcard.to_string()).or_default() |= matches;
         }
     }
@@ -150,14 +150,7 @@ mod tests {
     }
 
     fn regions(entries: &[&str]) -> RegionSelection {
-        let mut selection = RegionSelection::default();
-        for entry in entries {
-            match entry.parse().unwrap() {
-                RegionOrPattern::Region(region) => selection.named.push(region),
-                RegionOrPattern::Pattern(pattern) => selection.wildcards.push(pattern),
-            }
-        }
-        selection
+        entries.iter().map(|entry| entry.parse::<RegionOrPattern>().unwrap()).collect()
     }
 
     fn listed(number: u64, entries: &[&str]) -> Listed {

@@ -17,7 +17,7 @@ const MAX_PAGES: usize = 100;
 /// # Errors
 /// They could not be listed, or not all of them.
 pub(super) async fn enabled(sessions: &Sessions, account: &Account) -> Result<Vec<RegionName>, Failure> {
-    let session = sessions.of(account).await?;
+    let session = sessions.of(account).await;
     let lent = session.credentials.get().await?;
     let config = aws_sdk_account::config::Builder::from(&*session.config)
         .credentials_provider(lent.credentials.clone())

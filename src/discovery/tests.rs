@@ -84,12 +84,11 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 const REFRESH: Duration = Duration::from_hours(1);
 
+fn selection(entry: &str) -> RegionSelection {
+    [entry.parse::<RegionOrPattern>().unwrap()].into_iter().collect()
+}
+
 fn fleet(regions: &str) -> Fleet {
-    let mut selection = RegionSelection::default();
-    match regions.parse().unwrap() {
-        RegionOrPattern::Region(region) => selection.named.push(region),
-        RegionOrPattern::Pattern(pattern) => selection.wildcards.push(pattern),
-    }
     let organization = Organization {
         administrator: Arc::default(),
         units: Vec::new(),
@@ -104,7 +103,7 @@ fn fleet(regions: &str) -> Fleet {
             policy: SessionPolicy::ListSyncs,
             home: None,
         },
-        regions: selection,
+        regions: selection(regions),
     };
     Fleet { listed: Vec::new(), organization: Some(organization), refresh_interval: REFRESH }
 }
@@ -233,14 +232,9 @@ async fn an_account_that_leaves_and_comes_back_is_asked_at_once_and_once_only() 
 async fn an_account_is_asked_by_the_entry_that_may_ask() {
     // Regression: the other's sessions may list syncs and nothing else.
     let entry = |profile: &str, entry: &str| {
-        let mut regions = RegionSelection::default();
-        match entry.parse().unwrap() {
-            RegionOrPattern::Region(region) => regions.named.push(region),
-            RegionOrPattern::Pattern(pattern) => regions.wildcards.push(pattern),
-        }
         let access = crate::target::Access { profile: Some(profile.to_owned()), roles: Vec::new() };
         let account = Account { id: Some("000000000001".parse().unwrap()), access, ..Account::default() };
-        Listed { account: Arc::new(account), regions }
+        Listed { account: Arc::new(account), regions: selection(entry) }
     };
     let fleet = Fleet {
         listed: vec![entry("plain", "sa-east-1"), entry("asks", "us-*"), entry("asks-too", "eu-*")],

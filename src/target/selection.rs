@@ -52,6 +52,19 @@ impl RegionSelection {
     }
 }
 
+impl FromIterator<RegionOrPattern> for RegionSelection {
+    fn from_iter<T: IntoIterator<Item = RegionOrPattern>>(entries: T) -> Self {
+        let mut selection = Self::default();
+        for entry in entries {
+            match entry {
+                RegionOrPattern::Region(region) => selection.named.push(region),
+                RegionOrPattern::Pattern(pattern) => selection.wildcards.push(pattern),
+            }
+        }
+        selection
+    }
+}
+
 /// A wildcard for names of regions, such as `*` or `eu-*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegionPattern(String);
@@ -126,14 +139,7 @@ mod tests {
     }
 
     fn selection(entries: &[&str]) -> RegionSelection {
-        let mut selection = RegionSelection::default();
-        for entry in entries {
-            match entry.parse().unwrap() {
-                RegionOrPattern::Region(region) => selection.named.push(region),
-                RegionOrPattern::Pattern(pattern) => selection.wildcards.push(pattern),
-            }
-        }
-        selection
+        entries.iter().map(|entry| entry.parse::<RegionOrPattern>().unwrap()).collect()
     }
 
     #[test]
