@@ -22,7 +22,7 @@ use crate::readiness::Readiness;
 use crate::scheduler::{Rhythm, Scheduler};
 use crate::snapshot::Store;
 use crate::target::{Access, Shard};
-use crate::web::{self, BindError, ListenAddress, Listeners, Routes, TelemetryPath};
+use crate::web::{self, BindError, Exposition, ListenAddress, Listeners, Routes, TelemetryPath};
 
 /// How long requests that are being answered have to end at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -61,6 +61,7 @@ impl Options {
 pub struct App {
     listeners: Listeners,
     routes: Routes,
+    metrics: Arc<Metrics>,
     discovery: Discovery<Inquirer>,
     scheduler: Scheduler<Collector>,
     shard: Shard,
@@ -121,14 +122,12 @@ impl App {
         let rhythm =
             Rhythm { interval: config.interval, concurrency: config.concurrency, replica: options.replica };
         let scheduler = Scheduler::new(collector, Arc::clone(&store), plans, rhythm, clock.clone());
-        let metrics = Metrics::new(Arc::clone(&store), own, config.quota, clock);
+        let metrics =
+            Arc::new(Metrics::new(Arc::clone(&store), own, config.quota, config.disabled_families, clock));
         let readiness = Readiness::new(store, config.ready_after);
-        let routes = Routes::new(
-            options.telemetry_path,
-            move || metrics.render().map_err(Into::into),
-            move || readiness.check(),
-        );
-        Ok(Self { listeners, routes, discovery, scheduler, shard: options.shard })
+        let exposition: Arc<dyn Exposition> = Arc::clone(&metrics) as _;
+        let routes = Routes::new(options.telemetry_path, exposition, move || readiness.check());
+        Ok(Self { listeners, routes, metrics, discovery, scheduler, shard: options.shard })
     }
 
     /// Where it listens.
@@ -161,6 +160,11 @@ impl App {
         tasks.spawn(async move {
             scheduling.await;
             "scheduler"
+        });
+        let keeping_ready = self.metrics.keep_ready(shutdown.clone());
+        tasks.spawn(async move {
+            keeping_ready.await;
+            "metrics"
         });
         let serving = web::serve(self.listeners, self.routes, shutdown.clone(), DRAIN);
         tasks.spawn(async move {

@@ -42,6 +42,7 @@ pub mod discovery;
 pub mod logging;
 pub mod metrics;
 pub mod model;
+pub mod negotiation;
 pub mod readiness;
 pub mod scheduler;
 pub mod shutdown;

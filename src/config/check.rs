@@ -104,6 +104,7 @@ pub(super) fn check(shape: Shape, layers: &Layers) -> Result<Config, ConfigError
         accounts,
         organization,
         refresh_interval,
+        disabled_families: shape.metrics.disable.into_iter().map(|Text(name)| name).collect(),
         aws,
         warnings,
     })

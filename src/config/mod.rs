@@ -25,6 +25,7 @@ pub use error::{ConfigError, Place};
 
 use crate::aws::AwsSettings;
 use crate::discovery::{Fleet, Listed};
+use crate::metrics::FamilyName;
 use crate::model::Quota;
 use crate::target::Account;
 use entries::Entries;
@@ -54,6 +55,8 @@ pub struct Config {
     pub organization: Option<OrganizationEntry>,
     /// How often accounts are asked anew which regions they have enabled.
     pub refresh_interval: Duration,
+    /// Metric families that are not to be shown.
+    pub disabled_families: Vec<FamilyName>,
     /// How AWS is called.
     pub aws: AwsSettings,
     /// Oddities that are worth a warning, each a sentence.

@@ -12,6 +12,7 @@ use std::time::Duration;
 use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
+use crate::metrics::FamilyName;
 use crate::target::{
     AccountId, MemberRole, RegionName, RegionOrPattern, RoleArn, SessionName, UnitId, check_external_id,
 };
@@ -34,7 +35,15 @@ pub(super) struct Shape {
     #[serde(deserialize_with = "filled")]
     pub(super) organization: Option<OrganizationShape>,
     #[serde(deserialize_with = "or_default")]
+    pub(super) metrics: MetricsShape,
+    #[serde(deserialize_with = "or_default")]
     pub(super) aws: AwsShape,
+}
+
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct MetricsShape {
+    pub(super) disable: Vec<Text<FamilyName>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -228,6 +237,7 @@ macro_rules! from_text_by_from_str {
 }
 
 from_text_by_from_str! {
+    FamilyName: "the name of a metric family",
     AccountId: "an AWS account id",
     MemberRole: "the ARN of a role with `{account_id}` in it",
     RegionName: "the name of an AWS region",

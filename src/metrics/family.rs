@@ -1,8 +1,9 @@
 //! Families as data, and the samples they are made of.
 
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricType};
 
-use crate::snapshot::{Snapshot, TargetView};
+use crate::model::{DataSync, Quota, UnixSeconds};
+use crate::snapshot::TargetView;
 
 /// The type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,88 +12,89 @@ pub(super) enum Kind {
     Gauge,
 }
 
-/// What every family has.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Header {
-    pub(super) name: &'static str,
-    pub(super) help: &'static str,
-    pub(super) kind: Kind,
-}
-
-/// A family with samples for each target.
-pub(super) struct TargetFamily {
-    pub(super) header: Header,
-    pub(super) samples: fn(&TargetView, &mut Samples<'_>),
-}
-
-impl TargetFamily {
-    /// All samples; `None` if there are none, for a family without samples
-    /// must not be shown.
-    pub(super) fn gather(&self, snapshot: &Snapshot) -> Option<MetricFamily> {
-        let mut metrics = Vec::with_capacity(snapshot.targets.len());
-        for view in &snapshot.targets {
-            let base = target_labels(view);
-            (self.samples)(view, &mut Samples::new(self.header.kind, base, &mut metrics));
+impl Kind {
+    /// As the `prometheus` crate calls it.
+    pub(super) fn metric_type(self) -> MetricType {
+        match self {
+            Self::Counter => MetricType::COUNTER,
+            Self::Gauge => MetricType::GAUGE,
         }
-        self.header.family(metrics)
-    }
-}
-
-impl Header {
-    pub(super) fn family(&self, metrics: Vec<Metric>) -> Option<MetricFamily> {
-        if metrics.is_empty() {
-            return None;
-        }
-        let mut family = MetricFamily::default();
-        family.set_name(self.name.to_owned());
-        family.set_help(self.help.to_owned());
-        family.set_field_type(match self.kind {
-            Kind::Counter => MetricType::COUNTER,
-            Kind::Gauge => MetricType::GAUGE,
-        });
-        family.set_metric(metrics);
-        Some(family)
-    }
-}
-
-/// Takes in the samples of one target or one sync, all of which share labels.
-pub(super) struct Samples<'a> {
-    kind: Kind,
-    base: Vec<LabelPair>,
-    metrics: &'a mut Vec<Metric>,
-}
-
-impl<'a> Samples<'a> {
-    pub(super) fn new(kind: Kind, base: Vec<LabelPair>, metrics: &'a mut Vec<Metric>) -> Self {
-        Self { kind, base, metrics }
     }
 
-    /// A sample with the shared labels and `extra` ones. An extra label
-    /// without a value is left out.
-    pub(super) fn add(&mut self, extra: &[(&str, Option<&str>)], value: f64) {
-        let mut labels = self.base.clone();
-        labels.extend(extra.iter().filter_map(|(name, value)| Some(label(name, (*value)?))));
-        let mut metric = Metric::from_label(labels);
-        match self.kind {
-            Kind::Counter => {
+    /// A metric of this type without labels.
+    pub(super) fn metric(self, value: f64) -> Metric {
+        let mut metric = Metric::default();
+        match self {
+            Self::Counter => {
                 let mut counter = Counter::default();
                 counter.set_value(value);
                 metric.set_counter(counter);
             }
-            Kind::Gauge => {
+            Self::Gauge => {
                 let mut gauge = Gauge::default();
                 gauge.set_value(value);
                 metric.set_gauge(gauge);
             }
         }
+        metric
+    }
+}
+
+/// A family about targets or their syncs.
+#[derive(Debug)]
+pub(super) struct Family {
+    pub(super) name: &'static str,
+    pub(super) help: &'static str,
+    pub(super) kind: Kind,
+    pub(super) samples: Source,
+}
+
+/// Where the samples of a family come from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Source {
+    /// From what is known of a sync.
+    Sync(fn(&DataSync, &mut Samples)),
+    /// How long ago something happened to a sync, which is not known before
+    /// the scrape.
+    Age(fn(&DataSync) -> Option<UnixSeconds>),
+    /// From what is known of a target.
+    Target(fn(&TargetView, &Quota, &mut Samples)),
+}
+
+/// Takes in the samples of one family for one target or one sync. Those have
+/// labels in common, which are added elsewhere.
+#[derive(Debug)]
+pub(super) struct Samples {
+    kind: Kind,
+    metrics: Vec<Metric>,
+}
+
+impl Samples {
+    pub(super) fn new(kind: Kind) -> Self {
+        Self { kind, metrics: Vec::new() }
+    }
+
+    /// A sample with labels beside the common ones. One without a value is left
+    /// out.
+    pub(super) fn add(&mut self, extra: &[(&str, Option<&str>)], value: f64) {
+        let mut metric = self.kind.metric(value);
+        metric.set_label(extra.iter().filter_map(|(name, value)| Some(label(name, (*value)?))).collect());
         self.metrics.push(metric);
     }
 
-    /// A sample with the shared labels, if there is a value.
+    /// A sample with the common labels only, if there is a value.
     pub(super) fn add_if_known(&mut self, value: Option<f64>) {
         if let Some(value) = value {
             self.add(&[], value);
         }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.metrics.len()
+    }
+
+    pub(super) fn into_metrics(self) -> Vec<Metric> {
+        self.metrics
     }
 }
 
@@ -100,6 +102,12 @@ impl<'a> Samples<'a> {
 pub(super) fn target_labels(view: &TargetView) -> Vec<LabelPair> {
     let account = view.target().account.shown(view.state.account.as_ref());
     vec![label("aws_account_id", &account), label("aws_region", view.target().region.as_str())]
+}
+
+/// The labels that every series of a sync carries.
+pub(super) fn sync_labels(target: &[LabelPair], sync: &DataSync) -> Vec<LabelPair> {
+    let of_sync = [label("sync_type", sync.sync_type.as_str()), label("sync_name", &sync.name)];
+    target.iter().cloned().chain(of_sync).collect()
 }
 
 pub(super) fn label(name: &str, value: &str) -> LabelPair {

@@ -1,60 +1,156 @@
 //! What is known becomes an exposition.
 //!
 //! A family is data: a name, a help text, a type and a pure function from what
-//! is known to samples. The `prometheus` crate, which appears in this room
-//! only, writes the text and keeps the exporter's own counters. It would also
-//! write the same series twice without a word; that this cannot happen is up
-//! to the snapshot, where no two targets and no two syncs of one target have
-//! the same key.
+//! is known to samples. What changes only with a collection is written once for
+//! each, and compressed once, by [`Metrics::keep_ready`]; a [`Scrape`] strings that
+//! together, and makes only the ages and the exporter's own metrics.
+//!
+//! The `prometheus` crate, which appears in this room only, does the writing and
+//! escaping, and keeps the exporter's own counters. It would also write the same
+//! series twice without a word; that this cannot happen is up to the snapshot,
+//! where no two targets and no two syncs of one target have the same key.
 
+mod answer;
+mod block;
+mod catalogue;
+mod compress;
+mod demand;
+mod dialect;
 mod family;
+mod format;
 mod own;
+mod part;
+mod scrape;
+mod shelf;
 mod sync_families;
 mod target_families;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use prometheus::TextEncoder;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
+pub use catalogue::{Choice, FamilyName, UnknownFamily};
+pub use format::{Format, Negotiated};
 pub use own::OwnMetrics;
+pub use scrape::Scrape;
 
 use crate::clock::Clock;
 use crate::model::Quota;
+use crate::negotiation::Coding;
 use crate::snapshot::Store;
+use block::Press;
+use catalogue::Shown;
+use demand::Demand;
+use shelf::Shelf;
 
-/// Renders the exposition.
+/// How long [`Metrics::keep_ready`] rests at least before it looks again.
+const REST: Duration = Duration::from_secs(1);
+
+/// Makes the exposition.
 #[derive(Debug)]
 pub struct Metrics {
     store: Arc<Store>,
     own: Arc<OwnMetrics>,
-    quota: Quota,
     clock: Clock,
+    /// The families that may be shown, by name.
+    enabled: Vec<Shown>,
+    press: Arc<Press>,
+    shelf: Shelf,
+    demand: Demand,
 }
-
-/// The exposition could not be written, which is a bug.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot write the exposition")]
-pub struct RenderError(#[from] prometheus::Error);
 
 impl Metrics {
-    /// The exposition of `store` and of the exporter's `own` metrics.
+    /// The exposition of `store` and of the exporter's `own` metrics, but for the
+    /// families that are `disabled`.
     #[must_use]
-    pub fn new(store: Arc<Store>, own: Arc<OwnMetrics>, quota: Quota, clock: Clock) -> Self {
-        Self { store, own, quota, clock }
+    pub fn new(
+        store: Arc<Store>,
+        own: Arc<OwnMetrics>,
+        quota: Quota,
+        disabled: Vec<FamilyName>,
+        clock: Clock,
+    ) -> Self {
+        let disabled = Choice::Without(disabled);
+        Self {
+            store,
+            own,
+            clock,
+            enabled: catalogue::all().into_iter().filter(|shown| disabled.takes(*shown)).collect(),
+            press: Arc::new(Press { quota, compressors: compress::Compressors::default() }),
+            shelf: Shelf::default(),
+            demand: Demand::new(Instant::now()),
+        }
     }
 
-    /// Everything, in the text format 0.0.4, as of now. Nothing is waited for.
-    ///
-    /// # Errors
-    /// Only by a bug.
-    pub fn render(&self) -> Result<String, RenderError> {
-        let snapshot = self.store.snapshot(self.clock.now());
-        let mut families = Vec::new();
-        families.extend(sync_families::FAMILIES.iter().filter_map(|family| family.gather(&snapshot)));
-        families.extend(target_families::of_types(&snapshot, &self.quota));
-        families.extend(target_families::FAMILIES.iter().filter_map(|family| family.gather(&snapshot)));
-        families.extend(self.own.gather(&self.store));
-        families.sort_by(|a, b| a.name().cmp(b.name()));
-        Ok(TextEncoder::new().encode_to_string(&families)?)
+    /// Whether a family is among those that are shown.
+    #[must_use]
+    pub fn is_enabled(&self, family: FamilyName) -> bool {
+        self.enabled.iter().any(|shown| shown.name() == family.as_str())
+    }
+
+    /// The families of `choice` as they are now, or as soon as the first piece is
+    /// asked for. Nothing is waited for.
+    #[must_use]
+    pub fn scrape(&self, format: Format, coding: Coding, choice: &Choice) -> Scrape {
+        self.demand.note(format.dialect(), coding, Instant::now());
+        let now = self.clock.now();
+        let layout = self.shelf.layout(&self.store, now);
+        let blocks =
+            (0..layout.len()).map(|index| layout.block(index, &self.store, &self.press, now)).collect();
+        let wanted = self.enabled.iter().copied().filter(|shown| choice.takes(*shown)).collect();
+        let own = self.own.gather(&self.store);
+        Scrape::new(Arc::clone(&self.press), format, coding, now, blocks, own, wanted)
+    }
+
+    /// Writes and compresses what collections bring as they bring it, in all ways
+    /// that have lately been asked for, so that a scrape finds it ready. Does so
+    /// until `shutdown`.
+    pub async fn keep_ready(self: Arc<Self>, shutdown: CancellationToken) {
+        while shutdown.run_until_cancelled(self.store.changed()).await.is_some() {
+            let began = Instant::now();
+            if shutdown.run_until_cancelled(self.make_ready()).await.is_none() {
+                return;
+            }
+            // No more than a fifth of a core, however much is being collected:
+            // collecting comes first.
+            let rest = REST.max(4 * began.elapsed());
+            if shutdown.run_until_cancelled(tokio::time::sleep(rest)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn make_ready(&self) {
+        let wanted = self.demand.wanted(Instant::now());
+        if wanted.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        let layout = self.shelf.layout(&self.store, now);
+        for index in 0..layout.len() {
+            let block = layout.block(index, &self.store, &self.press, now);
+            let mut any = false;
+            for (dialect, coding) in wanted.iter().copied() {
+                any |= block.prepare(dialect, &self.press);
+                if coding == Coding::Identity {
+                    continue;
+                }
+                for shown in &self.enabled {
+                    if let Shown::Sampled(family) = *shown
+                        && !Shown::is_age(family)
+                    {
+                        any |= block.packed(family, dialect, coding, &self.press).1;
+                    }
+                }
+            }
+            if any {
+                tokio::task::yield_now().await;
+            }
+        }
     }
 }
+
+#[cfg(test)]
+mod tests {}

@@ -8,10 +8,32 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
-use super::family::{Header, Kind, Samples, count};
+use super::family::{Kind, count};
 use crate::build_info;
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
+
+/// The names of all families that [`OwnMetrics::gather`] may bring.
+pub(super) const NAMES: [&str; 18] = [
+    "process_cpu_seconds_total",
+    "process_max_fds",
+    "process_open_fds",
+    "process_resident_memory_bytes",
+    "process_start_time_seconds",
+    "process_threads",
+    "process_virtual_memory_bytes",
+    "ssm_sync_exporter_api_request_duration_seconds",
+    "ssm_sync_exporter_api_request_failures_total",
+    "ssm_sync_exporter_api_requests_total",
+    "ssm_sync_exporter_build_info",
+    "ssm_sync_exporter_collection_overruns_total",
+    "ssm_sync_exporter_collections_in_flight",
+    "ssm_sync_exporter_config_last_reload_success_timestamp_seconds",
+    "ssm_sync_exporter_config_last_reload_successful",
+    "ssm_sync_exporter_discovery_failures_total",
+    "ssm_sync_exporter_discovery_last_success_timestamp_seconds",
+    "ssm_sync_exporter_targets",
+];
 
 /// What the exporter counts about itself. The registry is its own and not the
 /// process's, so that several exporters in one process stay apart.
@@ -130,37 +152,36 @@ impl OwnMetrics {
 
     /// All of them, and those that are read off the store.
     pub(super) fn gather(&self, store: &Store) -> Vec<MetricFamily> {
-        let plain = |name, help, kind, value| {
-            let mut metrics = Vec::new();
-            Samples::new(kind, Vec::new(), &mut metrics).add(&[], value);
-            Header { name, help, kind }.family(metrics)
+        let plain = |name: &str, help: &str, kind: Kind, value: f64| {
+            let mut family = MetricFamily::default();
+            family.set_name(name.to_owned());
+            family.set_help(help.to_owned());
+            family.set_field_type(kind.metric_type());
+            family.set_metric(vec![kind.metric(value)]);
+            family
         };
         let activity = &store.activity;
         let mut families = self.registry.gather();
-        families.extend(
-            [
-                plain(
-                    "ssm_sync_exporter_targets",
-                    "Number of targets, each an account and region.",
-                    Kind::Gauge,
-                    count(store.len() as u64),
-                ),
-                plain(
-                    "ssm_sync_exporter_collections_in_flight",
-                    "Number of collections that are under way.",
-                    Kind::Gauge,
-                    count(activity.in_flight() as u64),
-                ),
-                plain(
-                    "ssm_sync_exporter_collection_overruns_total",
-                    "Number of turns that targets have missed because their last collection ended too late.",
-                    Kind::Counter,
-                    count(activity.overruns()),
-                ),
-            ]
-            .into_iter()
-            .flatten(),
-        );
+        families.extend([
+            plain(
+                "ssm_sync_exporter_targets",
+                "Number of targets, each an account and region.",
+                Kind::Gauge,
+                count(store.len() as u64),
+            ),
+            plain(
+                "ssm_sync_exporter_collections_in_flight",
+                "Number of collections that are under way.",
+                Kind::Gauge,
+                count(activity.in_flight() as u64),
+            ),
+            plain(
+                "ssm_sync_exporter_collection_overruns_total",
+                "Number of turns that targets have missed because their last collection ended too late.",
+                Kind::Counter,
+                count(activity.overruns()),
+            ),
+        ]);
         families
     }
 }

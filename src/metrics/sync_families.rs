@@ -1,47 +1,22 @@
 //! The families about syncs.
 
-use prometheus::proto::MetricFamily;
-
-use super::family::{Header, Kind, Samples, count, flag, label, target_labels};
+use super::family::{Family, Kind, Samples, Source, count, flag};
 use crate::model::{DataSync, SharingType, SourceState, SyncStatus, UnixSeconds};
-use crate::snapshot::Snapshot;
 
-/// A family with samples for each sync.
-pub(super) struct SyncFamily {
-    header: Header,
-    samples: fn(&DataSync, UnixSeconds, &mut Samples<'_>),
+const fn gauge(name: &'static str, help: &'static str, samples: fn(&DataSync, &mut Samples)) -> Family {
+    Family { name, help, kind: Kind::Gauge, samples: Source::Sync(samples) }
 }
 
-impl SyncFamily {
-    const fn gauge(
-        name: &'static str,
-        help: &'static str,
-        samples: fn(&DataSync, UnixSeconds, &mut Samples<'_>),
-    ) -> Self {
-        Self { header: Header { name, help, kind: Kind::Gauge }, samples }
-    }
-
-    pub(super) fn gather(&self, snapshot: &Snapshot) -> Option<MetricFamily> {
-        let mut metrics = Vec::new();
-        for view in &snapshot.targets {
-            let base = target_labels(view);
-            for sync in view.syncs().unwrap_or_default() {
-                let mut labels = base.clone();
-                labels.push(label("sync_type", sync.sync_type.as_str()));
-                labels.push(label("sync_name", &sync.name));
-                (self.samples)(sync, snapshot.now, &mut Samples::new(self.header.kind, labels, &mut metrics));
-            }
-        }
-        self.header.family(metrics)
-    }
+const fn age(name: &'static str, help: &'static str, since: fn(&DataSync) -> Option<UnixSeconds>) -> Family {
+    Family { name, help, kind: Kind::Gauge, samples: Source::Age(since) }
 }
 
-/// All of them. The function of each gets the sync and the time of the scrape.
-pub(super) const FAMILIES: [SyncFamily; 14] = [
-    SyncFamily::gauge(
+/// All of them.
+pub(super) const FAMILIES: [Family; 14] = [
+    gauge(
         "aws_ssm_resource_data_sync_info",
         "Where a resource data sync writes to or reads from and who manages it, as of the last good collection; always 1.",
-        |sync, _, samples| {
+        |sync, samples| {
             let destination = sync.destination.as_ref();
             let source = sync.source.as_ref();
             samples.add(
@@ -62,10 +37,10 @@ pub(super) const FAMILIES: [SyncFamily; 14] = [
             );
         },
     ),
-    SyncFamily::gauge(
+    gauge(
         "aws_ssm_resource_data_sync_last_status",
         "Status of the last attempt of a resource data sync, as of the last good collection: 1 for the one AWS reports, 0 for the others.",
-        |sync, _, samples| {
+        |sync, samples| {
             if let Some(status) = &sync.last_status {
                 one_of(
                     "status",
@@ -76,40 +51,40 @@ pub(super) const FAMILIES: [SyncFamily; 14] = [
             }
         },
     ),
-    SyncFamily::gauge(
+    gauge(
         "aws_ssm_resource_data_sync_last_sync_timestamp_seconds",
         "Unix time of the last attempt of a resource data sync, as of the last good collection.",
-        |sync, _, samples| samples.add_if_known(sync.last_sync),
+        |sync, samples| samples.add_if_known(sync.last_sync),
     ),
-    SyncFamily::gauge(
+    gauge(
         "aws_ssm_resource_data_sync_last_successful_sync_timestamp_seconds",
         "Unix time of the last successful attempt of a resource data sync, as of the last good collection.",
-        |sync, _, samples| samples.add_if_known(sync.last_successful_sync),
+        |sync, samples| samples.add_if_known(sync.last_successful_sync),
     ),
-    SyncFamily::gauge(
+    gauge(
         "aws_ssm_resource_data_sync_created_timestamp_seconds",
         "Unix time at which a resource data sync was created, as of the last good collection.",
-        |sync, _, samples| samples.add_if_known(sync.created),
+        |sync, samples| samples.add_if_known(sync.created),
     ),
-    SyncFamily::gauge(
+    gauge(
         "aws_ssm_resource_data_sync_last_modified_timestamp_seconds",
         "Unix time at which a resource data sync was last modified, as of the last good collection.",
-        |sync, _, samples| samples.add_if_known(sync.last_modified),
+        |sync, samples| samples.add_if_known(sync.last_modified),
     ),
-    SyncFamily::gauge(
+    age(
         "aws_ssm_resource_data_sync_last_sync_age_seconds",
         "Seconds from the last attempt of a resource data sync to this scrape; grows while AWS cannot be reached.",
-        |sync, now, samples| samples.add_if_known(sync.last_sync.map(|time| age(time, now))),
+        |sync| sync.last_sync,
     ),
-    SyncFamily::gauge(
+    age(
         "aws_ssm_resource_data_sync_last_successful_sync_age_seconds",
         "Seconds from the last successful attempt of a resource data sync to this scrape; grows while AWS cannot be reached.",
-        |sync, now, samples| samples.add_if_known(sync.last_successful_sync.map(|time| age(time, now))),
+        |sync| sync.last_successful_sync,
     ),
-    SyncFamily::gauge(
+    gauge(
         "aws_ssm_resource_data_sync_destination_data_sharing",
         "With whom the destination of a resource data sync is shared, as of the last good collection: 1 for what AWS reports, and NotReported where it reports nothing.",
-        |sync, _, samples| {
+        |sync, samples| {
             if let Some(destination) = &sync.destination {
                 let reported = destination.sharing.as_ref().map_or("NotReported", SharingType::as_str);
                 one_of(
@@ -121,39 +96,39 @@ pub(super) const FAMILIES: [SyncFamily; 14] = [
             }
         },
     ),
-    SyncFamily::gauge(
+    gauge(
         "aws_ssm_resource_data_sync_source_state",
         "State of the source of a resource data sync, as of the last good collection: 1 for the one AWS reports, each of which is a fault; all 0 where it reports none.",
-        |sync, _, samples| {
+        |sync, samples| {
             if let Some(source) = &sync.source {
                 let reported = source.state.as_ref().map(SourceState::as_str);
                 one_of("state", SourceState::KNOWN.iter().map(SourceState::as_str), reported, samples);
             }
         },
     ),
-    SyncFamily::gauge(
+    gauge(
         "aws_ssm_resource_data_sync_source_regions",
         "Number of regions that a resource data sync reads from, as of the last good collection.",
-        |sync, _, samples| samples.add_if_known(sync.source.as_ref().and_then(|from| number(from.regions))),
+        |sync, samples| samples.add_if_known(sync.source.as_ref().and_then(|from| number(from.regions))),
     ),
-    SyncFamily::gauge(
+    gauge(
         "aws_ssm_resource_data_sync_source_organizational_units",
         "Number of organizational units that a resource data sync reads from, as of the last good collection.",
-        |sync, _, samples| {
+        |sync, samples| {
             samples.add_if_known(sync.source.as_ref().and_then(|from| number(from.organizational_units)));
         },
     ),
-    SyncFamily::gauge(
+    gauge(
         "aws_ssm_resource_data_sync_source_include_future_regions",
         "Whether a resource data sync will read from regions that AWS opens later (1) or not (0), as of the last good collection.",
-        |sync, _, samples| {
+        |sync, samples| {
             samples.add_if_known(sync.source.as_ref().and_then(|from| from.include_future_regions).map(flag));
         },
     ),
-    SyncFamily::gauge(
+    gauge(
         "aws_ssm_resource_data_sync_source_enable_all_ops_data_sources",
         "Whether a resource data sync reads from all OpsData sources (1) or not (0), as of the last good collection.",
-        |sync, _, samples| {
+        |sync, samples| {
             samples.add_if_known(
                 sync.source.as_ref().and_then(|from| from.enable_all_ops_data_sources).map(flag),
             );
@@ -167,7 +142,7 @@ fn one_of<'a>(
     label: &str,
     known: impl Iterator<Item = &'a str>,
     reported: Option<&str>,
-    samples: &mut Samples<'_>,
+    samples: &mut Samples,
 ) {
     let mut found = false;
     for value in known {
@@ -178,10 +153,6 @@ fn one_of<'a>(
     if let (false, Some(unknown)) = (found, reported) {
         samples.add(&[(label, Some(unknown))], 1.0);
     }
-}
-
-fn age(time: UnixSeconds, now: UnixSeconds) -> f64 {
-    now - time
 }
 
 fn number(number: Option<usize>) -> Option<f64> {

@@ -2,28 +2,26 @@
 
 use std::collections::BTreeMap;
 
-use prometheus::proto::MetricFamily;
-
-use super::family::{Header, Kind, Samples, TargetFamily, count, flag, label, target_labels};
+use super::family::{Family, Kind, Samples, Source, count, flag};
 use crate::model::{Quota, Reason, SyncType};
-use crate::snapshot::{Snapshot, TargetView};
+use crate::snapshot::TargetView;
 
 const fn family(
     name: &'static str,
     help: &'static str,
     kind: Kind,
-    samples: fn(&TargetView, &mut Samples<'_>),
-) -> TargetFamily {
-    TargetFamily { header: Header { name, help, kind }, samples }
+    samples: fn(&TargetView, &Quota, &mut Samples),
+) -> Family {
+    Family { name, help, kind, samples: Source::Target(samples) }
 }
 
 /// One series or a few for each target.
-pub(super) const FAMILIES: [TargetFamily; 8] = [
+pub(super) const FAMILIES: [Family; 10] = [
     family(
         "ssm_sync_exporter_target_info",
         "Every account and region that should be polled, whether it can be or not; always 1.",
         Kind::Gauge,
-        |view, samples| {
+        |view, _, samples| {
             let name = view.target().account.name.as_deref();
             samples
                 .add(&[("account_name", name), ("partition", Some(view.target().partition().as_str()))], 1.0);
@@ -33,43 +31,43 @@ pub(super) const FAMILIES: [TargetFamily; 8] = [
         "ssm_sync_exporter_target_up",
         "Whether the last collection of a target succeeded (1) or not (0).",
         Kind::Gauge,
-        |view, samples| samples.add_if_known(view.up().map(flag)),
+        |view, _, samples| samples.add_if_known(view.up().map(flag)),
     ),
     family(
         "ssm_sync_exporter_target_last_collection_timestamp_seconds",
         "Unix time at which the last collection of a target ended, good or bad.",
         Kind::Gauge,
-        |view, samples| samples.add_if_known(view.state.last.as_ref().map(|last| last.ended)),
+        |view, _, samples| samples.add_if_known(view.state.last.as_ref().map(|last| last.ended)),
     ),
     family(
         "ssm_sync_exporter_target_last_success_timestamp_seconds",
         "Unix time at which the last good collection of a target ended.",
         Kind::Gauge,
-        |view, samples| samples.add_if_known(view.state.last_success),
+        |view, _, samples| samples.add_if_known(view.state.last_success),
     ),
     family(
         "ssm_sync_exporter_target_collection_duration_seconds",
         "How long the last collection of a target took.",
         Kind::Gauge,
-        |view, samples| samples.add_if_known(view.state.last.as_ref().map(|last| last.took.as_secs_f64())),
+        |view, _, samples| samples.add_if_known(view.state.last.as_ref().map(|last| last.took.as_secs_f64())),
     ),
     family(
         "ssm_sync_exporter_target_consecutive_failures",
         "Number of collections of a target that have failed since its last good one.",
         Kind::Gauge,
-        |view, samples| samples.add(&[], count(view.state.consecutive_failures)),
+        |view, _, samples| samples.add(&[], count(view.state.consecutive_failures)),
     ),
     family(
         "ssm_sync_exporter_target_collections_total",
         "Number of collections of a target, good or bad.",
         Kind::Counter,
-        |view, samples| samples.add(&[], count(view.state.collections)),
+        |view, _, samples| samples.add(&[], count(view.state.collections)),
     ),
     family(
         "ssm_sync_exporter_target_collection_failures_total",
         "Number of collections of a target that have failed, by reason.",
         Kind::Counter,
-        |view, samples| {
+        |view, _, samples| {
             for reason in Reason::ALL {
                 // All reasons of all targets would be most of the exposition,
                 // and nearly all of it zeros.
@@ -80,33 +78,12 @@ pub(super) const FAMILIES: [TargetFamily; 8] = [
             }
         },
     ),
-];
-
-/// The families with a series for each target and sync type.
-pub(super) fn of_types(snapshot: &Snapshot, quota: &Quota) -> impl Iterator<Item = MetricFamily> {
-    let syncs = Header {
-        name: "aws_ssm_resource_data_syncs",
-        help: "Number of resource data syncs of a type, as of the last good collection.",
-        kind: Kind::Gauge,
-    };
-    let limit = Header {
-        name: "aws_ssm_resource_data_sync_quota",
-        help: "Number of resource data syncs of a type that there may be in an account and region.",
-        kind: Kind::Gauge,
-    };
-    let (mut of_syncs, mut of_limit) = (Vec::new(), Vec::new());
-    for view in &snapshot.targets {
-        let labels = |sync_type: &SyncType| {
-            let mut labels = target_labels(view);
-            labels.push(label("sync_type", sync_type.as_str()));
-            labels
-        };
-        for sync_type in SyncType::KNOWN {
-            if let Some(quota) = quota.of(sync_type) {
-                Samples::new(limit.kind, labels(sync_type), &mut of_limit).add(&[], f64::from(quota));
-            }
-        }
-        if let Some(found) = view.syncs() {
+    family(
+        "aws_ssm_resource_data_syncs",
+        "Number of resource data syncs of a type, as of the last good collection.",
+        Kind::Gauge,
+        |view, _, samples| {
+            let Some(found) = view.syncs() else { return };
             // A type without syncs is shown with 0.
             let mut numbers: BTreeMap<&SyncType, u64> =
                 SyncType::KNOWN.iter().map(|known| (known, 0)).collect();
@@ -114,9 +91,20 @@ pub(super) fn of_types(snapshot: &Snapshot, quota: &Quota) -> impl Iterator<Item
                 *numbers.entry(&sync.sync_type).or_default() += 1;
             }
             for (sync_type, number) in numbers {
-                Samples::new(syncs.kind, labels(sync_type), &mut of_syncs).add(&[], count(number));
+                samples.add(&[("sync_type", Some(sync_type.as_str()))], count(number));
             }
-        }
-    }
-    [syncs.family(of_syncs), limit.family(of_limit)].into_iter().flatten()
-}
+        },
+    ),
+    family(
+        "aws_ssm_resource_data_sync_quota",
+        "Number of resource data syncs of a type that there may be in an account and region.",
+        Kind::Gauge,
+        |_, quota, samples| {
+            for sync_type in SyncType::KNOWN {
+                if let Some(quota) = quota.of(sync_type) {
+                    samples.add(&[("sync_type", Some(sync_type.as_str()))], f64::from(quota));
+                }
+            }
+        },
+    ),
+];

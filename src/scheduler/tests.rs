@@ -60,6 +60,12 @@ struct Running {
     tasks: JoinSet<()>,
 }
 
+impl Running {
+    fn up(&self, index: usize) -> Option<bool> {
+        self.store.view(&self.store.slots()[index], 0.0).up()
+    }
+}
+
 fn target(region: &str) -> Target {
     let account = Account { id: Some("111122223333".parse().unwrap()), ..Account::default() };
     Target { account: Arc::new(account), region: region.parse().unwrap() }
@@ -178,7 +184,7 @@ async fn a_panic_is_one_targets_failure() {
     advance(Duration::from_millis(10)).await;
     sleep(INTERVAL * 2).await;
     for (index, region) in REGIONS.iter().enumerate() {
-        let up = running.store.snapshot(0.0).targets[index].up();
+        let up = running.up(index);
         assert_eq!(up, Some(*region != "eu-west-2"), "{region}");
     }
     assert!(running.sleeper.begun("eu-west-2").len() >= 2, "it is tried again");
@@ -259,9 +265,9 @@ async fn what_comes_of_a_target_that_has_gone_meanwhile_is_dropped() {
     // It comes again as one that nothing is known of, and is collected at once.
     running.plans.send_replace(plan(&["eu-west-1", "eu-west-2"]));
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(running.store.snapshot(0.0).targets[1].up(), None);
+    assert_eq!(running.up(1), None);
     sleep(Duration::from_secs(30)).await;
-    assert_eq!(running.store.snapshot(0.0).targets[1].up(), Some(true));
+    assert_eq!(running.up(1), Some(true));
     assert_eq!(running.sleeper.begun("eu-west-2").len(), 2);
 }
 

@@ -15,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::sync::Notify;
 
 use crate::model::{DataSync, Failure, Reason, Report, UnixSeconds};
 use crate::target::{AccountId, Plan, RegionName, Target, TargetKey};
@@ -29,6 +30,7 @@ pub struct Store {
     /// Which target shows which account and region. Two that showed the same
     /// would emit the same series twice.
     claims: Mutex<Claims>,
+    changed: Notify,
     /// How the collecting itself goes.
     pub activity: Activity,
 }
@@ -181,6 +183,7 @@ impl Store {
             awaited: AtomicUsize::new(0),
             stale_after,
             claims: Mutex::default(),
+            changed: Notify::new(),
             activity: Activity::default(),
         }
     }
@@ -219,6 +222,7 @@ impl Store {
         self.slots.store(Arc::new(slots));
         // After the slots: who sees that nothing is awaited sees them all.
         self.awaited.store(plan.awaited, Ordering::Release);
+        self.changed.notify_one();
         new
     }
 
@@ -246,16 +250,23 @@ impl Store {
         self.awaited.load(Ordering::Acquire)
     }
 
-    /// Everything that is known at this moment.
+    /// The places of all targets, in the order of the plan. It is another list
+    /// only after a new plan.
     #[must_use]
-    pub fn snapshot(&self, now: UnixSeconds) -> Snapshot {
-        let view = |slot: &Arc<Slot>| TargetView {
-            target: slot.target(),
-            state: slot.state(),
-            now,
-            stale_after: self.stale_after,
-        };
-        Snapshot { targets: self.slots.load().iter().map(view).collect(), now }
+    pub fn slots(&self) -> Arc<Vec<Arc<Slot>>> {
+        self.slots.load_full()
+    }
+
+    /// What is known of a target at this moment.
+    #[must_use]
+    pub fn view(&self, slot: &Slot, now: UnixSeconds) -> TargetView {
+        TargetView::new(slot.target(), slot.state(), now, self.stale_after)
+    }
+
+    /// Waits until something is known that was not when this was last awaited.
+    /// There may be one who waits.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Takes in the report of a collection of a target. The scheduler never has
@@ -308,6 +319,7 @@ impl Store {
         };
         state.last = Some(LastCollection { ended, took, failure });
         slot.state.store(Arc::new(state));
+        self.changed.notify_one();
         change
     }
 
@@ -361,27 +373,37 @@ fn claims(slots: &[Arc<Slot>]) -> Claims {
     claims
 }
 
-/// Everything that was known at one moment.
-#[derive(Debug)]
-pub struct Snapshot {
-    /// Every target, in the order of the plan.
-    pub targets: Vec<TargetView>,
-    /// The moment.
-    pub now: UnixSeconds,
-}
-
 /// One target at one moment.
 #[derive(Debug)]
 pub struct TargetView {
     target: Arc<Target>,
     /// How it fares.
     pub state: Arc<TargetState>,
-    /// The moment.
-    pub now: UnixSeconds,
-    stale_after: Duration,
+    shows_syncs: bool,
+    /// The last moment of which it says what is known, unless that changes.
+    until: UnixSeconds,
 }
 
 impl TargetView {
+    fn new(target: Arc<Target>, state: Arc<TargetState>, now: UnixSeconds, stale_after: Duration) -> Self {
+        let until = match state.last_success {
+            Some(last_success) if state.consecutive_failures > 0 => last_success + stale_after.as_secs_f64(),
+            _ => UnixSeconds::INFINITY,
+        };
+        let shows_syncs = now <= until;
+        // The clock may be set back, but that is no reason to look for it.
+        let until = if shows_syncs { until } else { UnixSeconds::INFINITY };
+        Self { target, state, shows_syncs, until }
+    }
+
+    /// Whether this is still what is known of the target in `slot`.
+    #[must_use]
+    pub fn is_current(&self, slot: &Slot, now: UnixSeconds) -> bool {
+        Arc::ptr_eq(&slot.state.load(), &self.state)
+            && Arc::ptr_eq(&slot.target.load(), &self.target)
+            && now <= self.until
+    }
+
     /// The target.
     #[must_use]
     pub fn target(&self) -> &Target {
@@ -398,12 +420,7 @@ impl TargetView {
     /// one, or if the target has been failing for too long since.
     #[must_use]
     pub fn syncs(&self) -> Option<&[DataSync]> {
-        let last_success = self.state.last_success?;
-        let failing = self.state.consecutive_failures > 0;
-        if failing && self.now - last_success > self.stale_after.as_secs_f64() {
-            return None;
-        }
-        self.state.syncs.as_deref()
+        self.state.syncs.as_deref().filter(|_| self.shows_syncs)
     }
 }
 

@@ -38,12 +38,15 @@ fn one() -> (Store, Arc<Slot>) {
     (store, slots.remove(0))
 }
 
+fn view(store: &Store, index: usize, now: UnixSeconds) -> TargetView {
+    store.view(&store.slots()[index], now)
+}
+
 #[test]
 fn nothing_is_known_before_the_first_collection() {
     let (store, _) = one();
-    let snapshot = store.snapshot(0.0);
-    assert_eq!(snapshot.targets[0].up(), None);
-    assert_eq!(snapshot.targets[0].syncs(), None);
+    assert_eq!(view(&store, 0, 0.0).up(), None);
+    assert_eq!(view(&store, 0, 0.0).syncs(), None);
     assert_eq!(store.waiting(), 1);
 }
 
@@ -52,18 +55,18 @@ fn a_failing_target_keeps_its_syncs_for_a_while() {
     let (store, slot) = one();
     store.record(&slot, report(1000.0, Ok(0)));
     store.record(&slot, report(1300.0, Err(Reason::Timeout)));
-    assert!(store.snapshot(1000.0 + 1800.0).targets[0].syncs().is_some());
-    assert!(store.snapshot(1000.0 + 1800.1).targets[0].syncs().is_none());
+    assert!(view(&store, 0, 1000.0 + 1800.0).syncs().is_some());
+    assert!(view(&store, 0, 1000.0 + 1800.1).syncs().is_none());
     // A new success brings them back.
     store.record(&slot, report(4000.0, Ok(0)));
-    assert!(store.snapshot(4000.0).targets[0].syncs().is_some());
+    assert!(view(&store, 0, 4000.0).syncs().is_some());
 }
 
 #[test]
 fn a_target_that_is_merely_not_due_does_not_go_stale() {
     let (store, slot) = one();
     store.record(&slot, report(1000.0, Ok(0)));
-    assert!(store.snapshot(100_000.0).targets[0].syncs().is_some());
+    assert!(view(&store, 0, 100_000.0).syncs().is_some());
 }
 
 #[test]
@@ -87,12 +90,11 @@ fn the_log_is_told_when_failing_begins_changes_and_ends() {
 fn what_turns_out_to_be_another_accounts_is_not_shown_any_longer() {
     let (store, slots) = store(vec![target(None, Some("a"))]);
     store.record(&slots[0], learned("111122223333"));
-    assert!(store.snapshot(0.0).targets[0].syncs().is_some());
+    assert!(view(&store, 0, 0.0).syncs().is_some());
     store.record(&slots[0], learned("444455556666"));
-    let snapshot = store.snapshot(0.0);
-    assert_eq!(snapshot.targets[0].syncs(), None);
-    assert_eq!(snapshot.targets[0].state.account.as_ref().unwrap().as_str(), "111122223333");
-    assert_eq!(snapshot.targets[0].state.failures(Reason::Credentials), 1);
+    assert_eq!(view(&store, 0, 0.0).syncs(), None);
+    assert_eq!(view(&store, 0, 0.0).state.account.as_ref().unwrap().as_str(), "111122223333");
+    assert_eq!(view(&store, 0, 0.0).state.failures(Reason::Credentials), 1);
 }
 
 #[test]
@@ -102,12 +104,11 @@ fn two_targets_never_show_the_same_account_and_region() {
     store.record(&slots[1], learned("111122223333"));
     store.record(&slots[2], learned("444455556666"));
     store.record(&slots[2], learned("444455556666"));
-    let snapshot = store.snapshot(0.0);
-    assert_eq!(snapshot.targets[1].up(), Some(false));
-    assert_eq!(snapshot.targets[1].state.account, None);
-    assert_eq!(snapshot.targets[1].state.failures(Reason::Credentials), 1);
-    assert_eq!(snapshot.targets[2].up(), Some(true));
-    assert_eq!(snapshot.targets[2].state.account.as_ref().unwrap().as_str(), "444455556666");
+    assert_eq!(view(&store, 1, 0.0).up(), Some(false));
+    assert_eq!(view(&store, 1, 0.0).state.account, None);
+    assert_eq!(view(&store, 1, 0.0).state.failures(Reason::Credentials), 1);
+    assert_eq!(view(&store, 2, 0.0).up(), Some(true));
+    assert_eq!(view(&store, 2, 0.0).state.account.as_ref().unwrap().as_str(), "444455556666");
 }
 
 #[test]
@@ -119,7 +120,7 @@ fn a_new_plan_keeps_what_stays_and_drops_what_goes() {
     let new = store.adopt(&Plan { targets: vec![comes.clone(), stays.clone()], awaited: 2 });
     assert_eq!(new.iter().map(|slot| slot.target()).collect::<Vec<_>>(), [Arc::new(comes)]);
     assert_eq!((slots[0].is_gone(), slots[1].is_gone(), store.awaited()), (false, true, 2));
-    let up: Vec<_> = store.snapshot(0.0).targets.iter().map(TargetView::up).collect();
+    let up: Vec<_> = (0..store.len()).map(|index| view(&store, index, 0.0).up()).collect();
     assert_eq!(up, [None, Some(true)]);
     // It comes back as one that nothing is known of.
     store.record(&slots[1], report(0.0, Ok(0)));
@@ -136,7 +137,7 @@ fn a_name_that_is_found_later_changes_nothing_else() {
         Arc::new(Account { name: Some("production".to_owned()), ..Account::clone(&named.account) });
     assert!(store.adopt(&Plan { targets: vec![named], awaited: 0 }).is_empty());
     assert!(!slot.is_gone());
-    let shown = store.snapshot(0.0).targets[0].target().account.name.clone();
+    let shown = view(&store, 0, 0.0).target().account.name.clone();
     assert_eq!(shown.as_deref(), Some("production"));
 }
 
@@ -156,7 +157,7 @@ fn an_account_that_turns_up_with_its_id_takes_it_from_the_profile_that_had_learn
     let (store, slots) = store(vec![by_profile.clone()]);
     store.record(&slots[0], learned("111122223333"));
     store.adopt(&Plan { targets: vec![by_profile, by_id], awaited: 0 });
-    let shown = |index: usize| store.snapshot(0.0).targets[index].state.account.clone();
+    let shown = |index: usize| view(&store, index, 0.0).state.account.clone();
     assert_eq!((shown(0), shown(1).unwrap().as_str()), (None, "111122223333"));
     assert!(matches!(store.record(&slots[0], learned("111122223333")), Change::Failing(_)));
     assert_eq!(shown(0), None);

@@ -1,9 +1,10 @@
 //! HTTP: what is served where, and the connections it goes over.
 //!
-//! This is the only room that knows hyper. What it serves is handed to it as
-//! functions, so it knows nothing of metrics or of AWS.
+//! This is the only room that knows hyper. What it serves is handed to it as an
+//! [`Exposition`] and a function, so it knows nothing of metrics or of AWS.
 
 mod address;
+mod body;
 mod connection;
 mod listener;
 mod routes;
@@ -16,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use address::{InvalidListenAddress, ListenAddress};
+pub use body::Pieces;
 pub use listener::{BindError, Listeners};
-pub use routes::{InvalidTelemetryPath, Routes, TelemetryPath};
+pub use routes::{Asked, Exposed, Exposition, InvalidTelemetryPath, Routes, TelemetryPath};
 
 /// How many connections are served at once. Prometheus needs one; the rest is
 /// for people, probes and replicas.

@@ -2,21 +2,27 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Bytes;
-use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::header::{
+    ACCEPT, ACCEPT_ENCODING, ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
+    HeaderValue, VARY,
+};
 use hyper::{Method, Request, Response, StatusCode};
 use tracing::{debug, error};
 
+use super::body::{Pieces, Streamed};
+use crate::negotiation::{Accept, Coding};
 use crate::readiness::NotReady;
 
 const HEALTHY: &str = "/-/healthy";
 const READY: &str = "/-/ready";
 
-/// The text format, version 0.0.4, which every Prometheus reads.
-const TEXT_FORMAT: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+/// All of it is as of now.
+const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 
 /// The path of the metrics.
@@ -55,8 +61,38 @@ impl fmt::Display for TelemetryPath {
     }
 }
 
-/// Makes the exposition.
-type Exposition = Box<dyn Fn() -> Result<String, Box<dyn std::error::Error>> + Send + Sync>;
+/// What is served under the path of the metrics.
+pub trait Exposition: Send + Sync {
+    /// What is asked for, as it is now. It must not wait for anything.
+    ///
+    /// # Errors
+    /// What is wrong with what is asked for, for the client to read.
+    fn expose(&self, asked: &Asked) -> Result<Exposed, String>;
+}
+
+/// What a client asks of an [`Exposition`].
+#[derive(Debug)]
+pub struct Asked {
+    /// The media types it likes.
+    pub accept: Accept,
+    /// How the body is to be compressed.
+    pub coding: Coding,
+    /// The families it wants, if it names any.
+    pub collect: Vec<String>,
+    /// The families it does not want.
+    pub exclude: Vec<String>,
+}
+
+/// An exposition on its way.
+pub struct Exposed {
+    /// Its media type.
+    pub content_type: String,
+    /// Its body, compressed as it was asked for.
+    pub pieces: Pieces,
+}
+
+/// A body, whole or made while it is sent.
+type Body = Either<Full<Bytes>, Streamed>;
 
 /// Says whether there is something to show.
 type Ready = Box<dyn Fn() -> Result<(), NotReady> + Send + Sync>;
@@ -64,7 +100,7 @@ type Ready = Box<dyn Fn() -> Result<(), NotReady> + Send + Sync>;
 /// What is served under which path.
 pub struct Routes {
     telemetry_path: TelemetryPath,
-    exposition: Exposition,
+    exposition: Arc<dyn Exposition>,
     ready: Ready,
 }
 
@@ -75,25 +111,26 @@ impl fmt::Debug for Routes {
 }
 
 impl Routes {
-    /// Serves what `exposition` makes under `telemetry_path`, and what `ready`
+    /// Serves `exposition` under `telemetry_path`, and what `ready`
     /// says beside it.
     pub fn new(
         telemetry_path: TelemetryPath,
-        exposition: impl Fn() -> Result<String, Box<dyn std::error::Error>> + Send + Sync + 'static,
+        exposition: Arc<dyn Exposition>,
         ready: impl Fn() -> Result<(), NotReady> + Send + Sync + 'static,
     ) -> Self {
-        Self { telemetry_path, exposition: Box::new(exposition), ready: Box::new(ready) }
+        Self { telemetry_path, exposition, ready: Box::new(ready) }
     }
 
     /// Answers a request, at once.
-    pub(super) fn answer<B>(&self, request: &Request<B>) -> Response<Full<Bytes>> {
+    pub(super) fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
         let (method, path) = (request.method(), request.uri().path());
-        let response = self.route(method, path);
+        let response = self.route(request);
         debug!(%method, path, status = response.status().as_u16(), "request");
         response
     }
 
-    fn route(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+    fn route<B>(&self, request: &Request<B>) -> Response<Body> {
+        let (method, path) = (request.method(), request.uri().path());
         let known = path == self.telemetry_path.0 || [HEALTHY, READY, "/"].contains(&path);
         if !known {
             return response(StatusCode::NOT_FOUND, PLAIN, "not found\n");
@@ -106,13 +143,7 @@ impl Routes {
             return refusal;
         }
         if path == self.telemetry_path.0 {
-            return match (self.exposition)() {
-                Ok(text) => response(StatusCode::OK, TEXT_FORMAT, text),
-                Err(error) => {
-                    error!(error, "cannot make the exposition, which is a bug");
-                    response(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "cannot make the exposition\n")
-                }
-            };
+            return self.expose(request);
         }
         match path {
             HEALTHY => response(StatusCode::OK, PLAIN, "healthy\n"),
@@ -131,6 +162,37 @@ impl Routes {
             },
             _ => response(StatusCode::OK, HTML, self.landing_page()),
         }
+    }
+
+    fn expose<B>(&self, request: &Request<B>) -> Response<Body> {
+        let query = request.uri().query().unwrap_or_default();
+        let named = |name: &str| {
+            let pairs = form_urlencoded::parse(query.as_bytes());
+            pairs.filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).collect()
+        };
+        let asked = Asked {
+            accept: Accept::read(values(request.headers(), &ACCEPT)),
+            coding: Coding::best(values(request.headers(), &ACCEPT_ENCODING)),
+            collect: named("collect[]"),
+            exclude: named("exclude[]"),
+        };
+        let exposed = match self.exposition.expose(&asked) {
+            Ok(exposed) => exposed,
+            Err(why) => return response(StatusCode::BAD_REQUEST, PLAIN, why + "\n"),
+        };
+        let Ok(content_type) = HeaderValue::try_from(exposed.content_type) else {
+            error!("the type of the exposition does not fit in a header, which is a bug");
+            return response(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "cannot make the exposition\n");
+        };
+        let mut response = Response::new(Either::Right(Streamed::new(exposed.pieces)));
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, content_type);
+        if let Some(coding) = asked.coding.token() {
+            headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
+        }
+        headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
+        headers.insert(CACHE_CONTROL, NOT_KEPT);
+        response
     }
 
     fn landing_page(&self) -> String {
@@ -154,12 +216,16 @@ impl Routes {
     }
 }
 
-fn response(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
+/// All values of a header that are texts.
+fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
+}
+
+fn response(status: StatusCode, content_type: HeaderValue, body: impl Into<Bytes>) -> Response<Body> {
+    let mut response = Response::new(Either::Left(Full::new(body.into())));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, content_type);
-    // All of it is as of now.
-    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response.headers_mut().insert(CACHE_CONTROL, NOT_KEPT);
     response
 }
 

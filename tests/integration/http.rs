@@ -10,6 +10,9 @@ use tokio::net::TcpStream;
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) head: String,
+    /// The body, as it came.
+    pub(crate) bytes: Vec<u8>,
+    /// The same, if it is a text.
     pub(crate) body: String,
 }
 
@@ -39,25 +42,29 @@ pub(crate) async fn raw(address: SocketAddr, text: &str) -> Answer {
 
 /// Takes an answer apart.
 pub(crate) fn parse(answer: &[u8]) -> Answer {
-    let text = std::str::from_utf8(answer).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("not an answer: {text:?}"));
+    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+    let end = end.unwrap_or_else(|| panic!("not an answer: {:?}", String::from_utf8_lossy(answer)));
+    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head: head.to_owned(), body: body.to_owned() }
+    let mut answer = Answer { status, head, bytes: answer[end + 4..].to_vec(), body: String::new() };
+    if answer.header("transfer-encoding") == Some("chunked") {
+        answer.bytes = dechunk(&answer.bytes);
+    }
+    answer.body = String::from_utf8_lossy(&answer.bytes).into_owned();
+    answer
 }
 
-/// The body of an answer that may have come in chunks.
-pub(crate) fn dechunk(answer: &Answer) -> String {
-    if answer.header("transfer-encoding") != Some("chunked") {
-        return answer.body.clone();
-    }
-    let (mut rest, mut whole) = (answer.body.as_str(), String::new());
-    while let Some((size, after)) = rest.split_once("\r\n") {
-        let size = usize::from_str_radix(size, 16).unwrap();
+/// A body that came in chunks, which has to be whole.
+fn dechunk(mut rest: &[u8]) -> Vec<u8> {
+    let mut whole = Vec::new();
+    loop {
+        let line = rest.windows(2).position(|bytes| bytes == b"\r\n").expect("a chunk's size");
+        let size = usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
+        rest = &rest[line + 2..];
         if size == 0 {
-            break;
+            return whole;
         }
-        whole += &after[..size];
-        rest = &after[size + 2..];
+        whole.extend_from_slice(&rest[..size]);
+        rest = &rest[size + 2..];
     }
-    whole
 }

@@ -54,7 +54,7 @@ impl Prometheus {
 
     async fn api(&self, path: &str) -> Value {
         let answer = http::request(self.address, "GET", path).await;
-        let body = http::dechunk(&answer);
+        let body = answer.body;
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
     }
 
@@ -137,7 +137,7 @@ async fn prometheus_scrapes_without_error_and_answers_about_a_failed_sync() {
     assert_eq!(down.len(), 2);
 
     assert_eq!(prometheus.query("min_over_time(up[1m])").await[0].1, "1", "no scrape failed");
-    let own = http::dechunk(&http::request(prometheus.address, "GET", "/metrics").await);
+    let own = http::request(prometheus.address, "GET", "/metrics").await.body;
     for trouble in ["sample_duplicate_timestamp", "sample_out_of_order", "sample_out_of_bounds"] {
         assert!(own.contains(&format!("\nprometheus_target_scrapes_{trouble}_total 0\n")), "{trouble}");
     }

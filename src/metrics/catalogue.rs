@@ -1,0 +1,118 @@
+//! All families by name, and which of them are wanted.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::family::{Family, Source};
+use super::{own, sync_families, target_families};
+
+/// How many families are about targets and their syncs.
+pub(super) const SAMPLED: usize = sync_families::FAMILIES.len() + target_families::FAMILIES.len();
+
+/// The families about targets and their syncs.
+pub(super) static FAMILIES: [&Family; SAMPLED] = {
+    let mut families = [&sync_families::FAMILIES[0]; SAMPLED];
+    let mut index = 0;
+    while index < SAMPLED {
+        families[index] = match index.checked_sub(sync_families::FAMILIES.len()) {
+            None => &sync_families::FAMILIES[index],
+            Some(index) => &target_families::FAMILIES[index],
+        };
+        index += 1;
+    }
+    families
+};
+
+/// A family that can be shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Shown {
+    /// One of [`FAMILIES`], by its index.
+    Sampled(usize),
+    /// One of the exporter's own.
+    Own(&'static str),
+}
+
+impl Shown {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Sampled(index) => FAMILIES[index].name,
+            Self::Own(name) => name,
+        }
+    }
+
+    /// Whether its samples change between collections.
+    pub(super) fn is_age(index: usize) -> bool {
+        matches!(FAMILIES[index].samples, Source::Age(_))
+    }
+}
+
+/// All families that can be shown, by name.
+pub(super) fn all() -> Vec<Shown> {
+    let mut all: Vec<Shown> =
+        (0..SAMPLED).map(Shown::Sampled).chain(own::NAMES.into_iter().map(Shown::Own)).collect();
+    all.sort_unstable_by_key(|shown| shown.name());
+    all
+}
+
+/// The name of a family that there is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FamilyName(&'static str);
+
+/// A text that is not the name of a family.
+#[derive(Debug, thiserror::Error)]
+#[error("no metric family is called `{name}`; did you mean `{nearest}`?")]
+pub struct UnknownFamily {
+    name: String,
+    nearest: &'static str,
+}
+
+impl FamilyName {
+    /// The name.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        self.0
+    }
+}
+
+impl FromStr for FamilyName {
+    type Err = UnknownFamily;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let names = || all().into_iter().map(Shown::name);
+        if let Some(name) = names().find(|name| *name == text) {
+            return Ok(Self(name));
+        }
+        let near = |name: &&str| strsim::normalized_levenshtein(name, text);
+        let nearest = names().max_by(|a, b| near(a).total_cmp(&near(b))).unwrap_or_default();
+        Err(UnknownFamily { name: text.to_owned(), nearest })
+    }
+}
+
+impl fmt::Display for FamilyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+/// Which families a scrape wants.
+#[derive(Clone, Debug, Default)]
+pub enum Choice {
+    /// All that there are.
+    #[default]
+    All,
+    /// These.
+    Only(Vec<FamilyName>),
+    /// All but these.
+    Without(Vec<FamilyName>),
+}
+
+impl Choice {
+    pub(super) fn takes(&self, shown: Shown) -> bool {
+        let named = |names: &[FamilyName]| names.iter().any(|name| name.0 == shown.name());
+        match self {
+            Self::All => true,
+            Self::Only(names) => named(names),
+            Self::Without(names) => !named(names),
+        }
+    }
+}

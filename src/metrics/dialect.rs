@@ -1,0 +1,161 @@
+//! How samples are written.
+//!
+//! There are four formats but two dialects: in all text formats a sample is the
+//! same line, and only what stands around the samples differs. In both dialects
+//! a sample is its labels and then its value, so that labels which many samples
+//! share are written once and only put in front of the rest later.
+
+use std::io::Write as _;
+
+use prometheus::proto::{LabelPair, Metric, MetricFamily};
+use prometheus::{Encoder as _, TextEncoder};
+use protobuf::rt::WireType;
+use protobuf::{CodedOutputStream, Message as _};
+
+use super::family::Kind;
+
+/// The number of the field `metric` in the message `MetricFamily`.
+const METRIC: u32 = 4;
+
+/// A way to write samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Dialect {
+    /// A line: `name{` base, tail.
+    Text,
+    /// A field `metric` of the message `MetricFamily`: its length, base, tail.
+    Protobuf,
+}
+
+impl Dialect {
+    /// All of them.
+    pub(super) const ALL: [Self; 2] = [Self::Text, Self::Protobuf];
+
+    /// What stands first in all samples with these labels.
+    pub(super) fn base(self, labels: Vec<LabelPair>) -> Vec<u8> {
+        let metric = Metric::from_label(labels);
+        match self {
+            Self::Text => {
+                // `{a="b"} 0`
+                let line = lines(Kind::Gauge, vec![metric]);
+                let labels = line.strip_prefix(b"{").and_then(|line| line.strip_suffix(b"} 0\n"));
+                labels.unwrap_or_default().to_vec()
+            }
+            Self::Protobuf => written(metric.write_to_bytes()),
+        }
+    }
+
+    /// Puts what stands behind the base in each of `metrics` behind `out`. Calls
+    /// `ended` with the end of each.
+    pub(super) fn tails(
+        self,
+        kind: Kind,
+        metrics: Vec<Metric>,
+        out: &mut Vec<u8>,
+        mut ended: impl FnMut(usize),
+    ) {
+        match self {
+            Self::Text => {
+                for line in lines(kind, metrics).split_inclusive(|byte| *byte == b'\n') {
+                    // `{a="b"} 1`, or ` 1` without labels.
+                    if let Some(labels) = line.strip_prefix(b"{") {
+                        out.push(b',');
+                        out.extend_from_slice(labels);
+                    } else {
+                        out.push(b'}');
+                        out.extend_from_slice(line);
+                    }
+                    ended(out.len());
+                }
+            }
+            Self::Protobuf => {
+                for metric in metrics {
+                    written(metric.write_to_vec(out));
+                    ended(out.len());
+                }
+            }
+        }
+    }
+
+    /// Puts a sample of the family `name` behind `out`.
+    pub(super) fn join(self, name: &str, base: &[u8], tail: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Text => {
+                out.extend_from_slice(name.as_bytes());
+                out.push(b'{');
+            }
+            Self::Protobuf => {
+                let mut coded = CodedOutputStream::vec(out);
+                written(coded.write_tag(METRIC, WireType::LengthDelimited));
+                written(coded.write_raw_varint32(short(base.len() + tail.len())));
+                written(coded.flush());
+            }
+        }
+        out.extend_from_slice(base);
+        out.extend_from_slice(tail);
+    }
+
+    /// Puts a sample whose value is an age, in seconds, behind `out`. AWS's times
+    /// have milliseconds and no more.
+    pub(super) fn join_age(self, name: &str, base: &[u8], age: f64, out: &mut Vec<u8>) {
+        let age = (age * 1000.0).round() / 1000.0;
+        match self {
+            Self::Text => {
+                self.join(name, base, b"} ", out);
+                written(writeln!(out, "{age}"));
+            }
+            Self::Protobuf => {
+                let tail = written(Kind::Gauge.metric(age).write_to_bytes());
+                self.join(name, base, &tail, out);
+            }
+        }
+    }
+
+    /// How many bytes [`join`](Self::join) puts behind in
+    /// [`Protobuf`](Self::Protobuf). In [`Text`](Self::Text) nobody has to know
+    /// beforehand.
+    pub(super) fn joined_length(base: &[u8], tail: usize) -> usize {
+        let length = base.len() + tail;
+        // The tag is one byte, and the length has seven bits in each.
+        1 + short(length).max(1).ilog2() as usize / 7 + 1 + length
+    }
+
+    /// How long the tail of an age is in [`Protobuf`](Self::Protobuf), whatever
+    /// its value.
+    pub(super) fn age_length() -> usize {
+        written(usize::try_from(Kind::Gauge.metric(0.0).compute_size()))
+    }
+}
+
+/// The lines of metrics, each without the name. No newline within a label's
+/// value is left as one.
+fn lines(kind: Kind, metrics: Vec<Metric>) -> Vec<u8> {
+    let mut family = MetricFamily::default();
+    family.set_name("x".to_owned());
+    family.set_field_type(kind.metric_type());
+    let expected = metrics.len();
+    family.set_metric(metrics);
+    let text = text(&[family]);
+    let mut lines = Vec::with_capacity(text.len());
+    for line in text.split_inclusive(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#")) {
+        lines.extend_from_slice(line.strip_prefix(b"x").unwrap_or(line));
+    }
+    debug_assert_eq!(lines.split_inclusive(|byte| *byte == b'\n').count(), expected);
+    lines
+}
+
+/// Families as the `prometheus` crate writes them. Each has to have metrics.
+pub(super) fn text(families: &[MetricFamily]) -> Vec<u8> {
+    let mut text = Vec::new();
+    written(TextEncoder::new().encode(families, &mut text));
+    text
+}
+
+/// What came of writing to memory, which takes everything.
+pub(super) fn written<T, E: std::error::Error>(result: Result<T, E>) -> T {
+    result.unwrap_or_else(|error| unreachable!("what is written is well formed: {error}"))
+}
+
+/// A length or index within what is known of one target.
+pub(super) fn short(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or_else(|_| unreachable!("a target has less than 4 GB to tell"))
+}

@@ -1,0 +1,221 @@
+//! The formats of an exposition, and what differs between those of a dialect.
+
+use prometheus::proto::{Metric, MetricFamily, MetricType};
+use protobuf::Message as _;
+
+use super::dialect::{Dialect, text, written};
+use super::family::{Kind, label};
+use crate::negotiation::{Accept, Offer};
+
+/// A format of an exposition.
+///
+/// The media types are those of <https://prometheus.io/docs/instrumenting/content_negotiation/>.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// The text format 0.0.4, which everything reads.
+    Text0_0_4,
+    /// The text format 1.0.0: the same, as long as all names are plain.
+    Text1_0_0,
+    /// `OpenMetrics` 1.0.0.
+    OpenMetrics1_0_0,
+    /// `io.prometheus.client.MetricFamily`, each with its length in front.
+    Protobuf,
+}
+
+/// A format and how names in it are escaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Negotiated {
+    /// The format.
+    pub format: Format,
+    escaping: &'static str,
+}
+
+/// How names may be escaped. Ours need no escaping, which is what both of these
+/// make of them; the other schemes alter every name.
+const ESCAPINGS: &[&str] = &["underscores", "allow-utf-8"];
+
+impl Format {
+    const ALL: [Self; 4] = [Self::Text0_0_4, Self::Text1_0_0, Self::OpenMetrics1_0_0, Self::Protobuf];
+
+    /// The same order as [`ALL`](Self::ALL).
+    const OFFERS: [Offer; 4] = [
+        Offer {
+            main: "text",
+            sub: "plain",
+            parameters: &[("version", &["0.0.4"]), ("charset", &["utf-8"]), ("escaping", ESCAPINGS)],
+        },
+        Offer {
+            main: "text",
+            sub: "plain",
+            parameters: &[("version", &["1.0.0"]), ("charset", &["utf-8"]), ("escaping", ESCAPINGS)],
+        },
+        Offer {
+            main: "application",
+            sub: "openmetrics-text",
+            parameters: &[("version", &["1.0.0"]), ("charset", &["utf-8"]), ("escaping", ESCAPINGS)],
+        },
+        Offer {
+            main: "application",
+            sub: "vnd.google.protobuf",
+            parameters: &[
+                ("proto", &["io.prometheus.client.MetricFamily"]),
+                ("encoding", &["delimited"]),
+                ("escaping", ESCAPINGS),
+            ],
+        },
+    ];
+
+    /// The format that a client likes best; the text format 0.0.4 if it likes
+    /// none.
+    #[must_use]
+    pub fn negotiate(accept: &Accept) -> Negotiated {
+        let (index, wished) = accept.best(&Self::OFFERS).unwrap_or((0, &[]));
+        let wished = wished.iter().find(|(name, _)| name.eq_ignore_ascii_case("escaping"));
+        let known = |value: &str| ESCAPINGS.iter().copied().find(|known| known.eq_ignore_ascii_case(value));
+        let escaping = wished.and_then(|(_, value)| known(value)).unwrap_or(ESCAPINGS[0]);
+        Negotiated { format: Self::ALL[index], escaping }
+    }
+
+    pub(super) fn dialect(self) -> Dialect {
+        match self {
+            Self::Protobuf => Dialect::Protobuf,
+            _ => Dialect::Text,
+        }
+    }
+
+    /// What stands in front of a family's samples: in protobuf the fields but
+    /// `metric`, without the length.
+    pub(super) fn header(self, name: &str, help: &str, metric_type: MetricType) -> Vec<u8> {
+        let mut family = MetricFamily::default();
+        family.set_name(name.to_owned());
+        family.set_help(help.to_owned());
+        family.set_field_type(metric_type);
+        match self {
+            Self::Text0_0_4 | Self::Text1_0_0 => {
+                family.set_metric(vec![Metric::default()]);
+                comments(&text(&[family]))
+            }
+            Self::OpenMetrics1_0_0 => open_metrics_header(name, help, metric_type),
+            Self::Protobuf => written(family.write_to_bytes()),
+        }
+    }
+
+    /// A whole family, of those whose samples are all made at the scrape.
+    pub(super) fn family(self, family: &MetricFamily) -> Vec<u8> {
+        match self {
+            Self::Text0_0_4 | Self::Text1_0_0 => text(std::slice::from_ref(family)),
+            Self::OpenMetrics1_0_0 => {
+                let mut whole = self.header(family.name(), family.help(), family.get_field_type());
+                whole.extend_from_slice(&open_metrics_samples(family));
+                whole
+            }
+            Self::Protobuf => written(family.write_length_delimited_to_bytes()),
+        }
+    }
+
+    /// What stands behind the last family.
+    pub(super) fn end(self) -> &'static [u8] {
+        match self {
+            Self::OpenMetrics1_0_0 => b"# EOF\n",
+            _ => b"",
+        }
+    }
+}
+
+impl Negotiated {
+    /// What stands in `Content-Type`.
+    #[must_use]
+    pub fn content_type(self) -> String {
+        let escaping = self.escaping;
+        match self.format {
+            Format::Text0_0_4 => format!("text/plain; version=0.0.4; charset=utf-8; escaping={escaping}"),
+            Format::Text1_0_0 => format!("text/plain; version=1.0.0; charset=utf-8; escaping={escaping}"),
+            Format::OpenMetrics1_0_0 => {
+                format!("application/openmetrics-text; version=1.0.0; charset=utf-8; escaping={escaping}")
+            }
+            Format::Protobuf => format!(
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping={escaping}"
+            ),
+        }
+    }
+}
+
+/// The lines of a text that begin with `#`.
+fn comments(text: &[u8]) -> Vec<u8> {
+    text.split_inclusive(|byte| *byte == b'\n')
+        .filter(|line| line.starts_with(b"#"))
+        .flatten()
+        .copied()
+        .collect()
+}
+
+/// OpenMetrics names families without the suffix that their type gives to the
+/// samples, knows a type for what only informs, and tells the unit.
+fn open_metrics_header(name: &str, help: &str, metric_type: MetricType) -> Vec<u8> {
+    let (name, metric_type) = match metric_type {
+        MetricType::COUNTER => (name.strip_suffix("_total").unwrap_or(name), "counter"),
+        MetricType::HISTOGRAM => (name, "histogram"),
+        MetricType::SUMMARY => (name, "summary"),
+        MetricType::GAUGE => match name.strip_suffix("_info") {
+            Some(name) => (name, "info"),
+            None => (name, "gauge"),
+        },
+        MetricType::UNTYPED => (name, "unknown"),
+    };
+    let mut header = format!("# TYPE {name} {metric_type}\n");
+    if let Some(unit) = ["seconds", "bytes"].into_iter().find(|unit| name.ends_with(unit)) {
+        header += &format!("# UNIT {name} {unit}\n");
+    }
+    let mut header = header.into_bytes();
+    // Help texts are escaped as values of labels are.
+    let escaped = Dialect::Text.base(vec![label("help", help)]);
+    header.extend_from_slice(format!("# HELP {name} ").as_bytes());
+    header.extend_from_slice(
+        escaped.strip_prefix(b"help=\"").and_then(|help| help.strip_suffix(b"\"")).unwrap_or_default(),
+    );
+    header.push(b'\n');
+    header
+}
+
+/// The samples of a family. They are those of the text format but for the bounds
+/// of buckets, which are numbers with a point here.
+fn open_metrics_samples(family: &MetricFamily) -> Vec<u8> {
+    let name = family.name();
+    if family.get_field_type() != MetricType::HISTOGRAM {
+        return samples(family.clone());
+    }
+    let mut all = Vec::new();
+    for metric in family.get_metric() {
+        let histogram = metric.get_histogram();
+        let mut sample = |suffix: &str, bound: Option<String>, value: f64| {
+            let mut sample = Kind::Gauge.metric(value);
+            let mut labels = metric.get_label().to_vec();
+            labels.extend(bound.map(|bound| label("le", &bound)));
+            sample.set_label(labels);
+            let mut family = MetricFamily::default();
+            family.set_name(format!("{name}{suffix}"));
+            family.set_field_type(MetricType::GAUGE);
+            family.set_metric(vec![sample]);
+            all.extend_from_slice(&samples(family));
+        };
+        for bucket in histogram.get_bucket() {
+            let bound = format!("{:?}", bucket.upper_bound());
+            sample("_bucket", Some(bound), super::family::count(bucket.cumulative_count()));
+        }
+        let count = super::family::count(histogram.get_sample_count());
+        sample("_bucket", Some("+Inf".to_owned()), count);
+        sample("_count", None, count);
+        sample("_sum", None, histogram.get_sample_sum());
+    }
+    all
+}
+
+/// The lines of a family that are not comments.
+fn samples(family: MetricFamily) -> Vec<u8> {
+    text(&[family])
+        .split_inclusive(|byte| *byte == b'\n')
+        .filter(|line| !line.starts_with(b"#"))
+        .flatten()
+        .copied()
+        .collect()
+}

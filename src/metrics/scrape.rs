@@ -1,0 +1,201 @@
+//! One scrape: the exposition, piece by piece.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use prometheus::proto::MetricFamily;
+use protobuf::CodedOutputStream;
+
+use super::block::{Block, Press};
+use super::catalogue::{FAMILIES, Shown};
+use super::compress::Effort;
+use super::dialect::{Dialect, written};
+use super::format::Format;
+use crate::model::UnixSeconds;
+use crate::negotiation::Coding;
+
+/// How long the pieces of a body are, about: enough that handing them on costs
+/// next to nothing, and little enough that thousands of readers may hold one.
+const PIECE: usize = 64 * 1024;
+
+/// How much of what is made at the scrape is compressed at once. More makes the
+/// body smaller by a little.
+const MEMBER: usize = 128 * 1024;
+
+/// How many blocks are written or compressed for the first time in one go. Some
+/// milliseconds, which is what others may have to wait for the thread.
+const NEW_BLOCKS: usize = 32;
+
+/// One scrape. It yields the body, piece by piece; each is made when it is asked
+/// for, and an empty one means that there was more to do than should be done in
+/// one go. All are as of the moment at which the scrape began.
+#[derive(Debug)]
+pub struct Scrape {
+    press: Arc<Press>,
+    format: Format,
+    now: UnixSeconds,
+    blocks: Vec<Arc<Block>>,
+    own: HashMap<String, MetricFamily>,
+    wanted: std::vec::IntoIter<Shown>,
+    stage: Stage,
+    output: Output,
+}
+
+/// What is to be done next.
+#[derive(Clone, Copy, Debug)]
+enum Stage {
+    /// Have blocks written, from this one on.
+    Prepare(usize),
+    /// Begin with the next family.
+    Next,
+    /// The samples of a family, from this block on.
+    Samples {
+        family: usize,
+        block: usize,
+    },
+    Done,
+}
+
+/// What has been made and not been handed on yet.
+#[derive(Debug)]
+struct Output {
+    coding: Coding,
+    /// As it will be sent.
+    ready: Vec<u8>,
+    /// What is still to be compressed.
+    plain: Vec<u8>,
+}
+
+impl Output {
+    /// Where to write what is not compressed.
+    fn plain(&mut self) -> &mut Vec<u8> {
+        match self.coding {
+            Coding::Identity => &mut self.ready,
+            Coding::Gzip | Coding::Zstd => &mut self.plain,
+        }
+    }
+
+    /// Compresses what is not yet.
+    fn seal(&mut self, press: &Press) {
+        if !self.plain.is_empty() {
+            press.compressors.compress(self.coding, Effort::Little, &self.plain, &mut self.ready);
+            self.plain.clear();
+        }
+    }
+}
+
+impl Scrape {
+    pub(super) fn new(
+        press: Arc<Press>,
+        format: Format,
+        coding: Coding,
+        now: UnixSeconds,
+        blocks: Vec<Arc<Block>>,
+        own: Vec<MetricFamily>,
+        wanted: Vec<Shown>,
+    ) -> Self {
+        Self {
+            press,
+            format,
+            now,
+            blocks,
+            own: own.into_iter().map(|family| (family.name().to_owned(), family)).collect(),
+            wanted: wanted.into_iter(),
+            stage: Stage::Prepare(0),
+            output: Output { coding, ready: Vec::new(), plain: Vec::new() },
+        }
+    }
+
+    /// Does the next thing. Says how many blocks were handled for the first time.
+    fn step(&mut self) -> usize {
+        let dialect = self.format.dialect();
+        match self.stage {
+            Stage::Prepare(index) => match self.blocks.get(index) {
+                Some(block) => {
+                    self.stage = Stage::Prepare(index + 1);
+                    usize::from(block.prepare(dialect, &self.press))
+                }
+                None => {
+                    self.stage = Stage::Next;
+                    0
+                }
+            },
+            Stage::Next => {
+                match self.wanted.next() {
+                    Some(Shown::Own(name)) => {
+                        if let Some(family) = self.own.get(name) {
+                            self.output.plain().extend_from_slice(&self.format.family(family));
+                        }
+                    }
+                    Some(Shown::Sampled(family)) => self.begin(family),
+                    None => {
+                        self.output.plain().extend_from_slice(self.format.end());
+                        self.output.seal(&self.press);
+                        self.stage = Stage::Done;
+                    }
+                }
+                0
+            }
+            Stage::Samples { family, block } => {
+                self.stage = match self.blocks.get(block + 1) {
+                    Some(_) => Stage::Samples { family, block: block + 1 },
+                    None => Stage::Next,
+                };
+                self.samples(family, block)
+            }
+            Stage::Done => 0,
+        }
+    }
+
+    /// Begins a family, unless there is nothing of it.
+    fn begin(&mut self, family: usize) {
+        let dialect = self.format.dialect();
+        let Some(first) = self.blocks.iter().position(|block| !block.is_empty(family, dialect, &self.press))
+        else {
+            return;
+        };
+        let about = FAMILIES[family];
+        let header = self.format.header(about.name, about.help, about.kind.metric_type());
+        if dialect == Dialect::Protobuf {
+            let samples: usize = self.blocks.iter().map(|block| block.length(family, &self.press)).sum();
+            let mut coded = CodedOutputStream::vec(self.output.plain());
+            written(coded.write_raw_varint64((header.len() + samples) as u64));
+            written(coded.flush());
+        }
+        self.output.plain().extend_from_slice(&header);
+        self.stage = Stage::Samples { family, block: first };
+    }
+
+    /// Puts out a family's samples of a block.
+    fn samples(&mut self, family: usize, block: usize) -> usize {
+        let (dialect, coding) = (self.format.dialect(), self.output.coding);
+        let block = &self.blocks[block];
+        if coding == Coding::Identity || Shown::is_age(family) {
+            block.write(family, dialect, &self.press, self.now, self.output.plain());
+            if self.output.plain.len() >= MEMBER {
+                self.output.seal(&self.press);
+            }
+            return 0;
+        }
+        self.output.seal(&self.press);
+        let (packed, new) = block.packed(family, dialect, coding, &self.press);
+        self.output.ready.extend_from_slice(packed);
+        usize::from(new)
+    }
+}
+
+impl Iterator for Scrape {
+    type Item = Vec<u8>;
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let mut new = 0;
+        while self.output.ready.len() < PIECE && new < NEW_BLOCKS {
+            if matches!(self.stage, Stage::Done) {
+                break;
+            }
+            new += self.step();
+        }
+        let done = matches!(self.stage, Stage::Done) && self.output.ready.is_empty();
+        (!done).then(|| std::mem::take(&mut self.output.ready))
+    }
+}
