@@ -9,8 +9,8 @@
 //! ```
 //!
 //! Each stage is a module of that name. A stage may know what stands to its
-//! right and the plain types of [`model`], [`target`] and [`clock`], never what
-//! stands to its left; only [`app`] knows them all. A target is an account in a
+//! right and the plain types of [`model`], [`target`], [`negotiation`] and [`clock`],
+//! never what stands to its left; only [`app`] knows them all. A target is an account in a
 //! region. Each outside crate has one room: the AWS SDK is in [`aws`] and the two
 //! that make calls through it, [`discovery`] and [`collector`]; `prometheus` is
 //! in [`metrics`], hyper in [`web`], figment in [`config`], clap in [`cli`] and
@@ -19,6 +19,8 @@
 //! What holds everywhere:
 //!
 //! - A scrape does no I/O, waits for nobody and does not fail because AWS does.
+//! - What changes only with a collection is written and compressed once for each,
+//!   and a scrape strings it together while it is sent.
 //! - A target that fails is data: it shows as down with a reason, and its last
 //!   good syncs stay for a while. Where nothing is known there is no series,
 //!   and never a 0.

@@ -40,10 +40,19 @@ impl Shown {
         }
     }
 
-    /// Whether its samples change between collections.
-    pub(super) fn is_age(index: usize) -> bool {
-        matches!(FAMILIES[index].samples, Source::Age(_))
+    /// The index of a family that changes only with a collection, so that it can
+    /// be kept as it is sent.
+    pub(super) fn kept(self) -> Option<usize> {
+        match self {
+            Self::Sampled(index) => Some(index).filter(|index| !is_age(*index)),
+            Self::Own(_) => None,
+        }
     }
+}
+
+/// Whether the samples of a family change between collections.
+pub(super) fn is_age(index: usize) -> bool {
+    matches!(FAMILIES[index].samples, Source::Age(_))
 }
 
 /// All families that can be shown, by name.

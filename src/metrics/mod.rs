@@ -90,18 +90,15 @@ impl Metrics {
         self.enabled.iter().any(|shown| shown.name() == family.as_str())
     }
 
-    /// The families of `choice` as they are now, or as soon as the first piece is
-    /// asked for. Nothing is waited for.
+    /// The families of `choice` as they are now. Nothing is waited for.
     #[must_use]
     pub fn scrape(&self, format: Format, coding: Coding, choice: &Choice) -> Scrape {
         self.demand.note(format.dialect(), coding, Instant::now());
         let now = self.clock.now();
         let layout = self.shelf.layout(&self.store, now);
-        let blocks =
-            (0..layout.len()).map(|index| layout.block(index, &self.store, &self.press, now)).collect();
         let wanted = self.enabled.iter().copied().filter(|shown| choice.takes(*shown)).collect();
-        let own = self.own.gather(&self.store);
-        Scrape::new(Arc::clone(&self.press), format, coding, now, blocks, own, wanted)
+        let from = (Arc::clone(&self.store), layout, Arc::clone(&self.press));
+        Scrape::new(from, (format, coding), wanted, self.own.gather(&self.store), now)
     }
 
     /// Writes and compresses what collections bring as they bring it, in all ways
@@ -122,7 +119,8 @@ impl Metrics {
         }
     }
 
-    async fn make_ready(&self) {
+    /// Does once what [`keep_ready`](Self::keep_ready) does.
+    pub async fn make_ready(&self) {
         let wanted = self.demand.wanted(Instant::now());
         if wanted.is_empty() {
             return;
@@ -130,19 +128,15 @@ impl Metrics {
         let now = self.clock.now();
         let layout = self.shelf.layout(&self.store, now);
         for index in 0..layout.len() {
-            let block = layout.block(index, &self.store, &self.press, now);
             let mut any = false;
             for (dialect, coding) in wanted.iter().copied() {
-                any |= block.prepare(dialect, &self.press);
-                if coding == Coding::Identity {
-                    continue;
-                }
-                for shown in &self.enabled {
-                    if let Shown::Sampled(family) = *shown
-                        && !Shown::is_age(family)
-                    {
-                        any |= block.packed(family, dialect, coding, &self.press).1;
-                    }
+                let (block, new) = layout.block(index, dialect, (&self.store, &self.press), now);
+                any |= new;
+                if coding != Coding::Identity {
+                    let families = self.enabled.iter().filter_map(|shown| shown.kept());
+                    any |= families.fold(false, |any, family| {
+                        any | block.packed(family, dialect, coding, &self.press).1
+                    });
                 }
             }
             if any {
@@ -153,4 +147,4 @@ impl Metrics {
 }
 
 #[cfg(test)]
-mod tests {}
+mod tests;

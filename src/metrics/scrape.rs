@@ -7,12 +7,14 @@ use prometheus::proto::MetricFamily;
 use protobuf::CodedOutputStream;
 
 use super::block::{Block, Press};
-use super::catalogue::{FAMILIES, Shown};
+use super::catalogue::{FAMILIES, Shown, is_age};
 use super::compress::Effort;
 use super::dialect::{Dialect, written};
 use super::format::Format;
+use super::shelf::Layout;
 use crate::model::UnixSeconds;
 use crate::negotiation::Coding;
+use crate::snapshot::Store;
 
 /// How long the pieces of a body are, about: enough that handing them on costs
 /// next to nothing, and little enough that thousands of readers may hold one.
@@ -24,13 +26,16 @@ const MEMBER: usize = 128 * 1024;
 
 /// How many blocks are written or compressed for the first time in one go. Some
 /// milliseconds, which is what others may have to wait for the thread.
-const NEW_BLOCKS: usize = 32;
+const NEW_BLOCKS: usize = 8;
 
 /// One scrape. It yields the body, piece by piece; each is made when it is asked
 /// for, and an empty one means that there was more to do than should be done in
-/// one go. All are as of the moment at which the scrape began.
+/// one go. Before the first piece that is not empty it takes hold of all blocks, so
+/// what it shows of a target is of one moment.
 #[derive(Debug)]
 pub struct Scrape {
+    store: Arc<Store>,
+    layout: Arc<Layout>,
     press: Arc<Press>,
     format: Format,
     now: UnixSeconds,
@@ -44,8 +49,8 @@ pub struct Scrape {
 /// What is to be done next.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
-    /// Have blocks written, from this one on.
-    Prepare(usize),
+    /// Take hold of the blocks, and have them written.
+    Prepare,
     /// Begin with the next family.
     Next,
     /// The samples of a family, from this block on.
@@ -86,22 +91,22 @@ impl Output {
 
 impl Scrape {
     pub(super) fn new(
-        press: Arc<Press>,
-        format: Format,
-        coding: Coding,
-        now: UnixSeconds,
-        blocks: Vec<Arc<Block>>,
-        own: Vec<MetricFamily>,
+        (store, layout, press): (Arc<Store>, Arc<Layout>, Arc<Press>),
+        (format, coding): (Format, Coding),
         wanted: Vec<Shown>,
+        own: Vec<MetricFamily>,
+        now: UnixSeconds,
     ) -> Self {
         Self {
+            blocks: Vec::with_capacity(layout.len()),
+            store,
+            layout,
             press,
             format,
             now,
-            blocks,
             own: own.into_iter().map(|family| (family.name().to_owned(), family)).collect(),
             wanted: wanted.into_iter(),
-            stage: Stage::Prepare(0),
+            stage: Stage::Prepare,
             output: Output { coding, ready: Vec::new(), plain: Vec::new() },
         }
     }
@@ -110,16 +115,16 @@ impl Scrape {
     fn step(&mut self) -> usize {
         let dialect = self.format.dialect();
         match self.stage {
-            Stage::Prepare(index) => match self.blocks.get(index) {
-                Some(block) => {
-                    self.stage = Stage::Prepare(index + 1);
-                    usize::from(block.prepare(dialect, &self.press))
-                }
-                None => {
-                    self.stage = Stage::Next;
-                    0
-                }
-            },
+            Stage::Prepare if self.blocks.len() < self.layout.len() => {
+                let with = (&*self.store, &*self.press);
+                let (block, new) = self.layout.block(self.blocks.len(), dialect, with, self.now);
+                self.blocks.push(block);
+                usize::from(new)
+            }
+            Stage::Prepare => {
+                self.stage = Stage::Next;
+                0
+            }
             Stage::Next => {
                 match self.wanted.next() {
                     Some(Shown::Own(name)) => {
@@ -170,7 +175,7 @@ impl Scrape {
     fn samples(&mut self, family: usize, block: usize) -> usize {
         let (dialect, coding) = (self.format.dialect(), self.output.coding);
         let block = &self.blocks[block];
-        if coding == Coding::Identity || Shown::is_age(family) {
+        if coding == Coding::Identity || is_age(family) {
             block.write(family, dialect, &self.press, self.now, self.output.plain());
             if self.output.plain.len() >= MEMBER {
                 self.output.seal(&self.press);

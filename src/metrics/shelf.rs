@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::block::{Block, Known, Press, TARGETS};
+use super::dialect::Dialect;
 use crate::model::UnixSeconds;
 use crate::snapshot::{Slot, Store};
 
@@ -67,13 +68,25 @@ impl Layout {
         self.blocks.len()
     }
 
-    /// A block, as of now.
-    pub(super) fn block(&self, index: usize, store: &Store, press: &Press, now: UnixSeconds) -> Arc<Block> {
-        let mut block = locked(&self.blocks[index]);
-        if !block.is_current(now) {
-            *block = Arc::new(block.renewed(store, press, now));
-        }
-        Arc::clone(&block)
+    /// A block, as of now, written in `dialect`; and whether there was anything to
+    /// do for that.
+    pub(super) fn block(
+        &self,
+        index: usize,
+        dialect: Dialect,
+        (store, press): (&Store, &Press),
+        now: UnixSeconds,
+    ) -> (Arc<Block>, bool) {
+        let (block, renewed) = {
+            let mut block = locked(&self.blocks[index]);
+            let outdated = !block.is_current(now);
+            if outdated {
+                *block = Arc::new(block.renewed(store, press, now));
+            }
+            (Arc::clone(&block), outdated)
+        };
+        let written = block.prepare(dialect, press);
+        (block, renewed || written)
     }
 }
 

@@ -1,0 +1,147 @@
+//! What the exposition costs by itself, without sockets: `cargo bench`.
+//!
+//! A scrape of what has not changed since the last, one of what has never been
+//! asked for before, and a collection that arrives while scrapes are kept ready.
+//! Each for 4,000 targets with five syncs and for some fewer, to see how the cost
+//! grows.
+
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on should panic")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::time::Duration;
+
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use ssm_sync_exporter::clock::Clock;
+use ssm_sync_exporter::metrics::{Choice, Format, Metrics, OwnMetrics};
+use ssm_sync_exporter::model::{
+    DataSync, Destination, Quota, Report, SharingType, SyncStatus, SyncType, UnixSeconds,
+};
+use ssm_sync_exporter::negotiation::{Accept, Coding};
+use ssm_sync_exporter::snapshot::Store;
+use ssm_sync_exporter::target::{Account, Plan, Target};
+
+const NOW: UnixSeconds = 1_763_800_000.5;
+const REGIONS: [&str; 4] = ["eu-west-1", "us-east-1", "ap-southeast-2", "sa-east-1"];
+const ACCEPT: &str = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,\
+     application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,\
+     text/plain;version=0.0.4;q=0.3,*/*;q=0.2";
+
+fn target(number: usize) -> Target {
+    let id = format!("{:012}", 100_000_000_000 + number / REGIONS.len()).parse().unwrap();
+    let account = Arc::new(Account { id: Some(id), ..Account::default() });
+    Target { account, region: REGIONS[number % REGIONS.len()].parse().unwrap() }
+}
+
+/// A report that differs from the one before in the times of the last attempt.
+fn report(round: u32) -> Report {
+    let sync = |number: u32| DataSync {
+        sync_type: SyncType::ToDestination,
+        name: format!("inventory-sync-{number}"),
+        last_status: Some(SyncStatus::Successful),
+        last_status_message: Some("Successful".to_owned()),
+        last_sync: Some(NOW - 60.0 + f64::from(round)),
+        last_successful_sync: Some(NOW - 60.0 + f64::from(round)),
+        created: Some(NOW - 1e6),
+        last_modified: Some(NOW - 1e5),
+        destination: Some(Destination {
+            bucket_name: Some("org-inventory-bucket".to_owned()),
+            prefix: Some("inventory".to_owned()),
+            region: Some("us-east-1".to_owned()),
+            format: Some("JsonSerDe".to_owned()),
+            kms_key_arn: None,
+            sharing: Some(SharingType::Organization),
+        }),
+        source: None,
+    };
+    Report {
+        account: None,
+        ended: NOW + f64::from(round),
+        took: Duration::from_millis(120),
+        outcome: Ok((0..5).map(sync).collect()),
+    }
+}
+
+fn store(targets: usize) -> Arc<Store> {
+    let store = Arc::new(Store::new(Duration::from_mins(30)));
+    for slot in store.adopt(&Plan { targets: (0..targets).map(target).collect(), awaited: 0 }) {
+        store.record(&slot, report(0));
+    }
+    store
+}
+
+fn metrics(store: &Arc<Store>) -> Metrics {
+    let own = Arc::new(OwnMetrics::new().unwrap());
+    Metrics::new(Arc::clone(store), own, Quota::default(), Vec::new(), Clock::new(|| NOW))
+}
+
+fn scrape(metrics: &Metrics, format: Format, coding: Coding) -> usize {
+    metrics.scrape(format, coding, &Choice::All).map(|piece| black_box(piece).len()).sum()
+}
+
+fn scrapes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("scrape");
+    group.sample_size(20);
+    for targets in [400, 4000] {
+        let store = store(targets);
+        let metrics = metrics(&store);
+        group.throughput(Throughput::Elements(targets as u64));
+        for (format, name) in [(Format::Text0_0_4, "text"), (Format::Protobuf, "protobuf")] {
+            for coding in [Coding::Identity, Coding::Gzip, Coding::Zstd] {
+                scrape(&metrics, format, coding);
+                let id = BenchmarkId::new(format!("{name}/{coding:?}"), targets);
+                group.bench_function(id, |bencher| bencher.iter(|| scrape(&metrics, format, coding)));
+            }
+        }
+    }
+    group.finish();
+}
+
+fn first_scrapes(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("first scrape");
+    group.sample_size(10);
+    let store = store(4000);
+    for coding in [Coding::Identity, Coding::Gzip, Coding::Zstd] {
+        group.bench_function(format!("text/{coding:?}"), |bencher| {
+            bencher.iter_batched_ref(
+                || metrics(&store),
+                |metrics| scrape(metrics, Format::Text0_0_4, coding),
+                BatchSize::PerIteration,
+            );
+        });
+    }
+    group.finish();
+}
+
+/// Nothing in it waits, so a runtime that does nothing else will do.
+fn arrivals(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("arrival of one collection");
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for targets in [400, 4000] {
+        let store = store(targets);
+        let metrics = metrics(&store);
+        scrape(&metrics, Format::Text0_0_4, Coding::Gzip);
+        let slots = store.slots();
+        let mut round = 0;
+        group.bench_function(BenchmarkId::from_parameter(targets), |bencher| {
+            bencher.iter(|| {
+                round += 1;
+                store.record(&slots[round as usize % targets], report(round));
+                runtime.block_on(metrics.make_ready());
+            });
+        });
+    }
+    group.finish();
+}
+
+fn negotiation(criterion: &mut Criterion) {
+    criterion.bench_function("negotiation", |bencher| {
+        bencher.iter(|| {
+            let format = Format::negotiate(&Accept::read([black_box(ACCEPT)]));
+            (format.content_type(), Coding::best([black_box("gzip")]))
+        });
+    });
+}
+
+criterion_group!(benches, scrapes, first_scrapes, arrivals, negotiation);
+criterion_main!(benches);

@@ -1,0 +1,390 @@
+"""See `scrape` beside this file. Usage: scrape.py RELEASE_DIRECTORY"""
+
+import contextlib
+import gzip
+import http.client
+import json
+import os
+import pathlib
+import re
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+RELEASE = pathlib.Path(sys.argv[1])
+HERE = pathlib.Path(__file__).parent
+SYNCS = 5
+ROUNDS = 5
+# How long the scrapes of a batch take together, about, so that ticks of 10 ms are short enough.
+BATCH = 0.5
+MOST = 400
+INTERVAL = 60
+EVERY = 5
+REGIONS = ["ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
+           "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1",
+           "us-east-1", "us-east-2", "us-west-1", "us-west-2"]
+# Accounts and regions.
+SMALL = (400, REGIONS[:10])
+LARGE = (1000, REGIONS)
+FIRST_ACCOUNT = 100000000000
+HUB = "999900000000"
+FAMILIES = ["info", "last_status", "destination_data_sharing", "last_sync_timestamp_seconds",
+            "last_successful_sync_timestamp_seconds", "created_timestamp_seconds", "last_modified_timestamp_seconds",
+            "last_sync_age_seconds", "last_successful_sync_age_seconds"]
+ENVIRONMENT = {"PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "/dev/null",
+               "AWS_SHARED_CREDENTIALS_FILE": "/dev/null"}
+NGINX = """
+daemon off;
+worker_processes 1;
+pid nginx.pid;
+error_log stderr;
+events {{}}
+http {{
+    access_log off;
+    log_not_found off;
+    sendfile on;
+    client_body_temp_path temp;
+    proxy_temp_path temp;
+    fastcgi_temp_path temp;
+    uwsgi_temp_path temp;
+    scgi_temp_path temp;
+    server {{
+        listen 127.0.0.1:{port};
+        location = /metrics {{ root .; gzip_static on; }}
+    }}
+}}
+"""
+BUFFER = bytearray(1024 * 1024)
+
+
+def path_of(families):
+    return "/metrics?" + "&".join(f"collect%5B%5D=aws_ssm_resource_data_sync_{family}" for family in families)
+
+
+@contextlib.contextmanager
+def running(command, **options):
+    process = subprocess.Popen(command, **options)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def get(port, path, headers={}):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def await_answers(process, port):
+    deadline = time.monotonic() + 300
+    while True:
+        try:
+            # The others do not know the path, but they answer.
+            if get(port, "/-/ready")[0] != 503:
+                return
+        except OSError:
+            pass
+        assert process.poll() is None, f"{process.args[0]} has ended"
+        assert time.monotonic() < deadline, f"{process.args[0]} takes too long"
+        time.sleep(0.1)
+
+
+def cpu(pid):
+    """Seconds of CPU that a process has used."""
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory(pid):
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return [int(re.search(rf"{key}:\s+(\d+)", status)[1]) / 1024 for key in ["VmRSS", "VmHWM"]]
+
+
+class Server:
+    """What can be scraped: a process that listens."""
+
+    def __init__(self, name, port, pid):
+        self.name, self.port, self.pid = name, port, pid
+
+
+@contextlib.contextmanager
+def fake(accounts, syncs):
+    command = [RELEASE / "fake-aws", "--members", str(accounts), "--syncs", str(syncs), "127.0.0.1:0"]
+    with running(command, stdout=subprocess.PIPE, text=True) as process:
+        yield process.stdout.readline().strip().removeprefix("AWS_ENDPOINT_URL=")
+
+
+@contextlib.contextmanager
+def exporter(name, url, regions, interval):
+    """The exporter, after its first round."""
+    port = free_port()
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
+        config.write(f"""
+interval: {interval}
+stale_after: {interval}
+regions: [{", ".join(regions)}]
+organization:
+  member_role: "arn:{{partition}}:iam::{{account_id}}:role/SsmSyncExporter"
+  exclude_accounts: ["{HUB}"]
+""")
+        config.flush()
+        command = [RELEASE / "ssm-sync-exporter", "--config.file", config.name, "--log.level", "error",
+                   "--web.listen-address", f"127.0.0.1:{port}"]
+        environment = ENVIRONMENT | {"AWS_ENDPOINT_URL": url, "AWS_REGION": "eu-west-1",
+                                     "AWS_ACCESS_KEY_ID": f"AKIA{HUB}FAKE", "AWS_SECRET_ACCESS_KEY": "any"}
+        with running(command, env=environment) as process:
+            await_answers(process, port)
+            yield Server(name, port, process.pid)
+
+
+@contextlib.contextmanager
+def client_golang(directory, accounts, regions):
+    program, port = directory / "scrape_peer", free_port()
+    subprocess.run(["go", "build", "-o", program, HERE / "scrape_peer.go"], check=True,
+                   env=os.environ | {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode"})
+    with running([program, f"127.0.0.1:{port}", str(accounts), str(SYNCS), *regions]) as process:
+        await_answers(process, port)
+        yield Server("client_golang", port, process.pid)
+
+
+@contextlib.contextmanager
+def nginx(directory, body):
+    """nginx, which has this body in a file, and what `gzip -6` makes of it in another."""
+    directory.chmod(0o755)  # The worker may be another user.
+    (directory / "metrics").write_bytes(body)
+    subprocess.run(["gzip", "-6", "--keep", directory / "metrics"], check=True)
+    port = free_port()
+    (directory / "nginx.conf").write_text(NGINX.format(port=port))
+    with running(["/usr/sbin/nginx", "-p", directory, "-e", "stderr", "-c", "nginx.conf"]) as process:
+        await_answers(process, port)
+        [worker] = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        yield Server("nginx", port, worker)
+
+
+class Way:
+    """A way to scrape a server, and what that costs."""
+
+    def __init__(self, server, name, coding, path="/metrics", accept="text/plain"):
+        self.server, self.name, self.path = server, name, path
+        self.headers = {"Host": "127.0.0.1", "Connection": "close", "Accept": accept, "Accept-Encoding": coding}
+        lines = [f"GET {path} HTTP/1.1", *(": ".join(header) for header in self.headers.items()), "\r\n"]
+        self.request = "\r\n".join(lines).encode()
+        self.first = self.batch(1)
+        self.size = len(self.body())
+        self.scrapes = max(2, min(MOST, round(BATCH / statistics.median(self.scrape() for _ in range(3)))))
+        self.rounds = []
+
+    def body(self):
+        status, body = get(self.server.port, self.path, self.headers)
+        assert status == 200, status
+        return body
+
+    def scrape(self):
+        """Seconds until all of an answer is there. Each has a connection of its own, which ends with it."""
+        began, total = time.perf_counter(), 0
+        with socket.create_connection(("127.0.0.1", self.server.port), timeout=60) as connection:
+            connection.sendall(self.request)
+            while length := connection.recv_into(BUFFER):
+                assert total > 0 or BUFFER.startswith(b"HTTP/1.1 200 "), bytes(BUFFER[:length])
+                total += length
+        took = time.perf_counter() - began
+        # Ages grow, and so does what is compressed.
+        assert total > 0.9 * getattr(self, "size", 0), f"{total} bytes"
+        return took
+
+    def batch(self, scrapes):
+        """The median latency of so many scrapes, and the CPU of each."""
+        before = cpu(self.server.pid)
+        latency = statistics.median(self.scrape() for _ in range(scrapes))
+        time.sleep(0.3)  # A collector of garbage may still be at work.
+        return latency, (cpu(self.server.pid) - before) / scrapes
+
+    def latency(self):
+        return statistics.median(latency for latency, _ in self.rounds)
+
+    def cpu(self):
+        return statistics.median(cpu for _, cpu in self.rounds)
+
+    def show(self):
+        shown = [f"{self.server.name:15} {self.name:16} {self.size / 1e6:7.2f} MB"]
+        for costs in zip(*self.rounds):
+            low, middle, high = (1000 * cost for cost in [min(costs), statistics.median(costs), max(costs)])
+            shown.append(f"{middle:8.2f} ms {f'({low:.2f} to {high:.2f})':22}")
+        shown.append(f"{1000 * self.first[0]:7.0f} ms {1000 * self.first[1]:6.0f} ms")
+        print(" ".join(shown))
+
+
+def take_turns(ways):
+    """Measures all ways, one after the other each time, because a shared machine is now faster, now slower."""
+    for _ in range(ROUNDS):
+        for way in ways:
+            way.rounds.append(way.batch(way.scrapes))
+
+
+def series(body):
+    """The series of an exposition as text, whose labels may have any order."""
+    found = set()
+    for line in body.decode().splitlines():
+        if not line.startswith("#"):
+            labels = re.findall(r'[{,](\w+)="([^"]*)"', line)
+            found.add((line.partition("{")[0], *sorted(labels)))
+    return found
+
+
+def number_of_series(body):
+    return sum(not line.startswith(b"#") for line in body.splitlines())
+
+
+def show_memory(what, server):
+    now, most = memory(server.pid)
+    print(f"{server.name:15} {what:31} {now:6.0f} MB resident, at most {most:6.0f} MB")
+    return now, most
+
+
+def goal(what, value, limit, at_least=False):
+    met, bound = (value >= limit, "at least") if at_least else (value <= limit, "at most")
+    print(f"{what:48} {value:7.2f}   goal: {bound} {limit:.2f}   {'met' if met else 'MISSED'}")
+
+
+def compare(stack, directory):
+    """Scrapes of the same by all, and of more by the exporter."""
+    def started(name, accounts, regions):
+        return stack.enter_context(exporter(name, stack.enter_context(fake(accounts, SYNCS)), regions, "1h"))
+
+    nine = path_of(FAMILIES)
+    mine, large = started("exporter", *SMALL), started("exporter 85,000", *LARGE)
+    peer = stack.enter_context(client_golang(directory, *SMALL))
+    for server in [mine, large, peer]:
+        show_memory("before the first scrape", server)
+    mine_gzip, mine_plain = Way(mine, "gzip", "gzip", nine), Way(mine, "plain", "identity", nine)
+    large_gzip, large_plain = Way(large, "gzip", "gzip", nine), Way(large, "plain", "identity", nine)
+    peer_gzip, peer_plain = Way(peer, "gzip", "gzip"), Way(peer, "plain", "identity")
+
+    body = mine_plain.body()
+    of_mine, of_large = number_of_series(body), number_of_series(large_plain.body())
+    assert gzip.decompress(mine_gzip.body()).count(b"\n") == body.count(b"\n"), "gzip is the same as plain"
+    assert series(body) == series(peer_plain.body()), "the same series"
+    assert 0.95 < mine_plain.size / peer_plain.size < 1.05, "about the same length"
+    still = stack.enter_context(nginx(directory, body))
+    still_gzip, still_plain = Way(still, "gzip", "gzip"), Way(still, "plain", "identity")
+
+    ways = [mine_gzip, peer_gzip, still_gzip, mine_plain, peer_plain, still_plain, large_gzip, large_plain]
+    take_turns(ways)
+    sizes = [show_memory("after scrapes in gzip and plain", server) for server in [mine, large, peer]]
+    more = [Way(mine, "zstd", "zstd", nine),
+            Way(mine, "OpenMetrics gzip", "gzip", nine, "application/openmetrics-text; version=1.0.0"),
+            Way(mine, "protobuf", "identity", nine,
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"),
+            Way(mine, "protobuf gzip", "gzip", nine,
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"),
+            Way(mine, "all gzip", "gzip"), Way(mine, "all plain", "identity")]
+    take_turns(more)
+    show_memory("after scrapes in all ways", mine)
+
+    print(f"\n{of_mine} series, and {of_large} of 85,000; median of {ROUNDS} rounds (lowest to highest)")
+    print(f"{'':32} {'body':>10} {'latency':>11} {'':22} {'CPU':>11} {'':22} {'first':>10} {'its CPU':>9}")
+    for way in ways + more:
+        way.show()
+    print()
+    goal("gzip: client_golang / exporter, latency", peer_gzip.latency() / mine_gzip.latency(), 50, at_least=True)
+    goal("gzip: client_golang / exporter, CPU", peer_gzip.cpu() / mine_gzip.cpu(), 50, at_least=True)
+    goal("plain: exporter / nginx, latency", mine_plain.latency() / still_plain.latency(), 2)
+    goal("plain: exporter / nginx, CPU", mine_plain.cpu() / still_plain.cpu(), 2)
+    (mine_now, mine_most), (large_now, large_most), (peer_now, peer_most) = sizes
+    goal("resident memory: exporter / client_golang", mine_now / peer_now, 0.25)
+    goal("most resident memory: exporter / client_golang", mine_most / peer_most, 0.25)
+    growth = of_large / of_mine
+    goal("85,000 / 20,000, gzip, CPU", large_gzip.cpu() / mine_gzip.cpu(), growth)
+    goal("85,000 / 20,000, plain, CPU", large_plain.cpu() / mine_plain.cpu(), growth)
+    goal("85,000 / 20,000, resident memory", large_now / mine_now, growth)
+    goal("85,000 / 20,000, most resident memory", large_most / mine_most, growth)
+    print(f"a series of 20,000 and of 85,000 syncs: {1e9 * mine_gzip.cpu() / of_mine:.0f} and "
+          f"{1e9 * large_gzip.cpu() / of_large:.0f} ns of CPU in gzip, {1e9 * mine_plain.cpu() / of_mine:.0f} and "
+          f"{1e9 * large_plain.cpu() / of_large:.0f} ns plain\n")
+
+
+def create_syncs(url, accounts, regions):
+    """Creates syncs that live: they run once a minute. Those that fake-aws has everywhere never change."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"))
+    for account in range(FIRST_ACCOUNT, FIRST_ACCOUNT + accounts):
+        for region in regions:
+            for number in range(SYNCS):
+                body = json.dumps({"SyncName": f"inventory-{number}", "S3Destination": {
+                    "BucketName": f"organization-inventory-{number}", "Prefix": "inventory",
+                    "SyncFormat": "JsonSerDe", "Region": "eu-west-1"}})
+                scope = f"AKIA{account}FAKE/20260101/{region}/ssm/aws4_request"
+                connection.request("POST", "/", body, {
+                    "X-Amz-Target": "AmazonSSM.CreateResourceDataSync",
+                    "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"})
+                answer = connection.getresponse()
+                answer.read()
+                assert answer.status == 200, answer.status
+    connection.close()
+
+
+def lists(url):
+    calls = json.loads(get(int(url.rpartition(":")[2]), "/_fake/calls")[1])
+    return sum(call["calls"] for call in calls if call["operation"] == "ListResourceDataSync")
+
+
+def keep_ready(stack):
+    """What a collection costs three exporters of the same: one that is never scraped and so has nothing to keep
+    ready, one that has been scraped and is not now, and one that is scraped again and again."""
+    accounts, regions = SMALL
+    url = stack.enter_context(fake(accounts, 0))
+    create_syncs(url, accounts, regions)
+    unasked, kept, scraped = servers = [
+        stack.enter_context(exporter(name, url, regions, f"{INTERVAL}s")) for name in ["unasked", "kept", "scraped"]]
+    first, way = Way(kept, "gzip", "gzip"), Way(scraped, "gzip", "gzip")
+    times = Way(scraped, "times", "gzip", path_of(["last_sync_timestamp_seconds"]))
+    # A target's second turn comes half an interval after its first at the soonest, and then one in each.
+    time.sleep(1.5 * INTERVAL)
+
+    targets, before = accounts * len(regions), set(gzip.decompress(times.body()).splitlines())
+    began, listed, used = time.monotonic(), lists(url), [cpu(server.pid) for server in servers]
+    latencies = []
+    while time.monotonic() - began < INTERVAL:
+        latencies.append(way.scrape())
+        time.sleep(EVERY - (time.monotonic() - began) % EVERY)
+    of_unasked, of_kept, of_scraped = (cpu(server.pid) - before for server, before in zip(servers, used))
+    collections = (lists(url) - listed) / 2 / len(servers)
+    assert 0.95 < collections / targets < 1.05, f"{collections} collections"
+
+    after = gzip.decompress(times.body()).splitlines()
+    new = sum(line not in before for line in after) / len(after)
+    assert new > 0.95, f"{new:.0%} of the syncs have new times"
+    keeping, whole = (of_kept - of_unasked) / collections, first.first[1]
+    print(f"{targets} targets of {SYNCS} syncs, collected once in {INTERVAL} s, {new:.0%} of the syncs with new times; "
+          f"all families, gzip:")
+    print(f"a collection of an exporter that has not been scraped: {1e6 * of_unasked / collections:.0f} us of CPU")
+    print(f"to keep ready what it brings: {1e6 * keeping:.0f} us more")
+    print(f"to make all ready at the first scrape: {1000 * whole:.0f} ms, {1e6 * whole / targets:.0f} us for each "
+          f"target; {whole / keeping:.0f} times what one collection costs")
+    print(f"a scrape every {EVERY} s meanwhile: {1000 * statistics.median(latencies):.1f} ms "
+          f"({1000 * min(latencies):.1f} to {1000 * max(latencies):.1f}), "
+          f"{1000 * (of_scraped - of_kept) / len(latencies):.1f} ms of CPU")
+    for server in servers:
+        show_memory("at the end", server)
+
+
+# What is told to end, ends what it has started.
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+with contextlib.ExitStack() as servers:
+    compare(servers, pathlib.Path(servers.enter_context(tempfile.TemporaryDirectory())))
+with contextlib.ExitStack() as servers:
+    keep_ready(servers)
