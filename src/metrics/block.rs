@@ -7,8 +7,11 @@
 
 use std::sync::{Arc, OnceLock};
 
+use tokio::time::Instant;
+
 use super::catalogue::SAMPLED;
 use super::compress::{Compressors, Effort};
+use super::demand::Demand;
 use super::dialect::Dialect;
 use super::part::Part;
 use crate::model::{Quota, UnixSeconds};
@@ -23,8 +26,8 @@ pub(super) const TARGETS: usize = 8;
 #[derive(Debug)]
 pub(super) struct Block {
     targets: Box<[Arc<Known>]>,
-    /// For each dialect, with gzip and with zstd.
-    packed: [[OnceLock<Box<Packed>>; 2]; Dialect::ALL.len()],
+    /// For each dialect, with each of [`PACKING`].
+    packed: [[OnceLock<Box<Packed>>; PACKING.len()]; Dialect::ALL.len()],
 }
 
 /// What is known of a target, and how it is written.
@@ -38,11 +41,16 @@ pub(super) struct Known {
 /// Each family of a block, compressed, as far as it has been asked for.
 type Packed = [OnceLock<Arc<[u8]>>; SAMPLED];
 
+/// The codings that compress.
+const PACKING: [Coding; 2] = [Coding::Gzip, Coding::Zstd];
+
 /// What a block is written with.
 #[derive(Debug)]
 pub(super) struct Press {
     pub(super) quota: Quota,
     pub(super) compressors: Compressors,
+    /// What nobody wants any longer is not kept.
+    pub(super) demand: Demand,
 }
 
 impl Known {
@@ -85,19 +93,21 @@ impl Block {
         let changed: Vec<_> =
             self.targets.iter().zip(&targets).filter(|(before, after)| !Arc::ptr_eq(before, after)).collect();
 
+        let asked = Instant::now();
         let packed = Dialect::ALL.map(|dialect| {
             let same = |family| {
                 changed.iter().all(|(before, after)| {
                     before.part(dialect, press).is_like(after.part(dialect, press), family)
                 })
             };
-            self.packed[dialect as usize].each_ref().map(|before| {
-                let Some(before) = before.get() else { return OnceLock::new() };
-                let kept = |family: usize| match before[family].get() {
-                    Some(member) if same(family) => OnceLock::from(Arc::clone(member)),
-                    _ => OnceLock::new(),
-                };
-                OnceLock::from(Box::new(std::array::from_fn(kept)))
+            PACKING.map(|coding| match self.packed_of(dialect, coding).get() {
+                Some(before) if press.demand.wants(dialect, coding, asked) => {
+                    OnceLock::from(Box::new(std::array::from_fn(|family| match before[family].get() {
+                        Some(member) if same(family) => OnceLock::from(Arc::clone(member)),
+                        _ => OnceLock::new(),
+                    })))
+                }
+                _ => OnceLock::new(),
             })
         });
         Self { targets, packed }
@@ -158,6 +168,10 @@ impl Block {
             member.into()
         });
         (member, new)
+    }
+
+    fn packed_of(&self, dialect: Dialect, coding: Coding) -> &OnceLock<Box<Packed>> {
+        &self.packed[dialect as usize][usize::from(coding == Coding::Zstd)]
     }
 
     fn parts<'a>(&'a self, dialect: Dialect, press: &'a Press) -> impl Iterator<Item = &'a Part> {

@@ -32,12 +32,14 @@ impl Demand {
 
     /// In which ways it has lately been asked for.
     pub(super) fn wanted(&self, now: Instant) -> Vec<(Dialect, Coding)> {
-        let oldest = self.stamp(now).saturating_sub(millis(LASTS)).max(1);
         let all = Dialect::ALL.into_iter().flat_map(|dialect| Coding::ALL.map(|coding| (dialect, coding)));
-        all.filter(|(dialect, coding)| {
-            self.last[*dialect as usize][*coding as usize].load(Ordering::Relaxed) >= oldest
-        })
-        .collect()
+        all.filter(|(dialect, coding)| self.wants(*dialect, *coding, now)).collect()
+    }
+
+    /// Whether it has lately been asked for in this way.
+    pub(super) fn wants(&self, dialect: Dialect, coding: Coding, now: Instant) -> bool {
+        let oldest = self.stamp(now).saturating_sub(millis(LASTS)).max(1);
+        self.last[dialect as usize][coding as usize].load(Ordering::Relaxed) >= oldest
     }
 
     fn stamp(&self, now: Instant) -> u64 {

@@ -42,6 +42,7 @@ use crate::negotiation::Coding;
 use crate::snapshot::Store;
 use block::Press;
 use catalogue::Shown;
+use compress::Compressors;
 use demand::Demand;
 use shelf::Shelf;
 
@@ -58,7 +59,6 @@ pub struct Metrics {
     enabled: Vec<Shown>,
     press: Arc<Press>,
     shelf: Shelf,
-    demand: Demand,
 }
 
 impl Metrics {
@@ -78,9 +78,12 @@ impl Metrics {
             own,
             clock,
             enabled: catalogue::all().into_iter().filter(|shown| disabled.takes(*shown)).collect(),
-            press: Arc::new(Press { quota, compressors: compress::Compressors::default() }),
+            press: Arc::new(Press {
+                quota,
+                compressors: Compressors::default(),
+                demand: Demand::new(Instant::now()),
+            }),
             shelf: Shelf::default(),
-            demand: Demand::new(Instant::now()),
         }
     }
 
@@ -93,7 +96,7 @@ impl Metrics {
     /// The families of `choice` as they are now. Nothing is waited for.
     #[must_use]
     pub fn scrape(&self, format: Format, coding: Coding, choice: &Choice) -> Scrape {
-        self.demand.note(format.dialect(), coding, Instant::now());
+        self.press.demand.note(format.dialect(), coding, Instant::now());
         let now = self.clock.now();
         let layout = self.shelf.layout(&self.store, now);
         let wanted = self.enabled.iter().copied().filter(|shown| choice.takes(*shown)).collect();
@@ -121,7 +124,7 @@ impl Metrics {
 
     /// Does once what [`keep_ready`](Self::keep_ready) does.
     pub async fn make_ready(&self) {
-        let wanted = self.demand.wanted(Instant::now());
+        let wanted = self.press.demand.wanted(Instant::now());
         if wanted.is_empty() {
             return;
         }

@@ -54,3 +54,49 @@ impl Body for Streamed {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// A body of these pieces, and how many of them have been made.
+    fn streamed(pieces: Vec<&'static str>) -> (Pin<Box<Streamed>>, Arc<AtomicUsize>) {
+        let made = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&made);
+        let pieces = pieces.into_iter().map(move |piece| {
+            count.fetch_add(1, Ordering::Relaxed);
+            piece.as_bytes().to_vec()
+        });
+        (Box::pin(Streamed::new(Box::new(pieces))), made)
+    }
+
+    async fn frame(body: &mut Pin<Box<Streamed>>) -> Option<Result<Bytes, TooSlow>> {
+        let frame = poll_fn(|context| body.as_mut().poll_frame(context)).await?;
+        Some(frame.map(|frame| frame.into_data().unwrap()))
+    }
+
+    #[tokio::test]
+    async fn a_piece_is_made_when_the_one_before_is_taken() {
+        let (mut body, made) = streamed(vec!["a", "", "", "b"]);
+        assert_eq!(made.load(Ordering::Relaxed), 0);
+        assert_eq!(frame(&mut body).await.unwrap().unwrap(), "a");
+        assert_eq!(made.load(Ordering::Relaxed), 1);
+        assert_eq!(frame(&mut body).await.unwrap().unwrap(), "b");
+        assert!(frame(&mut body).await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_too_long_gets_no_more() {
+        let (mut body, _) = streamed(vec!["a", "b", "c"]);
+        assert!(frame(&mut body).await.unwrap().is_ok());
+        tokio::time::sleep(PATIENCE).await;
+        assert!(frame(&mut body).await.unwrap().is_ok());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        let error = frame(&mut body).await.unwrap().unwrap_err();
+        assert_eq!(error.to_string(), "the client has not taken the whole body within 300 s");
+    }
+}
