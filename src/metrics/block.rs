@@ -9,8 +9,8 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::time::Instant;
 
-use super::catalogue::SAMPLED;
-use super::compress::{Compressors, Effort};
+use super::catalogue::{FAMILIES, SAMPLED};
+use super::compress::Compressors;
 use super::demand::Demand;
 use super::dialect::Dialect;
 use super::part::Part;
@@ -143,7 +143,8 @@ impl Block {
         now: UnixSeconds,
         out: &mut Vec<u8>,
     ) {
-        self.parts(dialect, press).for_each(|part| part.write(family, now, out));
+        let prefix = dialect.prefix(FAMILIES[family].name);
+        self.parts(dialect, press).for_each(|part| part.write(family, &prefix, now, out));
     }
 
     /// All samples of a family, compressed; it must not be one of ages. Also says
@@ -163,7 +164,7 @@ impl Block {
             let (mut plain, mut member) = (Vec::new(), Vec::new());
             self.write(family, dialect, press, 0.0, &mut plain);
             if !plain.is_empty() {
-                press.compressors.compress(coding, Effort::Usual, &plain, &mut member);
+                press.compressors.compress(coding, &plain, &mut member);
             }
             member.into()
         });

@@ -13,15 +13,6 @@ use zstd::zstd_safe::compress_bound;
 use super::dialect::written;
 use crate::negotiation::Coding;
 
-/// How hard to try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effort {
-    /// For what is sent once.
-    Little,
-    /// For what is kept.
-    Usual,
-}
-
 /// The window of gzip, as a power of two: the largest.
 const WINDOW: u8 = 15;
 
@@ -29,7 +20,7 @@ const WINDOW: u8 = 15;
 /// there are never more than threads that compress at once.
 #[derive(Debug, Default)]
 pub(super) struct Compressors {
-    idle: Mutex<Vec<((Coding, Effort), Compressor)>>,
+    idle: Mutex<Vec<(Coding, Compressor)>>,
 }
 
 enum Compressor {
@@ -48,39 +39,28 @@ impl fmt::Debug for Compressor {
 
 impl Compressors {
     /// Puts `plain` behind `out`, as a member or frame of its own.
-    pub(super) fn compress(&self, coding: Coding, effort: Effort, plain: &[u8], out: &mut Vec<u8>) {
-        let kind = (coding, effort);
+    pub(super) fn compress(&self, coding: Coding, plain: &[u8], out: &mut Vec<u8>) {
         let idle = {
             let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-            idle.iter().position(|(known, _)| *known == kind).map(|index| idle.swap_remove(index).1)
+            idle.iter().position(|(known, _)| *known == coding).map(|index| idle.swap_remove(index).1)
         };
-        let Some(mut compressor) = idle.or_else(|| Compressor::new(coding, effort)) else {
+        let Some(mut compressor) = idle.or_else(|| Compressor::new(coding)) else {
             out.extend_from_slice(plain);
             return;
         };
         compressor.compress(plain, out);
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((kind, compressor));
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((coding, compressor));
     }
 }
 
 impl Compressor {
-    fn new(coding: Coding, effort: Effort) -> Option<Self> {
+    /// Both as quick as can be: what is kept lasts no longer than an interval, and
+    /// trying harder takes gzip three times as long for a quarter less.
+    fn new(coding: Coding) -> Option<Self> {
         match coding {
             Coding::Identity => None,
-            Coding::Gzip => {
-                let level = match effort {
-                    Effort::Little => Compression::fast(),
-                    Effort::Usual => Compression::default(),
-                };
-                Some(Self::Gzip(Compress::new_gzip(level, WINDOW)))
-            }
-            Coding::Zstd => {
-                let level = match effort {
-                    Effort::Little => 1,
-                    Effort::Usual => zstd::DEFAULT_COMPRESSION_LEVEL,
-                };
-                Some(Self::Zstd(written(zstd::bulk::Compressor::new(level))))
-            }
+            Coding::Gzip => Some(Self::Gzip(Compress::new_gzip(Compression::fast(), WINDOW))),
+            Coding::Zstd => Some(Self::Zstd(written(zstd::bulk::Compressor::new(1)))),
         }
     }
 

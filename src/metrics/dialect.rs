@@ -5,8 +5,6 @@
 //! a sample is its labels and then its value, so that labels which many samples
 //! share are written once and only put in front of the rest later.
 
-use std::io::Write as _;
-
 use prometheus::proto::{LabelPair, Metric, MetricFamily};
 use prometheus::{Encoder as _, TextEncoder};
 use protobuf::rt::WireType;
@@ -76,13 +74,18 @@ impl Dialect {
         }
     }
 
-    /// Puts a sample of the family `name` behind `out`.
-    pub(super) fn join(self, name: &str, base: &[u8], tail: &[u8], out: &mut Vec<u8>) {
+    /// What stands in front of the base in each sample of a family.
+    pub(super) fn prefix(self, name: &str) -> Vec<u8> {
         match self {
-            Self::Text => {
-                out.extend_from_slice(name.as_bytes());
-                out.push(b'{');
-            }
+            Self::Text => [name.as_bytes(), b"{"].concat(),
+            Self::Protobuf => Vec::new(),
+        }
+    }
+
+    /// Puts a sample behind `out`.
+    pub(super) fn join(self, prefix: &[u8], base: &[u8], tail: &[u8], out: &mut Vec<u8>) {
+        match self {
+            Self::Text => out.extend_from_slice(prefix),
             Self::Protobuf => {
                 let mut coded = CodedOutputStream::vec(out);
                 written(coded.write_tag(METRIC, WireType::LengthDelimited));
@@ -94,18 +97,22 @@ impl Dialect {
         out.extend_from_slice(tail);
     }
 
-    /// Puts a sample whose value is an age, in seconds, behind `out`. AWS's times
+    /// Puts a sample behind `out` whose value is an age, in seconds. AWS's times
     /// have milliseconds and no more.
-    pub(super) fn join_age(self, name: &str, base: &[u8], age: f64, out: &mut Vec<u8>) {
-        let age = (age * 1000.0).round() / 1000.0;
+    pub(super) fn join_age(self, prefix: &[u8], base: &[u8], age: f64, out: &mut Vec<u8>) {
+        #[expect(clippy::cast_possible_truncation, reason = "it saturates, after 292 million years")]
+        let millis = (age * 1000.0).round() as i64;
         match self {
             Self::Text => {
-                self.join(name, base, b"} ", out);
-                written(writeln!(out, "{age}"));
+                self.join(prefix, base, b"} ", out);
+                write_seconds(millis, out);
+                out.push(b'\n');
             }
             Self::Protobuf => {
+                #[expect(clippy::cast_precision_loss, reason = "exact for 285,000 years")]
+                let age = millis as f64 / 1000.0;
                 let tail = written(Kind::Gauge.metric(age).write_to_bytes());
-                self.join(name, base, &tail, out);
+                self.join(prefix, base, &tail, out);
             }
         }
     }
@@ -123,6 +130,23 @@ impl Dialect {
     /// its value.
     pub(super) fn age_length() -> usize {
         written(usize::try_from(Kind::Gauge.metric(0.0).compute_size()))
+    }
+}
+
+/// Writes seconds, without zeros that say nothing. There are two for each sync in
+/// every scrape, and writing a float takes five times as long.
+fn write_seconds(millis: i64, out: &mut Vec<u8>) {
+    if millis < 0 {
+        out.push(b'-');
+    }
+    let (seconds, rest) = (millis.unsigned_abs() / 1000, millis.unsigned_abs() % 1000);
+    let mut digits = itoa::Buffer::new();
+    out.extend_from_slice(digits.format(seconds).as_bytes());
+    if rest > 0 {
+        // 1.002 and not 1.2: a digit in front, which becomes the point.
+        let digits = digits.format(1000 + rest).trim_end_matches('0');
+        out.push(b'.');
+        out.extend_from_slice(&digits.as_bytes()[1..]);
     }
 }
 

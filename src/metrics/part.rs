@@ -114,13 +114,12 @@ impl Part {
     }
 
     /// Puts all samples of a family behind `out`, as of `now`.
-    pub(super) fn write(&self, family: usize, now: UnixSeconds, out: &mut Vec<u8>) {
-        let name = FAMILIES[family].name;
+    pub(super) fn write(&self, family: usize, prefix: &[u8], now: UnixSeconds, out: &mut Vec<u8>) {
         for (base, tail) in self.pieces(family) {
-            self.dialect.join(name, base, tail, out);
+            self.dialect.join(prefix, base, tail, out);
         }
         for moment in self.moments_of(family) {
-            self.dialect.join_age(name, self.base(moment.base), now - moment.at, out);
+            self.dialect.join_age(prefix, self.base(moment.base), now - moment.at, out);
         }
     }
 

@@ -8,7 +8,6 @@ use protobuf::CodedOutputStream;
 
 use super::block::{Block, Press};
 use super::catalogue::{FAMILIES, Shown, is_age};
-use super::compress::Effort;
 use super::dialect::{Dialect, written};
 use super::format::Format;
 use super::shelf::Layout;
@@ -83,7 +82,7 @@ impl Output {
     /// Compresses what is not yet.
     fn seal(&mut self, press: &Press) {
         if !self.plain.is_empty() {
-            press.compressors.compress(self.coding, Effort::Little, &self.plain, &mut self.ready);
+            press.compressors.compress(self.coding, &self.plain, &mut self.ready);
             self.plain.clear();
         }
     }
@@ -201,6 +200,8 @@ impl Iterator for Scrape {
             new += self.step();
         }
         let done = matches!(self.stage, Stage::Done) && self.output.ready.is_empty();
-        (!done).then(|| std::mem::take(&mut self.output.ready))
+        // With room for the next one, and for what goes beyond its length.
+        let next = Vec::with_capacity(if done { 0 } else { PIECE + PIECE / 4 });
+        (!done).then(|| std::mem::replace(&mut self.output.ready, next))
     }
 }
