@@ -86,6 +86,15 @@ impl Output {
             self.plain.clear();
         }
     }
+
+    /// Compresses what is not yet, and nothing if that is all there is: no bytes
+    /// at all are neither gzip nor zstd.
+    fn finish(&mut self, press: &Press) {
+        if self.coding != Coding::Identity {
+            press.compressors.compress(self.coding, &self.plain, &mut self.ready);
+            self.plain.clear();
+        }
+    }
 }
 
 impl Scrape {
@@ -134,7 +143,7 @@ impl Scrape {
                     Some(Shown::Sampled(family)) => self.begin(family),
                     None => {
                         self.output.plain().extend_from_slice(self.format.end());
-                        self.output.seal(&self.press);
+                        self.output.finish(&self.press);
                         self.stage = Stage::Done;
                     }
                 }
