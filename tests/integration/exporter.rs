@@ -147,6 +147,10 @@ impl Exporter {
         http::request(self.address, "GET", path).await
     }
 
+    pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> http::Answer {
+        http::request_with(self.address, "GET", path, headers).await
+    }
+
     /// Sets the exporter's clock, in seconds after [`NOW`].
     pub(crate) fn set_clock(&self, after: u64) {
         self.now.store(NOW + after, Ordering::SeqCst);

@@ -27,7 +27,18 @@ impl Answer {
 
 /// Makes one request on a connection of its own.
 pub(crate) async fn request(address: SocketAddr, method: &str, path: &str) -> Answer {
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+    request_with(address, method, path, &[]).await
+}
+
+/// The same with more headers.
+pub(crate) async fn request_with(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+) -> Answer {
+    let headers: String = headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Connection: close\r\n\r\n");
     raw(address, &head).await
 }
 
@@ -58,7 +69,7 @@ pub(crate) fn parse(answer: &[u8]) -> Answer {
 fn dechunk(mut rest: &[u8]) -> Vec<u8> {
     let mut whole = Vec::new();
     loop {
-        let line = rest.windows(2).position(|bytes| bytes == b"\r\n").expect("a chunk's size");
+        let line = rest.windows(2).position(|bytes| bytes == b"\r\n").unwrap();
         let size = usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
         rest = &rest[line + 2..];
         if size == 0 {

@@ -2,8 +2,8 @@
 //! against fake-aws over loopback sockets.
 //!
 //! `cargo test` runs all that needs nothing but Rust. `tests/run` installs what
-//! the rest needs, a Python with boto3 and moto, and Prometheus with promtool,
-//! and runs everything; there a missing tool is an error.
+//! the rest needs, a Python with boto3, moto and `prometheus_client`, and Prometheus
+//! with promtool, and runs everything; there a missing tool is an error.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 #![expect(clippy::float_cmp, reason = "the values are exact, as they were sent")]
@@ -14,6 +14,7 @@ mod exporter;
 mod exposition;
 mod faults;
 mod fleet;
+mod formats;
 mod http;
 mod organization;
 mod program;

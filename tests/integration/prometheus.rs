@@ -15,19 +15,30 @@ use tokio::time::{Instant, sleep};
 use crate::exporter::{ACCOUNT, Exporter, NOW, REGION, fake_aws, one_target, put};
 use crate::{http, tools};
 
-/// A Prometheus that scrapes one address every second.
-struct Prometheus {
-    address: SocketAddr,
+/// What AWS might call something, in order to break an exposition.
+pub(crate) const NASTY: &str =
+    "org \"inventory\" \\ back\\nslash,\r\t\nx{y=\"z\"} 1 # {a=\"b\"} 2 ünï\u{1d6d1}";
+
+/// What the configuration might call something, which is never several lines.
+pub(crate) fn nasty_line() -> String {
+    NASTY.replace(char::is_control, "")
+}
+
+/// A Prometheus that scrapes some addresses every second.
+pub(crate) struct Prometheus {
+    pub(crate) address: SocketAddr,
     _process: tools::Owned,
     _directory: TempDir,
 }
 
 impl Prometheus {
-    async fn scraping(target: SocketAddr) -> Self {
+    pub(crate) async fn scraping(targets: &[SocketAddr]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = directory.path().join("prometheus.yml");
+        let targets: Vec<String> = targets.iter().map(|target| format!("'{target}'")).collect();
         let text = format!(
-            "global: {{scrape_interval: 1s}}\nscrape_configs:\n  - job_name: ssm\n    static_configs: [{{targets: ['{target}']}}]\n"
+            "global: {{scrape_interval: 1s}}\nscrape_configs:\n  - job_name: ssm\n    static_configs: [{{targets: [{}]}}]\n",
+            targets.join(", ")
         );
         std::fs::write(&config, text).unwrap();
         // It takes no port 0, so it gets one that was free a moment ago.
@@ -52,14 +63,14 @@ impl Prometheus {
         prometheus
     }
 
-    async fn api(&self, path: &str) -> Value {
+    pub(crate) async fn api(&self, path: &str) -> Value {
         let answer = http::request(self.address, "GET", path).await;
         let body = answer.body;
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
     }
 
     /// The values of an expression, once it has any.
-    async fn query(&self, expression: &str) -> Vec<(Value, String)> {
+    pub(crate) async fn query(&self, expression: &str) -> Vec<(Value, String)> {
         let encoded: Vec<String> = expression.bytes().map(|byte| format!("%{byte:02x}")).collect();
         let encoded = encoded.concat();
         let deadline = Instant::now() + Duration::from_mins(1);
@@ -77,36 +88,46 @@ impl Prometheus {
     }
 }
 
-/// Everything that this exporter can show, at least once.
-async fn exporter_with_everything() -> (fake_aws::FakeAws, Exporter) {
+/// Everything that this exporter can show, at least once. Where AWS may say
+/// what it likes, it is [`NASTY`].
+pub(crate) async fn exporter_with_everything(interval: &str) -> (fake_aws::FakeAws, Exporter) {
     let aws = fake_aws().await;
     put(
         &aws,
         SyncKind::ToDestination,
         json!({
-            "SyncName": "org \"inventory\" \\ ünï", "LastStatus": "Failed",
+            "SyncName": NASTY, "LastStatus": "Failed",
             "LastSyncStatusMessage": "no access", "LastSyncTime": NOW - 60,
             "LastSuccessfulSyncTime": NOW - 90_000, "SyncCreatedTime": NOW - 900_000, "SyncLastModifiedTime": NOW,
             "S3Destination": {
-                "BucketName": "b", "SyncFormat": "JsonSerDe", "Region": "us-east-1",
-                "DestinationDataSharing": {"DestinationDataSharingType": "Organization"},
+                "BucketName": NASTY, "Prefix": NASTY, "SyncFormat": NASTY, "Region": NASTY,
+                "AWSKMSKeyARN": NASTY, "DestinationDataSharing": {"DestinationDataSharingType": NASTY},
             },
         }),
+    );
+    put(
+        &aws,
+        SyncKind::ToDestination,
+        json!({"SyncName": "second", "SyncType": NASTY, "LastStatus": NASTY, "LastSyncTime": NOW as f64 - 0.125}),
     );
     put(
         &aws,
         SyncKind::FromSource,
         json!({
             "SyncName": "explorer", "SyncSource": {
-                "SourceType": "AwsOrganizations", "SourceRegions": ["eu-west-1"],
-                "AwsOrganizationsSource": {"OrganizationSourceType": "OrganizationalUnits", "OrganizationalUnits": []},
-                "IncludeFutureRegions": false, "EnableAllOpsDataSources": true, "State": "NoPermissions",
+                "SourceType": NASTY, "SourceRegions": ["eu-west-1"],
+                "AwsOrganizationsSource": {"OrganizationSourceType": NASTY, "OrganizationalUnits": []},
+                "IncludeFutureRegions": false, "EnableAllOpsDataSources": true, "State": NASTY,
             },
         }),
     );
     aws.world()
         .set_faults(vec![FaultRule::new(Fault::Deny).region("us-east-1").operation("ListResourceDataSync")]);
-    let config = one_target().replace(&format!("[{REGION}]"), &format!("[{REGION}, us-east-1]"))
+    let config = one_target()
+        .replace("interval: 1s", &format!("interval: {interval}"))
+        // A string of JSON is one of YAML, too.
+        .replace("name: production", &format!("name: {}", json!(nasty_line())))
+        .replace(&format!("[{REGION}]"), &format!("[{REGION}, us-east-1]"))
         + "  - profile: hub\n    regions: [us-east-1]\n";
     let exporter = Exporter::start_ready(&aws, &config).await;
     (aws, exporter)
@@ -115,8 +136,8 @@ async fn exporter_with_everything() -> (fake_aws::FakeAws, Exporter) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
 async fn prometheus_scrapes_without_error_and_answers_about_a_failed_sync() {
-    let (_aws, exporter) = exporter_with_everything().await;
-    let prometheus = Prometheus::scraping(exporter.address).await;
+    let (_aws, exporter) = exporter_with_everything("1s").await;
+    let prometheus = Prometheus::scraping(&[exporter.address]).await;
 
     let failed = prometheus
         .query("aws_ssm_resource_data_sync_last_status{status=\"Failed\"} == 1 and on(aws_account_id, aws_region) ssm_sync_exporter_target_up == 1")
@@ -126,11 +147,11 @@ async fn prometheus_scrapes_without_error_and_answers_about_a_failed_sync() {
     assert_eq!(labels["aws_account_id"], ACCOUNT);
     assert_eq!(labels["aws_region"], REGION);
     assert_eq!(labels["sync_type"], "SyncToDestination");
-    assert_eq!(labels["sync_name"], "org \"inventory\" \\ ünï");
+    assert_eq!(labels["sync_name"], NASTY);
     assert_eq!(labels["exported_job"], Value::Null, "no label collides with Prometheus's own");
 
     let age = prometheus
-        .query("aws_ssm_resource_data_sync_last_successful_sync_age_seconds > 86400 and on(aws_account_id, aws_region) ssm_sync_exporter_target_info{account_name=\"production\"}")
+        .query(&format!("aws_ssm_resource_data_sync_last_successful_sync_age_seconds > 86400 and on(aws_account_id, aws_region) ssm_sync_exporter_target_info{{account_name={}}}", json!(nasty_line())))
         .await;
     assert_eq!(age[0].1, "90000");
     let down = prometheus.query("ssm_sync_exporter_target_up == 0").await;
@@ -151,7 +172,7 @@ async fn prometheus_scrapes_without_error_and_answers_about_a_failed_sync() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
 async fn promtool_has_nothing_to_say_about_the_metrics() {
-    let (_aws, exporter) = exporter_with_everything().await;
+    let (_aws, exporter) = exporter_with_everything("1s").await;
     let scrape = exporter.scrape().await;
     for family in [
         "aws_ssm_resource_data_sync_source_organizational_units",

@@ -1,0 +1,732 @@
+//! In which formats and codings the exposition can be had, and which families
+//! of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read as _;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use fake_aws::{Fault, FaultRule, SyncKind};
+use pretty_assertions::assert_eq;
+use prometheus::proto::{Metric, MetricFamily, MetricType};
+use prometheus::{Encoder as _, TextEncoder};
+use protobuf::CodedInputStream;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::exporter::{ACCOUNT, Exporter, NOW, REGION, Scrape, fake_aws, one_target, put};
+use crate::http::{self, Answer};
+use crate::prometheus::{NASTY, Prometheus, exporter_with_everything, nasty_line};
+use crate::tools;
+
+/// A format, as a client asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Text004,
+    Text100,
+    OpenMetrics,
+    Protobuf,
+}
+
+pub(crate) const FORMATS: [Format; 4] =
+    [Format::Text004, Format::Text100, Format::OpenMetrics, Format::Protobuf];
+pub(crate) const CODINGS: [&str; 3] = ["identity", "gzip", "zstd"];
+
+const TEXT_0_0_4: &str = "text/plain; version=0.0.4; charset=utf-8; escaping=underscores";
+const TEXT_1_0_0: &str = "text/plain; version=1.0.0; charset=utf-8; escaping=underscores";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores";
+const PROTOBUF: &str = "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=underscores";
+
+/// The families of which each scrape shows other values.
+const RESTLESS: &str = "process_";
+
+impl Format {
+    /// The value of `Accept` that asks for it and nothing else.
+    pub(crate) fn accept(self) -> &'static str {
+        match self {
+            Self::Text004 => "text/plain;version=0.0.4",
+            Self::Text100 => "text/plain;version=1.0.0",
+            Self::OpenMetrics => "application/openmetrics-text;version=1.0.0",
+            Self::Protobuf => {
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
+            }
+        }
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Text004 => TEXT_0_0_4,
+            Self::Text100 => TEXT_1_0_0,
+            Self::OpenMetrics => OPEN_METRICS,
+            Self::Protobuf => PROTOBUF,
+        }
+    }
+
+    /// The names of the families in a body, as the text format has them.
+    fn families(self, body: &[u8]) -> Vec<String> {
+        if self == Self::Protobuf {
+            return messages(body).iter().map(|family| family.name().to_owned()).collect();
+        }
+        let text = std::str::from_utf8(body).unwrap();
+        let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+        types
+            .map(|line| {
+                let (name, kind) = line.split_once(' ').unwrap();
+                match (self, kind) {
+                    (Self::OpenMetrics, "counter") => format!("{name}_total"),
+                    (Self::OpenMetrics, "info") => format!("{name}_info"),
+                    _ => name.to_owned(),
+                }
+            })
+            .collect()
+    }
+}
+
+/// A body as it was before it was compressed. All of it has to be there.
+pub(crate) fn decoded(coding: &str, body: &[u8]) -> Vec<u8> {
+    match coding {
+        "gzip" => {
+            let mut plain = Vec::new();
+            flate2::read::MultiGzDecoder::new(body).read_to_end(&mut plain).unwrap();
+            plain
+        }
+        "zstd" => zstd::decode_all(body).unwrap(),
+        _ => body.to_vec(),
+    }
+}
+
+/// A body in protobuf. All of it has to be there.
+pub(crate) fn messages(body: &[u8]) -> Vec<MetricFamily> {
+    let mut input = CodedInputStream::from_bytes(body);
+    let mut families = Vec::new();
+    while !input.eof().unwrap() {
+        families.push(input.read_message().unwrap());
+    }
+    families
+}
+
+/// Asks for a format and a coding, which has to be what comes.
+async fn fetched(exporter: &Exporter, path: &str, format: Format, coding: &str) -> Vec<u8> {
+    let answer = exporter.get_with(path, &[("Accept", format.accept()), ("Accept-Encoding", coding)]).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_headers(&answer, format, coding);
+    decoded(coding, &answer.bytes)
+}
+
+fn assert_headers(answer: &Answer, format: Format, coding: &str) {
+    assert_eq!(answer.header("content-type"), Some(format.content_type()));
+    assert_eq!(answer.header("content-encoding"), Some(coding).filter(|coding| *coding != "identity"));
+    assert_eq!(answer.header("vary"), Some("Accept, Accept-Encoding"));
+    assert_eq!(answer.header("cache-control"), Some("no-store"));
+}
+
+/// The path of all families but those of which each scrape shows other values.
+async fn restful(exporter: &Exporter) -> String {
+    let all = exporter.get("/metrics").await;
+    let names = Format::Text004.families(&all.bytes);
+    let restless = names.iter().filter(|name| name.starts_with(RESTLESS));
+    let excluded: Vec<String> = restless.map(|name| format!("exclude[]={name}")).collect();
+    format!("/metrics?{}", excluded.join("&"))
+}
+
+/// A family as all formats have it, named as in the text format.
+#[derive(Debug, PartialEq)]
+struct Family {
+    help: String,
+    kind: String,
+    samples: BTreeMap<(String, BTreeMap<String, String>), f64>,
+}
+
+/// An exposition as all formats have it.
+type Families = BTreeMap<String, Family>;
+
+impl Family {
+    fn new(help: &str, kind: &str) -> Self {
+        Self { help: help.to_owned(), kind: kind.to_owned(), samples: BTreeMap::new() }
+    }
+
+    fn add(&mut self, name: String, mut labels: BTreeMap<String, String>, value: f64) {
+        // The bounds of buckets are numbers, which have several spellings.
+        if let Some(bound) = labels.get_mut("le") {
+            *bound = bound.parse::<f64>().unwrap().to_string();
+        }
+        let before = self.samples.insert((name, labels), value);
+        assert_eq!(before, None, "no series is there twice");
+    }
+}
+
+/// What the types of the `prometheus` crate say.
+fn of_messages(body: &[u8]) -> Families {
+    let mut families = Families::new();
+    for message in messages(body) {
+        let name = message.name();
+        let kind = match message.get_field_type() {
+            MetricType::COUNTER => "counter",
+            MetricType::GAUGE => "gauge",
+            MetricType::HISTOGRAM => "histogram",
+            other => panic!("{name} is of type {other:?}"),
+        };
+        let mut family = Family::new(message.help(), kind);
+        for metric in message.get_metric() {
+            add_metric(&mut family, name, metric);
+        }
+        assert!(families.insert(name.to_owned(), family).is_none(), "{name} is there twice");
+    }
+    families
+}
+
+fn add_metric(family: &mut Family, name: &str, metric: &Metric) {
+    let labels: BTreeMap<String, String> =
+        metric.get_label().iter().map(|label| (label.name().to_owned(), label.value().to_owned())).collect();
+    match &*family.kind {
+        "counter" => family.add(name.to_owned(), labels, metric.get_counter().value()),
+        "gauge" => family.add(name.to_owned(), labels, metric.get_gauge().value()),
+        _ => {
+            let histogram = metric.get_histogram();
+            let buckets =
+                histogram.get_bucket().iter().map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()));
+            // The last one is left out, because it is the count.
+            for (bound, count) in buckets.chain([(f64::INFINITY, histogram.get_sample_count())]) {
+                let mut labels = labels.clone();
+                labels.insert("le".to_owned(), bound.to_string());
+                family.add(format!("{name}_bucket"), labels, count as f64);
+            }
+            family.add(format!("{name}_sum"), labels.clone(), histogram.get_sample_sum());
+            family.add(format!("{name}_count"), labels, histogram.get_sample_count() as f64);
+        }
+    }
+}
+
+/// What `tests/python/parse_exposition.py` says of a file.
+fn of_python(said: &Value) -> Families {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let mut families = Families::new();
+    for said in said.as_array().unwrap() {
+        let (name, kind) = (text(&said["name"]), text(&said["type"]));
+        // It names counters of all formats as OpenMetrics does.
+        let (name, kind) = match &*kind {
+            "counter" => (format!("{name}_total"), "counter"),
+            "info" => (format!("{name}_info"), "gauge"),
+            kind => (name, kind),
+        };
+        let mut family = Family::new(said["help"].as_str().unwrap(), kind);
+        for sample in said["samples"].as_array().unwrap() {
+            let labels = sample[1].as_object().unwrap();
+            let labels = labels.iter().map(|(name, value)| (name.clone(), text(value))).collect();
+            family.add(text(&sample[0]), labels, text(&sample[2]).parse().unwrap());
+        }
+        assert!(families.insert(name.clone(), family).is_none(), "{name} is there twice");
+    }
+    families
+}
+
+#[tokio::test]
+async fn every_format_and_coding_says_what_it_is() {
+    let aws = fake_aws().await;
+    let exporter = Exporter::start_ready(&aws, &one_target().replace("1s", "1h")).await;
+    for format in FORMATS {
+        for coding in CODINGS {
+            let headers = [("Accept", format.accept()), ("Accept-Encoding", coding)];
+            let get = exporter.get_with("/metrics", &headers).await;
+            assert_eq!(get.status, 200);
+            assert_headers(&get, format, coding);
+            assert_eq!(get.header("transfer-encoding"), Some("chunked"));
+            let head = http::request_with(exporter.address, "HEAD", "/metrics", &headers).await;
+            assert_eq!((head.status, head.bytes.len()), (200, 0));
+            assert_headers(&head, format, coding);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_the_same_to_the_byte_in_every_coding() {
+    let (_aws, exporter) = exporter_with_everything("1h").await;
+    let path = restful(&exporter).await;
+    for format in FORMATS {
+        let plain = fetched(&exporter, &path, format, "identity").await;
+        assert!(plain.len() > 10_000);
+        for coding in ["gzip", "zstd"] {
+            // The second time it has been compressed before.
+            for _ in 0..2 {
+                assert!(fetched(&exporter, &path, format, coding).await == plain, "{format:?} {coding}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn all_formats_have_the_same_lines() {
+    let (_aws, exporter) = exporter_with_everything("1h").await;
+    let path = restful(&exporter).await;
+    let text = async |format| String::from_utf8(fetched(&exporter, &path, format, "identity").await).unwrap();
+    let old = text(Format::Text004).await;
+    assert_eq!(text(Format::Text100).await, old);
+
+    let mut again = Vec::new();
+    let families = messages(&fetched(&exporter, &path, Format::Protobuf, "identity").await);
+    TextEncoder::new().encode(&families, &mut again).unwrap();
+    assert_eq!(String::from_utf8(again).unwrap(), old);
+
+    let open_metrics = text(Format::OpenMetrics).await;
+    let samples = |text: &str| -> BTreeSet<String> {
+        text.lines().filter(|line| !line.starts_with('#')).map(ToOwned::to_owned).collect()
+    };
+    let whole = |text: String| {
+        ["1", "5", "10", "20"].iter().fold(text, |text, bound| {
+            text.replace(&format!(",le=\"{bound}\"}}"), &format!(",le=\"{bound}.0\"}}"))
+        })
+    };
+    assert_eq!(samples(&open_metrics), samples(&whole(old)));
+    assert!(open_metrics.ends_with("\n# EOF\n"));
+    assert_eq!(open_metrics.matches("# EOF").count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn other_peoples_parsers_read_the_same_in_every_format_and_coding() {
+    let (_aws, exporter) = exporter_with_everything("1h").await;
+    let directory = tempfile::tempdir().unwrap();
+    let mut python = tools::python();
+    python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/parse_exposition.py"));
+    let mut read = Vec::new();
+    let mut parsed = Vec::new();
+    for format in FORMATS {
+        for coding in CODINGS {
+            let body = fetched(&exporter, "/metrics", format, coding).await;
+            let parser = match format {
+                Format::Protobuf => {
+                    read.push((format, coding, of_messages(&body)));
+                    continue;
+                }
+                Format::OpenMetrics => "openmetrics",
+                Format::Text004 | Format::Text100 => "text",
+            };
+            let file = directory.path().join(format!("{format:?}-{coding}"));
+            std::fs::write(&file, body).unwrap();
+            python.arg(parser).arg(file);
+            parsed.push((format, coding));
+        }
+    }
+    let output = tokio::task::spawn_blocking(move || python.output().unwrap()).await.unwrap();
+    assert!(output.status.success(), "{}", tools::written(&output));
+    let said: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let said = said.as_array().unwrap();
+    assert_eq!(said.len(), parsed.len());
+    read.extend(parsed.iter().zip(said).map(|((format, coding), said)| (*format, *coding, of_python(said))));
+    for (.., families) in &mut read {
+        for (_, family) in families.iter_mut().filter(|(name, _)| name.starts_with(RESTLESS)) {
+            family.samples.values_mut().for_each(|value| *value = 0.0);
+        }
+    }
+
+    let (.., first) = &read[0];
+    assert_eq!(first.len(), 42, "every family that there is: {:?}", first.keys());
+    let nasty = |label: &str| {
+        let samples = first.values().flat_map(|family| family.samples.keys());
+        samples.filter(|(_, labels)| labels.get(label).is_some_and(|value| value == NASTY)).count()
+    };
+    assert!(
+        first["ssm_sync_exporter_target_info"]
+            .samples
+            .keys()
+            .any(|(_, labels)| labels["account_name"] == nasty_line())
+    );
+    for label in [
+        "bucket_name",
+        "bucket_prefix",
+        "bucket_region",
+        "kms_key_arn",
+        "organization_source_type",
+        "sharing_type",
+        "source_type",
+        "state",
+        "status",
+        "sync_format",
+        "sync_name",
+        "sync_type",
+    ] {
+        assert!(nasty(label) > 0, "{label}");
+    }
+    assert_eq!(read.len(), FORMATS.len() * CODINGS.len());
+    for (format, coding, families) in &read {
+        assert_eq!(families, first, "{format:?} {coding}");
+    }
+}
+
+/// Without what changes from run to run.
+fn steady(body: &str, prefixes: &[&str]) -> String {
+    let named = |line: &&str| {
+        let family = ["# TYPE ", "# UNIT ", "# HELP "].iter().find_map(|start| line.strip_prefix(start));
+        prefixes.iter().any(|prefix| family.unwrap_or(line).starts_with(prefix))
+    };
+    body.lines().filter(named).flat_map(|line| [line, "\n"]).collect()
+}
+
+#[tokio::test]
+async fn a_sync_in_open_metrics() {
+    let aws = fake_aws().await;
+    put(
+        &aws,
+        SyncKind::ToDestination,
+        json!({
+            "SyncName": "org-inventory",
+            "S3Destination": {
+                "BucketName": "inventory-bucket", "Prefix": "all/of it", "SyncFormat": "JsonSerDe",
+                "Region": "us-east-1", "AWSKMSKeyARN": "arn:aws:kms:us-east-1:111122223333:key/1",
+                "DestinationDataSharing": {"DestinationDataSharingType": "Organization"},
+            },
+            "LastSyncTime": NOW - 60, "LastSuccessfulSyncTime": NOW as f64 - 3600.5,
+            "SyncLastModifiedTime": NOW - 86400, "LastStatus": "Failed",
+            "SyncCreatedTime": 1_543_235_736.72,
+        }),
+    );
+    let exporter = Exporter::start_ready(&aws, &one_target().replace("1s", "1h")).await;
+    let body = fetched(&exporter, "/metrics", Format::OpenMetrics, "identity").await;
+    let body = String::from_utf8(body).unwrap();
+    let shown = ["aws_", "ssm_sync_exporter_target_collections", "# EOF"];
+    assert_eq!(steady(&body, &shown), include_str!("../golden/s3_sync.om"));
+}
+
+#[tokio::test]
+async fn what_the_exporter_counts_in_open_metrics() {
+    let aws = fake_aws().await;
+    aws.world().set_faults(vec![FaultRule::new(Fault::Deny).operation("ListResourceDataSync")]);
+    let exporter = Exporter::start_ready(&aws, &one_target().replace("1s", "1h")).await;
+    let path = "/metrics?collect[]=ssm_sync_exporter_api_request_duration_seconds\
+                &collect[]=ssm_sync_exporter_api_request_failures_total\
+                &collect[]=ssm_sync_exporter_api_requests_total\
+                &collect[]=process_resident_memory_bytes";
+    let body = String::from_utf8(fetched(&exporter, path, Format::OpenMetrics, "identity").await).unwrap();
+    // How long requests take, and how much memory, is up to the machine.
+    let restless = ["process_resident_memory_bytes ", "ssm_sync_exporter_api_request_duration_seconds"];
+    let lines = body.lines().map(|line| match line.rsplit_once(' ') {
+        Some((series, _)) if restless.iter().any(|start| line.starts_with(start)) => {
+            format!("{series} ...\n")
+        }
+        _ => format!("{line}\n"),
+    });
+    assert_eq!(lines.collect::<String>(), include_str!("../golden/own.om"));
+    let duration = "ssm_sync_exporter_api_request_duration_seconds";
+    let of_sts = "operation=\"AssumeRole\",service=\"STS\"";
+    let scrape = Scrape(body);
+    assert!(scrape.has(&format!("{duration}_bucket{{{of_sts},le=\"+Inf\"}} 1")), "{}", scrape.0);
+    assert!(scrape.has(&format!("{duration}_count{{{of_sts}}} 1")), "{}", scrape.0);
+}
+
+#[tokio::test]
+async fn every_client_gets_the_format_it_likes_best_and_never_an_error() {
+    let aws = fake_aws().await;
+    let exporter = Exporter::start_ready(&aws, &one_target().replace("1s", "1h")).await;
+    let utf8 = |content_type: &str| content_type.replace("underscores", "allow-utf-8");
+    for (accept, content_type) in [
+        (&[][..], TEXT_0_0_4.to_owned()),
+        // Prometheus 2.42, without and with native histograms.
+        (
+            &[
+                "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            ],
+            OPEN_METRICS.to_owned(),
+        ),
+        (
+            &[
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited,application/openmetrics-text;version=1.0.0;q=0.8,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
+            ],
+            PROTOBUF.to_owned(),
+        ),
+        // Prometheus 3, with its default and with each format first.
+        (
+            &[
+                "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+            ],
+            utf8(OPEN_METRICS),
+        ),
+        (
+            &[
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,*/*;q=0.2",
+            ],
+            utf8(PROTOBUF),
+        ),
+        (
+            &[
+                "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.2",
+            ],
+            utf8(TEXT_1_0_0),
+        ),
+        (
+            &[
+                "text/plain;version=0.0.4;q=0.6,application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,*/*;q=0.2",
+            ],
+            TEXT_0_0_4.to_owned(),
+        ),
+        // It would have other names escaped in another way.
+        (
+            &[
+                "application/openmetrics-text;version=1.0.0;escaping=values;q=0.6,text/plain;version=0.0.4;q=0.3",
+            ],
+            TEXT_0_0_4.to_owned(),
+        ),
+        // Only the old OpenMetrics, which is not to be had.
+        (&["application/openmetrics-text;version=0.0.1"], TEXT_0_0_4.to_owned()),
+        (&["application/openmetrics-text; charset=utf-8"], OPEN_METRICS.to_owned()),
+        // Prometheus before 2.5, and Telegraf.
+        (&["text/plain;version=0.0.4;q=1,*/*;q=0.1"], TEXT_0_0_4.to_owned()),
+        (
+            &[
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;q=0.7,text/plain;version=0.0.4;q=0.3,*/*;q=0.1",
+            ],
+            PROTOBUF.to_owned(),
+        ),
+        // curl, and a browser.
+        (&["*/*"], TEXT_0_0_4.to_owned()),
+        (
+            &["text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"],
+            TEXT_0_0_4.to_owned(),
+        ),
+        // Nothing that is to be had.
+        (&["application/json"], TEXT_0_0_4.to_owned()),
+        (&["*/*;q=0"], TEXT_0_0_4.to_owned()),
+        (&["text/plain;q=0, application/*;q=0"], TEXT_0_0_4.to_owned()),
+        // Refusals.
+        (&["text/plain;q=0, */*"], OPEN_METRICS.to_owned()),
+        (&["text/plain;version=0.0.4;q=0.0, text/plain"], TEXT_1_0_0.to_owned()),
+        (&["application/openmetrics-text;q=0, application/*, text/*;q=0.5"], PROTOBUF.to_owned()),
+        // Headers that are repeated are one.
+        (
+            &["text/plain;version=0.0.4;q=0.5", "application/json", "application/openmetrics-text;q=0.7"],
+            OPEN_METRICS.to_owned(),
+        ),
+        (&["*/*", "text/plain;version=1.0.0"], TEXT_1_0_0.to_owned()),
+        // Rubbish.
+        (&[""], TEXT_0_0_4.to_owned()),
+        (&[";;;,,=;q", "\"", "text", "text/plain;version", "ünï/cöde"], TEXT_0_0_4.to_owned()),
+        (&["rubbish, application/openmetrics-text;q=0.5, text/plain;q=oops"], OPEN_METRICS.to_owned()),
+    ] {
+        let headers: Vec<(&str, &str)> = accept.iter().map(|value| ("Accept", *value)).collect();
+        let answer = exporter.get_with("/metrics", &headers).await;
+        assert_eq!(answer.status, 200, "{accept:?}");
+        assert_eq!(answer.header("content-type"), Some(&*content_type), "{accept:?}");
+    }
+}
+
+#[tokio::test]
+async fn only_the_families_that_are_asked_for_come() {
+    let (_aws, exporter) = exporter_with_everything("1h").await;
+    let status = "aws_ssm_resource_data_sync_last_status";
+    let age = "aws_ssm_resource_data_sync_last_sync_age_seconds";
+    let info = "aws_ssm_resource_data_sync_info";
+    let collections = "ssm_sync_exporter_target_collections_total";
+    let duration = "ssm_sync_exporter_api_request_duration_seconds";
+    for format in FORMATS {
+        let families = async |path: &str| format.families(&fetched(&exporter, path, format, "gzip").await);
+        let all = families("/metrics").await;
+        assert_eq!(all.len(), 42);
+        assert!(all.is_sorted());
+        for (query, expected) in [
+            (format!("collect[]={status}"), vec![status]),
+            // In the order of the exposition, and each once.
+            (format!("collect[]={collections}&collect[]={age}&collect[]={age}"), vec![age, collections]),
+            (format!("collect%5B%5D={duration}&x=y&collect%5b]={info}"), vec![info, duration]),
+        ] {
+            assert_eq!(families(&format!("/metrics?{query}")).await, expected, "{query}");
+        }
+        for (query, without) in [
+            (format!("exclude[]={status}"), vec![status]),
+            (format!("exclude%5B%5D={collections}&exclude[]={duration}"), vec![collections, duration]),
+        ] {
+            let expected: Vec<&String> =
+                all.iter().filter(|name| !without.contains(&name.as_str())).collect();
+            assert_eq!(families(&format!("/metrics?{query}")).await.iter().collect::<Vec<_>>(), expected);
+        }
+        // Nothing is no error, and has to be well formed, too.
+        let query: Vec<String> = all.iter().map(|name| format!("exclude[]={name}")).collect();
+        for coding in CODINGS {
+            let body = fetched(&exporter, &format!("/metrics?{}", query.join("&")), format, coding).await;
+            assert_eq!(body, if format == Format::OpenMetrics { &b"# EOF\n"[..] } else { b"" });
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_asked_for_wrongly_is_refused_with_a_hint() {
+    let aws = fake_aws().await;
+    let config = one_target().replace("1s", "1h") + "metrics: {disable: [aws_ssm_resource_data_sync_info]}\n";
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    for format in FORMATS {
+        let headers = [("Accept", format.accept()), ("Accept-Encoding", "gzip")];
+        for (query, why) in [
+            (
+                "collect[]=ssm_sync_exporter_target_up&exclude[]=aws_ssm_resource_data_syncs",
+                "collect[] and exclude[] cannot be combined",
+            ),
+            (
+                "collect[]=aws_ssm_resource_data_sync_status",
+                "collect[]: no metric family is called `aws_ssm_resource_data_sync_status`; did you mean `aws_ssm_resource_data_sync_last_status`?",
+            ),
+            // A family of OpenMetrics, say, or of a histogram.
+            (
+                "exclude%5B%5D=ssm_sync_exporter_target_collections",
+                "exclude[]: no metric family is called `ssm_sync_exporter_target_collections`; did you mean `ssm_sync_exporter_target_collections_total`?",
+            ),
+            (
+                "collect[]=ssm_sync_exporter_target_up&collect[]=aws_ssm_resource_data_sync_info",
+                "collect[]: the metric family `aws_ssm_resource_data_sync_info` is disabled by `metrics.disable` in the configuration",
+            ),
+        ] {
+            let path = format!("/metrics?{query}");
+            let refused = exporter.get_with(&path, &headers).await;
+            assert_eq!((refused.status, refused.body), (400, format!("{why}\n")), "{query}");
+            assert_eq!(http::request(exporter.address, "HEAD", &path).await.status, 400, "{query}");
+        }
+        let empty = exporter.get_with("/metrics?collect[]=", &headers).await;
+        assert_eq!(empty.status, 400);
+        assert!(empty.body.starts_with("collect[]: no metric family is called ``"), "{}", empty.body);
+    }
+}
+
+#[tokio::test]
+async fn what_is_disabled_is_not_shown() {
+    let aws = fake_aws().await;
+    put(&aws, SyncKind::ToDestination, json!({"SyncName": "a", "LastSyncTime": NOW}));
+    let disabled = [
+        "aws_ssm_resource_data_sync_last_sync_age_seconds",
+        "aws_ssm_resource_data_sync_quota",
+        "process_open_fds",
+        "ssm_sync_exporter_api_request_duration_seconds",
+    ];
+    let config = one_target().replace("1s", "1h");
+    let whole = Exporter::start_ready(&aws, &config).await;
+    let config = config + &format!("metrics: {{disable: [{}]}}\n", disabled.join(", "));
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    for format in FORMATS {
+        let mut all = format.families(&fetched(&whole, "/metrics", format, "zstd").await);
+        let before = all.len();
+        all.retain(|name| !disabled.contains(&name.as_str()));
+        assert_eq!(all.len(), before - disabled.len());
+        assert_eq!(format.families(&fetched(&exporter, "/metrics", format, "zstd").await), all);
+        // What is not shown anyway may be excluded.
+        let path = "/metrics?exclude[]=process_open_fds&exclude[]=process_max_fds";
+        all.retain(|name| name != "process_max_fds");
+        assert_eq!(format.families(&fetched(&exporter, path, format, "identity").await), all);
+    }
+}
+
+/// Stands between Prometheus and the exporter, and asks for one format whatever
+/// Prometheus asks for.
+struct Proxy {
+    address: SocketAddr,
+    /// The status and media type of each answer.
+    seen: Arc<Mutex<BTreeSet<(u16, String)>>>,
+    _task: JoinSet<()>,
+}
+
+impl Proxy {
+    async fn start(exporter: SocketAddr, format: Format) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(BTreeSet::new()));
+        let mut task = JoinSet::new();
+        let all = Arc::clone(&seen);
+        task.spawn(async move {
+            let mut connections = JoinSet::new();
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                connections.spawn(pass(stream, exporter, format, Arc::clone(&all)));
+            }
+        });
+        Self { address, seen, _task: task }
+    }
+}
+
+async fn pass(
+    mut client: TcpStream,
+    exporter: SocketAddr,
+    format: Format,
+    seen: Arc<Mutex<BTreeSet<(u16, String)>>>,
+) {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match client.read_u8().await {
+            Ok(byte) => head.push(byte),
+            // Prometheus has left.
+            Err(_) => return,
+        }
+    }
+    let head = String::from_utf8(head).unwrap();
+    let kept = head.lines().filter(|line| {
+        let name = line.split(':').next().unwrap();
+        !line.is_empty() && !["accept", "connection"].iter().any(|other| name.eq_ignore_ascii_case(other))
+    });
+    let kept: String = kept.flat_map(|line| [line, "\r\n"]).collect();
+    let request = format!("{kept}Accept: {}\r\nConnection: close\r\n\r\n", format.accept());
+    let mut stream = TcpStream::connect(exporter).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).await.unwrap();
+    let parsed = http::parse(&answer);
+    let content_type = parsed.header("content-type").unwrap_or_default().to_owned();
+    seen.lock().unwrap().insert((parsed.status, content_type));
+    // It may have left meanwhile.
+    let _sent = client.write_all(&answer).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn prometheus_reads_the_same_in_every_format() {
+    let (_aws, exporter) = exporter_with_everything("1h").await;
+    let mut proxies = Vec::new();
+    for format in FORMATS {
+        proxies.push((format, Proxy::start(exporter.address, format).await));
+    }
+    let addresses: Vec<SocketAddr> = proxies.iter().map(|(_, proxy)| proxy.address).collect();
+    let prometheus = Prometheus::scraping(&addresses).await;
+    let instance = |index: usize| addresses[index].to_string();
+
+    // The values of an expression by format, once all have one.
+    let by_format = async |expression: &str| -> Vec<String> {
+        let complete = format!("({expression}) and on() count({expression}) == {}", FORMATS.len());
+        let found: BTreeMap<String, String> = prometheus
+            .query(&complete)
+            .await
+            .into_iter()
+            .map(|(labels, value)| (labels["instance"].as_str().unwrap().to_owned(), value))
+            .collect();
+        (0..FORMATS.len()).map(|index| found[&instance(index)].clone()).collect()
+    };
+    let number = exporter.scrape().await.series().len();
+    assert_eq!(
+        by_format("scrape_samples_scraped").await,
+        [number.to_string(), number.to_string(), number.to_string(), number.to_string()]
+    );
+    assert_eq!(by_format("min_over_time(up[1m])").await, ["1"; 4]);
+
+    let nasty = json!(NASTY);
+    let failed = format!("aws_ssm_resource_data_sync_last_status{{sync_name={nasty},status=\"Failed\"}}");
+    assert_eq!(by_format(&failed).await, ["1"; 4]);
+    let info = format!("aws_ssm_resource_data_sync_info{{bucket_name={nasty},bucket_prefix={nasty}}}");
+    assert_eq!(by_format(&info).await, ["1"; 4]);
+    let age = format!("aws_ssm_resource_data_sync_last_successful_sync_age_seconds{{sync_name={nasty}}}");
+    assert_eq!(by_format(&age).await, ["90000"; 4]);
+    let total = format!(
+        "ssm_sync_exporter_target_collections_total{{aws_account_id=\"{ACCOUNT}\",aws_region=\"{REGION}\"}}"
+    );
+    assert_eq!(by_format(&total).await, ["1"; 4]);
+
+    // The bounds of buckets may be spelt in two ways, but each is there once.
+    let buckets = "ssm_sync_exporter_api_request_duration_seconds_bucket{operation=\"AssumeRole\"";
+    assert_eq!(by_format(&format!("count by (instance) ({buckets}}})")).await, ["12"; 4]);
+    assert_eq!(by_format(&format!("count by (instance) ({buckets},le=~\"1|1\\\\.0\"}})")).await, ["1"; 4]);
+    assert_eq!(by_format(&format!("{buckets},le=\"+Inf\"}}")).await, ["1"; 4]);
+
+    let targets = prometheus.api("/api/v1/targets").await;
+    let targets = targets["data"]["activeTargets"].as_array().unwrap();
+    assert_eq!(targets.len(), FORMATS.len());
+    for target in targets {
+        assert_eq!((&target["health"], &target["lastError"]), (&json!("up"), &json!("")), "{target}");
+    }
+    for (format, proxy) in &proxies {
+        let seen = proxy.seen.lock().unwrap().clone();
+        assert_eq!(seen, BTreeSet::from([(200, format.content_type().to_owned())]));
+    }
+}
