@@ -13,6 +13,7 @@ mod clients;
 mod exporter;
 mod exposition;
 mod faults;
+mod fire;
 mod fleet;
 mod formats;
 mod http;

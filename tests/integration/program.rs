@@ -35,7 +35,7 @@ fn run(command: &mut Command) -> (Option<i32>, String, String) {
 /// The program while it runs.
 pub(crate) struct Running {
     process: tools::Owned,
-    address: SocketAddr,
+    pub(crate) address: SocketAddr,
     log: std::thread::JoinHandle<String>,
 }
 
@@ -102,7 +102,7 @@ fn send(signal: &str, process: &tools::Owned) {
 }
 
 /// In the environment of the hub account's user.
-fn with_ambient_credentials<'a>(command: &'a mut Command, aws: &FakeAws) -> &'a mut Command {
+pub(crate) fn with_ambient_credentials<'a>(command: &'a mut Command, aws: &FakeAws) -> &'a mut Command {
     command
         .env("AWS_ACCESS_KEY_ID", World::access_key(HUB))
         .env("AWS_SECRET_ACCESS_KEY", "ambient-secret")
