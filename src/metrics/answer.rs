@@ -24,7 +24,7 @@ impl Exposition for Metrics {
 }
 
 impl Metrics {
-    /// As node_exporter has it, which knows collectors where we know families.
+    /// As `node_exporter` has it, which knows collectors where we know families.
     fn choice(&self, collect: &[String], exclude: &[String]) -> Result<Choice, AskedWrongly> {
         let names = |parameter, texts: &[String]| -> Result<Vec<FamilyName>, AskedWrongly> {
             let name =

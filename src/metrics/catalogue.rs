@@ -117,11 +117,11 @@ pub enum Choice {
 
 impl Choice {
     pub(super) fn takes(&self, shown: Shown) -> bool {
-        let named = |names: &[FamilyName]| names.iter().any(|name| name.0 == shown.name());
+        let has = |names: &[FamilyName]| names.iter().any(|name| name.0 == shown.name());
         match self {
             Self::All => true,
-            Self::Only(names) => named(names),
-            Self::Without(names) => !named(names),
+            Self::Only(names) => has(names),
+            Self::Without(names) => !has(names),
         }
     }
 }

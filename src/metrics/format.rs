@@ -162,11 +162,10 @@ fn open_metrics_header(name: &str, help: &str, metric_type: MetricType) -> Vec<u
         },
         MetricType::UNTYPED => (name, "unknown"),
     };
-    let mut header = format!("# TYPE {name} {metric_type}\n");
+    let mut header = format!("# TYPE {name} {metric_type}\n").into_bytes();
     if let Some(unit) = ["seconds", "bytes"].into_iter().find(|unit| name.ends_with(unit)) {
-        header += &format!("# UNIT {name} {unit}\n");
+        header.extend_from_slice(format!("# UNIT {name} {unit}\n").as_bytes());
     }
-    let mut header = header.into_bytes();
     // Help texts are escaped as values of labels are.
     let escaped = Dialect::Text.base(vec![label("help", help)]);
     header.extend_from_slice(format!("# HELP {name} ").as_bytes());

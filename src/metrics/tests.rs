@@ -216,9 +216,10 @@ proptest! {
         let (store, metrics) = exporter((1..=20).map(|id| (target(id, None), vec![sync("a")])).collect());
         for (index, syncs, fails, scraped) in steps {
             let slot = &store.slots()[index];
-            let outcome = match fails {
-                true => Err(Failure::new(Reason::Timeout, "no answer")),
-                false => Ok((0..syncs).map(|number| sync(&number.to_string())).collect()),
+            let outcome = if fails {
+                Err(Failure::new(Reason::Timeout, "no answer"))
+            } else {
+                Ok((0..syncs).map(|number| sync(&number.to_string())).collect())
             };
             store.record(slot, Report { outcome, ..good(Vec::new()) });
             if scraped {
