@@ -48,6 +48,8 @@ const PACKING: [Coding; 2] = [Coding::Gzip, Coding::Zstd];
 #[derive(Debug)]
 pub(super) struct Press {
     pub(super) quota: Quota,
+    /// Which families may be shown at all.
+    pub(super) shown: [bool; SAMPLED],
     pub(super) compressors: Compressors,
     /// What nobody wants any longer is not kept.
     pub(super) demand: Demand,
@@ -63,7 +65,8 @@ impl Known {
     }
 
     fn part(&self, dialect: Dialect, press: &Press) -> &Part {
-        self.parts[dialect as usize].get_or_init(|| Part::new(dialect, &self.view, &press.quota))
+        self.parts[dialect as usize]
+            .get_or_init(|| Part::new(dialect, &self.view, press.quota, |family| press.shown[family]))
     }
 }
 

@@ -80,6 +80,7 @@ impl Metrics {
             enabled: catalogue::all().into_iter().filter(|shown| disabled.takes(*shown)).collect(),
             press: Arc::new(Press {
                 quota,
+                shown: std::array::from_fn(|family| disabled.takes(Shown::Sampled(family))),
                 compressors: Compressors::default(),
                 demand: Demand::new(Instant::now()),
             }),

@@ -45,8 +45,13 @@ struct Moment {
 }
 
 impl Part {
-    /// Writes what is known of a target.
-    pub(super) fn new(dialect: Dialect, view: &TargetView, quota: &Quota) -> Self {
+    /// Writes what is known of a target, of the families that are `shown`.
+    pub(super) fn new(
+        dialect: Dialect,
+        view: &TargetView,
+        quota: Quota,
+        shown: impl Fn(usize) -> bool,
+    ) -> Self {
         let syncs = view.syncs().unwrap_or_default();
         let of_target = target_labels(view);
 
@@ -72,8 +77,9 @@ impl Part {
             let mut found = Samples::new(family.kind);
             let mut found_for = Vec::new();
             match family.samples {
+                _ if !shown(index) => {}
                 Source::Target(of_target) => {
-                    of_target(view, quota, &mut found);
+                    of_target(view, &quota, &mut found);
                     found_for.resize(found.len(), 0);
                 }
                 Source::Sync(of_sync) => {
