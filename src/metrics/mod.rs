@@ -102,7 +102,7 @@ impl Metrics {
         let layout = self.shelf.layout(&self.store, now);
         let wanted = self.enabled.iter().copied().filter(|shown| choice.takes(*shown)).collect();
         let from = (Arc::clone(&self.store), layout, Arc::clone(&self.press));
-        Scrape::new(from, (format, coding), wanted, self.own.gather(&self.store), now)
+        Scrape::new(from, (format, coding), Arc::clone(&self.own), wanted, now)
     }
 
     /// Writes and compresses what collections bring as they bring it, in all ways

@@ -10,6 +10,7 @@ use super::block::{Block, Press};
 use super::catalogue::{FAMILIES, Shown, is_age};
 use super::dialect::{Dialect, written};
 use super::format::Format;
+use super::own::OwnMetrics;
 use super::shelf::Layout;
 use crate::model::UnixSeconds;
 use crate::negotiation::Coding;
@@ -39,7 +40,8 @@ pub struct Scrape {
     format: Format,
     now: UnixSeconds,
     blocks: Vec<Arc<Block>>,
-    own: HashMap<String, MetricFamily>,
+    own: Arc<OwnMetrics>,
+    own_families: HashMap<String, MetricFamily>,
     wanted: std::vec::IntoIter<Shown>,
     stage: Stage,
     output: Output,
@@ -101,8 +103,8 @@ impl Scrape {
     pub(super) fn new(
         (store, layout, press): (Arc<Store>, Arc<Layout>, Arc<Press>),
         (format, coding): (Format, Coding),
+        own: Arc<OwnMetrics>,
         wanted: Vec<Shown>,
-        own: Vec<MetricFamily>,
         now: UnixSeconds,
     ) -> Self {
         Self {
@@ -112,7 +114,8 @@ impl Scrape {
             press,
             format,
             now,
-            own: own.into_iter().map(|family| (family.name().to_owned(), family)).collect(),
+            own,
+            own_families: HashMap::new(),
             wanted: wanted.into_iter(),
             stage: Stage::Prepare,
             output: Output { coding, ready: Vec::new(), plain: Vec::new() },
@@ -130,13 +133,16 @@ impl Scrape {
                 usize::from(new)
             }
             Stage::Prepare => {
+                // After the blocks: no collection is shown whose requests are not.
+                let own = self.own.gather(&self.store).into_iter();
+                self.own_families = own.map(|family| (family.name().to_owned(), family)).collect();
                 self.stage = Stage::Next;
                 0
             }
             Stage::Next => {
                 match self.wanted.next() {
                     Some(Shown::Own(name)) => {
-                        if let Some(family) = self.own.get(name) {
+                        if let Some(family) = self.own_families.get(name) {
                             self.output.plain().extend_from_slice(&self.format.family(family));
                         }
                     }

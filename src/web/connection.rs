@@ -19,8 +19,9 @@ use super::routes::Routes;
 /// intervals.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// How long a client may take nothing of an answer before it is dropped. A slow
-/// one may be as slow as it likes.
+/// How long the system may find no room for more of an answer before the client
+/// is dropped. On a fast network it finds room in steps of up to a megabyte, so who
+/// is slower than that may be dropped in the midst of a large answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Far more than a request for metrics has to say.
