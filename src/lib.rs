@@ -18,7 +18,8 @@
 //!
 //! What holds everywhere:
 //!
-//! - A scrape does no I/O, waits for nobody and does not fail because AWS does.
+//! - A scrape does no I/O, but for what `/proc` says of the process, waits for nobody
+//!   and does not fail because AWS does.
 //! - What changes only with a collection is written and compressed once for each,
 //!   and a scrape strings it together while it is sent.
 //! - A target that fails is data: it shows as down with a reason, and its last

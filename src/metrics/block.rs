@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::time::Instant;
 
 use super::catalogue::{FAMILIES, SAMPLED};
-use super::compress::Compressors;
+use super::compress::{Compressors, Piece};
 use super::demand::Demand;
 use super::dialect::Dialect;
 use super::part::Part;
@@ -39,7 +39,7 @@ pub(super) struct Known {
 }
 
 /// Each family of a block, compressed, as far as it has been asked for.
-type Packed = [OnceLock<Arc<[u8]>>; SAMPLED];
+type Packed = [OnceLock<Arc<Piece>>; SAMPLED];
 
 /// The codings that compress.
 const PACKING: [Coding; 2] = [Coding::Gzip, Coding::Zstd];
@@ -105,7 +105,7 @@ impl Block {
             PACKING.map(|coding| match self.packed_of(dialect, coding).get() {
                 Some(before) if press.demand.wants(dialect, coding, asked) => {
                     OnceLock::from(Box::new(std::array::from_fn(|family| match before[family].get() {
-                        Some(member) if same(family) => OnceLock::from(Arc::clone(member)),
+                        Some(piece) if same(family) => OnceLock::from(Arc::clone(piece)),
                         _ => OnceLock::new(),
                     })))
                 }
@@ -157,20 +157,16 @@ impl Block {
         dialect: Dialect,
         coding: Coding,
         press: &Press,
-    ) -> (&[u8], bool) {
-        let packed =
-            self.packed[dialect as usize][usize::from(coding == Coding::Zstd)].get_or_init(Box::default);
+    ) -> (&Piece, bool) {
+        let packed = self.packed_of(dialect, coding).get_or_init(Box::default);
         let mut new = false;
-        let member = packed[family].get_or_init(|| {
+        let piece = packed[family].get_or_init(|| {
             new = true;
-            let (mut plain, mut member) = (Vec::new(), Vec::new());
+            let mut plain = Vec::new();
             self.write(family, dialect, press, 0.0, &mut plain);
-            if !plain.is_empty() {
-                press.compressors.compress(coding, &plain, &mut member);
-            }
-            member.into()
+            Arc::new(press.compressors.piece(coding, &plain))
         });
-        (member, new)
+        (piece, new)
     }
 
     fn packed_of(&self, dialect: Dialect, coding: Coding) -> &OnceLock<Box<Packed>> {

@@ -69,11 +69,15 @@ pub struct FamilyName(&'static str);
 
 /// A text that is not the name of a family.
 #[derive(Debug, thiserror::Error)]
-#[error("no metric family is called `{name}`; did you mean `{nearest}`?")]
+#[error("no metric family is called `{name}`{hint}")]
 pub struct UnknownFamily {
     name: String,
-    nearest: &'static str,
+    hint: String,
 }
+
+/// What is longer than this is not a mistyped name, and looking for the nearest one
+/// would take long.
+const LONGEST_MISTYPED: usize = 100;
 
 impl FamilyName {
     /// The name.
@@ -87,13 +91,16 @@ impl FromStr for FamilyName {
     type Err = UnknownFamily;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let names = || all().into_iter().map(Shown::name);
-        if let Some(name) = names().find(|name| *name == text) {
+        let names: Vec<&str> = all().into_iter().map(Shown::name).collect();
+        if let Some(name) = names.iter().find(|name| **name == text) {
             return Ok(Self(name));
         }
-        let near = |name: &&str| strsim::normalized_levenshtein(name, text);
-        let nearest = names().max_by(|a, b| near(a).total_cmp(&near(b))).unwrap_or_default();
-        Err(UnknownFamily { name: text.to_owned(), nearest })
+        let near = |name: &&str| strsim::levenshtein(name, text);
+        let nearest = names.into_iter().filter(|_| text.len() <= LONGEST_MISTYPED).min_by_key(near);
+        Err(UnknownFamily {
+            name: text.chars().take(LONGEST_MISTYPED).flat_map(char::escape_debug).collect(),
+            hint: nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default(),
+        })
     }
 }
 
@@ -123,5 +130,20 @@ impl Choice {
             Self::Only(names) => has(names),
             Self::Without(names) => !has(names),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_none_gets_one_short_line() {
+        let error = |text: &str| text.parse::<FamilyName>().unwrap_err().to_string();
+        assert_eq!(
+            error("ssm_sync_exporter_target_upp"),
+            "no metric family is called `ssm_sync_exporter_target_upp`; did you mean `ssm_sync_exporter_target_up`?"
+        );
+        assert_eq!(error(&"a\n".repeat(5000)), format!("no metric family is called `{}`", "a\\n".repeat(50)));
     }
 }

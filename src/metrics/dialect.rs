@@ -33,45 +33,41 @@ impl Dialect {
         let metric = Metric::from_label(labels);
         match self {
             Self::Text => {
-                // `{a="b"} 0`
-                let line = lines(Kind::Gauge, vec![metric]);
-                let labels = line.strip_prefix(b"{").and_then(|line| line.strip_suffix(b"} 0\n"));
+                // `x{a="b"} 0`
+                let line = samples(nameless(Kind::Gauge, vec![metric]));
+                let labels = line.strip_prefix(b"x{").and_then(|line| line.strip_suffix(b"} 0\n"));
                 labels.unwrap_or_default().to_vec()
             }
             Self::Protobuf => written(metric.write_to_bytes()),
         }
     }
 
-    /// Puts what stands behind the base in each of `metrics` behind `out`. Calls
-    /// `ended` with the end of each.
-    pub(super) fn tails(
-        self,
-        kind: Kind,
-        metrics: Vec<Metric>,
-        out: &mut Vec<u8>,
-        mut ended: impl FnMut(usize),
-    ) {
+    /// Puts what stands behind the base in each of `metrics` behind `out`. Returns
+    /// where each ends.
+    pub(super) fn tails(self, kind: Kind, metrics: Vec<Metric>, out: &mut Vec<u8>) -> Vec<u32> {
+        let mut ends = Vec::with_capacity(metrics.len());
         match self {
             Self::Text => {
-                for line in lines(kind, metrics).split_inclusive(|byte| *byte == b'\n') {
-                    // `{a="b"} 1`, or ` 1` without labels.
-                    if let Some(labels) = line.strip_prefix(b"{") {
+                for line in samples(nameless(kind, metrics)).split_inclusive(|byte| *byte == b'\n') {
+                    // `x{a="b"} 1`, or `x 1` without labels.
+                    if let Some(labels) = line.strip_prefix(b"x{") {
                         out.push(b',');
                         out.extend_from_slice(labels);
                     } else {
                         out.push(b'}');
-                        out.extend_from_slice(line);
+                        out.extend_from_slice(line.strip_prefix(b"x").unwrap_or(line));
                     }
-                    ended(out.len());
+                    ends.push(short(out.len()));
                 }
             }
             Self::Protobuf => {
                 for metric in metrics {
                     written(metric.write_to_vec(out));
-                    ended(out.len());
+                    ends.push(short(out.len()));
                 }
             }
         }
+        ends
     }
 
     /// What stands in front of the base in each sample of a family.
@@ -150,20 +146,33 @@ fn write_seconds(millis: i64, out: &mut Vec<u8>) {
     }
 }
 
-/// The lines of metrics, each without the name. No newline within a label's
-/// value is left as one.
-fn lines(kind: Kind, metrics: Vec<Metric>) -> Vec<u8> {
+/// A family of these metrics whose name is the letter `x`.
+fn nameless(kind: Kind, metrics: Vec<Metric>) -> MetricFamily {
     let mut family = MetricFamily::default();
     family.set_name("x".to_owned());
     family.set_field_type(kind.metric_type());
-    let expected = metrics.len();
     family.set_metric(metrics);
+    family
+}
+
+/// The lines of a family that are comments.
+pub(super) fn comments(family: MetricFamily) -> Vec<u8> {
+    lines_of(family, true)
+}
+
+/// The lines of a family that are not.
+pub(super) fn samples(family: MetricFamily) -> Vec<u8> {
+    lines_of(family, false)
+}
+
+fn lines_of(family: MetricFamily, comments: bool) -> Vec<u8> {
     let text = text(&[family]);
     let mut lines = Vec::with_capacity(text.len());
-    for line in text.split_inclusive(|byte| *byte == b'\n').filter(|line| !line.starts_with(b"#")) {
-        lines.extend_from_slice(line.strip_prefix(b"x").unwrap_or(line));
+    // No newline within a label's value or a help text is left as one.
+    for line in text.split_inclusive(|byte| *byte == b'\n').filter(|line| line.starts_with(b"#") == comments)
+    {
+        lines.extend_from_slice(line);
     }
-    debug_assert_eq!(lines.split_inclusive(|byte| *byte == b'\n').count(), expected);
     lines
 }
 

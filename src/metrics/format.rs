@@ -3,7 +3,7 @@
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 use protobuf::Message as _;
 
-use super::dialect::{Dialect, text, written};
+use super::dialect::{Dialect, comments, samples, text, written};
 use super::family::{Kind, label};
 use crate::negotiation::{Accept, Offer};
 
@@ -30,9 +30,9 @@ pub struct Negotiated {
     escaping: &'static str,
 }
 
-/// How names may be escaped. Ours need no escaping, which is what both of these
-/// make of them; the other schemes alter every name.
-const ESCAPINGS: &[&str] = &["underscores", "allow-utf-8"];
+/// How names may be escaped. None of these alters ours; `dots` would double every
+/// underscore.
+const ESCAPINGS: &[&str] = &["underscores", "allow-utf-8", "values"];
 
 impl Format {
     const ALL: [Self; 4] = [Self::Text0_0_4, Self::Text1_0_0, Self::OpenMetrics1_0_0, Self::Protobuf];
@@ -93,7 +93,7 @@ impl Format {
         match self {
             Self::Text0_0_4 | Self::Text1_0_0 => {
                 family.set_metric(vec![Metric::default()]);
-                comments(&text(&[family]))
+                comments(family)
             }
             Self::OpenMetrics1_0_0 => open_metrics_header(name, help, metric_type),
             Self::Protobuf => written(family.write_to_bytes()),
@@ -140,30 +140,19 @@ impl Negotiated {
     }
 }
 
-/// The lines of a text that begin with `#`.
-fn comments(text: &[u8]) -> Vec<u8> {
-    text.split_inclusive(|byte| *byte == b'\n')
-        .filter(|line| line.starts_with(b"#"))
-        .flatten()
-        .copied()
-        .collect()
-}
-
 /// OpenMetrics names families without the suffix that their type gives to the
 /// samples, knows a type for what only informs, and tells the unit.
 fn open_metrics_header(name: &str, help: &str, metric_type: MetricType) -> Vec<u8> {
     let (name, metric_type) = match metric_type {
         MetricType::COUNTER => (name.strip_suffix("_total").unwrap_or(name), "counter"),
         MetricType::HISTOGRAM => (name, "histogram"),
-        MetricType::SUMMARY => (name, "summary"),
-        MetricType::GAUGE => match name.strip_suffix("_info") {
+        _ => match name.strip_suffix("_info") {
             Some(name) => (name, "info"),
             None => (name, "gauge"),
         },
-        MetricType::UNTYPED => (name, "unknown"),
     };
     let mut header = format!("# TYPE {name} {metric_type}\n").into_bytes();
-    if let Some(unit) = ["seconds", "bytes"].into_iter().find(|unit| name.ends_with(unit)) {
+    if let Some(unit) = ["seconds", "bytes"].into_iter().find(|unit| name.ends_with(&format!("_{unit}"))) {
         header.extend_from_slice(format!("# UNIT {name} {unit}\n").as_bytes());
     }
     // Help texts are escaped as values of labels are.
@@ -207,14 +196,4 @@ fn open_metrics_samples(family: &MetricFamily) -> Vec<u8> {
         sample("_sum", None, histogram.get_sample_sum());
     }
     all
-}
-
-/// The lines of a family that are not comments.
-fn samples(family: MetricFamily) -> Vec<u8> {
-    text(&[family])
-        .split_inclusive(|byte| *byte == b'\n')
-        .filter(|line| !line.starts_with(b"#"))
-        .flatten()
-        .copied()
-        .collect()
 }

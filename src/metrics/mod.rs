@@ -7,8 +7,8 @@
 //!
 //! The `prometheus` crate, which appears in this room only, does the writing and
 //! escaping, and keeps the exporter's own counters. It would also write the same
-//! series twice without a word; that this cannot happen is up to the snapshot,
-//! where no two targets and no two syncs of one target have the same key.
+//! series twice without a word; that this does not happen is up to the snapshot,
+//! where at no moment two targets, or two syncs of one target, have the same key.
 
 mod answer;
 mod block;

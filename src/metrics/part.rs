@@ -94,10 +94,9 @@ impl Part {
                 }
             }
             if found.len() > 0 {
-                let mut found_for = found_for.into_iter();
-                dialect.tails(family.kind, found.into_metrics(), &mut bytes, |end| {
-                    samples.push(Sample { base: found_for.next().unwrap_or_default(), end: short(end) });
-                });
+                let ends = dialect.tails(family.kind, found.into_metrics(), &mut bytes);
+                assert_eq!(ends.len(), found_for.len(), "each metric is one sample");
+                samples.extend(found_for.into_iter().zip(ends).map(|(base, end)| Sample { base, end }));
             }
             part.ends[index] = short(samples.len());
             part.moment_ends[index] = short(moments.len());

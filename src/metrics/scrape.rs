@@ -8,6 +8,7 @@ use protobuf::CodedOutputStream;
 
 use super::block::{Block, Press};
 use super::catalogue::{FAMILIES, Shown, is_age};
+use super::compress::Stream;
 use super::dialect::{Dialect, written};
 use super::format::Format;
 use super::own::OwnMetrics;
@@ -22,11 +23,11 @@ const PIECE: usize = 64 * 1024;
 
 /// How much of what is made at the scrape is compressed at once. More makes the
 /// body smaller by a little.
-const MEMBER: usize = 128 * 1024;
+const AT_ONCE: usize = 128 * 1024;
 
-/// How many blocks are written or compressed for the first time in one go. Some
-/// milliseconds, which is what others may have to wait for the thread.
-const NEW_BLOCKS: usize = 8;
+/// How many times something is written or compressed in one go. Some milliseconds,
+/// which is what others may have to wait for the thread.
+const WORK: usize = 8;
 
 /// One scrape. It yields the body, piece by piece; each is made when it is asked
 /// for, and an empty one means that there was more to do than should be done in
@@ -35,7 +36,8 @@ const NEW_BLOCKS: usize = 8;
 #[derive(Debug)]
 pub struct Scrape {
     store: Arc<Store>,
-    layout: Arc<Layout>,
+    /// Until all blocks are taken hold of.
+    layout: Option<Arc<Layout>>,
     press: Arc<Press>,
     format: Format,
     now: UnixSeconds,
@@ -66,6 +68,7 @@ enum Stage {
 #[derive(Debug)]
 struct Output {
     coding: Coding,
+    stream: Stream,
     /// As it will be sent.
     ready: Vec<u8>,
     /// What is still to be compressed.
@@ -73,6 +76,10 @@ struct Output {
 }
 
 impl Output {
+    fn new(coding: Coding) -> Self {
+        Self { coding, stream: Stream::new(coding), ready: Vec::new(), plain: Vec::new() }
+    }
+
     /// Where to write what is not compressed.
     fn plain(&mut self) -> &mut Vec<u8> {
         match self.coding {
@@ -84,16 +91,7 @@ impl Output {
     /// Compresses what is not yet.
     fn seal(&mut self, press: &Press) {
         if !self.plain.is_empty() {
-            press.compressors.compress(self.coding, &self.plain, &mut self.ready);
-            self.plain.clear();
-        }
-    }
-
-    /// Compresses what is not yet, and nothing if that is all there is: no bytes
-    /// at all are neither gzip nor zstd.
-    fn finish(&mut self, press: &Press) {
-        if self.coding != Coding::Identity {
-            press.compressors.compress(self.coding, &self.plain, &mut self.ready);
+            self.stream.add(&self.plain, &press.compressors, &mut self.ready);
             self.plain.clear();
         }
     }
@@ -110,7 +108,7 @@ impl Scrape {
         Self {
             blocks: Vec::with_capacity(layout.len()),
             store,
-            layout,
+            layout: Some(layout),
             press,
             format,
             now,
@@ -118,27 +116,16 @@ impl Scrape {
             own_families: HashMap::new(),
             wanted: wanted.into_iter(),
             stage: Stage::Prepare,
-            output: Output { coding, ready: Vec::new(), plain: Vec::new() },
+            output: Output::new(coding),
         }
     }
 
-    /// Does the next thing. Says how many blocks were handled for the first time.
+    /// Does the next thing. Says how much work it was, of which [`WORK`] may be done
+    /// in one go.
     fn step(&mut self) -> usize {
         let dialect = self.format.dialect();
         match self.stage {
-            Stage::Prepare if self.blocks.len() < self.layout.len() => {
-                let with = (&*self.store, &*self.press);
-                let (block, new) = self.layout.block(self.blocks.len(), dialect, with, self.now);
-                self.blocks.push(block);
-                usize::from(new)
-            }
-            Stage::Prepare => {
-                // After the blocks: no collection is shown whose requests are not.
-                let own = self.own.gather(&self.store).into_iter();
-                self.own_families = own.map(|family| (family.name().to_owned(), family)).collect();
-                self.stage = Stage::Next;
-                0
-            }
+            Stage::Prepare => self.prepare(dialect),
             Stage::Next => {
                 match self.wanted.next() {
                     Some(Shown::Own(name)) => {
@@ -149,7 +136,8 @@ impl Scrape {
                     Some(Shown::Sampled(family)) => self.begin(family),
                     None => {
                         self.output.plain().extend_from_slice(self.format.end());
-                        self.output.finish(&self.press);
+                        self.output.seal(&self.press);
+                        self.output.stream.end(&self.press.compressors, &mut self.output.ready);
                         self.stage = Stage::Done;
                     }
                 }
@@ -164,6 +152,25 @@ impl Scrape {
             }
             Stage::Done => 0,
         }
+    }
+
+    /// Takes hold of the next block.
+    fn prepare(&mut self, dialect: Dialect) -> usize {
+        if let Some(layout) = self.layout.take_if(|layout| self.blocks.len() < layout.len()) {
+            let with = (&*self.store, &*self.press);
+            let (block, new) = layout.block(self.blocks.len(), dialect, with, self.now);
+            self.blocks.push(block);
+            self.layout = Some(layout);
+            return usize::from(new);
+        }
+        self.layout = None;
+        if self.wanted.as_slice().iter().any(|shown| matches!(shown, Shown::Own(_))) {
+            // After the blocks: no collection is shown whose requests are not.
+            let own = self.own.gather(&self.store).into_iter();
+            self.own_families = own.map(|family| (family.name().to_owned(), family)).collect();
+        }
+        self.stage = Stage::Next;
+        0
     }
 
     /// Begins a family, unless there is nothing of it.
@@ -191,14 +198,15 @@ impl Scrape {
         let block = &self.blocks[block];
         if coding == Coding::Identity || is_age(family) {
             block.write(family, dialect, &self.press, self.now, self.output.plain());
-            if self.output.plain.len() >= MEMBER {
+            let full = self.output.plain.len() >= AT_ONCE;
+            if full {
                 self.output.seal(&self.press);
             }
-            return 0;
+            return usize::from(full);
         }
         self.output.seal(&self.press);
-        let (packed, new) = block.packed(family, dialect, coding, &self.press);
-        self.output.ready.extend_from_slice(packed);
+        let (piece, new) = block.packed(family, dialect, coding, &self.press);
+        self.output.stream.add_piece(piece, &mut self.output.ready);
         usize::from(new)
     }
 }
@@ -207,16 +215,21 @@ impl Iterator for Scrape {
     type Item = Vec<u8>;
 
     fn next(&mut self) -> Option<Vec<u8>> {
-        let mut new = 0;
-        while self.output.ready.len() < PIECE && new < NEW_BLOCKS {
+        let mut work = 0;
+        while self.output.ready.len() < PIECE {
             if matches!(self.stage, Stage::Done) {
-                break;
+                let last = std::mem::take(&mut self.output.ready);
+                return (!last.is_empty()).then_some(last);
             }
-            new += self.step();
+            if work >= WORK {
+                return Some(Vec::new());
+            }
+            if self.output.ready.capacity() == 0 {
+                // With room for what goes beyond the length.
+                self.output.ready = Vec::with_capacity(PIECE + PIECE / 4);
+            }
+            work += self.step();
         }
-        let done = matches!(self.stage, Stage::Done) && self.output.ready.is_empty();
-        // With room for the next one, and for what goes beyond its length.
-        let next = Vec::with_capacity(if done { 0 } else { PIECE + PIECE / 4 });
-        (!done).then(|| std::mem::replace(&mut self.output.ready, next))
+        Some(std::mem::take(&mut self.output.ready))
     }
 }

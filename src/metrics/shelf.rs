@@ -28,8 +28,9 @@ pub(super) struct Layout {
 impl Shelf {
     /// The blocks of the targets that there are now.
     pub(super) fn layout(&self, store: &Store, now: UnixSeconds) -> Arc<Layout> {
-        let slots = store.slots();
         let mut layout = locked(&self.layout);
+        // Behind the lock: it never goes back to an older list.
+        let slots = store.slots();
         if !Arc::ptr_eq(&layout.slots, &slots) {
             *layout = Arc::new(layout.of(slots, store, now));
         }
@@ -39,7 +40,8 @@ impl Shelf {
 
 impl Layout {
     /// The same for another list of targets. What has been written of a target
-    /// stays, and so does a block whose targets are still together.
+    /// stays, and so does a block of the same targets at the same place; where
+    /// targets have moved up, what was compressed of them goes.
     fn of(&self, slots: Arc<Vec<Arc<Slot>>>, store: &Store, now: UnixSeconds) -> Self {
         let before: Vec<Arc<Block>> = self.blocks.iter().map(|block| Arc::clone(&locked(block))).collect();
         let known: HashMap<*const Slot, &Arc<Known>> = before

@@ -79,7 +79,7 @@ fn decompressed(body: &[u8], coding: Coding) -> Vec<u8> {
     match coding {
         Coding::Identity => plain.extend_from_slice(body),
         Coding::Gzip => {
-            flate2::read::MultiGzDecoder::new(body).read_to_end(&mut plain).unwrap();
+            flate2::read::GzDecoder::new(body).read_to_end(&mut plain).unwrap();
         }
         Coding::Zstd => {
             zstd::Decoder::new(body).unwrap().read_to_end(&mut plain).unwrap();

@@ -1,25 +1,34 @@
 //! A body that is made while it is sent.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::body::{Body, Bytes, Frame};
 use tokio::time::Instant;
 
-/// How long a client may take over a whole body. Prometheus gives up sooner; what
-/// takes longer would only hold on to what has long been outdated.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// How long a client may take over a body, but for what the system has room for at
+/// the end. Prometheus gives up sooner, and what is still being sent then holds on to
+/// what has long been outdated.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// After how many pieces others have their turn: a client that reads as fast as we
+/// write would otherwise never let go of the thread.
+const PIECES: u32 = 16;
 
 /// Pieces of a body. An empty one means that there is more to do before the next,
 /// and that others should have their turn meanwhile.
 pub type Pieces = Box<dyn Iterator<Item = Vec<u8>> + Send>;
 
-/// A body of which one piece is there at a time: the next is made when the client
-/// has taken this one.
+/// A body of which few pieces are there at a time: the next is made when there is
+/// room for it on the way to the client.
 pub(super) struct Streamed {
     pieces: Pieces,
     deadline: Instant,
+    /// How many pieces there have been since others had their turn.
+    run: u32,
+    /// While others have it.
+    pause: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
 /// The client is too slow.
@@ -29,7 +38,16 @@ pub(super) struct TooSlow;
 
 impl Streamed {
     pub(super) fn new(pieces: Pieces) -> Self {
-        Self { pieces, deadline: Instant::now() + PATIENCE }
+        Self { pieces, deadline: Instant::now() + PATIENCE, run: 0, pause: None }
+    }
+
+    /// Lets others have their turn, those who wait for sockets and timers too.
+    fn poll_pause(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::task::yield_now()));
+        ready!(pause.as_mut().poll(context));
+        self.pause = None;
+        self.run = 0;
+        Poll::Ready(())
     }
 }
 
@@ -44,13 +62,18 @@ impl Body for Streamed {
         if Instant::now() > self.deadline {
             return Poll::Ready(Some(Err(TooSlow)));
         }
-        match self.pieces.next() {
-            None => Poll::Ready(None),
-            Some(piece) if piece.is_empty() => {
-                context.waker().wake_by_ref();
-                Poll::Pending
+        loop {
+            if self.pause.is_some() || self.run >= PIECES {
+                ready!(self.poll_pause(context));
             }
-            Some(piece) => Poll::Ready(Some(Ok(Frame::data(piece.into())))),
+            match self.pieces.next() {
+                None => return Poll::Ready(None),
+                Some(piece) if piece.is_empty() => self.run = PIECES,
+                Some(piece) => {
+                    self.run += 1;
+                    return Poll::Ready(Some(Ok(Frame::data(piece.into()))));
+                }
+            }
         }
     }
 }
@@ -97,6 +120,6 @@ mod tests {
         assert!(frame(&mut body).await.unwrap().is_ok());
         tokio::time::sleep(Duration::from_millis(1)).await;
         let error = frame(&mut body).await.unwrap().unwrap_err();
-        assert_eq!(error.to_string(), "the client has not taken the whole body within 300 s");
+        assert_eq!(error.to_string(), "the client has not taken the whole body within 120 s");
     }
 }

@@ -28,6 +28,9 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_HEADERS: usize = 64;
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
+/// How much of an answer is held for a client that is slower than we are.
+const MAX_WAITING_BYTES: usize = 64 * 1024;
+
 /// Serves requests on `stream` until the client leaves or `shutdown`. A
 /// request that is then being answered has `drain` to end.
 pub(super) async fn serve(
@@ -36,7 +39,7 @@ pub(super) async fn serve(
     shutdown: CancellationToken,
     drain: Duration,
 ) {
-    // Responses are written whole; waiting for more would only delay them.
+    // We write all that there is; waiting for more would only delay it.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "cannot set TCP_NODELAY");
     }
@@ -53,6 +56,7 @@ pub(super) async fn serve(
             .header_read_timeout(HEADER_TIMEOUT)
             .max_headers(MAX_HEADERS)
             .max_header_size(MAX_HEADER_BYTES)
+            .max_buf_size(MAX_WAITING_BYTES)
             .serve_connection(TokioIo::new(stream), service)
     );
     let ended = tokio::select! {

@@ -135,8 +135,7 @@ impl Routes {
         if !known {
             return response(StatusCode::NOT_FOUND, PLAIN, "not found\n");
         }
-        // hyper leaves the body of an answer to HEAD out by itself, and says
-        // how long it would have been.
+        // hyper leaves the body of an answer to HEAD out by itself.
         if !matches!(*method, Method::GET | Method::HEAD) {
             let mut refusal = response(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "method not allowed\n");
             refusal.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
