@@ -9,7 +9,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::time::Instant;
 
-use super::catalogue::{FAMILIES, SAMPLED};
+use super::catalogue::SAMPLED;
 use super::compress::{Compressors, Piece};
 use super::demand::Demand;
 use super::dialect::Dialect;
@@ -22,27 +22,28 @@ use crate::snapshot::{Slot, Store, TargetView};
 /// there is more to compress anew when one has been collected.
 pub(super) const TARGETS: usize = 8;
 
+/// The codings that compress.
+const PACKING: [Coding; 2] = [Coding::Gzip, Coding::Zstd];
+
 /// A few targets.
 #[derive(Debug)]
 pub(super) struct Block {
     targets: Box<[Arc<Known>]>,
-    /// For each dialect, with each of [`PACKING`].
+    /// In each dialect.
+    written: [OnceLock<Part>; Dialect::ALL.len()],
+    /// In each dialect, with each of [`PACKING`].
     packed: [[OnceLock<Box<Packed>>; PACKING.len()]; Dialect::ALL.len()],
 }
 
-/// What is known of a target, and how it is written.
+/// What is known of a target.
 #[derive(Debug)]
-pub(super) struct Known {
-    pub(super) slot: Arc<Slot>,
+struct Known {
+    slot: Arc<Slot>,
     view: TargetView,
-    parts: [OnceLock<Part>; Dialect::ALL.len()],
 }
 
 /// Each family of a block, compressed, as far as it has been asked for.
 type Packed = [OnceLock<Arc<Piece>>; SAMPLED];
-
-/// The codings that compress.
-const PACKING: [Coding; 2] = [Coding::Gzip, Coding::Zstd];
 
 /// What a block is written with.
 #[derive(Debug)]
@@ -56,29 +57,32 @@ pub(super) struct Press {
 }
 
 impl Known {
-    pub(super) fn new(slot: &Arc<Slot>, store: &Store, now: UnixSeconds) -> Arc<Self> {
-        Arc::new(Self { slot: Arc::clone(slot), view: store.view(slot, now), parts: Default::default() })
+    fn new(slot: &Arc<Slot>, store: &Store, now: UnixSeconds) -> Arc<Self> {
+        Arc::new(Self { slot: Arc::clone(slot), view: store.view(slot, now) })
     }
 
     fn is_current(&self, now: UnixSeconds) -> bool {
         self.view.is_current(&self.slot, now)
     }
 
-    fn part(&self, dialect: Dialect, press: &Press) -> &Part {
-        self.parts[dialect as usize]
-            .get_or_init(|| Part::new(dialect, &self.view, press.quota, |family| press.shown[family]))
+    fn write(&self, dialect: Dialect, press: &Press) -> Part {
+        Part::new(dialect, &self.view, press.quota, |family| press.shown[family])
     }
 }
 
 impl Block {
-    /// Of these targets.
-    pub(super) fn new(targets: impl Iterator<Item = Arc<Known>>) -> Self {
-        Self { targets: targets.collect(), packed: Default::default() }
+    /// What is known of the targets in `slots`.
+    pub(super) fn new(slots: &[Arc<Slot>], store: &Store, now: UnixSeconds) -> Self {
+        Self {
+            targets: slots.iter().map(|slot| Known::new(slot, store, now)).collect(),
+            written: Default::default(),
+            packed: Default::default(),
+        }
     }
 
-    /// Its targets.
-    pub(super) fn targets(&self) -> &[Arc<Known>] {
-        &self.targets
+    /// Whether it is of these targets.
+    pub(super) fn is_of(&self, slots: &[Arc<Slot>]) -> bool {
+        self.targets.iter().map(|known| Arc::as_ptr(&known.slot)).eq(slots.iter().map(Arc::as_ptr))
     }
 
     /// Whether it is what is known now.
@@ -86,67 +90,64 @@ impl Block {
         self.targets.iter().all(|known| known.is_current(now))
     }
 
-    /// What is known now. What is the same as before is kept as it is.
+    /// What is known now. What is the same as before is kept as it is, as far as
+    /// it is still wanted.
     pub(super) fn renewed(&self, store: &Store, press: &Press, now: UnixSeconds) -> Self {
-        let renew = |known: &Arc<Known>| {
-            if known.is_current(now) { Arc::clone(known) } else { Known::new(&known.slot, store, now) }
+        let renew = |known: &Arc<Known>| match known.is_current(now) {
+            true => Arc::clone(known),
+            false => Known::new(&known.slot, store, now),
         };
         let targets: Box<[Arc<Known>]> = self.targets.iter().map(renew).collect();
-        let changed: Vec<_> =
-            self.targets.iter().zip(&targets).filter(|(before, after)| !Arc::ptr_eq(before, after)).collect();
-
         let asked = Instant::now();
+        let written = Dialect::ALL.map(|dialect| match self.written[dialect as usize].get() {
+            Some(before) if Coding::ALL.iter().any(|coding| press.demand.wants(dialect, *coding, asked)) => {
+                OnceLock::from(self.rewritten(before, &targets, dialect, press))
+            }
+            _ => OnceLock::new(),
+        });
         let packed = Dialect::ALL.map(|dialect| {
-            let same = |family| {
-                changed.iter().all(|(before, after)| {
-                    before.part(dialect, press).is_like(after.part(dialect, press), family)
-                })
-            };
-            PACKING.map(|coding| match self.packed_of(dialect, coding).get() {
-                Some(before) if press.demand.wants(dialect, coding, asked) => {
-                    OnceLock::from(Box::new(std::array::from_fn(|family| match before[family].get() {
-                        Some(piece) if same(family) => OnceLock::from(Arc::clone(piece)),
+            let parts = self.written[dialect as usize].get().zip(written[dialect as usize].get());
+            PACKING.map(|coding| match (self.packed_of(dialect, coding).get(), parts) {
+                (Some(packed), Some((before, after))) if press.demand.wants(dialect, coding, asked) => {
+                    OnceLock::from(Box::new(std::array::from_fn(|family| match packed[family].get() {
+                        Some(piece) if before.is_like(after, family) => OnceLock::from(Arc::clone(piece)),
                         _ => OnceLock::new(),
                     })))
                 }
                 _ => OnceLock::new(),
             })
         });
-        Self { targets, packed }
+        Self { targets, written, packed }
+    }
+
+    /// Writes those of `targets` that are not as in this block, of which `before`
+    /// has been written.
+    fn rewritten(&self, before: &Part, targets: &[Arc<Known>], dialect: Dialect, press: &Press) -> Part {
+        let changed: Vec<Option<Part>> = std::iter::zip(&self.targets, targets)
+            .map(|(old, new)| (!Arc::ptr_eq(old, new)).then(|| new.write(dialect, press)))
+            .collect();
+        let joined: Vec<(&Part, usize)> = changed
+            .iter()
+            .enumerate()
+            .map(|(index, changed)| changed.as_ref().map_or((before, index), |part| (part, 0)))
+            .collect();
+        Part::joined(dialect, &joined)
     }
 
     /// Writes all of its targets in a dialect, unless that has been done. Says
     /// whether there was anything to do.
     pub(super) fn prepare(&self, dialect: Dialect, press: &Press) -> bool {
-        let unwritten = |known: &Arc<Known>| known.parts[dialect as usize].get().is_none();
-        let any = self.targets.iter().any(unwritten);
-        if any {
-            self.parts(dialect, press).for_each(drop);
-        }
-        any
+        let new = self.written[dialect as usize].get().is_none();
+        self.part(dialect, press);
+        new
     }
 
-    /// Whether there is nothing of a family.
-    pub(super) fn is_empty(&self, family: usize, dialect: Dialect, press: &Press) -> bool {
-        self.parts(dialect, press).all(|part| part.is_empty(family))
-    }
-
-    /// How long a family is in [`Dialect::Protobuf`].
-    pub(super) fn length(&self, family: usize, press: &Press) -> usize {
-        self.parts(Dialect::Protobuf, press).map(|part| part.length(family)).sum()
-    }
-
-    /// Puts all samples of a family behind `out`.
-    pub(super) fn write(
-        &self,
-        family: usize,
-        dialect: Dialect,
-        press: &Press,
-        now: UnixSeconds,
-        out: &mut Vec<u8>,
-    ) {
-        let prefix = dialect.prefix(FAMILIES[family].name);
-        self.parts(dialect, press).for_each(|part| part.write(family, &prefix, now, out));
+    /// Its targets as they are written.
+    pub(super) fn part(&self, dialect: Dialect, press: &Press) -> &Part {
+        self.written[dialect as usize].get_or_init(|| {
+            let parts: Vec<Part> = self.targets.iter().map(|known| known.write(dialect, press)).collect();
+            Part::joined(dialect, &parts.iter().map(|part| (part, 0)).collect::<Vec<_>>())
+        })
     }
 
     /// All samples of a family, compressed; it must not be one of ages. Also says
@@ -163,17 +164,14 @@ impl Block {
         let piece = packed[family].get_or_init(|| {
             new = true;
             let mut plain = Vec::new();
-            self.write(family, dialect, press, 0.0, &mut plain);
+            self.part(dialect, press).write(family, 0.0, &mut plain);
             Arc::new(press.compressors.piece(coding, &plain))
         });
         (piece, new)
     }
 
+    /// In the order of [`PACKING`].
     fn packed_of(&self, dialect: Dialect, coding: Coding) -> &OnceLock<Box<Packed>> {
         &self.packed[dialect as usize][usize::from(coding == Coding::Zstd)]
-    }
-
-    fn parts<'a>(&'a self, dialect: Dialect, press: &'a Press) -> impl Iterator<Item = &'a Part> {
-        self.targets.iter().map(move |known| known.part(dialect, press))
     }
 }

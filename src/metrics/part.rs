@@ -1,8 +1,10 @@
-//! What is known of one target, as it is written in one dialect.
+//! What is known of a few targets, as it is written in one dialect.
 //!
 //! It is made once for every collection. What differs between the samples of a
 //! sync is short, so that is kept apart from what they share, and a scrape puts
-//! the two together: this takes a fifth of the room that the whole text would.
+//! the two together: this takes a fifth of the room that the whole text would. All
+//! samples of a family stand together, as they are sent, so that a scrape reads
+//! memory in long runs.
 
 use std::ops::Range;
 
@@ -12,7 +14,7 @@ use super::family::{Samples, Source, sync_labels, target_labels};
 use crate::model::{Quota, UnixSeconds};
 use crate::snapshot::TargetView;
 
-/// What is known of one target, written.
+/// What is known of a few targets, written.
 #[derive(Debug)]
 pub(super) struct Part {
     dialect: Dialect,
@@ -21,16 +23,18 @@ pub(super) struct Part {
     bytes: Box<[u8]>,
     /// Where each base ends.
     bases: Box<[u32]>,
+    /// For each target, where its bases end.
+    targets: Box<[u32]>,
     samples: Box<[Sample]>,
-    /// For each family, where its samples end.
-    ends: [u32; SAMPLED],
+    /// For each family and in it for each target, where its samples end.
+    ends: Box<[u32]>,
     moments: Box<[Moment]>,
-    /// For each family, where its moments end.
-    moment_ends: [u32; SAMPLED],
+    /// For each family and in it for each target, where its moments end.
+    moment_ends: Box<[u32]>,
 }
 
 /// A sample whose value is known.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Sample {
     base: u32,
     /// Where its tail ends, which is where that of the next begins.
@@ -38,7 +42,7 @@ struct Sample {
 }
 
 /// A sample whose value is how long ago something was.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 struct Moment {
     base: u32,
     at: UnixSeconds,
@@ -63,16 +67,8 @@ impl Part {
             bases.push(short(bytes.len()));
         }
 
-        let mut part = Self {
-            dialect,
-            bytes: Box::default(),
-            bases: bases.into_boxed_slice(),
-            samples: Box::default(),
-            ends: [0; SAMPLED],
-            moments: Box::default(),
-            moment_ends: [0; SAMPLED],
-        };
         let (mut samples, mut moments) = (Vec::new(), Vec::new());
+        let (mut ends, mut moment_ends) = (Vec::with_capacity(SAMPLED), Vec::with_capacity(SAMPLED));
         for (index, family) in FAMILIES.iter().enumerate() {
             let mut found = Samples::new(family.kind);
             let mut found_for = Vec::new();
@@ -94,22 +90,74 @@ impl Part {
                 }
             }
             if found.len() > 0 {
-                let ends = dialect.tails(family.kind, found.into_metrics(), &mut bytes);
-                assert_eq!(ends.len(), found_for.len(), "each metric is one sample");
-                samples.extend(found_for.into_iter().zip(ends).map(|(base, end)| Sample { base, end }));
+                let tails = dialect.tails(family.kind, found.into_metrics(), &mut bytes);
+                assert_eq!(tails.len(), found_for.len(), "each metric is one sample");
+                samples.extend(found_for.into_iter().zip(tails).map(|(base, end)| Sample { base, end }));
             }
-            part.ends[index] = short(samples.len());
-            part.moment_ends[index] = short(moments.len());
+            ends.push(short(samples.len()));
+            moment_ends.push(short(moments.len()));
         }
-        part.bytes = bytes.into_boxed_slice();
-        part.samples = samples.into_boxed_slice();
-        part.moments = moments.into_boxed_slice();
-        part
+        Self {
+            dialect,
+            bytes: bytes.into(),
+            targets: [short(bases.len())].into(),
+            bases: bases.into(),
+            samples: samples.into(),
+            ends: ends.into(),
+            moments: moments.into(),
+            moment_ends: moment_ends.into(),
+        }
+    }
+
+    /// Puts targets together, each of which is the one of that number in a part of
+    /// the same dialect.
+    pub(super) fn joined(dialect: Dialect, targets: &[(&Self, usize)]) -> Self {
+        let mut bytes = Vec::new();
+        let (mut bases, mut ends_of_bases) = (Vec::new(), Vec::with_capacity(targets.len()));
+        // The number of each target's first base, before and now.
+        let mut first = Vec::with_capacity(targets.len());
+        for (part, target) in targets {
+            let range = range(&part.targets, *target);
+            first.push((short(range.start), short(bases.len())));
+            for base in range {
+                bytes.extend_from_slice(part.base(short(base)));
+                bases.push(short(bytes.len()));
+            }
+            ends_of_bases.push(short(bases.len()));
+        }
+        let (mut samples, mut moments) = (Vec::new(), Vec::new());
+        let cells = SAMPLED * targets.len();
+        let (mut ends, mut moment_ends) = (Vec::with_capacity(cells), Vec::with_capacity(cells));
+        for family in 0..SAMPLED {
+            for ((part, target), (before, now)) in targets.iter().zip(&first) {
+                let cell = family * part.targets.len() + target;
+                for (sample, tail) in part.tails(range(&part.ends, cell)) {
+                    bytes.extend_from_slice(tail);
+                    samples.push(Sample { base: sample.base - before + now, end: short(bytes.len()) });
+                }
+                let of_target = &part.moments[range(&part.moment_ends, cell)];
+                moments.extend(
+                    of_target.iter().map(|moment| Moment { base: moment.base - before + now, ..*moment }),
+                );
+                ends.push(short(samples.len()));
+                moment_ends.push(short(moments.len()));
+            }
+        }
+        Self {
+            dialect,
+            bytes: bytes.into(),
+            bases: bases.into(),
+            targets: ends_of_bases.into(),
+            samples: samples.into(),
+            ends: ends.into(),
+            moments: moments.into(),
+            moment_ends: moment_ends.into(),
+        }
     }
 
     /// Whether there is nothing of a family.
     pub(super) fn is_empty(&self, family: usize) -> bool {
-        self.samples_of(family).is_empty() && self.moments_of(family).is_empty()
+        self.all_of(&self.ends, family).is_empty() && self.all_of(&self.moment_ends, family).is_empty()
     }
 
     /// Whether all of a family that is known before the scrape is as in
@@ -119,12 +167,13 @@ impl Part {
     }
 
     /// Puts all samples of a family behind `out`, as of `now`.
-    pub(super) fn write(&self, family: usize, prefix: &[u8], now: UnixSeconds, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, family: usize, now: UnixSeconds, out: &mut Vec<u8>) {
+        let prefix = self.dialect.prefix(FAMILIES[family].name);
         for (base, tail) in self.pieces(family) {
-            self.dialect.join(prefix, base, tail, out);
+            self.dialect.join(&prefix, base, tail, out);
         }
         for moment in self.moments_of(family) {
-            self.dialect.join_age(prefix, self.base(moment.base), now - moment.at, out);
+            self.dialect.join_age(&prefix, self.base(moment.base), now - moment.at, out);
         }
     }
 
@@ -139,14 +188,16 @@ impl Part {
 
     /// The base and the tail of each sample of a family.
     fn pieces(&self, family: usize) -> impl Iterator<Item = (&[u8], &[u8])> {
-        let range = range(&self.ends, family);
-        let first = match range.start.checked_sub(1) {
-            Some(before) => self.samples[before].end,
-            None => self.bases.last().copied().unwrap_or_default(),
-        };
-        self.samples[range].iter().scan(first, |start, sample| {
-            let tail = &self.bytes[std::mem::replace(start, sample.end) as usize..sample.end as usize];
-            Some((self.base(sample.base), tail))
+        self.tails(self.all_of(&self.ends, family)).map(|(sample, tail)| (self.base(sample.base), tail))
+    }
+
+    /// Samples, each with its tail.
+    fn tails(&self, samples: Range<usize>) -> impl Iterator<Item = (&Sample, &[u8])> {
+        let before = samples.start.checked_sub(1).map(|before| self.samples[before].end);
+        let first = before.unwrap_or_else(|| self.bases.last().copied().unwrap_or_default());
+        self.samples[samples].iter().scan(first, |start, sample| {
+            let tail = std::mem::replace(start, sample.end) as usize..sample.end as usize;
+            Some((sample, &self.bytes[tail]))
         })
     }
 
@@ -154,12 +205,14 @@ impl Part {
         &self.bytes[range(&self.bases, index as usize)]
     }
 
-    fn samples_of(&self, family: usize) -> &[Sample] {
-        &self.samples[range(&self.ends, family)]
+    fn moments_of(&self, family: usize) -> &[Moment] {
+        &self.moments[self.all_of(&self.moment_ends, family)]
     }
 
-    fn moments_of(&self, family: usize) -> &[Moment] {
-        &self.moments[range(&self.moment_ends, family)]
+    /// The range of a family, of all targets, of which there is one at least.
+    fn all_of(&self, ends: &[u32], family: usize) -> Range<usize> {
+        let cells = family * self.targets.len()..(family + 1) * self.targets.len();
+        range(ends, cells.start).start..range(ends, cells.end - 1).end
     }
 }
 

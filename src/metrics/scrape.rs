@@ -176,14 +176,16 @@ impl Scrape {
     /// Begins a family, unless there is nothing of it.
     fn begin(&mut self, family: usize) {
         let dialect = self.format.dialect();
-        let Some(first) = self.blocks.iter().position(|block| !block.is_empty(family, dialect, &self.press))
+        let Some(first) =
+            self.blocks.iter().position(|block| !block.part(dialect, &self.press).is_empty(family))
         else {
             return;
         };
         let about = FAMILIES[family];
         let header = self.format.header(about.name, about.help, about.kind.metric_type());
         if dialect == Dialect::Protobuf {
-            let samples: usize = self.blocks.iter().map(|block| block.length(family, &self.press)).sum();
+            let samples: usize =
+                self.blocks.iter().map(|block| block.part(dialect, &self.press).length(family)).sum();
             let mut coded = CodedOutputStream::vec(self.output.plain());
             written(coded.write_raw_varint64((header.len() + samples) as u64));
             written(coded.flush());
@@ -197,7 +199,7 @@ impl Scrape {
         let (dialect, coding) = (self.format.dialect(), self.output.coding);
         let block = &self.blocks[block];
         if coding == Coding::Identity || is_age(family) {
-            block.write(family, dialect, &self.press, self.now, self.output.plain());
+            block.part(dialect, &self.press).write(family, self.now, self.output.plain());
             let full = self.output.plain.len() >= AT_ONCE;
             if full {
                 self.output.seal(&self.press);

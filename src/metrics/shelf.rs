@@ -4,10 +4,9 @@
 //! look whether its targets are as they were, and to make another block of it if
 //! not. Collections never come here.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::block::{Block, Known, Press, TARGETS};
+use super::block::{Block, Press, TARGETS};
 use super::dialect::Dialect;
 use crate::model::UnixSeconds;
 use crate::snapshot::{Slot, Store};
@@ -39,27 +38,13 @@ impl Shelf {
 }
 
 impl Layout {
-    /// The same for another list of targets. What has been written of a target
-    /// stays, and so does a block of the same targets at the same place; where
-    /// targets have moved up, what was compressed of them goes.
+    /// The same for another list of targets. A block of the same targets at the
+    /// same place stays; where targets have moved up, all is written anew.
     fn of(&self, slots: Arc<Vec<Arc<Slot>>>, store: &Store, now: UnixSeconds) -> Self {
-        let before: Vec<Arc<Block>> = self.blocks.iter().map(|block| Arc::clone(&locked(block))).collect();
-        let known: HashMap<*const Slot, &Arc<Known>> = before
-            .iter()
-            .flat_map(|block| block.targets())
-            .map(|known| (Arc::as_ptr(&known.slot), known))
-            .collect();
-        let mut before = before.iter();
+        let mut before = self.blocks.iter().map(|block| Arc::clone(&locked(block)));
         let block = |slots: &[Arc<Slot>]| {
-            let are = |block: &&Arc<Block>| {
-                block.targets().iter().map(|known| Arc::as_ptr(&known.slot)).eq(slots.iter().map(Arc::as_ptr))
-            };
-            let of_slot = |slot: &Arc<Slot>| match known.get(&Arc::as_ptr(slot)) {
-                Some(known) => Arc::clone(known),
-                None => Known::new(slot, store, now),
-            };
-            let same = before.next().filter(are).cloned();
-            Mutex::new(same.unwrap_or_else(|| Arc::new(Block::new(slots.iter().map(of_slot)))))
+            let same = before.next().filter(|block| block.is_of(slots));
+            Mutex::new(same.unwrap_or_else(|| Arc::new(Block::new(slots, store, now))))
         };
         let blocks = slots.chunks(TARGETS).map(block).collect();
         Self { slots, blocks }
