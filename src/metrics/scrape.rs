@@ -19,7 +19,7 @@ use crate::snapshot::Store;
 
 /// How long the pieces of a body are, about: enough that handing them on costs
 /// next to nothing, and little enough that thousands of readers may hold one.
-const PIECE: usize = 64 * 1024;
+const PIECE: usize = 128 * 1024;
 
 /// How much of what is made at the scrape is compressed at once. More makes the
 /// body smaller by a little.

@@ -29,7 +29,7 @@ const MAX_HEADERS: usize = 64;
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
 /// How much of an answer is held for a client that is slower than we are.
-const MAX_WAITING_BYTES: usize = 64 * 1024;
+const MAX_WAITING_BYTES: usize = 128 * 1024;
 
 /// Serves requests on `stream` until the client leaves or `shutdown`. A
 /// request that is then being answered has `drain` to end.
