@@ -93,9 +93,8 @@ impl Block {
     /// What is known now. What is the same as before is kept as it is, as far as
     /// it is still wanted.
     pub(super) fn renewed(&self, store: &Store, press: &Press, now: UnixSeconds) -> Self {
-        let renew = |known: &Arc<Known>| match known.is_current(now) {
-            true => Arc::clone(known),
-            false => Known::new(&known.slot, store, now),
+        let renew = |known: &Arc<Known>| {
+            if known.is_current(now) { Arc::clone(known) } else { Known::new(&known.slot, store, now) }
         };
         let targets: Box<[Arc<Known>]> = self.targets.iter().map(renew).collect();
         let asked = Instant::now();
