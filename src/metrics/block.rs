@@ -3,7 +3,8 @@
 //! A block never changes: when one of its targets has been collected another
 //! takes its place, which has all that is still right of it. So whoever reads a
 //! block sees each of its targets at one moment. What is written and compressed
-//! of it is made when it is first asked for, once for all who ask.
+//! of it is made when it is first asked for, once for all who ask; of a block that
+//! takes another's place, what has changed is written at once.
 
 use std::sync::{Arc, OnceLock};
 

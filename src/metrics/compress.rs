@@ -30,7 +30,7 @@ pub(super) struct Piece {
 }
 
 /// Compressors that are not in use. Each has some 300 kB, so they are used again;
-/// there are never more than threads that compress at once.
+/// for each coding there are never more than threads that compress at once.
 #[derive(Debug, Default)]
 pub(super) struct Compressors {
     idle: Mutex<Vec<(Coding, Compressor)>>,
@@ -80,8 +80,8 @@ impl Compressors {
 }
 
 impl Compressor {
-    /// Both as quick as can be: what is kept lasts no longer than an interval, and
-    /// trying harder takes gzip three times as long for a quarter less.
+    /// Both as quick as can be: trying harder takes gzip three times as long for a
+    /// quarter less.
     fn new(coding: Coding) -> Option<Self> {
         match coding {
             Coding::Identity => None,
@@ -139,6 +139,9 @@ impl Stream {
 
     /// Puts a piece that comes next behind `out`.
     pub(super) fn add_piece(&mut self, piece: &Piece, out: &mut Vec<u8>) {
+        if piece.bytes.is_empty() {
+            return;
+        }
         self.begin(out);
         out.extend_from_slice(&piece.bytes);
         if self.coding == Coding::Gzip {

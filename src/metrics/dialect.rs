@@ -188,7 +188,7 @@ pub(super) fn written<T, E: std::error::Error>(result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| unreachable!("what is written is well formed: {error}"))
 }
 
-/// A length or index within what is known of one target.
+/// A length or index within what is known of a few targets.
 pub(super) fn short(length: usize) -> u32 {
-    u32::try_from(length).unwrap_or_else(|_| unreachable!("a target has less than 4 GB to tell"))
+    u32::try_from(length).unwrap_or_else(|_| unreachable!("a few targets have less than 4 GB to tell"))
 }

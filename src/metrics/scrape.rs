@@ -156,11 +156,12 @@ impl Scrape {
 
     /// Takes hold of the next block.
     fn prepare(&mut self, dialect: Dialect) -> usize {
-        if let Some(layout) = self.layout.take_if(|layout| self.blocks.len() < layout.len()) {
+        if let Some(layout) = &self.layout
+            && self.blocks.len() < layout.len()
+        {
             let with = (&*self.store, &*self.press);
             let (block, new) = layout.block(self.blocks.len(), dialect, with, self.now);
             self.blocks.push(block);
-            self.layout = Some(layout);
             return usize::from(new);
         }
         self.layout = None;

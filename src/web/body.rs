@@ -7,8 +7,8 @@ use std::time::Duration;
 use hyper::body::{Body, Bytes, Frame};
 use tokio::time::Instant;
 
-/// How long a client may take over a body, but for what the system has room for at
-/// the end. Prometheus gives up sooner, and what is still being sent then holds on to
+/// How long a client may take over a body, about: it is looked at when there is room
+/// for the next piece. Prometheus gives up sooner, and what is still being sent then holds on to
 /// what has long been outdated.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -43,7 +43,13 @@ impl Streamed {
 
     /// Lets others have their turn, those who wait for sockets and timers too.
     fn poll_pause(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        let pause = self.pause.get_or_insert_with(|| Box::pin(tokio::task::yield_now()));
+        // Twice: hyper asks once more before it lets go of the thread.
+        let pause = self.pause.get_or_insert_with(|| {
+            Box::pin(async {
+                tokio::task::yield_now().await;
+                tokio::task::yield_now().await;
+            })
+        });
         ready!(pause.as_mut().poll(context));
         self.pause = None;
         self.run = 0;
@@ -110,6 +116,23 @@ mod tests {
         assert_eq!(made.load(Ordering::Relaxed), 1);
         assert_eq!(frame(&mut body).await.unwrap().unwrap(), "b");
         assert!(frame(&mut body).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn others_have_their_turn_even_if_it_is_asked_twice() {
+        let (mut body, made) = streamed(vec!["", "a"]);
+        let mut asked = 0;
+        poll_fn(|context| {
+            asked += 1;
+            // As hyper does when all that there was has gone out.
+            let _first = body.as_mut().poll_frame(context).is_ready();
+            match body.as_mut().poll_frame(context) {
+                Poll::Pending => Poll::Pending,
+                Poll::Ready(_) => Poll::Ready(()),
+            }
+        })
+        .await;
+        assert_eq!((asked, made.load(Ordering::Relaxed)), (2, 2));
     }
 
     #[tokio::test(start_paused = true)]

@@ -28,7 +28,8 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_HEADERS: usize = 64;
 const MAX_HEADER_BYTES: usize = 16 * 1024;
 
-/// How much of an answer is held for a client that is slower than we are.
+/// How much of an answer is held for a client that is slower than we are, and the
+/// piece that exceeds it.
 const MAX_WAITING_BYTES: usize = 128 * 1024;
 
 /// Serves requests on `stream` until the client leaves or `shutdown`. A

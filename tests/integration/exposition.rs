@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use fake_aws::{Fault, FaultRule, SyncKind};
 use pretty_assertions::assert_eq;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::exporter::{ACCOUNT, Exporter, HUB, NOW, REGION, Scrape, fake_aws, one_target, put, up};
 
@@ -17,25 +17,26 @@ fn steady(scrape: &Scrape, prefix: &str) -> String {
     scrape.0.lines().filter(named).flat_map(|line| [line, "\n"]).collect()
 }
 
+/// A sync to S3 with every field, as AWS lists it.
+pub(crate) fn s3_sync() -> Value {
+    json!({
+        // Without SyncType, as in AWS's own examples.
+        "SyncName": "org-inventory",
+        "S3Destination": {
+            "BucketName": "inventory-bucket", "Prefix": "all/of it", "SyncFormat": "JsonSerDe",
+            "Region": "us-east-1", "AWSKMSKeyARN": "arn:aws:kms:us-east-1:111122223333:key/1",
+            "DestinationDataSharing": {"DestinationDataSharingType": "Organization"},
+        },
+        "LastSyncTime": NOW - 60, "LastSuccessfulSyncTime": NOW as f64 - 3600.5,
+        "SyncLastModifiedTime": NOW - 86400, "LastStatus": "Failed",
+        "SyncCreatedTime": 1_543_235_736.72, "LastSyncStatusMessage": "no access",
+    })
+}
+
 #[tokio::test]
 async fn a_sync_to_s3_with_every_field() {
     let aws = fake_aws().await;
-    put(
-        &aws,
-        SyncKind::ToDestination,
-        json!({
-            // Without SyncType, as in AWS's own examples.
-            "SyncName": "org-inventory",
-            "S3Destination": {
-                "BucketName": "inventory-bucket", "Prefix": "all/of it", "SyncFormat": "JsonSerDe",
-                "Region": "us-east-1", "AWSKMSKeyARN": "arn:aws:kms:us-east-1:111122223333:key/1",
-                "DestinationDataSharing": {"DestinationDataSharingType": "Organization"},
-            },
-            "LastSyncTime": NOW - 60, "LastSuccessfulSyncTime": NOW as f64 - 3600.5,
-            "SyncLastModifiedTime": NOW - 86400, "LastStatus": "Failed",
-            "SyncCreatedTime": 1_543_235_736.72, "LastSyncStatusMessage": "no access",
-        }),
-    );
+    put(&aws, SyncKind::ToDestination, s3_sync());
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
     exporter.set_clock(0);
     let scrape = exporter.scrape().await;

@@ -17,6 +17,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
 use crate::exporter::{ACCOUNT, Exporter, NOW, REGION, Scrape, fake_aws, one_target, put};
+use crate::exposition::s3_sync;
 use crate::http::{self, Answer};
 use crate::prometheus::{NASTY, Prometheus, exporter_with_everything, nasty_line};
 use crate::tools;
@@ -370,21 +371,7 @@ fn steady(body: &str, prefixes: &[&str]) -> String {
 #[tokio::test]
 async fn a_sync_in_open_metrics() {
     let aws = fake_aws().await;
-    put(
-        &aws,
-        SyncKind::ToDestination,
-        json!({
-            "SyncName": "org-inventory",
-            "S3Destination": {
-                "BucketName": "inventory-bucket", "Prefix": "all/of it", "SyncFormat": "JsonSerDe",
-                "Region": "us-east-1", "AWSKMSKeyARN": "arn:aws:kms:us-east-1:111122223333:key/1",
-                "DestinationDataSharing": {"DestinationDataSharingType": "Organization"},
-            },
-            "LastSyncTime": NOW - 60, "LastSuccessfulSyncTime": NOW as f64 - 3600.5,
-            "SyncLastModifiedTime": NOW - 86400, "LastStatus": "Failed",
-            "SyncCreatedTime": 1_543_235_736.72,
-        }),
-    );
+    put(&aws, SyncKind::ToDestination, s3_sync());
     let exporter = Exporter::start_ready(&aws, &one_target().replace("1s", "1h")).await;
     let body = fetched(&exporter, "/metrics", Format::OpenMetrics, "identity").await;
     let body = String::from_utf8(body).unwrap();
