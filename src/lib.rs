@@ -42,6 +42,7 @@ pub mod clock;
 pub mod collector;
 pub mod config;
 pub mod discovery;
+mod lock;
 pub mod logging;
 pub mod metrics;
 pub mod model;

@@ -19,11 +19,11 @@ use tracing::{info, warn};
 
 use super::classify;
 use super::flight::{Fetched, Flight};
-use super::lock;
 use super::observe::Observe;
 use super::sdk::Recipe;
 use super::sts::{Unassumed, assume, caller, is_of_sts};
 use crate::clock::Clock;
+use crate::lock::lock;
 use crate::model::{Failure, Reason};
 use crate::target::{AccountId, RegionName, Role};
 

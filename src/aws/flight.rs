@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
-use super::lock;
+use crate::lock::lock;
 use crate::model::Failure;
 
 /// How long the first failure stands for all who ask. Each one after it stands

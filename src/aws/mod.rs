@@ -16,8 +16,6 @@ mod sdk;
 mod session;
 mod sts;
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-
 pub(crate) use credentials::Lent;
 pub use endpoints::EndpointKind;
 pub(crate) use observe::Observe;
@@ -25,9 +23,3 @@ pub use observe::{ApiCall, Finding, Observer};
 pub use sdk::AwsSettings;
 pub(crate) use session::Session;
 pub use session::Sessions;
-
-/// What is behind a mutex, even if somebody panicked while holding it: what is
-/// kept in this room is changed in one step and never half.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}

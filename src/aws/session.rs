@@ -14,10 +14,10 @@ use tracing::debug;
 use super::credentials::{CredentialStore, Lent, Source};
 use super::endpoints::EndpointKind;
 use super::flight::Fetched;
-use super::lock;
 use super::observe::{Finding, Observe, Observer};
 use super::sdk::{self, AwsSettings, Recipe};
 use super::sts;
+use crate::lock::lock;
 use crate::model::{Failure, Reason};
 use crate::target::{Access, Account, AccountId, InvalidRegion, RegionName};
 

@@ -5,7 +5,7 @@
 //! empty answer for an account without syncs. So the body is looked at once
 //! more, for no more than that.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationInterceptorContextRef;
@@ -14,6 +14,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+
+use crate::lock::lock;
 
 /// Which fields an answer to `ListResourceDataSync` had.
 #[derive(Debug, Default, Deserialize)]
@@ -65,7 +67,7 @@ pub(super) struct WatchPresence(Arc<Mutex<Option<Presence>>>);
 impl WatchPresence {
     /// What the last answer had; `None` if it was not what we expect.
     pub(super) fn take(&self) -> Option<Presence> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+        lock(&self.0).take()
     }
 }
 
@@ -82,7 +84,7 @@ impl Intercept for WatchPresence {
         _cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let presence = context.response().body().bytes().and_then(|body| serde_json::from_slice(body).ok());
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = presence;
+        *lock(&self.0) = presence;
         Ok(())
     }
 }

@@ -7,12 +7,13 @@
 //! refer to what stands before them, and the whole is one member.
 
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use flate2::{Compress, Compression, Crc, FlushCompress};
 use zstd::zstd_safe::compress_bound;
 
 use super::dialect::written;
+use crate::lock::lock;
 use crate::negotiation::Coding;
 
 /// RFC 1952: its mark, deflate, no flags, no time, compressed quickly, Unix.
@@ -67,7 +68,7 @@ impl Compressors {
 
     fn compress(&self, coding: Coding, plain: &[u8], out: &mut Vec<u8>) {
         let idle = {
-            let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut idle = lock(&self.idle);
             idle.iter().position(|(known, _)| *known == coding).map(|index| idle.swap_remove(index).1)
         };
         let Some(mut compressor) = idle.or_else(|| Compressor::new(coding)) else {
@@ -75,7 +76,7 @@ impl Compressors {
             return;
         };
         compressor.compress(plain, out);
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push((coding, compressor));
+        lock(&self.idle).push((coding, compressor));
     }
 }
 

@@ -4,10 +4,11 @@
 //! look whether its targets are as they were, and to make another block of it if
 //! not. Collections never come here.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use super::block::{Block, Press, TARGETS};
 use super::dialect::Dialect;
+use crate::lock::lock;
 use crate::model::UnixSeconds;
 use crate::snapshot::{Slot, Store};
 
@@ -27,7 +28,7 @@ pub(super) struct Layout {
 impl Shelf {
     /// The blocks of the targets that there are now.
     pub(super) fn layout(&self, store: &Store, now: UnixSeconds) -> Arc<Layout> {
-        let mut layout = locked(&self.layout);
+        let mut layout = lock(&self.layout);
         // Behind the lock: it never goes back to an older list.
         let slots = store.slots();
         if !Arc::ptr_eq(&layout.slots, &slots) {
@@ -41,7 +42,7 @@ impl Layout {
     /// The same for another list of targets. A block of the same targets at the
     /// same place stays; where targets have moved up, all is written anew.
     fn of(&self, slots: Arc<Vec<Arc<Slot>>>, store: &Store, now: UnixSeconds) -> Self {
-        let mut before = self.blocks.iter().map(|block| Arc::clone(&locked(block)));
+        let mut before = self.blocks.iter().map(|block| Arc::clone(&lock(block)));
         let block = |slots: &[Arc<Slot>]| {
             let same = before.next().filter(|block| block.is_of(slots));
             Mutex::new(same.unwrap_or_else(|| Arc::new(Block::new(slots, store, now))))
@@ -65,7 +66,7 @@ impl Layout {
         now: UnixSeconds,
     ) -> (Arc<Block>, bool) {
         let (block, renewed) = {
-            let mut block = locked(&self.blocks[index]);
+            let mut block = lock(&self.blocks[index]);
             let outdated = !block.is_current(now);
             if outdated {
                 *block = Arc::new(block.renewed(store, press, now));
@@ -75,8 +76,4 @@ impl Layout {
         let written = block.prepare(dialect, press);
         (block, renewed || written)
     }
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

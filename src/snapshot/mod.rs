@@ -11,12 +11,13 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
+use crate::lock::lock;
 use crate::model::{DataSync, Failure, Reason, Report, UnixSeconds};
 use crate::target::{AccountId, Plan, RegionName, Target, TargetKey};
 
@@ -218,7 +219,7 @@ impl Store {
         for gone in known.into_values() {
             gone.gone.store(true, Ordering::Relaxed);
         }
-        *self.claims() = claims(&slots);
+        *lock(&self.claims) = claims(&slots);
         self.slots.store(Arc::new(slots));
         // After the slots: who sees that nothing is awaited sees them all.
         self.awaited.store(plan.awaited, Ordering::Release);
@@ -324,7 +325,7 @@ impl Store {
     }
 
     fn claim(&self, account: &AccountId, target: &Target) -> Result<(), Failure> {
-        match self.claims().entry((account.clone(), target.region.clone())) {
+        match lock(&self.claims).entry((account.clone(), target.region.clone())) {
             Entry::Vacant(free) => {
                 free.insert(target.key());
                 Ok(())
@@ -340,10 +341,6 @@ impl Store {
                 ))
             }
         }
-    }
-
-    fn claims(&self) -> MutexGuard<'_, Claims> {
-        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
