@@ -23,17 +23,14 @@ use crate::snapshot::{Slot, Store, TargetView};
 /// there is more to compress anew when one has been collected.
 pub(super) const TARGETS: usize = 8;
 
-/// The codings that compress.
-const PACKING: [Coding; 2] = [Coding::Gzip, Coding::Zstd];
-
 /// A few targets.
 #[derive(Debug)]
 pub(super) struct Block {
     targets: Box<[Arc<Known>]>,
     /// In each dialect.
     written: [OnceLock<Part>; Dialect::ALL.len()],
-    /// In each dialect, with each of [`PACKING`].
-    packed: [[OnceLock<Box<Packed>>; PACKING.len()]; Dialect::ALL.len()],
+    /// In each dialect, with each coding; nothing in [`Coding::Identity`].
+    packed: [[OnceLock<Box<Packed>>; Coding::ALL.len()]; Dialect::ALL.len()],
 }
 
 /// What is known of a target.
@@ -107,7 +104,7 @@ impl Block {
         });
         let packed = Dialect::ALL.map(|dialect| {
             let parts = self.written[dialect as usize].get().zip(written[dialect as usize].get());
-            PACKING.map(|coding| match (self.packed_of(dialect, coding).get(), parts) {
+            Coding::ALL.map(|coding| match (self.packed_of(dialect, coding).get(), parts) {
                 (Some(packed), Some((before, after))) if press.demand.wants(dialect, coding, asked) => {
                     OnceLock::from(Box::new(std::array::from_fn(|family| match packed[family].get() {
                         Some(piece) if before.is_like(after, family) => OnceLock::from(Arc::clone(piece)),
@@ -170,8 +167,7 @@ impl Block {
         (piece, new)
     }
 
-    /// In the order of [`PACKING`].
     fn packed_of(&self, dialect: Dialect, coding: Coding) -> &OnceLock<Box<Packed>> {
-        &self.packed[dialect as usize][usize::from(coding == Coding::Zstd)]
+        &self.packed[dialect as usize][coding as usize]
     }
 }

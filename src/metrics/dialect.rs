@@ -10,7 +10,7 @@ use prometheus::{Encoder as _, TextEncoder};
 use protobuf::rt::WireType;
 use protobuf::{CodedOutputStream, Message as _};
 
-use super::family::Kind;
+use super::family::{Kind, metric_family};
 
 /// The number of the field `metric` in the message `MetricFamily`.
 const METRIC: u32 = 4;
@@ -148,11 +148,7 @@ fn write_seconds(millis: i64, out: &mut Vec<u8>) {
 
 /// A family of these metrics whose name is the letter `x`.
 fn nameless(kind: Kind, metrics: Vec<Metric>) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name("x".to_owned());
-    family.set_field_type(kind.metric_type());
-    family.set_metric(metrics);
-    family
+    metric_family("x", "", kind.metric_type(), metrics)
 }
 
 /// The lines of a family that are comments.

@@ -1,6 +1,6 @@
 //! Families as data, and the samples they are made of.
 
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricType};
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use crate::model::{DataSync, Quota, UnixSeconds};
 use crate::snapshot::TargetView;
@@ -96,6 +96,21 @@ impl Samples {
     pub(super) fn into_metrics(self) -> Vec<Metric> {
         self.metrics
     }
+}
+
+/// A family as the `prometheus` crate has it.
+pub(super) fn metric_family(
+    name: &str,
+    help: &str,
+    metric_type: MetricType,
+    metrics: Vec<Metric>,
+) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(metric_type);
+    family.set_metric(metrics);
+    family
 }
 
 /// The labels that every series of a target carries.

@@ -4,7 +4,7 @@ use prometheus::proto::{Metric, MetricFamily, MetricType};
 use protobuf::Message as _;
 
 use super::dialect::{Dialect, comments, samples, text, written};
-use super::family::{Kind, label};
+use super::family::{Kind, count, label, metric_family};
 use crate::negotiation::{Accept, Offer};
 
 /// A format of an exposition.
@@ -86,17 +86,12 @@ impl Format {
     /// What stands in front of a family's samples: in protobuf the fields but
     /// `metric`, without the length.
     pub(super) fn header(self, name: &str, help: &str, metric_type: MetricType) -> Vec<u8> {
-        let mut family = MetricFamily::default();
-        family.set_name(name.to_owned());
-        family.set_help(help.to_owned());
-        family.set_field_type(metric_type);
         match self {
             Self::Text0_0_4 | Self::Text1_0_0 => {
-                family.set_metric(vec![Metric::default()]);
-                comments(family)
+                comments(metric_family(name, help, metric_type, vec![Metric::default()]))
             }
             Self::OpenMetrics1_0_0 => open_metrics_header(name, help, metric_type),
-            Self::Protobuf => written(family.write_to_bytes()),
+            Self::Protobuf => written(metric_family(name, help, metric_type, Vec::new()).write_to_bytes()),
         }
     }
 
@@ -180,19 +175,16 @@ fn open_metrics_samples(family: &MetricFamily) -> Vec<u8> {
             let mut labels = metric.get_label().to_vec();
             labels.extend(bound.map(|bound| label("le", &bound)));
             sample.set_label(labels);
-            let mut family = MetricFamily::default();
-            family.set_name(format!("{name}{suffix}"));
-            family.set_field_type(MetricType::GAUGE);
-            family.set_metric(vec![sample]);
+            let family = metric_family(&format!("{name}{suffix}"), "", MetricType::GAUGE, vec![sample]);
             all.extend_from_slice(&samples(family));
         };
         for bucket in histogram.get_bucket() {
             let bound = format!("{:?}", bucket.upper_bound());
-            sample("_bucket", Some(bound), super::family::count(bucket.cumulative_count()));
+            sample("_bucket", Some(bound), count(bucket.cumulative_count()));
         }
-        let count = super::family::count(histogram.get_sample_count());
-        sample("_bucket", Some("+Inf".to_owned()), count);
-        sample("_count", None, count);
+        let number = count(histogram.get_sample_count());
+        sample("_bucket", Some("+Inf".to_owned()), number);
+        sample("_count", None, number);
         sample("_sum", None, histogram.get_sample_sum());
     }
     all

@@ -8,7 +8,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
-use super::family::{Kind, count};
+use super::family::{Kind, count, metric_family};
 use crate::build_info;
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
@@ -153,12 +153,7 @@ impl OwnMetrics {
     /// All of them, and those that are read off the store.
     pub(super) fn gather(&self, store: &Store) -> Vec<MetricFamily> {
         let plain = |name: &str, help: &str, kind: Kind, value: f64| {
-            let mut family = MetricFamily::default();
-            family.set_name(name.to_owned());
-            family.set_help(help.to_owned());
-            family.set_field_type(kind.metric_type());
-            family.set_metric(vec![kind.metric(value)]);
-            family
+            metric_family(name, help, kind.metric_type(), vec![kind.metric(value)])
         };
         let activity = &store.activity;
         let mut families = self.registry.gather();

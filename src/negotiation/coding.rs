@@ -5,16 +5,16 @@ use super::Weight;
 /// How a body is compressed on its way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Coding {
-    /// Not at all.
-    Identity,
     /// As RFC 1952 has it.
     Gzip,
     /// As RFC 8878 has it.
     Zstd,
+    /// Not at all.
+    Identity,
 }
 
 impl Coding {
-    /// All of them, the one we like best first. zstd would be smaller and quicker,
+    /// All of them in their order, the one we like best first. zstd would be smaller and quicker,
     /// but a body that is put together has many frames, and some clients read the
     /// first only; who likes zstd best gets it.
     pub const ALL: [Self; 3] = [Self::Gzip, Self::Zstd, Self::Identity];
