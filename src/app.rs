@@ -21,8 +21,9 @@ use crate::metrics::{Metrics, OwnMetrics};
 use crate::readiness::Readiness;
 use crate::scheduler::{Rhythm, Scheduler};
 use crate::snapshot::Store;
+use crate::status::StatusPage;
 use crate::target::{Access, Shard};
-use crate::web::{self, BindError, Exposition, ListenAddress, Listeners, Routes, TelemetryPath};
+use crate::web::{self, BindError, ListenAddress, Listeners, Routes, Site, TelemetryPath};
 
 /// How long requests that are being answered have to end at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -125,8 +126,13 @@ impl App {
         let metrics =
             Arc::new(Metrics::new(Arc::clone(&store), own, config.quota, config.disabled_families, clock));
         let readiness = Readiness::new(store, config.ready_after);
-        let exposition: Arc<dyn Exposition> = Arc::clone(&metrics) as _;
-        let routes = Routes::new(options.telemetry_path, exposition, move || readiness.check());
+        let routes = Routes::new(Site {
+            page: Arc::new(StatusPage::new(options.telemetry_path.clone())),
+            telemetry_path: options.telemetry_path,
+            exposition: Arc::clone(&metrics) as _,
+            ready: Box::new(move || readiness.check()),
+            reload: None,
+        });
         Ok(Self { listeners, routes, metrics, discovery, scheduler, shard: options.shard })
     }
 

@@ -51,5 +51,6 @@ pub mod readiness;
 pub mod scheduler;
 pub mod shutdown;
 pub mod snapshot;
+pub mod status;
 pub mod target;
 pub mod web;

@@ -48,8 +48,8 @@ pub(super) async fn serve(
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
     let stream = Box::pin(stream);
     let service = service_fn(|request| {
-        let response = routes.answer(&request);
-        async move { Ok::<_, std::convert::Infallible>(response) }
+        let routes = &routes;
+        async move { Ok::<_, std::convert::Infallible>(routes.answer(&request).await) }
     });
     let mut connection = pin!(
         http1::Builder::new()

@@ -1,13 +1,16 @@
 //! HTTP: what is served where, and the connections it goes over.
 //!
-//! This is the only room that knows hyper. What it serves is handed to it as an
-//! [`Exposition`] and a function, so it knows nothing of metrics or of AWS.
+//! This is the only room that knows hyper. What it serves is handed to it as a
+//! [`Site`], so it knows nothing of metrics or of AWS.
 
 mod address;
 mod body;
 mod connection;
+mod expose;
 mod listener;
+mod response;
 mod routes;
+mod telemetry_path;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,8 +21,10 @@ use tokio_util::task::TaskTracker;
 
 pub use address::{InvalidListenAddress, ListenAddress};
 pub use body::Pieces;
+pub use expose::{Asked, Exposed, Exposition};
 pub use listener::{BindError, Listeners};
-pub use routes::{Asked, Exposed, Exposition, InvalidTelemetryPath, Routes, TelemetryPath};
+pub use routes::{Page, Reload, Routes, Site};
+pub use telemetry_path::{InvalidTelemetryPath, TelemetryPath};
 
 /// How many connections are served at once. Prometheus needs one; the rest is
 /// for people, probes and replicas.

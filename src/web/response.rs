@@ -1,0 +1,28 @@
+//! Answers that are whole.
+
+use http_body_util::{Either, Full};
+use hyper::body::Bytes;
+use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+
+use super::body::Streamed;
+
+pub(super) const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+/// All of it is as of now.
+pub(super) const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
+
+/// A body, whole or made while it is sent.
+pub(super) type Body = Either<Full<Bytes>, Streamed>;
+
+pub(super) fn response(
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: impl Into<Bytes>,
+) -> Response<Body> {
+    let mut response = Response::new(Either::Left(Full::new(body.into())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response.headers_mut().insert(CACHE_CONTROL, NOT_KEPT);
+    response
+}
