@@ -44,7 +44,7 @@ pub(super) fn attempt_timeout(timeout: Duration) -> Duration {
 }
 
 /// How AWS is called.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AwsSettings {
     /// Whether to use the FIPS endpoints.
     pub use_fips: bool,

@@ -4,7 +4,6 @@ use aws_config::SdkConfig;
 use aws_config::identity::IdentityCache;
 use aws_credential_types::Credentials;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
-use secrecy::ExposeSecret as _;
 
 use super::classify;
 use super::observe::Observe;
@@ -43,7 +42,7 @@ pub(super) async fn assume(
         .assume_role()
         .role_arn(arn.as_str())
         .role_session_name(role.session_name.of(arn.account(), region))
-        .set_external_id(role.external_id.as_ref().map(|id| id.expose_secret().to_owned()))
+        .set_external_id(role.external_id.as_ref().map(|id| id.expose().to_owned()))
         .set_policy(role.policy.document())
         .send()
         .await

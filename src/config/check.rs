@@ -5,12 +5,12 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Config;
 use super::entries::{AccountEntry, Entries, OrganizationEntry, Regions};
 use super::error::ConfigError;
 use super::key_path::KeyPath;
 use super::layers::Layers;
 use super::shape::{AccountShape, AwsShape, OrganizationShape, RoleShape, Shape, Text};
+use super::{Config, Source};
 use crate::aws::AwsSettings;
 use crate::discovery::{MemberReach, Organization};
 use crate::model::Quota;
@@ -26,8 +26,8 @@ const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_hours(1);
 /// Below this we would only ever run into AWS's rate limits.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Checks what is written, which `layers` tell the places of.
-pub(super) fn check(shape: Shape, layers: &Layers) -> Result<Config, ConfigError> {
+/// Checks what is written in `source`, which `layers` tell the places of.
+pub(super) fn check(shape: Shape, layers: &Layers, source: Source) -> Result<Config, ConfigError> {
     let key = |name: &str| KeyPath::default().join(name);
     let narrow = shape.aws.session_policy.as_ref().is_none_or(|Text(on)| *on);
     let check = Check { layers, narrow };
@@ -107,6 +107,7 @@ pub(super) fn check(shape: Shape, layers: &Layers) -> Result<Config, ConfigError
         disabled_families: shape.metrics.disable.into_iter().map(|Text(name)| name).collect(),
         aws,
         warnings,
+        source,
     })
 }
 
@@ -181,7 +182,7 @@ impl Check<'_> {
         let reach = MemberReach {
             profile: profile.clone(),
             role: shape.member_role.0,
-            external_id: shape.external_id.map(|Text(id)| id.0),
+            external_id: shape.external_id.map(|Text(id)| id),
             session_name: shape.session_name.map(|Text(name)| name).unwrap_or_default(),
             policy: if self.narrow { policy_for(&regions) } else { SessionPolicy::None },
             home: home(&regions, &via),
@@ -274,7 +275,7 @@ fn policy_for(regions: &Regions) -> SessionPolicy {
 fn role(shape: RoleShape) -> Role {
     Role {
         arn: shape.arn.0,
-        external_id: shape.external_id.map(|Text(id)| id.0),
+        external_id: shape.external_id.map(|Text(id)| id),
         session_name: shape.session_name.map(|Text(name)| name).unwrap_or_default(),
         policy: SessionPolicy::None,
     }

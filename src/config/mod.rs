@@ -14,7 +14,7 @@ mod yaml;
 
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ use crate::model::Quota;
 use crate::target::Account;
 use entries::Entries;
 use key_path::KeyPath;
-use layers::Layers;
+use layers::{ENV_PREFIX, Layers};
 use shape::Shape;
 
 /// A checked configuration.
@@ -61,6 +61,15 @@ pub struct Config {
     pub aws: AwsSettings,
     /// Oddities that are worth a warning, each a sentence.
     pub warnings: Vec<String>,
+    source: Source,
+}
+
+/// Where a configuration comes from.
+#[derive(Clone, Debug)]
+struct Source {
+    file: Option<PathBuf>,
+    /// Those variables that are ours. A process's environment does not change.
+    environment: Vec<(OsString, OsString)>,
 }
 
 impl Config {
@@ -73,10 +82,17 @@ impl Config {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        let layers = Layers::read(file, environment)?;
-        let shape: Shape = serde_path_to_error::deserialize(&layers.merged()?)
-            .map_err(|error| refused(&layers, &KeyPath::from(error.path()), error.inner()))?;
-        check::check(shape, &layers)
+        let ours = |(name, _): &(OsString, _)| name.to_string_lossy().starts_with(ENV_PREFIX);
+        Source { file: file.map(Path::to_owned), environment: environment.into_iter().filter(ours).collect() }
+            .load()
+    }
+
+    /// Loads it anew, from where it came from.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with it now, in one line.
+    pub fn load_again(&self) -> Result<Self, ConfigError> {
+        self.source.clone().load()
     }
 
     /// The accounts through which AWS is asked first: those that are listed,
@@ -112,6 +128,15 @@ impl Config {
             organization
         });
         Ok(Fleet { listed, organization, refresh_interval: self.refresh_interval })
+    }
+}
+
+impl Source {
+    fn load(self) -> Result<Config, ConfigError> {
+        let layers = Layers::read(self.file.as_deref(), self.environment.clone())?;
+        let shape: Shape = serde_path_to_error::deserialize(&layers.merged()?)
+            .map_err(|error| refused(&layers, &KeyPath::from(error.path()), error.inner()))?;
+        check::check(shape, &layers, self)
     }
 }
 

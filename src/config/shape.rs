@@ -9,12 +9,11 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use secrecy::SecretString;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use crate::metrics::FamilyName;
 use crate::target::{
-    AccountId, MemberRole, RegionName, RegionOrPattern, RoleArn, SessionName, UnitId, check_external_id,
+    AccountId, ExternalId, MemberRole, RegionName, RegionOrPattern, RoleArn, SessionName, UnitId,
 };
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -239,6 +238,7 @@ macro_rules! from_text_by_from_str {
 from_text_by_from_str! {
     FamilyName: "the name of a metric family",
     AccountId: "an AWS account id",
+    ExternalId: "an external id",
     MemberRole: "the ARN of a role with `{account_id}` in it",
     RegionName: "the name of an AWS region",
     RegionOrPattern: "the name of an AWS region, or a wildcard such as `eu-*`",
@@ -262,19 +262,6 @@ impl FromText for Label {
             return Err(format!("{text:?} has control characters in it"));
         }
         Ok(Self(text.to_owned()))
-    }
-}
-
-/// An external id, which is kept out of everything that is shown.
-#[derive(Debug)]
-pub(super) struct ExternalId(pub(super) SecretString);
-
-impl FromText for ExternalId {
-    const EXPECTED: &'static str = "an external id";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        check_external_id(text).map_err(|error| error.to_string())?;
-        Ok(Self(text.into()))
     }
 }
 

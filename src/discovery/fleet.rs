@@ -4,15 +4,13 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
-
 use crate::target::{
-    Access, Account, AccountId, InvalidRoleArn, MemberRole, Partition, RegionName, RegionSelection, Role,
-    SessionName, SessionPolicy, UnitId,
+    Access, Account, AccountId, ExternalId, InvalidRoleArn, MemberRole, Partition, RegionName,
+    RegionSelection, Role, SessionName, SessionPolicy, UnitId,
 };
 
 /// The accounts to poll, and where to look in each.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fleet {
     /// Those that the configuration lists.
     pub listed: Vec<Listed>,
@@ -23,7 +21,7 @@ pub struct Fleet {
 }
 
 /// An account that the configuration lists.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// The account.
     pub account: Arc<Account>,
@@ -32,7 +30,7 @@ pub struct Listed {
 }
 
 /// An organization whose accounts are polled.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Organization {
     /// The management account, or that of a delegated administrator: the one
     /// that may list the others.
@@ -51,7 +49,7 @@ pub struct Organization {
 }
 
 /// How the accounts of an organization are reached.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberReach {
     /// A profile of the shared AWS configuration; `None` is the SDK's default
     /// chain.
@@ -61,7 +59,7 @@ pub struct MemberReach {
     /// The role in each of them.
     pub role: MemberRole,
     /// The external id that it asks for.
-    pub external_id: Option<SecretString>,
+    pub external_id: Option<ExternalId>,
     /// The name of its sessions.
     pub session_name: SessionName,
     /// What its sessions are narrowed down to.

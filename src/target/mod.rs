@@ -17,13 +17,11 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
-use secrecy::{ExposeSecret as _, SecretString};
-
 pub use account_id::{AccountId, InvalidAccountId};
 pub use region::{InvalidRegion, Partition, RegionName};
 pub use role::{
-    InvalidExternalId, InvalidMemberRole, InvalidRoleArn, InvalidSessionName, MemberRole, RoleArn,
-    SessionName, SessionPolicy, check_external_id,
+    ExternalId, InvalidExternalId, InvalidMemberRole, InvalidRoleArn, InvalidSessionName, MemberRole,
+    RoleArn, SessionName, SessionPolicy,
 };
 pub use selection::{InvalidRegionPattern, RegionOrPattern, RegionPattern, RegionSelection};
 pub use shard::{InvalidShard, Shard};
@@ -97,32 +95,17 @@ pub struct Access {
 }
 
 /// One `sts:AssumeRole`.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
     /// The role.
     pub arn: RoleArn,
     /// The external id that its trust policy asks for.
-    pub external_id: Option<SecretString>,
+    pub external_id: Option<ExternalId>,
     /// The name under which the session shows up in AWS's logs.
     pub session_name: SessionName,
     /// What the session is narrowed down to.
     pub policy: SessionPolicy,
 }
-
-impl PartialEq for Role {
-    fn eq(&self, other: &Self) -> bool {
-        let same_id = match (&self.external_id, &other.external_id) {
-            (Some(one), Some(other)) => one.expose_secret() == other.expose_secret(),
-            (one, other) => one.is_none() && other.is_none(),
-        };
-        self.arn == other.arn
-            && self.session_name == other.session_name
-            && self.policy == other.policy
-            && same_id
-    }
-}
-
-impl Eq for Role {}
 
 impl Hash for Role {
     fn hash<H: Hasher>(&self, state: &mut H) {

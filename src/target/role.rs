@@ -4,6 +4,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use secrecy::{ExposeSecret as _, SecretString};
+
 use super::{AccountId, Partition, RegionName};
 
 /// The ARN of an IAM role.
@@ -199,22 +201,42 @@ impl SessionPolicy {
     }
 }
 
-/// A text that cannot be an external id. It does not repeat the text, because
-/// external ids are secrets.
+/// The external id that a role's trust policy asks for. It is a secret, and shows
+/// nowhere.
+#[derive(Clone, Debug)]
+pub struct ExternalId(SecretString);
+
+/// A text that STS would not take for an external id. It does not repeat the text,
+/// because external ids are secrets.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "not an external id: 2 to 1224 letters, digits and `_+=,.@:/-` (the value is not shown, it is a secret)"
 )]
 pub struct InvalidExternalId;
 
-/// Checks an external id by STS's rules.
-///
-/// # Errors
-/// Where STS would refuse it.
-pub fn check_external_id(text: &str) -> Result<(), InvalidExternalId> {
-    let well_formed = (2..=1224).contains(&text.len())
-        && text.bytes().all(|byte| is_name_byte(byte) || matches!(byte, b':' | b'/'));
-    if well_formed { Ok(()) } else { Err(InvalidExternalId) }
+impl ExternalId {
+    /// The secret itself, for STS.
+    pub(crate) fn expose(&self) -> &str {
+        self.0.expose_secret()
+    }
+}
+
+impl PartialEq for ExternalId {
+    fn eq(&self, other: &Self) -> bool {
+        self.expose() == other.expose()
+    }
+}
+
+impl Eq for ExternalId {}
+
+impl FromStr for ExternalId {
+    type Err = InvalidExternalId;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let well_formed = (2..=1224).contains(&text.len())
+            && text.bytes().all(|byte| is_name_byte(byte) || matches!(byte, b':' | b'/'));
+        if well_formed { Ok(Self(text.into())) } else { Err(InvalidExternalId) }
+    }
 }
 
 /// What IAM writes as `[\w+=,.@-]`.
@@ -253,11 +275,13 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_external_id_is_not_repeated() {
-        let error = check_external_id("hunter2 with spaces").unwrap_err();
+    fn an_external_id_is_not_repeated_be_it_good_or_bad() {
+        let good: ExternalId = "hunter2".parse().unwrap();
+        assert!(!format!("{good:?}").contains("hunter2"));
+        let error = "hunter2 with spaces".parse::<ExternalId>().unwrap_err();
         assert!(!error.to_string().contains("hunter2"));
-        assert!(check_external_id("a:b/c-1").is_ok());
-        assert!(check_external_id("a").is_err());
+        assert!("a:b/c-1".parse::<ExternalId>().is_ok());
+        assert!("a".parse::<ExternalId>().is_err());
     }
 
     #[test]
