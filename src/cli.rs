@@ -37,6 +37,10 @@ pub struct Cli {
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     pub telemetry_path: TelemetryPath,
 
+    /// Let `POST /-/reload` load the configuration anew, as SIGHUP does.
+    #[arg(long = "web.enable-lifecycle")]
+    pub lifecycle: bool,
+
     /// Poll only the part of the targets with this number, counted from 0.
     #[arg(
         long = "shard.index",

@@ -49,7 +49,7 @@ pub mod model;
 pub mod negotiation;
 pub mod readiness;
 pub mod scheduler;
-pub mod shutdown;
+pub mod signals;
 pub mod snapshot;
 pub mod status;
 pub mod target;

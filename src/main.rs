@@ -12,8 +12,9 @@ use ssm_sync_exporter::cli::{Cli, Command, ShardError};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::{Config, ConfigError};
 use ssm_sync_exporter::logging::{Format, Verbosity};
-use ssm_sync_exporter::shutdown::Signals;
+use ssm_sync_exporter::signals::Signals;
 use ssm_sync_exporter::{cli, logging};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -72,6 +73,8 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 shard,
                 // Replicas of one configuration run on hosts, or pods, of their own.
                 replica: hostname,
+                lifecycle: cli.lifecycle,
+                reloads: None,
             };
             serve(cli.log_format, cli.log_level, config, options)
         }
@@ -84,8 +87,10 @@ fn serve(format: Format, level: Verbosity, config: Config, options: Options) -> 
     let ended = runtime.block_on(async {
         let (shutdown, at_once) = (CancellationToken::new(), CancellationToken::new());
         let signals = Signals::catch().context("cannot catch signals")?;
+        let (reload, reloads) = mpsc::channel(1);
+        let options = Options { reloads: Some(reloads), ..options };
         let mut tasks = JoinSet::new();
-        tasks.spawn(signals.cancel(shutdown.clone(), at_once.clone()));
+        tasks.spawn(signals.follow(shutdown.clone(), at_once.clone(), reload));
         // A signal must end it even while it still looks for its region.
         let Some(app) =
             shutdown.run_until_cancelled(Box::pin(App::build(config, options, Clock::system()))).await

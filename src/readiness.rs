@@ -1,7 +1,7 @@
 //! Whether the exporter has something to show.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -15,7 +15,8 @@ use crate::snapshot::Store;
 pub struct Readiness {
     store: Arc<Store>,
     started: Instant,
-    patience: Duration,
+    /// In milliseconds.
+    patience: AtomicU64,
     ready: AtomicBool,
 }
 
@@ -35,7 +36,17 @@ impl Readiness {
     /// `patience` from now.
     #[must_use]
     pub fn new(store: Arc<Store>, patience: Duration) -> Self {
-        Self { store, started: Instant::now(), patience, ready: AtomicBool::new(false) }
+        Self {
+            store,
+            started: Instant::now(),
+            patience: AtomicU64::new(millis(patience)),
+            ready: AtomicBool::new(false),
+        }
+    }
+
+    /// It waits no longer than `patience` from its beginning.
+    pub fn set_patience(&self, patience: Duration) {
+        self.patience.store(millis(patience), Ordering::Relaxed);
     }
 
     /// Whether it has closed.
@@ -48,12 +59,18 @@ impl Readiness {
         }
         // In this order: what is awaited now may be waiting then.
         let (awaited, waiting) = (self.store.awaited(), self.store.waiting());
-        if (waiting > 0 || awaited > 0) && self.started.elapsed() < self.patience {
+        if (waiting > 0 || awaited > 0)
+            && millis(self.started.elapsed()) < self.patience.load(Ordering::Relaxed)
+        {
             return Err(NotReady { waiting, targets: self.store.len(), awaited });
         }
         self.ready.store(true, Ordering::Relaxed);
         Ok(())
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

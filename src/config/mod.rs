@@ -87,12 +87,11 @@ impl Config {
             .load()
     }
 
-    /// Loads it anew, from where it came from.
-    ///
-    /// # Errors
-    /// The first thing that is wrong with it now, in one line.
-    pub fn load_again(&self) -> Result<Self, ConfigError> {
-        self.source.clone().load()
+    /// Loads it anew, from where it came from; see [`load`](Self::load). It may be
+    /// waited for elsewhere, for files take their time.
+    pub fn loading_again(&self) -> impl FnOnce() -> Result<Self, ConfigError> + Send + use<> {
+        let source = self.source.clone();
+        || source.load()
     }
 
     /// The accounts through which AWS is asked first: those that are listed,

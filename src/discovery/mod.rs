@@ -48,13 +48,23 @@ const ASK_AGAIN: Duration = Duration::from_secs(10);
 /// come.
 const GATHER: Duration = Duration::from_millis(200);
 
+/// What is asked for, and who knows the answers.
+#[derive(Debug)]
+pub struct Settings<I> {
+    /// Who is asked.
+    pub inquirer: Arc<I>,
+    /// The accounts to poll, and where to look in each.
+    pub fleet: Fleet,
+    /// How many questions are asked at once.
+    pub concurrency: NonZeroUsize,
+}
+
 /// Keeps the plan up to date.
 #[derive(Debug)]
 pub struct Discovery<I> {
-    inquirer: Arc<I>,
-    fleet: Fleet,
+    settings: Arc<Settings<I>>,
+    later_settings: watch::Receiver<Arc<Settings<I>>>,
     shard: Shard,
-    concurrency: NonZeroUsize,
     observer: Arc<dyn Observer>,
     plans: watch::Sender<Arc<Plan>>,
     replica: String,
@@ -114,24 +124,22 @@ impl Question {
 }
 
 impl<I: Inquire> Discovery<I> {
-    /// Keeps a plan of that part of `fleet` that belongs to `shard`. The first
-    /// plan, which is there at once, has all that needs no asking. `concurrency`
-    /// questions are asked at once; `replica` is what this exporter is called
-    /// among those that ask the same.
+    /// Keeps a plan of that part of the fleet in the latest of `settings` that
+    /// belongs to `shard`. The first plan, which is there at once, has all that needs
+    /// no asking. `replica` is what this exporter is called among those that ask
+    /// the same.
     pub fn new(
-        inquirer: I,
-        fleet: Fleet,
+        mut settings: watch::Receiver<Arc<Settings<I>>>,
         shard: Shard,
-        concurrency: NonZeroUsize,
         replica: String,
         observer: Arc<dyn Observer>,
     ) -> (Self, watch::Receiver<Arc<Plan>>) {
+        let now = Arc::clone(&settings.borrow_and_update());
         let (plans, receiver) = watch::channel(Arc::default());
         let mut discovery = Self {
-            inquirer: Arc::new(inquirer),
-            fleet,
+            settings: now,
+            later_settings: settings,
             shard,
-            concurrency,
             observer,
             plans,
             replica,
@@ -144,7 +152,7 @@ impl<I: Inquire> Discovery<I> {
             failing: HashMap::new(),
             told: Told::default(),
         };
-        if discovery.fleet.organization.is_some() {
+        if discovery.settings.fleet.organization.is_some() {
             discovery.raise(Question::Members);
         }
         discovery.resettle();
@@ -160,7 +168,7 @@ impl<I: Inquire> Discovery<I> {
         self.tell();
 
         loop {
-            while running.len() < self.concurrency.get() {
+            while running.len() < self.settings.concurrency.get() {
                 let Some(question) = self.due.pop_front() else { break };
                 match self.ask(&question) {
                     Some(answering) => drop(asked.insert(running.spawn(answering).id(), question)),
@@ -176,6 +184,16 @@ impl<I: Inquire> Discovery<I> {
 
             tokio::select! {
                 () = shutdown.cancelled() => break,
+                Ok(()) = self.later_settings.changed() => {
+                    if self.reconfigure() {
+                        // Who is being asked now may answer what is not asked any longer.
+                        running = JoinSet::new();
+                        let again = asked.drain().map(|(_, question)| question);
+                        self.due.extend(again.filter(|question| self.open.contains_key(question)));
+                        publish_at = None;
+                        self.publish();
+                    }
+                }
                 Some(ended) = running.join_next_with_id(), if !running.is_empty() => {
                     let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
                     let Some(question) = asked.remove(&id) else { continue };
@@ -204,7 +222,7 @@ impl<I: Inquire> Discovery<I> {
     /// The way to the answer, if the question still stands.
     fn ask(&self, question: &Question) -> Option<impl Future<Output = Answer> + Send + use<I>> {
         let asking = match question {
-            Question::Members => Asking::Members(Box::new(self.fleet.organization.clone()?)),
+            Question::Members => Asking::Members(Box::new(self.settings.fleet.organization.clone()?)),
             Question::Regions(key) if !self.enabled.contains_key(key) => return None,
             Question::Regions(key) => {
                 // Only these sessions may ask.
@@ -213,7 +231,7 @@ impl<I: Inquire> Discovery<I> {
                 Asking::Regions(Arc::clone(&place.account))
             }
         };
-        let inquirer = Arc::clone(&self.inquirer);
+        let inquirer = Arc::clone(&self.settings.inquirer);
         Some(async move {
             match asking {
                 Asking::Members(organization) => Answer::Members(inquirer.members(&organization).await),
@@ -280,9 +298,10 @@ impl<I: Inquire> Discovery<I> {
 
     /// How long until the question is asked again.
     fn pause(&self, question: &Question) -> Duration {
-        let refresh = match (question, &self.fleet.organization) {
+        let fleet = &self.settings.fleet;
+        let refresh = match (question, &fleet.organization) {
             (Question::Members, Some(organization)) => organization.refresh_interval,
-            _ => self.fleet.refresh_interval,
+            _ => fleet.refresh_interval,
         };
         let pause = match self.failing.get(question) {
             None => refresh,
@@ -295,10 +314,16 @@ impl<I: Inquire> Discovery<I> {
         pause / 1000 * (1000 - jitter)
     }
 
-    /// A question that is to be asked at once.
+    /// A question that is to be asked at once, even if it was to wait.
     fn raise(&mut self, question: Question) {
-        if self.open.insert(question.clone(), None).is_none() {
-            self.due.push_back(question);
+        match self.open.insert(question.clone(), None) {
+            // It is due, or being asked.
+            Some(None) => {}
+            Some(Some(key)) => {
+                self.waiting.remove(&key);
+                self.due.push_back(question);
+            }
+            None => self.due.push_back(question),
         }
     }
 
@@ -310,10 +335,43 @@ impl<I: Inquire> Discovery<I> {
         }
     }
 
+    /// Takes in the latest settings, and says whether anything is to be asked in
+    /// another way than before. What was found out stays until it has been asked anew.
+    fn reconfigure(&mut self) -> bool {
+        let settings = Arc::clone(&self.later_settings.borrow_and_update());
+        let before = std::mem::replace(&mut self.settings, settings);
+        let now = Arc::clone(&self.settings);
+        if before.fleet == now.fleet && Arc::ptr_eq(&before.inquirer, &now.inquirer) {
+            return false;
+        }
+        let administrator =
+            |fleet: &Fleet| fleet.organization.as_ref().map(|found| Arc::clone(&found.administrator));
+        if administrator(&before.fleet) != administrator(&now.fleet) {
+            // It may be another organization.
+            self.members = None;
+        }
+        self.resettle();
+        // Whoever reloads the configuration may have mended what failed.
+        let mut again: Vec<Question> = self.failing.keys().cloned().collect();
+        again.extend(now.fleet.organization.is_some().then_some(Question::Members));
+        for question in again {
+            self.raise(question);
+        }
+        if before.fleet.refresh_interval != now.fleet.refresh_interval {
+            let waiting: Vec<(Question, Key)> =
+                self.open.iter().filter_map(|(question, key)| Some((question.clone(), (*key)?))).collect();
+            for (question, key) in waiting {
+                self.waiting.remove(&key);
+                self.postpone(question);
+            }
+        }
+        true
+    }
+
     /// Lays out anew who is to be polled, and raises questions about those who
     /// are new.
     fn resettle(&mut self) {
-        let (places, oddities) = planning::places(&self.fleet, self.members.as_ref());
+        let (places, oddities) = planning::places(&self.settings.fleet, self.members.as_ref());
         self.places = places;
         self.told.oddities(oddities);
         let mut before = std::mem::take(&mut self.enabled);
@@ -337,13 +395,14 @@ impl<I: Inquire> Discovery<I> {
             }
         }
         let mut accounts: Vec<&Account> = self.places.iter().map(|place| &*place.account).collect();
-        accounts.extend(self.fleet.organization.iter().map(|organization| &*organization.administrator));
-        self.inquirer.retain(&accounts);
+        accounts
+            .extend(self.settings.fleet.organization.iter().map(|organization| &*organization.administrator));
+        self.settings.inquirer.retain(&accounts);
     }
 
     fn publish(&mut self) {
         // Until they have been listed once, it is not known what there is.
-        let organization_awaited = self.fleet.organization.is_some() && self.members.is_none();
+        let organization_awaited = self.settings.fleet.organization.is_some() && self.members.is_none();
         let (plan, oddities) = planning::plan(&self.places, &self.enabled, organization_awaited, self.shard);
         if plan.awaited == 0 {
             self.told.oddities(oddities);
@@ -357,6 +416,7 @@ impl<I: Inquire> Discovery<I> {
             changed
         });
     }
+
     /// Tells the log what is new.
     fn tell(&mut self) {
         let silent = self.failing.iter().filter_map(|(question, (_, failure))| match question {

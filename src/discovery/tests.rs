@@ -111,6 +111,7 @@ fn fleet(regions: &str) -> Fleet {
 struct Running {
     oracle: Arc<Oracle>,
     found: Arc<Found>,
+    settings: watch::Sender<Arc<Settings<Arc<Oracle>>>>,
     plans: watch::Receiver<Arc<Plan>>,
     _tasks: JoinSet<()>,
 }
@@ -121,17 +122,20 @@ impl Running {
         let found = Arc::new(Found::default());
         let observer: Arc<dyn Observer> = Arc::clone(&found) as _;
         let concurrency = NonZeroUsize::new(8).unwrap();
-        let (discovery, plans) = Discovery::new(
-            Arc::clone(&oracle),
-            fleet,
-            Shard::default(),
-            concurrency,
-            "a".to_owned(),
-            observer,
-        );
+        let inquirer = Arc::new(Arc::clone(&oracle));
+        let (settings, receiver) = watch::channel(Arc::new(Settings { inquirer, fleet, concurrency }));
+        let (discovery, plans) = Discovery::new(receiver, Shard::default(), "a".to_owned(), observer);
         let mut tasks = JoinSet::new();
         tasks.spawn(discovery.run(CancellationToken::new()));
-        Self { oracle, found, plans, _tasks: tasks }
+        Self { oracle, found, settings, plans, _tasks: tasks }
+    }
+
+    /// Another fleet takes the place of what was to be polled.
+    fn reconfigure(&self, fleet: Fleet) {
+        let before = Arc::clone(&self.settings.borrow());
+        let Settings { inquirer, concurrency, .. } = &*before;
+        let settings = Settings { inquirer: Arc::clone(inquirer), fleet, concurrency: *concurrency };
+        self.settings.send_replace(Arc::new(settings));
     }
 
     fn targets(&self) -> Vec<String> {
@@ -304,4 +308,90 @@ async fn a_plain_list_asks_nothing() {
     assert_eq!((running.targets(), running.awaited()), (vec!["1/eu-west-1".to_owned()], 0), "from the start");
     sleep(REFRESH * 3).await;
     assert!(running.oracle.asked.lock().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_of_the_same_asks_nothing() {
+    let running = Running::start(fleet("eu-*"), oracle(&[1], &[(1, &["eu-west-1"])]));
+    sleep(SOON).await;
+    running.reconfigure(fleet("eu-*"));
+    sleep(SOON).await;
+    assert_eq!(running.oracle.asked("members").len(), 1);
+    assert_eq!(running.oracle.asked("1").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_found_out_stays_when_the_regions_are_others() {
+    let regions: &[&str] = &["eu-west-1", "us-east-1"];
+    let running = Running::start(fleet("eu-*"), oracle(&[1, 2], &[(1, regions), (2, regions)]));
+    sleep(SOON).await;
+    assert_eq!(running.targets(), ["1/eu-west-1", "2/eu-west-1"]);
+    // Nobody answers any more, but nobody has to.
+    *running.oracle.members.lock().unwrap() = None;
+    running.oracle.regions.lock().unwrap().clear();
+    running.reconfigure(fleet("us-*"));
+    sleep(SOON).await;
+    assert_eq!((running.targets(), running.awaited()), (vec!["1/us-east-1".into(), "2/us-east-1".into()], 0));
+    assert_eq!(running.oracle.asked("1").len(), 1, "its regions are known");
+    assert_eq!(running.oracle.asked("members").len(), 2, "the organization may list others now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_organization_is_awaited_and_none_is_not() {
+    let running = Running::start(fleet("eu-west-1"), oracle(&[1], &[]));
+    sleep(SOON).await;
+    *running.oracle.members.lock().unwrap() = None;
+    let mut other = fleet("eu-west-1");
+    other.organization.as_mut().unwrap().administrator =
+        Arc::new(Account { id: Some("999900000000".parse().unwrap()), ..Account::default() });
+    running.reconfigure(other);
+    sleep(SOON).await;
+    assert_eq!((running.targets().len(), running.awaited()), (0, 1));
+    let none = Fleet { organization: None, ..fleet("eu-west-1") };
+    running.reconfigure(none);
+    sleep(SOON).await;
+    assert_eq!((running.targets().len(), running.awaited()), (0, 0));
+    let before = running.oracle.asked("members").len();
+    sleep(REFRESH * 3).await;
+    assert_eq!(running.oracle.asked("members").len(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_asks_again_at_once_what_has_failed() {
+    let running = Running::start(fleet("eu-*"), oracle(&[1, 2], &[(2, &["eu-west-1"])]));
+    // The pauses have grown long by then.
+    sleep(Duration::from_mins(20)).await;
+    let before = running.oracle.asked("1").len();
+    running.oracle.regions.lock().unwrap().insert(1, vec!["eu-west-3"]);
+    let mut other = fleet("eu-*");
+    other.organization.as_mut().unwrap().reach.policy = SessionPolicy::None;
+    running.reconfigure(other);
+    sleep(SOON).await;
+    assert_eq!(running.oracle.asked("1").len(), before + 1);
+    assert_eq!(running.oracle.asked("2").len(), 1);
+    assert_eq!(running.targets(), ["1/eu-west-3", "2/eu-west-1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_to_what_is_not_asked_any_longer_is_not_taken() {
+    let hanging = Oracle { hangs: Some(1), ..oracle(&[1], &[(1, &["eu-west-1"])]) };
+    let running = Running::start(fleet("eu-*"), hanging);
+    sleep(SOON).await;
+    let mut other = fleet("eu-*");
+    other.organization.as_mut().unwrap().reach.policy = SessionPolicy::None;
+    running.reconfigure(other);
+    sleep(SOON).await;
+    assert_eq!(running.oracle.asked("1").len(), 2, "it is asked anew");
+    sleep(PATIENCE).await;
+    assert_eq!((running.targets(), running.awaited()), (vec!["1/eu-west-1".into()], 0));
+    assert_eq!(running.oracle.asked("1").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn questions_that_wait_follow_another_interval() {
+    let running = Running::start(fleet("eu-*"), oracle(&[1], &[(1, &["eu-west-1"])]));
+    sleep(SOON).await;
+    running.reconfigure(Fleet { refresh_interval: Duration::from_mins(5), ..fleet("eu-*") });
+    sleep(Duration::from_mins(5) + SOON).await;
+    assert_eq!(running.oracle.asked("1").len(), 2);
 }

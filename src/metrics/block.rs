@@ -51,7 +51,7 @@ pub(super) struct Press {
     pub(super) shown: [bool; SAMPLED],
     pub(super) compressors: Compressors,
     /// What nobody wants any longer is not kept.
-    pub(super) demand: Demand,
+    pub(super) demand: Arc<Demand>,
 }
 
 impl Known {

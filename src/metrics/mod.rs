@@ -28,6 +28,7 @@ mod target_families;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -55,10 +56,33 @@ pub struct Metrics {
     store: Arc<Store>,
     own: Arc<OwnMetrics>,
     clock: Clock,
+    demand: Arc<Demand>,
+    current: ArcSwap<Edition>,
+}
+
+/// What goes by the configuration, and what has been written by it.
+#[derive(Debug)]
+struct Edition {
     /// The families that may be shown, by name.
     enabled: Vec<Shown>,
     press: Arc<Press>,
     shelf: Shelf,
+}
+
+impl Edition {
+    fn new(quota: Quota, disabled: Vec<FamilyName>, demand: &Arc<Demand>) -> Self {
+        let disabled = Choice::Without(disabled);
+        Self {
+            enabled: catalogue::all().into_iter().filter(|shown| disabled.takes(*shown)).collect(),
+            press: Arc::new(Press {
+                quota,
+                shown: std::array::from_fn(|family| disabled.takes(Shown::Sampled(family))),
+                compressors: Compressors::default(),
+                demand: Arc::clone(demand),
+            }),
+            shelf: Shelf::default(),
+        }
+    }
 }
 
 impl Metrics {
@@ -72,36 +96,32 @@ impl Metrics {
         disabled: Vec<FamilyName>,
         clock: Clock,
     ) -> Self {
-        let disabled = Choice::Without(disabled);
-        Self {
-            store,
-            own,
-            clock,
-            enabled: catalogue::all().into_iter().filter(|shown| disabled.takes(*shown)).collect(),
-            press: Arc::new(Press {
-                quota,
-                shown: std::array::from_fn(|family| disabled.takes(Shown::Sampled(family))),
-                compressors: Compressors::default(),
-                demand: Demand::new(Instant::now()),
-            }),
-            shelf: Shelf::default(),
-        }
+        let demand = Arc::new(Demand::new(Instant::now()));
+        let current = ArcSwap::from_pointee(Edition::new(quota, disabled, &demand));
+        Self { store, own, clock, demand, current }
+    }
+
+    /// From now on this is the quota, and these families are `disabled`. All is
+    /// written anew, and shown by what the store says now.
+    pub fn configure(&self, quota: Quota, disabled: Vec<FamilyName>) {
+        self.current.store(Arc::new(Edition::new(quota, disabled, &self.demand)));
     }
 
     /// Whether a family is among those that are shown.
     #[must_use]
     pub fn is_enabled(&self, family: FamilyName) -> bool {
-        self.enabled.iter().any(|shown| shown.name() == family.as_str())
+        self.current.load().enabled.iter().any(|shown| shown.name() == family.as_str())
     }
 
     /// The families of `choice` as they are now. Nothing is waited for.
     #[must_use]
     pub fn scrape(&self, format: Format, coding: Coding, choice: &Choice) -> Scrape {
-        self.press.demand.note(format.dialect(), coding, Instant::now());
+        self.demand.note(format.dialect(), coding, Instant::now());
         let now = self.clock.now();
-        let layout = self.shelf.layout(&self.store, now);
-        let wanted = self.enabled.iter().copied().filter(|shown| choice.takes(*shown)).collect();
-        let from = (Arc::clone(&self.store), layout, Arc::clone(&self.press));
+        let Edition { enabled, press, shelf } = &*self.current.load_full();
+        let layout = shelf.layout(&self.store, now);
+        let wanted = enabled.iter().copied().filter(|shown| choice.takes(*shown)).collect();
+        let from = (Arc::clone(&self.store), layout, Arc::clone(press));
         Scrape::new(from, (format, coding), Arc::clone(&self.own), wanted, now)
     }
 
@@ -125,22 +145,22 @@ impl Metrics {
 
     /// Does once what [`keep_ready`](Self::keep_ready) does.
     pub async fn make_ready(&self) {
-        let wanted = self.press.demand.wanted(Instant::now());
+        let wanted = self.demand.wanted(Instant::now());
         if wanted.is_empty() {
             return;
         }
         let now = self.clock.now();
-        let layout = self.shelf.layout(&self.store, now);
+        let Edition { enabled, press, shelf } = &*self.current.load_full();
+        let layout = shelf.layout(&self.store, now);
         for index in 0..layout.len() {
             let mut any = false;
             for (dialect, coding) in wanted.iter().copied() {
-                let (block, new) = layout.block(index, dialect, (&self.store, &self.press), now);
+                let (block, new) = layout.block(index, dialect, (&self.store, press), now);
                 any |= new;
                 if coding != Coding::Identity {
-                    let families = self.enabled.iter().filter_map(|shown| shown.kept());
-                    any |= families.fold(false, |any, family| {
-                        any | block.packed(family, dialect, coding, &self.press).1
-                    });
+                    let families = enabled.iter().filter_map(|shown| shown.kept());
+                    any |= families
+                        .fold(false, |any, family| any | block.packed(family, dialect, coding, press).1);
                 }
             }
             if any {

@@ -140,6 +140,11 @@ impl OwnMetrics {
         self.reload_success.set(now);
     }
 
+    /// The configuration could not be loaded.
+    pub fn config_refused(&self) {
+        self.reload_successful.set(0.0);
+    }
+
     /// What is to be polled has been found out at `now`.
     pub fn discovered(&self, kind: &str, now: UnixSeconds) {
         self.discovery_success.with_label_values(&[kind]).set(now);

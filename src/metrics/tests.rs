@@ -257,7 +257,7 @@ fn a_scrape_shows_one_moment_to_its_end() {
 #[test]
 fn what_changes_is_compressed_anew_and_nothing_else() {
     let (store, metrics) = exporter((1..=20).map(|id| (target(id, None), vec![sync("a")])).collect());
-    let press = &metrics.press;
+    let Edition { press, shelf, .. } = &*metrics.current.load_full();
     let index = |name: &str| catalogue::FAMILIES.iter().position(|family| family.name == name).unwrap();
     let [status, last_sync, up] = [
         "aws_ssm_resource_data_sync_last_status",
@@ -266,7 +266,7 @@ fn what_changes_is_compressed_anew_and_nothing_else() {
     ]
     .map(index);
     let compressed = |block: usize, family: usize| {
-        let layout = metrics.shelf.layout(&store, NOW);
+        let layout = shelf.layout(&store, NOW);
         let (block, _) = layout.block(block, Dialect::Text, (&*store, press), NOW);
         block.packed(family, Dialect::Text, Coding::Gzip, press).1
     };
@@ -290,9 +290,10 @@ async fn what_has_been_asked_for_is_kept_ready() {
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(Arc::clone(&metrics).keep_ready(shutdown.clone()));
     let is_ready = |coding| {
-        let layout = metrics.shelf.layout(&store, NOW);
-        let (block, _) = layout.block(0, Dialect::Text, (&*store, &*metrics.press), NOW);
-        !block.packed(0, Dialect::Text, coding, &metrics.press).1
+        let Edition { press, shelf, .. } = &*metrics.current.load_full();
+        let layout = shelf.layout(&store, NOW);
+        let (block, _) = layout.block(0, Dialect::Text, (&*store, press), NOW);
+        !block.packed(0, Dialect::Text, coding, press).1
     };
     metrics.scrape(Format::OpenMetrics1_0_0, Coding::Gzip, &Choice::All).for_each(drop);
     store.record(&store.slots()[0], good(vec![sync("b")]));

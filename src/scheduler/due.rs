@@ -1,6 +1,7 @@
 //! Turns that are due, in the order in which they are served.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
+use std::num::NonZeroUsize;
 
 use super::Turn;
 use crate::target::{AccountKey, Plan, RegionName};
@@ -13,7 +14,7 @@ use crate::target::{AccountKey, Plan, RegionName};
 /// hangs, be it a region for all accounts, leaves room for what does not. Those
 /// that hung when they were last collected have no more than half all together,
 /// so that even many of them do.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Due {
     accounts: HashMap<AccountKey, Account>,
     /// All accounts that have turns: how many collections of theirs are under
@@ -45,22 +46,9 @@ struct Share {
 }
 
 impl Due {
-    /// Nothing is due. There are so many `places` for what will be.
-    pub(super) fn new(places: usize) -> Self {
-        Self {
-            accounts: HashMap::new(),
-            order: BTreeSet::new(),
-            regions: HashMap::new(),
-            suspects: Share::default(),
-            tickets: 0,
-            places,
-            most_of_account: places,
-            most_of_region: places,
-        }
-    }
-
-    /// Looks at which accounts and regions there are.
-    pub(super) fn share_out(&mut self, plan: &Plan) {
+    /// There are so many `places` from now on, for the accounts and regions of `plan`.
+    pub(super) fn share_out(&mut self, places: NonZeroUsize, plan: &Plan) {
+        self.places = places.get();
         let share = |sharers: usize| if sharers > 1 { self.half() } else { self.places };
         let accounts: HashSet<AccountKey> = plan.targets.iter().map(|target| target.account.key()).collect();
         let regions: HashSet<&RegionName> = plan.targets.iter().map(|target| &target.region).collect();
@@ -179,9 +167,9 @@ mod tests {
     /// A turn for each of the targets, which are a letter for the account and
     /// a digit for the region each.
     fn due(places: usize, targets: &str) -> Due {
-        let mut due = Due::new(places);
         let plan = Plan { targets: targets.split(' ').map(target).collect(), awaited: 0 };
-        due.share_out(&plan);
+        let mut due = Due::default();
+        due.share_out(places.try_into().unwrap(), &plan);
         for slot in Store::new(Duration::ZERO).adopt(&plan) {
             due.push(turn(slot));
         }
@@ -191,7 +179,7 @@ mod tests {
     /// Turns of the region 9 are those of suspects.
     fn turn(slot: Arc<Slot>) -> Turn {
         let suspect = slot.target().region.as_str().ends_with('9');
-        Turn { slot, due: Instant::now(), at_its_place: true, suspect }
+        Turn { slot, begun: None, due: Instant::now(), at_its_place: true, suspect }
     }
 
     fn ended(due: &mut Due, text: &str) {

@@ -12,9 +12,9 @@
 mod due;
 mod refused;
 mod timing;
+mod waiting;
 
 use std::collections::HashMap;
-use std::future::poll_fn;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,6 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::time::DelayQueue;
 use tracing::{debug, error, info, warn};
 
 use crate::clock::Clock;
@@ -34,25 +33,27 @@ use crate::target::Plan;
 use due::Due;
 use refused::{Refused, is_for_good};
 use timing::{Failing, Timing};
+use waiting::Waiting;
 
-/// How often, and how many at once.
-#[derive(Clone, Debug)]
-pub struct Rhythm {
+/// Who collects, how often, and how much at once.
+#[derive(Debug)]
+pub struct Settings<C> {
+    /// Who collects.
+    pub collector: Arc<C>,
     /// From one collection of a target to its next.
     pub interval: Duration,
     /// How many collections may be under way.
     pub concurrency: NonZeroUsize,
-    /// What this exporter is called among those that poll the same targets.
-    pub replica: String,
 }
 
 /// Drives the collections of all targets of a plan.
 #[derive(Debug)]
 pub struct Scheduler<C> {
-    collector: Arc<C>,
+    settings: Arc<Settings<C>>,
+    later_settings: watch::Receiver<Arc<Settings<C>>>,
     store: Arc<Store>,
     plans: watch::Receiver<Arc<Plan>>,
-    rhythm: Rhythm,
+    replica: String,
     clock: Clock,
     first: Vec<Arc<Slot>>,
     refused: Refused,
@@ -63,6 +64,8 @@ pub struct Scheduler<C> {
 struct Turn {
     /// Whose.
     slot: Arc<Slot>,
+    /// When the target's last collection began, if it has had one.
+    begun: Option<Instant>,
     /// When the target is, or was, to be collected.
     due: Instant,
     /// Whether that is at the target's place in the interval. It is not at the
@@ -72,23 +75,38 @@ struct Turn {
     suspect: bool,
 }
 
+impl Turn {
+    /// The next turn after this one, when its collection has begun.
+    fn by(self, timing: &Timing) -> Self {
+        let target = self.slot.target();
+        let failing = Failing::of(&self.slot.state());
+        let regular = timing.regular(&target, self.begun.unwrap_or_else(Instant::now));
+        let due = timing.next(&target, regular, failing);
+        let hung = |failing: Failing| matches!(failing.reason, Reason::Timeout | Reason::Connection);
+        Self { due, at_its_place: due == regular, suspect: failing.is_some_and(hung), ..self }
+    }
+}
+
 impl<C: Collect> Scheduler<C> {
-    /// A scheduler that has `collector` collect every target of the latest of
-    /// `plans`, and keeps the reports in `store`. The first plan is taken in at
-    /// once, so that its targets show.
+    /// A scheduler that collects every target of the latest of `plans` by the latest
+    /// of `settings`, and keeps the reports in `store`. The first plan is taken in
+    /// at once, so that its targets show. `replica` is what this exporter is called
+    /// among those that poll the same targets.
     pub fn new(
-        collector: C,
+        mut settings: watch::Receiver<Arc<Settings<C>>>,
         store: Arc<Store>,
         mut plans: watch::Receiver<Arc<Plan>>,
-        rhythm: Rhythm,
+        replica: String,
         clock: Clock,
     ) -> Self {
         let first = store.adopt(&plans.borrow_and_update());
+        let now = Arc::clone(&settings.borrow_and_update());
         Self {
-            collector: Arc::new(collector),
+            settings: now,
+            later_settings: settings,
             store,
             plans,
-            rhythm,
+            replica,
             clock,
             first,
             refused: Refused::default(),
@@ -98,22 +116,22 @@ impl<C: Collect> Scheduler<C> {
     /// Collects until `shutdown`. Collections that are then under way are
     /// dropped: nobody would see what they bring.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let timing = Timing::new(self.rhythm.interval, self.rhythm.replica.clone(), self.clock.now());
-        let mut due = Due::new(self.rhythm.concurrency.get());
-        due.share_out(&self.plans.borrow());
-        let mut waiting: DelayQueue<Turn> = DelayQueue::new();
+        let mut timing = self.timing();
+        let mut due = Due::default();
+        due.share_out(self.settings.concurrency, &self.plans.borrow());
+        let mut waiting = Waiting::default();
         let mut running: JoinSet<Report> = JoinSet::new();
         let mut turns: HashMap<Id, (Turn, Instant)> = HashMap::new();
         enlist(&mut due, std::mem::take(&mut self.first), &timing);
 
         loop {
-            while running.len() < self.rhythm.concurrency.get() {
+            while running.len() < self.settings.concurrency.get() {
                 let Some(turn) = due.pop() else { break };
                 if turn.slot.is_gone() {
                     due.ended(&turn);
                     continue;
                 }
-                let (collector, slot) = (Arc::clone(&self.collector), Arc::clone(&turn.slot));
+                let (collector, slot) = (Arc::clone(&self.settings.collector), Arc::clone(&turn.slot));
                 // Boxed, because the runtime moves a task about several times, and
                 // this one is large.
                 let task = running.spawn(Box::pin(async move { collector.collect(&slot.target()).await }));
@@ -125,8 +143,23 @@ impl<C: Collect> Scheduler<C> {
                 () = shutdown.cancelled() => break,
                 Ok(()) = self.plans.changed() => {
                     let plan = Arc::clone(&self.plans.borrow_and_update());
-                    due.share_out(&plan);
+                    due.share_out(self.settings.concurrency, &plan);
                     enlist(&mut due, self.store.adopt(&plan), &timing);
+                }
+                Ok(()) = self.later_settings.changed() => {
+                    let settings = Arc::clone(&self.later_settings.borrow_and_update());
+                    let before = std::mem::replace(&mut self.settings, settings);
+                    due.share_out(self.settings.concurrency, &self.plans.borrow());
+                    if self.settings.interval != before.interval {
+                        timing = self.timing();
+                        for turn in waiting.take() {
+                            waiting.push(turn.by(&timing));
+                        }
+                        // Of those under way none has missed a turn of the new interval.
+                        for (turn, _) in turns.values_mut() {
+                            turn.at_its_place = false;
+                        }
+                    }
                 }
                 Some(ended) = running.join_next_with_id(), if !running.is_empty() => {
                     let (id, report) = match ended {
@@ -135,30 +168,29 @@ impl<C: Collect> Scheduler<C> {
                     };
                     let Some((turn, begun)) = turns.remove(&id) else { continue };
                     due.ended(&turn);
-                    let Turn { slot, due: was_due, at_its_place, .. } = turn;
-                    if slot.is_gone() {
+                    if turn.slot.is_gone() {
                         continue;
                     }
-                    let failing = self.take_in(&slot, report);
-                    let regular = timing.regular(&slot.target(), begun);
-                    let counts_from = if at_its_place { was_due } else { begun };
-                    let missed = timing.missed(&slot.target(), counts_from, regular);
+                    self.take_in(&turn.slot, report);
+                    let next = Turn { begun: Some(begun), ..turn.clone() }.by(&timing);
+                    let counts_from = if turn.at_its_place { turn.due } else { begun };
+                    let target = turn.slot.target();
+                    let missed = timing.missed(&target, counts_from, timing.regular(&target, begun));
                     self.store.activity.add_overruns(missed);
-                    let next = timing.next(&slot.target(), regular, failing);
-                    let hung = |failing: Failing| matches!(failing.reason, Reason::Timeout | Reason::Connection);
-                    let (at_its_place, suspect) = (next == regular, failing.is_some_and(hung));
-                    waiting.insert_at(Turn { slot, due: next, at_its_place, suspect }, next);
+                    waiting.push(next);
                 }
-                Some(expired) = poll_fn(|context| waiting.poll_expired(context)), if !waiting.is_empty() => {
-                    due.push(expired.into_inner());
-                }
+                Some(turn) = waiting.next() => due.push(turn),
             }
         }
         self.store.activity.set_in_flight(0);
     }
 
-    /// Keeps the report, and says whether the target fails.
-    fn take_in(&mut self, slot: &Slot, report: Report) -> Option<Failing> {
+    fn timing(&self) -> Timing {
+        Timing::new(self.settings.interval, self.replica.clone(), self.clock.now())
+    }
+
+    /// Keeps the report, and tells the log what is new.
+    fn take_in(&mut self, slot: &Slot, report: Report) {
         let took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX);
         let good = report.outcome.is_ok();
         let target = slot.target();
@@ -194,14 +226,6 @@ impl<C: Collect> Scheduler<C> {
                 info!(account, region, failures, "collections of a target succeed again");
             }
         }
-        let state = slot.state();
-        let failure = state.last.as_ref()?.failure.as_ref()?;
-        Some(Failing {
-            reason: failure.reason,
-            times: state.consecutive_failures,
-            // A role that was throttled says nothing of the calls to come.
-            asked_for_fewer: failure.reason == Reason::Throttled && !failure.logged,
-        })
     }
 
     /// A panic in one collection is that target's failure and nobody else's.
@@ -221,7 +245,7 @@ fn enlist(due: &mut Due, mut slots: Vec<Arc<Slot>>, timing: &Timing) {
     slots.sort_by_cached_key(|slot| timing.place(&slot.target()));
     let now = Instant::now();
     for slot in slots {
-        due.push(Turn { slot, due: now, at_its_place: false, suspect: false });
+        due.push(Turn { slot, begun: None, due: now, at_its_place: false, suspect: false });
     }
 }
 

@@ -55,6 +55,7 @@ const INTERVAL: Duration = Duration::from_mins(5);
 struct Running {
     sleeper: Arc<Sleeper>,
     store: Arc<Store>,
+    settings: watch::Sender<Arc<Settings<Arc<Sleeper>>>>,
     plans: watch::Sender<Arc<Plan>>,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
@@ -75,25 +76,33 @@ fn plan(regions: &[&str]) -> Arc<Plan> {
     Arc::new(Plan { targets: regions.iter().map(|region| target(region)).collect(), awaited: 0 })
 }
 
+fn settings(sleeper: &Arc<Sleeper>, interval: Duration, concurrency: usize) -> Arc<Settings<Arc<Sleeper>>> {
+    Arc::new(Settings {
+        collector: Arc::new(Arc::clone(sleeper)),
+        interval,
+        concurrency: NonZeroUsize::new(concurrency).unwrap(),
+    })
+}
+
 fn run(regions: &[&str], concurrency: usize, sleeper: Sleeper) -> Running {
     let store = Arc::new(Store::new(INTERVAL));
     let sleeper = Arc::new(Sleeper { started: Some(Instant::now()), ..sleeper });
     let (plans, receiver) = watch::channel(plan(regions));
+    let (settings, later) = watch::channel(settings(&sleeper, INTERVAL, concurrency));
     let scheduler = Scheduler::new(
-        Arc::clone(&sleeper),
+        later,
         Arc::clone(&store),
         receiver,
-        Rhythm {
-            interval: INTERVAL,
-            concurrency: NonZeroUsize::new(concurrency).unwrap(),
-            replica: "exporter".to_owned(),
-        },
-        Clock::new(|| 0.0),
+        "exporter".to_owned(),
+        Clock::new({
+            let started = Instant::now();
+            move || started.elapsed().as_secs_f64()
+        }),
     );
     let shutdown = CancellationToken::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(scheduler.run(shutdown.clone()));
-    Running { sleeper, store, plans, shutdown, tasks }
+    Running { sleeper, store, settings, plans, shutdown, tasks }
 }
 
 const REGIONS: [&str; 6] = ["eu-west-1", "eu-west-2", "eu-west-3", "us-east-1", "us-east-2", "us-west-1"];
@@ -281,4 +290,54 @@ async fn shutdown_does_not_wait_for_collections() {
     running.tasks.join_all().await;
     assert_eq!(before.elapsed(), Duration::ZERO);
     assert_eq!(running.store.activity.in_flight(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_moves_no_target_unless_the_interval_is_another() {
+    let running = run(&REGIONS, 64, Sleeper::default());
+    let healthy = run(&REGIONS, 64, Sleeper::default());
+    for minute in 0..20 {
+        sleep(Duration::from_mins(1)).await;
+        running.settings.send_replace(settings(&running.sleeper, INTERVAL, 32 + minute));
+    }
+    for region in REGIONS {
+        assert_eq!(running.sleeper.begun(region), healthy.sleeper.begun(region), "{region}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_wait_follow_another_interval() {
+    let running = run(&REGIONS, 64, Sleeper::default());
+    sleep(INTERVAL * 3).await;
+    let (short, long) = (INTERVAL / 5, INTERVAL * 5);
+    running.settings.send_replace(settings(&running.sleeper, short, 64));
+    sleep(INTERVAL * 3).await;
+    for region in REGIONS {
+        let begun = running.sleeper.begun(region);
+        let after: Vec<Duration> = begun.into_iter().filter(|at| *at >= INTERVAL * 3).collect();
+        assert!(after[0] <= INTERVAL * 3 + short, "{region}: {after:?}");
+        for pair in after.windows(2) {
+            let gap = pair[1].checked_sub(pair[0]).unwrap();
+            assert!(gap.abs_diff(short) <= Duration::from_millis(1), "{region}: {after:?}");
+        }
+    }
+    running.settings.send_replace(settings(&running.sleeper, long, 64));
+    sleep(long * 2).await;
+    for region in REGIONS {
+        let begun = running.sleeper.begun(region);
+        let after = begun.iter().filter(|at| **at > INTERVAL * 6).count();
+        assert!((1..=3).contains(&after), "{region}: {begun:?}");
+    }
+    assert_eq!(running.store.activity.overruns(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_limit_holds_at_once() {
+    let takes = REGIONS.iter().map(|region| (*region, Duration::from_secs(10))).collect();
+    let running = run(&REGIONS, 1, Sleeper { takes, ..Sleeper::default() });
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(running.store.activity.in_flight(), 1);
+    running.settings.send_replace(settings(&running.sleeper, INTERVAL, 6));
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(running.store.activity.in_flight(), 6, "three more of them, there being several regions");
 }

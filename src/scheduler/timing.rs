@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::refused::is_for_good;
 use crate::model::{Reason, UnixSeconds};
+use crate::snapshot::TargetState;
 use crate::target::Target;
 use crate::target::hash::hash;
 
@@ -37,6 +38,19 @@ pub(super) struct Failing {
     pub(super) times: u64,
     /// Whether AWS has asked for fewer calls to the target.
     pub(super) asked_for_fewer: bool,
+}
+
+impl Failing {
+    /// How a target fails, if it does.
+    pub(super) fn of(state: &TargetState) -> Option<Self> {
+        let failure = state.last.as_ref()?.failure.as_ref()?;
+        Some(Self {
+            reason: failure.reason,
+            times: state.consecutive_failures,
+            // A role that was throttled says nothing of the calls to come.
+            asked_for_fewer: failure.reason == Reason::Throttled && !failure.logged,
+        })
+    }
 }
 
 impl Timing {

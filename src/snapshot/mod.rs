@@ -27,7 +27,8 @@ pub struct Store {
     slots: ArcSwap<Vec<Arc<Slot>>>,
     /// How many answers are awaited that may bring more targets.
     awaited: AtomicUsize,
-    stale_after: Duration,
+    /// In milliseconds.
+    stale_after: AtomicU64,
     /// Which target shows which account and region. Two that showed the same
     /// would emit the same series twice.
     claims: Mutex<Claims>,
@@ -182,11 +183,17 @@ impl Store {
         Self {
             slots: ArcSwap::default(),
             awaited: AtomicUsize::new(0),
-            stale_after,
+            stale_after: AtomicU64::new(millis(stale_after)),
             claims: Mutex::default(),
             changed: Notify::new(),
             activity: Activity::default(),
         }
+    }
+
+    /// From now on, targets that fail keep their syncs for `stale_after`. A view
+    /// that was made before goes on as before.
+    pub fn set_stale_after(&self, stale_after: Duration) {
+        self.stale_after.store(millis(stale_after), Ordering::Relaxed);
     }
 
     /// Takes in a new plan: what is not in it is gone, with all its series;
@@ -261,7 +268,8 @@ impl Store {
     /// What is known of a target at this moment.
     #[must_use]
     pub fn view(&self, slot: &Slot, now: UnixSeconds) -> TargetView {
-        TargetView::new(slot.target(), slot.state(), now, self.stale_after)
+        let stale_after = Duration::from_millis(self.stale_after.load(Ordering::Relaxed));
+        TargetView::new(slot.target(), slot.state(), now, stale_after)
     }
 
     /// Waits until something is known that was not when this was last awaited.
@@ -342,6 +350,10 @@ impl Store {
             }
         }
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Who shows what. Whose account is given comes first; a target that learned

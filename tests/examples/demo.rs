@@ -18,7 +18,8 @@ use ssm_sync_exporter::app::{App, Options};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::Config;
 use ssm_sync_exporter::logging::{self, Format, Verbosity};
-use ssm_sync_exporter::shutdown::Signals;
+use ssm_sync_exporter::signals::Signals;
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -44,7 +45,8 @@ async fn main() -> anyhow::Result<()> {
     let config = Config::load(Some(&configure(&aws, directory.path())?), [])?;
 
     let address = std::env::args().nth(1).unwrap_or_else(free_address);
-    let options = Options::new(address.parse()?);
+    let (reload, reloads) = mpsc::channel(1);
+    let options = Options { lifecycle: true, reloads: Some(reloads), ..Options::new(address.parse()?) };
     let app = Box::pin(App::build(config, options, Clock::system())).await?;
     let url = format!("http://{}", app.local_addresses().first().context("it listens nowhere")?);
 
@@ -68,7 +70,7 @@ async fn main() -> anyhow::Result<()> {
 
     let shutdown = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    tasks.spawn(Signals::catch()?.cancel(shutdown.clone(), CancellationToken::new()));
+    tasks.spawn(Signals::catch()?.follow(shutdown.clone(), CancellationToken::new(), reload));
     app.run(shutdown).await?;
     Ok(())
 }

@@ -3,27 +3,30 @@
 //! [`App::build`] makes everything and binds the sockets, so that whatever can
 //! be wrong is found before anything runs. [`App::run`] then only runs it.
 
-use std::collections::HashMap;
+mod reload;
+mod stages;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::mpsc::Receiver;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::aws::{ApiCall, Finding, Observer, Sessions};
+pub use reload::{ReloadError, Reloader};
+
 use crate::clock::Clock;
 use crate::collector::Collector;
-use crate::config::{Config, ConfigError, Found};
-use crate::discovery::{Discovery, Fleet, Inquirer};
-use crate::metrics::{Metrics, OwnMetrics};
-use crate::readiness::Readiness;
-use crate::scheduler::{Rhythm, Scheduler};
-use crate::snapshot::Store;
+use crate::config::{Config, ConfigError};
+use crate::discovery::{Discovery, Inquirer};
+use crate::metrics::Metrics;
+use crate::scheduler::Scheduler;
 use crate::status::StatusPage;
-use crate::target::{Access, Shard};
+use crate::target::Shard;
 use crate::web::{self, BindError, ListenAddress, Listeners, Routes, Site, TelemetryPath};
+use stages::Stages;
 
 /// How long requests that are being answered have to end at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -32,7 +35,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 const DEADLINE: Duration = Duration::from_secs(8);
 
 /// What is set by flags and not by the configuration.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Options {
     /// Where to listen.
     pub listen_addresses: Vec<ListenAddress>,
@@ -42,6 +45,10 @@ pub struct Options {
     pub shard: Shard,
     /// What this exporter is called among those that poll the same targets.
     pub replica: String,
+    /// Whether the configuration may be loaded anew over HTTP.
+    pub lifecycle: bool,
+    /// Brings requests to load the configuration anew that come on other ways.
+    pub reloads: Option<Receiver<()>>,
 }
 
 impl Options {
@@ -53,6 +60,8 @@ impl Options {
             telemetry_path: TelemetryPath::default(),
             shard: Shard::default(),
             replica: String::new(),
+            lifecycle: false,
+            reloads: None,
         }
     }
 }
@@ -65,6 +74,8 @@ pub struct App {
     metrics: Arc<Metrics>,
     discovery: Discovery<Inquirer>,
     scheduler: Scheduler<Collector>,
+    reloader: Arc<Reloader>,
+    reloads: Option<Receiver<()>>,
     shard: Shard,
 }
 
@@ -97,43 +108,27 @@ impl App {
     /// See [`BuildError`].
     pub async fn build(config: Config, options: Options, clock: Clock) -> Result<Self, BuildError> {
         let listeners = Listeners::bind(&options.listen_addresses).await?;
-        for warning in &config.warnings {
-            warn!(warning, "the configuration is odd");
-        }
-
-        let own = OwnMetrics::new().map_err(|error| BuildError::Metrics(error.into()))?;
-        own.config_loaded(clock.now());
-        let own = Arc::new(own);
-        let observer: Arc<dyn Observer> = Arc::new(Observed { own: Arc::clone(&own), clock: clock.clone() });
-
-        let sessions = Arc::new(Sessions::new(config.aws.clone(), config.timeout, Arc::clone(&observer)));
-        let fleet = fleet(&config, &sessions).await?;
-        let inquirer = Inquirer::new(Arc::clone(&sessions));
-        let (discovery, plans) = Discovery::new(
-            inquirer,
-            fleet,
-            options.shard,
-            config.concurrency,
-            options.replica.clone(),
-            observer,
-        );
-
-        let store = Arc::new(Store::new(config.stale_after));
-        let collector = Collector::new(sessions, config.timeout, clock.clone());
-        let rhythm =
-            Rhythm { interval: config.interval, concurrency: config.concurrency, replica: options.replica };
-        let scheduler = Scheduler::new(collector, Arc::clone(&store), plans, rhythm, clock.clone());
-        let metrics =
-            Arc::new(Metrics::new(Arc::clone(&store), own, config.quota, config.disabled_families, clock));
-        let readiness = Readiness::new(store, config.ready_after);
+        let Stages { discovery, scheduler, metrics, readiness, helm } =
+            Stages::build(config, options.shard, options.replica, clock).await?;
+        reload::warn_of_oddities(&helm);
+        let reloader = Reloader::new(helm);
         let routes = Routes::new(Site {
             page: Arc::new(StatusPage::new(options.telemetry_path.clone())),
             telemetry_path: options.telemetry_path,
             exposition: Arc::clone(&metrics) as _,
             ready: Box::new(move || readiness.check()),
-            reload: None,
+            reload: options.lifecycle.then(|| Arc::clone(&reloader) as _),
         });
-        Ok(Self { listeners, routes, metrics, discovery, scheduler, shard: options.shard })
+        Ok(Self {
+            listeners,
+            routes,
+            metrics,
+            discovery,
+            scheduler,
+            reloader,
+            reloads: options.reloads,
+            shard: options.shard,
+        })
     }
 
     /// Where it listens.
@@ -172,6 +167,13 @@ impl App {
             keeping_ready.await;
             "metrics"
         });
+        if let Some(reloads) = self.reloads {
+            let (reloader, shutdown) = (Arc::clone(&self.reloader), shutdown.clone());
+            tasks.spawn(async move {
+                reloader.follow(reloads, shutdown).await;
+                "reload"
+            });
+        }
         let serving = web::serve(self.listeners, self.routes, shutdown.clone(), DRAIN);
         tasks.spawn(async move {
             serving.await;
@@ -194,38 +196,5 @@ impl App {
         }
         info!("stopped");
         Ok(())
-    }
-}
-
-/// What to poll, once the SDK has been asked what only it can tell: the region
-/// that goes with credentials, and which kind of endpoints is set outside of our
-/// configuration.
-async fn fleet(config: &Config, sessions: &Sessions) -> Result<Fleet, ConfigError> {
-    let mut found: HashMap<&Access, Found> = HashMap::new();
-    for account in config.first_accounts() {
-        let region = sessions.default_region(account).await;
-        let endpoints = sessions.endpoint_kind(account).await;
-        found.insert(&account.access, Found { region, endpoints });
-    }
-    config.fleet(|account| found.get(&account.access).cloned())
-}
-
-/// Turns what is asked of AWS into metrics.
-#[derive(Debug)]
-struct Observed {
-    own: Arc<OwnMetrics>,
-    clock: Clock,
-}
-
-impl Observer for Observed {
-    fn api_call(&self, call: &ApiCall<'_>) {
-        self.own.api_request(call.service, call.operation, call.took, call.error.as_deref());
-    }
-
-    fn found(&self, finding: Finding) {
-        match finding {
-            Finding::Succeeded(kind) => self.own.discovered(kind, self.clock.now()),
-            Finding::Failed(kind) => self.own.discovery_failed(kind),
-        }
     }
 }

@@ -1,0 +1,200 @@
+//! The stages from what is asked for to what is shown, put together.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::BuildError;
+use crate::aws::{ApiCall, Finding, Observer, Sessions};
+use crate::clock::Clock;
+use crate::collector::Collector;
+use crate::config::{Config, ConfigError, Found};
+use crate::discovery::{self, Discovery, Fleet, Inquirer};
+use crate::metrics::{Metrics, OwnMetrics};
+use crate::readiness::Readiness;
+use crate::scheduler::{self, Scheduler};
+use crate::snapshot::Store;
+use crate::target::{Access, Shard};
+
+/// All stages, ready to run.
+#[derive(Debug)]
+pub(crate) struct Stages {
+    pub(crate) discovery: Discovery<Inquirer>,
+    pub(crate) scheduler: Scheduler<Collector>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) helm: Helm,
+}
+
+/// What steers the stages while they run.
+#[derive(Debug)]
+pub(crate) struct Helm {
+    discovery: watch::Sender<Arc<discovery::Settings<Inquirer>>>,
+    scheduler: watch::Sender<Arc<scheduler::Settings<Collector>>>,
+    store: Arc<Store>,
+    metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
+    own: Arc<OwnMetrics>,
+    observer: Arc<dyn Observer>,
+    clock: Clock,
+    config: Config,
+    way: Way,
+}
+
+/// A configuration that has been found to be good, with all that could still have
+/// been wrong with it.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    config: Config,
+    way: Way,
+    fleet: Fleet,
+}
+
+/// The way to AWS, shared by the two stages that go it.
+#[derive(Clone, Debug)]
+struct Way {
+    sessions: Arc<Sessions>,
+    /// Another one would mean to discovery that all has to be asked anew.
+    inquirer: Arc<Inquirer>,
+}
+
+impl Way {
+    fn new(config: &Config, observer: &Arc<dyn Observer>) -> Self {
+        let sessions = Arc::new(Sessions::new(config.aws.clone(), config.timeout, Arc::clone(observer)));
+        let inquirer = Arc::new(Inquirer::new(Arc::clone(&sessions)));
+        Self { sessions, inquirer }
+    }
+}
+
+impl Stages {
+    /// Prepares the way to every account and makes all stages. Nothing runs yet.
+    ///
+    /// # Errors
+    /// See [`BuildError`].
+    pub(crate) async fn build(
+        config: Config,
+        shard: Shard,
+        replica: String,
+        clock: Clock,
+    ) -> Result<Self, BuildError> {
+        let own = OwnMetrics::new().map_err(|error| BuildError::Metrics(error.into()))?;
+        let own = Arc::new(own);
+        let observer: Arc<dyn Observer> = Arc::new(Observed { own: Arc::clone(&own), clock: clock.clone() });
+        let way = Way::new(&config, &observer);
+        let fleet = fleet(&config, &way.sessions).await?;
+
+        let (to_discovery, settings) = watch::channel(for_discovery(&config, &way, fleet));
+        let (discovery, plans) = Discovery::new(settings, shard, replica.clone(), Arc::clone(&observer));
+        let store = Arc::new(Store::new(config.stale_after));
+        let (to_scheduler, settings) = watch::channel(for_scheduler(&config, &way, &clock));
+        let scheduler = Scheduler::new(settings, Arc::clone(&store), plans, replica, clock.clone());
+        let metrics = Arc::new(Metrics::new(
+            Arc::clone(&store),
+            Arc::clone(&own),
+            config.quota,
+            config.disabled_families.clone(),
+            clock.clone(),
+        ));
+        let readiness = Arc::new(Readiness::new(Arc::clone(&store), config.ready_after));
+        own.config_loaded(clock.now());
+        let helm = Helm {
+            discovery: to_discovery,
+            scheduler: to_scheduler,
+            store,
+            metrics: Arc::clone(&metrics),
+            readiness: Arc::clone(&readiness),
+            own,
+            observer,
+            clock,
+            config,
+            way,
+        };
+        Ok(Self { discovery, scheduler, metrics, readiness, helm })
+    }
+}
+
+impl Helm {
+    /// The configuration in force.
+    pub(crate) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Checks another configuration, all that can be wrong with it. Nothing changes.
+    ///
+    /// # Errors
+    /// It does not fit what was found.
+    pub(crate) async fn check(&self, config: Config) -> Result<Checked, ConfigError> {
+        // What was found before may not hold any longer.
+        let way = Way::new(&config, &self.observer);
+        let fleet = fleet(&config, &way.sessions).await?;
+        // But with the old ones go the credentials that are still good.
+        let is_alike = config.aws == self.config.aws && config.timeout == self.config.timeout;
+        let way = if is_alike { self.way.clone() } else { way };
+        Ok(Checked { config, way, fleet })
+    }
+
+    /// Puts another configuration into force. What it does not change stays as it is.
+    pub(crate) fn put_in_force(&mut self, checked: Checked) {
+        let Checked { config, way, fleet } = checked;
+        self.discovery.send_replace(for_discovery(&config, &way, fleet));
+        self.scheduler.send_replace(for_scheduler(&config, &way, &self.clock));
+        self.readiness.set_patience(config.ready_after);
+        let shown = |config: &Config| (config.stale_after, config.quota, config.disabled_families.clone());
+        if shown(&config) != shown(&self.config) {
+            self.store.set_stale_after(config.stale_after);
+            self.metrics.configure(config.quota, config.disabled_families.clone());
+        }
+        (self.config, self.way) = (config, way);
+        self.own.config_loaded(self.clock.now());
+    }
+
+    /// Another configuration was of no use.
+    pub(crate) fn refused(&self) {
+        self.own.config_refused();
+    }
+}
+
+fn for_discovery(config: &Config, way: &Way, fleet: Fleet) -> Arc<discovery::Settings<Inquirer>> {
+    let inquirer = Arc::clone(&way.inquirer);
+    Arc::new(discovery::Settings { inquirer, fleet, concurrency: config.concurrency })
+}
+
+fn for_scheduler(config: &Config, way: &Way, clock: &Clock) -> Arc<scheduler::Settings<Collector>> {
+    let collector = Collector::new(Arc::clone(&way.sessions), config.timeout, clock.clone());
+    let (collector, interval, concurrency) = (Arc::new(collector), config.interval, config.concurrency);
+    Arc::new(scheduler::Settings { collector, interval, concurrency })
+}
+
+/// What to poll, once the SDK has been asked what only it can tell: the region
+/// that goes with credentials, and which kind of endpoints is set outside of our
+/// configuration.
+async fn fleet(config: &Config, sessions: &Sessions) -> Result<Fleet, ConfigError> {
+    let mut found: HashMap<&Access, Found> = HashMap::new();
+    for account in config.first_accounts() {
+        let region = sessions.default_region(account).await;
+        let endpoints = sessions.endpoint_kind(account).await;
+        found.insert(&account.access, Found { region, endpoints });
+    }
+    config.fleet(|account| found.get(&account.access).cloned())
+}
+
+/// Turns what is asked of AWS into metrics.
+#[derive(Debug)]
+struct Observed {
+    own: Arc<OwnMetrics>,
+    clock: Clock,
+}
+
+impl Observer for Observed {
+    fn api_call(&self, call: &ApiCall<'_>) {
+        self.own.api_request(call.service, call.operation, call.took, call.error.as_deref());
+    }
+
+    fn found(&self, finding: Finding) {
+        match finding {
+            Finding::Succeeded(kind) => self.own.discovered(kind, self.clock.now()),
+            Finding::Failed(kind) => self.own.discovery_failed(kind),
+        }
+    }
+}
