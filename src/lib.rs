@@ -49,6 +49,7 @@ pub mod model;
 pub mod negotiation;
 pub mod readiness;
 pub mod scheduler;
+pub mod service_manager;
 pub mod signals;
 pub mod snapshot;
 pub mod status;

@@ -12,6 +12,7 @@ use ssm_sync_exporter::cli::{Cli, Command, ShardError};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::{Config, ConfigError};
 use ssm_sync_exporter::logging::{Format, Verbosity};
+use ssm_sync_exporter::service_manager::ServiceManager;
 use ssm_sync_exporter::signals::Signals;
 use ssm_sync_exporter::{cli, logging};
 use tokio::sync::mpsc;
@@ -75,6 +76,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
                 replica: hostname,
                 lifecycle: cli.lifecycle,
                 reloads: None,
+                service_manager: ServiceManager::of_process(),
             };
             serve(cli.log_format, cli.log_level, config, options)
         }

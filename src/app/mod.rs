@@ -10,12 +10,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::{self, Receiver};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-
-pub use reload::{ReloadError, Reloader};
 
 use crate::clock::Clock;
 use crate::collector::Collector;
@@ -23,9 +21,12 @@ use crate::config::{Config, ConfigError};
 use crate::discovery::{Discovery, Inquirer};
 use crate::metrics::Metrics;
 use crate::scheduler::Scheduler;
+use crate::service_manager::ServiceManager;
+use crate::snapshot::Store;
 use crate::status::StatusPage;
 use crate::target::Shard;
 use crate::web::{self, BindError, ListenAddress, Listeners, Routes, Site, TelemetryPath};
+use reload::Reloader;
 use stages::Stages;
 
 /// How long requests that are being answered have to end at shutdown.
@@ -47,8 +48,10 @@ pub struct Options {
     pub replica: String,
     /// Whether the configuration may be loaded anew over HTTP.
     pub lifecycle: bool,
-    /// Brings requests to load the configuration anew that come on other ways.
+    /// Brings requests to load the configuration anew that come in other ways.
     pub reloads: Option<Receiver<()>>,
+    /// Who has started it.
+    pub service_manager: ServiceManager,
 }
 
 impl Options {
@@ -62,6 +65,7 @@ impl Options {
             replica: String::new(),
             lifecycle: false,
             reloads: None,
+            service_manager: ServiceManager::default(),
         }
     }
 }
@@ -71,11 +75,12 @@ impl Options {
 pub struct App {
     listeners: Listeners,
     routes: Routes,
+    store: Arc<Store>,
     metrics: Arc<Metrics>,
     discovery: Discovery<Inquirer>,
     scheduler: Scheduler<Collector>,
-    reloader: Arc<Reloader>,
-    reloads: Option<Receiver<()>>,
+    reloader: Reloader,
+    service_manager: ServiceManager,
     shard: Shard,
 }
 
@@ -108,25 +113,27 @@ impl App {
     /// See [`BuildError`].
     pub async fn build(config: Config, options: Options, clock: Clock) -> Result<Self, BuildError> {
         let listeners = Listeners::bind(&options.listen_addresses).await?;
-        let Stages { discovery, scheduler, metrics, readiness, helm } =
+        let Stages { discovery, scheduler, store, metrics, readiness, helm } =
             Stages::build(config, options.shard, options.replica, clock).await?;
         reload::warn_of_oddities(&helm);
-        let reloader = Reloader::new(helm);
+        let signals = options.reloads.unwrap_or_else(|| mpsc::channel(1).1);
+        let (reloader, ask_for_reload) = Reloader::new(helm, options.service_manager.clone(), signals);
         let routes = Routes::new(Site {
             page: Arc::new(StatusPage::new(options.telemetry_path.clone())),
             telemetry_path: options.telemetry_path,
             exposition: Arc::clone(&metrics) as _,
             ready: Box::new(move || readiness.check()),
-            reload: options.lifecycle.then(|| Arc::clone(&reloader) as _),
+            reload: options.lifecycle.then(|| Arc::new(ask_for_reload) as _),
         });
         Ok(Self {
             listeners,
             routes,
+            store,
             metrics,
             discovery,
             scheduler,
             reloader,
-            reloads: options.reloads,
+            service_manager: options.service_manager,
             shard: options.shard,
         })
     }
@@ -167,23 +174,28 @@ impl App {
             keeping_ready.await;
             "metrics"
         });
-        if let Some(reloads) = self.reloads {
-            let (reloader, shutdown) = (Arc::clone(&self.reloader), shutdown.clone());
-            tasks.spawn(async move {
-                reloader.follow(reloads, shutdown).await;
-                "reload"
-            });
-        }
+        let reloading = self.reloader.run(shutdown.clone());
+        tasks.spawn(async move {
+            reloading.await;
+            "reload"
+        });
+        let (service_manager, watched) = (self.service_manager.clone(), shutdown.clone());
+        tasks.spawn(async move {
+            service_manager.watch(|| self.store.activity.beats(), watched).await;
+            "watchdog"
+        });
         let serving = web::serve(self.listeners, self.routes, shutdown.clone(), DRAIN);
         tasks.spawn(async move {
             serving.await;
             "web"
         });
 
+        self.service_manager.ready();
         let ended = tokio::select! {
             () = shutdown.cancelled() => None,
             ended = tasks.join_next() => ended,
         };
+        self.service_manager.stopping();
         if let Some(ended) = ended.filter(|_| !shutdown.is_cancelled()) {
             // One without the other would look healthy and be useless.
             shutdown.cancel();

@@ -22,6 +22,7 @@ use crate::target::{Access, Shard};
 pub(crate) struct Stages {
     pub(crate) discovery: Discovery<Inquirer>,
     pub(crate) scheduler: Scheduler<Collector>,
+    pub(crate) store: Arc<Store>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) helm: Helm,
@@ -101,7 +102,7 @@ impl Stages {
         let helm = Helm {
             discovery: to_discovery,
             scheduler: to_scheduler,
-            store,
+            store: Arc::clone(&store),
             metrics: Arc::clone(&metrics),
             readiness: Arc::clone(&readiness),
             own,
@@ -110,7 +111,7 @@ impl Stages {
             config,
             way,
         };
-        Ok(Self { discovery, scheduler, metrics, readiness, helm })
+        Ok(Self { discovery, scheduler, store, metrics, readiness, helm })
     }
 }
 

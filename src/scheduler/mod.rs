@@ -11,6 +11,7 @@
 
 mod due;
 mod refused;
+mod summary;
 mod timing;
 mod waiting;
 
@@ -32,8 +33,12 @@ use crate::snapshot::{Change, Slot, Store};
 use crate::target::Plan;
 use due::Due;
 use refused::{Refused, is_for_good};
+use summary::Summary;
 use timing::{Failing, Timing};
 use waiting::Waiting;
+
+/// How often the store is shown that the scheduler lives.
+const PULSE: Duration = Duration::from_secs(1);
 
 /// Who collects, how often, and how much at once.
 #[derive(Debug)]
@@ -123,6 +128,8 @@ impl<C: Collect> Scheduler<C> {
         let mut running: JoinSet<Report> = JoinSet::new();
         let mut turns: HashMap<Id, (Turn, Instant)> = HashMap::new();
         enlist(&mut due, std::mem::take(&mut self.first), &timing);
+        let mut summary = Summary::new();
+        let mut pulse = tokio::time::interval(PULSE);
 
         loop {
             while running.len() < self.settings.concurrency.get() {
@@ -138,9 +145,12 @@ impl<C: Collect> Scheduler<C> {
                 turns.insert(task.id(), (turn, Instant::now()));
             }
             self.store.activity.set_in_flight(running.len());
+            let summary_due = summary.due(self.settings.interval, running.is_empty());
 
             tokio::select! {
                 () = shutdown.cancelled() => break,
+                _ = pulse.tick() => self.store.activity.beat(),
+                () = tokio::time::sleep_until(summary_due) => summary.tell(&self.store, self.clock.now()),
                 Ok(()) = self.plans.changed() => {
                     let plan = Arc::clone(&self.plans.borrow_and_update());
                     due.share_out(self.settings.concurrency, &plan);
@@ -171,6 +181,7 @@ impl<C: Collect> Scheduler<C> {
                     if turn.slot.is_gone() {
                         continue;
                     }
+                    summary.count(report.outcome.is_ok());
                     self.take_in(&turn.slot, report);
                     let next = Turn { begun: Some(begun), ..turn.clone() }.by(&timing);
                     let counts_from = if turn.at_its_place { turn.due } else { begun };

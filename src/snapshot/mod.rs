@@ -44,6 +44,7 @@ type Claims = HashMap<(AccountId, RegionName), TargetKey>;
 pub struct Activity {
     in_flight: AtomicUsize,
     overruns: AtomicU64,
+    beats: AtomicU64,
 }
 
 impl Activity {
@@ -61,6 +62,16 @@ impl Activity {
     /// too long to end.
     pub fn add_overruns(&self, number: u64) {
         self.overruns.fetch_add(number, Ordering::Relaxed);
+    }
+
+    /// Counts a sign of life.
+    pub fn beat(&self) {
+        self.beats.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many signs of life there have been.
+    pub fn beats(&self) -> u64 {
+        self.beats.load(Ordering::Relaxed)
     }
 
     /// How many turns have been missed.

@@ -73,18 +73,22 @@ pub(crate) struct Setup {
     pub(crate) shard: Shard,
     /// Variables of the environment.
     pub(crate) environment: &'static [(&'static str, &'static str)],
+    /// Whether it may be asked for a reload.
+    pub(crate) lifecycle: bool,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { telemetry_path: "/metrics", shard: Shard::default(), environment: &[] }
+        Self { telemetry_path: "/metrics", shard: Shard::default(), environment: &[], lifecycle: false }
     }
 }
 
 /// An exporter that runs in this process.
 pub(crate) struct Exporter {
     pub(crate) address: SocketAddr,
-    _directory: TempDir,
+    directory: TempDir,
+    /// What is beside the configuration that a test gives.
+    beside: String,
     now: Arc<AtomicU64>,
     shutdown: CancellationToken,
     task: JoinHandle<Result<(), RunError>>,
@@ -99,18 +103,18 @@ impl Exporter {
 
     pub(crate) async fn start_with(aws: &FakeAws, config: &str, setup: &Setup) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let config = format!("{config}{}", reaching(aws, directory.path()));
-        Self::build(directory, &config, setup).await
+        let beside = reaching(aws, directory.path());
+        Self::build(directory, config, beside, setup).await
     }
 
     /// Starts one with the given configuration and nothing beside it.
     pub(crate) async fn start_as_given(config: &str) -> Self {
-        Self::build(tempfile::tempdir().unwrap(), config, &Setup::default()).await
+        Self::build(tempfile::tempdir().unwrap(), config, String::new(), &Setup::default()).await
     }
 
-    async fn build(directory: TempDir, config: &str, setup: &Setup) -> Self {
+    async fn build(directory: TempDir, config: &str, beside: String, setup: &Setup) -> Self {
         let file = directory.path().join("config.yaml");
-        std::fs::write(&file, config).unwrap();
+        std::fs::write(&file, format!("{config}{beside}")).unwrap();
         let environment = setup.environment.iter().map(|(name, value)| (name.into(), value.into()));
         let config = Config::load(Some(&file), environment).unwrap();
         let now = Arc::new(AtomicU64::new(NOW));
@@ -122,6 +126,7 @@ impl Exporter {
         let options = Options {
             telemetry_path: setup.telemetry_path.parse().unwrap(),
             shard: setup.shard,
+            lifecycle: setup.lifecycle,
             ..Options::new("127.0.0.1:0".parse().unwrap())
         };
         let app = Box::pin(App::build(config, options, clock)).await.unwrap();
@@ -129,7 +134,7 @@ impl Exporter {
         let shutdown = CancellationToken::new();
         #[expect(clippy::disallowed_methods, reason = "ended by the token, and awaited in `stop`")]
         let task = tokio::spawn(app.run(shutdown.clone()));
-        Self { address, _directory: directory, now, shutdown, task }
+        Self { address, directory, beside, now, shutdown, task }
     }
 
     /// Starts one and waits until every target has had its first collection.
@@ -141,6 +146,14 @@ impl Exporter {
 
     pub(crate) async fn wait_until_ready(&self) {
         self.wait_for("readiness", async || (self.get("/-/ready").await.status == 200).then_some(())).await;
+    }
+
+    /// Puts another configuration into the place of the one it was started with, and
+    /// asks for a reload.
+    pub(crate) async fn reload(&self, config: &str) -> http::Answer {
+        std::fs::write(self.directory.path().join("config.yaml"), format!("{config}{}", self.beside))
+            .unwrap();
+        http::request(self.address, "POST", "/-/reload").await
     }
 
     pub(crate) async fn get(&self, path: &str) -> http::Answer {

@@ -20,5 +20,6 @@ mod http;
 mod organization;
 mod program;
 mod prometheus;
+mod reload;
 mod tools;
 mod web;

@@ -68,7 +68,7 @@ impl Running {
         http::request(self.address, "GET", "/metrics").await.body
     }
 
-    async fn metrics_with(&self, text: &str) -> String {
+    pub(crate) async fn metrics_with(&self, text: &str) -> String {
         self.metrics_when(text, |metrics| metrics.contains(text)).await
     }
 
@@ -85,8 +85,13 @@ impl Running {
         }
     }
 
+    /// Sends a signal that does not end it.
+    pub(crate) fn send(&self, name: &str) {
+        send(name, &self.process);
+    }
+
     /// Sends a signal; how it ended, after how long, and all it logged.
-    fn signal(mut self, name: &str) -> (ExitStatus, Duration, String) {
+    pub(crate) fn signal(mut self, name: &str) -> (ExitStatus, Duration, String) {
         let before = Instant::now();
         send(name, &self.process);
         let status = self.process.0.wait().unwrap();

@@ -39,7 +39,7 @@ async fn every_path() {
     for link in ["href=\"/metrics\"", "href=\"/-/healthy\"", "href=\"/-/ready\""] {
         assert!(landing.body.contains(link), "{}", landing.body);
     }
-    for path in ["/metrics/", "/Metrics", "/-/", "/-/reload", "/favicon.ico", "//", "/..%2fmetrics"] {
+    for path in ["/metrics/", "/Metrics", "/-/", "/-/reload/", "/favicon.ico", "//", "/..%2fmetrics"] {
         assert_eq!(exporter.get(path).await.status, 404, "{path}");
     }
     assert_eq!(exporter.get("/metrics?foo=bar").await.status, 200);
