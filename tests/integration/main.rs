@@ -21,5 +21,6 @@ mod organization;
 mod program;
 mod prometheus;
 mod reload;
+mod soak;
 mod tools;
 mod web;
