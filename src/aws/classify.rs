@@ -27,7 +27,7 @@ where
         SdkError::ServiceError(service) => {
             let (code, message) = (service.err().code(), service.err().message());
             let reason = of_answer(code, message.unwrap_or_default(), service.raw().status());
-            let mut text = match (code, message) {
+            let mut text = match (code, message.map(without_request)) {
                 (Some(code), Some(message)) => format!("{code}: {message}"),
                 (Some(code), None) => code.to_owned(),
                 (None, Some(message)) => message.to_owned(),
@@ -150,6 +150,12 @@ fn chain(error: &(dyn Error + 'static)) -> String {
         next = cause.source();
     }
     line(&text)
+}
+
+/// Where a signature is wrong, AWS goes on below to repeat the request, with the
+/// session token in it.
+fn without_request(message: &str) -> &str {
+    message.lines().next().unwrap_or_default()
 }
 
 /// What a `credential_process` wrote may hold anything, secrets included.

@@ -21,6 +21,7 @@ mod organization;
 mod program;
 mod prometheus;
 mod reload;
+mod secrets;
 mod soak;
 mod tools;
 mod web;

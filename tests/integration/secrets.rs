@@ -1,0 +1,153 @@
+//! Secrets are hunted for in all that the program tells anybody.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use fake_aws::{Fault, FaultRule, SyncKind, World};
+use serde_json::json;
+use tokio::time::sleep;
+
+use crate::exporter::{ACCOUNT, HUB, ROLE, Scrape, fake_aws, reaching};
+use crate::http;
+use crate::program::{Running, program};
+
+/// What must not show. `fake-secret-` and `fake-token-` is what the secret keys and
+/// tokens of the fake AWS begin with.
+const SECRETS: [&str; 5] = ["hub-secret", "fake-secret-", "fake-token-", "xid-of-", "AKIA"];
+
+#[track_caller]
+fn hunt(secrets: &[&str], place: &str, text: &str) {
+    for secret in secrets {
+        for line in text.lines() {
+            assert!(!line.contains(secret), "{secret} shows in {place}: {line}");
+        }
+    }
+}
+
+/// A region for each fault, so that one round goes through all of them.
+fn faults() -> Vec<(&'static str, Fault)> {
+    // As AWS answers where a signature is wrong.
+    let signature = json!({
+        "__type": "InvalidSignatureException",
+        "message": "The request signature we calculated does not match the signature you provided.\n\n\
+                    The Canonical String for this request should have been\n'POST\n/\n\nhost:ssm\n\
+                    x-amz-security-token:fake-token-ASIA0000000000000000\n\nhost;x-amz-security-token'\n",
+    });
+    vec![
+        ("eu-west-1", Fault::Throttle),
+        ("eu-west-2", Fault::Deny),
+        ("eu-west-3", Fault::DenyByScp),
+        ("eu-central-1", Fault::ExpiredToken),
+        ("eu-north-1", Fault::RegionDisabled),
+        ("us-east-1", Fault::ServerError),
+        ("us-east-2", Fault::Stall),
+        ("us-west-1", Fault::Cut),
+        ("us-west-2", Fault::Answer { status: 200, body: "<html>".to_owned() }),
+        ("ca-central-1", Fault::Answer { status: 400, body: signature.to_string() }),
+        ("sa-east-1", Fault::RepeatToken),
+        ("ap-south-1", Fault::EndlessPages),
+        ("ap-northeast-1", Fault::Delay(3000)),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_shows_through_any_fault() {
+    let aws = fake_aws().await;
+    let world = aws.world();
+    world.create_organization(HUB);
+    for (account, external_id) in [("222233334444", "xid-of-others"), ("333344445555", "xid-of-members")] {
+        world.add_member(account, "member", "r-fake");
+        world.add_role(account, ROLE, Some(external_id));
+    }
+    world.add_role(ACCOUNT, "Guarded", Some("xid-of-production"));
+    world.add_member("444455556666", "denied", "r-fake");
+    world.add_denied_role("444455556666", ROLE);
+    world.set_everywhere(SyncKind::ToDestination, vec![json!({"SyncName": "a"}), json!({"SyncName": "b"})]);
+    world.set_faults(
+        faults()
+            .into_iter()
+            .map(|(region, fault)| FaultRule::new(fault).region(region).account(ACCOUNT))
+            .collect(),
+    );
+
+    let directory = tempfile::tempdir().unwrap();
+    let regions: Vec<&str> = faults().iter().map(|(region, _)| *region).collect();
+    let config = format!(
+        "interval: 1s\ntimeout: 2s\nregions: [{}]\naccounts:\n  - id: '{ACCOUNT}'\n    profile: hub\n    assume_roles: [{{arn: \
+         'arn:aws:iam::{ACCOUNT}:role/Guarded', external_id: xid-of-production}}]\norganization:\n  profile: hub\n  \
+         member_role: 'arn:{{partition}}:iam::{{account_id}}:role/{ROLE}'\n  external_id: xid-of-members\n  regions: \
+         [eu-west-1]\n{}",
+        regions.join(", "),
+        reaching(&aws, directory.path()),
+    );
+    let file = directory.path().join("config.yaml");
+    std::fs::write(&file, &config).unwrap();
+    let running = Running::start(
+        program().args(["--log.level=debug", "--web.enable-lifecycle", "--config.file"]).arg(&file),
+    );
+
+    // Until each fault has had its effect.
+    let expected = regions.len() + 4;
+    let deadline = Instant::now() + Duration::from_mins(1);
+    loop {
+        let metrics = Scrape(http::request(running.address, "GET", "/metrics").await.body);
+        if metrics.values("ssm_sync_exporter_target_up").len() >= expected {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{}", metrics.samples("ssm_sync_exporter_target_up"));
+        sleep(Duration::from_millis(50)).await;
+    }
+    // The whole organization, and the way to it, in trouble.
+    for fault in [Fault::Deny, Fault::ExpiredToken, Fault::ServerError] {
+        for operation in ["AssumeRole", "ListAccounts", "GetCallerIdentity"] {
+            world.set_faults(vec![FaultRule::new(fault.clone()).operation(operation)]);
+            sleep(Duration::from_millis(300)).await;
+        }
+    }
+
+    // And a configuration that is wrong just where the secrets stand.
+    let mut told = Vec::new();
+    for (right, wrong) in [
+        ("external_id: xid-of-members", "external_id: 'xid-of-members with spaces'"),
+        ("external_id: xid-of-members", "external_id: [xid-of-members]"),
+        ("external_id: xid-of-members", "externalid: xid-of-members"),
+        ("external_id: xid-of-members", "external_id: 'xid-of-members"),
+        ("xid-of-production}", "xid-of-production"),
+        ("endpoint_url: 'http://", "endpoint_url: 'http://user:hub-secret@"),
+    ] {
+        assert!(config.contains(right), "{right}");
+        std::fs::write(&file, config.replace(right, wrong)).unwrap();
+        let refused = http::request(running.address, "POST", "/-/reload").await;
+        assert_eq!(refused.status, 500, "{wrong}");
+        told.push(("the answer to a reload", refused.body));
+        let check =
+            program().arg("--config.check").arg("--config.file").arg(&file).stdout(Stdio::null()).output();
+        told.push(("the answer to a check", String::from_utf8(check.unwrap().stderr).unwrap()));
+    }
+    std::fs::write(&file, &config).unwrap();
+    assert_eq!(http::request(running.address, "POST", "/-/reload").await.status, 200);
+
+    for path in ["/metrics", "/", "/-/ready", "/-/healthy", "/?account=333344445555"] {
+        told.push((path, http::request(running.address, "GET", path).await.body));
+    }
+    let openmetrics = [("Accept", "application/openmetrics-text;version=1.0.0")];
+    told.push((
+        "OpenMetrics",
+        http::request_with(running.address, "GET", "/metrics", &openmetrics).await.body,
+    ));
+    let (status, _, log) = running.signal("TERM");
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.contains("level=debug"), "{log}");
+    told.push(("the log", log));
+
+    // The hunter can see: what is no secret does show.
+    let seen = |what: &str| told.iter().any(|(_, text)| text.contains(what));
+    for no_secret in ["Guarded", "request signature", "xid", ACCOUNT] {
+        assert_eq!(seen(no_secret), no_secret != "xid", "{no_secret}");
+    }
+    assert!(World::access_key(HUB).starts_with("AKIA"));
+    for (place, text) in &told {
+        assert_ne!(text, "", "{place}");
+        hunt(&SECRETS, place, text);
+    }
+}
