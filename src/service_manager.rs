@@ -1,8 +1,11 @@
 //! What systemd is told, where it listens.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -13,6 +16,8 @@ pub struct ServiceManager {
     listens: bool,
     /// How often it wants a sign of life, at least.
     watchdog: Option<Duration>,
+    /// Whether it could not be told anything of late.
+    is_deaf: Arc<AtomicBool>,
 }
 
 impl ServiceManager {
@@ -20,7 +25,8 @@ impl ServiceManager {
     #[must_use]
     pub fn of_process() -> Self {
         let listens = std::env::var_os("NOTIFY_SOCKET").is_some();
-        Self { listens, watchdog: sd_notify::watchdog_enabled().filter(|_| listens) }
+        let watchdog = sd_notify::watchdog_enabled().filter(|patience| listens && !patience.is_zero());
+        Self { listens, watchdog, is_deaf: Arc::default() }
     }
 
     /// Requests are served.
@@ -44,16 +50,17 @@ impl ServiceManager {
     /// Gives signs of life until `shutdown`, as long as `pulse` goes on counting.
     pub async fn watch(&self, pulse: impl Fn() -> u64, shutdown: CancellationToken) {
         let Some(patience) = self.watchdog else { return shutdown.cancelled().await };
-        // What it counts has to be seen to have gone on in between.
-        let mut ticks = tokio::time::interval(patience / 2);
-        let (mut last, mut missed) = (None, false);
+        // Often enough for one that comes late.
+        let mut ticks = tokio::time::interval(patience / LOOKS);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut life = Life::default();
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-            let now = Some(pulse());
-            if now != last {
-                self.tell(&[NotifyState::Watchdog]);
-                (last, missed) = (now, false);
-            } else if !std::mem::replace(&mut missed, true) {
-                warn!("the scheduler stands still, so the service manager gets no sign of life");
+            match life.look(pulse()) {
+                Looks::Alive => self.tell(&[NotifyState::Watchdog]),
+                Looks::StandsStill => {}
+                Looks::HasStopped => {
+                    warn!("the scheduler stands still, so the service manager gets no sign of life");
+                }
             }
         }
     }
@@ -62,8 +69,57 @@ impl ServiceManager {
         if !self.listens {
             return;
         }
-        if let Err(error) = sd_notify::notify(state) {
-            warn!(%error, "the service manager cannot be told how things are");
+        match sd_notify::notify(state) {
+            Ok(()) => self.is_deaf.store(false, Ordering::Relaxed),
+            Err(error) if !self.is_deaf.swap(true, Ordering::Relaxed) => {
+                warn!(%error, "the service manager cannot be told how things are");
+            }
+            Err(_) => {}
         }
+    }
+}
+
+/// How often is looked for a sign of life while the service manager waits for one.
+const LOOKS: u32 = 4;
+
+/// Whether something goes on counting.
+#[derive(Debug, Default)]
+struct Life {
+    last: Option<u64>,
+    still: u32,
+}
+
+/// What it looks like.
+#[derive(Debug, PartialEq, Eq)]
+enum Looks {
+    Alive,
+    StandsStill,
+    /// It has stood still for so long that there is hardly time left.
+    HasStopped,
+}
+
+impl Life {
+    fn look(&mut self, pulse: u64) -> Looks {
+        if self.last.replace(pulse) != Some(pulse) {
+            self.still = 0;
+            return Looks::Alive;
+        }
+        self.still += 1;
+        if self.still == LOOKS - 1 { Looks::HasStopped } else { Looks::StandsStill }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Looks::{Alive, HasStopped, StandsStill};
+    use super::*;
+
+    #[test]
+    fn no_sign_of_life_is_given_for_what_stands_still() {
+        let mut life = Life::default();
+        let looks = [7, 8, 8, 9, 9, 9, 9, 9, 10].map(|pulse| life.look(pulse));
+        let expected =
+            [Alive, Alive, StandsStill, Alive, StandsStill, StandsStill, HasStopped, StandsStill, Alive];
+        assert_eq!(looks, expected);
     }
 }

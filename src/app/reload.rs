@@ -1,9 +1,11 @@
 //! Another configuration while it runs.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio::sync::oneshot;
+use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -15,6 +17,10 @@ use crate::web::Reload;
 /// How many may wait for a reload until others have to wait to ask for one.
 const QUEUE: usize = 16;
 
+/// How long reading and checking may take: the file may lie on a network, and the
+/// instance that we run on may be asked for its region.
+const LIMIT: Duration = Duration::from_secs(30);
+
 /// Loads the configuration anew whenever it is asked to, one time after the other.
 #[derive(Debug)]
 pub(super) struct Reloader {
@@ -23,6 +29,8 @@ pub(super) struct Reloader {
     asked: Receiver<oneshot::Sender<Result<(), String>>>,
     /// Brings requests of those who do not wait for an answer.
     signals: Receiver<()>,
+    /// Free unless the file is being read.
+    reading: Arc<Semaphore>,
 }
 
 /// Asks for a reload, and hears what comes of it.
@@ -34,6 +42,10 @@ pub(super) struct AskForReload(Sender<oneshot::Sender<Result<(), String>>>);
 enum ReloadError {
     #[error(transparent)]
     Config(#[from] ConfigError),
+    #[error("the configuration could not be read and checked within {} s", LIMIT.as_secs())]
+    TooLate,
+    #[error("the last attempt is still reading the configuration file")]
+    StillReading,
     #[error("reading the configuration panicked, which is a bug")]
     Panicked(#[source] tokio::task::JoinError),
 }
@@ -45,7 +57,8 @@ impl Reloader {
         signals: Receiver<()>,
     ) -> (Self, AskForReload) {
         let (ask, asked) = mpsc::channel(QUEUE);
-        (Self { helm, service_manager, asked, signals }, AskForReload(ask))
+        let reading = Arc::new(Semaphore::new(1));
+        (Self { helm, service_manager, asked, signals, reading }, AskForReload(ask))
     }
 
     /// Reloads whenever it is asked to until `shutdown`. It does so by itself, and
@@ -55,13 +68,21 @@ impl Reloader {
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(asker) = self.asked.recv() => {
-                    let outcome = self.reload().await;
-                    // Whoever asked may have left.
-                    let _left = asker.send(outcome.map_err(|error| chain(&error)));
+                    let mut askers = vec![asker];
+                    // One reload will do for all who asked before it began.
+                    while let Ok(asker) = self.asked.try_recv() {
+                        askers.push(asker);
+                    }
+                    let Some(outcome) = shutdown.run_until_cancelled(self.reload()).await else { break };
+                    let outcome = outcome.map_err(|error| chain(&error));
+                    for asker in askers {
+                        // Whoever asked may have left.
+                        let _left = asker.send(outcome.clone());
+                    }
                 }
                 Some(()) = self.signals.recv() => {
                     // It has logged what there is to say.
-                    let _logged = self.reload().await;
+                    let _logged = shutdown.run_until_cancelled(self.reload()).await;
                 }
             }
         }
@@ -71,9 +92,8 @@ impl Reloader {
     /// it into force. If anything is wrong with it, all is as it was.
     async fn reload(&mut self) -> Result<(), ReloadError> {
         self.service_manager.reloading();
-        let checked = check(&self.helm).await;
-        self.service_manager.ready();
-        match checked {
+        let checked = tokio::time::timeout(LIMIT, self.check()).await;
+        let outcome = match checked.unwrap_or(Err(ReloadError::TooLate)) {
             Ok(checked) => {
                 self.helm.put_in_force(checked);
                 warn_of_oddities(&self.helm);
@@ -86,25 +106,36 @@ impl Reloader {
                 error!(error = chain, "the configuration cannot be loaded anew, the old one stays in force");
                 Err(error)
             }
-        }
+        };
+        self.service_manager.ready();
+        outcome
+    }
+
+    async fn check(&self) -> Result<Checked, ReloadError> {
+        // A file system that hangs must not take a thread for each attempt.
+        let Ok(reading) = Arc::clone(&self.reading).try_acquire_owned() else {
+            return Err(ReloadError::StillReading);
+        };
+        let again = self.helm.config().loading_again();
+        let load = move || {
+            let config = again();
+            drop(reading);
+            config
+        };
+        let config = tokio::task::spawn_blocking(load).await.map_err(ReloadError::Panicked)??;
+        Ok(Box::pin(self.helm.check(config)).await?)
     }
 }
 
 impl Reload for AskForReload {
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
         Box::pin(async {
-            let ended = |()| "the exporter is about to end".to_owned();
+            let ends = || "the exporter is about to end".to_owned();
             let (asker, outcome) = oneshot::channel();
-            self.0.send(asker).await.map_err(|_| ended(()))?;
-            outcome.await.map_err(|_| ended(()))?
+            self.0.send(asker).await.map_err(|_| ends())?;
+            outcome.await.map_err(|_| ends())?
         })
     }
-}
-
-async fn check(helm: &Helm) -> Result<Checked, ReloadError> {
-    let again = helm.config().loading_again();
-    let config = tokio::task::spawn_blocking(again).await.map_err(ReloadError::Panicked)??;
-    Ok(Box::pin(helm.check(config)).await?)
 }
 
 pub(super) fn warn_of_oddities(helm: &Helm) {

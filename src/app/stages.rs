@@ -15,7 +15,7 @@ use crate::metrics::{Metrics, OwnMetrics};
 use crate::readiness::Readiness;
 use crate::scheduler::{self, Scheduler};
 use crate::snapshot::Store;
-use crate::target::{Access, Shard};
+use crate::target::{Access, Account, RegionName, Shard};
 
 /// All stages, ready to run.
 #[derive(Debug)]
@@ -41,6 +41,7 @@ pub(crate) struct Helm {
     clock: Clock,
     config: Config,
     way: Way,
+    found: Surroundings,
 }
 
 /// A configuration that has been found to be good, with all that could still have
@@ -49,14 +50,19 @@ pub(crate) struct Helm {
 pub(crate) struct Checked {
     config: Config,
     way: Way,
+    found: Surroundings,
     fleet: Fleet,
 }
+
+/// What was found outside of our configuration, by the credentials it goes with and
+/// the region that was known before.
+type Surroundings = HashMap<(Access, Option<RegionName>), Found>;
 
 /// The way to AWS, shared by the two stages that go it.
 #[derive(Clone, Debug)]
 struct Way {
     sessions: Arc<Sessions>,
-    /// Another one would mean to discovery that all has to be asked anew.
+    /// Another one would mean to discovery that others are asked.
     inquirer: Arc<Inquirer>,
 }
 
@@ -83,7 +89,7 @@ impl Stages {
         let own = Arc::new(own);
         let observer: Arc<dyn Observer> = Arc::new(Observed { own: Arc::clone(&own), clock: clock.clone() });
         let way = Way::new(&config, &observer);
-        let fleet = fleet(&config, &way.sessions).await?;
+        let (fleet, found) = fleet(&config, &way.sessions).await?;
 
         let (to_discovery, settings) = watch::channel(for_discovery(&config, &way, fleet));
         let (discovery, plans) = Discovery::new(settings, shard, replica.clone(), Arc::clone(&observer));
@@ -110,6 +116,7 @@ impl Stages {
             clock,
             config,
             way,
+            found,
         };
         Ok(Self { discovery, scheduler, store, metrics, readiness, helm })
     }
@@ -128,25 +135,34 @@ impl Helm {
     pub(crate) async fn check(&self, config: Config) -> Result<Checked, ConfigError> {
         // What was found before may not hold any longer.
         let way = Way::new(&config, &self.observer);
-        let fleet = fleet(&config, &way.sessions).await?;
-        // But with the old ones go the credentials that are still good.
-        let is_alike = config.aws == self.config.aws && config.timeout == self.config.timeout;
+        let (fleet, found) = fleet(&config, &way.sessions).await?;
+        // Without need, dropping the old ones would drop credentials that are still good.
+        let is_alike = config.aws == self.config.aws
+            && config.timeout == self.config.timeout
+            && found
+                .iter()
+                .all(|(access, found)| self.found.get(access).is_none_or(|before| before == found));
         let way = if is_alike { self.way.clone() } else { way };
-        Ok(Checked { config, way, fleet })
+        Ok(Checked { config, way, found, fleet })
     }
 
     /// Puts another configuration into force. What it does not change stays as it is.
     pub(crate) fn put_in_force(&mut self, checked: Checked) {
-        let Checked { config, way, fleet } = checked;
-        self.discovery.send_replace(for_discovery(&config, &way, fleet));
+        let Checked { config, way, found, fleet } = checked;
+        let kinds = [("organization", fleet.organization.is_some()), ("regions", fleet.asks_for_regions())];
+        // In this order: what the one finds out is for the other to collect.
         self.scheduler.send_replace(for_scheduler(&config, &way, &self.clock));
+        self.discovery.send_replace(for_discovery(&config, &way, fleet));
+        for (kind, _) in kinds.into_iter().filter(|(_, is_asked)| !is_asked) {
+            self.own.not_discovered(kind);
+        }
         self.readiness.set_patience(config.ready_after);
         let shown = |config: &Config| (config.stale_after, config.quota, config.disabled_families.clone());
         if shown(&config) != shown(&self.config) {
             self.store.set_stale_after(config.stale_after);
             self.metrics.configure(config.quota, config.disabled_families.clone());
         }
-        (self.config, self.way) = (config, way);
+        (self.config, self.way, self.found) = (config, way, found);
         self.own.config_loaded(self.clock.now());
     }
 
@@ -170,14 +186,19 @@ fn for_scheduler(config: &Config, way: &Way, clock: &Clock) -> Arc<scheduler::Se
 /// What to poll, once the SDK has been asked what only it can tell: the region
 /// that goes with credentials, and which kind of endpoints is set outside of our
 /// configuration.
-async fn fleet(config: &Config, sessions: &Sessions) -> Result<Fleet, ConfigError> {
-    let mut found: HashMap<&Access, Found> = HashMap::new();
+async fn fleet(config: &Config, sessions: &Sessions) -> Result<(Fleet, Surroundings), ConfigError> {
+    let mut found = Surroundings::new();
     for account in config.first_accounts() {
         let region = sessions.default_region(account).await;
         let endpoints = sessions.endpoint_kind(account).await;
-        found.insert(&account.access, Found { region, endpoints });
+        found.insert(surroundings_of(account), Found { region, endpoints });
     }
-    config.fleet(|account| found.get(&account.access).cloned())
+    let fleet = config.fleet(|account| found.get(&surroundings_of(account)).cloned())?;
+    Ok((fleet, found))
+}
+
+fn surroundings_of(account: &Account) -> (Access, Option<RegionName>) {
+    (account.access.clone(), account.home.clone())
 }
 
 /// Turns what is asked of AWS into metrics.

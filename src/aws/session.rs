@@ -19,7 +19,7 @@ use super::sdk::{self, AwsSettings, Recipe};
 use super::sts;
 use crate::lock::lock;
 use crate::model::{Failure, Reason};
-use crate::target::{Access, Account, AccountId, InvalidRegion, RegionName};
+use crate::target::{Access, Account, AccountId, InvalidRegion, Partition, RegionName};
 
 /// How long to wait for the answer when a given account id is checked.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -33,8 +33,16 @@ pub struct Sessions {
     observer: Arc<dyn Observer>,
     http_client: SharedHttpClient,
     starts: Mutex<HashMap<StartKey, Arc<OnceCell<Arc<Start>>>>>,
-    by_access: Mutex<HashMap<Access, Arc<Session>>>,
-    stores: Mutex<HashMap<Access, Weak<CredentialStore>>>,
+    by_access: Mutex<HashMap<WayKey, Arc<Session>>>,
+    stores: Mutex<HashMap<WayKey, Weak<CredentialStore>>>,
+}
+
+/// Credentials, and the partition in which they are asked for, if it is known. All of
+/// its regions will do.
+type WayKey = (Access, Option<Partition>);
+
+fn way(account: &Account) -> WayKey {
+    (account.access.clone(), account.home.as_ref().map(RegionName::partition))
 }
 
 /// A profile, or the default chain; and the region to be near to.
@@ -97,8 +105,8 @@ impl Sessions {
     /// Gives up the ways to all but these accounts, and with them their
     /// credentials.
     pub fn retain<'a>(&self, accounts: impl IntoIterator<Item = &'a Account>) {
-        let kept: HashSet<&Access> = accounts.into_iter().map(|account| &account.access).collect();
-        lock(&self.by_access).retain(|access, _| kept.contains(access));
+        let kept: HashSet<WayKey> = accounts.into_iter().map(way).collect();
+        lock(&self.by_access).retain(|way, _| kept.contains(way));
         lock(&self.stores).retain(|_, store| store.strong_count() > 0);
     }
 
@@ -109,19 +117,20 @@ impl Sessions {
 
     /// The way to `account`.
     pub(crate) async fn of(&self, account: &Account) -> Arc<Session> {
-        if let Some(session) = lock(&self.by_access).get(&account.access) {
+        let way = way(account);
+        if let Some(session) = lock(&self.by_access).get(&way) {
             return Arc::clone(session);
         }
         let start = self.start(account).await;
         let session = Session {
             config: Arc::clone(&start.config),
             ssm: start.ssm.clone(),
-            credentials: self.credentials(&start, &account.access),
+            credentials: self.credentials(&start, &way),
             check_timeout: CHECK_TIMEOUT.min(sdk::attempt_timeout(self.timeout)),
         };
         // Another one may have been faster; then its way is used.
         let session = Arc::new(session);
-        Arc::clone(lock(&self.by_access).entry(account.access.clone()).or_insert(session))
+        Arc::clone(lock(&self.by_access).entry(way).or_insert(session))
     }
 
     async fn start(&self, account: &Account) -> Arc<Start> {
@@ -150,14 +159,15 @@ impl Sessions {
         Start { recipe, config: Arc::new(config), ssm }
     }
 
-    fn credentials(&self, start: &Start, access: &Access) -> Arc<CredentialStore> {
+    fn credentials(&self, start: &Start, (access, partition): &WayKey) -> Arc<CredentialStore> {
         let mut stores = lock(&self.stores);
         let mut store_of = |access: &Access, source: &dyn Fn() -> Source| {
-            if let Some(store) = stores.get(access).and_then(Weak::upgrade) {
+            let key = (access.clone(), *partition);
+            if let Some(store) = stores.get(&key).and_then(Weak::upgrade) {
                 return store;
             }
             let store = CredentialStore::new(source(), self.timeout / 2);
-            stores.insert(access.clone(), Arc::downgrade(&store));
+            stores.insert(key, Arc::downgrade(&store));
             store
         };
         let mut so_far = Access { profile: access.profile.clone(), roles: Vec::new() };

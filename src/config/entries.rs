@@ -45,7 +45,7 @@ pub enum Regions {
 }
 
 /// What only the SDK can tell of an account.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found {
     /// The region that goes with its credentials, if there is one.
     pub region: Result<Option<RegionName>, InvalidRegion>,

@@ -13,6 +13,7 @@ mod shape;
 mod yaml;
 
 use std::ffi::OsString;
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -65,7 +66,7 @@ pub struct Config {
 }
 
 /// Where a configuration comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 struct Source {
     file: Option<PathBuf>,
     /// Those variables that are ours. A process's environment does not change.
@@ -127,6 +128,14 @@ impl Config {
             organization
         });
         Ok(Fleet { listed, organization, refresh_interval: self.refresh_interval })
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The values may be secrets.
+        let variables: Vec<_> = self.environment.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Source").field("file", &self.file).field("variables", &variables).finish()
     }
 }
 

@@ -258,6 +258,11 @@ fn a_secret_does_not_show_in_a_debugged_configuration() {
          hunter2}]\n",
     );
     assert!(!format!("{config:?}").contains("hunter2"));
+    let variable = "SSM_SYNC_EXPORTER_ORGANIZATION";
+    let value = "{member_role: 'arn:aws:iam::{account_id}:role/x', external_id: hunter2}";
+    let config = from_environment(&[(variable, value)]).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert!(format!("{config:?}").contains(variable));
 }
 
 #[test]
@@ -295,6 +300,11 @@ fn an_organization_stands_for_its_accounts() {
     assert_eq!(member.access.roles[0].arn.as_str(), "arn:aws:iam::222233334444:role/Reader");
     assert_eq!(member.access.roles[0].policy, SessionPolicy::ListSyncs);
     assert!(!format!("{config:?}").contains("hunter2"));
+    let variable = "SSM_SYNC_EXPORTER_ORGANIZATION";
+    let value = "{member_role: 'arn:aws:iam::{account_id}:role/x', external_id: hunter2}";
+    let config = from_environment(&[(variable, value)]).unwrap();
+    assert!(!format!("{config:?}").contains("hunter2"));
+    assert!(format!("{config:?}").contains(variable));
 }
 
 #[test]

@@ -20,6 +20,16 @@ pub struct Fleet {
     pub refresh_interval: Duration,
 }
 
+impl Fleet {
+    /// Whether accounts are asked which regions they have enabled.
+    #[must_use]
+    pub fn asks_for_regions(&self) -> bool {
+        let of_organization = self.organization.iter().map(|organization| &organization.regions);
+        let mut regions = self.listed.iter().map(|listed| &listed.regions).chain(of_organization);
+        regions.any(RegionSelection::needs_discovery)
+    }
+}
+
 /// An account that the configuration lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {

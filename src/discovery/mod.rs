@@ -70,6 +70,8 @@ pub struct Discovery<I> {
     replica: String,
     /// The accounts of the organization, once they have been listed.
     members: Option<Members>,
+    /// Whether those were listed in another way than is asked for now.
+    members_are_outdated: bool,
     places: Vec<Place>,
     enabled: HashMap<AccountKey, Enabled>,
     /// The questions to ask now.
@@ -144,6 +146,7 @@ impl<I: Inquire> Discovery<I> {
             plans,
             replica,
             members: None,
+            members_are_outdated: false,
             places: Vec::new(),
             enabled: HashMap::new(),
             due: VecDeque::new(),
@@ -170,6 +173,11 @@ impl<I: Inquire> Discovery<I> {
         loop {
             while running.len() < self.settings.concurrency.get() {
                 let Some(question) = self.due.pop_front() else { break };
+                // It may have been answered meanwhile, by one who was asked before it
+                // was gone and came back.
+                if self.open.get(&question) != Some(&None) {
+                    continue;
+                }
                 match self.ask(&question) {
                     Some(answering) => drop(asked.insert(running.spawn(answering).id(), question)),
                     None => drop(self.open.remove(&question)),
@@ -266,7 +274,8 @@ impl<I: Inquire> Discovery<I> {
         match answer {
             Ok(members) => {
                 self.told.listed(members.accounts.len());
-                let changed = self.members.as_ref() != Some(&members);
+                let was_outdated = std::mem::take(&mut self.members_are_outdated);
+                let changed = self.members.as_ref() != Some(&members) || was_outdated;
                 if changed {
                     self.members = Some(members);
                     self.resettle();
@@ -329,39 +338,47 @@ impl<I: Inquire> Discovery<I> {
 
     /// A question that is to be asked later.
     fn postpone(&mut self, question: Question) {
-        if self.open.contains_key(&question) {
+        if let Some(waits) = self.open.get(&question) {
+            if let Some(key) = waits {
+                self.waiting.remove(key);
+            }
             let key = self.waiting.insert(question.clone(), self.pause(&question));
             self.open.insert(question, Some(key));
         }
     }
 
     /// Takes in the latest settings, and says whether anything is to be asked in
-    /// another way than before. What was found out stays until it has been asked anew.
+    /// another way than before. What was found out stays until it has been asked anew,
+    /// and what could not be found out is asked again at once.
     fn reconfigure(&mut self) -> bool {
         let settings = Arc::clone(&self.later_settings.borrow_and_update());
         let before = std::mem::replace(&mut self.settings, settings);
         let now = Arc::clone(&self.settings);
+        // Whoever reloads the configuration may have mended what failed.
+        for question in std::mem::take(&mut self.failing).into_keys() {
+            self.raise(question);
+        }
         if before.fleet == now.fleet && Arc::ptr_eq(&before.inquirer, &now.inquirer) {
             return false;
         }
-        let administrator =
-            |fleet: &Fleet| fleet.organization.as_ref().map(|found| Arc::clone(&found.administrator));
-        if administrator(&before.fleet) != administrator(&now.fleet) {
-            // It may be another organization.
-            self.members = None;
+        match (&before.fleet.organization, &now.fleet.organization) {
+            (_, None) => self.members = None,
+            (Some(before), Some(now)) if before.administrator.id != now.administrator.id => {
+                // It is another organization.
+                self.members = None;
+            }
+            // Most often it is the same, listed in another way or reached in one. Those
+            // who are not in it any longer go when it has been listed again.
+            _ => self.members_are_outdated = self.members.is_some(),
         }
         self.resettle();
-        // Whoever reloads the configuration may have mended what failed.
-        let mut again: Vec<Question> = self.failing.keys().cloned().collect();
-        again.extend(now.fleet.organization.is_some().then_some(Question::Members));
-        for question in again {
-            self.raise(question);
+        if now.fleet.organization.is_some() {
+            self.raise(Question::Members);
         }
         if before.fleet.refresh_interval != now.fleet.refresh_interval {
-            let waiting: Vec<(Question, Key)> =
-                self.open.iter().filter_map(|(question, key)| Some((question.clone(), (*key)?))).collect();
-            for (question, key) in waiting {
-                self.waiting.remove(&key);
+            let waiting = self.open.iter().filter(|(_, key)| key.is_some());
+            let waiting: Vec<Question> = waiting.map(|(question, _)| question.clone()).collect();
+            for question in waiting {
                 self.postpone(question);
             }
         }
@@ -402,7 +419,8 @@ impl<I: Inquire> Discovery<I> {
 
     fn publish(&mut self) {
         // Until they have been listed once, it is not known what there is.
-        let organization_awaited = self.settings.fleet.organization.is_some() && self.members.is_none();
+        let organization_awaited = self.settings.fleet.organization.is_some()
+            && (self.members.is_none() || self.members_are_outdated);
         let (plan, oddities) = planning::plan(&self.places, &self.enabled, organization_awaited, self.shard);
         if plan.awaited == 0 {
             self.told.oddities(oddities);

@@ -331,9 +331,10 @@ async fn what_was_found_out_stays_when_the_regions_are_others() {
     running.oracle.regions.lock().unwrap().clear();
     running.reconfigure(fleet("us-*"));
     sleep(SOON).await;
-    assert_eq!((running.targets(), running.awaited()), (vec!["1/us-east-1".into(), "2/us-east-1".into()], 0));
+    assert_eq!(running.targets(), ["1/us-east-1", "2/us-east-1"]);
     assert_eq!(running.oracle.asked("1").len(), 1, "its regions are known");
     assert_eq!(running.oracle.asked("members").len(), 2, "the organization may list others now");
+    assert_eq!(running.awaited(), 1, "and has not answered");
 }
 
 #[tokio::test(start_paused = true)]
@@ -346,7 +347,7 @@ async fn another_organization_is_awaited_and_none_is_not() {
         Arc::new(Account { id: Some("999900000000".parse().unwrap()), ..Account::default() });
     running.reconfigure(other);
     sleep(SOON).await;
-    assert_eq!((running.targets().len(), running.awaited()), (0, 1));
+    assert_eq!((running.targets().len(), running.awaited()), (0, 1), "the account is another");
     let none = Fleet { organization: None, ..fleet("eu-west-1") };
     running.reconfigure(none);
     sleep(SOON).await;
@@ -394,4 +395,47 @@ async fn questions_that_wait_follow_another_interval() {
     running.reconfigure(Fleet { refresh_interval: Duration::from_mins(5), ..fleet("eu-*") });
     sleep(Duration::from_mins(5) + SOON).await;
     assert_eq!(running.oracle.asked("1").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_organization_that_is_reached_in_another_way_stays_until_it_is_listed() {
+    // Regression: a region in front of others, or another role, took all accounts away.
+    let by_role = |role: &str, home: &str| {
+        let role = crate::target::Role {
+            arn: format!("arn:aws:iam::999900000000:role/{role}").parse().unwrap(),
+            external_id: None,
+            session_name: SessionName::default(),
+            policy: SessionPolicy::None,
+        };
+        let mut fleet = fleet("eu-west-1");
+        fleet.organization.as_mut().unwrap().administrator = Arc::new(Account {
+            id: Some("999900000000".parse().unwrap()),
+            access: crate::target::Access { profile: None, roles: vec![role] },
+            home: Some(home.parse().unwrap()),
+            ..Account::default()
+        });
+        fleet
+    };
+    let running = Running::start(by_role("Lister", "eu-west-1"), oracle(&[1, 2], &[]));
+    sleep(SOON).await;
+    *running.oracle.members.lock().unwrap() = None;
+    for other in [by_role("Lister", "eu-central-1"), by_role("Denied", "eu-central-1")] {
+        running.reconfigure(other);
+        sleep(SOON).await;
+        assert_eq!((running.targets().len(), running.awaited()), (2, 1));
+    }
+    *running.oracle.members.lock().unwrap() = Some(vec![2]);
+    sleep(ASK_AGAIN * 2).await;
+    assert_eq!((running.targets(), running.awaited()), (vec!["2/eu-west-1".to_owned()], 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_begins_anew_to_count_what_fails() {
+    let running = Running::start(fleet("eu-*"), oracle(&[1], &[]));
+    sleep(REFRESH * 3).await;
+    running.reconfigure(fleet("eu-*"));
+    sleep(SOON).await;
+    let asked = running.oracle.asked("1").len();
+    sleep(ASK_AGAIN).await;
+    assert_eq!(running.oracle.asked("1").len(), asked + 1, "not in an hour");
 }

@@ -105,6 +105,7 @@ impl Metrics {
     /// written anew, and shown by what the store says now.
     pub fn configure(&self, quota: Quota, disabled: Vec<FamilyName>) {
         self.current.store(Arc::new(Edition::new(quota, disabled, &self.demand)));
+        self.store.announce();
     }
 
     /// Whether a family is among those that are shown.
@@ -150,9 +151,14 @@ impl Metrics {
             return;
         }
         let now = self.clock.now();
-        let Edition { enabled, press, shelf } = &*self.current.load_full();
+        let edition = self.current.load_full();
+        let Edition { enabled, press, shelf } = &*edition;
         let layout = shelf.layout(&self.store, now);
         for index in 0..layout.len() {
+            // Nobody will read what goes by another configuration.
+            if !Arc::ptr_eq(&edition, &self.current.load()) {
+                return;
+            }
             let mut any = false;
             for (dialect, coding) in wanted.iter().copied() {
                 let (block, new) = layout.block(index, dialect, (&self.store, press), now);

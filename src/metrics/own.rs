@@ -150,6 +150,12 @@ impl OwnMetrics {
         self.discovery_success.with_label_values(&[kind]).set(now);
     }
 
+    /// What is to be polled is not to be found out in this way any longer.
+    pub fn not_discovered(&self, kind: &str) {
+        // It may never have been.
+        let _never = self.discovery_success.remove_label_values(&[kind]);
+    }
+
     /// What is to be polled could not be found out.
     pub fn discovery_failed(&self, kind: &str) {
         self.discovery_failures.with_label_values(&[kind]).inc();

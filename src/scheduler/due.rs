@@ -60,6 +60,13 @@ impl Due {
         }
     }
 
+    /// All turns that are held back.
+    pub(super) fn turns_mut(&mut self) -> impl Iterator<Item = &mut Turn> {
+        let of_accounts = self.accounts.values_mut().flat_map(|account| &mut account.turns);
+        let shares = self.regions.values_mut().chain([&mut self.suspects]);
+        of_accounts.chain(shares.flat_map(|share| &mut share.held))
+    }
+
     fn half(&self) -> usize {
         self.places.div_ceil(2)
     }
@@ -179,7 +186,7 @@ mod tests {
     /// Turns of the region 9 are those of suspects.
     fn turn(slot: Arc<Slot>) -> Turn {
         let suspect = slot.target().region.as_str().ends_with('9');
-        Turn { slot, begun: None, due: Instant::now(), at_its_place: true, suspect }
+        Turn { slot, due: Instant::now(), begun: Instant::now(), counts_from: None, suspect }
     }
 
     fn ended(due: &mut Due, text: &str) {

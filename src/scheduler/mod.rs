@@ -22,7 +22,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
-use tokio::time::Instant;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
@@ -38,7 +38,7 @@ use timing::{Failing, Timing};
 use waiting::Waiting;
 
 /// How often the store is shown that the scheduler lives.
-const PULSE: Duration = Duration::from_secs(1);
+const PULSE: Duration = Duration::from_millis(500);
 
 /// Who collects, how often, and how much at once.
 #[derive(Debug)]
@@ -69,26 +69,28 @@ pub struct Scheduler<C> {
 struct Turn {
     /// Whose.
     slot: Arc<Slot>,
-    /// When the target's last collection began, if it has had one.
-    begun: Option<Instant>,
     /// When the target is, or was, to be collected.
     due: Instant,
-    /// Whether that is at the target's place in the interval. It is not at the
-    /// first time, nor after a pause.
-    at_its_place: bool,
+    /// When its last collection began; before the first, when it came.
+    begun: Instant,
+    /// From when on the turns of its place count as missed. Without it, from when it
+    /// is collected: the first time, and after a pause.
+    counts_from: Option<Instant>,
     /// Whether it hung when it was last collected.
     suspect: bool,
 }
 
 impl Turn {
-    /// The next turn after this one, when its collection has begun.
-    fn by(self, timing: &Timing) -> Self {
+    /// The next turn, and how many have been missed by now.
+    fn next(self, timing: &Timing) -> (Self, u64) {
         let target = self.slot.target();
         let failing = Failing::of(&self.slot.state());
-        let regular = timing.regular(&target, self.begun.unwrap_or_else(Instant::now));
+        let regular = timing.regular(&target, self.begun);
+        let missed = timing.missed(&target, self.counts_from.unwrap_or(self.begun), regular);
         let due = timing.next(&target, regular, failing);
         let hung = |failing: Failing| matches!(failing.reason, Reason::Timeout | Reason::Connection);
-        Self { due, at_its_place: due == regular, suspect: failing.is_some_and(hung), ..self }
+        let counts_from = (due == regular).then_some(due);
+        (Self { due, counts_from, suspect: failing.is_some_and(hung), ..self }, missed)
     }
 }
 
@@ -126,10 +128,11 @@ impl<C: Collect> Scheduler<C> {
         due.share_out(self.settings.concurrency, &self.plans.borrow());
         let mut waiting = Waiting::default();
         let mut running: JoinSet<Report> = JoinSet::new();
-        let mut turns: HashMap<Id, (Turn, Instant)> = HashMap::new();
+        let mut turns: HashMap<Id, Turn> = HashMap::new();
         enlist(&mut due, std::mem::take(&mut self.first), &timing);
         let mut summary = Summary::new();
         let mut pulse = tokio::time::interval(PULSE);
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
         loop {
             while running.len() < self.settings.concurrency.get() {
@@ -138,24 +141,20 @@ impl<C: Collect> Scheduler<C> {
                     due.ended(&turn);
                     continue;
                 }
+                let turn = Turn { begun: Instant::now(), ..turn };
                 let (collector, slot) = (Arc::clone(&self.settings.collector), Arc::clone(&turn.slot));
                 // Boxed, because the runtime moves a task about several times, and
                 // this one is large.
                 let task = running.spawn(Box::pin(async move { collector.collect(&slot.target()).await }));
-                turns.insert(task.id(), (turn, Instant::now()));
+                turns.insert(task.id(), turn);
             }
             self.store.activity.set_in_flight(running.len());
-            let summary_due = summary.due(self.settings.interval, running.is_empty());
+            let summary_due = summary.due(self.settings.interval, running.is_empty(), &self.store);
 
             tokio::select! {
+                biased;
                 () = shutdown.cancelled() => break,
                 _ = pulse.tick() => self.store.activity.beat(),
-                () = tokio::time::sleep_until(summary_due) => summary.tell(&self.store, self.clock.now()),
-                Ok(()) = self.plans.changed() => {
-                    let plan = Arc::clone(&self.plans.borrow_and_update());
-                    due.share_out(self.settings.concurrency, &plan);
-                    enlist(&mut due, self.store.adopt(&plan), &timing);
-                }
                 Ok(()) = self.later_settings.changed() => {
                     let settings = Arc::clone(&self.later_settings.borrow_and_update());
                     let before = std::mem::replace(&mut self.settings, settings);
@@ -163,34 +162,40 @@ impl<C: Collect> Scheduler<C> {
                     if self.settings.interval != before.interval {
                         timing = self.timing();
                         for turn in waiting.take() {
-                            waiting.push(turn.by(&timing));
+                            waiting.push(turn.next(&timing).0);
                         }
-                        // Of those under way none has missed a turn of the new interval.
-                        for (turn, _) in turns.values_mut() {
-                            turn.at_its_place = false;
+                        // None has missed a turn of the new interval yet.
+                        let now = Instant::now();
+                        for turn in turns.values_mut().chain(due.turns_mut()) {
+                            turn.counts_from = Some(now);
                         }
                     }
+                }
+                // After the settings, by which it may have been made.
+                Ok(()) = self.plans.changed() => {
+                    let plan = Arc::clone(&self.plans.borrow_and_update());
+                    due.share_out(self.settings.concurrency, &plan);
+                    enlist(&mut due, self.store.adopt(&plan), &timing);
+                    waiting.retain(|turn| !turn.slot.is_gone());
                 }
                 Some(ended) = running.join_next_with_id(), if !running.is_empty() => {
                     let (id, report) = match ended {
                         Ok((id, report)) => (id, report),
                         Err(error) => (error.id(), self.panicked(&error)),
                     };
-                    let Some((turn, begun)) = turns.remove(&id) else { continue };
+                    let Some(turn) = turns.remove(&id) else { continue };
                     due.ended(&turn);
                     if turn.slot.is_gone() {
                         continue;
                     }
-                    summary.count(report.outcome.is_ok());
                     self.take_in(&turn.slot, report);
-                    let next = Turn { begun: Some(begun), ..turn.clone() }.by(&timing);
-                    let counts_from = if turn.at_its_place { turn.due } else { begun };
-                    let target = turn.slot.target();
-                    let missed = timing.missed(&target, counts_from, timing.regular(&target, begun));
+                    summary.count(&turn.slot.state());
+                    let (next, missed) = turn.next(&timing);
                     self.store.activity.add_overruns(missed);
                     waiting.push(next);
                 }
                 Some(turn) = waiting.next() => due.push(turn),
+                () = tokio::time::sleep_until(summary_due) => summary.tell(&self.store, self.clock.now()),
             }
         }
         self.store.activity.set_in_flight(0);
@@ -256,7 +261,7 @@ fn enlist(due: &mut Due, mut slots: Vec<Arc<Slot>>, timing: &Timing) {
     slots.sort_by_cached_key(|slot| timing.place(&slot.target()));
     let now = Instant::now();
     for slot in slots {
-        due.push(Turn { slot, begun: None, due: now, at_its_place: false, suspect: false });
+        due.push(Turn { slot, due: now, begun: now, counts_from: None, suspect: false });
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use crate::model::{SyncStatus, UnixSeconds};
-use crate::snapshot::Store;
+use crate::snapshot::{Store, TargetState};
 
 /// How long it is from one summary to the next at least, however short the
 /// interval is.
@@ -27,19 +27,20 @@ impl Summary {
         Self { since: Instant::now(), is_first: true, good: 0, failed: 0 }
     }
 
-    /// One more collection has ended.
-    pub(super) fn count(&mut self, is_good: bool) {
-        if is_good {
+    /// One more collection of a target has ended, which now fares like this.
+    pub(super) fn count(&mut self, state: &TargetState) {
+        if state.consecutive_failures == 0 {
             self.good += 1;
         } else {
             self.failed += 1;
         }
     }
 
-    /// When the next summary is due: when a first round has ended, which `is_idle`
-    /// tells, and then once in an interval.
-    pub(super) fn due(&self, interval: Duration, is_idle: bool) -> Instant {
-        if self.is_first && is_idle && self.good + self.failed > 0 {
+    /// When the next summary is due: when all targets have had their first
+    /// collection, and then once in an interval. While it `is_idle` that is looked at.
+    pub(super) fn due(&self, interval: Duration, is_idle: bool, store: &Store) -> Instant {
+        let is_first = self.is_first && is_idle && self.good + self.failed > 0;
+        if is_first && store.awaited() == 0 && store.waiting() == 0 {
             return self.since;
         }
         self.since + interval.max(AT_LEAST)

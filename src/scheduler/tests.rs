@@ -341,3 +341,46 @@ async fn another_limit_holds_at_once() {
     sleep(Duration::from_secs(1)).await;
     assert_eq!(running.store.activity.in_flight(), 6, "three more of them, there being several regions");
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_new_is_collected_by_the_new_settings() {
+    // Regression: which of the two came first was left to chance.
+    for _ in 0..20 {
+        let running = run(&["eu-west-1"], 64, Sleeper::default());
+        sleep(Duration::from_secs(1)).await;
+        let new = Arc::new(Sleeper { started: Some(Instant::now()), ..Sleeper::default() });
+        running.settings.send_replace(settings(&new, INTERVAL, 64));
+        running.plans.send_replace(plan(&["eu-west-1", "us-east-1"]));
+        sleep(Duration::from_secs(1)).await;
+        assert_eq!((new.begun("us-east-1").len(), running.sleeper.begun("us-east-1").len()), (1, 0));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn those_that_were_late_before_the_interval_was_another_have_missed_nothing() {
+    let takes = REGIONS.iter().map(|region| (*region, INTERVAL / 5)).collect();
+    let running = run(&REGIONS, 1, Sleeper { takes, ..Sleeper::default() });
+    // By then several wait for the one place.
+    sleep(INTERVAL * 2).await;
+    let before = running.store.activity.overruns();
+    running.settings.send_replace(settings(&running.sleeper, INTERVAL * 4, 64));
+    sleep(INTERVAL * 2).await;
+    assert_eq!(running.store.activity.overruns(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_summary_is_due_after_the_first_round_and_then_once_a_minute_at_most() {
+    let running = run(&REGIONS, 64, Sleeper::default());
+    let mut summary = Summary::new();
+    let (begun, short) = (Instant::now(), Duration::from_secs(1));
+    assert_eq!(summary.due(short, true, &running.store), begun + Duration::from_mins(1));
+    sleep(Duration::from_secs(5)).await;
+    summary.count(&running.store.slots()[0].state());
+    assert_eq!(summary.due(short, false, &running.store), begun + Duration::from_mins(1), "not yet");
+    assert!(summary.due(short, true, &running.store) <= Instant::now());
+    summary.tell(&running.store, 0.0);
+    summary.count(&running.store.slots()[0].state());
+    let told = Instant::now();
+    assert_eq!(summary.due(short, true, &running.store), told + Duration::from_mins(1));
+    assert_eq!(summary.due(INTERVAL, true, &running.store), told + INTERVAL);
+}

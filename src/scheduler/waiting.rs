@@ -27,6 +27,11 @@ impl Waiting {
         self.turns.pop_first().map(|(_, turn)| turn)
     }
 
+    /// Drops those that are not to be kept.
+    pub(super) fn retain(&mut self, is_kept: impl Fn(&Turn) -> bool) {
+        self.turns.retain(|_, turn| is_kept(turn));
+    }
+
     /// Takes all of them out.
     pub(super) fn take(&mut self) -> impl Iterator<Item = Turn> + use<> {
         std::mem::take(&mut self.turns).into_values()

@@ -283,6 +283,12 @@ impl Store {
         TargetView::new(slot.target(), slot.state(), now, stale_after)
     }
 
+    /// Wakes who waits for something to be known, for what is known is to be shown in
+    /// another way.
+    pub fn announce(&self) {
+        self.changed.notify_one();
+    }
+
     /// Waits until something is known that was not when this was last awaited.
     /// There may be one who waits.
     pub async fn changed(&self) {

@@ -142,12 +142,14 @@ impl Target {
         (self.account.key(), self.region.clone())
     }
 
-    /// Whether `other` is the same target, with the same credentials.
+    /// Whether `other` is the same target, with the same credentials. They are the
+    /// same wherever in its partition they were asked for.
     #[must_use]
     pub fn is_reached_like(&self, other: &Self) -> bool {
         let way = |target: &Self| {
             let Account { id, access, home, name: _ } = &*target.account;
-            (id.clone(), access.clone(), home.clone(), target.region.clone())
+            let partition = home.as_ref().map(RegionName::partition);
+            (id.clone(), access.clone(), partition, target.region.clone())
         };
         self == other || way(self) == way(other)
     }

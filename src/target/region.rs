@@ -12,7 +12,7 @@ use std::sync::Arc;
 pub struct RegionName(Arc<str>);
 
 /// A text that is not the name of a region.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not the name of an AWS region, such as `eu-west-1` or `us-gov-east-1`")]
 pub struct InvalidRegion(String);
 

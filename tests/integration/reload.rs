@@ -2,6 +2,7 @@
 //! one does.
 
 use std::os::unix::net::UnixDatagram;
+use std::process::Command;
 use std::time::Duration;
 
 use fake_aws::{FakeAws, Fault, FaultRule, SyncKind};
@@ -57,6 +58,23 @@ async fn new_targets_start_gone_ones_stop_and_the_others_do_not_notice() {
     let after = exporter.scrape().await;
     assert!(!after.0.contains("aws_region=\"eu-west-1\""), "{}", after.0);
     assert_eq!(collections(&after, "us-east-1"), collections(&both, "us-east-1"));
+    assert_eq!(aws.world().calls("AssumeRole"), 1);
+}
+
+#[tokio::test]
+async fn the_order_of_regions_moves_no_target() {
+    // Regression: the first region tells where to ask for credentials, and another one
+    // meant that all targets were new.
+    let aws = fake_aws().await;
+    let two = |regions| rarely().replace(REGION, regions);
+    let exporter = reloadable(&aws, &two("eu-west-1, us-east-1")).await;
+    for regions in ["us-east-1, eu-west-1", "us-east-2, us-east-1, eu-west-1"] {
+        assert_eq!(exporter.reload(&two(regions)).await.status, 200);
+    }
+    exporter.scrape_until(&up(ACCOUNT, "us-east-2", 1)).await;
+    for region in ["eu-west-1", "us-east-1", "us-east-2"] {
+        assert_eq!(aws.world().calls_of(ACCOUNT, region, "ListResourceDataSync"), 2, "{region}");
+    }
     assert_eq!(aws.world().calls("AssumeRole"), 1);
 }
 
@@ -195,14 +213,35 @@ async fn sighup_reloads_and_is_logged() {
     running.send("HUP");
     running.metrics_with(&up(ACCOUNT, REGION, 1)).await;
 
+    std::fs::remove_file(&file).unwrap();
+    running.send("HUP");
+    running.metrics_with(&format!("{SUCCESSFUL} 0")).await;
     let (status, _, log) = running.signal("TERM");
     assert_eq!(status.code(), Some(0));
     let said = |what: &str| log.lines().filter(|line| line.contains(what)).collect::<Vec<_>>();
     assert_eq!(said("the configuration has been loaded anew").len(), 2, "{log}");
     let refused = said("cannot be loaded anew");
-    assert_eq!(refused.len(), 1, "{log}");
+    assert_eq!(refused.len(), 2, "{log}");
     assert!(refused[0].contains("config.yaml:1:11: interval: `soon`"), "{log}");
+    assert!(refused[1].contains("No such file or directory"), "{log}");
     assert!(log.contains("level=info message=\"a round of collections\" targets=1 up=1 down=0"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_cannot_be_read_to_its_end_holds_up_nothing() {
+    let aws = fake_aws().await;
+    let directory = tempfile::tempdir().unwrap();
+    let (running, file) = running(&aws, directory.path());
+    running.metrics_with(&up(ACCOUNT, REGION, 1)).await;
+    // Nobody will ever write into it.
+    std::fs::remove_file(&file).unwrap();
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    running.send("HUP");
+    running.send("HUP");
+    assert_eq!(http::request(running.address, "GET", "/metrics").await.status, 200);
+    let (status, took, log) = running.signal("TERM");
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(took < Duration::from_secs(8) && !log.contains("cut off"), "{took:?} {log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -193,6 +193,16 @@ async fn nothing_is_lost_or_leaks_whatever_happens() {
     for region in REGIONS {
         soak.running.metrics_with(&up(ACCOUNT, region, 1)).await;
     }
+    // Each target has its turns, and no more than them.
+    let collections = async || {
+        Scrape(soak.running.metrics_with("").await).values("ssm_sync_exporter_target_collections_total")
+    };
+    let begun = collections().await;
+    sleep(Duration::from_secs(6)).await;
+    for (begun, now) in begun.iter().zip(collections().await) {
+        // Those that failed may come back within three intervals.
+        assert!((2.0..=8.0).contains(&(now - begun)), "{begun} {now}");
+    }
     let (before, after) = (settled.unwrap(), figures(&soak.running).await);
     let (memory, files, threads) = (after.0 - before.0, after.1 - before.1, after.2 - before.2);
     let report = format!(
