@@ -67,6 +67,7 @@ pub struct Discovery<I> {
     shard: Shard,
     observer: Arc<dyn Observer>,
     plans: watch::Sender<Arc<Plan>>,
+    unanswered: watch::Sender<Unanswered>,
     replica: String,
     /// The accounts of the organization, once they have been listed.
     members: Option<Members>,
@@ -84,6 +85,16 @@ pub struct Discovery<I> {
     /// How often in a row each question has failed, and how at last.
     failing: HashMap<Question, (u32, Failure)>,
     told: Told,
+}
+
+/// What could not be found out when it was last asked, so that targets may be
+/// missing from the plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unanswered {
+    /// Why the accounts of the organization could not be listed.
+    pub organization: Option<Failure>,
+    /// How many accounts do not tell which regions they have enabled.
+    pub accounts: usize,
 }
 
 /// What came of an answer.
@@ -144,6 +155,7 @@ impl<I: Inquire> Discovery<I> {
             shard,
             observer,
             plans,
+            unanswered: watch::Sender::default(),
             replica,
             members: None,
             members_are_outdated: false,
@@ -161,6 +173,12 @@ impl<I: Inquire> Discovery<I> {
         discovery.resettle();
         discovery.publish();
         (discovery, receiver)
+    }
+
+    /// What could not be found out, from now on.
+    #[must_use]
+    pub fn unanswered(&self) -> watch::Receiver<Unanswered> {
+        self.unanswered.subscribe()
     }
 
     /// Asks until `shutdown`.
@@ -267,6 +285,9 @@ impl<I: Inquire> Discovery<I> {
                 *entry = (entry.0 + 1, failure);
             }
         }
+        let organization = self.failing.get(&Question::Members).map(|(_, failure)| failure.clone());
+        let accounts = self.failing.len() - usize::from(organization.is_some());
+        self.unanswered.send_replace(Unanswered { organization, accounts });
         taken.changed
     }
 

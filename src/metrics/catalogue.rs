@@ -85,6 +85,12 @@ impl FamilyName {
     pub fn as_str(self) -> &'static str {
         self.0
     }
+
+    /// The families about the process, which every exporter has under the same
+    /// names.
+    pub fn of_the_process() -> impl Iterator<Item = Self> {
+        own::NAMES.into_iter().filter(|name| name.starts_with("process_")).map(Self)
+    }
 }
 
 impl FromStr for FamilyName {
