@@ -7,6 +7,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::build_info;
 use crate::logging::{Format, Verbosity};
+use crate::once;
 use crate::target::{InvalidShard, Shard};
 use crate::web::{ListenAddress, TelemetryPath};
 
@@ -59,6 +60,15 @@ pub struct Cli {
     #[arg(long = "shard.from-hostname", requires = "shard_total")]
     pub shard_from_hostname: bool,
 
+    /// Write to this file, which is replaced whole, and not to stdout, which is
+    /// `-` (`once` only).
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+
+    /// What to write, `prometheus` unless told otherwise (`once` only).
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<once::Format>,
+
     /// Log only messages of this severity or above.
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
     pub log_level: Verbosity,
@@ -67,6 +77,11 @@ pub struct Cli {
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
     pub log_format: Format,
 }
+
+/// A flag of `once` without it.
+#[derive(Debug, thiserror::Error)]
+#[error("{0} is for the command `once` only")]
+pub struct OnceOnly(&'static str);
 
 /// Flags that do not go together.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +101,18 @@ fn from_1(text: &str) -> Result<NonZeroU32, String> {
 }
 
 impl Cli {
+    /// Whether the flags are those of the command.
+    ///
+    /// # Errors
+    /// The first that is not.
+    pub fn check(&self) -> Result<(), OnceOnly> {
+        match self.command {
+            Command::Serve if self.output.is_some() => Err(OnceOnly("--output")),
+            Command::Serve if self.format.is_some() => Err(OnceOnly("--format")),
+            Command::Serve | Command::Once => Ok(()),
+        }
+    }
+
     /// The part of the targets to poll, on the host of this name.
     ///
     /// # Errors
@@ -105,6 +132,9 @@ impl Cli {
 pub enum Command {
     /// Poll AWS and serve the metrics; the default.
     Serve,
+    /// Poll every target once, write what is known then and exit; flags of the web
+    /// do not matter.
+    Once,
 }
 
 /// What clap has to say about a wrong command line, in one line.

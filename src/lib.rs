@@ -10,11 +10,14 @@
 //!
 //! Each stage is a module of that name. A stage may know what stands to its
 //! right and the plain types of [`model`], [`target`], [`negotiation`] and [`clock`],
-//! never what stands to its left; only [`app`] knows them all. A target is an account in a
-//! region. Each outside crate has one room: the AWS SDK is in [`aws`] and the two
-//! that make calls through it, [`discovery`] and [`collector`]; `prometheus` is
-//! in [`metrics`], hyper in [`web`], figment in [`config`], clap in [`cli`] and
-//! [`logging`].
+//! never what stands to its left; only [`app`] knows them all, and [`once`] beside it.
+//! A target is an account in a region. Each outside crate has one room: the AWS SDK is
+//! in [`aws`] and the two that make calls through it, [`discovery`] and [`collector`];
+//! `prometheus` is in [`metrics`], hyper in [`web`], figment in [`config`], clap in
+//! [`cli`] and [`logging`], and what draws bars and tables in [`once`].
+//!
+//! [`once`] stands in the place of [`web`] where nothing is served: it lets every
+//! target have one collection and writes what is known then.
 //!
 //! What holds everywhere:
 //!
@@ -47,6 +50,7 @@ pub mod logging;
 pub mod metrics;
 pub mod model;
 pub mod negotiation;
+pub mod once;
 pub mod readiness;
 pub mod scheduler;
 pub mod service_manager;

@@ -1,10 +1,9 @@
 //! Log lines on stderr, as logfmt or JSON.
 
-use std::io;
-
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
@@ -30,11 +29,15 @@ pub enum Verbosity {
     Error,
 }
 
-/// Sets up logging for the whole process.
+/// Sets up logging for the whole process. `writer` leads to stderr, past whatever
+/// else is shown there.
 ///
 /// # Errors
 /// It has been set up already.
-pub fn init(format: Format, verbosity: Verbosity) -> Result<(), TryInitError> {
+pub fn init<W>(format: Format, verbosity: Verbosity, writer: W) -> Result<(), TryInitError>
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
     let own = match verbosity {
         Verbosity::Debug => Level::DEBUG,
         Verbosity::Info => Level::INFO,
@@ -47,9 +50,9 @@ pub fn init(format: Format, verbosity: Verbosity) -> Result<(), TryInitError> {
     let filter = Targets::new().with_target("ssm_sync_exporter", own).with_default(LevelFilter::ERROR);
     let registry = tracing_subscriber::registry().with(filter);
     match format {
-        Format::Logfmt => registry
-            .with(tracing_logfmt::builder().with_target(false).layer().with_writer(io::stderr))
-            .try_init(),
+        Format::Logfmt => {
+            registry.with(tracing_logfmt::builder().with_target(false).layer().with_writer(writer)).try_init()
+        }
         Format::Json => registry
             .with(
                 tracing_subscriber::fmt::layer()
@@ -58,7 +61,7 @@ pub fn init(format: Format, verbosity: Verbosity) -> Result<(), TryInitError> {
                     .with_target(false)
                     .with_current_span(false)
                     .with_span_list(false)
-                    .with_writer(io::stderr),
+                    .with_writer(writer),
             )
             .try_init(),
     }

@@ -8,12 +8,14 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use ssm_sync_exporter::app::{App, BuildError, Options};
-use ssm_sync_exporter::cli::{Cli, Command, ShardError};
+use ssm_sync_exporter::cli::{Cli, Command, OnceOnly, ShardError};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::{Config, ConfigError};
 use ssm_sync_exporter::logging::{Format, Verbosity};
+use ssm_sync_exporter::once::{Once, OnceError, Progress, Sink};
 use ssm_sync_exporter::service_manager::ServiceManager;
 use ssm_sync_exporter::signals::Signals;
+use ssm_sync_exporter::target::Shard;
 use ssm_sync_exporter::{cli, logging};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let asked_wrongly = error.is::<ConfigError>()
+                || error.is::<OnceOnly>()
                 || error.is::<ShardError>()
                 || matches!(error.downcast_ref(), Some(BuildError::Config(_)));
             complain(if asked_wrongly { MISUSED } else { FAILED }, &format!("{error:#}"))
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
+    cli.check()?;
     let hostname = gethostname::gethostname().to_string_lossy().into_owned();
     let shard = cli.shard(&hostname)?;
     let config = Config::load(cli.config_file.as_deref(), std::env::vars_os())?;
@@ -80,11 +84,12 @@ fn run(cli: Cli) -> anyhow::Result<()> {
             };
             serve(cli.log_format, cli.log_level, config, options)
         }
+        Command::Once => once(&cli, config, shard, hostname),
     }
 }
 
 fn serve(format: Format, level: Verbosity, config: Config, options: Options) -> anyhow::Result<()> {
-    logging::init(format, level).context("cannot set up logging")?;
+    logging::init(format, level, std::io::stderr).context("cannot set up logging")?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let ended = runtime.block_on(async {
         let (shutdown, at_once) = (CancellationToken::new(), CancellationToken::new());
@@ -106,6 +111,36 @@ fn serve(format: Format, level: Verbosity, config: Config, options: Options) -> 
     });
     // A name that is being looked up occupies a thread until the resolver gives
     // up, and the runtime would wait for it.
+    runtime.shutdown_timeout(LAST_WAIT);
+    ended
+}
+
+fn once(cli: &Cli, config: Config, shard: Shard, replica: String) -> anyhow::Result<()> {
+    let sink = Sink::open(cli.output.as_deref())?;
+    // Among lines for programs a bar would be in the way.
+    let progress = Progress::new(cli.log_format == Format::Logfmt);
+    logging::init(cli.log_format, cli.log_level, progress.log_writer()).context("cannot set up logging")?;
+    let format = cli.format.unwrap_or_default();
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
+    let ended = runtime.block_on(async {
+        let (shutdown, at_once) = (CancellationToken::new(), CancellationToken::new());
+        let signals = Signals::catch().context("cannot catch signals")?;
+        let (reload, mut reloads) = mpsc::channel(1);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(signals.follow(shutdown.clone(), at_once, reload));
+        let ended_too = shutdown.clone();
+        tasks.spawn(async move {
+            // There is nothing to reload for, and nobody left to write to.
+            if reloads.recv().await.is_some() {
+                ended_too.cancel();
+            }
+        });
+        let building = Box::pin(Once::build(config, shard, replica, Clock::system()));
+        let Some(once) = shutdown.run_until_cancelled(building).await else {
+            return Err(OnceError::Interrupted.into());
+        };
+        Ok(once?.run(format, sink, &progress, &shutdown).await?)
+    });
     runtime.shutdown_timeout(LAST_WAIT);
     ended
 }

@@ -27,7 +27,8 @@ use crate::status::StatusPage;
 use crate::target::Shard;
 use crate::web::{self, BindError, ListenAddress, Listeners, Routes, Site, TelemetryPath};
 use reload::Reloader;
-use stages::Stages;
+pub(crate) use reload::warn_of_oddities;
+pub(crate) use stages::Stages;
 
 /// How long requests that are being answered have to end at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -115,7 +116,7 @@ impl App {
         let listeners = Listeners::bind(&options.listen_addresses).await?;
         let Stages { discovery, scheduler, store, metrics, readiness, helm } =
             Stages::build(config, options.shard, options.replica, clock).await?;
-        reload::warn_of_oddities(&helm);
+        warn_of_oddities(&helm);
         let signals = options.reloads.unwrap_or_else(|| mpsc::channel(1).1);
         let (reloader, ask_for_reload) = Reloader::new(helm, options.service_manager.clone(), signals);
         let routes = Routes::new(Site {

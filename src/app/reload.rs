@@ -138,7 +138,7 @@ impl Reload for AskForReload {
     }
 }
 
-pub(super) fn warn_of_oddities(helm: &Helm) {
+pub(crate) fn warn_of_oddities(helm: &Helm) {
     for warning in &helm.config().warnings {
         warn!(warning, "the configuration is odd");
     }

@@ -1,4 +1,5 @@
-//! The stages from what is asked for to what is shown, put together.
+//! The stages from what is asked for to what is shown, put together, for whoever
+//! serves and for whoever looks but [once](crate::once).
 
 use std::collections::HashMap;
 use std::sync::Arc;

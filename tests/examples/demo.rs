@@ -39,7 +39,7 @@ const REGIONS: [&str; 3] = ["eu-west-1", "eu-central-1", "us-east-1"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    logging::init(Format::Logfmt, Verbosity::Info)?;
+    logging::init(Format::Logfmt, Verbosity::Info, std::io::stderr)?;
     let aws = FakeAws::start(organization()?, "127.0.0.1:0").await.context("cannot start the fake AWS")?;
     let directory = tempfile::tempdir()?;
     let config = Config::load(Some(&configure(&aws, directory.path())?), [])?;

@@ -17,6 +17,7 @@ mod fire;
 mod fleet;
 mod formats;
 mod http;
+mod once;
 mod organization;
 mod program;
 mod prometheus;

@@ -26,7 +26,7 @@ pub(crate) fn program() -> Command {
 }
 
 /// Runs it to its end: the status, stdout and stderr.
-fn run(command: &mut Command) -> (Option<i32>, String, String) {
+pub(crate) fn run(command: &mut Command) -> (Option<i32>, String, String) {
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
@@ -100,7 +100,7 @@ impl Running {
 }
 
 /// Sends a signal, by the shell: the program `kill` is not everywhere.
-fn send(signal: &str, process: &tools::Owned) {
+pub(crate) fn send(signal: &str, process: &tools::Owned) {
     let pid = process.0.id().to_string();
     let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", signal, &pid]).status().unwrap();
     assert!(sent.success());
@@ -132,6 +132,8 @@ fn it_tells_its_version_and_its_flags() {
         "--shard.index",
         "--shard.total",
         "--shard.from-hostname",
+        "--output",
+        "--format",
         "--log.level",
         "--log.format",
     ] {
@@ -170,7 +172,7 @@ fn a_wrong_command_line_is_one_line_and_status_2() {
         ),
         (
             &["sreve"],
-            "invalid value 'sreve' for '[COMMAND]' [possible values: serve]; a similar value exists: 'serve'",
+            "invalid value 'sreve' for '[COMMAND]' [possible values: serve, once]; a similar value exists: 'serve'",
         ),
     ] {
         let (status, out, err) = run(program().args(arguments));

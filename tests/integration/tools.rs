@@ -16,6 +16,10 @@ pub(crate) fn promtool() -> Command {
     tool("TEST_PROMTOOL", "promtool")
 }
 
+pub(crate) fn node_exporter() -> Command {
+    tool("TEST_NODE_EXPORTER", "prometheus-node-exporter")
+}
+
 /// Where `tests/run` has put the tool, or where the path leads.
 fn tool(variable: &str, name: &str) -> Command {
     let program = std::env::var_os(variable).map_or_else(|| PathBuf::from(name), PathBuf::from);

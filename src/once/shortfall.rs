@@ -1,0 +1,79 @@
+//! What is missing from that which was to be collected.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::{Known, harmless, spoken};
+use crate::discovery::Unanswered;
+use crate::snapshot::TargetView;
+use crate::target::Shard;
+
+/// What could not be collected, in one line.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.join("; "))]
+pub struct Shortfall(Vec<String>);
+
+impl Shortfall {
+    /// What is missing from what is `known` after `patience`, if anything is.
+    /// `awaited` answers could have brought more targets.
+    pub(super) fn of(
+        known: &Known,
+        unanswered: &Unanswered,
+        awaited: usize,
+        patience: Duration,
+        shard: Shard,
+    ) -> Option<Self> {
+        let Unanswered { organization, accounts } = unanswered;
+        let mut missing = Vec::new();
+        if let Some(failure) = organization {
+            let (reason, message) = (failure.reason, harmless(&failure.message));
+            missing.push(format!("the accounts of the organization cannot be listed ({reason}: {message})"));
+        }
+        if *accounts > 0 {
+            let them = Number(*accounts, "account");
+            missing.push(format!("not known which regions are enabled in {them}"));
+        }
+        let awaited = awaited - usize::from(organization.is_some()).min(awaited);
+        let patience = spoken(patience);
+        if awaited > 0 {
+            let them = Number(awaited, "answer");
+            missing.push(format!("{them} about accounts and regions did not come within {patience}"));
+        }
+
+        let all = Number(known.views.len(), "target");
+        let waiting: Vec<_> = known.views.iter().filter(|view| view.up().is_none()).collect();
+        if let Some(example) = waiting.first() {
+            let (number, example) = (waiting.len(), name(example));
+            missing.push(format!("{number} of {all} not collected within {patience}, such as {example}"));
+        }
+        let failed: Vec<_> = known.views.iter().filter(|view| view.up() == Some(false)).collect();
+        if let Some(example) = failed.first() {
+            let reason = example.state.last.as_ref().and_then(|last| last.failure.as_ref());
+            let reason = reason.map(|failure| format!(" ({})", failure.reason)).unwrap_or_default();
+            let (number, example) = (failed.len(), name(example));
+            missing.push(format!("{number} of {all} failed, such as {example}{reason}"));
+        }
+
+        // One of many exporters may have none of a few targets.
+        if known.views.is_empty() && missing.is_empty() && !shard.is_one_of_many() {
+            missing.push("there is nothing to poll".to_owned());
+        }
+        (!missing.is_empty()).then_some(Self(missing))
+    }
+}
+
+/// A target as the log has it.
+fn name(view: &TargetView) -> String {
+    let target = view.target();
+    harmless(&format!("{}/{}", target.account.shown(view.state.account.as_ref()), target.region))
+}
+
+/// So many of something.
+struct Number(usize, &'static str);
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(number, thing) = self;
+        write!(f, "{number} {thing}{}", if *number == 1 { "" } else { "s" })
+    }
+}

@@ -1,0 +1,121 @@
+//! What becomes of the file.
+
+use std::collections::BTreeSet;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use pretty_assertions::assert_eq;
+
+use super::{Lab, entries, ran};
+use crate::exporter::{ACCOUNT, REGION, up};
+
+/// The same with a umask.
+fn with_umask(umask: &str, command: &Command) -> Command {
+    let mut shell = Command::new("/bin/sh");
+    shell.env_clear().args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]);
+    shell.arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        shell.env(name, value.unwrap());
+    }
+    shell
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn it_has_the_permissions_of_any_new_file() {
+    let lab = Lab::of(&[REGION]).await;
+    let file = lab.output().join("syncs.prom");
+    for (umask, mode) in [("022", 0o644), ("027", 0o640)] {
+        let mut once = lab.once();
+        let once = with_umask(umask, once.arg("--output").arg(&file));
+        let (status, out, err) = ran(once).await;
+        assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "", ""));
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, mode);
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.lines().any(|line| line == up(ACCOUNT, REGION, 1)), "{text}");
+        assert_eq!(entries(&lab.output()), ["syncs.prom"], "and nothing else is left");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn where_it_cannot_be_written_is_found_before_collecting() {
+    let lab = Lab::of(&[REGION]).await;
+    let directory = lab.output();
+    symlink("nowhere", directory.join("dangling")).unwrap();
+    let before = entries(&directory);
+    for (name, trouble) in [
+        ("missing/syncs.prom", "No such file or directory (os error 2)"),
+        ("", "is a directory"),
+        ("new/", "is a directory"),
+        ("dangling", "No such file or directory (os error 2)"),
+        ("/dev/null", "not a regular file"),
+        ("/proc/syncs.prom", "No such file or directory (os error 2)"),
+    ] {
+        let file = directory.join(name);
+        let mut once = lab.once();
+        once.arg("--output").arg(&file);
+        let (status, out, err) = ran(once).await;
+        assert_eq!((status, out.as_str()), (Some(1), ""));
+        assert_eq!(err, format!("ssm-sync-exporter: cannot write {}: {trouble}\n", file.display()));
+    }
+    assert_eq!(entries(&directory), before);
+    assert_eq!(lab.aws.world().calls("ListResourceDataSync"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_link_stays_one_and_what_it_leads_to_is_replaced() {
+    let lab = Lab::of(&[REGION]).await;
+    let (link, file) = (lab.output().join("syncs.prom"), lab.directory.path().join("real"));
+    std::fs::write(&file, "old\n").unwrap();
+    symlink(&file, &link).unwrap();
+    let mut once = lab.once();
+    once.arg("--output").arg(&link);
+    assert_eq!(ran(once).await.0, Some(0));
+    assert!(link.is_symlink());
+    assert!(std::fs::read_to_string(&file).unwrap().contains(&up(ACCOUNT, REGION, 1)));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dash_is_stdout() {
+    let lab = Lab::of(&[REGION]).await;
+    let mut once = lab.once();
+    once.args(["--output", "-"]).current_dir(lab.output());
+    let (status, out, _) = ran(once).await;
+    assert_eq!(status, Some(0));
+    assert!(out.contains(&up(ACCOUNT, REGION, 1)), "{out}");
+    assert!(entries(&lab.output()).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_sees_the_old_one_or_the_new_one_whole() {
+    let lab = Lab::of(&[REGION]).await;
+    lab.fill();
+    let file = lab.output().join("syncs.om");
+    std::fs::write(&file, "old\n").unwrap();
+
+    let done = Arc::new(AtomicBool::new(false));
+    let reading = std::thread::spawn({
+        let (done, file) = (Arc::clone(&done), file.clone());
+        move || {
+            let mut seen = BTreeSet::new();
+            while !done.load(Ordering::Relaxed) {
+                let text = std::fs::read_to_string(&file).unwrap();
+                assert!(text == "old\n" || (text.starts_with("# ") && text.ends_with("\n# EOF\n")));
+                seen.insert(text.len());
+            }
+            seen
+        }
+    });
+    let mut written = BTreeSet::new();
+    for _ in 0..4 {
+        let mut once = lab.once();
+        once.args(["--format", "openmetrics", "--output"]).arg(&file);
+        assert_eq!(ran(once).await.0, Some(0));
+        written.insert(file.metadata().unwrap().len());
+    }
+    done.store(true, Ordering::Relaxed);
+    let seen = reading.join().unwrap();
+    assert!(seen.contains(&4) && seen.len() > 1, "{seen:?}");
+    assert!(*written.first().unwrap() > 100_000, "{written:?}");
+}

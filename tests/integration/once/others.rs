@@ -1,0 +1,170 @@
+//! What programs of others make of it: promtool, `prometheus_client`,
+//! `node_exporter` and a terminal.
+
+use std::collections::BTreeSet;
+use std::net::TcpListener;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fake_aws::{Fault, SyncKind};
+use pretty_assertions::assert_eq;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+use super::{Lab, ran};
+use crate::exporter::{ACCOUNT, REGION, Scrape, put, up};
+use crate::exposition::s3_sync;
+use crate::program::run;
+use crate::prometheus::NASTY;
+use crate::{http, tools};
+
+/// A target with a nasty sync, and one that fails.
+async fn lab() -> Lab {
+    let lab = Lab::of(&[REGION, "us-east-1"]).await;
+    put(&lab.aws, SyncKind::ToDestination, s3_sync());
+    put(&lab.aws, SyncKind::ToDestination, json!({"SyncName": NASTY, "LastStatus": NASTY}));
+    lab.fault(Fault::Deny, "us-east-1");
+    lab
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn promtool_has_nothing_to_say() {
+    let lab = lab().await;
+    let file = lab.output().join("syncs.prom");
+    let mut once = lab.once();
+    once.arg("--output").arg(&file);
+    assert_eq!(ran(once).await.0, Some(1));
+    let mut promtool = tools::promtool();
+    promtool.args(["check", "metrics"]).stdin(std::fs::File::open(&file).unwrap());
+    assert_eq!(run(&mut promtool), (Some(0), String::new(), String::new()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn the_strict_parser_reads_openmetrics() {
+    let lab = lab().await;
+    let file = lab.output().join("syncs.om");
+    let mut once = lab.once();
+    once.args(["--format", "openmetrics", "--output"]).arg(&file);
+    assert_eq!(ran(once).await.0, Some(1));
+    let mut python = tools::python();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/parse_exposition.py");
+    let (status, out, err) = run(python.args([script, "openmetrics"]).arg(&file));
+    assert_eq!((status, err.as_str()), (Some(0), ""));
+    let parsed: Value = serde_json::from_str(&out).unwrap();
+    let families = parsed[0].as_array().unwrap();
+    let find = |name: &str| families.iter().find(|family| family["name"] == name).unwrap();
+    let up = &find("ssm_sync_exporter_target_up")["samples"];
+    assert_eq!((&up[0][2], &up[1][2]), (&json!("1.0"), &json!("0.0")));
+    let info = &find("aws_ssm_resource_data_sync")["samples"];
+    let name = |sample: &Value| sample[1]["sync_name"].as_str().unwrap().to_owned();
+    let names: BTreeSet<String> = info.as_array().unwrap().iter().map(name).collect();
+    assert_eq!(names, ["org-inventory".to_owned(), NASTY.to_owned()].into());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn node_exporter_shows_it_beside_its_own() {
+    let lab = lab().await;
+    let file = lab.output().join("syncs.prom");
+    let mut once = lab.once();
+    once.arg("--output").arg(&file);
+    assert_eq!(ran(once).await.0, Some(1));
+
+    // It takes no port 0, so it gets one that was free a moment ago.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let process = tools::node_exporter()
+        .args(["--collector.disable-defaults", "--collector.textfile"])
+        .arg(format!("--collector.textfile.directory={}", lab.output().display()))
+        .arg(format!("--web.listen-address={address}"))
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _process = tools::Owned(process);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while TcpStream::connect(address).await.is_err() {
+        assert!(Instant::now() < deadline, "node_exporter does not start");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let answer = http::request(address, "GET", "/metrics").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let shown = Scrape(answer.body);
+    assert!(shown.has("node_textfile_scrape_error 0"), "{}", shown.0);
+    assert_eq!(shown.values("node_textfile_mtime_seconds").len(), 1);
+    assert!(shown.has(&up(ACCOUNT, REGION, 1)) && shown.has(&up(ACCOUNT, "us-east-1", 0)), "{}", shown.0);
+    assert_eq!(shown.values("process_start_time_seconds").len(), 1, "its own");
+    // Everything of ours is there, whatever order it has the labels in.
+    let ours = Scrape(std::fs::read_to_string(&file).unwrap());
+    let of_ours = |scrape: &Scrape| {
+        let names = ["aws_", "ssm_"];
+        scrape.series().iter().filter(|series| names.iter().any(|name| series.starts_with(name))).count()
+    };
+    assert_eq!(of_ours(&shown), of_ours(&ours));
+}
+
+/// The same on a terminal of so many columns.
+fn on_a_terminal(columns: u16, command: &Command) -> Command {
+    let mut python = tools::python();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/on_a_terminal.py");
+    python
+        .env_clear()
+        .env("TERM", "xterm")
+        .arg(script)
+        .arg(columns.to_string())
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        python.env(name, value.unwrap());
+    }
+    python
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn a_bar_shows_on_a_terminal_and_nowhere_else() {
+    let lab = lab().await;
+    let slow = fake_aws::FaultRule::new(Fault::Delay(400)).region(REGION);
+    let denied = fake_aws::FaultRule::new(Fault::Deny).region("us-east-1").operation("ListResourceDataSync");
+    lab.aws.world().set_faults(vec![slow, denied]);
+    let mut once = lab.once_logging("debug");
+    let file = lab.output().join("syncs.prom");
+    once.arg("--output").arg(&file);
+    let (status, terminal, _) = ran(on_a_terminal(100, &once)).await;
+    assert_eq!(status, Some(1), "{terminal}");
+    assert!(
+        terminal.contains(" 0 of 2 targets") && terminal.contains(" 1 of 2 targets, 1 failed"),
+        "{terminal:?}"
+    );
+    // What stays when the terminal has done as it was told: each line as it was
+    // written, and nothing of the bar.
+    let left: Vec<&str> =
+        terminal.split("\r\n").map(|line| line.rsplit("\r\u{1b}[2K").next().unwrap()).collect();
+    assert!(left.iter().filter(|line| line.starts_with("ts=")).count() > 3, "{terminal}");
+    let (last, logged) = left[..left.len() - 1].split_last().unwrap();
+    assert!(logged.iter().all(|line| line.starts_with("ts=")), "{left:?}");
+    assert!(last.starts_with("ssm-sync-exporter: 1 of 2 targets failed"), "{left:?}");
+
+    let (_, _, err) = ran(once).await;
+    assert!(err.lines().all(|line| line.starts_with("ts=") || line.starts_with("ssm-sync")), "{err}");
+    let mut once = lab.once();
+    once.args(["--log.format", "json", "--output"]).arg(&file);
+    let (_, terminal, _) = ran(on_a_terminal(100, &once)).await;
+    assert!(terminal.starts_with("ssm-sync-exporter: 1 of 2"), "not among lines for programs: {terminal}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn a_table_fits_the_terminal() {
+    let lab = lab().await;
+    let mut once = lab.once();
+    once.args(["--format", "table"]);
+    for columns in [60, 100, 140] {
+        let (_, terminal, _) = ran(on_a_terminal(columns, &once)).await;
+        let drawn = terminal.rsplit("\u{1b}[2K").next().unwrap();
+        let lines = drawn.lines().filter(|line| !line.starts_with("ssm-sync-exporter: "));
+        let longest = lines.map(|line| line.chars().count()).max().unwrap();
+        assert!(drawn.contains("REASON") && longest <= columns.into(), "{columns}: {terminal}");
+    }
+}

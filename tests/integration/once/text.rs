@@ -1,0 +1,180 @@
+//! What is written for programs, and what for people.
+
+use std::time::SystemTime;
+
+use fake_aws::{Fault, SyncKind};
+use pretty_assertions::assert_eq;
+use serde_json::{Value, json};
+
+use super::{Lab, ran};
+use crate::exporter::{ACCOUNT, REGION, put};
+use crate::exposition::s3_sync;
+
+/// What it writes as JSON, without what is different each time.
+async fn document(lab: &Lab) -> Value {
+    let mut once = lab.once();
+    once.args(["--format", "json"]);
+    let (_, out, _) = ran(once).await;
+    assert!(out.ends_with("}\n"), "{out}");
+    assert!(!out.contains("hub-secret") && !out.contains("fake-secret") && !out.contains("fake-token"));
+    let mut document: Value = serde_json::from_str(&out).unwrap();
+    let written = document["generated_at"].take();
+    let written: &str = written.as_str().unwrap();
+    assert!(written.starts_with("20") && written.ends_with('Z'), "{written}");
+    for target in document["targets"].as_array_mut().unwrap() {
+        let target = target.as_object_mut().unwrap();
+        if target.contains_key("up") {
+            let collected = target.remove("collected_at").unwrap();
+            assert!(collected.as_str().unwrap() <= written, "{collected} {written}");
+            assert!(target.remove("duration_seconds").unwrap().as_f64().unwrap() > 0.0);
+        }
+    }
+    document
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_json_document_to_the_letter() {
+    let lab = Lab::of(&[REGION, "eu-central-1", "us-east-1"]).await;
+    put(&lab.aws, SyncKind::ToDestination, s3_sync());
+    put(
+        &lab.aws,
+        SyncKind::FromSource,
+        json!({
+            "SyncName": "explorer", "SyncSource": {
+                "SourceType": "AwsOrganizations", "SourceRegions": ["eu-west-1", "us-east-1"],
+                "AwsOrganizationsSource": {
+                    "OrganizationSourceType": "OrganizationalUnits",
+                    "OrganizationalUnits": [{"OrganizationalUnitId": "ou-abcd-11111111"}],
+                },
+                "IncludeFutureRegions": false, "EnableAllOpsDataSources": true, "State": "NoPermissions",
+            },
+        }),
+    );
+    lab.fault(Fault::Deny, "us-east-1");
+    let mut document = document(&lab).await;
+    let message = document["targets"][2]["message"].take();
+    assert!(message.as_str().unwrap().contains("ssm:ListResourceDataSync"), "{message}");
+    let target = |region: &str| json!({"aws_account_id": ACCOUNT, "account_name": "production", "aws_region": region, "partition": "aws"});
+    let with = |mut target: Value, more: Value| {
+        target.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        target
+    };
+    let syncs = json!([
+        {
+            "sync_type": "SyncToDestination",
+            "sync_name": "org-inventory",
+            "managed_by": "customer",
+            "last_status": "Failed",
+            "last_status_message": "no access",
+            "last_sync_time": "2025-11-22T08:25:40Z",
+            "last_successful_sync_time": "2025-11-22T07:26:39.5Z",
+            "created_time": "2018-11-26T12:35:36.72Z",
+            "last_modified_time": "2025-11-21T08:26:40Z",
+            "destination": {
+                "bucket_name": "inventory-bucket",
+                "bucket_prefix": "all/of it",
+                "bucket_region": "us-east-1",
+                "sync_format": "JsonSerDe",
+                "kms_key_arn": "arn:aws:kms:us-east-1:111122223333:key/1",
+                "sharing_type": "Organization",
+            },
+        },
+        {
+            "sync_type": "SyncFromSource",
+            "sync_name": "explorer",
+            "managed_by": "customer",
+            "source": {
+                "source_type": "AwsOrganizations",
+                "organization_source_type": "OrganizationalUnits",
+                "organizational_units": 1,
+                "regions": 2,
+                "include_future_regions": false,
+                "enable_all_ops_data_sources": true,
+                "state": "NoPermissions",
+            },
+        },
+    ]);
+    let expected = json!({
+        "generated_at": null,
+        "version": env!("CARGO_PKG_VERSION"),
+        "summary": {
+            "targets": 3, "targets_up": 2, "targets_failed": 1, "targets_not_collected": 0, "targets_complete": true,
+            "syncs": 2, "syncs_failed": 1,
+        },
+        "targets": [
+            with(target(REGION), json!({"up": true, "syncs": syncs})),
+            with(target("eu-central-1"), json!({"up": true, "syncs": []})),
+            with(target("us-east-1"), json!({"up": false, "reason": "access_denied", "message": null})),
+        ],
+    });
+    assert_eq!(document, expected);
+}
+
+/// What it writes as a table.
+async fn table(lab: &Lab) -> String {
+    let mut once = lab.once();
+    once.args(["--format", "table"]);
+    ran(once).await.1
+}
+
+/// A time in the past, in seconds.
+#[expect(clippy::disallowed_methods, reason = "the program has the same clock")]
+fn ago(seconds: f64) -> f64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64().floor() - seconds
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_table_to_the_letter() {
+    let lab = Lab::of(&[REGION, "us-east-1"]).await;
+    put(
+        &lab.aws,
+        SyncKind::ToDestination,
+        json!({
+            "SyncName": "inventory", "LastStatus": "Successful", "LastSuccessfulSyncTime": ago(7230.0),
+        }),
+    );
+    put(
+        &lab.aws,
+        SyncKind::ToDestination,
+        json!({
+            "SyncName": "patches", "LastStatus": "Failed", "LastSuccessfulSyncTime": ago(94_000.0),
+            "LastSyncStatusMessage": "no access to the bucket",
+        }),
+    );
+    put(
+        &lab.aws,
+        SyncKind::FromSource,
+        json!({"SyncName": "explorer", "SyncSource": {"State": "NoPermissions"}}),
+    );
+    lab.fault(Fault::DenyByScp, "us-east-1");
+    let text = table(&lab).await;
+    let (syncs, targets) = text.split_once("\n\n").unwrap();
+    assert_eq!(syncs, "\
+ACCOUNT                    REGION     TYPE               NAME       STATUS         LAST SUCCESS  MESSAGE
+111122223333 (production)  eu-west-1  SyncToDestination  patches    Failed         1d 2h ago     no access to the bucket
+111122223333 (production)  eu-west-1  SyncFromSource     explorer   NoPermissions  -
+111122223333 (production)  eu-west-1  SyncToDestination  inventory  Successful     2h ago");
+    let lines: Vec<&str> = targets.lines().collect();
+    assert_eq!(lines[0], "ACCOUNT                    REGION     REASON      MESSAGE");
+    assert!(lines[1].starts_with("111122223333 (production)  us-east-1  scp_denied  "), "{text}");
+    assert_eq!(lines[2..], ["", "3 syncs, 2 failed; 2 targets, 1 failed"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_aws_says_drives_the_terminal() {
+    let lab = Lab::of(&[REGION]).await;
+    let hostile = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\r\n\u{202e}x";
+    put(
+        &lab.aws,
+        SyncKind::ToDestination,
+        json!({
+            "SyncName": hostile, "LastStatus": hostile, "LastSyncStatusMessage": hostile, "SyncType": hostile,
+        }),
+    );
+    let text = table(&lab).await;
+    let control = |character: &char| character.is_control() && *character != '\n';
+    assert_eq!(text.chars().find(control), None, "{text:?}");
+    let shown = "\\u{1b}[2J\\u{1b}]0;owned\\u{7}\\u{9b}31m\\r\\n\\u{202e}x";
+    assert_eq!(text.matches(shown).count(), 4, "{text}");
+    assert_eq!(text.lines().count(), 4, "{text}");
+}
