@@ -285,9 +285,7 @@ impl<I: Inquire> Discovery<I> {
                 *entry = (entry.0 + 1, failure);
             }
         }
-        let organization = self.failing.get(&Question::Members).map(|(_, failure)| failure.clone());
-        let accounts = self.failing.len() - usize::from(organization.is_some());
-        self.unanswered.send_replace(Unanswered { organization, accounts });
+        self.unanswered.send_replace(self.owed());
         taken.changed
     }
 
@@ -324,6 +322,12 @@ impl<I: Inquire> Discovery<I> {
         let changed = *enabled != now;
         *enabled = now;
         Taken { changed, failure }
+    }
+
+    /// Which questions have failed when they were last asked.
+    fn owed(&self) -> Unanswered {
+        let organization = self.failing.get(&Question::Members).map(|(_, failure)| failure.clone());
+        Unanswered { accounts: self.failing.len() - usize::from(organization.is_some()), organization }
     }
 
     /// How long until the question is asked again.
@@ -436,6 +440,7 @@ impl<I: Inquire> Discovery<I> {
         accounts
             .extend(self.settings.fleet.organization.iter().map(|organization| &*organization.administrator));
         self.settings.inquirer.retain(&accounts);
+        self.unanswered.send_replace(self.owed());
     }
 
     fn publish(&mut self) {

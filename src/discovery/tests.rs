@@ -113,6 +113,7 @@ struct Running {
     found: Arc<Found>,
     settings: watch::Sender<Arc<Settings<Arc<Oracle>>>>,
     plans: watch::Receiver<Arc<Plan>>,
+    unanswered: watch::Receiver<Unanswered>,
     _tasks: JoinSet<()>,
 }
 
@@ -125,9 +126,10 @@ impl Running {
         let inquirer = Arc::new(Arc::clone(&oracle));
         let (settings, receiver) = watch::channel(Arc::new(Settings { inquirer, fleet, concurrency }));
         let (discovery, plans) = Discovery::new(receiver, Shard::default(), "a".to_owned(), observer);
+        let unanswered = discovery.unanswered();
         let mut tasks = JoinSet::new();
         tasks.spawn(discovery.run(CancellationToken::new()));
-        Self { oracle, found, settings, plans, _tasks: tasks }
+        Self { oracle, found, settings, plans, unanswered, _tasks: tasks }
     }
 
     /// Another fleet takes the place of what was to be polled.
@@ -149,6 +151,13 @@ impl Running {
 
     fn awaited(&self) -> usize {
         self.plans.borrow().awaited
+    }
+
+    /// Whether the organization could not be listed, and how many accounts do not
+    /// tell their regions.
+    fn unanswered(&self) -> (bool, usize) {
+        let unanswered = self.unanswered.borrow();
+        (unanswered.organization.is_some(), unanswered.accounts)
     }
 
     fn found(&self, kind: &str) -> (u32, u32) {
@@ -211,9 +220,11 @@ async fn an_organization_that_has_never_been_listed_is_awaited() {
     let running = Running::start(fleet("eu-west-1"), Oracle::default());
     sleep(SOON).await;
     assert_eq!((running.targets().len(), running.awaited(), running.found("organization")), (0, 1, (0, 1)));
+    assert_eq!(running.unanswered(), (true, 0));
     *running.oracle.members.lock().unwrap() = Some(vec![7]);
     sleep(ASK_AGAIN).await;
     assert_eq!((running.targets(), running.awaited()), (vec!["7/eu-west-1".to_owned()], 0));
+    assert_eq!(running.unanswered(), (false, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -278,12 +289,17 @@ async fn an_account_that_does_not_tell_its_regions_shows_nevertheless() {
         "those that every account has"
     );
     assert_eq!((running.awaited(), running.found("regions")), (0, (1, 1)));
+    assert_eq!(running.unanswered(), (false, 1));
     // What is known once stays, even if it is not told any more.
     running.oracle.regions.lock().unwrap().remove(&1);
     sleep(REFRESH * 2).await;
     assert_eq!(running.targets()[0], "1/us-east-1");
     assert_eq!(running.targets().len(), 5);
     assert!(running.oracle.asked("2").len() < 20, "{:?}", running.oracle.asked("2"));
+    assert_eq!(running.unanswered(), (false, 2));
+    *running.oracle.members.lock().unwrap() = Some(Vec::new());
+    sleep(REFRESH).await;
+    assert_eq!(running.unanswered(), (false, 0), "accounts that have left owe no answer");
 }
 
 #[tokio::test(start_paused = true)]

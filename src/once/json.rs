@@ -5,7 +5,7 @@
 
 use serde::Serialize;
 
-use super::Known;
+use super::{Known, is_failed};
 use crate::build_info;
 use crate::model::{
     DataSync, Destination, Reason, SharingType, Source, SourceState, SyncStatus, UnixSeconds,
@@ -37,7 +37,7 @@ struct Summary {
     targets_complete: bool,
     /// How many syncs there are.
     syncs: usize,
-    /// How many of them have the status `Failed`.
+    /// How many of them have the status `Failed`, or a source with a fault.
     syncs_failed: usize,
 }
 
@@ -139,7 +139,7 @@ pub(super) fn document(known: &Known) -> serde_json::Result<Vec<u8>> {
         targets_not_collected: so_many(None),
         targets_complete: known.complete,
         syncs: syncs().count(),
-        syncs_failed: syncs().filter(|sync| sync.last_status == Some(SyncStatus::Failed)).count(),
+        syncs_failed: syncs().filter(|sync| is_failed(sync)).count(),
     };
     let document = Document {
         generated_at: time(known.now),

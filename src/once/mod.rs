@@ -11,6 +11,7 @@ mod shortfall;
 mod sink;
 mod table;
 
+use std::fmt;
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -26,7 +27,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::discovery::Unanswered;
 use crate::metrics::{self, Choice, FamilyName, Metrics};
-use crate::model::UnixSeconds;
+use crate::model::{DataSync, SyncStatus, UnixSeconds};
 use crate::negotiation::Coding;
 use crate::readiness::{NotReady, Readiness};
 use crate::snapshot::{Store, TargetView};
@@ -176,7 +177,15 @@ async fn collected(
 }
 
 fn exposition(metrics: &Metrics, format: metrics::Format) -> Vec<u8> {
-    metrics.scrape(format, Coding::Identity, &Choice::All).flatten().collect()
+    let pieces: Vec<Vec<u8>> = metrics.scrape(format, Coding::Identity, &Choice::All).collect();
+    pieces.concat()
+}
+
+/// Whether the last attempt of a sync failed, or there is something wrong with its
+/// source: all states that AWS reports are faults.
+fn is_failed(sync: &DataSync) -> bool {
+    let fault = sync.source.as_ref().is_some_and(|source| source.state.is_some());
+    fault || sync.last_status == Some(SyncStatus::Failed)
 }
 
 /// A text that others have chosen, made harmless for a terminal: characters that
@@ -207,6 +216,16 @@ fn spoken(age: Duration) -> String {
         }
     }
     parts.join(" ")
+}
+
+/// So many of something.
+struct Number(usize, &'static str);
+
+impl fmt::Display for Number {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(number, thing) = self;
+        write!(f, "{number} {thing}{}", if *number == 1 { "" } else { "s" })
+    }
 }
 
 #[cfg(test)]

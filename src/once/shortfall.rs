@@ -1,9 +1,8 @@
 //! What is missing from that which was to be collected.
 
-use std::fmt;
 use std::time::Duration;
 
-use super::{Known, harmless, spoken};
+use super::{Known, Number, harmless, spoken};
 use crate::discovery::Unanswered;
 use crate::snapshot::TargetView;
 use crate::target::Shard;
@@ -66,14 +65,4 @@ impl Shortfall {
 fn name(view: &TargetView) -> String {
     let target = view.target();
     harmless(&format!("{}/{}", target.account.shown(view.state.account.as_ref()), target.region))
-}
-
-/// So many of something.
-struct Number(usize, &'static str);
-
-impl fmt::Display for Number {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(number, thing) = self;
-        write!(f, "{number} {thing}{}", if *number == 1 { "" } else { "s" })
-    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use comfy_table::presets::NOTHING;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table};
 
-use super::{Known, harmless, spoken};
+use super::{Known, Number, harmless, is_failed, spoken};
 use crate::model::{DataSync, SourceState, SyncStatus, UnixSeconds};
 use crate::snapshot::TargetView;
 
@@ -42,19 +42,9 @@ pub(super) fn tables(known: &Known, width: Option<u16>) -> String {
         text += &table(header, down.iter().map(|view| target_row(view)), width);
     }
     let more = if known.complete { "" } else { ", and maybe more that could not be found" };
-    let counts = format!(
-        "{} syncs, {failed_syncs} failed; {} targets, {} failed",
-        syncs.len(),
-        known.views.len(),
-        down.len()
-    );
+    let (all_syncs, targets) = (Number(syncs.len(), "sync"), Number(known.views.len(), "target"));
+    let counts = format!("{all_syncs}, {failed_syncs} failed; {targets}, {} failed", down.len());
     text + &counts + more + "\n"
-}
-
-/// Whether the last attempt failed, or there is something wrong with the source.
-fn is_failed(sync: &DataSync) -> bool {
-    let fault = sync.source.as_ref().is_some_and(|source| source.state.is_some());
-    fault || sync.last_status == Some(SyncStatus::Failed)
 }
 
 fn sync_row(view: &TargetView, sync: &DataSync, now: UnixSeconds) -> [String; 7] {

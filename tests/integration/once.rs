@@ -260,7 +260,7 @@ async fn a_signal_ends_it_at_once_and_nothing_is_written() {
     lab.fault(Fault::Stall, REGION);
     let file = lab.output().join("syncs.prom");
     std::fs::write(&file, "old\n").unwrap();
-    for (signal, calls) in [("TERM", 1), ("INT", 2)] {
+    for (signal, calls) in [("TERM", 1), ("INT", 2), ("HUP", 3)] {
         let mut once = lab.once();
         let once = once.arg("--output").arg(&file).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = tools::Owned(once.spawn().unwrap());

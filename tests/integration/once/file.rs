@@ -77,7 +77,7 @@ async fn a_link_stays_one_and_what_it_leads_to_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dash_is_stdout() {
+async fn a_dash_is_stdout_and_other_paths_are_files() {
     let lab = Lab::of(&[REGION]).await;
     let mut once = lab.once();
     once.args(["--output", "-"]).current_dir(lab.output());
@@ -85,6 +85,14 @@ async fn a_dash_is_stdout() {
     assert_eq!(status, Some(0));
     assert!(out.contains(&up(ACCOUNT, REGION, 1)), "{out}");
     assert!(entries(&lab.output()).is_empty());
+    let mut once = lab.once();
+    once.args(["--output", "./-"]).current_dir(lab.output());
+    assert_eq!(ran(once).await, (Some(0), String::new(), String::new()));
+    assert_eq!(entries(&lab.output()), ["-"]);
+    let mut once = lab.once();
+    once.args(["--output", "syncs.prom"]).current_dir(lab.output());
+    assert_eq!(ran(once).await.0, Some(0));
+    assert_eq!(entries(&lab.output()).len(), 2, "a file without a directory in its path");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

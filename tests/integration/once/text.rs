@@ -99,7 +99,7 @@ async fn the_json_document_to_the_letter() {
         "version": env!("CARGO_PKG_VERSION"),
         "summary": {
             "targets": 3, "targets_up": 2, "targets_failed": 1, "targets_not_collected": 0, "targets_complete": true,
-            "syncs": 2, "syncs_failed": 1,
+            "syncs": 2, "syncs_failed": 2,
         },
         "targets": [
             with(target(REGION), json!({"up": true, "syncs": syncs})),
@@ -115,6 +115,32 @@ async fn table(lab: &Lab) -> String {
     let mut once = lab.once();
     once.args(["--format", "table"]);
     ran(once).await.1
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_target_without_a_collection_is_neither_up_nor_down() {
+    let lab = Lab::of(&[REGION]).await;
+    lab.fault(Fault::Stall, REGION);
+    let mut once = lab.once();
+    once.env("SSM_SYNC_EXPORTER_READY_AFTER", "1s").args(["--format", "json"]);
+    let (status, out, _) = ran(once).await;
+    assert_eq!(status, Some(1));
+    let document: Value = serde_json::from_str(&out).unwrap();
+    let summary = &document["summary"];
+    assert_eq!((&summary["targets_not_collected"], &summary["targets_complete"]), (&json!(1), &json!(true)));
+    let target = json!({"aws_account_id": ACCOUNT, "account_name": "production", "aws_region": REGION, "partition": "aws"});
+    assert_eq!(document["targets"], json!([target]));
+    let mut once = lab.once();
+    once.env("SSM_SYNC_EXPORTER_READY_AFTER", "1s").args(["--format", "table"]);
+    assert_eq!(
+        ran(once).await.1,
+        "\
+ACCOUNT                    REGION     REASON  MESSAGE
+111122223333 (production)  eu-west-1  -       not collected in time
+
+0 syncs, 0 failed; 1 target, 1 failed
+"
+    );
 }
 
 /// A time in the past, in seconds.
