@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+use crate::app::DEFAULT_MAX_REQUESTS;
 use crate::build_info;
 use crate::logging::{Format, Verbosity};
 use crate::once;
@@ -37,6 +38,20 @@ pub struct Cli {
     /// Path under which the metrics are served.
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     pub telemetry_path: TelemetryPath,
+
+    /// Web configuration file: TLS, users and limits, in the format of the
+    /// Prometheus exporter-toolkit.
+    #[arg(long = "web.config.file", value_name = "FILE")]
+    pub web_config_file: Option<PathBuf>,
+
+    /// Listen on the sockets that systemd passes on, and not on
+    /// --web.listen-address.
+    #[arg(long = "web.systemd-socket")]
+    pub web_systemd_socket: bool,
+
+    /// How many scrapes may be under way at once; 0 for no limit.
+    #[arg(long = "web.max-requests", value_name = "NUMBER", default_value_t = DEFAULT_MAX_REQUESTS)]
+    pub web_max_requests: usize,
 
     /// Let `POST /-/reload` load the configuration anew, as SIGHUP does.
     #[arg(long = "web.enable-lifecycle")]

@@ -53,6 +53,7 @@ pub mod negotiation;
 pub mod once;
 pub mod readiness;
 pub mod scheduler;
+pub mod security;
 pub mod service_manager;
 pub mod signals;
 pub mod snapshot;

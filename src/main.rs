@@ -10,7 +10,7 @@ use clap::Parser as _;
 use ssm_sync_exporter::app::{App, BuildError, Options};
 use ssm_sync_exporter::cli::{Cli, Command, OnceOnly, ShardError};
 use ssm_sync_exporter::clock::Clock;
-use ssm_sync_exporter::config::{Config, ConfigError};
+use ssm_sync_exporter::config::{Config, ConfigError, WebConfig};
 use ssm_sync_exporter::logging::{Format, Verbosity};
 use ssm_sync_exporter::once::{Once, OnceError, Progress, Sink};
 use ssm_sync_exporter::service_manager::ServiceManager;
@@ -20,6 +20,7 @@ use ssm_sync_exporter::{cli, logging};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::debug;
 
 /// The SDK makes hundreds of small allocations for each call, on whichever
 /// thread is free. The C library's allocator takes a quarter more CPU for a call.
@@ -63,8 +64,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let shard = cli.shard(&hostname)?;
     let config = Config::load(cli.config_file.as_deref(), std::env::vars_os())?;
     if cli.config_check {
+        let web = cli.web_config_file.as_deref().map(WebConfig::load).transpose()?;
         let mut out = std::io::stdout().lock();
-        for warning in &config.warnings {
+        for warning in config.warnings.iter().chain(web.iter().flat_map(|web| &web.warnings)) {
             writeln!(out, "warning: {warning}")?;
         }
         writeln!(out, "the configuration is good")?;
@@ -74,6 +76,9 @@ fn run(cli: Cli) -> anyhow::Result<()> {
         Command::Serve => {
             let options = Options {
                 listen_addresses: cli.listen_addresses,
+                systemd_socket: cli.web_systemd_socket,
+                web_config_file: cli.web_config_file,
+                max_requests: cli.web_max_requests,
                 telemetry_path: cli.telemetry_path,
                 shard,
                 // Replicas of one configuration run on hosts, or pods, of their own.
@@ -90,6 +95,10 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 
 fn serve(format: Format, level: Verbosity, config: Config, options: Options) -> anyhow::Result<()> {
     logging::init(format, level, std::io::stderr).context("cannot set up logging")?;
+    // As Go's runtime does. What cannot be raised is what there is.
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        debug!(%error, "cannot raise the limit on open files");
+    }
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let ended = runtime.block_on(async {
         let (shutdown, at_once) = (CancellationToken::new(), CancellationToken::new());

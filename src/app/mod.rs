@@ -7,6 +7,7 @@ mod reload;
 mod stages;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,11 +22,14 @@ use crate::config::{Config, ConfigError};
 use crate::discovery::{Discovery, Inquirer};
 use crate::metrics::Metrics;
 use crate::scheduler::Scheduler;
+use crate::security::{Security, SecurityError};
 use crate::service_manager::ServiceManager;
 use crate::snapshot::Store;
 use crate::status::StatusPage;
 use crate::target::Shard;
-use crate::web::{self, BindError, ListenAddress, Listeners, Routes, Site, TelemetryPath};
+use crate::web::{
+    self, BindError, ListenAddress, Listeners, NoRandomness, Routes, Server, Site, TelemetryPath,
+};
 use reload::Reloader;
 pub(crate) use reload::warn_of_oddities;
 pub(crate) use stages::Stages;
@@ -36,11 +40,21 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How long shutting down may take in all.
 const DEADLINE: Duration = Duration::from_secs(8);
 
+/// How many scrapes may be under way at once unless it is said otherwise, as in
+/// `node_exporter`.
+pub const DEFAULT_MAX_REQUESTS: usize = 40;
+
 /// What is set by flags and not by the configuration.
 #[derive(Debug)]
 pub struct Options {
     /// Where to listen.
     pub listen_addresses: Vec<ListenAddress>,
+    /// Whether to listen on the sockets that systemd has passed on instead.
+    pub systemd_socket: bool,
+    /// The web configuration: TLS, and who may ask.
+    pub web_config_file: Option<PathBuf>,
+    /// How many scrapes may be under way at once; 0 for no limit.
+    pub max_requests: usize,
     /// The path of the metrics.
     pub telemetry_path: TelemetryPath,
     /// Which part of the targets to poll.
@@ -61,6 +75,9 @@ impl Options {
     pub fn new(listen_address: ListenAddress) -> Self {
         Self {
             listen_addresses: vec![listen_address],
+            systemd_socket: false,
+            web_config_file: None,
+            max_requests: DEFAULT_MAX_REQUESTS,
             telemetry_path: TelemetryPath::default(),
             shard: Shard::default(),
             replica: String::new(),
@@ -75,7 +92,8 @@ impl Options {
 #[derive(Debug)]
 pub struct App {
     listeners: Listeners,
-    routes: Routes,
+    server: Server,
+    security: Arc<Security>,
     store: Arc<Store>,
     metrics: Arc<Metrics>,
     discovery: Discovery<Inquirer>,
@@ -94,9 +112,21 @@ pub enum BuildError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Bind(#[from] BindError),
+    /// Nothing can be kept secret.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
     /// The metrics contradict each other, which is a bug.
     #[error("cannot set up the exporter's own metrics")]
     Metrics(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl From<SecurityError> for BuildError {
+    fn from(error: SecurityError) -> Self {
+        match error {
+            SecurityError::Config(error) => error.into(),
+            SecurityError::NoRandomness(error) => error.into(),
+        }
+    }
 }
 
 /// Why the daemon ended without having been asked to.
@@ -113,7 +143,12 @@ impl App {
     /// # Errors
     /// See [`BuildError`].
     pub async fn build(config: Config, options: Options, clock: Clock) -> Result<Self, BuildError> {
-        let listeners = Listeners::bind(&options.listen_addresses).await?;
+        let security = Arc::new(Security::open(options.web_config_file)?);
+        let listeners = if options.systemd_socket {
+            Listeners::from_systemd()?
+        } else {
+            Listeners::bind(&options.listen_addresses).await?
+        };
         let Stages { discovery, scheduler, store, metrics, readiness, helm } =
             Stages::build(config, options.shard, options.replica, clock).await?;
         warn_of_oddities(&helm);
@@ -126,9 +161,11 @@ impl App {
             ready: Box::new(move || readiness.check()),
             reload: options.lifecycle.then(|| Arc::new(ask_for_reload) as _),
         });
+        let server = Server { routes, guard: security.guard(), max_scrapes: options.max_requests };
         Ok(Self {
             listeners,
-            routes,
+            server,
+            security,
             store,
             metrics,
             discovery,
@@ -185,7 +222,12 @@ impl App {
             service_manager.watch(|| self.store.activity.beats(), watched).await;
             "watchdog"
         });
-        let serving = web::serve(self.listeners, self.routes, shutdown.clone(), DRAIN);
+        let securing = self.security.keep_current(shutdown.clone());
+        tasks.spawn(async move {
+            securing.await;
+            "security"
+        });
+        let serving = web::serve(self.listeners, self.server, shutdown.clone(), DRAIN);
         tasks.spawn(async move {
             serving.await;
             "web"

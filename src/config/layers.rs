@@ -37,7 +37,19 @@ impl Layers {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        let file = file.map(FileLayer::read).transpose()?;
+        Self::over(file.map(FileLayer::read).transpose()?, environment)
+    }
+
+    /// Takes the text of a file that has been read already, and nothing beside it.
+    /// The example is one of what may stand in it.
+    pub(super) fn of_text(path: &Path, text: &str, example: &str) -> Result<Self, ConfigError> {
+        Self::over(Some(FileLayer::parse(path, text, example)?), [])
+    }
+
+    fn over(
+        file: Option<FileLayer>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
         let (environment, variables) = EnvironmentLayer::pick(environment)?;
         let mut figment = Figment::new();
         if let Some(file) = &file {
@@ -91,14 +103,18 @@ impl FileLayer {
     fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_path_buf(), source })?;
-        let document = Node::parse(&text).map_err(|error| ConfigError::Invalid {
+        Self::parse(path, &text, "interval: 5m")
+    }
+
+    fn parse(path: &Path, text: &str, example: &str) -> Result<Self, ConfigError> {
+        let document = Node::parse(text).map_err(|error| ConfigError::Invalid {
             place: Place::in_file(path, error.position),
             message: error.message,
         })?;
         if document.to_dict().is_none() {
             return Err(ConfigError::Invalid {
                 place: Place::in_file(path, document.locate(&KeyPath::default())),
-                message: "the file has to hold keys and values, such as `interval: 5m`".to_owned(),
+                message: format!("the file has to hold keys and values, such as `{example}`"),
             });
         }
         Ok(Self { path: Arc::new(path.to_path_buf()), document: Arc::new(document) })

@@ -10,6 +10,8 @@ mod error;
 mod key_path;
 mod layers;
 mod shape;
+mod web_file;
+mod web_shape;
 mod yaml;
 
 use std::ffi::OsString;
@@ -23,6 +25,7 @@ use figment::error::Kind;
 
 pub use entries::{AccountEntry, Found, OrganizationEntry, Regions};
 pub use error::{ConfigError, Place};
+pub use web_file::{SeenFiles, WebConfig};
 
 use crate::aws::AwsSettings;
 use crate::discovery::{Fleet, Listed};
@@ -187,8 +190,10 @@ fn shown(found: &figment::error::Actual) -> &'static str {
 fn wanted(expected: &str) -> &str {
     match expected {
         "a sequence" => "a list, such as [a, b]",
+        "struct TlsShape" => "keys and values, of which `cert_file` and `key_file` have to be there",
         "struct OrganizationShape" => "keys and values, of which `member_role` has to be there",
-        expected if expected.starts_with("struct ") || expected == "a map" => "keys and values",
+        "a map" => "names of users, each with the bcrypt hash of a password, or {} to let everybody in",
+        expected if expected.starts_with("struct ") => "keys and values",
         expected => expected,
     }
 }

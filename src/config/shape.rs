@@ -113,18 +113,22 @@ pub(super) struct AwsShape {
 
 /// A list, which has to be one if its key is there: with all of its entries
 /// commented out it must not turn into the default.
-fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<Vec<T>>, D::Error> {
+pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
     Vec::deserialize(deserializer).map(Some)
 }
 
 /// Keys and values, of which some have to be there: with all of them commented
 /// out it must not count as left out.
-fn filled<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+pub(super) fn filled<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
 /// Keys and values; without any, the defaults.
-fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
@@ -164,7 +168,7 @@ impl<'de, T: FromText> Deserialize<'de> for Text<T> {
 }
 
 /// Thirty days. Nobody who writes more means it, and timers have their limits.
-const LONGEST: Duration = Duration::from_hours(720);
+pub(super) const LONGEST: Duration = Duration::from_hours(720);
 
 impl FromText for Duration {
     const EXPECTED: &'static str = "a duration, such as 30s, 5m or 1h30m";
@@ -225,15 +229,16 @@ impl FromText for PathBuf {
 
 macro_rules! from_text_by_from_str {
     ($($type:ty: $expected:literal),+ $(,)?) => {
-        $(impl FromText for $type {
+        $(impl $crate::config::shape::FromText for $type {
             const EXPECTED: &'static str = $expected;
 
             fn from_text(text: &str) -> Result<Self, String> {
-                text.parse().map_err(|error: <$type as FromStr>::Err| error.to_string())
+                text.parse().map_err(|error: <$type as std::str::FromStr>::Err| error.to_string())
             }
         })+
     };
 }
+pub(super) use from_text_by_from_str;
 
 from_text_by_from_str! {
     FamilyName: "the name of a metric family",

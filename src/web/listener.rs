@@ -5,30 +5,55 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use listenfd::ListenFd;
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::address::ListenAddress;
+use super::seats::{Seat, Seats};
 
 /// How many connections the system may hold until we accept them.
 const BACKLOG: i32 = 1024;
 
 /// How long to leave the system alone when it has no room for another
-/// connection.
-const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(500);
+/// connection, beside the one that then has to go.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
+
+/// How often to say so.
+const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
 
 /// Sockets that are bound and listen.
 #[derive(Debug)]
 pub struct Listeners(Vec<TcpListener>);
 
-/// An address that cannot be listened on.
+/// Why it cannot be listened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}")]
-pub struct BindError {
-    address: ListenAddress,
-    source: io::Error,
+pub enum BindError {
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Address {
+        /// The address.
+        address: ListenAddress,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Nobody has handed sockets to us.
+    #[error(
+        "systemd has passed no socket: start it by a socket unit with, say, ListenStream=10144, or without --web.systemd-socket"
+    )]
+    NoSocket,
+    /// A socket that has been handed to us is of no use.
+    #[error(
+        "cannot listen on socket {number} of systemd, which has to be one for TCP, such as of ListenStream=10144, with Accept=no"
+    )]
+    Socket {
+        /// Which, counted from 1.
+        number: usize,
+        /// Why not.
+        source: io::Error,
+    },
 }
 
 impl Listeners {
@@ -43,9 +68,31 @@ impl Listeners {
                 listener.set_nonblocking(true)?;
                 TcpListener::from_std(listener)
             });
-            listeners.push(listener.map_err(|source| BindError { address: address.clone(), source })?);
+            listeners
+                .push(listener.map_err(|source| BindError::Address { address: address.clone(), source })?);
         }
         Ok(Self(listeners))
+    }
+
+    /// Listens on the sockets that systemd has passed on. They can be had once only.
+    ///
+    /// # Errors
+    /// There is none, or one that is not for TCP.
+    pub fn from_systemd() -> Result<Self, BindError> {
+        let mut passed = ListenFd::from_env();
+        let mut listeners = Vec::with_capacity(passed.len());
+        for index in 0..passed.len() {
+            let listener = passed.take_tcp_listener(index).and_then(|listener| {
+                let listener = listener.ok_or(io::ErrorKind::NotFound)?;
+                if !SockRef::from(&listener).is_listener()? {
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, "it does not listen"));
+                }
+                listener.set_nonblocking(true)?;
+                TcpListener::from_std(listener)
+            });
+            listeners.push(listener.map_err(|source| BindError::Socket { number: index + 1, source })?);
+        }
+        if listeners.is_empty() { Err(BindError::NoSocket) } else { Ok(Self(listeners)) }
     }
 
     /// Where they listen.
@@ -91,29 +138,31 @@ fn listen(address: SocketAddr) -> io::Result<StdListener> {
     Ok(socket.into())
 }
 
-/// Accepts connections for ever and hands each on with the permit that it has
-/// to hold. Without a free permit none is accepted.
+/// Accepts connections for ever and hands each on with the seat that it has taken.
 pub(super) async fn accept(
     listener: TcpListener,
-    permits: Arc<Semaphore>,
-    mut hand_on: impl FnMut(TcpStream, OwnedSemaphorePermit),
+    seats: &Arc<Seats>,
+    mut hand_on: impl FnMut(TcpStream, Seat),
 ) {
-    let mut failing = false;
-    // The semaphore is never closed.
-    while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
+    let mut complained: Option<Instant> = None;
+    loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                failing = false;
-                hand_on(stream, permit);
+                // There is always one, if not at once.
+                if let Some(seat) = seats.take().await {
+                    hand_on(stream, seat);
+                }
             }
             // The client went away while it waited; that is its affair.
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
                 // No file descriptor, say: trying again at once would only
                 // burn a core until some connection ends.
-                if !std::mem::replace(&mut failing, true) {
+                if complained.is_none_or(|last| last.elapsed() > COMPLAIN_EVERY) {
                     warn!(%error, "cannot accept connections");
+                    complained = Some(Instant::now());
                 }
+                seats.evict();
                 tokio::time::sleep(PAUSE_AFTER_ERROR).await;
             }
         }

@@ -5,48 +5,82 @@
 
 mod address;
 mod body;
+mod client_cert;
 mod connection;
 mod expose;
+mod guard;
+mod hello;
 mod listener;
+mod paced;
+mod password;
 mod response;
 mod routes;
+mod scrapes;
+mod seats;
+mod service;
 mod telemetry_path;
+mod tls;
+mod tls_names;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 pub use address::{InvalidListenAddress, ListenAddress};
 pub use body::Pieces;
+pub use client_cert::{
+    AllowedSan, Authorities, ClientAuth, ClientAuthType, InvalidAuthorities, InvalidClientAuthType,
+};
 pub use expose::{Asked, Exposed, Exposition};
+pub use guard::{Guard, InvalidOpenPath, OpenPath, RateLimit, Rules};
 pub use listener::{BindError, Listeners};
+pub use password::{InvalidPasswordHash, NoRandomness, PasswordHash, Users};
 pub use routes::{Page, Reload, Routes, Site};
 pub use telemetry_path::{InvalidTelemetryPath, TelemetryPath};
+pub use tls::{Identity, InvalidIdentity, InvalidTls, Tls, TlsSettings};
+pub use tls_names::{CipherSuite, Curve, InvalidTlsName, TlsVersion};
+
+use scrapes::Scrapes;
+use seats::Seats;
+use service::Service;
 
 /// How many connections are served at once. Prometheus needs one; the rest is
 /// for people, probes and replicas.
 const MAX_CONNECTIONS: usize = 512;
 
-/// Serves `routes` on all `listeners` until `shutdown`. Requests that are then
-/// being answered have `drain` to end.
-pub async fn serve(listeners: Listeners, routes: Routes, shutdown: CancellationToken, drain: Duration) {
-    let routes = Arc::new(routes);
-    let permits = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+/// What is served, and to whom.
+#[derive(Debug)]
+pub struct Server {
+    /// What is served.
+    pub routes: Routes,
+    /// Who may ask.
+    pub guard: Arc<Guard>,
+    /// How many scrapes may be under way at once; 0 for no limit.
+    pub max_scrapes: usize,
+}
+
+/// Serves on all `listeners` until `shutdown`. Requests that are then being
+/// answered have `drain` to end.
+pub async fn serve(listeners: Listeners, server: Server, shutdown: CancellationToken, drain: Duration) {
+    let Server { routes, guard, max_scrapes } = server;
+    let service = Arc::new(Service { routes, guard, scrapes: Scrapes::new(max_scrapes) });
+    let seats = Seats::new(max_connections());
     let connections = TaskTracker::new();
     let accepting = TaskTracker::new();
     for listener in listeners.into_tokio() {
-        let (routes, permits, connections) = (Arc::clone(&routes), Arc::clone(&permits), connections.clone());
+        let (service, seats, connections) = (Arc::clone(&service), Arc::clone(&seats), connections.clone());
         let shutdown = shutdown.clone();
         accepting.spawn(async move {
-            let accept = listener::accept(listener, permits, |stream, permit| {
-                let serving = connection::serve(stream, Arc::clone(&routes), shutdown.clone(), drain);
-                connections.spawn(async move {
-                    serving.await;
-                    drop(permit);
-                });
+            let accept = listener::accept(listener, &seats, |stream, seat| {
+                connections.spawn(connection::serve(
+                    stream,
+                    seat,
+                    Arc::clone(&service),
+                    shutdown.clone(),
+                    drain,
+                ));
             });
             // Dropping the listener refuses whoever comes now.
             shutdown.run_until_cancelled(accept).await;
@@ -56,4 +90,10 @@ pub async fn serve(listeners: Listeners, routes: Routes, shutdown: CancellationT
     accepting.wait().await;
     connections.close();
     connections.wait().await;
+}
+
+/// Where there are few file descriptors, the other half is for what we ask of AWS.
+fn max_connections() -> usize {
+    let descriptors = rlimit::Resource::NOFILE.get_soft().unwrap_or(1024);
+    usize::try_from(descriptors / 2).unwrap_or(usize::MAX).clamp(1, MAX_CONNECTIONS)
 }

@@ -6,15 +6,14 @@ use std::sync::Arc;
 
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
-use tracing::debug;
 
 use super::expose::{self, Exposition};
 use super::response::{Body, HTML, PLAIN, response};
 use super::telemetry_path::TelemetryPath;
 use crate::readiness::NotReady;
 
-const HEALTHY: &str = "/-/healthy";
-const READY: &str = "/-/ready";
+pub(super) const HEALTHY: &str = "/-/healthy";
+pub(super) const READY: &str = "/-/ready";
 const RELOAD: &str = "/-/reload";
 
 /// What is served, each from somewhere else.
@@ -62,15 +61,14 @@ impl Routes {
         Self(site)
     }
 
-    /// Answers a request: at once, but for one that asks for a reload.
-    pub(super) async fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
-        let (method, path) = (request.method(), request.uri().path());
-        let response = self.route(request).await;
-        debug!(%method, path, status = response.status().as_u16(), "request");
-        response
+    /// Whether the metrics are asked for.
+    pub(super) fn is_scrape<B>(&self, request: &Request<B>) -> bool {
+        request.uri().path() == self.0.telemetry_path.as_str()
+            && matches!(*request.method(), Method::GET | Method::HEAD)
     }
 
-    async fn route<B>(&self, request: &Request<B>) -> Response<Body> {
+    /// Answers a request: at once, but for one that asks for a reload.
+    pub(super) async fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
         let (method, path) = (request.method(), request.uri().path());
         let metrics = self.0.telemetry_path.as_str();
         if path == RELOAD {

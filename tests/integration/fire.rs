@@ -318,8 +318,13 @@ async fn every_body_is_whole_and_of_one_moment_however_slowly_it_is_read() {
     let config = directory.path().join("config.yaml");
     std::fs::write(&config, format!("interval: 1s\nregions: [{}]\n", regions().join(", "))).unwrap();
     // A process of its own, so that its memory is not that of the readers.
-    let exporter =
-        Running::start(with_ambient_credentials(&mut program(), &aws).arg("--config.file").arg(&config));
+    // All readers at once, and for as long as they like.
+    let exporter = Running::start(
+        with_ambient_credentials(&mut program(), &aws)
+            .arg("--config.file")
+            .arg(&config)
+            .args(["--web.max-requests", "0"]),
+    );
     let address = exporter.address;
     collected(&exporter, &regions().into_iter().map(|region| (region, 1.0)).collect()).await;
 

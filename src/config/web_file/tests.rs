@@ -1,0 +1,163 @@
+//! Every file of `tests/fixtures/web/bad` says in its first line what is to be said
+//! about it; every file of `tests/fixtures/web/good` is good. Certificates and keys
+//! are made here, beside them.
+
+use rcgen::{CertificateParams, KeyPair};
+use tempfile::TempDir;
+
+use super::*;
+
+/// A directory with what the files name: a certificate and its key, the key of
+/// another, and an authority.
+fn surroundings() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: String| std::fs::write(directory.path().join(name), text).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+    write("server.crt", certificate.pem());
+    write("server.key", key.serialize_pem());
+    let key = KeyPair::generate().unwrap();
+    write("other.key", key.serialize_pem());
+    write("ca.crt", CertificateParams::default().self_signed(&key).unwrap().pem());
+    std::fs::create_dir(directory.path().join("below")).unwrap();
+    directory
+}
+
+/// The files of a kind, by name, and their text.
+fn fixtures(kind: &str) -> Vec<(String, String)> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/web").join(kind);
+    let mut files: Vec<_> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+            (name, std::fs::read_to_string(path).unwrap())
+        })
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+/// Loads a file of this text from `directory`.
+fn load(directory: &TempDir, name: &str, text: &str) -> Result<WebConfig, ConfigError> {
+    let path = directory.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    WebConfig::load(&path)
+}
+
+#[test]
+fn every_bad_file_gets_one_line_that_says_what_where_and_what_would_be_right() {
+    let directory = surroundings();
+    let mut wrong = String::new();
+    for (name, text) in fixtures("bad") {
+        let prefix = format!("{}/", directory.path().display());
+        let expected = format!("{name}:{}", text.lines().next().unwrap().strip_prefix("# ").unwrap());
+        let said = match load(&directory, &name, &text) {
+            Ok(_) => "nothing".to_owned(),
+            Err(error) => error.to_string().replace(&prefix, ""),
+        };
+        if said != expected {
+            wrong = format!("{wrong}expected: {expected}\n    said: {said}\n");
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+#[test]
+fn every_good_file_is_good() {
+    let directory = surroundings();
+    for (name, text) in fixtures("good") {
+        if let Err(error) = load(&directory, &name, &text) {
+            panic!("{error}");
+        }
+    }
+}
+
+#[test]
+fn what_is_good_is_read_as_it_is_meant() {
+    let directory = surroundings();
+    let good = |name: &str| {
+        let text = fixtures("good").into_iter().find(|(other, _)| other == name).unwrap().1;
+        load(&directory, name, &text).unwrap()
+    };
+    let all = good("every_key.yaml");
+    assert!(all.rules.tls.is_some());
+    assert_eq!(all.rules.headers["x-frame-options"], "deny");
+    assert_eq!(all.rules.headers["content-security-policy"], "default-src 'self' *.test.example.net");
+    assert_eq!(all.rules.headers.len(), 5);
+    assert_eq!(all.rules.users.keys().collect::<Vec<_>>(), ["alice", "bob"]);
+    assert_eq!(all.rules.open_paths.len(), 2);
+    let limit = all.rules.rate_limit.unwrap();
+    assert_eq!((limit.interval.as_millis(), limit.burst.get()), (100, 20));
+    assert!(all.warnings.is_empty());
+    assert_eq!(all.files.0.len(), 4, "itself, the certificate, its key and the authorities");
+
+    for name in ["empty.yaml", "only_comments.yaml", "no_users.yaml", "no_rate_limit.yaml"] {
+        let Rules { tls, headers, users, open_paths, rate_limit } = good(name).rules;
+        assert!(tls.is_none() && headers.is_empty() && users.is_empty() && open_paths.is_empty(), "{name}");
+        assert_eq!(rate_limit, None, "{name}");
+    }
+    assert!(good("headers_that_are_blank.yaml").rules.headers.is_empty());
+    assert_eq!(
+        good("users_without_tls.yaml").warnings,
+        ["basic_auth_users without tls_server_config: passwords can be read on the network"]
+    );
+}
+
+#[test]
+fn certificates_and_keys_can_stand_in_the_file() {
+    let directory = surroundings();
+    let indented = |name: &str| {
+        let text = std::fs::read_to_string(directory.path().join(name)).unwrap();
+        text.lines().fold(String::new(), |text, line| text + "    " + line + "\n")
+    };
+    let text = format!(
+        "tls_server_config:\n  cert: |\n{}  key: |\n{}  client_ca: |\n{}  client_auth_type: VerifyClientCertIfGiven\n",
+        indented("server.crt"),
+        indented("server.key"),
+        indented("ca.crt"),
+    );
+    let config = load(&directory, "inline.yaml", &text).unwrap();
+    assert!(config.rules.tls.is_some());
+    // Not even a mistake beside them shows any of them.
+    let secret = indented("server.key").lines().nth(1).unwrap().trim().to_owned();
+    let shown = format!("{config:?}");
+    let error = load(&directory, "wrong.yaml", &text.replace("cert: |", "cert_file: |")).unwrap_err();
+    assert_eq!(error.to_string().lines().count(), 1);
+    for shown in [shown, format!("{error:?} {error}")] {
+        assert!(!shown.contains(&secret), "{shown}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let directory = surroundings();
+    let missing = directory.path().join("missing.yaml");
+    let error = WebConfig::load(&missing).unwrap_err();
+    assert_eq!(error.to_string(), format!("cannot read the configuration file {}", missing.display()));
+    let long = directory.path().join("long.yaml");
+    std::fs::write(&long, "#".repeat(1024 * 1024 + 1)).unwrap();
+    let error = WebConfig::load(&long).unwrap_err();
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "it has more than 1 MiB");
+}
+
+#[test]
+fn a_change_of_any_file_is_noticed() {
+    let directory = surroundings();
+    let load =
+        || load(&directory, "web.yaml", "tls_server_config: {cert_file: server.crt, key_file: server.key}\n");
+    let config = load().unwrap();
+    assert!(!config.files.have_changed());
+    // The same once more is no change.
+    let key = directory.path().join("server.key");
+    let text = std::fs::read(&key).unwrap();
+    std::fs::write(&key, &text).unwrap();
+    assert!(!config.files.have_changed());
+    std::fs::remove_file(&key).unwrap();
+    assert!(config.files.have_changed());
+    std::fs::write(&key, &text).unwrap();
+    assert!(!config.files.have_changed());
+    std::fs::write(directory.path().join("web.yaml"), "").unwrap();
+    assert!(config.files.have_changed());
+}

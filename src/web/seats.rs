@@ -1,0 +1,294 @@
+//! Who is connected, and who has to go when there is no more room.
+//!
+//! A connection is either waiting, for a handshake, a request or the rest of one,
+//! or it is answering. Who has waited longest makes room for a newcomer, so that
+//! nobody can keep others out by doing nothing, however many connections it takes.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use crate::lock::lock;
+
+/// All seats, taken and free.
+#[derive(Debug)]
+pub(super) struct Seats {
+    free: Arc<Semaphore>,
+    taken: Mutex<HashMap<u64, Arc<Sitter>>>,
+    next: AtomicU64,
+    /// A connection has begun to wait.
+    waits: Notify,
+}
+
+/// What is known of a connection.
+#[derive(Debug)]
+struct Sitter {
+    state: Mutex<State>,
+    cut: CancellationToken,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Since when.
+    Waiting(Instant),
+    /// Its requests, by number, and when each began.
+    Answering(Vec<(u64, Instant)>),
+    /// It has had to go.
+    Evicted,
+}
+
+/// A place for one connection, free again when this is dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    seats: Arc<Seats>,
+    number: u64,
+    sitter: Arc<Sitter>,
+    requests: Arc<AtomicU64>,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// A request that is being answered, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Answering {
+    seats: Arc<Seats>,
+    sitter: Arc<Sitter>,
+    request: u64,
+}
+
+impl Seats {
+    pub(super) fn new(number: usize) -> Arc<Self> {
+        Arc::new(Self {
+            free: Arc::new(Semaphore::new(number)),
+            taken: Mutex::default(),
+            next: AtomicU64::new(0),
+            waits: Notify::new(),
+        })
+    }
+
+    /// A seat for a newcomer. If none is free, somebody who waits has to go; if
+    /// nobody waits, the newcomer does.
+    pub(super) async fn take(self: &Arc<Self>) -> Option<Seat> {
+        let free = || Arc::clone(&self.free);
+        let permit = loop {
+            if let Ok(permit) = free().try_acquire_owned() {
+                break permit;
+            }
+            if self.evict() {
+                break free().acquire_owned().await.ok()?;
+            }
+            tokio::select! {
+                permit = free().acquire_owned() => break permit.ok()?,
+                () = self.waits.notified() => {}
+            }
+        };
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let state = Mutex::new(State::Waiting(Instant::now()));
+        let sitter = Arc::new(Sitter { state, cut: CancellationToken::new() });
+        lock(&self.taken).insert(number, Arc::clone(&sitter));
+        Some(Seat { seats: Arc::clone(self), number, sitter, requests: Arc::default(), _permit: permit })
+    }
+
+    /// Sends away who has waited longest. `false` if nobody waits.
+    pub(super) fn evict(&self) -> bool {
+        let taken = lock(&self.taken);
+        loop {
+            let longest = taken
+                .values()
+                .filter_map(|sitter| match *lock(&sitter.state) {
+                    State::Waiting(since) => Some((since, sitter)),
+                    State::Answering(_) | State::Evicted => None,
+                })
+                .min_by_key(|(since, _)| *since);
+            let Some((since, sitter)) = longest else { return false };
+            let mut state = lock(&sitter.state);
+            // A request may have come since.
+            if matches!(*state, State::Waiting(still) if still == since) {
+                *state = State::Evicted;
+                sitter.cut.cancel();
+                return true;
+            }
+        }
+    }
+}
+
+impl Seat {
+    /// Cancelled when the connection has to end at once.
+    pub(super) fn cut(&self) -> &CancellationToken {
+        &self.sitter.cut
+    }
+
+    /// How many requests there have been, and whether none is being answered.
+    pub(super) fn pace(&self) -> Pace {
+        Pace { sitter: Arc::clone(&self.sitter), requests: Arc::clone(&self.requests) }
+    }
+
+    /// Notes that a request has come. `None` if the connection has to go.
+    pub(super) fn answering(&self) -> Option<Answering> {
+        let request = self.requests.fetch_add(1, Ordering::Relaxed);
+        let begun = (request, Instant::now());
+        let mut state = lock(&self.sitter.state);
+        match &mut *state {
+            State::Waiting(_) => *state = State::Answering(vec![begun]),
+            State::Answering(requests) => requests.push(begun),
+            State::Evicted => return None,
+        }
+        Some(Answering { seats: Arc::clone(&self.seats), sitter: Arc::clone(&self.sitter), request })
+    }
+
+    /// Returns when the connection has waited for `idle`, or for `first` without a
+    /// single request, or when an answer has taken `longest`.
+    pub(super) async fn outstayed(&self, first: Duration, idle: Duration, longest: Duration) {
+        loop {
+            let now = Instant::now();
+            let patience = if self.requests.load(Ordering::Relaxed) == 0 { first } else { idle };
+            let until = match &*lock(&self.sitter.state) {
+                State::Waiting(since) => *since + patience,
+                State::Answering(requests) => {
+                    let first = requests.iter().map(|(_, begun)| *begun).min();
+                    let until = first.map_or(now, |begun| begun + longest);
+                    if until <= now {
+                        return;
+                    }
+                    // It may begin to wait before.
+                    until.min(now + idle)
+                }
+                State::Evicted => return,
+            };
+            if until <= now {
+                return;
+            }
+            sleep_until(until).await;
+        }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        lock(&self.seats.taken).remove(&self.number);
+    }
+}
+
+impl Answering {
+    /// Ends the connection when cancelled.
+    pub(super) fn cut(&self) -> &CancellationToken {
+        &self.sitter.cut
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        let mut state = lock(&self.sitter.state);
+        if let State::Answering(requests) = &mut *state {
+            requests.retain(|(request, _)| *request != self.request);
+            if requests.is_empty() {
+                *state = State::Waiting(Instant::now());
+                self.seats.waits.notify_one();
+            }
+        }
+    }
+}
+
+/// How far a connection has got.
+#[derive(Debug)]
+pub(super) struct Pace {
+    sitter: Arc<Sitter>,
+    requests: Arc<AtomicU64>,
+}
+
+impl Pace {
+    /// The number of requests so far, unless one is being answered.
+    pub(super) fn waits_for(&self) -> Option<u64> {
+        let waiting = matches!(*lock(&self.sitter.state), State::Waiting(_));
+        waiting.then(|| self.requests.load(Ordering::Relaxed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::{advance, timeout};
+
+    use super::*;
+
+    const SOON: Duration = Duration::from_millis(1);
+
+    /// The task of a connection: goes when it has to.
+    async fn leave(seat: Seat) {
+        seat.cut().clone().cancelled().await;
+        drop(seat);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_has_waited_longest_makes_room() {
+        let seats = Seats::new(3);
+        let first = seats.take().await.unwrap();
+        advance(SOON).await;
+        let second = seats.take().await.unwrap();
+        advance(SOON).await;
+        let third = seats.take().await.unwrap();
+        // The first has had a request, so it is the second that has waited longest.
+        advance(SOON).await;
+        drop(first.answering().unwrap());
+        let (fourth, ()) = tokio::join!(seats.take(), leave(second));
+        assert!(fourth.is_some());
+        assert!(!first.cut().is_cancelled() && !third.cut().is_cancelled());
+        let (fifth, ()) = tokio::join!(seats.take(), leave(third));
+        assert!(fifth.is_some() && !first.cut().is_cancelled());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_being_answered_stays_until_the_end() {
+        let seats = Seats::new(1);
+        let seat = seats.take().await.unwrap();
+        let (one, two) = (seat.answering().unwrap(), seat.answering().unwrap());
+        assert!(timeout(Duration::from_mins(10), seats.take()).await.is_err());
+        drop(one);
+        assert!(timeout(Duration::from_mins(10), seats.take()).await.is_err());
+        assert!(!seat.cut().is_cancelled());
+        let newcomer = seats.take();
+        let end = async {
+            drop(two);
+            leave(seat).await;
+        };
+        assert!(tokio::join!(newcomer, end).0.is_some());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_comes_too_late_is_not_answered() {
+        let seats = Seats::new(1);
+        let seat = seats.take().await.unwrap();
+        assert!(seats.evict());
+        assert!(seat.answering().is_none());
+        assert!(!seats.evict(), "nobody goes twice");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nobody_outstays() {
+        let (first, idle, longest) =
+            (Duration::from_secs(10), Duration::from_secs(90), Duration::from_mins(2));
+        let stayed = async |seat: &Seat| {
+            let before = Instant::now();
+            seat.outstayed(first, idle, longest).await;
+            before.elapsed().as_secs()
+        };
+        let seats = Seats::new(2);
+        let seat = seats.take().await.unwrap();
+        assert_eq!(stayed(&seat).await, 10, "without a request");
+        let seat = seats.take().await.unwrap();
+        drop(seat.answering());
+        assert_eq!(stayed(&seat).await, 90, "after one");
+        let answering = seat.answering();
+        assert_eq!(stayed(&seat).await, 120, "in the midst of an answer");
+        drop(answering);
+        let answering = seat.answering();
+        let end = async {
+            sleep_until(Instant::now() + Duration::from_secs(100)).await;
+            drop(answering);
+        };
+        assert_eq!(tokio::join!(stayed(&seat), end).0, 190, "from when it begins to wait");
+    }
+}

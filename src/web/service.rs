@@ -1,0 +1,85 @@
+//! From a request to its answer: whether it may be asked, and what it gets.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
+use hyper::header::{HeaderValue, RETRY_AFTER};
+use hyper::{Request, Response, StatusCode};
+use tracing::debug;
+
+use super::guard::Guard;
+use super::response::{Body, PLAIN, response};
+use super::routes::Routes;
+use super::scrapes::{Place, Scrapes};
+use super::seats::Answering;
+
+/// All that an answer needs.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) routes: Routes,
+    pub(super) guard: Arc<Guard>,
+    pub(super) scrapes: Arc<Scrapes>,
+}
+
+impl Service {
+    /// Answers a request.
+    pub(super) async fn answer<B>(&self, request: &Request<B>, answering: Answering) -> Response<Answer> {
+        let in_force = self.guard.in_force();
+        let (answer, place) = match self.guard.admit(&in_force, request).await {
+            Ok(()) => self.admitted(request, &answering).await,
+            Err(refusal) => (refusal, None),
+        };
+        let (method, path, status) = (request.method(), request.uri().path(), answer.status().as_u16());
+        debug!(%method, path, status, "request");
+        let mut answer =
+            answer.map(|body| Answer { body: Box::pin(body), _place: place, _answering: answering });
+        in_force.complete(&mut answer);
+        answer
+    }
+
+    async fn admitted<B>(
+        &self,
+        request: &Request<B>,
+        answering: &Answering,
+    ) -> (Response<Body>, Option<Place>) {
+        if !self.routes.is_scrape(request) {
+            return (self.routes.answer(request).await, None);
+        }
+        let Some(place) = self.scrapes.begin(answering.cut()) else {
+            let mut refusal =
+                response(StatusCode::SERVICE_UNAVAILABLE, PLAIN, "too many scrapes are under way\n");
+            refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+            return (refusal, None);
+        };
+        (self.routes.answer(request).await, Some(place))
+    }
+}
+
+/// The body of an answer, and what is taken up until it has been sent.
+pub(super) struct Answer {
+    body: Pin<Box<Body>>,
+    _place: Option<Place>,
+    _answering: Answering,
+}
+
+impl HttpBody for Answer {
+    type Data = Bytes;
+    type Error = <Body as HttpBody>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        self.body.as_mut().poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
