@@ -1,14 +1,14 @@
 //! Runs the exporter in process, against a fake AWS.
 
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use fake_aws::{FakeAws, SyncKind, World};
 use serde_json::Value;
-use ssm_sync_exporter::app::{App, Options, RunError};
+use ssm_sync_exporter::app::{App, DEFAULT_MAX_REQUESTS, Options, RunError};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::Config;
 use ssm_sync_exporter::target::Shard;
@@ -75,11 +75,20 @@ pub(crate) struct Setup {
     pub(crate) environment: &'static [(&'static str, &'static str)],
     /// Whether it may be asked for a reload.
     pub(crate) lifecycle: bool,
+    pub(crate) web_config_file: Option<PathBuf>,
+    pub(crate) max_requests: usize,
 }
 
 impl Default for Setup {
     fn default() -> Self {
-        Self { telemetry_path: "/metrics", shard: Shard::default(), environment: &[], lifecycle: false }
+        Self {
+            telemetry_path: "/metrics",
+            shard: Shard::default(),
+            environment: &[],
+            lifecycle: false,
+            web_config_file: None,
+            max_requests: DEFAULT_MAX_REQUESTS,
+        }
     }
 }
 
@@ -127,6 +136,8 @@ impl Exporter {
             telemetry_path: setup.telemetry_path.parse().unwrap(),
             shard: setup.shard,
             lifecycle: setup.lifecycle,
+            web_config_file: setup.web_config_file.clone(),
+            max_requests: setup.max_requests,
             ..Options::new("127.0.0.1:0".parse().unwrap())
         };
         let app = Box::pin(App::build(config, options, clock)).await.unwrap();

@@ -42,7 +42,8 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 const COLLECTIONS: &str = "ssm_sync_exporter_target_collections_total";
 
-fn regions() -> Vec<String> {
+/// Many regions, so that there is much to tell.
+pub(crate) fn regions() -> Vec<String> {
     let areas = ["us", "eu", "ap", "sa", "ca", "af", "me", "il"];
     let directions = ["east", "west", "north", "south", "central"];
     areas.iter().flat_map(|area| directions.map(|direction| format!("{area}-{direction}-1"))).collect()

@@ -3,7 +3,7 @@
 //!
 //! `cargo test` runs all that needs nothing but Rust. `tests/run` installs what
 //! the rest needs, a Python with boto3, moto and `prometheus_client`, and Prometheus
-//! with promtool, and runs everything; there a missing tool is an error.
+//! with promtool and curl, and runs everything; there a missing tool is an error.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 #![expect(clippy::float_cmp, reason = "the values are exact, as they were sent")]
@@ -23,6 +23,7 @@ mod program;
 mod prometheus;
 mod reload;
 mod secrets;
+mod secure;
 mod soak;
 mod tools;
 mod web;

@@ -51,9 +51,10 @@ impl Running {
             let before = log.len();
             assert!(lines.read_line(&mut log).unwrap() > 0, "it ended: {log}");
             let line = &log[before..];
-            if line.contains("listening") {
-                let found = line.split(['"', '=', ' ', '\n']).find(|word| word.starts_with("127.0.0.1:"));
-                break found.unwrap().parse().unwrap();
+            let mut words = line.split(['"', '=', ' ', '\n']);
+            let found = words.find(|word| word.starts_with("127.0.0.1:"));
+            if let Some(found) = found.filter(|_| line.contains("listening")) {
+                break found.parse().unwrap();
             }
         };
         // The pipe must not fill up while nobody reads it.
@@ -62,6 +63,10 @@ impl Running {
             log
         });
         Self { process, address, log }
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.0.id()
     }
 
     async fn metrics(&self) -> String {

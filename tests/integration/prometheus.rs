@@ -33,13 +33,17 @@ pub(crate) struct Prometheus {
 
 impl Prometheus {
     pub(crate) async fn scraping(targets: &[SocketAddr]) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let config = directory.path().join("prometheus.yml");
         let targets: Vec<String> = targets.iter().map(|target| format!("'{target}'")).collect();
         let text = format!(
             "global: {{scrape_interval: 1s}}\nscrape_configs:\n  - job_name: ssm\n    static_configs: [{{targets: [{}]}}]\n",
             targets.join(", ")
         );
+        Self::with_config(tempfile::tempdir().unwrap(), &text).await
+    }
+
+    /// One with this configuration, which keeps all that it has in `directory`.
+    pub(crate) async fn with_config(directory: TempDir, text: &str) -> Self {
+        let config = directory.path().join("prometheus.yml");
         std::fs::write(&config, text).unwrap();
         // It takes no port 0, so it gets one that was free a moment ago.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();

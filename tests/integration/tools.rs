@@ -20,6 +20,10 @@ pub(crate) fn node_exporter() -> Command {
     tool("TEST_NODE_EXPORTER", "prometheus-node-exporter")
 }
 
+pub(crate) fn curl() -> Command {
+    tool("TEST_CURL", "curl")
+}
+
 /// Where `tests/run` has put the tool, or where the path leads.
 fn tool(variable: &str, name: &str) -> Command {
     let program = std::env::var_os(variable).map_or_else(|| PathBuf::from(name), PathBuf::from);

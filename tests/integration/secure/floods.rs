@@ -1,0 +1,163 @@
+//! More connections than there is room for.
+
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::process::Command;
+use std::time::Duration;
+
+use pretty_assertions::assert_eq;
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval, sleep, timeout};
+
+use super::{Files, TLS};
+use crate::exporter::REGION;
+use crate::http;
+use crate::program::{Running, program};
+
+/// How many connections of each kind.
+const FLOOD: usize = 1000;
+
+/// How long a scrape may take on whatever machine this is. The figures are printed.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+const MAX_BYTES: u64 = 100_000_000;
+
+/// Connects and does nothing.
+async fn idle(address: SocketAddr) {
+    let _stream = TcpStream::connect(address).await;
+    std::future::pending::<()>().await;
+}
+
+/// Sends the head of a request, a byte in a second, and begins anew when it is cut
+/// off.
+async fn drip(address: SocketAddr) {
+    let mut ticks = interval(Duration::from_secs(1));
+    loop {
+        ticks.tick().await;
+        let Ok(mut stream) = TcpStream::connect(address).await else { continue };
+        if stream.write_all(b"GET /metrics HTTP/1.1\r\nX: ").await.is_err() {
+            continue;
+        }
+        loop {
+            ticks.tick().await;
+            if stream.write_all(b"x").await.is_err() {
+                break;
+            }
+        }
+    }
+}
+
+fn flood(address: SocketAddr, number: usize) -> JoinSet<()> {
+    let mut flood = JoinSet::new();
+    for _ in 0..number {
+        flood.spawn(idle(address));
+        flood.spawn(drip(address));
+    }
+    flood
+}
+
+/// What the system says of a process, in bytes.
+fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+}
+
+/// How much of a core a process has used so far, in ticks of 10 ms.
+fn ticks(pid: u32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+fn tell(text: &str) {
+    writeln!(std::io::stderr(), "{text}").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scrape_is_answered_among_idle_and_slow_connections() {
+    rlimit::increase_nofile_limit(u64::MAX).unwrap();
+    let running = Running::start(program().env("AWS_REGION", REGION));
+    let flood = flood(running.address, FLOOD);
+    let (mut slowest, mut most) = (Duration::ZERO, 0);
+    // Longer than the head of a request may take.
+    for _ in 0..60 {
+        sleep(Duration::from_millis(200)).await;
+        let before = Instant::now();
+        let answer = timeout(PATIENCE, http::request(running.address, "GET", "/metrics")).await.unwrap();
+        assert_eq!(answer.status, 200);
+        slowest = slowest.max(before.elapsed());
+        most = most.max(resident(running.pid()));
+    }
+    tell(&format!("flood: the slowest scrape took {slowest:?}, at most {} kB resident", most / 1000));
+    assert!(most < MAX_BYTES, "{most} bytes");
+    drop(flood);
+    let (status, _, log) = running.signal("TERM");
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(log.lines().count() < 20, "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handshake_is_made_among_connections_that_make_none() {
+    rlimit::increase_nofile_limit(u64::MAX).unwrap();
+    let files = Files::new(TLS);
+    let running = Running::start(
+        program().env("AWS_REGION", REGION).arg("--web.config.file").arg(files.path("web.yaml")),
+    );
+    let _flood = flood(running.address, FLOOD);
+    let client = files.authority.client(None);
+    let (mut slowest, mut most) = (Duration::ZERO, 0);
+    for _ in 0..20 {
+        sleep(Duration::from_millis(200)).await;
+        let before = Instant::now();
+        let shaken = super::certificates::connect(running.address, "127.0.0.1", &client);
+        timeout(PATIENCE, shaken).await.unwrap().unwrap();
+        slowest = slowest.max(before.elapsed());
+        most = most.max(resident(running.pid()));
+    }
+    tell(&format!("flood: the slowest handshake took {slowest:?}, at most {} kB resident", most / 1000));
+    assert!(most < MAX_BYTES, "{most} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_file_descriptors_it_slows_down_and_goes_on() {
+    rlimit::increase_nofile_limit(u64::MAX).unwrap();
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", "ulimit -n 16; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_ssm-sync-exporter")])
+        .env_clear()
+        .env("AWS_CONFIG_FILE", "/dev/null")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_REGION", REGION);
+    let running = Running::start(&mut command);
+    let flood = flood(running.address, 50);
+    sleep(Duration::from_secs(1)).await;
+    let (before, used) = (Instant::now(), ticks(running.pid()));
+    let deadline = before + Duration::from_mins(1);
+    let mut answered = 0;
+    while answered < 5 {
+        assert!(Instant::now() < deadline, "it answers no more");
+        // It may have to make room for others.
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        let asked =
+            stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        let mut answer = Vec::new();
+        let read =
+            timeout(Duration::from_secs(20), tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer));
+        if asked.is_ok() && read.await.is_ok_and(|read| read.is_ok()) && answer.starts_with(b"HTTP/1.1 200") {
+            answered += 1;
+        }
+    }
+    let used = ticks(running.pid()) - used;
+    let share = used as f64 / 100.0 / before.elapsed().as_secs_f64();
+    tell(&format!("no descriptors: {answered} answers in {:?}, {share:.2} of a core", before.elapsed()));
+    assert!(share < 0.5, "{share} of a core");
+    drop(flood);
+    let (status, _, log) = running.signal("TERM");
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert_eq!(log.matches("cannot accept connections").count(), 1, "{log}");
+    assert!(log.lines().count() < 20, "{log}");
+}
