@@ -13,11 +13,12 @@
 //! never what stands to its left; only [`app`] knows them all, and [`once`] beside it.
 //! A target is an account in a region. Each outside crate has one room: the AWS SDK is
 //! in [`aws`] and the two that make calls through it, [`discovery`] and [`collector`];
-//! `prometheus` is in [`metrics`], hyper in [`web`], figment in [`config`], clap in
-//! [`cli`] and [`logging`], and what draws bars and tables in [`once`].
+//! `prometheus` is in [`metrics`], hyper and rustls in [`web`], figment in [`config`],
+//! clap in [`cli`] and [`logging`], and what draws bars and tables in [`once`].
 //!
-//! [`once`] stands in the place of [`web`] where nothing is served: it lets every
-//! target have one collection and writes what is known then.
+//! Beside the flow, [`security`] hands on from [`config`] to [`web`] who may ask and how,
+//! whenever that changes. [`once`] stands in the place of [`web`] where nothing is
+//! served: it lets every target have one collection and writes what is known then.
 //!
 //! What holds everywhere:
 //!

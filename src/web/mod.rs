@@ -1,7 +1,11 @@
 //! HTTP: what is served where, and the connections it goes over.
 //!
-//! This is the only room that knows hyper. What it serves is handed to it as a
-//! [`Site`], so it knows nothing of metrics or of AWS.
+//! This is the only room that knows hyper and rustls. What it serves is handed to it
+//! as a [`Site`], so it knows nothing of metrics or of AWS, and who may ask as
+//! [`Rules`], so it knows nothing of files.
+//!
+//! Nobody can tie it up: a connection that waits makes room for a newcomer, a request
+//! once begun has to get somewhere, and a scrape gives its place up in time.
 
 mod address;
 mod body;

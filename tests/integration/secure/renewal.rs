@@ -82,7 +82,11 @@ fn base64(text: &str) -> String {
 async fn a_changed_password_holds_for_the_next_request_and_a_bad_file_is_complained_of_once() {
     let files = Files::new(&users());
     let running = Running::start(
-        program().env("AWS_REGION", REGION).arg("--web.config.file").arg(files.path("web.yaml")),
+        program()
+            .env("AWS_REGION", REGION)
+            .args(["--log.level", "debug"])
+            .arg("--web.config.file")
+            .arg(files.path("web.yaml")),
     );
     let mut stream = TcpStream::connect(running.address).await.unwrap();
     assert_eq!(status(&mut stream, "secret").await, 404);
