@@ -1,6 +1,5 @@
 //! One connection, from its first byte to its last.
 
-use std::future::pending;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,7 +104,7 @@ impl Connection {
         let outdated = outdated.clone();
         let Some(tls) = tls.map(|tls| Arc::clone(&tls.config)) else {
             drop(in_force);
-            return self.http1(limited(Box::pin(TimeoutStream::new(stream))), outdated).await;
+            return self.http1(limited(stream), outdated).await;
         };
         drop(in_force);
         let shaken = tokio::select! {
@@ -113,9 +112,7 @@ impl Connection {
             () = self.shutdown.cancelled() => return,
         };
         match shaken {
-            Ok(mut stream) => {
-                let tcp = stream.get_mut().0;
-                tcp.as_mut().set_write_timeout_pinned(Some(WRITE_TIMEOUT));
+            Ok(stream) => {
                 if stream.get_ref().1.alpn_protocol() == Some(H2) {
                     self.http2(stream, outdated).await;
                 } else {
@@ -168,16 +165,13 @@ impl Connection {
             self.seat.outstayed(first, IDLE_TIMEOUT, ANSWER_TIMEOUT).await;
             debug!("a connection was idle, or slow, for too long");
         };
-        let mut outdated = pin!(async {
-            outdated.cancelled().await;
-        });
         let mut outstayed = pin!(outstayed);
         let mut winding_up = false;
         let ended = loop {
             tokio::select! {
                 ended = connection.as_mut() => break Ok(ended),
                 () = &mut outstayed => return,
-                () = async { if winding_up { pending().await } else { outdated.as_mut().await } } => {
+                () = outdated.cancelled(), if !winding_up => {
                     // The next one is of the new kind.
                     wind_up(connection.as_mut());
                     winding_up = true;
@@ -234,7 +228,8 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Streams {
 }
 
 /// With a limit on how long nothing of an answer can be written.
-fn limited(mut stream: Tcp) -> Tcp {
-    stream.as_mut().set_write_timeout_pinned(Some(WRITE_TIMEOUT));
-    stream
+pub(super) fn limited(stream: TcpStream) -> Tcp {
+    let mut stream = TimeoutStream::new(stream);
+    stream.set_write_timeout(Some(WRITE_TIMEOUT));
+    Box::pin(stream)
 }

@@ -7,11 +7,10 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
-use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::connection::Tcp;
+use super::connection::{Tcp, limited};
 
 /// How long a handshake may take.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -31,7 +30,7 @@ pub(super) async fn shake(stream: TcpStream, tls: Arc<ServerConfig>) -> io::Resu
             tell(stream).await?;
             return Err(io::Error::other("the client sent an HTTP request to an HTTPS server"));
         }
-        TlsAcceptor::from(tls).accept(Box::pin(TimeoutStream::new(stream))).await
+        TlsAcceptor::from(tls).accept(limited(stream)).await
     };
     tokio::time::timeout(HANDSHAKE_TIMEOUT, shaking).await?
 }

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use fake_aws::SyncKind;
+use fake_aws::{FakeAws, SyncKind};
 use pretty_assertions::assert_eq;
 use serde_json::json;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, interval, timeout};
+use tokio_rustls::client::TlsStream;
 
-use super::{Files, Secured, users};
+use super::certificates::connect;
+use super::{Files, Secured, TLS, users};
 use crate::exporter::{Exporter, REGION, Setup, fake_aws, one_target};
 use crate::fire::regions;
 
@@ -53,18 +55,23 @@ async fn stall(exporter: &Exporter) -> TcpStream {
     stream
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn scrapes_beyond_the_limit_are_refused_until_one_has_taken_too_long() {
+/// An exporter that has more to tell than all that lies between it and a client
+/// holds.
+async fn with_much_to_tell(setup: &Setup) -> (FakeAws, Exporter) {
     let aws = fake_aws().await;
-    // More than all that lies between us and the client holds.
     let sync =
         |number| json!({"SyncName": format!("sync-{number:05}"), "LastStatus": "Failed", "LastSyncTime": 1});
     aws.world().set_everywhere(SyncKind::ToDestination, (0..250).map(sync).collect());
-    let setup = Setup { max_requests: 2, ..Setup::default() };
     let config = one_target()
         .replace("interval: 1s", "interval: 1h")
         .replace(&format!("[{REGION}]"), &format!("[{}]", regions().join(", ")));
-    let exporter = Exporter::start_with(&aws, &config, &setup).await;
+    let exporter = Exporter::start_with(&aws, &config, setup).await;
+    (aws, exporter)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn scrapes_beyond_the_limit_are_refused_until_one_has_taken_too_long() {
+    let (_aws, exporter) = with_much_to_tell(&Setup { max_requests: 2, ..Setup::default() }).await;
     exporter.wait_until_ready().await;
     let size = exporter.scrape().await.0.len();
     assert!(size > 8_000_000, "{size} is little enough to go unnoticed");
@@ -122,6 +129,82 @@ async fn a_request_that_gets_nowhere_is_cut_and_an_idle_connection_is_not() {
     let mut answer = Vec::new();
     timeout(PATIENCE, idle.read_to_end(&mut answer)).await.unwrap().unwrap();
     assert_eq!(crate::http::parse(&answer).status, 200);
+}
+
+/// Kinds of frames of HTTP/2.
+const DATA: u8 = 0;
+const SETTINGS: u8 = 4;
+const GOAWAY: u8 = 7;
+
+/// A connection over HTTP/2 that never gives room for more than it does at first.
+async fn http2(exporter: &Exporter, files: &Files) -> TlsStream<TcpStream> {
+    let mut client = (*files.authority.client(None)).clone();
+    client.alpn_protocols = vec![b"h2".to_vec()];
+    let mut stream = connect(exporter.address, "127.0.0.1", &client.into()).await.unwrap();
+    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
+    stream
+}
+
+/// The kind of the next frame, or none at the end.
+async fn frame(stream: &mut TlsStream<TcpStream>) -> Option<u8> {
+    let mut head = [0; 9];
+    timeout(PATIENCE, stream.read_exact(&mut head)).await.unwrap().ok()?;
+    let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
+    stream.read_exact(&mut vec![0; length]).await.ok()?;
+    Some(head[3])
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scrape_over_http2_that_gives_no_room_gives_its_place_up_too() {
+    let files = Files::new(TLS);
+    let setup = Setup { max_requests: 1, web_config_file: Some(files.path("web.yaml")), ..Setup::default() };
+    let (_aws, exporter) = with_much_to_tell(&setup).await;
+    let client = files.authority.client(None);
+    let status = async |method: &str, path: &str| {
+        let mut stream = connect(exporter.address, "127.0.0.1", &client).await.unwrap();
+        let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        timeout(PATIENCE, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
+        crate::http::parse(&answer).status
+    };
+    let until_good = async |method: &str, path: &str| {
+        let deadline = Instant::now() + PATIENCE;
+        while status(method, path).await != 200 {
+            assert!(Instant::now() < deadline, "waited in vain for {path}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    until_good("GET", "/-/ready").await;
+
+    let mut stuck = http2(&exporter, &files).await;
+    // GET https://x/metrics, and nothing after it.
+    let head = b"\x82\x87\x44\x08/metrics\x41\x01x";
+    stream_head(&mut stuck, head).await;
+    while frame(&mut stuck).await.unwrap() != DATA {}
+    let before = Instant::now();
+    assert_eq!(status("GET", "/metrics").await, 503);
+    until_good("HEAD", "/metrics").await;
+    assert!(before.elapsed() > Duration::from_secs(9));
+    while frame(&mut stuck).await.is_some() {}
+}
+
+/// Sends the head of the first request, which is the whole of it.
+async fn stream_head(stream: &mut TlsStream<TcpStream>, head: &[u8]) {
+    let length = u8::try_from(head.len()).unwrap();
+    let frame = [&[0, 0, length, 1, 5, 0, 0, 0, 1], head].concat();
+    stream.write_all(&frame).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_over_http2_is_told_when_it_ends() {
+    let Secured { exporter, files, _aws } = Secured::start(TLS).await;
+    let mut stream = http2(&exporter, &files).await;
+    assert_eq!(frame(&mut stream).await, Some(SETTINGS));
+    exporter.shut_down();
+    while frame(&mut stream).await.expect("it is told") != GOAWAY {}
+    timeout(Duration::from_secs(10), exporter.ended()).await.expect("within ten seconds").unwrap().unwrap();
 }
 
 #[test]
