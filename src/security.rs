@@ -97,8 +97,13 @@ impl Security {
             loop {
                 sleep(LOOK_EVERY).await;
                 let security = Arc::clone(&self);
-                if let Err(error) = tokio::task::spawn_blocking(move || security.look()).await {
-                    error!(%error, "cannot look at the web configuration, which is a bug");
+                match tokio::task::spawn_blocking(move || security.look()).await {
+                    Ok(Seen::Same | Seen::StillWrong) => {}
+                    Ok(Seen::New) => info!("the web configuration has changed and is in force"),
+                    Ok(Seen::Wrong(error)) => {
+                        warn!(error, "the web configuration cannot be used, the one before stays in force");
+                    }
+                    Err(error) => error!(%error, "cannot look at the web configuration, which is a bug"),
                 }
             }
         };
@@ -108,33 +113,39 @@ impl Security {
         shutdown.run_until_cancelled(looking).await;
     }
 
-    /// Takes up what has changed. What is wrong stays out of force and is complained
-    /// of once.
-    fn look(&self) {
+    /// Takes up what has changed. What is wrong stays out of force.
+    fn look(&self) -> Seen {
         {
             let known = lock(&self.known);
             if known.complaint.is_none() && !known.files.have_changed() {
-                return;
+                return Seen::Same;
             }
         }
         match self.load() {
             Ok(prepared) => {
                 self.put_in_force(prepared);
-                info!("the web configuration has changed and is in force");
+                Seen::New
             }
             Err(error) => {
                 let complaint = in_one_line(&error);
-                let mut known = lock(&self.known);
-                if known.complaint.as_ref() != Some(&complaint) {
-                    warn!(
-                        error = complaint,
-                        "the web configuration cannot be used, the one before stays in force"
-                    );
-                    known.complaint = Some(complaint);
-                }
+                let before = lock(&self.known).complaint.replace(complaint.clone());
+                if before.as_ref() == Some(&complaint) { Seen::StillWrong } else { Seen::Wrong(complaint) }
             }
         }
     }
+}
+
+/// What comes of looking at the files.
+#[derive(Debug, PartialEq, Eq)]
+enum Seen {
+    /// They are what is in force.
+    Same,
+    /// They are in force now.
+    New,
+    /// They cannot be used, and why.
+    Wrong(String),
+    /// For the same reason as when they were last looked at.
+    StillWrong,
 }
 
 /// With what it comes from.
@@ -146,4 +157,70 @@ fn in_one_line(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_is_taken_up_and_what_is_wrong_is_told_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("web.yaml");
+        let write = |text: &str| std::fs::write(&path, text).unwrap();
+        let wrong = |what: &str| Seen::Wrong(format!("{}:{what}", path.display()));
+        let good = "rate_limit: {interval: 1s, burst: 1}\n";
+        write(good);
+        let security = Security::open(Some(path.clone())).unwrap();
+        assert_eq!(security.look(), Seen::Same);
+
+        write("rate_limit: {interval: 1s, burst: 2}\n");
+        assert_eq!(security.look(), Seen::New);
+        assert_eq!(security.look(), Seen::Same);
+
+        let missing = "1:35: rate_limit.burst: `none` is not a whole number from 0";
+        write("rate_limit: {interval: 1s, burst: none}\n");
+        assert_eq!(security.look(), wrong(missing));
+        for _ in 0..3 {
+            assert_eq!(security.look(), Seen::StillWrong);
+        }
+        assert!(format!("{:?}", security.guard()).contains("burst: 2"), "the one before stays in force");
+
+        write("tls_server_config: {cert_file: server.crt, key_file: server.key}\n");
+        assert!(matches!(security.look(), Seen::Wrong(why) if why.contains("server.crt: No such file")));
+        assert_eq!(security.look(), Seen::StillWrong);
+        // A file that is not there cannot have changed, yet it is waited for.
+        std::fs::write(directory.path().join("server.crt"), "").unwrap();
+        assert!(matches!(security.look(), Seen::Wrong(why) if why.contains("server.key: No such file")));
+
+        write(good);
+        assert_eq!(security.look(), Seen::New);
+        assert_eq!(security.look(), Seen::Same);
+        std::fs::remove_file(&path).unwrap();
+        let gone = format!(
+            "cannot read the configuration file {}: No such file or directory (os error 2)",
+            path.display()
+        );
+        assert_eq!(security.look(), Seen::Wrong(gone));
+    }
+
+    #[tokio::test]
+    async fn what_is_loaded_is_not_in_force_before_it_is_put_there() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("web.yaml");
+        std::fs::write(&path, "").unwrap();
+        let security = Arc::new(Security::open(Some(path.clone())).unwrap());
+        std::fs::write(&path, "http_server_config: {headers: {X-Frame-Options: deny}}\n").unwrap();
+        let prepared = security.load().unwrap();
+        assert!(!format!("{:?}", security.guard()).contains("deny"));
+        security.put_in_force(prepared);
+        assert!(format!("{:?}", security.guard()).contains("deny"));
+        assert_eq!(security.look(), Seen::Same);
+
+        // Without a file there is nothing to look at, until the end.
+        let shutdown = CancellationToken::new();
+        let without = Arc::new(Security::open(None).unwrap());
+        shutdown.cancel();
+        without.keep_current(shutdown).await;
+    }
 }

@@ -1,9 +1,10 @@
 //! The program as people start it: flags, exit statuses, log lines, signals.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use fake_aws::{FakeAws, Fault, FaultRule, SyncKind, World};
@@ -36,7 +37,9 @@ pub(crate) fn run(command: &mut Command) -> (Option<i32>, String, String) {
 pub(crate) struct Running {
     process: tools::Owned,
     pub(crate) address: SocketAddr,
-    log: std::thread::JoinHandle<String>,
+    log: Arc<Mutex<String>>,
+    /// Writes the log until its end.
+    writing: std::thread::JoinHandle<()>,
 }
 
 impl Running {
@@ -58,11 +61,20 @@ impl Running {
             }
         };
         // The pipe must not fill up while nobody reads it.
-        let log = std::thread::spawn(move || {
-            lines.read_to_string(&mut log).unwrap();
-            log
+        let log = Arc::new(Mutex::new(log));
+        let written = Arc::clone(&log);
+        let writing = std::thread::spawn(move || {
+            for line in lines.lines() {
+                let line = line.unwrap() + "\n";
+                *written.lock().unwrap() += &line;
+            }
         });
-        Self { process, address, log }
+        Self { process, address, log, writing }
+    }
+
+    /// All that it has logged so far.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().unwrap().clone()
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -100,7 +112,10 @@ impl Running {
         let before = Instant::now();
         send(name, &self.process);
         let status = self.process.0.wait().unwrap();
-        (status, before.elapsed(), self.log.join().unwrap())
+        let took = before.elapsed();
+        self.writing.join().unwrap();
+        let log = self.log.lock().unwrap().clone();
+        (status, took, log)
     }
 }
 
