@@ -17,6 +17,7 @@ use crate::web::{ListenAddress, TelemetryPath};
 /// With no configuration at all it polls the account of the ambient AWS
 /// credentials in their default region.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands by itself")]
 #[command(name = "ssm-sync-exporter", version = build_info::LONG_VERSION)]
 pub struct Cli {
     /// What to do.

@@ -153,7 +153,8 @@ impl App {
             Stages::build(config, options.shard, options.replica, clock).await?;
         warn_of_oddities(&helm);
         let signals = options.reloads.unwrap_or_else(|| mpsc::channel(1).1);
-        let (reloader, ask_for_reload) = Reloader::new(helm, options.service_manager.clone(), signals);
+        let (reloader, ask_for_reload) =
+            Reloader::new(helm, Arc::clone(&security), options.service_manager.clone(), signals);
         let routes = Routes::new(Site {
             page: Arc::new(StatusPage::new(options.telemetry_path.clone())),
             telemetry_path: options.telemetry_path,

@@ -11,6 +11,7 @@ use tracing::{error, info, warn};
 
 use super::stages::{Checked, Helm};
 use crate::config::ConfigError;
+use crate::security::{Prepared, Security};
 use crate::service_manager::ServiceManager;
 use crate::web::Reload;
 
@@ -25,6 +26,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Reloader {
     helm: Helm,
+    security: Arc<Security>,
     service_manager: ServiceManager,
     asked: Receiver<oneshot::Sender<Result<(), String>>>,
     /// Brings requests of those who do not wait for an answer.
@@ -53,12 +55,13 @@ enum ReloadError {
 impl Reloader {
     pub(super) fn new(
         helm: Helm,
+        security: Arc<Security>,
         service_manager: ServiceManager,
         signals: Receiver<()>,
     ) -> (Self, AskForReload) {
         let (ask, asked) = mpsc::channel(QUEUE);
         let reading = Arc::new(Semaphore::new(1));
-        (Self { helm, service_manager, asked, signals, reading }, AskForReload(ask))
+        (Self { helm, security, service_manager, asked, signals, reading }, AskForReload(ask))
     }
 
     /// Reloads whenever it is asked to until `shutdown`. It does so by itself, and
@@ -88,14 +91,15 @@ impl Reloader {
         }
     }
 
-    /// Reads the configuration from where it came from, checks all of it and puts
-    /// it into force. If anything is wrong with it, all is as it was.
+    /// Reads the configuration, and that of the web, from where they came from, checks
+    /// all of it and puts it into force. If anything is wrong with it, all is as it was.
     async fn reload(&mut self) -> Result<(), ReloadError> {
         self.service_manager.reloading();
         let checked = tokio::time::timeout(LIMIT, self.check()).await;
         let outcome = match checked.unwrap_or(Err(ReloadError::TooLate)) {
-            Ok(checked) => {
+            Ok((checked, web)) => {
                 self.helm.put_in_force(checked);
+                self.security.put_in_force(web);
                 warn_of_oddities(&self.helm);
                 info!("the configuration has been loaded anew");
                 Ok(())
@@ -111,19 +115,20 @@ impl Reloader {
         outcome
     }
 
-    async fn check(&self) -> Result<Checked, ReloadError> {
+    async fn check(&self) -> Result<(Checked, Prepared), ReloadError> {
         // A file system that hangs must not take a thread for each attempt.
         let Ok(reading) = Arc::clone(&self.reading).try_acquire_owned() else {
             return Err(ReloadError::StillReading);
         };
-        let again = self.helm.config().loading_again();
+        let (again, security) = (self.helm.config().loading_again(), Arc::clone(&self.security));
         let load = move || {
-            let config = again();
+            let loaded = again().and_then(|config| Ok((config, security.load()?)));
             drop(reading);
-            config
+            loaded
         };
-        let config = tokio::task::spawn_blocking(load).await.map_err(ReloadError::Panicked)??;
-        Ok(Box::pin(self.helm.check(config)).await?)
+        let loading = tokio::task::spawn_blocking(load);
+        let (config, web) = loading.await.map_err(ReloadError::Panicked)??;
+        Ok((Box::pin(self.helm.check(config)).await?, web))
     }
 }
 

@@ -162,9 +162,13 @@ impl Exporter {
     /// Puts another configuration into the place of the one it was started with, and
     /// asks for a reload.
     pub(crate) async fn reload(&self, config: &str) -> http::Answer {
-        std::fs::write(self.directory.path().join("config.yaml"), format!("{config}{}", self.beside))
-            .unwrap();
-        http::request(self.address, "POST", "/-/reload").await
+        self.reload_with(config, &[]).await
+    }
+
+    pub(crate) async fn reload_with(&self, config: &str, headers: &[(&str, &str)]) -> http::Answer {
+        let file = self.directory.path().join("config.yaml");
+        std::fs::write(file, format!("{config}{}", self.beside)).unwrap();
+        http::request_with(self.address, "POST", "/-/reload", headers).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> http::Answer {

@@ -102,3 +102,30 @@ async fn a_changed_password_holds_for_the_next_request_and_a_bad_file_is_complai
     }
     assert!(!log.contains(&changed), "{log}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_takes_up_the_web_configuration_with_the_rest_or_neither() {
+    let setup = crate::exporter::Setup { lifecycle: true, ..Default::default() };
+    let Secured { exporter, files, _aws } = Secured::start_with(&users(), setup).await;
+    let asked_by = async |password: &str, config: &str| {
+        let credentials = format!("Basic {}", base64(&format!("ann:{password}")));
+        exporter.reload_with(config, &[("Authorization", &credentials)]).await
+    };
+    let one = crate::exporter::one_target();
+    assert_eq!(asked_by("wrong", &one).await.status, 401);
+
+    files.write("web.yaml", "basic_auth_users: {ann: plain}\n");
+    let refused = asked_by("secret", &one.replace(REGION, "us-east-1")).await;
+    assert_eq!(refused.status, 500);
+    assert!(refused.body.contains("web.yaml:1:"), "{}", refused.body);
+    assert!(!refused.body.contains("plain"), "{}", refused.body);
+    // The other configuration is not in force either, though there is nothing wrong with it.
+    let credentials = format!("Basic {}", base64("ann:secret"));
+    let scrape = exporter.get_with("/metrics", &[("Authorization", &credentials)]).await.body;
+    assert!(!scrape.contains("us-east-1"), "{scrape}");
+
+    files.write("web.yaml", &format!("basic_auth_users:\n  ann: {}\n", hash("other")));
+    assert_eq!(asked_by("secret", &one).await.status, 200);
+    assert_eq!(asked_by("secret", &one).await.status, 401);
+    assert_eq!(asked_by("other", &one).await.status, 200);
+}
