@@ -107,6 +107,7 @@ pub(super) fn check(shape: Shape, layers: &Layers, source: Source) -> Result<Con
         disabled_families: shape.metrics.disable.into_iter().map(|Text(name)| name).collect(),
         aws,
         warnings,
+        in_force: String::new(),
         source,
     })
 }

@@ -7,6 +7,7 @@
 mod check;
 mod entries;
 mod error;
+mod in_force;
 mod key_path;
 mod layers;
 mod shape;
@@ -65,6 +66,8 @@ pub struct Config {
     pub aws: AwsSettings,
     /// Oddities that are worth a warning, each a sentence.
     pub warnings: Vec<String>,
+    /// All of this as it was written, as YAML, with defaults and without secrets.
+    pub in_force: String,
     source: Source,
 }
 
@@ -145,9 +148,11 @@ impl fmt::Debug for Source {
 impl Source {
     fn load(self) -> Result<Config, ConfigError> {
         let layers = Layers::read(self.file.as_deref(), self.environment.clone())?;
-        let shape: Shape = serde_path_to_error::deserialize(&layers.merged()?)
+        let merged = layers.merged()?;
+        let shape: Shape = serde_path_to_error::deserialize(&merged)
             .map_err(|error| refused(&layers, &KeyPath::from(error.path()), error.inner()))?;
-        check::check(shape, &layers, self)
+        let config = check::check(shape, &layers, self)?;
+        Ok(Config { in_force: in_force::written(&merged, &config), ..config })
     }
 }
 
