@@ -8,13 +8,15 @@
 //! asked     targets      is polled    from AWS     known
 //! ```
 //!
-//! Each stage is a module of that name. A stage may know what stands to its
+//! Each stage is a module of that name; [`status`], the page for people, stands beside
+//! metrics. A stage may know what stands to its
 //! right and the plain types of [`model`], [`target`], [`negotiation`] and [`clock`],
 //! never what stands to its left; only [`app`] knows them all, and [`once`] beside it.
 //! A target is an account in a region. Each outside crate has one room: the AWS SDK is
 //! in [`aws`] and the two that make calls through it, [`discovery`] and [`collector`];
-//! `prometheus` is in [`metrics`], hyper and rustls in [`web`], figment in [`config`],
-//! clap in [`cli`] and [`logging`], and what draws bars and tables in [`once`].
+//! `prometheus` is in [`metrics`], maud in [`status`], hyper and rustls in [`web`],
+//! figment in [`config`], clap in [`cli`] and [`logging`], and what draws bars and tables
+//! in [`once`].
 //!
 //! Beside the flow, [`security`] hands on from [`config`] to [`web`] who may ask and how,
 //! whenever that changes. [`once`] stands in the place of [`web`] where nothing is

@@ -25,7 +25,7 @@ use crate::scheduler::Scheduler;
 use crate::security::{Security, SecurityError};
 use crate::service_manager::ServiceManager;
 use crate::snapshot::Store;
-use crate::status::StatusPage;
+use crate::status::{About, StatusPage};
 use crate::target::Shard;
 use crate::web::{
     self, BindError, ListenAddress, Listeners, NoRandomness, Routes, Server, Site, TelemetryPath,
@@ -150,13 +150,15 @@ impl App {
             Listeners::bind(&options.listen_addresses).await?
         };
         let Stages { discovery, scheduler, store, metrics, readiness, helm } =
-            Stages::build(config, options.shard, options.replica, clock).await?;
+            Stages::build(config, options.shard, options.replica, clock.clone()).await?;
         warn_of_oddities(&helm);
+        let about = About { telemetry_path: options.telemetry_path.clone(), shard: options.shard };
+        let page = StatusPage::new(Arc::clone(&store), clock, about, helm.config().in_force.clone());
         let signals = options.reloads.unwrap_or_else(|| mpsc::channel(1).1);
         let (reloader, ask_for_reload) =
             Reloader::new(helm, Arc::clone(&security), options.service_manager.clone(), signals);
         let routes = Routes::new(Site {
-            page: Arc::new(StatusPage::new(options.telemetry_path.clone())),
+            page: Arc::new(page),
             telemetry_path: options.telemetry_path,
             exposition: Arc::clone(&metrics) as _,
             ready: Box::new(move || readiness.check()),

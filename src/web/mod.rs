@@ -16,6 +16,7 @@ mod guard;
 mod hello;
 mod listener;
 mod paced;
+mod page;
 mod password;
 mod response;
 mod routes;
@@ -40,8 +41,9 @@ pub use client_cert::{
 pub use expose::{Asked, Exposed, Exposition};
 pub use guard::{Guard, InvalidOpenPath, OpenPath, RateLimit, Rules};
 pub use listener::{BindError, Listeners};
+pub use page::{Asset, Page};
 pub use password::{InvalidPasswordHash, NoRandomness, PasswordHash, Users};
-pub use routes::{Page, Reload, Routes, Site};
+pub use routes::{Reload, Routes, Site};
 pub use telemetry_path::{InvalidTelemetryPath, TelemetryPath};
 pub use tls::{Identity, InvalidIdentity, InvalidTls, Tls, TlsSettings};
 pub use tls_names::{CipherSuite, Curve, InvalidTlsName, TlsVersion};

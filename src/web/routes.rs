@@ -8,7 +8,8 @@ use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use super::expose::{self, Exposition};
-use super::response::{Body, HTML, PLAIN, response};
+use super::page::{self, Page};
+use super::response::{Body, PLAIN, response};
 use super::telemetry_path::TelemetryPath;
 use crate::readiness::NotReady;
 
@@ -28,12 +29,6 @@ pub struct Site {
     pub ready: Box<dyn Fn() -> Result<(), NotReady> + Send + Sync>,
     /// Reads the configuration anew. `None` where that may not be asked for over HTTP.
     pub reload: Option<Arc<dyn Reload>>,
-}
-
-/// What is served under `/`.
-pub trait Page: Send + Sync {
-    /// The page for the query of a URL, as HTML.
-    fn html(&self, query: &str) -> String;
 }
 
 /// What `POST /-/reload` does.
@@ -67,7 +62,7 @@ impl Routes {
             && matches!(*request.method(), Method::GET | Method::HEAD)
     }
 
-    /// Answers a request: at once, but for one that asks for a reload.
+    /// Answers a request: at once, but for one that asks for the page or a reload.
     pub(super) async fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
         let (method, path) = (request.method(), request.uri().path());
         let metrics = self.0.telemetry_path.as_str();
@@ -77,18 +72,22 @@ impl Routes {
                 _ => not_allowed("POST"),
             };
         }
-        if path != metrics && ![HEALTHY, READY, "/"].contains(&path) {
+        let asset = self.0.page.assets().iter().find(|asset| asset.path == path);
+        if path != metrics && asset.is_none() && ![HEALTHY, READY, "/"].contains(&path) {
             return response(StatusCode::NOT_FOUND, PLAIN, "not found\n");
         }
         // hyper leaves the body of an answer to HEAD out by itself.
         if !matches!(*method, Method::GET | Method::HEAD) {
             return not_allowed("GET, HEAD");
         }
+        if let Some(asset) = asset {
+            return page::answer_asset(asset);
+        }
         match path {
             path if path == metrics => expose::answer(&*self.0.exposition, request),
             HEALTHY => response(StatusCode::OK, PLAIN, "healthy\n"),
             READY => self.ready(),
-            _ => response(StatusCode::OK, HTML, self.0.page.html(request.uri().query().unwrap_or_default())),
+            _ => page::answer(&*self.0.page, request.uri().query().unwrap_or_default()).await,
         }
     }
 

@@ -25,5 +25,6 @@ mod reload;
 mod secrets;
 mod secure;
 mod soak;
+mod status;
 mod tools;
 mod web;

@@ -36,7 +36,7 @@ async fn every_path() {
     let landing = exporter.get("/").await;
     assert_eq!(landing.status, 200);
     assert_eq!(landing.header("content-type"), Some("text/html; charset=utf-8"));
-    for link in ["href=\"/metrics\"", "href=\"/-/healthy\"", "href=\"/-/ready\""] {
+    for link in ["href=\"./metrics\"", "href=\"./-/healthy\"", "href=\"./-/ready\""] {
         assert!(landing.body.contains(link), "{}", landing.body);
     }
     for path in ["/metrics/", "/Metrics", "/-/", "/-/reload/", "/favicon.ico", "//", "/..%2fmetrics"] {
@@ -49,7 +49,7 @@ async fn every_path() {
 async fn head_works_wherever_get_does_and_nothing_else_does() {
     let aws = fake_aws().await;
     let exporter = Exporter::start_ready(&aws, &one_target().replace("1s", "1h")).await;
-    for path in ["/", "/metrics", "/-/healthy", "/-/ready", "/missing"] {
+    for path in ["/", "/metrics", "/-/healthy", "/-/ready", "/-/status.css", "/missing"] {
         let get = exporter.get(path).await;
         let head = http::request(exporter.address, "HEAD", path).await;
         assert_eq!(head.status, get.status, "{path}");
@@ -78,7 +78,7 @@ async fn the_metrics_can_be_served_elsewhere() {
     let exporter = Exporter::start_with(&aws, &one_target(), &at("/ssm/metrics")).await;
     assert_eq!(exporter.get("/ssm/metrics").await.status, 200);
     assert_eq!(exporter.get("/metrics").await.status, 404);
-    assert!(exporter.get("/").await.body.contains("href=\"/ssm/metrics\""));
+    assert!(exporter.get("/").await.body.contains("href=\"./ssm/metrics\""));
 
     let everywhere = Exporter::start_with(&aws, &one_target(), &at("/")).await;
     assert!(everywhere.get("/").await.body.contains("ssm_sync_exporter_targets 1"));

@@ -1,0 +1,270 @@
+//! The top of the page: how all is, in a sentence and in numbers, and what of it is
+//! shown.
+
+use maud::{Markup, html};
+
+use super::View;
+use super::parts::{count, grouped, prose, symbol};
+use crate::status::question::{Question, Wanted};
+use crate::status::standing::{Standing, Tally};
+use crate::status::survey::Survey;
+
+/// The name, and what can be set by a script only.
+pub(super) fn header(view: View<'_>) -> Markup {
+    html! {
+        header.top {
+            p.brand { a href="?" { "SSM Sync Exporter" } span.sub { "AWS Systems Manager resource data syncs" } }
+            nav aria-label="Exporter" {
+                a href={ "." (view.source.about.telemetry_path) } { "Metrics" }
+                a href="./-/ready" { "Ready" }
+                a href="./-/healthy" { "Healthy" }
+                a href="#about" { "About" }
+            }
+            div.settings #settings hidden {
+                label { input #refresh type="checkbox"; " Refresh every 30 s" }
+                label { "Theme " select #theme {
+                    option value="auto" { "Auto" }
+                    option value="light" { "Light" }
+                    option value="dark" { "Dark" }
+                } }
+            }
+        }
+    }
+}
+
+/// What stands in the tab of the browser: troubles first, for there is little room.
+pub(super) fn title(survey: &Survey) -> String {
+    let bad = |tally: &Tally| {
+        Standing::ALL
+            .into_iter()
+            .filter(|standing| standing.is_trouble())
+            .map(|standing| tally.of(standing))
+            .sum::<usize>()
+    };
+    match bad(&survey.of_syncs) + survey.of_targets.of(Standing::Down) {
+        0 => "SSM Sync Exporter".to_owned(),
+        number => format!("({}) SSM Sync Exporter", grouped(number)),
+    }
+}
+
+/// How all is, in a sentence.
+pub(super) fn verdict(view: View<'_>) -> Markup {
+    let View { survey, question, .. } = view;
+    let (worst, text) = sentence(survey);
+    let waiting = survey.of_targets.of(Standing::Waiting);
+    html! {
+        section class={ "verdict " (worst.key()) } aria-label="How all is" {
+            h1 { (symbol(worst)) span { (prose(&text)) } }
+            @if waiting > 0 && waiting < survey.targets.len() {
+                p { (count(waiting, "target")) " of " (grouped(survey.targets.len())) " await their first collection." }
+            }
+            @if survey.awaited > 0 {
+                p { "There may be more targets: an organization, or accounts for their regions, are still being asked." }
+            }
+            @for note in &question.notes { p.note { (note) } }
+        }
+    }
+}
+
+/// The sentence, and what of it is worst.
+fn sentence(survey: &Survey) -> (Standing, String) {
+    let (targets, syncs) = (survey.targets.len(), survey.of_syncs.total());
+    let collected = targets - survey.of_targets.of(Standing::Waiting);
+    let is_there = |standing: &Standing| survey.of_targets.of(*standing) + survey.of_syncs.of(*standing) > 0;
+    let worst = Standing::ALL.into_iter().filter(|standing| standing.is_trouble()).find(is_there);
+    if let Some(worst) = worst {
+        return (worst, troubles(survey));
+    }
+    let text = match (targets, collected) {
+        (0, _) if survey.awaited > 0 => "It is not known yet what to poll.".to_owned(),
+        (0, _) => {
+            let text = "There is nothing to poll: no account and region belong to this exporter. Check `accounts`, \
+                        `organization` and `regions` in the configuration, and the shard.";
+            return (Standing::Fault, text.to_owned());
+        }
+        (1, 0) => "Nothing is known yet: 1 target awaits collection.".to_owned(),
+        (_, 0) => format!("Nothing is known yet: {} await collection.", count(targets, "target")),
+        _ => {
+            let all = collected == targets && survey.awaited == 0;
+            let well = if all { "All is well" } else { "So far all is well" };
+            let collected = count(collected, "target");
+            let text = match syncs {
+                0 => format!("{well}: {collected} can be polled, and there are no syncs."),
+                _ => format!("{well}: {} in {collected}.", count(syncs, "sync")),
+            };
+            return (if all { Standing::Well } else { Standing::Waiting }, text);
+        }
+    };
+    (Standing::Waiting, text)
+}
+
+/// All that is wrong, in a sentence.
+fn troubles(survey: &Survey) -> String {
+    let mut text = String::new();
+    for (standing, one, many) in [
+        (Standing::Failed, "failed", "failed"),
+        (Standing::Fault, "has a fault of its source", "have faults of their sources"),
+        (Standing::Stale, "is stale", "are stale"),
+    ] {
+        let number = survey.of_syncs.of(standing);
+        let what = if number == 1 { one } else { many };
+        match (number, text.as_str()) {
+            (0, _) => {}
+            (_, "") => text = format!("{} {what}", count(number, "sync")),
+            _ => text = format!("{text}, {} {what}", grouped(number)),
+        }
+    }
+    let down = survey.of_targets.of(Standing::Down);
+    if down > 0 {
+        let between = if text.is_empty() { "" } else { "; " };
+        let targets = count(survey.targets.len(), "target");
+        text = format!("{text}{between}{} of {targets} cannot be polled", grouped(down));
+    }
+    text + "."
+}
+
+/// How many fare how, each the way to them.
+pub(super) fn tiles(view: View<'_>) -> Markup {
+    let View { survey, .. } = view;
+    html! {
+        div.tiles {
+            (group(view, "Syncs", &survey.of_syncs, survey.of_syncs.total(), &Standing::OF_SYNCS))
+            (group(view, "Targets", &survey.of_targets, survey.targets.len(), &Standing::OF_TARGETS))
+        }
+    }
+}
+
+fn group(view: View<'_>, what: &str, tally: &Tally, total: usize, standings: &[Standing]) -> Markup {
+    let chosen = view.question.status;
+    html! {
+        section.group aria-label=(what) {
+            h2 { (what) " " span.total { (grouped(total)) } }
+            ul {
+                @for standing in standings {
+                    @let wanted = Some(Wanted::Is(*standing));
+                    @let number = tally.of(*standing);
+                    @let question = Question { status: wanted, ..Question::default() };
+                    li {
+                        a class={ "tile " (standing.key()) @if number == 0 { " zero" } }
+                            href=(question.link()) title=(standing.meaning())
+                            aria-current=[(chosen == wanted).then_some("true")] {
+                            span.number { (grouped(number)) }
+                            span.word { (symbol(*standing)) (standing.word()) }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The form that says what is wanted.
+pub(super) fn filter(view: View<'_>) -> Markup {
+    let View { survey, question, .. } = view;
+    let chosen = question.region.as_ref();
+    html! {
+        form.filter method="get" action="./" role="search" aria-label="Filter" {
+            label { span { "Account" }
+                input type="search" name="account" value=(question.account) placeholder="id or name" autocomplete="off"
+                    spellcheck="false" maxlength="200";
+            }
+            label { span { "Region" }
+                select name="region" {
+                    option value="" { "All" }
+                    // It may have gone since the link was made.
+                    @if let Some(region) = chosen.filter(|region| !survey.regions.contains(*region)) {
+                        option value=(region) selected { (region) }
+                    }
+                    @for region in &survey.regions {
+                        option value=(region) selected[chosen == Some(region)] { (region) }
+                    }
+                }
+            }
+            label { span { "Status" }
+                select name="status" {
+                    option value="" { "All" }
+                    @for wanted in Wanted::all() {
+                        option value=(wanted.key()) selected[question.status == Some(wanted)] { (wanted.word()) }
+                    }
+                }
+            }
+            @if let Some(reason) = question.reason {
+                label { span { "Reason" }
+                    select name="reason" {
+                        option value="" { "All" }
+                        option value=(reason) selected { (reason) }
+                    }
+                }
+            }
+            button type="submit" { "Filter" }
+            @if question.is_filter() { a.clear href="?" { "Clear" } }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{DataSync, Reason, SyncStatus};
+    use crate::snapshot::Store;
+    use crate::status::tests::{Collected, NOW, account, failed, store, sync, target};
+
+    fn said(targets: Vec<(&str, Collected)>) -> (Standing, String) {
+        let account = account(1, None);
+        let targets = targets.into_iter().map(|(region, collected)| (target(&account, region), collected));
+        sentence(&Survey::take(&store(targets.collect()), NOW))
+    }
+
+    #[test]
+    fn a_sentence_says_how_all_is() {
+        let well = || sync("a", Some(NOW));
+        let bad = || DataSync { last_status: Some(SyncStatus::Failed), ..well() };
+        let old = || sync("b", Some(NOW - 1e6));
+        let down = || Some(Err(failed(Reason::Timeout)));
+        for (targets, worst, text) in [
+            (vec![("eu-west-1", Some(Ok(vec![well()])))], Standing::Well, "All is well: 1 sync in 1 target."),
+            (
+                vec![("eu-west-1", Some(Ok(vec![])))],
+                Standing::Well,
+                "All is well: 1 target can be polled, and there are no syncs.",
+            ),
+            (
+                vec![("eu-west-1", Some(Ok(vec![bad(), old(), old()])))],
+                Standing::Failed,
+                "1 sync failed, 2 are stale.",
+            ),
+            (vec![("eu-west-1", Some(Ok(vec![old()])))], Standing::Stale, "1 sync is stale."),
+            (
+                vec![("eu-west-1", Some(Ok(vec![bad(), bad()]))), ("us-east-1", down())],
+                Standing::Down,
+                "2 syncs failed; 1 of 2 targets cannot be polled.",
+            ),
+            (vec![("eu-west-1", down())], Standing::Down, "1 of 1 target cannot be polled."),
+            (
+                vec![("eu-west-1", None)],
+                Standing::Waiting,
+                "Nothing is known yet: 1 target awaits collection.",
+            ),
+            (
+                vec![("eu-west-1", Some(Ok(vec![well()]))), ("us-east-1", None)],
+                Standing::Waiting,
+                "So far all is well: 1 sync in 1 target.",
+            ),
+            (
+                vec![("eu-west-1", None), ("us-east-1", None)],
+                Standing::Waiting,
+                "Nothing is known yet: 2 targets await collection.",
+            ),
+        ] {
+            assert_eq!(said(targets), (worst, text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn without_targets_it_says_why() {
+        assert!(said(Vec::new()).1.starts_with("There is nothing to poll"));
+        let store = Store::new(std::time::Duration::from_mins(30));
+        store.adopt(&crate::target::Plan { targets: Vec::new(), awaited: 1 });
+        assert_eq!(sentence(&Survey::take(&store, NOW)).1, "It is not known yet what to poll.");
+    }
+}

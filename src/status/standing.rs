@@ -1,0 +1,210 @@
+//! How a sync or a target fares, in one word.
+
+use crate::model::{DataSync, SyncStatus, SyncType, UnixSeconds};
+use crate::snapshot::TargetView;
+
+/// Without a success for so long, in seconds, a sync is stale. AWS's inventory is
+/// collected every 30 minutes at the most and usually at least once a day.
+pub(super) const STALE_AFTER: UnixSeconds = 24.0 * 3600.0;
+
+/// How a sync or a target fares, the worst first. A target that has been collected
+/// fares as the worst of its syncs does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Standing {
+    /// The last collection of the target failed.
+    Down,
+    /// The last attempt of the sync failed.
+    Failed,
+    /// AWS reports a state of the sync's source, and all there are are faults.
+    Fault,
+    /// The sync has not succeeded for [`STALE_AFTER`].
+    Stale,
+    /// The sync is at work. Some are said to be so for ever, and become stale.
+    InProgress,
+    /// The sync is well.
+    Well,
+    /// The target has not been collected yet.
+    Waiting,
+    /// The target has been collected and has no syncs.
+    Empty,
+}
+
+impl Standing {
+    /// All of them, the worst first.
+    pub(super) const ALL: [Self; 8] = [
+        Self::Down,
+        Self::Failed,
+        Self::Fault,
+        Self::Stale,
+        Self::InProgress,
+        Self::Well,
+        Self::Waiting,
+        Self::Empty,
+    ];
+
+    /// Those that syncs may have.
+    pub(super) const OF_SYNCS: [Self; 5] =
+        [Self::Failed, Self::Fault, Self::Stale, Self::InProgress, Self::Well];
+
+    /// Those that only targets have.
+    pub(super) const OF_TARGETS: [Self; 3] = [Self::Down, Self::Waiting, Self::Empty];
+
+    /// Of the sync, at the time `now`.
+    pub(super) fn of_sync(sync: &DataSync, now: UnixSeconds) -> Self {
+        if sync.last_status == Some(SyncStatus::Failed) {
+            return Self::Failed;
+        }
+        if sync.source.as_ref().is_some_and(|source| source.state.is_some()) {
+            return Self::Fault;
+        }
+        // One that has never succeeded has had its time since it was created. Syncs
+        // from a source tell no success at all.
+        let created = sync.created.filter(|_| sync.sync_type != SyncType::FromSource);
+        match (sync.last_successful_sync.or(created), &sync.last_status) {
+            (Some(since), _) if now - since > STALE_AFTER => Self::Stale,
+            (_, Some(SyncStatus::InProgress)) => Self::InProgress,
+            _ => Self::Well,
+        }
+    }
+
+    /// Of the target.
+    pub(super) fn of_target(view: &TargetView, now: UnixSeconds) -> Self {
+        match (view.up(), view.syncs()) {
+            (None, _) => Self::Waiting,
+            (Some(false), _) => Self::Down,
+            (Some(true), syncs) => {
+                let syncs = syncs.unwrap_or_default().iter();
+                syncs.map(|sync| Self::of_sync(sync, now)).min().unwrap_or(Self::Empty)
+            }
+        }
+    }
+
+    /// Whether somebody should do something about it.
+    pub(super) fn is_trouble(self) -> bool {
+        self <= Self::Stale
+    }
+
+    /// What it is called in URLs and style sheets.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::Down => "down",
+            Self::Failed => "failed",
+            Self::Fault => "fault",
+            Self::Stale => "stale",
+            Self::InProgress => "progress",
+            Self::Well => "well",
+            Self::Waiting => "waiting",
+            Self::Empty => "empty",
+        }
+    }
+
+    /// What it is called on the page.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Down => "Cannot be polled",
+            Self::Failed => "Failed",
+            Self::Fault => "Source fault",
+            Self::Stale => "Stale",
+            Self::InProgress => "In progress",
+            Self::Well => "Well",
+            Self::Waiting => "Not yet collected",
+            Self::Empty => "No syncs",
+        }
+    }
+
+    /// What it means.
+    pub(super) fn meaning(self) -> &'static str {
+        match self {
+            Self::Down => "the last collection of this account and region failed",
+            Self::Failed => "the last attempt of the sync failed",
+            Self::Fault => "AWS reports that something is wrong with the sync's source",
+            Self::Stale => "the sync has not succeeded for more than 24 hours",
+            Self::InProgress => "the sync is at work",
+            Self::Well => "the sync succeeded within the last 24 hours, or AWS reports no trouble with it",
+            Self::Waiting => "this account and region have not been collected yet",
+            Self::Empty => "this account and region have been collected and have no resource data syncs",
+        }
+    }
+}
+
+/// How many fare how.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tally([usize; Standing::ALL.len()]);
+
+impl Tally {
+    /// Counts one more.
+    pub(super) fn add(&mut self, standing: Standing) {
+        self.0[standing as usize] += 1;
+    }
+
+    /// Counts all of `other`, too.
+    pub(super) fn add_all(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(number, more)| *number += more);
+    }
+
+    /// How many fare like this.
+    pub(super) fn of(&self, standing: Standing) -> usize {
+        self.0[standing as usize]
+    }
+
+    /// How many there are.
+    pub(super) fn total(&self) -> usize {
+        self.0.iter().sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::sync;
+    use super::*;
+    use crate::model::{Source, SourceState};
+
+    const NOW: UnixSeconds = 1_763_800_000.0;
+
+    #[test]
+    fn a_sync_fares_as_it_should() {
+        use Standing::{Failed, Fault, InProgress, Stale, Well};
+        let of = |change: fn(&mut DataSync)| {
+            let mut sync = DataSync { created: Some(NOW - 90.0 * 86400.0), ..sync("a", Some(NOW - 60.0)) };
+            change(&mut sync);
+            Standing::of_sync(&sync, NOW)
+        };
+        assert_eq!(of(|_| ()), Well);
+        assert_eq!(of(|sync| sync.last_status = Some(SyncStatus::Failed)), Failed);
+        assert_eq!(of(|sync| sync.last_status = Some(SyncStatus::InProgress)), InProgress);
+        assert_eq!(of(|sync| sync.last_status = Some(SyncStatus::Unknown("Paused".to_owned()))), Well);
+        assert_eq!(of(|sync| sync.last_successful_sync = Some(NOW - STALE_AFTER)), Well);
+        assert_eq!(of(|sync| sync.last_successful_sync = Some(NOW - STALE_AFTER - 1.0)), Stale);
+        assert_eq!(of(|sync| sync.last_successful_sync = Some(f64::NAN)), Well);
+        // It is said to be at work, and nothing has come of it for days.
+        let stuck = |sync: &mut DataSync| {
+            sync.last_status = Some(SyncStatus::InProgress);
+            sync.last_successful_sync = None;
+        };
+        assert_eq!(of(stuck), Stale);
+        let from_source = |sync: &mut DataSync| {
+            sync.sync_type = SyncType::FromSource;
+            sync.last_successful_sync = None;
+            sync.last_status = None;
+        };
+        assert_eq!(of(from_source), Well);
+        let faulty = |sync: &mut DataSync| {
+            let state = Some(SourceState::NoPermissions);
+            sync.source = Some(Source { state, ..Source::default() });
+        };
+        assert_eq!(of(faulty), Fault);
+    }
+
+    #[test]
+    fn they_are_counted() {
+        let mut tally = Tally::default();
+        for standing in Standing::ALL {
+            tally.add(standing);
+        }
+        tally.add(Standing::Down);
+        assert_eq!((tally.of(Standing::Down), tally.of(Standing::Empty), tally.total()), (2, 1, 9));
+        let mut twice = tally;
+        twice.add_all(&tally);
+        assert_eq!(twice.total(), 18);
+    }
+}

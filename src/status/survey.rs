@@ -1,0 +1,392 @@
+//! What there is to see: how everything fares, and of that what is asked for.
+//!
+//! It knows no HTML. All of it is as of one moment.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::question::{Question, Wanted};
+use super::standing::{Standing, Tally};
+use crate::model::{DataSync, Failure, Reason, UnixSeconds};
+use crate::snapshot::{Store, TargetView};
+use crate::target::RegionName;
+
+/// All targets, looked at in one moment.
+#[derive(Debug)]
+pub(super) struct Survey {
+    /// The moment.
+    pub(super) now: UnixSeconds,
+    /// How many answers are awaited that may bring more targets.
+    pub(super) awaited: usize,
+    /// All targets, by account and region.
+    pub(super) targets: Vec<Seen>,
+    /// How they fare.
+    pub(super) of_targets: Tally,
+    /// How all syncs fare.
+    pub(super) of_syncs: Tally,
+    /// All regions, by name.
+    pub(super) regions: BTreeSet<RegionName>,
+}
+
+/// A target, and how it fares.
+#[derive(Debug)]
+pub(super) struct Seen {
+    /// What is known of it.
+    pub(super) view: TargetView,
+    /// What its account is shown as.
+    pub(super) account: String,
+    /// How it fares.
+    pub(super) standing: Standing,
+    /// How its syncs fare: none if they are not known.
+    pub(super) tally: Tally,
+}
+
+impl Seen {
+    fn new(view: TargetView, now: UnixSeconds) -> Self {
+        let mut tally = Tally::default();
+        for sync in view.syncs().unwrap_or_default() {
+            tally.add(Standing::of_sync(sync, now));
+        }
+        let account = view.target().account.shown(view.state.account.as_ref());
+        Self { standing: Standing::of_target(&view, now), account, tally, view }
+    }
+
+    /// The region.
+    pub(super) fn region(&self) -> &RegionName {
+        &self.view.target().region
+    }
+
+    /// The account's name, if it has one.
+    pub(super) fn name(&self) -> Option<&str> {
+        self.view.target().account.name.as_deref()
+    }
+
+    /// Why the last collection failed, if it did.
+    pub(super) fn failure(&self) -> Option<&Failure> {
+        self.view.state.last.as_ref()?.failure.as_ref()
+    }
+
+    /// Whether it or a sync of it fares so.
+    fn has(&self, wanted: Wanted) -> bool {
+        wanted.covers(self.standing)
+            || Standing::OF_SYNCS
+                .into_iter()
+                .any(|standing| wanted.covers(standing) && self.tally.of(standing) > 0)
+    }
+}
+
+/// A sync, where it is and how it fares.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found<'a> {
+    pub(super) seen: &'a Seen,
+    pub(super) sync: &'a DataSync,
+    pub(super) standing: Standing,
+}
+
+/// All targets that cannot be polled for the same reason.
+#[derive(Debug)]
+pub(super) struct Cause<'a> {
+    /// The reason.
+    pub(super) reason: Reason,
+    /// How many there are.
+    pub(super) targets: usize,
+    /// The same by account or by region, whichever tells more with less; the largest
+    /// first.
+    pub(super) groups: Vec<Group<'a>>,
+}
+
+/// Some of the targets that cannot be polled for the same reason.
+#[derive(Debug)]
+pub(super) struct Group<'a> {
+    /// What they have in common.
+    pub(super) common: Common<'a>,
+    /// They, each with why; one at least.
+    pub(super) targets: Vec<(&'a Seen, &'a Failure)>,
+}
+
+/// What targets have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Common<'a> {
+    /// The account: what it is shown as, and its name.
+    Account(&'a str, Option<&'a str>),
+    /// The region.
+    Region(&'a RegionName),
+}
+
+/// An account in the grid.
+#[derive(Debug)]
+pub(super) struct Row<'a> {
+    /// What the account is shown as.
+    pub(super) account: &'a str,
+    /// Its name, if it has one.
+    pub(super) name: Option<&'a str>,
+    /// Its targets.
+    pub(super) cells: BTreeMap<&'a RegionName, &'a Seen>,
+}
+
+impl Row<'_> {
+    fn worst(&self) -> Option<Standing> {
+        self.cells.values().map(|seen| seen.standing).min()
+    }
+}
+
+/// Accounts × regions.
+#[derive(Debug)]
+pub(super) struct Grid<'a> {
+    /// The regions in which one of the accounts is polled, by name.
+    pub(super) regions: Vec<&'a RegionName>,
+    /// The accounts, those that fare worst first.
+    pub(super) rows: Vec<Row<'a>>,
+}
+
+impl Survey {
+    /// Looks at all targets of `store`.
+    pub(super) fn take(store: &Store, now: UnixSeconds) -> Self {
+        // In this order: what is awaited now may be there then.
+        let awaited = store.awaited();
+        let slots = store.slots();
+        let mut targets: Vec<Seen> = slots.iter().map(|slot| Seen::new(store.view(slot, now), now)).collect();
+        targets.sort_by(|one, other| {
+            one.account.cmp(&other.account).then_with(|| one.region().cmp(other.region()))
+        });
+        let (mut of_targets, mut of_syncs) = (Tally::default(), Tally::default());
+        for seen in &targets {
+            of_targets.add(seen.standing);
+            of_syncs.add_all(&seen.tally);
+        }
+        let regions = targets.iter().map(|seen| seen.region().clone()).collect();
+        Self { now, awaited, targets, of_targets, of_syncs, regions }
+    }
+
+    /// The targets that are asked for, whatever their status.
+    fn within<'a>(&'a self, question: &'a Question) -> impl Iterator<Item = &'a Seen> {
+        let typed = question.account.to_lowercase();
+        let asked = move |text: &str| text.to_lowercase().contains(&typed);
+        // The targets of an account stand beside each other.
+        let mut last = None;
+        self.targets.iter().filter(move |seen| {
+            let account = (seen.account.as_str(), seen.name());
+            let account = match last {
+                Some((before, answer)) if before == account => answer,
+                _ => {
+                    let answer = asked(account.0) || account.1.is_some_and(&asked);
+                    last = Some((account, answer));
+                    answer
+                }
+            };
+            let region = question.region.as_ref().is_none_or(|region| region == seen.region());
+            let reason = |reason| seen.failure().is_some_and(|failure| failure.reason == reason);
+            account && region && question.reason.is_none_or(reason)
+        })
+    }
+
+    /// The targets that are asked for, those that fare worst first.
+    pub(super) fn targets<'a>(&'a self, question: &'a Question) -> Vec<&'a Seen> {
+        let asked = |seen: &&Seen| question.status.is_none_or(|wanted| seen.has(wanted));
+        let mut targets: Vec<&Seen> = self.within(question).filter(asked).collect();
+        targets.sort_by_key(|seen| seen.standing);
+        targets
+    }
+
+    /// The syncs that are asked for, the worst first, and of those that fare alike
+    /// the ones whose last success is longest ago. Where nothing is asked for, all
+    /// in trouble.
+    pub(super) fn syncs<'a>(&'a self, question: &'a Question) -> Vec<Found<'a>> {
+        let wanted = if question.is_filter() { question.status } else { Some(Wanted::Trouble) };
+        let mut found = Vec::new();
+        for seen in self.within(question) {
+            for sync in seen.view.syncs().unwrap_or_default() {
+                let standing = Standing::of_sync(sync, self.now);
+                if wanted.is_none_or(|wanted| wanted.covers(standing)) {
+                    found.push(Found { seen, sync, standing });
+                }
+            }
+        }
+        found.sort_by(|one, other| {
+            let success = |found: &Found| found.sync.last_successful_sync.unwrap_or(f64::NEG_INFINITY);
+            one.standing.cmp(&other.standing).then_with(|| success(one).total_cmp(&success(other)))
+        });
+        found
+    }
+
+    /// Why the targets that are asked for cannot be polled; what most have first.
+    pub(super) fn causes<'a>(&'a self, question: &'a Question) -> Vec<Cause<'a>> {
+        if question.status.is_some_and(|wanted| !wanted.covers(Standing::Down)) {
+            return Vec::new();
+        }
+        let mut by_reason: BTreeMap<Reason, Vec<(&Seen, &Failure)>> = BTreeMap::new();
+        for seen in self.within(question) {
+            if let Some(failure) = seen.failure() {
+                by_reason.entry(failure.reason).or_default().push((seen, failure));
+            }
+        }
+        let mut causes: Vec<Cause<'_>> =
+            by_reason.into_iter().map(|(reason, down)| cause(reason, &down)).collect();
+        causes.sort_by_key(|cause| (std::cmp::Reverse(cause.targets), cause.reason));
+        causes
+    }
+
+    /// The accounts that are asked for, with their targets in all regions that are.
+    pub(super) fn grid<'a>(&'a self, question: &'a Question) -> Grid<'a> {
+        let mut rows: BTreeMap<&str, (Row<'_>, bool)> = BTreeMap::new();
+        for seen in self.within(question) {
+            let new = || (Row { account: &seen.account, name: None, cells: BTreeMap::new() }, false);
+            let (row, asked) = rows.entry(&seen.account).or_insert_with(new);
+            row.name = row.name.or(seen.name());
+            row.cells.insert(seen.region(), seen);
+            *asked |= question.status.is_none_or(|wanted| seen.has(wanted));
+        }
+        let mut rows: Vec<Row<'_>> =
+            rows.into_values().filter_map(|(row, asked)| asked.then_some(row)).collect();
+        rows.sort_by_key(|row| (row.worst(), row.account));
+        let regions: BTreeSet<&RegionName> = rows.iter().flat_map(|row| row.cells.keys().copied()).collect();
+        Grid { regions: regions.into_iter().collect(), rows }
+    }
+}
+
+fn cause<'a>(reason: Reason, down: &[(&'a Seen, &'a Failure)]) -> Cause<'a> {
+    let mut by_account: BTreeMap<&str, Vec<_>> = BTreeMap::new();
+    let mut by_region: BTreeMap<&RegionName, Vec<_>> = BTreeMap::new();
+    for (seen, failure) in down {
+        by_account.entry(&seen.account).or_default().push((*seen, *failure));
+        by_region.entry(seen.region()).or_default().push((*seen, *failure));
+    }
+    // An account that is lost is lost in all of its regions.
+    let of_accounts = matches!(reason, Reason::AssumeRoleDenied | Reason::Credentials);
+    let mut groups: Vec<Group<'a>> = if of_accounts || by_account.len() <= by_region.len() {
+        let common = |account, targets: &[(&'a Seen, _)]| {
+            Common::Account(account, targets.first().and_then(|(seen, _)| seen.name()))
+        };
+        let groups = by_account.into_iter();
+        groups.map(|(account, targets)| Group { common: common(account, &targets), targets }).collect()
+    } else {
+        let groups = by_region.into_iter();
+        groups.map(|(region, targets)| Group { common: Common::Region(region), targets }).collect()
+    };
+    groups.sort_by_key(|group| std::cmp::Reverse(group.targets.len()));
+    Cause { reason, targets: down.len(), groups }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{NOW, account, failed, store, sync, target};
+    use super::*;
+    use crate::model::SyncStatus;
+
+    /// Two accounts in two regions: the first has a failed and a stale sync, and is
+    /// refused in us-east-1; the second is well, and waits in us-east-1.
+    fn survey() -> Survey {
+        let (one, two) = (account(1, Some("Production")), account(2, None));
+        let bad = DataSync { last_status: Some(SyncStatus::Failed), ..sync("bad", Some(NOW - 60.0)) };
+        let old = sync("old", Some(NOW - 9e5));
+        let older = sync("older", Some(NOW - 1e6));
+        let store = store(vec![
+            (target(&two, "eu-west-1"), Some(Ok(vec![sync("good", Some(NOW))]))),
+            (target(&two, "us-east-1"), None),
+            (target(&one, "eu-west-1"), Some(Ok(vec![sync("fine", Some(NOW)), old, bad, older]))),
+            (target(&one, "us-east-1"), Some(Err(failed(Reason::ScpDenied)))),
+        ]);
+        Survey::take(&store, NOW)
+    }
+
+    fn names(survey: &Survey, query: &str) -> Vec<String> {
+        let question = Question::read(query);
+        survey.syncs(&question).iter().map(|found| found.sync.name.clone()).collect()
+    }
+
+    fn places(survey: &Survey, query: &str) -> Vec<String> {
+        let question = Question::read(query);
+        let place = |seen: &&Seen| format!("{} {}", &seen.account[11..], seen.region());
+        survey.targets(&question).iter().map(place).collect()
+    }
+
+    #[test]
+    fn everything_is_counted() {
+        let survey = survey();
+        let of_targets = |standing| survey.of_targets.of(standing);
+        assert_eq!(
+            Standing::ALL.map(of_targets),
+            [1, 1, 0, 0, 0, 1, 1, 0],
+            "one each is down, has a failed sync, is well, waits"
+        );
+        assert_eq!(Standing::OF_SYNCS.map(|standing| survey.of_syncs.of(standing)), [1, 0, 2, 0, 2]);
+    }
+
+    #[test]
+    fn troubles_come_first_and_the_oldest_of_them() {
+        let survey = survey();
+        assert_eq!(names(&survey, ""), ["bad", "older", "old"]);
+        assert_eq!(names(&survey, "region=eu-west-1"), ["bad", "older", "old", "fine", "good"]);
+    }
+
+    #[test]
+    fn a_filter_takes_account_region_and_status() {
+        let survey = survey();
+        assert_eq!(names(&survey, "account=pROD&status=stale"), ["older", "old"]);
+        assert_eq!(names(&survey, "account=000000000002"), ["good"]);
+        assert_eq!(names(&survey, "account=nobody"), [""; 0]);
+        assert_eq!(names(&survey, "region=sa-east-1"), [""; 0]);
+        assert_eq!(names(&survey, "status=down"), [""; 0]);
+        assert_eq!(names(&survey, "reason=scp_denied"), [""; 0]);
+        assert_eq!(
+            places(&survey, "status=trouble"),
+            ["1 us-east-1", "1 eu-west-1"],
+            "the one that cannot be polled first"
+        );
+        assert_eq!(
+            places(&survey, "status=well"),
+            ["1 eu-west-1", "2 eu-west-1"],
+            "all that have a sync that is"
+        );
+        assert_eq!(places(&survey, "status=waiting"), ["2 us-east-1"]);
+        assert_eq!(places(&survey, "reason=scp_denied"), ["1 us-east-1"]);
+    }
+
+    #[test]
+    fn the_grid_has_whole_accounts_and_the_worst_first() {
+        let survey = survey();
+        let rows = |query: &str| {
+            let question = Question::read(query);
+            let grid = survey.grid(&question);
+            let rows: Vec<_> =
+                grid.rows.iter().map(|row| (row.account[11..].to_owned(), row.cells.len())).collect();
+            (grid.regions.len(), rows)
+        };
+        let row = |account: &str, cells| (account.to_owned(), cells);
+        assert_eq!(rows(""), (2, vec![row("1", 2), row("2", 2)]));
+        assert_eq!(rows("region=us-east-1"), (1, vec![row("1", 1), row("2", 1)]));
+        assert_eq!(rows("status=waiting"), (2, vec![row("2", 2)]));
+        assert_eq!(rows("status=empty"), (0, Vec::new()));
+    }
+
+    #[test]
+    fn a_region_that_refuses_all_accounts_is_one_line() {
+        let accounts: Vec<_> = (1..=9).map(|number| account(number, None)).collect();
+        let refused = |account| (target(account, "us-east-1"), Some(Err(failed(Reason::RegionDisabled))));
+        let mut targets: Vec<_> = accounts.iter().map(refused).collect();
+        for region in ["eu-west-1", "eu-west-2", "us-east-1"] {
+            let lost = account(77, Some("lost"));
+            targets.push((target(&lost, region), Some(Err(failed(Reason::AssumeRoleDenied)))));
+        }
+        let survey = Survey::take(&store(targets), NOW);
+        let question = Question::default();
+        let causes = survey.causes(&question);
+        let summary: Vec<_> =
+            causes.iter().map(|cause| (cause.reason, cause.targets, cause.groups.len())).collect();
+        assert_eq!(summary, [(Reason::RegionDisabled, 9, 1), (Reason::AssumeRoleDenied, 3, 1)]);
+        assert_eq!(causes[0].groups[0].common, Common::Region(&"us-east-1".parse().unwrap()));
+        assert_eq!(causes[1].groups[0].common, Common::Account("000000000077", Some("lost")));
+        assert_eq!(survey.causes(&Question::read("status=well")).len(), 0);
+        assert_eq!(survey.causes(&Question::read("status=down&account=lost")).len(), 1);
+    }
+
+    #[test]
+    fn an_account_without_an_id_is_found_by_what_it_is_shown_as() {
+        let nameless = std::sync::Arc::new(crate::target::Account {
+            access: crate::target::Access { profile: Some("Prod".to_owned()), ..Default::default() },
+            ..Default::default()
+        });
+        let survey = Survey::take(&store(vec![(target(&nameless, "eu-west-1"), None)]), NOW);
+        assert_eq!(survey.targets[0].account, "unknown (profile Prod)");
+        assert_eq!(survey.targets(&Question::read("account=unknown+(profile+prod)")).len(), 1);
+    }
+}

@@ -1,0 +1,139 @@
+//! The page for people, over HTTP: what it shows of a fleet, and what keeps it safe.
+
+use fake_aws::{FakeAws, SyncKind};
+use pretty_assertions::assert_eq;
+use serde_json::json;
+
+use crate::exporter::{ACCOUNT, Exporter, NOW, ROLE, fake_aws, put};
+use crate::http;
+
+/// An account whose role may not be assumed.
+const LOST: &str = "222233334444";
+
+/// Where it is polled: in so many regions that they do not fit beside each other.
+const REGIONS: [&str; 20] = [
+    "af-south-1",
+    "ap-east-1",
+    "ap-northeast-1",
+    "ap-northeast-2",
+    "ap-northeast-3",
+    "ap-south-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "ca-central-1",
+    "eu-central-1",
+    "eu-north-1",
+    "eu-south-1",
+    "eu-west-1",
+    "eu-west-2",
+    "eu-west-3",
+    "me-south-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+];
+
+/// What somebody might call a sync to see whether we run it.
+const NAME: &str = "<img src=x onerror=window.pwned=1>";
+const MESSAGE: &str = "<script>window.pwned=2</script> \"'& \u{202e}evil";
+
+/// An account with `failed` failed syncs, one of them of a hostile name, a stale
+/// and a good one; and one that is lost.
+pub(crate) async fn troubled(failed: usize) -> (FakeAws, Exporter) {
+    let aws = fake_aws().await;
+    aws.world().add_denied_role(LOST, ROLE);
+    let ago = |seconds: u64| NOW - seconds;
+    for number in 0..failed {
+        let name = if number == 0 { NAME.to_owned() } else { format!("failed-{number}") };
+        let item = json!({
+            "SyncName": name, "SyncType": "SyncToDestination", "LastStatus": "Failed", "LastSyncStatusMessage": MESSAGE,
+            "LastSyncTime": ago(60), "LastSuccessfulSyncTime": ago(90_000), "S3Destination": {"BucketName": "b", "Region": "eu-west-1", "SyncFormat": "JsonSerDe"},
+        });
+        put(&aws, SyncKind::ToDestination, item);
+    }
+    for (name, success) in [("old", ago(9 * 86_400)), ("good", ago(600))] {
+        let item = json!({"SyncName": name, "LastStatus": "Successful", "LastSyncTime": success, "LastSuccessfulSyncTime": success});
+        put(&aws, SyncKind::ToDestination, item);
+    }
+    let config = format!(
+        "interval: 1h\ntimeout: 16s\nregions: [eu-west-1, us-east-1]\naccounts:\n  - name: production\n    profile: hub\n    \
+         assume_roles: [{{arn: 'arn:aws:iam::{ACCOUNT}:role/{ROLE}', external_id: swordfish}}]\n  - name: lost\n    profile: \
+         hub\n    assume_roles: [{{arn: 'arn:aws:iam::{LOST}:role/{ROLE}'}}]\n    regions: [{}]\n",
+        REGIONS.join(", ")
+    );
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    (aws, exporter)
+}
+
+#[tokio::test]
+async fn it_shows_what_is_wrong_and_what_to_do() {
+    let (_aws, exporter) = troubled(1).await;
+    let page = exporter.get("/").await.body;
+    for part in [
+        "1 sync failed, 1 is stale; 20 of 22 targets cannot be polled.",
+        "&lt;img src=x onerror=window.pwned=1&gt;",
+        "&lt;script&gt;window.pwned=2&lt;/script&gt; &quot;'&amp; \u{202e}evil",
+        "<time datetime=\"2025-11-21T07:26:40Z\"><span class=\"ago\">1 d 1 h ago</span>",
+        "assume_role_denied",
+        "that its trust policy names the exporter's identity",
+        "in 20 regions",
+        "external_id: &lt;secret&gt;",
+    ] {
+        assert!(page.contains(part), "{part}:\n{page}");
+    }
+    assert!(!page.contains("swordfish"), "{page}");
+
+    let filtered = exporter.get("/?account=LOST&region=eu-west-1").await.body;
+    assert!(filtered.contains("No sync matches the filter."), "{filtered}");
+    assert!(filtered.contains("</code> once</p>"), "{filtered}");
+    assert!(!filtered.contains(&format!("account={ACCOUNT}")), "{filtered}");
+    for odd in [
+        "/?",
+        "/?status=%ff%00&region=../..&syncs=99999999999999999999",
+        "/?account=%3Cscript%3E",
+        "/?&&==&a=b",
+    ] {
+        let answer = exporter.get(odd).await;
+        assert_eq!(answer.status, 200, "{odd}");
+        assert!(!answer.body.contains("<script>"), "{odd}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_from_elsewhere_can_get_into_it() {
+    let (_aws, exporter) = troubled(1).await;
+    let page = exporter.get("/").await;
+    let of_page = [
+        ("content-type", "text/html; charset=utf-8"),
+        ("cache-control", "no-store"),
+        (
+            "content-security-policy",
+            "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
+             frame-ancestors 'none'",
+        ),
+        ("x-content-type-options", "nosniff"),
+        ("referrer-policy", "no-referrer"),
+    ];
+    for (name, value) in of_page {
+        assert_eq!(page.header(name), Some(value));
+    }
+    for attribute in [" style=", " onclick=", "<style", "javascript:", "src=\"http", "src=\"//"] {
+        assert!(!page.body.contains(attribute), "{attribute}");
+    }
+    for (kind, extension) in [
+        ("text/css; charset=utf-8", "css"),
+        ("text/javascript; charset=utf-8", "js"),
+        ("image/svg+xml", "svg"),
+    ] {
+        let begin = page.body.find(&format!("./-/status.{extension}?")).unwrap();
+        let path = page.body[begin + 1..].split('"').next().unwrap();
+        let asset = exporter.get(path).await;
+        assert_eq!((asset.status, asset.header("content-type")), (200, Some(kind)), "{path}");
+        assert_eq!(asset.header("cache-control"), Some("max-age=31536000, immutable"));
+        assert_eq!(asset.header("x-content-type-options"), Some("nosniff"));
+        assert!(!asset.body.contains("http://") || extension == "svg", "{path} asks others");
+        let posted = http::request(exporter.address, "POST", path).await;
+        assert_eq!(posted.status, 405, "{path}");
+    }
+}
