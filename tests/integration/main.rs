@@ -2,13 +2,15 @@
 //! against fake-aws over loopback sockets.
 //!
 //! `cargo test` runs all that needs nothing but Rust. `tests/run` installs what
-//! the rest needs, a Python with boto3, moto and `prometheus_client`, and Prometheus
-//! with promtool and curl, and runs everything; there a missing tool is an error.
+//! the rest needs, a Python with boto3, moto and `prometheus_client`, Prometheus with
+//! promtool, `node_exporter`, curl, and Chromium with playwright-core, and runs everything;
+//! there a missing tool is an error.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 #![expect(clippy::float_cmp, reason = "the values are exact, as they were sent")]
 #![expect(clippy::cast_precision_loss, reason = "whole seconds of this century")]
 
+mod browser;
 mod clients;
 mod exporter;
 mod exposition;

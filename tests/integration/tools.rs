@@ -1,6 +1,6 @@
 //! Programs that the tests need and did not write.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 
 /// A Python that has what `tests/python/requirements.txt` names.
@@ -22,6 +22,19 @@ pub(crate) fn node_exporter() -> Command {
 
 pub(crate) fn curl() -> Command {
     tool("TEST_CURL", "curl")
+}
+
+/// A Node that finds the browser and what `tests/browser/package.json` names where
+/// `tests/run` has put them.
+pub(crate) fn browser_test() -> Command {
+    let browser = tool("TEST_CHROMIUM", "chromium");
+    let mut node = tool("TEST_NODE", "node");
+    node.env("TEST_CHROMIUM", browser.get_program());
+    if std::env::var_os("TEST_BROWSER_MODULES").is_none() {
+        let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools/browser/node_modules");
+        node.env("TEST_BROWSER_MODULES", modules);
+    }
+    node
 }
 
 /// Where `tests/run` has put the tool, or where the path leads.

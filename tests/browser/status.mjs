@@ -1,0 +1,273 @@
+// The status page in a real browser. It is told what is on the page:
+//
+//     node status.mjs URL [ACCOUNT REGION PAGED]
+//
+// ACCOUNT is a part of the name of an account that has troubles in REGION and is not
+// the only one, and PAGED is how many syncs are in trouble, more than fit on a page.
+// Without them only pictures are taken. TEST_CHROMIUM is the browser, TEST_BROWSER_MODULES where
+// npm has put playwright-core. Where TEST_SCREENSHOTS names a directory, pictures of
+// the page go there. The last line says what has been checked.
+
+import assert from "node:assert/strict";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+const [url, account, region, paged] = process.argv.slice(2);
+const { chromium } = await import(
+  pathToFileURL(join(process.env.TEST_BROWSER_MODULES, "playwright-core", "index.mjs")).href
+);
+
+const profile = await mkdtemp(join(tmpdir(), "status-page-"));
+const flags = [
+  "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+  "--disable-component-update", "--disable-sync",
+];
+const complaints = [];
+const checked = [];
+
+/** Opens a page that reports all that must not happen. */
+async function open(browser, path, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
+  const page = await context.newPage();
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) complaints.push(`console: ${message.text()}`);
+  });
+  page.on("pageerror", (error) => complaints.push(`script: ${error}`));
+  page.on("dialog", (dialog) => {
+    complaints.push(`dialog: ${dialog.message()}`);
+    dialog.dismiss();
+  });
+  page.on("request", (request) => {
+    if (new URL(request.url()).origin !== new URL(url).origin) complaints.push(`request: ${request.url()}`);
+  });
+  page.on("response", (response) => {
+    if (response.status() >= 400) complaints.push(`${response.status()}: ${response.url()}`);
+  });
+  if (options.javaScriptEnabled !== false) {
+    await page.addInitScript(() => {
+      window.violations = [];
+      document.addEventListener("securitypolicyviolation", (event) => {
+        window.violations.push(`${event.violatedDirective} ${event.blockedURI}`);
+      });
+    });
+  }
+  await page.goto(new URL(path, url).href, { waitUntil: "load" });
+  return page;
+}
+
+/** Closes a page, on which nothing forbidden may have been tried, and nothing run that was only shown. */
+async function close(page, scripted = true) {
+  if (scripted) {
+    assert.deepEqual(await page.evaluate(() => window.violations), []);
+    assert.equal(await page.evaluate(() => window.pwned), undefined);
+  }
+  await page.context().close();
+}
+
+const texts = (page, selector) => page.locator(selector).allInnerTexts();
+const ground = (page) => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+
+/** All visible texts with too little contrast to what is behind them. WCAG 2.2, 1.4.3. */
+const faint = (page) =>
+  page.evaluate(() => {
+    const parse = (color) => {
+      const [r, g, b, a = 1] = color.match(/[\d.]+/g).map(Number);
+      return { r, g, b, a };
+    };
+    const over = (top, below) => ({
+      r: top.r * top.a + below.r * (1 - top.a), g: top.g * top.a + below.g * (1 - top.a), b: top.b * top.a + below.b * (1 - top.a), a: 1,
+    });
+    const behind = (element) => {
+      if (!element) return { r: 255, g: 255, b: 255, a: 1 };
+      const own = parse(getComputedStyle(element).backgroundColor);
+      return own.a === 1 ? own : over(own, behind(element.parentElement));
+    };
+    const luminance = ({ r, g, b }) => {
+      const [x, y, z] = [r, g, b].map((value) => {
+        const part = value / 255;
+        return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+      });
+      return 0.2126 * x + 0.7152 * y + 0.0722 * z;
+    };
+    const found = [];
+    let seen = 0;
+    for (const element of document.querySelectorAll("body *")) {
+      const own = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim());
+      if (!own || !element.checkVisibility() || element.closest("[aria-disabled]")) continue;
+      const background = behind(element);
+      const [one, other] = [luminance(over(parse(getComputedStyle(element).color), background)), luminance(background)];
+      const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+      seen += 1;
+      if (contrast < 4.5) found.push(`${element.className || element.tagName} “${element.textContent.slice(0, 40)}”: ${contrast.toFixed(2)}`);
+    }
+    if (seen < 50) found.push(`only ${seen} texts were looked at`);
+    return found;
+  });
+
+async function filters(browser, scripted) {
+  const page = await open(browser, "./", { javaScriptEnabled: scripted });
+  await page.getByRole("searchbox", { name: "Account" }).fill(account);
+  await page.getByRole("combobox", { name: "Region" }).selectOption(region);
+  await page.getByRole("combobox", { name: "Status" }).selectOption("trouble");
+  await page.getByRole("button", { name: "Filter" }).press("Enter");
+  await page.waitForURL(/account=/);
+  const places = [...(await texts(page, "#syncs .where .name")), ...(await texts(page, "#targets .where .name"))];
+  assert.ok(places.length > 0);
+  for (const place of places) assert.ok(place.toLowerCase().includes(account.toLowerCase()), place);
+  assert.equal(await page.getByRole("searchbox", { name: "Account" }).inputValue(), account);
+  assert.equal(await page.getByRole("combobox", { name: "Status" }).inputValue(), "trouble");
+  await page.getByRole("link", { name: "Clear" }).click();
+  assert.equal(await page.getByRole("searchbox", { name: "Account" }).inputValue(), "");
+  // A tile is the way to those it counts.
+  await page.locator("a.tile.down").click();
+  for (const standing of await texts(page, "#targets .badge")) assert.equal(standing, "Cannot be polled");
+  // And so is a cell of the grid.
+  await page.goto(url);
+  await page.locator(".grid tbody td a").first().click();
+  assert.equal(await page.locator("#targets tbody tr").count(), 1);
+  await close(page, scripted);
+  checked.push(scripted ? "filter" : "filter without script");
+}
+
+async function pages(browser, scripted) {
+  const page = await open(browser, "./", { javaScriptEnabled: scripted });
+  await page.getByRole("link", { name: `Show all ${paged} syncs in trouble` }).click();
+  await page.waitForURL(/status=trouble/);
+  const seen = new Set();
+  for (let number = 1; ; number += 1) {
+    for (const name of await texts(page, "#syncs tbody .sync > .name")) seen.add(name);
+    const next = page.locator("#syncs nav").getByRole("link", { name: "Next" });
+    if ((await next.count()) === 0) break;
+    await next.click();
+    await page.waitForURL(new RegExp(`syncs=${number + 1}`));
+  }
+  assert.equal(seen.size, Number(paged));
+  await page.locator("#syncs nav").getByRole("link", { name: "First" }).click();
+  assert.ok(!page.url().includes("syncs="));
+  await close(page, scripted);
+  checked.push(scripted ? "paging" : "paging without script");
+}
+
+async function themes(browser) {
+  const light = await open(browser, "./", { colorScheme: "light" });
+  const dark = await open(browser, "./", { colorScheme: "dark" });
+  const [day, night] = [await ground(light), await ground(dark)];
+  // The colours of what happens not to be there as well.
+  for (const page of [light, dark]) {
+    await page.evaluate(() => {
+      for (const tile of document.querySelectorAll(".tile")) {
+        const badge = document.createElement("p");
+        badge.className = tile.className.replace("tile", "badge").replace("zero", "");
+        badge.textContent = badge.className;
+        document.getElementById("syncs").append(badge);
+      }
+    });
+  }
+  assert.notEqual(day, night);
+  assert.deepEqual(await faint(light), []);
+  assert.deepEqual(await faint(dark), []);
+  // A choice wins over the system, and is remembered.
+  await light.getByLabel("Theme").selectOption("dark");
+  assert.equal(await ground(light), night);
+  assert.deepEqual(await faint(light), []);
+  await light.reload();
+  assert.equal(await ground(light), night);
+  assert.equal(await light.getByLabel("Theme").inputValue(), "dark");
+  await light.getByLabel("Theme").selectOption("auto");
+  assert.equal(await ground(light), day);
+  await dark.getByLabel("Theme").selectOption("light");
+  assert.equal(await ground(dark), day);
+  await dark.getByRole("checkbox", { name: "Refresh" }).check();
+  await dark.reload();
+  assert.equal(await dark.getByRole("checkbox", { name: "Refresh" }).isChecked(), true);
+  await close(light);
+  await close(dark);
+  checked.push("themes");
+}
+
+async function refreshes(browser) {
+  const page = await open(browser, "./");
+  await page.clock.install();
+  await page.reload();
+  await page.getByRole("checkbox", { name: "Refresh" }).check();
+  // Not while something is open to be read, or is being typed.
+  await page.locator("details summary").first().click();
+  await page.evaluate(() => { window.same = true; });
+  await page.clock.runFor(61_000);
+  assert.equal(await page.evaluate(() => window.same), true);
+  await page.locator("details summary").first().click();
+  await Promise.all([page.waitForEvent("load"), page.clock.runFor(31_000)]);
+  assert.equal(await page.evaluate(() => window.same), undefined);
+  await close(page);
+  checked.push("refresh");
+}
+
+async function shows(browser) {
+  const page = await open(browser, "./?status=trouble");
+  const all = await page.locator("main").innerText();
+  assert.ok(all.includes("<img src=x onerror=window.pwned=1>"), "hostile names are text");
+  assert.ok(all.includes("<script>window.pwned=2</script>"), "hostile messages are text");
+  assert.equal(await page.locator("main img, main script, main iframe").count(), 0);
+  // Whatever is folded opens without a script, by the keyboard, too.
+  const advice = page.locator("details.advice").first();
+  await advice.locator("summary").press("Enter");
+  assert.ok(await advice.locator("p").isVisible());
+  await close(page);
+  checked.push("hostile texts");
+}
+
+async function fits(browser) {
+  for (const width of [320, 390, 768, 1280, 1920]) {
+    const page = await open(browser, "./?status=trouble", { viewport: { width, height: 800 } });
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(over <= 0, `${over} pixels wider than ${width}`);
+    await close(page);
+  }
+  const page = await open(browser, "./", { javaScriptEnabled: false });
+  assert.equal(await page.locator("#settings").isVisible(), false, "what needs a script hides without one");
+  await close(page, false);
+  checked.push("widths");
+}
+
+async function pictures(browser, directory) {
+  for (const [name, options] of [
+    ["light", { colorScheme: "light" }],
+    ["dark", { colorScheme: "dark" }],
+    ["narrow", { viewport: { width: 390, height: 844 } }],
+    ["without-script", { javaScriptEnabled: false }],
+  ]) {
+    const page = await open(browser, process.env.TEST_SCREENSHOT_PATH ?? "./", options);
+    await page.screenshot({ path: join(directory, `${name}.png`), fullPage: true });
+    if (name === "light") {
+      // For the README: without what is about the exporter itself.
+      const height = Math.floor((await page.locator("#about").boundingBox()).y);
+      await page.screenshot({ path: join(directory, "status.png"), fullPage: true, clip: { x: 0, y: 0, width: 1280, height } });
+    }
+    await page.context().close();
+  }
+}
+
+const browser = await chromium.launchPersistentContext(profile, {
+  executablePath: process.env.TEST_CHROMIUM, args: flags, headless: true,
+});
+try {
+  const fresh = browser.browser();
+  if (account !== undefined) {
+    for (const scripted of [true, false]) {
+      await filters(fresh, scripted);
+      await pages(fresh, scripted);
+    }
+    await themes(fresh);
+    await refreshes(fresh);
+    await shows(fresh);
+    await fits(fresh);
+  }
+  if (process.env.TEST_SCREENSHOTS) await pictures(fresh, process.env.TEST_SCREENSHOTS);
+  assert.deepEqual(complaints, []);
+  console.log(`checked: ${checked.join(", ")}`);
+} finally {
+  await browser.close();
+  await rm(profile, { recursive: true, force: true });
+}
