@@ -153,12 +153,17 @@ impl App {
             Stages::build(config, options.shard, options.replica, clock.clone()).await?;
         warn_of_oddities(&helm);
         let about = About { telemetry_path: options.telemetry_path.clone(), shard: options.shard };
-        let page = StatusPage::new(Arc::clone(&store), clock, about, helm.config().in_force.clone());
+        let in_force = helm.config().in_force.clone();
+        let page = Arc::new(StatusPage::new(Arc::clone(&store), clock, about, in_force));
         let signals = options.reloads.unwrap_or_else(|| mpsc::channel(1).1);
-        let (reloader, ask_for_reload) =
-            Reloader::new(helm, Arc::clone(&security), options.service_manager.clone(), signals);
+        let (reloader, ask_for_reload) = Reloader::new(
+            helm,
+            (Arc::clone(&security), Arc::clone(&page)),
+            options.service_manager.clone(),
+            signals,
+        );
         let routes = Routes::new(Site {
-            page: Arc::new(page),
+            page: Arc::clone(&page) as _,
             telemetry_path: options.telemetry_path,
             exposition: Arc::clone(&metrics) as _,
             ready: Box::new(move || readiness.check()),

@@ -13,6 +13,7 @@ use super::stages::{Checked, Helm};
 use crate::config::ConfigError;
 use crate::security::{Prepared, Security};
 use crate::service_manager::ServiceManager;
+use crate::status::StatusPage;
 use crate::web::Reload;
 
 /// How many may wait for a reload until others have to wait to ask for one.
@@ -27,6 +28,7 @@ const LIMIT: Duration = Duration::from_secs(30);
 pub(super) struct Reloader {
     helm: Helm,
     security: Arc<Security>,
+    page: Arc<StatusPage>,
     service_manager: ServiceManager,
     asked: Receiver<oneshot::Sender<Result<(), String>>>,
     /// Brings requests of those who do not wait for an answer.
@@ -55,13 +57,13 @@ enum ReloadError {
 impl Reloader {
     pub(super) fn new(
         helm: Helm,
-        security: Arc<Security>,
+        (security, page): (Arc<Security>, Arc<StatusPage>),
         service_manager: ServiceManager,
         signals: Receiver<()>,
     ) -> (Self, AskForReload) {
         let (ask, asked) = mpsc::channel(QUEUE);
         let reading = Arc::new(Semaphore::new(1));
-        (Self { helm, security, service_manager, asked, signals, reading }, AskForReload(ask))
+        (Self { helm, security, page, service_manager, asked, signals, reading }, AskForReload(ask))
     }
 
     /// Reloads whenever it is asked to until `shutdown`. It does so by itself, and
@@ -100,6 +102,7 @@ impl Reloader {
             Ok((checked, web)) => {
                 self.helm.put_in_force(checked);
                 self.security.put_in_force(web);
+                self.page.configured(self.helm.config().in_force.clone());
                 warn_of_oddities(&self.helm);
                 info!("the configuration has been loaded anew");
                 Ok(())
