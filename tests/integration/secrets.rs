@@ -1,6 +1,6 @@
 //! Secrets are hunted for in all that the program tells anybody.
 
-use std::process::Stdio;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use fake_aws::{Fault, FaultRule, SyncKind, World};
@@ -10,10 +10,24 @@ use tokio::time::sleep;
 use crate::exporter::{ACCOUNT, HUB, ROLE, Scrape, fake_aws, reaching};
 use crate::http;
 use crate::program::{Running, program};
+use crate::secure::{Files, hash};
 
 /// What must not show. `fake-secret-` and `fake-token-` is what the secret keys and
-/// tokens of the fake AWS begin with.
-const SECRETS: [&str; 5] = ["hub-secret", "fake-secret-", "fake-token-", "xid-of-", "AKIA"];
+/// tokens of the fake AWS begin with; the last is `ann:web-password` as a client sends
+/// it.
+const SECRETS: [&str; 8] = [
+    "hub-secret",
+    "fake-secret-",
+    "fake-token-",
+    "xid-of-",
+    "AKIA",
+    "web-password",
+    "PRIVATE KEY",
+    "YW5uOndlYi1wYXNzd29yZA==",
+];
+
+/// Sends the password along.
+const BY_ANN: (&str, &str) = ("Authorization", "Basic YW5uOndlYi1wYXNzd29yZA==");
 
 #[track_caller]
 fn hunt(secrets: &[&str], place: &str, text: &str) {
@@ -63,12 +77,11 @@ async fn no_secret_shows_through_any_fault() {
     world.add_member("444455556666", "denied", "r-fake");
     world.add_denied_role("444455556666", ROLE);
     world.set_everywhere(SyncKind::ToDestination, vec![json!({"SyncName": "a"}), json!({"SyncName": "b"})]);
-    world.set_faults(
-        faults()
-            .into_iter()
-            .map(|(region, fault)| FaultRule::new(fault).region(region).account(ACCOUNT))
-            .collect(),
-    );
+    let through_all: Vec<FaultRule> = faults()
+        .into_iter()
+        .map(|(region, fault)| FaultRule::new(fault).region(region).account(ACCOUNT))
+        .collect();
+    world.set_faults(through_all.clone());
 
     let directory = tempfile::tempdir().unwrap();
     let regions: Vec<&str> = faults().iter().map(|(region, _)| *region).collect();
@@ -82,15 +95,23 @@ async fn no_secret_shows_through_any_fault() {
     );
     let file = directory.path().join("config.yaml");
     std::fs::write(&file, &config).unwrap();
-    let running = Running::start(
-        program().args(["--log.level=debug", "--web.enable-lifecycle", "--config.file"]).arg(&file),
-    );
+    let hash = hash("web-password");
+    let files = Files::new(&format!("basic_auth_users: {{ann: {hash}}}\n"));
+    let web_file = files.path("web.yaml");
+    let with_files = |command: &mut Command| {
+        command.arg("--config.file").arg(&file).arg("--web.config.file").arg(&web_file);
+    };
+    let mut command = program();
+    with_files(command.args(["--log.level=debug", "--web.enable-lifecycle"]));
+    let running = Running::start(&mut command);
+    let get = async |path: &str| http::request_with(running.address, "GET", path, &[BY_ANN]).await;
+    let reload = async || http::request_with(running.address, "POST", "/-/reload", &[BY_ANN]).await;
 
     // Until each fault has had its effect.
     let expected = regions.len() + 4;
     let deadline = Instant::now() + Duration::from_mins(1);
     loop {
-        let metrics = Scrape(http::request(running.address, "GET", "/metrics").await.body);
+        let metrics = Scrape(get("/metrics").await.body);
         if metrics.values("ssm_sync_exporter_target_up").len() >= expected {
             break;
         }
@@ -117,20 +138,37 @@ async fn no_secret_shows_through_any_fault() {
     ] {
         assert!(config.contains(right), "{right}");
         std::fs::write(&file, config.replace(right, wrong)).unwrap();
-        let refused = http::request(running.address, "POST", "/-/reload").await;
+        let refused = reload().await;
         assert_eq!(refused.status, 500, "{wrong}");
         told.push(("the answer to a reload", refused.body));
-        let check =
-            program().arg("--config.check").arg("--config.file").arg(&file).stdout(Stdio::null()).output();
-        told.push(("the answer to a check", String::from_utf8(check.unwrap().stderr).unwrap()));
+        let mut check = program();
+        with_files(check.arg("--config.check"));
+        told.push(("the answer to a check", text(check.output().unwrap().stderr)));
     }
     std::fs::write(&file, &config).unwrap();
-    assert_eq!(http::request(running.address, "POST", "/-/reload").await.status, 200);
+    assert_eq!(reload().await.status, 200);
+    let key = std::fs::read_to_string(files.path("client.key")).unwrap().replace('\n', "\n    ");
+    for wrong in [
+        "basic_auth_users: {ann: web-password}\n".to_owned(),
+        "basic_auth_users: [web-password]\n".to_owned(),
+        format!("basic_auth_users: {{ann: {}}}\n", &hash[..50]),
+        format!("tls_server_config:\n  cert_file: server.crt\n  key: |\n    {key}\n"),
+        format!("tls_server_config:\n  cert_file: server.crt\n  key_file: |\n    {key}\n"),
+        format!("tls_server_config:\n  cert_file: server.crt\n  kye: |\n    {key}\n"),
+    ] {
+        files.write("web.yaml", &wrong);
+        let refused = reload().await;
+        assert_eq!(refused.status, 500, "{wrong}");
+        told.push(("the answer to a reload", refused.body));
+    }
+    files.write("web.yaml", &format!("basic_auth_users: {{ann: {hash}}}\n"));
+    assert_eq!(reload().await.status, 200);
+    told.push(("a refusal", http::request(running.address, "GET", "/").await.body));
 
     for path in ["/metrics", "/", "/-/ready", "/-/healthy", "/?account=333344445555"] {
-        told.push((path, http::request(running.address, "GET", path).await.body));
+        told.push((path, get(path).await.body));
     }
-    let openmetrics = [("Accept", "application/openmetrics-text;version=1.0.0")];
+    let openmetrics = [BY_ANN, ("Accept", "application/openmetrics-text;version=1.0.0")];
     told.push((
         "OpenMetrics",
         http::request_with(running.address, "GET", "/metrics", &openmetrics).await.body,
@@ -139,6 +177,15 @@ async fn no_secret_shows_through_any_fault() {
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(log.contains("level=debug"), "{log}");
     told.push(("the log", log));
+
+    world.set_faults(through_all.clone());
+    for format in ["prometheus", "openmetrics", "json", "table"] {
+        let mut once = program();
+        with_files(once.args(["once", "--log.level=debug", "--format", format]));
+        let output = once.output().unwrap();
+        told.push(("what once writes", text(output.stdout)));
+        told.push(("what once logs", text(output.stderr)));
+    }
 
     // The hunter can see: what is no secret does show.
     let seen = |what: &str| told.iter().any(|(_, text)| text.contains(what));
@@ -149,5 +196,10 @@ async fn no_secret_shows_through_any_fault() {
     for (place, text) in &told {
         assert_ne!(text, "", "{place}");
         hunt(&SECRETS, place, text);
+        hunt(&[&hash[hash.len() - 20..], key.lines().nth(1).unwrap().trim()], place, text);
     }
+}
+
+fn text(bytes: Vec<u8>) -> String {
+    String::from_utf8(bytes).unwrap()
 }
