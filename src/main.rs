@@ -95,10 +95,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
 
 fn serve(format: Format, level: Verbosity, config: Config, options: Options) -> anyhow::Result<()> {
     logging::init(format, level, std::io::stderr).context("cannot set up logging")?;
-    // As Go's runtime does. What cannot be raised is what there is.
-    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
-        debug!(%error, "cannot raise the limit on open files");
-    }
+    raise_file_limit();
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let ended = runtime.block_on(async {
         let (shutdown, at_once) = (CancellationToken::new(), CancellationToken::new());
@@ -124,11 +121,19 @@ fn serve(format: Format, level: Verbosity, config: Config, options: Options) -> 
     ended
 }
 
+/// As Go's runtime does. What cannot be raised is what there is.
+fn raise_file_limit() {
+    if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
+        debug!(%error, "cannot raise the limit on open files");
+    }
+}
+
 fn once(cli: &Cli, config: Config, shard: Shard, replica: String) -> anyhow::Result<()> {
     let sink = Sink::open(cli.output.as_deref())?;
     // Among lines for programs a bar would be in the way.
     let progress = Progress::new(cli.log_format == Format::Logfmt);
     logging::init(cli.log_format, cli.log_level, progress.log_writer()).context("cannot set up logging")?;
+    raise_file_limit();
     let format = cli.format.unwrap_or_default();
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     let ended = runtime.block_on(async {

@@ -89,7 +89,8 @@ mod tests {
 
     fn readiness(awaited: usize) -> (Arc<Store>, Vec<Arc<Slot>>, Readiness) {
         let store = Arc::new(Store::new(Duration::from_mins(30)));
-        let slots = store.adopt(&Plan { targets: targets(&["eu-west-1", "us-east-1"]), awaited });
+        let slots =
+            store.adopt(&Plan { targets: targets(&["eu-west-1", "us-east-1"]), awaited, ..Plan::default() });
         (Arc::clone(&store), slots, Readiness::new(store, Duration::from_mins(10)))
     }
 
@@ -115,8 +116,11 @@ mod tests {
             store.record(slot, bad());
         }
         assert_eq!(readiness.check(), Err(NotReady { waiting: 0, targets: 2, awaited: 1 }));
-        let new =
-            store.adopt(&Plan { targets: targets(&["eu-west-1", "us-east-1", "sa-east-1"]), awaited: 0 });
+        let new = store.adopt(&Plan {
+            targets: targets(&["eu-west-1", "us-east-1", "sa-east-1"]),
+            awaited: 0,
+            ..Plan::default()
+        });
         assert_eq!(readiness.check(), Err(NotReady { waiting: 1, targets: 3, awaited: 0 }));
         store.record(&new[0], bad());
         assert_eq!(readiness.check(), Ok(()));

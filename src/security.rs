@@ -31,7 +31,7 @@ pub struct Security {
 #[derive(Debug, Default)]
 struct Known {
     /// What is in force comes from these.
-    files: SeenFiles,
+    files: Arc<SeenFiles>,
     /// What is wrong with what is there now.
     complaint: Option<String>,
 }
@@ -88,7 +88,7 @@ impl Security {
         // One after the other, so that what is known is what is in force.
         let mut known = lock(&self.known);
         self.guard.put_in_force(rules);
-        *known = Known { files, complaint: None };
+        *known = Known { files: Arc::new(files), complaint: None };
     }
 
     /// Takes up what has changed, until `shutdown`.
@@ -115,11 +115,12 @@ impl Security {
 
     /// Takes up what has changed. What is wrong stays out of force.
     fn look(&self) -> Seen {
-        {
+        let (files, is_good) = {
             let known = lock(&self.known);
-            if known.complaint.is_none() && !known.files.have_changed() {
-                return Seen::Same;
-            }
+            (Arc::clone(&known.files), known.complaint.is_none())
+        };
+        if is_good && !files.have_changed() {
+            return Seen::Same;
         }
         match self.load() {
             Ok(prepared) => {

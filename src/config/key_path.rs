@@ -73,6 +73,8 @@ impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (depth, segment) in self.0.iter().enumerate() {
             match segment {
+                // Somebody has taken the hash of a password for the name of a user.
+                Segment::Key(key) if key.starts_with("$2") => f.write_str("[...]")?,
                 Segment::Key(key) if depth == 0 => f.write_str(key)?,
                 Segment::Key(key) => write!(f, ".{key}")?,
                 Segment::Index(index) => write!(f, "[{index}]")?,

@@ -10,6 +10,7 @@ use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use http::header::{
     CONTENT_SECURITY_POLICY, HeaderMap, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
@@ -62,6 +63,9 @@ impl WebConfig {
         Ok(Self { rules, warnings, files: check.files })
     }
 }
+
+/// How long the requests of a burst may be worth.
+const MAX_BURST: Duration = Duration::from_hours(720);
 
 /// Files as they were read.
 #[derive(Debug, Default)]
@@ -255,6 +259,11 @@ impl Check<'_> {
             let what = "with a burst of 0 every request would be refused; expected a whole number from 1, such as `burst: 10`";
             return Err(self.wrong(key, what));
         };
+        if interval.checked_mul(burst.get()).is_none_or(|all| all > MAX_BURST) {
+            let what =
+                "a burst of more than 720h worth of intervals is none; expected less, such as `burst: 10`";
+            return Err(self.wrong(&["rate_limit", "burst"], what));
+        }
         Ok(Some(RateLimit { interval, burst }))
     }
 

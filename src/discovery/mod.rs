@@ -34,7 +34,7 @@ pub use fleet::{Fleet, Listed, Member, MemberReach, Members, Organization};
 pub use inquire::{Inquire, Inquirer};
 
 use crate::aws::{Finding, Observer};
-use crate::model::{Failure, Reason};
+use crate::model::{Failure, Reason, Unanswered};
 use crate::target::hash::hash;
 use crate::target::{Account, AccountKey, Plan, RegionName, Shard};
 use planning::{Enabled, Place};
@@ -67,7 +67,6 @@ pub struct Discovery<I> {
     shard: Shard,
     observer: Arc<dyn Observer>,
     plans: watch::Sender<Arc<Plan>>,
-    unanswered: watch::Sender<Unanswered>,
     replica: String,
     /// The accounts of the organization, once they have been listed.
     members: Option<Members>,
@@ -85,16 +84,6 @@ pub struct Discovery<I> {
     /// How often in a row each question has failed, and how at last.
     failing: HashMap<Question, (u32, Failure)>,
     told: Told,
-}
-
-/// What could not be found out when it was last asked, so that targets may be
-/// missing from the plan.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Unanswered {
-    /// Why the accounts of the organization could not be listed.
-    pub organization: Option<Failure>,
-    /// How many accounts do not tell which regions they have enabled.
-    pub accounts: usize,
 }
 
 /// What came of an answer.
@@ -155,7 +144,6 @@ impl<I: Inquire> Discovery<I> {
             shard,
             observer,
             plans,
-            unanswered: watch::Sender::default(),
             replica,
             members: None,
             members_are_outdated: false,
@@ -173,12 +161,6 @@ impl<I: Inquire> Discovery<I> {
         discovery.resettle();
         discovery.publish();
         (discovery, receiver)
-    }
-
-    /// What could not be found out, from now on.
-    #[must_use]
-    pub fn unanswered(&self) -> watch::Receiver<Unanswered> {
-        self.unanswered.subscribe()
     }
 
     /// Asks until `shutdown`.
@@ -285,8 +267,7 @@ impl<I: Inquire> Discovery<I> {
                 *entry = (entry.0 + 1, failure);
             }
         }
-        self.unanswered.send_replace(self.owed());
-        taken.changed
+        taken.changed || self.plans.borrow().unanswered != self.owed()
     }
 
     fn take_in_members(&mut self, answer: Result<Members, Failure>) -> Taken {
@@ -440,14 +421,15 @@ impl<I: Inquire> Discovery<I> {
         accounts
             .extend(self.settings.fleet.organization.iter().map(|organization| &*organization.administrator));
         self.settings.inquirer.retain(&accounts);
-        self.unanswered.send_replace(self.owed());
     }
 
     fn publish(&mut self) {
         // Until they have been listed once, it is not known what there is.
         let organization_awaited = self.settings.fleet.organization.is_some()
             && (self.members.is_none() || self.members_are_outdated);
-        let (plan, oddities) = planning::plan(&self.places, &self.enabled, organization_awaited, self.shard);
+        let (mut plan, oddities) =
+            planning::plan(&self.places, &self.enabled, organization_awaited, self.shard);
+        plan.unanswered = self.owed();
         if plan.awaited == 0 {
             self.told.oddities(oddities);
         }

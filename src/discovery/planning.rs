@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::fleet::{Fleet, Members};
+use crate::model::Unanswered;
 use crate::target::{
     Account, AccountId, AccountKey, Partition, Plan, RegionName, RegionSelection, Shard, Target, TargetKey,
 };
@@ -108,7 +109,7 @@ pub(super) fn plan(
             }
         }
     }
-    (Plan { targets, awaited }, idle.oddities())
+    (Plan { targets, awaited, unanswered: Unanswered::default() }, idle.oddities())
 }
 
 fn always_enabled(account: &Account) -> Vec<RegionName> {

@@ -113,7 +113,6 @@ struct Running {
     found: Arc<Found>,
     settings: watch::Sender<Arc<Settings<Arc<Oracle>>>>,
     plans: watch::Receiver<Arc<Plan>>,
-    unanswered: watch::Receiver<Unanswered>,
     _tasks: JoinSet<()>,
 }
 
@@ -126,10 +125,9 @@ impl Running {
         let inquirer = Arc::new(Arc::clone(&oracle));
         let (settings, receiver) = watch::channel(Arc::new(Settings { inquirer, fleet, concurrency }));
         let (discovery, plans) = Discovery::new(receiver, Shard::default(), "a".to_owned(), observer);
-        let unanswered = discovery.unanswered();
         let mut tasks = JoinSet::new();
         tasks.spawn(discovery.run(CancellationToken::new()));
-        Self { oracle, found, settings, plans, unanswered, _tasks: tasks }
+        Self { oracle, found, settings, plans, _tasks: tasks }
     }
 
     /// Another fleet takes the place of what was to be polled.
@@ -156,7 +154,7 @@ impl Running {
     /// Whether the organization could not be listed, and how many accounts do not
     /// tell their regions.
     fn unanswered(&self) -> (bool, usize) {
-        let unanswered = self.unanswered.borrow();
+        let unanswered = &self.plans.borrow().unanswered;
         (unanswered.organization.is_some(), unanswered.accounts)
     }
 

@@ -52,7 +52,7 @@ fn good(syncs: Vec<DataSync>) -> Report {
 fn exporter(targets: Vec<(Target, Vec<DataSync>)>) -> (Arc<Store>, Metrics) {
     let store = Arc::new(Store::new(Duration::from_mins(30)));
     let (targets, syncs): (Vec<_>, Vec<_>) = targets.into_iter().unzip();
-    let slots = store.adopt(&Plan { targets, awaited: 0 });
+    let slots = store.adopt(&Plan { targets, awaited: 0, ..Plan::default() });
     for (slot, syncs) in slots.iter().zip(syncs) {
         store.record(slot, good(syncs));
     }
@@ -333,9 +333,9 @@ fn targets_come_and_go() {
     };
     assert_eq!(shown(), (1..=20).map(|id| format!("{id:012}")).collect::<Vec<_>>());
     let ids = [2, 3, 4, 30, 5, 19];
-    store.adopt(&Plan { targets: ids.map(|id| target(id, None)).to_vec(), awaited: 0 });
+    store.adopt(&Plan { targets: ids.map(|id| target(id, None)).to_vec(), awaited: 0, ..Plan::default() });
     assert_eq!(shown(), ids.map(|id| format!("{id:012}")));
-    store.adopt(&Plan { targets: Vec::new(), awaited: 0 });
+    store.adopt(&Plan { targets: Vec::new(), awaited: 0, ..Plan::default() });
     assert_eq!(text(&metrics), "");
     assert_eq!(body(&metrics, Format::OpenMetrics1_0_0, Coding::Identity), b"# EOF\n");
 }

@@ -6,7 +6,7 @@
 
 mod report;
 
-pub use report::{Failure, Reason, Report};
+pub use report::{Failure, Reason, Report, Unanswered};
 
 use std::fmt;
 

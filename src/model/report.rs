@@ -54,6 +54,16 @@ impl Failure {
     }
 }
 
+/// What could not be found out when it was last asked, so that targets may be
+/// missing from the plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unanswered {
+    /// Why the accounts of the organization could not be listed.
+    pub organization: Option<Failure>,
+    /// How many accounts do not tell which regions they have enabled.
+    pub accounts: usize,
+}
+
 /// The closed list of reasons for a failed collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {

@@ -14,7 +14,6 @@ mod table;
 use std::fmt;
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -25,9 +24,8 @@ pub use sink::{Sink, SinkError};
 use crate::app::{BuildError, Stages, warn_of_oddities};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::discovery::Unanswered;
 use crate::metrics::{self, Choice, FamilyName, Metrics};
-use crate::model::{DataSync, SyncStatus, UnixSeconds};
+use crate::model::{DataSync, SyncStatus, Unanswered, UnixSeconds};
 use crate::negotiation::Coding;
 use crate::readiness::{NotReady, Readiness};
 use crate::snapshot::{Store, TargetView};
@@ -102,6 +100,11 @@ impl Once {
         let patience = config.ready_after;
         // No target has its second turn before half of this has passed.
         config.interval = 2 * patience;
+        // Nor is anything asked again that was answered.
+        config.refresh_interval = 2 * patience;
+        if let Some(entry) = &mut config.organization {
+            entry.organization.refresh_interval = 2 * patience;
+        }
         // node_exporter, which reads what is written, has these itself, and would
         // refuse to show any of its own metrics.
         config.disabled_families.extend(FamilyName::of_the_process());
@@ -123,7 +126,6 @@ impl Once {
         shutdown: &CancellationToken,
     ) -> Result<(), OnceError> {
         let Stages { discovery, scheduler, store, metrics, readiness, helm: _helm } = self.stages;
-        let unanswered = discovery.unanswered();
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(discovery.run(stop.clone()));
@@ -132,7 +134,7 @@ impl Once {
             biased;
             () = shutdown.cancelled() => return Err(OnceError::Interrupted),
             _ended = tasks.join_next() => return Err(OnceError::Broken),
-            () = collected(&store, &readiness, &unanswered, progress) => {}
+            () = collected(&store, &readiness, progress) => {}
         }
         stop.cancel();
         while tasks.join_next().await.is_some() {}
@@ -140,9 +142,9 @@ impl Once {
 
         let now = self.clock.now();
         let views: Vec<TargetView> = store.slots().iter().map(|slot| store.view(slot, now)).collect();
-        let unanswered = unanswered.borrow().clone();
+        let unanswered = store.unanswered();
         let awaited = store.awaited();
-        let known = Known { complete: awaited == 0 && unanswered == Unanswered::default(), views, now };
+        let known = Known { complete: awaited == 0 && *unanswered == Unanswered::default(), views, now };
         let text = match format {
             Format::Prometheus => exposition(&metrics, metrics::Format::Text0_0_4),
             Format::Openmetrics => exposition(&metrics, metrics::Format::OpenMetrics1_0_0),
@@ -160,15 +162,10 @@ impl Once {
 /// Waits until it is known what to poll and every target has been collected, or
 /// there has been patience enough. An organization is asked once, and not again
 /// while there is nothing else to wait for.
-async fn collected(
-    store: &Store,
-    readiness: &Readiness,
-    unanswered: &watch::Receiver<Unanswered>,
-    progress: &Progress,
-) {
+async fn collected(store: &Store, readiness: &Readiness, progress: &Progress) {
     while let Err(waiting) = readiness.check() {
         let NotReady { waiting: uncollected, awaited, .. } = waiting;
-        if uncollected == 0 && awaited == 1 && unanswered.borrow().organization.is_some() {
+        if uncollected == 0 && awaited == 1 && store.unanswered().organization.is_some() {
             break;
         }
         progress.show(store, awaited > 0);

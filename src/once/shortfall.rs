@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Known, Number, harmless, spoken};
-use crate::discovery::Unanswered;
+use crate::model::Unanswered;
 use crate::snapshot::TargetView;
 use crate::target::Shard;
 

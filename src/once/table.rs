@@ -49,7 +49,10 @@ pub(super) fn tables(known: &Known, width: Option<u16>) -> String {
 
 fn sync_row(view: &TargetView, sync: &DataSync, now: UnixSeconds) -> [String; 7] {
     let state = sync.source.as_ref().and_then(|source| source.state.as_ref());
-    let status = sync.last_status.as_ref().map(SyncStatus::as_str).or(state.map(SourceState::as_str));
+    // All states are faults; a failure has a message to go with it.
+    let failed = sync.last_status.as_ref().filter(|status| **status == SyncStatus::Failed);
+    let status = failed.map(SyncStatus::as_str).or(state.map(SourceState::as_str));
+    let status = status.or(sync.last_status.as_ref().map(SyncStatus::as_str));
     let age = |last: UnixSeconds| spoken(Duration::try_from_secs_f64(now - last).unwrap_or_default());
     let last_success = sync.last_successful_sync.map(|last| format!("{} ago", age(last)));
     [

@@ -174,7 +174,7 @@ mod tests {
     /// A turn for each of the targets, which are a letter for the account and
     /// a digit for the region each.
     fn due(places: usize, targets: &str) -> Due {
-        let plan = Plan { targets: targets.split(' ').map(target).collect(), awaited: 0 };
+        let plan = Plan { targets: targets.split(' ').map(target).collect(), awaited: 0, ..Plan::default() };
         let mut due = Due::default();
         due.share_out(places.try_into().unwrap(), &plan);
         for slot in Store::new(Duration::ZERO).adopt(&plan) {
@@ -190,7 +190,7 @@ mod tests {
     }
 
     fn ended(due: &mut Due, text: &str) {
-        let plan = Plan { targets: vec![target(text)], awaited: 0 };
+        let plan = Plan { targets: vec![target(text)], awaited: 0, ..Plan::default() };
         let slot = Store::new(Duration::ZERO).adopt(&plan).remove(0);
         due.ended(&turn(slot));
     }

@@ -73,7 +73,11 @@ fn target(region: &str) -> Target {
 }
 
 fn plan(regions: &[&str]) -> Arc<Plan> {
-    Arc::new(Plan { targets: regions.iter().map(|region| target(region)).collect(), awaited: 0 })
+    Arc::new(Plan {
+        targets: regions.iter().map(|region| target(region)).collect(),
+        awaited: 0,
+        ..Plan::default()
+    })
 }
 
 fn settings(sleeper: &Arc<Sleeper>, interval: Duration, concurrency: usize) -> Arc<Settings<Arc<Sleeper>>> {

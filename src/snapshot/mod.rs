@@ -18,7 +18,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use crate::lock::lock;
-use crate::model::{DataSync, Failure, Reason, Report, UnixSeconds};
+use crate::model::{DataSync, Failure, Reason, Report, Unanswered, UnixSeconds};
 use crate::target::{AccountId, Plan, RegionName, Target, TargetKey};
 
 /// All targets and what is known of each.
@@ -27,6 +27,8 @@ pub struct Store {
     slots: ArcSwap<Vec<Arc<Slot>>>,
     /// How many answers are awaited that may bring more targets.
     awaited: AtomicUsize,
+    /// What could not be found out, so that there may be more of them, too.
+    unanswered: ArcSwap<Unanswered>,
     /// In milliseconds.
     stale_after: AtomicU64,
     /// Which target shows which account and region. Two that showed the same
@@ -194,6 +196,7 @@ impl Store {
         Self {
             slots: ArcSwap::default(),
             awaited: AtomicUsize::new(0),
+            unanswered: ArcSwap::default(),
             stale_after: AtomicU64::new(millis(stale_after)),
             claims: Mutex::default(),
             changed: Notify::new(),
@@ -239,6 +242,7 @@ impl Store {
         }
         *lock(&self.claims) = claims(&slots);
         self.slots.store(Arc::new(slots));
+        self.unanswered.store(Arc::new(plan.unanswered.clone()));
         // After the slots: who sees that nothing is awaited sees them all.
         self.awaited.store(plan.awaited, Ordering::Release);
         self.changed.notify_one();
@@ -267,6 +271,12 @@ impl Store {
     #[must_use]
     pub fn awaited(&self) -> usize {
         self.awaited.load(Ordering::Acquire)
+    }
+
+    /// What could not be found out when the plan was made.
+    #[must_use]
+    pub fn unanswered(&self) -> Arc<Unanswered> {
+        self.unanswered.load_full()
     }
 
     /// The places of all targets, in the order of the plan. It is another list

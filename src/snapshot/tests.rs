@@ -29,7 +29,7 @@ fn learned(id: &str) -> Report {
 
 fn store(targets: Vec<Target>) -> (Store, Vec<Arc<Slot>>) {
     let store = Store::new(Duration::from_mins(30));
-    let slots = store.adopt(&Plan { targets, awaited: 0 });
+    let slots = store.adopt(&Plan { targets, awaited: 0, ..Plan::default() });
     (store, slots)
 }
 
@@ -117,14 +117,15 @@ fn a_new_plan_keeps_what_stays_and_drops_what_goes() {
     let comes = target(Some("333344445555"), None);
     let (store, slots) = store(vec![stays.clone(), goes.clone()]);
     store.record(&slots[0], report(0.0, Ok(0)));
-    let new = store.adopt(&Plan { targets: vec![comes.clone(), stays.clone()], awaited: 2 });
+    let new =
+        store.adopt(&Plan { targets: vec![comes.clone(), stays.clone()], awaited: 2, ..Plan::default() });
     assert_eq!(new.iter().map(|slot| slot.target()).collect::<Vec<_>>(), [Arc::new(comes)]);
     assert_eq!((slots[0].is_gone(), slots[1].is_gone(), store.awaited()), (false, true, 2));
     let up: Vec<_> = (0..store.len()).map(|index| view(&store, index, 0.0).up()).collect();
     assert_eq!(up, [None, Some(true)]);
     // It comes back as one that nothing is known of.
     store.record(&slots[1], report(0.0, Ok(0)));
-    let new = store.adopt(&Plan { targets: vec![goes], awaited: 0 });
+    let new = store.adopt(&Plan { targets: vec![goes], awaited: 0, ..Plan::default() });
     assert_eq!((new.len(), new[0].is_gone(), new[0].state().last.is_none()), (1, false, true));
     assert!(slots[0].is_gone());
 }
@@ -135,7 +136,7 @@ fn a_name_that_is_found_later_changes_nothing_else() {
     let mut named = target(Some("111122223333"), None);
     named.account =
         Arc::new(Account { name: Some("production".to_owned()), ..Account::clone(&named.account) });
-    assert!(store.adopt(&Plan { targets: vec![named], awaited: 0 }).is_empty());
+    assert!(store.adopt(&Plan { targets: vec![named], awaited: 0, ..Plan::default() }).is_empty());
     assert!(!slot.is_gone());
     let shown = view(&store, 0, 0.0).target().account.name.clone();
     assert_eq!(shown.as_deref(), Some("production"));
@@ -146,7 +147,7 @@ fn a_target_that_is_reached_in_another_way_keeps_what_is_known_of_it() {
     let (store, slot) = one();
     store.record(&slot, report(7.0, Ok(0)));
     let changed = target(Some("111122223333"), Some("other"));
-    let new = store.adopt(&Plan { targets: vec![changed], awaited: 0 });
+    let new = store.adopt(&Plan { targets: vec![changed], awaited: 0, ..Plan::default() });
     assert!(slot.is_gone());
     assert_eq!(new[0].state().last_success, Some(7.0));
 }
@@ -156,7 +157,7 @@ fn an_account_that_turns_up_with_its_id_takes_it_from_the_profile_that_had_learn
     let (by_profile, by_id) = (target(None, Some("a")), target(Some("111122223333"), None));
     let (store, slots) = store(vec![by_profile.clone()]);
     store.record(&slots[0], learned("111122223333"));
-    store.adopt(&Plan { targets: vec![by_profile, by_id], awaited: 0 });
+    store.adopt(&Plan { targets: vec![by_profile, by_id], awaited: 0, ..Plan::default() });
     let shown = |index: usize| view(&store, index, 0.0).state.account.clone();
     assert_eq!((shown(0), shown(1).unwrap().as_str()), (None, "111122223333"));
     assert!(matches!(store.record(&slots[0], learned("111122223333")), Change::Failing(_)));

@@ -4,7 +4,7 @@
 //! have met; each says where it was read.
 
 use super::standing::Standing;
-use crate::model::{DataSync, ManagedBy, Reason, SourceState};
+use crate::model::{DataSync, ManagedBy, Reason, SourceState, SyncType};
 
 /// What a reason means, and what to do about it.
 #[derive(Clone, Copy, Debug)]
@@ -81,8 +81,25 @@ pub(super) fn of_reason(reason: Reason) -> Advice {
 /// About a sync that fares so; nothing where there is nothing to do.
 pub(super) fn of_sync(sync: &DataSync, standing: Standing) -> Option<&'static str> {
     match standing {
-        Standing::Failed => Some(of_failure(sync.last_status_message.as_deref().unwrap_or_default())),
+        Standing::Failed => Some(match sync.managed_by() {
+            ManagedBy::Customer => of_failure(sync.last_status_message.as_deref().unwrap_or_default()),
+            ManagedBy::Inspector => {
+                "Amazon Inspector owns this sync and its bucket; do not delete it. See in Inspector whether scanning is \
+                 active in the account, and ask AWS Support if it is."
+            }
+            ManagedBy::LicenseManager => {
+                "License Manager owns this sync and recreates it by itself. If it stays, look at License Manager's settings: its \
+                 bucket, and whether discovery across accounts is still set up."
+            }
+            ManagedBy::QuickSetup => {
+                "Quick Setup owns this sync: mend or create it again from Quick Setup in Systems Manager."
+            }
+        }),
         Standing::Fault => sync.source.as_ref()?.state.as_ref().map(of_source_state),
+        Standing::Stale if sync.sync_type == SyncType::FromSource => Some(
+            "See in Systems Manager Explorer whether data of the sources still comes in, and whether its roles and \
+             trusted access are there.",
+        ),
         Standing::Stale => Some(of_staleness(sync.managed_by())),
         _ => None,
     }

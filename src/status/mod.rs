@@ -18,7 +18,6 @@ mod standing;
 mod survey;
 
 use std::fmt;
-use std::pin::Pin;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -29,7 +28,7 @@ use crate::model::UnixSeconds;
 use crate::snapshot::Store;
 use crate::target::Shard;
 use crate::target::hash::hash;
-use crate::web::{Asset, Page, TelemetryPath};
+use crate::web::{Asset, Making, NoPage, Page, TelemetryPath};
 use question::Question;
 use survey::Survey;
 
@@ -51,10 +50,14 @@ const ASSETS: [Asset; 3] = [
 /// 17,000 targets, and scrapes come first.
 const AT_ONCE: usize = 2;
 
+/// How many may wait for one; the next are told to come back.
+const MAX_WAITING: usize = 16;
+
 /// The page under `/`.
 pub struct StatusPage {
     source: Arc<Source>,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
+    waiting: Semaphore,
 }
 
 /// What the page is made from.
@@ -99,7 +102,11 @@ impl StatusPage {
         let configured = ArcSwap::from_pointee(Configured { text: configuration, at: started });
         let mark = format!("{:016x}", hash(&ASSETS.map(|asset| asset.body)));
         let source = Source { store, clock, started, about, configured, mark };
-        Self { source: Arc::new(source), turns: Semaphore::new(AT_ONCE) }
+        Self {
+            source: Arc::new(source),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            waiting: Semaphore::new(MAX_WAITING),
+        }
     }
 
     /// Takes note of another configuration, free of secrets, that has come into
@@ -111,12 +118,19 @@ impl StatusPage {
 }
 
 impl Page for StatusPage {
-    fn html<'a>(&'a self, query: &'a str) -> Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>> {
+    fn html<'a>(&'a self, query: &'a str) -> Making<'a> {
         Box::pin(async {
-            let _turn = self.turns.acquire().await.ok()?;
+            let _waiting = self.waiting.try_acquire().map_err(|_| NoPage::Busy)?;
+            let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| NoPage::Failed)?;
             let (source, question) = (Arc::clone(&self.source), Question::read(query));
-            // Those who scrape must not wait for those who look.
-            tokio::task::spawn_blocking(move || source.html(&question)).await.ok()
+            // Those who scrape must not wait for those who look. It goes on if the client
+            // leaves, so it takes its turn along.
+            let making = tokio::task::spawn_blocking(move || {
+                let html = source.html(&question);
+                drop(turn);
+                html
+            });
+            making.await.map_err(|_| NoPage::Failed)
         })
     }
 

@@ -3,9 +3,9 @@
 use crate::model::{DataSync, SyncStatus, SyncType, UnixSeconds};
 use crate::snapshot::TargetView;
 
-/// Without a success for so long, in seconds, a sync is stale. AWS's inventory is
-/// collected every 30 minutes at the most and usually at least once a day.
-pub(super) const STALE_AFTER: UnixSeconds = 24.0 * 3600.0;
+/// Without a success for so long, in seconds, a sync is stale. Inventory is usually
+/// collected at least once a day, so that a day and some are no sign of trouble.
+pub(super) const STALE_AFTER: UnixSeconds = 48.0 * 3600.0;
 
 /// How a sync or a target fares, the worst first. A target that has been collected
 /// fares as the worst of its syncs does.
@@ -118,9 +118,9 @@ impl Standing {
             Self::Down => "the last collection of this account and region failed",
             Self::Failed => "the last attempt of the sync failed",
             Self::Fault => "AWS reports that something is wrong with the sync's source",
-            Self::Stale => "the sync has not succeeded for more than 24 hours",
+            Self::Stale => "the sync has not succeeded for more than 48 hours",
             Self::InProgress => "the sync is at work",
-            Self::Well => "the sync succeeded within the last 24 hours, or AWS reports no trouble with it",
+            Self::Well => "the sync succeeded within the last 48 hours, or AWS reports no trouble with it",
             Self::Waiting => "this account and region have not been collected yet",
             Self::Empty => "this account and region have been collected and have no resource data syncs",
         }

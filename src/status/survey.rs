@@ -3,10 +3,11 @@
 //! It knows no HTML. All of it is as of one moment.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::question::{Question, Wanted};
 use super::standing::{Standing, Tally};
-use crate::model::{DataSync, Failure, Reason, UnixSeconds};
+use crate::model::{DataSync, Failure, Reason, Unanswered, UnixSeconds};
 use crate::snapshot::{Store, TargetView};
 use crate::target::RegionName;
 
@@ -17,6 +18,8 @@ pub(super) struct Survey {
     pub(super) now: UnixSeconds,
     /// How many answers are awaited that may bring more targets.
     pub(super) awaited: usize,
+    /// What could not be found out, so that there may be more of them, too.
+    pub(super) unanswered: Arc<Unanswered>,
     /// All targets, by account and region.
     pub(super) targets: Vec<Seen>,
     /// How they fare.
@@ -63,6 +66,17 @@ impl Seen {
     /// Why the last collection failed, if it did.
     pub(super) fn failure(&self) -> Option<&Failure> {
         self.view.state.last.as_ref()?.failure.as_ref()
+    }
+
+    /// Whether it is among those that are asked for, by how they fare.
+    fn answers(&self, question: &Question) -> bool {
+        question.status.is_none_or(|wanted| self.has(wanted)) && self.fails_for(question)
+    }
+
+    /// Whether it fails for the reason that is asked for, if one is.
+    fn fails_for(&self, question: &Question) -> bool {
+        let fails = |reason| self.failure().is_some_and(|failure| failure.reason == reason);
+        question.reason.is_none_or(fails)
     }
 
     /// Whether it or a sync of it fares so.
@@ -142,7 +156,7 @@ impl Survey {
     /// Looks at all targets of `store`.
     pub(super) fn take(store: &Store, now: UnixSeconds) -> Self {
         // In this order: what is awaited now may be there then.
-        let awaited = store.awaited();
+        let (awaited, unanswered) = (store.awaited(), store.unanswered());
         let slots = store.slots();
         let mut targets: Vec<Seen> = slots.iter().map(|slot| Seen::new(store.view(slot, now), now)).collect();
         targets.sort_by(|one, other| {
@@ -154,10 +168,10 @@ impl Survey {
             of_syncs.add_all(&seen.tally);
         }
         let regions = targets.iter().map(|seen| seen.region().clone()).collect();
-        Self { now, awaited, targets, of_targets, of_syncs, regions }
+        Self { now, awaited, unanswered, targets, of_targets, of_syncs, regions }
     }
 
-    /// The targets that are asked for, whatever their status.
+    /// The targets of the accounts and regions that are asked for, however they fare.
     fn within<'a>(&'a self, question: &'a Question) -> impl Iterator<Item = &'a Seen> {
         let typed = question.account.to_lowercase();
         let asked = move |text: &str| text.to_lowercase().contains(&typed);
@@ -174,15 +188,13 @@ impl Survey {
                 }
             };
             let region = question.region.as_ref().is_none_or(|region| region == seen.region());
-            let reason = |reason| seen.failure().is_some_and(|failure| failure.reason == reason);
-            account && region && question.reason.is_none_or(reason)
+            account && region
         })
     }
 
     /// The targets that are asked for, those that fare worst first.
     pub(super) fn targets<'a>(&'a self, question: &'a Question) -> Vec<&'a Seen> {
-        let asked = |seen: &&Seen| question.status.is_none_or(|wanted| seen.has(wanted));
-        let mut targets: Vec<&Seen> = self.within(question).filter(asked).collect();
+        let mut targets: Vec<&Seen> = self.within(question).filter(|seen| seen.answers(question)).collect();
         targets.sort_by_key(|seen| seen.standing);
         targets
     }
@@ -193,7 +205,7 @@ impl Survey {
     pub(super) fn syncs<'a>(&'a self, question: &'a Question) -> Vec<Found<'a>> {
         let wanted = if question.is_filter() { question.status } else { Some(Wanted::Trouble) };
         let mut found = Vec::new();
-        for seen in self.within(question) {
+        for seen in self.within(question).filter(|seen| seen.fails_for(question)) {
             for sync in seen.view.syncs().unwrap_or_default() {
                 let standing = Standing::of_sync(sync, self.now);
                 if wanted.is_none_or(|wanted| wanted.covers(standing)) {
@@ -214,7 +226,7 @@ impl Survey {
             return Vec::new();
         }
         let mut by_reason: BTreeMap<Reason, Vec<(&Seen, &Failure)>> = BTreeMap::new();
-        for seen in self.within(question) {
+        for seen in self.within(question).filter(|seen| seen.fails_for(question)) {
             if let Some(failure) = seen.failure() {
                 by_reason.entry(failure.reason).or_default().push((seen, failure));
             }
@@ -233,7 +245,7 @@ impl Survey {
             let (row, asked) = rows.entry(&seen.account).or_insert_with(new);
             row.name = row.name.or(seen.name());
             row.cells.insert(seen.region(), seen);
-            *asked |= question.status.is_none_or(|wanted| seen.has(wanted));
+            *asked |= seen.answers(question);
         }
         let mut rows: Vec<Row<'_>> =
             rows.into_values().filter_map(|(row, asked)| asked.then_some(row)).collect();

@@ -17,6 +17,8 @@ use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+use crate::model::Unanswered;
+
 pub use account_id::{AccountId, InvalidAccountId};
 pub use region::{InvalidRegion, Partition, RegionName};
 pub use role::{
@@ -133,6 +135,8 @@ pub struct Plan {
     /// How many answers are still awaited that may bring more: the accounts of
     /// an organization, the regions of an account.
     pub awaited: usize,
+    /// What could not be found out.
+    pub unanswered: Unanswered,
 }
 
 impl Target {

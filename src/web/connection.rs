@@ -11,6 +11,7 @@ use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -45,6 +46,10 @@ const MAX_WAITING_BYTES: usize = 128 * 1024;
 
 /// How many requests of a client are answered at once over HTTP/2.
 const MAX_STREAMS: u32 = 16;
+
+/// How much a client may send along with requests over HTTP/2: the least that it has to
+/// be given.
+const MAX_UPLOAD_BYTES: u32 = 65_535;
 
 /// How long a client may be silent over HTTP/2 until it is asked whether it is there,
 /// and how long it then has to say so.
@@ -145,6 +150,8 @@ impl Connection {
                 .max_concurrent_streams(MAX_STREAMS)
                 .max_header_list_size(MAX_HEADER_BYTES)
                 .max_send_buf_size(MAX_WAITING_BYTES)
+                .initial_connection_window_size(MAX_UPLOAD_BYTES)
+                .initial_stream_window_size(MAX_UPLOAD_BYTES)
                 .keep_alive_interval(PING_AFTER)
                 .keep_alive_timeout(PONG_WITHIN)
                 .serve_connection(TokioIo::new(stream), self.responder())
@@ -166,16 +173,18 @@ impl Connection {
             debug!("a connection was idle, or slow, for too long");
         };
         let mut outstayed = pin!(outstayed);
-        let mut winding_up = false;
+        let mut end: Option<Instant> = None;
         let ended = loop {
             tokio::select! {
                 ended = connection.as_mut() => break Ok(ended),
                 () = &mut outstayed => return,
-                () = outdated.cancelled(), if !winding_up => {
+                () = outdated.cancelled(), if end.is_none() => {
                     // The next one is of the new kind.
                     wind_up(connection.as_mut());
-                    winding_up = true;
+                    end = Some(Instant::now() + ANSWER_TIMEOUT);
                 }
+                // A client may not care that it is to end.
+                () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => return,
                 () = self.shutdown.cancelled() => {
                     wind_up(connection.as_mut());
                     break tokio::time::timeout(self.drain, connection).await;
@@ -209,6 +218,8 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
         // At once, so that the connection counts as answering from now on.
         let answering = self.seat.answering();
         let service = Arc::clone(&self.service);
+        // What a client sends along is nobody's business, and not kept.
+        let request = request.map(drop);
         Box::pin(async move { Ok(service.answer(&request, answering.ok_or(Evicted)?).await) })
     }
 }

@@ -151,12 +151,16 @@ impl Guard {
         in_force: &InForce,
         request: &Request<B>,
     ) -> Result<(), Response<Body>> {
+        let rules = &in_force.rules;
+        let path = request.uri().path();
+        // A flood of others is no reason to call the exporter dead.
+        if rules.open_paths.iter().any(|open| open.0 == path) {
+            return Ok(());
+        }
         if in_force.limiter.as_ref().is_some_and(|limiter| limiter.check().is_err()) {
             return Err(response(StatusCode::TOO_MANY_REQUESTS, PLAIN, "too many requests\n"));
         }
-        let rules = &in_force.rules;
-        let path = request.uri().path();
-        if rules.users.is_empty() || rules.open_paths.iter().any(|open| open.0 == path) {
+        if rules.users.is_empty() {
             return Ok(());
         }
         let verdict = match credentials(request.headers()) {

@@ -41,7 +41,7 @@ pub use client_cert::{
 pub use expose::{Asked, Exposed, Exposition};
 pub use guard::{Guard, InvalidOpenPath, OpenPath, RateLimit, Rules};
 pub use listener::{BindError, Listeners};
-pub use page::{Asset, Page};
+pub use page::{Asset, Making, NoPage, Page};
 pub use password::{InvalidPasswordHash, NoRandomness, PasswordHash, Users};
 pub use routes::{Reload, Routes, Site};
 pub use telemetry_path::{InvalidTelemetryPath, TelemetryPath};

@@ -22,12 +22,26 @@ const KEPT: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable"
 
 /// What is served under `/`.
 pub trait Page: Send + Sync {
-    /// The page for the query of a URL, as HTML; or nothing if it cannot be made,
-    /// which is a bug.
-    fn html<'a>(&'a self, query: &'a str) -> Pin<Box<dyn Future<Output = Option<String>> + Send + 'a>>;
+    /// The page for the query of a URL, as HTML.
+    ///
+    /// # Errors
+    /// There is none now.
+    fn html<'a>(&'a self, query: &'a str) -> Making<'a>;
 
     /// What it uses.
     fn assets(&self) -> &[Asset];
+}
+
+/// A page that is being made.
+pub type Making<'a> = Pin<Box<dyn Future<Output = Result<String, NoPage>> + Send + 'a>>;
+
+/// Why there is no page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoPage {
+    /// Too many ask for one.
+    Busy,
+    /// It cannot be made, which is a bug.
+    Failed,
 }
 
 /// A file that a page uses.
@@ -43,8 +57,14 @@ pub struct Asset {
 
 /// Answers a request for the page.
 pub(super) async fn answer(page: &dyn Page, query: &str) -> Response<Body> {
-    let Some(html) = page.html(query).await else {
-        return response(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "cannot make the page\n");
+    let html = match page.html(query).await {
+        Ok(html) => html,
+        Err(NoPage::Busy) => {
+            return response(StatusCode::SERVICE_UNAVAILABLE, PLAIN, "too many ask for the page\n");
+        }
+        Err(NoPage::Failed) => {
+            return response(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "cannot make the page\n");
+        }
     };
     let mut response = response(StatusCode::OK, HTML, html);
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY);

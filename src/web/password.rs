@@ -133,14 +133,17 @@ impl Passwords {
             return Verdict::Wrong;
         };
         let token = self.token(&[user, hash.0.expose_secret(), password.expose_secret()]);
-        if self.is_known(&token) {
+        // What was right before it was taken away from a user is so no longer, even if the
+        // stand-in is the same.
+        let exists = users.contains_key(user);
+        if self.is_known(&token) && exists {
             return Verdict::Right;
         }
         let Ok(_waiting) = self.waiting.try_acquire() else { return Verdict::Busy };
         // It is never closed.
         let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else { return Verdict::Busy };
         // Somebody with the same password may have had a turn meanwhile.
-        if self.is_known(&token) {
+        if self.is_known(&token) && exists {
             return Verdict::Right;
         }
         let verify = self.verify;
@@ -151,7 +154,7 @@ impl Passwords {
             fits
         });
         match checked.await {
-            Ok(true) if users.contains_key(user) => {
+            Ok(true) if exists => {
                 self.remember(token);
                 Verdict::Right
             }
@@ -264,6 +267,17 @@ mod tests {
         let changed = self::users(&["ann"]);
         assert_eq!(passwords.check(&changed, "ann", "x".into()).await, Verdict::Right);
         assert_eq!(CHECKS.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_user_that_is_renamed_is_not_remembered() {
+        // Regression: the stand-in for a user that is gone was the hash it had before.
+        let passwords = Passwords::new().unwrap();
+        let hash = hash("secret");
+        let named = |name: &str| Users::from([(name.to_owned(), hash.clone())]);
+        assert_eq!(passwords.check(&named("ann"), "ann", "secret".into()).await, Verdict::Right);
+        assert_eq!(passwords.check(&named("robert"), "ann", "secret".into()).await, Verdict::Wrong);
+        assert_eq!(passwords.check(&named("robert"), "robert", "secret".into()).await, Verdict::Right);
     }
 
     #[tokio::test]

@@ -76,7 +76,7 @@ impl Routes {
         if path != metrics && asset.is_none() && ![HEALTHY, READY, "/"].contains(&path) {
             return response(StatusCode::NOT_FOUND, PLAIN, "not found\n");
         }
-        // hyper leaves the body of an answer to HEAD out by itself.
+        // The body of an answer to HEAD is left out later.
         if !matches!(*method, Method::GET | Method::HEAD) {
             return not_allowed("GET, HEAD");
         }

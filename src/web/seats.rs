@@ -1,8 +1,10 @@
 //! Who is connected, and who has to go when there is no more room.
 //!
 //! A connection is either waiting, for a handshake, a request or the rest of one,
-//! or it is answering. Who has waited longest makes room for a newcomer, so that
-//! nobody can keep others out by doing nothing, however many connections it takes.
+//! or it is answering. Who has waited longest makes room for a newcomer, and if nobody
+//! waits, who has been answered for longest, longer than anybody needs; so that
+//! nobody can keep others out, neither by doing nothing nor by taking no answer,
+//! however many connections it takes.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +16,18 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::lock::lock;
+
+/// After how long one that is being answered may have to make room: Prometheus's
+/// default timeout.
+const LONG: Duration = Duration::from_secs(10);
+
+/// How long one that has been answered has to wait until it counts as waiting. What is
+/// left of the answer may still be on its way, and who asks again and again without
+/// reading hardly waits.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// How long to wait for a seat until it is looked again whether somebody has to go.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// All seats, taken and free.
 #[derive(Debug)]
@@ -34,10 +48,10 @@ struct Sitter {
 
 #[derive(Debug)]
 enum State {
-    /// Since when.
-    Waiting(Instant),
-    /// Its requests, by number, and when each began.
-    Answering(Vec<(u64, Instant)>),
+    /// Since when, and since when it was being answered before.
+    Waiting { since: Instant, busy: Option<Instant> },
+    /// Since when it has not waited, and its requests, by number, and when each began.
+    Answering { busy: Instant, requests: Vec<(u64, Instant)> },
     /// It has had to go.
     Evicted,
 }
@@ -70,48 +84,63 @@ impl Seats {
         })
     }
 
-    /// A seat for a newcomer. If none is free, somebody who waits has to go; if
-    /// nobody waits, the newcomer does.
+    /// A seat for a newcomer. If none is free, somebody has to go; if nobody can be
+    /// sent away yet, the newcomer waits.
     pub(super) async fn take(self: &Arc<Self>) -> Option<Seat> {
         let free = || Arc::clone(&self.free);
         let permit = loop {
             if let Ok(permit) = free().try_acquire_owned() {
                 break permit;
             }
-            if self.evict() {
-                break free().acquire_owned().await.ok()?;
-            }
+            // One that goes does so at once, but somebody else may take its seat.
+            let evicted = self.evict();
             tokio::select! {
                 permit = free().acquire_owned() => break permit.ok()?,
-                () = self.waits.notified() => {}
+                () = self.waits.notified(), if !evicted => {}
+                () = tokio::time::sleep(LOOK_AGAIN) => {}
             }
         };
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let state = Mutex::new(State::Waiting(Instant::now()));
+        let state = Mutex::new(State::Waiting { since: Instant::now(), busy: None });
         let sitter = Arc::new(Sitter { state, cut: CancellationToken::new() });
         lock(&self.taken).insert(number, Arc::clone(&sitter));
         Some(Seat { seats: Arc::clone(self), number, sitter, requests: Arc::default(), _permit: permit })
     }
 
-    /// Sends away who has waited longest. `false` if nobody waits.
+    /// Sends somebody away. `false` if there is nobody who can be.
     pub(super) fn evict(&self) -> bool {
         let taken = lock(&self.taken);
         loop {
-            let longest = taken
+            let now = Instant::now();
+            let first = taken
                 .values()
-                .filter_map(|sitter| match *lock(&sitter.state) {
-                    State::Waiting(since) => Some((since, sitter)),
-                    State::Answering(_) | State::Evicted => None,
-                })
-                .min_by_key(|(since, _)| *since);
-            let Some((since, sitter)) = longest else { return false };
+                .filter_map(|sitter| Some((lock(&sitter.state).turn(now)?, sitter)))
+                .min_by_key(|(turn, _)| *turn);
+            let Some((turn, sitter)) = first else { return false };
             let mut state = lock(&sitter.state);
             // A request may have come since.
-            if matches!(*state, State::Waiting(still) if still == since) {
+            if state.turn(now) == Some(turn) {
                 *state = State::Evicted;
                 sitter.cut.cancel();
                 return true;
             }
+        }
+    }
+}
+
+impl State {
+    /// When its turn to go is, among others: first those that wait, then those
+    /// that have been busy for long, then those that have just been answered. `None`
+    /// if it may stay.
+    fn turn(&self, now: Instant) -> Option<(u8, Instant)> {
+        match *self {
+            Self::Waiting { since, busy: None } => Some((0, since)),
+            Self::Waiting { since, .. } if now - since >= PAUSE => Some((0, since)),
+            Self::Waiting { busy: Some(busy), .. } | Self::Answering { busy, .. } if now - busy > LONG => {
+                Some((1, busy))
+            }
+            Self::Waiting { since, .. } => Some((2, since)),
+            Self::Answering { .. } | Self::Evicted => None,
         }
     }
 }
@@ -130,11 +159,14 @@ impl Seat {
     /// Notes that a request has come. `None` if the connection has to go.
     pub(super) fn answering(&self) -> Option<Answering> {
         let request = self.requests.fetch_add(1, Ordering::Relaxed);
-        let begun = (request, Instant::now());
+        let now = Instant::now();
         let mut state = lock(&self.sitter.state);
         match &mut *state {
-            State::Waiting(_) => *state = State::Answering(vec![begun]),
-            State::Answering(requests) => requests.push(begun),
+            State::Waiting { since, busy } => {
+                let busy = busy.filter(|_| now - *since < PAUSE).unwrap_or(now);
+                *state = State::Answering { busy, requests: vec![(request, now)] };
+            }
+            State::Answering { requests, .. } => requests.push((request, now)),
             State::Evicted => return None,
         }
         Some(Answering { seats: Arc::clone(&self.seats), sitter: Arc::clone(&self.sitter), request })
@@ -147,8 +179,8 @@ impl Seat {
             let now = Instant::now();
             let patience = if self.requests.load(Ordering::Relaxed) == 0 { first } else { idle };
             let until = match &*lock(&self.sitter.state) {
-                State::Waiting(since) => *since + patience,
-                State::Answering(requests) => {
+                State::Waiting { since, .. } => *since + patience,
+                State::Answering { requests, .. } => {
                     let first = requests.iter().map(|(_, begun)| *begun).min();
                     let until = first.map_or(now, |begun| begun + longest);
                     if until <= now {
@@ -183,10 +215,10 @@ impl Answering {
 impl Drop for Answering {
     fn drop(&mut self) {
         let mut state = lock(&self.sitter.state);
-        if let State::Answering(requests) = &mut *state {
+        if let State::Answering { busy, requests } = &mut *state {
             requests.retain(|(request, _)| *request != self.request);
             if requests.is_empty() {
-                *state = State::Waiting(Instant::now());
+                *state = State::Waiting { since: Instant::now(), busy: Some(*busy) };
                 self.seats.waits.notify_one();
             }
         }
@@ -203,7 +235,7 @@ pub(super) struct Pace {
 impl Pace {
     /// The number of requests so far, unless one is being answered.
     pub(super) fn waits_for(&self) -> Option<u64> {
-        let waiting = matches!(*lock(&self.sitter.state), State::Waiting(_));
+        let waiting = matches!(*lock(&self.sitter.state), State::Waiting { .. });
         waiting.then(|| self.requests.load(Ordering::Relaxed))
     }
 }
@@ -245,9 +277,9 @@ mod tests {
         let seats = Seats::new(1);
         let seat = seats.take().await.unwrap();
         let (one, two) = (seat.answering().unwrap(), seat.answering().unwrap());
-        assert!(timeout(Duration::from_mins(10), seats.take()).await.is_err());
+        assert!(timeout(Duration::from_secs(4), seats.take()).await.is_err());
         drop(one);
-        assert!(timeout(Duration::from_mins(10), seats.take()).await.is_err());
+        assert!(timeout(Duration::from_secs(4), seats.take()).await.is_err());
         assert!(!seat.cut().is_cancelled());
         let newcomer = seats.take();
         let end = async {
@@ -255,6 +287,45 @@ mod tests {
             leave(seat).await;
         };
         assert!(tokio::join!(newcomer, end).0.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_no_answer_makes_room_in_time() {
+        // Regression: clients that left no room for an answer kept their seats.
+        let seats = Seats::new(2);
+        let (first, second) = (seats.take().await.unwrap(), seats.take().await.unwrap());
+        let _stuck = first.answering().unwrap();
+        advance(Duration::from_secs(1)).await;
+        let _answering = second.answering().unwrap();
+        let (cut, before) = (first.cut().clone(), Instant::now());
+        let (newcomer, ()) = tokio::join!(seats.take(), leave(first));
+        assert!(newcomer.is_some() && cut.is_cancelled() && !second.cut().is_cancelled());
+        assert!(before.elapsed() <= LONG + LOOK_AGAIN, "{:?}", before.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn asking_again_and_again_does_not_make_one_younger() {
+        let seats = Seats::new(1);
+        let seat = seats.take().await.unwrap();
+        let mut answering = seat.answering().unwrap();
+        for _ in 0..11 {
+            advance(Duration::from_secs(1)).await;
+            drop(answering);
+            answering = seat.answering().unwrap();
+        }
+        assert!(seats.evict());
+        assert!(seat.cut().is_cancelled());
+        // But a pause does.
+        let seats = Seats::new(1);
+        let seat = seats.take().await.unwrap();
+        for _ in 0..11 {
+            let answering = seat.answering().unwrap();
+            advance(Duration::from_secs(1)).await;
+            drop(answering);
+            advance(PAUSE).await;
+        }
+        let _answering = seat.answering().unwrap();
+        assert!(!seats.evict());
     }
 
     #[tokio::test]

@@ -4,9 +4,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use http_body_util::{Either, Full};
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
-use hyper::header::{HeaderValue, RETRY_AFTER};
-use hyper::{Request, Response, StatusCode};
+use hyper::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
+use hyper::{Method, Request, Response, StatusCode, Version};
 use tracing::debug;
 
 use super::guard::Guard;
@@ -30,6 +31,11 @@ impl Service {
         let (answer, place) = match self.guard.admit(&in_force, request).await {
             Ok(()) => self.admitted(request, &answering).await,
             Err(refusal) => (refusal, None),
+        };
+        let answer = if request.version() == Version::HTTP_2 && request.method() == Method::HEAD {
+            without_body(answer)
+        } else {
+            answer
         };
         let (method, path, status) = (request.method(), request.uri().path(), answer.status().as_u16());
         debug!(%method, path, status, "request");
@@ -55,6 +61,16 @@ impl Service {
         };
         (self.routes.answer(request).await, Some(place))
     }
+}
+
+/// hyper leaves out the body of an answer to HEAD over HTTP/1 only.
+fn without_body(answer: Response<Body>) -> Response<Body> {
+    let length = answer.body().size_hint().exact();
+    let mut answer = answer.map(|_| Either::Left(Full::default()));
+    if let Some(length) = length {
+        answer.headers_mut().insert(CONTENT_LENGTH, length.into());
+    }
+    answer
 }
 
 /// The body of an answer, and what is taken up until it has been sent.

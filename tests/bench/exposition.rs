@@ -64,7 +64,9 @@ fn report(round: u32) -> Report {
 
 fn store(targets: usize) -> Arc<Store> {
     let store = Arc::new(Store::new(Duration::from_mins(30)));
-    for slot in store.adopt(&Plan { targets: (0..targets).map(target).collect(), awaited: 0 }) {
+    for slot in
+        store.adopt(&Plan { targets: (0..targets).map(target).collect(), awaited: 0, ..Plan::default() })
+    {
         store.record(&slot, report(0));
     }
     store

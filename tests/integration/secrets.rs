@@ -65,6 +65,7 @@ fn faults() -> Vec<(&'static str, Fault)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::too_many_lines, reason = "one program goes through all of it")]
 async fn no_secret_shows_through_any_fault() {
     let aws = fake_aws().await;
     let world = aws.world();

@@ -49,7 +49,7 @@ pub(super) fn section(view: View<'_>) -> Markup {
                                 th scope="col" { a href=(region_link(question, region)) { (in_lines(region)) } }
                             }
                         } }
-                        tbody { @for row in paging.of(&grid.rows) { (line(&grid.regions, row)) } }
+                        tbody { @for row in paging.of(&grid.rows) { (line(question, &grid.regions, row)) } }
                     }
                 }
                 (paging.links("accounts", "grid", at))
@@ -62,11 +62,11 @@ fn region_link(question: &Question, region: &RegionName) -> String {
     Question { region: Some(region.clone()), ..question.first_pages() }.link()
 }
 
-fn line(regions: &[&RegionName], row: &Row<'_>) -> Markup {
+fn line(question: &Question, regions: &[&RegionName], row: &Row<'_>) -> Markup {
     html! {
         tr {
             // Names are cut off where they are too long.
-            th scope="row" title=[row.name] { (account(row.account, row.name, &Question::default())) }
+            th scope="row" title=[row.name] { (account(row.account, row.name, question)) }
             @for region in regions {
                 @match row.cells.get(region) {
                     Some(seen) => (cell(seen)),

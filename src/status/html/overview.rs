@@ -4,7 +4,9 @@
 use maud::{Markup, html};
 
 use super::View;
-use super::parts::{count, grouped, prose, symbol};
+use super::parts::{count, foreign, grouped, prose, symbol};
+use crate::model::{Failure, Unanswered};
+use crate::status::advice::of_reason;
 use crate::status::question::{Question, Wanted};
 use crate::status::standing::{Standing, Tally};
 use crate::status::survey::Survey;
@@ -50,7 +52,7 @@ pub(super) fn title(survey: &Survey) -> String {
 /// How all is, in a sentence.
 pub(super) fn verdict(view: View<'_>) -> Markup {
     let View { survey, question, .. } = view;
-    let (worst, text) = sentence(survey);
+    let (worst, text) = sentence(survey, view.source.about.shard.is_one_of_many());
     let waiting = survey.of_targets.of(Standing::Waiting);
     html! {
         section class={ "verdict " (worst.key()) } aria-label="How all is" {
@@ -61,13 +63,35 @@ pub(super) fn verdict(view: View<'_>) -> Markup {
             @if survey.awaited > 0 {
                 p { "There may be more targets: an organization, or accounts for their regions, are still being asked." }
             }
+            (unanswered(&survey.unanswered))
             @for note in &question.notes { p.note { (note) } }
         }
     }
 }
 
-/// The sentence, and what of it is worst.
-fn sentence(survey: &Survey) -> (Standing, String) {
+/// What could not be found out. All else may look well meanwhile.
+fn unanswered(Unanswered { organization, accounts }: &Unanswered) -> Markup {
+    html! {
+        @if let Some(Failure { reason, message, .. }) = organization {
+            p.note {
+                strong { "The accounts of the organization cannot be listed" }
+                " (" (reason) "), so new ones may be missing: " (foreign(message)) ". "
+                (of_reason(*reason).remedy)
+            }
+        }
+        @if *accounts > 0 {
+            p.note {
+                strong { (count(*accounts, "account")) @if *accounts == 1 { " does" } @else { " do" } " not tell which regions are enabled" }
+                ", so regions may be missing. Allow account:ListRegions to the role, or list the regions in "
+                code { "regions" } "."
+            }
+        }
+    }
+}
+
+/// The sentence, and what of it is worst. A shard among several may have nothing to
+/// do.
+fn sentence(survey: &Survey, is_shard: bool) -> (Standing, String) {
     let (targets, syncs) = (survey.targets.len(), survey.of_syncs.total());
     let collected = targets - survey.of_targets.of(Standing::Waiting);
     let is_there = |standing: &Standing| survey.of_targets.of(*standing) + survey.of_syncs.of(*standing) > 0;
@@ -76,7 +100,11 @@ fn sentence(survey: &Survey) -> (Standing, String) {
         return (worst, troubles(survey));
     }
     let text = match (targets, collected) {
+        (0, _) if survey.unanswered.organization.is_some() => {
+            return (Standing::Down, "It cannot be found out what to poll.".to_owned());
+        }
         (0, _) if survey.awaited > 0 => "It is not known yet what to poll.".to_owned(),
+        (0, _) if is_shard => return (Standing::Empty, "This shard has nothing to poll.".to_owned()),
         (0, _) => {
             let text = "There is nothing to poll: no account and region belong to this exporter. Check `accounts`, \
                         `organization` and `regions` in the configuration, and the shard.";
@@ -85,7 +113,8 @@ fn sentence(survey: &Survey) -> (Standing, String) {
         (1, 0) => "Nothing is known yet: 1 target awaits collection.".to_owned(),
         (_, 0) => format!("Nothing is known yet: {} await collection.", count(targets, "target")),
         _ => {
-            let all = collected == targets && survey.awaited == 0;
+            let is_known = survey.awaited == 0 && *survey.unanswered == Unanswered::default();
+            let all = collected == targets && is_known;
             let well = if all { "All is well" } else { "So far all is well" };
             let collected = count(collected, "target");
             let text = match syncs {
@@ -212,7 +241,7 @@ mod tests {
     fn said(targets: Vec<(&str, Collected)>) -> (Standing, String) {
         let account = account(1, None);
         let targets = targets.into_iter().map(|(region, collected)| (target(&account, region), collected));
-        sentence(&Survey::take(&store(targets.collect()), NOW))
+        sentence(&Survey::take(&store(targets.collect()), NOW), false)
     }
 
     #[test]
@@ -264,7 +293,20 @@ mod tests {
     fn without_targets_it_says_why() {
         assert!(said(Vec::new()).1.starts_with("There is nothing to poll"));
         let store = Store::new(std::time::Duration::from_mins(30));
-        store.adopt(&crate::target::Plan { targets: Vec::new(), awaited: 1 });
-        assert_eq!(sentence(&Survey::take(&store, NOW)).1, "It is not known yet what to poll.");
+        store.adopt(&crate::target::Plan { awaited: 1, ..Default::default() });
+        let said = |store: &Store, is_shard| sentence(&Survey::take(store, NOW), is_shard).1;
+        assert_eq!(said(&store, false), "It is not known yet what to poll.");
+        // Regression: that the organization could not be asked was said nowhere.
+        let denied = Failure::new(crate::model::Reason::AccessDenied, "not allowed <b>");
+        let denied = Unanswered { organization: Some(denied), accounts: 2 };
+        let plan = crate::target::Plan { unanswered: denied.clone(), ..Default::default() };
+        store.adopt(&plan);
+        assert_eq!(said(&store, false), "It cannot be found out what to poll.");
+        let told = unanswered(&denied).into_string();
+        assert!(told.contains("cannot be listed") && told.contains("not allowed &lt;b&gt;"), "{told}");
+        assert!(told.contains("2 accounts"), "{told}");
+        store.adopt(&crate::target::Plan::default());
+        assert_eq!(said(&store, true), "This shard has nothing to poll.");
+        assert!(said(&store, false).starts_with("There is nothing to poll"));
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn section(view: View<'_>) -> Markup {
             } @else {
                 p.hint {
                     "The worst first, and of those alike the one whose last success is longest ago. Stale means no success for "
-                    "more than 24 hours."
+                    "more than 48 hours."
                 }
                 table.list {
                     thead { tr {
