@@ -75,6 +75,13 @@ async fn curl_over_tls_with_a_password() {
             }
         }
     }
+    // Regression: over HTTP/2 a body came along with the answer to HEAD.
+    for version in ["--http1.1", "--http2"] {
+        for path in ["/", "/metrics", "/-/healthy", "/missing"] {
+            let (status, text) = curl(path, &[&[version, "--head"], &right[..]].concat()).await;
+            assert_eq!(status, if path == "/missing" { 404 } else { 200 }, "{version} {path}: {text}");
+        }
+    }
     // Who does not know the authority does not go on.
     let (status, text) = curl("/metrics", &["--cacert", "client.crt"]).await;
     assert_eq!(status, 0, "{text}");
