@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ServerConfig;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -30,15 +30,26 @@ pub(super) async fn shake(stream: TcpStream, tls: Arc<ServerConfig>) -> io::Resu
             tell(stream).await?;
             return Err(io::Error::other("the client sent an HTTP request to an HTTPS server"));
         }
-        TlsAcceptor::from(tls).accept(limited(stream)).await
+        match TlsAcceptor::from(tls).accept(limited(stream)).into_fallible().await {
+            Ok(stream) => Ok(stream),
+            Err((error, stream)) => {
+                part(stream).await?;
+                Err(error)
+            }
+        }
     };
     tokio::time::timeout(HANDSHAKE_TIMEOUT, shaking).await?
 }
 
 async fn tell(mut stream: TcpStream) -> io::Result<()> {
     stream.write_all(NOT_TLS).await?;
+    part(stream).await
+}
+
+/// If we left without reading what was sent, the last that we said could be lost: why
+/// there is no answer.
+async fn part(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     stream.shutdown().await?;
-    // If we left without reading what was sent, the answer could be lost.
     tokio::io::copy(&mut stream.take(UNREAD), &mut tokio::io::sink()).await?;
     Ok(())
 }
