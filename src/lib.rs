@@ -43,6 +43,7 @@
 pub mod app;
 pub mod aws;
 pub mod build_info;
+mod causes;
 pub mod cli;
 pub mod clock;
 pub mod collector;

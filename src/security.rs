@@ -13,6 +13,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::causes::with_causes;
 use crate::config::{ConfigError, SeenFiles, WebConfig};
 use crate::lock::lock;
 use crate::web::{Guard, NoRandomness, Rules};
@@ -128,7 +129,7 @@ impl Security {
                 Seen::New
             }
             Err(error) => {
-                let complaint = in_one_line(&error);
+                let complaint = with_causes(&error);
                 let before = lock(&self.known).complaint.replace(complaint.clone());
                 if before.as_ref() == Some(&complaint) { Seen::StillWrong } else { Seen::Wrong(complaint) }
             }
@@ -147,17 +148,6 @@ enum Seen {
     Wrong(String),
     /// For the same reason as when they were last looked at.
     StillWrong,
-}
-
-/// With what it comes from.
-fn in_one_line(error: &dyn std::error::Error) -> String {
-    let mut line = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        line = format!("{line}: {cause}");
-        source = cause.source();
-    }
-    line
 }
 
 #[cfg(test)]

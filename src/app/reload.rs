@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::stages::{Checked, Helm};
+use crate::causes::with_causes;
 use crate::config::ConfigError;
 use crate::security::{Prepared, Security};
 use crate::service_manager::ServiceManager;
@@ -79,7 +80,7 @@ impl Reloader {
                         askers.push(asker);
                     }
                     let Some(outcome) = shutdown.run_until_cancelled(self.reload()).await else { break };
-                    let outcome = outcome.map_err(|error| chain(&error));
+                    let outcome = outcome.map_err(|error| with_causes(&error));
                     for asker in askers {
                         // Whoever asked may have left.
                         let _left = asker.send(outcome.clone());
@@ -109,8 +110,10 @@ impl Reloader {
             }
             Err(error) => {
                 self.helm.refused();
-                let chain = chain(&error);
-                error!(error = chain, "the configuration cannot be loaded anew, the old one stays in force");
+                error!(
+                    error = with_causes(&error),
+                    "the configuration cannot be loaded anew, the old one stays in force"
+                );
                 Err(error)
             }
         };
@@ -150,10 +153,4 @@ pub(crate) fn warn_of_oddities(helm: &Helm) {
     for warning in &helm.config().warnings {
         warn!(warning, "the configuration is odd");
     }
-}
-
-/// An error with what led to it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |error| error.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
