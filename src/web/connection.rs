@@ -12,7 +12,6 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
-use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
@@ -21,16 +20,12 @@ use super::hello::{self, HANDSHAKE_TIMEOUT};
 use super::paced::Paced;
 use super::seats::Seat;
 use super::service::{Answer, Service};
+use super::stream::limited;
 use super::tls::H2;
 
 /// How long a connection may idle between two requests. It is above Prometheus's
 /// usual intervals.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
-
-/// How long the system may find no room for more of an answer before the client
-/// is dropped. On a fast network it finds room in steps of up to a megabyte, so who
-/// is slower than that may be dropped in the midst of a large answer.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long an answer may take in all. A body ends before that, but over HTTP/2 a
 /// client may give no room for more of it, and nobody looks at it then.
@@ -55,9 +50,6 @@ const MAX_UPLOAD_BYTES: u32 = 65_535;
 /// and how long it then has to say so.
 const PING_AFTER: Duration = Duration::from_secs(30);
 const PONG_WITHIN: Duration = Duration::from_secs(10);
-
-/// What a connection goes over.
-pub(super) type Tcp = Pin<Box<TimeoutStream<TcpStream>>>;
 
 /// A request came on a connection that had to go.
 #[derive(Debug, thiserror::Error)]
@@ -236,11 +228,4 @@ impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Streams {
         let cut = self.cut.clone();
         self.tasks.spawn(async move { cut.run_until_cancelled(stream).await });
     }
-}
-
-/// With a limit on how long nothing of an answer can be written.
-pub(super) fn limited(stream: TcpStream) -> Tcp {
-    let mut stream = TimeoutStream::new(stream);
-    stream.set_write_timeout(Some(WRITE_TIMEOUT));
-    Box::pin(stream)
 }

@@ -23,6 +23,7 @@ mod routes;
 mod scrapes;
 mod seats;
 mod service;
+mod stream;
 mod telemetry_path;
 mod tls;
 mod tls_names;
