@@ -8,6 +8,7 @@ mod stages;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -136,6 +137,9 @@ pub struct RunError {
     task: &'static str,
 }
 
+/// A part of the daemon, at work.
+type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 impl App {
     /// Binds the sockets, prepares the way to every account and makes all
     /// stages. Nothing runs yet.
@@ -205,41 +209,21 @@ impl App {
         }
 
         let mut tasks = JoinSet::new();
-        let discovering = self.discovery.run(shutdown.clone());
-        tasks.spawn(async move {
-            discovering.await;
-            "discovery"
-        });
-        let scheduling = self.scheduler.run(shutdown.clone());
-        tasks.spawn(async move {
-            scheduling.await;
-            "scheduler"
-        });
-        let keeping_ready = self.metrics.keep_ready(shutdown.clone());
-        tasks.spawn(async move {
-            keeping_ready.await;
-            "metrics"
-        });
-        let reloading = self.reloader.run(shutdown.clone());
-        tasks.spawn(async move {
-            reloading.await;
-            "reload"
-        });
+        let mut own = |name: &'static str, task: BoxFuture| {
+            tasks.spawn(async move {
+                task.await;
+                name
+            });
+        };
+        own("discovery", Box::pin(self.discovery.run(shutdown.clone())));
+        own("scheduler", Box::pin(self.scheduler.run(shutdown.clone())));
+        own("metrics", Box::pin(self.metrics.keep_ready(shutdown.clone())));
+        own("reload", Box::pin(self.reloader.run(shutdown.clone())));
+        own("security", Box::pin(self.security.keep_current(shutdown.clone())));
+        own("web", Box::pin(web::serve(self.listeners, self.server, shutdown.clone(), DRAIN)));
         let (service_manager, watched) = (self.service_manager.clone(), shutdown.clone());
-        tasks.spawn(async move {
-            service_manager.watch(|| self.store.activity.beats(), watched).await;
-            "watchdog"
-        });
-        let securing = self.security.keep_current(shutdown.clone());
-        tasks.spawn(async move {
-            securing.await;
-            "security"
-        });
-        let serving = web::serve(self.listeners, self.server, shutdown.clone(), DRAIN);
-        tasks.spawn(async move {
-            serving.await;
-            "web"
-        });
+        let watching = async move { service_manager.watch(|| self.store.activity.beats(), watched).await };
+        own("watchdog", Box::pin(watching));
 
         self.service_manager.ready();
         let ended = tokio::select! {
