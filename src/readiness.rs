@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::clock::millis;
 use crate::snapshot::Store;
 
 /// A latch that closes when it is known what to poll and every target has had
@@ -67,10 +68,6 @@ impl Readiness {
         self.ready.store(true, Ordering::Relaxed);
         Ok(())
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

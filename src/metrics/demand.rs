@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::dialect::Dialect;
+use crate::clock::millis;
 use crate::negotiation::Coding;
 
 /// For how long something stays wanted: longer than Prometheus ever waits
@@ -43,12 +44,8 @@ impl Demand {
     }
 
     fn stamp(&self, now: Instant) -> u64 {
-        millis(now.saturating_duration_since(self.since)) + 1
+        millis(now.saturating_duration_since(self.since)).saturating_add(1)
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX - 1)
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, millis};
 use crate::collector::Collect;
 use crate::model::{Failure, Reason, Report};
 use crate::snapshot::{Change, Slot, Store};
@@ -207,7 +207,7 @@ impl<C: Collect> Scheduler<C> {
 
     /// Keeps the report, and tells the log what is new.
     fn take_in(&mut self, slot: &Slot, report: Report) {
-        let took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX);
+        let took_ms = millis(report.took);
         let good = report.outcome.is_ok();
         let target = slot.target();
         let (account, region) = (target.account.shown(report.account.as_ref()), target.region.as_str());

@@ -17,6 +17,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
+use crate::clock::millis;
 use crate::lock::lock;
 use crate::model::{DataSync, Failure, Reason, Report, Unanswered, UnixSeconds};
 use crate::target::{AccountId, Plan, RegionName, Target, TargetKey};
@@ -377,10 +378,6 @@ impl Store {
             }
         }
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Who shows what. Whose account is given comes first; a target that learned
