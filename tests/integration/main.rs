@@ -2,8 +2,9 @@
 //! against fake-aws over loopback sockets.
 //!
 //! `cargo test` runs all that needs nothing but Rust. `tests/run` installs what
-//! the rest needs, a Python with boto3, moto and `prometheus_client`, Prometheus with
-//! promtool, `node_exporter`, curl, and Chromium with playwright-core, and runs everything;
+//! the rest needs, a Python with boto3, moto, `prometheus_client` and checkers of what is
+//! in `deploy/`, Prometheus with promtool, `node_exporter`, curl, Helm, and Chromium with
+//! playwright-core, and runs everything;
 //! there a missing tool is an error.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
@@ -12,6 +13,7 @@
 
 mod browser;
 mod clients;
+mod deploy;
 mod exporter;
 mod exposition;
 mod faults;

@@ -45,7 +45,19 @@ pub(crate) struct Running {
 impl Running {
     /// Starts it on a free port and waits until it listens.
     pub(crate) fn start(command: &mut Command) -> Self {
-        let command = command.args(["--web.listen-address", "127.0.0.1:0"]);
+        Self::listening(command.args(["--web.listen-address", "127.0.0.1:0"]))
+    }
+
+    /// Starts the demonstration, the exporter on an organization in a fake AWS, which
+    /// `cargo build --examples` has to have built.
+    pub(crate) fn demo() -> Self {
+        let program = Path::new(env!("CARGO_BIN_EXE_ssm-sync-exporter"));
+        let demo = program.with_file_name("examples").join("demo");
+        assert!(demo.exists(), "{} is not there: `cargo build --examples`", demo.display());
+        Self::listening(Command::new(demo).arg("127.0.0.1:0"))
+    }
+
+    fn listening(command: &mut Command) -> Self {
         let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap());
         let process = tools::Owned(process);

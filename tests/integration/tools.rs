@@ -37,10 +37,42 @@ pub(crate) fn browser_test() -> Command {
     node
 }
 
-/// Where `tests/run` has put the tool, or where the path leads.
+/// A program that a package of `tests/python/requirements.txt` brings.
+pub(crate) fn python_program(name: &str) -> Command {
+    let python = PathBuf::from(python().get_program());
+    running(python.with_file_name(name), "--version")
+}
+
+pub(crate) fn helm() -> Command {
+    running(place("TEST_HELM", "helm"), "version")
+}
+
+pub(crate) fn systemd_analyze() -> Command {
+    tool("TEST_SYSTEMD_ANALYZE", "systemd-analyze")
+}
+
+/// A Node that finds what `tests/deploy/package.json` names where `tests/run` has put it.
+pub(crate) fn deploy_node() -> Command {
+    let mut node = tool("TEST_NODE", "node");
+    if std::env::var_os("TEST_DEPLOY_MODULES").is_none() {
+        let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools/deploy/node_modules");
+        node.env("TEST_DEPLOY_MODULES", modules);
+    }
+    node
+}
+
 fn tool(variable: &str, name: &str) -> Command {
-    let program = std::env::var_os(variable).map_or_else(|| PathBuf::from(name), PathBuf::from);
-    let found = Command::new(&program).arg("--version").output();
+    running(place(variable, name), "--version")
+}
+
+/// Where `tests/run` has put the tool, or where the path leads.
+fn place(variable: &str, name: &str) -> PathBuf {
+    std::env::var_os(variable).map_or_else(|| PathBuf::from(name), PathBuf::from)
+}
+
+/// The program, if it tells its version when asked so.
+fn running(program: PathBuf, version: &str) -> Command {
+    let found = Command::new(&program).arg(version).output();
     assert!(
         found.is_ok_and(|output| output.status.success()),
         "{} does not run; `tests/run` installs what the tests need",

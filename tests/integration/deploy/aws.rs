@@ -1,0 +1,1 @@
+//! Policies and templates for AWS.

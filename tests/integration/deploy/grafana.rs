@@ -1,0 +1,1 @@
+//! Dashboards, their queries asked of a real Prometheus.

@@ -1,0 +1,1 @@
+//! Recording rules and alerts, in a real Prometheus.

@@ -1,0 +1,1 @@
+//! Units, read by a real systemd.
