@@ -86,7 +86,7 @@ impl Stages {
         replica: String,
         clock: Clock,
     ) -> Result<Self, BuildError> {
-        let own = OwnMetrics::new().map_err(|error| BuildError::Metrics(error.into()))?;
+        let own = OwnMetrics::new(shard).map_err(|error| BuildError::Metrics(error.into()))?;
         let own = Arc::new(own);
         let observer: Arc<dyn Observer> = Arc::new(Observed { own: Arc::clone(&own), clock: clock.clone() });
         let way = Way::new(&config, &observer);

@@ -12,9 +12,10 @@ use super::family::{Kind, count, metric_family};
 use crate::build_info;
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
+use crate::target::Shard;
 
 /// The names of all families that [`OwnMetrics::gather`] may bring.
-pub(super) const NAMES: [&str; 18] = [
+pub(super) const NAMES: [&str; 20] = [
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",
@@ -32,6 +33,8 @@ pub(super) const NAMES: [&str; 18] = [
     "ssm_sync_exporter_config_last_reload_successful",
     "ssm_sync_exporter_discovery_failures_total",
     "ssm_sync_exporter_discovery_last_success_timestamp_seconds",
+    "ssm_sync_exporter_shard_index",
+    "ssm_sync_exporter_shards",
     "ssm_sync_exporter_targets",
 ];
 
@@ -39,6 +42,7 @@ pub(super) const NAMES: [&str; 18] = [
 /// process's, so that several exporters in one process stay apart.
 pub struct OwnMetrics {
     registry: Registry,
+    shard: Shard,
     requests: IntCounterVec,
     request_failures: IntCounterVec,
     request_duration: HistogramVec,
@@ -49,13 +53,14 @@ pub struct OwnMetrics {
 }
 
 impl OwnMetrics {
-    /// Fresh counters.
+    /// Fresh counters of the exporter that polls this shard.
     ///
     /// # Errors
     /// Only by a bug: a name that is no name, or that is used twice.
-    pub fn new() -> Result<Self, prometheus::Error> {
+    pub fn new(shard: Shard) -> Result<Self, prometheus::Error> {
         let own = Self {
             registry: Registry::new(),
+            shard,
             requests: IntCounterVec::new(
                 Opts::new(
                     "ssm_sync_exporter_api_requests_total",
@@ -167,8 +172,21 @@ impl OwnMetrics {
             metric_family(name, help, kind.metric_type(), vec![kind.metric(value)])
         };
         let activity = &store.activity;
+        let (index, shards) = self.shard.numbers();
         let mut families = self.registry.gather();
         families.extend([
+            plain(
+                "ssm_sync_exporter_shard_index",
+                "Which part of the targets this exporter polls, counted from 0.",
+                Kind::Gauge,
+                f64::from(index),
+            ),
+            plain(
+                "ssm_sync_exporter_shards",
+                "Number of exporters that this one takes itself to share the targets with, itself included.",
+                Kind::Gauge,
+                f64::from(shards),
+            ),
             plain(
                 "ssm_sync_exporter_targets",
                 "Number of targets, each an account and region.",

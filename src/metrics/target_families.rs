@@ -16,7 +16,7 @@ const fn family(
 }
 
 /// One series or a few for each target.
-pub(super) const FAMILIES: [Family; 10] = [
+pub(super) const FAMILIES: [Family; 11] = [
     family(
         "ssm_sync_exporter_target_info",
         "Every account and region that should be polled, whether it can be or not; always 1.",
@@ -32,6 +32,16 @@ pub(super) const FAMILIES: [Family; 10] = [
         "Whether the last collection of a target succeeded (1) or not (0).",
         Kind::Gauge,
         |view, _, samples| samples.add_if_known(view.up().map(flag)),
+    ),
+    family(
+        "ssm_sync_exporter_target_down_reason",
+        "Why the last collection of a target failed; always 1, and absent where it succeeded.",
+        Kind::Gauge,
+        |view, _, samples| {
+            if let Some(failure) = view.state.last.as_ref().and_then(|last| last.failure.as_ref()) {
+                samples.add(&[("reason", Some(failure.reason.as_str()))], 1.0);
+            }
+        },
     ),
     family(
         "ssm_sync_exporter_target_last_collection_timestamp_seconds",

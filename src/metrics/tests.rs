@@ -10,7 +10,7 @@ use protobuf::{CodedInputStream, Message as _};
 use super::dialect::Dialect;
 use super::*;
 use crate::model::{DataSync, Destination, Failure, Reason, Report, SyncStatus, SyncType, UnixSeconds};
-use crate::target::{Account, Plan, Target};
+use crate::target::{Account, Plan, Shard, Target};
 
 const NOW: UnixSeconds = 1_763_800_000.25;
 const FORMATS: [Format; 4] =
@@ -61,7 +61,7 @@ fn exporter(targets: Vec<(Target, Vec<DataSync>)>) -> (Arc<Store>, Metrics) {
 }
 
 fn metrics(store: &Arc<Store>, clock: Clock) -> Metrics {
-    let own = OwnMetrics::new().unwrap();
+    let own = OwnMetrics::new(Shard::default()).unwrap();
     let disabled = own::NAMES.iter().map(|name| name.parse().unwrap()).collect();
     Metrics::new(Arc::clone(store), Arc::new(own), Quota::default(), disabled, clock)
 }
@@ -362,7 +362,7 @@ fn an_age_has_milliseconds_and_no_more() {
 #[test]
 fn the_names_of_our_own_families_are_those_that_come() {
     let store = Store::new(Duration::from_mins(30));
-    let own = OwnMetrics::new().unwrap();
+    let own = OwnMetrics::new(Shard::default()).unwrap();
     own.api_request("ssm", "ListResourceDataSync", Duration::from_millis(1), Some("Throttled"));
     own.discovered("regions", NOW);
     let mut names: Vec<String> = own.gather(&store).iter().map(|family| family.name().to_owned()).collect();

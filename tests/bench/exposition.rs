@@ -19,7 +19,7 @@ use ssm_sync_exporter::model::{
 };
 use ssm_sync_exporter::negotiation::{Accept, Coding};
 use ssm_sync_exporter::snapshot::Store;
-use ssm_sync_exporter::target::{Account, Plan, Target};
+use ssm_sync_exporter::target::{Account, Plan, Shard, Target};
 
 const NOW: UnixSeconds = 1_763_800_000.5;
 const REGIONS: [&str; 4] = ["eu-west-1", "us-east-1", "ap-southeast-2", "sa-east-1"];
@@ -73,7 +73,7 @@ fn store(targets: usize) -> Arc<Store> {
 }
 
 fn metrics(store: &Arc<Store>) -> Metrics {
-    let own = Arc::new(OwnMetrics::new().unwrap());
+    let own = Arc::new(OwnMetrics::new(Shard::default()).unwrap());
     Metrics::new(Arc::clone(store), own, Quota::default(), Vec::new(), Clock::new(|| NOW))
 }
 

@@ -108,6 +108,8 @@ async fn the_exporters_own_metrics() {
     let scrape = exporter.scrape().await;
     for line in [
         "ssm_sync_exporter_targets 1",
+        "ssm_sync_exporter_shard_index 0",
+        "ssm_sync_exporter_shards 1",
         "ssm_sync_exporter_collections_in_flight 0",
         "ssm_sync_exporter_collection_overruns_total 0",
         "ssm_sync_exporter_config_last_reload_successful 1",

@@ -217,6 +217,9 @@ async fn three_shards_have_every_target_once() {
         exporter.wait_until_ready().await;
         let part = targets(&exporter.scrape().await);
         assert!(!part.is_empty() && part.len() < ALL, "{index}: {part:?}");
+        let scrape = exporter.scrape().await;
+        assert!(scrape.has(&format!("ssm_sync_exporter_shard_index {index}")));
+        assert!(scrape.has("ssm_sync_exporter_shards 3"));
         all_are_up(&exporter, part.len()).await;
         together.extend(part);
     }
