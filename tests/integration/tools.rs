@@ -16,6 +16,11 @@ pub(crate) fn promtool() -> Command {
     tool("TEST_PROMTOOL", "promtool")
 }
 
+/// What checks a configuration of Alertmanager.
+pub(crate) fn amtool() -> Command {
+    tool("TEST_AMTOOL", "amtool")
+}
+
 pub(crate) fn node_exporter() -> Command {
     tool("TEST_NODE_EXPORTER", "prometheus-node-exporter")
 }
