@@ -8,14 +8,14 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
-use super::family::{Kind, count, metric_family};
+use super::family::{Kind, count, flag, metric_family};
 use crate::build_info;
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
 use crate::target::Shard;
 
 /// The names of all families that [`OwnMetrics::gather`] may bring.
-pub(super) const NAMES: [&str; 20] = [
+pub(super) const NAMES: [&str; 21] = [
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",
@@ -33,6 +33,7 @@ pub(super) const NAMES: [&str; 20] = [
     "ssm_sync_exporter_config_last_reload_successful",
     "ssm_sync_exporter_discovery_failures_total",
     "ssm_sync_exporter_discovery_last_success_timestamp_seconds",
+    "ssm_sync_exporter_discovery_unanswered",
     "ssm_sync_exporter_shard_index",
     "ssm_sync_exporter_shards",
     "ssm_sync_exporter_targets",
@@ -50,6 +51,7 @@ pub struct OwnMetrics {
     reload_success: Gauge,
     discovery_success: GaugeVec,
     discovery_failures: IntCounterVec,
+    discovery_unanswered: GaugeVec,
 }
 
 impl OwnMetrics {
@@ -105,6 +107,13 @@ impl OwnMetrics {
                 ),
                 &["kind"],
             )?,
+            discovery_unanswered: GaugeVec::new(
+                Opts::new(
+                    "ssm_sync_exporter_discovery_unanswered",
+                    "Number of questions of what is to be polled that failed when last asked, by kind.",
+                ),
+                &["kind"],
+            )?,
         };
         // Born at 0, so that the first failure shows as an increase.
         for kind in ["identity", "organization", "regions"] {
@@ -126,6 +135,7 @@ impl OwnMetrics {
         registry.register(Box::new(own.reload_success.clone()))?;
         registry.register(Box::new(own.discovery_success.clone()))?;
         registry.register(Box::new(own.discovery_failures.clone()))?;
+        registry.register(Box::new(own.discovery_unanswered.clone()))?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
         Ok(own)
     }
@@ -173,6 +183,10 @@ impl OwnMetrics {
         };
         let activity = &store.activity;
         let (index, shards) = self.shard.numbers();
+        let unanswered = store.unanswered();
+        let of_kind = |kind| self.discovery_unanswered.with_label_values(&[kind]);
+        of_kind("organization").set(flag(unanswered.organization.is_some()));
+        of_kind("regions").set(count(unanswered.accounts as u64));
         let mut families = self.registry.gather();
         families.extend([
             plain(

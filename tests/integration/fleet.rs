@@ -426,10 +426,12 @@ async fn credentials_that_are_still_good_are_used_while_sts_fails() {
 async fn the_accounts_stay_while_the_organization_does_not_tell_them() {
     const FAILURES: &str = "ssm_sync_exporter_discovery_failures_total{kind=\"organization\"}";
     const SUCCESS: &str = "ssm_sync_exporter_discovery_last_success_timestamp_seconds{kind=\"organization\"}";
+    const UNANSWERED: &str = "ssm_sync_exporter_discovery_unanswered{kind=\"organization\"}";
     let aws = organization().await;
     let exporter = Exporter::start_ready(&aws, &config()).await;
     let scrape = all_are_up(&exporter, ALL).await;
     assert!(scrape.has(&format!("{FAILURES} 0")) && scrape.has(&format!("{SUCCESS} {NOW}")));
+    assert!(scrape.has(&format!("{UNANSWERED} 0")));
 
     aws.world().set_faults(vec![FaultRule::new(Fault::Deny).operation("ListAccounts")]);
     exporter.scrape_until(&format!("{FAILURES} 1")).await;
@@ -439,11 +441,12 @@ async fn the_accounts_stay_while_the_organization_does_not_tell_them() {
     assert_eq!(compared.collections.len(), ALL);
     let scrape = exporter.scrape().await;
     assert!(scrape.sum("ssm_sync_exporter_discovery_failures_total") > 1.0, "it is asked for again");
-    assert!(scrape.has(&format!("{SUCCESS} {NOW}")));
+    assert!(scrape.has(&format!("{SUCCESS} {NOW}")) && scrape.has(&format!("{UNANSWERED} 1")));
     assert_eq!(scrape.sum("ssm_sync_exporter_targets"), 15.0);
 
     aws.world().set_faults(Vec::new());
     exporter.scrape_until(&format!("{SUCCESS} {}", NOW + 60)).await;
+    exporter.scrape_until(&format!("{UNANSWERED} 0")).await;
     all_are_up(&exporter, ALL + REGIONS.len()).await;
 }
 
