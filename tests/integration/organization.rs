@@ -15,32 +15,31 @@ use crate::program::{Running, program};
 use crate::tools;
 
 /// The account that manages moto's organization.
-const MANAGEMENT: &str = "123456789012";
+pub(crate) const MANAGEMENT: &str = "123456789012";
 
 /// The European regions that every account has.
 const REGIONS: [&str; 5] = ["eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3"];
 
 /// What `tests/python/moto_organization.py` says.
 #[derive(Deserialize)]
-struct Organization {
-    url: String,
-    units: BTreeMap<String, String>,
-    accounts: BTreeMap<String, String>,
+pub(crate) struct Organization {
+    pub(crate) url: String,
+    pub(crate) units: BTreeMap<String, String>,
+    pub(crate) accounts: BTreeMap<String, String>,
 }
 
-/// moto with an organization, and fake-aws with a sync in each of its accounts.
-struct Aws {
-    organization: Organization,
-    fake: FakeAws,
-    _moto: tools::Owned,
+/// moto with an organization. It ends when this is dropped.
+pub(crate) struct Moto {
+    pub(crate) organization: Organization,
+    _process: tools::Owned,
 }
 
-impl Aws {
-    async fn start() -> Self {
+impl Moto {
+    pub(crate) async fn start() -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/moto_organization.py");
         let mut python = tools::python();
         python.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
-        let (moto, line) = tokio::task::spawn_blocking(move || {
+        let (process, line) = tokio::task::spawn_blocking(move || {
             let mut moto = tools::Owned(python.spawn().unwrap());
             let mut line = String::new();
             BufReader::new(moto.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
@@ -48,19 +47,30 @@ impl Aws {
         })
         .await
         .unwrap();
-        let organization: Organization =
-            serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+        let organization = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"));
+        Self { organization, _process: process }
+    }
+}
 
+/// moto with an organization, and fake-aws with a sync in each of its accounts.
+struct Aws {
+    moto: Moto,
+    fake: FakeAws,
+}
+
+impl Aws {
+    async fn start() -> Self {
+        let moto = Moto::start().await;
         let world = World::new();
         world.trust_foreign_keys(true);
-        for (name, account) in &organization.accounts {
+        for (name, account) in &moto.organization.accounts {
             world.add_account(account);
             let sync = json!({"SyncName": format!("of-{name}"), "LastStatus": "Successful"});
             world.put_item(account, "eu-west-1", SyncKind::ToDestination, sync);
         }
         world.add_account(MANAGEMENT);
         let fake = FakeAws::start(world, "127.0.0.1:0").await.unwrap();
-        Self { organization, fake, _moto: moto }
+        Self { moto, fake }
     }
 
     /// Runs the program with this below `organization`, and shows what it
@@ -68,7 +78,7 @@ impl Aws {
     async fn shown(&self, below: &str, accounts: usize) -> Scrape {
         let organization =
             format!("{{member_role: 'arn:{{partition}}:iam::{{account_id}}:role/SsmSyncExporter', {below}}}");
-        let (moto, fake) = (&self.organization.url, self.fake.url());
+        let (moto, fake) = (&self.moto.organization.url, self.fake.url());
         let running = Running::start(program().envs([
             ("AWS_ACCESS_KEY_ID", "AKIAMOTO"),
             ("AWS_SECRET_ACCESS_KEY", "any"),
@@ -90,7 +100,7 @@ impl Aws {
     /// The targets of these accounts, with their names.
     fn targets(&self, names: &[&str]) -> BTreeSet<String> {
         let info = |(name, region): (&&str, &str)| {
-            let account = &self.organization.accounts[*name];
+            let account = &self.moto.organization.accounts[*name];
             format!(
                 "ssm_sync_exporter_target_info{{aws_account_id=\"{account}\",aws_region=\"{region}\",account_name=\"{name}\",partition=\"aws\"}} 1"
             )
@@ -112,12 +122,12 @@ fn syncs(scrape: &Scrape) -> BTreeSet<&str> {
 #[ignore = "needs tools that `tests/run` installs"]
 async fn the_accounts_below_a_unit_of_motos_organization() {
     let aws = Aws::start().await;
-    let below = format!("organizational_units: [{}]", aws.organization.units["outer"]);
+    let below = format!("organizational_units: [{}]", aws.moto.organization.units["outer"]);
     let scrape = aws.shown(&below, 2).await;
     assert_eq!(lines(&scrape, "ssm_sync_exporter_target_info"), aws.targets(&["application", "database"]));
     assert_eq!(syncs(&scrape), ["of-application", "of-database"].into());
     for absent in ["closed", "sandbox", "rooted"] {
-        assert!(!scrape.0.contains(&aws.organization.accounts[absent]), "{absent}");
+        assert!(!scrape.0.contains(&aws.moto.organization.accounts[absent]), "{absent}");
     }
 }
 
@@ -129,7 +139,7 @@ async fn all_accounts_of_motos_organization() {
     let all = ["application", "database", "rooted", "sandbox"];
     assert_eq!(lines(&scrape, "ssm_sync_exporter_target_info"), aws.targets(&all));
     assert_eq!(syncs(&scrape), ["of-application", "of-database", "of-rooted", "of-sandbox"].into());
-    assert!(!scrape.0.contains(MANAGEMENT) && !scrape.0.contains(&aws.organization.accounts["closed"]));
+    assert!(!scrape.0.contains(MANAGEMENT) && !scrape.0.contains(&aws.moto.organization.accounts["closed"]));
     assert!(scrape.has("ssm_sync_exporter_discovery_failures_total{kind=\"organization\"} 0"));
     assert!(scrape.has("ssm_sync_exporter_discovery_failures_total{kind=\"regions\"} 0"));
     assert_eq!(scrape.samples("ssm_sync_exporter_api_request_failures_total"), "");

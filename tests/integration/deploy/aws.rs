@@ -1,1 +1,328 @@
-//! Policies and templates for AWS.
+//! The roles: templates of `CloudFormation`, Terraform modules and policies.
+//!
+//! moto makes roles of them, and the exporter shows on fake-aws what it needs them for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::process::Command;
+
+use fake_aws::{FakeAws, World};
+use pretty_assertions::assert_eq;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{place, succeed, text};
+use crate::organization::{MANAGEMENT, Moto};
+use crate::program::{program, run};
+use crate::{http, tools};
+
+const README: &str = "deploy/aws/README.md";
+const TEMPLATES: [&str; 2] = ["deploy/aws/hub-role.yaml", "deploy/aws/member-role.yaml"];
+
+/// The unit of the accounts in which the exporter is let loose. Names that fake-aws
+/// and moto agree upon would be too much to ask.
+const UNIT: &str = "ou-fake-00000001";
+
+/// All checks there are, for all regions of all partitions.
+fn lint() -> Command {
+    let mut lint = tools::python_program("cfn-lint");
+    lint.args(["--include-checks", "I"])
+        .args(["--non-zero-exit-code", "informational", "--regions", "ALL_REGIONS", "--"])
+        .current_dir(place(""));
+    lint
+}
+
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn templates_pass_all_checks() {
+    let output = succeed(lint().args(TEMPLATES));
+    assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{}", tools::written(&output));
+
+    // It would have said something.
+    let directory = tempfile::tempdir().unwrap();
+    let faults = [
+        ("Action: account:ListRegions", "Action: account:ListRegion"),
+        ("Effect: Allow", "Effect: Permit"),
+        ("!Ref ExternalId", "!Ref Id"),
+        ("    Default: SsmSyncExporter\n", "    Default: a/b\n"),
+    ];
+    let file = |number: usize| directory.path().join(format!("wrong-{number}.yaml"));
+    for (number, (right, wrong)) in faults.into_iter().enumerate() {
+        let template = text(TEMPLATES[1]);
+        assert!(template.contains(right), "{right}");
+        std::fs::write(file(number), template.replacen(right, wrong, 1)).unwrap();
+    }
+    let output = lint().args((0..faults.len()).map(file)).output().unwrap();
+    let said = tools::written(&output);
+    for (number, (_, wrong)) in faults.into_iter().enumerate() {
+        assert!(said.contains(&format!("wrong-{number}.yaml:")), "{wrong}: {said}");
+    }
+}
+
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn templates_modules_and_policies_say_the_same() {
+    let script = place("tests/python/aws_roles_test.py");
+    let output = succeed(
+        tools::python()
+            .arg(script)
+            .env("CHECKPOINT_DISABLE", "1")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .envs(ANYBODY),
+    );
+    let ran = String::from_utf8_lossy(&output.stderr);
+    assert!(ran.contains("Ran 14 tests"), "{ran}");
+}
+
+/// Keys that moto takes.
+const ANYBODY: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "any"), ("AWS_SECRET_ACCESS_KEY", "any")];
+
+/// The blocks of a language in the README, in their order.
+fn blocks(language: &str) -> Vec<String> {
+    let readme = text(README);
+    let parts = readme.split("```").skip(1).step_by(2);
+    parts.filter_map(|part| part.strip_prefix(&format!("{language}\n")).map(ToOwned::to_owned)).collect()
+}
+
+/// The names of a template's parameters.
+fn parameters(template: &str) -> BTreeSet<String> {
+    let text = text(template);
+    let (_, rest) = text.split_once("\nParameters:\n").unwrap();
+    let (section, _) = rest.split_once("\n\n").unwrap();
+    let names = section.lines().filter_map(|line| line.strip_prefix("  ")?.strip_suffix(':'));
+    names.filter(|name| name.chars().all(char::is_alphanumeric)).map(ToOwned::to_owned).collect()
+}
+
+#[test]
+fn the_readme_names_what_is_there() {
+    let (hub, member) = (parameters(TEMPLATES[0]), parameters(TEMPLATES[1]));
+    assert!(hub.contains("Runtime") && member.contains("TrustRevision"), "{hub:?} {member:?}");
+    // AWS refuses parameters that a template does not have; moto does not.
+    for command in blocks("sh").iter().flat_map(|block| block.split("\n\n")) {
+        let parameters = if command.contains("hub-role.yaml") { &hub } else { &member };
+        let given: BTreeSet<String> = match command.split_once("--parameter-overrides ") {
+            Some((_, overrides)) => {
+                let words = overrides.split(['\n', ' ']).filter_map(|word| word.split_once('='));
+                words.map(|(name, _)| name.to_owned()).filter(|name| !name.is_empty()).collect()
+            }
+            None => {
+                let rest = command.split("ParameterKey=").skip(1);
+                rest.map(|rest| rest.split(',').next().unwrap().to_owned()).collect()
+            }
+        };
+        assert!(given.is_subset(parameters), "{given:?}: {command}");
+        let first = command.contains("create-stack-set") || command.contains("-member --template-file");
+        assert!(!first || given.contains("ExternalId"), "{command}");
+    }
+    let readme = text(README);
+    let words = readme.split('`').skip(1).step_by(2);
+    for name in
+        words.filter_map(|word| Some(word.split_once('=')?.0)).filter(|name| !name.contains([' ', '\n']))
+    {
+        assert!(hub.contains(name) || member.contains(name), "{name}");
+    }
+    for link in readme.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
+        assert!(place("deploy/aws").join(link).exists(), "{link}");
+    }
+}
+
+/// A role, as `tests/python/roles_of_moto.py` shows it.
+#[derive(Debug, Deserialize)]
+struct Role {
+    trust: Vec<Value>,
+    permissions: Vec<Value>,
+}
+
+impl Role {
+    fn external_id(&self) -> &str {
+        self.trust[0]["Condition"]["StringEquals"]["sts:ExternalId"].as_str().unwrap()
+    }
+
+    /// The actions that it allows.
+    fn actions(&self) -> BTreeSet<String> {
+        self.permissions.iter().flat_map(actions).collect()
+    }
+}
+
+/// The actions of a statement, which has to allow them.
+fn actions(statement: &Value) -> BTreeSet<String> {
+    assert_eq!(statement["Effect"], "Allow");
+    match &statement["Action"] {
+        Value::String(action) => [action.clone()].into(),
+        list => serde_json::from_value(list.clone()).unwrap(),
+    }
+}
+
+type Roles = BTreeMap<String, BTreeMap<String, Role>>;
+
+/// Runs the commands of the README on moto, with the account `rooted` for the
+/// exporter's, and shows which roles there are then.
+async fn roll_out(moto: &Moto) -> Roles {
+    let organization = &moto.organization;
+    let (url, units, accounts) = (&organization.url, &organization.units, &organization.accounts);
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("config");
+    let profiles = format!(
+        "[profile management]\naws_access_key_id = any\naws_secret_access_key = any\n\
+         [profile monitoring]\nsource_profile = management\nrole_arn = arn:aws:iam::{}:role/OrganizationAccountAccessRole\n",
+        accounts["rooted"]
+    );
+    std::fs::write(&config, profiles).unwrap();
+
+    let mut commands = blocks("sh");
+    commands.retain(|block| !block.starts_with("ssm-sync-exporter "));
+    assert!(commands[0].contains("UNITS=r-abcd ") && commands.len() > 4, "{commands:?}");
+    commands[0] =
+        commands[0].replace("UNITS=r-abcd ", &format!("UNITS={},{} ", units["outer"], units["beside"]));
+    let script = format!("set -euo pipefail\n{}", commands.join("\n"));
+    let programs = tools::python().get_program().to_owned();
+    let path = std::env::join_paths(
+        Path::new(&programs)
+            .parent()
+            .map(Path::to_owned)
+            .into_iter()
+            .chain(std::env::split_paths(&std::env::var_os("PATH").unwrap())),
+    )
+    .unwrap();
+    let mut shell = Command::new("bash");
+    shell.args(["-c", &script]).current_dir(place("")).env_clear().env("PATH", path);
+    shell
+        .envs([("AWS_ENDPOINT_URL", url.as_str()), ("HOME", "/nonexistent")])
+        .env("AWS_CONFIG_FILE", &config);
+
+    let mut show = tools::python();
+    show.arg(place("tests/python/roles_of_moto.py")).arg(url).arg(MANAGEMENT).args(accounts.values());
+    let output = tokio::task::spawn_blocking(move || {
+        succeed(&mut shell);
+        succeed(&mut show)
+    })
+    .await
+    .unwrap();
+    drop(directory);
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// fake-aws with the roles that moto has, in an organization of the accounts that have
+/// the member's role.
+async fn with_roles(roles: &Roles, hub: &str) -> FakeAws {
+    let world = World::new();
+    world.add_account(hub);
+    world.create_organization(MANAGEMENT);
+    world.add_unit(UNIT, "r-fake");
+    for (account, roles) in roles {
+        if let Some(role) = roles.get("SsmSyncExporter") {
+            if account != MANAGEMENT {
+                world.add_member(account, "member", UNIT);
+            }
+            world.add_role(account, "SsmSyncExporter", Some(role.external_id()));
+        }
+    }
+    FakeAws::start(world, "127.0.0.1:0").await.unwrap()
+}
+
+/// Runs the command of the README with this configuration until it has seen all.
+async fn look(aws: &FakeAws, hub: &str, config: String) -> String {
+    let [command] = <[String; 1]>::try_from(
+        blocks("sh").into_iter().filter(|block| block.starts_with("ssm-sync-exporter ")).collect::<Vec<_>>(),
+    )
+    .unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.yaml");
+    std::fs::write(&file, config).unwrap();
+    let mut once = program();
+    let arguments = command.split_whitespace().skip(1);
+    once.args(arguments.map(|word| if word.starts_with('/') { file.to_str().unwrap() } else { word }));
+    once.env("AWS_ACCESS_KEY_ID", World::access_key(hub)).env("AWS_SECRET_ACCESS_KEY", "any");
+    once.env("AWS_ENDPOINT_URL", aws.url());
+    let (status, table, log) = tokio::task::spawn_blocking(move || run(&mut once)).await.unwrap();
+    assert_eq!(status, Some(0), "{table}\n{log}");
+    table
+}
+
+/// The operations that each account has called.
+async fn called(aws: &FakeAws) -> BTreeMap<String, BTreeSet<String>> {
+    let address = aws.url().strip_prefix("http://").unwrap().parse().unwrap();
+    let calls = http::request(address, "GET", "/_fake/calls").await.body;
+    let mut called: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for call in serde_json::from_str::<Vec<Value>>(&calls).unwrap() {
+        let part = |name: &str| call[name].as_str().unwrap().to_owned();
+        called.entry(part("account")).or_default().insert(part("operation"));
+    }
+    called
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn the_roll_out_of_the_readme_gives_the_exporter_what_it_needs_and_no_more() {
+    let moto = Moto::start().await;
+    let accounts = &moto.organization.accounts;
+    let hub = accounts["rooted"].as_str();
+    let roles = roll_out(&moto).await;
+
+    // The members' roles let the exporter's role in, and nobody else.
+    let exporter = format!("arn:aws:iam::{hub}:role/ssm-sync-exporter");
+    let members: Vec<_> =
+        roles.iter().filter_map(|(id, roles)| Some((id, roles.get("SsmSyncExporter")?))).collect();
+    let expected = [
+        MANAGEMENT,
+        &accounts["application"],
+        &accounts["database"],
+        &accounts["closed"],
+        &accounts["sandbox"],
+    ];
+    let ids: BTreeSet<&str> = members.iter().map(|(id, _)| id.as_str()).collect();
+    assert_eq!(ids, expected.into());
+    for (_, role) in members {
+        let trust = json!([{
+            "Sid": "AllowTheExporter",
+            "Effect": "Allow",
+            "Principal": {"AWS": exporter},
+            "Action": "sts:AssumeRole",
+            "Condition": {"StringEquals": {"sts:ExternalId": "example"}},
+        }]);
+        assert_eq!(json!(role.trust), trust);
+    }
+
+    // The exporter asks for all that the roles allow, and for nothing else.
+    let aws = with_roles(&roles, hub).await;
+    let [config] = <[String; 1]>::try_from(blocks("yaml")).unwrap();
+    assert!(config.contains("555500000000"), "{config}");
+    let config = config.replace("555500000000", MANAGEMENT);
+    let table = look(&aws, hub, config.clone()).await;
+    assert!(table.contains(" targets, 0 failed"), "{table}");
+    look(&aws, hub, format!("{config}  organizational_units: [{UNIT}]\n")).await;
+    let mut sessions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for assumed in aws.world().assumed() {
+        assert_eq!(assumed.caller_account, hub);
+        let account = assumed.role.split(':').nth(4).unwrap().to_owned();
+        let policy: Value = serde_json::from_str(&assumed.policy.unwrap()).unwrap();
+        sessions
+            .entry(account)
+            .or_default()
+            .extend(policy["Statement"].as_array().unwrap().iter().flat_map(actions));
+    }
+    let called = called(&aws).await;
+    assert_eq!(called.keys().collect::<Vec<_>>(), roles.keys().collect::<Vec<_>>());
+    for (account, operations) in called {
+        let name = if account == hub { "ssm-sync-exporter" } else { "SsmSyncExporter" };
+        let allowed = roles[&account][name].actions();
+        let names = allowed.iter().map(|action| action.split(':').nth(1).unwrap().to_owned());
+        assert_eq!(operations, names.collect(), "{account}");
+        if account == hub {
+            assert_eq!(allowed, ["sts:AssumeRole".to_owned()].into());
+        } else {
+            assert_eq!(sessions[&account], allowed, "{account}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_wildcards_regions_are_not_asked_for() {
+    let world = World::new();
+    world.add_account("999900000000");
+    world.add_role("111122223333", "SsmSyncExporter", Some("example"));
+    let aws = FakeAws::start(world, "127.0.0.1:0").await.unwrap();
+    let config = "regions: [eu-west-1]\naccounts:\n  - assume_roles:\n      - arn: arn:aws:iam::111122223333:role/SsmSyncExporter\n        external_id: example\n";
+    look(&aws, "999900000000", config.to_owned()).await;
+    assert_eq!(called(&aws).await["111122223333"], ["ListResourceDataSync".to_owned()].into());
+}

