@@ -35,6 +35,9 @@ const ACCOUNTS: [(&str, &str); 5] = [
     ("555566667777", "sandbox"),
 ];
 
+/// An account outside of the organization, to which nobody has given a name.
+const STRANGER: &str = "666677778888";
+
 const REGIONS: [&str; 3] = ["eu-west-1", "eu-central-1", "us-east-1"];
 
 #[tokio::main]
@@ -51,7 +54,8 @@ async fn main() -> anyhow::Result<()> {
     let url = format!("http://{}", app.local_addresses().first().context("it listens nowhere")?);
 
     println!(
-        "\nA fake AWS organization of {} accounts in {} regions is polled every 5 seconds.\n\n\
+        "\nA fake AWS organization of {} accounts in {} regions, and one account\n\
+         beside it, are polled every 5 seconds.\n\n\
          \x20 {url}/         to look around\n\
          \x20 {url}/metrics  what Prometheus scrapes\n\n\
          What is wrong there:\n",
@@ -62,6 +66,7 @@ async fn main() -> anyhow::Result<()> {
         (r#"'"Failed"} 1'"#, "a sync that failed"),
         (r"'successful_sync_age.*} [0-9]\{6\}'", "a sync that has not succeeded for days"),
         (r#"'"InProgress"} 1'"#, "a sync that is stuck, among those at work"),
+        (r"'source_state.*} 1'", "a source that has a fault"),
         (r"'target_up.*} 0'", "an account that cannot be polled"),
     ] {
         println!("  # {trouble}\n  curl -s {url}/metrics | grep {pattern}");
@@ -93,7 +98,8 @@ fn configure(aws: &FakeAws, directory: &Path) -> anyhow::Result<std::path::PathB
     let text = format!(
         "interval: 5s\ntimeout: 5s\nregions: [{}]\naws:\n  endpoint_url: {}\n  shared_config_file: '{}'\n  \
          shared_credentials_file: '{}'\norganization:\n  profile: demo\n  member_role: \
-         'arn:{{partition}}:iam::{{account_id}}:role/{ROLE}'\n  exclude_accounts: ['{HUB}']\n",
+         'arn:{{partition}}:iam::{{account_id}}:role/{ROLE}'\n  exclude_accounts: ['{HUB}']\naccounts:\n  - profile: demo\n    regions: [eu-west-1]\n    \
+         assume_roles:\n      - arn: arn:aws:iam::{STRANGER}:role/{ROLE}\n",
         REGIONS.join(", "),
         aws.url(),
         profiles.display(),
@@ -167,7 +173,48 @@ fn organization() -> anyhow::Result<Arc<World>> {
             "SyncCreatedTime": ago(3.0 * 3600.0),
         }),
     );
+    world.put_item(
+        "444455556666",
+        "eu-west-1",
+        SyncKind::FromSource,
+        json!({
+            "SyncName": "units-of-the-past", "SyncType": "SyncFromSource",
+            "SyncSource": {
+                "SourceType": "AwsOrganizations",
+                "AwsOrganizationsSource": {
+                    "OrganizationSourceType": "OrganizationalUnits",
+                    "OrganizationalUnits": [{"OrganizationalUnitId": "ou-fake-11111111"}],
+                },
+                "SourceRegions": ["eu-west-1"], "IncludeFutureRegions": false, "State": "InvalidOrganizationalUnit",
+            },
+            "SyncCreatedTime": ago(300.0 * 86400.0), "SyncLastModifiedTime": ago(90.0 * 86400.0),
+        }),
+    );
+    world.add_role(STRANGER, ROLE, None);
+    crowd(&world);
     Ok(world)
+}
+
+/// Uses the stranger's whole quota up, mostly by what AWS services create.
+fn crowd(world: &World) {
+    for name in [
+        "InspectorResourceDataSync-do-not-delete",
+        "license-manager-default-sync",
+        "license-manager-usage-sync",
+        "AWS-QuickSetup-inventory",
+        "inventory",
+    ] {
+        let mut destination = bucket(&format!("{name}-{STRANGER}").to_lowercase());
+        if name == "inventory" {
+            destination["AWSKMSKeyARN"] = json!(format!("arn:aws:kms:eu-west-1:{STRANGER}:key/demo"));
+        }
+        let item = json!({
+            "SyncName": name, "S3Destination": destination,
+            "LastStatus": "Successful", "LastSyncTime": ago(3600.0), "LastSuccessfulSyncTime": ago(3600.0),
+            "SyncCreatedTime": ago(30.0 * 86400.0),
+        });
+        world.put_item(STRANGER, "eu-west-1", SyncKind::ToDestination, item);
+    }
 }
 
 fn bucket(name: &str) -> Value {
