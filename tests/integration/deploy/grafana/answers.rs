@@ -125,7 +125,10 @@ impl Asked {
 
     /// What Prometheus says, which has to be without any reservation.
     async fn ask(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
-        let encoded = |text: &str| text.bytes().map(|byte| format!("%{byte:02x}")).collect::<String>();
+        let encoded = |text: &str| {
+            let bytes: Vec<_> = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
+            bytes.concat()
+        };
         let parameters: Vec<_> =
             parameters.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
         let answer = self.prometheus.api(&format!("/api/v1/{path}?{}", parameters.join("&"))).await;
