@@ -1,0 +1,175 @@
+{{/* The pods, which are the same in the Deployment and in the StatefulSet but for what
+     shards need. */}}
+{{- define "ssm-sync-exporter.podTemplate" -}}
+{{- $web := include "ssm-sync-exporter.web" . | fromJson -}}
+{{- $sharded := gt (int .Values.shards) 1 -}}
+metadata:
+  labels:
+    {{- include "ssm-sync-exporter.labelsBeside" (list . "ssm-sync-exporter.selectorLabels" .Values.podLabels) | nindent 4 }}
+  {{- $annotations := deepCopy .Values.podAnnotations }}
+  {{- if not .Values.configSecret }}
+  {{- /* Another configuration means other pods, and not a signal to the old ones: a new pod
+         that refuses it, or has not collected everything yet, leaves the old one at work,
+         and `helm upgrade --wait` and `helm rollback` mean what they say. */}}
+  {{- $_ := set $annotations "checksum/config" (include "ssm-sync-exporter.config" . | sha256sum) }}
+  {{- end }}
+  {{- with $annotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  serviceAccountName: {{ include "ssm-sync-exporter.serviceAccountName" . | quote }}
+  # It never asks Kubernetes. EKS mounts tokens for AWS by itself.
+  automountServiceAccountToken: false
+  # Variables of other Services would only be in the way.
+  enableServiceLinks: false
+  # It ends within ten seconds.
+  terminationGracePeriodSeconds: 15
+  {{- with .Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.priorityClassName }}
+  priorityClassName: {{ . | quote }}
+  {{- end }}
+  {{- with .Values.podSecurityContext }}
+  securityContext:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  containers:
+    - name: ssm-sync-exporter
+      image: {{ include "ssm-sync-exporter.image" . | quote }}
+      imagePullPolicy: {{ .Values.image.pullPolicy }}
+      command: [/usr/bin/ssm-sync-exporter]
+      args:
+        - --config.file=/etc/ssm-sync-exporter/config.yaml
+        {{- if $web.secret }}
+        - --web.config.file=/etc/ssm-sync-exporter/web.yaml
+        {{- end }}
+        {{- if $sharded }}
+        - --shard.total={{ int .Values.shards }}
+        - --shard.from-hostname
+        {{- end }}
+        - --log.level={{ .Values.log.level }}
+        - --log.format={{ .Values.log.format }}
+        {{- range .Values.extraArgs }}
+        - {{ . | quote }}
+        {{- end }}
+      {{- with .Values.extraEnv }}
+      env:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .Values.extraEnvFrom }}
+      envFrom:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      ports:
+        - name: metrics
+          containerPort: 10144
+      # It may look for its region before it serves, which takes a while where the
+      # metadata of the instance cannot be reached.
+      startupProbe:
+        {{- include "ssm-sync-exporter.probe" (list $web "/-/healthy") | nindent 8 }}
+        periodSeconds: 2
+        failureThreshold: 60
+      livenessProbe:
+        {{- include "ssm-sync-exporter.probe" (list $web "/-/healthy") | nindent 8 }}
+        periodSeconds: 20
+        timeoutSeconds: 5
+      # Ready once every target has been collected, so that a rollout ends the old pod when
+      # the new one knows as much. Prometheus scrapes pods that are not ready, too.
+      readinessProbe:
+        {{- include "ssm-sync-exporter.probe" (list $web "/-/ready") | nindent 8 }}
+        periodSeconds: 5
+        timeoutSeconds: 5
+      {{- with .Values.resources }}
+      resources:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      {{- with .Values.securityContext }}
+      securityContext:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
+      volumeMounts:
+        # The directory and not single files, which would stay as they were at the start.
+        - name: config
+          mountPath: /etc/ssm-sync-exporter
+          readOnly: true
+        {{- with .Values.extraVolumeMounts }}
+        {{- toYaml . | nindent 8 }}
+        {{- end }}
+  volumes:
+    - name: config
+      projected:
+        # Decimal for 0440: the group is fsGroup.
+        defaultMode: 288
+        sources:
+          {{- if .Values.configSecret }}
+          - secret:
+              name: {{ .Values.configSecret | quote }}
+              items: [{ key: config.yaml, path: config.yaml }]
+          {{- else }}
+          - configMap:
+              name: {{ include "ssm-sync-exporter.fullname" . }}
+              items: [{ key: config.yaml, path: config.yaml }]
+          {{- end }}
+          {{- with $web.secret }}
+          - secret:
+              name: {{ . | quote }}
+              items: [{ key: web.yaml, path: web.yaml }]
+          {{- end }}
+          {{- with .Values.web.tlsSecret }}
+          - secret:
+              name: {{ . | quote }}
+              items: [{ key: tls.crt, path: tls/tls.crt }, { key: tls.key, path: tls/tls.key }]
+          # Not every issuer gives one.
+          - secret:
+              name: {{ . | quote }}
+              items: [{ key: ca.crt, path: tls/ca.crt }]
+              optional: true
+          {{- end }}
+    {{- with .Values.extraVolumes }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with .Values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.affinity }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- if .Values.topologySpreadConstraints }}
+  topologySpreadConstraints:
+    {{- toYaml .Values.topologySpreadConstraints | nindent 4 }}
+  {{- else if $sharded }}
+  topologySpreadConstraints:
+    - topologyKey: kubernetes.io/hostname
+      maxSkew: 1
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector:
+        matchLabels:
+          {{- include "ssm-sync-exporter.selectorLabels" . | nindent 10 }}
+  {{- end }}
+{{- end -}}
+
+{{/* What a kubelet asks for. It does not check certificates and has none of its own: where
+     nobody gets in without one, that a connection is taken has to do. */}}
+{{- define "ssm-sync-exporter.probe" -}}
+{{- $web := index . 0 -}}
+{{- if $web.clientCertificates -}}
+tcpSocket:
+  port: metrics
+{{- else -}}
+httpGet:
+  path: {{ index . 1 }}
+  port: metrics
+  {{- if $web.tls }}
+  scheme: HTTPS
+  {{- end }}
+{{- end -}}
+{{- end -}}
