@@ -1,6 +1,6 @@
 //! TLS, passwords and limits, as the web configuration asks for them.
 
-mod certificates;
+pub(crate) mod certificates;
 mod clients;
 mod floods;
 mod limits;

@@ -1,0 +1,296 @@
+//! Pods, as far as they can be had without Kubernetes: the real exporter with the
+//! arguments, the environment and the files that a pod gives it.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use fake_aws::FakeAws;
+use pretty_assertions::assert_eq;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use super::chart::{NAMESPACE, Rendered, list, string, value_sets};
+use crate::exporter::{REGION, fake_aws};
+use crate::program::{Running, program, run, with_ambient_credentials};
+use crate::prometheus::Prometheus;
+use crate::secure::certificates::Authority;
+use crate::tools;
+
+/// Where the pod has its configuration.
+const MOUNT: &str = "/etc/ssm-sync-exporter";
+
+/// A pod's files, in a directory of their own.
+struct Pod {
+    rendered: Rendered,
+    directory: TempDir,
+    /// Those that the values name, as somebody would make them.
+    secrets: BTreeMap<&'static str, BTreeMap<&'static str, String>>,
+}
+
+impl Pod {
+    fn of(name: &str) -> Self {
+        let rendered = Rendered::of(name);
+        let service = string(&rendered.the("Service")["metadata"]["name"]).to_owned();
+        let authority = Authority::new();
+        let server = match name {
+            "certificates" => authority.sign("exporter.example"),
+            _ => authority.sign(&format!("{service}.{NAMESPACE}.svc")),
+        };
+        let client = authority.sign("prometheus.example");
+        let web = "tls_server_config:\n  cert_file: tls/tls.crt\n  key_file: tls/tls.key\n  client_ca_file: tls/ca.crt\n  client_auth_type: RequireAndVerifyClientCert\n";
+        let config = format!("regions: [{REGION}]\n");
+        let secrets = BTreeMap::from([
+            (
+                "ssm-sync-exporter-tls",
+                BTreeMap::from([
+                    ("tls.crt", server.certificate),
+                    ("tls.key", server.key),
+                    ("ca.crt", authority.pem()),
+                ]),
+            ),
+            ("ssm-sync-exporter-config", BTreeMap::from([("config.yaml", config)])),
+            ("ssm-sync-exporter-web", BTreeMap::from([("web.yaml", web.to_owned())])),
+            (
+                "ssm-sync-exporter-scrape",
+                BTreeMap::from([
+                    ("username", "prometheus".to_owned()),
+                    ("password", "secret".to_owned()),
+                    ("tls.crt", client.certificate),
+                    ("tls.key", client.key),
+                ]),
+            ),
+            (
+                "ssm-sync-exporter",
+                BTreeMap::from([
+                    ("external-id", "example".to_owned()),
+                    ("SSM_SYNC_EXPORTER_AWS__STS_REGION", REGION.to_owned()),
+                ]),
+            ),
+        ]);
+        let pod = Self { rendered, directory: tempfile::tempdir().unwrap(), secrets };
+        pod.project();
+        pod
+    }
+
+    fn secret(&self, name: &Value, key: &Value) -> &str {
+        let secret =
+            self.secrets.get(string(name)).unwrap_or_else(|| panic!("nobody has made the Secret {name}"));
+        secret.get(string(key)).unwrap_or_else(|| panic!("the Secret {name} has no {key}"))
+    }
+
+    /// Writes the files of the volume that is mounted where the configuration is.
+    fn project(&self) {
+        let mounts = list(&self.rendered.container()["volumeMounts"]);
+        let mount = mounts.iter().find(|mount| mount["mountPath"] == MOUNT).unwrap();
+        let volumes = list(&self.rendered.pod()["volumes"]);
+        let volume = volumes.iter().find(|volume| volume["name"] == mount["name"]).unwrap();
+        let own = |kind: &str, data: &str, name: &Value, key: &Value| -> Option<String> {
+            let objects = self.rendered.all(kind);
+            let found = objects.iter().find(|object| object["metadata"]["name"] == *name)?;
+            Some(string(&found[data][string(key)]).to_owned())
+        };
+        for source in list(&volume["projected"]["sources"]) {
+            for (kind, of) in source.as_object().unwrap() {
+                for item in list(&of["items"]) {
+                    let text = match kind.as_str() {
+                        "configMap" => own("ConfigMap", "data", &of["name"], &item["key"]).unwrap(),
+                        "secret" => own("Secret", "stringData", &of["name"], &item["key"])
+                            .unwrap_or_else(|| self.secret(&of["name"], &item["key"]).to_owned()),
+                        other => panic!("{other}"),
+                    };
+                    let path = self.directory.path().join(string(&item["path"]));
+                    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+                    std::fs::write(path, text).unwrap();
+                }
+            }
+        }
+    }
+
+    /// The exporter as the pod starts it, the first of several.
+    fn exporter(&self) -> Command {
+        let container = self.rendered.container();
+        assert_eq!(container["command"], json!(["/usr/bin/ssm-sync-exporter"]));
+        let mut command = program();
+        let here = self.directory.path().to_str().unwrap();
+        for argument in list(&container["args"]).iter().map(string) {
+            // This machine is not called as the pod would be.
+            command.arg(match argument {
+                "--shard.from-hostname" => "--shard.index=0".to_owned(),
+                other => other.replace(MOUNT, here),
+            });
+        }
+        // As the webhooks of EKS set it.
+        command.env("AWS_REGION", REGION);
+        for variable in container["env"].as_array().into_iter().flatten() {
+            let from = &variable["valueFrom"]["secretKeyRef"];
+            let value =
+                variable["value"].as_str().unwrap_or_else(|| self.secret(&from["name"], &from["key"]));
+            command.env(string(&variable["name"]), value);
+        }
+        for source in container["envFrom"].as_array().into_iter().flatten() {
+            let name = string(&source["secretRef"]["name"]);
+            command.envs(self.secrets[name].iter().filter(|(key, _)| !key.contains('-')));
+        }
+        command
+    }
+
+    fn start(&self, aws: &FakeAws) -> Running {
+        let mut command = self.exporter();
+        // The demand of a real proxy would be in the way of the fake AWS.
+        command.env_remove("HTTPS_PROXY");
+        Running::start(with_ambient_credentials(&mut command, aws))
+    }
+
+    /// What the kubelet gets for a probe: the status, or 0 for a connection.
+    async fn probe(&self, probe: &str, address: SocketAddr) -> u16 {
+        let probe = &self.rendered.container()[probe];
+        if probe["tcpSocket"].is_object() {
+            tokio::net::TcpStream::connect(address).await.unwrap();
+            return 0;
+        }
+        let scheme = probe["httpGet"]["scheme"].as_str().unwrap_or("HTTP").to_lowercase();
+        let url = format!("{scheme}://{address}{}", string(&probe["httpGet"]["path"]));
+        let mut curl = tools::curl();
+        // A kubelet does not check certificates, either.
+        curl.args(["--insecure", "--silent", "--max-time", "30", "--output", "/dev/null"]);
+        curl.args(["--write-out", "%{http_code}", &url]);
+        let output = tokio::task::spawn_blocking(move || curl.output().unwrap()).await.unwrap();
+        String::from_utf8(output.stdout).unwrap().parse().unwrap()
+    }
+}
+
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn the_exporter_takes_what_the_pod_gives_it() {
+    for name in value_sets() {
+        let pod = Pod::of(&name);
+        let (status, out, err) = run(pod.exporter().arg("--config.check"));
+        assert_eq!(
+            (status, out.as_str(), err.as_str()),
+            (Some(0), "the configuration is good\n", ""),
+            "{name}"
+        );
+    }
+}
+
+/// What is kept in a Secret reaches the configuration through the environment.
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn an_external_id_from_a_secret_is_one_of_the_configuration() {
+    let pod = Pod::of("organization");
+    let variable = "SSM_SYNC_EXPORTER_ORGANIZATION__EXTERNAL_ID";
+    let (status, _, err) = run(pod.exporter().arg("--config.check").env(variable, "not an id"));
+    assert_eq!(status, Some(2));
+    assert!(err.contains(variable), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn probes_are_answered_by_the_running_exporter() {
+    let aws = fake_aws().await;
+    for name in value_sets() {
+        let pod = Pod::of(&name);
+        let running = pod.start(&aws);
+        let expected = if name == "certificates" { 0 } else { 200 };
+        for probe in ["startupProbe", "livenessProbe"] {
+            assert_eq!(
+                pod.probe(probe, running.address).await,
+                expected,
+                "{name}: {probe}: {}",
+                running.log()
+            );
+        }
+        // With limits and passwords it must not matter how many there are before.
+        for _ in 0..30 {
+            let ready = pod.probe("readinessProbe", running.address).await;
+            assert!([expected, 503].contains(&ready), "{name}: {ready}: {}", running.log());
+        }
+    }
+}
+
+/// It is killed after the pod's grace period, and takes ten seconds at most.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn the_exporter_ends_within_the_grace_period() {
+    let aws = fake_aws().await;
+    let pod = Pod::of("minimal");
+    let running = pod.start(&aws);
+    // A request that does not come to its end is waited for.
+    let mut stuck = tokio::net::TcpStream::connect(running.address).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut stuck, b"GET /metr").await.unwrap();
+    running.metrics_with("ssm_sync_exporter_build_info").await;
+    let grace = pod.rendered.pod()["terminationGracePeriodSeconds"].as_u64().unwrap();
+    assert!(grace > 10);
+    let (status, took, log) = running.signal("TERM");
+    assert_eq!(status.code(), Some(0), "{log}");
+    assert!(took.as_secs() < 10, "{took:?}");
+}
+
+/// The scrape configuration that the operator makes of a `ServiceMonitor`, with the labels
+/// that it adds.
+fn scrape_config(pod: &Pod, address: SocketAddr, files: &Path) -> String {
+    let monitor = pod.rendered.the("ServiceMonitor");
+    let endpoint = &monitor["spec"]["endpoints"][0];
+    let service = &pod.rendered.the("Service")["metadata"];
+    let mut config = json!({
+        "job_name": "serviceMonitor",
+        "scrape_interval": "1s",
+        "honor_labels": endpoint["honorLabels"],
+        "metrics_path": endpoint["path"],
+        "scheme": endpoint["scheme"].as_str().unwrap_or("http"),
+        "static_configs": [{
+            "targets": [address.to_string()],
+            "labels": {
+                "job": service["labels"][string(&monitor["spec"]["jobLabel"])],
+                "namespace": NAMESPACE,
+                "service": service["name"],
+                "pod": "a-pod",
+                "container": pod.rendered.container()["name"],
+                "endpoint": endpoint["port"],
+            },
+        }],
+    });
+    let file = |reference: &Value| {
+        let path = files.join(format!("{}.{}", string(&reference["name"]), string(&reference["key"])));
+        std::fs::write(&path, pod.secret(&reference["name"], &reference["key"])).unwrap();
+        json!(path)
+    };
+    let tls = &endpoint["tlsConfig"];
+    if tls.is_object() {
+        config["tls_config"] =
+            json!({"server_name": tls["serverName"], "ca_file": file(&tls["ca"]["secret"])});
+        if tls["cert"].is_object() {
+            config["tls_config"]["cert_file"] = file(&tls["cert"]["secret"]);
+            config["tls_config"]["key_file"] = file(&tls["keySecret"]);
+        }
+    }
+    let basic = &endpoint["basicAuth"];
+    if basic.is_object() {
+        let user = pod.secret(&basic["username"]["name"], &basic["username"]["key"]);
+        config["basic_auth"] = json!({"username": user, "password_file": file(&basic["password"])});
+    }
+    json!({"scrape_configs": [config]}).to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn prometheus_scrapes_as_the_service_monitor_says() {
+    let aws = fake_aws().await;
+    for name in ["organization", "web", "certificates"] {
+        let pod = Pod::of(name);
+        let running = pod.start(&aws);
+        let directory = tempfile::tempdir().unwrap();
+        let config = scrape_config(&pod, running.address, directory.path());
+        let prometheus = Prometheus::with_config(directory, &config).await;
+        let up = prometheus.query("up{job=\"ssm-sync-exporter\"} == 1").await;
+        assert_eq!(up.len(), 1, "{name}");
+        // The exporter's own label of that name, and not that of the operator.
+        let calls =
+            prometheus.query("ssm_sync_exporter_api_requests_total{service=~\"Organizations|SSM\"}").await;
+        assert!(!calls.is_empty(), "{name}");
+        let collisions = prometheus.query("absent({job=\"ssm-sync-exporter\",exported_service!=\"\"})").await;
+        assert_eq!(collisions[0].1, "1", "{name}");
+    }
+}
