@@ -56,13 +56,16 @@ pub(crate) fn systemd_analyze() -> Command {
     tool("TEST_SYSTEMD_ANALYZE", "systemd-analyze")
 }
 
-/// A Node that finds what `tests/deploy/package.json` names where `tests/run` has put it.
-pub(crate) fn deploy_node() -> Command {
+/// A Node that runs a script of what `tests/deploy/package.json` names.
+pub(crate) fn node_script(script: &str) -> Command {
+    let modules = std::env::var_os("TEST_DEPLOY_MODULES").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools/deploy/node_modules"),
+        PathBuf::from,
+    );
+    let script = modules.join(script);
+    assert!(script.exists(), "{} is not there; `tests/run` installs it", script.display());
     let mut node = tool("TEST_NODE", "node");
-    if std::env::var_os("TEST_DEPLOY_MODULES").is_none() {
-        let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools/deploy/node_modules");
-        node.env("TEST_DEPLOY_MODULES", modules);
-    }
+    node.arg(script);
     node
 }
 
