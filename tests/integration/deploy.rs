@@ -15,6 +15,8 @@ mod workflows;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use serde_json::Value;
+
 use crate::tools;
 
 /// A place in the repository.
@@ -25,6 +27,16 @@ pub(crate) fn place(path: &str) -> PathBuf {
 /// A text file of the repository.
 pub(crate) fn text(path: &str) -> String {
     std::fs::read_to_string(place(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// A file of YAML of the repository, whatever is in it.
+pub(crate) fn yaml(path: &str) -> Value {
+    serde_saphyr::from_str(&text(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The entries of a list; what is not there has none.
+pub(crate) fn list(value: &Value) -> &[Value] {
+    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 /// What the command wrote, where it must succeed.

@@ -29,11 +29,15 @@ pub(crate) fn curl() -> Command {
     tool("TEST_CURL", "curl")
 }
 
+pub(crate) fn node() -> Command {
+    tool("TEST_NODE", "node")
+}
+
 /// A Node that finds the browser and what `tests/browser/package.json` names where
 /// `tests/run` has put them.
 pub(crate) fn browser_test() -> Command {
     let browser = tool("TEST_CHROMIUM", "chromium");
-    let mut node = tool("TEST_NODE", "node");
+    let mut node = node();
     node.env("TEST_CHROMIUM", browser.get_program());
     if std::env::var_os("TEST_BROWSER_MODULES").is_none() {
         let modules = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools/browser/node_modules");
@@ -64,7 +68,7 @@ pub(crate) fn node_script(script: &str) -> Command {
     );
     let script = modules.join(script);
     assert!(script.exists(), "{} is not there; `tests/run` installs it", script.display());
-    let mut node = tool("TEST_NODE", "node");
+    let mut node = node();
     node.arg(script);
     node
 }

@@ -8,7 +8,7 @@ use pretty_assertions::assert_eq;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{place, succeed, text};
+use super::{place, succeed, text, yaml};
 use crate::program::{Running, program, run};
 use crate::prometheus::Prometheus;
 use crate::tools;
@@ -19,13 +19,6 @@ const ECS: &str = "deploy/container/ecs-task-definition.json";
 
 const INSTALLED: &str = "/usr/bin/ssm-sync-exporter";
 
-/// What stands in a YAML file.
-fn yaml(path: &Path) -> Value {
-    let script = "import json, sys, yaml; json.dump(yaml.safe_load(open(sys.argv[1])), sys.stdout)";
-    let output = succeed(tools::python().args(["-c", script]).arg(path));
-    serde_json::from_slice(&output.stdout).unwrap()
-}
-
 /// The strings of a list.
 fn strings(list: &Value) -> Vec<&str> {
     list.as_array().unwrap_or_else(|| panic!("{list}")).iter().map(|item| item.as_str().unwrap()).collect()
@@ -33,7 +26,7 @@ fn strings(list: &Value) -> Vec<&str> {
 
 /// The services of the compose file, by name.
 fn services() -> serde_json::Map<String, Value> {
-    yaml(&place(COMPOSE))["services"].as_object().unwrap().clone()
+    yaml(COMPOSE)["services"].as_object().unwrap().clone()
 }
 
 /// The arguments of an instruction of the Dockerfile, each time it stands there.
@@ -181,8 +174,8 @@ fn promtool_has_nothing_to_say_about_the_prometheus_of_compose() {
     std::fs::write(&config, text).unwrap();
     succeed(tools::promtool().args(["check", "config", "--lint-fatal"]).arg(&config));
 
-    let (here, usual) = (yaml(&config), yaml(&place("deploy/prometheus/scrape.yml")));
-    let [job, usual] = [here, usual].map(|config| config["scrape_configs"][0].clone());
+    let files = ["deploy/container/prometheus.yml", "deploy/prometheus/scrape.yml"];
+    let [job, usual] = files.map(yaml).map(|config| config["scrape_configs"][0].clone());
     assert_eq!(job["job_name"], usual["job_name"], "the rules know it by this name");
     let targets = &job["static_configs"][0]["targets"];
     let dockerfile = self::text(DOCKERFILE);

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use pretty_assertions::assert_eq;
 use serde_json::Value;
 
-use super::{place, succeed, text};
+use super::{list, place, succeed, text, yaml};
 use crate::tools;
 
 /// What Grafana fills in by itself.
@@ -56,10 +56,6 @@ impl Dashboard {
         let links = cells.flat_map(|property| list(&property["value"])).chain(list(&self.json["links"]));
         links.map(|link| link["url"].as_str().unwrap()).collect()
     }
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
 }
 
 /// The variables that a text names, as `$name` or `${name}` or `${name:format}`; `$1` is
@@ -214,14 +210,8 @@ fn every_query_asks_the_chosen_data_source_and_names_known_variables() {
 }
 
 #[test]
-#[ignore = "needs tools that `tests/run` installs"]
 fn provisioning_names_the_source_and_the_place_of_the_dashboards() {
-    let read = |file: &str| -> Value {
-        let mut python = tools::python();
-        python.args(["-c", "import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin)))"]);
-        python.stdin(std::fs::File::open(place("deploy/grafana/provisioning").join(file)).unwrap());
-        serde_json::from_slice(&succeed(&mut python).stdout).unwrap()
-    };
+    let read = |file: &str| yaml(&format!("deploy/grafana/provisioning/{file}"));
     let sources = read("datasources/prometheus.yaml");
     let source = &sources["datasources"][0];
     for dashboard in dashboards() {

@@ -5,7 +5,7 @@
 //! have both.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
+use std::fs::DirEntry;
 use std::time::Duration;
 
 use pretty_assertions::assert_eq;
@@ -13,29 +13,24 @@ use serde_json::Value;
 use ssm_sync_exporter::metrics::FamilyName;
 use tokio::time::{Instant, sleep};
 
-use super::{place, succeed, text};
+use super::{list, place, succeed, text, yaml};
 use crate::program::Running;
 use crate::prometheus::Prometheus;
 use crate::tools;
 
 const RULES: [&str; 3] = ["recording-rules.yml", "thresholds.yml", "alerts.yml"];
 
+fn rule_path(name: &str) -> String {
+    format!("deploy/prometheus/{name}")
+}
+
 fn rule_file(name: &str) -> String {
-    text(&format!("deploy/prometheus/{name}"))
-}
-
-/// A file of YAML, whatever is in it.
-fn yaml(text: &str) -> Value {
-    serde_saphyr::from_str(text).unwrap_or_else(|error| panic!("{error}\n{text}"))
-}
-
-fn list(value: &Value) -> &[Value] {
-    value.as_array().map_or(&[], Vec::as_slice)
+    text(&rule_path(name))
 }
 
 /// All rules of a file.
 fn rules(name: &str) -> Vec<Value> {
-    list(&yaml(&rule_file(name))["groups"]).iter().flat_map(|group| list(&group["rules"]).to_vec()).collect()
+    list(&yaml(&rule_path(name))["groups"]).iter().flat_map(|group| list(&group["rules"]).to_vec()).collect()
 }
 
 /// The names of all alerts.
@@ -44,12 +39,12 @@ fn alerts() -> BTreeSet<String> {
 }
 
 /// The files of promtool's unit tests.
-fn unit_tests() -> Vec<PathBuf> {
+fn unit_tests() -> Vec<String> {
     let files = std::fs::read_dir(place("deploy/prometheus/tests")).unwrap();
-    let mut files: Vec<PathBuf> = files.map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(files.iter().all(|file| file.to_string_lossy().ends_with(".test.yml")), "{files:?}");
-    files
+    let name = |entry: std::io::Result<DirEntry>| entry.unwrap().file_name().into_string().unwrap();
+    let files: Vec<String> = files.map(name).collect();
+    assert!(files.iter().all(|file| file.ends_with(".test.yml")), "{files:?}");
+    files.iter().map(|file| rule_path(&format!("tests/{file}"))).collect()
 }
 
 /// All words of a text that stand between other characters than these.
@@ -72,7 +67,7 @@ fn promtool_finds_no_fault() {
 fn alerts_fire_where_they_have_to_and_nowhere_else() {
     std::thread::scope(|scope| {
         for file in unit_tests() {
-            scope.spawn(move || succeed(tools::promtool().args(["test", "rules"]).arg(file)));
+            scope.spawn(move || succeed(tools::promtool().args(["test", "rules"]).arg(place(&file))));
         }
     });
 }
@@ -81,7 +76,7 @@ fn alerts_fire_where_they_have_to_and_nowhere_else() {
 fn every_alert_is_tested_both_ways() {
     let (mut fires, mut is_silent) = (BTreeSet::new(), BTreeSet::new());
     for file in unit_tests() {
-        let file = yaml(&std::fs::read_to_string(file).unwrap());
+        let file = yaml(&file);
         for test in list(&file["tests"]).iter().flat_map(|test| list(&test["alert_rule_test"])) {
             let name = test["alertname"].as_str().unwrap().to_owned();
             let seen = if list(&test["exp_alerts"]).is_empty() { &mut is_silent } else { &mut fires };
@@ -150,7 +145,7 @@ fn alertmanager_takes_the_inhibitions_and_they_name_alerts() {
     let file = "deploy/prometheus/alertmanager.yml";
     succeed(tools::amtool().arg("check-config").arg(place(file)));
     let names = alerts();
-    let config = yaml(&text(file));
+    let config = yaml(file);
     let matchers = list(&config["inhibit_rules"])
         .iter()
         .flat_map(|rule| [&rule["source_matchers"], &rule["target_matchers"]])

@@ -448,7 +448,7 @@ async fn offers(asked: &Asked, query: &str, regex: &str) -> BTreeMap<String, Str
             const { text, value } = line.match(regex).groups;
             return [text, value];
         }))));";
-    let mut node = tools::deploy_node();
+    let mut node = tools::node();
     node.args(["-e", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut node = node.spawn().unwrap();
     node.stdin.take().unwrap().write_all(json!([regex, lines]).to_string().as_bytes()).unwrap();
