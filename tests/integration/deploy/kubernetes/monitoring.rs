@@ -136,8 +136,9 @@ fn every_dashboard_is_in_the_chart() {
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
 fn helm_leaves_templates_of_others_alone() {
-    let rendered = template(&place(CHART), "organization", &[]);
-    let alerts = text("deploy/prometheus/alerts.yml");
-    assert!(alerts.contains("{{ $labels."), "nothing to leave alone");
-    assert_eq!(rendered.matches("{{ $labels.").count(), alerts.matches("{{ $labels.").count());
+    // Helm folds long lines anew.
+    let named = |text: &str| text.split_whitespace().collect::<String>().matches("{{$labels.").count();
+    let alerts = named(&text("deploy/prometheus/alerts.yml"));
+    assert!(alerts > 10, "nothing to leave alone");
+    assert_eq!(named(&template(&place(CHART), "organization", &[])), alerts);
 }
