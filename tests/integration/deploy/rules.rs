@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::DirEntry;
+use std::process::Command;
 use std::time::Duration;
 
 use pretty_assertions::assert_eq;
@@ -107,6 +108,40 @@ fn every_alert_says_what_it_means_and_where_that_is_explained() {
         assert!(annotations["runbook_url"].as_str().unwrap().ends_with(&anchor), "{name}");
         assert!(runbook.contains(&format!("](#{})", name.to_lowercase())), "{name} is in no list");
     }
+}
+
+/// The AWS CLI refuses what it does not know before it would call anything.
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn the_commands_of_the_runbook_are_those_of_the_aws_cli() {
+    let runbook = text("deploy/runbook.md").replace("\\\n", " ");
+    // Those of a block have lines of their own, the others stand between backticks. `s3` is
+    // no API, and knows no skeletons.
+    let commands: Vec<&str> = runbook
+        .lines()
+        .flat_map(|line| if line.starts_with("aws ") { vec![line] } else { line.split('`').collect() })
+        .filter(|command| command.starts_with("aws ") && !command.starts_with("aws s3 "))
+        .collect();
+    assert!(commands.len() > 8, "{commands:?}");
+    let program = tools::python_program("aws");
+    let command_of = |command: &str| {
+        let mut aws = Command::new("bash");
+        aws.args(["-c", &format!("\"$0\" {} --generate-cli-skeleton output", &command["aws ".len()..])]);
+        aws.arg(program.get_program());
+        for (name, value) in [("REGION", "eu-west-1"), ("TYPE", "SyncToDestination"), ("BUCKET", "b")] {
+            aws.env(name, value);
+        }
+        aws.env("AWS_EC2_METADATA_DISABLED", "true");
+        String::from_utf8(aws.output().unwrap().stderr).unwrap()
+    };
+    // A skeleton may not satisfy the rules for answers, which says nothing of the command.
+    let refused =
+        |said: &str| ["Unknown options", "Invalid choice", "usage:"].iter().any(|no| said.contains(no));
+    for command in commands {
+        let said = command_of(command);
+        assert!(!refused(&said), "{command}: {said}");
+    }
+    assert!(refused(&command_of("aws ssm list-resource-data-sync --no-such-option")));
 }
 
 #[test]
