@@ -128,11 +128,11 @@ impl Check<'_> {
         }
         let open_paths =
             shape.auth_excluded_paths.unwrap_or_default().into_iter().map(|path| path.0).collect();
-        if users.is_empty() && !Vec::is_empty(&open_paths) {
-            let what = "nothing needs a password: there are no basic_auth_users (and a client certificate is asked for before a path is known)";
+        let rate_limit = self.rate_limit(&shape.rate_limit)?;
+        if users.is_empty() && rate_limit.is_none() && !Vec::is_empty(&open_paths) {
+            let what = "there is nothing to except from: neither basic_auth_users nor a rate_limit (and a client certificate is asked for before a path is known)";
             return Err(self.wrong(&["auth_excluded_paths"], what));
         }
-        let rate_limit = self.rate_limit(&shape.rate_limit)?;
         let headers = headers(shape.http_server_config.headers);
         Ok((Rules { tls, headers, users, open_paths, rate_limit }, warnings))
     }

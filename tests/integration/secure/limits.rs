@@ -32,6 +32,19 @@ async fn requests_beyond_the_limit_are_refused_and_have_the_headers_too() {
     }
 }
 
+/// A flood of others made a probe that found no room call the exporter dead, and without
+/// passwords nothing could be excepted.
+#[tokio::test]
+async fn health_checks_can_be_excepted_from_the_limit_without_passwords() {
+    let web = "rate_limit: {interval: 1h, burst: 1}\nauth_excluded_paths: [/-/healthy]\n";
+    let Secured { exporter, files: _files, _aws } = Secured::start(web).await;
+    while exporter.get("/metrics").await.status != 429 {}
+    for _ in 0..20 {
+        assert_eq!(exporter.get("/-/healthy").await.status, 200);
+    }
+    assert_eq!(exporter.get("/-/ready").await.status, 429, "only what is named");
+}
+
 #[tokio::test]
 async fn an_interval_of_zero_is_no_limit() {
     let Secured { exporter, files: _files, _aws } =
