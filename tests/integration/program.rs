@@ -523,7 +523,10 @@ async fn credentials_that_many_targets_need_are_complained_of_once() {
         failures.len() == 4 * 3 && failures.iter().all(|failures| *failures >= 2.0)
     };
     let metrics = running.metrics_when("failures of all targets", all_fail).await;
-    assert_eq!(metrics.matches("reason=\"credentials\"").count(), 4 * 3, "{metrics}");
+    let down = |line: &&str| line.starts_with("ssm_sync_exporter_target_down_reason{");
+    let reasons: Vec<&str> = metrics.lines().filter(down).collect();
+    assert_eq!(reasons.len(), 4 * 3, "{metrics}");
+    assert!(reasons.iter().all(|line| line.contains("reason=\"credentials\"")), "{reasons:?}");
     let (_, _, log) = running.signal("TERM");
     let warnings: Vec<&str> = log.lines().filter(|line| line.contains("\"level\":\"WARN\"")).collect();
     assert_eq!(warnings.len(), 1, "one key, one line: {log}");
@@ -538,7 +541,10 @@ async fn a_region_that_is_refused_to_all_accounts_is_complained_of_now_and_then(
     let denied = FaultRule::new(Fault::DenyByScp).region("eu-central-1").operation("ListResourceDataSync");
     aws.world().set_faults(vec![denied]);
     let running = Running::start(program().arg("--config.file").arg(&file).args(["--log.format", "json"]));
-    let all_are_denied = |metrics: &str| metrics.matches("reason=\"scp_denied\"").count() == 4;
+    let is_denied = |line: &&str| {
+        line.starts_with("ssm_sync_exporter_target_down_reason{") && line.contains("reason=\"scp_denied\"")
+    };
+    let all_are_denied = |metrics: &str| metrics.lines().filter(is_denied).count() == 4;
     running.metrics_when("refusals of all accounts", all_are_denied).await;
     let (_, _, log) = running.signal("TERM");
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
