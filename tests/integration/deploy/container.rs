@@ -212,6 +212,7 @@ fn the_grafana_of_compose_finds_its_dashboards_and_its_prometheus() {
     let services = services();
     let grafana = &services["grafana"];
     let environment = &grafana["environment"];
+    assert_eq!(environment["GF_PLUGINS_PREINSTALL_DISABLED"], "true", "or its data source goes");
     let home = environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"].as_str().unwrap();
     assert!(seen(grafana, home).is_file(), "{home}");
 
@@ -258,8 +259,12 @@ fn the_program_takes_what_ecs_gives_it() {
     for variable in pairs("environment") {
         command.env(variable["name"].as_str().unwrap(), variable["value"].as_str().unwrap());
     }
+    // As README says what the parameters hold.
+    let readme = self::text("README.md");
+    let roles = readme.lines().find(|line| line.starts_with("[{\"arn\": ")).unwrap();
     for secret in pairs("secrets") {
-        command.env(secret["name"].as_str().unwrap(), "example");
+        let is_list = secret["valueFrom"].as_str().unwrap().ends_with("/assume-roles");
+        command.env(secret["name"].as_str().unwrap(), if is_list { roles } else { "example" });
     }
     let good = (Some(0), "the configuration is good\n".to_owned(), String::new());
     assert_eq!(run(&mut command), good);
