@@ -11,7 +11,7 @@
 
 {{- define "ssm-sync-exporter.selectorLabels" -}}
 app.kubernetes.io/name: {{ .Chart.Name }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "ssm-sync-exporter.labels" -}}
@@ -32,8 +32,8 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 {{- $root := index . 0 -}}
 {{- $suffix := index . 1 -}}
 {{- $more := index . 2 -}}
-name: {{ include "ssm-sync-exporter.fullname" $root }}{{ $suffix }}
-namespace: {{ $root.Release.Namespace }}
+name: {{ printf "%s%s" (include "ssm-sync-exporter.fullname" $root) $suffix | quote }}
+namespace: {{ $root.Release.Namespace | quote }}
 labels:
   {{- include "ssm-sync-exporter.labelsBeside" (list $root "ssm-sync-exporter.labels" $more.labels) | nindent 2 }}
 {{- with $more.annotations }}
@@ -68,4 +68,9 @@ annotations:
 # The account of the credentials, in their default region.
 {}
 {{- end -}}
+{{- end -}}
+
+{{/* What is said where a link has been left out, or is a text that holds its own path. */}}
+{{- define "ssm-sync-exporter.notThere" -}}
+{{ . }}: there is nothing of use in the chart. Links to deploy/prometheus and deploy/grafana have not been followed; take the chart as `helm package` makes it of the whole repository
 {{- end -}}

@@ -110,7 +110,7 @@ spec:
               items: [{ key: config.yaml, path: config.yaml }]
           {{- else }}
           - configMap:
-              name: {{ include "ssm-sync-exporter.fullname" . }}
+              name: {{ include "ssm-sync-exporter.fullname" . | quote }}
               items: [{ key: config.yaml, path: config.yaml }]
           {{- end }}
           {{- with $web.secret }}

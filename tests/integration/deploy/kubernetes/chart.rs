@@ -13,7 +13,7 @@ use crate::tools;
 pub(super) const CHART: &str = "deploy/kubernetes/ssm-sync-exporter";
 
 /// The release and the namespace that it is rendered for.
-pub(super) const RELEASE: &str = "syncs";
+pub(super) const RELEASE: &str = "ssm-sync-exporter";
 pub(super) const NAMESPACE: &str = "monitoring";
 
 /// What the chart makes of values.
@@ -30,6 +30,14 @@ impl Rendered {
     /// The same with more arguments for Helm.
     pub(super) fn with(name: &str, arguments: &[&str]) -> Self {
         Self { objects: documents(&template(&place(CHART), name, arguments), &[]) }
+    }
+
+    /// The same for a release of another name.
+    pub(super) fn of_release(release: &str, name: &str) -> Self {
+        let mut helm = tools::helm();
+        helm.args(["template", release, "--namespace", NAMESPACE]).arg(place(CHART));
+        let output = succeed(helm.arg("--values").arg(value_file(name)));
+        Self { objects: documents(&String::from_utf8(output.stdout).unwrap(), &[]) }
     }
 
     /// All objects of a kind.

@@ -1,9 +1,11 @@
 //! What is there for the Prometheus operator and for Grafana.
 
+use std::path::Path;
+
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
-use super::chart::{CHART, Rendered, documents, list, matches, string, template};
+use super::chart::{CHART, Rendered, documents, helm_template, list, matches, string, template};
 use crate::deploy::{place, succeed, text};
 use crate::tools;
 
@@ -141,4 +143,50 @@ fn helm_leaves_templates_of_others_alone() {
     let alerts = named(&text("deploy/prometheus/alerts.yml"));
     assert!(alerts > 10, "nothing to leave alone");
     assert_eq!(named(&template(&place(CHART), "organization", &[])), alerts);
+}
+
+/// Where links are not followed they are left out, or texts that hold a path.
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn rules_and_dashboards_do_not_vanish_with_the_links() {
+    for as_text in [false, true] {
+        let directory = tempfile::tempdir().unwrap();
+        let chart = directory.path();
+        copy(&place(CHART), chart, as_text);
+        for (enabled, file) in
+            [("prometheusRule", "rules/recording-rules.yml"), ("dashboards", "dashboards/fleet.json")]
+        {
+            let mut helm = helm_template(chart);
+            helm.args(["--set", &format!("image.repository=x,{enabled}.enabled=true")]);
+            let output = helm.output().unwrap();
+            let said = String::from_utf8(output.stderr).unwrap();
+            let file = if as_text || enabled == "prometheusRule" { file } else { "dashboards" };
+            assert!(!output.status.success(), "{file} is not missed");
+            let first = said.lines().next().unwrap();
+            assert!(first.contains(&format!("{file}: there is nothing of use in the chart. ")), "{said}");
+            assert!(
+                first.ends_with("take the chart as `helm package` makes it of the whole repository"),
+                "{said}"
+            );
+        }
+        // Who wants neither needs neither.
+        succeed(helm_template(chart).args(["--set", "image.repository=x"]));
+    }
+}
+
+/// Copies a directory without its links, or with where they lead as text.
+fn copy(from: &Path, to: &Path, links_as_text: bool) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let (kind, target) = (entry.file_type().unwrap(), to.join(entry.file_name()));
+        if kind.is_dir() {
+            copy(&entry.path(), &target, links_as_text);
+        } else if !kind.is_symlink() {
+            std::fs::copy(entry.path(), target).unwrap();
+        } else if links_as_text {
+            let leads_to = std::fs::read_link(entry.path()).unwrap();
+            std::fs::write(target, leads_to.to_str().unwrap()).unwrap();
+        }
+    }
 }

@@ -262,6 +262,63 @@ fn another_configuration_means_other_pods_and_another_web_configuration_does_not
     }
 }
 
+/// A pod of before takes up its Secret while a rollout is on its way, and keeps its probes.
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn what_changes_the_probes_is_in_another_secret() {
+    let of = |client_auth_type: &str| {
+        let off = "serviceMonitor.enabled=false";
+        let rendered = match client_auth_type {
+            "" => Rendered::with("web", &["--set", &format!("{off},web.config.tls_server_config=null")]),
+            _ => {
+                let kind = format!("web.config.tls_server_config.client_auth_type={client_auth_type}");
+                Rendered::with("web", &["--set", &format!("{off},{kind}")])
+            }
+        };
+        let secret = string(&rendered.the("Secret")["metadata"]["name"]).to_owned();
+        let sources = list(&rendered.pod()["volumes"][0]["projected"]["sources"]);
+        assert!(sources.iter().any(|source| source["secret"]["name"] == *secret), "{secret}");
+        (secret, rendered.container()["livenessProbe"].clone())
+    };
+    let kinds =
+        ["", "NoClientCert", "VerifyClientCertIfGiven", "RequireAnyClientCert", "RequireAndVerifyClientCert"];
+    let all = kinds.map(of);
+    for (secret, probe) in &all {
+        for (other, its) in &all {
+            assert_eq!(secret == other, probe == its, "{secret} and {other}");
+        }
+    }
+    assert_eq!(all.iter().map(|(secret, _)| secret).collect::<BTreeSet<_>>().len(), 3);
+}
+
+/// To YAML, these are numbers and a truth where they are not in quotes.
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn names_that_look_like_something_else_stay_names() {
+    for release in ["123", "on", "1e3"] {
+        for more in ["", ",fullnameOverride=on,web.tlsSecret=0123"] {
+            for name in ["organization", "sharded", "tls", "pod-identity"] {
+                let mut helm = tools::helm();
+                helm.args(["template", release, "--namespace", "007"]).arg(place(CHART));
+                helm.arg("--values")
+                    .arg(value_file(name))
+                    .args(["--set-string", &format!("image.tag=x{more}")]);
+                let yaml = String::from_utf8(succeed(&mut helm).stdout).unwrap();
+                for line in yaml.lines() {
+                    let value = line.split_once(": ").map_or("", |(_, value)| value);
+                    assert!(!["123", "on", "1e3", "007", "0123"].contains(&value), "{release}: {line}");
+                }
+                let objects = documents(&yaml, &[&versions()[1]]);
+                for object in &objects {
+                    let metadata = &object["metadata"];
+                    assert_eq!(metadata["namespace"], "007", "{}", object["kind"]);
+                    assert_eq!(metadata["labels"]["app.kubernetes.io/instance"], release);
+                }
+            }
+        }
+    }
+}
+
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
 fn only_what_is_needed_is_let_through() {
@@ -283,7 +340,7 @@ fn only_what_is_needed_is_let_through() {
         list(&policy["egress"]).iter().map(rule).collect()
     };
     let usual = vec![
-        json!([["53/UDP", "53/TCP"], []]),
+        json!([["53/UDP", "53/TCP", "5353/UDP", "5353/TCP"], []]),
         json!([["443/TCP"], []]),
         json!([["80/TCP"], ["169.254.170.23/32", "fd00:ec2::23/128"]]),
     ];
@@ -298,17 +355,71 @@ fn only_what_is_needed_is_let_through() {
     assert_eq!(prometheus, json!([{"namespaceSelector": {}, "podSelector": by_label}]));
 }
 
+/// What Helm says once a release is installed.
+fn notes(release: &str, name: &str, arguments: &[&str]) -> String {
+    let mut helm = tools::helm();
+    helm.args(["install", release, "--dry-run=client", "--namespace", NAMESPACE]).arg(place(CHART));
+    let output = succeed(helm.arg("--values").arg(value_file(name)).args(arguments));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.split_once("\nNOTES:\n").unwrap().1.to_owned()
+}
+
+/// `NAME=VALUE` for parameters of the templates in deploy/aws.
+fn parameters(notes: &str) -> Vec<(&str, &str)> {
+    notes
+        .split_whitespace()
+        .filter_map(|word| word.split_once('='))
+        .filter(|(name, _)| name.chars().all(char::is_alphabetic) && name.starts_with(char::is_uppercase))
+        .collect()
+}
+
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn notes_agree_with_the_roles_in_aws() {
+    let [hub, member] = ["hub-role", "member-role"].map(|file| text(&format!("deploy/aws/{file}.yaml")));
+    let trusts_tags = "aws:RequestTag/kubernetes-service-account: !Ref KubernetesServiceAccount";
+    assert!(hub.contains(trusts_tags), "the sessions of Pod Identity need no tags");
+    let default = |notes: &str| {
+        let named = parameters(notes);
+        for (name, _) in &named {
+            let declared = format!("\n  {name}:\n");
+            assert!(hub.contains(&declared) || member.contains(&declared), "{name}");
+        }
+        assert!(!notes.contains("--disable-session-tags"), "{notes}");
+        named.iter().find(|(name, _)| *name == "KubernetesServiceAccount").unwrap().1.to_owned()
+    };
+    let own = notes("ssm-sync-exporter", "minimal", &[]);
+    assert!(hub.contains(&format!(
+        "  KubernetesServiceAccount:\n    Type: String\n    Default: {}\n",
+        default(&own)
+    )));
+    assert!(parameters(&own).contains(&("KubernetesNamespace", NAMESPACE)), "{own}");
+    assert!(parameters(&own).contains(&("ExporterSessionTags", "true")), "{own}");
+    assert!(own.contains("PackedPolicyTooLarge: aws.session_policy: false"), "{own}");
+    // Whatever the release and the account are called, and however the role is given.
+    for (release, name) in [("syncs", "minimal"), ("syncs", "organization"), ("x", "certificates")] {
+        let account = Rendered::of_release(release, name).pod()["serviceAccountName"].clone();
+        assert_eq!(default(&notes(release, name, &[])), string(&account), "{release} {name}");
+    }
+}
+
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn notes_name_the_region_where_nothing_does() {
+    let missing = |name: &str, arguments: &[&str]| notes("syncs", name, arguments).contains("\"no region\"");
+    assert_eq!(missing("minimal", &[]), true);
+    assert_eq!(
+        missing("minimal", &["--set", "extraEnv[0].name=AWS_REGION,extraEnv[0].value=eu-west-1"]),
+        false
+    );
+    assert_eq!(missing("minimal", &["--set", "config.regions={eu-west-1}"]), false);
+    assert_eq!(missing("certificates", &[]), false, "nobody sees into the Secret");
+}
+
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
 fn notes_say_how_to_look_and_what_is_not_set_up() {
-    let notes = |name: &str| {
-        let mut helm = tools::helm();
-        helm.args(["install", "syncs", "--dry-run=client", "--namespace", NAMESPACE]).arg(place(CHART));
-        let output = succeed(helm.arg("--values").arg(value_file(name)));
-        let text = String::from_utf8(output.stdout).unwrap();
-        text.split_once("\nNOTES:\n").unwrap().1.to_owned()
-    };
-    let minimal = notes("minimal");
+    let minimal = notes("syncs", "minimal", &[]);
     for part in [
         "port-forward deployment/syncs-ssm-sync-exporter 10144\n  http://localhost:10144/\n",
         "--service-account syncs-ssm-sync-exporter ",
@@ -320,8 +431,8 @@ fn notes_say_how_to_look_and_what_is_not_set_up() {
     ] {
         assert!(minimal.contains(part), "{part}: {minimal}");
     }
-    assert!(notes("web").contains("\n  https://localhost:10144/\n"));
-    let everything = notes("everything");
+    assert!(notes("syncs", "web", &[]).contains("\n  https://localhost:10144/\n"));
+    let everything = notes("syncs", "everything", &[]);
     assert!(everything.contains("port-forward statefulset/syncs 10144\n"), "{everything}");
     assert!(!everything.contains("Not set up"), "{everything}");
 }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::chart::{NAMESPACE, Rendered, list, string, value_sets};
-use crate::exporter::{REGION, fake_aws};
+use crate::exporter::{REGION, ROLE, fake_aws};
 use crate::program::{Running, program, run, with_ambient_credentials};
 use crate::prometheus::Prometheus;
 use crate::secure::certificates::Authority;
@@ -179,7 +179,7 @@ fn the_exporter_takes_what_the_pod_gives_it() {
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
 fn an_external_id_from_a_secret_is_one_of_the_configuration() {
-    let pod = Pod::of("organization");
+    let pod = Pod::of("everything");
     let variable = "SSM_SYNC_EXPORTER_ORGANIZATION__EXTERNAL_ID";
     let (status, _, err) = run(pod.exporter().arg("--config.check").env(variable, "not an id"));
     assert_eq!(status, Some(2));
@@ -193,7 +193,7 @@ async fn probes_are_answered_by_the_running_exporter() {
     for name in value_sets() {
         let pod = Pod::of(&name);
         let running = pod.start(&aws);
-        let expected = if name == "certificates" { 0 } else { 200 };
+        let expected = if ["certificates", "mutual-tls"].contains(&name.as_str()) { 0 } else { 200 };
         for probe in ["startupProbe", "livenessProbe"] {
             assert_eq!(
                 pod.probe(probe, running.address).await,
@@ -278,7 +278,9 @@ fn scrape_config(pod: &Pod, address: SocketAddr, files: &Path) -> String {
 #[ignore = "needs tools that `tests/run` installs"]
 async fn prometheus_scrapes_as_the_service_monitor_says() {
     let aws = fake_aws().await;
-    for name in ["organization", "web", "certificates"] {
+    // What lists the organization.
+    aws.world().add_role("555500000000", ROLE, Some("example"));
+    for name in ["organization", "web", "certificates", "tls", "mutual-tls", "rate-limit"] {
         let pod = Pod::of(name);
         let running = pod.start(&aws);
         let directory = tempfile::tempdir().unwrap();

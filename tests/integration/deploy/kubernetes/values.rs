@@ -112,7 +112,7 @@ fn bad_values_are_refused_with_what_is_wrong() {
             "web.config and web.existingSecret.name are both set; use one of them",
         ),
         (
-            json!({"web": {"config": {"auth_excluded_paths": ["/-/healthy"]}}}),
+            json!({"web": {"config": {"basic_auth_users": {"prometheus": "x"}, "auth_excluded_paths": ["/-/healthy"]}}}),
             "web.config.auth_excluded_paths has to have /-/ready, which the probes ask for; leave the key out to have it added",
         ),
         (
