@@ -324,7 +324,7 @@ async fn other_peoples_parsers_read_the_same_in_every_format_and_coding() {
     }
 
     let (.., first) = &read[0];
-    assert_eq!(first.len(), 42, "every family that there is: {:?}", first.keys());
+    assert_eq!(first.len(), 46, "every family that there is: {:?}", first.keys());
     let nasty = |label: &str| {
         let samples = first.values().flat_map(|family| family.samples.keys());
         samples.filter(|(_, labels)| labels.get(label).is_some_and(|value| value == NASTY)).count()

@@ -121,7 +121,7 @@ async fn only_the_families_that_are_asked_for_come() {
     for format in FORMATS {
         let families = async |path: &str| format.families(&fetched(&exporter, path, format, "gzip").await);
         let all = families("/metrics").await;
-        assert_eq!(all.len(), 42);
+        assert_eq!(all.len(), 46);
         assert!(all.is_sorted());
         for (query, expected) in [
             (format!("collect[]={status}"), vec![status]),
