@@ -7,9 +7,9 @@ use clap::{Parser, ValueEnum};
 
 use crate::app::DEFAULT_MAX_REQUESTS;
 use crate::build_info;
+use crate::fleet::{InvalidShard, Shard};
 use crate::logging::{Format, Verbosity};
 use crate::once;
-use crate::target::{InvalidShard, Shard};
 use crate::web::{ListenAddress, TelemetryPath};
 
 /// Prometheus exporter for AWS Systems Manager resource data syncs.

@@ -28,8 +28,8 @@ pub struct NotReady {
     pub waiting: usize,
     /// How many there are.
     pub targets: usize,
-    /// How many answers are awaited that may bring more of them.
-    pub awaited: usize,
+    /// How many answers are pending that may bring more of them.
+    pub pending: usize,
 }
 
 impl Readiness {
@@ -46,7 +46,7 @@ impl Readiness {
     }
 
     /// It waits no longer than `patience` from its beginning.
-    pub fn set_patience(&self, patience: Duration) {
+    pub fn set_timeout(&self, patience: Duration) {
         self.patience.store(millis(patience), Ordering::Relaxed);
     }
 
@@ -58,12 +58,12 @@ impl Readiness {
         if self.ready.load(Ordering::Relaxed) {
             return Ok(());
         }
-        // In this order: what is awaited now may be waiting then.
-        let (awaited, waiting) = (self.store.awaited(), self.store.waiting());
-        if (waiting > 0 || awaited > 0)
+        // In this order: what is pending now may be waiting then.
+        let (pending, waiting) = (self.store.pending(), self.store.waiting());
+        if (waiting > 0 || pending > 0)
             && millis(self.started.elapsed()) < self.patience.load(Ordering::Relaxed)
         {
-            return Err(NotReady { waiting, targets: self.store.len(), awaited });
+            return Err(NotReady { waiting, targets: self.store.len(), pending });
         }
         self.ready.store(true, Ordering::Relaxed);
         Ok(())
@@ -73,9 +73,10 @@ impl Readiness {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Failure, Reason, Report};
+    use crate::fleet::{Account, Target, TargetList};
+    use crate::model::{Failure, Reason};
+    use crate::snapshot::Report;
     use crate::snapshot::Slot;
-    use crate::target::{Account, Plan, Target};
 
     fn targets(regions: &[&str]) -> Vec<Target> {
         let account = Arc::new(Account::default());
@@ -84,10 +85,13 @@ mod tests {
         regions.iter().map(target).collect()
     }
 
-    fn readiness(awaited: usize) -> (Arc<Store>, Vec<Arc<Slot>>, Readiness) {
+    fn readiness(pending: usize) -> (Arc<Store>, Vec<Arc<Slot>>, Readiness) {
         let store = Arc::new(Store::new(Duration::from_mins(30)));
-        let slots =
-            store.adopt(&Plan { targets: targets(&["eu-west-1", "us-east-1"]), awaited, ..Plan::default() });
+        let slots = store.adopt(&TargetList {
+            targets: targets(&["eu-west-1", "us-east-1"]),
+            pending,
+            ..TargetList::default()
+        });
         (Arc::clone(&store), slots, Readiness::new(store, Duration::from_mins(10)))
     }
 
@@ -99,9 +103,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn ready_once_every_target_has_had_its_first_collection_good_or_bad() {
         let (store, slots, readiness) = readiness(0);
-        assert_eq!(readiness.check(), Err(NotReady { waiting: 2, targets: 2, awaited: 0 }));
+        assert_eq!(readiness.check(), Err(NotReady { waiting: 2, targets: 2, pending: 0 }));
         store.record(&slots[0], Report { outcome: Ok(Vec::new()), ..bad() });
-        assert_eq!(readiness.check(), Err(NotReady { waiting: 1, targets: 2, awaited: 0 }));
+        assert_eq!(readiness.check(), Err(NotReady { waiting: 1, targets: 2, pending: 0 }));
         store.record(&slots[1], bad());
         assert_eq!(readiness.check(), Ok(()));
     }
@@ -112,13 +116,13 @@ mod tests {
         for slot in &slots {
             store.record(slot, bad());
         }
-        assert_eq!(readiness.check(), Err(NotReady { waiting: 0, targets: 2, awaited: 1 }));
-        let new = store.adopt(&Plan {
+        assert_eq!(readiness.check(), Err(NotReady { waiting: 0, targets: 2, pending: 1 }));
+        let new = store.adopt(&TargetList {
             targets: targets(&["eu-west-1", "us-east-1", "sa-east-1"]),
-            awaited: 0,
-            ..Plan::default()
+            pending: 0,
+            ..TargetList::default()
         });
-        assert_eq!(readiness.check(), Err(NotReady { waiting: 1, targets: 3, awaited: 0 }));
+        assert_eq!(readiness.check(), Err(NotReady { waiting: 1, targets: 3, pending: 0 }));
         store.record(&new[0], bad());
         assert_eq!(readiness.check(), Ok(()));
     }

@@ -5,6 +5,7 @@
 
 mod reload;
 mod stages;
+mod web_config;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -17,22 +18,22 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
+use crate::app::web_config::{WebConfigError, WebConfigWatcher};
 use crate::clock::Clock;
 use crate::collector::Collector;
 use crate::config::{Config, ConfigError};
-use crate::discovery::{Discovery, Inquirer};
+use crate::discovery::{AwsLookups, Discovery};
+use crate::fleet::Shard;
 use crate::metrics::Metrics;
 use crate::scheduler::Scheduler;
-use crate::security::{Security, SecurityError};
-use crate::service_manager::ServiceManager;
 use crate::snapshot::Store;
 use crate::status::{About, StatusPage};
-use crate::target::Shard;
+use crate::systemd::ServiceManager;
 use crate::web::{
     self, BindError, ListenAddress, Listeners, NoRandomness, Routes, Server, Site, TelemetryPath,
 };
 use reload::Reloader;
-pub(crate) use reload::warn_of_oddities;
+pub(crate) use reload::log_warnings;
 pub(crate) use stages::Stages;
 
 /// How long requests that are being answered have to end at shutdown.
@@ -94,10 +95,10 @@ impl Options {
 pub struct App {
     listeners: Listeners,
     server: Server,
-    security: Arc<Security>,
+    security: Arc<WebConfigWatcher>,
     store: Arc<Store>,
     metrics: Arc<Metrics>,
-    discovery: Discovery<Inquirer>,
+    discovery: Discovery<AwsLookups>,
     scheduler: Scheduler<Collector>,
     reloader: Reloader,
     service_manager: ServiceManager,
@@ -121,11 +122,11 @@ pub enum BuildError {
     Metrics(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-impl From<SecurityError> for BuildError {
-    fn from(error: SecurityError) -> Self {
+impl From<WebConfigError> for BuildError {
+    fn from(error: WebConfigError) -> Self {
         match error {
-            SecurityError::Config(error) => error.into(),
-            SecurityError::NoRandomness(error) => error.into(),
+            WebConfigError::Config(error) => error.into(),
+            WebConfigError::NoRandomness(error) => error.into(),
         }
     }
 }
@@ -147,21 +148,21 @@ impl App {
     /// # Errors
     /// See [`BuildError`].
     pub async fn build(config: Config, options: Options, clock: Clock) -> Result<Self, BuildError> {
-        let security = Arc::new(Security::open(options.web_config_file)?);
+        let security = Arc::new(WebConfigWatcher::open(options.web_config_file)?);
         let listeners = if options.systemd_socket {
             Listeners::from_systemd()?
         } else {
             Listeners::bind(&options.listen_addresses).await?
         };
-        let Stages { discovery, scheduler, store, metrics, readiness, helm } =
+        let Stages { discovery, scheduler, store, metrics, readiness, applier } =
             Stages::build(config, options.shard, options.replica, clock.clone()).await?;
-        warn_of_oddities(&helm);
+        log_warnings(&applier);
         let about = About { telemetry_path: options.telemetry_path.clone(), shard: options.shard };
-        let in_force = helm.config().in_force.clone();
-        let page = Arc::new(StatusPage::new(Arc::clone(&store), clock, about, in_force));
+        let redacted = applier.config().redacted.clone();
+        let page = Arc::new(StatusPage::new(Arc::clone(&store), clock, about, redacted));
         let signals = options.reloads.unwrap_or_else(|| mpsc::channel(1).1);
         let (reloader, ask_for_reload) = Reloader::new(
-            helm,
+            applier,
             (Arc::clone(&security), Arc::clone(&page)),
             options.service_manager.clone(),
             signals,
@@ -222,7 +223,7 @@ impl App {
         own("security", Box::pin(self.security.keep_current(shutdown.clone())));
         own("web", Box::pin(web::serve(self.listeners, self.server, shutdown.clone(), DRAIN)));
         let (service_manager, watched) = (self.service_manager.clone(), shutdown.clone());
-        let watching = async move { service_manager.watch(|| self.store.activity.beats(), watched).await };
+        let watching = async move { service_manager.watch(|| self.store.stats.heartbeats(), watched).await };
         own("watchdog", Box::pin(watching));
 
         self.service_manager.ready();

@@ -9,12 +9,12 @@ use tokio::sync::{Semaphore, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use super::stages::{Checked, Helm};
-use crate::causes::with_causes;
+use super::stages::{ConfigApplier, ValidatedConfig};
+use crate::app::web_config::{LoadedWebConfig, WebConfigWatcher};
 use crate::config::ConfigError;
-use crate::security::{Prepared, Security};
-use crate::service_manager::ServiceManager;
+use crate::error_chain::with_causes;
 use crate::status::StatusPage;
+use crate::systemd::ServiceManager;
 use crate::web::Reload;
 
 /// How many may wait for a reload until others have to wait to ask for one.
@@ -27,8 +27,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// Loads the configuration anew whenever it is asked to, one time after the other.
 #[derive(Debug)]
 pub(super) struct Reloader {
-    helm: Helm,
-    security: Arc<Security>,
+    applier: ConfigApplier,
+    security: Arc<WebConfigWatcher>,
     page: Arc<StatusPage>,
     service_manager: ServiceManager,
     asked: Receiver<oneshot::Sender<Result<(), String>>>,
@@ -57,14 +57,14 @@ enum ReloadError {
 
 impl Reloader {
     pub(super) fn new(
-        helm: Helm,
-        (security, page): (Arc<Security>, Arc<StatusPage>),
+        applier: ConfigApplier,
+        (security, page): (Arc<WebConfigWatcher>, Arc<StatusPage>),
         service_manager: ServiceManager,
         signals: Receiver<()>,
     ) -> (Self, AskForReload) {
         let (ask, asked) = mpsc::channel(QUEUE);
         let reading = Arc::new(Semaphore::new(1));
-        (Self { helm, security, page, service_manager, asked, signals, reading }, AskForReload(ask))
+        (Self { applier, security, page, service_manager, asked, signals, reading }, AskForReload(ask))
     }
 
     /// Reloads whenever it is asked to until `shutdown`. It does so by itself, and
@@ -101,15 +101,15 @@ impl Reloader {
         let checked = tokio::time::timeout(LIMIT, self.check()).await;
         let outcome = match checked.unwrap_or(Err(ReloadError::TooLate)) {
             Ok((checked, web)) => {
-                self.helm.put_in_force(checked);
+                self.applier.put_in_force(checked);
                 self.security.put_in_force(web);
-                self.page.configured(self.helm.config().in_force.clone());
-                warn_of_oddities(&self.helm);
+                self.page.configured(self.applier.config().redacted.clone());
+                log_warnings(&self.applier);
                 info!("the configuration has been loaded anew");
                 Ok(())
             }
             Err(error) => {
-                self.helm.refused();
+                self.applier.refused();
                 error!(
                     error = with_causes(&error),
                     "the configuration cannot be loaded anew, the old one stays in force"
@@ -121,12 +121,12 @@ impl Reloader {
         outcome
     }
 
-    async fn check(&self) -> Result<(Checked, Prepared), ReloadError> {
+    async fn check(&self) -> Result<(ValidatedConfig, LoadedWebConfig), ReloadError> {
         // A file system that hangs must not take a thread for each attempt.
         let Ok(reading) = Arc::clone(&self.reading).try_acquire_owned() else {
             return Err(ReloadError::StillReading);
         };
-        let (again, security) = (self.helm.config().loading_again(), Arc::clone(&self.security));
+        let (again, security) = (self.applier.config().loading_again(), Arc::clone(&self.security));
         let load = move || {
             let loaded = again().and_then(|config| Ok((config, security.load()?)));
             drop(reading);
@@ -134,7 +134,7 @@ impl Reloader {
         };
         let loading = tokio::task::spawn_blocking(load);
         let (config, web) = loading.await.map_err(ReloadError::Panicked)??;
-        Ok((Box::pin(self.helm.check(config)).await?, web))
+        Ok((Box::pin(self.applier.check(config)).await?, web))
     }
 }
 
@@ -149,8 +149,8 @@ impl Reload for AskForReload {
     }
 }
 
-pub(crate) fn warn_of_oddities(helm: &Helm) {
-    for warning in &helm.config().warnings {
+pub(crate) fn log_warnings(applier: &ConfigApplier) {
+    for warning in &applier.config().warnings {
         warn!(warning, "the configuration is odd");
     }
 }

@@ -11,67 +11,67 @@ use crate::aws::{ApiCall, Finding, Observer, Sessions};
 use crate::clock::Clock;
 use crate::collector::Collector;
 use crate::config::{Config, ConfigError, Found};
-use crate::discovery::{self, Discovery, Fleet, Inquirer};
-use crate::metrics::{Metrics, OwnMetrics};
+use crate::discovery::{self, AccountSources, AwsLookups, Discovery};
+use crate::fleet::{Access, Account, RegionName, Shard};
+use crate::metrics::{ExporterMetrics, Metrics};
 use crate::readiness::Readiness;
 use crate::scheduler::{self, Scheduler};
 use crate::snapshot::Store;
-use crate::target::{Access, Account, RegionName, Shard};
 
 /// All stages, ready to run.
 #[derive(Debug)]
 pub(crate) struct Stages {
-    pub(crate) discovery: Discovery<Inquirer>,
+    pub(crate) discovery: Discovery<AwsLookups>,
     pub(crate) scheduler: Scheduler<Collector>,
     pub(crate) store: Arc<Store>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) readiness: Arc<Readiness>,
-    pub(crate) helm: Helm,
+    pub(crate) applier: ConfigApplier,
 }
 
 /// What steers the stages while they run.
 #[derive(Debug)]
-pub(crate) struct Helm {
-    discovery: watch::Sender<Arc<discovery::Settings<Inquirer>>>,
+pub(crate) struct ConfigApplier {
+    discovery: watch::Sender<Arc<discovery::Settings<AwsLookups>>>,
     scheduler: watch::Sender<Arc<scheduler::Settings<Collector>>>,
     store: Arc<Store>,
     metrics: Arc<Metrics>,
     readiness: Arc<Readiness>,
-    own: Arc<OwnMetrics>,
+    own: Arc<ExporterMetrics>,
     observer: Arc<dyn Observer>,
     clock: Clock,
     config: Config,
-    way: Way,
-    found: Surroundings,
+    way: AwsClients,
+    found: SdkDefaults,
 }
 
 /// A configuration that has been found to be good, with all that could still have
 /// been wrong with it.
 #[derive(Debug)]
-pub(crate) struct Checked {
+pub(crate) struct ValidatedConfig {
     config: Config,
-    way: Way,
-    found: Surroundings,
-    fleet: Fleet,
+    way: AwsClients,
+    found: SdkDefaults,
+    sources: AccountSources,
 }
 
 /// What was found outside of our configuration, by the credentials it goes with and
 /// the region that was known before.
-type Surroundings = HashMap<(Access, Option<RegionName>), Found>;
+type SdkDefaults = HashMap<(Access, Option<RegionName>), Found>;
 
 /// The way to AWS, shared by the two stages that go it.
 #[derive(Clone, Debug)]
-struct Way {
+struct AwsClients {
     sessions: Arc<Sessions>,
     /// Another one would mean to discovery that others are asked.
-    inquirer: Arc<Inquirer>,
+    lookups: Arc<AwsLookups>,
 }
 
-impl Way {
+impl AwsClients {
     fn new(config: &Config, observer: &Arc<dyn Observer>) -> Self {
         let sessions = Arc::new(Sessions::new(config.aws.clone(), config.timeout, Arc::clone(observer)));
-        let inquirer = Arc::new(Inquirer::new(Arc::clone(&sessions)));
-        Self { sessions, inquirer }
+        let lookups = Arc::new(AwsLookups::new(Arc::clone(&sessions)));
+        Self { sessions, lookups }
     }
 }
 
@@ -86,13 +86,13 @@ impl Stages {
         replica: String,
         clock: Clock,
     ) -> Result<Self, BuildError> {
-        let own = OwnMetrics::new(shard).map_err(|error| BuildError::Metrics(error.into()))?;
+        let own = ExporterMetrics::new(shard).map_err(|error| BuildError::Metrics(error.into()))?;
         let own = Arc::new(own);
         let observer: Arc<dyn Observer> = Arc::new(Observed { own: Arc::clone(&own), clock: clock.clone() });
-        let way = Way::new(&config, &observer);
-        let (fleet, found) = fleet(&config, &way.sessions).await?;
+        let way = AwsClients::new(&config, &observer);
+        let (sources, found) = sources(&config, &way.sessions).await?;
 
-        let (to_discovery, settings) = watch::channel(for_discovery(&config, &way, fleet));
+        let (to_discovery, settings) = watch::channel(for_discovery(&config, &way, sources));
         let (discovery, plans) = Discovery::new(settings, shard, replica.clone(), Arc::clone(&observer));
         let store = Arc::new(Store::new(config.stale_after));
         let (to_scheduler, settings) = watch::channel(for_scheduler(&config, &way, &clock));
@@ -106,7 +106,7 @@ impl Stages {
         ));
         let readiness = Arc::new(Readiness::new(Arc::clone(&store), config.ready_after));
         own.config_loaded(clock.now());
-        let helm = Helm {
+        let applier = ConfigApplier {
             discovery: to_discovery,
             scheduler: to_scheduler,
             store: Arc::clone(&store),
@@ -119,11 +119,11 @@ impl Stages {
             way,
             found,
         };
-        Ok(Self { discovery, scheduler, store, metrics, readiness, helm })
+        Ok(Self { discovery, scheduler, store, metrics, readiness, applier })
     }
 }
 
-impl Helm {
+impl ConfigApplier {
     /// The configuration in force.
     pub(crate) fn config(&self) -> &Config {
         &self.config
@@ -133,10 +133,10 @@ impl Helm {
     ///
     /// # Errors
     /// It does not fit what was found.
-    pub(crate) async fn check(&self, config: Config) -> Result<Checked, ConfigError> {
+    pub(crate) async fn check(&self, config: Config) -> Result<ValidatedConfig, ConfigError> {
         // What was found before may not hold any longer.
-        let way = Way::new(&config, &self.observer);
-        let (fleet, found) = fleet(&config, &way.sessions).await?;
+        let way = AwsClients::new(&config, &self.observer);
+        let (sources, found) = sources(&config, &way.sessions).await?;
         // Without need, dropping the old ones would drop credentials that are still good.
         let is_alike = config.aws == self.config.aws
             && config.timeout == self.config.timeout
@@ -144,20 +144,21 @@ impl Helm {
                 .iter()
                 .all(|(access, found)| self.found.get(access).is_none_or(|before| before == found));
         let way = if is_alike { self.way.clone() } else { way };
-        Ok(Checked { config, way, found, fleet })
+        Ok(ValidatedConfig { config, way, found, sources })
     }
 
     /// Puts another configuration into force. What it does not change stays as it is.
-    pub(crate) fn put_in_force(&mut self, checked: Checked) {
-        let Checked { config, way, found, fleet } = checked;
-        let kinds = [("organization", fleet.organization.is_some()), ("regions", fleet.asks_for_regions())];
+    pub(crate) fn put_in_force(&mut self, validated: ValidatedConfig) {
+        let ValidatedConfig { config, way, found, sources } = validated;
+        let kinds =
+            [("organization", sources.organization.is_some()), ("regions", sources.asks_for_regions())];
         // In this order: what the one finds out is for the other to collect.
         self.scheduler.send_replace(for_scheduler(&config, &way, &self.clock));
-        self.discovery.send_replace(for_discovery(&config, &way, fleet));
+        self.discovery.send_replace(for_discovery(&config, &way, sources));
         for (kind, _) in kinds.into_iter().filter(|(_, is_asked)| !is_asked) {
             self.own.not_discovered(kind);
         }
-        self.readiness.set_patience(config.ready_after);
+        self.readiness.set_timeout(config.ready_after);
         let shown = |config: &Config| (config.stale_after, config.quota, config.disabled_families.clone());
         if shown(&config) != shown(&self.config) {
             self.store.set_stale_after(config.stale_after);
@@ -173,12 +174,16 @@ impl Helm {
     }
 }
 
-fn for_discovery(config: &Config, way: &Way, fleet: Fleet) -> Arc<discovery::Settings<Inquirer>> {
-    let inquirer = Arc::clone(&way.inquirer);
-    Arc::new(discovery::Settings { inquirer, fleet, concurrency: config.concurrency })
+fn for_discovery(
+    config: &Config,
+    way: &AwsClients,
+    sources: AccountSources,
+) -> Arc<discovery::Settings<AwsLookups>> {
+    let lookups = Arc::clone(&way.lookups);
+    Arc::new(discovery::Settings { lookups, sources, concurrency: config.concurrency })
 }
 
-fn for_scheduler(config: &Config, way: &Way, clock: &Clock) -> Arc<scheduler::Settings<Collector>> {
+fn for_scheduler(config: &Config, way: &AwsClients, clock: &Clock) -> Arc<scheduler::Settings<Collector>> {
     let collector = Collector::new(Arc::clone(&way.sessions), config.timeout, clock.clone());
     let (collector, interval, concurrency) = (Arc::new(collector), config.interval, config.concurrency);
     Arc::new(scheduler::Settings { collector, interval, concurrency })
@@ -187,15 +192,15 @@ fn for_scheduler(config: &Config, way: &Way, clock: &Clock) -> Arc<scheduler::Se
 /// What to poll, once the SDK has been asked what only it can tell: the region
 /// that goes with credentials, and which kind of endpoints is set outside of our
 /// configuration.
-async fn fleet(config: &Config, sessions: &Sessions) -> Result<(Fleet, Surroundings), ConfigError> {
-    let mut found = Surroundings::new();
+async fn sources(config: &Config, sessions: &Sessions) -> Result<(AccountSources, SdkDefaults), ConfigError> {
+    let mut found = SdkDefaults::new();
     for account in config.first_accounts() {
         let region = sessions.default_region(account).await;
         let endpoints = sessions.endpoint_kind(account).await;
         found.insert(surroundings_of(account), Found { region, endpoints });
     }
-    let fleet = config.fleet(|account| found.get(&surroundings_of(account)).cloned())?;
-    Ok((fleet, found))
+    let sources = config.fleet(|account| found.get(&surroundings_of(account)).cloned())?;
+    Ok((sources, found))
 }
 
 fn surroundings_of(account: &Account) -> (Access, Option<RegionName>) {
@@ -205,7 +210,7 @@ fn surroundings_of(account: &Account) -> (Access, Option<RegionName>) {
 /// Turns what is asked of AWS into metrics.
 #[derive(Debug)]
 struct Observed {
-    own: Arc<OwnMetrics>,
+    own: Arc<ExporterMetrics>,
     clock: Clock,
 }
 

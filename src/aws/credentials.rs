@@ -8,24 +8,24 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
-use super::classify;
-use super::flight::{Fetched, Flight};
-use super::observe::Observe;
-use super::sdk::Recipe;
-use super::sts::{Unassumed, assume, caller, is_of_sts};
+use super::errors;
+use super::instrumentation::Observe;
+use super::sdk::SdkConfigSource;
+use super::single_flight::{Fetched, SingleFlight};
+use super::sts::{AssumeRoleFailure, assume, caller, is_of_sts};
 use crate::clock::Clock;
-use crate::lock::lock;
+use crate::fleet::{AccountId, RegionName, Role};
 use crate::model::{Failure, Reason};
-use crate::target::{AccountId, RegionName, Role};
 
 /// How long before their end credentials are renewed, unless they live too
 /// short for that.
@@ -49,7 +49,7 @@ const ASSUMING: usize = 16;
 #[derive(Debug)]
 pub(super) enum Source {
     /// A profile, or the SDK's default chain.
-    LookUp(Recipe),
+    LookUp(SdkConfigSource),
     /// A role, assumed with the credentials of another store.
     Role {
         /// The configuration whose region's endpoint is asked. (Sessions from a
@@ -68,7 +68,7 @@ pub(super) enum Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::LookUp(Recipe { profile: Some(profile), .. }) => write!(f, "profile {profile}"),
+            Self::LookUp(SdkConfigSource { profile: Some(profile), .. }) => write!(f, "profile {profile}"),
             Self::LookUp(_) => f.write_str("default chain"),
             Self::Role { role, .. } => role.arn.fmt(f),
         }
@@ -80,9 +80,9 @@ impl fmt::Display for Source {
 pub(crate) struct CredentialStore {
     source: Source,
     timeout: Duration,
-    current: Flight<Lent>,
+    current: SingleFlight<CachedCredentials>,
     /// The last ones, and the moment they end, if they do.
-    last: Mutex<Option<(Arc<Lent>, Instant)>>,
+    last: Mutex<Option<(Arc<CachedCredentials>, Instant)>>,
     /// Why there have been no new ones of late. The log was told.
     trouble: Mutex<Option<Reason>>,
     /// How often in a row AWS has not taken them to assume a role.
@@ -97,12 +97,12 @@ pub(crate) struct CredentialStore {
 
 /// Credentials, and what is known of them.
 #[derive(Debug)]
-pub(crate) struct Lent {
+pub(crate) struct CachedCredentials {
     pub(crate) credentials: Credentials,
     /// A client with them, once somebody has made one.
     pub(super) ssm: OnceLock<aws_sdk_ssm::Client>,
     /// The account that they belong to, once somebody has asked.
-    pub(super) account: Flight<AccountId>,
+    pub(super) account: SingleFlight<AccountId>,
     /// The regions in which AWS has taken them.
     worked: Mutex<BTreeSet<RegionName>>,
 }
@@ -113,7 +113,7 @@ impl CredentialStore {
         Arc::new(Self {
             source,
             timeout,
-            current: Flight::default(),
+            current: SingleFlight::default(),
             last: Mutex::default(),
             trouble: Mutex::default(),
             refusals: AtomicU32::new(0),
@@ -126,7 +126,7 @@ impl CredentialStore {
     ///
     /// # Errors
     /// There are none to be had, or were none a while ago.
-    pub(crate) async fn get(&self) -> Result<Arc<Lent>, Failure> {
+    pub(crate) async fn get(&self) -> Result<Arc<CachedCredentials>, Failure> {
         // One who waits for the renewal of credentials that are still good is
         // enough.
         if self.current.is_under_way()
@@ -138,8 +138,8 @@ impl CredentialStore {
     }
 
     /// Drops `lent`, which AWS does not take any more. Newer ones stay.
-    pub(crate) fn discard(&self, lent: &Arc<Lent>) {
-        let mut last = lock(&self.last);
+    pub(crate) fn discard(&self, lent: &Arc<CachedCredentials>) {
+        let mut last = self.last.lock();
         if last.as_ref().is_some_and(|(last, _)| Arc::ptr_eq(last, lent)) {
             *last = None;
         }
@@ -149,12 +149,12 @@ impl CredentialStore {
 
     /// STS does not take `lent`. They are not asked for again at once: all other
     /// roles would be refused as well. Returns the failure of all of them.
-    fn refused(&self, lent: &Arc<Lent>, failure: Failure) -> Failure {
+    fn refused(&self, lent: &Arc<CachedCredentials>, failure: Failure) -> Failure {
         let before = self.refusals.load(Ordering::Relaxed);
         // Newer ones may be better.
         if self.current.refuse(lent, failure.clone().logged(), before) {
             self.refusals.store(before + 1, Ordering::Relaxed);
-            *lock(&self.last) = None;
+            *self.last.lock() = None;
             self.tell(Some(&failure));
         }
         failure.logged()
@@ -165,7 +165,7 @@ impl CredentialStore {
         if self.refusals.swap(0, Ordering::Relaxed) > 0 {
             self.tell(None);
         }
-        let mut trouble = lock(&self.sts_trouble);
+        let mut trouble = self.sts_trouble.lock();
         // While some roles can be assumed and others cannot, it goes on.
         if trouble.is_some_and(|(_, last)| last.elapsed() >= QUIET) {
             *trouble = None;
@@ -176,14 +176,14 @@ impl CredentialStore {
     /// STS does not answer, or not well. That is not about one role, and is
     /// told once for all that are assumed with these credentials.
     fn no_answer(&self, failure: &Failure) {
-        let before = lock(&self.sts_trouble).replace((failure.reason, Instant::now()));
+        let before = self.sts_trouble.lock().replace((failure.reason, Instant::now()));
         if before.is_none() {
             let Failure { reason, message, .. } = failure;
             warn!(with = %self.source, %reason, error = message, "roles cannot be assumed for now");
         }
     }
 
-    async fn fetch(&self) -> Fetched<Lent> {
+    async fn fetch(&self) -> Fetched<CachedCredentials> {
         match self.ask().await {
             Asked::Got(credentials) => {
                 // Whether those that AWS did not take are better now is to be
@@ -192,15 +192,15 @@ impl CredentialStore {
                     self.tell(None);
                 }
                 let keep = keep_for(&credentials);
-                let lent = Arc::new(Lent {
+                let lent = Arc::new(CachedCredentials {
                     credentials,
                     ssm: OnceLock::new(),
-                    account: Flight::default(),
+                    account: SingleFlight::default(),
                     worked: Mutex::default(),
                 });
                 // A collection that begins at the very end would outlive them.
                 let good_for = |end: Duration| end.saturating_sub((self.timeout * 2).min(end / 4));
-                *lock(&self.last) = keep.end.map(|end| (Arc::clone(&lent), Instant::now() + good_for(end)));
+                *self.last.lock() = keep.end.map(|end| (Arc::clone(&lent), Instant::now() + good_for(end)));
                 Fetched::Value(lent, Some(keep.renew))
             }
             Asked::Refused(failure) => {
@@ -213,15 +213,15 @@ impl CredentialStore {
     }
 
     /// The last ones, if they are still good, and for how long.
-    fn still_good(&self) -> Option<(Arc<Lent>, Duration)> {
-        let last = lock(&self.last);
+    fn still_good(&self) -> Option<(Arc<CachedCredentials>, Duration)> {
+        let last = self.last.lock();
         let (lent, end) = last.as_ref()?;
         let good_for = end.saturating_duration_since(Instant::now());
         (!good_for.is_zero()).then(|| (Arc::clone(lent), good_for))
     }
 
     /// The last ones, until their renewal is to be tried again.
-    fn for_a_while(&self) -> Option<Fetched<Lent>> {
+    fn for_a_while(&self) -> Option<Fetched<CachedCredentials>> {
         let (lent, good_for) = self.still_good()?;
         Some(Fetched::Value(lent, Some(good_for.min(RENEW_AGAIN))))
     }
@@ -231,7 +231,7 @@ impl CredentialStore {
             Source::LookUp(recipe) => {
                 match tokio::time::timeout(self.timeout, Box::pin(recipe.credentials())).await {
                     Ok(Ok(credentials)) => Asked::Got(credentials),
-                    Ok(Err(error)) => Asked::Refused(classify::credentials_failure(&error)),
+                    Ok(Err(error)) => Asked::Refused(errors::credentials_failure(&error)),
                     Err(_elapsed) => {
                         let message = format!("no credentials came within {:?}", self.timeout);
                         Asked::Refused(Failure::new(Reason::Timeout, message))
@@ -251,13 +251,13 @@ impl CredentialStore {
                         start.accepted();
                         Asked::Got(credentials)
                     }
-                    Err(Unassumed { failure, expired: true }) => {
+                    Err(AssumeRoleFailure { failure, expired: true }) => {
                         start.discard(&lent);
                         Asked::Refused(failure)
                     }
                     // It may be the role's account that does not know them,
                     // because it has not enabled the region of STS.
-                    Err(Unassumed { failure, .. }) if failure.reason == Reason::Credentials => {
+                    Err(AssumeRoleFailure { failure, .. }) if failure.reason == Reason::Credentials => {
                         match Box::pin(caller(config, &lent.credentials, observe.clone())).await {
                             Err(of_all) if of_all.reason == Reason::Credentials => {
                                 Asked::Helpless(start.refused(&lent, failure))
@@ -265,11 +265,11 @@ impl CredentialStore {
                             _ => Asked::Refused(failure),
                         }
                     }
-                    Err(Unassumed { failure, .. }) if is_of_sts(failure.reason) => {
+                    Err(AssumeRoleFailure { failure, .. }) if is_of_sts(failure.reason) => {
                         start.no_answer(&failure);
                         Asked::NoAnswer(failure.logged())
                     }
-                    Err(Unassumed { failure, .. }) => Asked::Refused(failure),
+                    Err(AssumeRoleFailure { failure, .. }) => Asked::Refused(failure),
                 }
             }
         }
@@ -278,7 +278,7 @@ impl CredentialStore {
     /// Tells the log when trouble begins, changes and ends. All targets of the
     /// account suffer from it, and would say the same.
     fn tell(&self, failure: Option<&Failure>) {
-        let before = std::mem::replace(&mut *lock(&self.trouble), failure.map(|failure| failure.reason));
+        let before = std::mem::replace(&mut *self.trouble.lock(), failure.map(|failure| failure.reason));
         let from = &self.source;
         match (before, failure) {
             (before, Some(Failure { reason, message, .. })) if before != Some(*reason) => {
@@ -300,11 +300,11 @@ enum Asked {
     Helpless(Failure),
 }
 
-impl Lent {
+impl CachedCredentials {
     /// AWS has taken them in `region`.
     pub(crate) fn worked_in(&self, region: &RegionName) {
         // Most often it is known, and needs no copy of the name.
-        let mut worked = lock(&self.worked);
+        let mut worked = self.worked.lock();
         if !worked.contains(region) {
             worked.insert(region.clone());
         }
@@ -312,7 +312,7 @@ impl Lent {
 
     /// Whether AWS has taken them elsewhere but never in `region`.
     pub(crate) fn work_only_elsewhere(&self, region: &RegionName) -> bool {
-        let worked = lock(&self.worked);
+        let worked = self.worked.lock();
         !worked.is_empty() && !worked.contains(region)
     }
 }

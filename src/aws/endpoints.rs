@@ -3,7 +3,7 @@
 //! The SDK makes up a host name for any region, and one that does not exist
 //! would only show as a target that never answers.
 
-use crate::target::{Partition, RegionName};
+use crate::fleet::{Partition, RegionName};
 
 /// Kinds of endpoints to use instead of the plain ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

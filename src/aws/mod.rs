@@ -7,19 +7,19 @@
 //! Everything that costs memory or connections is shared: one HTTP client with
 //! one pool for all, and one cache of credentials.
 
-pub(crate) mod classify;
 mod credentials;
 mod endpoints;
-mod flight;
-mod observe;
+pub(crate) mod errors;
+mod instrumentation;
 mod sdk;
 mod session;
+mod single_flight;
 mod sts;
 
-pub(crate) use credentials::Lent;
+pub(crate) use credentials::CachedCredentials;
 pub use endpoints::EndpointKind;
-pub(crate) use observe::Observe;
-pub use observe::{ApiCall, Finding, Observer};
+pub(crate) use instrumentation::Observe;
+pub use instrumentation::{ApiCall, Finding, Observer};
 pub use sdk::AwsSettings;
 pub(crate) use session::Session;
 pub use session::Sessions;

@@ -27,7 +27,7 @@ use aws_smithy_runtime_api::client::http::{
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 
 use super::endpoints::EndpointKind;
-use crate::target::RegionName;
+use crate::fleet::RegionName;
 
 /// How often the SDK tries a call before it gives up, the first time
 /// included. The scheduler's next round is the retry beyond that.
@@ -86,7 +86,7 @@ impl AwsSettings {
 /// What the SDK's configuration is made from: a profile, or the default chain,
 /// in a region.
 #[derive(Clone, Debug)]
-pub(super) struct Recipe {
+pub(super) struct SdkConfigSource {
     pub(super) profile: Option<String>,
     /// Where none is given, it is that which the SDK finds.
     pub(super) region: Option<Region>,
@@ -96,7 +96,7 @@ pub(super) struct Recipe {
     pub(super) http_client: SharedHttpClient,
 }
 
-impl Recipe {
+impl SdkConfigSource {
     /// Looks the credentials up. The SDK's providers read a profile once and
     /// keep to what they found, even if it was nothing; so each look-up has
     /// providers of its own, and what the operator mends is mended.

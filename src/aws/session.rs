@@ -2,24 +2,24 @@
 //! credentials to put into it, made once and shared by all of its targets.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::identity::IdentityCache;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use tracing::debug;
 
-use super::credentials::{CredentialStore, Lent, Source};
+use super::credentials::{CachedCredentials, CredentialStore, Source};
 use super::endpoints::EndpointKind;
-use super::flight::Fetched;
-use super::observe::{Finding, Observe, Observer};
-use super::sdk::{self, AwsSettings, Recipe};
+use super::instrumentation::{Finding, Observe, Observer};
+use super::sdk::{self, AwsSettings, SdkConfigSource};
+use super::single_flight::Fetched;
 use super::sts;
-use crate::lock::lock;
+use crate::fleet::{Access, Account, AccountId, InvalidRegion, Partition, RegionName};
 use crate::model::{Failure, Reason};
-use crate::target::{Access, Account, AccountId, InvalidRegion, Partition, RegionName};
 
 /// How long to wait for the answer when a given account id is checked.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -32,7 +32,7 @@ pub struct Sessions {
     timeout: Duration,
     observer: Arc<dyn Observer>,
     http_client: SharedHttpClient,
-    starts: Mutex<HashMap<StartKey, Arc<OnceCell<Arc<Start>>>>>,
+    starts: Mutex<HashMap<StartKey, Arc<OnceCell<Arc<BaseConfig>>>>>,
     by_access: Mutex<HashMap<WayKey, Arc<Session>>>,
     stores: Mutex<HashMap<WayKey, Weak<CredentialStore>>>,
 }
@@ -50,8 +50,8 @@ type StartKey = (Option<String>, Option<RegionName>);
 
 /// Where the way to an account starts: with the credentials that we have.
 #[derive(Debug)]
-struct Start {
-    recipe: Recipe,
+struct BaseConfig {
+    recipe: SdkConfigSource,
     config: Arc<SdkConfig>,
     /// What all clients of SSM have in common.
     ssm: aws_sdk_ssm::Config,
@@ -106,8 +106,8 @@ impl Sessions {
     /// credentials.
     pub fn retain<'a>(&self, accounts: impl IntoIterator<Item = &'a Account>) {
         let kept: HashSet<WayKey> = accounts.into_iter().map(way).collect();
-        lock(&self.by_access).retain(|way, _| kept.contains(way));
-        lock(&self.stores).retain(|_, store| store.strong_count() > 0);
+        self.by_access.lock().retain(|way, _| kept.contains(way));
+        self.stores.lock().retain(|_, store| store.strong_count() > 0);
     }
 
     /// Who is told of calls.
@@ -118,7 +118,7 @@ impl Sessions {
     /// The way to `account`.
     pub(crate) async fn of(&self, account: &Account) -> Arc<Session> {
         let way = way(account);
-        if let Some(session) = lock(&self.by_access).get(&way) {
+        if let Some(session) = self.by_access.lock().get(&way) {
             return Arc::clone(session);
         }
         let start = self.start(account).await;
@@ -130,21 +130,21 @@ impl Sessions {
         };
         // Another one may have been faster; then its way is used.
         let session = Arc::new(session);
-        Arc::clone(lock(&self.by_access).entry(way).or_insert(session))
+        Arc::clone(self.by_access.lock().entry(way).or_insert(session))
     }
 
-    async fn start(&self, account: &Account) -> Arc<Start> {
+    async fn start(&self, account: &Account) -> Arc<BaseConfig> {
         let key = (account.access.profile.clone(), account.home.clone());
-        let cell = Arc::clone(lock(&self.starts).entry(key.clone()).or_default());
+        let cell = Arc::clone(self.starts.lock().entry(key.clone()).or_default());
         Arc::clone(cell.get_or_init(|| async { Arc::new(self.load(key).await) }).await)
     }
 
     /// Reads the shared AWS configuration. Nothing is asked for, except that
     /// the region of an instance's credentials is looked up where nothing else
     /// names one.
-    async fn load(&self, (profile, home): StartKey) -> Start {
+    async fn load(&self, (profile, home): StartKey) -> BaseConfig {
         let of_credentials = sdk::credentials_region(profile.as_deref(), &self.settings).await;
-        let recipe = Recipe {
+        let recipe = SdkConfigSource {
             profile,
             region: sdk::home_region(self.settings.sts_region.as_ref(), of_credentials, home.as_ref()),
             settings: self.settings.clone(),
@@ -156,11 +156,11 @@ impl Sessions {
             .identity_cache(IdentityCache::no_cache())
             .interceptor(Observe::new(&self.observer))
             .build();
-        Start { recipe, config: Arc::new(config), ssm }
+        BaseConfig { recipe, config: Arc::new(config), ssm }
     }
 
-    fn credentials(&self, start: &Start, (access, partition): &WayKey) -> Arc<CredentialStore> {
-        let mut stores = lock(&self.stores);
+    fn credentials(&self, start: &BaseConfig, (access, partition): &WayKey) -> Arc<CredentialStore> {
+        let mut stores = self.stores.lock();
         let mut store_of = |access: &Access, source: &dyn Fn() -> Source| {
             let key = (access.clone(), *partition);
             if let Some(store) = stores.get(&key).and_then(Weak::upgrade) {
@@ -189,7 +189,7 @@ impl Session {
     /// The client of SSM with these credentials, for any region. Making one
     /// costs much of what a call does, and keeping one for each target would
     /// take more memory than all that is known of them.
-    pub(crate) fn ssm<'a>(&self, lent: &'a Lent) -> &'a aws_sdk_ssm::Client {
+    pub(crate) fn ssm<'a>(&self, lent: &'a CachedCredentials) -> &'a aws_sdk_ssm::Client {
         lent.ssm.get_or_init(|| {
             let config = self.ssm.to_builder().credentials_provider(lent.credentials.clone()).build();
             aws_sdk_ssm::Client::from_conf(config)
@@ -206,7 +206,7 @@ impl Session {
     /// the given one; or there are none.
     pub(crate) async fn check_account_id(
         &self,
-        lent: &Lent,
+        lent: &CachedCredentials,
         given: &AccountId,
         observer: &Arc<dyn Observer>,
     ) -> Result<(), Failure> {
@@ -226,7 +226,7 @@ impl Session {
     }
 
     /// Whether STS takes the credentials, which needs no permission.
-    pub(crate) async fn are_good(&self, lent: &Lent, observer: &Arc<dyn Observer>) -> bool {
+    pub(crate) async fn are_good(&self, lent: &CachedCredentials, observer: &Arc<dyn Observer>) -> bool {
         self.account_id(lent, self.check_timeout, observer).await.is_ok()
     }
 
@@ -236,7 +236,7 @@ impl Session {
     /// It does not, within `limit`.
     pub(crate) async fn account_id(
         &self,
-        lent: &Lent,
+        lent: &CachedCredentials,
         limit: Duration,
         observer: &Arc<dyn Observer>,
     ) -> Result<AccountId, Failure> {

@@ -5,19 +5,19 @@ use aws_config::identity::IdentityCache;
 use aws_credential_types::Credentials;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 
-use super::classify;
-use super::observe::Observe;
+use super::errors;
+use super::instrumentation::Observe;
+use crate::fleet::{AccountId, Role};
 use crate::model::{Failure, Reason};
-use crate::target::{AccountId, Role};
 
 /// Why a role could not be assumed.
-pub(super) struct Unassumed {
+pub(super) struct AssumeRoleFailure {
     pub(super) failure: Failure,
     /// Whether it is because the credentials for it have ended.
     pub(super) expired: bool,
 }
 
-impl From<Failure> for Unassumed {
+impl From<Failure> for AssumeRoleFailure {
     fn from(failure: Failure) -> Self {
         Self { failure, expired: false }
     }
@@ -35,7 +35,7 @@ pub(super) async fn assume(
     lent: &Credentials,
     role: &Role,
     observe: Observe,
-) -> Result<Credentials, Unassumed> {
+) -> Result<Credentials, AssumeRoleFailure> {
     let arn = &role.arn;
     let region = config.region().map_or("", |region| region.as_ref());
     let answer = sts_client(config, lent, observe)
@@ -47,10 +47,10 @@ pub(super) async fn assume(
         .send()
         .await
         .map_err(|error| {
-            let Failure { reason, message, .. } = classify::failure(&error);
+            let Failure { reason, message, .. } = errors::failure(&error);
             let expired = matches!(error.code(), Some("ExpiredToken" | "ExpiredTokenException"));
             let message = format!("cannot assume the role {arn}: {message}");
-            Unassumed { failure: Failure::new(classify::of_role(reason), message), expired }
+            AssumeRoleFailure { failure: Failure::new(errors::of_role(reason), message), expired }
         })?;
     let lacking =
         |what| Failure::new(Reason::InvalidResponse, format!("AssumeRole of {arn} brought no {what}"));
@@ -73,7 +73,7 @@ pub(super) async fn caller(
     observe: Observe,
 ) -> Result<AccountId, Failure> {
     let sts = sts_client(config, credentials, observe);
-    let identity = sts.get_caller_identity().send().await.map_err(|error| classify::failure(&error))?;
+    let identity = sts.get_caller_identity().send().await.map_err(|error| errors::failure(&error))?;
     let id = identity.account().unwrap_or_default();
     id.parse().map_err(|error| Failure::new(Reason::InvalidResponse, format!("GetCallerIdentity: {error}")))
 }

@@ -12,9 +12,9 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 
 use super::convert;
 use super::presence::WatchPresence;
-use crate::aws::{Lent, Observer, Session, classify};
+use crate::aws::{CachedCredentials, Observer, Session, errors};
+use crate::fleet::Target;
 use crate::model::{DataSync, Failure, Reason, SyncType};
-use crate::target::Target;
 
 /// The most that AWS puts on a page.
 const PAGE_SIZE: i32 = 50;
@@ -32,7 +32,7 @@ type ListError = SdkError<ListResourceDataSyncError>;
 /// documented nowhere.
 pub(super) async fn list(
     session: &Session,
-    lent: &Arc<Lent>,
+    lent: &Arc<CachedCredentials>,
     account: &str,
     target: &Target,
     observer: &Arc<dyn Observer>,
@@ -70,10 +70,10 @@ async fn explain(
     error: &ListError,
     session: &Session,
     target: &Target,
-    lent: &Arc<Lent>,
+    lent: &Arc<CachedCredentials>,
     observer: &Arc<dyn Observer>,
 ) -> Failure {
-    let failure = classify::failure(error);
+    let failure = errors::failure(error);
     if failure.reason != Reason::Credentials {
         return failure;
     }

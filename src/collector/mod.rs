@@ -15,8 +15,9 @@ use tokio::time::Instant;
 
 use crate::aws::Sessions;
 use crate::clock::Clock;
-use crate::model::{DataSync, Failure, Reason, Report};
-use crate::target::{AccountId, Target};
+use crate::fleet::{AccountId, Target};
+use crate::model::{DataSync, Failure, Reason};
+use crate::snapshot::Report;
 
 /// Something that can collect a target; the scheduler drives it.
 pub trait Collect: Send + Sync + 'static {

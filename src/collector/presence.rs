@@ -5,17 +5,16 @@
 //! empty answer for an account without syncs. So the body is looked at once
 //! more, for no more than that.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::AfterDeserializationInterceptorContextRef;
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-
-use crate::lock::lock;
 
 /// Which fields an answer to `ListResourceDataSync` had.
 #[derive(Debug, Default, Deserialize)]
@@ -67,7 +66,7 @@ pub(super) struct WatchPresence(Arc<Mutex<Option<Presence>>>);
 impl WatchPresence {
     /// What the last answer had; `None` if it was not what we expect.
     pub(super) fn take(&self) -> Option<Presence> {
-        lock(&self.0).take()
+        self.0.lock().take()
     }
 }
 
@@ -84,7 +83,7 @@ impl Intercept for WatchPresence {
         _cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let presence = context.response().body().bytes().and_then(|body| serde_json::from_slice(body).ok());
-        *lock(&self.0) = presence;
+        *self.0.lock() = presence;
         Ok(())
     }
 }

@@ -9,9 +9,7 @@ use std::sync::Arc;
 use super::error::{ConfigError, Place};
 use crate::aws::EndpointKind;
 use crate::discovery::{Member, Organization};
-use crate::target::{
-    Access, Account, AccountId, InvalidRegion, Partition, RegionName, RegionSelection, Role,
-};
+use crate::fleet::{Access, Account, AccountId, InvalidRegion, Partition, RegionName, RegionSelection, Role};
 
 /// An account and the regions to poll in it.
 #[derive(Debug)]

@@ -4,15 +4,14 @@
 //! with it is found out here, before anything starts, and nothing after it
 //! parses a text again.
 
-mod check;
 mod entries;
 mod error;
-mod in_force;
 mod key_path;
 mod layers;
-mod shape;
-mod web_file;
-mod web_shape;
+mod raw;
+mod redacted;
+mod validate;
+mod web;
 mod yaml;
 
 use std::ffi::OsString;
@@ -26,17 +25,17 @@ use figment::error::Kind;
 
 pub use entries::{AccountEntry, Found, OrganizationEntry, Regions};
 pub use error::{ConfigError, Place};
-pub use web_file::{SeenFiles, WebConfig};
+pub use web::{SeenFiles, WebConfig};
 
 use crate::aws::AwsSettings;
-use crate::discovery::{Fleet, Listed};
+use crate::discovery::{AccountSources, ListedAccount};
+use crate::fleet::Account;
 use crate::metrics::FamilyName;
 use crate::model::Quota;
-use crate::target::Account;
 use entries::Entries;
 use key_path::KeyPath;
 use layers::{ENV_PREFIX, Layers};
-use shape::Shape;
+use raw::RawConfig;
 
 /// A checked configuration.
 #[derive(Debug)]
@@ -67,7 +66,7 @@ pub struct Config {
     /// Oddities that are worth a warning, each a sentence.
     pub warnings: Vec<String>,
     /// All of this as it was written, as YAML, with defaults and without secrets.
-    pub in_force: String,
+    pub redacted: String,
     source: Source,
 }
 
@@ -114,7 +113,7 @@ impl Config {
     /// # Errors
     /// Two accounts that get into each other's way, an account without any
     /// region, or a region that it cannot be called in.
-    pub fn fleet(&self, found: impl Fn(&Account) -> Option<Found>) -> Result<Fleet, ConfigError> {
+    pub fn fleet(&self, found: impl Fn(&Account) -> Option<Found>) -> Result<AccountSources, ConfigError> {
         let entries = Entries { accounts: &self.accounts, organization: self.organization.as_ref() };
         let (of_accounts, of_organization) = entries.checked(found, self.aws.endpoint_kind())?;
         let at_home = |account: &Account, home| Arc::new(Account { home, ..account.clone() });
@@ -122,7 +121,7 @@ impl Config {
             .accounts
             .iter()
             .zip(of_accounts)
-            .map(|(entry, found)| Listed {
+            .map(|(entry, found)| ListedAccount {
                 account: at_home(&entry.account, found.home),
                 regions: found.regions,
             })
@@ -133,7 +132,7 @@ impl Config {
             organization.regions = found.regions;
             organization
         });
-        Ok(Fleet { listed, organization, refresh_interval: self.refresh_interval })
+        Ok(AccountSources { listed, organization, refresh_interval: self.refresh_interval })
     }
 }
 
@@ -149,10 +148,10 @@ impl Source {
     fn load(self) -> Result<Config, ConfigError> {
         let layers = Layers::read(self.file.as_deref(), self.environment.clone())?;
         let merged = layers.merged()?;
-        let shape: Shape = serde_path_to_error::deserialize(&merged)
+        let raw: RawConfig = serde_path_to_error::deserialize(&merged)
             .map_err(|error| refused(&layers, &KeyPath::from(error.path()), error.inner()))?;
-        let config = check::check(shape, &layers, self)?;
-        Ok(Config { in_force: in_force::written(&merged, &config), ..config })
+        let config = validate::validate(raw, &layers, self)?;
+        Ok(Config { redacted: redacted::written(&merged, &config), ..config })
     }
 }
 
@@ -195,8 +194,8 @@ fn shown(found: &figment::error::Actual) -> &'static str {
 fn wanted(expected: &str) -> &str {
     match expected {
         "a sequence" => "a list, such as [a, b]",
-        "struct TlsShape" => "keys and values, of which `cert_file` and `key_file` have to be there",
-        "struct OrganizationShape" => "keys and values, of which `member_role` has to be there",
+        "struct RawTls" => "keys and values, of which `cert_file` and `key_file` have to be there",
+        "struct RawOrganization" => "keys and values, of which `member_role` has to be there",
         "a map" => "names of users, each with the bcrypt hash of a password, or {} to let everybody in",
         expected if expected.starts_with("struct ") => "keys and values",
         expected => expected,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::aws::EndpointKind;
 use crate::discovery::Member;
-use crate::target::{InvalidRegion, Partition, RegionName, SessionPolicy, Target};
+use crate::fleet::{InvalidRegion, Partition, RegionName, SessionPolicy, Target};
 
 fn directory(name: &str) -> Vec<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
@@ -84,7 +84,7 @@ fn targets(
 ) -> Result<Vec<String>, String> {
     let found = || Found { region: default_region(), endpoints: config.aws.endpoint_kind() };
     let fleet = config.fleet(|_| Some(found())).map_err(|error| error.to_string())?;
-    let targets = fleet.listed.into_iter().flat_map(|Listed { account, regions }| {
+    let targets = fleet.listed.into_iter().flat_map(|ListedAccount { account, regions }| {
         regions
             .named
             .into_iter()

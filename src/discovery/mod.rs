@@ -1,7 +1,7 @@
 //! Which targets there are: the accounts of an organization, and the regions
 //! that accounts have enabled.
 //!
-//! What is found out becomes a [`Plan`], which is published whenever it has
+//! What is found out becomes a [`TargetList`], which is published whenever it has
 //! changed. What cannot be found out is asked for again later, each question by
 //! itself, and until then what was known stays: no account goes because a
 //! question failed. An account whose regions were never told is polled in those
@@ -9,12 +9,12 @@
 //!
 //! A plain list of accounts and regions asks nothing.
 
-mod fleet;
-mod inquire;
+mod log;
+mod lookup;
 mod organization;
-mod planning;
+mod planner;
 mod regions;
-mod telling;
+mod sources;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::poll_fn;
@@ -30,15 +30,16 @@ use tokio_util::time::DelayQueue;
 use tokio_util::time::delay_queue::Key;
 use tracing::{debug, error};
 
-pub use fleet::{Fleet, Listed, Member, MemberReach, Members, Organization};
-pub use inquire::{Inquire, Inquirer};
+pub use lookup::{AwsLookups, Lookups};
+pub use sources::{AccountSources, ListedAccount, Member, MemberAccess, Members, Organization};
 
 use crate::aws::{Finding, Observer};
-use crate::model::{Failure, Reason, Unanswered};
-use crate::target::hash::hash;
-use crate::target::{Account, AccountKey, Plan, RegionName, Shard};
-use planning::{Enabled, Place};
-use telling::Told;
+use crate::fleet::Unresolved;
+use crate::fleet::hash::hash;
+use crate::fleet::{Account, AccountKey, RegionName, Shard, TargetList};
+use crate::model::{Failure, Reason};
+use log::DiscoveryLog;
+use planner::{AccountRegions, Enabled};
 
 /// How long to wait before a question that failed is asked again. Each time
 /// it is twice as long, up to the interval of refreshing.
@@ -52,9 +53,9 @@ const GATHER: Duration = Duration::from_millis(200);
 #[derive(Debug)]
 pub struct Settings<I> {
     /// Who is asked.
-    pub inquirer: Arc<I>,
+    pub lookups: Arc<I>,
     /// The accounts to poll, and where to look in each.
-    pub fleet: Fleet,
+    pub sources: AccountSources,
     /// How many questions are asked at once.
     pub concurrency: NonZeroUsize,
 }
@@ -66,24 +67,24 @@ pub struct Discovery<I> {
     later_settings: watch::Receiver<Arc<Settings<I>>>,
     shard: Shard,
     observer: Arc<dyn Observer>,
-    plans: watch::Sender<Arc<Plan>>,
+    plans: watch::Sender<Arc<TargetList>>,
     replica: String,
     /// The accounts of the organization, once they have been listed.
     members: Option<Members>,
     /// Whether those were listed in another way than is asked for now.
     members_are_outdated: bool,
-    places: Vec<Place>,
+    places: Vec<AccountRegions>,
     enabled: HashMap<AccountKey, Enabled>,
     /// The questions to ask now.
-    due: VecDeque<Question>,
+    due: VecDeque<Lookup>,
     /// Those to ask later.
-    waiting: DelayQueue<Question>,
+    waiting: DelayQueue<Lookup>,
     /// All of them and those that are being asked, each once; and where among
     /// the waiting ones they are.
-    open: HashMap<Question, Option<Key>>,
+    open: HashMap<Lookup, Option<Key>>,
     /// How often in a row each question has failed, and how at last.
-    failing: HashMap<Question, (u32, Failure)>,
-    told: Told,
+    failing: HashMap<Lookup, (u32, Failure)>,
+    log: DiscoveryLog,
 }
 
 /// What came of an answer.
@@ -95,7 +96,7 @@ struct Taken {
 
 /// What can be asked.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Question {
+enum Lookup {
     /// Which accounts an organization has.
     Members,
     /// Which regions an account has enabled.
@@ -103,30 +104,30 @@ enum Question {
 }
 
 /// A question with all that is needed to ask it.
-enum Asking {
+enum LookupRequest {
     Members(Box<Organization>),
     Regions(Arc<Account>),
 }
 
 /// What is answered.
 #[derive(Debug)]
-enum Answer {
+enum LookupResult {
     Members(Result<Members, Failure>),
     Regions(AccountKey, Result<Vec<RegionName>, Failure>),
 }
 
-impl Question {
+impl Lookup {
     /// There is no answer.
-    fn failed(self, failure: Failure) -> Answer {
+    fn failed(self, failure: Failure) -> LookupResult {
         match self {
-            Self::Members => Answer::Members(Err(failure)),
-            Self::Regions(key) => Answer::Regions(key, Err(failure)),
+            Self::Members => LookupResult::Members(Err(failure)),
+            Self::Regions(key) => LookupResult::Regions(key, Err(failure)),
         }
     }
 }
 
-impl<I: Inquire> Discovery<I> {
-    /// Keeps a plan of that part of the fleet in the latest of `settings` that
+impl<I: Lookups> Discovery<I> {
+    /// Keeps a plan of that part of the sources in the latest of `settings` that
     /// belongs to `shard`. The first plan, which is there at once, has all that needs
     /// no asking. `replica` is what this exporter is called among those that ask
     /// the same.
@@ -135,7 +136,7 @@ impl<I: Inquire> Discovery<I> {
         shard: Shard,
         replica: String,
         observer: Arc<dyn Observer>,
-    ) -> (Self, watch::Receiver<Arc<Plan>>) {
+    ) -> (Self, watch::Receiver<Arc<TargetList>>) {
         let now = Arc::clone(&settings.borrow_and_update());
         let (plans, receiver) = watch::channel(Arc::default());
         let mut discovery = Self {
@@ -153,10 +154,10 @@ impl<I: Inquire> Discovery<I> {
             waiting: DelayQueue::new(),
             open: HashMap::new(),
             failing: HashMap::new(),
-            told: Told::default(),
+            log: DiscoveryLog::default(),
         };
-        if discovery.settings.fleet.organization.is_some() {
-            discovery.raise(Question::Members);
+        if discovery.settings.sources.organization.is_some() {
+            discovery.raise(Lookup::Members);
         }
         discovery.resettle();
         discovery.publish();
@@ -165,8 +166,8 @@ impl<I: Inquire> Discovery<I> {
 
     /// Asks until `shutdown`.
     pub async fn run(mut self, shutdown: CancellationToken) {
-        let mut running: JoinSet<Answer> = JoinSet::new();
-        let mut asked: HashMap<Id, Question> = HashMap::new();
+        let mut running: JoinSet<LookupResult> = JoinSet::new();
+        let mut asked: HashMap<Id, Lookup> = HashMap::new();
         let mut publish_at: Option<Instant> = None;
         self.tell();
 
@@ -228,33 +229,38 @@ impl<I: Inquire> Discovery<I> {
     }
 
     /// The way to the answer, if the question still stands.
-    fn ask(&self, question: &Question) -> Option<impl Future<Output = Answer> + Send + use<I>> {
+    fn ask(&self, question: &Lookup) -> Option<impl Future<Output = LookupResult> + Send + use<I>> {
         let asking = match question {
-            Question::Members => Asking::Members(Box::new(self.settings.fleet.organization.clone()?)),
-            Question::Regions(key) if !self.enabled.contains_key(key) => return None,
-            Question::Regions(key) => {
+            Lookup::Members => LookupRequest::Members(Box::new(self.settings.sources.organization.clone()?)),
+            Lookup::Regions(key) if !self.enabled.contains_key(key) => return None,
+            Lookup::Regions(key) => {
                 // Only these sessions may ask.
-                let asks = |place: &&Place| place.regions.needs_discovery() && place.account.key() == *key;
+                let asks =
+                    |place: &&AccountRegions| place.regions.needs_discovery() && place.account.key() == *key;
                 let place = self.places.iter().find(asks)?;
-                Asking::Regions(Arc::clone(&place.account))
+                LookupRequest::Regions(Arc::clone(&place.account))
             }
         };
-        let inquirer = Arc::clone(&self.settings.inquirer);
+        let lookups = Arc::clone(&self.settings.lookups);
         Some(async move {
             match asking {
-                Asking::Members(organization) => Answer::Members(inquirer.members(&organization).await),
-                Asking::Regions(account) => Answer::Regions(account.key(), inquirer.regions(&account).await),
+                LookupRequest::Members(organization) => {
+                    LookupResult::Members(lookups.members(&organization).await)
+                }
+                LookupRequest::Regions(account) => {
+                    LookupResult::Regions(account.key(), lookups.regions(&account).await)
+                }
             }
         })
     }
 
     /// Takes in an answer, and says whether the plan has to be made anew.
-    fn take_in(&mut self, question: &Question, answer: Answer) -> bool {
+    fn take_in(&mut self, question: &Lookup, answer: LookupResult) -> bool {
         let (kind, taken) = match answer {
-            Answer::Members(answer) => ("organization", self.take_in_members(answer)),
+            LookupResult::Members(answer) => ("organization", self.take_in_members(answer)),
             // The account may have gone meanwhile.
-            Answer::Regions(key, _) if !self.enabled.contains_key(&key) => return false,
-            Answer::Regions(key, answer) => ("regions", self.take_in_regions(key, answer)),
+            LookupResult::Regions(key, _) if !self.enabled.contains_key(&key) => return false,
+            LookupResult::Regions(key, answer) => ("regions", self.take_in_regions(key, answer)),
         };
         match taken.failure {
             None => {
@@ -267,13 +273,13 @@ impl<I: Inquire> Discovery<I> {
                 *entry = (entry.0 + 1, failure);
             }
         }
-        taken.changed || self.plans.borrow().unanswered != self.owed()
+        taken.changed || self.plans.borrow().unresolved != self.owed()
     }
 
     fn take_in_members(&mut self, answer: Result<Members, Failure>) -> Taken {
         match answer {
             Ok(members) => {
-                self.told.listed(members.accounts.len());
+                self.log.listed(members.accounts.len());
                 let was_outdated = std::mem::take(&mut self.members_are_outdated);
                 let changed = self.members.as_ref() != Some(&members) || was_outdated;
                 if changed {
@@ -284,20 +290,20 @@ impl<I: Inquire> Discovery<I> {
             }
             Err(failure) => {
                 let kept = self.members.as_ref().map_or(0, |members| members.accounts.len());
-                self.told.not_listed(&failure, kept);
+                self.log.not_listed(&failure, kept);
                 Taken { changed: false, failure: Some(failure) }
             }
         }
     }
 
     fn take_in_regions(&mut self, key: AccountKey, answer: Result<Vec<RegionName>, Failure>) -> Taken {
-        let enabled = self.enabled.entry(key).or_insert(Enabled::Awaited);
+        let enabled = self.enabled.entry(key).or_insert(Enabled::Pending);
         let (now, failure) = match answer {
             Ok(mut regions) => {
                 regions.sort();
                 (Enabled::Known(regions.into()), None)
             }
-            Err(failure) if *enabled == Enabled::Awaited => (Enabled::Unknown, Some(failure)),
+            Err(failure) if *enabled == Enabled::Pending => (Enabled::Unknown, Some(failure)),
             Err(failure) => (enabled.clone(), Some(failure)),
         };
         let changed = *enabled != now;
@@ -306,17 +312,17 @@ impl<I: Inquire> Discovery<I> {
     }
 
     /// Which questions have failed when they were last asked.
-    fn owed(&self) -> Unanswered {
-        let organization = self.failing.get(&Question::Members).map(|(_, failure)| failure.clone());
-        Unanswered { accounts: self.failing.len() - usize::from(organization.is_some()), organization }
+    fn owed(&self) -> Unresolved {
+        let organization = self.failing.get(&Lookup::Members).map(|(_, failure)| failure.clone());
+        Unresolved { accounts: self.failing.len() - usize::from(organization.is_some()), organization }
     }
 
     /// How long until the question is asked again.
-    fn pause(&self, question: &Question) -> Duration {
-        let fleet = &self.settings.fleet;
-        let refresh = match (question, &fleet.organization) {
-            (Question::Members, Some(organization)) => organization.refresh_interval,
-            _ => fleet.refresh_interval,
+    fn pause(&self, question: &Lookup) -> Duration {
+        let sources = &self.settings.sources;
+        let refresh = match (question, &sources.organization) {
+            (Lookup::Members, Some(organization)) => organization.refresh_interval,
+            _ => sources.refresh_interval,
         };
         let pause = match self.failing.get(question) {
             None => refresh,
@@ -330,7 +336,7 @@ impl<I: Inquire> Discovery<I> {
     }
 
     /// A question that is to be asked at once, even if it was to wait.
-    fn raise(&mut self, question: Question) {
+    fn raise(&mut self, question: Lookup) {
         match self.open.insert(question.clone(), None) {
             // It is due, or being asked.
             Some(None) => {}
@@ -343,7 +349,7 @@ impl<I: Inquire> Discovery<I> {
     }
 
     /// A question that is to be asked later.
-    fn postpone(&mut self, question: Question) {
+    fn postpone(&mut self, question: Lookup) {
         if let Some(waits) = self.open.get(&question) {
             if let Some(key) = waits {
                 self.waiting.remove(key);
@@ -364,10 +370,10 @@ impl<I: Inquire> Discovery<I> {
         for question in std::mem::take(&mut self.failing).into_keys() {
             self.raise(question);
         }
-        if before.fleet == now.fleet && Arc::ptr_eq(&before.inquirer, &now.inquirer) {
+        if before.sources == now.sources && Arc::ptr_eq(&before.lookups, &now.lookups) {
             return false;
         }
-        match (&before.fleet.organization, &now.fleet.organization) {
+        match (&before.sources.organization, &now.sources.organization) {
             (_, None) => self.members = None,
             (Some(before), Some(now)) if before.administrator.id != now.administrator.id => {
                 // It is another organization.
@@ -378,12 +384,12 @@ impl<I: Inquire> Discovery<I> {
             _ => self.members_are_outdated = self.members.is_some(),
         }
         self.resettle();
-        if now.fleet.organization.is_some() {
-            self.raise(Question::Members);
+        if now.sources.organization.is_some() {
+            self.raise(Lookup::Members);
         }
-        if before.fleet.refresh_interval != now.fleet.refresh_interval {
+        if before.sources.refresh_interval != now.sources.refresh_interval {
             let waiting = self.open.iter().filter(|(_, key)| key.is_some());
-            let waiting: Vec<Question> = waiting.map(|(question, _)| question.clone()).collect();
+            let waiting: Vec<Lookup> = waiting.map(|(question, _)| question.clone()).collect();
             for question in waiting {
                 self.postpone(question);
             }
@@ -394,9 +400,9 @@ impl<I: Inquire> Discovery<I> {
     /// Lays out anew who is to be polled, and raises questions about those who
     /// are new.
     fn resettle(&mut self) {
-        let (places, oddities) = planning::places(&self.settings.fleet, self.members.as_ref());
+        let (places, warnings) = planner::places(&self.settings.sources, self.members.as_ref());
         self.places = places;
-        self.told.oddities(oddities);
+        self.log.warnings(warnings);
         let mut before = std::mem::take(&mut self.enabled);
         let asking: HashSet<AccountKey> = self
             .places
@@ -406,34 +412,35 @@ impl<I: Inquire> Discovery<I> {
             .collect();
         for key in asking {
             let enabled = before.remove(&key).unwrap_or_else(|| {
-                self.raise(Question::Regions(key.clone()));
-                Enabled::Awaited
+                self.raise(Lookup::Regions(key.clone()));
+                Enabled::Pending
             });
             self.enabled.insert(key, enabled);
         }
-        for gone in before.into_keys().map(Question::Regions) {
+        for gone in before.into_keys().map(Lookup::Regions) {
             self.failing.remove(&gone);
             if let Some(Some(key)) = self.open.remove(&gone) {
                 self.waiting.remove(&key);
             }
         }
         let mut accounts: Vec<&Account> = self.places.iter().map(|place| &*place.account).collect();
-        accounts
-            .extend(self.settings.fleet.organization.iter().map(|organization| &*organization.administrator));
-        self.settings.inquirer.retain(&accounts);
+        accounts.extend(
+            self.settings.sources.organization.iter().map(|organization| &*organization.administrator),
+        );
+        self.settings.lookups.retain(&accounts);
     }
 
     fn publish(&mut self) {
         // Until they have been listed once, it is not known what there is.
-        let organization_awaited = self.settings.fleet.organization.is_some()
+        let organization_pending = self.settings.sources.organization.is_some()
             && (self.members.is_none() || self.members_are_outdated);
-        let (mut plan, oddities) =
-            planning::plan(&self.places, &self.enabled, organization_awaited, self.shard);
-        plan.unanswered = self.owed();
-        if plan.awaited == 0 {
-            self.told.oddities(oddities);
+        let (mut plan, warnings) =
+            planner::plan(&self.places, &self.enabled, organization_pending, self.shard);
+        plan.unresolved = self.owed();
+        if plan.pending == 0 {
+            self.log.warnings(warnings);
         }
-        debug!(targets = plan.targets.len(), awaited = plan.awaited, "a new plan");
+        debug!(targets = plan.targets.len(), pending = plan.pending, "a new plan");
         self.plans.send_if_modified(|before| {
             let changed = **before != plan;
             if changed {
@@ -446,15 +453,15 @@ impl<I: Inquire> Discovery<I> {
     /// Tells the log what is new.
     fn tell(&mut self) {
         let silent = self.failing.iter().filter_map(|(question, (_, failure))| match question {
-            Question::Regions(key) if !failure.logged => Some((key, failure)),
+            Lookup::Regions(key) if !failure.logged => Some((key, failure)),
             _ => None,
         });
-        self.told.silent(&silent.collect::<Vec<_>>());
+        self.log.silent(&silent.collect::<Vec<_>>());
         let (targets, more) = {
             let plan = self.plans.borrow();
-            (plan.targets.len(), plan.awaited > 0)
+            (plan.targets.len(), plan.pending > 0)
         };
-        self.told.numbers(self.places.len(), targets, more);
+        self.log.numbers(self.places.len(), targets, more);
     }
 }
 

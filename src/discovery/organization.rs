@@ -9,10 +9,10 @@ use aws_sdk_organizations::types::{Account as Answered, AccountState, AccountSta
 use aws_smithy_async::future::pagination_stream::PaginationStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::fleet::{Member, Members, Organization};
-use crate::aws::{Lent, Observe, Session, Sessions, classify};
+use super::sources::{Member, Members, Organization};
+use crate::aws::{CachedCredentials, Observe, Session, Sessions, errors};
+use crate::fleet::{Partition, RegionName};
 use crate::model::{Failure, Reason};
-use crate::target::{Partition, RegionName};
 
 /// No organization has so many units. Whatever needs more would never end.
 const MAX_UNITS: usize = 10_000;
@@ -36,7 +36,7 @@ pub(super) async fn members(sessions: &Sessions, organization: &Organization) ->
     listed
 }
 
-fn client(session: &Session, lent: &Lent, observe: Observe) -> Client {
+fn client(session: &Session, lent: &CachedCredentials, observe: Observe) -> Client {
     let config = aws_sdk_organizations::config::Builder::from(&*session.config)
         .credentials_provider(lent.credentials.clone())
         .identity_cache(IdentityCache::no_cache())
@@ -104,7 +104,7 @@ where
     for _ in 0..MAX_PAGES {
         match pages.next().await {
             None => return Ok(()),
-            Some(page) => take_in(page.map_err(|error| classify::failure(&error))?)?,
+            Some(page) => take_in(page.map_err(|error| errors::failure(&error))?)?,
         }
     }
     Err(Failure::new(Reason::Pagination, format!("there are more than {MAX_PAGES} pages")))

@@ -5,9 +5,9 @@ use aws_sdk_account::config::IdentityCache;
 use aws_sdk_account::types::RegionOptStatus;
 use tracing::debug;
 
-use crate::aws::{Observe, Sessions, classify};
+use crate::aws::{Observe, Sessions, errors};
+use crate::fleet::{Account, RegionName};
 use crate::model::{Failure, Reason};
-use crate::target::{Account, RegionName};
 
 /// No account has so many regions. Whatever needs more pages would never end.
 const MAX_PAGES: usize = 100;
@@ -35,7 +35,7 @@ pub(super) async fn enabled(sessions: &Sessions, account: &Account) -> Result<Ve
         let page = match pages.next().await {
             Some(Ok(page)) => page,
             Some(Err(error)) => {
-                let failure = classify::failure(&error);
+                let failure = errors::failure(&error);
                 if failure.reason == Reason::Credentials {
                     session.credentials.discard(&lent);
                 }

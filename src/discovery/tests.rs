@@ -6,7 +6,7 @@ use tokio::time::sleep;
 
 use super::*;
 use crate::aws::ApiCall;
-use crate::target::{Partition, RegionOrPattern, RegionSelection, SessionName, SessionPolicy};
+use crate::fleet::{Partition, RegionOrPattern, RegionSelection, SessionName, SessionPolicy};
 
 /// Answers as a test says, and writes down what it was asked.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ fn number(account: &Account) -> u64 {
     account.id.as_ref().unwrap().as_str().parse().unwrap()
 }
 
-impl Inquire for Arc<Oracle> {
+impl Lookups for Arc<Oracle> {
     async fn members(&self, _organization: &Organization) -> Result<Members, Failure> {
         self.note("members".to_owned());
         let members = self.members.lock().unwrap().clone();
@@ -88,13 +88,13 @@ fn selection(entry: &str) -> RegionSelection {
     [entry.parse::<RegionOrPattern>().unwrap()].into_iter().collect()
 }
 
-fn fleet(regions: &str) -> Fleet {
+fn sources(regions: &str) -> AccountSources {
     let organization = Organization {
         administrator: Arc::default(),
         units: Vec::new(),
         excluded: std::collections::BTreeSet::new(),
         refresh_interval: REFRESH,
-        reach: MemberReach {
+        reach: MemberAccess {
             profile: None,
             via: Vec::new(),
             role: "arn:{partition}:iam::{account_id}:role/Reader".parse().unwrap(),
@@ -105,36 +105,36 @@ fn fleet(regions: &str) -> Fleet {
         },
         regions: selection(regions),
     };
-    Fleet { listed: Vec::new(), organization: Some(organization), refresh_interval: REFRESH }
+    AccountSources { listed: Vec::new(), organization: Some(organization), refresh_interval: REFRESH }
 }
 
 struct Running {
     oracle: Arc<Oracle>,
     found: Arc<Found>,
     settings: watch::Sender<Arc<Settings<Arc<Oracle>>>>,
-    plans: watch::Receiver<Arc<Plan>>,
+    plans: watch::Receiver<Arc<TargetList>>,
     _tasks: JoinSet<()>,
 }
 
 impl Running {
-    fn start(fleet: Fleet, oracle: Oracle) -> Self {
+    fn start(sources: AccountSources, oracle: Oracle) -> Self {
         let oracle = Arc::new(Oracle { started: Some(Instant::now()), ..oracle });
         let found = Arc::new(Found::default());
         let observer: Arc<dyn Observer> = Arc::clone(&found) as _;
         let concurrency = NonZeroUsize::new(8).unwrap();
-        let inquirer = Arc::new(Arc::clone(&oracle));
-        let (settings, receiver) = watch::channel(Arc::new(Settings { inquirer, fleet, concurrency }));
+        let lookups = Arc::new(Arc::clone(&oracle));
+        let (settings, receiver) = watch::channel(Arc::new(Settings { lookups, sources, concurrency }));
         let (discovery, plans) = Discovery::new(receiver, Shard::default(), "a".to_owned(), observer);
         let mut tasks = JoinSet::new();
         tasks.spawn(discovery.run(CancellationToken::new()));
         Self { oracle, found, settings, plans, _tasks: tasks }
     }
 
-    /// Another fleet takes the place of what was to be polled.
-    fn reconfigure(&self, fleet: Fleet) {
+    /// Another sources takes the place of what was to be polled.
+    fn reconfigure(&self, sources: AccountSources) {
         let before = Arc::clone(&self.settings.borrow());
-        let Settings { inquirer, concurrency, .. } = &*before;
-        let settings = Settings { inquirer: Arc::clone(inquirer), fleet, concurrency: *concurrency };
+        let Settings { lookups, concurrency, .. } = &*before;
+        let settings = Settings { lookups: Arc::clone(lookups), sources, concurrency: *concurrency };
         self.settings.send_replace(Arc::new(settings));
     }
 
@@ -147,15 +147,15 @@ impl Running {
             .collect()
     }
 
-    fn awaited(&self) -> usize {
-        self.plans.borrow().awaited
+    fn pending(&self) -> usize {
+        self.plans.borrow().pending
     }
 
     /// Whether the organization could not be listed, and how many accounts do not
     /// tell their regions.
-    fn unanswered(&self) -> (bool, usize) {
-        let unanswered = &self.plans.borrow().unanswered;
-        (unanswered.organization.is_some(), unanswered.accounts)
+    fn unresolved(&self) -> (bool, usize) {
+        let unresolved = &self.plans.borrow().unresolved;
+        (unresolved.organization.is_some(), unresolved.accounts)
     }
 
     fn found(&self, kind: &str) -> (u32, u32) {
@@ -175,11 +175,11 @@ const SOON: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
 async fn accounts_come_and_go_with_the_organization() {
-    let running = Running::start(fleet("eu-west-1"), oracle(&[1, 2], &[]));
-    assert_eq!((running.targets().len(), running.awaited()), (0, 1));
+    let running = Running::start(sources("eu-west-1"), oracle(&[1, 2], &[]));
+    assert_eq!((running.targets().len(), running.pending()), (0, 1));
     sleep(SOON).await;
     assert_eq!(
-        (running.targets(), running.awaited()),
+        (running.targets(), running.pending()),
         (vec!["1/eu-west-1".to_owned(), "2/eu-west-1".to_owned()], 0)
     );
     *running.oracle.members.lock().unwrap() = Some(vec![2, 3]);
@@ -193,7 +193,7 @@ async fn accounts_come_and_go_with_the_organization() {
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_refresh_keeps_the_accounts_and_is_tried_again_soon() {
-    let running = Running::start(fleet("eu-west-1"), oracle(&[1, 2], &[]));
+    let running = Running::start(sources("eu-west-1"), oracle(&[1, 2], &[]));
     sleep(SOON).await;
     *running.oracle.members.lock().unwrap() = None;
     sleep(REFRESH + Duration::from_mins(5)).await;
@@ -215,21 +215,21 @@ async fn a_failed_refresh_keeps_the_accounts_and_is_tried_again_soon() {
 #[tokio::test(start_paused = true)]
 async fn an_organization_that_has_never_been_listed_is_awaited() {
     // Regression: ready with nothing to show, a roll-out would go on.
-    let running = Running::start(fleet("eu-west-1"), Oracle::default());
+    let running = Running::start(sources("eu-west-1"), Oracle::default());
     sleep(SOON).await;
-    assert_eq!((running.targets().len(), running.awaited(), running.found("organization")), (0, 1, (0, 1)));
-    assert_eq!(running.unanswered(), (true, 0));
+    assert_eq!((running.targets().len(), running.pending(), running.found("organization")), (0, 1, (0, 1)));
+    assert_eq!(running.unresolved(), (true, 0));
     *running.oracle.members.lock().unwrap() = Some(vec![7]);
     sleep(ASK_AGAIN).await;
-    assert_eq!((running.targets(), running.awaited()), (vec!["7/eu-west-1".to_owned()], 0));
-    assert_eq!(running.unanswered(), (false, 0));
+    assert_eq!((running.targets(), running.pending()), (vec!["7/eu-west-1".to_owned()], 0));
+    assert_eq!(running.unresolved(), (false, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_account_that_leaves_and_comes_back_is_asked_at_once_and_once_only() {
-    let mut fleet = fleet("eu-*");
-    fleet.organization.as_mut().unwrap().refresh_interval = Duration::from_mins(1);
-    let running = Running::start(fleet, oracle(&[1, 2], &[(1, &["eu-west-1"]), (2, &["eu-west-1"])]));
+    let mut sources = sources("eu-*");
+    sources.organization.as_mut().unwrap().refresh_interval = Duration::from_mins(1);
+    let running = Running::start(sources, oracle(&[1, 2], &[(1, &["eu-west-1"]), (2, &["eu-west-1"])]));
     sleep(SOON).await;
     for members in [vec![2], vec![1, 2], vec![2], vec![1, 2]] {
         *running.oracle.members.lock().unwrap() = Some(members.clone());
@@ -245,16 +245,16 @@ async fn an_account_that_leaves_and_comes_back_is_asked_at_once_and_once_only() 
 async fn an_account_is_asked_by_the_entry_that_may_ask() {
     // Regression: the other's sessions may list syncs and nothing else.
     let entry = |profile: &str, entry: &str| {
-        let access = crate::target::Access { profile: Some(profile.to_owned()), roles: Vec::new() };
+        let access = crate::fleet::Access { profile: Some(profile.to_owned()), roles: Vec::new() };
         let account = Account { id: Some("000000000001".parse().unwrap()), access, ..Account::default() };
-        Listed { account: Arc::new(account), regions: selection(entry) }
+        ListedAccount { account: Arc::new(account), regions: selection(entry) }
     };
-    let fleet = Fleet {
+    let sources = AccountSources {
         listed: vec![entry("plain", "sa-east-1"), entry("asks", "us-*"), entry("asks-too", "eu-*")],
         organization: None,
         refresh_interval: REFRESH,
     };
-    let running = Running::start(fleet, oracle(&[], &[(1, &["us-east-1", "eu-west-1"])]));
+    let running = Running::start(sources, oracle(&[], &[(1, &["us-east-1", "eu-west-1"])]));
     sleep(SOON).await;
     assert_eq!(running.targets(), ["1/sa-east-1", "1/us-east-1", "1/eu-west-1"]);
     assert_eq!(running.oracle.asked_by.lock().unwrap().as_slice(), ["asks"]);
@@ -263,7 +263,7 @@ async fn an_account_is_asked_by_the_entry_that_may_ask() {
 #[tokio::test(start_paused = true)]
 async fn wildcards_follow_what_each_account_has_enabled() {
     let running = Running::start(
-        fleet("eu-*"),
+        sources("eu-*"),
         oracle(&[1, 2], &[(1, &["eu-west-1", "us-east-1"]), (2, &["eu-south-1", "eu-west-1"])]),
     );
     sleep(SOON).await;
@@ -279,56 +279,56 @@ async fn wildcards_follow_what_each_account_has_enabled() {
 
 #[tokio::test(start_paused = true)]
 async fn an_account_that_does_not_tell_its_regions_shows_nevertheless() {
-    let running = Running::start(fleet("us-*"), oracle(&[1, 2], &[(1, &["us-east-1"])]));
+    let running = Running::start(sources("us-*"), oracle(&[1, 2], &[(1, &["us-east-1"])]));
     sleep(SOON).await;
     assert_eq!(
         running.targets(),
         ["1/us-east-1", "2/us-east-1", "2/us-east-2", "2/us-west-1", "2/us-west-2"],
         "those that every account has"
     );
-    assert_eq!((running.awaited(), running.found("regions")), (0, (1, 1)));
-    assert_eq!(running.unanswered(), (false, 1));
+    assert_eq!((running.pending(), running.found("regions")), (0, (1, 1)));
+    assert_eq!(running.unresolved(), (false, 1));
     // What is known once stays, even if it is not told any more.
     running.oracle.regions.lock().unwrap().remove(&1);
     sleep(REFRESH * 2).await;
     assert_eq!(running.targets()[0], "1/us-east-1");
     assert_eq!(running.targets().len(), 5);
     assert!(running.oracle.asked("2").len() < 20, "{:?}", running.oracle.asked("2"));
-    assert_eq!(running.unanswered(), (false, 2));
+    assert_eq!(running.unresolved(), (false, 2));
     *running.oracle.members.lock().unwrap() = Some(Vec::new());
     sleep(REFRESH).await;
-    assert_eq!(running.unanswered(), (false, 0), "accounts that have left owe no answer");
+    assert_eq!(running.unresolved(), (false, 0), "accounts that have left owe no answer");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_account_that_hangs_holds_up_no_other() {
     let mut oracle = oracle(&[1, 2], &[(2, &["eu-west-1"])]);
     oracle.hangs = Some(1);
-    let running = Running::start(fleet("eu-*"), oracle);
+    let running = Running::start(sources("eu-*"), oracle);
     sleep(SOON).await;
-    assert_eq!((running.targets(), running.awaited()), (vec!["2/eu-west-1".to_owned()], 1));
+    assert_eq!((running.targets(), running.pending()), (vec!["2/eu-west-1".to_owned()], 1));
     sleep(PATIENCE).await;
-    assert_eq!((running.targets().len(), running.awaited()), (5 + 1, 0));
+    assert_eq!((running.targets().len(), running.pending()), (5 + 1, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_plain_list_asks_nothing() {
-    let listed = Listed {
+    let listed = ListedAccount {
         account: Arc::new(Account { id: Some("000000000001".parse().unwrap()), ..Account::default() }),
         regions: RegionSelection { named: vec!["eu-west-1".parse().unwrap()], wildcards: Vec::new() },
     };
-    let fleet = Fleet { listed: vec![listed], organization: None, refresh_interval: REFRESH };
-    let running = Running::start(fleet, Oracle::default());
-    assert_eq!((running.targets(), running.awaited()), (vec!["1/eu-west-1".to_owned()], 0), "from the start");
+    let sources = AccountSources { listed: vec![listed], organization: None, refresh_interval: REFRESH };
+    let running = Running::start(sources, Oracle::default());
+    assert_eq!((running.targets(), running.pending()), (vec!["1/eu-west-1".to_owned()], 0), "from the start");
     sleep(REFRESH * 3).await;
     assert!(running.oracle.asked.lock().unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reload_of_the_same_asks_nothing() {
-    let running = Running::start(fleet("eu-*"), oracle(&[1], &[(1, &["eu-west-1"])]));
+    let running = Running::start(sources("eu-*"), oracle(&[1], &[(1, &["eu-west-1"])]));
     sleep(SOON).await;
-    running.reconfigure(fleet("eu-*"));
+    running.reconfigure(sources("eu-*"));
     sleep(SOON).await;
     assert_eq!(running.oracle.asked("members").len(), 1);
     assert_eq!(running.oracle.asked("1").len(), 1);
@@ -337,35 +337,35 @@ async fn a_reload_of_the_same_asks_nothing() {
 #[tokio::test(start_paused = true)]
 async fn what_was_found_out_stays_when_the_regions_are_others() {
     let regions: &[&str] = &["eu-west-1", "us-east-1"];
-    let running = Running::start(fleet("eu-*"), oracle(&[1, 2], &[(1, regions), (2, regions)]));
+    let running = Running::start(sources("eu-*"), oracle(&[1, 2], &[(1, regions), (2, regions)]));
     sleep(SOON).await;
     assert_eq!(running.targets(), ["1/eu-west-1", "2/eu-west-1"]);
     // Nobody answers any more, but nobody has to.
     *running.oracle.members.lock().unwrap() = None;
     running.oracle.regions.lock().unwrap().clear();
-    running.reconfigure(fleet("us-*"));
+    running.reconfigure(sources("us-*"));
     sleep(SOON).await;
     assert_eq!(running.targets(), ["1/us-east-1", "2/us-east-1"]);
     assert_eq!(running.oracle.asked("1").len(), 1, "its regions are known");
     assert_eq!(running.oracle.asked("members").len(), 2, "the organization may list others now");
-    assert_eq!(running.awaited(), 1, "and has not answered");
+    assert_eq!(running.pending(), 1, "and has not answered");
 }
 
 #[tokio::test(start_paused = true)]
 async fn another_organization_is_awaited_and_none_is_not() {
-    let running = Running::start(fleet("eu-west-1"), oracle(&[1], &[]));
+    let running = Running::start(sources("eu-west-1"), oracle(&[1], &[]));
     sleep(SOON).await;
     *running.oracle.members.lock().unwrap() = None;
-    let mut other = fleet("eu-west-1");
+    let mut other = sources("eu-west-1");
     other.organization.as_mut().unwrap().administrator =
         Arc::new(Account { id: Some("999900000000".parse().unwrap()), ..Account::default() });
     running.reconfigure(other);
     sleep(SOON).await;
-    assert_eq!((running.targets().len(), running.awaited()), (0, 1), "the account is another");
-    let none = Fleet { organization: None, ..fleet("eu-west-1") };
+    assert_eq!((running.targets().len(), running.pending()), (0, 1), "the account is another");
+    let none = AccountSources { organization: None, ..sources("eu-west-1") };
     running.reconfigure(none);
     sleep(SOON).await;
-    assert_eq!((running.targets().len(), running.awaited()), (0, 0));
+    assert_eq!((running.targets().len(), running.pending()), (0, 0));
     let before = running.oracle.asked("members").len();
     sleep(REFRESH * 3).await;
     assert_eq!(running.oracle.asked("members").len(), before);
@@ -373,12 +373,12 @@ async fn another_organization_is_awaited_and_none_is_not() {
 
 #[tokio::test(start_paused = true)]
 async fn a_reload_asks_again_at_once_what_has_failed() {
-    let running = Running::start(fleet("eu-*"), oracle(&[1, 2], &[(2, &["eu-west-1"])]));
+    let running = Running::start(sources("eu-*"), oracle(&[1, 2], &[(2, &["eu-west-1"])]));
     // The pauses have grown long by then.
     sleep(Duration::from_mins(20)).await;
     let before = running.oracle.asked("1").len();
     running.oracle.regions.lock().unwrap().insert(1, vec!["eu-west-3"]);
-    let mut other = fleet("eu-*");
+    let mut other = sources("eu-*");
     other.organization.as_mut().unwrap().reach.policy = SessionPolicy::None;
     running.reconfigure(other);
     sleep(SOON).await;
@@ -390,23 +390,23 @@ async fn a_reload_asks_again_at_once_what_has_failed() {
 #[tokio::test(start_paused = true)]
 async fn an_answer_to_what_is_not_asked_any_longer_is_not_taken() {
     let hanging = Oracle { hangs: Some(1), ..oracle(&[1], &[(1, &["eu-west-1"])]) };
-    let running = Running::start(fleet("eu-*"), hanging);
+    let running = Running::start(sources("eu-*"), hanging);
     sleep(SOON).await;
-    let mut other = fleet("eu-*");
+    let mut other = sources("eu-*");
     other.organization.as_mut().unwrap().reach.policy = SessionPolicy::None;
     running.reconfigure(other);
     sleep(SOON).await;
     assert_eq!(running.oracle.asked("1").len(), 2, "it is asked anew");
     sleep(PATIENCE).await;
-    assert_eq!((running.targets(), running.awaited()), (vec!["1/eu-west-1".into()], 0));
+    assert_eq!((running.targets(), running.pending()), (vec!["1/eu-west-1".into()], 0));
     assert_eq!(running.oracle.asked("1").len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn questions_that_wait_follow_another_interval() {
-    let running = Running::start(fleet("eu-*"), oracle(&[1], &[(1, &["eu-west-1"])]));
+    let running = Running::start(sources("eu-*"), oracle(&[1], &[(1, &["eu-west-1"])]));
     sleep(SOON).await;
-    running.reconfigure(Fleet { refresh_interval: Duration::from_mins(5), ..fleet("eu-*") });
+    running.reconfigure(AccountSources { refresh_interval: Duration::from_mins(5), ..sources("eu-*") });
     sleep(Duration::from_mins(5) + SOON).await;
     assert_eq!(running.oracle.asked("1").len(), 2);
 }
@@ -415,20 +415,20 @@ async fn questions_that_wait_follow_another_interval() {
 async fn an_organization_that_is_reached_in_another_way_stays_until_it_is_listed() {
     // Regression: a region in front of others, or another role, took all accounts away.
     let by_role = |role: &str, home: &str| {
-        let role = crate::target::Role {
+        let role = crate::fleet::Role {
             arn: format!("arn:aws:iam::999900000000:role/{role}").parse().unwrap(),
             external_id: None,
             session_name: SessionName::default(),
             policy: SessionPolicy::None,
         };
-        let mut fleet = fleet("eu-west-1");
-        fleet.organization.as_mut().unwrap().administrator = Arc::new(Account {
+        let mut sources = sources("eu-west-1");
+        sources.organization.as_mut().unwrap().administrator = Arc::new(Account {
             id: Some("999900000000".parse().unwrap()),
-            access: crate::target::Access { profile: None, roles: vec![role] },
+            access: crate::fleet::Access { profile: None, roles: vec![role] },
             home: Some(home.parse().unwrap()),
             ..Account::default()
         });
-        fleet
+        sources
     };
     let running = Running::start(by_role("Lister", "eu-west-1"), oracle(&[1, 2], &[]));
     sleep(SOON).await;
@@ -436,18 +436,18 @@ async fn an_organization_that_is_reached_in_another_way_stays_until_it_is_listed
     for other in [by_role("Lister", "eu-central-1"), by_role("Denied", "eu-central-1")] {
         running.reconfigure(other);
         sleep(SOON).await;
-        assert_eq!((running.targets().len(), running.awaited()), (2, 1));
+        assert_eq!((running.targets().len(), running.pending()), (2, 1));
     }
     *running.oracle.members.lock().unwrap() = Some(vec![2]);
     sleep(ASK_AGAIN * 2).await;
-    assert_eq!((running.targets(), running.awaited()), (vec!["2/eu-west-1".to_owned()], 0));
+    assert_eq!((running.targets(), running.pending()), (vec!["2/eu-west-1".to_owned()], 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reload_begins_anew_to_count_what_fails() {
-    let running = Running::start(fleet("eu-*"), oracle(&[1], &[]));
+    let running = Running::start(sources("eu-*"), oracle(&[1], &[]));
     sleep(REFRESH * 3).await;
-    running.reconfigure(fleet("eu-*"));
+    running.reconfigure(sources("eu-*"));
     sleep(SOON).await;
     let asked = running.oracle.asked("1").len();
     sleep(ASK_AGAIN).await;

@@ -1,10 +1,10 @@
-//! The formats of an exposition, and what differs between those of a dialect.
+//! The formats of an exposition, and what differs between those of a encoding.
 
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 use protobuf::Message as _;
 
-use super::dialect::{Dialect, comments, samples, text, written};
 use super::family::{Kind, count, label, metric_family};
+use super::sample_encoding::{SampleEncoding, comments, samples, text, written};
 use crate::negotiation::{Accept, Offer};
 
 /// A format of an exposition.
@@ -76,10 +76,10 @@ impl Format {
         Negotiated { format: Self::ALL[index], escaping }
     }
 
-    pub(super) fn dialect(self) -> Dialect {
+    pub(super) fn encoding(self) -> SampleEncoding {
         match self {
-            Self::Protobuf => Dialect::Protobuf,
-            _ => Dialect::Text,
+            Self::Protobuf => SampleEncoding::Protobuf,
+            _ => SampleEncoding::Text,
         }
     }
 
@@ -151,7 +151,7 @@ fn open_metrics_header(name: &str, help: &str, metric_type: MetricType) -> Vec<u
         header.extend_from_slice(format!("# UNIT {name} {unit}\n").as_bytes());
     }
     // Help texts are escaped as values of labels are.
-    let escaped = Dialect::Text.base(vec![label("help", help)]);
+    let escaped = SampleEncoding::Text.base(vec![label("help", help)]);
     header.extend_from_slice(format!("# HELP {name} ").as_bytes());
     header.extend_from_slice(
         escaped.strip_prefix(b"help=\"").and_then(|help| help.strip_suffix(b"\"")).unwrap_or_default(),

@@ -10,18 +10,13 @@
 //! series twice without a word; that this does not happen is up to the snapshot,
 //! where at no moment two targets, or two syncs of one target, have the same key.
 
-mod answer;
-mod block;
-mod catalogue;
-mod compress;
-mod demand;
-mod dialect;
+mod exporter_families;
+mod exposition;
 mod family;
 mod format;
-mod own;
-mod part;
-mod scrape;
-mod shelf;
+mod registry;
+mod request;
+mod sample_encoding;
 mod sync_families;
 mod target_families;
 
@@ -32,20 +27,20 @@ use arc_swap::ArcSwap;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-pub use catalogue::{Choice, FamilyName, UnknownFamily};
+pub use exporter_families::ExporterMetrics;
+pub use exposition::scrape::Scrape;
 pub use format::{Format, Negotiated};
-pub use own::OwnMetrics;
-pub use scrape::Scrape;
+pub use registry::{Choice, FamilyName, UnknownFamily};
 
 use crate::clock::Clock;
 use crate::model::Quota;
 use crate::negotiation::Coding;
 use crate::snapshot::Store;
-use block::Press;
-use catalogue::Shown;
-use compress::Compressors;
-use demand::Demand;
-use shelf::Shelf;
+use exposition::cache::ChunkCache;
+use exposition::chunk::RenderContext;
+use exposition::compress::Compressors;
+use exposition::recent_formats::RecentFormats;
+use registry::Shown;
 
 /// How long [`Metrics::keep_ready`] rests at least before it looks again.
 const REST: Duration = Duration::from_secs(1);
@@ -54,33 +49,33 @@ const REST: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Metrics {
     store: Arc<Store>,
-    own: Arc<OwnMetrics>,
+    own: Arc<ExporterMetrics>,
     clock: Clock,
-    demand: Arc<Demand>,
-    current: ArcSwap<Edition>,
+    recent_formats: Arc<RecentFormats>,
+    current: ArcSwap<Generation>,
 }
 
 /// What goes by the configuration, and what has been written by it.
 #[derive(Debug)]
-struct Edition {
+struct Generation {
     /// The families that may be shown, by name.
     enabled: Vec<Shown>,
-    press: Arc<Press>,
-    shelf: Shelf,
+    context: Arc<RenderContext>,
+    cache: ChunkCache,
 }
 
-impl Edition {
-    fn new(quota: Quota, disabled: Vec<FamilyName>, demand: &Arc<Demand>) -> Self {
+impl Generation {
+    fn new(quota: Quota, disabled: Vec<FamilyName>, recent_formats: &Arc<RecentFormats>) -> Self {
         let disabled = Choice::Without(disabled);
         Self {
-            enabled: catalogue::all().into_iter().filter(|shown| disabled.takes(*shown)).collect(),
-            press: Arc::new(Press {
+            enabled: registry::all().into_iter().filter(|shown| disabled.takes(*shown)).collect(),
+            context: Arc::new(RenderContext {
                 quota,
                 shown: std::array::from_fn(|family| disabled.takes(Shown::Sampled(family))),
                 compressors: Compressors::default(),
-                demand: Arc::clone(demand),
+                recent_formats: Arc::clone(recent_formats),
             }),
-            shelf: Shelf::default(),
+            cache: ChunkCache::default(),
         }
     }
 }
@@ -91,20 +86,20 @@ impl Metrics {
     #[must_use]
     pub fn new(
         store: Arc<Store>,
-        own: Arc<OwnMetrics>,
+        own: Arc<ExporterMetrics>,
         quota: Quota,
         disabled: Vec<FamilyName>,
         clock: Clock,
     ) -> Self {
-        let demand = Arc::new(Demand::new(Instant::now()));
-        let current = ArcSwap::from_pointee(Edition::new(quota, disabled, &demand));
-        Self { store, own, clock, demand, current }
+        let recent_formats = Arc::new(RecentFormats::new(Instant::now()));
+        let current = ArcSwap::from_pointee(Generation::new(quota, disabled, &recent_formats));
+        Self { store, own, clock, recent_formats, current }
     }
 
     /// From now on this is the quota, and these families are `disabled`. All is
     /// written anew, and shown by what the store says now.
     pub fn configure(&self, quota: Quota, disabled: Vec<FamilyName>) {
-        self.current.store(Arc::new(Edition::new(quota, disabled, &self.demand)));
+        self.current.store(Arc::new(Generation::new(quota, disabled, &self.recent_formats)));
         self.store.announce();
     }
 
@@ -117,12 +112,12 @@ impl Metrics {
     /// The families of `choice` as they are now. Nothing is waited for.
     #[must_use]
     pub fn scrape(&self, format: Format, coding: Coding, choice: &Choice) -> Scrape {
-        self.demand.note(format.dialect(), coding, Instant::now());
+        self.recent_formats.note(format.encoding(), coding, Instant::now());
         let now = self.clock.now();
-        let Edition { enabled, press, shelf } = &*self.current.load_full();
-        let layout = shelf.layout(&self.store, now);
+        let Generation { enabled, context, cache } = &*self.current.load_full();
+        let layout = cache.layout(&self.store, now);
         let wanted = enabled.iter().copied().filter(|shown| choice.takes(*shown)).collect();
-        let from = (Arc::clone(&self.store), layout, Arc::clone(press));
+        let from = (Arc::clone(&self.store), layout, Arc::clone(context));
         Scrape::new(from, (format, coding), Arc::clone(&self.own), wanted, now)
     }
 
@@ -146,27 +141,27 @@ impl Metrics {
 
     /// Does once what [`keep_ready`](Self::keep_ready) does.
     pub async fn make_ready(&self) {
-        let wanted = self.demand.wanted(Instant::now());
+        let wanted = self.recent_formats.wanted(Instant::now());
         if wanted.is_empty() {
             return;
         }
         let now = self.clock.now();
-        let edition = self.current.load_full();
-        let Edition { enabled, press, shelf } = &*edition;
-        let layout = shelf.layout(&self.store, now);
+        let generation = self.current.load_full();
+        let Generation { enabled, context, cache } = &*generation;
+        let layout = cache.layout(&self.store, now);
         for index in 0..layout.len() {
             // Nobody will read what goes by another configuration.
-            if !Arc::ptr_eq(&edition, &self.current.load()) {
+            if !Arc::ptr_eq(&generation, &self.current.load()) {
                 return;
             }
             let mut any = false;
-            for (dialect, coding) in wanted.iter().copied() {
-                let (block, new) = layout.block(index, dialect, (&self.store, press), now);
+            for (encoding, coding) in wanted.iter().copied() {
+                let (block, new) = layout.block(index, encoding, (&self.store, context), now);
                 any |= new;
                 if coding != Coding::Identity {
                     let families = enabled.iter().filter_map(|shown| shown.kept());
                     any |= families
-                        .fold(false, |any, family| any | block.packed(family, dialect, coding, press).1);
+                        .fold(false, |any, family| any | block.packed(family, encoding, coding, context).1);
                 }
             }
             if any {

@@ -7,10 +7,11 @@ use prometheus::proto::{MetricFamily, MetricType};
 use proptest::prelude::*;
 use protobuf::{CodedInputStream, Message as _};
 
-use super::dialect::Dialect;
+use super::sample_encoding::SampleEncoding;
 use super::*;
-use crate::model::{DataSync, Destination, Failure, Reason, Report, SyncStatus, SyncType, UnixSeconds};
-use crate::target::{Account, Plan, Shard, Target};
+use crate::fleet::{Account, Shard, Target, TargetList};
+use crate::model::{DataSync, Destination, Failure, Reason, SyncStatus, SyncType, UnixSeconds};
+use crate::snapshot::Report;
 
 const NOW: UnixSeconds = 1_763_800_000.25;
 const FORMATS: [Format; 4] =
@@ -52,7 +53,7 @@ fn good(syncs: Vec<DataSync>) -> Report {
 fn exporter(targets: Vec<(Target, Vec<DataSync>)>) -> (Arc<Store>, Metrics) {
     let store = Arc::new(Store::new(Duration::from_mins(30)));
     let (targets, syncs): (Vec<_>, Vec<_>) = targets.into_iter().unzip();
-    let slots = store.adopt(&Plan { targets, awaited: 0, ..Plan::default() });
+    let slots = store.adopt(&TargetList { targets, pending: 0, ..TargetList::default() });
     for (slot, syncs) in slots.iter().zip(syncs) {
         store.record(slot, good(syncs));
     }
@@ -61,8 +62,8 @@ fn exporter(targets: Vec<(Target, Vec<DataSync>)>) -> (Arc<Store>, Metrics) {
 }
 
 fn metrics(store: &Arc<Store>, clock: Clock) -> Metrics {
-    let own = OwnMetrics::new(Shard::default()).unwrap();
-    let disabled = own::NAMES.iter().map(|name| name.parse().unwrap()).collect();
+    let own = ExporterMetrics::new(Shard::default()).unwrap();
+    let disabled = exporter_families::NAMES.iter().map(|name| name.parse().unwrap()).collect();
     Metrics::new(Arc::clone(store), Arc::new(own), Quota::default(), disabled, clock)
 }
 
@@ -257,8 +258,8 @@ fn a_scrape_shows_one_moment_to_its_end() {
 #[test]
 fn what_changes_is_compressed_anew_and_nothing_else() {
     let (store, metrics) = exporter((1..=20).map(|id| (target(id, None), vec![sync("a")])).collect());
-    let Edition { press, shelf, .. } = &*metrics.current.load_full();
-    let index = |name: &str| catalogue::FAMILIES.iter().position(|family| family.name == name).unwrap();
+    let Generation { context, cache, .. } = &*metrics.current.load_full();
+    let index = |name: &str| registry::FAMILIES.iter().position(|family| family.name == name).unwrap();
     let [status, last_sync, up] = [
         "aws_ssm_resource_data_sync_last_status",
         "aws_ssm_resource_data_sync_last_sync_timestamp_seconds",
@@ -266,9 +267,9 @@ fn what_changes_is_compressed_anew_and_nothing_else() {
     ]
     .map(index);
     let compressed = |block: usize, family: usize| {
-        let layout = shelf.layout(&store, NOW);
-        let (block, _) = layout.block(block, Dialect::Text, (&*store, press), NOW);
-        block.packed(family, Dialect::Text, Coding::Gzip, press).1
+        let layout = cache.layout(&store, NOW);
+        let (block, _) = layout.block(block, SampleEncoding::Text, (&*store, context), NOW);
+        block.packed(family, SampleEncoding::Text, Coding::Gzip, context).1
     };
     body(&metrics, Format::Text0_0_4, Coding::Gzip);
     for family in [status, last_sync, up] {
@@ -290,10 +291,10 @@ async fn what_has_been_asked_for_is_kept_ready() {
     let mut tasks = tokio::task::JoinSet::new();
     tasks.spawn(Arc::clone(&metrics).keep_ready(shutdown.clone()));
     let is_ready = |coding| {
-        let Edition { press, shelf, .. } = &*metrics.current.load_full();
-        let layout = shelf.layout(&store, NOW);
-        let (block, _) = layout.block(0, Dialect::Text, (&*store, press), NOW);
-        !block.packed(0, Dialect::Text, coding, press).1
+        let Generation { context, cache, .. } = &*metrics.current.load_full();
+        let layout = cache.layout(&store, NOW);
+        let (block, _) = layout.block(0, SampleEncoding::Text, (&*store, context), NOW);
+        !block.packed(0, SampleEncoding::Text, coding, context).1
     };
     metrics.scrape(Format::OpenMetrics1_0_0, Coding::Gzip, &Choice::All).for_each(drop);
     store.record(&store.slots()[0], good(vec![sync("b")]));
@@ -333,9 +334,13 @@ fn targets_come_and_go() {
     };
     assert_eq!(shown(), (1..=20).map(|id| format!("{id:012}")).collect::<Vec<_>>());
     let ids = [2, 3, 4, 30, 5, 19];
-    store.adopt(&Plan { targets: ids.map(|id| target(id, None)).to_vec(), awaited: 0, ..Plan::default() });
+    store.adopt(&TargetList {
+        targets: ids.map(|id| target(id, None)).to_vec(),
+        pending: 0,
+        ..TargetList::default()
+    });
     assert_eq!(shown(), ids.map(|id| format!("{id:012}")));
-    store.adopt(&Plan { targets: Vec::new(), awaited: 0, ..Plan::default() });
+    store.adopt(&TargetList { targets: Vec::new(), pending: 0, ..TargetList::default() });
     assert_eq!(text(&metrics), "");
     assert_eq!(body(&metrics, Format::OpenMetrics1_0_0, Coding::Identity), b"# EOF\n");
 }
@@ -362,12 +367,12 @@ fn an_age_has_milliseconds_and_no_more() {
 #[test]
 fn the_names_of_our_own_families_are_those_that_come() {
     let store = Store::new(Duration::from_mins(30));
-    let own = OwnMetrics::new(Shard::default()).unwrap();
+    let own = ExporterMetrics::new(Shard::default()).unwrap();
     own.api_request("ssm", "ListResourceDataSync", Duration::from_millis(1), Some("Throttled"));
     own.discovered("regions", NOW);
     let mut names: Vec<String> = own.gather(&store).iter().map(|family| family.name().to_owned()).collect();
     names.sort_unstable();
-    assert_eq!(names, own::NAMES);
+    assert_eq!(names, exporter_families::NAMES);
 }
 
 #[test]

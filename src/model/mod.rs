@@ -4,9 +4,9 @@
 //! into. A field that the API left out is `None` up to the metric that would
 //! show it; a value this version does not know keeps the text AWS sent.
 
-mod report;
+mod failure;
 
-pub use report::{Failure, Reason, Report, Unanswered};
+pub use failure::{Failure, Reason};
 
 use std::fmt;
 

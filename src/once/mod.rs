@@ -5,10 +5,10 @@
 //! It stands where the web does, at the end of the same stages, and runs them until
 //! the exporter would be ready.
 
+mod incomplete;
 mod json;
+mod output;
 mod progress;
-mod shortfall;
-mod sink;
 mod table;
 
 use std::fmt;
@@ -17,19 +17,20 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+pub use incomplete::Incomplete;
+pub use output::{Output, OutputError};
 pub use progress::Progress;
-pub use shortfall::Shortfall;
-pub use sink::{Sink, SinkError};
 
-use crate::app::{BuildError, Stages, warn_of_oddities};
+use crate::app::{BuildError, Stages, log_warnings};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::fleet::Shard;
+use crate::fleet::Unresolved;
 use crate::metrics::{self, Choice, FamilyName, Metrics};
-use crate::model::{DataSync, SyncStatus, Unanswered, UnixSeconds};
+use crate::model::{DataSync, SyncStatus, UnixSeconds};
 use crate::negotiation::Coding;
 use crate::readiness::{NotReady, Readiness};
 use crate::snapshot::{Store, TargetView};
-use crate::target::Shard;
 
 /// How often to look whether all is known.
 const LOOK: Duration = Duration::from_millis(50);
@@ -62,10 +63,10 @@ pub struct Once {
 pub enum OnceError {
     /// Not everything could be collected. What could has been written.
     #[error(transparent)]
-    Short(#[from] Shortfall),
+    Short(#[from] Incomplete),
     /// What is known could not be written.
     #[error(transparent)]
-    Sink(#[from] SinkError),
+    Output(#[from] OutputError),
     /// It was told to end.
     #[error("ended by a signal; nothing was written")]
     Interrupted,
@@ -109,7 +110,7 @@ impl Once {
         // refuse to show any of its own metrics.
         config.disabled_families.extend(FamilyName::of_the_process());
         let stages = Stages::build(config, shard, replica, clock.clone()).await?;
-        warn_of_oddities(&stages.helm);
+        log_warnings(&stages.applier);
         Ok(Self { stages, shard, patience, clock })
     }
 
@@ -121,11 +122,11 @@ impl Once {
     pub async fn run(
         self,
         format: Format,
-        sink: Sink,
+        sink: Output,
         progress: &Progress,
         shutdown: &CancellationToken,
     ) -> Result<(), OnceError> {
-        let Stages { discovery, scheduler, store, metrics, readiness, helm: _helm } = self.stages;
+        let Stages { discovery, scheduler, store, metrics, readiness, applier: _helm } = self.stages;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(discovery.run(stop.clone()));
@@ -142,9 +143,9 @@ impl Once {
 
         let now = self.clock.now();
         let views: Vec<TargetView> = store.slots().iter().map(|slot| store.view(slot, now)).collect();
-        let unanswered = store.unanswered();
-        let awaited = store.awaited();
-        let known = Known { complete: awaited == 0 && *unanswered == Unanswered::default(), views, now };
+        let unresolved = store.unresolved();
+        let pending = store.pending();
+        let known = Known { complete: pending == 0 && *unresolved == Unresolved::default(), views, now };
         let text = match format {
             Format::Prometheus => exposition(&metrics, metrics::Format::Text0_0_4),
             Format::Openmetrics => exposition(&metrics, metrics::Format::OpenMetrics1_0_0),
@@ -154,7 +155,7 @@ impl Once {
         if shutdown.run_until_cancelled(sink.write(text)).await.transpose()?.is_none() {
             return Err(OnceError::Interrupted);
         }
-        let shortfall = Shortfall::of(&known, &unanswered, awaited, self.patience, self.shard);
+        let shortfall = Incomplete::of(&known, &unresolved, pending, self.patience, self.shard);
         shortfall.map_or(Ok(()), |shortfall| Err(shortfall.into()))
     }
 }
@@ -164,11 +165,11 @@ impl Once {
 /// while there is nothing else to wait for.
 async fn collected(store: &Store, readiness: &Readiness, progress: &Progress) {
     while let Err(waiting) = readiness.check() {
-        let NotReady { waiting: uncollected, awaited, .. } = waiting;
-        if uncollected == 0 && awaited == 1 && store.unanswered().organization.is_some() {
+        let NotReady { waiting: uncollected, pending, .. } = waiting;
+        if uncollected == 0 && pending == 1 && store.unresolved().organization.is_some() {
             break;
         }
-        progress.show(store, awaited > 0);
+        progress.show(store, pending > 0);
         tokio::time::sleep(LOOK).await;
     }
 }

@@ -9,11 +9,11 @@
 //! nothing is known yet. From then on each has its own place in the interval,
 //! so that AWS sees a trickle and not a wave.
 
-mod due;
-mod refused;
+mod delayed;
+mod permanent;
+mod queue;
 mod summary;
 mod timing;
-mod waiting;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -28,14 +28,15 @@ use tracing::{debug, error, info, warn};
 
 use crate::clock::{Clock, millis};
 use crate::collector::Collect;
-use crate::model::{Failure, Reason, Report};
+use crate::fleet::TargetList;
+use crate::model::{Failure, Reason};
+use crate::snapshot::Report;
 use crate::snapshot::{Change, Slot, Store};
-use crate::target::Plan;
-use due::Due;
-use refused::{Refused, is_for_good};
+use delayed::DelayedTurns;
+use permanent::{PermanentFailures, is_permanent};
+use queue::ReadyQueue;
 use summary::Summary;
 use timing::{Failing, Timing};
-use waiting::Waiting;
 
 /// How often the store is shown that the scheduler lives.
 const PULSE: Duration = Duration::from_millis(500);
@@ -57,11 +58,11 @@ pub struct Scheduler<C> {
     settings: Arc<Settings<C>>,
     later_settings: watch::Receiver<Arc<Settings<C>>>,
     store: Arc<Store>,
-    plans: watch::Receiver<Arc<Plan>>,
+    plans: watch::Receiver<Arc<TargetList>>,
     replica: String,
     clock: Clock,
     first: Vec<Arc<Slot>>,
-    refused: Refused,
+    refused: PermanentFailures,
 }
 
 /// A target's turn.
@@ -102,7 +103,7 @@ impl<C: Collect> Scheduler<C> {
     pub fn new(
         mut settings: watch::Receiver<Arc<Settings<C>>>,
         store: Arc<Store>,
-        mut plans: watch::Receiver<Arc<Plan>>,
+        mut plans: watch::Receiver<Arc<TargetList>>,
         replica: String,
         clock: Clock,
     ) -> Self {
@@ -116,7 +117,7 @@ impl<C: Collect> Scheduler<C> {
             replica,
             clock,
             first,
-            refused: Refused::default(),
+            refused: PermanentFailures::default(),
         }
     }
 
@@ -124,9 +125,9 @@ impl<C: Collect> Scheduler<C> {
     /// dropped: nobody would see what they bring.
     pub async fn run(mut self, shutdown: CancellationToken) {
         let mut timing = self.timing();
-        let mut due = Due::default();
+        let mut due = ReadyQueue::default();
         due.share_out(self.settings.concurrency, &self.plans.borrow());
-        let mut waiting = Waiting::default();
+        let mut waiting = DelayedTurns::default();
         let mut running: JoinSet<Report> = JoinSet::new();
         let mut turns: HashMap<Id, Turn> = HashMap::new();
         enlist(&mut due, std::mem::take(&mut self.first), &timing);
@@ -148,13 +149,13 @@ impl<C: Collect> Scheduler<C> {
                 let task = running.spawn(Box::pin(async move { collector.collect(&slot.target()).await }));
                 turns.insert(task.id(), turn);
             }
-            self.store.activity.set_in_flight(running.len());
+            self.store.stats.set_in_flight(running.len());
             let summary_due = summary.due(self.settings.interval, running.is_empty(), &self.store);
 
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                _ = pulse.tick() => self.store.activity.beat(),
+                _ = pulse.tick() => self.store.stats.heartbeat(),
                 Ok(()) = self.later_settings.changed() => {
                     let settings = Arc::clone(&self.later_settings.borrow_and_update());
                     let before = std::mem::replace(&mut self.settings, settings);
@@ -191,14 +192,14 @@ impl<C: Collect> Scheduler<C> {
                     self.take_in(&turn.slot, report);
                     summary.count(&turn.slot.state());
                     let (next, missed) = turn.next(&timing);
-                    self.store.activity.add_overruns(missed);
+                    self.store.stats.add_overruns(missed);
                     waiting.push(next);
                 }
                 Some(turn) = waiting.next() => due.push(turn),
                 () = tokio::time::sleep_until(summary_due) => summary.tell(&self.store, self.clock.now()),
             }
         }
-        self.store.activity.set_in_flight(0);
+        self.store.stats.set_in_flight(0);
     }
 
     fn timing(&self) -> Timing {
@@ -220,7 +221,7 @@ impl<C: Collect> Scheduler<C> {
             | Change::Recovered { last: Failure { logged: true, .. }, .. } => {}
             Change::Failing(Failure { reason, message, .. })
             | Change::FailingOtherwise(Failure { reason, message, .. })
-                if is_for_good(reason) =>
+                if is_permanent(reason) =>
             {
                 if let Some(accounts) = self.refused.one_more(&target.region, reason) {
                     warn!(
@@ -235,7 +236,7 @@ impl<C: Collect> Scheduler<C> {
             Change::FailingOtherwise(Failure { reason, message, .. }) => {
                 warn!(account, region, %reason, error = message, "collections of a target fail for another reason now");
             }
-            Change::Recovered { failures, last } if is_for_good(last.reason) => {
+            Change::Recovered { failures, last } if is_permanent(last.reason) => {
                 debug!(account, region, failures, "a region is not refused any longer");
             }
             Change::Recovered { failures, .. } => {
@@ -257,7 +258,7 @@ impl<C: Collect> Scheduler<C> {
 }
 
 /// The first turn of a target is at once.
-fn enlist(due: &mut Due, mut slots: Vec<Arc<Slot>>, timing: &Timing) {
+fn enlist(due: &mut ReadyQueue, mut slots: Vec<Arc<Slot>>, timing: &Timing) {
     slots.sort_by_cached_key(|slot| timing.place(&slot.target()));
     let now = Instant::now();
     for slot in slots {

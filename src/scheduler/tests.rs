@@ -1,13 +1,13 @@
 //! The scheduler on paused time: every moment below is exact.
 
 use std::ops::Range;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use parking_lot::Mutex;
 use tokio::time::{advance, sleep};
 
 use super::*;
-use crate::target::{Account, Target};
+use crate::fleet::{Account, Target};
 
 /// Collects by sleeping, and writes down when each collection began.
 #[derive(Debug, Default)]
@@ -25,7 +25,7 @@ struct Sleeper {
 
 impl Sleeper {
     fn begun(&self, region: &str) -> Vec<Duration> {
-        let begun = self.begun.lock().unwrap();
+        let begun = self.begun.lock();
         begun.iter().filter(|(name, _)| name == region).map(|(_, at)| *at).collect()
     }
 }
@@ -34,7 +34,7 @@ impl Collect for Arc<Sleeper> {
     async fn collect(&self, target: &Target) -> Report {
         let region = target.region.as_str();
         let at = self.started.unwrap().elapsed();
-        self.begun.lock().unwrap().push((region.to_owned(), at));
+        self.begun.lock().push((region.to_owned(), at));
         assert_ne!(self.panics_in, Some(region), "as the test wants it");
         let now = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
         self.most_at_once.fetch_max(now, Ordering::SeqCst);
@@ -56,7 +56,7 @@ struct Running {
     sleeper: Arc<Sleeper>,
     store: Arc<Store>,
     settings: watch::Sender<Arc<Settings<Arc<Sleeper>>>>,
-    plans: watch::Sender<Arc<Plan>>,
+    plans: watch::Sender<Arc<TargetList>>,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -72,11 +72,11 @@ fn target(region: &str) -> Target {
     Target { account: Arc::new(account), region: region.parse().unwrap() }
 }
 
-fn plan(regions: &[&str]) -> Arc<Plan> {
-    Arc::new(Plan {
+fn plan(regions: &[&str]) -> Arc<TargetList> {
+    Arc::new(TargetList {
         targets: regions.iter().map(|region| target(region)).collect(),
-        awaited: 0,
-        ..Plan::default()
+        pending: 0,
+        ..TargetList::default()
     })
 }
 
@@ -145,7 +145,7 @@ async fn no_more_than_the_limit_are_under_way_and_all_get_their_turn() {
     let takes = REGIONS.iter().map(|region| (*region, Duration::from_secs(10))).collect();
     let running = run(&REGIONS, 2, Sleeper { takes, ..Sleeper::default() });
     sleep(Duration::from_secs(5)).await;
-    assert_eq!(running.store.activity.in_flight(), 2);
+    assert_eq!(running.store.stats.in_flight(), 2);
     sleep(Duration::from_secs(26)).await;
     assert_eq!(running.sleeper.most_at_once.load(Ordering::SeqCst), 2);
     assert_eq!(running.store.waiting(), 0);
@@ -169,7 +169,7 @@ async fn missed_turns_are_counted_and_not_made_up_for() {
     let running = run(&["eu-west-1"], 1, Sleeper { takes, ..Sleeper::default() });
     let healthy = run(&["eu-west-1"], 1, Sleeper::default());
     sleep(INTERVAL * 7).await;
-    assert_eq!(healthy.store.activity.overruns(), 0);
+    assert_eq!(healthy.store.stats.overruns(), 0);
     let (slow, regular) = (running.sleeper.begun("eu-west-1"), healthy.sleeper.begun("eu-west-1"));
     assert_eq!(slow.len(), 3, "{slow:?}");
     // It keeps to the turns of its place, and what it does not serve of them
@@ -178,7 +178,7 @@ async fn missed_turns_are_counted_and_not_made_up_for() {
         |at: &Duration| regular.iter().position(|regular| regular.abs_diff(*at) <= Duration::from_millis(1));
     let served: Vec<usize> = slow.iter().map(|at| turn(at).unwrap()).collect();
     let missed = (served[1] - 1) + (served[2] - served[1] - 1);
-    assert_eq!(running.store.activity.overruns(), missed as u64, "{served:?}");
+    assert_eq!(running.store.stats.overruns(), missed as u64, "{served:?}");
     assert!(missed >= 3);
 }
 
@@ -188,7 +188,7 @@ async fn a_first_round_that_takes_long_is_no_overrun() {
     let takes = REGIONS.iter().map(|region| (*region, INTERVAL / 20)).collect();
     let running = run(&REGIONS, 1, Sleeper { takes, ..Sleeper::default() });
     sleep(INTERVAL * 5).await;
-    assert_eq!(running.store.activity.overruns(), 0);
+    assert_eq!(running.store.stats.overruns(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -235,7 +235,7 @@ async fn a_failing_target_backs_off_and_comes_back_at_once() {
     for region in &REGIONS[2..] {
         assert_eq!(running.sleeper.begun(region), healthy.sleeper.begun(region), "{region}");
     }
-    assert_eq!(running.store.activity.overruns(), 0, "turns are passed over on purpose");
+    assert_eq!(running.store.stats.overruns(), 0, "turns are passed over on purpose");
 }
 
 #[tokio::test(start_paused = true)]
@@ -293,7 +293,7 @@ async fn shutdown_does_not_wait_for_collections() {
     let before = Instant::now();
     running.tasks.join_all().await;
     assert_eq!(before.elapsed(), Duration::ZERO);
-    assert_eq!(running.store.activity.in_flight(), 0);
+    assert_eq!(running.store.stats.in_flight(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -332,7 +332,7 @@ async fn those_that_wait_follow_another_interval() {
         let after = begun.iter().filter(|at| **at > INTERVAL * 6).count();
         assert!((1..=3).contains(&after), "{region}: {begun:?}");
     }
-    assert_eq!(running.store.activity.overruns(), 0);
+    assert_eq!(running.store.stats.overruns(), 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -340,10 +340,10 @@ async fn another_limit_holds_at_once() {
     let takes = REGIONS.iter().map(|region| (*region, Duration::from_secs(10))).collect();
     let running = run(&REGIONS, 1, Sleeper { takes, ..Sleeper::default() });
     sleep(Duration::from_secs(5)).await;
-    assert_eq!(running.store.activity.in_flight(), 1);
+    assert_eq!(running.store.stats.in_flight(), 1);
     running.settings.send_replace(settings(&running.sleeper, INTERVAL, 6));
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(running.store.activity.in_flight(), 6, "three more of them, there being several regions");
+    assert_eq!(running.store.stats.in_flight(), 6, "three more of them, there being several regions");
 }
 
 #[tokio::test(start_paused = true)]
@@ -366,10 +366,10 @@ async fn those_that_were_late_before_the_interval_was_another_have_missed_nothin
     let running = run(&REGIONS, 1, Sleeper { takes, ..Sleeper::default() });
     // By then several wait for the one place.
     sleep(INTERVAL * 2).await;
-    let before = running.store.activity.overruns();
+    let before = running.store.stats.overruns();
     running.settings.send_replace(settings(&running.sleeper, INTERVAL * 4, 64));
     sleep(INTERVAL * 2).await;
-    assert_eq!(running.store.activity.overruns(), before);
+    assert_eq!(running.store.stats.overruns(), before);
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::refused::is_for_good;
+use super::permanent::is_permanent;
+use crate::fleet::Target;
+use crate::fleet::hash::hash;
 use crate::model::{Reason, UnixSeconds};
 use crate::snapshot::TargetState;
-use crate::target::Target;
-use crate::target::hash::hash;
 
 /// The most intervals from one collection of a failing target to its next.
 const MOST: u32 = 3;
@@ -115,7 +115,7 @@ fn part_of(whole: Duration, texts: &[&str]) -> Duration {
 
 /// After how many intervals a failing target is tried again.
 fn intervals(failing: Failing) -> u32 {
-    let most = if is_for_good(failing.reason) { MOST_OF_THE_REFUSED } else { MOST };
+    let most = if is_permanent(failing.reason) { MOST_OF_THE_REFUSED } else { MOST };
     // Who asks for fewer calls gets them at once.
     let doublings = failing.times.saturating_sub(u64::from(!failing.asked_for_fewer));
     1_u32.checked_shl(u32::try_from(doublings).unwrap_or(u32::MAX)).unwrap_or(u32::MAX).min(most)
@@ -132,7 +132,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::target::Account;
+    use crate::fleet::Account;
 
     const INTERVAL: Duration = Duration::from_mins(5);
 

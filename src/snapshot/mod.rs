@@ -10,26 +10,42 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::clock::millis;
-use crate::lock::lock;
-use crate::model::{DataSync, Failure, Reason, Report, Unanswered, UnixSeconds};
-use crate::target::{AccountId, Plan, RegionName, Target, TargetKey};
+use crate::fleet::{AccountId, RegionName, Target, TargetKey, TargetList};
+use crate::model::{DataSync, Failure, Reason, UnixSeconds};
+
+use crate::fleet::Unresolved;
+
+/// What one collection of one target brought. A failure is a part of it, not
+/// an `Err`: the rest is worth as much.
+#[derive(Debug)]
+pub struct Report {
+    /// The account's id, where the collection has learned it.
+    pub account: Option<AccountId>,
+    /// When the collection ended.
+    pub ended: UnixSeconds,
+    /// How long it took.
+    pub took: Duration,
+    /// All syncs of the target, each once; or why they could not be had.
+    pub outcome: Result<Vec<DataSync>, Failure>,
+}
 
 /// All targets and what is known of each.
 #[derive(Debug)]
 pub struct Store {
     slots: ArcSwap<Vec<Arc<Slot>>>,
-    /// How many answers are awaited that may bring more targets.
-    awaited: AtomicUsize,
+    /// How many answers are pending that may bring more targets.
+    pending: AtomicUsize,
     /// What could not be found out, so that there may be more of them, too.
-    unanswered: ArcSwap<Unanswered>,
+    unresolved: ArcSwap<Unresolved>,
     /// In milliseconds.
     stale_after: AtomicU64,
     /// Which target shows which account and region. Two that showed the same
@@ -37,20 +53,20 @@ pub struct Store {
     claims: Mutex<Claims>,
     changed: Notify,
     /// How the collecting itself goes.
-    pub activity: Activity,
+    pub stats: SchedulerStats,
 }
 
 type Claims = HashMap<(AccountId, RegionName), TargetKey>;
 
 /// How the collecting itself goes.
 #[derive(Debug, Default)]
-pub struct Activity {
+pub struct SchedulerStats {
     in_flight: AtomicUsize,
     overruns: AtomicU64,
-    beats: AtomicU64,
+    heartbeats: AtomicU64,
 }
 
-impl Activity {
+impl SchedulerStats {
     /// Says how many collections are under way.
     pub fn set_in_flight(&self, number: usize) {
         self.in_flight.store(number, Ordering::Relaxed);
@@ -68,13 +84,13 @@ impl Activity {
     }
 
     /// Counts a sign of life.
-    pub fn beat(&self) {
-        self.beats.fetch_add(1, Ordering::Relaxed);
+    pub fn heartbeat(&self) {
+        self.heartbeats.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How many signs of life there have been.
-    pub fn beats(&self) -> u64 {
-        self.beats.load(Ordering::Relaxed)
+    pub fn heartbeats(&self) -> u64 {
+        self.heartbeats.load(Ordering::Relaxed)
     }
 
     /// How many turns have been missed.
@@ -196,12 +212,12 @@ impl Store {
     pub fn new(stale_after: Duration) -> Self {
         Self {
             slots: ArcSwap::default(),
-            awaited: AtomicUsize::new(0),
-            unanswered: ArcSwap::default(),
+            pending: AtomicUsize::new(0),
+            unresolved: ArcSwap::default(),
             stale_after: AtomicU64::new(millis(stale_after)),
             claims: Mutex::default(),
             changed: Notify::new(),
-            activity: Activity::default(),
+            stats: SchedulerStats::default(),
         }
     }
 
@@ -214,7 +230,7 @@ impl Store {
     /// Takes in a new plan: what is not in it is gone, with all its series;
     /// what was there stays as it is. Returns the slots of those targets that
     /// are new or reached in another way than before.
-    pub fn adopt(&self, plan: &Plan) -> Vec<Arc<Slot>> {
+    pub fn adopt(&self, plan: &TargetList) -> Vec<Arc<Slot>> {
         let before = self.slots.load_full();
         let mut known: HashMap<TargetKey, &Arc<Slot>> =
             before.iter().map(|slot| (slot.target().key(), slot)).collect();
@@ -241,11 +257,11 @@ impl Store {
         for gone in known.into_values() {
             gone.gone.store(true, Ordering::Relaxed);
         }
-        *lock(&self.claims) = claims(&slots);
+        *self.claims.lock() = claims(&slots);
         self.slots.store(Arc::new(slots));
-        self.unanswered.store(Arc::new(plan.unanswered.clone()));
-        // After the slots: who sees that nothing is awaited sees them all.
-        self.awaited.store(plan.awaited, Ordering::Release);
+        self.unresolved.store(Arc::new(plan.unresolved.clone()));
+        // After the slots: who sees that nothing is pending sees them all.
+        self.pending.store(plan.pending, Ordering::Release);
         self.changed.notify_one();
         new
     }
@@ -268,16 +284,16 @@ impl Store {
         self.slots.load().iter().filter(|slot| slot.state.load().last.is_none()).count()
     }
 
-    /// How many answers are awaited that may bring more targets.
+    /// How many answers are pending that may bring more targets.
     #[must_use]
-    pub fn awaited(&self) -> usize {
-        self.awaited.load(Ordering::Acquire)
+    pub fn pending(&self) -> usize {
+        self.pending.load(Ordering::Acquire)
     }
 
     /// What could not be found out when the plan was made.
     #[must_use]
-    pub fn unanswered(&self) -> Arc<Unanswered> {
-        self.unanswered.load_full()
+    pub fn unresolved(&self) -> Arc<Unresolved> {
+        self.unresolved.load_full()
     }
 
     /// The places of all targets, in the order of the plan. It is another list
@@ -300,7 +316,7 @@ impl Store {
         self.changed.notify_one();
     }
 
-    /// Waits until something is known that was not when this was last awaited.
+    /// Waits until something is known that was not when this was last pending.
     /// There may be one who waits.
     pub async fn changed(&self) {
         self.changed.notified().await;
@@ -361,7 +377,7 @@ impl Store {
     }
 
     fn claim(&self, account: &AccountId, target: &Target) -> Result<(), Failure> {
-        match lock(&self.claims).entry((account.clone(), target.region.clone())) {
+        match self.claims.lock().entry((account.clone(), target.region.clone())) {
             Entry::Vacant(free) => {
                 free.insert(target.key());
                 Ok(())

@@ -1,7 +1,7 @@
 //! What is kept of collections, and for how long.
 
 use super::*;
-use crate::target::{Access, Account};
+use crate::fleet::{Access, Account};
 
 fn target(id: Option<&str>, profile: Option<&str>) -> Target {
     Target {
@@ -29,7 +29,7 @@ fn learned(id: &str) -> Report {
 
 fn store(targets: Vec<Target>) -> (Store, Vec<Arc<Slot>>) {
     let store = Store::new(Duration::from_mins(30));
-    let slots = store.adopt(&Plan { targets, awaited: 0, ..Plan::default() });
+    let slots = store.adopt(&TargetList { targets, pending: 0, ..TargetList::default() });
     (store, slots)
 }
 
@@ -117,15 +117,18 @@ fn a_new_plan_keeps_what_stays_and_drops_what_goes() {
     let comes = target(Some("333344445555"), None);
     let (store, slots) = store(vec![stays.clone(), goes.clone()]);
     store.record(&slots[0], report(0.0, Ok(0)));
-    let new =
-        store.adopt(&Plan { targets: vec![comes.clone(), stays.clone()], awaited: 2, ..Plan::default() });
+    let new = store.adopt(&TargetList {
+        targets: vec![comes.clone(), stays.clone()],
+        pending: 2,
+        ..TargetList::default()
+    });
     assert_eq!(new.iter().map(|slot| slot.target()).collect::<Vec<_>>(), [Arc::new(comes)]);
-    assert_eq!((slots[0].is_gone(), slots[1].is_gone(), store.awaited()), (false, true, 2));
+    assert_eq!((slots[0].is_gone(), slots[1].is_gone(), store.pending()), (false, true, 2));
     let up: Vec<_> = (0..store.len()).map(|index| view(&store, index, 0.0).up()).collect();
     assert_eq!(up, [None, Some(true)]);
     // It comes back as one that nothing is known of.
     store.record(&slots[1], report(0.0, Ok(0)));
-    let new = store.adopt(&Plan { targets: vec![goes], awaited: 0, ..Plan::default() });
+    let new = store.adopt(&TargetList { targets: vec![goes], pending: 0, ..TargetList::default() });
     assert_eq!((new.len(), new[0].is_gone(), new[0].state().last.is_none()), (1, false, true));
     assert!(slots[0].is_gone());
 }
@@ -136,7 +139,9 @@ fn a_name_that_is_found_later_changes_nothing_else() {
     let mut named = target(Some("111122223333"), None);
     named.account =
         Arc::new(Account { name: Some("production".to_owned()), ..Account::clone(&named.account) });
-    assert!(store.adopt(&Plan { targets: vec![named], awaited: 0, ..Plan::default() }).is_empty());
+    assert!(
+        store.adopt(&TargetList { targets: vec![named], pending: 0, ..TargetList::default() }).is_empty()
+    );
     assert!(!slot.is_gone());
     let shown = view(&store, 0, 0.0).target().account.name.clone();
     assert_eq!(shown.as_deref(), Some("production"));
@@ -147,7 +152,7 @@ fn a_target_that_is_reached_in_another_way_keeps_what_is_known_of_it() {
     let (store, slot) = one();
     store.record(&slot, report(7.0, Ok(0)));
     let changed = target(Some("111122223333"), Some("other"));
-    let new = store.adopt(&Plan { targets: vec![changed], awaited: 0, ..Plan::default() });
+    let new = store.adopt(&TargetList { targets: vec![changed], pending: 0, ..TargetList::default() });
     assert!(slot.is_gone());
     assert_eq!(new[0].state().last_success, Some(7.0));
 }
@@ -157,7 +162,7 @@ fn an_account_that_turns_up_with_its_id_takes_it_from_the_profile_that_had_learn
     let (by_profile, by_id) = (target(None, Some("a")), target(Some("111122223333"), None));
     let (store, slots) = store(vec![by_profile.clone()]);
     store.record(&slots[0], learned("111122223333"));
-    store.adopt(&Plan { targets: vec![by_profile, by_id], awaited: 0, ..Plan::default() });
+    store.adopt(&TargetList { targets: vec![by_profile, by_id], pending: 0, ..TargetList::default() });
     let shown = |index: usize| view(&store, index, 0.0).state.account.clone();
     assert_eq!((shown(0), shown(1).unwrap().as_str()), (None, "111122223333"));
     assert!(matches!(store.record(&slots[0], learned("111122223333")), Change::Failing(_)));

@@ -2,20 +2,18 @@
 //! it and what to do about that.
 //!
 //! It stands where the metrics stand: it reads the snapshot, and `web` serves it.
-//! For each request the query becomes a question, all targets are looked at
-//! once, which is the survey, and `html` writes down what was asked for. What
+//! For each request the query becomes a query, all targets are looked at
+//! once, which is the overview, and `html` writes down what was asked for. What
 //! lists there are, are paged, so that the page stays small whatever the fleet.
 //!
 //! All that comes from AWS or the configuration is text to it and never markup:
 //! `maud` escapes it, and the policy that the page is served with runs nothing that
 //! stands in it. Secrets never get here.
 
-mod advice;
 mod html;
-mod moment;
-mod question;
-mod standing;
-mod survey;
+mod overview;
+mod query;
+mod time;
 
 use std::fmt;
 use std::sync::Arc;
@@ -24,13 +22,13 @@ use arc_swap::ArcSwap;
 use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
+use crate::fleet::Shard;
+use crate::fleet::hash::hash;
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
-use crate::target::Shard;
-use crate::target::hash::hash;
 use crate::web::{Asset, Making, NoPage, Page, TelemetryPath};
-use question::Question;
-use survey::Survey;
+use overview::Overview;
+use query::Query;
 
 const ASSETS: [Asset; 3] = [
     Asset {
@@ -122,11 +120,11 @@ impl Page for StatusPage {
         Box::pin(async {
             let _waiting = self.waiting.try_acquire().map_err(|_| NoPage::Busy)?;
             let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| NoPage::Failed)?;
-            let (source, question) = (Arc::clone(&self.source), Question::read(query));
+            let (source, query) = (Arc::clone(&self.source), Query::read(query));
             // Those who scrape must not wait for those who look. It goes on if the client
             // leaves, so it takes its turn along.
             let making = tokio::task::spawn_blocking(move || {
-                let html = source.html(&question);
+                let html = source.html(&query);
                 drop(turn);
                 html
             });
@@ -140,9 +138,9 @@ impl Page for StatusPage {
 }
 
 impl Source {
-    fn html(&self, question: &Question) -> String {
-        let survey = Survey::take(&self.store, self.clock.now());
-        html::page(self, &survey, question).into_string()
+    fn html(&self, query: &Query) -> String {
+        let overview = Overview::take(&self.store, self.clock.now());
+        html::page(self, &overview, query).into_string()
     }
 }
 

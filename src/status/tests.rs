@@ -4,29 +4,15 @@ use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use super::*;
-use crate::model::{DataSync, Failure, Reason, Report, SyncStatus, SyncType};
-use crate::target::{Access, Account, Plan, Target};
+use crate::fleet::{Access, Account, Target, TargetList};
+pub(super) use crate::health::tests::sync;
+use crate::model::{DataSync, Failure, Reason, SyncStatus, SyncType};
+use crate::snapshot::Report;
 
 pub(super) const NOW: UnixSeconds = 1_763_800_000.0;
 
 /// What became of a target, if it has been collected.
 pub(super) type Collected = Option<Result<Vec<DataSync>, Failure>>;
-
-/// A sync to a bucket that is well if it last succeeded not long ago.
-pub(super) fn sync(name: &str, last_success: Option<UnixSeconds>) -> DataSync {
-    DataSync {
-        sync_type: SyncType::ToDestination,
-        name: name.to_owned(),
-        last_status: Some(SyncStatus::Successful),
-        last_status_message: None,
-        last_sync: last_success,
-        last_successful_sync: last_success,
-        created: None,
-        last_modified: None,
-        destination: None,
-        source: None,
-    }
-}
 
 pub(super) fn account(number: u32, name: Option<&str>) -> Arc<Account> {
     let id = Some(format!("{number:012}").parse().unwrap());
@@ -44,7 +30,7 @@ pub(super) fn failed(reason: Reason) -> Failure {
 pub(super) fn store(targets: Vec<(Target, Collected)>) -> Store {
     let store = Store::new(Duration::from_mins(30));
     let (targets, collected): (Vec<_>, Vec<_>) = targets.into_iter().unzip();
-    let slots = store.adopt(&Plan { targets, awaited: 0, ..Plan::default() });
+    let slots = store.adopt(&TargetList { targets, pending: 0, ..TargetList::default() });
     for (slot, collected) in slots.iter().zip(collected) {
         if let Some(outcome) = collected {
             let took = Duration::from_millis(5);

@@ -22,7 +22,7 @@ pub type Pieces = Box<dyn Iterator<Item = Vec<u8>> + Send>;
 
 /// A body of which few pieces are there at a time: the next is made when there is
 /// room for it on the way to the client.
-pub(super) struct Streamed {
+pub(in crate::web) struct Streamed {
     pieces: Pieces,
     deadline: Instant,
     /// How many pieces there have been since others had their turn.
@@ -34,10 +34,10 @@ pub(super) struct Streamed {
 /// The client is too slow.
 #[derive(Debug, thiserror::Error)]
 #[error("the client has not taken the whole body within {} s", PATIENCE.as_secs())]
-pub(super) struct TooSlow;
+pub(in crate::web) struct TooSlow;
 
 impl Streamed {
-    pub(super) fn new(pieces: Pieces) -> Self {
+    pub(in crate::web) fn new(pieces: Pieces) -> Self {
         Self { pieces, deadline: Instant::now() + PATIENCE, run: 0, pause: None }
     }
 

@@ -7,26 +7,11 @@
 //! Nobody can tie it up: a connection that waits makes room for a newcomer, a request
 //! once begun has to get somewhere, and a scrape gives its place up in time.
 
-mod address;
 mod body;
-mod client_cert;
-mod connection;
-mod expose;
-mod guard;
-mod hello;
-mod listener;
-mod paced;
-mod page;
-mod password;
+mod handlers;
 mod response;
-mod routes;
-mod scrapes;
-mod seats;
-mod service;
-mod stream;
-mod telemetry_path;
-mod tls;
-mod tls_names;
+mod security;
+mod server;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,24 +19,23 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use address::{InvalidListenAddress, ListenAddress};
 pub use body::Pieces;
-pub use client_cert::{
-    AllowedSan, Authorities, ClientAuth, ClientAuthType, InvalidAuthorities, InvalidClientAuthType,
+pub use handlers::{
+    Asked, Asset, Exposed, Exposition, InvalidTelemetryPath, Making, NoPage, Page, Reload, Routes, Site,
+    TelemetryPath,
 };
-pub use expose::{Asked, Exposed, Exposition};
-pub use guard::{Guard, InvalidOpenPath, OpenPath, RateLimit, Rules};
-pub use listener::{BindError, Listeners};
-pub use page::{Asset, Making, NoPage, Page};
-pub use password::{InvalidPasswordHash, NoRandomness, PasswordHash, Users};
-pub use routes::{Reload, Routes, Site};
-pub use telemetry_path::{InvalidTelemetryPath, TelemetryPath};
-pub use tls::{Identity, InvalidIdentity, InvalidTls, Tls, TlsSettings};
-pub use tls_names::{CipherSuite, Curve, InvalidTlsName, TlsVersion};
+pub use security::{
+    AllowedSan, Authorities, CipherSuite, ClientAuth, ClientAuthType, Curve, Guard, Identity,
+    InvalidAuthorities, InvalidClientAuthType, InvalidIdentity, InvalidOpenPath, InvalidPasswordHash,
+    InvalidTls, InvalidTlsName, NoRandomness, OpenPath, PasswordHash, RateLimit, Rules, Tls, TlsSettings,
+    TlsVersion, Users,
+};
+pub use server::{BindError, InvalidListenAddress, ListenAddress, Listeners};
 
-use scrapes::Scrapes;
-use seats::Seats;
-use service::Service;
+use server::connection_limit::Seats;
+use server::scrape_limit::Scrapes;
+use server::service::Service;
+use server::{connection, listener};
 
 /// How many connections are served at once. Prometheus needs one; the rest is
 /// for people, probes and replicas.

@@ -5,17 +5,17 @@ use hyper::body::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
-use super::body::Streamed;
+use crate::web::body::Streamed;
 
-pub(super) const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-pub(super) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+pub(in crate::web) const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+pub(in crate::web) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 /// All of it is as of now.
-pub(super) const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
+pub(in crate::web) const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
 
 /// A body, whole or made while it is sent.
-pub(super) type Body = Either<Full<Bytes>, Streamed>;
+pub(in crate::web) type Body = Either<Full<Bytes>, Streamed>;
 
-pub(super) fn response(
+pub(in crate::web) fn response(
     status: StatusCode,
     content_type: HeaderValue,
     body: impl Into<Bytes>,

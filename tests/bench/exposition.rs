@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ssm_sync_exporter::clock::Clock;
-use ssm_sync_exporter::metrics::{Choice, Format, Metrics, OwnMetrics};
+use ssm_sync_exporter::fleet::{Account, Shard, Target, TargetList};
+use ssm_sync_exporter::metrics::{Choice, ExporterMetrics, Format, Metrics};
 use ssm_sync_exporter::model::{
-    DataSync, Destination, Quota, Report, SharingType, SyncStatus, SyncType, UnixSeconds,
+    DataSync, Destination, Quota, SharingType, SyncStatus, SyncType, UnixSeconds,
 };
 use ssm_sync_exporter::negotiation::{Accept, Coding};
+use ssm_sync_exporter::snapshot::Report;
 use ssm_sync_exporter::snapshot::Store;
-use ssm_sync_exporter::target::{Account, Plan, Shard, Target};
 
 const NOW: UnixSeconds = 1_763_800_000.5;
 const REGIONS: [&str; 4] = ["eu-west-1", "us-east-1", "ap-southeast-2", "sa-east-1"];
@@ -64,16 +65,18 @@ fn report(round: u32) -> Report {
 
 fn store(targets: usize) -> Arc<Store> {
     let store = Arc::new(Store::new(Duration::from_mins(30)));
-    for slot in
-        store.adopt(&Plan { targets: (0..targets).map(target).collect(), awaited: 0, ..Plan::default() })
-    {
+    for slot in store.adopt(&TargetList {
+        targets: (0..targets).map(target).collect(),
+        pending: 0,
+        ..TargetList::default()
+    }) {
         store.record(&slot, report(0));
     }
     store
 }
 
 fn metrics(store: &Arc<Store>) -> Metrics {
-    let own = Arc::new(OwnMetrics::new(Shard::default()).unwrap());
+    let own = Arc::new(ExporterMetrics::new(Shard::default()).unwrap());
     Metrics::new(Arc::clone(store), own, Quota::default(), Vec::new(), Clock::new(|| NOW))
 }
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use ssm_sync_exporter::app::{App, DEFAULT_MAX_REQUESTS, Options, RunError};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::Config;
-use ssm_sync_exporter::target::Shard;
+use ssm_sync_exporter::fleet::Shard;
 use tempfile::TempDir;
 use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, sleep};
@@ -143,7 +143,7 @@ impl Exporter {
         let app = Box::pin(App::build(config, options, clock)).await.unwrap();
         let address = app.local_addresses()[0];
         let shutdown = CancellationToken::new();
-        #[expect(clippy::disallowed_methods, reason = "ended by the token, and awaited in `stop`")]
+        #[expect(clippy::disallowed_methods, reason = "ended by the token, and pending in `stop`")]
         let task = tokio::spawn(app.run(shutdown.clone()));
         Self { address, directory, beside, now, shutdown, task }
     }

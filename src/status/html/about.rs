@@ -6,20 +6,20 @@ use super::View;
 use super::parts::{count, grouped, when};
 use crate::build_info::{REVISION, RUSTC_VERSION, VERSION};
 use crate::model::UnixSeconds;
-use crate::status::moment::{Moment, length};
-use crate::status::question::Question;
+use crate::status::query::Query;
+use crate::status::time::{Moment, length};
 
 /// How much of the configuration is shown unless all is asked for, in bytes: with
 /// a thousand accounts in it, it would be most of the page.
 const CONFIGURATION: usize = 32 * 1024;
 
 pub(super) fn section(view: View<'_>) -> Markup {
-    let View { source, survey, question } = view;
+    let View { source, overview, query } = view;
     let configured = source.configured.load();
     let text = configured.text.as_str();
-    let shown = if question.whole_configuration { text } else { beginning(text) };
-    let whole = Question { whole_configuration: true, ..question.clone() };
-    let activity = &source.store.activity;
+    let shown = if query.whole_configuration { text } else { beginning(text) };
+    let whole = Query { whole_configuration: true, ..query.clone() };
+    let stats = &source.store.stats;
     html! {
         section #about aria-labelledby="about-heading" {
             h2 #about-heading { "About this exporter" }
@@ -27,19 +27,19 @@ pub(super) fn section(view: View<'_>) -> Markup {
                 div { dt { "Version" } dd { (VERSION) } }
                 div { dt { "Revision" } dd { code { (REVISION) } } }
                 div { dt { "Compiler" } dd { "rustc " (RUSTC_VERSION) } }
-                div { dt { "Running for" } dd { (length(survey.now - source.started)) } }
+                div { dt { "Running for" } dd { (length(overview.now - source.started)) } }
                 @if source.about.shard.is_one_of_many() {
                     @let (index, total) = source.about.shard.numbers();
                     div { dt { "Shard" } dd { "index " (index) " of " (total) ": the targets of the others are not shown here" } }
                 }
-                div { dt { "Collections under way" } dd { (grouped(activity.in_flight())) } }
-                div { dt { "Turns missed" } dd { (activity.overruns()) } }
-                div { dt { "This page" } dd { "as of " (exactly(survey.now)) } }
-                div { dt { "Configuration" } dd { "loaded " (when(Some(configured.at), survey.now, "")) } }
+                div { dt { "Collections under way" } dd { (grouped(stats.in_flight())) } }
+                div { dt { "Turns missed" } dd { (stats.overruns()) } }
+                div { dt { "This page" } dd { "as of " (exactly(overview.now)) } }
+                div { dt { "Configuration" } dd { "loaded " (when(Some(configured.at), overview.now, "")) } }
             }
             h3 { "Configuration in force" }
             p.hint { "File and environment together, with defaults; secrets are masked. Flags are not part of it." }
-            details.configuration #configuration open[question.whole_configuration] {
+            details.configuration #configuration open[query.whole_configuration] {
                 summary { (count(text.lines().count(), "line")) " of YAML" }
                 pre tabindex="0" { code { (shown) } }
                 @if shown.len() < text.len() {

@@ -4,10 +4,10 @@ use maud::{Markup, html};
 
 use super::View;
 use super::parts::{Paging, account, count, grouped, symbol};
-use crate::status::question::{Pages, Question};
-use crate::status::standing::Standing;
-use crate::status::survey::{Row, Seen};
-use crate::target::RegionName;
+use crate::fleet::RegionName;
+use crate::health::Health;
+use crate::status::overview::{Row, Seen};
+use crate::status::query::{Pages, Query};
 
 /// How many accounts stand on a page at most, and at least.
 const PER_PAGE: usize = 50;
@@ -20,11 +20,11 @@ const CELLS: usize = 500;
 const ROOMY: usize = 8;
 
 pub(super) fn section(view: View<'_>) -> Markup {
-    let View { survey, question, .. } = view;
-    let grid = survey.grid(question);
+    let View { overview, query, .. } = view;
+    let grid = overview.grid(query);
     let per_page = (CELLS / grid.regions.len().max(1)).clamp(AT_LEAST, PER_PAGE);
-    let paging = Paging::new(question.pages.grid, grid.rows.len(), per_page);
-    let at = |grid| Question { pages: Pages { grid, ..question.pages }, ..question.clone() };
+    let paging = Paging::new(query.pages.grid, grid.rows.len(), per_page);
+    let at = |grid| Query { pages: Pages { grid, ..query.pages }, ..query.clone() };
     html! {
         section #grid aria-labelledby="grid-heading" {
             h2 #grid-heading {
@@ -32,10 +32,10 @@ pub(super) fn section(view: View<'_>) -> Markup {
                 span.total { (count(grid.rows.len(), "account")) ", " (count(grid.regions.len(), "region")) }
             }
             @if grid.rows.is_empty() {
-                p.nothing { @if question.is_filter() { "No account matches the filter." } @else { "There is no account." } }
+                p.nothing { @if query.is_filter() { "No account matches the filter." } @else { "There is no account." } }
             } @else {
                 ul.legend aria-label="Legend" {
-                    @for standing in Standing::ALL { li class=(standing.key()) { span.cell { (symbol(standing)) } (standing.word()) } }
+                    @for health in Health::ALL { li class=(health.key()) { span.cell { (symbol(health)) } (health.word()) } }
                     li.absent { span.cell {} "Not polled" }
                 }
                 p.hint {
@@ -46,10 +46,10 @@ pub(super) fn section(view: View<'_>) -> Markup {
                         thead { tr {
                             th scope="col" { "Account" }
                             @for region in &grid.regions {
-                                th scope="col" { a href=(region_link(question, region)) { (in_lines(region)) } }
+                                th scope="col" { a href=(region_link(query, region)) { (in_lines(region)) } }
                             }
                         } }
-                        tbody { @for row in paging.of(&grid.rows) { (line(question, &grid.regions, row)) } }
+                        tbody { @for row in paging.of(&grid.rows) { (line(query, &grid.regions, row)) } }
                     }
                 }
                 (paging.links("accounts", "grid", at))
@@ -58,15 +58,15 @@ pub(super) fn section(view: View<'_>) -> Markup {
     }
 }
 
-fn region_link(question: &Question, region: &RegionName) -> String {
-    Question { region: Some(region.clone()), ..question.first_pages() }.link()
+fn region_link(query: &Query, region: &RegionName) -> String {
+    Query { region: Some(region.clone()), ..query.first_pages() }.link()
 }
 
-fn line(question: &Question, regions: &[&RegionName], row: &Row<'_>) -> Markup {
+fn line(query: &Query, regions: &[&RegionName], row: &Row<'_>) -> Markup {
     html! {
         tr {
             // Names are cut off where they are too long.
-            th scope="row" title=[row.name] { (account(row.account, row.name, question)) }
+            th scope="row" title=[row.name] { (account(row.account, row.name, query)) }
             @for region in regions {
                 @match row.cells.get(region) {
                     Some(seen) => (cell(seen)),
@@ -88,18 +88,15 @@ fn in_lines(region: &RegionName) -> Markup {
 
 /// A cell. There are many, so it says no more than it has to.
 fn cell(seen: &Seen) -> Markup {
-    let standing = seen.standing;
-    let question = Question {
-        account: seen.account.clone(),
-        region: Some(seen.region().clone()),
-        ..Question::default()
-    };
-    let (number, total) = (seen.tally.of(standing), seen.tally.total());
+    let health = seen.health;
+    let query =
+        Query { account: seen.account.clone(), region: Some(seen.region().clone()), ..Query::default() };
+    let (number, total) = (seen.tally.of(health), seen.tally.total());
     html! {
-        td class=(standing.key()) {
-            a href=(question.link()) title=(tip(seen, number, total)) {
-                svg { use href={ "#" (standing.key()) } {} }
-                i { (standing.word()) }
+        td class=(health.key()) {
+            a href=(query.link()) title=(tip(seen, number, total)) {
+                svg { use href={ "#" (health.key()) } {} }
+                i { (health.word()) }
                 @if number > 0 { (grouped(number)) }
             }
         }

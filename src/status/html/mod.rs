@@ -1,4 +1,4 @@
-//! The survey as HTML.
+//! The overview as HTML.
 //!
 //! Nothing is decided here but how it looks. There is no markup but what `maud`
 //! makes, no style and no script but those of the assets, and every link is
@@ -14,20 +14,20 @@ mod targets;
 use maud::{DOCTYPE, Markup, html};
 
 use super::Source;
-use super::question::Question;
-use super::survey::Survey;
+use super::overview::Overview;
+use super::query::Query;
 
 /// What the sections need to know.
 #[derive(Clone, Copy)]
 struct View<'a> {
     source: &'a Source,
-    survey: &'a Survey,
-    question: &'a Question,
+    overview: &'a Overview,
+    query: &'a Query,
 }
 
 /// The whole page.
-pub(super) fn page(source: &Source, survey: &Survey, question: &Question) -> Markup {
-    let view = View { source, survey, question };
+pub(super) fn page(source: &Source, overview: &Overview, query: &Query) -> Markup {
+    let view = View { source, overview, query };
     let mark = &source.mark;
     html! {
         (DOCTYPE)
@@ -36,7 +36,7 @@ pub(super) fn page(source: &Source, survey: &Survey, question: &Question) -> Mar
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (overview::title(survey)) }
+                title { (overview::title(overview)) }
                 link rel="icon" type="image/svg+xml" href={ "./-/status.svg?" (mark) };
                 link rel="stylesheet" href={ "./-/status.css?" (mark) };
                 // Not deferred: the theme is to be there before anything is drawn.
@@ -52,7 +52,7 @@ pub(super) fn page(source: &Source, survey: &Survey, question: &Question) -> Mar
                     (overview::filter(view))
                     (syncs::section(view))
                     (targets::causes(view))
-                    @if question.is_filter() { (targets::list(view)) }
+                    @if query.is_filter() { (targets::list(view)) }
                     (grid::section(view))
                     (about::section(view))
                 }

@@ -5,11 +5,12 @@ use maud::{Markup, html};
 
 use super::View;
 use super::parts::{count, foreign, grouped, prose, symbol};
-use crate::model::{Failure, Unanswered};
-use crate::status::advice::of_reason;
-use crate::status::question::{Question, Wanted};
-use crate::status::standing::{Standing, Tally};
-use crate::status::survey::Survey;
+use crate::fleet::Unresolved;
+use crate::health::remedy::of_reason;
+use crate::health::{Health, Tally};
+use crate::model::Failure;
+use crate::status::overview::Overview;
+use crate::status::query::{Query, Wanted};
 
 /// The name, and what can be set by a script only.
 pub(super) fn header(view: View<'_>) -> Markup {
@@ -35,15 +36,15 @@ pub(super) fn header(view: View<'_>) -> Markup {
 }
 
 /// What stands in the tab of the browser: troubles first, for there is little room.
-pub(super) fn title(survey: &Survey) -> String {
+pub(super) fn title(overview: &Overview) -> String {
     let bad = |tally: &Tally| {
-        Standing::ALL
+        Health::ALL
             .into_iter()
-            .filter(|standing| standing.is_trouble())
-            .map(|standing| tally.of(standing))
+            .filter(|health| health.is_trouble())
+            .map(|health| tally.of(health))
             .sum::<usize>()
     };
-    match bad(&survey.of_syncs) + survey.of_targets.of(Standing::Down) {
+    match bad(&overview.of_syncs) + overview.of_targets.of(Health::Down) {
         0 => "SSM Sync Exporter".to_owned(),
         number => format!("({}) SSM Sync Exporter", grouped(number)),
     }
@@ -51,26 +52,26 @@ pub(super) fn title(survey: &Survey) -> String {
 
 /// How all is, in a sentence.
 pub(super) fn verdict(view: View<'_>) -> Markup {
-    let View { survey, question, .. } = view;
-    let (worst, text) = sentence(survey, view.source.about.shard.is_one_of_many());
-    let waiting = survey.of_targets.of(Standing::Waiting);
+    let View { overview, query, .. } = view;
+    let (worst, text) = sentence(overview, view.source.about.shard.is_one_of_many());
+    let waiting = overview.of_targets.of(Health::Waiting);
     html! {
         section class={ "verdict " (worst.key()) } aria-label="How all is" {
             h1 { (symbol(worst)) span { (prose(&text)) } }
-            @if waiting > 0 && waiting < survey.targets.len() {
-                p { (count(waiting, "target")) " of " (grouped(survey.targets.len())) " await their first collection." }
+            @if waiting > 0 && waiting < overview.targets.len() {
+                p { (count(waiting, "target")) " of " (grouped(overview.targets.len())) " await their first collection." }
             }
-            @if survey.awaited > 0 {
+            @if overview.pending > 0 {
                 p { "There may be more targets: an organization, or accounts for their regions, are still being asked." }
             }
-            (unanswered(&survey.unanswered))
-            @for note in &question.notes { p.note { (note) } }
+            (unresolved(&overview.unresolved))
+            @for note in &query.notes { p.note { (note) } }
         }
     }
 }
 
 /// What could not be found out. All else may look well meanwhile.
-fn unanswered(Unanswered { organization, accounts }: &Unanswered) -> Markup {
+fn unresolved(Unresolved { organization, accounts }: &Unresolved) -> Markup {
     html! {
         @if let Some(Failure { reason, message, .. }) = organization {
             p.note {
@@ -91,29 +92,29 @@ fn unanswered(Unanswered { organization, accounts }: &Unanswered) -> Markup {
 
 /// The sentence, and what of it is worst. A shard among several may have nothing to
 /// do.
-fn sentence(survey: &Survey, is_shard: bool) -> (Standing, String) {
-    let (targets, syncs) = (survey.targets.len(), survey.of_syncs.total());
-    let collected = targets - survey.of_targets.of(Standing::Waiting);
-    let is_there = |standing: &Standing| survey.of_targets.of(*standing) + survey.of_syncs.of(*standing) > 0;
-    let worst = Standing::ALL.into_iter().filter(|standing| standing.is_trouble()).find(is_there);
+fn sentence(overview: &Overview, is_shard: bool) -> (Health, String) {
+    let (targets, syncs) = (overview.targets.len(), overview.of_syncs.total());
+    let collected = targets - overview.of_targets.of(Health::Waiting);
+    let is_there = |health: &Health| overview.of_targets.of(*health) + overview.of_syncs.of(*health) > 0;
+    let worst = Health::ALL.into_iter().filter(|health| health.is_trouble()).find(is_there);
     if let Some(worst) = worst {
-        return (worst, troubles(survey));
+        return (worst, troubles(overview));
     }
     let text = match (targets, collected) {
-        (0, _) if survey.unanswered.organization.is_some() => {
-            return (Standing::Down, "It cannot be found out what to poll.".to_owned());
+        (0, _) if overview.unresolved.organization.is_some() => {
+            return (Health::Down, "It cannot be found out what to poll.".to_owned());
         }
-        (0, _) if survey.awaited > 0 => "It is not known yet what to poll.".to_owned(),
-        (0, _) if is_shard => return (Standing::Empty, "This shard has nothing to poll.".to_owned()),
+        (0, _) if overview.pending > 0 => "It is not known yet what to poll.".to_owned(),
+        (0, _) if is_shard => return (Health::Empty, "This shard has nothing to poll.".to_owned()),
         (0, _) => {
             let text = "There is nothing to poll: no account and region belong to this exporter. Check `accounts`, \
                         `organization` and `regions` in the configuration, and the shard.";
-            return (Standing::Fault, text.to_owned());
+            return (Health::Fault, text.to_owned());
         }
         (1, 0) => "Nothing is known yet: 1 target awaits collection.".to_owned(),
         (_, 0) => format!("Nothing is known yet: {} await collection.", count(targets, "target")),
         _ => {
-            let is_known = survey.awaited == 0 && *survey.unanswered == Unanswered::default();
+            let is_known = overview.pending == 0 && *overview.unresolved == Unresolved::default();
             let all = collected == targets && is_known;
             let well = if all { "All is well" } else { "So far all is well" };
             let collected = count(collected, "target");
@@ -121,21 +122,21 @@ fn sentence(survey: &Survey, is_shard: bool) -> (Standing, String) {
                 0 => format!("{well}: {collected} can be polled, and there are no syncs."),
                 _ => format!("{well}: {} in {collected}.", count(syncs, "sync")),
             };
-            return (if all { Standing::Well } else { Standing::Waiting }, text);
+            return (if all { Health::Well } else { Health::Waiting }, text);
         }
     };
-    (Standing::Waiting, text)
+    (Health::Waiting, text)
 }
 
 /// All that is wrong, in a sentence.
-fn troubles(survey: &Survey) -> String {
+fn troubles(overview: &Overview) -> String {
     let mut text = String::new();
-    for (standing, one, many) in [
-        (Standing::Failed, "failed", "failed"),
-        (Standing::Fault, "has a fault of its source", "have faults of their sources"),
-        (Standing::Stale, "is stale", "are stale"),
+    for (health, one, many) in [
+        (Health::Failed, "failed", "failed"),
+        (Health::Fault, "has a fault of its source", "have faults of their sources"),
+        (Health::Stale, "is stale", "are stale"),
     ] {
-        let number = survey.of_syncs.of(standing);
+        let number = overview.of_syncs.of(health);
         let what = if number == 1 { one } else { many };
         match (number, text.as_str()) {
             (0, _) => {}
@@ -143,10 +144,10 @@ fn troubles(survey: &Survey) -> String {
             _ => text = format!("{text}, {} {what}", grouped(number)),
         }
     }
-    let down = survey.of_targets.of(Standing::Down);
+    let down = overview.of_targets.of(Health::Down);
     if down > 0 {
         let between = if text.is_empty() { "" } else { "; " };
-        let targets = count(survey.targets.len(), "target");
+        let targets = count(overview.targets.len(), "target");
         text = format!("{text}{between}{} of {targets} cannot be polled", grouped(down));
     }
     text + "."
@@ -154,31 +155,31 @@ fn troubles(survey: &Survey) -> String {
 
 /// How many fare how, each the way to them.
 pub(super) fn tiles(view: View<'_>) -> Markup {
-    let View { survey, .. } = view;
+    let View { overview, .. } = view;
     html! {
         div.tiles {
-            (group(view, "Syncs", &survey.of_syncs, survey.of_syncs.total(), &Standing::OF_SYNCS))
-            (group(view, "Targets", &survey.of_targets, survey.targets.len(), &Standing::OF_TARGETS))
+            (group(view, "Syncs", &overview.of_syncs, overview.of_syncs.total(), &Health::OF_SYNCS))
+            (group(view, "Targets", &overview.of_targets, overview.targets.len(), &Health::OF_TARGETS))
         }
     }
 }
 
-fn group(view: View<'_>, what: &str, tally: &Tally, total: usize, standings: &[Standing]) -> Markup {
-    let chosen = view.question.status;
+fn group(view: View<'_>, what: &str, tally: &Tally, total: usize, standings: &[Health]) -> Markup {
+    let chosen = view.query.status;
     html! {
         section.group aria-label=(what) {
             h2 { (what) " " span.total { (grouped(total)) } }
             ul {
-                @for standing in standings {
-                    @let wanted = Some(Wanted::Is(*standing));
-                    @let number = tally.of(*standing);
-                    @let question = Question { status: wanted, ..Question::default() };
+                @for health in standings {
+                    @let wanted = Some(Wanted::Is(*health));
+                    @let number = tally.of(*health);
+                    @let query = Query { status: wanted, ..Query::default() };
                     li {
-                        a class={ "tile " (standing.key()) @if number == 0 { " zero" } }
-                            href=(question.link()) title=(standing.meaning())
+                        a class={ "tile " (health.key()) @if number == 0 { " zero" } }
+                            href=(query.link()) title=(health.meaning())
                             aria-current=[(chosen == wanted).then_some("true")] {
                             span.number { (grouped(number)) }
-                            span.word { (symbol(*standing)) (standing.word()) }
+                            span.word { (symbol(*health)) (health.word()) }
                         }
                     }
                 }
@@ -189,22 +190,22 @@ fn group(view: View<'_>, what: &str, tally: &Tally, total: usize, standings: &[S
 
 /// The form that says what is wanted.
 pub(super) fn filter(view: View<'_>) -> Markup {
-    let View { survey, question, .. } = view;
-    let chosen = question.region.as_ref();
+    let View { overview, query, .. } = view;
+    let chosen = query.region.as_ref();
     html! {
         form.filter method="get" action="./" role="search" aria-label="Filter" {
             label { span { "Account" }
-                input type="search" name="account" value=(question.account) placeholder="id or name" autocomplete="off"
+                input type="search" name="account" value=(query.account) placeholder="id or name" autocomplete="off"
                     spellcheck="false" maxlength="200";
             }
             label { span { "Region" }
                 select name="region" {
                     option value="" { "All" }
                     // It may have gone since the link was made.
-                    @if let Some(region) = chosen.filter(|region| !survey.regions.contains(*region)) {
+                    @if let Some(region) = chosen.filter(|region| !overview.regions.contains(*region)) {
                         option value=(region) selected { (region) }
                     }
-                    @for region in &survey.regions {
+                    @for region in &overview.regions {
                         option value=(region) selected[chosen == Some(region)] { (region) }
                     }
                 }
@@ -213,11 +214,11 @@ pub(super) fn filter(view: View<'_>) -> Markup {
                 select name="status" {
                     option value="" { "All" }
                     @for wanted in Wanted::all() {
-                        option value=(wanted.key()) selected[question.status == Some(wanted)] { (wanted.word()) }
+                        option value=(wanted.key()) selected[query.status == Some(wanted)] { (wanted.word()) }
                     }
                 }
             }
-            @if let Some(reason) = question.reason {
+            @if let Some(reason) = query.reason {
                 label { span { "Reason" }
                     select name="reason" {
                         option value="" { "All" }
@@ -226,7 +227,7 @@ pub(super) fn filter(view: View<'_>) -> Markup {
                 }
             }
             button type="submit" { "Filter" }
-            @if question.is_filter() { a.clear href="?" { "Clear" } }
+            @if query.is_filter() { a.clear href="?" { "Clear" } }
         }
     }
 }
@@ -238,10 +239,10 @@ mod tests {
     use crate::snapshot::Store;
     use crate::status::tests::{Collected, NOW, account, failed, store, sync, target};
 
-    fn said(targets: Vec<(&str, Collected)>) -> (Standing, String) {
+    fn said(targets: Vec<(&str, Collected)>) -> (Health, String) {
         let account = account(1, None);
         let targets = targets.into_iter().map(|(region, collected)| (target(&account, region), collected));
-        sentence(&Survey::take(&store(targets.collect()), NOW), false)
+        sentence(&Overview::take(&store(targets.collect()), NOW), false)
     }
 
     #[test]
@@ -251,37 +252,33 @@ mod tests {
         let old = || sync("b", Some(NOW - 1e6));
         let down = || Some(Err(failed(Reason::Timeout)));
         for (targets, worst, text) in [
-            (vec![("eu-west-1", Some(Ok(vec![well()])))], Standing::Well, "All is well: 1 sync in 1 target."),
+            (vec![("eu-west-1", Some(Ok(vec![well()])))], Health::Well, "All is well: 1 sync in 1 target."),
             (
                 vec![("eu-west-1", Some(Ok(vec![])))],
-                Standing::Well,
+                Health::Well,
                 "All is well: 1 target can be polled, and there are no syncs.",
             ),
             (
                 vec![("eu-west-1", Some(Ok(vec![bad(), old(), old()])))],
-                Standing::Failed,
+                Health::Failed,
                 "1 sync failed, 2 are stale.",
             ),
-            (vec![("eu-west-1", Some(Ok(vec![old()])))], Standing::Stale, "1 sync is stale."),
+            (vec![("eu-west-1", Some(Ok(vec![old()])))], Health::Stale, "1 sync is stale."),
             (
                 vec![("eu-west-1", Some(Ok(vec![bad(), bad()]))), ("us-east-1", down())],
-                Standing::Down,
+                Health::Down,
                 "2 syncs failed; 1 of 2 targets cannot be polled.",
             ),
-            (vec![("eu-west-1", down())], Standing::Down, "1 of 1 target cannot be polled."),
-            (
-                vec![("eu-west-1", None)],
-                Standing::Waiting,
-                "Nothing is known yet: 1 target awaits collection.",
-            ),
+            (vec![("eu-west-1", down())], Health::Down, "1 of 1 target cannot be polled."),
+            (vec![("eu-west-1", None)], Health::Waiting, "Nothing is known yet: 1 target awaits collection."),
             (
                 vec![("eu-west-1", Some(Ok(vec![well()]))), ("us-east-1", None)],
-                Standing::Waiting,
+                Health::Waiting,
                 "So far all is well: 1 sync in 1 target.",
             ),
             (
                 vec![("eu-west-1", None), ("us-east-1", None)],
-                Standing::Waiting,
+                Health::Waiting,
                 "Nothing is known yet: 2 targets await collection.",
             ),
         ] {
@@ -293,19 +290,19 @@ mod tests {
     fn without_targets_it_says_why() {
         assert!(said(Vec::new()).1.starts_with("There is nothing to poll"));
         let store = Store::new(std::time::Duration::from_mins(30));
-        store.adopt(&crate::target::Plan { awaited: 1, ..Default::default() });
-        let said = |store: &Store, is_shard| sentence(&Survey::take(store, NOW), is_shard).1;
+        store.adopt(&crate::fleet::TargetList { pending: 1, ..Default::default() });
+        let said = |store: &Store, is_shard| sentence(&Overview::take(store, NOW), is_shard).1;
         assert_eq!(said(&store, false), "It is not known yet what to poll.");
         // Regression: that the organization could not be asked was said nowhere.
         let denied = Failure::new(crate::model::Reason::AccessDenied, "not allowed <b>");
-        let denied = Unanswered { organization: Some(denied), accounts: 2 };
-        let plan = crate::target::Plan { unanswered: denied.clone(), ..Default::default() };
+        let denied = Unresolved { organization: Some(denied), accounts: 2 };
+        let plan = crate::fleet::TargetList { unresolved: denied.clone(), ..Default::default() };
         store.adopt(&plan);
         assert_eq!(said(&store, false), "It cannot be found out what to poll.");
-        let told = unanswered(&denied).into_string();
+        let told = unresolved(&denied).into_string();
         assert!(told.contains("cannot be listed") && told.contains("not allowed &lt;b&gt;"), "{told}");
         assert!(told.contains("2 accounts"), "{told}");
-        store.adopt(&crate::target::Plan::default());
+        store.adopt(&crate::fleet::TargetList::default());
         assert_eq!(said(&store, true), "This shard has nothing to poll.");
         assert!(said(&store, false).starts_with("There is nothing to poll"));
     }

@@ -2,9 +2,9 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::super::moment::Moment;
-use super::super::question::Question;
-use super::super::standing::Standing;
+use super::super::query::Query;
+use super::super::time::Moment;
+use crate::health::Health;
 use crate::model::UnixSeconds;
 
 /// How much of a message is shown at first, in characters.
@@ -15,40 +15,40 @@ const LONG: usize = 2_000;
 
 /// The symbols, drawn once: they differ in shape, so that nobody has to tell
 /// colours apart, and no font has to have them.
-const SYMBOLS: [(Standing, &str); Standing::ALL.len()] = [
+const SYMBOLS: [(Health, &str); Health::ALL.len()] = [
     (
-        Standing::Down,
+        Health::Down,
         "<circle cx='8' cy='8' r='6.5' fill='currentColor' stroke='none'/><path class='cut' d='M5.5 5.5l5 5m0-5l-5 5'/>",
     ),
-    (Standing::Failed, "<path d='M4 4l8 8m0-8l-8 8' stroke-width='2.4'/>"),
-    (Standing::Fault, "<path d='M8 1.5L14.7 13.5H1.3z'/><path d='M8 6v3.6M8 11.2v.6'/>"),
-    (Standing::Stale, "<circle cx='8' cy='8' r='6'/><path d='M8 4.5V8l2.4 1.6'/>"),
-    (Standing::InProgress, "<path d='M13.5 8A5.5 5.5 0 1 1 11.6 3.8M11.8 1v3.2H8.6'/>"),
-    (Standing::Well, "<path d='M2.5 8.6l3.6 3.6 7.4-8' stroke-width='2.2'/>"),
-    (Standing::Waiting, "<path d='M3 8h.1M8 8h.1M13 8h.1' stroke-width='2.6'/>"),
-    (Standing::Empty, "<path d='M3.5 8h9'/>"),
+    (Health::Failed, "<path d='M4 4l8 8m0-8l-8 8' stroke-width='2.4'/>"),
+    (Health::Fault, "<path d='M8 1.5L14.7 13.5H1.3z'/><path d='M8 6v3.6M8 11.2v.6'/>"),
+    (Health::Stale, "<circle cx='8' cy='8' r='6'/><path d='M8 4.5V8l2.4 1.6'/>"),
+    (Health::InProgress, "<path d='M13.5 8A5.5 5.5 0 1 1 11.6 3.8M11.8 1v3.2H8.6'/>"),
+    (Health::Well, "<path d='M2.5 8.6l3.6 3.6 7.4-8' stroke-width='2.2'/>"),
+    (Health::Waiting, "<path d='M3 8h.1M8 8h.1M13 8h.1' stroke-width='2.6'/>"),
+    (Health::Empty, "<path d='M3.5 8h9'/>"),
 ];
 
 /// The symbols, for [`symbol`] to use.
 pub(super) fn sprite() -> Markup {
     html! {
         svg.sprite aria-hidden="true" {
-            @for (standing, shape) in SYMBOLS {
-                symbol id=(standing.key()) viewBox="0 0 16 16" { (PreEscaped(shape)) }
+            @for (health, shape) in SYMBOLS {
+                symbol id=(health.key()) viewBox="0 0 16 16" { (PreEscaped(shape)) }
             }
         }
     }
 }
 
-/// The symbol of a standing, which says nothing by itself.
-pub(super) fn symbol(standing: Standing) -> Markup {
-    html! { svg.i aria-hidden="true" { use href={ "#" (standing.key()) } {} } }
+/// The symbol of a health, which says nothing by itself.
+pub(super) fn symbol(health: Health) -> Markup {
+    html! { svg.i aria-hidden="true" { use href={ "#" (health.key()) } {} } }
 }
 
-/// A standing, with its symbol and in words.
-pub(super) fn badge(standing: Standing) -> Markup {
+/// A health, with its symbol and in words.
+pub(super) fn badge(health: Health) -> Markup {
     html! {
-        span class={ "badge " (standing.key()) } title=(standing.meaning()) { (symbol(standing)) (standing.word()) }
+        span class={ "badge " (health.key()) } title=(health.meaning()) { (symbol(health)) (health.word()) }
     }
 }
 
@@ -113,10 +113,10 @@ pub(super) fn prose(text: &str) -> Markup {
 }
 
 /// An account: its name and id, and the way to what is known of it.
-pub(super) fn account(shown: &str, name: Option<&str>, question: &Question) -> Markup {
-    let question = Question { account: shown.to_owned(), ..question.first_pages() };
+pub(super) fn account(shown: &str, name: Option<&str>, query: &Query) -> Markup {
+    let query = Query { account: shown.to_owned(), ..query.first_pages() };
     html! {
-        a href=(question.link()) {
+        a href=(query.link()) {
             @if let Some(name) = name { span.name { (foreign(name)) } " " }
             span.id { (foreign(shown)) }
         }
@@ -146,9 +146,9 @@ impl Paging {
         &all[start..all.len().min(start + self.per_page)]
     }
 
-    /// The way to the other pages, below `anchor`. `at` is the question that asks
+    /// The way to the other pages, below `anchor`. `at` is the query that asks
     /// for a page.
-    pub(super) fn links(&self, what: &str, anchor: &str, at: impl Fn(usize) -> Question) -> Markup {
+    pub(super) fn links(&self, what: &str, anchor: &str, at: impl Fn(usize) -> Query) -> Markup {
         let link = |page: usize| format!("{}#{anchor}", at(page).link());
         let first = self.page * self.per_page;
         html! {
@@ -188,7 +188,7 @@ mod tests {
         let escaped = "&lt;img src=x onerror='alert(1)'&gt;&quot; &amp; \u{202e}gnp";
         assert_eq!(foreign(HOSTILE).into_string(), format!("<bdi>{escaped}</bdi>"));
         assert_eq!(message(HOSTILE).into_string(), format!("<p class=\"message\"><bdi>{escaped}</bdi></p>"));
-        let link = account("unknown (profile \"><b>)", Some(HOSTILE), &Question::default()).into_string();
+        let link = account("unknown (profile \"><b>)", Some(HOSTILE), &Query::default()).into_string();
         assert_eq!(
             link,
             format!(
@@ -217,11 +217,11 @@ mod tests {
         assert_eq!((beyond.of(&all)[0], beyond.of(&all).len()), (100, 20));
         let none = Paging::new(7, 0, 50);
         assert_eq!((none.of(&all[..0]).len(), none.pages), (0, 1));
-        let question = |syncs| Question::read(&format!("status=failed&syncs={}", syncs + 1));
-        let links = paging.links("syncs", "syncs", question).into_string();
+        let query = |syncs| Query::read(&format!("status=failed&syncs={}", syncs + 1));
+        let links = paging.links("syncs", "syncs", query).into_string();
         assert!(links.contains("href=\"?status=failed&amp;syncs=3#syncs\">Next"), "{links}");
         assert!(links.contains("51–100 of 120"), "{links}");
-        assert_eq!(Paging::new(0, 50, 50).links("syncs", "syncs", question).into_string(), "");
+        assert_eq!(Paging::new(0, 50, 50).links("syncs", "syncs", query).into_string(), "");
     }
 
     #[test]

@@ -4,11 +4,11 @@ use maud::{Markup, html};
 
 use super::View;
 use super::parts::{Paging, account, badge, count, foreign, grouped, message, when};
+use crate::health::Health;
+use crate::health::remedy;
 use crate::model::{DataSync, SyncStatus, SyncType};
-use crate::status::advice;
-use crate::status::question::{Pages, Question, Wanted};
-use crate::status::standing::Standing;
-use crate::status::survey::Found;
+use crate::status::overview::Found;
+use crate::status::query::{Pages, Query, Wanted};
 
 /// How many stand on a page.
 const PER_PAGE: usize = 50;
@@ -17,22 +17,21 @@ const PER_PAGE: usize = 50;
 const WORST: usize = 10;
 
 pub(super) fn section(view: View<'_>) -> Markup {
-    let View { survey, question, .. } = view;
-    let of_targets =
-        |wanted| matches!(wanted, Wanted::Is(standing) if Standing::OF_TARGETS.contains(&standing));
+    let View { overview, query, .. } = view;
+    let of_targets = |wanted| matches!(wanted, Wanted::Is(health) if Health::OF_TARGETS.contains(&health));
     // No sync fares so.
-    if question.status.is_some_and(of_targets) {
+    if query.status.is_some_and(of_targets) {
         return html! {};
     }
-    let found = survey.syncs(question);
-    if found.is_empty() && question.reason.is_some() {
+    let found = overview.syncs(query);
+    if found.is_empty() && query.reason.is_some() {
         return html! {};
     }
-    let all = question.is_filter();
-    let (page, per_page) = if all { (question.pages.syncs, PER_PAGE) } else { (0, WORST) };
+    let all = query.is_filter();
+    let (page, per_page) = if all { (query.pages.syncs, PER_PAGE) } else { (0, WORST) };
     let paging = Paging::new(page, found.len(), per_page);
-    let trouble = Question { status: Some(Wanted::Trouble), ..question.first_pages() };
-    let at = |syncs| Question { pages: Pages { syncs, ..question.pages }, ..question.clone() };
+    let trouble = Query { status: Some(Wanted::Trouble), ..query.first_pages() };
+    let at = |syncs| Query { pages: Pages { syncs, ..query.pages }, ..query.clone() };
     let heading = if all { "Syncs that match" } else { "Syncs in trouble" };
     html! {
         section #syncs aria-labelledby="syncs-heading" {
@@ -65,31 +64,31 @@ pub(super) fn section(view: View<'_>) -> Markup {
 }
 
 fn nothing(view: View<'_>) -> &'static str {
-    let View { survey, question, .. } = view;
-    if question.is_filter() {
+    let View { overview, query, .. } = view;
+    if query.is_filter() {
         "No sync matches the filter."
-    } else if survey.of_syncs.total() == 0 {
+    } else if overview.of_syncs.total() == 0 {
         "No sync is known."
     } else {
         "No sync is in trouble."
     }
 }
 
-fn row(view: View<'_>, Found { seen, sync, standing }: Found<'_>) -> Markup {
-    let now = view.survey.now;
+fn row(view: View<'_>, Found { seen, sync, health }: Found<'_>) -> Markup {
+    let now = view.overview.now;
     let status = sync.last_status.as_ref();
     // Where it says more than the badge does.
     let status = status.filter(|status| match status {
         SyncStatus::Unknown(_) => true,
-        SyncStatus::InProgress => standing != Standing::InProgress,
+        SyncStatus::InProgress => health != Health::InProgress,
         SyncStatus::Failed | SyncStatus::Successful => false,
     });
     let state = sync.source.as_ref().and_then(|source| source.state.as_ref());
     let never = if sync.sync_type == SyncType::FromSource { "not reported" } else { "none on record" };
     html! {
-        tr.quiet[!standing.is_trouble()] {
+        tr.quiet[!health.is_trouble()] {
             td.status {
-                (badge(standing))
+                (badge(health))
                 @if let Some(status) = status { p.raw { "AWS: " (foreign(status.as_str())) } }
                 @if let Some(state) = state { p.raw { "AWS: " (foreign(state.as_str())) } }
             }
@@ -97,15 +96,15 @@ fn row(view: View<'_>, Found { seen, sync, standing }: Found<'_>) -> Markup {
                 span.name { (foreign(&sync.name)) }
                 span.sub { (kind(sync)) }
                 @if let Some(text) = &sync.last_status_message { (message(text)) }
-                @else if standing == Standing::Failed { p.message { "AWS gave no message." } }
-                @if let Some(advice) = advice::of_sync(sync, standing) {
+                @else if health == Health::Failed { p.message { "AWS gave no message." } }
+                @if let Some(advice) = remedy::of_sync(sync, health) {
                     details.advice { summary { "What to do" } p { (advice) } }
                 }
             }
             td.where {
-                (account(&seen.account, seen.name(), view.question))
+                (account(&seen.account, seen.name(), view.query))
                 span.region { (seen.region()) }
-                @if seen.standing == Standing::Down {
+                @if seen.health == Health::Down {
                     p.raw { "as of " (when(seen.view.state.last_success, now, "before")) ": the target cannot be polled" }
                 }
             }

@@ -6,11 +6,11 @@ use maud::{Markup, html};
 
 use super::View;
 use super::parts::{Paging, account, badge, count, grouped, message, prose, when};
+use crate::health::Health;
+use crate::health::remedy::{self, Advice};
 use crate::model::{Failure, UnixSeconds};
-use crate::status::advice::{self, Advice};
-use crate::status::question::{Pages, Question, Wanted};
-use crate::status::standing::Standing;
-use crate::status::survey::{Cause, Common, Group, Seen};
+use crate::status::overview::{Cause, Common, Group, Seen};
+use crate::status::query::{Pages, Query, Wanted};
 
 /// How many stand on a page.
 const PER_PAGE: usize = 25;
@@ -20,7 +20,7 @@ const GROUPS: usize = 5;
 
 /// Why targets cannot be polled, and what to do about it.
 pub(super) fn causes(view: View<'_>) -> Markup {
-    let causes = view.survey.causes(view.question);
+    let causes = view.overview.causes(view.query);
     let targets: usize = causes.iter().map(|cause| cause.targets).sum();
     html! {
         @if !causes.is_empty() {
@@ -37,11 +37,11 @@ pub(super) fn causes(view: View<'_>) -> Markup {
 }
 
 fn one(view: View<'_>, cause: &Cause<'_>) -> Markup {
-    let Advice { title, remedy } = advice::of_reason(cause.reason);
-    let down = Question {
-        status: Some(Wanted::Is(Standing::Down)),
+    let Advice { title, remedy } = remedy::of_reason(cause.reason);
+    let down = Query {
+        status: Some(Wanted::Is(Health::Down)),
         reason: Some(cause.reason),
-        ..view.question.first_pages()
+        ..view.query.first_pages()
     };
     let more = cause.groups.len().saturating_sub(GROUPS);
     html! {
@@ -64,8 +64,8 @@ fn one(view: View<'_>, cause: &Cause<'_>) -> Markup {
     }
 }
 
-fn line(view: View<'_>, down: &Question, group: &Group<'_>) -> Markup {
-    let now = view.survey.now;
+fn line(view: View<'_>, down: &Query, group: &Group<'_>) -> Markup {
+    let now = view.overview.now;
     let failures = group.targets.iter().map(|(seen, _)| seen.view.state.consecutive_failures);
     let longest = failures.clone().max().unwrap_or_default();
     let alike = failures.clone().min() == Some(longest);
@@ -78,21 +78,21 @@ fn line(view: View<'_>, down: &Question, group: &Group<'_>) -> Markup {
     let number = group.targets.len();
     let example = group.targets.first().map(|(_, failure)| failure.message.as_str());
     let differ = group.targets.iter().any(|(_, failure)| Some(failure.message.as_str()) != example);
-    let more = |question: Question| format!("{}#targets", question.link());
+    let more = |query: Query| format!("{}#targets", query.link());
     html! {
         tr {
             th.where scope="row" {
                 @match group.common {
                     Common::Account(shown, name) => {
-                        @let question = Question { account: shown.to_owned(), ..down.clone() };
-                        (account(shown, name, view.question))
+                        @let query = Query { account: shown.to_owned(), ..down.clone() };
+                        (account(shown, name, view.query))
                         @if let (1, Some((only, _))) = (number, group.targets.first()) { span.region { (only.region()) } }
-                        @else { a.count href=(more(question)) { "in " (count(number, "region")) } }
+                        @else { a.count href=(more(query)) { "in " (count(number, "region")) } }
                     },
                     Common::Region(region) => {
-                        @let question = Question { region: Some(region.clone()), ..down.clone() };
+                        @let query = Query { region: Some(region.clone()), ..down.clone() };
                         span.region { (region) }
-                        a.count href=(more(question)) { "for " (count(number, "account")) }
+                        a.count href=(more(query)) { "for " (count(number, "account")) }
                     },
                 }
             }
@@ -110,10 +110,10 @@ fn line(view: View<'_>, down: &Question, group: &Group<'_>) -> Markup {
 
 /// The targets that are asked for, one by one.
 pub(super) fn list(view: View<'_>) -> Markup {
-    let View { survey, question, .. } = view;
-    let targets = survey.targets(question);
-    let paging = Paging::new(question.pages.targets, targets.len(), PER_PAGE);
-    let at = |targets| Question { pages: Pages { targets, ..question.pages }, ..question.clone() };
+    let View { overview, query, .. } = view;
+    let targets = overview.targets(query);
+    let paging = Paging::new(query.pages.targets, targets.len(), PER_PAGE);
+    let at = |targets| Query { pages: Pages { targets, ..query.pages }, ..query.clone() };
     html! {
         section #targets aria-labelledby="targets-heading" {
             h2 #targets-heading { "Targets that match " span.total { (grouped(targets.len())) } }
@@ -137,14 +137,14 @@ pub(super) fn list(view: View<'_>) -> Markup {
 }
 
 fn row(view: View<'_>, seen: &Seen) -> Markup {
-    let now = view.survey.now;
+    let now = view.overview.now;
     let state = &seen.view.state;
     let last = state.last.as_ref();
     html! {
         tr {
-            td.status { (badge(seen.standing)) }
+            td.status { (badge(seen.health)) }
             th.where scope="row" {
-                (account(&seen.account, seen.name(), view.question))
+                (account(&seen.account, seen.name(), view.query))
                 span.region { (seen.region()) }
                 @if let Some(Failure { reason, message: text, .. }) = seen.failure() {
                     p.raw { code { (reason) } " " (in_a_row(state.consecutive_failures)) }

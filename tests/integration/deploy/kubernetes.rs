@@ -1,4 +1,4 @@
-//! The Helm chart, rendered by a real Helm.
+//! The ConfigApplier chart, rendered by a real ConfigApplier.
 //!
 //! There is no cluster here, so each part is shown to whoever it is meant for: objects to
 //! the schemas of Kubernetes and of the Prometheus operator, the pod's command line and

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 
 use fake_aws::{FakeAws, Fault, FaultRule, World};
 use pretty_assertions::assert_eq;
-use ssm_sync_exporter::target::Shard;
+use ssm_sync_exporter::fleet::Shard;
 
 use super::{
     ACCOUNTS, AILING, ALL, EXCLUDED, Place, REGIONS, all_are_up, all_turns_are_taken, by_target, config,

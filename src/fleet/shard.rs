@@ -1,0 +1,190 @@
+//! Which of several exporters polls a target.
+//!
+//! By rendezvous hashing: every exporter gives every pair of a shard and a
+//! target a number, and the shard with the highest number has the target. All
+//! of them come to the same result without talking to each other, and one shard
+//! more takes its share from all others evenly and moves nothing else.
+
+use std::num::NonZeroU32;
+
+use super::Target;
+use super::hash::hash;
+
+/// One of several exporters that share the targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shard {
+    index: u32,
+    total: NonZeroU32,
+}
+
+/// Numbers that are not those of a shard.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidShard {
+    /// There are not so many.
+    #[error("the index of the shard is {index}, but with {total} in all it has to be 0 to {}", .total.get() - 1)]
+    OutOfRange {
+        /// Which it was to be.
+        index: u32,
+        /// How many there are.
+        total: NonZeroU32,
+    },
+    /// The name of the host does not tell which it is.
+    #[error(
+        "the host name `{0}` does not end in a number, as the pods of a StatefulSet do (`exporter-0`); use --shard.index instead"
+    )]
+    NoOrdinal(String),
+}
+
+impl Default for Shard {
+    /// The only one.
+    fn default() -> Self {
+        Self { index: 0, total: NonZeroU32::MIN }
+    }
+}
+
+impl Shard {
+    /// The shard `index`, counted from 0, of `total`.
+    ///
+    /// # Errors
+    /// There are not so many.
+    pub fn new(index: u32, total: NonZeroU32) -> Result<Self, InvalidShard> {
+        if index < total.get() {
+            Ok(Self { index, total })
+        } else {
+            Err(InvalidShard::OutOfRange { index, total })
+        }
+    }
+
+    /// The shard whose index stands at the end of the host's name, as in the
+    /// pods of a Kubernetes StatefulSet: `exporter-2` is the third.
+    ///
+    /// # Errors
+    /// There is no number at the end, or one that is too high.
+    pub fn from_hostname(hostname: &str, total: NonZeroU32) -> Result<Self, InvalidShard> {
+        // The name may be a full one: `exporter-2.exporters.monitoring.svc`.
+        let name = hostname.split('.').next().unwrap_or_default();
+        let index = name
+            .rsplit_once('-')
+            .map(|(_, ordinal)| ordinal)
+            .filter(|ordinal| ordinal.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|ordinal| ordinal.parse().ok())
+            .ok_or_else(|| InvalidShard::NoOrdinal(hostname.to_owned()))?;
+        Self::new(index, total)
+    }
+
+    /// Which it is, counted from 0, and of how many.
+    #[must_use]
+    pub fn numbers(self) -> (u32, u32) {
+        (self.index, self.total.get())
+    }
+
+    /// Whether it is one of several.
+    #[must_use]
+    pub fn is_one_of_many(self) -> bool {
+        self.total.get() > 1
+    }
+
+    /// Whether `target` is its to poll.
+    #[must_use]
+    pub fn owns(self, target: &Target) -> bool {
+        // Hashing is not free, and most exporters are alone.
+        !self.is_one_of_many() || self.index == owner(&target.to_string(), self.total)
+    }
+}
+
+/// The index of the shard that has the target.
+fn owner(target: &str, total: NonZeroU32) -> u32 {
+    (0..total.get()).max_by_key(|index| hash(&[&index.to_string(), target])).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::fleet::Account;
+
+    fn total(total: u32) -> NonZeroU32 {
+        NonZeroU32::new(total).unwrap()
+    }
+
+    fn target(account: u64, region: &str) -> Target {
+        let account = Account { id: Some(format!("{account:012}").parse().unwrap()), ..Account::default() };
+        Target { account: Arc::new(account), region: region.parse().unwrap() }
+    }
+
+    proptest! {
+        #[test]
+        fn every_target_belongs_to_exactly_one_shard(
+            account in 0u64..1_000_000_000_000,
+            region in "(us|eu|ap)-(east|west|south)-[1-9]",
+            shards in 1u32..40,
+        ) {
+            let target = target(account, &region);
+            let owners = (0..shards).filter(|index| Shard::new(*index, total(shards)).unwrap().owns(&target)).count();
+            prop_assert_eq!(owners, 1);
+        }
+
+        #[test]
+        fn one_shard_more_only_takes(
+            account in 0u64..1_000_000_000_000,
+            region in "(us|eu|ap)-(east|west|south)-[1-9]",
+            shards in 1u32..40,
+        ) {
+            let target = target(account, &region).to_string();
+            let (before, after) = (owner(&target, total(shards)), owner(&target, total(shards + 1)));
+            prop_assert!(after == before || after == shards, "{} from {} to {}", target, before, after);
+        }
+    }
+
+    #[test]
+    fn shards_are_of_like_size_and_one_more_moves_its_share() {
+        let targets: Vec<String> = (0..1000u64)
+            .flat_map(|account| ["eu-west-1", "us-east-1"].map(|region| target(account, region).to_string()))
+            .collect();
+        for shards in [2, 3, 5, 10] {
+            let mut sizes = vec![0; shards as usize];
+            let mut moved = 0;
+            for target in &targets {
+                let before = owner(target, total(shards));
+                sizes[before as usize] += 1;
+                moved += usize::from(owner(target, total(shards + 1)) != before);
+            }
+            let share = targets.len() / shards as usize;
+            assert!(sizes.iter().all(|size| (share * 3 / 4..=share * 5 / 4).contains(size)), "{sizes:?}");
+            let share = targets.len() / (shards as usize + 1);
+            assert!(
+                (share * 3 / 4..=share * 5 / 4).contains(&moved),
+                "{shards}: {moved} of {}",
+                targets.len()
+            );
+        }
+    }
+
+    /// Exporters of different versions share targets while they are updated
+    /// one by one. These were computed by the first version that had shards.
+    #[test]
+    fn what_belongs_to_whom_does_not_change_with_the_version() {
+        let owners: Vec<u32> =
+            [(1, "eu-west-1"), (2, "eu-west-1"), (3, "us-east-1"), (4, "ap-south-1"), (5, "sa-east-1")]
+                .map(|(account, region)| owner(&target(account, region).to_string(), total(4)))
+                .into();
+        assert_eq!(owners, [0, 0, 1, 2, 2]);
+    }
+
+    #[test]
+    fn the_ordinal_of_a_stateful_set() {
+        let shard = |name| Shard::from_hostname(name, total(3));
+        assert_eq!(shard("ssm-sync-exporter-2"), Shard::new(2, total(3)));
+        assert_eq!(shard("exporter-0.exporter.monitoring.svc.cluster.local"), Shard::new(0, total(3)));
+        assert_eq!(
+            shard("exporter-3").unwrap_err().to_string(),
+            "the index of the shard is 3, but with 3 in all it has to be 0 to 2"
+        );
+        for name in ["exporter", "exporter-", "exporter-6b7f9c-x2x9z", "12", "", "exporter-99999999999"] {
+            assert_eq!(shard(name), Err(InvalidShard::NoOrdinal(name.to_owned())));
+        }
+    }
+}

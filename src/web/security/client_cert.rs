@@ -1,0 +1,322 @@
+//! Certificates of clients: whether they are asked for, and which will do.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{NoClientAuth, VerifierBuilderError, WebPkiClientVerifier};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+};
+use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+
+use crate::web::security::tls_names::InvalidTlsName;
+
+/// What is asked of clients, by Go's names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientAuthType {
+    /// No certificate.
+    #[default]
+    NoClientCert,
+    /// A certificate is asked for; none will do, and so will any.
+    RequestClientCert,
+    /// A certificate is needed; any will do.
+    RequireAnyClientCert,
+    /// None will do; one that is given has to be of our authorities.
+    VerifyClientCertIfGiven,
+    /// A certificate of our authorities is needed.
+    RequireAndVerifyClientCert,
+}
+
+impl ClientAuthType {
+    /// Whether it is checked who has signed a certificate.
+    #[must_use]
+    pub fn verifies(self) -> bool {
+        matches!(self, Self::VerifyClientCertIfGiven | Self::RequireAndVerifyClientCert)
+    }
+
+    fn is_mandatory(self) -> bool {
+        matches!(self, Self::RequireAnyClientCert | Self::RequireAndVerifyClientCert)
+    }
+}
+
+impl FromStr for ClientAuthType {
+    type Err = InvalidClientAuthType;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "NoClientCert" => Ok(Self::NoClientCert),
+            "RequestClientCert" => Ok(Self::RequestClientCert),
+            // The toolkit's older name for it.
+            "RequireAnyClientCert" | "RequireClientCert" => Ok(Self::RequireAnyClientCert),
+            "VerifyClientCertIfGiven" => Ok(Self::VerifyClientCertIfGiven),
+            "RequireAndVerifyClientCert" => Ok(Self::RequireAndVerifyClientCert),
+            _ => Err(InvalidClientAuthType(text.to_owned())),
+        }
+    }
+}
+
+/// A text that names no way to deal with certificates of clients.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`{0}` is none of NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven and RequireAndVerifyClientCert"
+)]
+pub struct InvalidClientAuthType(String);
+
+/// The authorities that sign certificates of clients.
+#[derive(Clone, Debug)]
+pub struct Authorities {
+    roots: Arc<RootCertStore>,
+    pub(in crate::web) ders: Vec<CertificateDer<'static>>,
+}
+
+/// Not the certificates of authorities.
+#[derive(Debug, thiserror::Error)]
+pub enum InvalidAuthorities {
+    /// There is none.
+    #[error("there is no certificate in it; expected PEM with `-----BEGIN CERTIFICATE-----`")]
+    None,
+    /// One of them is none.
+    #[error("certificate {0} in it cannot be read")]
+    Certificate(usize),
+}
+
+impl Authorities {
+    /// Reads certificates from PEM.
+    ///
+    /// # Errors
+    /// There is none, or one that cannot be read.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, InvalidAuthorities> {
+        let mut roots = RootCertStore::empty();
+        let mut ders = Vec::new();
+        for (index, der) in CertificateDer::pem_slice_iter(pem).enumerate() {
+            let invalid = InvalidAuthorities::Certificate(index + 1);
+            let Ok(der) = der else { return Err(invalid) };
+            if roots.add(der.clone()).is_err() {
+                return Err(invalid);
+            }
+            ders.push(der);
+        }
+        if ders.is_empty() {
+            Err(InvalidAuthorities::None)
+        } else {
+            Ok(Self { roots: Arc::new(roots), ders })
+        }
+    }
+}
+
+/// A name by which a certificate may be admitted: of a host, an address, a mail
+/// address or a URI, which is compared as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct AllowedSan(String);
+
+impl FromStr for AllowedSan {
+    type Err = InvalidTlsName;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // There is more than one way to write an IPv6 address.
+        let address = text.parse::<IpAddr>().map(|address| address.to_string());
+        Ok(Self(address.unwrap_or_else(|_| text.to_owned())))
+    }
+}
+
+/// What is asked of clients.
+#[derive(Clone, Debug, Default)]
+pub struct ClientAuth {
+    /// Whether a certificate is needed.
+    pub kind: ClientAuthType,
+    /// Who signs it. There have to be some if it is verified.
+    pub authorities: Option<Authorities>,
+    /// The names of which it has to have one, if that matters.
+    pub allowed_sans: Option<BTreeSet<AllowedSan>>,
+}
+
+/// What checks the certificates of clients.
+pub(in crate::web) fn verifier(
+    auth: &ClientAuth,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, VerifierBuilderError> {
+    let roots = match &auth.authorities {
+        Some(authorities) => Arc::clone(&authorities.roots),
+        None => Arc::new(RootCertStore::empty()),
+    };
+    let verifier: Arc<dyn ClientCertVerifier> = match auth.kind {
+        ClientAuthType::NoClientCert => return Ok(Arc::new(NoClientAuth)),
+        ClientAuthType::RequestClientCert | ClientAuthType::RequireAnyClientCert => {
+            return Ok(Arc::new(AnyCertificate {
+                mandatory: auth.kind.is_mandatory(),
+                hints: roots.subjects(),
+                provider: Arc::clone(provider),
+            }));
+        }
+        ClientAuthType::VerifyClientCertIfGiven | ClientAuthType::RequireAndVerifyClientCert => {
+            let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
+            if auth.kind.is_mandatory() { builder } else { builder.allow_unauthenticated() }.build()?
+        }
+    };
+    Ok(match &auth.allowed_sans {
+        Some(allowed) => Arc::new(Named { inner: verifier, allowed: allowed.clone() }),
+        None => verifier,
+    })
+}
+
+/// Takes any certificate of which the client has the key.
+#[derive(Debug)]
+struct AnyCertificate {
+    mandatory: bool,
+    hints: Vec<DistinguishedName>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ClientCertVerifier for AnyCertificate {
+    fn client_auth_mandatory(&self) -> bool {
+        self.mandatory
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &self.hints
+    }
+
+    fn verify_client_cert(
+        &self,
+        _end_entity: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Takes what another takes, if it has one of some names.
+#[derive(Debug)]
+struct Named {
+    inner: Arc<dyn ClientCertVerifier>,
+    allowed: BTreeSet<AllowedSan>,
+}
+
+impl ClientCertVerifier for Named {
+    fn client_auth_mandatory(&self) -> bool {
+        self.inner.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.inner.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        let verified = self.inner.verify_client_cert(end_entity, intermediates, now)?;
+        if sans(end_entity).iter().any(|name| self.allowed.contains(name)) {
+            Ok(verified)
+        } else {
+            Err(CertificateError::ApplicationVerificationFailure.into())
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// The names that Go knows of: hosts, addresses, mail addresses and URIs.
+fn sans(certificate: &CertificateDer<'_>) -> Vec<AllowedSan> {
+    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return Vec::new() };
+    let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
+    let text = |name: &GeneralName<'_>| match name {
+        GeneralName::DNSName(name) | GeneralName::RFC822Name(name) | GeneralName::URI(name) => {
+            Some((*name).to_owned())
+        }
+        GeneralName::IPAddress(octets) => <[u8; 4]>::try_from(*octets)
+            .map(IpAddr::from)
+            .or_else(|_| <[u8; 16]>::try_from(*octets).map(IpAddr::from))
+            .ok()
+            .map(|address| address.to_string()),
+        _ => None,
+    };
+    names.value.general_names.iter().filter_map(text).map(AllowedSan).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, KeyPair, SanType, string::Ia5String};
+
+    use super::*;
+
+    #[test]
+    fn every_kind_of_name_is_known() {
+        let mut params = CertificateParams::default();
+        let text = |text: &str| Ia5String::try_from(text).unwrap();
+        params.subject_alt_names = vec![
+            SanType::DnsName(text("prometheus.example")),
+            SanType::Rfc822Name(text("ops@example")),
+            SanType::URI(text("spiffe://example/prometheus")),
+            SanType::IpAddress("2001:db8::1".parse().unwrap()),
+            SanType::IpAddress("192.0.2.1".parse().unwrap()),
+        ];
+        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let names = sans(certificate.der());
+        let expected = [
+            "prometheus.example",
+            "ops@example",
+            "spiffe://example/prometheus",
+            "2001:0db8:0::1",
+            "192.0.2.1",
+        ];
+        assert_eq!(names, expected.map(|name| name.parse::<AllowedSan>().unwrap()));
+    }
+
+    #[test]
+    fn what_is_not_a_certificate_has_no_names() {
+        assert_eq!(sans(&CertificateDer::from(vec![1, 2, 3])), []);
+    }
+}

@@ -1,0 +1,90 @@
+//! Addresses to listen on.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// An address to listen on: `host:port`, or `:port` for all of the machine's
+/// addresses.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenAddress {
+    host: Option<String>,
+    port: u16,
+}
+
+/// A text that is not an address to listen on.
+#[derive(Debug, thiserror::Error)]
+#[error("not an address to listen on, such as `:10144`, `127.0.0.1:10144` or `[::1]:10144`")]
+pub struct InvalidListenAddress;
+
+impl ListenAddress {
+    /// The host, without the brackets of an IPv6 address; none for all.
+    pub(in crate::web) fn host(&self) -> Option<&str> {
+        self.host.as_deref()
+    }
+
+    /// The port; 0 lets the system choose.
+    pub(in crate::web) fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl FromStr for ListenAddress {
+    type Err = InvalidListenAddress;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (host, port) = text.rsplit_once(':').ok_or(InvalidListenAddress)?;
+        let port = port.parse().map_err(|_| InvalidListenAddress)?;
+        let host = match host.strip_prefix('[').map(|host| host.strip_suffix(']')) {
+            Some(Some(inside)) => Some(inside),
+            Some(None) => return Err(InvalidListenAddress),
+            // Without brackets nobody can tell where the port begins.
+            None if host.contains(':') => return Err(InvalidListenAddress),
+            None if host.is_empty() => None,
+            None => Some(host),
+        };
+        if host.is_some_and(|host| host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/'))
+        {
+            return Err(InvalidListenAddress);
+        }
+        Ok(Self { host: host.map(ToOwned::to_owned), port })
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host() {
+            Some(host) if host.contains(':') => write!(f, "[{host}]:{}", self.port),
+            host => write!(f, "{}:{}", host.unwrap_or_default(), self.port),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_what_exporters_take() {
+        for text in [":10144", "127.0.0.1:0", "[::1]:9100", "localhost:80", "[::]:65535"] {
+            assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn refuses_what_is_no_address() {
+        for text in [
+            "",
+            "10144",
+            "localhost",
+            "::1:80",
+            "[::1:80",
+            "[]:80",
+            ":65536",
+            ":http",
+            "http://a:80",
+            "a b:1",
+        ] {
+            assert!(text.parse::<ListenAddress>().is_err(), "{text}");
+        }
+    }
+}
