@@ -1,4 +1,4 @@
-//! Tells the crate what it is built with and from, for `build_info`.
+//! Sets the compiler version and the git revision for the crate's `build_info` module.
 
 use std::process::Command;
 
@@ -9,8 +9,8 @@ fn main() {
     let version = version.as_deref().and_then(|line| line.split(' ').nth(1)).unwrap_or("unknown");
     println!("cargo::rustc-env=SSM_SYNC_EXPORTER_RUSTC_VERSION={version}");
 
-    // An image or package is built from an unpacked archive, without git: its
-    // recipe sets the variable.
+    // Images and packages are built without a git repository, so their build sets the
+    // revision in this variable.
     println!("cargo::rerun-if-env-changed=BUILD_REVISION");
     if std::path::Path::new(".git/logs/HEAD").exists() {
         println!("cargo::rerun-if-changed=.git/logs/HEAD");

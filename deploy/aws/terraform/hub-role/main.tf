@@ -1,4 +1,4 @@
-# The role of ../../hub-role.yaml, in the account where the exporter runs.
+# Creates the role of ../../hub-role.yaml, in the account where the exporter runs.
 
 data "aws_caller_identity" "current" {}
 

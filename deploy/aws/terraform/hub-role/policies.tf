@@ -2,8 +2,8 @@ locals {
   issuer = replace(var.oidc_provider_arn, "/^.*:oidc-provider\\//", "")
 
   trust = {
-    # No condition tells an instance's account, and none is needed: only roles of its
-    # own account are given to an instance.
+    # EC2 offers no condition on the account, and none is needed: an instance can only be
+    # given a role of its own account.
     EC2 = {
       Sid       = "AllowInstances"
       Effect    = "Allow"
@@ -22,8 +22,8 @@ locals {
       }
     }
 
-    # EKS says by tags for whom it asks. What it gives as aws:SourceArn is not
-    # documented, and not the same everywhere.
+    # EKS identifies the pod by request tags. Its value of aws:SourceArn is undocumented
+    # and varies.
     EKSPodIdentity = {
       Sid       = "AllowPods"
       Effect    = "Allow"
@@ -65,7 +65,7 @@ locals {
         {
           Sid    = "AssumeTheMembersRole"
           Effect = "Allow"
-          # The tags of EKS Pod Identity go along to the next role.
+          # The session tags of EKS Pod Identity are passed on to the next role.
           Action   = concat(["sts:AssumeRole"], var.runtime == "EKSPodIdentity" ? ["sts:TagSession"] : [])
           Resource = "arn:${local.partition}:iam::*:role/${var.member_role_name}"
         },

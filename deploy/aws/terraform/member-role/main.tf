@@ -1,8 +1,8 @@
-# The role of ../../member-role.yaml, in the account of the provider. For many accounts
-# there is ../member-stack-set.
+# Creates the role of ../../member-role.yaml in the account of the provider. Use
+# ../member-stack-set for many accounts.
 
-# When the exporter's role was deleted and created again, the next apply sees that the
-# trust policy means the one that is gone, and mends it.
+# If the exporter's role was deleted and recreated, the next apply detects that the trust policy
+# trusts the deleted role, and saves it again.
 resource "aws_iam_role" "this" {
   name               = var.role_name
   description        = "Lets ssm-sync-exporter list resource data syncs."

@@ -1,11 +1,11 @@
-# ../../member-role.yaml in all accounts below the given units, those to come included.
-# Belongs into the management account, or that of a delegated administrator for
-# StackSets with call_as = "DELEGATED_ADMIN". Leaves the management account out.
+# Deploys ../../member-role.yaml to all accounts below the given organizational units, including
+# accounts that join later, but not to the management account. Apply it in the management account,
+# or in the account of a delegated administrator for StackSets with call_as = "DELEGATED_ADMIN".
 
 data "aws_region" "current" {}
 
 locals {
-  # IAM has no regions: a second one would try to create the same roles again.
+  # One region only: IAM roles are global, and a second region would try to create them again.
   region = var.region == null ? data.aws_region.current.region : var.region
 }
 
@@ -17,7 +17,7 @@ resource "aws_cloudformation_stack_set" "this" {
   capabilities     = ["CAPABILITY_NAMED_IAM"]
   template_body    = file("${path.module}/../../member-role.yaml")
 
-  # All of them: for the provider one that is left to its default has changed.
+  # Set all parameters: the provider reports one that is left to its default as changed.
   parameters = {
     ExporterRoleArn     = var.exporter_role_arn
     ExternalId          = var.external_id
@@ -40,7 +40,7 @@ resource "aws_cloudformation_stack_set" "this" {
   }
 
   lifecycle {
-    # Set by AWS, and of no meaning for this permission model.
+    # AWS sets it, but it has no effect in this permission model.
     ignore_changes = [administration_role_arn]
   }
 }

@@ -1,4 +1,5 @@
-{{/* A StatefulSet's name, a hyphen and ten letters make a label, of 63 at most. */}}
+{{/* At most 50 characters: a StatefulSet appends a hyphen and a hash of ten characters to make a
+     label value, which may have 63. */}}
 {{- define "ssm-sync-exporter.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride -}}
@@ -21,13 +22,15 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
 {{- end -}}
 
-{{/* Labels of the user beside ours, which others rely on and which stay as they are. */}}
-{{- define "ssm-sync-exporter.labelsBeside" -}}
-{{- $ours := include (index . 1) (index . 0) | fromYaml -}}
-{{- toYaml (mergeOverwrite (deepCopy (index . 2 | default dict)) $ours) -}}
+{{/* The user's labels merged with the chart's. The chart's labels win, because selectors rely on
+     them. */}}
+{{- define "ssm-sync-exporter.mergedLabels" -}}
+{{- $own := include (index . 1) (index . 0) | fromYaml -}}
+{{- toYaml (mergeOverwrite (deepCopy (index . 2 | default dict)) $own) -}}
 {{- end -}}
 
-{{/* What every object begins with: what it is called, with a suffix, and its labels. */}}
+{{/* Metadata of every object. Arguments: the root context, a suffix of the name, and a dict with
+     optional labels and annotations. */}}
 {{- define "ssm-sync-exporter.metadata" -}}
 {{- $root := index . 0 -}}
 {{- $suffix := index . 1 -}}
@@ -35,7 +38,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") 
 name: {{ printf "%s%s" (include "ssm-sync-exporter.fullname" $root) $suffix | quote }}
 namespace: {{ $root.Release.Namespace | quote }}
 labels:
-  {{- include "ssm-sync-exporter.labelsBeside" (list $root "ssm-sync-exporter.labels" $more.labels) | nindent 2 }}
+  {{- include "ssm-sync-exporter.mergedLabels" (list $root "ssm-sync-exporter.labels" $more.labels) | nindent 2 }}
 {{- with $more.annotations }}
 annotations:
   {{- toYaml . | nindent 2 }}
@@ -52,7 +55,7 @@ annotations:
 
 {{- define "ssm-sync-exporter.image" -}}
 {{- with .Values.image -}}
-{{- $repository := required "image.repository is not set: no image is published, so build one (deploy/container) and say where it is, as in `--set image.repository=registry.example/ssm-sync-exporter`" .repository -}}
+{{- $repository := required "image.repository is not set: no image is published yet; build one (see deploy/container) and set its location, such as `--set image.repository=registry.example/ssm-sync-exporter`" .repository -}}
 {{- if .digest -}}
 {{- $repository }}@{{ .digest -}}
 {{- else -}}
@@ -65,12 +68,12 @@ annotations:
 {{- if .Values.config -}}
 {{ toYaml .Values.config }}
 {{- else -}}
-# The account of the credentials, in their default region.
+# Empty: polls the account of the ambient credentials in their default region.
 {}
 {{- end -}}
 {{- end -}}
 
-{{/* What is said where a link has been left out, or is a text that holds its own path. */}}
-{{- define "ssm-sync-exporter.notThere" -}}
-{{ . }}: there is nothing of use in the chart. Links to deploy/prometheus and deploy/grafana have not been followed; take the chart as `helm package` makes it of the whole repository
+{{/* Error message for a symbolic link that is missing, or is a text file with the link's path. */}}
+{{- define "ssm-sync-exporter.linkNotFollowed" -}}
+{{ . }} is missing from the chart or not usable: symbolic links to deploy/prometheus and deploy/grafana were not followed; use an archive built by `helm package` in a checkout of the whole repository
 {{- end -}}

@@ -1,16 +1,15 @@
-{{/* The pods, which are the same in the Deployment and in the StatefulSet but for what
-     shards need. */}}
+{{/* The pod template of the Deployment and the StatefulSet. The StatefulSet adds the shard flags. */}}
 {{- define "ssm-sync-exporter.podTemplate" -}}
 {{- $web := include "ssm-sync-exporter.web" . | fromJson -}}
 {{- $sharded := gt (int .Values.shards) 1 -}}
 metadata:
   labels:
-    {{- include "ssm-sync-exporter.labelsBeside" (list . "ssm-sync-exporter.selectorLabels" .Values.podLabels) | nindent 4 }}
+    {{- include "ssm-sync-exporter.mergedLabels" (list . "ssm-sync-exporter.selectorLabels" .Values.podLabels) | nindent 4 }}
   {{- $annotations := deepCopy .Values.podAnnotations }}
   {{- if not .Values.configSecret }}
-  {{- /* Another configuration means other pods, and not a signal to the old ones: a new pod
-         that refuses it, or has not collected everything yet, leaves the old one at work,
-         and `helm upgrade --wait` and `helm rollback` mean what they say. */}}
+  {{- /* A changed configuration replaces the pods instead of reloading it in place. The old pod
+         keeps running while the new one rejects the configuration or has not collected every
+         target yet, and `helm upgrade --wait` and `helm rollback` work as expected. */}}
   {{- $_ := set $annotations "checksum/config" (include "ssm-sync-exporter.config" . | sha256sum) }}
   {{- end }}
   {{- with $annotations }}
@@ -19,11 +18,11 @@ metadata:
   {{- end }}
 spec:
   serviceAccountName: {{ include "ssm-sync-exporter.serviceAccountName" . | quote }}
-  # It never asks Kubernetes. EKS mounts tokens for AWS by itself.
+  # The exporter does not call the Kubernetes API. EKS mounts the tokens for AWS itself.
   automountServiceAccountToken: false
-  # Variables of other Services would only be in the way.
+  # The exporter needs no variables of other Services.
   enableServiceLinks: false
-  # It ends within ten seconds.
+  # The exporter stops within ten seconds.
   terminationGracePeriodSeconds: 15
   {{- with .Values.imagePullSecrets }}
   imagePullSecrets:
@@ -66,8 +65,8 @@ spec:
       ports:
         - name: metrics
           containerPort: 10144
-      # It may look for its region before it serves, which takes a while where the
-      # metadata of the instance cannot be reached.
+      # The exporter may query the instance metadata for its region before it listens, which
+      # takes a while if the metadata service is unreachable.
       startupProbe:
         {{- include "ssm-sync-exporter.probe" (list $web "/-/healthy") | nindent 8 }}
         periodSeconds: 2
@@ -76,8 +75,8 @@ spec:
         {{- include "ssm-sync-exporter.probe" (list $web "/-/healthy") | nindent 8 }}
         periodSeconds: 20
         timeoutSeconds: 5
-      # Ready once every target has been collected, so that a rollout ends the old pod when
-      # the new one knows as much. Prometheus scrapes pods that are not ready, too.
+      # Ready once every target has been collected, so that a rollout stops the old pod only
+      # when the new one has the same data. Prometheus also scrapes pods that are not ready.
       readinessProbe:
         {{- include "ssm-sync-exporter.probe" (list $web "/-/ready") | nindent 8 }}
         periodSeconds: 5
@@ -91,7 +90,7 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
       volumeMounts:
-        # The directory and not single files, which would stay as they were at the start.
+        # Mounts the directory: files mounted by subPath are never updated.
         - name: config
           mountPath: /etc/ssm-sync-exporter
           readOnly: true
@@ -101,7 +100,7 @@ spec:
   volumes:
     - name: config
       projected:
-        # Decimal for 0440: the group is fsGroup.
+        # 0440 in decimal; the files belong to the group fsGroup.
         defaultMode: 288
         sources:
           {{- if .Values.configSecret }}
@@ -122,7 +121,7 @@ spec:
           - secret:
               name: {{ . | quote }}
               items: [{ key: tls.crt, path: tls/tls.crt }, { key: tls.key, path: tls/tls.key }]
-          # Not every issuer gives one.
+          # Not every issuer provides ca.crt.
           - secret:
               name: {{ . | quote }}
               items: [{ key: ca.crt, path: tls/ca.crt }]
@@ -157,8 +156,8 @@ spec:
   {{- end }}
 {{- end -}}
 
-{{/* What a kubelet asks for. It does not check certificates and has none of its own: where
-     nobody gets in without one, that a connection is taken has to do. */}}
+{{/* A probe of an HTTP path. The kubelet does not verify certificates and has no client
+     certificate: if one is required, the probe only opens a connection. */}}
 {{- define "ssm-sync-exporter.probe" -}}
 {{- $web := index . 0 -}}
 {{- if $web.clientCertificates -}}

@@ -1,5 +1,5 @@
-{{/* What the web configuration asks of those who ask: as JSON, and all of it in one place,
-     so that probes and the ServiceMonitor agree. */}}
+{{/* What the web configuration requires of clients, as JSON. Probes and the ServiceMonitor both use
+     it, so that they agree. */}}
 {{- define "ssm-sync-exporter.web" -}}
 {{- $config := .Values.web.config -}}
 {{- $existing := .Values.web.existingSecret -}}
@@ -8,8 +8,8 @@
 {{- end -}}
 {{- $tls := $config.tls_server_config | default dict -}}
 {{- $certificates := has ($tls.client_auth_type | default "") (list "RequireAnyClientCert" "RequireAndVerifyClientCert") -}}
-{{- /* Where probes ask in another way, the Secret has another name: pods of before would
-       take it up during a rollout, and fail the probes that they have. */ -}}
+{{- /* Settings that change the probes also change the Secret's name. Otherwise old pods would
+       reload the new Secret during a rollout and fail their old probes. */ -}}
 {{- $suffix := ternary "-web-mtls" (ternary "-web-tls" "-web" (not (empty $tls))) $certificates -}}
 {{- dict
   "secret" (ternary (printf "%s%s" (include "ssm-sync-exporter.fullname" .) $suffix) $existing.name (not (empty $config)))
@@ -20,19 +20,19 @@
 | toJson -}}
 {{- end -}}
 
-{{/* The web configuration, with the paths of the probes left open: a kubelet has no password
-     and is not to wait. Where nothing is asked for, the exporter refuses the key. */}}
+{{/* The web configuration, with the probe paths exempt from passwords and the rate limit. The
+     exporter rejects auth_excluded_paths if there are neither. */}}
 {{- define "ssm-sync-exporter.webConfig" -}}
 {{- $config := deepCopy .Values.web.config -}}
 {{- $limit := $config.rate_limit | default dict -}}
 {{- if or $config.basic_auth_users (regexMatch "[1-9]" (toString $limit.interval)) -}}
-{{- $open := list "/-/healthy" "/-/ready" -}}
+{{- $probePaths := list "/-/healthy" "/-/ready" -}}
 {{- if not (hasKey $config "auth_excluded_paths") -}}
-{{- $_ := set $config "auth_excluded_paths" $open -}}
+{{- $_ := set $config "auth_excluded_paths" $probePaths -}}
 {{- end -}}
-{{- range $open -}}
+{{- range $probePaths -}}
 {{- if not (has . $config.auth_excluded_paths) -}}
-{{- fail (printf "web.config.auth_excluded_paths has to have %s, which the probes ask for; leave the key out to have it added" .) -}}
+{{- fail (printf "web.config.auth_excluded_paths must contain %s, which the probes request; remove the key to let the chart add it" .) -}}
 {{- end -}}
 {{- end -}}
 {{- end -}}

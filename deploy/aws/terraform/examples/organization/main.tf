@@ -1,5 +1,5 @@
-# All accounts of an organization, watched by an exporter that runs on EKS with Pod
-# Identity in one of them.
+# Sets up the roles for an exporter that polls all accounts of an organization and runs on EKS with
+# Pod Identity in one of them.
 
 variable "external_id" {
   type = string
@@ -9,7 +9,7 @@ variable "eks_cluster_arn" {
   type = string
 }
 
-# The account where the exporter runs.
+# Account where the exporter runs.
 provider "aws" {
   alias   = "monitoring"
   region  = "eu-west-1"
@@ -46,7 +46,7 @@ module "member_stack_set" {
   organizational_unit_ids = [data.aws_organizations_organization.this.roots[0].id]
 }
 
-# StackSets leave the management account out. Its role also lists the accounts.
+# StackSets skip the management account, so its role is created here. It may also list the accounts.
 module "management_role" {
   source    = "../../member-role"
   providers = { aws = aws.management }
@@ -59,6 +59,6 @@ module "management_role" {
 }
 
 output "management_role_arn" {
-  description = "For organization.assume_roles in the exporter's configuration."
+  description = "Value for organization.assume_roles in the exporter's configuration."
   value       = module.management_role.role_arn
 }
