@@ -1,10 +1,9 @@
-//! A small organization in a fake AWS, and the real exporter on it.
+//! A demo: runs the exporter against a fake AWS with a small organization.
 //!
-//! `cargo run --example demo [ADDRESS]` needs no AWS account and nothing else
-//! to be installed. It listens on 127.0.0.1:10144, or on a free port if that
-//! one is taken, until it is interrupted.
+//! `cargo run --example demo [ADDRESS]` needs no AWS account and no other software. The exporter listens
+//! on 127.0.0.1:10144, or on a free port if that one is in use, until it is interrupted.
 
-#![expect(clippy::print_stdout, reason = "this is what it is for")]
+#![expect(clippy::print_stdout, reason = "the demo prints instructions to the terminal")]
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -12,7 +11,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use fake_aws::{FakeAws, Rhythm, SyncKind, World};
+use fake_aws::{FakeAws, RunSchedule, SyncKind, World};
 use serde_json::{Value, json};
 use ssm_sync_exporter::app::{App, Options};
 use ssm_sync_exporter::clock::Clock;
@@ -35,8 +34,8 @@ const ACCOUNTS: [(&str, &str); 5] = [
     ("555566667777", "sandbox"),
 ];
 
-/// An account outside of the organization, to which nobody has given a name.
-const STRANGER: &str = "666677778888";
+/// An account outside the organization, without a name.
+const STANDALONE: &str = "666677778888";
 
 const REGIONS: [&str; 3] = ["eu-west-1", "eu-central-1", "us-east-1"];
 
@@ -51,27 +50,27 @@ async fn main() -> anyhow::Result<()> {
     let (reload, reloads) = mpsc::channel(1);
     let options = Options { lifecycle: true, reloads: Some(reloads), ..Options::new(address.parse()?) };
     let app = Box::pin(App::build(config, options, Clock::system())).await?;
-    let url = format!("http://{}", app.local_addresses().first().context("it listens nowhere")?);
+    let url = format!("http://{}", app.local_addresses().first().context("the exporter has no listening address")?);
 
     println!(
-        "\nA fake AWS organization of {} accounts in {} regions, and one account\n\
-         beside it, are polled every 5 seconds.\n\n\
-         \x20 {url}/         to look around\n\
-         \x20 {url}/metrics  what Prometheus scrapes\n\n\
-         What is wrong there:\n",
+        "\nThe exporter polls a fake AWS every 5 seconds: an organization of {} accounts\n\
+         in {} regions, and one account outside it.\n\n\
+         \x20 {url}/         status page\n\
+         \x20 {url}/metrics  metrics for Prometheus\n\n\
+         The demo has these problems to look at:\n",
         ACCOUNTS.len(),
         REGIONS.len(),
     );
-    for (pattern, trouble) in [
+    for (pattern, problem) in [
         (r#"'"Failed"} 1'"#, "a sync that failed"),
-        (r"'successful_sync_age.*} [0-9]\{6\}'", "a sync that has not succeeded for days"),
-        (r#"'"InProgress"} 1'"#, "a sync that is stuck, among those at work"),
-        (r"'source_state.*} 1'", "a source that has a fault"),
+        (r"'successful_sync_age.*} [0-9]\{6\}'", "a sync without a success for days"),
+        (r#"'"InProgress"} 1'"#, "running syncs, one of which is stuck"),
+        (r"'source_state.*} 1'", "a sync with a faulty source"),
         (r"'target_up.*} 0'", "an account that cannot be polled"),
     ] {
-        println!("  # {trouble}\n  curl -s {url}/metrics | grep {pattern}");
+        println!("  # {problem}\n  curl -s {url}/metrics | grep {pattern}");
     }
-    println!("\nCtrl-C ends it.\n");
+    println!("\nPress Ctrl-C to stop the demo.\n");
 
     let shutdown = CancellationToken::new();
     let mut tasks = JoinSet::new();
@@ -80,10 +79,10 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The usual address, unless something else is there already.
+/// The exporter's default port on localhost, or a free port if it is in use.
 fn free_address() -> String {
-    let usual = "127.0.0.1:10144";
-    if TcpListener::bind(usual).is_ok() { usual.to_owned() } else { "127.0.0.1:0".to_owned() }
+    let default = "127.0.0.1:10144";
+    if TcpListener::bind(default).is_ok() { default.to_owned() } else { "127.0.0.1:0".to_owned() }
 }
 
 fn configure(aws: &FakeAws, directory: &Path) -> anyhow::Result<std::path::PathBuf> {
@@ -99,7 +98,7 @@ fn configure(aws: &FakeAws, directory: &Path) -> anyhow::Result<std::path::PathB
         "interval: 5s\ntimeout: 5s\nregions: [{}]\naws:\n  endpoint_url: {}\n  shared_config_file: '{}'\n  \
          shared_credentials_file: '{}'\norganization:\n  profile: demo\n  member_role: \
          'arn:{{partition}}:iam::{{account_id}}:role/{ROLE}'\n  exclude_accounts: ['{HUB}']\naccounts:\n  - profile: demo\n    regions: [eu-west-1]\n    \
-         assume_roles:\n      - arn: arn:aws:iam::{STRANGER}:role/{ROLE}\n",
+         assume_roles:\n      - arn: arn:aws:iam::{STANDALONE}:role/{ROLE}\n",
         REGIONS.join(", "),
         aws.url(),
         profiles.display(),
@@ -110,10 +109,10 @@ fn configure(aws: &FakeAws, directory: &Path) -> anyhow::Result<std::path::PathB
     Ok(file)
 }
 
-/// Most of it is well; each kind of trouble is there once.
+/// Creates accounts with mostly healthy syncs, and one example of each kind of problem.
 fn organization() -> anyhow::Result<Arc<World>> {
     let world = World::new();
-    world.set_rhythm(Rhythm { takes: Duration::from_secs(3), every: Duration::from_secs(30) });
+    world.set_run_schedule(RunSchedule { duration: Duration::from_secs(3), interval: Duration::from_secs(30) });
     world.create_organization(HUB);
     for (id, name) in ACCOUNTS {
         world.add_member(id, name, "r-fake");
@@ -178,7 +177,7 @@ fn organization() -> anyhow::Result<Arc<World>> {
         "eu-west-1",
         SyncKind::FromSource,
         json!({
-            "SyncName": "units-of-the-past", "SyncType": "SyncFromSource",
+            "SyncName": "closed-units", "SyncType": "SyncFromSource",
             "SyncSource": {
                 "SourceType": "AwsOrganizations",
                 "AwsOrganizationsSource": {
@@ -190,13 +189,13 @@ fn organization() -> anyhow::Result<Arc<World>> {
             "SyncCreatedTime": ago(300.0 * 86400.0), "SyncLastModifiedTime": ago(90.0 * 86400.0),
         }),
     );
-    world.add_role(STRANGER, ROLE, None);
-    crowd(&world);
+    world.add_role(STANDALONE, ROLE, None);
+    fill_quota(&world);
     Ok(world)
 }
 
-/// Uses the stranger's whole quota up, mostly by what AWS services create.
-fn crowd(world: &World) {
+/// Fills the quota of the standalone account, mostly with syncs that AWS services create.
+fn fill_quota(world: &World) {
     for name in [
         "InspectorResourceDataSync-do-not-delete",
         "license-manager-default-sync",
@@ -204,16 +203,16 @@ fn crowd(world: &World) {
         "AWS-QuickSetup-inventory",
         "inventory",
     ] {
-        let mut destination = bucket(&format!("{name}-{STRANGER}").to_lowercase());
+        let mut destination = bucket(&format!("{name}-{STANDALONE}").to_lowercase());
         if name == "inventory" {
-            destination["AWSKMSKeyARN"] = json!(format!("arn:aws:kms:eu-west-1:{STRANGER}:key/demo"));
+            destination["AWSKMSKeyARN"] = json!(format!("arn:aws:kms:eu-west-1:{STANDALONE}:key/demo"));
         }
         let item = json!({
             "SyncName": name, "S3Destination": destination,
             "LastStatus": "Successful", "LastSyncTime": ago(3600.0), "LastSuccessfulSyncTime": ago(3600.0),
             "SyncCreatedTime": ago(30.0 * 86400.0),
         });
-        world.put_item(STRANGER, "eu-west-1", SyncKind::ToDestination, item);
+        world.put_item(STANDALONE, "eu-west-1", SyncKind::ToDestination, item);
     }
 }
 
@@ -221,8 +220,8 @@ fn bucket(name: &str) -> Value {
     json!({"BucketName": name, "SyncFormat": "JsonSerDe", "Region": "eu-west-1"})
 }
 
-/// A time in the past, in seconds.
-#[expect(clippy::disallowed_methods, reason = "the world of a demonstration is of today")]
+/// The Unix time that was `seconds` ago.
+#[expect(clippy::disallowed_methods, reason = "the demo's times must be recent")]
 fn ago(seconds: f64) -> f64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64().floor()
         - seconds

@@ -50,7 +50,7 @@ async fn drill(fault: Fault, reason: &'static str, code: Option<&'static str>) {
 
 #[tokio::test]
 async fn every_fault_has_its_reason_and_is_nobody_elses() {
-    let answer = |status, body: &str| Fault::Answer { status, body: body.to_owned() };
+    let answer = |status, body: &str| Fault::Response { status, body: body.to_owned() };
     let drills = [
         (Fault::Throttle, "throttled", Some("ThrottlingException")),
         (Fault::Deny, "access_denied", Some("AccessDeniedException")),
@@ -58,7 +58,7 @@ async fn every_fault_has_its_reason_and_is_nobody_elses() {
         (Fault::ExpiredToken, "credentials", Some("ExpiredTokenException")),
         (Fault::ServerError, "server_error", Some("InternalServerError")),
         (Fault::Stall, "timeout", Some("timeout")),
-        (Fault::Cut, "connection", Some("connection")),
+        (Fault::TruncatedBody, "connection", Some("connection")),
         (Fault::RepeatToken, "pagination", None),
         (Fault::EndlessPages, "pagination", None),
         // Rubbish, in order of growing likeness to an answer.

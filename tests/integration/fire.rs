@@ -299,13 +299,13 @@ async fn collected(exporter: &Running, least: &BTreeMap<String, f64>) -> f64 {
 /// A fake AWS whose syncs change all the time, everywhere at once.
 async fn restless_aws(tasks: &mut JoinSet<()>) -> FakeAws {
     let aws = fake_aws().await;
-    aws.world().set_everywhere(SyncKind::ToDestination, syncs(0));
+    aws.world().set_default_syncs(SyncKind::ToDestination, syncs(0));
     let world = std::sync::Arc::clone(aws.world());
     tasks.spawn(async move {
         let mut ticks = interval(Duration::from_millis(50));
         for generation in 1.. {
             ticks.tick().await;
-            world.set_everywhere(SyncKind::ToDestination, syncs(generation));
+            world.set_default_syncs(SyncKind::ToDestination, syncs(generation));
         }
     });
     aws

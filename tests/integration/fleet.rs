@@ -57,7 +57,7 @@ async fn organization() -> FakeAws {
         join(&world, account, name, "r-fake");
     }
     join(&world, EXCLUDED, "sandbox", "r-fake");
-    world.set_everywhere(SyncKind::ToDestination, vec![json!({"SyncName": "inventory"})]);
+    world.set_default_syncs(SyncKind::ToDestination, vec![json!({"SyncName": "inventory"})]);
     FakeAws::start(world, "127.0.0.1:0").await.unwrap()
 }
 
@@ -328,7 +328,7 @@ async fn a_region_is_throttled() {
     const INTERVAL: Duration = Duration::from_secs(1);
     let aws = organization().await;
     aws.world().set_faults(in_region(Fault::Throttle));
-    aws.world().keep_times(true);
+    aws.world().record_call_times(true);
     let exporter = Exporter::start_ready(&aws, &config()).await;
     let compared = others_are_on_time(&exporter, region).await;
     only_these_fail(&exporter, "throttled", region).await;
@@ -336,7 +336,7 @@ async fn a_region_is_throttled() {
     assert!(most <= ROUNDS / 2.0, "{most} collections where calls are throttled");
 
     // Beyond the pauses between attempts, whole turns are passed over.
-    let begun = |account: &str| aws.world().begun(account, AILING_REGION, "ListResourceDataSync");
+    let begun = |account: &str| aws.world().call_times(account, AILING_REGION, "ListResourceDataSync");
     let four_times =
         async || ACCOUNTS.iter().all(|(account, _)| begun(account).len() > 3 * ATTEMPTS).then_some(());
     exporter.wait_for("four collections of each throttled target", four_times).await;
@@ -370,7 +370,7 @@ async fn the_answers_of_an_account_are_cut_off() {
     let aws = organization().await;
     let exporter = Exporter::start_ready(&aws, &config()).await;
     aws.world()
-        .set_faults(vec![FaultRule::new(Fault::Cut).account(AILING).operation("ListResourceDataSync")]);
+        .set_faults(vec![FaultRule::new(Fault::TruncatedBody).account(AILING).operation("ListResourceDataSync")]);
     exporter.scrape_until(&up(AILING, REGIONS[0], 0)).await;
     others_are_on_time(&exporter, account).await;
     only_these_fail(&exporter, "connection", account).await;
@@ -382,7 +382,7 @@ async fn the_answers_of_an_account_are_cut_off() {
 /// How often each role has been assumed.
 fn assumed(world: &World) -> BTreeMap<String, u32> {
     let mut numbers = BTreeMap::new();
-    for assumed in world.assumed() {
+    for assumed in world.assumed_roles() {
         *numbers.entry(assumed.role).or_default() += 1;
     }
     numbers
@@ -510,13 +510,13 @@ async fn an_account_leaves_and_another_one_is_suspended() {
 async fn refused(fault: Fault, reason: &str) {
     let aws = organization().await;
     aws.world().set_faults(in_region(fault));
-    aws.world().keep_times(true);
+    aws.world().record_call_times(true);
     let exporter = Exporter::start_ready(&aws, &config()).await;
     all_turns_are_taken(&exporter, region).await;
     only_these_fail(&exporter, reason, region).await;
     // An ordinary failure is tried again after three intervals at the latest.
     let pauses = || {
-        let begun = aws.world().begun(AILING, AILING_REGION, "ListResourceDataSync");
+        let begun = aws.world().call_times(AILING, AILING_REGION, "ListResourceDataSync");
         begun.windows(2).map(|pair| pair[1].duration_since(pair[0])).collect::<Vec<_>>()
     };
     let long = async || pauses().into_iter().find(|pause| *pause > Duration::from_secs(4));

@@ -56,7 +56,7 @@ impl Lab {
     /// Has more in every place than a pipe holds.
     fn fill(&self) {
         let many = (0..1500).map(|index| json!({"SyncName": format!("sync-{index}")})).collect();
-        self.aws.world().set_everywhere(SyncKind::ToDestination, many);
+        self.aws.world().set_default_syncs(SyncKind::ToDestination, many);
     }
 
     /// A directory to write to.

@@ -55,9 +55,9 @@ fn faults() -> Vec<(&'static str, Fault)> {
         ("eu-north-1", Fault::RegionDisabled),
         ("us-east-1", Fault::ServerError),
         ("us-east-2", Fault::Stall),
-        ("us-west-1", Fault::Cut),
-        ("us-west-2", Fault::Answer { status: 200, body: "<html>".to_owned() }),
-        ("ca-central-1", Fault::Answer { status: 400, body: signature.to_string() }),
+        ("us-west-1", Fault::TruncatedBody),
+        ("us-west-2", Fault::Response { status: 200, body: "<html>".to_owned() }),
+        ("ca-central-1", Fault::Response { status: 400, body: signature.to_string() }),
         ("sa-east-1", Fault::RepeatToken),
         ("ap-south-1", Fault::EndlessPages),
         ("ap-northeast-1", Fault::Delay(3000)),
@@ -77,7 +77,7 @@ async fn no_secret_shows_through_any_fault() {
     world.add_role(ACCOUNT, "Guarded", Some("xid-of-production"));
     world.add_member("444455556666", "denied", "r-fake");
     world.add_denied_role("444455556666", ROLE);
-    world.set_everywhere(SyncKind::ToDestination, vec![json!({"SyncName": "a"}), json!({"SyncName": "b"})]);
+    world.set_default_syncs(SyncKind::ToDestination, vec![json!({"SyncName": "a"}), json!({"SyncName": "b"})]);
     let through_all: Vec<FaultRule> = faults()
         .into_iter()
         .map(|(region, fault)| FaultRule::new(fault).region(region).account(ACCOUNT))

@@ -68,8 +68,8 @@ fn random_faults(dice: &mut Dice) -> Vec<FaultRule> {
         Fault::ServerError,
         Fault::Stall,
         Fault::Delay(700),
-        Fault::Cut,
-        Fault::Answer { status: 200, body: "<html>".to_owned() },
+        Fault::TruncatedBody,
+        Fault::Response { status: 200, body: "<html>".to_owned() },
         Fault::RepeatToken,
     ];
     (0..dice.below(4)).map(|_| FaultRule::new(dice.pick(&faults)).region(dice.pick(&REGIONS))).collect()
@@ -138,7 +138,7 @@ async fn nothing_is_lost_or_leaks_whatever_happens() {
     let aws = fake_aws().await;
     let syncs =
         (0..5).map(|number| json!({"SyncName": format!("sync-{number}"), "LastStatus": "Successful"}));
-    aws.world().set_everywhere(SyncKind::ToDestination, syncs.collect());
+    aws.world().set_default_syncs(SyncKind::ToDestination, syncs.collect());
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.yaml");
     let beside = reaching(&aws, directory.path());

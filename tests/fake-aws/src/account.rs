@@ -1,4 +1,4 @@
-//! The one operation of Account management: which regions an account has.
+//! The `ListRegions` operation of Account Management, the only one that is supported.
 
 use std::collections::BTreeMap;
 
@@ -11,12 +11,12 @@ use crate::service::Service;
 use crate::validate::Violations;
 use crate::world::{Caller, World};
 
-const MAX_PAGE: usize = 50;
+const MAX_PAGE_SIZE: usize = 50;
 
 const STATUSES: [&str; 5] = ["ENABLED", "ENABLING", "DISABLING", "DISABLED", "ENABLED_BY_DEFAULT"];
 
-/// The regions that every account has.
-const DEFAULT: [&str; 17] = [
+/// Regions that are enabled in every account.
+const DEFAULT_REGIONS: [&str; 17] = [
     "us-east-1",
     "us-east-2",
     "us-west-1",
@@ -36,8 +36,8 @@ const DEFAULT: [&str; 17] = [
     "sa-east-1",
 ];
 
-/// The regions that an account has to enable first.
-const OPT_IN: [&str; 13] = [
+/// Regions that are disabled until an account enables them.
+const OPT_IN_REGIONS: [&str; 13] = [
     "af-south-1",
     "ap-east-1",
     "ap-south-2",
@@ -53,24 +53,24 @@ const OPT_IN: [&str; 13] = [
     "mx-central-1",
 ];
 
-/// The operation that is called by a POST to `path`.
+/// The operation that a POST to `path` calls, empty if there is none.
 pub(crate) fn operation(path: &str) -> &'static str {
     if path == "/listRegions" { "ListRegions" } else { "" }
 }
 
-/// Answers a call of `operation`, whose paging may be made to go wrong.
-pub(crate) fn answer(
+/// Handles a call of `operation`. `fault` may affect its paging.
+pub(crate) fn handle(
     world: &World,
     caller: &Caller,
     operation: &str,
     request: &Value,
     fault: Option<&Fault>,
 ) -> Reply {
-    let answered = match operation {
+    let result = match operation {
         "ListRegions" => list_regions(world, caller, request, fault),
         _ => Err(ApiError::new("UnknownOperationException", "").status(404)),
     };
-    answered.map_or_else(Reply::Error, |result| Reply::Json(result.to_string()))
+    result.map_or_else(Reply::Error, |body| Reply::Json(body.to_string()))
 }
 
 fn list_regions(
@@ -79,18 +79,18 @@ fn list_regions(
     request: &Value,
     fault: Option<&Fault>,
 ) -> Result<Value, ApiError> {
-    // Other accounts may be asked about only once Organizations trusts the
-    // service, which it does not here.
+    // Listing the regions of another account requires trusted access of the service in the
+    // organization, which the fake does not have.
     if let Some(account) = request.get("AccountId").and_then(Value::as_str)
         && account != caller.account
     {
         let why = format!("on resource: arn:aws:account::{account}:account");
-        return Err(Service::Account.denial(caller, "ListRegions", &why));
+        return Err(Service::Account.access_denied(caller, "ListRegions", &why));
     }
     let mut violations = Violations::default();
-    let size = paging::size(request, MAX_PAGE).unwrap_or_else(|value| {
+    let size = paging::size(request, MAX_PAGE_SIZE).unwrap_or_else(|value| {
         violations.add(&format!("'{value}'"), "/MaxResults", "Member must have value between 1 and 50");
-        MAX_PAGE
+        MAX_PAGE_SIZE
     });
     let wanted = request.get("RegionOptStatusContains").and_then(Value::as_array);
     for index in 0..wanted.map_or(0, Vec::len) {
@@ -100,16 +100,18 @@ fn list_regions(
     let page = Page::new("ListRegions", size, request, fault)
         .ok_or_else(|| ApiError::new("ValidationException", "The specified token is not valid."))?;
 
-    let fits = |status: &str| {
+    let is_wanted = |status: &str| {
         wanted.is_none_or(|wanted| wanted.is_empty() || wanted.iter().any(|wanted| wanted == status))
     };
-    let mut regions: BTreeMap<String, String> = world.changed_regions(&caller.account);
-    for (names, status) in [(DEFAULT.as_slice(), "ENABLED_BY_DEFAULT"), (OPT_IN.as_slice(), "DISABLED")] {
+    let mut regions: BTreeMap<String, String> = world.region_statuses(&caller.account);
+    for (names, status) in
+        [(DEFAULT_REGIONS.as_slice(), "ENABLED_BY_DEFAULT"), (OPT_IN_REGIONS.as_slice(), "DISABLED")]
+    {
         for name in names {
             regions.entry((*name).to_owned()).or_insert_with(|| status.to_owned());
         }
     }
-    regions.retain(|_, status| fits(status));
+    regions.retain(|_, status| is_wanted(status));
     let shown: Vec<_> = page
         .of(&regions)
         .map(|(name, status)| json!({"RegionName": name, "RegionOptStatus": status}))

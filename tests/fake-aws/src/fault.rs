@@ -1,95 +1,95 @@
-//! Misbehaviour on request.
+//! Injected faults, which tests use to make calls fail.
 
 use serde::Deserialize;
 
-/// How a call goes wrong.
+/// How a call fails.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// `ThrottlingException`, or what the service calls it.
+    /// `ThrottlingException`, or the service's own name for it.
     Throttle,
-    /// `AccessDeniedException`, or `AccessDenied` of STS.
+    /// `AccessDeniedException`, or `AccessDenied` from STS.
     Deny,
-    /// The same, by a service control policy.
+    /// Like `Deny`, with the message of a service control policy.
     DenyByScp,
     /// `ExpiredTokenException`.
     ExpiredToken,
-    /// The region is not enabled in the account.
+    /// The error for a region that is not enabled in the account.
     RegionDisabled,
-    /// `InternalServerError`, or what the service calls it, with status 500.
+    /// Status 500 with `InternalServerError`, or the service's own name for it.
     ServerError,
-    /// No answer, ever.
+    /// Never responds.
     Stall,
-    /// An answer after so many milliseconds.
+    /// Responds after this many milliseconds.
     Delay(u64),
-    /// The head of an answer and half of its body, then the connection ends.
-    Cut,
-    /// This answer instead, without any of AWS's headers.
-    Answer {
+    /// Sends the head and half of the body, then closes the connection.
+    TruncatedBody,
+    /// Sends this response instead, without any of AWS's headers.
+    Response {
         /// The HTTP status.
         status: u16,
         /// The body.
         body: String,
     },
-    /// Pages of a list that are no longer than this.
+    /// Limits the pages of a list to this many items.
     PageSize(usize),
-    /// Pages of a list that all name the same next page.
+    /// Every page of a list has the same next token.
     RepeatToken,
-    /// Pages of a list that always name another next page.
+    /// Every page of a list has a new next token, so that the list never ends.
     EndlessPages,
-    /// The same, each after so many milliseconds.
+    /// Like `EndlessPages`, each page after this many milliseconds.
     EndlessSlowPages(u64),
 }
 
-/// Which calls go wrong, and how. What is not given matches everything.
+/// Which calls fail, and how. A field that is `None` matches every call.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
-    /// Only calls by this account.
+    /// Account of the caller.
     #[serde(default)]
     pub account: Option<String>,
-    /// Only calls to this region.
+    /// Region of the call.
     #[serde(default)]
     pub region: Option<String>,
-    /// Only this operation.
+    /// Name of the operation.
     #[serde(default)]
     pub operation: Option<String>,
-    /// Only so many calls; then the rule is spent.
+    /// Number of calls that the rule still applies to; `None` for no limit.
     #[serde(default)]
     pub times: Option<u32>,
-    /// What happens to them.
+    /// What happens to the calls.
     pub fault: Fault,
 }
 
 impl FaultRule {
-    /// A rule for all calls.
+    /// A rule that matches every call.
     #[must_use]
     pub fn new(fault: Fault) -> Self {
         Self { account: None, region: None, operation: None, times: None, fault }
     }
 
-    /// Only calls by `account`.
+    /// Limits the rule to calls by `account`.
     #[must_use]
     pub fn account(mut self, account: &str) -> Self {
         self.account = Some(account.to_owned());
         self
     }
 
-    /// Only calls to `region`.
+    /// Limits the rule to calls to `region`.
     #[must_use]
     pub fn region(mut self, region: &str) -> Self {
         self.region = Some(region.to_owned());
         self
     }
 
-    /// Only calls of `operation`.
+    /// Limits the rule to calls of `operation`.
     #[must_use]
     pub fn operation(mut self, operation: &str) -> Self {
         self.operation = Some(operation.to_owned());
         self
     }
 
-    /// Only so many calls.
+    /// Limits the rule to the first `times` matching calls.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = Some(times);
@@ -97,10 +97,11 @@ impl FaultRule {
     }
 
     pub(crate) fn matches(&self, account: &str, region: &str, operation: &str) -> bool {
-        let fits = |wanted: &Option<String>, is: &str| wanted.as_ref().is_none_or(|wanted| wanted == is);
+        let matches =
+            |wanted: &Option<String>, actual: &str| wanted.as_ref().is_none_or(|wanted| wanted == actual);
         self.times != Some(0)
-            && fits(&self.account, account)
-            && fits(&self.region, region)
-            && fits(&self.operation, operation)
+            && matches(&self.account, account)
+            && matches(&self.region, region)
+            && matches(&self.operation, operation)
     }
 }

@@ -1,19 +1,19 @@
-//! A small HTTP server that answers as AWS does around SSM resource data
-//! syncs: creating, updating, listing and deleting them by SSM,
-//! GetCallerIdentity and AssumeRole of STS, listing the accounts and units of
-//! Organizations, and `ListRegions` of Account management.
+//! A fake AWS server for tests and demos of SSM resource data syncs.
 //!
-//! It exists because no public stand-in for AWS implements these SSM calls,
-//! and is meant for tests and demonstrations: real clients talk to it over a
-//! real socket, and it keeps state the way AWS does, for each account (told
-//! from the access key) and region (told from the scope of the signature).
-//! Signatures themselves are not verified.
+//! It supports these calls:
 //!
-//! Any account may be reached with its static key, see [`World::access_key`];
-//! all secret keys are taken, and the access keys of other stand-ins if told so,
-//! see [`World::trust_foreign_keys`]. A caller may do everything in its
-//! account, unless it is a session with a policy. [`Fault`]s make it misbehave
-//! on request.
+//! - SSM: creating, updating, listing and deleting resource data syncs
+//! - STS: `GetCallerIdentity` and `AssumeRole`
+//! - Organizations: describing the organization and listing its roots, units and accounts
+//! - Account Management: `ListRegions`
+//!
+//! No public AWS emulator implements the SSM calls. Clients connect over a real socket. State is kept
+//! per account, which is taken from the access key, and per region, which is taken from the credential
+//! scope of the signature. Signatures are not verified.
+//!
+//! Every account has a static access key, see [`World::access_key`], that works with any secret key.
+//! Access keys of other emulators are accepted after [`World::trust_foreign_keys`]. A caller may do
+//! everything in its own account, unless its session has a policy. A [`Fault`] makes calls fail.
 //!
 //! ```
 //! # async fn example() -> std::io::Result<()> {
@@ -29,11 +29,11 @@
 
 mod account;
 mod fault;
-mod lifecycle;
 mod organizations;
 mod paging;
 mod policy;
 mod reply;
+mod schedule;
 mod server;
 mod service;
 mod sigv4;
@@ -43,6 +43,6 @@ mod validate;
 mod world;
 
 pub use fault::{Fault, FaultRule};
-pub use lifecycle::Rhythm;
+pub use schedule::RunSchedule;
 pub use server::FakeAws;
-pub use world::{Assumed, SyncKind, World};
+pub use world::{AssumedRole, SyncKind, World};

@@ -1,16 +1,16 @@
-//! `fake-aws [ADDRESS [ACCOUNT...]]`: serves the given accounts, or one, on
-//! the given address, or on a free port, until it is killed. Prints what to set
-//! in the environment of an AWS client.
+//! `fake-aws [ADDRESS [ACCOUNT...]]`: serves a fake AWS until it is killed.
 //!
-//! Options, anywhere between these:
+//! By default it listens on a free port of 127.0.0.1, with the account 111122223333. It prints the
+//! environment variables that an AWS client needs.
 //!
-//! - `--members N`: an organization that 999900000000 manages, with the accounts
-//!   100000000000, 100000000001 and so on in its root. Without an ACCOUNT there
-//!   is no other.
-//! - `--syncs N`: so many syncs to a bucket in every account and region.
-//! - `--delay MILLISECONDS`: every answer comes only after this time.
+//! Options, in any position:
 //!
-//! All accounts have the role `SsmSyncExporter`.
+//! - `--members N`: adds an organization with the management account 999900000000 and the accounts
+//!   100000000000, 100000000001 and so on in its root. Then there is no default account.
+//! - `--syncs N`: adds N syncs to a bucket in every account and region.
+//! - `--delay MILLISECONDS`: delays every response.
+//!
+//! Every account has the role `SsmSyncExporter`.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -25,10 +25,10 @@ const USAGE: &str = "fake-aws [--members N] [--syncs N] [--delay MILLISECONDS] [
 
 const ROLE: &str = "SsmSyncExporter";
 
-/// Manages the organization.
+/// The management account of the organization.
 const MANAGEMENT: &str = "999900000000";
 
-/// The account of the first member.
+/// The account id of the first member. Others count up from it.
 const FIRST_MEMBER: u64 = 100_000_000_000;
 
 #[tokio::main]
@@ -61,7 +61,6 @@ async fn main() -> ExitCode {
     std::future::pending().await
 }
 
-/// What the command line says.
 struct Arguments {
     address: String,
     accounts: Vec<String>,
@@ -73,23 +72,23 @@ struct Arguments {
 impl Arguments {
     fn parse(mut given: impl Iterator<Item = String>) -> Result<Self, String> {
         let (mut members, mut syncs, mut delay) = (None, 0, None);
-        let mut others = Vec::new();
+        let mut positional = Vec::new();
         while let Some(argument) = given.next() {
             match argument.as_str() {
                 "--members" => members = Some(number(&argument, given.next())?),
                 "--syncs" => syncs = number(&argument, given.next())?,
                 "--delay" => delay = Some(number(&argument, given.next())?),
-                _ if argument.starts_with('-') => return Err(format!("there is no option {argument}")),
-                _ => others.push(argument),
+                _ if argument.starts_with('-') => return Err(format!("unknown option {argument}")),
+                _ => positional.push(argument),
             }
         }
-        let mut others = others.into_iter();
-        let address = others.next().unwrap_or_else(|| "127.0.0.1:0".to_owned());
-        let mut accounts: Vec<String> = others.collect();
+        let mut positional = positional.into_iter();
+        let address = positional.next().unwrap_or_else(|| "127.0.0.1:0".to_owned());
+        let mut accounts: Vec<String> = positional.collect();
         if let Some(bad) =
             accounts.iter().find(|id| id.len() != 12 || !id.bytes().all(|b| b.is_ascii_digit()))
         {
-            return Err(format!("{bad} is not an account id of 12 digits"));
+            return Err(format!("invalid account id {bad}: must have 12 digits"));
         }
         if accounts.is_empty() && members.is_none() {
             accounts.push("111122223333".to_owned());
@@ -113,7 +112,7 @@ impl Arguments {
             }
         }
         if self.syncs > 0 {
-            world.set_everywhere(SyncKind::ToDestination, (0..self.syncs).map(sync).collect());
+            world.set_default_syncs(SyncKind::ToDestination, (0..self.syncs).map(sync).collect());
         }
         if let Some(delay) = self.delay {
             world.set_faults(vec![FaultRule::new(Fault::Delay(delay))]);
@@ -122,13 +121,13 @@ impl Arguments {
     }
 }
 
-/// The number that follows an option.
+/// Parses the value of an option.
 fn number<T: FromStr>(option: &str, value: Option<String>) -> Result<T, String> {
     let value = value.ok_or_else(|| format!("{option} needs a number"))?;
-    value.parse().map_err(|_| format!("{option} needs a number, and {value} is none"))
+    value.parse().map_err(|_| format!("{option} needs a number, got {value}"))
 }
 
-/// A sync to a bucket, with everything that AWS says of one.
+/// A sync to a bucket, with every field that AWS reports.
 fn sync(number: u32) -> Value {
     json!({
         "SyncName": format!("inventory-{number}"),
@@ -145,8 +144,8 @@ fn sync(number: u32) -> Value {
     })
 }
 
-/// A time in the past, in seconds.
-#[expect(clippy::disallowed_methods, reason = "the syncs are to be of today")]
+/// The Unix time that was `seconds` ago.
+#[expect(clippy::disallowed_methods, reason = "the times of the syncs must be recent")]
 fn ago(seconds: f64) -> f64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64().floor()
         - seconds

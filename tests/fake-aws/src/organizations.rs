@@ -1,4 +1,4 @@
-//! The operations of Organizations that list what is in one.
+//! The operations of Organizations that describe the organization and list its contents.
 
 use serde_json::{Map, Value, json};
 
@@ -8,17 +8,17 @@ use crate::reply::{ApiError, Reply};
 use crate::validate::is_organizational_unit;
 use crate::world::{Member, ORGANIZATION, Organization, ROOT, Unit, World, millis};
 
-const MAX_PAGE: usize = 20;
+const MAX_PAGE_SIZE: usize = 20;
 
-/// Answers a call of `operation`, whose paging may be made to go wrong.
-pub(crate) fn answer(
+/// Handles a call of `operation`. `fault` may affect its paging.
+pub(crate) fn handle(
     world: &World,
     account: &str,
     operation: &str,
     request: &Value,
     fault: Option<&Fault>,
 ) -> Reply {
-    let answered = world.with_organization(|organization| {
+    let result = world.with_organization(|organization| {
         let organization =
             organization.filter(|organization| organization.has(account)).ok_or_else(|| {
                 ApiError::new(
@@ -30,7 +30,7 @@ pub(crate) fn answer(
         if operation == "DescribeOrganization" {
             return Ok(describe(organization));
         }
-        if !organization.may_look(account) {
+        if !organization.may_list(account) {
             let message = "You don't have permissions to access this resource.";
             return Err(ApiError::new("AccessDeniedException", message));
         }
@@ -43,7 +43,7 @@ pub(crate) fn answer(
             _ => Err(ApiError::new("UnknownOperationException", "")),
         }
     });
-    answered.map_or_else(Reply::Error, |result| Reply::Json(result.to_string()))
+    result.map_or_else(Reply::Error, |body| Reply::Json(body.to_string()))
 }
 
 /// A request for a list.
@@ -82,7 +82,7 @@ impl List<'_> {
         })
     }
 
-    /// The root or unit that is asked about.
+    /// The root or unit in the request's `ParentId`.
     fn parent(&self) -> Result<&str, ApiError> {
         let parent = self
             .request
@@ -100,7 +100,8 @@ impl List<'_> {
         Ok(parent)
     }
 
-    /// The page that is asked for of `all`, each shown by `show` below `key`.
+    /// The requested page of `all`, as a response with the items under `key`. `show` converts an item.
+    /// `list` names the list, so that its tokens are rejected by others.
     fn page<T: ?Sized>(
         &self,
         list: &str,
@@ -108,10 +109,10 @@ impl List<'_> {
         all: &[&T],
         show: impl Fn(&T) -> Value,
     ) -> Result<Value, ApiError> {
-        let size = paging::size(self.request, MAX_PAGE).map_err(|value| {
+        let size = paging::size(self.request, MAX_PAGE_SIZE).map_err(|value| {
             let reason = if value.as_f64().is_some_and(|number| number > 1.0) { "MAX" } else { "MIN" };
             let message =
-                format!("You provided a value for MaxResults that is not between 1 and {MAX_PAGE}.");
+                format!("You provided a value for MaxResults that is not between 1 and {MAX_PAGE_SIZE}.");
             invalid(&format!("{reason}_VALUE_EXCEEDED"), &message)
         })?;
         let page = Page::new(list, size, self.request, self.fault).ok_or_else(|| {
@@ -143,7 +144,7 @@ fn describe(organization: &Organization) -> Value {
     }})
 }
 
-/// An account as a list shows it, without what there is not.
+/// An account as an item of a list. Fields without a value are left out.
 fn account(organization: &Organization, member: &Member) -> Value {
     let mut shown = Map::new();
     let mut put = |key: &str, value: Value| {

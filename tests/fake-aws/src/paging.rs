@@ -1,11 +1,13 @@
-//! Lists in pages.
+//! Paging of lists.
 
 use serde_json::Value;
 
 use crate::fault::Fault;
 
-/// How long a page is to be, which is `max` unless less is asked for; or what
-/// is asked for, where that is no length.
+/// The page size that the request asks for, `max` by default.
+///
+/// # Errors
+/// Returns the value of `MaxResults` if it is not between 1 and `max`.
 pub(crate) fn size(request: &Value, max: usize) -> Result<usize, &Value> {
     match request.get("MaxResults") {
         None | Some(Value::Null) => Ok(max),
@@ -19,7 +21,7 @@ pub(crate) fn size(request: &Value, max: usize) -> Result<usize, &Value> {
 /// A page of a list.
 #[derive(Debug)]
 pub(crate) struct Page<'a> {
-    /// What the list is called, so that no token of another is taken.
+    /// Name of the list. A token of another list is rejected.
     list: &'a str,
     from: usize,
     size: usize,
@@ -27,8 +29,7 @@ pub(crate) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// The page that a request asks for, unless its token is not one of this
-    /// list.
+    /// The page that the request asks for, or `None` if its token is not one of this list.
     pub(crate) fn new(list: &'a str, size: usize, request: &Value, fault: Option<&'a Fault>) -> Option<Self> {
         let from = match request.get("NextToken").and_then(Value::as_str) {
             None | Some("") => 0,
@@ -43,12 +44,12 @@ impl<'a> Page<'a> {
         Some(Self { list, from, size, fault })
     }
 
-    /// What is on the page of `all`.
+    /// The items of `all` that are on this page.
     pub(crate) fn of<T>(&self, all: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
         all.into_iter().skip(self.from).take(self.size)
     }
 
-    /// The token of the next page, if there is one in a list of that length.
+    /// The token of the next page of a list with `total` items, if there is one.
     pub(crate) fn next(&self, total: usize) -> Option<String> {
         let end = self.from.saturating_add(self.size);
         let next = match self.fault {

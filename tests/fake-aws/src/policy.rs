@@ -1,13 +1,12 @@
-//! Session policies: what a session may do at most.
+//! Session policies, which limit what a session may do.
 
 use serde::Deserialize;
 
-/// The longest policy.
+/// Maximum length of a policy in characters.
 pub(crate) const MAX_POLICY: usize = 2048;
 
-/// A session policy. Which resources it names is not looked at. Elements that
-/// are not known here are refused: without a condition, say, a policy would
-/// allow more than it does with AWS.
+/// A session policy. Resources are ignored. Unsupported elements are rejected, because ignoring a
+/// condition, for example, would allow more than AWS does.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Policy(Vec<Statement>);
 
@@ -20,16 +19,16 @@ struct Statement {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct WrittenPolicy {
+struct PolicyDocument {
     version: String,
     #[serde(rename = "Id")]
     _id: Option<String>,
-    statement: OneOrMore<WrittenStatement>,
+    statement: OneOrMore<StatementDocument>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct WrittenStatement {
+struct StatementDocument {
     #[serde(rename = "Sid")]
     _sid: Option<String>,
     effect: Effect,
@@ -61,9 +60,12 @@ impl<T> OneOrMore<T> {
 }
 
 impl Policy {
-    /// Reads a policy; what is wrong with it otherwise.
+    /// Parses a policy.
+    ///
+    /// # Errors
+    /// The message that AWS returns for a malformed policy.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let written: WrittenPolicy =
+        let written: PolicyDocument =
             serde_json::from_str(text).map_err(|error| format!("Syntax errors in policy: {error}"))?;
         if !["2012-10-17", "2008-10-17"].contains(&written.version.as_str()) {
             return Err("The policy must contain a valid version string.".to_owned());
@@ -84,12 +86,12 @@ impl Policy {
         Ok(policy)
     }
 
-    /// Why the policy does not let `action` be called, if it does not.
-    pub(crate) fn objection(&self, action: &str) -> Option<String> {
-        let speaks_of = |statement: &&Statement| {
+    /// The reason why the policy denies `action`, or `None` if it allows it.
+    pub(crate) fn denial_reason(&self, action: &str) -> Option<String> {
+        let applies = |statement: &&Statement| {
             statement.actions.iter().any(|pattern| matches(pattern.as_bytes(), action.as_bytes()))
         };
-        let mut statements = self.0.iter().filter(speaks_of).peekable();
+        let mut statements = self.0.iter().filter(applies).peekable();
         if statements.peek().is_none() {
             return Some(format!("because no session policy allows the {action} action"));
         }
@@ -103,13 +105,13 @@ fn is_action(pattern: &str) -> bool {
         || pattern.split_once(':').is_some_and(|(vendor, name)| !vendor.is_empty() && !name.is_empty())
 }
 
-/// Whether `text` is what `pattern` says, upper and lower case alike.
+/// Whether `text` matches `pattern`, ignoring case. `*` and `?` are wildcards.
 fn matches(pattern: &[u8], text: &[u8]) -> bool {
     match (pattern, text) {
         ([], []) => true,
         ([b'*', rest @ ..], _) => (0..=text.len()).any(|skipped| matches(rest, &text[skipped..])),
-        ([letter, pattern @ ..], [is, text @ ..]) => {
-            (*letter == b'?' || letter.eq_ignore_ascii_case(is)) && matches(pattern, text)
+        ([letter, pattern @ ..], [actual, text @ ..]) => {
+            (*letter == b'?' || letter.eq_ignore_ascii_case(actual)) && matches(pattern, text)
         }
         _ => false,
     }
@@ -124,10 +126,10 @@ mod tests {
     }
 
     #[test]
-    fn allows_what_it_names_and_nothing_else() {
-        let of = |action: &str| {
+    fn only_named_actions_are_allowed() {
+        let allows = |action: &str| {
             policy(&format!(r#"{{"Effect": "Allow", "Action": {action}, "Resource": "*"}}"#))
-                .objection("ssm:ListResourceDataSync")
+                .denial_reason("ssm:ListResourceDataSync")
                 .is_none()
         };
         for action in [
@@ -138,32 +140,32 @@ mod tests {
             r#""ssm:ListResourceDataSyn?""#,
             r#"["ssm:Get*", "ssm:List*"]"#,
         ] {
-            assert!(of(action), "{action}");
+            assert!(allows(action), "{action}");
         }
         for action in [r#""ssm:List""#, r#""ssm:ListResourceDataSync?""#, r#""sts:*""#, r#"["ssm:Get*"]"#] {
-            assert!(!of(action), "{action}");
+            assert!(!allows(action), "{action}");
         }
     }
 
     #[test]
-    fn a_denial_wins() {
+    fn an_explicit_deny_overrides_an_allow() {
         let policy = policy(
             r#"[{"Sid": "All", "Effect": "Allow", "Action": "ssm:*", "Resource": ["*"]},
                 {"Effect": "Deny", "Action": "ssm:Create*", "Resource": "*"}]"#,
         );
-        assert_eq!(policy.objection("ssm:ListResourceDataSync"), None);
+        assert_eq!(policy.denial_reason("ssm:ListResourceDataSync"), None);
         assert_eq!(
-            policy.objection("ssm:CreateResourceDataSync").as_deref(),
+            policy.denial_reason("ssm:CreateResourceDataSync").as_deref(),
             Some("with an explicit deny in a session policy")
         );
         assert_eq!(
-            policy.objection("account:ListRegions").as_deref(),
+            policy.denial_reason("account:ListRegions").as_deref(),
             Some("because no session policy allows the account:ListRegions action")
         );
     }
 
     #[test]
-    fn refuses_what_is_not_a_policy() {
+    fn malformed_policies_are_rejected() {
         for text in [
             "",
             "[]",

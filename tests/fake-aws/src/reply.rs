@@ -1,5 +1,5 @@
-//! Answers, in the three protocols that AWS's services speak here: XML for STS,
-//! REST with JSON for Account management, and JSON 1.1 for the others.
+//! Responses in the protocols of the AWS services: XML for STS, REST with JSON for Account Management,
+//! and JSON 1.1 for SSM and Organizations.
 
 use std::io;
 use std::time::Duration;
@@ -17,11 +17,12 @@ use crate::service::Service;
 
 pub(crate) type Body = BoxBody<Bytes, io::Error>;
 
-/// What a service says, before it is put into its protocol.
+/// The outcome of a call, before it is encoded in the protocol of the service.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Reply {
-    /// The result of an operation: the inner XML for STS, JSON for the others.
+    /// The result of an operation of SSM, Organizations or Account Management.
     Json(String),
+    /// The result of an operation of STS: the XML inside of `<OperationResult>`.
     Xml {
         operation: &'static str,
         result: String,
@@ -29,13 +30,13 @@ pub(crate) enum Reply {
     Error(ApiError),
 }
 
-/// An error, as AWS sends it.
+/// An error response of AWS.
 #[derive(Debug, PartialEq)]
 pub(crate) struct ApiError {
     pub(crate) code: &'static str,
     pub(crate) status: u16,
     pub(crate) message: String,
-    /// Fields of the error besides the message.
+    /// Further fields of the error, besides the message.
     pub(crate) fields: Value,
 }
 
@@ -59,9 +60,9 @@ const JSON: HeaderValue = HeaderValue::from_static("application/x-amz-json-1.1")
 const REST: HeaderValue = HeaderValue::from_static("application/json");
 const XML: HeaderValue = HeaderValue::from_static("text/xml");
 
-/// Puts a reply into the protocol of `service`.
+/// Encodes a reply in the protocol of `service`.
 pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Response<Full<Bytes>> {
-    // Where it is not in the body.
+    // The error code, for the protocol that sends it in a header.
     let mut code = None;
     let (status, content_type, body) = match reply {
         Reply::Json(text) if service == Service::Account => (200, REST, text),
@@ -96,9 +97,9 @@ pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Resp
         Reply::Error(error) => {
             let mut body = error.fields;
             body["__type"] = error.code.into();
-            // The exceptions of a service's model spell it `Message`, the
-            // common errors `message`.
-            let of_model = match service {
+            // Exceptions in the service's API model spell the field `Message`, and the errors common to
+            // all services `message`.
+            let in_model = match service {
                 Service::Organizations => !matches!(
                     error.code,
                     "ExpiredTokenException"
@@ -112,7 +113,7 @@ pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Resp
                         || error.code == "InvalidNextToken"
                 }
             };
-            body[if of_model { "Message" } else { "message" }] = error.message.into();
+            body[if in_model { "Message" } else { "message" }] = error.message.into();
             (error.status, JSON, body.to_string())
         }
     };
@@ -128,20 +129,20 @@ pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Resp
     response
 }
 
-/// A response with nothing of AWS about it.
+/// A response without AWS headers.
 pub(crate) fn plain(status: u16, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response
 }
 
-/// The response as it is.
-pub(crate) fn whole(response: Response<Full<Bytes>>) -> Response<Body> {
+/// The complete response.
+pub(crate) fn full(response: Response<Full<Bytes>>) -> Response<Body> {
     response.map(|body| body.map_err(|never| match never {}).boxed())
 }
 
-/// The head of the response and half of its body.
-pub(crate) async fn cut(response: Response<Full<Bytes>>) -> Response<Body> {
+/// The head and half of the body of the response, after which the connection breaks.
+pub(crate) async fn truncated(response: Response<Full<Bytes>>) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
@@ -150,9 +151,9 @@ pub(crate) async fn cut(response: Response<Full<Bytes>>) -> Response<Body> {
         match half {
             Some(half) => Some((Ok(Frame::data(half)), None)),
             None => {
-                // What was written so far has to get out first.
+                // Give hyper time to send the first half before the error closes the connection.
                 tokio::time::sleep(Duration::from_millis(50)).await;
-                Some((Err(io::Error::other("cut off on request")), None))
+                Some((Err(io::Error::other("response truncated by an injected fault")), None))
             }
         }
     });

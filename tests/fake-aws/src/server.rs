@@ -1,4 +1,4 @@
-//! The HTTP server: finds out who calls what, and has it answered.
+//! The HTTP server: identifies the caller and the operation, and passes the call to the service.
 
 use std::convert::Infallible;
 use std::io;
@@ -24,10 +24,10 @@ use crate::sigv4::Scope;
 use crate::world::{World, now};
 use crate::{account, organizations, ssm, sts};
 
-/// The longest request body.
+/// Maximum length of a request body in bytes.
 const MAX_BODY: usize = 1024 * 1024;
 
-/// The server. It ends when this is dropped.
+/// A running server. Dropping it stops the server.
 #[derive(Debug)]
 pub struct FakeAws {
     address: SocketAddr,
@@ -37,10 +37,10 @@ pub struct FakeAws {
 }
 
 impl FakeAws {
-    /// Serves `world` on `address`.
+    /// Starts serving `world` on `address`.
     ///
     /// # Errors
-    /// The address cannot be listened on.
+    /// If it cannot listen on the address.
     pub async fn start(world: Arc<World>, address: impl ToSocketAddrs) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
@@ -49,13 +49,13 @@ impl FakeAws {
         Ok(Self { address, world, _tasks: tasks })
     }
 
-    /// What to set `AWS_ENDPOINT_URL` to.
+    /// The value for `AWS_ENDPOINT_URL`.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// What it serves.
+    /// The state that it serves.
     #[must_use]
     pub fn world(&self) -> &Arc<World> {
         &self.world
@@ -63,7 +63,7 @@ impl FakeAws {
 }
 
 async fn accept(listener: TcpListener, world: Arc<World>) {
-    // The connections end with the set, and so with the server.
+    // Dropped together with the server, which aborts the connections.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -71,7 +71,7 @@ async fn accept(listener: TcpListener, world: Arc<World>) {
                 connections.spawn(serve(stream, Arc::clone(&world)));
             }
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            // Out of file descriptors, say.
+            // accept failed, for example because there are no file descriptors left.
             else => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
@@ -80,32 +80,33 @@ async fn accept(listener: TcpListener, world: Arc<World>) {
 async fn serve(stream: TcpStream, world: Arc<World>) {
     let service = service_fn(move |request| {
         let world = Arc::clone(&world);
-        async move { Ok::<_, Infallible>(answer(&world, request).await) }
+        async move { Ok::<_, Infallible>(handle(&world, request).await) }
     });
-    // A connection that breaks is the client's affair, and breaking it ours.
-    let _broken = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    // A broken connection is either the client's fault or injected on purpose.
+    let _ignored = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
-async fn answer(world: &World, request: Request<Incoming>) -> Response<Body> {
+async fn handle(world: &World, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await.map(http_body_util::Collected::to_bytes)
     else {
-        return reply::whole(reply::plain(413, "too large\n"));
+        return reply::full(reply::plain(413, "too large\n"));
     };
     if head.uri.path().starts_with("/_fake/") {
-        return reply::whole(control(world, &head.method, head.uri.path(), &body));
+        return reply::full(control(world, &head.method, head.uri.path(), &body));
     }
 
     let authorization =
         head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let request_id = world.request_id();
-    let refuse = |service, error| reply::whole(reply::response(service, Reply::Error(error), &request_id));
+    let error_response =
+        |service, error| reply::full(reply::response(service, Reply::Error(error), &request_id));
     let Some(scope) = Scope::parse(authorization) else {
         let error = ApiError::new("MissingAuthenticationTokenException", "Missing Authentication Token");
-        return refuse(Service::Ssm, error);
+        return error_response(Service::Ssm, error);
     };
     let Some(service) = Service::from_name(scope.service) else {
-        return refuse(Service::Ssm, ApiError::new("UnknownOperationException", ""));
+        return error_response(Service::Ssm, ApiError::new("UnknownOperationException", ""));
     };
     let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let target = header("x-amz-target").unwrap_or_default();
@@ -121,7 +122,7 @@ async fn answer(world: &World, request: Request<Incoming>) -> Response<Body> {
     };
     let caller = match world.caller(scope.access_key, header("x-amz-security-token"), now()) {
         Ok(caller) => caller,
-        Err(unknown) => return refuse(service, service.refusal(&unknown)),
+        Err(error) => return error_response(service, service.credential_error(&error)),
     };
 
     let fault = world.call(&caller.account, scope.region, operation);
@@ -130,34 +131,34 @@ async fn answer(world: &World, request: Request<Incoming>) -> Response<Body> {
         Some(Fault::Delay(millis) | Fault::EndlessSlowPages(millis)) => {
             tokio::time::sleep(Duration::from_millis(*millis)).await;
         }
-        Some(Fault::Answer { status, body }) => return reply::whole(reply::plain(*status, body.clone())),
+        Some(Fault::Response { status, body }) => return reply::full(reply::plain(*status, body.clone())),
         _ => {}
     }
     let error = fault.as_ref().and_then(|fault| service.error_of(fault, &caller, operation));
     let error = error.or_else(|| service.policy_denial(&caller, operation));
-    let said = match (error, service) {
+    let reply = match (error, service) {
         (Some(error), _) => Reply::Error(error),
-        (None, Service::Sts) => sts::answer(world, &caller, scope.region, operation, &parameters, now()),
+        (None, Service::Sts) => sts::handle(world, &caller, scope.region, operation, &parameters, now()),
         (None, _) => match serde_json::from_slice::<Value>(&body) {
             Ok(request @ Value::Object(_)) => {
                 let (account, fault) = (&caller.account, fault.as_ref());
                 match service {
                     Service::Organizations => {
-                        organizations::answer(world, account, operation, &request, fault)
+                        organizations::handle(world, account, operation, &request, fault)
                     }
-                    Service::Account => account::answer(world, &caller, operation, &request, fault),
-                    _ => ssm::answer(world, account, scope.region, operation, &request, fault),
+                    Service::Account => account::handle(world, &caller, operation, &request, fault),
+                    _ => ssm::handle(world, account, scope.region, operation, &request, fault),
                 }
             }
             _ => Reply::Error(ApiError::new("SerializationException", "")),
         },
     };
-    let response = reply::response(service, said, &request_id);
-    if fault == Some(Fault::Cut) { reply::cut(response).await } else { reply::whole(response) }
+    let response = reply::response(service, reply, &request_id);
+    if fault == Some(Fault::TruncatedBody) { reply::truncated(response).await } else { reply::full(response) }
 }
 
-/// What tests in other languages use: `PUT /_fake/faults` with a list of
-/// rules, and `GET /_fake/calls`.
+/// The control API for tests in other languages: `PUT /_fake/faults` sets a JSON list of [`FaultRule`]s,
+/// and `GET /_fake/calls` returns the number of calls of each operation by account and region.
 fn control(world: &World, method: &Method, path: &str, body: &[u8]) -> Response<Full<Bytes>> {
     match (method, path) {
         (&Method::PUT, "/_fake/faults") => match serde_json::from_slice::<Vec<FaultRule>>(body) {

@@ -1,10 +1,9 @@
-//! The services, and the words in which each refuses a call.
+//! The supported services, and how each reports common errors.
 
 use crate::fault::Fault;
 use crate::reply::ApiError;
-use crate::world::{Caller, Unknown};
+use crate::world::{Caller, CredentialError};
 
-/// A service that is served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
     Ssm,
@@ -14,8 +13,7 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    /// The service of that name, which is the one in signatures, in actions of
-    /// policies and in endpoints.
+    /// The service with this name, which signatures, policy actions and endpoints use.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         let all = [Self::Ssm, Self::Sts, Self::Organizations, Self::Account];
         all.into_iter().find(|service| service.name() == name)
@@ -30,58 +28,65 @@ impl Service {
         }
     }
 
-    /// What a caller gets to hear who is not known.
-    pub(crate) fn refusal(self, unknown: &Unknown) -> ApiError {
+    /// The error for invalid credentials.
+    pub(crate) fn credential_error(self, error: &CredentialError) -> ApiError {
         let invalid = "The security token included in the request is invalid.";
         let expired = "The security token included in the request is expired";
-        match (unknown, self) {
-            (Unknown::Key, Self::Sts) => ApiError::new("InvalidClientTokenId", invalid).status(403),
-            (Unknown::Key, _) => {
+        match (error, self) {
+            (CredentialError::UnknownKey, Self::Sts) => {
+                ApiError::new("InvalidClientTokenId", invalid).status(403)
+            }
+            (CredentialError::UnknownKey, _) => {
                 ApiError::new("UnrecognizedClientException", invalid).status(self.forbidden())
             }
-            (Unknown::Expired, Self::Sts) => ApiError::new("ExpiredToken", expired).status(403),
-            (Unknown::Expired, _) => ApiError::new("ExpiredTokenException", expired).status(self.forbidden()),
+            (CredentialError::Expired, Self::Sts) => ApiError::new("ExpiredToken", expired).status(403),
+            (CredentialError::Expired, _) => {
+                ApiError::new("ExpiredTokenException", expired).status(self.forbidden())
+            }
         }
     }
 
-    /// What a caller gets to hear who may not call `operation`.
-    pub(crate) fn denial(self, caller: &Caller, operation: &str, why: &str) -> ApiError {
+    /// The error for a caller that may not call `operation`. `why` ends the message.
+    pub(crate) fn access_denied(self, caller: &Caller, operation: &str, why: &str) -> ApiError {
         let message =
             format!("User: {} is not authorized to perform: {}:{operation} {why}", caller.arn, self.name());
         let code = if self == Self::Sts { "AccessDenied" } else { "AccessDeniedException" };
         ApiError::new(code, message).status(self.forbidden())
     }
 
-    /// What a caller gets to hear whose session policy does not allow
-    /// `operation`. Nobody can be kept from asking who they are.
+    /// The error if the caller's session policy denies `operation`. `GetCallerIdentity` cannot be denied.
     pub(crate) fn policy_denial(self, caller: &Caller, operation: &str) -> Option<ApiError> {
         let policy = caller.policy.as_ref().filter(|_| operation != "GetCallerIdentity")?;
-        let why = policy.objection(&format!("{}:{operation}", self.name()))?;
-        Some(self.denial(caller, operation, &why))
+        let why = policy.denial_reason(&format!("{}:{operation}", self.name()))?;
+        Some(self.access_denied(caller, operation, &why))
     }
 
-    /// The error that a fault stands for, if it stands for one.
+    /// The error response that `fault` causes, or `None` if it has another effect.
     pub(crate) fn error_of(self, fault: &Fault, caller: &Caller, operation: &str) -> Option<ApiError> {
         match fault {
             Fault::Throttle => Some(self.throttle()),
-            Fault::Deny => {
-                Some(self.denial(caller, operation, "because no identity-based policy allows the action"))
-            }
-            Fault::DenyByScp => {
-                Some(self.denial(caller, operation, "with an explicit deny in a service control policy"))
-            }
-            Fault::ExpiredToken => Some(self.refusal(&Unknown::Expired)),
+            Fault::Deny => Some(self.access_denied(
+                caller,
+                operation,
+                "because no identity-based policy allows the action",
+            )),
+            Fault::DenyByScp => Some(self.access_denied(
+                caller,
+                operation,
+                "with an explicit deny in a service control policy",
+            )),
+            Fault::ExpiredToken => Some(self.credential_error(&CredentialError::Expired)),
             Fault::RegionDisabled if self == Self::Sts => {
                 let message = "STS is not activated in this region for account. Your account administrator can activate STS in this region using the IAM Console.";
                 Some(ApiError::new("RegionDisabledException", message).status(403))
             }
-            // A region that an account has not enabled does not know its keys.
-            Fault::RegionDisabled => Some(self.refusal(&Unknown::Key)),
+            // A region that is not enabled rejects the account's keys as unknown.
+            Fault::RegionDisabled => Some(self.credential_error(&CredentialError::UnknownKey)),
             Fault::ServerError => Some(self.server_error()),
             Fault::Stall
             | Fault::Delay(_)
-            | Fault::Cut
-            | Fault::Answer { .. }
+            | Fault::TruncatedBody
+            | Fault::Response { .. }
             | Fault::PageSize(_)
             | Fault::RepeatToken
             | Fault::EndlessPages
@@ -107,8 +112,7 @@ impl Service {
         ApiError::new(code, "An internal error occurred").status(500)
     }
 
-    /// The status of a refusal. The protocol JSON 1.1 does not tell it from
-    /// other errors.
+    /// The HTTP status of a denied call. JSON 1.1 uses 400 for every client error.
     fn forbidden(self) -> u16 {
         match self {
             Self::Ssm | Self::Organizations => 400,

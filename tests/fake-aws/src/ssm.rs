@@ -1,4 +1,4 @@
-//! The four operations of SSM.
+//! The four SSM operations on resource data syncs.
 
 use serde_json::{Map, Value, json};
 
@@ -6,22 +6,21 @@ use crate::fault::Fault;
 use crate::paging::{self, Page};
 use crate::reply::{ApiError, Reply};
 use crate::validate::{self, Violations};
-use crate::world::{Alive, LIMIT, Sync, SyncKind, World, millis, now};
+use crate::world::{CreatedSync, QUOTA, Sync, SyncKind, World, millis, now};
 
-/// The longest name, and the longest type.
+/// Maximum length of a sync's name and type.
 const MAX_NAME: usize = 64;
 
-const MAX_PAGE: usize = 50;
+const MAX_PAGE_SIZE: usize = 50;
 
-/// The result of a call that has none.
-const NOTHING: &str = "{}";
+/// The result of an operation that returns nothing.
+const EMPTY_RESULT: &str = "{}";
 
-/// Syncs to buckets whose name begins like this fail, for the most usual of
-/// reasons.
-const DENYING_BUCKET: &str = "denied-";
+/// Syncs to buckets with this prefix fail as if the bucket policy denied access, the most common cause.
+const FAILING_BUCKET_PREFIX: &str = "denied-";
 
-/// Answers a call of `operation`, whose paging may be made to go wrong.
-pub(crate) fn answer(
+/// Handles a call of `operation`. `fault` may affect its paging.
+pub(crate) fn handle(
     world: &World,
     account: &str,
     region: &str,
@@ -29,24 +28,25 @@ pub(crate) fn answer(
     request: &Value,
     fault: Option<&Fault>,
 ) -> Reply {
-    let place = Place { world, account, region };
-    let answered = match operation {
-        "CreateResourceDataSync" => place.create(request).map(|()| NOTHING.to_owned()),
-        "UpdateResourceDataSync" => place.update(request).map(|()| NOTHING.to_owned()),
-        "ListResourceDataSync" => place.list(request, fault),
-        "DeleteResourceDataSync" => place.delete(request).map(|()| NOTHING.to_owned()),
+    let at = AccountRegion { world, account, region };
+    let result = match operation {
+        "CreateResourceDataSync" => at.create(request).map(|()| EMPTY_RESULT.to_owned()),
+        "UpdateResourceDataSync" => at.update(request).map(|()| EMPTY_RESULT.to_owned()),
+        "ListResourceDataSync" => at.list(request, fault),
+        "DeleteResourceDataSync" => at.delete(request).map(|()| EMPTY_RESULT.to_owned()),
         _ => Err(ApiError::new("UnknownOperationException", "")),
     };
-    answered.map_or_else(Reply::Error, Reply::Json)
+    result.map_or_else(Reply::Error, Reply::Json)
 }
 
-struct Place<'a> {
+/// The syncs of an account in a region.
+struct AccountRegion<'a> {
     world: &'a World,
     account: &'a str,
     region: &'a str,
 }
 
-impl Place<'_> {
+impl AccountRegion<'_> {
     fn create(&self, request: &Value) -> Result<(), ApiError> {
         let (name, kind) = name_and_kind(request)?;
         let details = match kind {
@@ -59,11 +59,16 @@ impl Place<'_> {
                 return Err(ApiError::new("ResourceDataSyncAlreadyExistsException", "")
                     .fields(json!({"SyncName": name})));
             }
-            if syncs.len() >= LIMIT {
-                let message = format!("The maximum number of resource data syncs is {LIMIT}");
+            if syncs.len() >= QUOTA {
+                let message = format!("The maximum number of resource data syncs is {QUOTA}");
                 return Err(ApiError::new("ResourceDataSyncCountExceededException", message));
             }
-            syncs.push(Sync::Alive(Alive { name: name.to_owned(), created: now, modified: now, details }));
+            syncs.push(Sync::Created(CreatedSync {
+                name: name.to_owned(),
+                created: now,
+                modified: now,
+                details,
+            }));
             Ok(())
         })
     }
@@ -78,18 +83,20 @@ impl Place<'_> {
         violations.check()?;
         let (name, kind) = name_and_kind(request)?;
         if kind != SyncKind::FromSource {
-            return Err(misconfigured("Only a resource data sync of type SyncFromSource can be updated"));
+            return Err(invalid_configuration(
+                "Only a resource data sync of type SyncFromSource can be updated",
+            ));
         }
         let details = checked_source(request)?;
         self.world.with_syncs(self.account, self.region, kind, |syncs| {
             let sync =
                 syncs.iter_mut().find(|sync| sync.name() == name).ok_or_else(|| not_found(name, kind))?;
             match sync {
-                Sync::Alive(alive) => {
-                    alive.modified = now();
-                    alive.details = details;
+                Sync::Created(sync) => {
+                    sync.modified = now();
+                    sync.details = details;
                 }
-                Sync::AsGiven(given) => *given = given.with_source(details),
+                Sync::Fixed(fixed) => *fixed = fixed.with_source(details),
             }
             Ok(())
         })
@@ -107,19 +114,20 @@ impl Place<'_> {
     fn list(&self, request: &Value, fault: Option<&Fault>) -> Result<String, ApiError> {
         let mut violations = Violations::default();
         violations.text(request, "/SyncType", MAX_NAME, false);
-        let size = paging::size(request, MAX_PAGE).unwrap_or_else(|value| {
+        let size = paging::size(request, MAX_PAGE_SIZE).unwrap_or_else(|value| {
             violations.add(&format!("'{value}'"), "/MaxResults", "Member must have value between 1 and 50");
-            MAX_PAGE
+            MAX_PAGE_SIZE
         });
         violations.check()?;
         let kind = kind_of(request)?;
         let page = Page::new(kind.as_str(), size, request, fault)
             .ok_or_else(|| ApiError::new("InvalidNextToken", "The specified token is not valid."))?;
-        let (rhythm, reports_sharing, now) = (self.world.rhythm(), self.world.reports_sharing(), now());
-        let (items, total) = self.world.with_list(self.account, self.region, kind, |syncs| {
+        let (schedule, reports_sharing, now) =
+            (self.world.run_schedule(), self.world.reports_sharing(), now());
+        let (items, total) = self.world.with_listed_syncs(self.account, self.region, kind, |syncs| {
             let items = page.of(syncs).map(|sync| match sync {
-                Sync::AsGiven(given) => given.text.clone(),
-                Sync::Alive(alive) => item(alive, kind, rhythm, reports_sharing, now).to_string(),
+                Sync::Fixed(fixed) => fixed.text.clone(),
+                Sync::Created(sync) => item(sync, kind, schedule, reports_sharing, now).to_string(),
             });
             (items.collect::<Vec<_>>(), syncs.len())
         });
@@ -130,12 +138,14 @@ impl Place<'_> {
 
 fn checked_destination(request: &Value) -> Result<Value, ApiError> {
     if request.get("SyncSource").is_some_and(|source| !source.is_null()) {
-        return Err(misconfigured("SyncSource is not supported for a sync of type SyncToDestination"));
+        return Err(invalid_configuration(
+            "SyncSource is not supported for a sync of type SyncToDestination",
+        ));
     }
-    // Without a bucket there is nothing to check. (The members of an older
-    // form of the request, without S3Destination, are not supported.)
+    // The older form of the request, with the members of S3Destination at the top level, is not
+    // supported.
     let Some(details) = request.get("S3Destination").filter(|details| !details.is_null()) else {
-        return Err(misconfigured("S3Destination is required for a sync of type SyncToDestination"));
+        return Err(invalid_configuration("S3Destination is required for a sync of type SyncToDestination"));
     };
     let mut violations = Violations::default();
     validate::destination(request, "/S3Destination", &mut violations);
@@ -144,48 +154,53 @@ fn checked_destination(request: &Value) -> Result<Value, ApiError> {
         details.pointer("/DestinationDataSharing/DestinationDataSharingType").and_then(Value::as_str);
     match sharing {
         None | Some("Organization") => Ok(details.clone()),
-        Some(other) => Err(misconfigured(&format!("DestinationDataSharingType {other} is not supported"))),
+        Some(other) => {
+            Err(invalid_configuration(&format!("DestinationDataSharingType {other} is not supported")))
+        }
     }
 }
 
 fn checked_source(request: &Value) -> Result<Value, ApiError> {
     if request.get("S3Destination").is_some_and(|destination| !destination.is_null()) {
-        return Err(misconfigured("S3Destination is not supported for a sync of type SyncFromSource"));
+        return Err(invalid_configuration(
+            "S3Destination is not supported for a sync of type SyncFromSource",
+        ));
     }
     let Some(details) = request.get("SyncSource").filter(|details| !details.is_null()) else {
-        return Err(misconfigured("SyncSource is required for a sync of type SyncFromSource"));
+        return Err(invalid_configuration("SyncSource is required for a sync of type SyncFromSource"));
     };
     let mut violations = Violations::default();
     validate::source(request, "/SyncSource", &mut violations);
     violations.check()?;
     if details["SourceRegions"].as_array().is_some_and(Vec::is_empty) {
-        return Err(misconfigured("SourceRegions must name at least one region"));
+        return Err(invalid_configuration("SourceRegions must name at least one region"));
     }
     let organization = details.get("AwsOrganizationsSource").filter(|source| !source.is_null());
-    // Documented in lower camel case, sent in upper.
+    // The documentation spells the values in lower camel case, and AWS sends upper camel case.
     match details["SourceType"].as_str().map(str::to_ascii_lowercase).as_deref() {
         Some("singleaccountmultiregions") if organization.is_none() => Ok(details.clone()),
-        Some("singleaccountmultiregions") => {
-            Err(misconfigured("AwsOrganizationsSource is not supported for SingleAccountMultiRegions"))
-        }
+        Some("singleaccountmultiregions") => Err(invalid_configuration(
+            "AwsOrganizationsSource is not supported for SingleAccountMultiRegions",
+        )),
         Some("awsorganizations") => {
-            let organization = organization
-                .ok_or_else(|| misconfigured("AwsOrganizationsSource is required for AwsOrganizations"))?;
+            let organization = organization.ok_or_else(|| {
+                invalid_configuration("AwsOrganizationsSource is required for AwsOrganizations")
+            })?;
             let units = organization["OrganizationalUnits"].as_array();
             match (organization["OrganizationSourceType"].as_str(), units) {
                 (Some("EntireOrganization"), None) | (Some("OrganizationalUnits"), Some(_)) => {
                     Ok(details.clone())
                 }
                 (Some("EntireOrganization"), Some(_)) => {
-                    Err(misconfigured("OrganizationalUnits is not supported for EntireOrganization"))
+                    Err(invalid_configuration("OrganizationalUnits is not supported for EntireOrganization"))
                 }
                 (Some("OrganizationalUnits"), None) => {
-                    Err(misconfigured("OrganizationalUnits is required for OrganizationalUnits"))
+                    Err(invalid_configuration("OrganizationalUnits is required for OrganizationalUnits"))
                 }
-                _ => Err(misconfigured("OrganizationSourceType is not supported")),
+                _ => Err(invalid_configuration("OrganizationSourceType is not supported")),
             }
         }
-        _ => Err(misconfigured("SourceType is not supported")),
+        _ => Err(invalid_configuration("SourceType is not supported")),
     }
 }
 
@@ -201,11 +216,11 @@ fn kind_of(request: &Value) -> Result<SyncKind, ApiError> {
     match request.get("SyncType").and_then(Value::as_str) {
         None => Ok(SyncKind::ToDestination),
         Some(name) => SyncKind::from_name(name)
-            .ok_or_else(|| misconfigured(&format!("SyncType {name} is not supported"))),
+            .ok_or_else(|| invalid_configuration(&format!("SyncType {name} is not supported"))),
     }
 }
 
-fn misconfigured(message: &str) -> ApiError {
+fn invalid_configuration(message: &str) -> ApiError {
     ApiError::new("ResourceDataSyncInvalidConfigurationException", message)
 }
 
@@ -214,34 +229,40 @@ fn not_found(name: &str, kind: SyncKind) -> ApiError {
         .fields(json!({"SyncName": name, "SyncType": kind.as_str()}))
 }
 
-/// A sync as a list shows it. Like AWS, it leaves out what there is not: the
-/// type of a sync to a destination, the status of one from a source.
-fn item(alive: &Alive, kind: SyncKind, rhythm: crate::Rhythm, reports_sharing: bool, now: f64) -> Value {
-    let runs = rhythm.runs(alive.created, now);
+/// A sync as an item of a list. Like AWS, it has no type for a sync to a destination, and no status for
+/// a sync from a source.
+fn item(
+    sync: &CreatedSync,
+    kind: SyncKind,
+    schedule: crate::RunSchedule,
+    reports_sharing: bool,
+    now: f64,
+) -> Value {
+    let runs = schedule.runs(sync.created, now);
     let mut item = Map::new();
     let mut put = |key: &str, value: Value| {
         item.insert(key.to_owned(), value);
     };
-    put("SyncName", alive.name.clone().into());
-    put("SyncCreatedTime", millis(alive.created));
-    put("LastSyncTime", millis(runs.last));
+    put("SyncName", sync.name.clone().into());
+    put("SyncCreatedTime", millis(sync.created));
+    put("LastSyncTime", millis(runs.last_start));
     match kind {
         SyncKind::FromSource => {
             put("SyncType", kind.as_str().into());
-            put("SyncSource", alive.details.clone());
-            put("SyncLastModifiedTime", millis(alive.modified));
-            if let Some(time) = runs.last_ended {
+            put("SyncSource", sync.details.clone());
+            put("SyncLastModifiedTime", millis(sync.modified));
+            if let Some(time) = runs.last_finished_start {
                 put("LastSuccessfulSyncTime", millis(time));
             }
         }
         SyncKind::ToDestination => {
-            let mut details = alive.details.clone();
+            let mut details = sync.details.clone();
             if let (false, Some(details)) = (reports_sharing, details.as_object_mut()) {
                 details.remove("DestinationDataSharing");
             }
             let bucket = details["BucketName"].as_str().unwrap_or_default().to_owned();
             put("S3Destination", details);
-            let denied = bucket.starts_with(DENYING_BUCKET);
+            let denied = bucket.starts_with(FAILING_BUCKET_PREFIX);
             let (status, message) = match (runs.running, denied) {
                 (true, _) => ("InProgress", String::new()),
                 (false, false) => ("Successful", "The sync was successfully completed".to_owned()),
@@ -256,7 +277,7 @@ fn item(alive: &Alive, kind: SyncKind, rhythm: crate::Rhythm, reports_sharing: b
             if !message.is_empty() {
                 put("LastSyncStatusMessage", message.into());
             }
-            if let Some(time) = runs.last_ended.filter(|_| !denied) {
+            if let Some(time) = runs.last_finished_start.filter(|_| !denied) {
                 put("LastSuccessfulSyncTime", millis(time));
             }
         }
@@ -272,7 +293,7 @@ mod tests {
 
     fn names(world: &World, region: &str, kind: SyncKind) -> Vec<String> {
         let request = json!({"SyncType": kind.as_str(), "MaxResults": 2});
-        let reply = answer(world, ACCOUNT, region, "ListResourceDataSync", &request, None);
+        let reply = handle(world, ACCOUNT, region, "ListResourceDataSync", &request, None);
         let Reply::Json(text) = reply else { panic!("{reply:?}") };
         let page: Value = serde_json::from_str(&text).unwrap();
         let items = page["ResourceDataSyncItems"].as_array().unwrap();
@@ -281,11 +302,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_everywhere_is_listed_where_there_is_nothing_else() {
+    fn default_syncs_are_listed_where_there_are_no_others() {
         let world = World::new();
         world.add_account(ACCOUNT);
         let items = ["a", "b", "c"].map(|name| json!({"SyncName": name}));
-        world.set_everywhere(SyncKind::ToDestination, items.to_vec());
+        world.set_default_syncs(SyncKind::ToDestination, items.to_vec());
         world.put_item(ACCOUNT, "us-east-1", SyncKind::ToDestination, json!({"SyncName": "own"}));
         assert_eq!(names(&world, "eu-west-1", SyncKind::ToDestination), ["a", "b", "more"]);
         assert_eq!(names(&world, "us-east-1", SyncKind::ToDestination), ["own"]);

@@ -1,4 +1,4 @@
-//! The two operations of STS.
+//! The two supported STS operations, `GetCallerIdentity` and `AssumeRole`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use quick_xml::escape::escape;
 
 use crate::policy::{MAX_POLICY, Policy};
 use crate::reply::{ApiError, Reply};
-use crate::world::{Assumed, Caller, World, session_token};
+use crate::world::{AssumedRole, Caller, World, session_token};
 
-/// The parameters of a request, by their names.
+/// The parameters of a request by name.
 pub(crate) type Parameters = HashMap<String, String>;
 
-/// Answers a call of `operation` by `caller`.
-pub(crate) fn answer(
+/// Handles a call of `operation` by `caller`. `now` is in seconds since the Unix epoch.
+pub(crate) fn handle(
     world: &World,
     caller: &Caller,
     region: &str,
@@ -22,7 +22,7 @@ pub(crate) fn answer(
     parameters: &Parameters,
     now: f64,
 ) -> Reply {
-    let answered = match operation {
+    let result = match operation {
         "GetCallerIdentity" => Ok(Reply::Xml {
             operation: "GetCallerIdentity",
             result: format!(
@@ -35,7 +35,7 @@ pub(crate) fn answer(
         "AssumeRole" => assume_role(world, caller, region, parameters, now),
         _ => Err(ApiError::new("InvalidAction", format!("Could not find operation {operation}"))),
     };
-    answered.unwrap_or_else(Reply::Error)
+    result.unwrap_or_else(Reply::Error)
 }
 
 fn assume_role(
@@ -71,8 +71,8 @@ fn assume_role(
         )
         .status(403)
     };
-    // AWS does not tell a role that is not there from one that may not be
-    // assumed, nor from a wrong external id.
+    // AWS returns the same error for a role that does not exist, a role that does not trust the caller
+    // and a wrong external id.
     let (partition, account, role) = parse_arn(arn).ok_or_else(denied)?;
     let trust = world.trust(account, role).ok_or_else(denied)?;
     if trust.denied
@@ -87,7 +87,7 @@ fn assume_role(
         user_id: format!("AROAFAKEFAKEFAKEFAKE:{session}"),
         policy,
     };
-    world.remember(Assumed {
+    world.record_assumed_role(AssumedRole {
         role: arn.clone(),
         session_name: session.clone(),
         external_id: parameters.get("ExternalId").cloned(),
@@ -111,7 +111,7 @@ fn assume_role(
     })
 }
 
-/// The policy that a session is to have.
+/// Parses the session policy of a request.
 fn session_policy(text: &str) -> Result<Arc<Policy>, ApiError> {
     if !(1..=MAX_POLICY).contains(&text.chars().count()) {
         return Err(ApiError::new(
@@ -124,7 +124,7 @@ fn session_policy(text: &str) -> Result<Arc<Policy>, ApiError> {
     Policy::parse(text).map(Arc::new).map_err(|error| ApiError::new("MalformedPolicyDocument", error))
 }
 
-/// Partition, account and role, path included, of a role's ARN.
+/// Splits the ARN of a role into partition, account and role name with path.
 fn parse_arn(arn: &str) -> Option<(&str, &str, &str)> {
     let mut parts = arn.splitn(6, ':');
     let (Some("arn"), Some(partition), Some("iam"), Some("")) =
@@ -138,7 +138,7 @@ fn parse_arn(arn: &str) -> Option<(&str, &str, &str)> {
 fn iso8601(time: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "whole seconds are meant, and the time is of this age"
+        reason = "truncates to whole seconds, and the time is in range"
     )]
     let seconds = time as i64;
     jiff::Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn remembers_who_assumed_what() {
+    fn successful_assume_role_calls_are_recorded() {
         let world = World::new();
         world.add_account("111122223333");
         world.add_role("222233334444", "audit", Some("right-id"));
@@ -165,7 +165,7 @@ mod tests {
                 ("Policy", policy),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
-            answer(&world, &caller, "us-gov-west-1", "AssumeRole", &parameters.into(), 0.0)
+            handle(&world, &caller, "us-gov-west-1", "AssumeRole", &parameters.into(), 0.0)
         };
         let code = |reply| match reply {
             Reply::Error(error) => error.code,
@@ -174,13 +174,13 @@ mod tests {
         assert_eq!(code(assume("wrong-id", policy)), "AccessDenied");
         assert_eq!(code(assume("right-id", "{}")), "MalformedPolicyDocument");
         assert_eq!(code(assume("right-id", &" ".repeat(2049))), "ValidationError");
-        assert_eq!(world.assumed(), []);
+        assert_eq!(world.assumed_roles(), []);
 
-        let Reply::Xml { result, .. } = assume("right-id", policy) else { panic!("refused") };
+        let Reply::Xml { result, .. } = assume("right-id", policy) else { panic!("AssumeRole failed") };
         assert!(result.contains("arn:aws-us-gov:sts::222233334444:assumed-role/audit/look"), "{result}");
         assert_eq!(
-            world.assumed(),
-            [Assumed {
+            world.assumed_roles(),
+            [AssumedRole {
                 role: role.to_owned(),
                 session_name: "look".to_owned(),
                 external_id: Some("right-id".to_owned()),

@@ -1,18 +1,16 @@
-//! The constraints of AWS's models, and its way to complain about them.
-//!
-//! Lengths, patterns and required members are those of the API model of SSM
-//! 2014-11-06.
+//! Validation of requests by the constraints of the SSM API model 2014-11-06 (lengths, patterns and
+//! required members), with the error messages of AWS.
 
 use serde_json::Value;
 
 use crate::reply::ApiError;
 
-/// Collects what a request violates.
+/// The violated constraints of a request.
 #[derive(Debug, Default)]
 pub(crate) struct Violations(Vec<String>);
 
 impl Violations {
-    /// The string at `path`, a JSON pointer, if there is one that is good.
+    /// The string at `path`, a JSON pointer, if it is present and valid. `max` is in characters.
     pub(crate) fn text<'a>(
         &mut self,
         request: &'a Value,
@@ -87,7 +85,7 @@ impl Violations {
     }
 }
 
-/// Checks `S3Destination` below `at`.
+/// Validates the `S3Destination` at the JSON pointer `at`.
 pub(crate) fn destination(request: &Value, at: &str, violations: &mut Violations) {
     violations.text(request, &format!("{at}/BucketName"), 2048, true);
     violations.text(request, &format!("{at}/Prefix"), 256, false);
@@ -103,7 +101,7 @@ pub(crate) fn destination(request: &Value, at: &str, violations: &mut Violations
     violations.text(request, &format!("{at}/DestinationDataSharing/DestinationDataSharingType"), 64, false);
 }
 
-/// Checks `SyncSource` below `at`.
+/// Validates the `SyncSource` at the JSON pointer `at`.
 pub(crate) fn source(request: &Value, at: &str, violations: &mut Violations) {
     violations.text(request, &format!("{at}/SourceType"), 64, true);
     let organization = format!("{at}/AwsOrganizationsSource");
@@ -141,7 +139,7 @@ pub(crate) fn source(request: &Value, at: &str, violations: &mut Violations) {
     violations.flag(request, &format!("{at}/EnableAllOpsDataSources"));
 }
 
-/// Whether it is the id of an organizational unit.
+/// Whether `id` is the id of an organizational unit.
 pub(crate) fn is_organizational_unit(id: &str) -> bool {
     let word = |text: &str, min| {
         (min..=32).contains(&text.len())

@@ -1,4 +1,4 @@
-//! The state behind the services: accounts, their roles, regions and syncs.
+//! The state of the fake AWS: accounts with their roles, regions and syncs.
 
 mod calls;
 mod organization;
@@ -11,17 +11,17 @@ use std::time::{Duration, SystemTime};
 use serde_json::{Value, json};
 
 use crate::fault::FaultRule;
-use crate::lifecycle::Rhythm;
 use crate::reply::Reply;
+use crate::schedule::RunSchedule;
 use crate::ssm;
 
 use calls::Calls;
 pub(crate) use organization::{Member, ORGANIZATION, Organization, ROOT, Unit};
-pub use sessions::Assumed;
+pub use sessions::AssumedRole;
 use sessions::Session;
-pub(crate) use sessions::{Caller, Unknown, session_token};
+pub(crate) use sessions::{Caller, CredentialError, session_token};
 
-/// The two kinds of sync.
+/// The type of a sync.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SyncKind {
     /// `SyncToDestination`
@@ -31,13 +31,13 @@ pub enum SyncKind {
 }
 
 impl SyncKind {
-    /// The kind of that name.
+    /// The kind with this AWS name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         [Self::ToDestination, Self::FromSource].into_iter().find(|kind| kind.as_str() == name)
     }
 
-    /// The name, as AWS writes it.
+    /// The name that AWS uses.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -47,11 +47,10 @@ impl SyncKind {
     }
 }
 
-/// How many syncs of a kind an account may have in a region.
-pub(crate) const LIMIT: usize = 5;
+/// Maximum number of syncs of one kind in an account and region.
+pub(crate) const QUOTA: usize = 5;
 
-/// The state behind the services. Shared by all connections; every method
-/// takes effect at once.
+/// The state of the fake AWS, shared by all connections. Changes take effect immediately.
 #[derive(Debug)]
 pub struct World(Mutex<Inner>);
 
@@ -60,14 +59,14 @@ struct Inner {
     accounts: BTreeMap<String, Account>,
     organization: Option<Organization>,
     sessions: HashMap<String, Session>,
-    assumed: Vec<Assumed>,
-    /// Listed where there is nothing else.
-    everywhere: BTreeMap<SyncKind, Vec<Sync>>,
+    assumed: Vec<AssumedRole>,
+    /// Listed in accounts and regions without syncs of that kind.
+    default_syncs: BTreeMap<SyncKind, Vec<Sync>>,
     faults: Vec<FaultRule>,
     calls: BTreeMap<(String, String, String), Calls>,
-    keeps_times: bool,
+    records_call_times: bool,
     requests: u64,
-    rhythm: Rhythm,
+    run_schedule: RunSchedule,
     session_lifetime: Option<Duration>,
     trusts_foreign_keys: bool,
     reports_sharing: bool,
@@ -76,41 +75,40 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Account {
     roles: BTreeMap<String, Trust>,
-    /// Those that are not what they are by default, and their status.
+    /// Status of the regions whose status was set.
     regions: BTreeMap<String, String>,
     syncs: BTreeMap<(String, SyncKind), Vec<Sync>>,
 }
 
-/// Whom a role trusts: everybody, who knows the external id if there is one.
+/// The trust policy of a role. Unless `denied`, every caller with the external id may assume it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Trust {
     pub(crate) external_id: Option<String>,
     pub(crate) denied: bool,
 }
 
-/// A sync.
 #[derive(Clone, Debug)]
 pub(crate) enum Sync {
-    /// Created by a call, and alive since.
-    Alive(Alive),
-    /// Listed exactly as given.
-    AsGiven(Given),
+    /// Created by a call. Runs on the [`RunSchedule`].
+    Created(CreatedSync),
+    /// Listed exactly as a test set it.
+    Fixed(FixedItem),
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Given {
+pub(crate) struct FixedItem {
     item: Value,
-    /// The same, written out: it is listed again and again.
+    /// `item` as JSON text, cached because it is listed often.
     pub(crate) text: String,
 }
 
-impl Given {
+impl FixedItem {
     pub(crate) fn new(item: Value) -> Self {
         let text = item.to_string();
         Self { item, text }
     }
 
-    /// The same with another source.
+    /// A copy with another source.
     pub(crate) fn with_source(&self, source: Value) -> Self {
         let mut item = self.item.clone();
         item["SyncSource"] = source;
@@ -119,19 +117,19 @@ impl Given {
 }
 
 #[derive(Clone, Debug)]
-pub(crate) struct Alive {
+pub(crate) struct CreatedSync {
     pub(crate) name: String,
     pub(crate) created: f64,
     pub(crate) modified: f64,
-    /// `S3Destination` or `SyncSource`, as given to Create.
+    /// `S3Destination` or `SyncSource` of the request that created it.
     pub(crate) details: Value,
 }
 
 impl Sync {
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Alive(alive) => &alive.name,
-            Self::AsGiven(given) => given.item["SyncName"].as_str().unwrap_or_default(),
+            Self::Created(sync) => &sync.name,
+            Self::Fixed(fixed) => fixed.item["SyncName"].as_str().unwrap_or_default(),
         }
     }
 }
@@ -143,12 +141,12 @@ impl Default for World {
             organization: None,
             sessions: HashMap::new(),
             assumed: Vec::new(),
-            everywhere: BTreeMap::new(),
+            default_syncs: BTreeMap::new(),
             faults: Vec::new(),
             calls: BTreeMap::new(),
-            keeps_times: false,
+            records_call_times: false,
             requests: 0,
-            rhythm: Rhythm::default(),
+            run_schedule: RunSchedule::default(),
             session_lifetime: None,
             trusts_foreign_keys: false,
             reports_sharing: true,
@@ -157,25 +155,24 @@ impl Default for World {
 }
 
 impl World {
-    /// A world without accounts.
+    /// Creates a state without accounts.
     #[must_use]
     pub fn new() -> std::sync::Arc<Self> {
         std::sync::Arc::default()
     }
 
-    /// Adds an account that has nothing yet.
+    /// Adds an account without roles or syncs.
     pub fn add_account(&self, id: &str) {
         self.lock().accounts.entry(id.to_owned()).or_default();
     }
 
-    /// Adds a role to an account, which may be assumed by everybody who knows
-    /// its external id, if it has one.
+    /// Adds a role to an account. Every caller with the external id, if there is one, may assume it.
     pub fn add_role(&self, account: &str, name: &str, external_id: Option<&str>) {
         let trust = Trust { external_id: external_id.map(ToOwned::to_owned), denied: false };
         self.lock().accounts.entry(account.to_owned()).or_default().roles.insert(name.to_owned(), trust);
     }
 
-    /// Adds a role that nobody may assume.
+    /// Adds a role that no caller may assume.
     pub fn add_denied_role(&self, account: &str, name: &str) {
         let trust = Trust { external_id: None, denied: true };
         self.lock().accounts.entry(account.to_owned()).or_default().roles.insert(name.to_owned(), trust);
@@ -190,66 +187,64 @@ impl World {
         account.regions.insert(region.to_owned(), status.to_owned());
     }
 
-    /// Adds a sync that is listed exactly as `item` says, an item of
-    /// `ListResourceDataSync`. One of the same name is replaced.
+    /// Adds a sync that `ListResourceDataSync` returns exactly as `item`. Replaces a sync of the same
+    /// name.
     pub fn put_item(&self, account: &str, region: &str, kind: SyncKind, item: Value) {
         let mut inner = self.lock();
         let account = inner.accounts.entry(account.to_owned()).or_default();
         let syncs = account.syncs.entry((region.to_owned(), kind)).or_default();
-        let new = Sync::AsGiven(Given::new(item));
+        let new = Sync::Fixed(FixedItem::new(item));
         syncs.retain(|sync| sync.name().is_empty() || sync.name() != new.name());
         syncs.push(new);
     }
 
-    /// Sets what is listed, exactly as `items` say, in every account and region
-    /// that has no syncs of that kind of its own. Updating or deleting one of
-    /// them is refused as if it were not there.
-    pub fn set_everywhere(&self, kind: SyncKind, items: Vec<Value>) {
-        let items = items.into_iter().map(|item| Sync::AsGiven(Given::new(item))).collect();
-        self.lock().everywhere.insert(kind, items);
+    /// Sets the items that are listed in every account and region that has no syncs of that kind of its
+    /// own. They cannot be updated or deleted by calls.
+    pub fn set_default_syncs(&self, kind: SyncKind, items: Vec<Value>) {
+        let items = items.into_iter().map(|item| Sync::Fixed(FixedItem::new(item))).collect();
+        self.lock().default_syncs.insert(kind, items);
     }
 
-    /// Creates a sync as a call of `CreateResourceDataSync` with `request`
-    /// would.
+    /// Creates a sync like a call of `CreateResourceDataSync` with `request`.
     ///
     /// # Errors
-    /// What AWS would say to the call.
+    /// The code and message of the error that AWS would return.
     pub fn create(&self, account: &str, region: &str, request: &Value) -> Result<(), String> {
-        match ssm::answer(self, account, region, "CreateResourceDataSync", request, None) {
+        match ssm::handle(self, account, region, "CreateResourceDataSync", request, None) {
             Reply::Error(error) => Err(format!("{}: {}", error.code, error.message)),
             Reply::Json(_) | Reply::Xml { .. } => Ok(()),
         }
     }
 
-    /// Takes all syncs of an account in a region away.
+    /// Removes all syncs of an account in a region.
     pub fn clear(&self, account: &str, region: &str) {
         if let Some(account) = self.lock().accounts.get_mut(account) {
             account.syncs.retain(|(of, _), _| of != region);
         }
     }
 
-    /// How syncs that are created by calls live on.
-    pub fn set_rhythm(&self, rhythm: Rhythm) {
-        self.lock().rhythm = rhythm;
+    /// Sets when syncs that were created by calls run.
+    pub fn set_run_schedule(&self, schedule: RunSchedule) {
+        self.lock().run_schedule = schedule;
     }
 
-    /// Whether lists say with whom a destination is shared. AWS is said not
-    /// to.
+    /// Sets whether lists include `DestinationDataSharing`, which AWS does not always return. On by
+    /// default.
     pub fn set_reports_sharing(&self, reports: bool) {
         self.lock().reports_sharing = reports;
     }
 
-    /// Whom a role trusts, if there is such a role.
+    /// The trust policy of a role, if the role exists.
     pub(crate) fn trust(&self, account: &str, role: &str) -> Option<Trust> {
         self.lock().accounts.get(account)?.roles.get(role).cloned()
     }
 
-    /// The regions of an account whose status has been set, and that.
-    pub(crate) fn changed_regions(&self, account: &str) -> BTreeMap<String, String> {
+    /// The regions of an account whose status was set, with the status.
+    pub(crate) fn region_statuses(&self, account: &str) -> BTreeMap<String, String> {
         self.lock().accounts.get(account).map(|account| account.regions.clone()).unwrap_or_default()
     }
 
-    /// Works on the syncs of one kind of an account in a region.
+    /// Calls `work` with the syncs of one kind in an account and region.
     pub(crate) fn with_syncs<T>(
         &self,
         account: &str,
@@ -262,9 +257,9 @@ impl World {
         work(account.syncs.entry((region.to_owned(), kind)).or_default())
     }
 
-    /// Looks at what is listed of one kind in an account and a region, and
-    /// leaves nothing behind where there is nothing.
-    pub(crate) fn with_list<T>(
+    /// Calls `work` with the syncs of one kind that are listed in an account and region: the default
+    /// ones, if it has none of its own.
+    pub(crate) fn with_listed_syncs<T>(
         &self,
         account: &str,
         region: &str,
@@ -274,12 +269,12 @@ impl World {
         let inner = self.lock();
         let own =
             inner.accounts.get(account).and_then(|account| account.syncs.get(&(region.to_owned(), kind)));
-        let listed = own.filter(|own| !own.is_empty()).or_else(|| inner.everywhere.get(&kind));
+        let listed = own.filter(|own| !own.is_empty()).or_else(|| inner.default_syncs.get(&kind));
         work(listed.map_or(&[], Vec::as_slice))
     }
 
-    pub(crate) fn rhythm(&self) -> Rhythm {
-        self.lock().rhythm
+    pub(crate) fn run_schedule(&self) -> RunSchedule {
+        self.lock().run_schedule
     }
 
     pub(crate) fn reports_sharing(&self) -> bool {
@@ -292,12 +287,12 @@ impl World {
 }
 
 /// Seconds since the Unix epoch.
-#[expect(clippy::disallowed_methods, reason = "a world has but one time")]
+#[expect(clippy::disallowed_methods, reason = "the fake always uses the system time")]
 pub(crate) fn now() -> f64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-/// A time as AWS sends it: seconds, with three digits after the point.
+/// A time as AWS sends it: seconds with millisecond precision.
 pub(crate) fn millis(time: f64) -> Value {
     json!((time * 1000.0).round() / 1000.0)
 }

@@ -1,4 +1,4 @@
-//! The program `fake-aws`, driven from outside.
+//! Runs the `fake-aws` binary.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
@@ -13,19 +13,19 @@ fn program() -> Command {
     Command::new(env!("CARGO_BIN_EXE_fake-aws"))
 }
 
-/// Ends with the test.
-struct Running(Child);
+/// Kills the process when dropped.
+struct Process(Child);
 
-impl Drop for Running {
+impl Drop for Process {
     fn drop(&mut self) {
         let _killed = self.0.kill();
         let _waited = self.0.wait();
     }
 }
 
-/// Starts the program; returns it, its address and what else it prints.
-fn start(arguments: &[&str], lines: usize) -> (Running, String, Vec<String>) {
-    let mut child = Running(program().args(arguments).stdout(Stdio::piped()).spawn().unwrap());
+/// Starts the program. Returns the process, its address and the next `lines` lines that it prints.
+fn start(arguments: &[&str], lines: usize) -> (Process, String, Vec<String>) {
+    let mut child = Process(program().args(arguments).stdout(Stdio::piped()).spawn().unwrap());
     let mut printed = BufReader::new(child.0.stdout.take().unwrap()).lines();
     let url = printed.next().unwrap().unwrap();
     let address = url.strip_prefix("AWS_ENDPOINT_URL=http://").unwrap().to_owned();
@@ -63,7 +63,7 @@ fn serves_an_organization_with_syncs() {
 }
 
 #[test]
-fn serves_one_account_if_told_nothing() {
+fn serves_one_account_by_default() {
     let (_running, address, keys) = start(&[], 1);
     assert!(keys[0].starts_with("AWS_ACCESS_KEY_ID=AKIA111122223333FAKE "), "{keys:?}");
     let answer = call(&address, "111122223333", "ssm", "AmazonSSM.ListResourceDataSync");
@@ -71,18 +71,18 @@ fn serves_one_account_if_told_nothing() {
 }
 
 #[test]
-fn says_what_is_wrong_with_an_argument() {
-    for (arguments, complaint) in [
-        (["--members", "many"].as_slice(), "--members needs a number, and many is none"),
+fn invalid_arguments_are_reported() {
+    for (arguments, message) in [
+        (["--members", "many"].as_slice(), "--members needs a number, got many"),
         (&["--syncs"], "--syncs needs a number"),
-        (&["--delay", "-1"], "--delay needs a number, and -1 is none"),
-        (&["--slow"], "there is no option --slow"),
-        (&["127.0.0.1:0", "12345"], "12345 is not an account id of 12 digits"),
+        (&["--delay", "-1"], "--delay needs a number, got -1"),
+        (&["--slow"], "unknown option --slow"),
+        (&["127.0.0.1:0", "12345"], "invalid account id 12345: must have 12 digits"),
     ] {
         let output = program().args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         let written = String::from_utf8(output.stderr).unwrap();
-        assert!(written.starts_with(&format!("fake-aws: {complaint}; usage: ")), "{written}");
+        assert!(written.starts_with(&format!("fake-aws: {message}; usage: ")), "{written}");
         assert_eq!(written.lines().count(), 1, "{written}");
     }
 }

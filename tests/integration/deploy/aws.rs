@@ -292,7 +292,7 @@ async fn the_roll_out_of_the_readme_gives_the_exporter_what_it_needs_and_no_more
     assert!(table.contains(" targets, 0 failed"), "{table}");
     look(&aws, hub, format!("{config}  organizational_units: [{UNIT}]\n")).await;
     let mut sessions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    for assumed in aws.world().assumed() {
+    for assumed in aws.world().assumed_roles() {
         assert_eq!(assumed.caller_account, hub);
         let account = assumed.role.split(':').nth(4).unwrap().to_owned();
         let policy: Value = serde_json::from_str(&assumed.policy.unwrap()).unwrap();

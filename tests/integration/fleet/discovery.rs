@@ -42,7 +42,7 @@ async fn the_accounts_of_the_organization_and_no_excluded_one() {
     let scrape = all_are_up(&exporter, ALL).await;
     let expected = ACCOUNTS.map(|(account, name)| (account.to_owned(), name.to_owned()));
     assert_eq!(accounts(&scrape), expected.into());
-    assert!(aws.world().assumed().iter().all(|assumed| !assumed.role.contains(EXCLUDED)));
+    assert!(aws.world().assumed_roles().iter().all(|assumed| !assumed.role.contains(EXCLUDED)));
 }
 
 #[tokio::test]

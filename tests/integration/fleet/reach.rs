@@ -14,7 +14,7 @@ const LIST_SYNCS_AND_REGIONS: &str = r#"{"Version":"2012-10-17","Statement":[{"E
 /// The session policies of all sessions, which have to be alike.
 fn policy(world: &World) -> Option<String> {
     let policies: BTreeSet<Option<String>> =
-        world.assumed().into_iter().map(|assumed| assumed.policy).collect();
+        world.assumed_roles().into_iter().map(|assumed| assumed.policy).collect();
     assert_eq!(policies.len(), 1, "{policies:?}");
     policies.into_iter().next().unwrap()
 }
@@ -64,7 +64,7 @@ async fn the_role_that_lists_the_accounts_may_do_no_more_either() {
     let lister = format!("arn:aws:iam::{HUB}:role/Lister");
     let config = format!("{}  assume_roles: [{{arn: '{lister}', external_id: of-the-lister}}]\n", config());
     all_are_up(&Exporter::start(&aws, &config).await, ALL).await;
-    let sessions = aws.world().assumed();
+    let sessions = aws.world().assumed_roles();
     let of_lister: Vec<_> = sessions.iter().filter(|assumed| assumed.role == lister).collect();
     assert_eq!(of_lister.len(), 1);
     assert_eq!(of_lister[0].external_id.as_deref(), Some("of-the-lister"));
@@ -96,7 +96,7 @@ async fn the_names_of_sessions_are_filled_in_and_external_ids_passed() {
     assert!(!scrape.0.contains("of-the-"));
     let mut sessions: Vec<_> = aws
         .world()
-        .assumed()
+        .assumed_roles()
         .into_iter()
         .map(|assumed| (assumed.role, assumed.session_name, assumed.external_id.unwrap(), assumed.region))
         .collect();
@@ -143,7 +143,7 @@ async fn partitions_side_by_side() {
                 "ssm_sync_exporter_target_info{{aws_account_id=\"{account}\",aws_region=\"{region}\",partition=\"{partition}\"}} 1"
             )), "{}", scrape.samples("ssm_sync_exporter_target_info"));
         }
-        let sessions = aws.world().assumed();
+        let sessions = aws.world().assumed_roles();
         let asked: Vec<_> = sessions.iter().filter(|assumed| assumed.role.contains(account)).collect();
         assert_eq!(asked.len(), 1);
         assert!(regions.contains(&asked[0].region.as_str()), "{asked:?}");

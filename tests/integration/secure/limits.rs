@@ -74,7 +74,7 @@ async fn with_much_to_tell(setup: &Setup) -> (FakeAws, Exporter) {
     let aws = fake_aws().await;
     let sync =
         |number| json!({"SyncName": format!("sync-{number:05}"), "LastStatus": "Failed", "LastSyncTime": 1});
-    aws.world().set_everywhere(SyncKind::ToDestination, (0..250).map(sync).collect());
+    aws.world().set_default_syncs(SyncKind::ToDestination, (0..250).map(sync).collect());
     let config = one_target()
         .replace("interval: 1s", "interval: 1h")
         .replace(&format!("[{REGION}]"), &format!("[{}]", regions().join(", ")));

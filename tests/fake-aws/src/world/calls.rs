@@ -1,4 +1,4 @@
-//! What has been called, and what is to go wrong.
+//! Counts calls and injects faults.
 
 use std::time::Instant;
 
@@ -7,23 +7,23 @@ use serde_json::{Value, json};
 use super::World;
 use crate::fault::{Fault, FaultRule};
 
-/// How many times are kept of an operation in an account and region.
+/// Maximum number of recorded times per operation, account and region.
 const MAX_TIMES: usize = 1000;
 
 /// The calls of an operation in an account and region.
 #[derive(Debug, Default)]
 pub(super) struct Calls {
     number: u64,
-    begun: Vec<Instant>,
+    times: Vec<Instant>,
 }
 
 impl World {
-    /// Replaces all faults.
+    /// Replaces all fault rules. The first matching rule applies.
     pub fn set_faults(&self, faults: Vec<FaultRule>) {
         self.lock().faults = faults;
     }
 
-    /// How many calls of `operation` have come in, in all.
+    /// Number of calls of `operation`, by all accounts and in all regions.
     #[must_use]
     pub fn calls(&self, operation: &str) -> u64 {
         self.lock()
@@ -34,29 +34,27 @@ impl World {
             .sum()
     }
 
-    /// How many calls of `operation` have come in from an account for a
-    /// region.
+    /// Number of calls of `operation` by an account in a region.
     #[must_use]
     pub fn calls_of(&self, account: &str, region: &str, operation: &str) -> u64 {
         let key = (account.to_owned(), region.to_owned(), operation.to_owned());
         self.lock().calls.get(&key).map_or(0, |calls| calls.number)
     }
 
-    /// Whether it is kept from now on when calls come in, see [`World::begun`].
-    pub fn keep_times(&self, keep: bool) {
-        self.lock().keeps_times = keep;
+    /// Starts or stops recording the times of calls, see [`World::call_times`].
+    pub fn record_call_times(&self, record: bool) {
+        self.lock().records_call_times = record;
     }
 
-    /// When the calls of `operation` from an account for a region have come
-    /// in, as far as [`World::keep_times`] was set; not more than the first
-    /// 1,000.
+    /// The times of the calls of `operation` by an account in a region while
+    /// [`World::record_call_times`] was on. Only the first 1,000 are kept.
     #[must_use]
-    pub fn begun(&self, account: &str, region: &str, operation: &str) -> Vec<Instant> {
+    pub fn call_times(&self, account: &str, region: &str, operation: &str) -> Vec<Instant> {
         let key = (account.to_owned(), region.to_owned(), operation.to_owned());
-        self.lock().calls.get(&key).map(|calls| calls.begun.clone()).unwrap_or_default()
+        self.lock().calls.get(&key).map(|calls| calls.times.clone()).unwrap_or_default()
     }
 
-    /// All numbers of calls, as JSON.
+    /// The number of calls of each operation by account and region, as JSON.
     pub(crate) fn calls_as_json(&self) -> Value {
         self.lock()
             .calls
@@ -67,15 +65,15 @@ impl World {
             .collect()
     }
 
-    /// Counts a call and tells how it is to go wrong.
+    /// Counts a call and returns the fault to inject, if there is one.
     pub(crate) fn call(&self, account: &str, region: &str, operation: &str) -> Option<Fault> {
         let mut inner = self.lock();
-        let keeps_times = inner.keeps_times;
+        let records_call_times = inner.records_call_times;
         let key = (account.to_owned(), region.to_owned(), operation.to_owned());
         let calls = inner.calls.entry(key).or_default();
         calls.number += 1;
-        if keeps_times && calls.begun.len() < MAX_TIMES {
-            calls.begun.push(Instant::now());
+        if records_call_times && calls.times.len() < MAX_TIMES {
+            calls.times.push(Instant::now());
         }
         let rule = inner.faults.iter_mut().find(|rule| rule.matches(account, region, operation))?;
         if let Some(times) = &mut rule.times {
@@ -84,7 +82,7 @@ impl World {
         Some(rule.fault.clone())
     }
 
-    /// An id for the next request.
+    /// A new request id.
     pub(crate) fn request_id(&self) -> String {
         let mut inner = self.lock();
         inner.requests += 1;
@@ -97,23 +95,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_times_if_told_so() {
+    fn call_times_are_only_recorded_on_request() {
         let world = World::new();
         let call = || world.call("111122223333", "eu-west-1", "ListResourceDataSync");
-        let begun = || world.begun("111122223333", "eu-west-1", "ListResourceDataSync");
+        let call_times = || world.call_times("111122223333", "eu-west-1", "ListResourceDataSync");
         call();
-        assert_eq!(begun(), []);
-        world.keep_times(true);
+        assert_eq!(call_times(), []);
+        world.record_call_times(true);
         let before = Instant::now();
         call();
         call();
-        let times = begun();
+        let times = call_times();
         assert!(times.len() == 2 && before <= times[0] && times[0] <= times[1], "{times:?}");
         for _ in 0..MAX_TIMES {
             call();
         }
-        assert_eq!(begun().len(), MAX_TIMES);
-        assert_eq!(begun()[..2], times);
+        assert_eq!(call_times().len(), MAX_TIMES);
+        assert_eq!(call_times()[..2], times);
         assert_eq!(world.calls("ListResourceDataSync"), 1003);
     }
 }

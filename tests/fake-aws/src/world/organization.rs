@@ -1,4 +1,4 @@
-//! The organization: which accounts are in it, and below which unit.
+//! The organization with its units and accounts.
 
 use super::{World, now};
 
@@ -8,7 +8,6 @@ pub(crate) const ORGANIZATION: &str = "o-fakefakefa";
 /// The id of its root.
 pub(crate) const ROOT: &str = "r-fake";
 
-/// The organization.
 #[derive(Debug)]
 pub(crate) struct Organization {
     pub(crate) management: String,
@@ -36,17 +35,17 @@ pub(crate) struct Member {
 }
 
 impl Organization {
-    /// Whether the account is in it.
+    /// Whether the account is a member.
     pub(crate) fn has(&self, account: &str) -> bool {
         self.members.iter().any(|member| member.id == account)
     }
 
-    /// Whether the account may look at all of it.
-    pub(crate) fn may_look(&self, account: &str) -> bool {
+    /// Whether the account may list the organization.
+    pub(crate) fn may_list(&self, account: &str) -> bool {
         self.management == account || self.delegated.iter().any(|delegated| delegated == account)
     }
 
-    /// Whether it has such a root or unit.
+    /// Whether there is a root or unit with this id.
     pub(crate) fn has_parent(&self, id: &str) -> bool {
         id == ROOT || self.units.iter().any(|unit| unit.id == id)
     }
@@ -66,9 +65,8 @@ impl Organization {
 }
 
 impl World {
-    /// Creates the organization, in place of one that may be there: with the
-    /// root `r-fake`, and in it the account that manages the organization,
-    /// called `management`, which is added to the world.
+    /// Creates the organization, replacing an existing one. Its root is `r-fake`. Also adds the management
+    /// account, with the name `management`.
     pub fn create_organization(&self, management: &str) {
         self.add_account(management);
         let mut organization = Organization {
@@ -81,20 +79,20 @@ impl World {
         self.lock().organization = Some(organization);
     }
 
-    /// Lets a member of the organization list its accounts and units, as the
-    /// management account may.
+    /// Makes a member a delegated administrator, which may list the organization like the management
+    /// account.
     ///
     /// # Panics
-    /// There is no organization.
+    /// If there is no organization.
     pub fn add_delegated_administrator(&self, account: &str) {
         self.change_organization(|organization| organization.delegated.push(account.to_owned()));
     }
 
-    /// Adds an organizational unit, such as `ou-fake-00000001`, whose name is
-    /// its id, below a unit or `r-fake`.
+    /// Adds an organizational unit, such as `ou-fake-00000001`, below a unit or `r-fake`. Its name is its
+    /// id.
     ///
     /// # Panics
-    /// There is no organization, or no such parent.
+    /// If there is no organization or no such parent.
     pub fn add_unit(&self, id: &str, parent: &str) {
         self.change_organization(|organization| {
             assert!(organization.has_parent(parent), "the organization has no {parent}");
@@ -102,21 +100,21 @@ impl World {
         });
     }
 
-    /// Adds an account, without roles, to the world and to a unit of the
-    /// organization, or to `r-fake`. A member that is there is added anew.
+    /// Adds an account without roles, as a member below a unit or `r-fake`. Replaces an existing member
+    /// with the same id.
     ///
     /// # Panics
-    /// There is no organization, or no such parent.
+    /// If there is no organization or no such parent.
     pub fn add_member(&self, id: &str, name: &str, parent: &str) {
         self.add_account(id);
         self.change_organization(|organization| organization.add(id, name, parent));
     }
 
-    /// What the organization says of a member's `State` and `Status`, which
-    /// are both `ACTIVE` at first; nothing, where it is `None`.
+    /// Sets the `State` and `Status` of a member, which are both `ACTIVE` at first. `None` leaves the field
+    /// out of responses.
     ///
     /// # Panics
-    /// There is no organization, or no such member.
+    /// If there is no organization or no such member.
     pub fn set_account_state(&self, id: &str, state: Option<&str>, status: Option<&str>) {
         self.change_organization(|organization| {
             let member = organization.members.iter_mut().find(|member| member.id == id);
@@ -128,15 +126,15 @@ impl World {
         });
     }
 
-    /// Lets an account leave the organization. It lives on by itself.
+    /// Removes an account from the organization. The account itself still exists.
     ///
     /// # Panics
-    /// There is no organization.
+    /// If there is no organization.
     pub fn remove_member(&self, id: &str) {
         self.change_organization(|organization| organization.members.retain(|member| member.id != id));
     }
 
-    /// Looks at the organization, if there is one.
+    /// Calls `work` with the organization, if there is one.
     pub(crate) fn with_organization<T>(&self, work: impl FnOnce(Option<&Organization>) -> T) -> T {
         work(self.lock().organization.as_ref())
     }
