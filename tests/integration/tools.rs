@@ -52,8 +52,8 @@ pub(crate) fn python_program(name: &str) -> Command {
     running(python.with_file_name(name), "--version")
 }
 
-pub(crate) fn applier() -> Command {
-    running(place("TEST_HELM", "applier"), "version")
+pub(crate) fn helm() -> Command {
+    running(place("TEST_HELM", "helm"), "version")
 }
 
 pub(crate) fn systemd_analyze() -> Command {

@@ -27,16 +27,16 @@ impl Rendered {
         Self::with(name, &[])
     }
 
-    /// The same with more arguments for ConfigApplier.
+    /// The same with more arguments for Helm.
     pub(super) fn with(name: &str, arguments: &[&str]) -> Self {
         Self { objects: documents(&template(&place(CHART), name, arguments), &[]) }
     }
 
     /// The same for a release of another name.
     pub(super) fn of_release(release: &str, name: &str) -> Self {
-        let mut applier = tools::applier();
-        applier.args(["template", release, "--namespace", NAMESPACE]).arg(place(CHART));
-        let output = succeed(applier.arg("--values").arg(value_file(name)));
+        let mut helm = tools::helm();
+        helm.args(["template", release, "--namespace", NAMESPACE]).arg(place(CHART));
+        let output = succeed(helm.arg("--values").arg(value_file(name)));
         Self { objects: documents(&String::from_utf8(output.stdout).unwrap(), &[]) }
     }
 
@@ -87,11 +87,11 @@ pub(super) fn value_sets() -> Vec<String> {
     names
 }
 
-/// `applier template` of a chart, which fails if it is not told where the image is.
+/// `helm template` of a chart, which fails if it is not told where the image is.
 pub(super) fn helm_template(chart: &Path) -> Command {
-    let mut applier = tools::applier();
-    applier.args(["template", RELEASE, "--namespace", NAMESPACE]).arg(chart);
-    applier
+    let mut helm = tools::helm();
+    helm.args(["template", RELEASE, "--namespace", NAMESPACE]).arg(chart);
+    helm
 }
 
 /// The YAML that the chart makes of the values in `ci/NAME-values.yaml`.

@@ -134,11 +134,11 @@ fn every_dashboard_is_in_the_chart() {
     assert_eq!(names(&format!("{CHART}/dashboards")), names("deploy/grafana"));
 }
 
-/// Braces in rules and dashboards are Prometheus's and Grafana's, and not ConfigApplier's.
+/// Braces in rules and dashboards are Prometheus's and Grafana's, and not Helm's.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
 fn helm_leaves_templates_of_others_alone() {
-    // ConfigApplier folds long lines anew.
+    // Helm folds long lines anew.
     let named = |text: &str| text.split_whitespace().collect::<String>().matches("{{$labels.").count();
     let alerts = named(&text("deploy/prometheus/alerts.yml"));
     assert!(alerts > 10, "nothing to leave alone");
@@ -156,16 +156,16 @@ fn rules_and_dashboards_do_not_vanish_with_the_links() {
         for (enabled, file) in
             [("prometheusRule", "rules/recording-rules.yml"), ("dashboards", "dashboards/fleet.json")]
         {
-            let mut applier = helm_template(chart);
-            applier.args(["--set", &format!("image.repository=x,{enabled}.enabled=true")]);
-            let output = applier.output().unwrap();
+            let mut helm = helm_template(chart);
+            helm.args(["--set", &format!("image.repository=x,{enabled}.enabled=true")]);
+            let output = helm.output().unwrap();
             let said = String::from_utf8(output.stderr).unwrap();
             let file = if as_text || enabled == "prometheusRule" { file } else { "dashboards" };
             assert!(!output.status.success(), "{file} is not missed");
             let first = said.lines().next().unwrap();
             assert!(first.contains(&format!("{file}: there is nothing of use in the chart. ")), "{said}");
             assert!(
-                first.ends_with("take the chart as `applier package` makes it of the whole repository"),
+                first.ends_with("take the chart as `helm package` makes it of the whole repository"),
                 "{said}"
             );
         }

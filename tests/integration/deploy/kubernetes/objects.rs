@@ -30,8 +30,8 @@ fn versions() -> [String; 2] {
 #[ignore = "needs tools that `tests/run` installs"]
 fn helm_has_nothing_to_say_about_the_chart() {
     for name in value_sets() {
-        let mut applier = tools::applier();
-        let lint = applier.args(["lint", "--strict", "--quiet"]).arg(place(CHART));
+        let mut helm = tools::helm();
+        let lint = helm.args(["lint", "--strict", "--quiet"]).arg(place(CHART));
         let output = succeed(lint.arg("--values").arg(value_file(&name)));
         assert_eq!(String::from_utf8_lossy(&output.stdout), "", "{name}");
     }
@@ -57,9 +57,8 @@ fn it_is_for_these_versions_of_kubernetes() {
     let (major, minor) = oldest.split_once('.').unwrap();
     let before = format!("{major}.{}.9", minor.parse::<u32>().unwrap() - 1);
     let of = |version: &str| {
-        let mut applier = helm_template(&place(CHART));
-        let output =
-            applier.args(["--set", "image.repository=x", "--kube-version", version]).output().unwrap();
+        let mut helm = helm_template(&place(CHART));
+        let output = helm.args(["--set", "image.repository=x", "--kube-version", version]).output().unwrap();
         (output.status.success(), tools::written(&output))
     };
     for version in [format!("{oldest}.0"), format!("{newest}.3"), format!("v{oldest}.16-eks-0a1b2c3")] {
@@ -94,10 +93,7 @@ fn no_two_objects_have_the_same_name_and_all_belong_to_the_release() {
             let called = format!("{} {}", object["kind"], metadata["name"]);
             assert_eq!(metadata["namespace"], NAMESPACE, "{name}: {called}");
             assert_eq!(metadata["labels"]["app.kubernetes.io/name"], "ssm-sync-exporter", "{name}: {called}");
-            assert_eq!(
-                metadata["labels"]["app.kubernetes.io/managed-by"], "ConfigApplier",
-                "{name}: {called}"
-            );
+            assert_eq!(metadata["labels"]["app.kubernetes.io/managed-by"], "Helm", "{name}: {called}");
             assert!(seen.insert(called.clone()), "{name}: {called} is there twice");
         }
     }
@@ -241,9 +237,9 @@ fn the_names_of_pods_tell_the_shards() {
 #[ignore = "needs tools that `tests/run` installs"]
 fn names_are_short_enough_for_labels() {
     let long = "r".repeat(53);
-    let mut applier = tools::applier();
+    let mut helm = tools::helm();
     let output = succeed(
-        applier.args(["template", &long]).arg(place(CHART)).args(["--set", "image.repository=x,shards=12"]),
+        helm.args(["template", &long]).arg(place(CHART)).args(["--set", "image.repository=x,shards=12"]),
     );
     for object in documents(&String::from_utf8(output.stdout).unwrap(), &[]) {
         let name = string(&object["metadata"]["name"]);
@@ -302,13 +298,12 @@ fn names_that_look_like_something_else_stay_names() {
     for release in ["123", "on", "1e3"] {
         for more in ["", ",fullnameOverride=on,web.tlsSecret=0123"] {
             for name in ["organization", "sharded", "tls", "pod-identity"] {
-                let mut applier = tools::applier();
-                applier.args(["template", release, "--namespace", "007"]).arg(place(CHART));
-                applier
-                    .arg("--values")
+                let mut helm = tools::helm();
+                helm.args(["template", release, "--namespace", "007"]).arg(place(CHART));
+                helm.arg("--values")
                     .arg(value_file(name))
                     .args(["--set-string", &format!("image.tag=x{more}")]);
-                let yaml = String::from_utf8(succeed(&mut applier).stdout).unwrap();
+                let yaml = String::from_utf8(succeed(&mut helm).stdout).unwrap();
                 for line in yaml.lines() {
                     let value = line.split_once(": ").map_or("", |(_, value)| value);
                     assert!(!["123", "on", "1e3", "007", "0123"].contains(&value), "{release}: {line}");
@@ -360,11 +355,11 @@ fn only_what_is_needed_is_let_through() {
     assert_eq!(prometheus, json!([{"namespaceSelector": {}, "podSelector": by_label}]));
 }
 
-/// What ConfigApplier says once a release is installed.
+/// What Helm says once a release is installed.
 fn notes(release: &str, name: &str, arguments: &[&str]) -> String {
-    let mut applier = tools::applier();
-    applier.args(["install", release, "--dry-run=client", "--namespace", NAMESPACE]).arg(place(CHART));
-    let output = succeed(applier.arg("--values").arg(value_file(name)).args(arguments));
+    let mut helm = tools::helm();
+    helm.args(["install", release, "--dry-run=client", "--namespace", NAMESPACE]).arg(place(CHART));
+    let output = succeed(helm.arg("--values").arg(value_file(name)).args(arguments));
     let text = String::from_utf8(output.stdout).unwrap();
     text.split_once("\nNOTES:\n").unwrap().1.to_owned()
 }
@@ -446,7 +441,7 @@ fn notes_say_how_to_look_and_what_is_not_set_up() {
 #[ignore = "needs tools that `tests/run` installs"]
 fn a_package_holds_what_the_links_lead_to_and_renders_the_same() {
     let directory = tempfile::tempdir().unwrap();
-    succeed(tools::applier().arg("package").arg(place(CHART)).arg("--destination").arg(directory.path()));
+    succeed(tools::helm().arg("package").arg(place(CHART)).arg("--destination").arg(directory.path()));
     let version = document("Chart.yaml")["version"].clone();
     let package = directory.path().join(format!("ssm-sync-exporter-{}.tgz", string(&version)));
     for name in value_sets() {
@@ -465,7 +460,7 @@ fn a_package_holds_what_the_links_lead_to_and_renders_the_same() {
     }
     assert!(!unpacked.join("ci").exists());
 
-    // As part of another chart, which ConfigApplier gives values of its own.
+    // As part of another chart, which Helm gives values of its own.
     let other = directory.path().join("platform");
     std::fs::create_dir_all(other.join("charts")).unwrap();
     std::fs::copy(&package, other.join("charts").join(package.file_name().unwrap())).unwrap();

@@ -222,19 +222,19 @@ fn the_chart_has_the_image_of_its_release() {
     let version = version();
     let directory = tempfile::tempdir().unwrap();
     let image = "ghcr.io/example/ssm-sync-exporter";
-    let applier = tools::applier();
-    succeed(release(&["chart", image]).arg(directory.path()).env("HELM", applier.get_program()));
+    let helm = tools::helm();
+    succeed(release(&["chart", image]).arg(directory.path()).env("HELM", helm.get_program()));
     let chart = directory.path().join(format!("ssm-sync-exporter-{version}.tgz"));
 
-    let applier = |command: &[&str]| {
-        let output = succeed(tools::applier().args(command).arg(&chart));
+    let helm = |command: &[&str]| {
+        let output = succeed(tools::helm().args(command).arg(&chart));
         String::from_utf8(output.stdout).unwrap()
     };
-    let described = applier(&["show", "chart"]);
+    let described = helm(&["show", "chart"]);
     for key in ["version", "appVersion"] {
         assert!(described.lines().any(|line| line == format!("{key}: {version}")), "{described}");
     }
-    let rendered = applier(&["template", "exporter"]);
+    let rendered = helm(&["template", "exporter"]);
     let used = format!("image: {image}:{version}");
     assert!(rendered.replace('"', "").lines().any(|line| line.trim() == used), "{rendered}");
 }
