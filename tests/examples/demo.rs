@@ -50,7 +50,8 @@ async fn main() -> anyhow::Result<()> {
     let (reload, reloads) = mpsc::channel(1);
     let options = Options { lifecycle: true, reloads: Some(reloads), ..Options::new(address.parse()?) };
     let app = Box::pin(App::build(config, options, Clock::system())).await?;
-    let url = format!("http://{}", app.local_addresses().first().context("the exporter has no listening address")?);
+    let url =
+        format!("http://{}", app.local_addresses().first().context("the exporter has no listening address")?);
 
     println!(
         "\nThe exporter polls a fake AWS every 5 seconds: an organization of {} accounts\n\
@@ -112,7 +113,10 @@ fn configure(aws: &FakeAws, directory: &Path) -> anyhow::Result<std::path::PathB
 /// Creates accounts with mostly healthy syncs, and one example of each kind of problem.
 fn organization() -> anyhow::Result<Arc<World>> {
     let world = World::new();
-    world.set_run_schedule(RunSchedule { duration: Duration::from_secs(3), interval: Duration::from_secs(30) });
+    world.set_run_schedule(RunSchedule {
+        duration: Duration::from_secs(3),
+        interval: Duration::from_secs(30),
+    });
     world.create_organization(HUB);
     for (id, name) in ACCOUNTS {
         world.add_member(id, name, "r-fake");

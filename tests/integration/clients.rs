@@ -16,7 +16,8 @@ async fn boto3_finds_aws_in_fake_aws() {
     world.add_role("222233334444", "SsmSyncExporter", Some("right-id"));
     organization(&world);
     world.set_region("111122223333", "ap-east-1", "ENABLED");
-    world.set_run_schedule(RunSchedule { duration: Duration::from_secs(2), interval: Duration::from_secs(6) });
+    world
+        .set_run_schedule(RunSchedule { duration: Duration::from_secs(2), interval: Duration::from_secs(6) });
     let aws = FakeAws::start(world, "127.0.0.1:0").await.unwrap();
 
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/fake_aws_test.py");

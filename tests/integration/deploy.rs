@@ -1,8 +1,7 @@
-//! What `deploy/` holds, in the hands of the programs that it is for.
+//! Tests of the files in `deploy/` with the programs that read them, one module per directory.
 //!
-//! Each part has a room below. What cannot be tried without AWS, a cluster or a
-//! registry of images is read by a real parser of it, and compared with what the
-//! exporter itself says about its names, paths and flags.
+//! Files that need AWS, a cluster or an image registry are not run. They are validated by a real parser or
+//! linter, and compared with the names, paths and flags of the exporter.
 
 mod aws;
 mod container;
@@ -19,27 +18,27 @@ use serde_json::Value;
 
 use crate::tools;
 
-/// A place in the repository.
+/// The absolute path of a file in the repository.
 pub(crate) fn place(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// A text file of the repository.
+/// The text of a file in the repository.
 pub(crate) fn text(path: &str) -> String {
     std::fs::read_to_string(place(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// A file of YAML of the repository, whatever is in it.
+/// A YAML file in the repository, parsed.
 pub(crate) fn yaml(path: &str) -> Value {
     serde_saphyr::from_str(&text(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// The entries of a list; what is not there has none.
+/// The entries of a list, none if the value is not a list.
 pub(crate) fn list(value: &Value) -> &[Value] {
     value.as_array().map_or(&[], Vec::as_slice)
 }
 
-/// What the command wrote, where it must succeed.
+/// Runs a command and returns its output. Panics if it fails.
 pub(crate) fn succeed(command: &mut Command) -> Output {
     let output = command.output().unwrap();
     assert!(output.status.success(), "{command:?}: {}", tools::written(&output));
@@ -48,12 +47,12 @@ pub(crate) fn succeed(command: &mut Command) -> Output {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn yaml_is_tidy() {
+fn yaml_files_pass_yamllint() {
     let mut lint = tools::python_program("yamllint");
     let output = succeed(
         lint.current_dir(place(""))
             .args(["--strict", "--config-file=tests/deploy/yamllint.yaml"])
             .args([".github", "config", "deploy"]),
     );
-    assert_eq!(tools::written(&output).trim(), output.status.to_string(), "nothing to say");
+    assert_eq!(tools::written(&output).trim(), output.status.to_string(), "yamllint printed warnings");
 }

@@ -369,8 +369,9 @@ async fn a_region_answers_500() {
 async fn the_answers_of_an_account_are_cut_off() {
     let aws = organization().await;
     let exporter = Exporter::start_ready(&aws, &config()).await;
-    aws.world()
-        .set_faults(vec![FaultRule::new(Fault::TruncatedBody).account(AILING).operation("ListResourceDataSync")]);
+    aws.world().set_faults(vec![
+        FaultRule::new(Fault::TruncatedBody).account(AILING).operation("ListResourceDataSync"),
+    ]);
     exporter.scrape_until(&up(AILING, REGIONS[0], 0)).await;
     others_are_on_time(&exporter, account).await;
     only_these_fail(&exporter, "connection", account).await;

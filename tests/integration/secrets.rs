@@ -77,7 +77,8 @@ async fn no_secret_shows_through_any_fault() {
     world.add_role(ACCOUNT, "Guarded", Some("xid-of-production"));
     world.add_member("444455556666", "denied", "r-fake");
     world.add_denied_role("444455556666", ROLE);
-    world.set_default_syncs(SyncKind::ToDestination, vec![json!({"SyncName": "a"}), json!({"SyncName": "b"})]);
+    world
+        .set_default_syncs(SyncKind::ToDestination, vec![json!({"SyncName": "a"}), json!({"SyncName": "b"})]);
     let through_all: Vec<FaultRule> = faults()
         .into_iter()
         .map(|(region, fault)| FaultRule::new(fault).region(region).account(ACCOUNT))

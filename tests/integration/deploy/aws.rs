@@ -1,6 +1,7 @@
-//! The roles: templates of `CloudFormation`, Terraform modules and policies.
+//! Tests of the IAM roles: `CloudFormation` templates, Terraform modules and policies.
 //!
-//! moto makes roles of them, and the exporter shows on fake-aws what it needs them for.
+//! The templates are deployed to moto. fake-aws then gets the same roles, and its record of the exporter's calls
+//! shows which permissions the exporter needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -19,11 +20,11 @@ use crate::{http, tools};
 const README: &str = "deploy/aws/README.md";
 const TEMPLATES: [&str; 2] = ["deploy/aws/hub-role.yaml", "deploy/aws/member-role.yaml"];
 
-/// The unit of the accounts in which the exporter is let loose. Names that fake-aws
-/// and moto agree upon would be too much to ask.
+/// The organizational unit of the member accounts in fake-aws. Its id differs from those in moto, which chooses
+/// its own.
 const UNIT: &str = "ou-fake-00000001";
 
-/// All checks there are, for all regions of all partitions.
+/// cfn-lint with all checks, for all regions of all partitions.
 fn lint() -> Command {
     let mut lint = tools::python_program("cfn-lint");
     lint.args(["--include-checks", "I"])
@@ -34,11 +35,11 @@ fn lint() -> Command {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn templates_pass_all_checks() {
+fn templates_pass_cfn_lint() {
     let output = succeed(lint().args(TEMPLATES));
     assert!(output.stdout.is_empty() && output.stderr.is_empty(), "{}", tools::written(&output));
 
-    // It would have said something.
+    // cfn-lint detects these faults.
     let directory = tempfile::tempdir().unwrap();
     let faults = [
         ("Action: account:ListRegions", "Action: account:ListRegion"),
@@ -53,31 +54,31 @@ fn templates_pass_all_checks() {
         std::fs::write(file(number), template.replacen(right, wrong, 1)).unwrap();
     }
     let output = lint().args((0..faults.len()).map(file)).output().unwrap();
-    let said = tools::written(&output);
+    let report = tools::written(&output);
     for (number, (_, wrong)) in faults.into_iter().enumerate() {
-        assert!(said.contains(&format!("wrong-{number}.yaml:")), "{wrong}: {said}");
+        assert!(report.contains(&format!("wrong-{number}.yaml:")), "{wrong}: {report}");
     }
 }
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn templates_modules_and_policies_say_the_same() {
+fn templates_modules_and_policies_are_equivalent() {
     let script = place("tests/python/aws_roles_test.py");
     let output = succeed(
         tools::python()
             .arg(script)
             .env("CHECKPOINT_DISABLE", "1")
             .env("PYTHONDONTWRITEBYTECODE", "1")
-            .envs(ANYBODY),
+            .envs(ANY_CREDENTIALS),
     );
     let ran = String::from_utf8_lossy(&output.stderr);
     assert!(ran.contains("Ran 14 tests"), "{ran}");
 }
 
-/// Keys that moto takes.
-const ANYBODY: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "any"), ("AWS_SECRET_ACCESS_KEY", "any")];
+/// moto accepts any credentials.
+const ANY_CREDENTIALS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "any"), ("AWS_SECRET_ACCESS_KEY", "any")];
 
-/// The blocks of a language in the README, in their order.
+/// The code blocks in `language` of the README, in order.
 fn blocks(language: &str) -> Vec<String> {
     let readme = text(README);
     let parts = readme.split("```").skip(1).step_by(2);
@@ -94,10 +95,10 @@ fn parameters(template: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn the_readme_names_what_is_there() {
+fn parameters_and_links_in_the_readme_exist() {
     let (hub, member) = (parameters(TEMPLATES[0]), parameters(TEMPLATES[1]));
     assert!(hub.contains("Runtime") && member.contains("TrustRevision"), "{hub:?} {member:?}");
-    // AWS refuses parameters that a template does not have; moto does not.
+    // AWS rejects parameters that a template does not have, but moto does not.
     for command in blocks("sh").iter().flat_map(|block| block.split("\n\n")) {
         let parameters = if command.contains("hub-role.yaml") { &hub } else { &member };
         let given: BTreeSet<String> = match command.split_once("--parameter-overrides ") {
@@ -126,7 +127,7 @@ fn the_readme_names_what_is_there() {
     }
 }
 
-/// A role, as `tests/python/roles_of_moto.py` shows it.
+/// A role in the output of `tests/python/moto_roles.py`.
 #[derive(Debug, Deserialize)]
 struct Role {
     trust: Vec<Value>,
@@ -138,13 +139,13 @@ impl Role {
         self.trust[0]["Condition"]["StringEquals"]["sts:ExternalId"].as_str().unwrap()
     }
 
-    /// The actions that it allows.
+    /// The actions that the role allows.
     fn actions(&self) -> BTreeSet<String> {
         self.permissions.iter().flat_map(actions).collect()
     }
 }
 
-/// The actions of a statement, which has to allow them.
+/// The actions of an Allow statement. Panics for a Deny statement.
 fn actions(statement: &Value) -> BTreeSet<String> {
     assert_eq!(statement["Effect"], "Allow");
     match &statement["Action"] {
@@ -155,8 +156,8 @@ fn actions(statement: &Value) -> BTreeSet<String> {
 
 type Roles = BTreeMap<String, BTreeMap<String, Role>>;
 
-/// Runs the commands of the README on moto, with the account `rooted` for the
-/// exporter's, and shows which roles there are then.
+/// Runs the commands of the README against moto, with `rooted` as the exporter's account. Returns the resulting
+/// roles.
 async fn roll_out(moto: &Moto) -> Roles {
     let organization = &moto.organization;
     let (url, units, accounts) = (&organization.url, &organization.units, &organization.accounts);
@@ -191,7 +192,7 @@ async fn roll_out(moto: &Moto) -> Roles {
         .env("AWS_CONFIG_FILE", &config);
 
     let mut show = tools::python();
-    show.arg(place("tests/python/roles_of_moto.py")).arg(url).arg(MANAGEMENT).args(accounts.values());
+    show.arg(place("tests/python/moto_roles.py")).arg(url).arg(MANAGEMENT).args(accounts.values());
     let output = tokio::task::spawn_blocking(move || {
         succeed(&mut shell);
         succeed(&mut show)
@@ -202,8 +203,7 @@ async fn roll_out(moto: &Moto) -> Roles {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// fake-aws with the roles that moto has, in an organization of the accounts that have
-/// the member's role.
+/// Starts fake-aws with the roles of moto and an organization of the accounts that have the member role.
 async fn with_roles(roles: &Roles, hub: &str) -> FakeAws {
     let world = World::new();
     world.add_account(hub);
@@ -220,8 +220,8 @@ async fn with_roles(roles: &Roles, hub: &str) -> FakeAws {
     FakeAws::start(world, "127.0.0.1:0").await.unwrap()
 }
 
-/// Runs the command of the README with this configuration until it has seen all.
-async fn look(aws: &FakeAws, hub: &str, config: String) -> String {
+/// Runs the one-shot command of the README with this configuration. Returns the table that it prints.
+async fn run_once(aws: &FakeAws, hub: &str, config: String) -> String {
     let [command] = <[String; 1]>::try_from(
         blocks("sh").into_iter().filter(|block| block.starts_with("ssm-sync-exporter ")).collect::<Vec<_>>(),
     )
@@ -239,7 +239,7 @@ async fn look(aws: &FakeAws, hub: &str, config: String) -> String {
     table
 }
 
-/// The operations that each account has called.
+/// The operations that each account called.
 async fn called(aws: &FakeAws) -> BTreeMap<String, BTreeSet<String>> {
     let address = aws.url().strip_prefix("http://").unwrap().parse().unwrap();
     let calls = http::request(address, "GET", "/_fake/calls").await.body;
@@ -253,13 +253,13 @@ async fn called(aws: &FakeAws) -> BTreeMap<String, BTreeSet<String>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn the_roll_out_of_the_readme_gives_the_exporter_what_it_needs_and_no_more() {
+async fn the_rollout_in_the_readme_grants_exactly_the_permissions_that_the_exporter_uses() {
     let moto = Moto::start().await;
     let accounts = &moto.organization.accounts;
     let hub = accounts["rooted"].as_str();
     let roles = roll_out(&moto).await;
 
-    // The members' roles let the exporter's role in, and nobody else.
+    // The member roles trust only the exporter's role.
     let exporter = format!("arn:aws:iam::{hub}:role/ssm-sync-exporter");
     let members: Vec<_> =
         roles.iter().filter_map(|(id, roles)| Some((id, roles.get("SsmSyncExporter")?))).collect();
@@ -283,14 +283,14 @@ async fn the_roll_out_of_the_readme_gives_the_exporter_what_it_needs_and_no_more
         assert_eq!(json!(role.trust), trust);
     }
 
-    // The exporter asks for all that the roles allow, and for nothing else.
+    // The exporter calls every allowed operation and no other.
     let aws = with_roles(&roles, hub).await;
     let [config] = <[String; 1]>::try_from(blocks("yaml")).unwrap();
     assert!(config.contains("555500000000"), "{config}");
     let config = config.replace("555500000000", MANAGEMENT);
-    let table = look(&aws, hub, config.clone()).await;
+    let table = run_once(&aws, hub, config.clone()).await;
     assert!(table.contains(" targets, 0 failed"), "{table}");
-    look(&aws, hub, format!("{config}  organizational_units: [{UNIT}]\n")).await;
+    run_once(&aws, hub, format!("{config}  organizational_units: [{UNIT}]\n")).await;
     let mut sessions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for assumed in aws.world().assumed_roles() {
         assert_eq!(assumed.caller_account, hub);
@@ -317,12 +317,12 @@ async fn the_roll_out_of_the_readme_gives_the_exporter_what_it_needs_and_no_more
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_wildcards_regions_are_not_asked_for() {
+async fn regions_are_not_listed_without_wildcards() {
     let world = World::new();
     world.add_account("999900000000");
     world.add_role("111122223333", "SsmSyncExporter", Some("example"));
     let aws = FakeAws::start(world, "127.0.0.1:0").await.unwrap();
     let config = "regions: [eu-west-1]\naccounts:\n  - assume_roles:\n      - arn: arn:aws:iam::111122223333:role/SsmSyncExporter\n        external_id: example\n";
-    look(&aws, "999900000000", config.to_owned()).await;
+    run_once(&aws, "999900000000", config.to_owned()).await;
     assert_eq!(called(&aws).await["111122223333"], ["ListResourceDataSync".to_owned()].into());
 }

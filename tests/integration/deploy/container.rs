@@ -1,6 +1,6 @@
-//! The image, the compose file and the ECS task definition.
+//! Tests of the Dockerfile, the compose file and the ECS task definition.
 //!
-//! No image is built, pulled or run here: that needs a registry.
+//! The tests build, pull and run no image, because that needs a registry.
 
 use std::path::{Path, PathBuf};
 
@@ -29,12 +29,12 @@ fn services() -> serde_json::Map<String, Value> {
     yaml(COMPOSE)["services"].as_object().unwrap().clone()
 }
 
-/// The arguments of an instruction of the Dockerfile, each time it stands there.
+/// The arguments of every use of an instruction in the Dockerfile.
 fn instructions<'a>(dockerfile: &'a str, name: &str) -> Vec<&'a str> {
     dockerfile.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).collect()
 }
 
-/// Whether the image is one of a tag and can be no other.
+/// Whether the image has a tag other than `latest` and is pinned by digest.
 fn is_pinned(image: &str) -> bool {
     let Some((name, digest)) = image.split_once("@sha256:") else { return false };
     let tag = name.rsplit('/').next().and_then(|name| name.split_once(':')).map(|(_, tag)| tag);
@@ -43,7 +43,7 @@ fn is_pinned(image: &str) -> bool {
         && digest.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// The port that the program listens on unless it is told otherwise.
+/// The default port of the program.
 fn port() -> String {
     let (_, help, _) = run(program().arg("--help"));
     let port = help.split_once("[default: :").unwrap().1;
@@ -52,12 +52,12 @@ fn port() -> String {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn hadolint_has_nothing_to_say_about_the_image() {
+fn the_dockerfile_passes_hadolint() {
     succeed(tools::python_program("hadolint").arg("--failure-threshold=style").arg(place(DOCKERFILE)));
 }
 
 #[test]
-fn the_image_is_built_from_pinned_images_and_what_is_sent() {
+fn base_images_are_pinned_and_copied_files_are_in_the_build_context() {
     let dockerfile = text(DOCKERFILE);
     let mut stages = Vec::new();
     for from in instructions(&dockerfile, "FROM") {
@@ -65,27 +65,27 @@ fn the_image_is_built_from_pinned_images_and_what_is_sent() {
         assert!(stages.contains(&image) || is_pinned(image), "{image}");
         stages.push(stage);
     }
-    assert_eq!(stages.last(), Some(&"exporter"), "the one that is built unless another is asked for");
+    assert_eq!(stages.last(), Some(&"exporter"), "the last stage is built by default");
     let channel = text("rust-toolchain.toml");
     let channel = channel.split('"').nth(1).unwrap();
     assert!(dockerfile.contains(&format!("\nFROM rust:{channel}-")), "{channel}");
 
-    let sent = text("deploy/container/Dockerfile.dockerignore");
-    let sent: Vec<&str> = sent.lines().filter_map(|line| line.strip_prefix('!')).collect();
+    let context = text("deploy/container/Dockerfile.dockerignore");
+    let context: Vec<&str> = context.lines().filter_map(|line| line.strip_prefix('!')).collect();
     for copy in instructions(&dockerfile, "COPY").into_iter().filter(|copy| !copy.starts_with("--from=")) {
         let (sources, _) = copy.rsplit_once(' ').unwrap();
         for source in sources.split(' ') {
             assert!(place(source).exists(), "{source}");
-            assert!(sent.iter().any(|sent| Path::new(source).starts_with(sent)), "{source} is ignored");
+            assert!(context.iter().any(|path| Path::new(source).starts_with(path)), "{source} is ignored");
         }
     }
-    for path in sent {
+    for path in context {
         assert!(place(path).exists(), "{path}");
     }
 }
 
 #[test]
-fn the_image_runs_the_program_as_nobody_in_particular() {
+fn the_image_runs_the_program_as_a_numeric_non_root_user() {
     let dockerfile = text(DOCKERFILE);
     assert_eq!(instructions(&dockerfile, "USER"), ["65532:65532"]);
     assert_eq!(instructions(&dockerfile, "EXPOSE"), [port()]);
@@ -96,7 +96,7 @@ fn the_image_runs_the_program_as_nobody_in_particular() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn compose_can_be_read() {
+fn the_compose_file_matches_its_schema() {
     succeed(
         tools::python_program("check-jsonschema")
             .args(["--builtin-schema", "vendor.compose-spec"])
@@ -106,7 +106,7 @@ fn compose_can_be_read() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn compose_is_confined_to_this_machine() {
+fn compose_services_are_sandboxed_and_bound_to_localhost() {
     for (name, service) in services() {
         assert_eq!(service["read_only"], true, "{name}");
         assert_eq!(strings(&service["cap_drop"]), ["ALL"], "{name}");
@@ -127,7 +127,7 @@ fn compose_is_confined_to_this_machine() {
     }
 }
 
-/// What a service sees of the repository: each place here, and where it is there.
+/// The bind mounts of a service: each path in the repository with its path in the container.
 fn mounts(service: &Value) -> Vec<(PathBuf, PathBuf)> {
     let mounts = strings(&service["volumes"]);
     let mounts = mounts.into_iter().map(|volume| {
@@ -140,17 +140,17 @@ fn mounts(service: &Value) -> Vec<(PathBuf, PathBuf)> {
     mounts.collect()
 }
 
-/// Where a file that a service sees is in the repository.
-fn seen(service: &Value, file: &str) -> PathBuf {
+/// The path in the repository of a file in the container of a service.
+fn source_of(service: &Value, file: &str) -> PathBuf {
     let find = |(source, target): (PathBuf, PathBuf)| {
         let below = Path::new(file).strip_prefix(target).ok()?;
         Some(if below.as_os_str().is_empty() { source } else { source.join(below) })
     };
-    mounts(service).into_iter().find_map(find).unwrap_or_else(|| panic!("nothing leads to {file}"))
+    mounts(service).into_iter().find_map(find).unwrap_or_else(|| panic!("{file} is not mounted"))
 }
 
-/// The configuration of compose's Prometheus, and a directory in which its rules lie as they
-/// do in the container.
+/// The configuration of Prometheus in the compose file, and a directory with its rules, laid out as in the
+/// container.
 fn prometheus() -> (TempDir, String) {
     let service = &services()["prometheus"];
     let flags = strings(&service["command"]);
@@ -162,21 +162,21 @@ fn prometheus() -> (TempDir, String) {
             std::os::unix::fs::symlink(source, directory.path().join(below)).unwrap();
         }
     }
-    let text = std::fs::read_to_string(seen(service, config)).unwrap();
+    let text = std::fs::read_to_string(source_of(service, config)).unwrap();
     (directory, text)
 }
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn promtool_has_nothing_to_say_about_the_prometheus_of_compose() {
+fn the_prometheus_configuration_of_compose_passes_promtool() {
     let (directory, text) = prometheus();
     let config = directory.path().join("prometheus.yml");
     std::fs::write(&config, text).unwrap();
     succeed(tools::promtool().args(["check", "config", "--lint-fatal"]).arg(&config));
 
     let files = ["deploy/container/prometheus.yml", "deploy/prometheus/scrape.yml"];
-    let [job, usual] = files.map(yaml).map(|config| config["scrape_configs"][0].clone());
-    assert_eq!(job["job_name"], usual["job_name"], "the rules know it by this name");
+    let [job, example] = files.map(yaml).map(|config| config["scrape_configs"][0].clone());
+    assert_eq!(job["job_name"], example["job_name"], "the rules select by this job name");
     let targets = &job["static_configs"][0]["targets"];
     let dockerfile = self::text(DOCKERFILE);
     let listens = instructions(&dockerfile, "CMD")[0].split('"').nth(1).unwrap();
@@ -186,7 +186,7 @@ fn promtool_has_nothing_to_say_about_the_prometheus_of_compose() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn the_prometheus_of_compose_scrapes_the_demo_and_knows_its_rules() {
+async fn the_prometheus_of_compose_scrapes_the_demo_and_evaluates_the_rules() {
     let demo = Running::demo();
     let (directory, text) = prometheus();
     let text = text.replace("demo:10144", &demo.address.to_string());
@@ -195,7 +195,7 @@ async fn the_prometheus_of_compose_scrapes_the_demo_and_knows_its_rules() {
     assert_eq!(up.len(), 1);
     let failed = prometheus.query("aws_ssm_resource_data_sync_last_status{status=\"Failed\"} == 1").await;
     assert_eq!(failed[0].0["job"], "ssm-sync-exporter");
-    // By the rules: something is wrong in the demo.
+    // The demo has problems, so the rules raise alerts.
     prometheus.query("ALERTS").await;
     let rules = prometheus.api("/api/v1/rules").await;
     let groups = rules["data"]["groups"].as_array().unwrap();
@@ -212,13 +212,16 @@ fn the_grafana_of_compose_finds_its_dashboards_and_its_prometheus() {
     let services = services();
     let grafana = &services["grafana"];
     let environment = &grafana["environment"];
-    assert_eq!(environment["GF_PLUGINS_PREINSTALL_DISABLED"], "true", "or its data source goes");
+    assert_eq!(
+        environment["GF_PLUGINS_PREINSTALL_DISABLED"], "true",
+        "otherwise Grafana removes its data source"
+    );
     let home = environment["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"].as_str().unwrap();
-    assert!(seen(grafana, home).is_file(), "{home}");
+    assert!(source_of(grafana, home).is_file(), "{home}");
 
     let dashboards = home.rsplit_once('/').unwrap().0;
     let provisioned = |kind: &str| {
-        let directory = seen(grafana, "/etc/grafana/provisioning").join(kind);
+        let directory = source_of(grafana, "/etc/grafana/provisioning").join(kind);
         let files = directory.read_dir().unwrap_or_else(|error| panic!("{}: {error}", directory.display()));
         files.map(|file| std::fs::read_to_string(file.unwrap().path()).unwrap()).collect::<String>()
     };
@@ -235,12 +238,12 @@ fn task() -> Value {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn ecs_takes_the_task_definition() {
+fn ecs_accepts_the_task_definition() {
     let output = succeed(tools::python().arg(place("tests/python/register_ecs_task.py")).arg(place(ECS)));
     let registered: Value = serde_json::from_slice(&output.stdout).unwrap();
     let task = task();
     for (key, value) in task.as_object().unwrap() {
-        // AWS adds to containers what has a default.
+        // AWS adds defaults to containers, which are compared below.
         let same = if key == "containerDefinitions" { continue } else { &registered[key] };
         assert_eq!(same, value, "{key}");
     }
@@ -250,7 +253,7 @@ fn ecs_takes_the_task_definition() {
 }
 
 #[test]
-fn the_program_takes_what_ecs_gives_it() {
+fn the_program_accepts_the_command_and_environment_of_the_task() {
     let task = task();
     let container = &task["containerDefinitions"][0];
     let pairs = |list: &str| container[list].as_array().unwrap().clone();
@@ -272,5 +275,5 @@ fn the_program_takes_what_ecs_gives_it() {
     assert_eq!(container["portMappings"][0]["containerPort"].to_string(), port());
     assert_eq!(instructions(&text(DOCKERFILE), "USER"), [container["user"].as_str().unwrap()]);
     let role = task["taskRoleArn"].as_str().unwrap();
-    assert!(text("deploy/aws/trust-policy.json").contains(role), "members trust another than {role}");
+    assert!(text("deploy/aws/trust-policy.json").contains(role), "the member roles do not trust {role}");
 }

@@ -1,9 +1,8 @@
-//! The Helm chart, rendered by a real Helm.
+//! Tests of the Helm chart, rendered by Helm.
 //!
-//! There is no cluster here, so each part is shown to whoever it is meant for: objects to
-//! the schemas of Kubernetes and of the Prometheus operator, the pod's command line and
-//! files to the exporter, probes to a running one, rules to promtool, and a
-//! `ServiceMonitor`, as a scrape configuration, to a Prometheus.
+//! The tests have no cluster. They validate objects by the schemas of Kubernetes and of the Prometheus
+//! operator, start the exporter with the pod's command line and files and request its probes, check the rules
+//! with promtool, and run Prometheus with the scrape configuration of the `ServiceMonitor`.
 
 mod chart;
 mod identity;

@@ -1,4 +1,4 @@
-//! Units, read by a real systemd.
+//! Tests of the systemd units with systemd's own tools.
 
 use std::path::Path;
 use std::process::Command;
@@ -15,15 +15,15 @@ const SYSUSERS: &str = "deploy/systemd/ssm-sync-exporter.sysusers.conf";
 
 const INSTALLED: &str = "/usr/bin/ssm-sync-exporter";
 
-/// How exposed the service may be at most, in tenths: systemd counts from 0 to 10.
+/// Maximum exposure of the service as reported by `systemd-analyze security`, in tenths of its scale from 0 to 10.
 const EXPOSURE: &str = "15";
 
-/// The values that a unit gives a setting, in their order.
+/// The values of a setting in a unit, in order.
 fn settings<'a>(unit: &'a str, name: &str) -> Vec<&'a str> {
     unit.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix('=')).collect()
 }
 
-/// The only value that a unit gives a setting.
+/// The only value of a setting in a unit.
 fn setting<'a>(unit: &'a str, name: &str) -> &'a str {
     let values = settings(unit, name);
     assert_eq!(values.len(), 1, "{name}: {values:?}");
@@ -32,26 +32,26 @@ fn setting<'a>(unit: &'a str, name: &str) -> &'a str {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn systemd_has_nothing_to_say_about_the_units() {
+fn the_units_pass_systemd_analyze_verify() {
     let directory = tempfile::tempdir().unwrap();
     let mut verify = tools::systemd_analyze();
     verify.arg("verify");
     for path in [SERVICE, SOCKET] {
         let unit = text(path);
-        // It looks whether the program is there.
+        // systemd-analyze checks that the program exists.
         let unit = unit.replace(INSTALLED, env!("CARGO_BIN_EXE_ssm-sync-exporter"));
         let copy = directory.path().join(Path::new(path).file_name().unwrap());
         std::fs::write(&copy, unit).unwrap();
         verify.arg(copy);
     }
     let output = succeed(&mut verify);
-    // What it does not understand it only warns of.
+    // It only prints a warning for an unknown setting.
     assert_eq!(tools::written(&output).trim(), output.status.to_string());
 }
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn little_is_left_open_to_the_service() {
+fn the_sandbox_of_the_service_is_strict() {
     let mut security = tools::systemd_analyze();
     succeed(
         security
@@ -62,7 +62,7 @@ fn little_is_left_open_to_the_service() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn the_user_of_the_service_is_made() {
+fn sysusers_creates_the_user_of_the_service() {
     let sysusers = Path::new(tools::systemd_analyze().get_program()).with_file_name("systemd-sysusers");
     let directory = tempfile::tempdir().unwrap();
     std::fs::create_dir(directory.path().join("etc")).unwrap();
@@ -79,9 +79,8 @@ fn the_user_of_the_service_is_made() {
     assert!(group.starts_with(&format!("{user}:")), "{group}");
 }
 
-/// The command as the shell of systemd would run it, with another file in place of the
-/// installed configuration.
-fn checked(command: &str, options: &str, config: &Path) -> (Option<i32>, String, String) {
+/// Runs a command of the unit, with `config` instead of the installed configuration.
+fn run_command(command: &str, options: &str, config: &Path) -> (Option<i32>, String, String) {
     let arguments = command.strip_prefix(INSTALLED).unwrap_or_else(|| panic!("{command}"));
     let arguments = arguments
         .replace("/etc/ssm-sync-exporter/config.yaml", config.to_str().unwrap())
@@ -90,14 +89,14 @@ fn checked(command: &str, options: &str, config: &Path) -> (Option<i32>, String,
 }
 
 #[test]
-fn the_program_takes_what_the_service_gives_it() {
+fn the_program_accepts_the_command_lines_of_the_service() {
     let service = text(SERVICE);
     let check = setting(&service, "ExecStartPre");
     let good = (Some(0), "the configuration is good\n".to_owned(), String::new());
     let socket = text(SOCKET);
     let flag = socket.split_whitespace().find(|word| word.starts_with("--web.")).unwrap();
     for options in ["", flag, "--web.enable-lifecycle --log.format=json"] {
-        assert_eq!(checked(check, options, &place("config/organization.yaml")), good, "{options}");
+        assert_eq!(run_command(check, options, &place("config/organization.yaml")), good, "{options}");
     }
 
     assert_eq!(setting(&service, "ExecStart"), check.replace(" --config.check", ""));
@@ -106,12 +105,12 @@ fn the_program_takes_what_the_service_gives_it() {
     let directory = tempfile::tempdir().unwrap();
     let wrong = directory.path().join("config.yaml");
     std::fs::write(&wrong, "intervall: 5m\n").unwrap();
-    let (status, _, _) = checked(check, "", &wrong);
+    let (status, _, _) = run_command(check, "", &wrong);
     assert_eq!(setting(&service, "RestartPreventExitStatus"), status.unwrap().to_string());
 }
 
 #[test]
-fn the_socket_is_where_the_program_listens_without_it() {
+fn the_socket_uses_the_default_port_of_the_program() {
     let (_, help, _) = run(program().arg("--help"));
     let socket = text(SOCKET);
     let port = setting(&socket, "ListenStream");

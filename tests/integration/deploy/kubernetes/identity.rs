@@ -1,5 +1,5 @@
-//! Credentials as pods on EKS get them. What the webhooks of EKS put into the environment
-//! is put there here, and the exporter does the rest.
+//! Credentials of pods on EKS. The tests set the environment variables that the EKS webhooks set, and serve the
+//! credentials to a real exporter.
 
 use std::sync::{Arc, Mutex};
 
@@ -12,42 +12,44 @@ use tokio::task::JoinSet;
 use crate::exporter::{HUB, REGION, fake_aws, up};
 use crate::program::{Running, program};
 
-/// A server that gives the answer whose key is in the request, and remembers the requests.
-struct Giver {
+/// An HTTP server with canned responses. It sends the body of the first key that the request contains, and
+/// records the requests.
+struct StubServer {
     address: std::net::SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
     _serving: JoinSet<()>,
 }
 
-impl Giver {
-    async fn start(content_type: &'static str, answers: Vec<(&'static str, String)>) -> Self {
+impl StubServer {
+    async fn start(content_type: &'static str, bodies: Vec<(&'static str, String)>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let asked = Arc::new(Mutex::new(Vec::new()));
+        let requests = Arc::new(Mutex::new(Vec::new()));
         let mut serving = JoinSet::new();
-        let remembered = Arc::clone(&asked);
+        let recorded = Arc::clone(&requests);
         serving.spawn(async move {
             loop {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let request = read(&mut stream).await;
-                let (_, body) = answers.iter().find(|(key, _)| request.contains(key)).unwrap();
-                remembered.lock().unwrap().push(request);
+                let (_, body) = bodies.iter().find(|(key, _)| request.contains(key)).unwrap();
+                recorded.lock().unwrap().push(request);
                 let length = body.len();
-                let answer = format!(
+                let response = format!(
                     "HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
                 );
-                stream.write_all(answer.as_bytes()).await.unwrap();
+                stream.write_all(response.as_bytes()).await.unwrap();
             }
         });
-        Self { address, asked, _serving: serving }
+        Self { address, requests, _serving: serving }
     }
 
-    fn asked(&self) -> String {
-        self.asked.lock().unwrap().concat()
+    /// All requests so far, one after the other.
+    fn requests(&self) -> String {
+        self.requests.lock().unwrap().concat()
     }
 }
 
-/// A whole request: its head, and as much of a body as that says.
+/// Reads a whole request, with a body of the length in its head.
 async fn read(stream: &mut tokio::net::TcpStream) -> String {
     let mut bytes = Vec::new();
     loop {
@@ -56,7 +58,7 @@ async fn read(stream: &mut tokio::net::TcpStream) -> String {
         bytes.extend_from_slice(&buffer[..count]);
         let text = String::from_utf8_lossy(&bytes).into_owned();
         let Some((head, body)) = text.split_once("\r\n\r\n") else {
-            assert!(count > 0, "cut off: {text}");
+            assert!(count > 0, "connection closed within the head: {text}");
             continue;
         };
         let length = head.lines().find_map(|line| {
@@ -70,7 +72,7 @@ async fn read(stream: &mut tokio::net::TcpStream) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn credentials_come_from_the_agent_of_pod_identity() {
+async fn credentials_come_from_the_pod_identity_agent() {
     let aws = fake_aws().await;
     let credentials = json!({
         "AccessKeyId": World::access_key(HUB),
@@ -80,7 +82,7 @@ async fn credentials_come_from_the_agent_of_pod_identity() {
         "Expiration": "2099-01-01T00:00:00Z",
     });
     let agent =
-        Giver::start("application/json", vec![("GET /v1/credentials ", credentials.to_string())]).await;
+        StubServer::start("application/json", vec![("GET /v1/credentials ", credentials.to_string())]).await;
     let directory = tempfile::tempdir().unwrap();
     let token = directory.path().join("eks-pod-identity-token");
     std::fs::write(&token, "token-of-the-pod").unwrap();
@@ -92,25 +94,25 @@ async fn credentials_come_from_the_agent_of_pod_identity() {
         .env("AWS_ENDPOINT_URL", aws.url());
     let running = Running::start(&mut command);
     running.metrics_with(&up(HUB, REGION, 1)).await;
-    let asked = agent.asked();
-    assert!(asked.starts_with("GET /v1/credentials "), "{asked}");
-    assert!(asked.to_lowercase().contains("authorization: token-of-the-pod\r\n"), "{asked}");
+    let requests = agent.requests();
+    assert!(requests.starts_with("GET /v1/credentials "), "{requests}");
+    assert!(requests.to_lowercase().contains("authorization: token-of-the-pod\r\n"), "{requests}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn credentials_come_from_sts_for_the_token_of_a_service_account() {
+async fn credentials_come_from_sts_in_exchange_for_a_service_account_token() {
     let aws = fake_aws().await;
     let credentials = format!(
         "<AccessKeyId>{}</AccessKeyId><SecretAccessKey>x</SecretAccessKey><SessionToken></SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>",
         World::access_key(HUB)
     );
-    let answer = |operation: &str, result: &str| {
+    let response = |operation: &str, result: &str| {
         format!("<{operation}Response><{operation}Result>{result}</{operation}Result></{operation}Response>")
     };
     let web_identity =
-        answer("AssumeRoleWithWebIdentity", &format!("<Credentials>{credentials}</Credentials>"));
-    let caller = answer("GetCallerIdentity", &format!("<Account>{HUB}</Account>"));
-    let sts = Giver::start(
+        response("AssumeRoleWithWebIdentity", &format!("<Credentials>{credentials}</Credentials>"));
+    let caller = response("GetCallerIdentity", &format!("<Account>{HUB}</Account>"));
+    let sts = StubServer::start(
         "text/xml",
         vec![("AssumeRoleWithWebIdentity", web_identity), ("GetCallerIdentity", caller)],
     )
@@ -127,6 +129,6 @@ async fn credentials_come_from_sts_for_the_token_of_a_service_account() {
         .env("AWS_ENDPOINT_URL_SSM", aws.url());
     let running = Running::start(&mut command);
     running.metrics_with(&up(HUB, REGION, 1)).await;
-    let asked = sts.asked();
-    assert!(asked.contains("WebIdentityToken=token-of-the-pod"), "{asked}");
+    let requests = sts.requests();
+    assert!(requests.contains("WebIdentityToken=token-of-the-pod"), "{requests}");
 }

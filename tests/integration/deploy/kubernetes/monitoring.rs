@@ -1,4 +1,4 @@
-//! What is there for the Prometheus operator and for Grafana.
+//! The objects for the Prometheus operator and for Grafana.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::tools;
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn the_job_and_the_times_of_the_scrape_are_those_that_are_asked_for() {
+fn the_service_monitor_has_the_job_labels_and_intervals_of_the_values() {
     let rendered = Rendered::of("everything");
     let monitor = rendered.the("ServiceMonitor");
     let job = string(&monitor["spec"]["jobLabel"]);
@@ -24,18 +24,18 @@ fn the_job_and_the_times_of_the_scrape_are_those_that_are_asked_for() {
     assert_eq!((&endpoint["interval"], &endpoint["scrapeTimeout"]), (&Value::Null, &Value::Null));
 }
 
-/// What promtool says about the groups of a rule, and the groups.
+/// The groups of the `PrometheusRule`, checked with promtool.
 fn rules(rendered: &Rendered) -> Vec<Value> {
     let rule = rendered.the("PrometheusRule");
     let file = tempfile::NamedTempFile::new().unwrap();
-    // JSON is YAML.
+    // promtool reads YAML, and JSON is valid YAML.
     std::fs::write(file.path(), rule["spec"].to_string()).unwrap();
     succeed(tools::promtool().args(["check", "rules", "--lint=all", "--lint-fatal"]).arg(file.path()));
     list(&rule["spec"]["groups"]).to_vec()
 }
 
-/// The groups of what is kept for Prometheus without Kubernetes.
-fn sources() -> Vec<Value> {
+/// The rule groups in `deploy/prometheus`.
+fn source_groups() -> Vec<Value> {
     let groups =
         |file: &str| list(&documents(&text(&format!("deploy/prometheus/{file}")), &[])[0]["groups"]).to_vec();
     [groups("recording-rules.yml"), groups("alerts.yml")].concat()
@@ -43,13 +43,13 @@ fn sources() -> Vec<Value> {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn rules_are_those_that_are_kept_for_prometheus() {
-    assert_eq!(rules(&Rendered::of("organization")), sources());
+fn the_prometheus_rule_has_the_rules_of_deploy_prometheus() {
+    assert_eq!(rules(&Rendered::of("organization")), source_groups());
 }
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn alerts_get_labels_and_syncs_get_thresholds() {
+fn alert_labels_and_thresholds_of_the_values_are_rendered() {
     let rendered = Rendered::of("everything");
     assert_eq!(rendered.the("PrometheusRule")["metadata"]["labels"]["release"], "kube-prometheus-stack");
     let mut groups = rules(&rendered);
@@ -69,7 +69,7 @@ fn alerts_get_labels_and_syncs_get_thresholds() {
             },
         ]})
     );
-    let mut expected = sources();
+    let mut expected = source_groups();
     for rule in expected.iter_mut().flat_map(|group| group["rules"].as_array_mut().unwrap()) {
         if rule["alert"].is_string() {
             rule["labels"]["team"] = json!("platform");
@@ -80,21 +80,21 @@ fn alerts_get_labels_and_syncs_get_thresholds() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn an_alert_can_be_left_out() {
+fn a_disabled_alert_is_left_out() {
     let names = |groups: Vec<Value>| -> Vec<String> {
         let rules = groups.iter().flat_map(|group| list(&group["rules"]).to_vec());
         rules.filter_map(|rule| rule["alert"].as_str().map(str::to_owned)).collect()
     };
-    let mut expected = names(sources());
-    let left_out = expected[0].clone();
-    let set = format!("prometheusRule.disabledAlerts={{{left_out}}}");
-    expected.retain(|name| *name != left_out);
+    let mut expected = names(source_groups());
+    let disabled = expected[0].clone();
+    let set = format!("prometheusRule.disabledAlerts={{{disabled}}}");
+    expected.retain(|name| *name != disabled);
     assert_eq!(names(rules(&Rendered::with("organization", &["--set", &set]))), expected);
 }
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn dashboards_are_those_that_are_kept_for_grafana() {
+fn the_dashboards_are_those_of_deploy_grafana() {
     for (name, labels) in [
         ("organization", json!({"grafana_dashboard": "1"})),
         ("everything", json!({"grafana_dashboard": "1", "team": "platform"})),
@@ -104,7 +104,10 @@ fn dashboards_are_those_that_are_kept_for_grafana() {
         for map in rendered.all("ConfigMap") {
             let data = map["data"].as_object().unwrap();
             if data.contains_key("config.yaml") {
-                assert!(!matches(&labels, &map["metadata"]["labels"]), "the sidecar is not to load it");
+                assert!(
+                    !matches(&labels, &map["metadata"]["labels"]),
+                    "the sidecar must not load the configuration"
+                );
                 continue;
             }
             assert!(matches(&labels, &map["metadata"]["labels"]), "{name}: {}", map["metadata"]);
@@ -119,7 +122,7 @@ fn dashboards_are_those_that_are_kept_for_grafana() {
     }
 }
 
-/// A file that is not linked would not be in the chart, and nobody would miss it.
+/// A dashboard without a symbolic link would be missing from the chart unnoticed.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
 fn every_dashboard_is_in_the_chart() {
@@ -134,21 +137,22 @@ fn every_dashboard_is_in_the_chart() {
     assert_eq!(names(&format!("{CHART}/dashboards")), names("deploy/grafana"));
 }
 
-/// Braces in rules and dashboards are Prometheus's and Grafana's, and not Helm's.
+/// Rules and dashboards contain templates of Prometheus and Grafana, which Helm must not render.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn helm_leaves_templates_of_others_alone() {
-    // Helm folds long lines anew.
-    let named = |text: &str| text.split_whitespace().collect::<String>().matches("{{$labels.").count();
-    let alerts = named(&text("deploy/prometheus/alerts.yml"));
-    assert!(alerts > 10, "nothing to leave alone");
-    assert_eq!(named(&template(&place(CHART), "organization", &[])), alerts);
+fn templates_in_rules_are_not_rendered_by_helm() {
+    // Helm wraps long lines differently, so compare without white space.
+    let count_templates =
+        |text: &str| text.split_whitespace().collect::<String>().matches("{{$labels.").count();
+    let alerts = count_templates(&text("deploy/prometheus/alerts.yml"));
+    assert!(alerts > 10, "the alerts have no templates to test with");
+    assert_eq!(count_templates(&template(&place(CHART), "organization", &[])), alerts);
 }
 
-/// Where links are not followed they are left out, or texts that hold a path.
+/// Tools that do not follow symbolic links drop them or replace them by text files with the link's path.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn rules_and_dashboards_do_not_vanish_with_the_links() {
+fn missing_symbolic_links_are_reported() {
     for as_text in [false, true] {
         let directory = tempfile::tempdir().unwrap();
         let chart = directory.path();
@@ -159,22 +163,24 @@ fn rules_and_dashboards_do_not_vanish_with_the_links() {
             let mut helm = helm_template(chart);
             helm.args(["--set", &format!("image.repository=x,{enabled}.enabled=true")]);
             let output = helm.output().unwrap();
-            let said = String::from_utf8(output.stderr).unwrap();
+            let stderr = String::from_utf8(output.stderr).unwrap();
             let file = if as_text || enabled == "prometheusRule" { file } else { "dashboards" };
-            assert!(!output.status.success(), "{file} is not missed");
-            let first = said.lines().next().unwrap();
-            assert!(first.contains(&format!("{file}: there is nothing of use in the chart. ")), "{said}");
+            assert!(!output.status.success(), "the missing {file} is not reported");
+            let first = stderr.lines().next().unwrap();
+            assert!(first.contains(&format!("{file} is missing from the chart or not usable: ")), "{stderr}");
             assert!(
-                first.ends_with("take the chart as `helm package` makes it of the whole repository"),
-                "{said}"
+                first.ends_with(
+                    "use an archive built by `helm package` in a checkout of the whole repository"
+                ),
+                "{stderr}"
             );
         }
-        // Who wants neither needs neither.
+        // The chart works without them if both are disabled.
         succeed(helm_template(chart).args(["--set", "image.repository=x"]));
     }
 }
 
-/// Copies a directory without its links, or with where they lead as text.
+/// Copies a directory without its symbolic links, or with text files that contain the links' targets.
 fn copy(from: &Path, to: &Path, links_as_text: bool) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
@@ -185,8 +191,8 @@ fn copy(from: &Path, to: &Path, links_as_text: bool) {
         } else if !kind.is_symlink() {
             std::fs::copy(entry.path(), target).unwrap();
         } else if links_as_text {
-            let leads_to = std::fs::read_link(entry.path()).unwrap();
-            std::fs::write(target, leads_to.to_str().unwrap()).unwrap();
+            let link_target = std::fs::read_link(entry.path()).unwrap();
+            std::fs::write(target, link_target.to_str().unwrap()).unwrap();
         }
     }
 }

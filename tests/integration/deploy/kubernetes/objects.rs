@@ -1,4 +1,4 @@
-//! Objects as Kubernetes takes them, and as they fit each other.
+//! Whether the objects are valid for Kubernetes and consistent with each other.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +14,7 @@ use crate::deploy::{place, succeed, text};
 use crate::program::{program, run};
 use crate::tools;
 
-/// The oldest version that the chart claims, and the newest that is known here.
+/// The oldest Kubernetes version that the chart supports, and the newest with a schema.
 fn versions() -> [String; 2] {
     let constraint = document("Chart.yaml")["kubeVersion"].clone();
     let oldest = string(&constraint).strip_prefix(">=").unwrap().strip_suffix(".0-0").unwrap().to_owned();
@@ -28,7 +28,7 @@ fn versions() -> [String; 2] {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn helm_has_nothing_to_say_about_the_chart() {
+fn the_chart_passes_helm_lint() {
     for name in value_sets() {
         let mut helm = tools::helm();
         let lint = helm.args(["lint", "--strict", "--quiet"]).arg(place(CHART));
@@ -39,7 +39,7 @@ fn helm_has_nothing_to_say_about_the_chart() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn kubernetes_old_and_new_and_the_operator_of_prometheus_know_every_key() {
+fn objects_are_valid_for_old_and_new_kubernetes_and_the_prometheus_operator() {
     let versions = versions();
     for name in value_sets() {
         for version in &versions {
@@ -52,29 +52,29 @@ fn kubernetes_old_and_new_and_the_operator_of_prometheus_know_every_key() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn it_is_for_these_versions_of_kubernetes() {
+fn only_supported_kubernetes_versions_are_accepted() {
     let [oldest, newest] = versions();
     let (major, minor) = oldest.split_once('.').unwrap();
     let before = format!("{major}.{}.9", minor.parse::<u32>().unwrap() - 1);
-    let of = |version: &str| {
+    let render = |version: &str| {
         let mut helm = helm_template(&place(CHART));
         let output = helm.args(["--set", "image.repository=x", "--kube-version", version]).output().unwrap();
         (output.status.success(), tools::written(&output))
     };
     for version in [format!("{oldest}.0"), format!("{newest}.3"), format!("v{oldest}.16-eks-0a1b2c3")] {
-        assert_eq!(of(&version).0, true, "{version}");
+        assert_eq!(render(&version).0, true, "{version}");
     }
-    let (taken, said) = of(&before);
-    assert!(!taken && said.contains("chart requires kubeVersion"), "{said}");
+    let (accepted, stderr) = render(&before);
+    assert!(!accepted && stderr.contains("chart requires kubeVersion"), "{stderr}");
 }
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn it_is_of_the_version_of_the_exporter() {
+fn the_chart_has_the_version_of_the_exporter() {
     let chart = document("Chart.yaml");
     assert_eq!(chart["appVersion"], env!("CARGO_PKG_VERSION"));
-    let (_, told, _) = run(program().arg("--version"));
-    assert!(told.starts_with(&format!("ssm-sync-exporter {} ", string(&chart["appVersion"]))), "{told}");
+    let (_, stdout, _) = run(program().arg("--version"));
+    assert!(stdout.starts_with(&format!("ssm-sync-exporter {} ", string(&chart["appVersion"]))), "{stdout}");
     let container = Rendered::of("minimal").container().clone();
     assert_eq!(
         container["image"],
@@ -84,24 +84,24 @@ fn it_is_of_the_version_of_the_exporter() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn no_two_objects_have_the_same_name_and_all_belong_to_the_release() {
+fn object_names_are_unique_and_all_objects_belong_to_the_release() {
     for name in value_sets() {
         let rendered = Rendered::of(&name);
         let mut seen = BTreeSet::new();
         for object in &rendered.objects {
             let metadata = &object["metadata"];
-            let called = format!("{} {}", object["kind"], metadata["name"]);
-            assert_eq!(metadata["namespace"], NAMESPACE, "{name}: {called}");
-            assert_eq!(metadata["labels"]["app.kubernetes.io/name"], "ssm-sync-exporter", "{name}: {called}");
-            assert_eq!(metadata["labels"]["app.kubernetes.io/managed-by"], "Helm", "{name}: {called}");
-            assert!(seen.insert(called.clone()), "{name}: {called} is there twice");
+            let id = format!("{} {}", object["kind"], metadata["name"]);
+            assert_eq!(metadata["namespace"], NAMESPACE, "{name}: {id}");
+            assert_eq!(metadata["labels"]["app.kubernetes.io/name"], "ssm-sync-exporter", "{name}: {id}");
+            assert_eq!(metadata["labels"]["app.kubernetes.io/managed-by"], "Helm", "{name}: {id}");
+            assert!(seen.insert(id.clone()), "{name}: {id} is rendered twice");
         }
     }
 }
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn what_selects_finds_what_is_there() {
+fn selectors_match_the_pods_and_the_service() {
     for name in value_sets() {
         let rendered = Rendered::of(&name);
         let workload = rendered.workload();
@@ -136,10 +136,10 @@ fn what_selects_finds_what_is_there() {
     }
 }
 
-/// Selectors, the Service and the `ServiceMonitor` rely on them.
+/// Selectors rely on the chart's labels.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn labels_of_the_user_do_not_take_the_place_of_those_of_the_chart() {
+fn user_labels_do_not_override_the_labels_of_the_chart() {
     let label = "app\\.kubernetes\\.io/name=mine";
     let set = ["podLabels", "service.labels", "serviceMonitor.labels"]
         .map(|key| format!("{key}.{label}"))
@@ -147,10 +147,10 @@ fn labels_of_the_user_do_not_take_the_place_of_those_of_the_chart() {
     assert_eq!(Rendered::with("web", &["--set", &set]).objects, Rendered::of("web").objects);
 }
 
-/// The port that the exporter listens on by itself leads through the whole of it.
+/// Every object uses the exporter's default port.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn ports_match() {
+fn every_object_uses_the_default_port() {
     let (_, help, _) = run(program().arg("--help"));
     let (_, rest) = help.split_once("--web.listen-address").unwrap();
     let (_, rest) = rest.split_once("[default: :").unwrap();
@@ -184,7 +184,7 @@ fn ports_match() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn a_deployment_and_a_stateful_set_have_the_same_pods_but_for_the_shards() {
+fn the_deployment_and_the_stateful_set_have_the_same_pods_except_for_shard_flags() {
     let one = Rendered::with("sharded", &["--set", "shards=1"]);
     let three = Rendered::of("sharded");
     assert_eq!(
@@ -200,7 +200,7 @@ fn a_deployment_and_a_stateful_set_have_the_same_pods_but_for_the_shards() {
     };
     assert_eq!(without_shards(&one), without_shards(&three));
 
-    // One exporter is never away for another, and is not kept from moving.
+    // A single exporter is replaced without downtime, and its node can be drained.
     assert_eq!(one.workload()["spec"]["replicas"], 1);
     assert_eq!(
         one.workload()["spec"]["strategy"]["rollingUpdate"],
@@ -214,10 +214,10 @@ fn a_deployment_and_a_stateful_set_have_the_same_pods_but_for_the_shards() {
     assert_eq!(three.the("PodDisruptionBudget")["spec"]["maxUnavailable"], 1);
 }
 
-/// What the pods of a `StatefulSet` are called tells the exporter which shard each is.
+/// The exporter derives its shard index from the pod's name.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn the_names_of_pods_tell_the_shards() {
+fn each_pod_name_selects_its_own_shard() {
     for name in ["sharded", "everything"] {
         let rendered = Rendered::of(name);
         let workload = rendered.workload();
@@ -232,7 +232,7 @@ fn the_names_of_pods_tell_the_shards() {
     }
 }
 
-/// A `StatefulSet` puts its name, a hyphen and a hash of ten letters into a label.
+/// A `StatefulSet` uses its name, a hyphen and a hash of ten characters as a label value, of at most 63.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
 fn names_are_short_enough_for_labels() {
@@ -249,24 +249,24 @@ fn names_are_short_enough_for_labels() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn another_configuration_means_other_pods_and_another_web_configuration_does_not() {
+fn a_changed_configuration_replaces_the_pods_and_a_changed_web_configuration_does_not() {
     let template =
         |arguments: &[&str]| Rendered::with("web", arguments).workload()["spec"]["template"].clone();
     let before = template(&[]);
     assert_ne!(template(&["--set", "config.interval=1m"]), before);
     assert_eq!(template(&["--set", "web.config.rate_limit.burst=40"]), before);
     assert_eq!(template(&["--set", "serviceMonitor.interval=1m"]), before);
-    // It is seen only in a directory: a file that is mounted by itself stays as it was.
+    // Changes only reach a mounted directory: a file mounted by subPath is never updated.
     for mount in list(&before["spec"]["containers"][0]["volumeMounts"]) {
         assert_eq!(mount["subPath"], Value::Null, "{mount}");
     }
 }
 
-/// A pod of before takes up its Secret while a rollout is on its way, and keeps its probes.
+/// During a rollout an old pod reloads its Secret but keeps its old probes.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn what_changes_the_probes_is_in_another_secret() {
-    let of = |client_auth_type: &str| {
+fn settings_that_change_the_probes_change_the_name_of_the_secret() {
+    let secret_and_probe = |client_auth_type: &str| {
         let off = "serviceMonitor.enabled=false";
         let rendered = match client_auth_type {
             "" => Rendered::with("web", &["--set", &format!("{off},web.config.tls_server_config=null")]),
@@ -282,19 +282,19 @@ fn what_changes_the_probes_is_in_another_secret() {
     };
     let kinds =
         ["", "NoClientCert", "VerifyClientCertIfGiven", "RequireAnyClientCert", "RequireAndVerifyClientCert"];
-    let all = kinds.map(of);
+    let all = kinds.map(secret_and_probe);
     for (secret, probe) in &all {
-        for (other, its) in &all {
-            assert_eq!(secret == other, probe == its, "{secret} and {other}");
+        for (other, other_probe) in &all {
+            assert_eq!(secret == other, probe == other_probe, "{secret} and {other}");
         }
     }
     assert_eq!(all.iter().map(|(secret, _)| secret).collect::<BTreeSet<_>>().len(), 3);
 }
 
-/// To YAML, these are numbers and a truth where they are not in quotes.
+/// Without quotes, YAML would parse these names as numbers or booleans.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn names_that_look_like_something_else_stay_names() {
+fn names_that_look_like_numbers_or_booleans_are_quoted() {
     for release in ["123", "on", "1e3"] {
         for more in ["", ",fullnameOverride=on,web.tlsSecret=0123"] {
             for name in ["organization", "sharded", "tls", "pod-identity"] {
@@ -321,12 +321,12 @@ fn names_that_look_like_something_else_stay_names() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn only_what_is_needed_is_let_through() {
-    let open = |rendered: &Rendered| -> Vec<Value> {
+fn the_network_policy_allows_only_needed_traffic() {
+    let egress = |rendered: &Rendered| -> Vec<Value> {
         let policy = &rendered.the("NetworkPolicy")["spec"];
         assert_eq!(policy["policyTypes"], json!(["Ingress", "Egress"]));
         assert_eq!(list(&policy["ingress"]).len(), 1);
-        assert!(!list(&policy["ingress"][0]["from"]).is_empty(), "nobody means everybody");
+        assert!(!list(&policy["ingress"][0]["from"]).is_empty(), "an empty list would allow every peer");
         let rule = |rule: &Value| {
             let peers = rule["to"].as_array().cloned().unwrap_or_default();
             let ports = list(&rule["ports"])
@@ -339,23 +339,23 @@ fn only_what_is_needed_is_let_through() {
         };
         list(&policy["egress"]).iter().map(rule).collect()
     };
-    let usual = vec![
+    let default = vec![
         json!([["53/UDP", "53/TCP", "5353/UDP", "5353/TCP"], []]),
         json!([["443/TCP"], []]),
         json!([["80/TCP"], ["169.254.170.23/32", "fd00:ec2::23/128"]]),
     ];
-    assert_eq!(open(&Rendered::of("pod-identity")), usual);
+    assert_eq!(egress(&Rendered::of("pod-identity")), default);
     let metadata = json!([["80/TCP"], ["169.254.169.254/32", "fd00:ec2::254/128"]]);
     assert_eq!(
-        open(&Rendered::of("everything")),
-        [usual, vec![metadata, json!([["3128/TCP"], []])]].concat()
+        egress(&Rendered::of("everything")),
+        [default, vec![metadata, json!([["3128/TCP"], []])]].concat()
     );
     let prometheus = Rendered::of("pod-identity").the("NetworkPolicy")["spec"]["ingress"][0]["from"].clone();
     let by_label = json!({"matchLabels": {"app.kubernetes.io/name": "prometheus"}});
     assert_eq!(prometheus, json!([{"namespaceSelector": {}, "podSelector": by_label}]));
 }
 
-/// What Helm says once a release is installed.
+/// The notes that Helm prints after the installation.
 fn notes(release: &str, name: &str, arguments: &[&str]) -> String {
     let mut helm = tools::helm();
     helm.args(["install", release, "--dry-run=client", "--namespace", NAMESPACE]).arg(place(CHART));
@@ -364,7 +364,7 @@ fn notes(release: &str, name: &str, arguments: &[&str]) -> String {
     text.split_once("\nNOTES:\n").unwrap().1.to_owned()
 }
 
-/// `NAME=VALUE` for parameters of the templates in deploy/aws.
+/// The parameters of the templates in deploy/aws that the notes set as `NAME=VALUE`.
 fn parameters(notes: &str) -> Vec<(&str, &str)> {
     notes
         .split_whitespace()
@@ -375,11 +375,11 @@ fn parameters(notes: &str) -> Vec<(&str, &str)> {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn notes_agree_with_the_roles_in_aws() {
+fn the_notes_name_existing_parameters_of_the_aws_templates() {
     let [hub, member] = ["hub-role", "member-role"].map(|file| text(&format!("deploy/aws/{file}.yaml")));
-    let trusts_tags = "aws:RequestTag/kubernetes-service-account: !Ref KubernetesServiceAccount";
-    assert!(hub.contains(trusts_tags), "the sessions of Pod Identity need no tags");
-    let default = |notes: &str| {
+    let tag_condition = "aws:RequestTag/kubernetes-service-account: !Ref KubernetesServiceAccount";
+    assert!(hub.contains(tag_condition), "hub-role.yaml does not require the session tags of Pod Identity");
+    let service_account = |notes: &str| {
         let named = parameters(notes);
         for (name, _) in &named {
             let declared = format!("\n  {name}:\n");
@@ -391,21 +391,21 @@ fn notes_agree_with_the_roles_in_aws() {
     let own = notes("ssm-sync-exporter", "minimal", &[]);
     assert!(hub.contains(&format!(
         "  KubernetesServiceAccount:\n    Type: String\n    Default: {}\n",
-        default(&own)
+        service_account(&own)
     )));
     assert!(parameters(&own).contains(&("KubernetesNamespace", NAMESPACE)), "{own}");
     assert!(parameters(&own).contains(&("ExporterSessionTags", "true")), "{own}");
-    assert!(own.contains("PackedPolicyTooLarge: aws.session_policy: false"), "{own}");
-    // Whatever the release and the account are called, and however the role is given.
+    assert!(own.contains("PackedPolicyTooLarge, set aws.session_policy: false"), "{own}");
+    // For every release name, service account name and way to configure the role.
     for (release, name) in [("syncs", "minimal"), ("syncs", "organization"), ("x", "certificates")] {
         let account = Rendered::of_release(release, name).pod()["serviceAccountName"].clone();
-        assert_eq!(default(&notes(release, name, &[])), string(&account), "{release} {name}");
+        assert_eq!(service_account(&notes(release, name, &[])), string(&account), "{release} {name}");
     }
 }
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn notes_name_the_region_where_nothing_does() {
+fn the_notes_ask_for_a_region_if_none_is_configured() {
     let missing = |name: &str, arguments: &[&str]| notes("syncs", name, arguments).contains("\"no region\"");
     assert_eq!(missing("minimal", &[]), true);
     assert_eq!(
@@ -413,12 +413,12 @@ fn notes_name_the_region_where_nothing_does() {
         false
     );
     assert_eq!(missing("minimal", &["--set", "config.regions={eu-west-1}"]), false);
-    assert_eq!(missing("certificates", &[]), false, "nobody sees into the Secret");
+    assert_eq!(missing("certificates", &[]), false, "the chart cannot read the Secret");
 }
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn notes_say_how_to_look_and_what_is_not_set_up() {
+fn the_notes_say_how_to_open_the_page_and_what_is_not_configured() {
     let minimal = notes("syncs", "minimal", &[]);
     for part in [
         "port-forward deployment/syncs-ssm-sync-exporter 10144\n  http://localhost:10144/\n",
@@ -434,12 +434,12 @@ fn notes_say_how_to_look_and_what_is_not_set_up() {
     assert!(notes("syncs", "web", &[]).contains("\n  https://localhost:10144/\n"));
     let everything = notes("syncs", "everything", &[]);
     assert!(everything.contains("port-forward statefulset/syncs 10144\n"), "{everything}");
-    assert!(!everything.contains("Not set up"), "{everything}");
+    assert!(!everything.contains("Not configured"), "{everything}");
 }
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn a_package_holds_what_the_links_lead_to_and_renders_the_same() {
+fn a_package_contains_the_linked_files_and_renders_the_same_objects() {
     let directory = tempfile::tempdir().unwrap();
     succeed(tools::helm().arg("package").arg(place(CHART)).arg("--destination").arg(directory.path()));
     let version = document("Chart.yaml")["version"].clone();
@@ -460,7 +460,7 @@ fn a_package_holds_what_the_links_lead_to_and_renders_the_same() {
     }
     assert!(!unpacked.join("ci").exists());
 
-    // As part of another chart, which Helm gives values of its own.
+    // As a dependency of another chart, for which Helm sets further values.
     let other = directory.path().join("platform");
     std::fs::create_dir_all(other.join("charts")).unwrap();
     std::fs::copy(&package, other.join("charts").join(package.file_name().unwrap())).unwrap();

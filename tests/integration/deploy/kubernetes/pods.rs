@@ -1,5 +1,4 @@
-//! Pods, as far as they can be had without Kubernetes: the real exporter with the
-//! arguments, the environment and the files that a pod gives it.
+//! Runs the exporter with the arguments, the environment and the files that its pod would have.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -18,14 +17,14 @@ use crate::prometheus::Prometheus;
 use crate::secure::certificates::Authority;
 use crate::tools;
 
-/// Where the pod has its configuration.
+/// The directory where the pod mounts its configuration.
 const MOUNT: &str = "/etc/ssm-sync-exporter";
 
-/// A pod's files, in a directory of their own.
+/// A rendered pod, with the files of its configuration volume in a temporary directory.
 struct Pod {
     rendered: Rendered,
     directory: TempDir,
-    /// Those that the values name, as somebody would make them.
+    /// The existing Secrets that the values refer to, by name and key.
     secrets: BTreeMap<&'static str, BTreeMap<&'static str, String>>,
 }
 
@@ -70,18 +69,18 @@ impl Pod {
             ),
         ]);
         let pod = Self { rendered, directory: tempfile::tempdir().unwrap(), secrets };
-        pod.project();
+        pod.write_volume();
         pod
     }
 
     fn secret(&self, name: &Value, key: &Value) -> &str {
         let secret =
-            self.secrets.get(string(name)).unwrap_or_else(|| panic!("nobody has made the Secret {name}"));
+            self.secrets.get(string(name)).unwrap_or_else(|| panic!("the Secret {name} does not exist"));
         secret.get(string(key)).unwrap_or_else(|| panic!("the Secret {name} has no {key}"))
     }
 
-    /// Writes the files of the volume that is mounted where the configuration is.
-    fn project(&self) {
+    /// Writes the files of the configuration volume.
+    fn write_volume(&self) {
         let mounts = list(&self.rendered.container()["volumeMounts"]);
         let mount = mounts.iter().find(|mount| mount["mountPath"] == MOUNT).unwrap();
         let volumes = list(&self.rendered.pod()["volumes"]);
@@ -108,20 +107,20 @@ impl Pod {
         }
     }
 
-    /// The exporter as the pod starts it, the first of several.
+    /// The command that the pod starts; with shards, that of the first pod.
     fn exporter(&self) -> Command {
         let container = self.rendered.container();
         assert_eq!(container["command"], json!(["/usr/bin/ssm-sync-exporter"]));
         let mut command = program();
         let here = self.directory.path().to_str().unwrap();
         for argument in list(&container["args"]).iter().map(string) {
-            // This machine is not called as the pod would be.
+            // The host name of the test machine is not that of a pod.
             command.arg(match argument {
                 "--shard.from-hostname" => "--shard.index=0".to_owned(),
                 other => other.replace(MOUNT, here),
             });
         }
-        // As the webhooks of EKS set it.
+        // Set by the EKS webhooks in a cluster.
         command.env("AWS_REGION", REGION);
         for variable in container["env"].as_array().into_iter().flatten() {
             let from = &variable["valueFrom"]["secretKeyRef"];
@@ -138,12 +137,12 @@ impl Pod {
 
     fn start(&self, aws: &FakeAws) -> Running {
         let mut command = self.exporter();
-        // The demand of a real proxy would be in the way of the fake AWS.
+        // The proxy of the example values does not exist.
         command.env_remove("HTTPS_PROXY");
         Running::start(with_ambient_credentials(&mut command, aws))
     }
 
-    /// What the kubelet gets for a probe: the status, or 0 for a connection.
+    /// Runs a probe like the kubelet. Returns the HTTP status, or 0 for a TCP probe that connected.
     async fn probe(&self, probe: &str, address: SocketAddr) -> u16 {
         let probe = &self.rendered.container()[probe];
         if probe["tcpSocket"].is_object() {
@@ -153,7 +152,7 @@ impl Pod {
         let scheme = probe["httpGet"]["scheme"].as_str().unwrap_or("HTTP").to_lowercase();
         let url = format!("{scheme}://{address}{}", string(&probe["httpGet"]["path"]));
         let mut curl = tools::curl();
-        // A kubelet does not check certificates, either.
+        // The kubelet does not verify certificates either.
         curl.args(["--insecure", "--silent", "--max-time", "30", "--output", "/dev/null"]);
         curl.args(["--write-out", "%{http_code}", &url]);
         let output = tokio::task::spawn_blocking(move || curl.output().unwrap()).await.unwrap();
@@ -163,7 +162,7 @@ impl Pod {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn the_exporter_takes_what_the_pod_gives_it() {
+fn the_exporter_accepts_the_configuration_of_the_pod() {
     for name in value_sets() {
         let pod = Pod::of(&name);
         let (status, out, err) = run(pod.exporter().arg("--config.check"));
@@ -175,10 +174,9 @@ fn the_exporter_takes_what_the_pod_gives_it() {
     }
 }
 
-/// What is kept in a Secret reaches the configuration through the environment.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn an_external_id_from_a_secret_is_one_of_the_configuration() {
+fn an_external_id_from_a_secret_overrides_the_configuration() {
     let pod = Pod::of("everything");
     let variable = "SSM_SYNC_EXPORTER_ORGANIZATION__EXTERNAL_ID";
     let (status, _, err) = run(pod.exporter().arg("--config.check").env(variable, "not an id"));
@@ -188,7 +186,7 @@ fn an_external_id_from_a_secret_is_one_of_the_configuration() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn probes_are_answered_by_the_running_exporter() {
+async fn probes_succeed_against_a_running_exporter() {
     let aws = fake_aws().await;
     for name in value_sets() {
         let pod = Pod::of(&name);
@@ -202,7 +200,7 @@ async fn probes_are_answered_by_the_running_exporter() {
                 running.log()
             );
         }
-        // With limits and passwords it must not matter how many there are before.
+        // Rate limits and passwords must not affect probes, however many there are.
         for _ in 0..30 {
             let ready = pod.probe("readinessProbe", running.address).await;
             assert!([expected, 503].contains(&ready), "{name}: {ready}: {}", running.log());
@@ -210,14 +208,14 @@ async fn probes_are_answered_by_the_running_exporter() {
     }
 }
 
-/// It is killed after the pod's grace period, and takes ten seconds at most.
+/// Kubernetes kills the exporter after the grace period, and it needs at most ten seconds to stop.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn the_exporter_ends_within_the_grace_period() {
+async fn the_exporter_stops_within_the_grace_period() {
     let aws = fake_aws().await;
     let pod = Pod::of("minimal");
     let running = pod.start(&aws);
-    // A request that does not come to its end is waited for.
+    // The exporter waits for an unfinished request when it stops.
     let mut stuck = tokio::net::TcpStream::connect(running.address).await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut stuck, b"GET /metr").await.unwrap();
     running.metrics_with("ssm_sync_exporter_build_info").await;
@@ -228,8 +226,7 @@ async fn the_exporter_ends_within_the_grace_period() {
     assert!(took.as_secs() < 10, "{took:?}");
 }
 
-/// The scrape configuration that the operator makes of a `ServiceMonitor`, with the labels
-/// that it adds.
+/// The scrape configuration that the operator generates from the `ServiceMonitor`, with the labels that it adds.
 fn scrape_config(pod: &Pod, address: SocketAddr, files: &Path) -> String {
     let monitor = pod.rendered.the("ServiceMonitor");
     let endpoint = &monitor["spec"]["endpoints"][0];
@@ -276,9 +273,9 @@ fn scrape_config(pod: &Pod, address: SocketAddr, files: &Path) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn prometheus_scrapes_as_the_service_monitor_says() {
+async fn prometheus_scrapes_with_the_service_monitor() {
     let aws = fake_aws().await;
-    // What lists the organization.
+    // The role in the management account that lists the organization.
     aws.world().add_role("555500000000", ROLE, Some("example"));
     for name in ["organization", "web", "certificates", "tls", "mutual-tls", "rate-limit"] {
         let pod = Pod::of(name);
@@ -288,7 +285,7 @@ async fn prometheus_scrapes_as_the_service_monitor_says() {
         let prometheus = Prometheus::with_config(directory, &config).await;
         let up = prometheus.query("up{job=\"ssm-sync-exporter\"} == 1").await;
         assert_eq!(up.len(), 1, "{name}");
-        // The exporter's own label of that name, and not that of the operator.
+        // The exporter's `service` label must win over the operator's.
         let calls =
             prometheus.query("ssm_sync_exporter_api_requests_total{service=~\"Organizations|SSM\"}").await;
         assert!(!calls.is_empty(), "{name}");

@@ -1,11 +1,11 @@
-//! The Restricted profile of the Pod Security Standards, which admits a pod or does not.
+//! Checks pods against the Restricted profile of the Pod Security Standards.
 
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
 use super::chart::{Rendered, string, value_sets};
 
-/// The kinds of volumes that it lets be.
+/// The volume types that the profile allows.
 const VOLUMES: [&str; 8] = [
     "configMap",
     "csi",
@@ -17,6 +17,7 @@ const VOLUMES: [&str; 8] = [
     "secret",
 ];
 
+/// The sysctls that the profile allows.
 const SYSCTLS: [&str; 10] = [
     "kernel.shm_rmid_forced",
     "net.ipv4.ip_local_port_range",
@@ -30,12 +31,11 @@ const SYSCTLS: [&str; 10] = [
     "net.ipv4.tcp_keepalive_probes",
 ];
 
-/// The controls of the Restricted profile, those of Baseline included, that a pod does not
-/// keep to.
+/// The controls of the Restricted profile that a pod violates, including those of Baseline.
 fn violations(pod: &Value) -> Vec<&'static str> {
     let mut found = Vec::new();
-    let mut check = |control, kept: bool| {
-        if !kept && !found.contains(&control) {
+    let mut check = |control, passes: bool| {
+        if !passes && !found.contains(&control) {
             found.push(control);
         }
     };
@@ -69,11 +69,11 @@ fn violations(pod: &Value) -> Vec<&'static str> {
             |action: &&Value| action["httpGet"]["host"].is_null() && action["tcpSocket"]["host"].is_null();
         check("Host Probes / Lifecycle Hooks", actions.iter().all(no_host));
     }
-    let armour = |context: &&Value| {
+    let app_armor = |context: &&Value| {
         let kind = &context["appArmorProfile"]["type"];
         kind.is_null() || *kind == "RuntimeDefault" || *kind == "Localhost"
     };
-    check("AppArmor", contexts.iter().all(armour));
+    check("AppArmor", contexts.iter().all(app_armor));
     let selinux = |context: &&Value| {
         let options = &context["seLinuxOptions"];
         let kinds = ["", "container_t", "container_init_t", "container_kvm_t", "container_engine_t"];
@@ -115,16 +115,16 @@ fn violations(pod: &Value) -> Vec<&'static str> {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn pods_keep_to_the_restricted_profile() {
+fn pods_meet_the_restricted_profile() {
     for name in value_sets() {
         let rendered = Rendered::of(&name);
         let pod = rendered.pod();
         assert_eq!(violations(pod), Vec::<&str>::new(), "{name}");
-        // Beyond it.
+        // Stricter than the profile.
         assert_eq!(rendered.container()["securityContext"]["readOnlyRootFilesystem"], true, "{name}");
         assert_eq!(pod["automountServiceAccountToken"], false, "{name}");
         assert_eq!(pod["enableServiceLinks"], false, "{name}");
-        assert!(pod["securityContext"]["runAsUser"].is_u64(), "{name}: a kubelet looks up no names");
+        assert!(pod["securityContext"]["runAsUser"].is_u64(), "{name}: the kubelet cannot check user names");
         for account in rendered.all("ServiceAccount") {
             assert_eq!(account["automountServiceAccountToken"], false, "{name}");
         }
@@ -134,7 +134,7 @@ fn pods_keep_to_the_restricted_profile() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn pods_that_do_not_are_told_from_those_that_do() {
+fn violations_of_the_restricted_profile_are_detected() {
     let good = Rendered::of("minimal").pod().clone();
     let container = "/containers/0/securityContext";
     for (place, key, value, control) in [
@@ -168,10 +168,10 @@ fn pods_that_do_not_are_told_from_those_that_do() {
     }
 }
 
-/// Some clusters give each namespace ids of its own.
+/// OpenShift assigns user and group ids per namespace.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn ids_can_be_left_to_the_cluster() {
+fn user_and_group_ids_can_be_unset() {
     let ids = ["runAsUser", "runAsGroup", "fsGroup"];
     let set = ids.map(|id| format!("podSecurityContext.{id}=null")).join(",");
     let rendered = Rendered::with("minimal", &["--set", &set]);

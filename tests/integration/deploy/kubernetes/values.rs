@@ -1,4 +1,4 @@
-//! Values that the chart refuses, and how it says so.
+//! Invalid values and their error messages, and the schema of the values.
 
 use std::collections::BTreeSet;
 use std::io::Write as _;
@@ -9,42 +9,42 @@ use super::chart::{CHART, document, documents, helm_template, value_file};
 use crate::deploy::{place, text};
 use crate::tools;
 
-/// What is wrong with values that are laid over others, as a line of what Helm says.
-fn refusal(values: &Value) -> String {
+/// Renders the chart with invalid values. Returns the first paragraph of Helm's error, which ends with the
+/// cause.
+fn render_error(values: &Value) -> String {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(values.to_string().as_bytes()).unwrap();
     let mut helm = helm_template(&place(CHART));
     let output = helm.arg("--values").arg(file.path()).output().unwrap();
-    assert!(!output.status.success(), "{values} is taken");
-    let said = String::from_utf8(output.stderr).unwrap();
-    let said: Vec<&str> =
-        said.lines().filter(|line| !line.starts_with("level=INFO msg=\"found symbolic")).collect();
-    // The first paragraph; what is wrong stands at its end.
-    said.iter().take_while(|line| !line.is_empty()).copied().collect::<Vec<_>>().join("\n")
+    assert!(!output.status.success(), "{values} is accepted");
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    let lines: Vec<&str> =
+        stderr.lines().filter(|line| !line.starts_with("level=INFO msg=\"found symbolic")).collect();
+    lines.iter().take_while(|line| !line.is_empty()).copied().collect::<Vec<_>>().join("\n")
 }
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn without_an_image_one_line_says_what_to_set() {
-    let said = refusal(&json!({}));
-    assert_eq!(said.lines().count(), 1, "{said}");
+fn a_missing_image_is_one_line_that_says_what_to_set() {
+    let error = render_error(&json!({}));
+    assert_eq!(error.lines().count(), 1, "{error}");
     assert!(
-        said.ends_with(
-            "image.repository is not set: no image is published, so build one (deploy/container) and say where it is, as in `--set image.repository=registry.example/ssm-sync-exporter`"
+        error.ends_with(
+            "image.repository is not set: no image is published yet; build one (see deploy/container) and set its location, such as `--set image.repository=registry.example/ssm-sync-exporter`"
         ),
-        "{said}"
+        "{error}"
     );
 }
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn bad_values_are_refused_with_what_is_wrong() {
+fn invalid_values_are_rejected_with_their_cause() {
     let users = json!({"basic_auth_users": {"prometheus": "x"}});
     let tls = json!({"tls_server_config": {"cert_file": "tls/tls.crt", "key_file": "tls/tls.key"}});
     let mutual = json!({"tls_server_config": {"client_auth_type": "RequireAndVerifyClientCert"}});
     let monitor = json!({"enabled": true});
     for (values, message) in [
-        // Keys that nobody knows.
+        // Unknown keys.
         (json!({"replicas": 2}), "- at '': additional properties 'replicas' not allowed"),
         (
             json!({"image": {"repositry": "x"}}),
@@ -55,7 +55,7 @@ fn bad_values_are_refused_with_what_is_wrong() {
             json!({"prometheusRule": {"thresholds": {"x": {"seconds": 1, "selector": "a=\"b\"", "days": 1}}}}),
             "- at '/prometheusRule/thresholds/x': additional properties 'days' not allowed",
         ),
-        // Values of another type, or out of range.
+        // Values of the wrong type, or out of range.
         (json!({"shards": 0}), "- at '/shards': minimum: got 0, want 1"),
         (json!({"shards": "3"}), "- at '/shards': got string, want integer"),
         (json!({"image": {"tag": 1.0}}), "- at '/image/tag': got number, want string"),
@@ -89,7 +89,7 @@ fn bad_values_are_refused_with_what_is_wrong() {
             "- at '/prometheusRule/thresholds/x/selector': '{a=\"b\"}' does not match pattern '^[a-z_]+ *(=|!)'",
         ),
         (json!({"networkPolicy": {"from": []}}), "- at '/networkPolicy/from': minItems: got 0, want 1"),
-        // Ids that Helm would write as 1.11122223333e+11.
+        // Ids that Helm would render as 1.11122223333e+11.
         (
             json!({"config": {"accounts": [{"id": 111_122_223_333_u64}]}}),
             "- at '/config/accounts/0/id': got number, want string",
@@ -102,7 +102,7 @@ fn bad_values_are_refused_with_what_is_wrong() {
             json!({"config": {"accounts": [{"assume_roles": [{"external_id": 111_122_223_333_u64}]}]}}),
             "- at '/config/accounts/0/assume_roles/0/external_id': got number, want string",
         ),
-        // Values that do not go together.
+        // Values that conflict.
         (
             json!({"config": {"interval": "1m"}, "configSecret": "x"}),
             "config and configSecret are both set; use one of them",
@@ -113,39 +113,42 @@ fn bad_values_are_refused_with_what_is_wrong() {
         ),
         (
             json!({"web": {"config": {"basic_auth_users": {"prometheus": "x"}, "auth_excluded_paths": ["/-/healthy"]}}}),
-            "web.config.auth_excluded_paths has to have /-/ready, which the probes ask for; leave the key out to have it added",
+            "web.config.auth_excluded_paths must contain /-/ready, which the probes request; remove the key to let the chart add it",
         ),
         (
             json!({"serviceAccount": {"create": false, "roleArn": "arn:aws:iam::999900000000:role/x"}}),
-            "serviceAccount.roleArn is set, but with serviceAccount.create: false the account is not the chart's to annotate",
+            "serviceAccount.roleArn is set, but the chart cannot annotate a service account that it does not create (serviceAccount.create: false)",
         ),
         (
             json!({"web": {"config": users}, "serviceMonitor": monitor}),
-            "web.config.basic_auth_users lets nobody scrape without a password: set serviceMonitor.basicAuth",
+            "web.config.basic_auth_users requires a password to scrape: set serviceMonitor.basicAuth",
         ),
         (
             json!({"web": {"config": tls}, "serviceMonitor": monitor}),
-            "the exporter serves HTTPS: set serviceMonitor.tlsConfig, or web.tlsSecret if that has a ca.crt",
+            "the exporter serves HTTPS: set serviceMonitor.tlsConfig, or web.tlsSecret with a ca.crt",
         ),
         (
             json!({"web": {"config": mutual}, "serviceMonitor": monitor}),
-            "nobody gets in without a client certificate: set serviceMonitor.tlsConfig, with cert and keySecret",
+            "the web configuration requires a client certificate: set serviceMonitor.tlsConfig with cert and keySecret",
         ),
     ] {
         let mut values = values;
         if values["image"].is_null() {
             values["image"] = json!({"repository": "x"});
         }
-        let said = refusal(&values);
-        assert!(said.ends_with(message), "{said}\nshould end with\n{message}");
+        let error = render_error(&values);
+        assert!(error.ends_with(message), "{error}\nshould end with\n{message}");
     }
-    let said = refusal(&json!({
+    let error = render_error(&json!({
         "image": {"repository": "x"}, "prometheusRule": {"enabled": true, "disabledAlerts": ["Nothing"]}
     }));
-    assert!(said.contains("prometheusRule.disabledAlerts: there is no alert Nothing; there are "), "{said}");
+    assert!(
+        error.contains("prometheusRule.disabledAlerts: unknown alert Nothing; the alerts are "),
+        "{error}"
+    );
 }
 
-/// The keys of values, down to where they are the user's own.
+/// The keys of `value`, except those below keys whose content the schema leaves to the user.
 fn keys(value: &Value, schema: &Value, path: &str, found: &mut BTreeSet<String>) {
     let known = schema["properties"].as_object();
     for (key, below) in value.as_object().into_iter().flatten() {
@@ -158,7 +161,7 @@ fn keys(value: &Value, schema: &Value, path: &str, found: &mut BTreeSet<String>)
     }
 }
 
-/// Those that a schema has.
+/// The keys that a schema defines.
 fn keys_of_schema(schema: &Value, path: &str, found: &mut BTreeSet<String>) {
     for (key, below) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}/{key}");
@@ -177,22 +180,21 @@ fn the_values_and_their_schema_have_the_same_keys() {
     let (mut in_values, mut in_schema) = (BTreeSet::new(), BTreeSet::new());
     keys(&values, &schema, "", &mut in_values);
     keys_of_schema(&schema, "", &mut in_schema);
-    // Only another chart sets these, and the last two are Secret keys of the user's.
+    // The first two are set only by a parent chart. The keys of basicAuth have no default.
     in_schema.retain(|key| {
         !["/global", "/enabled"].contains(&key.as_str()) && !key.starts_with("/serviceMonitor/basicAuth/")
     });
     pretty_assertions::assert_eq!(in_values, in_schema);
     for path in in_values {
         let name = path.rsplit('/').next().unwrap();
-        // In its place below the others, a key has been explained or is clear.
         assert!(text(&format!("{CHART}/values.yaml")).contains(&format!("{name}:")), "{path}");
     }
 }
 
-/// What no set of values uses is not tested.
+/// `ci/everything-values.yaml` must cover every value, because other values would be untested.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn everything_sets_every_value_that_can_be_set_at_once() {
+fn the_everything_example_sets_every_value() {
     let used = documents(&std::fs::read_to_string(value_file("everything")).unwrap(), &[]).remove(0);
     let missing: Vec<String> = document("values.yaml")
         .as_object()
@@ -201,13 +203,12 @@ fn everything_sets_every_value_that_can_be_set_at_once() {
         .filter(|key| used[key.as_str()].is_null())
         .cloned()
         .collect();
-    assert_eq!(missing, ["configSecret"], "which goes instead of `config`");
+    assert_eq!(missing, ["configSecret"], "configSecret is exclusive with config");
 }
 
-/// The schema itself has to be one.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn the_schema_is_a_schema() {
+fn the_values_schema_is_valid_json_schema() {
     let mut check = tools::python_program("check-jsonschema");
     crate::deploy::succeed(check.arg("--check-metaschema").arg(place(CHART).join("values.schema.json")));
 }

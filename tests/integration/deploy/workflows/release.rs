@@ -1,4 +1,4 @@
-//! `.ci/release`: whether a tag may be released, and what a release is made of.
+//! Tests of `.ci/release`: the check of a tag, and the parts of a release.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -19,19 +19,19 @@ fn release(command: &[&str]) -> Command {
     release
 }
 
-/// The version as the program tells it.
+/// The version that the program prints.
 fn version() -> String {
-    let (_, said, _) = program::run(program::program().arg("--version"));
-    said.split(' ').nth(1).unwrap().to_owned()
+    let (_, stdout, _) = program::run(program::program().arg("--version"));
+    stdout.split(' ').nth(1).unwrap().to_owned()
 }
 
-/// A repository of this version and with this changelog, and no more.
+/// A directory with only `.ci/release`, a Cargo.toml with this version, and this changelog.
 fn repository(version: &str, changelog: &str) -> TempDir {
     let repository = tempfile::tempdir().unwrap();
     let at = |path: &str| repository.path().join(path);
     fs::create_dir(at(".ci")).unwrap();
     fs::copy(place(".ci/release"), at(".ci/release")).unwrap();
-    // Other versions stand around it.
+    // Cargo.toml has other versions too, so replace only the first match.
     let cargo = text("Cargo.toml").replacen(
         &format!("version = \"{}\"", self::version()),
         &format!("version = \"{version}\""),
@@ -42,8 +42,8 @@ fn repository(version: &str, changelog: &str) -> TempDir {
     repository
 }
 
-/// What the script says there: to stdout if it succeeds, else to stderr.
-fn say(repository: &Path, command: &[&str]) -> Result<String, String> {
+/// Runs the script in `repository`. Returns its stdout if it succeeds, and its stderr if it fails.
+fn run_script(repository: &Path, command: &[&str]) -> Result<String, String> {
     let output = Command::new(repository.join(".ci/release")).args(command).output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
@@ -77,70 +77,77 @@ const CHANGELOG: &str = "\
 ";
 
 #[test]
-fn the_version_is_that_of_the_program() {
+fn the_version_is_the_one_that_the_program_prints() {
     let output = succeed(&mut release(&["version"]));
     assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), version());
 }
 
 #[test]
-fn a_tag_has_to_be_the_version_and_told_of() {
+fn a_tag_must_be_the_version_and_have_a_changelog_section() {
     let good = repository("1.2.3", CHANGELOG);
-    assert_eq!(say(good.path(), &["check", "v1.2.3"]), Ok(String::new()));
+    assert_eq!(run_script(good.path(), &["check", "v1.2.3"]), Ok(String::new()));
     let candidate = repository("1.2.3-rc.1", CHANGELOG);
-    assert_eq!(say(candidate.path(), &["check", "v1.2.3-rc.1"]), Ok(String::new()));
+    assert_eq!(run_script(candidate.path(), &["check", "v1.2.3-rc.1"]), Ok(String::new()));
 
-    let no = |version: &str, changelog: &str, tag: &str| {
+    let check_error = |version: &str, changelog: &str, tag: &str| {
         let repository = repository(version, changelog);
-        say(repository.path(), &["check", tag]).expect_err(tag)
+        run_script(repository.path(), &["check", tag]).expect_err(tag)
     };
     for tag in ["1.2.3", "v1.2.4", "v1.2", "v1.2.3-rc.1", "v1.2.3 ", ""] {
         assert_eq!(
-            no("1.2.3", CHANGELOG, tag),
+            check_error("1.2.3", CHANGELOG, tag),
             format!(".ci/release: the tag {tag} is not v1.2.3, the version in Cargo.toml\n")
         );
     }
-    let untold = ".ci/release: CHANGELOG.md has no section for 1.2.4\n";
-    assert_eq!(no("1.2.4", CHANGELOG, "v1.2.4"), untold);
-    assert_eq!(no("1.2.4", &CHANGELOG.replace("[1.2.3]", "[1.2.45]"), "v1.2.4"), untold);
+    let missing_section = ".ci/release: CHANGELOG.md has no section for 1.2.4\n";
+    assert_eq!(check_error("1.2.4", CHANGELOG, "v1.2.4"), missing_section);
+    assert_eq!(check_error("1.2.4", &CHANGELOG.replace("[1.2.3]", "[1.2.45]"), "v1.2.4"), missing_section);
     for heading in ["## [1.2.3]", "## [1.2.3] - soon", "## [1.2.3] 2026-11-22", "### [1.2.3] - 2026-11-22"] {
-        let said = no("1.2.3", &CHANGELOG.replace("## [1.2.3] - 2026-11-22", heading), "v1.2.3");
-        assert!(said.contains("should be '## [1.2.3] - YYYY-MM-DD', once"), "{heading}: {said}");
+        let error = check_error("1.2.3", &CHANGELOG.replace("## [1.2.3] - 2026-11-22", heading), "v1.2.3");
+        assert!(error.contains("must be '## [1.2.3] - YYYY-MM-DD', and only once"), "{heading}: {error}");
     }
-    let twice = no("1.2.3", &format!("{CHANGELOG}\n## [1.2.3] - 2026-11-23\n\n- Twice.\n"), "v1.2.3");
+    let twice =
+        check_error("1.2.3", &format!("{CHANGELOG}\n## [1.2.3] - 2026-11-23\n\n- Twice.\n"), "v1.2.3");
     assert!(twice.contains("once"), "{twice}");
     assert_eq!(
-        no("1.2.3", "## [1.2.3] - 2026-11-22\n\n\n## [1.2.2] - 2026-11-21\n\n- Old.\n", "v1.2.3"),
-        ".ci/release: in CHANGELOG.md the section for 1.2.3 is empty\n"
+        check_error("1.2.3", "## [1.2.3] - 2026-11-22\n\n\n## [1.2.2] - 2026-11-21\n\n- Old.\n", "v1.2.3"),
+        ".ci/release: the section for 1.2.3 in CHANGELOG.md is empty\n"
     );
-    assert_eq!(no("latest", CHANGELOG, "vlatest"), ".ci/release: 'latest' in Cargo.toml is not a version\n");
+    assert_eq!(
+        check_error("latest", CHANGELOG, "vlatest"),
+        ".ci/release: 'latest' in Cargo.toml is not a version\n"
+    );
 }
 
 #[test]
-fn notes_are_the_section_of_the_changelog() {
+fn release_notes_are_the_section_of_the_changelog() {
     let repository = repository("1.2.3", CHANGELOG);
     assert_eq!(
-        say(repository.path(), &["notes"]).unwrap(),
+        run_script(repository.path(), &["notes"]).unwrap(),
         "### Added\n\n- One thing,\n  over two lines.\n\n### Fixed\n\n- Another.\n"
     );
     let last = self::repository("1.2.3", &CHANGELOG.replace("## 1.2.0\n", ""));
-    assert_eq!(say(last.path(), &["notes"]), say(repository.path(), &["notes"]));
+    assert_eq!(run_script(last.path(), &["notes"]), run_script(repository.path(), &["notes"]));
     let candidate = self::repository("1.2.3-rc.1", &CHANGELOG.replace("## 1.2.0\n", ""));
-    assert_eq!(say(candidate.path(), &["notes"]).unwrap(), "- Tried.\n");
+    assert_eq!(run_script(candidate.path(), &["notes"]).unwrap(), "- Tried.\n");
 }
 
 #[test]
-fn what_it_is_not_asked_rightly_it_does_not_do() {
+fn wrong_arguments_are_rejected() {
     for command in [&[][..], &["nothing"], &["check"], &["notes", "1.2.3"], &["archive", BINARY]] {
         let output = release(command).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{command:?}");
-        assert_eq!(String::from_utf8_lossy(&output.stderr), ".ci/release: see the head of this script\n");
+        assert_eq!(
+            String::from_utf8_lossy(&output.stderr),
+            ".ci/release: unknown command or wrong number of arguments; see the usage at the top of this script\n"
+        );
     }
 }
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn archives_are_the_same_from_the_same_commit() {
-    // As releases are: packing what is for a debugger takes most of a minute.
+fn archives_are_reproducible() {
+    // Stripped like a release: packing debug information takes most of a minute.
     let stripped = tempfile::tempdir().unwrap();
     let binary = stripped.path().join("stripped");
     succeed(Command::new("strip").arg("-o").args([&binary, Path::new(BINARY)]));
@@ -171,18 +178,18 @@ fn archives_are_the_same_from_the_same_commit() {
             .arg(&archive),
     );
     let listed = String::from_utf8(output.stdout).unwrap();
-    let mut there = BTreeSet::new();
+    let mut paths = BTreeSet::new();
     for line in listed.lines() {
         let fields: Vec<&str> = line.split_whitespace().collect();
         let [mode, owner, _, date, _, path] = fields[..] else { panic!("{line}") };
         assert_eq!((owner, date), ("0/0", "2026-09-21"), "{line}");
         let path = path.strip_prefix(&name).unwrap().trim_matches('/');
-        let runs = mode.starts_with('d') || path == "ssm-sync-exporter";
-        assert_eq!(&mode[1..], if runs { "rwxr-xr-x" } else { "rw-r--r--" }, "{line}");
-        there.insert(path.to_owned());
+        let executable = mode.starts_with('d') || path == "ssm-sync-exporter";
+        assert_eq!(&mode[1..], if executable { "rwxr-xr-x" } else { "rw-r--r--" }, "{line}");
+        paths.insert(path.to_owned());
     }
     for path in ["ssm-sync-exporter", "LICENSE", "README.md", "config/full.yaml", "deploy/systemd"] {
-        assert!(there.contains(path), "{path}: {there:?}");
+        assert!(paths.contains(path), "{path}: {paths:?}");
     }
 
     succeed(
@@ -195,7 +202,7 @@ fn archives_are_the_same_from_the_same_commit() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn binaries_for_newer_systems_only_are_refused() {
+fn binaries_that_need_a_newer_glibc_are_rejected() {
     let tools = tempfile::tempdir().unwrap();
     let objdump = tools.path().join("objdump");
     fs::write(&objdump, "#!/bin/sh\necho '0 DF *UND* 0 (GLIBC_2.9) a'\necho '0 DF *UND* 0 (GLIBC_2.38) b'\n")
@@ -211,14 +218,14 @@ fn binaries_for_newer_systems_only_are_refused() {
     assert!(!output.status.success(), "{}", tools::written(&output));
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
-        format!(".ci/release: {BINARY} needs GLIBC_2.38, newer than 2.34\n")
+        format!(".ci/release: {BINARY} requires GLIBC_2.38, newer than the supported GLIBC_2.34\n")
     );
     assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
 }
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn the_chart_has_the_image_of_its_release() {
+fn the_packaged_chart_uses_the_image_of_the_release() {
     let version = version();
     let directory = tempfile::tempdir().unwrap();
     let image = "ghcr.io/example/ssm-sync-exporter";
