@@ -1,8 +1,8 @@
-//! A bare loop over one client of the SDK: what a call costs at the least.
+//! Calls `ListResourceDataSync` in a bare loop over one SDK client. Its CPU time is the minimum cost of a call.
 //!
-//! `bare-loop URL CALLS CONCURRENCY`. [`fleet`](./fleet) beside this file runs it.
+//! Usage: `bare-loop URL CALLS CONCURRENCY`. The benchmark script `fleet` runs it.
 
-#![expect(clippy::print_stdout, reason = "this is what it is for")]
+#![expect(clippy::print_stdout, reason = "the program reports its result to the benchmark")]
 
 use anyhow::Context as _;
 use aws_sdk_ssm::config::{BehaviorVersion, Credentials, Region};
@@ -15,7 +15,7 @@ async fn main() -> anyhow::Result<()> {
         anyhow::bail!("usage: bare-loop URL CALLS CONCURRENCY");
     };
     let (calls, concurrency): (usize, usize) = (calls.parse()?, concurrency.parse()?);
-    // All else is as the SDK has it.
+    // The SDK's defaults for everything else.
     let config = aws_config::defaults(BehaviorVersion::v2026_01_12())
         .endpoint_url(url)
         .region(Region::new("eu-west-1"))
@@ -31,11 +31,12 @@ async fn main() -> anyhow::Result<()> {
         workers.spawn(async move {
             let mut syncs = 0;
             for call in 0..share {
-                // As the exporter does: half of the answers are empty.
+                // Alternates like the exporter; fake-aws has no syncs from a source, so half of the responses
+                // are empty.
                 let sync_type = if call % 2 == 0 { "SyncToDestination" } else { "SyncFromSource" };
-                let answer =
+                let response =
                     client.list_resource_data_sync().sync_type(sync_type).max_results(50).send().await?;
-                syncs += answer.resource_data_sync_items().len();
+                syncs += response.resource_data_sync_items().len();
             }
             anyhow::Ok(syncs)
         });

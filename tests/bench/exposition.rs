@@ -1,11 +1,10 @@
-//! What the exposition costs by itself, without sockets: `cargo bench`.
+//! Benchmarks of the exposition without sockets. Run them with `cargo bench`.
 //!
-//! A scrape of what has not changed since the last, one of what has never been
-//! asked for before, and a collection that arrives while scrapes are kept ready.
-//! Each for 4,000 targets with five syncs and for some fewer, to see how the cost
-//! grows.
+//! They measure a scrape without changes since the last one, the first scrape in a format, and recording a
+//! collection while the exposition is kept up to date. Each runs with 4,000 targets of five syncs, and some
+//! also with 400 targets, to see how the cost grows.
 
-#![expect(clippy::unwrap_used, reason = "a bench that cannot go on should panic")]
+#![expect(clippy::unwrap_used, reason = "a failed benchmark should panic")]
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -34,7 +33,7 @@ fn target(number: usize) -> Target {
     Target { account, region: REGIONS[number % REGIONS.len()].parse().unwrap() }
 }
 
-/// A report that differs from the one before in the times of the last attempt.
+/// A collection whose times of the last attempt differ from those of other rounds.
 fn report(round: u32) -> Report {
     let sync = |number: u32| DataSync {
         sync_type: SyncType::ToDestination,
@@ -81,7 +80,7 @@ fn metrics(store: &Arc<Store>) -> Metrics {
 }
 
 fn scrape(metrics: &Metrics, format: Format, coding: Coding) -> usize {
-    metrics.scrape(format, coding, &Choice::All).map(|piece| black_box(piece).len()).sum()
+    metrics.scrape(format, coding, &Choice::All).map(|chunk| black_box(chunk).len()).sum()
 }
 
 fn scrapes(criterion: &mut Criterion) {
@@ -118,9 +117,9 @@ fn first_scrapes(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Nothing in it waits, so a runtime that does nothing else will do.
-fn arrivals(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("arrival of one collection");
+/// Measures recording one collection and updating the exposition.
+fn record_collection(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("record one collection");
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for targets in [400, 4000] {
         let store = store(targets);
@@ -148,5 +147,5 @@ fn negotiation(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, scrapes, first_scrapes, arrivals, negotiation);
+criterion_group!(benches, scrapes, first_scrapes, record_collection, negotiation);
 criterion_main!(benches);

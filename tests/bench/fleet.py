@@ -1,4 +1,4 @@
-"""See `fleet` beside this file. Usage: fleet.py RELEASE_DIRECTORY [ACCOUNTS [DELAY_MS]]"""
+"""The benchmark of the script `fleet`. Usage: fleet.py RELEASE_DIRECTORY [ACCOUNTS [DELAY_MS]]"""
 
 import contextlib
 import http.client
@@ -58,14 +58,14 @@ def get(host, path):
     connection = http.client.HTTPConnection(host, timeout=10)
     try:
         connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        response = connection.getresponse()
+        return response.status, response.read()
     finally:
         connection.close()
 
 
 def cpu(pid):
-    """Seconds of CPU that a process has used."""
+    """CPU time of a process in seconds."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -76,7 +76,8 @@ def memory(pid):
 
 
 def first_round(accounts, delay):
-    """The CPU of the first round of so many accounts, whose answers are late."""
+    """Runs the exporter until its first round is complete. Responses of AWS are delayed by `delay` ms. Returns
+    the CPU time in seconds."""
     targets = accounts * len(REGIONS)
     with fake(accounts, delay) as url, tempfile.TemporaryDirectory() as directory:
         config = pathlib.Path(directory, "config.yaml")
@@ -102,7 +103,7 @@ organization:
                 except OSError:
                     pass
                 assert process.poll() is None, process.stderr.read()
-                assert time.perf_counter() - began < 600, "it takes too long"
+                assert time.perf_counter() - began < 600, "the first round takes too long"
                 time.sleep(0.1)
             took, used, size = time.perf_counter() - began, cpu(process.pid), memory(process.pid)
             calls = json.loads(get(url.removeprefix("http://"), "/_fake/calls")[1])
@@ -110,17 +111,17 @@ organization:
             process.terminate()
             process.wait(10)
     lists = [call for call in calls if call["operation"] == "ListResourceDataSync"]
-    assert len(lists) == targets and all(call["calls"] == 2 for call in lists), "each target, once for each type"
-    assumed = sum(call["calls"] for call in calls if call["operation"] == "AssumeRole")
-    assert assumed == accounts, f"{assumed} AssumeRole"
-    print(f"{accounts} accounts x {len(REGIONS)} regions, {SYNCS} syncs each, answers {delay} ms late: first round in "
-          f"{took:.1f} s, {2 * targets} lists and {assumed} AssumeRole, {used:.2f} s of CPU, "
+    assert len(lists) == targets and all(call["calls"] == 2 for call in lists), "each target must be listed once for each sync type"
+    assume_calls = sum(call["calls"] for call in calls if call["operation"] == "AssumeRole")
+    assert assume_calls == accounts, f"{assume_calls} AssumeRole calls"
+    print(f"{accounts} accounts x {len(REGIONS)} regions, {SYNCS} syncs each, responses delayed by {delay} ms: first round in "
+          f"{took:.1f} s, {2 * targets} list and {assume_calls} AssumeRole calls, {used:.2f} s of CPU, "
           f"{size['VmRSS']:.0f} MB resident, at most {size['VmHWM']:.0f} MB")
     return used
 
 
 def loop(command, calls):
-    """The CPU of some calls by another program."""
+    """Runs another program that makes `calls` list calls. Returns its CPU time and its run time in seconds."""
     with fake(1, 0) as url:
         began = time.perf_counter()
         process = subprocess.Popen([*command, url, str(calls), str(CONCURRENCY)], env=ENVIRONMENT,
@@ -131,29 +132,29 @@ def loop(command, calls):
     return used.ru_utime + used.ru_stime, time.perf_counter() - began
 
 
-def shown(costs):
-    """The median and the extremes, in microseconds."""
+def summary(costs):
+    """The median, minimum and maximum in microseconds, as text."""
     low, middle, high = (1e6 * cost for cost in [min(costs), statistics.median(costs), max(costs)])
     return f"{middle:.0f} us ({low:.0f} to {high:.0f})"
 
 
 lists = 2 * len(REGIONS)
 middle = statistics.median
-# One after the other each time, because a shared machine is now faster, now slower.
-tenth, whole, mine, bare, python = [], [], [], [], []
+# Rounds are interleaved, because the speed of a shared machine varies.
+tenth, whole, ours, bare, python = [], [], [], [], []
 for _ in range(ROUNDS):
     tenth.append(first_round(ACCOUNTS // 10, DELAY))
     whole.append(first_round(ACCOUNTS, DELAY))
 print(f"ten times the targets: {middle(whole) / middle(tenth):.1f} times the CPU")
-# Without delay all wake up as seldom as they can.
+# Without delay, so that no program spends CPU on waking up.
 for _ in range(ROUNDS):
     calls = lists * ACCOUNTS // 5
-    mine.append(first_round(ACCOUNTS // 5, 0) / calls)
+    ours.append(first_round(ACCOUNTS // 5, 0) / calls)
     used, took = loop([RELEASE / "examples" / "bare-loop"], calls)
     bare.append(used / calls)
-    print(f"bare loop over one client: {calls} lists in {took:.1f} s, {used:.2f} s of CPU")
+    print(f"bare loop over one SDK client: {calls} list calls in {took:.1f} s, {used:.2f} s of CPU")
     used, took = loop([sys.executable, "-c", PYTHON_LOOP], PYTHON_CALLS)
     python.append(used / PYTHON_CALLS)
-    print(f"boto3: {PYTHON_CALLS} lists in {took:.1f} s, {used:.2f} s of CPU")
-print(f"CPU a list, median of {ROUNDS}: exporter {shown(mine)}, bare loop {shown(bare)}, boto3 {shown(python)}")
-print(f"exporter / bare loop {middle(mine) / middle(bare):.2f}, boto3 / exporter {middle(python) / middle(mine):.1f}")
+    print(f"boto3: {PYTHON_CALLS} list calls in {took:.1f} s, {used:.2f} s of CPU")
+print(f"CPU per list call, median of {ROUNDS}: exporter {summary(ours)}, bare loop {summary(bare)}, boto3 {summary(python)}")
+print(f"exporter / bare loop {middle(ours) / middle(bare):.2f}, boto3 / exporter {middle(python) / middle(ours):.1f}")

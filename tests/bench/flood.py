@@ -1,4 +1,4 @@
-"""See `flood` beside this file."""
+"""The benchmark of the script `flood`. Usage: flood.py RELEASE_DIRECTORY"""
 
 import asyncio
 import concurrent.futures
@@ -13,13 +13,13 @@ import time
 
 RELEASE = pathlib.Path(sys.argv[1])
 PORT = 39145
-EACH = 1000
+CONNECTIONS = 1000  # of each kind
 SCRAPES = 200
 HEAD = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nX-Slow: " + b"x" * 4000
 
 
 async def idle(count):
-    """One connection that asks for nothing, again and again."""
+    """Opens a connection and sends nothing. Reconnects when it is closed."""
     while True:
         try:
             reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
@@ -32,7 +32,7 @@ async def idle(count):
 
 
 async def slow(count):
-    """One that sends the head of a request, a byte a second."""
+    """Sends the head of a request, one byte per second. Reconnects when it is closed."""
     while True:
         try:
             _reader, writer = await asyncio.open_connection("127.0.0.1", PORT)
@@ -52,12 +52,12 @@ def scrape():
     began = time.perf_counter()
     with socket.create_connection(("127.0.0.1", PORT)) as stream:
         stream.sendall(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        answer = b"".join(iter(lambda: stream.recv(65536), b""))
-    assert answer.startswith(b"HTTP/1.1 200 OK\r\n") and answer.endswith(b"0\r\n\r\n"), answer[:80]
+        response = b"".join(iter(lambda: stream.recv(65536), b""))
+    assert response.startswith(b"HTTP/1.1 200 OK\r\n") and response.endswith(b"0\r\n\r\n"), response[:80]
     return (time.perf_counter() - began) * 1000
 
 
-def some():
+def measure():
     times = []
     for _ in range(SCRAPES):
         times.append(scrape())
@@ -65,9 +65,9 @@ def some():
     return sorted(times)
 
 
-async def scrapes(what, others):
-    """In a process of its own, or the flood would hold up the clock."""
-    times = await asyncio.get_running_loop().run_in_executor(others, some)
+async def report_scrapes(what, executor):
+    """Measures scrapes in another process, so that the flood in this one does not delay them."""
+    times = await asyncio.get_running_loop().run_in_executor(executor, measure)
     print(f"{what}: median {statistics.median(times):.1f} ms, 90 % within {times[SCRAPES * 9 // 10]:.1f} ms, "
           f"slowest {times[-1]:.1f} ms")
 
@@ -78,22 +78,22 @@ def memory(pid):
 
 
 async def main():
-    others = concurrent.futures.ProcessPoolExecutor(1)
+    executor = concurrent.futures.ProcessPoolExecutor(1)
     process = subprocess.Popen(
         [RELEASE / "ssm-sync-exporter", "--web.listen-address", f"127.0.0.1:{PORT}", "--log.level", "error"],
         env={"PATH": os.environ["PATH"], "AWS_EC2_METADATA_DISABLED": "true", "AWS_REGION": "eu-west-1"})
     try:
         await asyncio.sleep(1)
-        await scrapes("alone", others)
+        await report_scrapes("without other connections", executor)
         count = [0]
-        flood = [asyncio.create_task(kind(count)) for kind in (idle, slow) for _ in range(EACH)]
+        flood = [asyncio.create_task(kind(count)) for kind in (idle, slow) for _ in range(CONNECTIONS)]
         await asyncio.sleep(5)
         before = count[0]
-        await scrapes(f"among {EACH} idle and {EACH} slow ones", others)
+        await report_scrapes(f"with {CONNECTIONS} idle and {CONNECTIONS} slow connections", executor)
         now, most = memory(process.pid)
-        print(f"{now:.1f} MB resident, at most {most:.1f} MB; connections came back {count[0] - before} times meanwhile")
-        for one in flood:
-            one.cancel()
+        print(f"{now:.1f} MB resident, at most {most:.1f} MB; {count[0] - before} reconnections meanwhile")
+        for task in flood:
+            task.cancel()
     finally:
         process.terminate()
         assert process.wait(15) == 0

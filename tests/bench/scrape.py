@@ -1,4 +1,4 @@
-"""See `scrape` beside this file. Usage: scrape.py RELEASE_DIRECTORY"""
+"""The benchmark of the script `scrape`. Usage: scrape.py RELEASE_DIRECTORY"""
 
 import contextlib
 import gzip
@@ -19,15 +19,16 @@ RELEASE = pathlib.Path(sys.argv[1])
 HERE = pathlib.Path(__file__).parent
 SYNCS = 5
 ROUNDS = 5
-# How long the scrapes of a batch take together, about, so that ticks of 10 ms are short enough.
-BATCH = 0.5
-MOST = 400
+# Approximate duration of a batch in seconds, long compared with the 10 ms resolution of CPU times.
+BATCH_SECONDS = 0.5
+MAX_BATCH = 400
+# Of collections and of scrapes, in seconds.
 INTERVAL = 60
-EVERY = 5
+SCRAPE_INTERVAL = 5
 REGIONS = ["ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
            "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3", "sa-east-1",
            "us-east-1", "us-east-2", "us-west-1", "us-west-2"]
-# Accounts and regions.
+# Number of accounts, and regions.
 SMALL = (400, REGIONS[:10])
 LARGE = (1000, REGIONS)
 FIRST_ACCOUNT = 100000000000
@@ -84,28 +85,28 @@ def get(port, path, headers={}):
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", path, headers=headers)
-        answer = connection.getresponse()
-        return answer.status, answer.read()
+        response = connection.getresponse()
+        return response.status, response.read()
     finally:
         connection.close()
 
 
-def await_answers(process, port):
+def wait_until_ready(process, port):
     deadline = time.monotonic() + 300
     while True:
         try:
-            # The others do not know the path, but they answer.
+            # Other servers answer with 404, which is enough.
             if get(port, "/-/ready")[0] != 503:
                 return
         except OSError:
             pass
-        assert process.poll() is None, f"{process.args[0]} has ended"
+        assert process.poll() is None, f"{process.args[0]} has exited"
         assert time.monotonic() < deadline, f"{process.args[0]} takes too long"
         time.sleep(0.1)
 
 
 def cpu(pid):
-    """Seconds of CPU that a process has used."""
+    """CPU time of a process in seconds."""
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -116,7 +117,7 @@ def memory(pid):
 
 
 class Server:
-    """What can be scraped: a process that listens."""
+    """A running server that can be scraped."""
 
     def __init__(self, name, port, pid):
         self.name, self.port, self.pid = name, port, pid
@@ -131,7 +132,7 @@ def fake(accounts, syncs):
 
 @contextlib.contextmanager
 def exporter(name, url, regions, interval):
-    """The exporter, after its first round."""
+    """Runs the exporter, ready after its first round."""
     port = free_port()
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
         config.write(f"""
@@ -148,7 +149,7 @@ organization:
         environment = ENVIRONMENT | {"AWS_ENDPOINT_URL": url, "AWS_REGION": "eu-west-1",
                                      "AWS_ACCESS_KEY_ID": f"AKIA{HUB}FAKE", "AWS_SECRET_ACCESS_KEY": "any"}
         with running(command, env=environment) as process:
-            await_answers(process, port)
+            wait_until_ready(process, port)
             yield Server(name, port, process.pid)
 
 
@@ -158,26 +159,26 @@ def client_golang(directory, accounts, regions):
     subprocess.run(["go", "build", "-o", program, HERE / "scrape_peer.go"], check=True,
                    env=os.environ | {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode"})
     with running([program, f"127.0.0.1:{port}", str(accounts), str(SYNCS), *regions]) as process:
-        await_answers(process, port)
+        wait_until_ready(process, port)
         yield Server("client_golang", port, process.pid)
 
 
 @contextlib.contextmanager
 def nginx(directory, body):
-    """nginx, which has this body in a file, and what `gzip -6` makes of it in another."""
+    """Runs nginx with this body in a file, and its `gzip -6` output in another."""
     directory.chmod(0o755)  # The worker may be another user.
     (directory / "metrics").write_bytes(body)
     subprocess.run(["gzip", "-6", "--keep", directory / "metrics"], check=True)
     port = free_port()
     (directory / "nginx.conf").write_text(NGINX.format(port=port))
     with running(["/usr/sbin/nginx", "-p", directory, "-e", "stderr", "-c", "nginx.conf"]) as process:
-        await_answers(process, port)
+        wait_until_ready(process, port)
         [worker] = pathlib.Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         yield Server("nginx", port, worker)
 
 
-class Way:
-    """A way to scrape a server, and what that costs."""
+class Scrape:
+    """A scrape of a server with given headers, and its measured cost."""
 
     def __init__(self, server, name, coding, path="/metrics", accept="text/plain"):
         self.server, self.name, self.path = server, name, path
@@ -186,7 +187,7 @@ class Way:
         self.request = "\r\n".join(lines).encode()
         self.first = self.batch(1)
         self.size = len(self.body())
-        self.scrapes = max(2, min(MOST, round(BATCH / statistics.median(self.scrape() for _ in range(3)))))
+        self.scrapes = max(2, min(MAX_BATCH, round(BATCH_SECONDS / statistics.median(self.scrape() for _ in range(3)))))
         self.rounds = []
 
     def body(self):
@@ -195,7 +196,7 @@ class Way:
         return body
 
     def scrape(self):
-        """Seconds until all of an answer is there. Each has a connection of its own, which ends with it."""
+        """Scrapes once on a new connection. Returns the time until the whole response is read, in seconds."""
         began, total = time.perf_counter(), 0
         with socket.create_connection(("127.0.0.1", self.server.port), timeout=60) as connection:
             connection.sendall(self.request)
@@ -203,15 +204,15 @@ class Way:
                 assert total > 0 or BUFFER.startswith(b"HTTP/1.1 200 "), bytes(BUFFER[:length])
                 total += length
         took = time.perf_counter() - began
-        # Ages grow, and so does what is compressed.
+        # The size varies, because ages grow.
         assert total > 0.9 * getattr(self, "size", 0), f"{total} bytes"
         return took
 
     def batch(self, scrapes):
-        """The median latency of so many scrapes, and the CPU of each."""
+        """Scrapes several times. Returns the median latency and the CPU time per scrape, in seconds."""
         before = cpu(self.server.pid)
         latency = statistics.median(self.scrape() for _ in range(scrapes))
-        time.sleep(0.3)  # A collector of garbage may still be at work.
+        time.sleep(0.3)  # Garbage collection may still be running.
         return latency, (cpu(self.server.pid) - before) / scrapes
 
     def latency(self):
@@ -229,15 +230,15 @@ class Way:
         print(" ".join(shown))
 
 
-def take_turns(ways):
-    """Measures all ways, one after the other each time, because a shared machine is now faster, now slower."""
+def measure(scrapes):
+    """Measures in interleaved rounds, because the speed of a shared machine varies."""
     for _ in range(ROUNDS):
-        for way in ways:
-            way.rounds.append(way.batch(way.scrapes))
+        for scrape in scrapes:
+            scrape.rounds.append(scrape.batch(scrape.scrapes))
 
 
 def series(body):
-    """The series of an exposition as text, whose labels may have any order."""
+    """The series of an exposition in the text format, with sorted labels."""
     found = set()
     for line in body.decode().splitlines():
         if not line.startswith("#"):
@@ -246,14 +247,14 @@ def series(body):
     return found
 
 
-def number_of_series(body):
+def count_series(body):
     return sum(not line.startswith(b"#") for line in body.splitlines())
 
 
 def show_memory(what, server):
-    now, most = memory(server.pid)
-    print(f"{server.name:15} {what:31} {now:6.0f} MB resident, at most {most:6.0f} MB")
-    return now, most
+    now, peak = memory(server.pid)
+    print(f"{server.name:15} {what:31} {now:6.0f} MB resident, peak {peak:6.0f} MB")
+    return now, peak
 
 
 def goal(what, value, limit, at_least=False):
@@ -262,64 +263,64 @@ def goal(what, value, limit, at_least=False):
 
 
 def compare(stack, directory):
-    """Scrapes of the same by all, and of more by the exporter."""
+    """Compares scrapes of the same series by all servers, and of more series by the exporter."""
     def started(name, accounts, regions):
         return stack.enter_context(exporter(name, stack.enter_context(fake(accounts, SYNCS)), regions, "1h"))
 
     nine = path_of(FAMILIES)
-    mine, large = started("exporter", *SMALL), started("exporter 85,000", *LARGE)
+    ours, large = started("exporter", *SMALL), started("exporter 85,000", *LARGE)
     peer = stack.enter_context(client_golang(directory, *SMALL))
-    for server in [mine, large, peer]:
+    for server in [ours, large, peer]:
         show_memory("before the first scrape", server)
-    mine_gzip, mine_plain = Way(mine, "gzip", "gzip", nine), Way(mine, "plain", "identity", nine)
-    large_gzip, large_plain = Way(large, "gzip", "gzip", nine), Way(large, "plain", "identity", nine)
-    peer_gzip, peer_plain = Way(peer, "gzip", "gzip"), Way(peer, "plain", "identity")
+    ours_gzip, ours_plain = Scrape(ours, "gzip", "gzip", nine), Scrape(ours, "plain", "identity", nine)
+    large_gzip, large_plain = Scrape(large, "gzip", "gzip", nine), Scrape(large, "plain", "identity", nine)
+    peer_gzip, peer_plain = Scrape(peer, "gzip", "gzip"), Scrape(peer, "plain", "identity")
 
-    body = mine_plain.body()
-    of_mine, of_large = number_of_series(body), number_of_series(large_plain.body())
-    assert gzip.decompress(mine_gzip.body()).count(b"\n") == body.count(b"\n"), "gzip is the same as plain"
-    assert series(body) == series(peer_plain.body()), "the same series"
-    assert 0.95 < mine_plain.size / peer_plain.size < 1.05, "about the same length"
+    body = ours_plain.body()
+    of_ours, of_large = count_series(body), count_series(large_plain.body())
+    assert gzip.decompress(ours_gzip.body()).count(b"\n") == body.count(b"\n"), "gzip and plain must have the same content"
+    assert series(body) == series(peer_plain.body()), "the series must be the same"
+    assert 0.95 < ours_plain.size / peer_plain.size < 1.05, "the bodies must have about the same length"
     still = stack.enter_context(nginx(directory, body))
-    still_gzip, still_plain = Way(still, "gzip", "gzip"), Way(still, "plain", "identity")
+    still_gzip, still_plain = Scrape(still, "gzip", "gzip"), Scrape(still, "plain", "identity")
 
-    ways = [mine_gzip, peer_gzip, still_gzip, mine_plain, peer_plain, still_plain, large_gzip, large_plain]
-    take_turns(ways)
-    sizes = [show_memory("after scrapes in gzip and plain", server) for server in [mine, large, peer]]
-    more = [Way(mine, "zstd", "zstd", nine),
-            Way(mine, "OpenMetrics gzip", "gzip", nine, "application/openmetrics-text; version=1.0.0"),
-            Way(mine, "protobuf", "identity", nine,
+    scrapes = [ours_gzip, peer_gzip, still_gzip, ours_plain, peer_plain, still_plain, large_gzip, large_plain]
+    measure(scrapes)
+    sizes = [show_memory("after scrapes in gzip and plain", server) for server in [ours, large, peer]]
+    more = [Scrape(ours, "zstd", "zstd", nine),
+            Scrape(ours, "OpenMetrics gzip", "gzip", nine, "application/openmetrics-text; version=1.0.0"),
+            Scrape(ours, "protobuf", "identity", nine,
                 "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"),
-            Way(mine, "protobuf gzip", "gzip", nine,
+            Scrape(ours, "protobuf gzip", "gzip", nine,
                 "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited"),
-            Way(mine, "all gzip", "gzip"), Way(mine, "all plain", "identity")]
-    take_turns(more)
-    show_memory("after scrapes in all ways", mine)
+            Scrape(ours, "all gzip", "gzip"), Scrape(ours, "all plain", "identity")]
+    measure(more)
+    show_memory("after scrapes in all formats", ours)
 
-    print(f"\n{of_mine} series, and {of_large} of 85,000; median of {ROUNDS} rounds (lowest to highest)")
+    print(f"\n{of_ours} series, and {of_large} of 85,000; median of {ROUNDS} rounds (lowest to highest)")
     print(f"{'':32} {'body':>10} {'latency':>11} {'':22} {'CPU':>11} {'':22} {'first':>10} {'its CPU':>9}")
-    for way in ways + more:
-        way.show()
+    for scrape in scrapes + more:
+        scrape.show()
     print()
-    goal("gzip: client_golang / exporter, latency", peer_gzip.latency() / mine_gzip.latency(), 50, at_least=True)
-    goal("gzip: client_golang / exporter, CPU", peer_gzip.cpu() / mine_gzip.cpu(), 50, at_least=True)
-    goal("plain: exporter / nginx, latency", mine_plain.latency() / still_plain.latency(), 2)
-    goal("plain: exporter / nginx, CPU", mine_plain.cpu() / still_plain.cpu(), 2)
-    (mine_now, mine_most), (large_now, large_most), (peer_now, peer_most) = sizes
-    goal("resident memory: exporter / client_golang", mine_now / peer_now, 0.25)
-    goal("most resident memory: exporter / client_golang", mine_most / peer_most, 0.25)
-    growth = of_large / of_mine
-    goal("85,000 / 20,000, gzip, CPU", large_gzip.cpu() / mine_gzip.cpu(), growth)
-    goal("85,000 / 20,000, plain, CPU", large_plain.cpu() / mine_plain.cpu(), growth)
-    goal("85,000 / 20,000, resident memory", large_now / mine_now, growth)
-    goal("85,000 / 20,000, most resident memory", large_most / mine_most, growth)
-    print(f"a series of 20,000 and of 85,000 syncs: {1e9 * mine_gzip.cpu() / of_mine:.0f} and "
-          f"{1e9 * large_gzip.cpu() / of_large:.0f} ns of CPU in gzip, {1e9 * mine_plain.cpu() / of_mine:.0f} and "
+    goal("gzip: client_golang / exporter, latency", peer_gzip.latency() / ours_gzip.latency(), 50, at_least=True)
+    goal("gzip: client_golang / exporter, CPU", peer_gzip.cpu() / ours_gzip.cpu(), 50, at_least=True)
+    goal("plain: exporter / nginx, latency", ours_plain.latency() / still_plain.latency(), 2)
+    goal("plain: exporter / nginx, CPU", ours_plain.cpu() / still_plain.cpu(), 2)
+    (ours_now, ours_peak), (large_now, large_peak), (peer_now, peer_peak) = sizes
+    goal("resident memory: exporter / client_golang", ours_now / peer_now, 0.25)
+    goal("peak resident memory: exporter / client_golang", ours_peak / peer_peak, 0.25)
+    growth = of_large / of_ours
+    goal("85,000 / 20,000, gzip, CPU", large_gzip.cpu() / ours_gzip.cpu(), growth)
+    goal("85,000 / 20,000, plain, CPU", large_plain.cpu() / ours_plain.cpu(), growth)
+    goal("85,000 / 20,000, resident memory", large_now / ours_now, growth)
+    goal("85,000 / 20,000, peak resident memory", large_peak / ours_peak, growth)
+    print(f"a series of 20,000 and of 85,000 syncs: {1e9 * ours_gzip.cpu() / of_ours:.0f} and "
+          f"{1e9 * large_gzip.cpu() / of_large:.0f} ns of CPU in gzip, {1e9 * ours_plain.cpu() / of_ours:.0f} and "
           f"{1e9 * large_plain.cpu() / of_large:.0f} ns plain\n")
 
 
 def create_syncs(url, accounts, regions):
-    """Creates syncs that live: they run once a minute. Those that fake-aws has everywhere never change."""
+    """Creates syncs that run once a minute. The default syncs of fake-aws never change."""
     connection = http.client.HTTPConnection(url.removeprefix("http://"))
     for account in range(FIRST_ACCOUNT, FIRST_ACCOUNT + accounts):
         for region in regions:
@@ -331,9 +332,9 @@ def create_syncs(url, accounts, regions):
                 connection.request("POST", "/", body, {
                     "X-Amz-Target": "AmazonSSM.CreateResourceDataSync",
                     "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"})
-                answer = connection.getresponse()
-                answer.read()
-                assert answer.status == 200, answer.status
+                response = connection.getresponse()
+                response.read()
+                assert response.status == 200, response.status
     connection.close()
 
 
@@ -342,17 +343,17 @@ def lists(url):
     return sum(call["calls"] for call in calls if call["operation"] == "ListResourceDataSync")
 
 
-def keep_ready(stack):
-    """What a collection costs three exporters of the same: one that is never scraped and so has nothing to keep
-    ready, one that has been scraped and is not now, and one that is scraped again and again."""
+def measure_updates(stack):
+    """Measures the cost of a collection for three exporters with the same targets: one that is never scraped and
+    so keeps no exposition up to date, one that was scraped once, and one that is scraped regularly."""
     accounts, regions = SMALL
     url = stack.enter_context(fake(accounts, 0))
     create_syncs(url, accounts, regions)
-    unasked, kept, scraped = servers = [
-        stack.enter_context(exporter(name, url, regions, f"{INTERVAL}s")) for name in ["unasked", "kept", "scraped"]]
-    first, way = Way(kept, "gzip", "gzip"), Way(scraped, "gzip", "gzip")
-    times = Way(scraped, "times", "gzip", path_of(["last_sync_timestamp_seconds"]))
-    # A target's second turn comes half an interval after its first at the soonest, and then one in each.
+    unscraped, kept, scraped = servers = [
+        stack.enter_context(exporter(name, url, regions, f"{INTERVAL}s")) for name in ["unscraped", "kept", "scraped"]]
+    first, regular = Scrape(kept, "gzip", "gzip"), Scrape(scraped, "gzip", "gzip")
+    times = Scrape(scraped, "times", "gzip", path_of(["last_sync_timestamp_seconds"]))
+    # The second collection of a target comes at least half an interval after its first, and then one per interval.
     time.sleep(1.5 * INTERVAL)
 
     targets, before = accounts * len(regions), set(gzip.decompress(times.body()).splitlines())
@@ -360,35 +361,35 @@ def keep_ready(stack):
     latencies, of_scrapes = [], 0
     while time.monotonic() - began < INTERVAL:
         start = cpu(scraped.pid)
-        latencies.append(way.scrape())
+        latencies.append(regular.scrape())
         of_scrapes += cpu(scraped.pid) - start
-        time.sleep(EVERY - (time.monotonic() - began) % EVERY)
-    of_unasked, of_kept, of_scraped = (cpu(server.pid) - start for server, start in zip(servers, used))
+        time.sleep(SCRAPE_INTERVAL - (time.monotonic() - began) % SCRAPE_INTERVAL)
+    of_unscraped, of_kept, of_scraped = (cpu(server.pid) - start for server, start in zip(servers, used))
     collections = (lists(url) - listed) / 2 / len(servers)
     assert 0.95 < collections / targets < 1.05, f"{collections} collections"
 
     after = gzip.decompress(times.body()).splitlines()
     new = sum(line not in before for line in after) / len(after)
     assert new > 0.95, f"{new:.0%} of the syncs have new times"
-    keeping, whole = (of_kept - of_unasked) / collections, first.first[1]
-    print(f"{targets} targets of {SYNCS} syncs, collected once in {INTERVAL} s, {new:.0%} of the syncs with new times; "
+    keeping, whole = (of_kept - of_unscraped) / collections, first.first[1]
+    print(f"{targets} targets of {SYNCS} syncs, collected once every {INTERVAL} s, {new:.0%} of the syncs with new times; "
           f"all families, gzip:")
-    print(f"CPU of a collection: {1e6 * of_unasked / collections:.0f} us by one that is never scraped, "
-          f"{1e6 * of_kept / collections:.0f} us by one that has been, "
-          f"{1e6 * (of_scraped - of_scrapes) / collections:.0f} us by one that is, its scrapes not counted")
-    print(f"to keep ready what a collection brings: {1e6 * keeping:.0f} us")
-    print(f"to make all ready at the first scrape: {1000 * whole:.0f} ms, {1e6 * whole / targets:.0f} us for each "
-          f"target; {whole / keeping:.0f} times what one collection costs")
-    print(f"a scrape every {EVERY} s meanwhile: {1000 * statistics.median(latencies):.1f} ms "
+    print(f"CPU per collection: {1e6 * of_unscraped / collections:.0f} us if never scraped, "
+          f"{1e6 * of_kept / collections:.0f} us if scraped once, "
+          f"{1e6 * (of_scraped - of_scrapes) / collections:.0f} us if scraped regularly, without the scrapes")
+    print(f"to update the exposition after a collection: {1e6 * keeping:.0f} us")
+    print(f"to render everything at the first scrape: {1000 * whole:.0f} ms, {1e6 * whole / targets:.0f} us per "
+          f"target; {whole / keeping:.0f} times the cost of one collection")
+    print(f"a scrape every {SCRAPE_INTERVAL} s meanwhile: {1000 * statistics.median(latencies):.1f} ms "
           f"({1000 * min(latencies):.1f} to {1000 * max(latencies):.1f}), "
-          f"{1000 * of_scrapes / len(latencies):.1f} ms of CPU, with what is collected just then")
+          f"{1000 * of_scrapes / len(latencies):.1f} ms of CPU, including concurrent collections")
     for server in servers:
         show_memory("at the end", server)
 
 
-# What is told to end, ends what it has started.
+# Exit on SIGTERM, so that the servers are stopped.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
 with contextlib.ExitStack() as servers:
     compare(servers, pathlib.Path(servers.enter_context(tempfile.TemporaryDirectory())))
 with contextlib.ExitStack() as servers:
-    keep_ready(servers)
+    measure_updates(servers)

@@ -1,6 +1,6 @@
-// scrape_peer shows the syncs that fake-aws has everywhere, as an exporter built on
-// client_golang would: by constant metrics, which are made at each scrape. The series
-// are those that the exporter shows. The benchmark `scrape` beside this file runs it.
+// scrape_peer is an exporter built on client_golang, which creates constant metrics at each scrape. It serves
+// the same series as our exporter does for the default syncs of fake-aws. The benchmark `scrape` compares the
+// two.
 //
 // Usage: scrape_peer ADDRESS ACCOUNTS SYNCS REGION...
 package main
@@ -36,13 +36,13 @@ var (
 	lastGoodAgeDesc = describe("last_successful_sync_age_seconds")
 )
 
-// describe describes a family whose series have these labels beside those of the sync.
+// describe returns the description of a family with the labels of a sync and these labels.
 func describe(name string, labels ...string) *prometheus.Desc {
 	labels = append([]string{"aws_account_id", "aws_region", "sync_type", "sync_name"}, labels...)
 	return prometheus.NewDesc("aws_ssm_resource_data_sync_"+name, "As of the last good collection.", labels, nil)
 }
 
-// dataSync is what a collection has brought of a sync. Times are Unix times, and 0 is none.
+// dataSync is a collected sync. Times are Unix times, and 0 stands for no time.
 type dataSync struct {
 	labels                            []string
 	bucketName, status, sharing       string

@@ -1,4 +1,4 @@
-"""See `startup` beside this file."""
+"""The benchmark of the script `startup`. Usage: startup.py RELEASE_DIRECTORY"""
 
 import http.client
 import json
@@ -24,8 +24,8 @@ def get(path):
     connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=5)
     try:
         connection.request("GET", path)
-        answer = connection.getresponse()
-        return answer.status, answer.read().decode()
+        response = connection.getresponse()
+        return response.status, response.read().decode()
     finally:
         connection.close()
 
@@ -89,7 +89,7 @@ try:
             syncs = metrics.count("aws_ssm_resource_data_sync_info{")
             assert syncs == 5 * len(REGIONS), syncs
             now = memory(process.pid)
-            print(f"10 targets of 5 syncs, {ROUNDS} rounds and scrapes: {now['VmRSS']:.1f} MB resident, "
+            print(f"10 targets of 5 syncs, after {ROUNDS} rounds and scrapes: {now['VmRSS']:.1f} MB resident, "
                   f"at most {now['VmHWM']:.1f} MB")
         finally:
             process.terminate()

@@ -1,12 +1,14 @@
-// The status page in a real browser. It is told what is on the page:
+// Tests the status page in a real browser.
 //
 //     node status.mjs URL [ACCOUNT REGION PAGED]
 //
-// ACCOUNT is a part of the name of an account that has troubles in REGION and is not
-// the only one, and PAGED is how many syncs are in trouble, more than fit on a page.
-// Without them only pictures are taken. TEST_CHROMIUM is the browser, TEST_BROWSER_MODULES where
-// npm has put playwright-core. Where TEST_SCREENSHOTS names a directory, pictures of
-// the page go there. The last line says what has been checked.
+// ACCOUNT is part of the name of an account that has problems in REGION and is not the only account.
+// PAGED is the number of syncs with problems, more than fit on one page. Without these arguments, the
+// script only takes screenshots.
+//
+// TEST_CHROMIUM is the path of the browser, and TEST_BROWSER_MODULES the node_modules directory with
+// playwright-core. If TEST_SCREENSHOTS is set, screenshots are written to that directory. The last line
+// of the output lists the completed checks.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -24,26 +26,26 @@ const flags = [
   "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
   "--disable-component-update", "--disable-sync",
 ];
-const complaints = [];
+const failures = [];
 const checked = [];
 
-/** Opens a page that reports all that must not happen. */
+/** Opens a page and records errors, dialogs and requests to other origins as failures. */
 async function open(browser, path, options = {}) {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
   page.on("console", (message) => {
-    if (["error", "warning"].includes(message.type())) complaints.push(`console: ${message.text()}`);
+    if (["error", "warning"].includes(message.type())) failures.push(`console: ${message.text()}`);
   });
-  page.on("pageerror", (error) => complaints.push(`script: ${error}`));
+  page.on("pageerror", (error) => failures.push(`script: ${error}`));
   page.on("dialog", (dialog) => {
-    complaints.push(`dialog: ${dialog.message()}`);
+    failures.push(`dialog: ${dialog.message()}`);
     dialog.dismiss();
   });
   page.on("request", (request) => {
-    if (new URL(request.url()).origin !== new URL(url).origin) complaints.push(`request: ${request.url()}`);
+    if (new URL(request.url()).origin !== new URL(url).origin) failures.push(`request: ${request.url()}`);
   });
   page.on("response", (response) => {
-    if (response.status() >= 400) complaints.push(`${response.status()}: ${response.url()}`);
+    if (response.status() >= 400) failures.push(`${response.status()}: ${response.url()}`);
   });
   if (options.javaScriptEnabled !== false) {
     await page.addInitScript(() => {
@@ -57,7 +59,7 @@ async function open(browser, path, options = {}) {
   return page;
 }
 
-/** Closes a page, on which nothing forbidden may have been tried, and nothing run that was only shown. */
+/** Closes a page after checking that nothing violated its security policy and no hostile text ran as a script. */
 async function close(page, scripted = true) {
   if (scripted) {
     assert.deepEqual(await page.evaluate(() => window.violations), []);
@@ -67,10 +69,10 @@ async function close(page, scripted = true) {
 }
 
 const texts = (page, selector) => page.locator(selector).allInnerTexts();
-const ground = (page) => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+const background = (page) => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
 
-/** All visible texts with too little contrast to what is behind them. WCAG 2.2, 1.4.3. */
-const faint = (page) =>
+/** All visible texts with too little contrast to their background (WCAG 2.2, 1.4.3). */
+const lowContrastTexts = (page) =>
   page.evaluate(() => {
     const parse = (color) => {
       const [r, g, b, a = 1] = color.match(/[\d.]+/g).map(Number);
@@ -102,7 +104,7 @@ const faint = (page) =>
       seen += 1;
       if (contrast < 4.5) found.push(`${element.className || element.tagName} “${element.textContent.slice(0, 40)}”: ${contrast.toFixed(2)}`);
     }
-    if (seen < 50) found.push(`only ${seen} texts were looked at`);
+    if (seen < 50) found.push(`only ${seen} texts were checked`);
     return found;
   });
 
@@ -113,17 +115,17 @@ async function filters(browser, scripted) {
   await page.getByRole("combobox", { name: "Status" }).selectOption("trouble");
   await page.getByRole("button", { name: "Filter" }).press("Enter");
   await page.waitForURL(/account=/);
-  const places = [...(await texts(page, "#syncs .where .name")), ...(await texts(page, "#targets .where .name"))];
-  assert.ok(places.length > 0);
-  for (const place of places) assert.ok(place.toLowerCase().includes(account.toLowerCase()), place);
+  const names = [...(await texts(page, "#syncs .where .name")), ...(await texts(page, "#targets .where .name"))];
+  assert.ok(names.length > 0);
+  for (const name of names) assert.ok(name.toLowerCase().includes(account.toLowerCase()), name);
   assert.equal(await page.getByRole("searchbox", { name: "Account" }).inputValue(), account);
   assert.equal(await page.getByRole("combobox", { name: "Status" }).inputValue(), "trouble");
   await page.getByRole("link", { name: "Clear" }).click();
   assert.equal(await page.getByRole("searchbox", { name: "Account" }).inputValue(), "");
-  // A tile is the way to those it counts.
+  // A tile links to the targets that it counts.
   await page.locator("a.tile.down").click();
-  for (const standing of await texts(page, "#targets .badge")) assert.equal(standing, "Cannot be polled");
-  // And so is a cell of the grid.
+  for (const label of await texts(page, "#targets .badge")) assert.equal(label, "Cannot be polled");
+  // A cell of the grid links to its target.
   await page.goto(url);
   await page.locator(".grid tbody td a").first().click();
   assert.equal(await page.locator("#targets tbody tr").count(), 1);
@@ -131,7 +133,7 @@ async function filters(browser, scripted) {
   checked.push(scripted ? "filter" : "filter without script");
 }
 
-async function pages(browser, scripted) {
+async function paging(browser, scripted) {
   const page = await open(browser, "./", { javaScriptEnabled: scripted });
   await page.getByRole("link", { name: `Show all ${paged} syncs in trouble` }).click();
   await page.waitForURL(/status=trouble/);
@@ -153,8 +155,8 @@ async function pages(browser, scripted) {
 async function themes(browser) {
   const light = await open(browser, "./", { colorScheme: "light" });
   const dark = await open(browser, "./", { colorScheme: "dark" });
-  const [day, night] = [await ground(light), await ground(dark)];
-  // The colours of what happens not to be there as well.
+  const [day, night] = [await background(light), await background(dark)];
+  // Add badges of every status, to check the colours of those that the page does not show.
   for (const page of [light, dark]) {
     await page.evaluate(() => {
       for (const tile of document.querySelectorAll(".tile")) {
@@ -166,19 +168,19 @@ async function themes(browser) {
     });
   }
   assert.notEqual(day, night);
-  assert.deepEqual(await faint(light), []);
-  assert.deepEqual(await faint(dark), []);
-  // A choice wins over the system, and is remembered.
+  assert.deepEqual(await lowContrastTexts(light), []);
+  assert.deepEqual(await lowContrastTexts(dark), []);
+  // The chosen theme overrides the system's and is stored.
   await light.getByLabel("Theme").selectOption("dark");
-  assert.equal(await ground(light), night);
-  assert.deepEqual(await faint(light), []);
+  assert.equal(await background(light), night);
+  assert.deepEqual(await lowContrastTexts(light), []);
   await light.reload();
-  assert.equal(await ground(light), night);
+  assert.equal(await background(light), night);
   assert.equal(await light.getByLabel("Theme").inputValue(), "dark");
   await light.getByLabel("Theme").selectOption("auto");
-  assert.equal(await ground(light), day);
+  assert.equal(await background(light), day);
   await dark.getByLabel("Theme").selectOption("light");
-  assert.equal(await ground(dark), day);
+  assert.equal(await background(dark), day);
   await dark.getByRole("checkbox", { name: "Refresh" }).check();
   await dark.reload();
   assert.equal(await dark.getByRole("checkbox", { name: "Refresh" }).isChecked(), true);
@@ -192,7 +194,7 @@ async function refreshes(browser) {
   await page.clock.install();
   await page.reload();
   await page.getByRole("checkbox", { name: "Refresh" }).check();
-  // Not while something is open to be read, or is being typed.
+  // The page does not refresh while details are open.
   await page.locator("details summary").first().click();
   await page.evaluate(() => { window.same = true; });
   await page.clock.runFor(61_000);
@@ -204,13 +206,13 @@ async function refreshes(browser) {
   checked.push("refresh");
 }
 
-async function shows(browser) {
+async function hostileTexts(browser) {
   const page = await open(browser, "./?status=trouble");
   const all = await page.locator("main").innerText();
   assert.ok(all.includes("<img src=x onerror=window.pwned=1>"), "hostile names are text");
   assert.ok(all.includes("<script>window.pwned=2</script>"), "hostile messages are text");
   assert.equal(await page.locator("main img, main script, main iframe").count(), 0);
-  // Whatever is folded opens without a script, by the keyboard, too.
+  // Folded texts open with the keyboard.
   const advice = page.locator("details.advice").first();
   await advice.locator("summary").press("Enter");
   assert.ok(await advice.locator("p").isVisible());
@@ -218,7 +220,7 @@ async function shows(browser) {
   checked.push("hostile texts");
 }
 
-async function fits(browser) {
+async function widths(browser) {
   for (const width of [320, 390, 768, 1280, 1920]) {
     const page = await open(browser, "./?status=trouble", { viewport: { width, height: 800 } });
     const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
@@ -226,12 +228,12 @@ async function fits(browser) {
     await close(page);
   }
   const page = await open(browser, "./", { javaScriptEnabled: false });
-  assert.equal(await page.locator("#settings").isVisible(), false, "what needs a script hides without one");
+  assert.equal(await page.locator("#settings").isVisible(), false, "settings that need a script are hidden without one");
   await close(page, false);
   checked.push("widths");
 }
 
-async function pictures(browser, directory) {
+async function screenshots(browser, directory) {
   for (const [name, options] of [
     ["light", { colorScheme: "light" }],
     ["dark", { colorScheme: "dark" }],
@@ -241,7 +243,7 @@ async function pictures(browser, directory) {
     const page = await open(browser, process.env.TEST_SCREENSHOT_PATH ?? "./", options);
     await page.screenshot({ path: join(directory, `${name}.png`), fullPage: true });
     if (name === "light") {
-      // For the README: without what is about the exporter itself.
+      // The screenshot for the README, without the section about the exporter.
       const height = Math.floor((await page.locator("#about").boundingBox()).y);
       await page.screenshot({ path: join(directory, "status.png"), fullPage: true, clip: { x: 0, y: 0, width: 1280, height } });
     }
@@ -257,15 +259,15 @@ try {
   if (account !== undefined) {
     for (const scripted of [true, false]) {
       await filters(fresh, scripted);
-      await pages(fresh, scripted);
+      await paging(fresh, scripted);
     }
     await themes(fresh);
     await refreshes(fresh);
-    await shows(fresh);
-    await fits(fresh);
+    await hostileTexts(fresh);
+    await widths(fresh);
   }
-  if (process.env.TEST_SCREENSHOTS) await pictures(fresh, process.env.TEST_SCREENSHOTS);
-  assert.deepEqual(complaints, []);
+  if (process.env.TEST_SCREENSHOTS) await screenshots(fresh, process.env.TEST_SCREENSHOTS);
+  assert.deepEqual(failures, []);
   console.log(`checked: ${checked.join(", ")}`);
 } finally {
   await browser.close();

@@ -1,9 +1,8 @@
-"""deploy/aws: the templates, the Terraform modules and the policies all say the same.
+"""Tests that the templates, the Terraform modules and the policies in deploy/aws are equivalent.
 
-The templates are deployed into moto with every choice of parameters, and what
-roles come of it is compared with what Terraform itself makes of the modules'
-policies for the same variables. No provider is needed for that: those that use
-one are but read.
+The templates are deployed to moto with every combination of parameters, and the resulting roles are
+compared with the policies that Terraform computes for the same variables. Terraform runs without
+providers: modules that need one are only parsed.
 """
 
 import functools
@@ -23,7 +22,7 @@ from moto import mock_aws
 from moto.cloudformation.parsing import parse_condition
 from moto.core import set_initial_no_auth_action_count
 
-from roles_of_moto import inline
+from moto_roles import parse_inline_policy
 
 AWS = Path(__file__).parents[2] / "deploy/aws"
 TERRAFORM = AWS / "terraform"
@@ -33,7 +32,7 @@ CLUSTER = "arn:aws:eks:eu-west-1:123456789012:cluster/tools"
 ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF"
 PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
 
-# A region of each partition, and how services there are called.
+# A region of each partition, and the DNS suffix of its services.
 PARTITIONS = {
     "aws": ("eu-west-1", "amazonaws.com"),
     "aws-us-gov": ("us-gov-west-1", "amazonaws.com"),
@@ -67,12 +66,12 @@ def snake(name):
 
 
 def choices(**given):
-    """Every combination of what is given for each parameter."""
+    """Every combination of the given values of each parameter."""
     return [dict(zip(given, values)) for values in itertools.product(*given.values())]
 
 
 def normal(document):
-    """A policy without the freedom to write one thing for a list of one."""
+    """A policy in normal form: a list of one item is replaced by the item."""
     if isinstance(document, dict):
         return {key: normal(value) for key, value in document.items()}
     if isinstance(document, list):
@@ -82,8 +81,8 @@ def normal(document):
 
 
 def create(name, parameters, region="eu-west-1"):
-    """Creates a stack of the template, and says what it is."""
-    # moto has these be the same everywhere.
+    """Creates a stack of the template and returns it."""
+    # moto uses the same values in every partition.
     partition, suffix = next((name, suffix) for name, (of, suffix) in PARTITIONS.items() if of == region)
     text = (AWS / f"{name}.yaml").read_text()
     text = text.replace("${AWS::Partition}", partition).replace("${AWS::URLSuffix}", suffix)
@@ -101,9 +100,9 @@ def create(name, parameters, region="eu-west-1"):
 
 @mock_aws
 def deployed(name, parameters, region="eu-west-1"):
-    """The role that a stack of the template has, its policies and the outputs."""
+    """Deploys the template and returns its role, the policies and the outputs."""
     stack = create(name, parameters, region)
-    # moto tells the partition by the region in the name, which GovCloud's own has not.
+    # moto derives the partition from a region in the host name, which GovCloud's default endpoint lacks.
     suffix = next(suffix for of, suffix in PARTITIONS.values() if of == region)
     iam = client("iam", region, f"https://iam.{region}.{suffix}")
     [role] = iam.list_roles()["Roles"]
@@ -112,7 +111,7 @@ def deployed(name, parameters, region="eu-west-1"):
     return {
         "name": role["RoleName"],
         "trust": role["AssumeRolePolicyDocument"],
-        "permissions": inline(
+        "permissions": parse_inline_policy(
             iam.get_role_policy(RoleName=role["RoleName"], PolicyName=policy_name)["PolicyDocument"]
         ),
         "policy": policy_name,
@@ -122,7 +121,7 @@ def deployed(name, parameters, region="eu-west-1"):
 
 
 class Module:
-    """A module's variables and policies, in the hands of Terraform."""
+    """Runs Terraform on the variables and policies of a module."""
 
     HARNESS = """
 locals {{
@@ -156,7 +155,7 @@ output "permissions" {{
         self.terraform.init(check=True)
 
     def plan(self, parameters):
-        """Whether Terraform takes the parameters."""
+        """Whether Terraform accepts the parameters."""
         variables = {snake(key): value for key, value in parameters.items()}
         path = Path(self.directory.name)
         (path / "terraform.tfvars.json").write_text(json.dumps(variables))
@@ -171,7 +170,7 @@ output "permissions" {{
 
 
 def unquoted(value):
-    """What the parser read, without quotation marks and its own marks."""
+    """The parser's result without quotation marks and internal markers."""
     if isinstance(value, dict):
         return {unquoted(key): unquoted(inner) for key, inner in value.items() if key != "__is_block__"}
     if isinstance(value, list):
@@ -187,7 +186,7 @@ def hcl(*parts):
 
 
 def blocks(parsed, kind):
-    """The blocks of a kind, by their names."""
+    """The blocks of a kind by name."""
     return {name: body for block in parsed.get(kind, []) for name, body in block.items()}
 
 
@@ -196,15 +195,15 @@ def variables(module):
 
 
 class Roles(unittest.TestCase):
-    def same(self, name, parameters, partition="aws", module=None):
-        made = deployed(name, parameters, PARTITIONS[partition][0])
+    def assert_equivalent(self, name, parameters, partition="aws", module=None):
+        created = deployed(name, parameters, PARTITIONS[partition][0])
         given = {key: value for key, value in parameters.items() if key != "TrustRevision"}
         planned = (module or Module(self, name, partition)).policies(given)
         for part in ["trust", "permissions"]:
-            self.assertEqual(normal(made[part]), normal(planned[part]), f"{parameters} {partition}: {part}")
-        return made
+            self.assertEqual(normal(created[part]), normal(planned[part]), f"{parameters} {partition}: {part}")
+        return created
 
-    def test_the_policies_are_what_the_templates_make(self):
+    def test_templates_create_the_policies_in_the_json_files(self):
         member = deployed("member-role", MEMBER | {"ListOrganization": "true"})
         self.assertEqual(normal(member["trust"]), normal(policy("trust-policy")))
         together = {
@@ -226,43 +225,43 @@ class Roles(unittest.TestCase):
             normal(hub["permissions"]["Statement"][1:]), normal(policy("organization-policy")["Statement"])
         )
 
-    def test_templates_and_modules_make_the_same_roles(self):
+    def test_templates_and_modules_create_the_same_roles(self):
         flag = ["true", "false"]
         module = Module(self, "member-role")
         for choice in choices(
             ListRegions=flag, ListOrganization=flag, ExporterSessionTags=flag, OrganizationId=["", "o-a1b2c3d4e5"]
         ):
-            self.same("member-role", MEMBER | choice, module=module)
+            self.assert_equivalent("member-role", MEMBER | choice, module=module)
         module = Module(self, "hub-role")
         for runtime, needed in RUNTIMES.items():
             for choice in choices(SameOrganization=flag, ListOrganization=flag):
-                made = self.same("hub-role", {"Runtime": runtime} | needed | choice, module=module)
+                created = self.assert_equivalent("hub-role", {"Runtime": runtime} | needed | choice, module=module)
                 tags = "true" if runtime == "EKSPodIdentity" else "false"
-                self.assertEqual(made["outputs"]["ExporterSessionTags"], tags)
-                profiles = [[role["RoleName"] for role in profile["Roles"]] for profile in made["profiles"]]
+                self.assertEqual(created["outputs"]["ExporterSessionTags"], tags)
+                profiles = [[role["RoleName"] for role in profile["Roles"]] for profile in created["profiles"]]
                 self.assertEqual(profiles, [["ssm-sync-exporter"]] if runtime == "EC2" else [])
 
-    def test_every_partition(self):
+    def test_roles_in_every_partition(self):
         for partition, (_, suffix) in PARTITIONS.items():
             arn = EXPORTER.replace("arn:aws:", f"arn:{partition}:")
-            made = self.same("member-role", MEMBER | {"ExporterRoleArn": arn}, partition)
-            self.assertEqual(made["trust"]["Statement"][0]["Principal"], {"AWS": arn})
+            created = self.assert_equivalent("member-role", MEMBER | {"ExporterRoleArn": arn}, partition)
+            self.assertEqual(created["trust"]["Statement"][0]["Principal"], {"AWS": arn})
             for runtime, needed in RUNTIMES.items():
                 needed = {key: value.replace("arn:aws:", f"arn:{partition}:") for key, value in needed.items()}
-                made = self.same("hub-role", {"Runtime": runtime} | needed, partition)
-                [statement] = made["permissions"]["Statement"]
+                created = self.assert_equivalent("hub-role", {"Runtime": runtime} | needed, partition)
+                [statement] = created["permissions"]["Statement"]
                 self.assertEqual(statement["Resource"], f"arn:{partition}:iam::*:role/SsmSyncExporter")
                 if runtime == "EC2":
-                    self.assertEqual(made["trust"]["Statement"][0]["Principal"], {"Service": f"ec2.{suffix}"})
+                    self.assertEqual(created["trust"]["Statement"][0]["Principal"], {"Service": f"ec2.{suffix}"})
 
-    def test_names(self):
-        member = self.same("member-role", MEMBER | {"RoleName": "Other"})
+    def test_role_names_can_be_changed(self):
+        member = self.assert_equivalent("member-role", MEMBER | {"RoleName": "Other"})
         self.assertEqual(member["name"], "Other")
-        hub = self.same("hub-role", {"Runtime": "EC2", "RoleName": "other", "MemberRoleName": "Other"})
+        hub = self.assert_equivalent("hub-role", {"Runtime": "EC2", "RoleName": "other", "MemberRoleName": "Other"})
         self.assertEqual(hub["name"], "other")
         self.assertIn("role/Other", hub["permissions"]["Statement"][0]["Resource"])
 
-    def test_whom_the_exporters_role_trusts(self):
+    def test_the_exporters_role_trusts_only_its_runtime(self):
         def trust(runtime, **more):
             document = deployed("hub-role", {"Runtime": runtime} | RUNTIMES[runtime] | more)["trust"]
             [statement] = document["Statement"]
@@ -316,20 +315,20 @@ class Roles(unittest.TestCase):
             },
         )
 
-    def test_a_revision_changes_the_trust_policy_and_nothing_else(self):
+    def test_trust_revision_changes_only_the_trust_policy(self):
         before, after = (deployed("member-role", MEMBER | {"TrustRevision": revision}) for revision in ["", "1"])
         self.assertNotEqual(before["trust"], after["trust"])
         after["trust"]["Statement"][0]["Sid"] = before["trust"]["Statement"][0]["Sid"]
         self.assertEqual(before, after)
 
     @mock_aws
-    def test_the_exporters_role_may_do_nothing_else(self):
-        """By moto's reading of its policies, in which conditions do not count."""
+    def test_the_exporters_role_has_no_other_permissions(self):
+        """Evaluates the policies with moto, which ignores conditions."""
         for listing in ["false", "true"]:
             create("hub-role", {"Runtime": "EC2", "ListOrganization": listing})
             iam = client("iam")
             role = {"RoleName": "ssm-sync-exporter", "PolicyName": "AssumeTheMembersRole"}
-            document = inline(iam.get_role_policy(**role)["PolicyDocument"])
+            document = parse_inline_policy(iam.get_role_policy(**role)["PolicyDocument"])
             iam.put_role_policy(**role, PolicyDocument=json.dumps(document))
             client("organizations", "us-east-1").create_organization(FeatureSet="ALL")
             keys = client("sts").assume_role(
@@ -360,7 +359,7 @@ class Roles(unittest.TestCase):
 
 
 class Inputs(unittest.TestCase):
-    """What the parameters of templates and the variables of modules take."""
+    """The accepted values of template parameters and module variables."""
 
     GOOD_AND_BAD = {
         "member-role": {
@@ -388,27 +387,27 @@ class Inputs(unittest.TestCase):
         },
     }
 
-    def takes(self, parameter, value):
-        """What CloudFormation says of a value, by its reference of parameters."""
+    def accepts(self, parameter, value):
+        """Whether CloudFormation accepts a value, by its documentation of parameters."""
         return (
             value in parameter.get("AllowedValues", [value])
             and parameter.get("MinLength", 0) <= len(value) <= parameter.get("MaxLength", 4096)
             and re.fullmatch(parameter.get("AllowedPattern", ".*"), value, re.ASCII) is not None
         )
 
-    def test_templates_and_modules_take_the_same(self):
+    def test_templates_and_modules_accept_the_same_values(self):
         for name, cases in self.GOOD_AND_BAD.items():
             parameters = template(name)["Parameters"]
             self.assertEqual(set(cases), set(parameters) - {"TrustRevision"})
             module = Module(self, name)
             base = MEMBER if name == "member-role" else {"Runtime": "EC2"}
             for key, (good, bad) in cases.items():
-                for value, taken in [(value, True) for value in good] + [(value, False) for value in bad]:
-                    said = f"{name} {key}={value[:80]}"
-                    self.assertEqual(self.takes(parameters[key], value), taken, said)
-                    self.assertEqual(module.plan(base | {key: value}), taken, said)
+                for value, accepted in [(value, True) for value in good] + [(value, False) for value in bad]:
+                    message = f"{name} {key}={value[:80]}"
+                    self.assertEqual(self.accepts(parameters[key], value), accepted, message)
+                    self.assertEqual(module.plan(base | {key: value}), accepted, message)
 
-    def test_what_a_runtime_needs(self):
+    def test_required_parameters_of_each_runtime(self):
         read, module = template("hub-role"), Module(self, "hub-role")
         for runtime in RUNTIMES:
             needed = RUNTIMES[runtime]
@@ -420,19 +419,19 @@ class Inputs(unittest.TestCase):
                 def holds(condition):
                     return parse_condition(condition, values, {})
 
-                taken = all(
+                accepted = all(
                     holds(assertion["Assert"])
                     for rule in read["Rules"].values()
                     if holds(rule["RuleCondition"])
                     for assertion in rule["Assertions"]
                 )
-                self.assertEqual(taken, left_out is None, f"{runtime} without {left_out}")
-                self.assertEqual(module.plan(given), taken, f"{runtime} without {left_out}")
+                self.assertEqual(accepted, left_out is None, f"{runtime} without {left_out}")
+                self.assertEqual(module.plan(given), accepted, f"{runtime} without {left_out}")
 
-    def test_parameters_are_variables(self):
+    def test_parameters_and_variables_have_the_same_names_and_defaults(self):
         for name in ["member-role", "hub-role"]:
             parameters, declared = template(name)["Parameters"], variables(name)
-            # Terraform sees by itself when a trust policy is to be mended.
+            # Terraform detects itself that the trust policy must be saved again.
             parameters.pop("TrustRevision", None)
             self.assertEqual({snake(key) for key in parameters}, set(declared), name)
             for key, parameter in parameters.items():
@@ -451,7 +450,7 @@ class Inputs(unittest.TestCase):
                          ("SERVICE_MANAGED", ["CAPABILITY_NAMED_IAM"]))
         passed = stack_set["parameters"]
         self.assertEqual(set(passed), set(template("member-role")["Parameters"]))
-        # In a unit no account could list the organization.
+        # Member accounts cannot list the organization.
         self.assertEqual(passed.pop("ListOrganization"), "false")
         declared, single = variables("member-stack-set"), variables("member-role")
         for key, value in passed.items():
@@ -465,7 +464,7 @@ class Inputs(unittest.TestCase):
                            ("TrustRevision", "one"), ("CallAs", "ADMIN"), ("ExternalId", "a")]:
             self.assertFalse(module.plan(base | {key: value}), f"{key}={value}")
 
-    def test_the_example_uses_the_modules_as_they_are(self):
+    def test_the_example_uses_existing_variables_and_outputs(self):
         example = hcl("examples", "organization", "main.tf")
         own = set(blocks(example, "variable"))
         for name, call in blocks(example, "module").items():
@@ -481,11 +480,11 @@ class Inputs(unittest.TestCase):
                     self.assertIn(output, outputs)
                 self.assertLessEqual(set(re.findall(r"var\.(\w+)", str(value))), own)
 
-    def test_modules_are_in_canonical_form(self):
+    def test_modules_are_formatted(self):
         formatted = TerraformCommand(str(TERRAFORM)).fmt(check=False, recursive=True, diff=True, write=False)
         self.assertEqual((formatted.retcode, formatted.value.strip()), (0, ""))
 
-    def test_modules_say_which_versions_they_need(self):
+    def test_modules_declare_required_versions(self):
         for module in ["member-role", "hub-role", "member-stack-set", "examples/organization"]:
             [settings] = hcl(module, "versions.tf")["terraform"]
             self.assertRegex(settings["required_version"], r">= \d")

@@ -1,18 +1,20 @@
-"""AWS's own Python client against fake-aws.
+"""Tests fake-aws with boto3, the AWS SDK for Python.
 
-Usage: fake_aws_test.py URL, with the accounts 111122223333 and 222233334444 in
-the fake, a role SsmSyncExporter in the second that wants the external id
-`right-id`, and syncs that take 2 s and run every 6 s. The first account has
-enabled ap-east-1.
+Usage: fake_aws_test.py URL
 
-There is an organization, too: 999900000000 manages it, 100000000000 to
-100000000023, called member-0 and so on, are in its root, and the second of them
-is a delegated administrator. The unit ou-fake-00000001 has 200000000001, which
-is suspended, and the units ou-fake-00000002 with 200000000002, which has no
-state, and ou-fake-00000003 with 200000000003, which is closed and has no status.
-200000000004 has left it.
+The test expects this state in fake-aws:
 
-Every answer is checked against the model of the API that botocore ships.
+- The accounts 111122223333, which has enabled ap-east-1, and 222233334444, with a role SsmSyncExporter
+  that requires the external id `right-id`.
+- Syncs run for 2 s, every 6 s.
+- An organization with the management account 999900000000. Its root has the accounts 100000000000 to
+  100000000023, named member-0 and so on. The second of them is a delegated administrator.
+- The unit ou-fake-00000001 with the account 200000000001, which is suspended. Below it the units
+  ou-fake-00000002 with 200000000002, which has no state, and ou-fake-00000003 with 200000000003, which
+  is closed and has no status.
+- The account 200000000004, which has left the organization.
+
+Every response is validated by the API model in botocore.
 """
 
 import json
@@ -37,11 +39,11 @@ SOURCE = {"SourceType": "SingleAccountMultiRegions", "SourceRegions": ["eu-west-
 
 def client(service="ssm", region="eu-west-1", account=ACCOUNT, **keys):
     keys = keys or {"aws_access_key_id": f"AKIA{account}FAKE", "aws_secret_access_key": "any"}
-    # What botocore would refuse by itself is to be refused by the server.
+    # Validation is off in botocore, so that invalid requests reach the server.
     config = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
-    made = boto3.client(service, region_name=region, endpoint_url=URL, config=config, **keys)
-    made.meta.events.register("after-call", check_against_model)
-    return made
+    new = boto3.client(service, region_name=region, endpoint_url=URL, config=config, **keys)
+    new.meta.events.register("after-call", check_against_model)
+    return new
 
 
 def check_against_model(model, http_response, parsed, **_):
@@ -55,7 +57,7 @@ def check_against_model(model, http_response, parsed, **_):
 
 
 def keys_of(answer):
-    """What AssumeRole has handed out, for a client."""
+    """The credentials of an AssumeRole response, as arguments of a client."""
     given = answer["Credentials"]
     return {
         "aws_access_key_id": given["AccessKeyId"], "aws_secret_access_key": given["SecretAccessKey"],
@@ -72,12 +74,12 @@ class Test(unittest.TestCase):
     region_number = 0
 
     def setUp(self):
-        # A region of its own for every test.
+        # Each test uses its own region.
         Test.region_number += 1
         self.region = f"eu-west-{Test.region_number}"
         self.ssm = client(region=self.region)
 
-    def refused(self, code, call, *fragments, **request):
+    def assert_error(self, code, call, *fragments, **request):
         with self.assertRaises(ClientError) as caught:
             call(**request)
         self.assertEqual(caught.exception.response["Error"]["Code"], code, caught.exception)
@@ -88,7 +90,7 @@ class Test(unittest.TestCase):
     def names(self, **request):
         return [item["SyncName"] for item in self.ssm.list_resource_data_sync(**request)["ResourceDataSyncItems"]]
 
-    def test_a_sync_shared_with_the_organization(self):
+    def test_create_a_sync_to_a_destination(self):
         destination = S3 | {
             "Prefix": "all", "AWSKMSKeyARN": "arn:aws:kms:us-east-1:111122223333:key/1",
             "DestinationDataSharing": {"DestinationDataSharingType": "Organization"},
@@ -97,10 +99,10 @@ class Test(unittest.TestCase):
         [item] = self.ssm.list_resource_data_sync()["ResourceDataSyncItems"]
         self.assertEqual(item["SyncName"], "shared")
         self.assertEqual(item["S3Destination"], destination)
-        self.assertNotIn("SyncType", item, "AWS leaves it out of its own examples")
+        self.assertNotIn("SyncType", item, "AWS omits it in its examples")
         self.assertEqual(self.names(SyncType="SyncFromSource"), [])
 
-    def test_a_sync_from_a_source(self):
+    def test_create_and_update_a_sync_from_a_source(self):
         source = {
             "SourceType": "AwsOrganizations",
             "AwsOrganizationsSource": {
@@ -122,39 +124,39 @@ class Test(unittest.TestCase):
         self.assertEqual(item["SyncSource"], changed)
         self.assertGreater(item["SyncLastModifiedTime"], item["SyncCreatedTime"])
 
-    def test_pages(self):
+    def test_paging(self):
         for number in range(5):
             self.ssm.create_resource_data_sync(SyncName=f"sync-{number}", S3Destination=S3)
         pages = list(self.ssm.get_paginator("list_resource_data_sync").paginate(PaginationConfig={"PageSize": 2}))
         self.assertEqual([len(page["ResourceDataSyncItems"]) for page in pages], [2, 2, 1])
         names = [item["SyncName"] for page in pages for item in page["ResourceDataSyncItems"]]
         self.assertEqual(names, [f"sync-{number}" for number in range(5)])
-        self.refused("InvalidNextToken", self.ssm.list_resource_data_sync, NextToken="rubbish")
-        self.refused("InvalidNextToken", self.ssm.list_resource_data_sync,
+        self.assert_error("InvalidNextToken", self.ssm.list_resource_data_sync, NextToken="invalid-token")
+        self.assert_error("InvalidNextToken", self.ssm.list_resource_data_sync,
                      NextToken=pages[0]["NextToken"], SyncType="SyncFromSource")
 
-    def test_five_of_a_type_and_no_more(self):
+    def test_quota_of_five_syncs_per_type(self):
         create = self.ssm.create_resource_data_sync
         for number in range(5):
             create(SyncName=f"sync-{number}", S3Destination=S3)
-        self.refused("ResourceDataSyncCountExceededException", create, SyncName="sixth", S3Destination=S3)
+        self.assert_error("ResourceDataSyncCountExceededException", create, SyncName="sixth", S3Destination=S3)
         create(SyncName="sixth", SyncType="SyncFromSource", SyncSource=SOURCE)
         client(region="us-east-1").create_resource_data_sync(SyncName="elsewhere", S3Destination=S3)
         self.ssm.delete_resource_data_sync(SyncName="sync-0")
         create(SyncName="sixth", S3Destination=S3)
 
-    def test_the_documented_errors(self):
+    def test_documented_errors_of_ssm(self):
         create, update = self.ssm.create_resource_data_sync, self.ssm.update_resource_data_sync
         create(SyncName="twice", S3Destination=S3)
-        answer = self.refused("ResourceDataSyncAlreadyExistsException", create, SyncName="twice", S3Destination=S3)
+        answer = self.assert_error("ResourceDataSyncAlreadyExistsException", create, SyncName="twice", S3Destination=S3)
         self.assertEqual(answer["SyncName"], "twice")
-        misconfigured = "ResourceDataSyncInvalidConfigurationException"
+        invalid_configuration = "ResourceDataSyncInvalidConfigurationException"
         sharing = {"DestinationDataSharing": {"DestinationDataSharingType": "Public"}}
-        self.refused(misconfigured, create, "Public", SyncName="a", S3Destination=S3 | sharing)
-        self.refused(misconfigured, create, SyncName="a")
-        self.refused(misconfigured, create, SyncName="a", SyncType="SyncFromSource")
-        self.refused(misconfigured, create, SyncName="a", SyncType="SyncToMoon", S3Destination=S3)
-        self.refused(misconfigured, create, SyncName="a", S3Destination=S3, SyncSource=SOURCE)
+        self.assert_error(invalid_configuration, create, "Public", SyncName="a", S3Destination=S3 | sharing)
+        self.assert_error(invalid_configuration, create, SyncName="a")
+        self.assert_error(invalid_configuration, create, SyncName="a", SyncType="SyncFromSource")
+        self.assert_error(invalid_configuration, create, SyncName="a", SyncType="SyncToMoon", S3Destination=S3)
+        self.assert_error(invalid_configuration, create, SyncName="a", S3Destination=S3, SyncSource=SOURCE)
         organization = {"OrganizationSourceType": "EntireOrganization"}
         for source in [
             SOURCE | {"SourceType": "Moon"},
@@ -164,16 +166,16 @@ class Test(unittest.TestCase):
             SOURCE | {"SourceType": "AwsOrganizations",
                       "AwsOrganizationsSource": {"OrganizationSourceType": "OrganizationalUnits"}},
         ]:
-            self.refused(misconfigured, create, SyncName="a", SyncType="SyncFromSource", SyncSource=source)
-        self.refused(misconfigured, update, SyncName="twice", SyncType="SyncToDestination", SyncSource=SOURCE)
-        missing = self.refused("ResourceDataSyncNotFoundException", update,
+            self.assert_error(invalid_configuration, create, SyncName="a", SyncType="SyncFromSource", SyncSource=source)
+        self.assert_error(invalid_configuration, update, SyncName="twice", SyncType="SyncToDestination", SyncSource=SOURCE)
+        missing = self.assert_error("ResourceDataSyncNotFoundException", update,
                                SyncName="missing", SyncType="SyncFromSource", SyncSource=SOURCE)
         self.assertEqual((missing["SyncName"], missing["SyncType"]), ("missing", "SyncFromSource"))
-        self.refused("ResourceDataSyncNotFoundException", self.ssm.delete_resource_data_sync, SyncName="missing")
-        self.refused("ResourceDataSyncNotFoundException", self.ssm.delete_resource_data_sync,
+        self.assert_error("ResourceDataSyncNotFoundException", self.ssm.delete_resource_data_sync, SyncName="missing")
+        self.assert_error("ResourceDataSyncNotFoundException", self.ssm.delete_resource_data_sync,
                      SyncName="twice", SyncType="SyncFromSource")
 
-    def test_what_the_model_does_not_allow(self):
+    def test_requests_that_violate_the_model(self):
         create = self.ssm.create_resource_data_sync
         for path, request in {
             "syncName": {"S3Destination": S3},
@@ -190,53 +192,53 @@ class Test(unittest.TestCase):
                     "OrganizationSourceType": "OrganizationalUnits",
                     "OrganizationalUnits": [{"OrganizationalUnitId": "ou-1"}]}}},
         }.items():
-            self.refused("ValidationException", create, path, **request)
+            self.assert_error("ValidationException", create, path, **request)
         for size in [0, 51]:
-            self.refused("ValidationException", self.ssm.list_resource_data_sync, "maxResults", MaxResults=size)
+            self.assert_error("ValidationException", self.ssm.list_resource_data_sync, "maxResults", MaxResults=size)
         self.assertEqual(self.names(), [])
 
-    def test_a_sync_lives_on(self):
+    def test_syncs_run_on_schedule(self):
         create = self.ssm.create_resource_data_sync
         create(SyncName="good", S3Destination=S3)
         create(SyncName="bad", S3Destination=S3 | {"BucketName": "denied-bucket"})
 
-        def look():
+        def syncs():
             return {item["SyncName"]: item for item in self.ssm.list_resource_data_sync()["ResourceDataSyncItems"]}
 
-        born = look()
-        for item in born.values():
+        created = syncs()
+        for item in created.values():
             self.assertEqual(item["LastStatus"], "InProgress")
             self.assertNotIn("LastSuccessfulSyncTime", item)
         time.sleep(2.5)
-        grown = look()
-        self.assertEqual(grown["good"]["LastStatus"], "Successful")
-        self.assertEqual(grown["good"]["LastSuccessfulSyncTime"], grown["good"]["LastSyncTime"])
-        self.assertEqual(grown["bad"]["LastStatus"], "Failed")
-        self.assertIn("s3:PutObject", grown["bad"]["LastSyncStatusMessage"])
-        self.assertNotIn("LastSuccessfulSyncTime", grown["bad"])
+        finished = syncs()
+        self.assertEqual(finished["good"]["LastStatus"], "Successful")
+        self.assertEqual(finished["good"]["LastSuccessfulSyncTime"], finished["good"]["LastSyncTime"])
+        self.assertEqual(finished["bad"]["LastStatus"], "Failed")
+        self.assertIn("s3:PutObject", finished["bad"]["LastSyncStatusMessage"])
+        self.assertNotIn("LastSuccessfulSyncTime", finished["bad"])
         time.sleep(6)
-        self.assertGreater(look()["good"]["LastSyncTime"], grown["good"]["LastSyncTime"])
-        self.assertEqual(look()["good"]["SyncCreatedTime"], born["good"]["SyncCreatedTime"])
+        self.assertGreater(syncs()["good"]["LastSyncTime"], finished["good"]["LastSyncTime"])
+        self.assertEqual(syncs()["good"]["SyncCreatedTime"], created["good"]["SyncCreatedTime"])
 
-    def test_accounts_and_regions_are_apart(self):
+    def test_accounts_and_regions_are_separate(self):
         self.ssm.create_resource_data_sync(SyncName="here", S3Destination=S3)
         self.assertEqual(self.names(), ["here"])
         for other in [client(region="us-west-2"), client(region=self.region, account=OTHER)]:
             self.assertEqual(other.list_resource_data_sync()["ResourceDataSyncItems"], [])
 
-    def test_roles(self):
+    def test_assume_role(self):
         sts = client("sts")
         identity = sts.get_caller_identity()
         self.assertEqual(identity["Account"], ACCOUNT)
         arn = ROLE
         for request in [{}, {"ExternalId": "wrong-id"}]:
-            self.refused("AccessDenied", sts.assume_role, "sts:AssumeRole",
+            self.assert_error("AccessDenied", sts.assume_role, "sts:AssumeRole",
                          RoleArn=arn, RoleSessionName="test", **request)
-        self.refused("AccessDenied", sts.assume_role,
+        self.assert_error("AccessDenied", sts.assume_role,
                      RoleArn=f"arn:aws:iam::{OTHER}:role/Missing", RoleSessionName="test")
-        self.refused("ValidationError", sts.assume_role, "roleSessionName",
+        self.assert_error("ValidationError", sts.assume_role, "roleSessionName",
                      RoleArn=arn, RoleSessionName="x", ExternalId="right-id")
-        self.refused("ValidationError", sts.assume_role, "durationSeconds",
+        self.assert_error("ValidationError", sts.assume_role, "durationSeconds",
                      RoleArn=arn, RoleSessionName="test", ExternalId="right-id", DurationSeconds=60)
         answer = sts.assume_role(RoleArn=arn, RoleSessionName="test", ExternalId="right-id", DurationSeconds=900)
         self.assertEqual(answer["AssumedRoleUser"]["Arn"],
@@ -247,7 +249,7 @@ class Test(unittest.TestCase):
         client(region=self.region, **keys).create_resource_data_sync(SyncName="theirs", S3Destination=S3)
         self.assertEqual(self.names(), [])
 
-    def test_a_session_with_a_policy(self):
+    def test_session_policies(self):
         def assume(policy):
             return client("sts").assume_role(RoleArn=ROLE, RoleSessionName="test", ExternalId="right-id", Policy=policy)
 
@@ -260,23 +262,23 @@ class Test(unittest.TestCase):
             ("account:ListRegions", client("account", **keys).list_regions, {}),
             ("organizations:ListAccounts", client("organizations", **keys).list_accounts, {}),
         ]:
-            self.refused("AccessDeniedException", call, f"because no session policy allows the {service} action",
+            self.assert_error("AccessDeniedException", call, f"because no session policy allows the {service} action",
                          f"arn:aws:sts::{OTHER}:assumed-role/SsmSyncExporter/test", **request)
         sts = client("sts", **keys)
-        self.refused("AccessDenied", sts.assume_role, "because no session policy allows the sts:AssumeRole action",
+        self.assert_error("AccessDenied", sts.assume_role, "because no session policy allows the sts:AssumeRole action",
                      RoleArn=ROLE, RoleSessionName="test", ExternalId="right-id")
         self.assertEqual(sts.get_caller_identity()["Account"], OTHER)
 
         for policy in ["{", "{}", json.dumps({"Version": "2012-10-17"})]:
-            self.refused("MalformedPolicyDocument", assume, policy=policy)
-        self.refused("ValidationError", assume, "policy", policy=" " * 2049)
+            self.assert_error("MalformedPolicyDocument", assume, policy=policy)
+        self.assert_error("ValidationError", assume, "policy", policy=" " * 2049)
 
-    def test_keys_that_are_not_known(self):
+    def test_unknown_access_keys(self):
         keys = {"aws_access_key_id": "AKIAWRONG", "aws_secret_access_key": "x"}
-        self.refused("UnrecognizedClientException", client(**keys).list_resource_data_sync)
-        self.refused("InvalidClientTokenId", client("sts", **keys).get_caller_identity)
+        self.assert_error("UnrecognizedClientException", client(**keys).list_resource_data_sync)
+        self.assert_error("InvalidClientTokenId", client("sts", **keys).get_caller_identity)
 
-    def test_faults(self):
+    def test_faults_of_ssm(self):
         self.addCleanup(faults)
         lists = self.ssm.list_resource_data_sync
         for fault, code in {
@@ -286,25 +288,25 @@ class Test(unittest.TestCase):
         }.items():
             faults({"region": self.region, "operation": "ListResourceDataSync", "times": 1, "fault": fault})
             client(region="us-west-2").list_resource_data_sync()
-            self.refused(code, lists)
+            self.assert_error(code, lists)
             lists()
 
-    def test_an_organization(self):
+    def test_describe_and_list_an_organization(self):
         organizations = client("organizations", account=MANAGEMENT)
         described = organizations.describe_organization()["Organization"]
         self.assertEqual((described["Id"], described["MasterAccountId"]), ("o-fakefakefa", MANAGEMENT))
-        # Every member may ask this.
+        # Every member may describe the organization.
         self.assertEqual(
             client("organizations", account=MEMBER).describe_organization()["Organization"], described)
         [root] = organizations.list_roots()["Roots"]
         self.assertEqual(root["Id"], "r-fake")
 
-        everybody = [MANAGEMENT, *(f"1000000000{number:02}" for number in range(24)),
+        all_accounts = [MANAGEMENT, *(f"1000000000{number:02}" for number in range(24)),
                      "200000000001", "200000000002", "200000000003"]
         for account in [MANAGEMENT, DELEGATED]:
             pages = client("organizations", account=account).get_paginator("list_accounts").paginate()
             accounts = [account for page in pages for account in page["Accounts"]]
-            self.assertEqual([account["Id"] for account in accounts], everybody)
+            self.assertEqual([account["Id"] for account in accounts], all_accounts)
         first, second, *_, suspended, stateless, closed = accounts
         self.assertEqual(first["JoinedMethod"], "INVITED")
         self.assertAlmostEqual(second.pop("JoinedTimestamp").timestamp(), time.time(), delta=600)
@@ -316,7 +318,7 @@ class Test(unittest.TestCase):
         states = [(account.get("State"), account.get("Status")) for account in [suspended, stateless, closed]]
         self.assertEqual(states, [("SUSPENDED", "SUSPENDED"), (None, "ACTIVE"), ("CLOSED", None)])
 
-    def test_units(self):
+    def test_list_organizational_units(self):
         organizations = client("organizations", account=MANAGEMENT)
 
         def children(operation, key, parent, **paging):
@@ -341,26 +343,26 @@ class Test(unittest.TestCase):
         for account in [ACCOUNT, LEFT]:
             outside = client("organizations", account=account)
             for call in [outside.list_accounts, outside.list_roots, outside.describe_organization]:
-                self.refused("AWSOrganizationsNotInUseException", call)
+                self.assert_error("AWSOrganizationsNotInUseException", call)
         member = client("organizations", account=MEMBER)
-        self.refused("AccessDeniedException", member.list_accounts)
-        self.refused("AccessDeniedException", member.list_accounts_for_parent, ParentId="r-fake")
+        self.assert_error("AccessDeniedException", member.list_accounts)
+        self.assert_error("AccessDeniedException", member.list_accounts_for_parent, ParentId="r-fake")
         organizations = client("organizations", account=MANAGEMENT)
         by_parent = [organizations.list_accounts_for_parent, organizations.list_organizational_units_for_parent]
         for call in by_parent:
-            self.refused("ParentNotFoundException", call, ParentId="ou-fake-99999999")
-            self.refused("InvalidInputException", call, "pattern", ParentId="here")
-            self.refused("InvalidInputException", call)
+            self.assert_error("ParentNotFoundException", call, ParentId="ou-fake-99999999")
+            self.assert_error("InvalidInputException", call, "pattern", ParentId="here")
+            self.assert_error("InvalidInputException", call)
         for request, reason in [({"MaxResults": 0}, "MIN_VALUE_EXCEEDED"), ({"MaxResults": 21}, "MAX_VALUE_EXCEEDED"),
-                                ({"NextToken": "rubbish"}, "INVALID_NEXT_TOKEN")]:
-            answer = self.refused("InvalidInputException", organizations.list_accounts, **request)
+                                ({"NextToken": "invalid-token"}, "INVALID_NEXT_TOKEN")]:
+            answer = self.assert_error("InvalidInputException", organizations.list_accounts, **request)
             self.assertEqual(answer["Reason"], reason)
         token = organizations.list_accounts_for_parent(ParentId="r-fake", MaxResults=1)["NextToken"]
-        self.refused("InvalidInputException", organizations.list_accounts, NextToken=token)
-        self.refused("UnrecognizedClientException", client(
+        self.assert_error("InvalidInputException", organizations.list_accounts, NextToken=token)
+        self.assert_error("UnrecognizedClientException", client(
             "organizations", aws_access_key_id="AKIAWRONG", aws_secret_access_key="x").list_accounts)
 
-    def test_regions(self):
+    def test_list_regions(self):
         account = client("account")
 
         def regions(account, **request):
@@ -381,15 +383,15 @@ class Test(unittest.TestCase):
     def test_errors_of_account_management(self):
         lists = client("account").list_regions
         for size in [0, 51]:
-            self.refused("ValidationException", lists, "maxResults", MaxResults=size)
-        self.refused("ValidationException", lists, "regionOptStatusContains", RegionOptStatusContains=["OPEN"])
-        self.refused("ValidationException", lists, NextToken="rubbish")
-        answer = self.refused("AccessDeniedException", lists, "account:ListRegions", AccountId=OTHER)
+            self.assert_error("ValidationException", lists, "maxResults", MaxResults=size)
+        self.assert_error("ValidationException", lists, "regionOptStatusContains", RegionOptStatusContains=["OPEN"])
+        self.assert_error("ValidationException", lists, NextToken="invalid-token")
+        answer = self.assert_error("AccessDeniedException", lists, "account:ListRegions", AccountId=OTHER)
         self.assertEqual(answer["ResponseMetadata"]["HTTPStatusCode"], 403)
-        self.refused("UnrecognizedClientException", client(
+        self.assert_error("UnrecognizedClientException", client(
             "account", aws_access_key_id="AKIAWRONG", aws_secret_access_key="x").list_regions)
 
-    def test_faults_of_the_other_services(self):
+    def test_faults_of_other_services(self):
         self.addCleanup(faults)
         for operation, call, codes in [
             ("ListAccounts", client("organizations", account=MANAGEMENT).list_accounts, {
@@ -406,7 +408,7 @@ class Test(unittest.TestCase):
         ]:
             for fault, (code, status) in codes.items():
                 faults({"operation": operation, "times": 1, "fault": fault})
-                answer = self.refused(code, call)
+                answer = self.assert_error(code, call)
                 self.assertEqual(answer["ResponseMetadata"]["HTTPStatusCode"], status)
                 self.assertNotEqual(answer["Error"]["Message"], "", f"{operation}: {fault}")
                 call()

@@ -1,12 +1,13 @@
-"""STS and Organizations by moto, with an organization in them.
+"""Serves moto with an organization, until its standard input is closed.
 
-moto's own account 123456789012 manages it. It has a unit `outer`, with a unit
-`inner` in it, and a unit `beside`; and five accounts: `application` in the first
-of these, `database` and `closed`, which has been closed, in the second,
-`sandbox` in the third, and `rooted` in none.
+The management account is moto's own, 123456789012. The organizational units and accounts are:
 
-Prints one line of JSON, {"url": ..., "units": {name: id}, "accounts": {name:
-id}}, and ends with its standard input.
+- `outer` with the account `application`
+- `inner`, below `outer`, with the accounts `database` and `closed`, which is closed
+- `beside` with the account `sandbox`
+- the account `rooted` in the root
+
+Prints one line of JSON: {"url": ..., "units": {name: id}, "accounts": {name: id}}.
 """
 
 import json

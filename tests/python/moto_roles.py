@@ -1,9 +1,9 @@
-"""What roles the accounts of moto have.
+"""Lists the IAM roles of accounts in moto.
 
-Usage: roles_of_moto.py URL ACCOUNT...
+Usage: moto_roles.py URL ACCOUNT...
 
-Prints one line of JSON, {account: {role: {"trust": ..., "permissions": [...]}}},
-with the statements of the trust policy and of all inline policies.
+Prints one line of JSON, {account: {role: {"trust": ..., "permissions": [...]}}}, with the statements of
+the trust policy and of all inline policies.
 """
 
 import ast
@@ -13,10 +13,9 @@ import sys
 import boto3
 
 
-
-def inline(document):
-    """An inline policy that a template made, as AWS would have it: moto keeps it as
-    Python writes it, with what AWS::NoValue has taken away."""
+def parse_inline_policy(document):
+    """Parses an inline policy that a template created. moto stores it as a Python literal, and keeps the
+    empty statements that AWS::NoValue removes."""
     document = ast.literal_eval(document)
     document["Statement"] = [statement for statement in document["Statement"] if statement]
     return document
@@ -39,7 +38,7 @@ def roles(url, account):
         name = role["RoleName"]
         policies = iam.list_role_policies(RoleName=name)["PolicyNames"]
         documents = [iam.get_role_policy(RoleName=name, PolicyName=policy)["PolicyDocument"] for policy in policies]
-        permissions = [statement for document in documents for statement in inline(document)["Statement"]]
+        permissions = [statement for document in documents for statement in parse_inline_policy(document)["Statement"]]
         yield name, {"trust": role["AssumeRolePolicyDocument"]["Statement"], "permissions": permissions}
 
 

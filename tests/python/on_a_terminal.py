@@ -1,8 +1,8 @@
-"""Runs a program on a terminal of its own.
+"""Runs a program in a pseudo-terminal.
 
 Usage: on_a_terminal.py COLUMNS PROGRAM [ARGUMENT]...
 
-Copies what comes to the terminal to stdout, and ends with the program's status.
+Copies the program's output to stdout, and exits with its status.
 """
 
 import fcntl
@@ -20,7 +20,7 @@ if pid == 0:
 while True:
     try:
         text = os.read(terminal, 65536)
-    except OSError:  # what Linux says at the end
+    except OSError:  # Linux returns EIO at the end
         break
     if not text:
         break

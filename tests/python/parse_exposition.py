@@ -1,10 +1,8 @@
-"""What the parsers of PyPI's prometheus_client make of expositions.
+"""Parses expositions with prometheus_client.
 
-Usage: parse_exposition.py FORMAT FILE [FORMAT FILE]..., where FORMAT is `text`
-or `openmetrics`.
+Usage: parse_exposition.py FORMAT FILE [FORMAT FILE]..., where FORMAT is `text` or `openmetrics`.
 
-Prints a list of JSON, for each file a list of families. Values are strings, so
-that no digit is lost on the way.
+Prints a JSON list with a list of families for each file. Values are strings, to keep all digits.
 """
 
 import json
