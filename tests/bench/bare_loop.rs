@@ -1,4 +1,5 @@
-//! Calls `ListResourceDataSync` in a bare loop over one SDK client. Its CPU time is the minimum cost of a call.
+//! Calls `ListResourceDataSync` in a bare loop over one SDK client. Its CPU time is the minimum
+//! cost of a call.
 //!
 //! Usage: `bare-loop URL CALLS CONCURRENCY`. The benchmark script `fleet` runs it.
 
@@ -31,8 +32,8 @@ async fn main() -> anyhow::Result<()> {
         workers.spawn(async move {
             let mut syncs = 0;
             for call in 0..share {
-                // Alternates like the exporter; fake-aws has no syncs from a source, so half of the responses
-                // are empty.
+                // Alternates like the exporter; fake-aws has no syncs from a source, so half of the
+                // responses are empty.
                 let sync_type = if call % 2 == 0 { "SyncToDestination" } else { "SyncFromSource" };
                 let response =
                     client.list_resource_data_sync().sync_type(sync_type).max_results(50).send().await?;

@@ -1,8 +1,8 @@
 //! Benchmarks of the exposition without sockets. Run them with `cargo bench`.
 //!
-//! They measure a scrape without changes since the last one, the first scrape in a format, and recording a
-//! collection while the exposition is kept up to date. Each runs with 4,000 targets of five syncs, and some
-//! also with 400 targets, to see how the cost grows.
+//! They measure a scrape without changes since the last one, the first scrape in a format, and
+//! recording a collection while the exposition is kept up to date. Each runs with 4,000 targets of
+//! five syncs, and some also with 400 targets, to see how the cost grows.
 
 #![expect(clippy::unwrap_used, reason = "a failed benchmark should panic")]
 

@@ -1,7 +1,7 @@
 //! A demo: runs the exporter against a fake AWS with a small organization.
 //!
-//! `cargo run --example demo [ADDRESS]` needs no AWS account and no other software. The exporter listens
-//! on 127.0.0.1:10144, or on a free port if that one is in use, until it is interrupted.
+//! `cargo run --example demo [ADDRESS]` needs no AWS account and no other software. The exporter
+//! listens on 127.0.0.1:10144, or on a free port if that one is in use, until it is interrupted.
 
 #![expect(clippy::print_stdout, reason = "the demo prints instructions to the terminal")]
 

@@ -1,5 +1,5 @@
-//! The status page in a real browser: what people do with it, how it looks in light
-//! and in dark, and that nothing hostile in it is run.
+//! Tests the status page in a real browser: filters and paging, contrast in both themes, and that
+//! hostile texts are not run as scripts.
 
 use std::path::Path;
 
@@ -15,12 +15,12 @@ async fn the_status_page_works_in_a_browser() {
     let url = format!("http://{}/", exporter.address);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/status.mjs");
     let mut node = browser_test();
-    // All that failed, and the stale one.
+    // The failed syncs and the stale one.
     node.arg(script).args([&url, "prod", "eu-west-1", "120"]);
     let output = spawn_blocking(move || node.output().unwrap()).await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(
-        said.lines().last(),
+        stdout.lines().last(),
         Some(
             "checked: filter, paging, filter without script, paging without script, themes, refresh, hostile texts, widths"
         ),

@@ -1,7 +1,7 @@
 //! Tests of the files in `deploy/` with the programs that read them, one module per directory.
 //!
-//! Files that need AWS, a cluster or an image registry are not run. They are validated by a real parser or
-//! linter, and compared with the names, paths and flags of the exporter.
+//! Files that need AWS, a cluster or an image registry are not run. They are validated by a real
+//! parser or linter, and compared with the names, paths and flags of the exporter.
 
 mod aws;
 mod container;

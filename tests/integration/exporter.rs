@@ -161,21 +161,21 @@ impl Exporter {
 
     /// Puts another configuration into the place of the one it was started with, and
     /// asks for a reload.
-    pub(crate) async fn reload(&self, config: &str) -> http::Answer {
+    pub(crate) async fn reload(&self, config: &str) -> http::Response {
         self.reload_with(config, &[]).await
     }
 
-    pub(crate) async fn reload_with(&self, config: &str, headers: &[(&str, &str)]) -> http::Answer {
+    pub(crate) async fn reload_with(&self, config: &str, headers: &[(&str, &str)]) -> http::Response {
         let file = self.directory.path().join("config.yaml");
         std::fs::write(file, format!("{config}{}", self.beside)).unwrap();
         http::request_with(self.address, "POST", "/-/reload", headers).await
     }
 
-    pub(crate) async fn get(&self, path: &str) -> http::Answer {
+    pub(crate) async fn get(&self, path: &str) -> http::Response {
         http::request(self.address, "GET", path).await
     }
 
-    pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> http::Answer {
+    pub(crate) async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> http::Response {
         http::request_with(self.address, "GET", path, headers).await
     }
 

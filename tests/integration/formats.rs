@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::exporter::{Exporter, Scrape, fake_aws, one_target, put};
 use crate::exposition::s3_sync;
-use crate::http::{self, Answer};
+use crate::http::{self, Response};
 use crate::prometheus::{NASTY, exporter_with_everything, nasty_line};
 use crate::tools;
 
@@ -117,7 +117,7 @@ async fn fetched(exporter: &Exporter, path: &str, format: Format, coding: &str) 
     decoded(coding, &answer.bytes)
 }
 
-fn assert_headers(answer: &Answer, format: Format, coding: &str) {
+fn assert_headers(answer: &Response, format: Format, coding: &str) {
     assert_eq!(answer.header("content-type"), Some(format.content_type()));
     assert_eq!(answer.header("content-encoding"), Some(coding).filter(|coding| *coding != "identity"));
     assert_eq!(answer.header("vary"), Some("Accept, Accept-Encoding"));

@@ -1,22 +1,22 @@
-//! A client that does exactly what a test says, down to the bytes.
+//! A minimal HTTP/1.1 client that gives tests control over every byte.
 
 use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// The answer to a request.
+/// A response.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: u16,
     pub(crate) head: String,
-    /// The body, as it came.
+    /// The body without chunked encoding, but still compressed.
     pub(crate) bytes: Vec<u8>,
-    /// The same, if it is a text.
+    /// The body as text, with invalid UTF-8 replaced.
     pub(crate) body: String,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;
@@ -25,57 +25,57 @@ impl Answer {
     }
 }
 
-/// Makes one request on a connection of its own.
-pub(crate) async fn request(address: SocketAddr, method: &str, path: &str) -> Answer {
+/// Sends one request on a new connection.
+pub(crate) async fn request(address: SocketAddr, method: &str, path: &str) -> Response {
     request_with(address, method, path, &[]).await
 }
 
-/// The same with more headers.
+/// Like [`request`], with more headers.
 pub(crate) async fn request_with(
     address: SocketAddr,
     method: &str,
     path: &str,
     headers: &[(&str, &str)],
-) -> Answer {
+) -> Response {
     let headers: String = headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect();
     let head = format!("{method} {path} HTTP/1.1\r\nHost: {address}\r\n{headers}Connection: close\r\n\r\n");
     raw(address, &head).await
 }
 
 /// Sends `text` and reads until the server closes the connection.
-pub(crate) async fn raw(address: SocketAddr, text: &str) -> Answer {
+pub(crate) async fn raw(address: SocketAddr, text: &str) -> Response {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(text.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    parse(&answer)
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).await.unwrap();
+    parse(&response)
 }
 
-/// Takes an answer apart.
-pub(crate) fn parse(answer: &[u8]) -> Answer {
-    let end = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n");
-    let end = end.unwrap_or_else(|| panic!("not an answer: {:?}", String::from_utf8_lossy(answer)));
-    let head = String::from_utf8(answer[..end].to_vec()).unwrap();
+/// Parses a complete response.
+pub(crate) fn parse(response: &[u8]) -> Response {
+    let end = response.windows(4).position(|bytes| bytes == b"\r\n\r\n");
+    let end = end.unwrap_or_else(|| panic!("not a response: {:?}", String::from_utf8_lossy(response)));
+    let head = String::from_utf8(response[..end].to_vec()).unwrap();
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let mut answer = Answer { status, head, bytes: answer[end + 4..].to_vec(), body: String::new() };
-    if answer.header("transfer-encoding") == Some("chunked") {
-        answer.bytes = dechunk(&answer.bytes);
+    let mut response = Response { status, head, bytes: response[end + 4..].to_vec(), body: String::new() };
+    if response.header("transfer-encoding") == Some("chunked") {
+        response.bytes = dechunk(&response.bytes);
     }
-    answer.body = String::from_utf8_lossy(&answer.bytes).into_owned();
-    answer
+    response.body = String::from_utf8_lossy(&response.bytes).into_owned();
+    response
 }
 
-/// A body that came in chunks, which has to be whole.
+/// Decodes a body in chunked encoding. Panics if it is incomplete.
 fn dechunk(mut rest: &[u8]) -> Vec<u8> {
-    let mut whole = Vec::new();
+    let mut body = Vec::new();
     loop {
         let line = rest.windows(2).position(|bytes| bytes == b"\r\n").unwrap();
         let size = usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
         rest = &rest[line + 2..];
         if size == 0 {
-            return whole;
+            return body;
         }
-        whole.extend_from_slice(&rest[..size]);
+        body.extend_from_slice(&rest[..size]);
         rest = &rest[size + 2..];
     }
 }

@@ -1,23 +1,21 @@
-//! The exporter as a whole: the real daemon, driven in process or as a program,
-//! against fake-aws over loopback sockets.
+//! Integration tests: the exporter, in process or as a program, against fake-aws over loopback
+//! sockets.
 //!
-//! `cargo test` runs all that needs nothing but Rust. `tests/run` installs what
-//! the rest needs, a Python with boto3, moto, `prometheus_client` and checkers of what is
-//! in `deploy/`, Prometheus with promtool, `node_exporter`, curl, Helm, and Chromium with
-//! playwright-core, and runs everything;
-//! there a missing tool is an error.
+//! `cargo test` runs the tests that need only Rust. `tests/run` installs the tools that the others
+//! need, such as Python packages, Prometheus, Helm and Chromium, and runs all tests. A test fails
+//! if its tool is missing.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
-#![expect(clippy::float_cmp, reason = "the values are exact, as they were sent")]
-#![expect(clippy::cast_precision_loss, reason = "whole seconds of this century")]
+#![expect(clippy::unwrap_used, reason = "a failed test should panic")]
+#![expect(clippy::float_cmp, reason = "the values are sent and received exactly")]
+#![expect(clippy::cast_precision_loss, reason = "Unix times in whole seconds are exact in f64")]
 
+mod boto3;
 mod browser;
-mod clients;
+mod consistency;
 mod deploy;
 mod exporter;
 mod exposition;
 mod faults;
-mod fire;
 mod fleet;
 mod formats;
 mod http;
@@ -27,8 +25,8 @@ mod program;
 mod prometheus;
 mod reload;
 mod secrets;
-mod secure;
 mod soak;
 mod status;
 mod tools;
 mod web;
+mod web_security;

@@ -263,7 +263,7 @@ async fn a_signal_ends_it_at_once_and_nothing_is_written() {
     for (signal, calls) in [("TERM", 1), ("INT", 2), ("HUP", 3)] {
         let mut once = lab.once();
         let once = once.arg("--output").arg(&file).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = tools::Owned(once.spawn().unwrap());
+        let mut process = tools::KillOnDrop(once.spawn().unwrap());
         lab.asked(calls).await;
         let began = Instant::now();
         send(signal, &process);
@@ -283,7 +283,7 @@ async fn a_signal_ends_it_at_once_and_nothing_is_written() {
 async fn a_reader_that_has_seen_enough_is_no_error() {
     let lab = Lab::of(&[REGION]).await;
     let mut once = lab.once();
-    let mut process = tools::Owned(once.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
+    let mut process = tools::KillOnDrop(once.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
     drop(process.0.stdout.take());
     let status = tokio::task::spawn_blocking(move || {
         let status = process.0.wait().unwrap();
@@ -297,7 +297,7 @@ async fn a_signal_ends_it_while_nobody_reads() {
     let lab = Lab::of(&[REGION]).await;
     lab.fill();
     let mut once = lab.once();
-    let mut process = tools::Owned(once.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+    let mut process = tools::KillOnDrop(once.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
     let mut out = process.0.stdout.take().unwrap();
     tokio::task::block_in_place(|| out.read_exact(&mut [0]).unwrap());
     send("TERM", &process);

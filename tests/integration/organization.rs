@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::exporter::Scrape;
-use crate::program::{Running, program};
+use crate::program::{ExporterProcess, program};
 use crate::tools;
 
 /// The account that manages moto's organization.
@@ -31,7 +31,7 @@ pub(crate) struct Organization {
 /// moto with an organization. It ends when this is dropped.
 pub(crate) struct Moto {
     pub(crate) organization: Organization,
-    _process: tools::Owned,
+    _process: tools::KillOnDrop,
 }
 
 impl Moto {
@@ -40,7 +40,7 @@ impl Moto {
         let mut python = tools::python();
         python.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let (process, line) = tokio::task::spawn_blocking(move || {
-            let mut moto = tools::Owned(python.spawn().unwrap());
+            let mut moto = tools::KillOnDrop(python.spawn().unwrap());
             let mut line = String::new();
             BufReader::new(moto.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
             (moto, line)
@@ -79,7 +79,7 @@ impl Aws {
         let organization =
             format!("{{member_role: 'arn:{{partition}}:iam::{{account_id}}:role/SsmSyncExporter', {below}}}");
         let (moto, fake) = (&self.moto.organization.url, self.fake.url());
-        let running = Running::start(program().envs([
+        let running = ExporterProcess::start(program().envs([
             ("AWS_ACCESS_KEY_ID", "AKIAMOTO"),
             ("AWS_SECRET_ACCESS_KEY", "any"),
             ("AWS_ENDPOINT_URL_STS", moto),

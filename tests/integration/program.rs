@@ -1,4 +1,4 @@
-//! The program as people start it: flags, exit statuses, log lines, signals.
+//! Tests of the program from outside: flags, exit statuses, log lines, signals.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -14,57 +14,56 @@ use serde_json::{Value, json};
 use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, Scrape, fake_aws, reaching, up};
 use crate::{http, tools};
 
-/// The program, with nothing of our environment but what is set here.
+/// The program with a clean environment.
 pub(crate) fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ssm-sync-exporter"));
     command
         .env_clear()
-        // Nothing of this machine's, and no looking for an instance's role.
+        // Ignore AWS configuration of this machine, and do not query instance metadata.
         .env("AWS_CONFIG_FILE", "/dev/null")
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         .env("AWS_EC2_METADATA_DISABLED", "true");
     command
 }
 
-/// Runs it to its end: the status, stdout and stderr.
+/// Runs a command to its end. Returns the exit status, stdout and stderr.
 pub(crate) fn run(command: &mut Command) -> (Option<i32>, String, String) {
     let output = command.output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
-/// The program while it runs.
-pub(crate) struct Running {
-    process: tools::Owned,
+/// The running program. It is killed when dropped.
+pub(crate) struct ExporterProcess {
+    process: tools::KillOnDrop,
     pub(crate) address: SocketAddr,
     log: Arc<Mutex<String>>,
-    /// Writes the log until its end.
-    writing: std::thread::JoinHandle<()>,
+    /// Copies stderr to `log`.
+    log_reader: std::thread::JoinHandle<()>,
 }
 
-impl Running {
-    /// Starts it on a free port and waits until it listens.
+impl ExporterProcess {
+    /// Starts the program on a free port and waits until it listens.
     pub(crate) fn start(command: &mut Command) -> Self {
         Self::listening(command.args(["--web.listen-address", "127.0.0.1:0"]))
     }
 
-    /// Starts the demonstration, the exporter on an organization in a fake AWS, which
-    /// `cargo build --examples` has to have built.
+    /// Starts the demo, which must have been built with `cargo build --examples`.
     pub(crate) fn demo() -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_ssm-sync-exporter"));
         let demo = program.with_file_name("examples").join("demo");
-        assert!(demo.exists(), "{} is not there: `cargo build --examples`", demo.display());
+        assert!(demo.exists(), "{} is missing; build it with `cargo build --examples`", demo.display());
         Self::listening(Command::new(demo).arg("127.0.0.1:0"))
     }
 
     fn listening(command: &mut Command) -> Self {
         let mut process = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(process.stderr.take().unwrap());
-        let process = tools::Owned(process);
+        let process = tools::KillOnDrop(process);
         let mut log = String::new();
         let address = loop {
             let before = log.len();
-            assert!(lines.read_line(&mut log).unwrap() > 0, "it ended: {log}");
+            assert!(lines.read_line(&mut log).unwrap() > 0, "the program exited: {log}");
             let line = &log[before..];
             let mut words = line.split(['"', '=', ' ', '\n']);
             let found = words.find(|word| word.starts_with("127.0.0.1:"));
@@ -72,19 +71,19 @@ impl Running {
                 break found.parse().unwrap();
             }
         };
-        // The pipe must not fill up while nobody reads it.
+        // Read the pipe continuously, because the program would block when it is full.
         let log = Arc::new(Mutex::new(log));
-        let written = Arc::clone(&log);
-        let writing = std::thread::spawn(move || {
+        let shared_log = Arc::clone(&log);
+        let log_reader = std::thread::spawn(move || {
             for line in lines.lines() {
                 let line = line.unwrap() + "\n";
-                *written.lock().unwrap() += &line;
+                *shared_log.lock().unwrap() += &line;
             }
         });
-        Self { process, address, log, writing }
+        Self { process, address, log, log_reader }
     }
 
-    /// All that it has logged so far.
+    /// The log so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().unwrap().clone()
     }
@@ -97,48 +96,51 @@ impl Running {
         http::request(self.address, "GET", "/metrics").await.body
     }
 
-    pub(crate) async fn metrics_with(&self, text: &str) -> String {
+    /// Waits until the metrics contain `text`, and returns them.
+    pub(crate) async fn metrics_containing(&self, text: &str) -> String {
         self.metrics_when(text, |metrics| metrics.contains(text)).await
     }
 
-    /// The metrics, once `fits` is true of them; `what` says what that is.
-    pub(crate) async fn metrics_when(&self, what: &str, fits: impl Fn(&str) -> bool) -> String {
+    /// Waits until `condition` is true for the metrics, and returns them. `what` describes the
+    /// condition.
+    pub(crate) async fn metrics_when(&self, what: &str, condition: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + Duration::from_secs(30);
         loop {
             let metrics = self.metrics().await;
-            if fits(&metrics) {
+            if condition(&metrics) {
                 return metrics;
             }
-            assert!(Instant::now() < deadline, "waited in vain for {what}:\n{metrics}");
+            assert!(Instant::now() < deadline, "timed out waiting for {what}:\n{metrics}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Sends a signal that does not end it.
+    /// Sends a signal that does not stop the program.
     pub(crate) fn send(&self, name: &str) {
         send(name, &self.process);
     }
 
-    /// Sends a signal; how it ended, after how long, and all it logged.
+    /// Sends a signal that stops the program. Returns its exit status, how long it took to stop,
+    /// and its log.
     pub(crate) fn signal(mut self, name: &str) -> (ExitStatus, Duration, String) {
         let before = Instant::now();
         send(name, &self.process);
         let status = self.process.0.wait().unwrap();
         let took = before.elapsed();
-        self.writing.join().unwrap();
+        self.log_reader.join().unwrap();
         let log = self.log.lock().unwrap().clone();
         (status, took, log)
     }
 }
 
-/// Sends a signal, by the shell: the program `kill` is not everywhere.
-pub(crate) fn send(signal: &str, process: &tools::Owned) {
+/// Sends a signal with the shell, because the program `kill` may not be installed.
+pub(crate) fn send(signal: &str, process: &tools::KillOnDrop) {
     let pid = process.0.id().to_string();
     let sent = Command::new("sh").args(["-c", "kill -s \"$0\" \"$1\"", signal, &pid]).status().unwrap();
     assert!(sent.success());
 }
 
-/// In the environment of the hub account's user.
+/// Sets the ambient credentials to those of the hub account.
 pub(crate) fn with_ambient_credentials<'a>(command: &'a mut Command, aws: &FakeAws) -> &'a mut Command {
     command
         .env("AWS_ACCESS_KEY_ID", World::access_key(HUB))
@@ -147,7 +149,7 @@ pub(crate) fn with_ambient_credentials<'a>(command: &'a mut Command, aws: &FakeA
 }
 
 #[test]
-fn it_tells_its_version_and_its_flags() {
+fn version_and_help_are_printed() {
     let (status, out, err) = run(program().arg("--version"));
     assert_eq!((status, err.as_str()), (Some(0), ""));
     assert!(
@@ -177,7 +179,7 @@ fn it_tells_its_version_and_its_flags() {
 }
 
 #[test]
-fn a_wrong_command_line_is_one_line_and_status_2() {
+fn an_invalid_command_line_is_a_one_line_error_with_status_2() {
     for (arguments, expected) in [
         (
             &["--config.fil=x"][..],
@@ -217,8 +219,8 @@ fn a_wrong_command_line_is_one_line_and_status_2() {
 }
 
 #[test]
-fn a_shard_that_cannot_be_is_one_line_and_status_2() {
-    let which = "--shard.total says how many parts there are, and one of --shard.index and --shard.from-hostname has to say \
+fn an_invalid_shard_is_a_one_line_error_with_status_2() {
+    let missing_index = "--shard.total says how many parts there are, and one of --shard.index and --shard.from-hostname has to say \
                  which";
     for (arguments, expected) in [
         (
@@ -233,7 +235,7 @@ fn a_shard_that_cannot_be_is_one_line_and_status_2() {
             &["--shard.from-hostname"],
             "the following required arguments were not provided: --shard.total <NUMBER>; see --help",
         ),
-        (&["--shard.total", "3"], which),
+        (&["--shard.total", "3"], missing_index),
         (
             &["--shard.total", "0", "--shard.index", "0"],
             "invalid value '0' for '--shard.total <NUMBER>': not a whole number from 1; see --help",
@@ -251,13 +253,13 @@ fn a_shard_that_cannot_be_is_one_line_and_status_2() {
     }
 }
 
-/// The name of this machine, as the kernel has it.
+/// The host name of this machine.
 fn hostname() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim_end().to_owned()
 }
 
 #[test]
-fn the_shard_is_told_by_the_name_of_the_host() {
+fn the_shard_index_is_taken_from_the_host_name() {
     let name = hostname();
     let short = name.split('.').next().unwrap();
     let digits = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
@@ -284,7 +286,7 @@ fn the_shard_is_told_by_the_name_of_the_host() {
 }
 
 #[test]
-fn a_wrong_configuration_is_one_line_and_status_2() {
+fn an_invalid_configuration_is_a_one_line_error_with_status_2() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.yaml");
     std::fs::write(&file, "interval: soon\n").unwrap();
@@ -317,18 +319,20 @@ fn a_wrong_configuration_is_one_line_and_status_2() {
 }
 
 #[test]
-fn a_region_without_a_fips_endpoint_is_refused_by_its_name() {
-    const LACKING: &str = "use_fips: SSM has no FIPS endpoint in eu-west-1, only in ca-central-1, ca-west-1, us-east-1, \
+fn a_region_without_a_fips_endpoint_is_rejected_by_name() {
+    const NO_FIPS_ENDPOINT: &str = "use_fips: SSM has no FIPS endpoint in eu-west-1, only in ca-central-1, ca-west-1, us-east-1, \
                            us-east-2, us-west-1, us-west-2 and in GovCloud";
-    // What is set in our configuration is found before anything is started, and
-    // what is set elsewhere when it is.
+    // FIPS in the exporter's own configuration is checked by --config.check, and FIPS in the AWS
+    // environment only at start.
     let regions = ("SSM_SYNC_EXPORTER_REGIONS", "[us-east-1, eu-west-1]");
     let (status, out, err) =
         run(program().envs([regions, ("SSM_SYNC_EXPORTER_AWS__USE_FIPS", "true")]).arg("--config.check"));
     assert_eq!((status, out.as_str()), (Some(2), ""));
     assert_eq!(
         err,
-        format!("ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_REGIONS: regions: {LACKING}\n")
+        format!(
+            "ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_REGIONS: regions: {NO_FIPS_ENDPOINT}\n"
+        )
     );
     let (status, out, err) = run(program()
         .envs([regions, ("AWS_USE_FIPS_ENDPOINT", "true")])
@@ -336,16 +340,18 @@ fn a_region_without_a_fips_endpoint_is_refused_by_its_name() {
     assert_eq!((status, out.as_str()), (Some(2), ""));
     assert_eq!(
         err,
-        format!("ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_REGIONS: regions: {LACKING}\n")
+        format!(
+            "ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_REGIONS: regions: {NO_FIPS_ENDPOINT}\n"
+        )
     );
     let (status, _, err) = run(program()
         .envs([("AWS_REGION", "eu-west-1"), ("AWS_USE_FIPS_ENDPOINT", "true")])
         .args(["--web.listen-address", "127.0.0.1:0"]));
-    assert_eq!((status, err), (Some(2), format!("ssm-sync-exporter: regions: {LACKING}\n")));
+    assert_eq!((status, err), (Some(2), format!("ssm-sync-exporter: regions: {NO_FIPS_ENDPOINT}\n")));
 }
 
 #[test]
-fn a_wildcard_that_no_region_can_match_is_refused() {
+fn a_wildcard_that_cannot_match_a_region_is_rejected() {
     let (status, out, err) =
         run(program().env("SSM_SYNC_EXPORTER_REGIONS", "[eu-west-1, EU-*]").arg("--config.check"));
     assert_eq!((status, out.as_str()), (Some(2), ""));
@@ -357,7 +363,7 @@ fn a_wildcard_that_no_region_can_match_is_refused() {
 }
 
 #[test]
-fn a_configuration_can_be_checked_without_starting() {
+fn config_check_validates_without_starting() {
     let full = concat!(env!("CARGO_MANIFEST_DIR"), "/config/full.yaml");
     let (status, out, err) = run(program().args(["--config.check", "--config.file", full]));
     assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "the configuration is good\n", ""));
@@ -367,9 +373,9 @@ fn a_configuration_can_be_checked_without_starting() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_one_line_and_status_1() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
+fn a_port_in_use_is_a_one_line_error_with_status_1() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
     let (status, out, err) =
         run(program().args(["--web.listen-address", "127.0.0.1:0", "--web.listen-address", &address]));
     assert_eq!((status, out.as_str()), (Some(1), ""));
@@ -380,7 +386,7 @@ fn a_port_that_is_taken_is_one_line_and_status_1() {
 }
 
 #[test]
-fn no_region_anywhere_is_one_line_and_status_2() {
+fn a_missing_region_is_a_one_line_error_with_status_2() {
     let (status, _, err) = run(program().args(["--web.listen-address", "127.0.0.1:0"]));
     assert_eq!(status, Some(2));
     assert_eq!(
@@ -390,7 +396,7 @@ fn no_region_anywhere_is_one_line_and_status_2() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_configuration_it_polls_the_ambient_account_in_its_default_region() {
+async fn without_configuration_the_ambient_account_is_polled_in_its_default_region() {
     let aws = fake_aws().await;
     aws.world().put_item(
         HUB,
@@ -400,9 +406,9 @@ async fn without_configuration_it_polls_the_ambient_account_in_its_default_regio
     );
     let mut command = program();
     let running =
-        Running::start(with_ambient_credentials(&mut command, &aws).env("AWS_REGION", "eu-north-1"));
+        ExporterProcess::start(with_ambient_credentials(&mut command, &aws).env("AWS_REGION", "eu-north-1"));
     let labels = format!("aws_account_id=\"{HUB}\",aws_region=\"eu-north-1\"");
-    let metrics = running.metrics_with(&format!("ssm_sync_exporter_target_up{{{labels}}} 1")).await;
+    let metrics = running.metrics_containing(&format!("ssm_sync_exporter_target_up{{{labels}}} 1")).await;
     assert!(metrics.contains(&format!(
         "aws_ssm_resource_data_sync_last_status{{{labels},sync_type=\"SyncToDestination\",sync_name=\"ours\",status=\"Failed\"}} 1"
     )));
@@ -416,7 +422,7 @@ async fn without_configuration_it_polls_the_ambient_account_in_its_default_regio
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_profile_in_the_environment_tells_account_and_region() {
+async fn aws_profile_sets_account_and_region() {
     let aws = fake_aws().await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config");
@@ -427,14 +433,14 @@ async fn the_profile_in_the_environment_tells_account_and_region() {
     std::fs::write(&file, text).unwrap();
     let mut command = program();
     command.env("AWS_CONFIG_FILE", &file).env("AWS_PROFILE", "dev").env("AWS_ENDPOINT_URL", aws.url());
-    let running = Running::start(&mut command);
-    running.metrics_with(&up(HUB, "ap-south-1", 1)).await;
+    let running = ExporterProcess::start(&mut command);
+    running.metrics_containing(&up(HUB, "ap-south-1", 1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_profile_that_is_asked_for_wins_over_credentials_in_the_environment() {
-    // The SDK's default chain asks the environment first, and one account's
-    // syncs would be shown as another's.
+async fn a_configured_profile_overrides_credentials_in_the_environment() {
+    // The SDK's default chain uses the environment first, which would report the syncs of the wrong
+    // account.
     let aws = fake_aws().await;
     aws.world().add_account(ACCOUNT);
     let directory = tempfile::tempdir().unwrap();
@@ -449,13 +455,13 @@ async fn a_profile_that_is_asked_for_wins_over_credentials_in_the_environment() 
         .env("AWS_SHARED_CREDENTIALS_FILE", &file)
         .env("AWS_REGION", "eu-north-1")
         .env("SSM_SYNC_EXPORTER_ACCOUNTS", "[{profile: other}]");
-    let running = Running::start(&mut command);
-    running.metrics_with(&up(ACCOUNT, "eu-west-3", 1)).await;
+    let running = ExporterProcess::start(&mut command);
+    running.metrics_containing(&up(ACCOUNT, "eu-west-3", 1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_profile_that_is_mended_is_taken_up() {
-    // The SDK's provider would hold on to what it found at first.
+async fn a_profile_that_is_fixed_later_is_used() {
+    // The SDK's own provider would read the file only once.
     let aws = fake_aws().await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("credentials");
@@ -466,18 +472,19 @@ async fn a_profile_that_is_mended_is_taken_up() {
         .env("AWS_ENDPOINT_URL", aws.url())
         .env("SSM_SYNC_EXPORTER_INTERVAL", "1s")
         .env("SSM_SYNC_EXPORTER_ACCOUNTS", "[{profile: late, regions: [eu-west-1]}]");
-    let running = Running::start(&mut command);
-    running.metrics_with("reason=\"credentials\"").await;
+    let running = ExporterProcess::start(&mut command);
+    running.metrics_containing("reason=\"credentials\"").await;
     let text = format!("[late]\naws_access_key_id = {}\naws_secret_access_key = x\n", World::access_key(HUB));
     std::fs::write(&file, text).unwrap();
-    running.metrics_with(&up(HUB, "eu-west-1", 1)).await;
+    running.metrics_containing(&up(HUB, "eu-west-1", 1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_credentials_it_runs_and_says_so() {
+async fn without_credentials_the_exporter_runs_and_reports_it() {
     let mut command = program();
-    let running = Running::start(command.env("AWS_REGION", REGION).args(["serve", "--log.format", "json"]));
-    let metrics = running.metrics_with("reason=\"credentials\"").await;
+    let running =
+        ExporterProcess::start(command.env("AWS_REGION", REGION).args(["serve", "--log.format", "json"]));
+    let metrics = running.metrics_containing("reason=\"credentials\"").await;
     assert!(
         metrics
             .contains("ssm_sync_exporter_target_up{aws_account_id=\"unknown\",aws_region=\"eu-west-1\"} 0")
@@ -486,15 +493,15 @@ async fn without_credentials_it_runs_and_says_so() {
     assert_eq!(status.code(), Some(0), "{log}");
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let warnings: Vec<&Value> = lines.iter().filter(|line| line["level"] == "WARN").collect();
-    assert_eq!(warnings.len(), 1, "once, and nothing of the SDK's own: {log}");
+    assert_eq!(warnings.len(), 1, "one warning, and none from the SDK: {log}");
     assert_eq!(warnings[0]["message"], "credentials cannot be had");
     assert_eq!(warnings[0]["reason"], "credentials");
     assert_eq!(warnings[0]["from"], "default chain");
 }
 
-/// Four accounts in three regions, reached by roles that the profile `hub` may
-/// assume.
-fn by_roles(aws: &FakeAws, directory: &Path) -> PathBuf {
+/// Writes a configuration of four accounts in three regions, with roles that the profile `hub` may
+/// assume. Returns its path.
+fn config_with_roles(aws: &FakeAws, directory: &Path) -> PathBuf {
     let mut config = "interval: 1s\nregions: [eu-west-1, eu-central-1, us-east-1]\naccounts:\n".to_owned();
     for account in ["100000000001", "100000000002", "100000000003", "100000000004"] {
         aws.world().add_role(account, ROLE, None);
@@ -508,16 +515,17 @@ fn by_roles(aws: &FakeAws, directory: &Path) -> PathBuf {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn credentials_that_many_targets_need_are_complained_of_once() {
+async fn a_credentials_error_of_many_targets_is_logged_once() {
     let aws = fake_aws().await;
     let directory = tempfile::tempdir().unwrap();
-    let file = by_roles(&aws, directory.path());
-    // The key of the hub is not known to AWS, so none of the roles can be had.
+    let file = config_with_roles(&aws, directory.path());
+    // AWS does not know the key of the hub, so no role can be assumed.
     let credentials = directory.path().join("credentials");
     let text = std::fs::read_to_string(&credentials).unwrap();
     std::fs::write(&credentials, text.replace(&World::access_key(HUB), "AKIAUNKNOWN")).unwrap();
-    let running = Running::start(program().arg("--config.file").arg(&file).args(["--log.format", "json"]));
-    // All targets have failed, and more than once.
+    let running =
+        ExporterProcess::start(program().arg("--config.file").arg(&file).args(["--log.format", "json"]));
+    // Wait until every target has failed twice.
     let all_fail = |metrics: &str| {
         let failures = Scrape(metrics.to_owned()).values("ssm_sync_exporter_target_consecutive_failures");
         failures.len() == 4 * 3 && failures.iter().all(|failures| *failures >= 2.0)
@@ -529,23 +537,24 @@ async fn credentials_that_many_targets_need_are_complained_of_once() {
     assert!(reasons.iter().all(|line| line.contains("reason=\"credentials\"")), "{reasons:?}");
     let (_, _, log) = running.signal("TERM");
     let warnings: Vec<&str> = log.lines().filter(|line| line.contains("\"level\":\"WARN\"")).collect();
-    assert_eq!(warnings.len(), 1, "one key, one line: {log}");
+    assert_eq!(warnings.len(), 1, "one warning for one access key: {log}");
     assert!(warnings[0].contains("credentials cannot be had"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_region_that_is_refused_to_all_accounts_is_complained_of_now_and_then() {
+async fn a_region_that_is_denied_to_all_accounts_is_logged_a_few_times() {
     let aws = fake_aws().await;
     let directory = tempfile::tempdir().unwrap();
-    let file = by_roles(&aws, directory.path());
-    let denied = FaultRule::new(Fault::DenyByScp).region("eu-central-1").operation("ListResourceDataSync");
-    aws.world().set_faults(vec![denied]);
-    let running = Running::start(program().arg("--config.file").arg(&file).args(["--log.format", "json"]));
+    let file = config_with_roles(&aws, directory.path());
+    let rule = FaultRule::new(Fault::DenyByScp).region("eu-central-1").operation("ListResourceDataSync");
+    aws.world().set_faults(vec![rule]);
+    let running =
+        ExporterProcess::start(program().arg("--config.file").arg(&file).args(["--log.format", "json"]));
     let is_denied = |line: &&str| {
         line.starts_with("ssm_sync_exporter_target_down_reason{") && line.contains("reason=\"scp_denied\"")
     };
     let all_are_denied = |metrics: &str| metrics.lines().filter(is_denied).count() == 4;
-    running.metrics_when("refusals of all accounts", all_are_denied).await;
+    running.metrics_when("denied collections of all accounts", all_are_denied).await;
     let (_, _, log) = running.signal("TERM");
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let warnings: Vec<_> = lines
@@ -555,46 +564,52 @@ async fn a_region_that_is_refused_to_all_accounts_is_complained_of_now_and_then(
             (line["message"].as_str().unwrap(), line["region"].as_str().unwrap(), line["accounts"].clone())
         })
         .collect();
-    let refused = |accounts: u32| {
+    let denied = |accounts: u32| {
         ("a region is refused, and polled rarely from now on", "eu-central-1", json!(accounts))
     };
-    assert_eq!(warnings, [refused(1), refused(2), refused(4)], "{log}");
+    assert_eq!(warnings, [denied(1), denied(2), denied(4)], "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_role_that_is_denied_is_complained_of_once_for_all_regions() {
+async fn a_denied_role_is_logged_once_for_all_regions() {
     let aws = fake_aws().await;
     let directory = tempfile::tempdir().unwrap();
-    let file = by_roles(&aws, directory.path());
+    let file = config_with_roles(&aws, directory.path());
     aws.world().add_denied_role("100000000003", ROLE);
-    let running = Running::start(program().arg("--config.file").arg(&file).args(["--log.format", "json"]));
+    let running =
+        ExporterProcess::start(program().arg("--config.file").arg(&file).args(["--log.format", "json"]));
     for region in ["eu-west-1", "eu-central-1", "us-east-1"] {
-        running.metrics_with(&up("100000000003", region, 0)).await;
-        running.metrics_with(&up("100000000004", region, 1)).await;
+        running.metrics_containing(&up("100000000003", region, 0)).await;
+        running.metrics_containing(&up("100000000004", region, 1)).await;
     }
     aws.world().add_role("100000000003", ROLE, None);
     for region in ["eu-west-1", "eu-central-1", "us-east-1"] {
-        running.metrics_with(&up("100000000003", region, 1)).await;
+        running.metrics_containing(&up("100000000003", region, 1)).await;
     }
     let (_, _, log) = running.signal("TERM");
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let about: Vec<&Value> = lines.iter().filter(|line| line["from"] != Value::Null).collect();
-    assert_eq!(about.len(), 2, "once when it begins, once when it ends: {log}");
+    assert_eq!(about.len(), 2, "logged when it begins and when it ends: {log}");
     assert!(
         about.iter().all(|line| line["from"] == format!("arn:aws:iam::100000000003:role/{ROLE}")),
         "{log}"
     );
     assert_eq!(about[0]["reason"], "assume_role_denied");
     assert_eq!(about[1]["message"], "credentials can be had again");
-    assert_eq!(lines.iter().filter(|line| line["level"] == "WARN").count(), 1, "none for a target: {log}");
+    assert_eq!(
+        lines.iter().filter(|line| line["level"] == "WARN").count(),
+        1,
+        "no further warning per target: {log}"
+    );
     assert!(!log.contains("succeed again"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_signal_ends_it_at_once() {
+async fn a_second_signal_stops_the_program_immediately() {
     let aws = fake_aws().await;
     let mut command = program();
-    let running = Running::start(with_ambient_credentials(&mut command, &aws).env("AWS_REGION", REGION));
+    let running =
+        ExporterProcess::start(with_ambient_credentials(&mut command, &aws).env("AWS_REGION", REGION));
     let mut stuck = tokio::net::TcpStream::connect(running.address).await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut stuck, b"GET /metr").await.unwrap();
     running.metrics().await;
@@ -603,24 +618,28 @@ async fn a_second_signal_ends_it_at_once() {
     let (status, took, log) = running.signal("TERM");
     assert_eq!(status.code(), Some(1), "{log}");
     assert!(log.ends_with("ssm-sync-exporter: cut short by a second signal\n"), "{log}");
-    assert!(took < Duration::from_secs(4), "the client alone would have been given five seconds");
+    assert!(
+        took < Duration::from_secs(4),
+        "without the second signal it would wait five seconds for the client"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_credential_process_writes_does_not_reach_the_log() {
+async fn stderr_of_a_credential_process_is_not_logged() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config");
     let text = "[default]\nregion = eu-west-1\ncredential_process = /bin/sh -c \"echo vault-token-s.SECRET >&2; exit 1\"\n";
     std::fs::write(&file, text).unwrap();
-    let running = Running::start(program().env("AWS_CONFIG_FILE", &file).args(["--log.level", "debug"]));
-    let metrics = running.metrics_with("reason=\"credentials\"").await;
+    let running =
+        ExporterProcess::start(program().env("AWS_CONFIG_FILE", &file).args(["--log.level", "debug"]));
+    let metrics = running.metrics_containing("reason=\"credentials\"").await;
     let (_, _, log) = running.signal("TERM");
     assert!(log.contains("exited with code"), "{log}");
     assert!(!log.contains("SECRET") && !metrics.contains("SECRET"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn secrets_do_not_reach_the_log_or_the_metrics() {
+async fn secrets_are_not_in_the_log_or_the_metrics() {
     let aws = fake_aws().await;
     aws.world().add_role("222233334444", ROLE, Some("right-external-id"));
     let directory = tempfile::tempdir().unwrap();
@@ -632,12 +651,14 @@ async fn secrets_do_not_reach_the_log_or_the_metrics() {
 "
     );
     std::fs::write(&file, config + &reaching(&aws, directory.path())).unwrap();
-    let running = Running::start(program().arg("--config.file").arg(&file).args(["--log.level", "debug"]));
-    let mut metrics = running.metrics_with("reason=\"assume_role_denied\"").await;
-    metrics += &running.metrics_with("aws_account_id=\"222233334444\",aws_region=\"eu-west-1\"} 1").await;
+    let running =
+        ExporterProcess::start(program().arg("--config.file").arg(&file).args(["--log.level", "debug"]));
+    let mut metrics = running.metrics_containing("reason=\"assume_role_denied\"").await;
+    metrics +=
+        &running.metrics_containing("aws_account_id=\"222233334444\",aws_region=\"eu-west-1\"} 1").await;
     let (_, _, log) = running.signal("TERM");
     assert!(log.contains("level=debug"), "{log}");
-    // The hub's secret key, external ids, and what the fake hands out.
+    // The secret key of the hub, the external ids, and the credentials that the fake issues.
     for secret in ["hub-secret", "external-id", "fake-secret", "fake-token"] {
         assert!(!log.contains(secret), "{secret}: {log}");
         assert!(!metrics.contains(secret), "{secret}: {metrics}");

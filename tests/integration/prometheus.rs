@@ -1,4 +1,4 @@
-//! A real Prometheus, and what it makes of the exporter.
+//! Tests that a real Prometheus can scrape and query the exporter, with helpers to run one.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
@@ -15,23 +15,24 @@ use tokio::time::{Instant, sleep};
 use crate::exporter::{ACCOUNT, Exporter, NOW, REGION, fake_aws, one_target, put};
 use crate::{http, tools};
 
-/// What AWS might call something, in order to break an exposition.
+/// A name that could break an exposition if it is not escaped. AWS values may contain any text.
 pub(crate) const NASTY: &str =
     "org \"inventory\" \\ back\\nslash,\r\t\nx{y=\"z\"} 1 # {a=\"b\"} 2 ünï\u{1d6d1}";
 
-/// What the configuration might call something, which is never several lines.
+/// [`NASTY`] without control characters, for names in the configuration.
 pub(crate) fn nasty_line() -> String {
     NASTY.replace(char::is_control, "")
 }
 
-/// A Prometheus that scrapes some addresses every second.
+/// A running Prometheus.
 pub(crate) struct Prometheus {
     pub(crate) address: SocketAddr,
-    _process: tools::Owned,
+    _process: tools::KillOnDrop,
     _directory: TempDir,
 }
 
 impl Prometheus {
+    /// Starts a Prometheus that scrapes these addresses every second.
     pub(crate) async fn scraping(targets: &[SocketAddr]) -> Self {
         let targets: Vec<String> = targets.iter().map(|target| format!("'{target}'")).collect();
         let text = format!(
@@ -41,11 +42,11 @@ impl Prometheus {
         Self::with_config(tempfile::tempdir().unwrap(), &text).await
     }
 
-    /// One with this configuration, which keeps all that it has in `directory`.
+    /// Starts a Prometheus with this configuration. Its data is stored in `directory`.
     pub(crate) async fn with_config(directory: TempDir, text: &str) -> Self {
         let config = directory.path().join("prometheus.yml");
         std::fs::write(&config, text).unwrap();
-        // It takes no port 0, so it gets one that was free a moment ago.
+        // Prometheus does not support port 0, so choose a free port first.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let log = std::fs::File::create(directory.path().join("log")).unwrap();
         let process = tools::prometheus()
@@ -56,7 +57,7 @@ impl Prometheus {
             .stderr(log)
             .spawn()
             .unwrap();
-        let prometheus = Self { address, _process: tools::Owned(process), _directory: directory };
+        let prometheus = Self { address, _process: tools::KillOnDrop(process), _directory: directory };
         let deadline = Instant::now() + Duration::from_mins(1);
         while TcpStream::connect(address).await.is_err()
             || http::request(address, "GET", "/-/ready").await.status != 200
@@ -73,7 +74,7 @@ impl Prometheus {
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
     }
 
-    /// The values of an expression, once it has any.
+    /// The labels and values of an expression. Waits until it has a result.
     pub(crate) async fn query(&self, expression: &str) -> Vec<(Value, String)> {
         let encoded: Vec<String> = expression.bytes().map(|byte| format!("%{byte:02x}")).collect();
         let encoded = encoded.concat();
@@ -86,14 +87,13 @@ impl Prometheus {
                 let value = |found: &Value| found["value"][1].as_str().unwrap().to_owned();
                 return found.iter().map(|found| (found["metric"].clone(), value(found))).collect();
             }
-            assert!(Instant::now() < deadline, "nothing for {expression}");
+            assert!(Instant::now() < deadline, "no result for {expression}");
             sleep(Duration::from_millis(200)).await;
         }
     }
 }
 
-/// Everything that this exporter can show, at least once. Where AWS may say
-/// what it likes, it is [`NASTY`].
+/// Starts an exporter that serves every metric at least once. Free texts of AWS are [`NASTY`].
 pub(crate) async fn exporter_with_everything(interval: &str) -> (fake_aws::FakeAws, Exporter) {
     let aws = fake_aws().await;
     put(
@@ -129,7 +129,7 @@ pub(crate) async fn exporter_with_everything(interval: &str) -> (fake_aws::FakeA
         .set_faults(vec![FaultRule::new(Fault::Deny).region("us-east-1").operation("ListResourceDataSync")]);
     let config = one_target()
         .replace("interval: 1s", &format!("interval: {interval}"))
-        // A string of JSON is one of YAML, too.
+        // A JSON string is a valid YAML string.
         .replace("name: production", &format!("name: {}", json!(nasty_line())))
         .replace(&format!("[{REGION}]"), &format!("[{REGION}, us-east-1]"))
         + "  - profile: hub\n    regions: [us-east-1]\n";
@@ -139,7 +139,7 @@ pub(crate) async fn exporter_with_everything(interval: &str) -> (fake_aws::FakeA
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn prometheus_scrapes_without_error_and_answers_about_a_failed_sync() {
+async fn prometheus_scrapes_without_errors_and_finds_a_failed_sync() {
     let (_aws, exporter) = exporter_with_everything("1s").await;
     let prometheus = Prometheus::scraping(&[exporter.address]).await;
 
@@ -163,8 +163,8 @@ async fn prometheus_scrapes_without_error_and_answers_about_a_failed_sync() {
 
     assert_eq!(prometheus.query("min_over_time(up[1m])").await[0].1, "1", "no scrape failed");
     let own = http::request(prometheus.address, "GET", "/metrics").await.body;
-    for trouble in ["sample_duplicate_timestamp", "sample_out_of_order", "sample_out_of_bounds"] {
-        assert!(own.contains(&format!("\nprometheus_target_scrapes_{trouble}_total 0\n")), "{trouble}");
+    for problem in ["sample_duplicate_timestamp", "sample_out_of_order", "sample_out_of_bounds"] {
+        assert!(own.contains(&format!("\nprometheus_target_scrapes_{problem}_total 0\n")), "{problem}");
     }
     let targets = prometheus.api("/api/v1/targets").await;
     assert_eq!(targets["data"]["activeTargets"][0]["lastError"], "");
@@ -175,7 +175,7 @@ async fn prometheus_scrapes_without_error_and_answers_about_a_failed_sync() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn promtool_has_nothing_to_say_about_the_metrics() {
+async fn metrics_pass_promtool_check() {
     let (_aws, exporter) = exporter_with_everything("1s").await;
     let scrape = exporter.scrape().await;
     for family in [
@@ -184,7 +184,7 @@ async fn promtool_has_nothing_to_say_about_the_metrics() {
         "ssm_sync_exporter_discovery_last_success_timestamp_seconds",
         "ssm_sync_exporter_target_collection_failures_total",
     ] {
-        assert!(scrape.0.contains(&format!("# TYPE {family} ")), "{family} is not there to be checked");
+        assert!(scrape.0.contains(&format!("# TYPE {family} ")), "the scrape has no {family}");
     }
     let mut child = tools::promtool()
         .args(["check", "metrics"])

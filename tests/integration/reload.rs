@@ -14,7 +14,7 @@ use crate::exporter::{
     ACCOUNT, Exporter, REGION, ROLE, Scrape, Setup, fake_aws, one_target, put, reaching, up,
 };
 use crate::http;
-use crate::program::{Running, program};
+use crate::program::{ExporterProcess, program};
 
 const SUCCESSFUL: &str = "ssm_sync_exporter_config_last_reload_successful";
 
@@ -189,10 +189,10 @@ async fn many_who_ask_at_once_are_all_answered() {
 }
 
 /// The program with a configuration of one target.
-fn running(aws: &FakeAws, directory: &std::path::Path) -> (Running, std::path::PathBuf) {
+fn running(aws: &FakeAws, directory: &std::path::Path) -> (ExporterProcess, std::path::PathBuf) {
     let file = directory.join("config.yaml");
     std::fs::write(&file, format!("{}{}", rarely(), reaching(aws, directory))).unwrap();
-    (Running::start(program().arg("--config.file").arg(&file)), file)
+    (ExporterProcess::start(program().arg("--config.file").arg(&file)), file)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -200,22 +200,22 @@ async fn sighup_reloads_and_is_logged() {
     let aws = fake_aws().await;
     let directory = tempfile::tempdir().unwrap();
     let (running, file) = running(&aws, directory.path());
-    running.metrics_with(&up(ACCOUNT, REGION, 1)).await;
+    running.metrics_containing(&up(ACCOUNT, REGION, 1)).await;
     let good = std::fs::read_to_string(&file).unwrap();
 
     std::fs::write(&file, good.replace(REGION, "us-east-1")).unwrap();
     running.send("HUP");
-    running.metrics_with(&up(ACCOUNT, "us-east-1", 1)).await;
+    running.metrics_containing(&up(ACCOUNT, "us-east-1", 1)).await;
     std::fs::write(&file, "interval: soon\n").unwrap();
     running.send("HUP");
-    running.metrics_with(&format!("{SUCCESSFUL} 0")).await;
+    running.metrics_containing(&format!("{SUCCESSFUL} 0")).await;
     std::fs::write(&file, good).unwrap();
     running.send("HUP");
-    running.metrics_with(&up(ACCOUNT, REGION, 1)).await;
+    running.metrics_containing(&up(ACCOUNT, REGION, 1)).await;
 
     std::fs::remove_file(&file).unwrap();
     running.send("HUP");
-    running.metrics_with(&format!("{SUCCESSFUL} 0")).await;
+    running.metrics_containing(&format!("{SUCCESSFUL} 0")).await;
     let (status, _, log) = running.signal("TERM");
     assert_eq!(status.code(), Some(0));
     let said = |what: &str| log.lines().filter(|line| line.contains(what)).collect::<Vec<_>>();
@@ -232,7 +232,7 @@ async fn a_file_that_cannot_be_read_to_its_end_holds_up_nothing() {
     let aws = fake_aws().await;
     let directory = tempfile::tempdir().unwrap();
     let (running, file) = running(&aws, directory.path());
-    running.metrics_with(&up(ACCOUNT, REGION, 1)).await;
+    running.metrics_containing(&up(ACCOUNT, REGION, 1)).await;
     // Nobody will ever write into it.
     std::fs::remove_file(&file).unwrap();
     assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
@@ -265,7 +265,7 @@ async fn the_service_manager_is_told() {
             return told;
         }
     };
-    let running = Running::start(
+    let running = ExporterProcess::start(
         program()
             .arg("--config.file")
             .arg(&file)

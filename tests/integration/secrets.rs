@@ -1,4 +1,4 @@
-//! Secrets are hunted for in all that the program tells anybody.
+//! Tests that no secret appears in any output of the program: log, errors, pages, metrics.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -9,12 +9,11 @@ use tokio::time::sleep;
 
 use crate::exporter::{ACCOUNT, HUB, ROLE, Scrape, fake_aws, reaching};
 use crate::http;
-use crate::program::{Running, program};
-use crate::secure::{Files, hash};
+use crate::program::{ExporterProcess, program};
+use crate::web_security::{Files, hash};
 
-/// What must not show. `fake-secret-` and `fake-token-` is what the secret keys and
-/// tokens of the fake AWS begin with; the last is `ann:web-password` as a client sends
-/// it.
+/// Texts that must not appear. Secret keys and tokens of the fake AWS begin with `fake-secret-` and
+/// `fake-token-`. The last one is `ann:web-password` in base64, as a client sends it.
 const SECRETS: [&str; 8] = [
     "hub-secret",
     "fake-secret-",
@@ -26,21 +25,21 @@ const SECRETS: [&str; 8] = [
     "YW5uOndlYi1wYXNzd29yZA==",
 ];
 
-/// Sends the password along.
-const BY_ANN: (&str, &str) = ("Authorization", "Basic YW5uOndlYi1wYXNzd29yZA==");
+/// The header with the user's password.
+const AUTHORIZATION: (&str, &str) = ("Authorization", "Basic YW5uOndlYi1wYXNzd29yZA==");
 
 #[track_caller]
-fn hunt(secrets: &[&str], place: &str, text: &str) {
+fn assert_no_secrets(secrets: &[&str], place: &str, text: &str) {
     for secret in secrets {
         for line in text.lines() {
-            assert!(!line.contains(secret), "{secret} shows in {place}: {line}");
+            assert!(!line.contains(secret), "{secret} appears in {place}: {line}");
         }
     }
 }
 
-/// A region for each fault, so that one round goes through all of them.
+/// Each fault with a region, so that one round covers all of them.
 fn faults() -> Vec<(&'static str, Fault)> {
-    // As AWS answers where a signature is wrong.
+    // The response of AWS to a wrong signature, which contains the session token.
     let signature = json!({
         "__type": "InvalidSignatureException",
         "message": "The request signature we calculated does not match the signature you provided.\n\n\
@@ -65,8 +64,8 @@ fn faults() -> Vec<(&'static str, Fault)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::too_many_lines, reason = "one program goes through all of it")]
-async fn no_secret_shows_through_any_fault() {
+#[expect(clippy::too_many_lines, reason = "one program runs through all cases")]
+async fn no_secret_appears_in_any_output() {
     let aws = fake_aws().await;
     let world = aws.world();
     world.create_organization(HUB);
@@ -79,11 +78,11 @@ async fn no_secret_shows_through_any_fault() {
     world.add_denied_role("444455556666", ROLE);
     world
         .set_default_syncs(SyncKind::ToDestination, vec![json!({"SyncName": "a"}), json!({"SyncName": "b"})]);
-    let through_all: Vec<FaultRule> = faults()
+    let all_faults: Vec<FaultRule> = faults()
         .into_iter()
         .map(|(region, fault)| FaultRule::new(fault).region(region).account(ACCOUNT))
         .collect();
-    world.set_faults(through_all.clone());
+    world.set_faults(all_faults.clone());
 
     let directory = tempfile::tempdir().unwrap();
     let regions: Vec<&str> = faults().iter().map(|(region, _)| *region).collect();
@@ -105,11 +104,11 @@ async fn no_secret_shows_through_any_fault() {
     };
     let mut command = program();
     with_files(command.args(["--log.level=debug", "--web.enable-lifecycle"]));
-    let running = Running::start(&mut command);
-    let get = async |path: &str| http::request_with(running.address, "GET", path, &[BY_ANN]).await;
-    let reload = async || http::request_with(running.address, "POST", "/-/reload", &[BY_ANN]).await;
+    let running = ExporterProcess::start(&mut command);
+    let get = async |path: &str| http::request_with(running.address, "GET", path, &[AUTHORIZATION]).await;
+    let reload = async || http::request_with(running.address, "POST", "/-/reload", &[AUTHORIZATION]).await;
 
-    // Until each fault has had its effect.
+    // Wait until every fault has taken effect.
     let expected = regions.len() + 4;
     let deadline = Instant::now() + Duration::from_mins(1);
     loop {
@@ -120,7 +119,7 @@ async fn no_secret_shows_through_any_fault() {
         assert!(Instant::now() < deadline, "{}", metrics.samples("ssm_sync_exporter_target_up"));
         sleep(Duration::from_millis(50)).await;
     }
-    // The whole organization, and the way to it, in trouble.
+    // Faults of discovery and of assuming roles.
     for fault in [Fault::Deny, Fault::ExpiredToken, Fault::ServerError] {
         for operation in ["AssumeRole", "ListAccounts", "GetCallerIdentity"] {
             world.set_faults(vec![FaultRule::new(fault.clone()).operation(operation)]);
@@ -128,8 +127,8 @@ async fn no_secret_shows_through_any_fault() {
         }
     }
 
-    // And a configuration that is wrong just where the secrets stand.
-    let mut told = Vec::new();
+    // Configurations with an error at the place of a secret.
+    let mut outputs = Vec::new();
     for (right, wrong) in [
         ("external_id: xid-of-members", "external_id: 'xid-of-members with spaces'"),
         ("external_id: xid-of-members", "external_id: [xid-of-members]"),
@@ -140,12 +139,12 @@ async fn no_secret_shows_through_any_fault() {
     ] {
         assert!(config.contains(right), "{right}");
         std::fs::write(&file, config.replace(right, wrong)).unwrap();
-        let refused = reload().await;
-        assert_eq!(refused.status, 500, "{wrong}");
-        told.push(("the answer to a reload", refused.body));
+        let rejected = reload().await;
+        assert_eq!(rejected.status, 500, "{wrong}");
+        outputs.push(("the response to a reload", rejected.body));
         let mut check = program();
         with_files(check.arg("--config.check"));
-        told.push(("the answer to a check", text(check.output().unwrap().stderr)));
+        outputs.push(("the error of --config.check", text(check.output().unwrap().stderr)));
     }
     std::fs::write(&file, &config).unwrap();
     assert_eq!(reload().await.status, 200);
@@ -159,46 +158,46 @@ async fn no_secret_shows_through_any_fault() {
         format!("tls_server_config:\n  cert_file: server.crt\n  kye: |\n    {key}\n"),
     ] {
         files.write("web.yaml", &wrong);
-        let refused = reload().await;
-        assert_eq!(refused.status, 500, "{wrong}");
-        told.push(("the answer to a reload", refused.body));
+        let rejected = reload().await;
+        assert_eq!(rejected.status, 500, "{wrong}");
+        outputs.push(("the response to a reload", rejected.body));
     }
     files.write("web.yaml", &format!("basic_auth_users: {{ann: {hash}}}\n"));
     assert_eq!(reload().await.status, 200);
-    told.push(("a refusal", http::request(running.address, "GET", "/").await.body));
+    outputs.push(("a 401 response", http::request(running.address, "GET", "/").await.body));
 
     for path in ["/metrics", "/", "/-/ready", "/-/healthy", "/?account=333344445555"] {
-        told.push((path, get(path).await.body));
+        outputs.push((path, get(path).await.body));
     }
-    let openmetrics = [BY_ANN, ("Accept", "application/openmetrics-text;version=1.0.0")];
-    told.push((
+    let openmetrics = [AUTHORIZATION, ("Accept", "application/openmetrics-text;version=1.0.0")];
+    outputs.push((
         "OpenMetrics",
         http::request_with(running.address, "GET", "/metrics", &openmetrics).await.body,
     ));
     let (status, _, log) = running.signal("TERM");
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(log.contains("level=debug"), "{log}");
-    told.push(("the log", log));
+    outputs.push(("the log", log));
 
-    world.set_faults(through_all.clone());
+    world.set_faults(all_faults.clone());
     for format in ["prometheus", "openmetrics", "json", "table"] {
         let mut once = program();
         with_files(once.args(["once", "--log.level=debug", "--format", format]));
         let output = once.output().unwrap();
-        told.push(("what once writes", text(output.stdout)));
-        told.push(("what once logs", text(output.stderr)));
+        outputs.push(("the output of once", text(output.stdout)));
+        outputs.push(("the log of once", text(output.stderr)));
     }
 
-    // The hunter can see: what is no secret does show.
-    let seen = |what: &str| told.iter().any(|(_, text)| text.contains(what));
+    // The check works: texts that are not secret do appear.
+    let seen = |what: &str| outputs.iter().any(|(_, text)| text.contains(what));
     for no_secret in ["Guarded", "request signature", "xid", ACCOUNT] {
         assert_eq!(seen(no_secret), no_secret != "xid", "{no_secret}");
     }
     assert!(World::access_key(HUB).starts_with("AKIA"));
-    for (place, text) in &told {
+    for (place, text) in &outputs {
         assert_ne!(text, "", "{place}");
-        hunt(&SECRETS, place, text);
-        hunt(&[&hash[hash.len() - 20..], key.lines().nth(1).unwrap().trim()], place, text);
+        assert_no_secrets(&SECRETS, place, text);
+        assert_no_secrets(&[&hash[hash.len() - 20..], key.lines().nth(1).unwrap().trim()], place, text);
     }
 }
 

@@ -1,7 +1,7 @@
-//! The program under random reloads, signals, scrapes and faults of AWS: nothing is
-//! lost, nothing leaks, nothing panics.
+//! Soak test: runs the program under random reloads, signals, scrapes and AWS faults, and checks
+//! that no scrape fails, nothing leaks and nothing panics.
 //!
-//! It takes 15 seconds, or as many as the variable `SOAK_SECONDS` says.
+//! It runs for 15 seconds. Set `SOAK_SECONDS` to run longer.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -18,37 +18,37 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exporter::{ACCOUNT, Exporter, Scrape, Setup, fake_aws, one_target, reaching, up};
 use crate::http;
-use crate::program::{Running, program};
+use crate::program::{ExporterProcess, program};
 
 const REGIONS: [&str; 6] = ["eu-west-1", "eu-west-2", "eu-central-1", "us-east-1", "us-west-2", "sa-east-1"];
 
-/// Random enough, and the same again for the same seed.
-struct Dice(u64);
+/// A pseudo-random number generator (xorshift), which gives the same numbers for the same seed.
+struct Random(u64);
 
-impl Dice {
-    fn below(&mut self, sides: usize) -> usize {
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % sides as u64).unwrap()
+        usize::try_from(self.0 % limit as u64).unwrap()
     }
 
-    fn pick<T: Clone>(&mut self, of: &[T]) -> T {
-        of[self.below(of.len())].clone()
+    fn pick<T: Clone>(&mut self, items: &[T]) -> T {
+        items[self.below(items.len())].clone()
     }
 }
 
-fn calm(regions: &[&str]) -> String {
+fn default_config(regions: &[&str]) -> String {
     one_target().replace("[eu-west-1]", &format!("[{}]", regions.join(", ")))
 }
 
-fn random_config(dice: &mut Dice) -> String {
-    let regions: Vec<&str> = REGIONS.into_iter().filter(|_| dice.below(3) > 0).collect();
+fn random_config(random: &mut Random) -> String {
+    let regions: Vec<&str> = REGIONS.into_iter().filter(|_| random.below(3) > 0).collect();
     let regions = if regions.is_empty() { vec!["eu-west-1"] } else { regions };
-    let text = calm(&regions)
-        .replace("interval: 1s", &format!("interval: {}s", 1 + dice.below(3)))
-        .replace("timeout: 16s", &format!("timeout: {}s", dice.pick(&[2, 3, 16])))
-        .replace("name: production", &format!("name: {}", dice.pick(&["production", "prod"])));
+    let text = default_config(&regions)
+        .replace("interval: 1s", &format!("interval: {}s", 1 + random.below(3)))
+        .replace("timeout: 16s", &format!("timeout: {}s", random.pick(&[2, 3, 16])))
+        .replace("name: production", &format!("name: {}", random.pick(&["production", "prod"])));
     let more = [
         "quota: {SyncToDestination: 7}\n",
         "concurrency: 2\n",
@@ -56,10 +56,10 @@ fn random_config(dice: &mut Dice) -> String {
         "metrics: {disable: [aws_ssm_resource_data_sync_info]}\n",
         "",
     ];
-    text + dice.pick(&more)
+    text + random.pick(&more)
 }
 
-fn random_faults(dice: &mut Dice) -> Vec<FaultRule> {
+fn random_faults(random: &mut Random) -> Vec<FaultRule> {
     let faults = [
         Fault::Throttle,
         Fault::Deny,
@@ -72,21 +72,22 @@ fn random_faults(dice: &mut Dice) -> Vec<FaultRule> {
         Fault::Response { status: 200, body: "<html>".to_owned() },
         Fault::RepeatToken,
     ];
-    (0..dice.below(4)).map(|_| FaultRule::new(dice.pick(&faults)).region(dice.pick(&REGIONS))).collect()
+    (0..random.below(4)).map(|_| FaultRule::new(random.pick(&faults)).region(random.pick(&REGIONS))).collect()
 }
 
-/// Scrapes until `enough`. Each answer has to be whole and to hold no series twice.
-async fn scrape(address: SocketAddr, seed: u64, enough: CancellationToken, scrapes: Arc<AtomicU64>) {
-    let mut dice = Dice(seed);
+/// Scrapes until `stop` is cancelled. Panics if a response is incomplete or contains a series
+/// twice.
+async fn scrape(address: SocketAddr, seed: u64, stop: CancellationToken, scrapes: Arc<AtomicU64>) {
+    let mut random = Random(seed);
     let accepted = [
         "text/plain;version=0.0.4",
         "application/openmetrics-text;version=1.0.0",
         "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
     ];
-    while !enough.is_cancelled() {
+    while !stop.is_cancelled() {
         let (path, accept) =
-            (dice.pick(&["/metrics", "/metrics", "/metrics", "/", "/-/ready"]), dice.pick(&accepted));
-        let coding = dice.pick(&["identity", "gzip", "zstd"]);
+            (random.pick(&["/metrics", "/metrics", "/metrics", "/", "/-/ready"]), random.pick(&accepted));
+        let coding = random.pick(&["identity", "gzip", "zstd"]);
         let headers = [("Accept", accept), ("Accept-Encoding", coding)];
         let answer = http::request_with(address, "GET", path, &headers).await;
         let not_ready = path == "/-/ready" && answer.status == 503;
@@ -100,39 +101,39 @@ async fn scrape(address: SocketAddr, seed: u64, enough: CancellationToken, scrap
             }
         }
         scrapes.fetch_add(1, Ordering::Relaxed);
-        sleep(Duration::from_millis(dice.below(30) as u64)).await;
+        sleep(Duration::from_millis(random.below(30) as u64)).await;
     }
 }
 
-/// A figure of the exporter's own process.
-async fn of_process(running: &Running, what: &str) -> f64 {
-    let metrics = running.metrics_with(what).await;
-    Scrape(metrics).values(what)[0]
+/// The value of a `process_*` metric.
+async fn process_metric(running: &ExporterProcess, name: &str) -> f64 {
+    let metrics = running.metrics_containing(name).await;
+    Scrape(metrics).values(name)[0]
 }
 
 struct Soak {
-    running: Running,
+    running: ExporterProcess,
     file: PathBuf,
-    /// What leads to AWS, in every configuration.
-    beside: String,
+    /// The part of every configuration that sets the endpoint and the credentials.
+    aws_config: String,
 }
 
 impl Soak {
     fn write(&self, config: &str) {
-        // As careful operators do, so that no half file is read.
+        // Replace the file atomically, so that the exporter never reads half of it.
         let new = self.file.with_extension("new");
-        std::fs::write(&new, format!("{config}{}", self.beside)).unwrap();
+        std::fs::write(&new, format!("{config}{}", self.aws_config)).unwrap();
         std::fs::rename(new, &self.file).unwrap();
     }
 
-    async fn post(&self) -> http::Answer {
+    async fn reload(&self) -> http::Response {
         http::request(self.running.address, "POST", "/-/reload").await
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[expect(clippy::print_stdout, reason = "the figures are for whoever asks for a longer run")]
-async fn nothing_is_lost_or_leaks_whatever_happens() {
+#[expect(clippy::print_stdout, reason = "prints the results, for longer runs")]
+async fn random_reloads_and_faults_lose_no_scrape_and_leak_nothing() {
     let seconds = std::env::var("SOAK_SECONDS").map_or(15, |text| text.parse().unwrap());
     let seed = 0x5eed_0001_u64;
     let aws = fake_aws().await;
@@ -141,72 +142,73 @@ async fn nothing_is_lost_or_leaks_whatever_happens() {
     aws.world().set_default_syncs(SyncKind::ToDestination, syncs.collect());
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.yaml");
-    let beside = reaching(&aws, directory.path());
-    std::fs::write(&file, format!("{}{beside}", calm(&REGIONS))).unwrap();
-    let running = Running::start(program().args(["--web.enable-lifecycle", "--config.file"]).arg(&file));
-    let soak = Soak { running, file, beside };
-    soak.running.metrics_with(&up(ACCOUNT, "sa-east-1", 1)).await;
+    let aws_config = reaching(&aws, directory.path());
+    std::fs::write(&file, format!("{}{aws_config}", default_config(&REGIONS))).unwrap();
+    let running =
+        ExporterProcess::start(program().args(["--web.enable-lifecycle", "--config.file"]).arg(&file));
+    let soak = Soak { running, file, aws_config };
+    soak.running.metrics_containing(&up(ACCOUNT, "sa-east-1", 1)).await;
 
-    let (enough, scrapes) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
+    let (stop, scrapes) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
     let mut scraping = JoinSet::new();
     for reader in 0..4 {
-        scraping.spawn(scrape(soak.running.address, seed + reader, enough.clone(), Arc::clone(&scrapes)));
+        scraping.spawn(scrape(soak.running.address, seed + reader, stop.clone(), Arc::clone(&scrapes)));
     }
-    let mut dice = Dice(seed);
-    let (mut reloads, mut refused) = (0, 0);
+    let mut random = Random(seed);
+    let (mut reloads, mut rejected) = (0, 0);
     let begun = Instant::now();
-    // What it is like when all that grows at first has grown.
+    // Resource use after warm-up.
     let mut settled = None;
     while begun.elapsed() < Duration::from_secs(seconds) {
-        match dice.below(6) {
+        match random.below(6) {
             0 | 1 => {
-                soak.write(&random_config(&mut dice));
-                assert_eq!(soak.post().await.status, 200);
+                soak.write(&random_config(&mut random));
+                assert_eq!(soak.reload().await.status, 200);
                 reloads += 1;
             }
             2 => {
-                soak.write(&random_config(&mut dice));
+                soak.write(&random_config(&mut random));
                 soak.running.send("HUP");
                 reloads += 1;
             }
             3 => {
-                soak.write(dice.pick(&["interval: soon\n", "accounts: []\n", "nonsense", "a: [\n"]));
-                assert_eq!(soak.post().await.status, 500);
-                refused += 1;
+                soak.write(random.pick(&["interval: soon\n", "accounts: []\n", "nonsense", "a: [\n"]));
+                assert_eq!(soak.reload().await.status, 500);
+                rejected += 1;
             }
-            _ => aws.world().set_faults(random_faults(&mut dice)),
+            _ => aws.world().set_faults(random_faults(&mut random)),
         }
-        sleep(Duration::from_millis(dice.below(200) as u64)).await;
+        sleep(Duration::from_millis(random.below(200) as u64)).await;
         if settled.is_none() && begun.elapsed() > Duration::from_secs(seconds / 3) {
-            settled = Some(figures(&soak.running).await);
+            settled = Some(resource_use(&soak.running).await);
         }
     }
-    enough.cancel();
+    stop.cancel();
     while let Some(ended) = scraping.join_next().await {
         ended.unwrap();
     }
 
-    // When all is calm again, so is the exporter.
+    // Without faults, all targets recover.
     aws.world().set_faults(Vec::new());
-    soak.write(&calm(&REGIONS));
-    assert_eq!(soak.post().await.status, 200);
+    soak.write(&default_config(&REGIONS));
+    assert_eq!(soak.reload().await.status, 200);
     for region in REGIONS {
-        soak.running.metrics_with(&up(ACCOUNT, region, 1)).await;
+        soak.running.metrics_containing(&up(ACCOUNT, region, 1)).await;
     }
-    // Each target has its turns, and no more than them.
+    // Each target is collected at its interval, and not more often.
     let collections = async || {
-        Scrape(soak.running.metrics_with("").await).values("ssm_sync_exporter_target_collections_total")
+        Scrape(soak.running.metrics_containing("").await).values("ssm_sync_exporter_target_collections_total")
     };
     let begun = collections().await;
     sleep(Duration::from_secs(6)).await;
     for (begun, now) in begun.iter().zip(collections().await) {
-        // Those that failed may come back within three intervals.
+        // Targets that failed before may take up to three intervals.
         assert!((2.0..=8.0).contains(&(now - begun)), "{begun} {now}");
     }
-    let (before, after) = (settled.unwrap(), figures(&soak.running).await);
+    let (before, after) = (settled.unwrap(), resource_use(&soak.running).await);
     let (memory, files, threads) = (after.0 - before.0, after.1 - before.1, after.2 - before.2);
     let report = format!(
-        "{seconds} s, {} scrapes, {reloads} reloads, {refused} refused; resident {:.1} MB after a third of it, \
+        "{seconds} s, {} scrapes, {reloads} reloads, {rejected} rejected; resident {:.1} MB after a third of the time, \
          {:.1} MB at the end; {} and {} open files; {} and {} threads",
         scrapes.load(Ordering::Relaxed),
         before.0 / 1e6,
@@ -223,12 +225,12 @@ async fn nothing_is_lost_or_leaks_whatever_happens() {
     assert!(!log.contains("panic") && !log.contains("which is a bug"), "{log}");
 }
 
-/// Resident memory, open files, threads.
-async fn figures(running: &Running) -> (f64, f64, f64) {
+/// Resident memory in bytes, open files and threads.
+async fn resource_use(running: &ExporterProcess) -> (f64, f64, f64) {
     (
-        of_process(running, "process_resident_memory_bytes").await,
-        of_process(running, "process_open_fds").await,
-        of_process(running, "process_threads").await,
+        process_metric(running, "process_resident_memory_bytes").await,
+        process_metric(running, "process_open_fds").await,
+        process_metric(running, "process_threads").await,
     )
 }
 
@@ -236,19 +238,20 @@ async fn figures(running: &Running) -> (f64, f64, f64) {
 async fn reloads_leave_no_tasks_behind() {
     let aws = fake_aws().await;
     let setup = Setup { lifecycle: true, ..Setup::default() };
-    let config = calm(&REGIONS).replace("interval: 1s", "interval: 1h");
+    let config = default_config(&REGIONS).replace("interval: 1s", "interval: 1h");
     let exporter = Exporter::start_with(&aws, &config, &setup).await;
     exporter.wait_until_ready().await;
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
     for turn in 0..40 {
-        // Another timeout means other clients, and another region other targets.
+        // A changed timeout creates new clients, and a changed region new targets.
         let regions = &REGIONS[..=turn % REGIONS.len()];
-        let config =
-            calm(regions).replace("interval: 1s", "interval: 1h").replace("16s", &format!("{}s", 10 + turn));
+        let config = default_config(regions)
+            .replace("interval: 1s", "interval: 1h")
+            .replace("16s", &format!("{}s", 10 + turn));
         assert_eq!(exporter.reload(&config).await.status, 200);
     }
     assert_eq!(exporter.reload(&config).await.status, 200);
-    // Connections to the fake AWS, which runs here as well, take a while to end.
+    // Connections to the fake AWS, which runs in the same process, take a while to close.
     exporter.wait_for("tasks to end", async || (tasks() <= before + 8).then_some(())).await;
 }

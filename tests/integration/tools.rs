@@ -1,9 +1,10 @@
-//! Programs that the tests need and did not write.
+//! External programs that the tests use. `tests/run` installs them and sets their paths in the
+//! environment.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
 
-/// A Python that has what `tests/python/requirements.txt` names.
+/// Python with the packages of `tests/python/requirements.txt`.
 pub(crate) fn python() -> Command {
     tool("TEST_PYTHON", "python3")
 }
@@ -16,7 +17,7 @@ pub(crate) fn promtool() -> Command {
     tool("TEST_PROMTOOL", "promtool")
 }
 
-/// What checks a configuration of Alertmanager.
+/// `amtool`, which checks configurations of Alertmanager.
 pub(crate) fn amtool() -> Command {
     tool("TEST_AMTOOL", "amtool")
 }
@@ -33,8 +34,8 @@ pub(crate) fn node() -> Command {
     tool("TEST_NODE", "node")
 }
 
-/// A Node that finds the browser and what `tests/browser/package.json` names where
-/// `tests/run` has put them.
+/// Node with the environment variables for the browser and for the packages of
+/// `tests/browser/package.json`.
 pub(crate) fn browser_test() -> Command {
     let browser = tool("TEST_CHROMIUM", "chromium");
     let mut node = node();
@@ -46,66 +47,66 @@ pub(crate) fn browser_test() -> Command {
     node
 }
 
-/// A program that a package of `tests/python/requirements.txt` brings.
+/// A program that is installed by a package of `tests/python/requirements.txt`.
 pub(crate) fn python_program(name: &str) -> Command {
     let python = PathBuf::from(python().get_program());
-    running(python.with_file_name(name), "--version")
+    checked(python.with_file_name(name), "--version")
 }
 
 pub(crate) fn helm() -> Command {
-    running(place("TEST_HELM", "helm"), "version")
+    checked(tool_path("TEST_HELM", "helm"), "version")
 }
 
 pub(crate) fn systemd_analyze() -> Command {
     tool("TEST_SYSTEMD_ANALYZE", "systemd-analyze")
 }
 
-/// A Node that runs a script of what `tests/deploy/package.json` names.
+/// Node with a script of a package of `tests/deploy/package.json`.
 pub(crate) fn node_script(script: &str) -> Command {
     let modules = std::env::var_os("TEST_DEPLOY_MODULES").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools/deploy/node_modules"),
         PathBuf::from,
     );
     let script = modules.join(script);
-    assert!(script.exists(), "{} is not there; `tests/run` installs it", script.display());
+    assert!(script.exists(), "{} is missing; `tests/run` installs it", script.display());
     let mut node = node();
     node.arg(script);
     node
 }
 
 fn tool(variable: &str, name: &str) -> Command {
-    running(place(variable, name), "--version")
+    checked(tool_path(variable, name), "--version")
 }
 
-/// Where `tests/run` has put the tool, or where the path leads.
-fn place(variable: &str, name: &str) -> PathBuf {
+/// The path of a tool: the value of `variable`, or `name` to search in `PATH`.
+fn tool_path(variable: &str, name: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(|| PathBuf::from(name), PathBuf::from)
 }
 
-/// The program, if it tells its version when asked so.
-fn running(program: PathBuf, version: &str) -> Command {
+/// A command for `program`. Panics if the program does not run with the argument `version`.
+fn checked(program: PathBuf, version: &str) -> Command {
     let found = Command::new(&program).arg(version).output();
     assert!(
         found.is_ok_and(|output| output.status.success()),
-        "{} does not run; `tests/run` installs what the tests need",
+        "cannot run {}; `tests/run` installs the tools that the tests need",
         program.display()
     );
     Command::new(program)
 }
 
-/// A child process that ends with the test.
+/// A child process that is killed when dropped.
 #[derive(Debug)]
-pub(crate) struct Owned(pub(crate) Child);
+pub(crate) struct KillOnDrop(pub(crate) Child);
 
-impl Drop for Owned {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // Fails if the process has already exited.
         let _killed = self.0.kill();
         let _waited = self.0.wait();
     }
 }
 
-/// What a program wrote, for the message of a failed assertion.
+/// The status, stdout and stderr of a program, for assertion messages.
 pub(crate) fn written(output: &Output) -> String {
     format!(
         "{}\n{}\n{}",

@@ -7,13 +7,14 @@
 //! - Organizations: describing the organization and listing its roots, units and accounts
 //! - Account Management: `ListRegions`
 //!
-//! No public AWS emulator implements the SSM calls. Clients connect over a real socket. State is kept
-//! per account, which is taken from the access key, and per region, which is taken from the credential
-//! scope of the signature. Signatures are not verified.
+//! No public AWS emulator implements the SSM calls. Clients connect over a real socket. State is
+//! kept per account, which is taken from the access key, and per region, which is taken from the
+//! credential scope of the signature. Signatures are not verified.
 //!
-//! Every account has a static access key, see [`World::access_key`], that works with any secret key.
-//! Access keys of other emulators are accepted after [`World::trust_foreign_keys`]. A caller may do
-//! everything in its own account, unless its session has a policy. A [`Fault`] makes calls fail.
+//! Every account has a static access key, see [`World::access_key`], that works with any secret
+//! key. Access keys of other emulators are accepted after [`World::trust_foreign_keys`]. A caller
+//! may do everything in its own account, unless its session has a policy. A [`Fault`] makes calls
+//! fail.
 //!
 //! ```
 //! # async fn example() -> std::io::Result<()> {

@@ -100,8 +100,8 @@ impl List<'_> {
         Ok(parent)
     }
 
-    /// The requested page of `all`, as a response with the items under `key`. `show` converts an item.
-    /// `list` names the list, so that its tokens are rejected by others.
+    /// The requested page of `all`, as a response with the items under `key`. `show` converts an
+    /// item. `list` names the list, so that its tokens are rejected by others.
     fn page<T: ?Sized>(
         &self,
         list: &str,

@@ -1,5 +1,5 @@
-//! Responses in the protocols of the AWS services: XML for STS, REST with JSON for Account Management,
-//! and JSON 1.1 for SSM and Organizations.
+//! Responses in the protocols of the AWS services: XML for STS, REST with JSON for Account
+//! Management, and JSON 1.1 for SSM and Organizations.
 
 use std::io;
 use std::time::Duration;
@@ -97,8 +97,8 @@ pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Resp
         Reply::Error(error) => {
             let mut body = error.fields;
             body["__type"] = error.code.into();
-            // Exceptions in the service's API model spell the field `Message`, and the errors common to
-            // all services `message`.
+            // Exceptions in the service's API model spell the field `Message`, and the errors
+            // common to all services `message`.
             let in_model = match service {
                 Service::Organizations => !matches!(
                     error.code,

@@ -28,8 +28,8 @@ pub(crate) struct Runs {
 }
 
 impl RunSchedule {
-    /// The runs, at `now`, of a sync that was created at `created`. Both are in seconds since the Unix
-    /// epoch.
+    /// The runs, at `now`, of a sync that was created at `created`. Both are in seconds since the
+    /// Unix epoch.
     pub(crate) fn runs(&self, created: f64, now: f64) -> Runs {
         let interval = self.interval.as_secs_f64();
         let previous_runs = ((now - created) / interval).floor().max(0.0);

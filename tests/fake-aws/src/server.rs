@@ -157,8 +157,9 @@ async fn handle(world: &World, request: Request<Incoming>) -> Response<Body> {
     if fault == Some(Fault::TruncatedBody) { reply::truncated(response).await } else { reply::full(response) }
 }
 
-/// The control API for tests in other languages: `PUT /_fake/faults` sets a JSON list of [`FaultRule`]s,
-/// and `GET /_fake/calls` returns the number of calls of each operation by account and region.
+/// The control API for tests in other languages: `PUT /_fake/faults` sets a JSON list of
+/// [`FaultRule`]s, and `GET /_fake/calls` returns the number of calls of each operation by account
+/// and region.
 fn control(world: &World, method: &Method, path: &str, body: &[u8]) -> Response<Full<Bytes>> {
     match (method, path) {
         (&Method::PUT, "/_fake/faults") => match serde_json::from_slice::<Vec<FaultRule>>(body) {

@@ -54,7 +54,8 @@ impl Service {
         ApiError::new(code, message).status(self.forbidden())
     }
 
-    /// The error if the caller's session policy denies `operation`. `GetCallerIdentity` cannot be denied.
+    /// The error if the caller's session policy denies `operation`. `GetCallerIdentity` cannot be
+    /// denied.
     pub(crate) fn policy_denial(self, caller: &Caller, operation: &str) -> Option<ApiError> {
         let policy = caller.policy.as_ref().filter(|_| operation != "GetCallerIdentity")?;
         let why = policy.denial_reason(&format!("{}:{operation}", self.name()))?;

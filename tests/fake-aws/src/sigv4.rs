@@ -23,9 +23,9 @@ impl<'a> Scope<'a> {
 
 /// The account id that is encoded in an access key of AWS.
 ///
-/// Such a key starts with four letters for its type. The next eight characters are five bytes in base32
-/// (RFC 4648), which are the number 2^39 plus half of the account id, rounded down. The next character is
-/// in the second half of the base32 alphabet if the account id is odd.
+/// Such a key starts with four letters for its type. The next eight characters are five bytes in
+/// base32 (RFC 4648), which are the number 2^39 plus half of the account id, rounded down. The next
+/// character is in the second half of the base32 alphabet if the account id is odd.
 pub(crate) fn account_of(access_key: &str) -> Option<String> {
     let mut digits = access_key.bytes().skip(4).map(|letter| match letter {
         b'A'..=b'Z' => Some(u64::from(letter - b'A')),

@@ -16,7 +16,8 @@ const MAX_PAGE_SIZE: usize = 50;
 /// The result of an operation that returns nothing.
 const EMPTY_RESULT: &str = "{}";
 
-/// Syncs to buckets with this prefix fail as if the bucket policy denied access, the most common cause.
+/// Syncs to buckets with this prefix fail as if the bucket policy denied access, the most common
+/// cause.
 const FAILING_BUCKET_PREFIX: &str = "denied-";
 
 /// Handles a call of `operation`. `fault` may affect its paging.
@@ -229,8 +230,8 @@ fn not_found(name: &str, kind: SyncKind) -> ApiError {
         .fields(json!({"SyncName": name, "SyncType": kind.as_str()}))
 }
 
-/// A sync as an item of a list. Like AWS, it has no type for a sync to a destination, and no status for
-/// a sync from a source.
+/// A sync as an item of a list. Like AWS, it has no type for a sync to a destination, and no status
+/// for a sync from a source.
 fn item(
     sync: &CreatedSync,
     kind: SyncKind,

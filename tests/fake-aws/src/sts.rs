@@ -71,8 +71,8 @@ fn assume_role(
         )
         .status(403)
     };
-    // AWS returns the same error for a role that does not exist, a role that does not trust the caller
-    // and a wrong external id.
+    // AWS returns the same error for a role that does not exist, a role that does not trust the
+    // caller and a wrong external id.
     let (partition, account, role) = parse_arn(arn).ok_or_else(denied)?;
     let trust = world.trust(account, role).ok_or_else(denied)?;
     if trust.denied

@@ -166,7 +166,8 @@ impl World {
         self.lock().accounts.entry(id.to_owned()).or_default();
     }
 
-    /// Adds a role to an account. Every caller with the external id, if there is one, may assume it.
+    /// Adds a role to an account. Every caller with the external id, if there is one, may assume
+    /// it.
     pub fn add_role(&self, account: &str, name: &str, external_id: Option<&str>) {
         let trust = Trust { external_id: external_id.map(ToOwned::to_owned), denied: false };
         self.lock().accounts.entry(account.to_owned()).or_default().roles.insert(name.to_owned(), trust);
@@ -187,8 +188,8 @@ impl World {
         account.regions.insert(region.to_owned(), status.to_owned());
     }
 
-    /// Adds a sync that `ListResourceDataSync` returns exactly as `item`. Replaces a sync of the same
-    /// name.
+    /// Adds a sync that `ListResourceDataSync` returns exactly as `item`. Replaces a sync of the
+    /// same name.
     pub fn put_item(&self, account: &str, region: &str, kind: SyncKind, item: Value) {
         let mut inner = self.lock();
         let account = inner.accounts.entry(account.to_owned()).or_default();
@@ -198,8 +199,8 @@ impl World {
         syncs.push(new);
     }
 
-    /// Sets the items that are listed in every account and region that has no syncs of that kind of its
-    /// own. They cannot be updated or deleted by calls.
+    /// Sets the items that are listed in every account and region that has no syncs of that kind of
+    /// its own. They cannot be updated or deleted by calls.
     pub fn set_default_syncs(&self, kind: SyncKind, items: Vec<Value>) {
         let items = items.into_iter().map(|item| Sync::Fixed(FixedItem::new(item))).collect();
         self.lock().default_syncs.insert(kind, items);
@@ -257,8 +258,8 @@ impl World {
         work(account.syncs.entry((region.to_owned(), kind)).or_default())
     }
 
-    /// Calls `work` with the syncs of one kind that are listed in an account and region: the default
-    /// ones, if it has none of its own.
+    /// Calls `work` with the syncs of one kind that are listed in an account and region: the
+    /// default ones, if it has none of its own.
     pub(crate) fn with_listed_syncs<T>(
         &self,
         account: &str,

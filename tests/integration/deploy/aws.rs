@@ -1,7 +1,7 @@
 //! Tests of the IAM roles: `CloudFormation` templates, Terraform modules and policies.
 //!
-//! The templates are deployed to moto. fake-aws then gets the same roles, and its record of the exporter's calls
-//! shows which permissions the exporter needs.
+//! The templates are deployed to moto. fake-aws then gets the same roles, and its record of the
+//! exporter's calls shows which permissions the exporter needs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -20,8 +20,8 @@ use crate::{http, tools};
 const README: &str = "deploy/aws/README.md";
 const TEMPLATES: [&str; 2] = ["deploy/aws/hub-role.yaml", "deploy/aws/member-role.yaml"];
 
-/// The organizational unit of the member accounts in fake-aws. Its id differs from those in moto, which chooses
-/// its own.
+/// The organizational unit of the member accounts in fake-aws. Its id differs from those in moto,
+/// which chooses its own.
 const UNIT: &str = "ou-fake-00000001";
 
 /// cfn-lint with all checks, for all regions of all partitions.
@@ -156,8 +156,8 @@ fn actions(statement: &Value) -> BTreeSet<String> {
 
 type Roles = BTreeMap<String, BTreeMap<String, Role>>;
 
-/// Runs the commands of the README against moto, with `rooted` as the exporter's account. Returns the resulting
-/// roles.
+/// Runs the commands of the README against moto, with `rooted` as the exporter's account. Returns
+/// the resulting roles.
 async fn roll_out(moto: &Moto) -> Roles {
     let organization = &moto.organization;
     let (url, units, accounts) = (&organization.url, &organization.units, &organization.accounts);
@@ -203,7 +203,8 @@ async fn roll_out(moto: &Moto) -> Roles {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Starts fake-aws with the roles of moto and an organization of the accounts that have the member role.
+/// Starts fake-aws with the roles of moto and an organization of the accounts that have the member
+/// role.
 async fn with_roles(roles: &Roles, hub: &str) -> FakeAws {
     let world = World::new();
     world.add_account(hub);
@@ -220,7 +221,8 @@ async fn with_roles(roles: &Roles, hub: &str) -> FakeAws {
     FakeAws::start(world, "127.0.0.1:0").await.unwrap()
 }
 
-/// Runs the one-shot command of the README with this configuration. Returns the table that it prints.
+/// Runs the one-shot command of the README with this configuration. Returns the table that it
+/// prints.
 async fn run_once(aws: &FakeAws, hub: &str, config: String) -> String {
     let [command] = <[String; 1]>::try_from(
         blocks("sh").into_iter().filter(|block| block.starts_with("ssm-sync-exporter ")).collect::<Vec<_>>(),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{place, succeed, text, yaml};
-use crate::program::{Running, program, run};
+use crate::program::{ExporterProcess, program, run};
 use crate::prometheus::Prometheus;
 use crate::tools;
 
@@ -149,8 +149,8 @@ fn source_of(service: &Value, file: &str) -> PathBuf {
     mounts(service).into_iter().find_map(find).unwrap_or_else(|| panic!("{file} is not mounted"))
 }
 
-/// The configuration of Prometheus in the compose file, and a directory with its rules, laid out as in the
-/// container.
+/// The configuration of Prometheus in the compose file, and a directory with its rules, laid out as
+/// in the container.
 fn prometheus() -> (TempDir, String) {
     let service = &services()["prometheus"];
     let flags = strings(&service["command"]);
@@ -187,7 +187,7 @@ fn the_prometheus_configuration_of_compose_passes_promtool() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
 async fn the_prometheus_of_compose_scrapes_the_demo_and_evaluates_the_rules() {
-    let demo = Running::demo();
+    let demo = ExporterProcess::demo();
     let (directory, text) = prometheus();
     let text = text.replace("demo:10144", &demo.address.to_string());
     let prometheus = Prometheus::with_config(directory, &text).await;

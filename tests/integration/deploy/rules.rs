@@ -16,7 +16,7 @@ use ssm_sync_exporter::metrics::FamilyName;
 use tokio::time::{Instant, sleep};
 
 use super::{list, place, succeed, text, yaml};
-use crate::program::Running;
+use crate::program::ExporterProcess;
 use crate::prometheus::Prometheus;
 use crate::tools;
 
@@ -236,7 +236,7 @@ fn in_a_hurry(address: &str) -> (tempfile::TempDir, String) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
 async fn what_is_wrong_in_the_demonstration_fires() {
-    let demo = Running::demo();
+    let demo = ExporterProcess::demo();
     let (directory, config) = in_a_hurry(&demo.address.to_string());
     let prometheus = Prometheus::with_config(directory, &config).await;
 

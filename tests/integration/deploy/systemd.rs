@@ -15,7 +15,8 @@ const SYSUSERS: &str = "deploy/systemd/ssm-sync-exporter.sysusers.conf";
 
 const INSTALLED: &str = "/usr/bin/ssm-sync-exporter";
 
-/// Maximum exposure of the service as reported by `systemd-analyze security`, in tenths of its scale from 0 to 10.
+/// Maximum exposure of the service as reported by `systemd-analyze security`, in tenths of its
+/// scale from 0 to 10.
 const EXPOSURE: &str = "15";
 
 /// The values of a setting in a unit, in order.

@@ -82,7 +82,7 @@ async fn node_exporter_shows_it_beside_its_own() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    let _process = tools::Owned(process);
+    let _process = tools::KillOnDrop(process);
     let deadline = Instant::now() + Duration::from_secs(30);
     while TcpStream::connect(address).await.is_err() {
         assert!(Instant::now() < deadline, "node_exporter does not start");

@@ -65,8 +65,8 @@ impl Organization {
 }
 
 impl World {
-    /// Creates the organization, replacing an existing one. Its root is `r-fake`. Also adds the management
-    /// account, with the name `management`.
+    /// Creates the organization, replacing an existing one. Its root is `r-fake`. Also adds the
+    /// management account, with the name `management`.
     pub fn create_organization(&self, management: &str) {
         self.add_account(management);
         let mut organization = Organization {
@@ -79,8 +79,8 @@ impl World {
         self.lock().organization = Some(organization);
     }
 
-    /// Makes a member a delegated administrator, which may list the organization like the management
-    /// account.
+    /// Makes a member a delegated administrator, which may list the organization like the
+    /// management account.
     ///
     /// # Panics
     /// If there is no organization.
@@ -88,8 +88,8 @@ impl World {
         self.change_organization(|organization| organization.delegated.push(account.to_owned()));
     }
 
-    /// Adds an organizational unit, such as `ou-fake-00000001`, below a unit or `r-fake`. Its name is its
-    /// id.
+    /// Adds an organizational unit, such as `ou-fake-00000001`, below a unit or `r-fake`. Its name
+    /// is its id.
     ///
     /// # Panics
     /// If there is no organization or no such parent.
@@ -100,8 +100,8 @@ impl World {
         });
     }
 
-    /// Adds an account without roles, as a member below a unit or `r-fake`. Replaces an existing member
-    /// with the same id.
+    /// Adds an account without roles, as a member below a unit or `r-fake`. Replaces an existing
+    /// member with the same id.
     ///
     /// # Panics
     /// If there is no organization or no such parent.
@@ -110,8 +110,8 @@ impl World {
         self.change_organization(|organization| organization.add(id, name, parent));
     }
 
-    /// Sets the `State` and `Status` of a member, which are both `ACTIVE` at first. `None` leaves the field
-    /// out of responses.
+    /// Sets the `State` and `Status` of a member, which are both `ACTIVE` at first. `None` leaves
+    /// the field out of responses.
     ///
     /// # Panics
     /// If there is no organization or no such member.

@@ -63,8 +63,9 @@ impl World {
         self.lock().session_lifetime = lifetime;
     }
 
-    /// Sets whether to accept access keys of other emulators, such as moto, with or without a session
-    /// token. The account id must be encoded in the key as in keys of AWS, and the account must exist.
+    /// Sets whether to accept access keys of other emulators, such as moto, with or without a
+    /// session token. The account id must be encoded in the key as in keys of AWS, and the account
+    /// must exist.
     pub fn trust_foreign_keys(&self, trust: bool) {
         self.lock().trusts_foreign_keys = trust;
     }
@@ -115,8 +116,8 @@ impl World {
         })
     }
 
-    /// Issues session credentials. Returns the access key and the time of expiry in seconds since the Unix
-    /// epoch.
+    /// Issues session credentials. Returns the access key and the time of expiry in seconds since
+    /// the Unix epoch.
     pub(crate) fn open_session(&self, caller: Caller, requested: Duration, now: f64) -> (String, f64) {
         let mut inner = self.lock();
         let lifetime = inner.session_lifetime.unwrap_or(requested);

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{Dashboard, dashboards, list, named};
 use crate::http;
-use crate::program::Running;
+use crate::program::ExporterProcess;
 use crate::prometheus::Prometheus;
 use crate::tools;
 
@@ -105,13 +105,13 @@ fn in_regex(value: &str) -> String {
 
 /// A Prometheus that scrapes the demo twice, as if two exporters polled the same.
 struct Asked {
-    demo: Running,
+    demo: ExporterProcess,
     prometheus: Prometheus,
 }
 
 impl Asked {
     async fn start() -> Self {
-        let demo = Running::demo();
+        let demo = ExporterProcess::demo();
         let jobs = ["one", "other"].map(|job| {
             format!("  - job_name: {job}\n    static_configs: [{{targets: ['{}']}}]\n", demo.address)
         });

@@ -104,8 +104,8 @@ pub(super) fn value_file(name: &str) -> std::path::PathBuf {
     place(CHART).join(format!("ci/{name}-values.yaml"))
 }
 
-/// Parses a YAML stream. Panics if a document is not a valid object of each of these Kubernetes versions, or
-/// of the Prometheus operator.
+/// Parses a YAML stream. Panics if a document is not a valid object of each of these Kubernetes
+/// versions, or of the Prometheus operator.
 pub(super) fn documents(yaml: &str, versions: &[&str]) -> Vec<Value> {
     let mut child = tools::python()
         .arg(place("tests/python/kubernetes_objects.py"))

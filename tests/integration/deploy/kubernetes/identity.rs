@@ -1,5 +1,5 @@
-//! Credentials of pods on EKS. The tests set the environment variables that the EKS webhooks set, and serve the
-//! credentials to a real exporter.
+//! Credentials of pods on EKS. The tests set the environment variables that the EKS webhooks set,
+//! and serve the credentials to a real exporter.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,10 +10,10 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::exporter::{HUB, REGION, fake_aws, up};
-use crate::program::{Running, program};
+use crate::program::{ExporterProcess, program};
 
-/// An HTTP server with canned responses. It sends the body of the first key that the request contains, and
-/// records the requests.
+/// An HTTP server with canned responses. It sends the body of the first key that the request
+/// contains, and records the requests.
 struct StubServer {
     address: std::net::SocketAddr,
     requests: Arc<Mutex<Vec<String>>>,
@@ -92,8 +92,8 @@ async fn credentials_come_from_the_pod_identity_agent() {
         .env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &token)
         .env("AWS_REGION", REGION)
         .env("AWS_ENDPOINT_URL", aws.url());
-    let running = Running::start(&mut command);
-    running.metrics_with(&up(HUB, REGION, 1)).await;
+    let running = ExporterProcess::start(&mut command);
+    running.metrics_containing(&up(HUB, REGION, 1)).await;
     let requests = agent.requests();
     assert!(requests.starts_with("GET /v1/credentials "), "{requests}");
     assert!(requests.to_lowercase().contains("authorization: token-of-the-pod\r\n"), "{requests}");
@@ -127,8 +127,8 @@ async fn credentials_come_from_sts_in_exchange_for_a_service_account_token() {
         .env("AWS_REGION", REGION)
         .env("AWS_ENDPOINT_URL_STS", format!("http://{}", sts.address))
         .env("AWS_ENDPOINT_URL_SSM", aws.url());
-    let running = Running::start(&mut command);
-    running.metrics_with(&up(HUB, REGION, 1)).await;
+    let running = ExporterProcess::start(&mut command);
+    running.metrics_containing(&up(HUB, REGION, 1)).await;
     let requests = sts.requests();
     assert!(requests.contains("WebIdentityToken=token-of-the-pod"), "{requests}");
 }

@@ -149,7 +149,8 @@ fn templates_in_rules_are_not_rendered_by_helm() {
     assert_eq!(count_templates(&template(&place(CHART), "organization", &[])), alerts);
 }
 
-/// Tools that do not follow symbolic links drop them or replace them by text files with the link's path.
+/// Tools that do not follow symbolic links drop them or replace them by text files with the link's
+/// path.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
 fn missing_symbolic_links_are_reported() {
@@ -180,7 +181,8 @@ fn missing_symbolic_links_are_reported() {
     }
 }
 
-/// Copies a directory without its symbolic links, or with text files that contain the links' targets.
+/// Copies a directory without its symbolic links, or with text files that contain the links'
+/// targets.
 fn copy(from: &Path, to: &Path, links_as_text: bool) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {

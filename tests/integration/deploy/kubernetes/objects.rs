@@ -232,7 +232,8 @@ fn each_pod_name_selects_its_own_shard() {
     }
 }
 
-/// A `StatefulSet` uses its name, a hyphen and a hash of ten characters as a label value, of at most 63.
+/// A `StatefulSet` uses its name, a hyphen and a hash of ten characters as a label value, of at
+/// most 63.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
 fn names_are_short_enough_for_labels() {

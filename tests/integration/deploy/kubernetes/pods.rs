@@ -12,10 +12,10 @@ use tempfile::TempDir;
 
 use super::chart::{NAMESPACE, Rendered, list, string, value_sets};
 use crate::exporter::{REGION, ROLE, fake_aws};
-use crate::program::{Running, program, run, with_ambient_credentials};
+use crate::program::{ExporterProcess, program, run, with_ambient_credentials};
 use crate::prometheus::Prometheus;
-use crate::secure::certificates::Authority;
 use crate::tools;
+use crate::web_security::certificates::Authority;
 
 /// The directory where the pod mounts its configuration.
 const MOUNT: &str = "/etc/ssm-sync-exporter";
@@ -135,11 +135,11 @@ impl Pod {
         command
     }
 
-    fn start(&self, aws: &FakeAws) -> Running {
+    fn start(&self, aws: &FakeAws) -> ExporterProcess {
         let mut command = self.exporter();
         // The proxy of the example values does not exist.
         command.env_remove("HTTPS_PROXY");
-        Running::start(with_ambient_credentials(&mut command, aws))
+        ExporterProcess::start(with_ambient_credentials(&mut command, aws))
     }
 
     /// Runs a probe like the kubelet. Returns the HTTP status, or 0 for a TCP probe that connected.
@@ -218,7 +218,7 @@ async fn the_exporter_stops_within_the_grace_period() {
     // The exporter waits for an unfinished request when it stops.
     let mut stuck = tokio::net::TcpStream::connect(running.address).await.unwrap();
     tokio::io::AsyncWriteExt::write_all(&mut stuck, b"GET /metr").await.unwrap();
-    running.metrics_with("ssm_sync_exporter_build_info").await;
+    running.metrics_containing("ssm_sync_exporter_build_info").await;
     let grace = pod.rendered.pod()["terminationGracePeriodSeconds"].as_u64().unwrap();
     assert!(grace > 10);
     let (status, took, log) = running.signal("TERM");
@@ -226,7 +226,8 @@ async fn the_exporter_stops_within_the_grace_period() {
     assert!(took.as_secs() < 10, "{took:?}");
 }
 
-/// The scrape configuration that the operator generates from the `ServiceMonitor`, with the labels that it adds.
+/// The scrape configuration that the operator generates from the `ServiceMonitor`, with the labels
+/// that it adds.
 fn scrape_config(pod: &Pod, address: SocketAddr, files: &Path) -> String {
     let monitor = pod.rendered.the("ServiceMonitor");
     let endpoint = &monitor["spec"]["endpoints"][0];

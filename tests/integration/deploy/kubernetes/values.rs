@@ -9,8 +9,8 @@ use super::chart::{CHART, document, documents, helm_template, value_file};
 use crate::deploy::{place, text};
 use crate::tools;
 
-/// Renders the chart with invalid values. Returns the first paragraph of Helm's error, which ends with the
-/// cause.
+/// Renders the chart with invalid values. Returns the first paragraph of Helm's error, which ends
+/// with the cause.
 fn render_error(values: &Value) -> String {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(values.to_string().as_bytes()).unwrap();

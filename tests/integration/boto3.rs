@@ -1,5 +1,4 @@
-//! AWS's own client against fake-aws: what the exporter is tested with must
-//! itself be what AWS is.
+//! Tests fake-aws with boto3, the AWS SDK for Python, to ensure that it behaves like AWS.
 
 use std::time::Duration;
 
@@ -9,7 +8,7 @@ use crate::tools;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn boto3_finds_aws_in_fake_aws() {
+async fn fake_aws_behaves_like_aws_to_boto3() {
     let world = World::new();
     world.add_account("111122223333");
     world.add_account("222233334444");
@@ -29,7 +28,7 @@ async fn boto3_finds_aws_in_fake_aws() {
     assert!(ran.contains("Ran 18 tests"), "{ran}");
 }
 
-/// What the script's docstring says of the organization.
+/// Creates the organization that the script's docstring describes.
 fn organization(world: &World) {
     world.create_organization("999900000000");
     for (unit, parent) in [

@@ -1,4 +1,4 @@
-//! Where it listens: several addresses, IPv6, and sockets of systemd's.
+//! Tests of listeners: several addresses, IPv6 and systemd sockets.
 
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -11,39 +11,40 @@ use tokio::net::TcpStream;
 
 use crate::exporter::REGION;
 use crate::http;
-use crate::program::{Running, program, run};
+use crate::program::{ExporterProcess, program, run};
 
-/// An address whose port was free a moment ago.
-fn free(host: &str) -> SocketAddr {
-    let listener = TcpListener::bind((host, 0)).unwrap_or_else(|error| panic!("no {host} here: {error}"));
+/// An address with a free port.
+fn free_address(host: &str) -> SocketAddr {
+    let listener =
+        TcpListener::bind((host, 0)).unwrap_or_else(|error| panic!("cannot listen on {host}: {error}"));
     listener.local_addr().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_listens_on_several_addresses_and_over_ipv6() {
-    let (v6, v4) = (free("::1"), free("127.0.0.1"));
+async fn the_exporter_listens_on_several_addresses_and_ipv6() {
+    let (v6, v4) = (free_address("::1"), free_address("127.0.0.1"));
     let (first, second) = (v6.to_string(), v4.to_string());
-    let everywhere = free("::").port();
-    let all = format!(":{everywhere}");
+    let wildcard_port = free_address("::").port();
+    let all = format!(":{wildcard_port}");
     let mut command = program();
     command.env("AWS_REGION", REGION);
     for address in [&first, &second, &all] {
         command.args(["--web.listen-address", address]);
     }
-    let running = Running::start(&mut command);
+    let running = ExporterProcess::start(&mut command);
     for address in [
         v6,
         v4,
         running.address,
-        SocketAddr::from(([127, 0, 0, 1], everywhere)),
-        SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], everywhere)),
+        SocketAddr::from(([127, 0, 0, 1], wildcard_port)),
+        SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], wildcard_port)),
     ] {
         assert_eq!(http::request(address, "GET", "/-/healthy").await.status, 200, "{address}");
     }
 }
 
-/// The program as systemd starts it, with a socket as its descriptor 3.
-fn activated(socket: impl Into<OwnedFd>) -> Command {
+/// The program as systemd starts it with socket activation, with the socket as descriptor 3.
+fn socket_activated(socket: impl Into<OwnedFd>) -> Command {
     let mut command = Command::new("/bin/sh");
     let script = "exec 3<&0 0</dev/null; LISTEN_PID=$$ LISTEN_FDS=1 exec \"$0\" \"$@\"";
     command
@@ -56,14 +57,14 @@ fn activated(socket: impl Into<OwnedFd>) -> Command {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_takes_the_sockets_of_systemd() {
+async fn the_exporter_listens_on_the_systemd_socket() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    // Who comes before it has been started is not turned away.
+    // Connections from before the start are served.
     let mut early = TcpStream::connect(address).await.unwrap();
     early.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
-    let running = Running::start(&mut activated(listener));
-    assert_eq!(running.address, address, "and not where --web.listen-address leads");
+    let running = ExporterProcess::start(&mut socket_activated(listener));
+    assert_eq!(running.address, address, "--web.listen-address must be ignored");
     let mut answer = Vec::new();
     early.read_to_end(&mut answer).await.unwrap();
     assert_eq!(http::parse(&answer).status, 200);
@@ -74,7 +75,7 @@ async fn it_takes_the_sockets_of_systemd() {
 }
 
 #[test]
-fn sockets_that_are_of_no_use_are_one_line_and_status_1() {
+fn an_unusable_systemd_socket_is_a_one_line_error_with_status_1() {
     let (status, out, err) = run(program().env("AWS_REGION", REGION).arg("--web.systemd-socket"));
     assert_eq!((status, out.as_str()), (Some(1), ""));
     assert_eq!(
@@ -89,19 +90,19 @@ fn sockets_that_are_of_no_use_are_one_line_and_status_1() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let connected = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     let file = std::fs::File::open("/dev/null").unwrap();
-    for (socket, why) in [
+    for (socket, cause) in [
         (OwnedFd::from(unix), "fd 3 is not a valid tcp socket"),
         (OwnedFd::from(udp), "fd 3 is not a valid tcp socket"),
         (OwnedFd::from(connected), "it does not listen"),
         (OwnedFd::from(file), "fd 3 is not a socket"),
     ] {
-        let (status, out, err) = run(&mut activated(socket));
+        let (status, out, err) = run(&mut socket_activated(socket));
         assert_eq!((status, out.as_str()), (Some(1), ""));
         assert_eq!(
             err,
             format!(
                 "ssm-sync-exporter: cannot listen on socket 1 of systemd, which has to be one for TCP, such as of \
-                 ListenStream=10144, with Accept=no: {why}\n"
+                 ListenStream=10144, with Accept=no: {cause}\n"
             )
         );
     }

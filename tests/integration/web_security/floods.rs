@@ -1,4 +1,4 @@
-//! More connections than there is room for.
+//! Tests with more connections than the exporter serves.
 
 use std::net::SocketAddr;
 use std::process::Command;
@@ -14,32 +14,31 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use super::{Files, TLS};
 use crate::exporter::REGION;
 use crate::http;
-use crate::program::{Running, program};
+use crate::program::{ExporterProcess, program};
 
-/// How many connections of each kind.
-const FLOOD: usize = 1000;
+/// Number of connections of each kind.
+const CONNECTIONS: usize = 1000;
 
-/// How long a scrape may take on whatever machine this is. The figures are printed.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Maximum duration of a scrape on any machine. The tests print the actual durations.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 const MAX_BYTES: u64 = 100_000_000;
 
-/// Connects and does nothing.
+/// Connects and sends nothing.
 async fn idle(address: SocketAddr, connected: UnboundedSender<()>) {
     let _stream = TcpStream::connect(address).await;
-    let _told = connected.send(());
+    let _ignored = connected.send(());
     std::future::pending::<()>().await;
 }
 
-/// Sends the head of a request, a byte in a second, and begins anew when it is cut
-/// off.
+/// Sends the head of a request, one byte per second. Reconnects when the connection is closed.
 async fn drip(address: SocketAddr, connected: UnboundedSender<()>) {
     let mut ticks = interval(Duration::from_secs(1));
     loop {
         ticks.tick().await;
         let Ok(mut stream) = TcpStream::connect(address).await else { continue };
-        // Whoever waits for it does so only at first.
-        let _told = connected.send(());
+        // The receiver is gone once the flood has started.
+        let _ignored = connected.send(());
         if stream.write_all(b"GET /metrics HTTP/1.1\r\nX: ").await.is_err() {
             continue;
         }
@@ -52,7 +51,7 @@ async fn drip(address: SocketAddr, connected: UnboundedSender<()>) {
     }
 }
 
-/// So many of each, once all of them have been there.
+/// Starts `number` connections of each kind. Returns once all of them have connected.
 async fn flood(address: SocketAddr, number: usize) -> JoinSet<()> {
     let mut flood = JoinSet::new();
     let (connected, mut connects) = unbounded_channel();
@@ -66,49 +65,49 @@ async fn flood(address: SocketAddr, number: usize) -> JoinSet<()> {
     flood
 }
 
-/// What the system says of a process, in bytes.
+/// Resident memory of a process in bytes.
 fn resident(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
 }
 
-/// How much of a core a process has used so far, in ticks of 10 ms.
-fn ticks(pid: u32) -> u64 {
+/// CPU time of a process in ticks of 10 ms.
+fn cpu_ticks(pid: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }
 
-/// How long half of them took at most, nine of ten, and all.
-fn spread(mut took: Vec<Duration>) -> String {
+/// The median, the 90th percentile and the maximum, as text.
+fn percentiles(mut took: Vec<Duration>) -> String {
     took.sort();
     let last = took.len() - 1;
     format!("{:?}, {:?}, {:?}", took[last / 2], took[last * 9 / 10], took[last])
 }
 
-#[expect(clippy::print_stderr, reason = "the figures are worth having, and depend on the machine")]
-fn tell(text: &str) {
+#[expect(clippy::print_stderr, reason = "prints measurements that depend on the machine")]
+fn report(text: &str) {
     eprintln!("{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_scrape_is_answered_among_idle_and_slow_connections() {
+async fn scrapes_succeed_during_a_flood_of_idle_and_slow_connections() {
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
-    let running = Running::start(program().env("AWS_REGION", REGION));
-    let flood = flood(running.address, FLOOD).await;
-    let (mut took, mut most) = (Vec::new(), 0);
-    // Longer than the head of a request may take.
+    let running = ExporterProcess::start(program().env("AWS_REGION", REGION));
+    let flood = flood(running.address, CONNECTIONS).await;
+    let (mut took, mut peak) = (Vec::new(), 0);
+    // Longer than the timeout of a request head.
     for _ in 0..60 {
         sleep(Duration::from_millis(200)).await;
         let before = Instant::now();
-        let answer = timeout(PATIENCE, http::request(running.address, "GET", "/metrics")).await.unwrap();
+        let answer = timeout(TIMEOUT, http::request(running.address, "GET", "/metrics")).await.unwrap();
         assert_eq!(answer.status, 200);
         took.push(before.elapsed());
-        most = most.max(resident(running.pid()));
+        peak = peak.max(resident(running.pid()));
     }
-    tell(&format!("flood: scrapes took {}, at most {} kB resident", spread(took), most / 1000));
-    assert!(most < MAX_BYTES, "{most} bytes");
+    report(&format!("flood: scrapes took {}, peak {} kB resident", percentiles(took), peak / 1000));
+    assert!(peak < MAX_BYTES, "{peak} bytes");
     drop(flood);
     let (status, _, log) = running.signal("TERM");
     assert_eq!(status.code(), Some(0), "{log}");
@@ -116,29 +115,29 @@ async fn a_scrape_is_answered_among_idle_and_slow_connections() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_handshake_is_made_among_connections_that_make_none() {
+async fn tls_handshakes_succeed_during_a_flood_of_connections_without_one() {
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
     let files = Files::new(TLS);
-    let running = Running::start(
+    let running = ExporterProcess::start(
         program().env("AWS_REGION", REGION).arg("--web.config.file").arg(files.path("web.yaml")),
     );
-    let _flood = flood(running.address, FLOOD).await;
+    let _flood = flood(running.address, CONNECTIONS).await;
     let client = files.authority.client(None);
-    let (mut took, mut most) = (Vec::new(), 0);
+    let (mut took, mut peak) = (Vec::new(), 0);
     for _ in 0..20 {
         sleep(Duration::from_millis(200)).await;
         let before = Instant::now();
-        let shaken = super::certificates::connect(running.address, "127.0.0.1", &client);
-        timeout(PATIENCE, shaken).await.unwrap().unwrap();
+        let handshake = super::certificates::connect(running.address, "127.0.0.1", &client);
+        timeout(TIMEOUT, handshake).await.unwrap().unwrap();
         took.push(before.elapsed());
-        most = most.max(resident(running.pid()));
+        peak = peak.max(resident(running.pid()));
     }
-    tell(&format!("flood: handshakes took {}, at most {} kB resident", spread(took), most / 1000));
-    assert!(most < MAX_BYTES, "{most} bytes");
+    report(&format!("flood: handshakes took {}, peak {} kB resident", percentiles(took), peak / 1000));
+    assert!(peak < MAX_BYTES, "{peak} bytes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_file_descriptors_it_slows_down_and_goes_on() {
+async fn without_file_descriptors_the_exporter_slows_down_and_recovers() {
     rlimit::increase_nofile_limit(u64::MAX).unwrap();
     let mut command = Command::new("/bin/sh");
     command
@@ -148,27 +147,26 @@ async fn without_file_descriptors_it_slows_down_and_goes_on() {
         .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
         .env("AWS_EC2_METADATA_DISABLED", "true")
         .env("AWS_REGION", REGION);
-    let running = Running::start(&mut command);
+    let running = ExporterProcess::start(&mut command);
     let flood = flood(running.address, 50).await;
-    let (before, used) = (Instant::now(), ticks(running.pid()));
+    let (before, used) = (Instant::now(), cpu_ticks(running.pid()));
     let deadline = before + Duration::from_mins(1);
     let mut answered = 0;
     while answered < 5 {
-        assert!(Instant::now() < deadline, "it answers no more");
-        // It may have to make room for others.
+        assert!(Instant::now() < deadline, "the exporter no longer responds");
+        // The connection may be closed in favour of others.
         let mut stream = TcpStream::connect(running.address).await.unwrap();
-        let asked =
-            stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
+        let sent = stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await;
         let mut answer = Vec::new();
         let read =
             timeout(Duration::from_secs(20), tokio::io::AsyncReadExt::read_to_end(&mut stream, &mut answer));
-        if asked.is_ok() && read.await.is_ok_and(|read| read.is_ok()) && answer.starts_with(b"HTTP/1.1 200") {
+        if sent.is_ok() && read.await.is_ok_and(|read| read.is_ok()) && answer.starts_with(b"HTTP/1.1 200") {
             answered += 1;
         }
     }
-    let used = ticks(running.pid()) - used;
+    let used = cpu_ticks(running.pid()) - used;
     let share = used as f64 / 100.0 / before.elapsed().as_secs_f64();
-    tell(&format!("no descriptors: {answered} answers in {:?}, {share:.2} of a core", before.elapsed()));
+    report(&format!("no descriptors: {answered} responses in {:?}, {share:.2} of a core", before.elapsed()));
     assert!(share < 0.5, "{share} of a core");
     drop(flood);
     let (status, _, log) = running.signal("TERM");

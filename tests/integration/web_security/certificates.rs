@@ -1,4 +1,4 @@
-//! Certificates, made anew for each test.
+//! Certificates, generated for each test.
 
 use std::sync::Arc;
 
@@ -12,13 +12,13 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-/// Somebody who signs certificates.
+/// A certificate authority.
 pub(crate) struct Authority {
     issuer: Issuer<'static, KeyPair>,
     pem: String,
 }
 
-/// A certificate and its key, as PEM.
+/// A certificate and its private key in PEM.
 pub(crate) struct Signed {
     pub(crate) certificate: String,
     pub(crate) key: String,
@@ -27,7 +27,8 @@ pub(crate) struct Signed {
 impl Authority {
     pub(crate) fn new() -> Self {
         let mut params = CertificateParams::default();
-        // OpenSSL takes what is signed under its own name for signed by itself.
+        // The name must differ from those of the certificates, which OpenSSL would otherwise
+        // consider self-signed.
         params.distinguished_name.push(DnType::CommonName, "authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -39,7 +40,7 @@ impl Authority {
         self.pem.clone()
     }
 
-    /// A certificate for this name and the loopback addresses, for both ends.
+    /// Signs a certificate for this name and the loopback addresses, valid for servers and clients.
     pub(crate) fn sign(&self, name: &str) -> Signed {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         for address in ["127.0.0.1", "::1"] {
@@ -52,7 +53,8 @@ impl Authority {
         Signed { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
-    /// A client that trusts this authority, and has a certificate if one is given.
+    /// The configuration of a client that trusts this authority, with an optional client
+    /// certificate.
     pub(crate) fn client(&self, own: Option<&Signed>) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
@@ -72,7 +74,7 @@ impl Authority {
     }
 }
 
-/// Shakes hands with a server of this name.
+/// Connects and performs a TLS handshake with a server of this name.
 pub(crate) async fn connect(
     address: std::net::SocketAddr,
     name: &str,

@@ -1,19 +1,19 @@
-//! Real clients: curl and Prometheus.
+//! Tests with real clients: curl and Prometheus.
 
 use std::process::Command;
 
 use pretty_assertions::assert_eq;
 use tempfile::TempDir;
 
-use super::{Files, Secured, TLS, users};
+use super::{Files, SecuredExporter, TLS, users};
 use crate::exporter::Exporter;
 use crate::prometheus::Prometheus;
 use crate::tools;
 
-/// Asks for a certificate of a client, by our authority.
+/// Requires a client certificate signed by the authority of [`Files`].
 const MUTUAL: &str = "  client_ca_file: ca.crt\n  client_auth_type: RequireAndVerifyClientCert\n";
 
-/// The status that curl gets, 0 for none, and all that it says.
+/// Runs curl. Returns the HTTP status, 0 if there was no response, and its output.
 async fn curl(
     exporter: &Exporter,
     files: &Files,
@@ -43,10 +43,11 @@ const CLIENT: [&str; 4] = ["--cert", "client.crt", "--key", "client.key"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn curl_over_tls_with_a_password() {
+async fn curl_connects_over_tls_with_a_password() {
     let headers = "http_server_config:\n  headers:\n    X-Frame-Options: deny\n";
     let open = "auth_excluded_paths: [/-/healthy, /-/ready]\n";
-    let Secured { exporter, files, _aws } = Secured::start(&format!("{TLS}{headers}{}{open}", users())).await;
+    let SecuredExporter { exporter, files, _aws } =
+        SecuredExporter::start(&format!("{TLS}{headers}{}{open}", users())).await;
     let right = ["--user", "ann:secret"];
     let curl = async |path: &str, arguments: &[&str]| curl(&exporter, &files, "https", path, arguments).await;
 
@@ -68,51 +69,55 @@ async fn curl_over_tls_with_a_password() {
             assert_eq!(status, expected, "{path} {arguments:?}: {text}");
             let http = if version == "--http2" { "version=2" } else { "version=1.1" };
             assert!(text.contains(http), "{text}");
-            assert!(text.to_lowercase().contains("\nx-frame-options: deny\r"), "on every answer: {text}");
+            assert!(
+                text.to_lowercase().contains("\nx-frame-options: deny\r"),
+                "the header must be on every response: {text}"
+            );
             if status == 401 {
                 let challenge = "www-authenticate: basic realm=\"ssm-sync-exporter\", charset=\"utf-8\"\r";
                 assert!(text.to_lowercase().contains(challenge), "{text}");
             }
         }
     }
-    // Regression: over HTTP/2 a body came along with the answer to HEAD.
+    // Regression: over HTTP/2, responses to HEAD had a body.
     for version in ["--http1.1", "--http2"] {
         for path in ["/", "/metrics", "/-/healthy", "/missing"] {
             let (status, text) = curl(path, &[&[version, "--head"], &right[..]].concat()).await;
             assert_eq!(status, if path == "/missing" { 404 } else { 200 }, "{version} {path}: {text}");
         }
     }
-    // Who does not know the authority does not go on.
+    // A client that does not trust the authority fails.
     let (status, text) = curl("/metrics", &["--cacert", "client.crt"]).await;
     assert_eq!(status, 0, "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn curl_with_and_without_a_certificate() {
+async fn client_certificates_are_accepted_or_rejected_by_client_auth_type() {
     let allowed = "  client_allowed_sans: [prometheus.example, other.example]\n";
     let other = "  client_allowed_sans: [other.example]\n";
-    let of = |kind: &str| format!("{TLS}  client_auth_type: {kind}\n");
-    let given = format!("{}  client_ca_file: ca.crt\n", of("VerifyClientCertIfGiven"));
-    // Whether each does: none, ours, and one by an authority of its own.
+    let auth_type = |kind: &str| format!("{TLS}  client_auth_type: {kind}\n");
+    let verify_if_given = format!("{}  client_ca_file: ca.crt\n", auth_type("VerifyClientCertIfGiven"));
+    // The expected status without a certificate, with one of our authority, and with one of another
+    // authority.
     for (web, expected) in [
         (TLS.to_owned(), [200, 200, 200]),
         (format!("{TLS}{MUTUAL}"), [0, 200, 0]),
         (format!("{TLS}{MUTUAL}{allowed}"), [0, 200, 0]),
         (format!("{TLS}{MUTUAL}{other}"), [0, 0, 0]),
-        (given.clone(), [200, 200, 0]),
-        (given + other, [200, 0, 0]),
-        (of("RequestClientCert"), [200, 200, 200]),
-        (of("RequireAnyClientCert"), [0, 200, 200]),
-        (of("RequireClientCert"), [0, 200, 200]),
-        (of("NoClientCert"), [200, 200, 200]),
+        (verify_if_given.clone(), [200, 200, 0]),
+        (verify_if_given + other, [200, 0, 0]),
+        (auth_type("RequestClientCert"), [200, 200, 200]),
+        (auth_type("RequireAnyClientCert"), [0, 200, 200]),
+        (auth_type("RequireClientCert"), [0, 200, 200]),
+        (auth_type("NoClientCert"), [200, 200, 200]),
     ] {
-        let Secured { exporter, files, _aws } = Secured::start(&web).await;
-        let stranger = super::Authority::new().sign("prometheus.example");
-        files.write("stranger.crt", &stranger.certificate);
-        files.write("stranger.key", &stranger.key);
-        let strange = ["--cert", "stranger.crt", "--key", "stranger.key"];
-        for (arguments, expected) in [&[][..], &CLIENT, &strange].into_iter().zip(expected) {
+        let SecuredExporter { exporter, files, _aws } = SecuredExporter::start(&web).await;
+        let foreign = super::Authority::new().sign("prometheus.example");
+        files.write("foreign.crt", &foreign.certificate);
+        files.write("foreign.key", &foreign.key);
+        let foreign_client = ["--cert", "foreign.crt", "--key", "foreign.key"];
+        for (arguments, expected) in [&[][..], &CLIENT, &foreign_client].into_iter().zip(expected) {
             for version in ["1.2", "1.3"] {
                 let arguments = [&["--tls-max", version][..], arguments].concat();
                 let (status, text) = curl(&exporter, &files, "https", "/-/healthy", &arguments).await;
@@ -124,7 +129,7 @@ async fn curl_with_and_without_a_certificate() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn curl_within_and_beyond_what_tls_may_be() {
+async fn tls_versions_ciphers_and_curves_are_restricted_by_the_configuration() {
     let suite = |suites: &str| format!("{TLS}  cipher_suites: [{suites}]\n");
     let (ecdsa128, ecdsa256) =
         ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384");
@@ -140,7 +145,7 @@ async fn curl_within_and_beyond_what_tls_may_be() {
         (suite(ecdsa128), &tls12("ECDHE-ECDSA-AES128-GCM-SHA256"), true),
         (suite(ecdsa128), &tls12("ECDHE-ECDSA-AES256-GCM-SHA384"), false),
         (suite(ecdsa256), &tls12("ECDHE-ECDSA-AES256-GCM-SHA384"), true),
-        // None of TLS 1.3 is named, so they all are good.
+        // Without a cipher suite of TLS 1.3 in the list, all of them are allowed.
         (suite(ecdsa256), &["--tlsv1.3"], true),
         (suite("TLS_AES_256_GCM_SHA384"), &["--tlsv1.3", "--tls13-ciphers", "TLS_AES_128_GCM_SHA256"], false),
         (suite("TLS_AES_256_GCM_SHA384"), &["--tlsv1.3", "--tls13-ciphers", "TLS_AES_256_GCM_SHA384"], true),
@@ -148,26 +153,26 @@ async fn curl_within_and_beyond_what_tls_may_be() {
         (format!("{TLS}  curve_preferences: [CurveP384]\n"), &["--curves", "P-384"], true),
         (format!("{TLS}  curve_preferences: [CurveP384]\n"), &["--curves", "X25519"], false),
     ] {
-        let Secured { exporter, files, _aws } = Secured::start(&web).await;
+        let SecuredExporter { exporter, files, _aws } = SecuredExporter::start(&web).await;
         let (status, text) = curl(&exporter, &files, "https", "/-/healthy", arguments).await;
         assert_eq!(status, if expected { 200 } else { 0 }, "{web} {arguments:?}: {text}");
     }
-    let Secured { exporter, files, _aws } =
-        Secured::start(&format!("{TLS}http_server_config: {{http2: false}}\n")).await;
+    let SecuredExporter { exporter, files, _aws } =
+        SecuredExporter::start(&format!("{TLS}http_server_config: {{http2: false}}\n")).await;
     let (_, text) = curl(&exporter, &files, "https", "/-/healthy", &["--http2"]).await;
     assert!(text.contains("status=200 version=1.1"), "{text}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn curl_is_told_that_it_forgot_tls() {
-    let Secured { exporter, files, _aws } = Secured::start(TLS).await;
+async fn plain_http_to_a_tls_port_gets_an_explanation() {
+    let SecuredExporter { exporter, files, _aws } = SecuredExporter::start(TLS).await;
     let (status, text) = curl(&exporter, &files, "http", "/metrics", &[]).await;
     assert_eq!(status, 400, "{text}");
     assert!(text.contains("Client sent an HTTP request to an HTTPS server.\n"), "{text}");
 }
 
-/// The health of a target of Prometheus, and what it has against it.
+/// The health of the exporter as a target of Prometheus, and the last scrape error.
 async fn health(exporter: &Exporter, files: &Files, job: &str) -> (String, String) {
     let directory = TempDir::new().unwrap();
     let text = format!(
@@ -192,8 +197,9 @@ async fn health(exporter: &Exporter, files: &Files, job: &str) -> (String, Strin
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn prometheus_with_a_certificate_and_a_password() {
-    let Secured { exporter, files, _aws } = Secured::start(&format!("{TLS}{MUTUAL}{}", users())).await;
+async fn prometheus_scrapes_with_a_certificate_and_a_password() {
+    let SecuredExporter { exporter, files, _aws } =
+        SecuredExporter::start(&format!("{TLS}{MUTUAL}{}", users())).await;
     let tls =
         "    tls_config: {ca_file: FILES/ca.crt, cert_file: FILES/client.crt, key_file: FILES/client.key}\n";
     let without = "    tls_config: {ca_file: FILES/ca.crt}\n";
@@ -202,13 +208,13 @@ async fn prometheus_with_a_certificate_and_a_password() {
 
     let (up, error) = health(&exporter, &files, &format!("{tls}{password}")).await;
     assert_eq!((up.as_str(), error.as_str()), ("up", ""));
-    for (job, why) in [
+    for (job, message) in [
         (format!("{tls}{wrong}"), "401"),
         (tls.to_owned(), "401"),
         (format!("{without}{password}"), "certificate required"),
     ] {
         let (up, error) = health(&exporter, &files, &job).await;
         assert_eq!(up, "down", "{job}");
-        assert!(error.contains(why), "{error}");
+        assert!(error.contains(message), "{error}");
     }
 }

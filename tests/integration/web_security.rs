@@ -1,11 +1,12 @@
-//! TLS, passwords and limits, as the web configuration asks for them.
+//! Tests of the web configuration: TLS, client certificates, passwords and limits; and of
+//! listeners.
 
 pub(crate) mod certificates;
 mod clients;
 mod floods;
 mod limits;
-mod renewal;
-mod sockets;
+mod listeners;
+mod reload;
 
 use std::path::{Path, PathBuf};
 
@@ -15,29 +16,29 @@ use certificates::Authority;
 
 use crate::exporter::{Exporter, Setup, fake_aws, one_target};
 
-/// A web configuration with its certificates, and the exporter that keeps to it.
-pub(crate) struct Secured {
+/// An exporter with a web configuration and its certificates.
+pub(crate) struct SecuredExporter {
     pub(crate) exporter: Exporter,
     pub(crate) files: Files,
     _aws: fake_aws::FakeAws,
 }
 
-/// What the web configuration is read from: itself, `server.crt` and `server.key`
-/// by the authority `ca.crt`, and for clients `client.crt` and `client.key`.
+/// A directory with the web configuration `web.yaml`, the authority's certificate `ca.crt`, and
+/// certificates signed by it: `server.crt` with `server.key`, and `client.crt` with `client.key`.
 pub(crate) struct Files {
     directory: TempDir,
     pub(crate) authority: Authority,
 }
 
-/// Asks for TLS with the certificate of [`Files`].
+/// A web configuration that enables TLS with the certificate of [`Files`].
 pub(crate) const TLS: &str = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
 
-/// Whose password is `secret`.
+/// A web configuration with the user `ann` and the password `secret`.
 pub(crate) fn users() -> String {
     format!("basic_auth_users:\n  ann: {}\n", hash("secret"))
 }
 
-/// At the lowest cost.
+/// The bcrypt hash of a password, with the lowest cost.
 pub(crate) fn hash(password: &str) -> String {
     bcrypt::hash(password, 4).unwrap()
 }
@@ -54,7 +55,7 @@ impl Files {
         files
     }
 
-    /// A new certificate for this name, and for the loopback addresses.
+    /// Replaces the server certificate by one for this name and the loopback addresses.
     pub(crate) fn renew_server(&self, name: &str) {
         let server = self.authority.sign(name);
         self.write("server.key", &server.key);
@@ -74,7 +75,7 @@ impl Files {
     }
 }
 
-impl Secured {
+impl SecuredExporter {
     pub(crate) async fn start(web: &str) -> Self {
         Self::start_with(web, Setup::default()).await
     }
