@@ -50,7 +50,7 @@ fn of_syncs() -> Vec<Chosen> {
     let cases = [
         ("222233334444", "SyncToDestination", "patch-compliance"),
         ("111122223333", "SyncFromSource", "AWS-QuickSetup-SSM-explorer"),
-        ("444455556666", "SyncFromSource", "units-of-the-past"),
+        ("444455556666", "SyncFromSource", "closed-units"),
         ("666677778888", "SyncToDestination", "inventory"),
         ("555566667777", "SyncToDestination", "org-inventory"),
     ];
