@@ -6,8 +6,8 @@
 //! for a moment spoils such a comparison; an exporter that lets one target wait
 //! for another spoils every one.
 
+mod credentials;
 mod discovery;
-mod reach;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -1,7 +1,7 @@
 //! The program that looks but once.
 
+mod external_tools;
 mod file;
-mod others;
 mod text;
 
 use std::io::Read as _;

@@ -1,4 +1,4 @@
-//! How the accounts are reached, and by how many calls.
+//! Tests of assumed roles: the number of calls, session policies, session names and partitions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::exporter::{Exporter, HUB, ROLE, Setup, up};
 const LIST_SYNCS: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssm:ListResourceDataSync"],"Resource":"*"}]}"#;
 const LIST_SYNCS_AND_REGIONS: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssm:ListResourceDataSync","account:ListRegions"],"Resource":"*"}]}"#;
 
-/// The session policies of all sessions, which have to be alike.
+/// The policy of all sessions. Panics if they differ.
 fn policy(world: &World) -> Option<String> {
     let policies: BTreeSet<Option<String>> =
         world.assumed_roles().into_iter().map(|assumed| assumed.policy).collect();
@@ -20,27 +20,27 @@ fn policy(world: &World) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_first_round_takes_one_call_for_each_role_and_two_for_each_target() {
+async fn the_first_round_makes_one_call_per_role_and_two_per_target() {
     let aws = organization().await;
     let exporter = Exporter::start_ready(&aws, &config().replace("interval: 1s", "interval: 1h")).await;
     all_are_up(&exporter, ALL).await;
     for (account, _) in ACCOUNTS {
         for region in REGIONS {
             let calls = aws.world().calls_of(account, region, "ListResourceDataSync");
-            assert_eq!(calls, 2, "one for each type: {account} {region}");
+            assert_eq!(calls, 2, "one call per sync type: {account} {region}");
         }
     }
     let expected = ACCOUNTS.map(|(account, _)| (format!("arn:aws:iam::{account}:role/{ROLE}"), 1));
     assert_eq!(super::assumed(aws.world()), BTreeMap::from(expected));
     assert_eq!(aws.world().calls("AssumeRole"), ACCOUNTS.len() as u64);
     assert_eq!(aws.world().calls("ListAccounts"), 1);
-    // The roles tell whose they are.
+    // The ARNs of the roles contain the account ids.
     assert_eq!(aws.world().calls("GetCallerIdentity"), 0);
     assert_eq!(aws.world().calls("ListRegions"), 0);
 }
 
 #[tokio::test]
-async fn sessions_may_do_no_more_than_is_needed() {
+async fn session_policies_allow_only_the_needed_calls() {
     let aws = organization().await;
     all_are_up(&Exporter::start(&aws, &config()).await, ALL).await;
     assert_eq!(policy(aws.world()).as_deref(), Some(LIST_SYNCS));
@@ -58,7 +58,7 @@ async fn sessions_may_do_no_more_than_is_needed() {
 }
 
 #[tokio::test]
-async fn the_role_that_lists_the_accounts_may_do_no_more_either() {
+async fn the_session_policy_of_the_listing_role_allows_only_listing_the_organization() {
     let aws = organization().await;
     aws.world().add_role(HUB, "Lister", Some("of-the-lister"));
     let lister = format!("arn:aws:iam::{HUB}:role/Lister");
@@ -70,12 +70,12 @@ async fn the_role_that_lists_the_accounts_may_do_no_more_either() {
     assert_eq!(of_lister[0].external_id.as_deref(), Some("of-the-lister"));
     let policy = of_lister[0].policy.as_deref().unwrap();
     assert!(policy.contains("\"organizations:ListAccounts\"") && !policy.contains("ssm:"), "{policy}");
-    // The others are assumed with the credentials of the profile.
+    // All roles are assumed with the credentials of the profile.
     assert!(sessions.iter().all(|assumed| assumed.caller_account == HUB));
 }
 
 #[tokio::test]
-async fn the_names_of_sessions_are_filled_in_and_external_ids_passed() {
+async fn session_name_placeholders_are_filled_in_and_external_ids_are_sent() {
     let world = World::new();
     world.create_organization(HUB);
     world.add_role(HUB, ROLE, Some("of-the-members"));
@@ -116,7 +116,7 @@ async fn the_names_of_sessions_are_filled_in_and_external_ids_passed() {
 }
 
 #[tokio::test]
-async fn partitions_side_by_side() {
+async fn accounts_in_several_partitions_are_polled() {
     let world = World::new();
     world.add_account(HUB);
     let partitions = [
@@ -144,8 +144,8 @@ async fn partitions_side_by_side() {
             )), "{}", scrape.samples("ssm_sync_exporter_target_info"));
         }
         let sessions = aws.world().assumed_roles();
-        let asked: Vec<_> = sessions.iter().filter(|assumed| assumed.role.contains(account)).collect();
-        assert_eq!(asked.len(), 1);
-        assert!(regions.contains(&asked[0].region.as_str()), "{asked:?}");
+        let assumed: Vec<_> = sessions.iter().filter(|assumed| assumed.role.contains(account)).collect();
+        assert_eq!(assumed.len(), 1);
+        assert!(regions.contains(&assumed[0].region.as_str()), "{assumed:?}");
     }
 }

@@ -1,5 +1,5 @@
-//! What programs of others make of it: promtool, `prometheus_client`,
-//! `node_exporter` and a terminal.
+//! Tests the output of `once` with external tools: promtool, `prometheus_client`, `node_exporter`
+//! and a terminal.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -18,7 +18,7 @@ use crate::program::run;
 use crate::prometheus::NASTY;
 use crate::{http, tools};
 
-/// A target with a nasty sync, and one that fails.
+/// Two targets: one with a sync of a [`NASTY`] name, and one that fails.
 async fn lab() -> Lab {
     let lab = Lab::of(&[REGION, "us-east-1"]).await;
     put(&lab.aws, SyncKind::ToDestination, s3_sync());
@@ -29,7 +29,7 @@ async fn lab() -> Lab {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn promtool_has_nothing_to_say() {
+async fn the_output_file_passes_promtool_check() {
     let lab = lab().await;
     let file = lab.output().join("syncs.prom");
     let mut once = lab.once();
@@ -42,7 +42,7 @@ async fn promtool_has_nothing_to_say() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn the_strict_parser_reads_openmetrics() {
+async fn prometheus_client_parses_the_openmetrics_output() {
     let lab = lab().await;
     let file = lab.output().join("syncs.om");
     let mut once = lab.once();
@@ -65,14 +65,14 @@ async fn the_strict_parser_reads_openmetrics() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn node_exporter_shows_it_beside_its_own() {
+async fn node_exporter_serves_the_output_file() {
     let lab = lab().await;
     let file = lab.output().join("syncs.prom");
     let mut once = lab.once();
     once.arg("--output").arg(&file);
     assert_eq!(ran(once).await.0, Some(1));
 
-    // It takes no port 0, so it gets one that was free a moment ago.
+    // node_exporter does not support port 0, so choose a free port first.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let process = tools::node_exporter()
         .args(["--collector.disable-defaults", "--collector.textfile"])
@@ -90,21 +90,21 @@ async fn node_exporter_shows_it_beside_its_own() {
     }
     let answer = http::request(address, "GET", "/metrics").await;
     assert_eq!(answer.status, 200, "{}", answer.body);
-    let shown = Scrape(answer.body);
-    assert!(shown.has("node_textfile_scrape_error 0"), "{}", shown.0);
-    assert_eq!(shown.values("node_textfile_mtime_seconds").len(), 1);
-    assert!(shown.has(&up(ACCOUNT, REGION, 1)) && shown.has(&up(ACCOUNT, "us-east-1", 0)), "{}", shown.0);
-    assert_eq!(shown.values("process_start_time_seconds").len(), 1, "its own");
-    // Everything of ours is there, whatever order it has the labels in.
+    let served = Scrape(answer.body);
+    assert!(served.has("node_textfile_scrape_error 0"), "{}", served.0);
+    assert_eq!(served.values("node_textfile_mtime_seconds").len(), 1);
+    assert!(served.has(&up(ACCOUNT, REGION, 1)) && served.has(&up(ACCOUNT, "us-east-1", 0)), "{}", served.0);
+    assert_eq!(served.values("process_start_time_seconds").len(), 1, "only node_exporter's own");
+    // All series of the exporter are served. The order of labels may differ.
     let ours = Scrape(std::fs::read_to_string(&file).unwrap());
-    let of_ours = |scrape: &Scrape| {
+    let count = |scrape: &Scrape| {
         let names = ["aws_", "ssm_"];
         scrape.series().iter().filter(|series| names.iter().any(|name| series.starts_with(name))).count()
     };
-    assert_eq!(of_ours(&shown), of_ours(&ours));
+    assert_eq!(count(&served), count(&ours));
 }
 
-/// The same on a terminal of so many columns.
+/// The command, run in a terminal with this number of columns.
 fn on_a_terminal(columns: u16, command: &Command) -> Command {
     let mut python = tools::python();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/on_a_terminal.py");
@@ -123,7 +123,7 @@ fn on_a_terminal(columns: u16, command: &Command) -> Command {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn a_bar_shows_on_a_terminal_and_nowhere_else() {
+async fn the_progress_bar_is_only_shown_on_a_terminal() {
     let lab = lab().await;
     let slow = fake_aws::FaultRule::new(Fault::Delay(400)).region(REGION);
     let denied = fake_aws::FaultRule::new(Fault::Deny).region("us-east-1").operation("ListResourceDataSync");
@@ -137,26 +137,29 @@ async fn a_bar_shows_on_a_terminal_and_nowhere_else() {
         terminal.contains(" 0 of 2 targets") && terminal.contains(" 1 of 2 targets, 1 failed"),
         "{terminal:?}"
     );
-    // What stays when the terminal has done as it was told: each line as it was
-    // written, and nothing of the bar.
-    let left: Vec<&str> =
+    // The lines that remain on the terminal after control sequences: the log, and no part of the
+    // progress bar.
+    let remaining: Vec<&str> =
         terminal.split("\r\n").map(|line| line.rsplit("\r\u{1b}[2K").next().unwrap()).collect();
-    assert!(left.iter().filter(|line| line.starts_with("ts=")).count() > 3, "{terminal}");
-    let (last, logged) = left[..left.len() - 1].split_last().unwrap();
-    assert!(logged.iter().all(|line| line.starts_with("ts=")), "{left:?}");
-    assert!(last.starts_with("ssm-sync-exporter: 1 of 2 targets failed"), "{left:?}");
+    assert!(remaining.iter().filter(|line| line.starts_with("ts=")).count() > 3, "{terminal}");
+    let (last, logged) = remaining[..remaining.len() - 1].split_last().unwrap();
+    assert!(logged.iter().all(|line| line.starts_with("ts=")), "{remaining:?}");
+    assert!(last.starts_with("ssm-sync-exporter: 1 of 2 targets failed"), "{remaining:?}");
 
     let (_, _, err) = ran(once).await;
     assert!(err.lines().all(|line| line.starts_with("ts=") || line.starts_with("ssm-sync")), "{err}");
     let mut once = lab.once();
     once.args(["--log.format", "json", "--output"]).arg(&file);
     let (_, terminal, _) = ran(on_a_terminal(100, &once)).await;
-    assert!(terminal.starts_with("ssm-sync-exporter: 1 of 2"), "not among lines for programs: {terminal}");
+    assert!(
+        terminal.starts_with("ssm-sync-exporter: 1 of 2"),
+        "no progress bar among JSON log lines: {terminal}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn a_table_fits_the_terminal() {
+async fn the_table_fits_the_width_of_the_terminal() {
     let lab = lab().await;
     let mut once = lab.once();
     once.args(["--format", "table"]);
