@@ -120,7 +120,10 @@ fn every_alert_has_a_summary_a_description_and_a_runbook_section() {
         // GitHub derives anchors from headings like this.
         let anchor = format!("/deploy/runbook.md#{}", name.to_lowercase());
         assert!(annotations["runbook_url"].as_str().unwrap().ends_with(&anchor), "{name}");
-        assert!(runbook.contains(&format!("](#{})", name.to_lowercase())), "the runbook's contents lack {name}");
+        assert!(
+            runbook.contains(&format!("](#{})", name.to_lowercase())),
+            "the runbook's contents lack {name}"
+        );
     }
 }
 
