@@ -8,6 +8,7 @@ mod aws;
 mod container;
 mod grafana;
 mod kubernetes;
+mod reference;
 mod rules;
 mod systemd;
 mod workflows;
