@@ -236,12 +236,12 @@ fn known_keys(flag: &str, file: &str) -> BTreeSet<String> {
     keys.filter(|key| !key.is_empty()).map(ToOwned::to_owned).collect()
 }
 
-/// The keys that the program knows at several places, each with what stands before it
-/// in the reference.
+/// The keys that the program knows at several places, each with its prefix in the
+/// reference.
 fn known_at(flag: &str, places: &[(&str, &str)]) -> BTreeSet<String> {
-    let at = |(before, file): &(&str, &str)| {
+    let at = |(prefix, file): &(&str, &str)| {
         let keys = known_keys(flag, file).into_iter();
-        keys.map(|key| format!("{before}{key}")).collect::<Vec<_>>()
+        keys.map(|key| format!("{prefix}{key}")).collect::<Vec<_>>()
     };
     places.iter().flat_map(at).collect()
 }
