@@ -1,5 +1,6 @@
-//! The Markdown pages: links lead somewhere, the README stays short, and the
-//! configuration reference names exactly the keys and flags that the program accepts.
+//! The Markdown pages: links and paths lead to files that exist, the README stays short,
+//! and the configuration reference names exactly the keys and flags that the program
+//! accepts.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -18,6 +19,9 @@ const MAX_README_LINES: usize = 200;
 
 /// Directories whose files are not ours.
 const FOREIGN: [&str; 3] = [".git", "node_modules", "target"];
+
+/// What the paths of our files begin with.
+const ROOTS: [&str; 6] = [".ci/", ".github/", "config/", "deploy/", "src/", "tests/"];
 
 /// All Markdown files below `root`.
 fn pages(root: &Path) -> Vec<PathBuf> {
@@ -115,6 +119,21 @@ fn anchor(heading: &str) -> String {
     text.to_lowercase().replace(' ', "-")
 }
 
+/// The paths of our files in the code spans of a page, with the
+/// number of the line.
+fn paths(page: &str) -> Vec<(usize, &str)> {
+    let is_path = |word: &&str| {
+        ROOTS.iter().any(|root| word.starts_with(root))
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte))
+    };
+    prose(page)
+        .flat_map(|(number, line)| {
+            let words = code_spans(line).flat_map(str::split_whitespace);
+            words.filter(is_path).map(move |word| (number, word)).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
 /// What is wrong with the links of all pages below `root`, and how many links were
 /// followed.
 fn broken_links(root: &Path) -> (Vec<String>, usize) {
@@ -200,6 +219,25 @@ fn broken_links_are_found() {
 }
 
 #[test]
+fn every_path_in_a_code_span_exists() {
+    let root = place("");
+    let (mut missing, mut found) = (Vec::new(), 0);
+    for page in pages(&root) {
+        let text = fs::read_to_string(&page).unwrap();
+        for (line, path) in paths(&text) {
+            // Some pages name files as seen from their own directory.
+            if root.join(path).exists() || page.parent().unwrap().join(path).exists() {
+                found += 1;
+            } else {
+                missing.push(format!("{}:{line}: {path}", page.strip_prefix(&root).unwrap().display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no such file:\n{}", missing.join("\n"));
+    assert!(found > 50, "only {found} paths found");
+}
+
+#[test]
 fn the_readme_is_short() {
     let lines = text("README.md").lines().count();
     assert!(lines <= MAX_README_LINES, "README.md has {lines} lines, at most {MAX_README_LINES} are allowed");
@@ -246,18 +284,19 @@ fn known_at(flag: &str, places: &[(&str, &str)]) -> BTreeSet<String> {
     places.iter().flat_map(at).collect()
 }
 
+const ORGANIZATION: &str = "organization: {UNKNOWN: 1, member_role: 'arn:aws:iam::{account_id}:role/x'}";
+
 const ROLE: &str = "assume_roles: [{UNKNOWN: 1, arn: 'arn:aws:iam::111122223333:role/x'}]";
 
 #[test]
 fn the_reference_describes_the_keys_of_the_main_configuration() {
-    let organization = "organization: {UNKNOWN: 1, member_role: 'arn:aws:iam::{account_id}:role/x'}";
     let sections: [(&str, &[(&str, &str)]); 5] = [
         ("Top level", &[("", "UNKNOWN: 1"), ("quota.", "quota: {UNKNOWN: 1}")]),
         (
             "`accounts`",
             &[("", "accounts: [{UNKNOWN: 1}]"), ("assume_roles[].", &format!("accounts: [{{{ROLE}}}]"))],
         ),
-        ("`organization`", &[("", organization)]),
+        ("`organization`", &[("", ORGANIZATION)]),
         ("`metrics`", &[("", "metrics: {UNKNOWN: 1}")]),
         ("`aws`", &[("", "aws: {UNKNOWN: 1}")]),
     ];
@@ -295,8 +334,7 @@ fn the_full_example_has_every_key() {
     for mapping in ["quota", "metrics", "aws"] {
         assert_eq!(keys_of(&full[mapping]), known(&format!("{mapping}: {{UNKNOWN: 1}}")), "{mapping}");
     }
-    let organization = "organization: {UNKNOWN: 1, member_role: 'arn:aws:iam::{account_id}:role/x'}";
-    assert_eq!(keys_of(&full["organization"]), known(organization));
+    assert_eq!(keys_of(&full["organization"]), known(ORGANIZATION));
     let accounts = full["accounts"].as_array().unwrap();
     let of_accounts: BTreeSet<String> = accounts.iter().flat_map(keys_of).collect();
     assert_eq!(of_accounts, known("accounts: [{UNKNOWN: 1}]"));
@@ -335,4 +373,30 @@ fn the_reference_describes_every_flag_with_its_default() {
         let row = format!("| `{flag}` | `{default}` |");
         assert!(reference.contains(&row), "{REFERENCE} has no row that begins with {row}");
     }
+}
+
+/// GitHub ignores a form that breaks these rules, without saying so anywhere else.
+#[test]
+fn issue_forms_are_what_github_accepts() {
+    const FORMS: &str = ".github/ISSUE_TEMPLATE";
+    let mut forms = 0;
+    for entry in fs::read_dir(place(FORMS)).unwrap() {
+        let name = format!("{FORMS}/{}", entry.unwrap().file_name().to_str().unwrap());
+        let form = yaml(&name);
+        assert!(form["name"].is_string() && form["description"].is_string(), "{name}");
+        let mut ids = BTreeSet::new();
+        for element in form["body"].as_array().unwrap() {
+            let attribute = match element["type"].as_str().unwrap() {
+                "markdown" => "value",
+                "input" | "textarea" => "label",
+                other => panic!("{name}: no test knows {other}"),
+            };
+            assert!(element["attributes"][attribute].is_string(), "{name}: {element}");
+            let Some(id) = element["id"].as_str() else { continue };
+            assert!(ids.insert(id.to_owned()), "{name}: {id} is there twice");
+        }
+        assert!(!ids.is_empty(), "{name} asks for nothing");
+        forms += 1;
+    }
+    assert!(forms > 0, "there are no forms");
 }
