@@ -14,6 +14,7 @@
 mod browser;
 mod clients;
 mod deploy;
+mod documentation;
 mod exporter;
 mod exposition;
 mod faults;
