@@ -31,9 +31,9 @@ pub(super) const NAMES: [&str; 21] = [
     "ssm_sync_exporter_collections_in_flight",
     "ssm_sync_exporter_config_last_reload_success_timestamp_seconds",
     "ssm_sync_exporter_config_last_reload_successful",
+    "ssm_sync_exporter_discovery_failing_lookups",
     "ssm_sync_exporter_discovery_failures_total",
     "ssm_sync_exporter_discovery_last_success_timestamp_seconds",
-    "ssm_sync_exporter_discovery_unanswered",
     "ssm_sync_exporter_shard_index",
     "ssm_sync_exporter_shards",
     "ssm_sync_exporter_targets",
@@ -66,51 +66,51 @@ impl ExporterMetrics {
             requests: IntCounterVec::new(
                 Opts::new(
                     "ssm_sync_exporter_api_requests_total",
-                    "Number of requests sent to AWS, retries included.",
+                    "Total number of requests sent to AWS, each retry included.",
                 ),
                 &["service", "operation"],
             )?,
             request_failures: IntCounterVec::new(
                 Opts::new(
                     "ssm_sync_exporter_api_request_failures_total",
-                    "Number of requests to AWS that failed, by AWS's error code or by what befell them instead.",
+                    "Total number of failed requests to AWS, by AWS error code, or by kind of failure if AWS sent no error code.",
                 ),
                 &["service", "operation", "code"],
             )?,
             request_duration: HistogramVec::new(
                 HistogramOpts::new(
                     "ssm_sync_exporter_api_request_duration_seconds",
-                    "How long requests to AWS took, from sending to having read the answer.",
+                    "Duration in seconds of requests to AWS, from sending a request to reading the whole response. Each retry counts as a request.",
                 )
                 .buckets(vec![0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0]),
                 &["service", "operation"],
             )?,
             reload_successful: Gauge::with_opts(Opts::new(
                 "ssm_sync_exporter_config_last_reload_successful",
-                "Whether the last loading of the configuration succeeded (1) or not (0).",
+                "1 if the last attempt to load the configuration succeeded, 0 if it failed.",
             ))?,
             reload_success: Gauge::with_opts(Opts::new(
                 "ssm_sync_exporter_config_last_reload_success_timestamp_seconds",
-                "Unix time at which the configuration was last loaded with success.",
+                "Unix time in seconds at which the configuration was last loaded successfully.",
             ))?,
             discovery_success: GaugeVec::new(
                 Opts::new(
                     "ssm_sync_exporter_discovery_last_success_timestamp_seconds",
-                    "Unix time at which what is to be polled was last found out with success, by kind.",
+                    "Unix time in seconds of the last successful discovery lookup, by kind.",
                 ),
                 &["kind"],
             )?,
             discovery_failures: IntCounterVec::new(
                 Opts::new(
                     "ssm_sync_exporter_discovery_failures_total",
-                    "Number of attempts to find out what is to be polled that failed, by kind.",
+                    "Total number of failed attempts at a discovery lookup, by kind.",
                 ),
                 &["kind"],
             )?,
             discovery_unanswered: GaugeVec::new(
                 Opts::new(
-                    "ssm_sync_exporter_discovery_unanswered",
-                    "Number of questions of what is to be polled that failed when last asked, by kind.",
+                    "ssm_sync_exporter_discovery_failing_lookups",
+                    "Number of discovery lookups whose last attempt failed, by kind. A lookup is no longer counted once it succeeds.",
                 ),
                 &["kind"],
             )?,
@@ -120,7 +120,10 @@ impl ExporterMetrics {
             own.discovery_failures.with_label_values(&[kind]);
         }
         let build = GaugeVec::new(
-            Opts::new("ssm_sync_exporter_build_info", "What this exporter was built from; always 1."),
+            Opts::new(
+                "ssm_sync_exporter_build_info",
+                "Version, source revision and compiler of the running exporter as labels. Always 1.",
+            ),
             &["version", "revision", "rustc_version"],
         )?;
         build
@@ -191,31 +194,31 @@ impl ExporterMetrics {
         families.extend([
             plain(
                 "ssm_sync_exporter_shard_index",
-                "Which part of the targets this exporter polls, counted from 0.",
+                "Configured index of this shard, counted from 0.",
                 Kind::Gauge,
                 f64::from(index),
             ),
             plain(
                 "ssm_sync_exporter_shards",
-                "Number of exporters that this one takes itself to share the targets with, itself included.",
+                "Configured number of shards. 1 without sharding.",
                 Kind::Gauge,
                 f64::from(shards),
             ),
             plain(
                 "ssm_sync_exporter_targets",
-                "Number of targets, each an account and region.",
+                "Number of targets (pairs of account and region) that this exporter should poll.",
                 Kind::Gauge,
                 count(store.len() as u64),
             ),
             plain(
                 "ssm_sync_exporter_collections_in_flight",
-                "Number of collections that are under way.",
+                "Number of collections in progress.",
                 Kind::Gauge,
                 count(stats.in_flight() as u64),
             ),
             plain(
                 "ssm_sync_exporter_collection_overruns_total",
-                "Number of turns that targets have missed because their last collection ended too late.",
+                "Total number of scheduled collections that were missed because the previous collection of the target ended too late.",
                 Kind::Counter,
                 count(stats.overruns()),
             ),

@@ -15,7 +15,7 @@ const fn age(name: &'static str, help: &'static str, since: fn(&DataSync) -> Opt
 pub(super) const FAMILIES: [Family; 14] = [
     gauge(
         "aws_ssm_resource_data_sync_info",
-        "Where a resource data sync writes to or reads from and who manages it, as of the last good collection; always 1.",
+        "Destination, source and manager of a resource data sync as labels, as of the last good collection. Always 1.",
         |sync, samples| {
             let destination = sync.destination.as_ref();
             let source = sync.source.as_ref();
@@ -39,7 +39,7 @@ pub(super) const FAMILIES: [Family; 14] = [
     ),
     gauge(
         "aws_ssm_resource_data_sync_last_status",
-        "Status of the last attempt of a resource data sync, as of the last good collection: 1 for the one AWS reports, 0 for the others.",
+        "Status of the last attempt of a resource data sync, as of the last good collection. 1 for the status that AWS reports, 0 for the other known ones.",
         |sync, samples| {
             if let Some(status) = &sync.last_status {
                 one_of(
@@ -53,37 +53,37 @@ pub(super) const FAMILIES: [Family; 14] = [
     ),
     gauge(
         "aws_ssm_resource_data_sync_last_sync_timestamp_seconds",
-        "Unix time of the last attempt of a resource data sync, as of the last good collection.",
+        "Unix time in seconds of the last attempt of a resource data sync, as of the last good collection.",
         |sync, samples| samples.add_if_known(sync.last_sync),
     ),
     gauge(
         "aws_ssm_resource_data_sync_last_successful_sync_timestamp_seconds",
-        "Unix time of the last successful attempt of a resource data sync, as of the last good collection.",
+        "Unix time in seconds of the last successful attempt of a resource data sync, as of the last good collection.",
         |sync, samples| samples.add_if_known(sync.last_successful_sync),
     ),
     gauge(
         "aws_ssm_resource_data_sync_created_timestamp_seconds",
-        "Unix time at which a resource data sync was created, as of the last good collection.",
+        "Unix time in seconds at which a resource data sync was created, as of the last good collection.",
         |sync, samples| samples.add_if_known(sync.created),
     ),
     gauge(
         "aws_ssm_resource_data_sync_last_modified_timestamp_seconds",
-        "Unix time at which a resource data sync was last modified, as of the last good collection.",
+        "Unix time in seconds at which a resource data sync was last modified, as of the last good collection.",
         |sync, samples| samples.add_if_known(sync.last_modified),
     ),
     age(
         "aws_ssm_resource_data_sync_last_sync_age_seconds",
-        "Seconds from the last attempt of a resource data sync to this scrape; grows while AWS cannot be reached.",
+        "Seconds from the last attempt of a resource data sync to this scrape. Keeps growing while AWS cannot be reached.",
         |sync| sync.last_sync,
     ),
     age(
         "aws_ssm_resource_data_sync_last_successful_sync_age_seconds",
-        "Seconds from the last successful attempt of a resource data sync to this scrape; grows while AWS cannot be reached.",
+        "Seconds from the last successful attempt of a resource data sync to this scrape. Keeps growing while AWS cannot be reached.",
         |sync| sync.last_successful_sync,
     ),
     gauge(
         "aws_ssm_resource_data_sync_destination_data_sharing",
-        "With whom the destination of a resource data sync is shared, as of the last good collection: 1 for what AWS reports, and NotReported where it reports nothing.",
+        "Sharing type of the destination of a resource data sync, as of the last good collection. 1 for the type that AWS reports, or for NotReported if AWS reports none; 0 for the other known ones.",
         |sync, samples| {
             if let Some(destination) = &sync.destination {
                 let reported = destination.sharing.as_ref().map_or("NotReported", SharingType::as_str);
@@ -98,7 +98,7 @@ pub(super) const FAMILIES: [Family; 14] = [
     ),
     gauge(
         "aws_ssm_resource_data_sync_source_state",
-        "State of the source of a resource data sync, as of the last good collection: 1 for the one AWS reports, each of which is a fault; all 0 where it reports none.",
+        "Fault in the source of a resource data sync, as of the last good collection. 1 for the state that AWS reports, 0 for the other known ones; all 0 if AWS reports no fault.",
         |sync, samples| {
             if let Some(source) = &sync.source {
                 let reported = source.state.as_ref().map(SourceState::as_str);
@@ -108,7 +108,7 @@ pub(super) const FAMILIES: [Family; 14] = [
     ),
     gauge(
         "aws_ssm_resource_data_sync_source_regions",
-        "Number of regions that a resource data sync reads from, as of the last good collection.",
+        "Number of AWS regions that a resource data sync reads from, as of the last good collection.",
         |sync, samples| samples.add_if_known(sync.source.as_ref().and_then(|from| number(from.regions))),
     ),
     gauge(
@@ -120,14 +120,14 @@ pub(super) const FAMILIES: [Family; 14] = [
     ),
     gauge(
         "aws_ssm_resource_data_sync_source_include_future_regions",
-        "Whether a resource data sync will read from regions that AWS opens later (1) or not (0), as of the last good collection.",
+        "1 if a resource data sync also reads from regions that AWS adds in the future, 0 if not, as of the last good collection.",
         |sync, samples| {
             samples.add_if_known(sync.source.as_ref().and_then(|from| from.include_future_regions).map(flag));
         },
     ),
     gauge(
         "aws_ssm_resource_data_sync_source_enable_all_ops_data_sources",
-        "Whether a resource data sync reads from all OpsData sources (1) or not (0), as of the last good collection.",
+        "1 if a resource data sync reads from all OpsData sources, 0 if not, as of the last good collection.",
         |sync, samples| {
             samples.add_if_known(
                 sync.source.as_ref().and_then(|from| from.enable_all_ops_data_sources).map(flag),

@@ -19,7 +19,7 @@ const fn family(
 pub(super) const FAMILIES: [Family; 11] = [
     family(
         "ssm_sync_exporter_target_info",
-        "Every account and region that should be polled, whether it can be or not; always 1.",
+        "Name and AWS partition of a target that should be polled, as labels, whether polling it succeeds or not. Always 1.",
         Kind::Gauge,
         |view, _, samples| {
             let name = view.target().account.name.as_deref();
@@ -29,13 +29,13 @@ pub(super) const FAMILIES: [Family; 11] = [
     ),
     family(
         "ssm_sync_exporter_target_up",
-        "Whether the last collection of a target succeeded (1) or not (0).",
+        "1 if the last collection of a target succeeded, 0 if it failed. Absent until the first collection has ended.",
         Kind::Gauge,
         |view, _, samples| samples.add_if_known(view.up().map(flag)),
     ),
     family(
         "ssm_sync_exporter_target_down_reason",
-        "Why the last collection of a target failed; always 1, and absent where it succeeded.",
+        "Reason why the last collection of a target failed. 1 while the target is down, absent otherwise.",
         Kind::Gauge,
         |view, _, samples| {
             if let Some(failure) = view.state.last.as_ref().and_then(|last| last.failure.as_ref()) {
@@ -45,37 +45,37 @@ pub(super) const FAMILIES: [Family; 11] = [
     ),
     family(
         "ssm_sync_exporter_target_last_collection_timestamp_seconds",
-        "Unix time at which the last collection of a target ended, good or bad.",
+        "Unix time in seconds at which the last collection of a target ended, successful or failed.",
         Kind::Gauge,
         |view, _, samples| samples.add_if_known(view.state.last.as_ref().map(|last| last.ended)),
     ),
     family(
         "ssm_sync_exporter_target_last_success_timestamp_seconds",
-        "Unix time at which the last good collection of a target ended.",
+        "Unix time in seconds at which the last successful collection of a target ended.",
         Kind::Gauge,
         |view, _, samples| samples.add_if_known(view.state.last_success),
     ),
     family(
         "ssm_sync_exporter_target_collection_duration_seconds",
-        "How long the last collection of a target took.",
+        "Duration in seconds of the last collection of a target, successful or failed.",
         Kind::Gauge,
         |view, _, samples| samples.add_if_known(view.state.last.as_ref().map(|last| last.took.as_secs_f64())),
     ),
     family(
         "ssm_sync_exporter_target_consecutive_failures",
-        "Number of collections of a target that have failed since its last good one.",
+        "Number of collections of a target that failed since the last successful one. 0 after a success.",
         Kind::Gauge,
         |view, _, samples| samples.add(&[], count(view.state.consecutive_failures)),
     ),
     family(
         "ssm_sync_exporter_target_collections_total",
-        "Number of collections of a target, good or bad.",
+        "Total number of collections of a target that have ended, successful or failed.",
         Kind::Counter,
         |view, _, samples| samples.add(&[], count(view.state.collections)),
     ),
     family(
         "ssm_sync_exporter_target_collection_failures_total",
-        "Number of collections of a target that have failed, by reason.",
+        "Total number of failed collections of a target, by reason. A reason appears with its first failure.",
         Kind::Counter,
         |view, _, samples| {
             for reason in Reason::ALL {
@@ -90,7 +90,7 @@ pub(super) const FAMILIES: [Family; 11] = [
     ),
     family(
         "aws_ssm_resource_data_syncs",
-        "Number of resource data syncs of a type, as of the last good collection.",
+        "Number of resource data syncs of one type in a target, as of the last good collection.",
         Kind::Gauge,
         |view, _, samples| {
             let Some(found) = view.syncs() else { return };
@@ -107,7 +107,7 @@ pub(super) const FAMILIES: [Family; 11] = [
     ),
     family(
         "aws_ssm_resource_data_sync_quota",
-        "Number of resource data syncs of a type that there may be in an account and region.",
+        "Maximum number of resource data syncs of one type per account and region, as configured.",
         Kind::Gauge,
         |_, quota, samples| {
             for sync_type in SyncType::KNOWN {

@@ -427,7 +427,7 @@ async fn credentials_that_are_still_good_are_used_while_sts_fails() {
 async fn the_accounts_stay_while_the_organization_does_not_tell_them() {
     const FAILURES: &str = "ssm_sync_exporter_discovery_failures_total{kind=\"organization\"}";
     const SUCCESS: &str = "ssm_sync_exporter_discovery_last_success_timestamp_seconds{kind=\"organization\"}";
-    const UNANSWERED: &str = "ssm_sync_exporter_discovery_unanswered{kind=\"organization\"}";
+    const UNANSWERED: &str = "ssm_sync_exporter_discovery_failing_lookups{kind=\"organization\"}";
     let aws = organization().await;
     let exporter = Exporter::start_ready(&aws, &config()).await;
     let scrape = all_are_up(&exporter, ALL).await;

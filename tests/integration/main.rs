@@ -13,6 +13,7 @@ mod boto3;
 mod browser;
 mod consistency;
 mod deploy;
+mod documentation;
 mod exporter;
 mod exposition;
 mod faults;

@@ -1,7 +1,9 @@
-"""Reads dashboards with Grafana's own models and compares what they write.
+"""Parses dashboards with Grafana's own models and compares the models' output with the input.
 
-Usage: grafana_models.py FILE... What the models add are their defaults; what they
-lose they do not know. Prints how many dashboards it has read.
+Usage: grafana_models.py FILE...
+
+Additional keys in the output are defaults. A key that is lost is unknown to Grafana and an
+error. Prints the number of dashboards.
 """
 
 import json
@@ -11,38 +13,38 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-# What the Prometheus data source adds to an annotation, which the models leave to it.
-OF_PROMETHEUS = {"expr", "step", "titleFormat", "textFormat", "useValueForTime"}
+# Keys of annotations that the Prometheus data source defines. The models do not know them.
+PROMETHEUS_KEYS = {"expr", "step", "titleFormat", "textFormat", "useValueForTime"}
 
 
-def compare(path, ours, theirs):
-    """Fails where something of ours is lost or changed."""
-    if isinstance(ours, dict):
-        for key, value in ours.items():
-            if path == "annotations.list" and key in OF_PROMETHEUS:
+def compare(path, source, encoded):
+    """Fails if a key or a value of the source is lost or changed."""
+    if isinstance(source, dict):
+        for key, value in source.items():
+            if path == "annotations.list" and key in PROMETHEUS_KEYS:
                 continue
             inner = f"{path}.{key}".removeprefix(".")
-            assert key in theirs, f"unknown: {inner}"
-            compare(inner, value, theirs[key])
-    elif isinstance(ours, list):
-        assert len(ours) == len(theirs), f"lost: {path}"
-        for one, other in zip(ours, theirs):
+            assert key in encoded, f"unknown key: {inner}"
+            compare(inner, value, encoded[key])
+    elif isinstance(source, list):
+        assert len(source) == len(encoded), f"lost entries: {path}"
+        for one, other in zip(source, encoded):
             compare(path, one, other)
     else:
-        assert ours is not None, f"says nothing: {path}"
-        assert ours == theirs, f"changed: {path}: {ours!r}, {theirs!r}"
+        assert source is not None, f"null: {path}"
+        assert source == encoded, f"changed: {path}: {source!r}, {encoded!r}"
 
 
 register_default_plugins()
 for file in sys.argv[1:]:
     with open(file, encoding="utf-8") as opened:
         text = opened.read()
-    ours = json.loads(text)
-    tidy = json.dumps(ours, indent=2, ensure_ascii=False) + "\n"
-    assert text == tidy, f"{file} is not laid out as by json.dumps(indent=2)"
-    theirs = json.loads(JSONEncoder().encode(Dashboard.from_json(ours)))
+    source = json.loads(text)
+    formatted = json.dumps(source, indent=2, ensure_ascii=False) + "\n"
+    assert text == formatted, f"{file} is not formatted by json.dumps(indent=2)"
+    encoded = json.loads(JSONEncoder().encode(Dashboard.from_json(source)))
     try:
-        compare("", ours, theirs)
+        compare("", source, encoded)
     except AssertionError as error:
         sys.exit(f"{file}: {error}")
 print(len(sys.argv) - 1, "dashboards")

@@ -262,8 +262,8 @@ fn the_program_accepts_the_command_and_environment_of_the_task() {
     for variable in pairs("environment") {
         command.env(variable["name"].as_str().unwrap(), variable["value"].as_str().unwrap());
     }
-    // As README says what the parameters hold.
-    let readme = self::text("README.md");
+    // What the parameters hold is shown in the README.
+    let readme = self::text("deploy/container/README.md");
     let roles = readme.lines().find(|line| line.starts_with("[{\"arn\": ")).unwrap();
     for secret in pairs("secrets") {
         let is_list = secret["valueFrom"].as_str().unwrap().ends_with("/assume-roles");

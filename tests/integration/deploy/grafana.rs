@@ -1,6 +1,7 @@
-//! Dashboards: whether they say what they show and hang together. `answers` asks
-//! their queries of a real Prometheus. No Grafana is at hand for tests, so nothing here
-//! is drawn.
+//! The Grafana dashboards as JSON: descriptions, layout, links, variables and provisioning.
+//!
+//! `answers` runs their queries in a real Prometheus. The tests have no Grafana, so no test
+//! renders a panel.
 
 mod answers;
 
@@ -12,7 +13,7 @@ use serde_json::Value;
 use super::{list, place, succeed, text, yaml};
 use crate::tools;
 
-/// What Grafana fills in by itself.
+/// Variables that Grafana defines.
 const BUILT_IN: [&str; 2] = ["__range", "__rate_interval"];
 
 struct Dashboard {
@@ -32,7 +33,7 @@ impl Dashboard {
         self.json["uid"].as_str().unwrap()
     }
 
-    /// All panels but the headings of rows.
+    /// All panels except rows.
     fn panels(&self) -> impl Iterator<Item = &Value> {
         list(&self.json["panels"]).iter().filter(|panel| panel["type"] != "row")
     }
@@ -49,7 +50,7 @@ impl Dashboard {
         self.variables().iter().map(|variable| variable["name"].as_str().unwrap()).collect()
     }
 
-    /// The address of every link, of the page or of a cell.
+    /// The URL of every link of the dashboard or of a table cell.
     fn addresses(&self) -> Vec<&str> {
         let cells = self.panels().flat_map(|panel| list(&panel["fieldConfig"]["overrides"]));
         let cells = cells.flat_map(|of| list(&of["properties"])).filter(|property| property["id"] == "links");
@@ -58,9 +59,9 @@ impl Dashboard {
     }
 }
 
-/// The variables that a text names, as `$name` or `${name}` or `${name:format}`; `$1` is
-/// none.
-fn named(text: &str) -> Vec<&str> {
+/// The variables that a text uses as `$name`, `${name}` or `${name:format}`. `$1` is a regex
+/// group, not a variable.
+fn used_variables(text: &str) -> Vec<&str> {
     let pieces = text.split('$').skip(1);
     let names = pieces.map(|piece| {
         let piece = piece.strip_prefix('{').unwrap_or(piece);
@@ -71,33 +72,39 @@ fn named(text: &str) -> Vec<&str> {
 }
 
 #[test]
-fn every_panel_says_what_it_shows() {
+fn every_panel_has_a_title_a_description_a_unit_and_a_text_for_no_data() {
     for dashboard in dashboards() {
         for panel in dashboard.panels() {
             let title = panel["title"].as_str().unwrap();
-            let about = format!("{}: {title}", dashboard.file);
-            assert!(!title.is_empty(), "{about}");
-            assert!(panel["description"].as_str().unwrap().len() > 50, "{about}: too short a description");
+            let panel_name = format!("{}: {title}", dashboard.file);
+            assert!(!title.is_empty(), "{panel_name}");
+            assert!(
+                panel["description"].as_str().unwrap().len() > 50,
+                "{panel_name}: the description is too short"
+            );
             let defaults = &panel["fieldConfig"]["defaults"];
             for key in ["unit", "noValue"] {
-                assert!(defaults[key].as_str().is_some_and(|text| !text.is_empty()), "{about}: no {key}");
+                assert!(
+                    defaults[key].as_str().is_some_and(|text| !text.is_empty()),
+                    "{panel_name}: no {key}"
+                );
             }
-            assert!(!list(&defaults["thresholds"]["steps"]).is_empty(), "{about}: no thresholds");
+            assert!(!list(&defaults["thresholds"]["steps"]).is_empty(), "{panel_name}: no thresholds");
             if panel["type"] == "table" {
-                // Anything else would write account ids as numbers.
+                // With any other unit, Grafana formats account ids as numbers.
                 let unit = &defaults["unit"];
                 let of_values = list(&panel["transformations"])
                     .iter()
                     .any(|step| step["id"] != "organize" && step["id"] != "merge");
-                assert!(unit == "string" || of_values, "{about}: {unit}");
+                assert!(unit == "string" || of_values, "{panel_name}: {unit}");
             }
         }
     }
 }
 
-/// Colour alone says nothing to those who cannot see it.
+/// Readers who cannot distinguish colours need the words.
 #[test]
-fn what_is_coloured_is_said_in_words() {
+fn every_coloured_value_has_a_word_and_every_word_one_colour() {
     let mut words = BTreeMap::new();
     for dashboard in dashboards() {
         for panel in dashboard.panels() {
@@ -124,18 +131,23 @@ fn what_is_coloured_is_said_in_words() {
 }
 
 #[test]
-fn every_panel_has_an_id_and_a_place_of_its_own() {
+fn panels_have_unique_ids_and_do_not_overlap() {
     for dashboard in dashboards() {
         let mut ids = BTreeSet::new();
         let mut taken = BTreeMap::new();
         for panel in list(&dashboard.json["panels"]) {
-            assert!(ids.insert(panel["id"].as_u64().unwrap()), "{}: {} twice", dashboard.file, panel["id"]);
+            assert!(
+                ids.insert(panel["id"].as_u64().unwrap()),
+                "{}: duplicate id {}",
+                dashboard.file,
+                panel["id"]
+            );
             let at = |key| panel["gridPos"][key].as_u64().unwrap();
             assert!(at("w") > 0 && at("h") > 0 && at("x") + at("w") <= 24, "{}", panel["title"]);
             for x in at("x")..at("x") + at("w") {
                 for y in at("y")..at("y") + at("h") {
                     let other = taken.insert((x, y), &panel["title"]);
-                    assert_eq!(other, None, "{} is there, too: {}", panel["title"], dashboard.file);
+                    assert_eq!(other, None, "{} overlaps: {}", panel["title"], dashboard.file);
                 }
             }
         }
@@ -143,12 +155,13 @@ fn every_panel_has_an_id_and_a_place_of_its_own() {
 }
 
 #[test]
-fn links_lead_to_the_other_page_and_keep_what_was_chosen() {
+fn links_open_the_other_dashboard_and_keep_the_selection() {
     let dashboards = dashboards();
     for dashboard in &dashboards {
         let mut reached = BTreeSet::new();
         for address in dashboard.addresses() {
-            let path = address.strip_prefix("/d/").unwrap_or_else(|| panic!("{address} leads elsewhere"));
+            let path =
+                address.strip_prefix("/d/").unwrap_or_else(|| panic!("{address} is no link to a dashboard"));
             let (uid, query) = path.split_once('?').unwrap_or((path, ""));
             let target = dashboards.iter().find(|target| target.uid() == uid);
             let target = target.unwrap_or_else(|| panic!("no dashboard has the uid of {address}"));
@@ -156,7 +169,7 @@ fn links_lead_to_the_other_page_and_keep_what_was_chosen() {
             for part in query.split('&').filter(|part| !part.is_empty()) {
                 let name = match part.strip_prefix("var-") {
                     Some(variable) => variable.split_once('=').unwrap().0,
-                    None => named(part)[0],
+                    None => used_variables(part)[0],
                 };
                 assert!(
                     name == "__url_time_range" || target.variable_names().contains(name),
@@ -165,7 +178,7 @@ fn links_lead_to_the_other_page_and_keep_what_was_chosen() {
             }
         }
         for other in dashboards.iter().map(Dashboard::uid).filter(|uid| *uid != dashboard.uid()) {
-            assert!(reached.contains(other), "no link of {} leads to {other}", dashboard.file);
+            assert!(reached.contains(other), "{} has no link to {other}", dashboard.file);
         }
         for link in list(&dashboard.json["links"]) {
             assert_eq!(link["keepTime"], true, "{link}");
@@ -183,26 +196,30 @@ fn links_lead_to_the_other_page_and_keep_what_was_chosen() {
 }
 
 #[test]
-fn every_query_asks_the_chosen_data_source_and_names_known_variables() {
+fn every_query_uses_the_selected_data_source_and_defined_variables() {
     for dashboard in dashboards() {
-        let known = dashboard.variable_names();
-        let queries = dashboard.panels().flat_map(|panel| list(&panel["targets"]));
-        let asking = dashboard.variables().iter().filter(|variable| variable["type"] == "query");
-        let asked = queries.chain(dashboard.panels()).chain(dashboard.annotations()).chain(asking);
-        for asked in asked {
-            assert_eq!(asked["datasource"]["uid"], "${datasource}", "{}: {asked}", dashboard.file);
-            for text in [&asked["expr"], &asked["query"]["query"], &asked["legendFormat"]] {
-                for name in named(text.as_str().unwrap_or_default()) {
-                    assert!(known.contains(name) || BUILT_IN.contains(&name), "{}: ${name}", dashboard.file);
+        let defined = dashboard.variable_names();
+        let targets = dashboard.panels().flat_map(|panel| list(&panel["targets"]));
+        let variables = dashboard.variables().iter().filter(|variable| variable["type"] == "query");
+        let queries = targets.chain(dashboard.panels()).chain(dashboard.annotations()).chain(variables);
+        for query in queries {
+            assert_eq!(query["datasource"]["uid"], "${datasource}", "{}: {query}", dashboard.file);
+            for text in [&query["expr"], &query["query"]["query"], &query["legendFormat"]] {
+                for name in used_variables(text.as_str().unwrap_or_default()) {
+                    assert!(
+                        defined.contains(name) || BUILT_IN.contains(&name),
+                        "{}: ${name}",
+                        dashboard.file
+                    );
                 }
             }
         }
-        for name in known.iter().filter(|name| **name != "datasource") {
+        for name in defined.iter().filter(|name| **name != "datasource") {
             let text = text(dashboard.file);
             let queries = text.lines().filter(|line| line.contains("\"expr\""));
             assert!(
-                queries.flat_map(named).any(|used| used == *name),
-                "{}: nothing uses ${name}",
+                queries.flat_map(used_variables).any(|used| used == *name),
+                "{}: no query uses ${name}",
                 dashboard.file
             );
         }
@@ -210,14 +227,14 @@ fn every_query_asks_the_chosen_data_source_and_names_known_variables() {
 }
 
 #[test]
-fn provisioning_names_the_source_and_the_place_of_the_dashboards() {
+fn provisioning_defines_the_data_source_and_the_directory_of_the_dashboards() {
     let read = |file: &str| yaml(&format!("deploy/grafana/provisioning/{file}"));
     let sources = read("datasources/prometheus.yaml");
     let source = &sources["datasources"][0];
     for dashboard in dashboards() {
-        let chosen = &dashboard.variables()[0];
-        assert_eq!((&chosen["name"], &chosen["type"]), (&"datasource".into(), &"datasource".into()));
-        assert_eq!(chosen["query"], source["type"], "{}", dashboard.file);
+        let variable = &dashboard.variables()[0];
+        assert_eq!((&variable["name"], &variable["type"]), (&"datasource".into(), &"datasource".into()));
+        assert_eq!(variable["query"], source["type"], "{}", dashboard.file);
     }
     assert_eq!((&sources["apiVersion"], &source["url"]), (&1.into(), &"$PROMETHEUS_URL".into()));
     let providers = read("dashboards/ssm-sync-exporter.yaml");
@@ -228,7 +245,7 @@ fn provisioning_names_the_source_and_the_place_of_the_dashboards() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn the_official_models_know_every_key() {
+fn the_grafana_models_know_every_key() {
     let mut python = tools::python();
     python
         .arg(place("tests/python/grafana_models.py"))

@@ -1,8 +1,7 @@
-//! Recording rules and alerts, in a real Prometheus.
+//! Recording rules and alerts, in promtool and in a real Prometheus.
 //!
-//! What makes each alert fire, and what is next to it and does not, stands in
-//! `deploy/prometheus/tests`, for promtool; here it is run, and here every alert must
-//! have both.
+//! The cases in which each alert fires or stays silent are in `deploy/prometheus/tests`. This
+//! module runs them, and checks that every alert has a case of each kind.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::DirEntry;
@@ -40,7 +39,7 @@ fn alerts() -> BTreeSet<String> {
     rules("alerts.yml").iter().map(|rule| rule["alert"].as_str().unwrap().to_owned()).collect()
 }
 
-/// The files of promtool's unit tests.
+/// The files of the unit tests for promtool.
 fn unit_tests() -> Vec<String> {
     let files = std::fs::read_dir(place("deploy/prometheus/tests")).unwrap();
     let name = |entry: std::io::Result<DirEntry>| entry.unwrap().file_name().into_string().unwrap();
@@ -49,14 +48,14 @@ fn unit_tests() -> Vec<String> {
     files.iter().map(|file| rule_path(&format!("tests/{file}"))).collect()
 }
 
-/// All words of a text that stand between other characters than these.
+/// The words of a text: letters, digits, `_` and `:`.
 fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|character: char| !character.is_ascii_alphanumeric() && !"_:".contains(character))
 }
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn promtool_finds_no_fault() {
+fn promtool_accepts_the_rules_and_the_scrape_configuration() {
     let mut check = tools::promtool();
     check.current_dir(place("deploy/prometheus"));
     succeed(check.args(["check", "rules"]).args(RULES));
@@ -66,7 +65,7 @@ fn promtool_finds_no_fault() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn alerts_fire_where_they_have_to_and_nowhere_else() {
+fn alerts_pass_their_unit_tests() {
     std::thread::scope(|scope| {
         for file in unit_tests() {
             scope.spawn(move || succeed(tools::promtool().args(["test", "rules"]).arg(place(&file))));
@@ -74,14 +73,14 @@ fn alerts_fire_where_they_have_to_and_nowhere_else() {
     });
 }
 
-/// How many minutes a duration such as `1h30m` has.
+/// The number of minutes in a duration such as `1h30m`.
 fn minutes(duration: &Value) -> f64 {
     let duration: SignedDuration = duration.as_str().unwrap().parse().unwrap();
     duration.as_secs_f64() / 60.0
 }
 
 #[test]
-fn every_alert_is_tested_both_ways() {
+fn every_alert_has_a_test_where_it_fires_and_one_where_it_is_silent() {
     let (mut fires, mut is_silent) = (BTreeSet::new(), BTreeSet::new());
     let rules = rules("alerts.yml");
     for file in unit_tests() {
@@ -92,7 +91,7 @@ fn every_alert_is_tested_both_ways() {
                 fires.insert(name);
                 continue;
             }
-            // Before that it would be silent whatever is wrong.
+            // Before its `for` has passed, an alert is silent in any case.
             let rule = rules.iter().find(|rule| rule["alert"] == name.as_str()).unwrap();
             if minutes(&test["eval_time"]) > minutes(&rule["for"]) + 1.0 {
                 is_silent.insert(name);
@@ -104,11 +103,11 @@ fn every_alert_is_tested_both_ways() {
 }
 
 #[test]
-fn every_alert_says_what_it_means_and_where_that_is_explained() {
+fn every_alert_has_a_summary_a_description_and_a_runbook_section() {
     let runbook = text("deploy/runbook.md");
     let explained: BTreeSet<String> =
         runbook.lines().filter_map(|line| line.strip_prefix("## ")).map(str::to_owned).collect();
-    assert_eq!(explained, alerts(), "the runbook's headings, and no others");
+    assert_eq!(explained, alerts(), "the headings of the runbook are the names of the alerts");
 
     for rule in rules("alerts.yml") {
         let name = rule["alert"].as_str().unwrap();
@@ -118,20 +117,23 @@ fn every_alert_says_what_it_means_and_where_that_is_explained() {
         }
         let severity = rule["labels"]["severity"].as_str().unwrap();
         assert!(["critical", "warning", "info"].contains(&severity), "{name}: {severity}");
-        // As GitHub makes them from headings.
+        // GitHub derives anchors from headings like this.
         let anchor = format!("/deploy/runbook.md#{}", name.to_lowercase());
         assert!(annotations["runbook_url"].as_str().unwrap().ends_with(&anchor), "{name}");
-        assert!(runbook.contains(&format!("](#{})", name.to_lowercase())), "{name} is in no list");
+        assert!(
+            runbook.contains(&format!("](#{})", name.to_lowercase())),
+            "the runbook's contents lack {name}"
+        );
     }
 }
 
-/// The AWS CLI refuses what it does not know before it would call anything.
+/// The AWS CLI rejects unknown commands and options before it calls AWS.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn the_commands_of_the_runbook_are_those_of_the_aws_cli() {
+fn the_aws_cli_knows_the_commands_of_the_runbook() {
     let runbook = text("deploy/runbook.md").replace("\\\n", " ");
-    // Those of a block have lines of their own, the others stand between backticks. `s3` is
-    // no API, and knows no skeletons.
+    // Commands in a block have their own lines, others are in backticks. `aws s3` has no
+    // --generate-cli-skeleton.
     let commands: Vec<&str> = runbook
         .lines()
         .flat_map(|line| if line.starts_with("aws ") { vec![line] } else { line.split('`').collect() })
@@ -139,7 +141,7 @@ fn the_commands_of_the_runbook_are_those_of_the_aws_cli() {
         .collect();
     assert!(commands.len() > 8, "{commands:?}");
     let program = tools::python_program("aws");
-    let command_of = |command: &str| {
+    let stderr_of = |command: &str| {
         let mut aws = Command::new("bash");
         aws.args(["-c", &format!("\"$0\" {} --generate-cli-skeleton output", &command["aws ".len()..])]);
         aws.arg(program.get_program());
@@ -149,25 +151,25 @@ fn the_commands_of_the_runbook_are_those_of_the_aws_cli() {
         aws.env("AWS_EC2_METADATA_DISABLED", "true");
         String::from_utf8(aws.output().unwrap().stderr).unwrap()
     };
-    // A skeleton may not satisfy the rules for answers, which says nothing of the command.
-    let refused =
-        |said: &str| ["Unknown options", "Invalid choice", "usage:"].iter().any(|no| said.contains(no));
+    // An invalid skeleton also makes the CLI fail, but says nothing about the command.
+    let rejected =
+        |stderr: &str| ["Unknown options", "Invalid choice", "usage:"].iter().any(|no| stderr.contains(no));
     for command in commands {
-        let said = command_of(command);
-        assert!(!refused(&said), "{command}: {said}");
+        let stderr = stderr_of(command);
+        assert!(!rejected(&stderr), "{command}: {stderr}");
     }
-    assert!(refused(&command_of("aws ssm list-resource-data-sync --no-such-option")));
+    assert!(rejected(&stderr_of("aws ssm list-resource-data-sync --no-such-option")));
 }
 
 #[test]
-fn rules_ask_for_what_there_is() {
+fn rules_use_only_metrics_and_records_that_exist() {
     let all: String = RULES.map(rule_file).concat();
     let recorded: BTreeSet<String> = ["recording-rules.yml", "thresholds.yml"]
         .iter()
         .flat_map(|file| rules(file))
         .map(|rule| rule["record"].as_str().unwrap().to_owned())
         .collect();
-    let mut asked = 0;
+    let mut families = 0;
     for file in RULES {
         for rule in rules(file) {
             let texts = rule["annotations"].as_object().into_iter().flat_map(BTreeMap::from_iter);
@@ -175,23 +177,23 @@ fn rules_ask_for_what_there_is() {
             for name in texts.flat_map(words) {
                 if name.starts_with("aws_ssm_") || name.starts_with("ssm_sync_exporter_") {
                     name.parse::<FamilyName>().unwrap_or_else(|error| panic!("{error}"));
-                    asked += 1;
+                    families += 1;
                 } else if name.contains(':') && name.trim_matches(':').contains(':') {
-                    assert!(recorded.contains(name), "{name} is recorded nowhere");
+                    assert!(recorded.contains(name), "no rule records {name}");
                 }
             }
         }
     }
-    assert!(asked > 30, "only {asked} names found");
+    assert!(families > 30, "only {families} names of families found");
     for name in recorded {
         let uses = words(&all).filter(|word| *word == name).count();
-        assert!(uses > 1, "{name} is recorded, and used by nothing");
+        assert!(uses > 1, "no rule uses {name}");
     }
 }
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn alertmanager_takes_the_inhibitions_and_they_name_alerts() {
+fn alertmanager_accepts_the_inhibitions_and_they_name_alerts() {
     let file = "deploy/prometheus/alertmanager.yml";
     succeed(tools::amtool().arg("check-config").arg(place(file)));
     let names = alerts();
@@ -210,9 +212,9 @@ fn alertmanager_takes_the_inhibitions_and_they_name_alerts() {
     assert!(inhibited > 5, "{config}");
 }
 
-/// What `scrape.yml` is to a user, for this address, with all of the rules beside it. An
-/// alert that has to hold for some time does so at once.
-fn in_a_hurry(address: &str) -> (tempfile::TempDir, String) {
+/// `scrape.yml` for this address, in a directory with all rules. Intervals and the `for` of
+/// alerts are shortened to a second.
+fn accelerated_config(address: &str) -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
     for name in RULES {
         let rules: String = rule_file(name)
@@ -226,7 +228,7 @@ fn in_a_hurry(address: &str) -> (tempfile::TempDir, String) {
     }
     let config = rule_file("scrape.yml");
     for part in ["localhost:10144", ": 1m", "# - thresholds.yml"] {
-        assert!(config.contains(part), "{part} is not there any longer");
+        assert!(config.contains(part), "scrape.yml lacks {part}");
     }
     let config =
         config.replace("localhost:10144", address).replace(": 1m", ": 1s").replace("# - thr", "- thr");
@@ -235,13 +237,13 @@ fn in_a_hurry(address: &str) -> (tempfile::TempDir, String) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn what_is_wrong_in_the_demonstration_fires() {
+async fn the_faults_of_the_demo_fire_their_alerts_and_no_others() {
     let demo = ExporterProcess::demo();
-    let (directory, config) = in_a_hurry(&demo.address.to_string());
+    let (directory, config) = accelerated_config(&demo.address.to_string());
     let prometheus = Prometheus::with_config(directory, &config).await;
 
-    // Nothing else, but while things start. The example of thresholds expects a sync that
-    // the account beside the organization has not.
+    // Other alerts may fire during startup only. SsmSyncMissing fires because the account
+    // outside the organization lacks the sync that the example thresholds expect.
     let expected = [
         "SsmSyncFailed",
         "SsmSyncMissing",
@@ -281,13 +283,13 @@ async fn what_is_wrong_in_the_demonstration_fires() {
         "Sync patch-compliance failed in staging, 222233334444, eu-west-1"
     );
     let described = failed["annotations"]["description"].as_str().unwrap();
-    assert!(described.contains("to bucket staging-patch-compliance."), "{described}");
+    assert!(described.contains("to bucket staging-patch-compliance failed."), "{described}");
     let summary = |alert: &Value| alert["annotations"]["summary"].clone();
     assert_eq!(summary(missing), "Sync org-inventory is missing in 666677778888, eu-west-1");
     assert_eq!(
         quota["annotations"]["description"],
-        "No sync can be created there: a roll-out over the organization fails in this account. Who has \
-         them: customer 1; inspector 1; license_manager 2; quick_setup 1;"
+        "No further sync of this type can be created, so an organization-wide rollout fails in this \
+         account. Syncs by owner: customer 1; inspector 1; license_manager 2; quick_setup 1;"
     );
     assert_eq!(source["labels"]["state"], "InvalidOrganizationalUnit");
     assert_eq!(stale["labels"]["account_name"], "security");
@@ -301,7 +303,7 @@ async fn what_is_wrong_in_the_demonstration_fires() {
     for rule in loaded {
         assert_eq!((&rule["health"], &rule["lastError"]), (&Value::from("ok"), &Value::Null), "{rule}");
     }
-    // Those with a source may not have had their first success yet.
+    // Syncs from a source may not have succeeded yet.
     let to_buckets = "ssm_sync:without_success_seconds{sync_type=\"SyncToDestination\"}";
     assert_eq!(prometheus.query(to_buckets).await.len(), 20);
 }

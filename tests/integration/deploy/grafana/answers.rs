@@ -1,5 +1,5 @@
-//! Every query of the dashboards, with the variables filled in as Grafana does, asked
-//! of a real Prometheus that scrapes the demo.
+//! The queries of the dashboards, run in a real Prometheus that scrapes the demo. Variables are
+//! interpolated as Grafana does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -10,30 +10,30 @@ use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{Dashboard, dashboards, list, named};
+use super::{Dashboard, dashboards, list, used_variables};
 use crate::http;
 use crate::program::ExporterProcess;
 use crate::prometheus::Prometheus;
 use crate::tools;
 
-/// What is chosen of each variable.
-type Chosen = BTreeMap<&'static str, Vec<&'static str>>;
+/// The selected values of each variable.
+type Selection = BTreeMap<&'static str, Vec<&'static str>>;
 
 const ALL: &str = "$__all";
 
-fn chosen(choices: &[(&'static str, &[&'static str])]) -> Chosen {
-    choices.iter().map(|(name, values)| (*name, values.to_vec())).collect()
+fn selection(variables: &[(&'static str, &[&'static str])]) -> Selection {
+    variables.iter().map(|(name, values)| (*name, values.to_vec())).collect()
 }
 
-/// Everything, and all accounts that are in trouble, chosen one by one.
-fn of_the_fleet() -> Vec<Chosen> {
+/// Two selections for the fleet dashboard: everything, and the accounts with problems by name.
+fn fleet_selections() -> Vec<Selection> {
     let accounts: [&[&str]; 2] =
         [&[ALL], &["222233334444", "333344445555", "444455556666", "555566667777", "666677778888"]];
     let regions: [&[&str]; 2] = [&[ALL], &["eu-central-1", "eu-west-1", "us-east-1"]];
     let types: [&[&str]; 2] = [&[ALL], &["SyncFromSource", "SyncToDestination"]];
     let cases = accounts.into_iter().zip(regions).zip(types);
     let cases = cases.map(|((accounts, regions), types)| {
-        chosen(&[
+        selection(&[
             ("account", accounts),
             ("region", regions),
             ("type", types),
@@ -44,9 +44,9 @@ fn of_the_fleet() -> Vec<Chosen> {
     cases.collect()
 }
 
-/// A failed sync, two with a source of which one has a fault, one with a key, and one of
-/// a target that is down.
-fn of_syncs() -> Vec<Chosen> {
+/// Selections for the sync dashboard: a failed sync, two syncs from a source of which one has a
+/// fault, a sync with a KMS key, and a sync of a target that is down.
+fn sync_selections() -> Vec<Selection> {
     let cases = [
         ("222233334444", "SyncToDestination", "patch-compliance"),
         ("111122223333", "SyncFromSource", "AWS-QuickSetup-SSM-explorer"),
@@ -55,7 +55,7 @@ fn of_syncs() -> Vec<Chosen> {
         ("555566667777", "SyncToDestination", "org-inventory"),
     ];
     let cases = cases.map(|(account, sync_type, sync)| {
-        chosen(&[
+        selection(&[
             ("account", &[account]),
             ("region", &["eu-west-1"]),
             ("type", &[sync_type]),
@@ -66,30 +66,30 @@ fn of_syncs() -> Vec<Chosen> {
     cases.into()
 }
 
-/// The text with the variables in it replaced, as Grafana's Prometheus data source does.
-fn filled(text: &str, dashboard: &Dashboard, chosen: &Chosen) -> String {
-    let mut filled = text.replace("$__rate_interval", "1m").replace("$__range", "1h");
+/// Replaces the variables in the text, as Grafana's Prometheus data source does.
+fn interpolated(text: &str, dashboard: &Dashboard, selected: &Selection) -> String {
+    let mut result = text.replace("$__rate_interval", "1m").replace("$__range", "1h");
     for variable in dashboard.variables() {
         let name = variable["name"].as_str().unwrap();
-        let Some(values) = chosen.get(name) else { continue };
+        let Some(values) = selected.get(name) else { continue };
         let value = if values == &[ALL] {
             variable["allValue"].as_str().unwrap().to_owned()
         } else if variable["multi"] == true {
-            match values.iter().map(|value| in_regex(value)).collect::<Vec<_>>().as_slice() {
+            match values.iter().map(|value| regex_escaped(value)).collect::<Vec<_>>().as_slice() {
                 [one] => one.clone(),
                 several => format!("({})", several.join("|")),
             }
         } else {
             values[0].replace('\\', "\\\\").replace('\'', "\\\\'")
         };
-        filled = filled.replace(&format!("${name}"), &value);
+        result = result.replace(&format!("${name}"), &value);
     }
-    assert!(named(&filled).is_empty(), "a variable is left: {filled}");
-    filled
+    assert!(used_variables(&result).is_empty(), "a variable is not replaced: {result}");
+    result
 }
 
-/// The value in a regular expression in a string.
-fn in_regex(value: &str) -> String {
+/// The value, escaped for a regular expression in a PromQL string.
+fn regex_escaped(value: &str) -> String {
     let mut escaped = String::new();
     for c in value.chars() {
         match c {
@@ -103,13 +103,13 @@ fn in_regex(value: &str) -> String {
     escaped
 }
 
-/// A Prometheus that scrapes the demo twice, as if two exporters polled the same.
-struct Asked {
+/// A Prometheus that scrapes the demo under two jobs, like two exporters with the same targets.
+struct Scraped {
     demo: ExporterProcess,
     prometheus: Prometheus,
 }
 
-impl Asked {
+impl Scraped {
     async fn start() -> Self {
         let demo = ExporterProcess::demo();
         let jobs = ["one", "other"].map(|job| {
@@ -117,14 +117,14 @@ impl Asked {
         });
         let text = format!("global: {{scrape_interval: 1s}}\nscrape_configs:\n{}", jobs.concat());
         let prometheus = Prometheus::with_config(tempfile::tempdir().unwrap(), &text).await;
-        // Enough for rates, and until all has failed that fails.
+        // Wait for enough samples for rates, and for repeated failures.
         prometheus.query("count_over_time(ssm_sync_exporter_build_info[5m]) > 5").await;
         prometheus.query("ssm_sync_exporter_target_collection_failures_total > 1").await;
         Self { demo, prometheus }
     }
 
-    /// What Prometheus says, which has to be without any reservation.
-    async fn ask(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
+    /// The data of a successful answer. Warnings and infos are an error.
+    async fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Value {
         let encoded = |text: &str| {
             let bytes: Vec<_> = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
             bytes.concat()
@@ -133,25 +133,25 @@ impl Asked {
             parameters.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value))).collect();
         let answer = self.prometheus.api(&format!("/api/v1/{path}?{}", parameters.join("&"))).await;
         assert_eq!(answer["status"], "success", "{parameters:?}: {answer}");
-        for reservation in ["warnings", "infos"] {
-            assert_eq!(answer[reservation], Value::Null, "{answer}");
+        for key in ["warnings", "infos"] {
+            assert_eq!(answer[key], Value::Null, "{answer}");
         }
         answer["data"].clone()
     }
 
     async fn instant(&self, expression: &str) -> Vec<Value> {
-        list(&self.ask("query", &[("query", expression)]).await["result"]).to_vec()
+        list(&self.get("query", &[("query", expression)]).await["result"]).to_vec()
     }
 
     async fn range(&self, expression: &str) -> Vec<Value> {
-        let now = self.ask("query", &[("query", "time()")]).await["result"][1].as_str().unwrap().to_owned();
+        let now = self.get("query", &[("query", "time()")]).await["result"][1].as_str().unwrap().to_owned();
         let start = (now.parse::<f64>().unwrap() - 60.0).to_string();
         let parameters = [("query", expression), ("start", &start), ("end", &now), ("step", "1")];
-        list(&self.ask("query_range", &parameters).await["result"]).to_vec()
+        list(&self.get("query_range", &parameters).await["result"]).to_vec()
     }
 }
 
-/// The series that have a value that is a number.
+/// The series with at least one value other than NaN.
 fn with_data(series: Vec<Value>) -> Vec<Value> {
     let is_number = |sample: &Value| sample[1].as_str().is_some_and(|value| value != "NaN");
     let has_data =
@@ -163,39 +163,45 @@ fn labels(series: &Value) -> impl Iterator<Item = (&str, &str)> {
     series["metric"].as_object().unwrap().iter().map(|(name, value)| (name.as_str(), value.as_str().unwrap()))
 }
 
-/// What the queries of a panel have brought: the series by query.
-type Brought = BTreeMap<String, Vec<Value>>;
+/// The resulting series of a panel's queries, by `refId`.
+type Results = BTreeMap<String, Vec<Value>>;
 
-async fn answers(asked: &Asked, dashboard: &Dashboard, panel: &Value, chosen: &Chosen) -> Brought {
-    let mut brought = Brought::new();
-    for target in list(&panel["targets"]) {
-        let expression = filled(target["expr"].as_str().unwrap(), dashboard, chosen);
-        let series = if target["instant"] == true {
-            asked.instant(&expression).await
-        } else {
-            assert_eq!(target["range"], true, "{target}");
-            asked.range(&expression).await
-        };
-        let other = brought.insert(target["refId"].as_str().unwrap().to_owned(), with_data(series));
-        assert_eq!(other, None, "two queries of {} have the same name", panel["title"]);
-    }
-    brought
-}
-
-/// What the queries bring in all the cases together, once each brings something.
-async fn all_answers(
-    asked: &Asked,
+async fn panel_results(
+    scraped: &Scraped,
     dashboard: &Dashboard,
     panel: &Value,
-    cases: &[Chosen],
+    selected: &Selection,
+) -> Results {
+    let mut results = Results::new();
+    for target in list(&panel["targets"]) {
+        let expression = interpolated(target["expr"].as_str().unwrap(), dashboard, selected);
+        let series = if target["instant"] == true {
+            scraped.instant(&expression).await
+        } else {
+            assert_eq!(target["range"], true, "{target}");
+            scraped.range(&expression).await
+        };
+        let other = results.insert(target["refId"].as_str().unwrap().to_owned(), with_data(series));
+        assert_eq!(other, None, "two queries of {} have the same name", panel["title"]);
+    }
+    results
+}
+
+/// The results of a panel over all selections, once every query returns data. With `each`,
+/// every query must return data for every selection.
+async fn all_results(
+    scraped: &Scraped,
+    dashboard: &Dashboard,
+    panel: &Value,
+    cases: &[Selection],
     each: bool,
-) -> Brought {
+) -> Results {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
-        let mut all = Brought::new();
+        let mut all = Results::new();
         let mut empty = Vec::new();
         for case in cases {
-            for (query, series) in answers(asked, dashboard, panel, case).await {
+            for (query, series) in panel_results(scraped, dashboard, panel, case).await {
                 if each && series.is_empty() {
                     empty.push(format!("{query} with {case:?}"));
                 }
@@ -211,32 +217,32 @@ async fn all_answers(
     }
 }
 
-/// The names of what a panel shows, after its transformations: all that overrides,
-/// links and sorting may name.
-fn shown(panel: &Value, brought: &Brought) -> BTreeSet<String> {
+/// The names of the fields that a panel shows after its transformations. Overrides, links and
+/// sorting may use only these.
+fn shown_fields(panel: &Value, results: &Results) -> BTreeSet<String> {
     let title = &panel["title"];
     let targets = list(&panel["targets"]);
     let tables = targets.iter().filter(|target| target["format"] == "table").count();
-    assert!(tables == 0 || tables == targets.len(), "{title}: a table and something else");
+    assert!(tables == 0 || tables == targets.len(), "{title}: mixes tables and other formats");
     let mut names = BTreeSet::new();
     for target in targets {
         let query = target["refId"].as_str().unwrap();
-        let series = &brought[query];
+        let series = &results[query];
         if tables > 0 {
             names.insert("Time".to_owned());
             names.insert(if tables > 1 { format!("Value #{query}") } else { "Value".to_owned() });
             names.extend(series.iter().flat_map(labels).map(|(name, _)| name.to_owned()));
         } else {
             let legend = target["legendFormat"].as_str().unwrap();
-            names.extend(series.iter().map(|series| of_legend(legend, series)));
+            names.extend(series.iter().map(|series| legend_of(legend, series)));
         }
     }
-    assert!(!names.contains("__name__"), "{title}: rows of different metrics would not be merged");
+    assert!(!names.contains("__name__"), "{title}: rows of different metrics cannot be merged");
     for step in list(&panel["transformations"]) {
         let options = &step["options"];
         let field = |key: &str| {
             let name = options[key].as_str().unwrap();
-            assert!(names.contains(name), "{title}: {key} is {name}, which no query brings: {names:?}");
+            assert!(names.contains(name), "{title}: {key} is {name}, which no query returns: {names:?}");
             name
         };
         match step["id"].as_str().unwrap() {
@@ -244,7 +250,7 @@ fn shown(panel: &Value, brought: &Brought) -> BTreeSet<String> {
             "organize" => {
                 let keys = |key: &str| options[key].as_object().unwrap().keys();
                 for name in keys("excludeByName").chain(keys("indexByName")).chain(keys("renameByName")) {
-                    assert!(names.contains(name), "{title}: no query brings {name}: {names:?}");
+                    assert!(names.contains(name), "{title}: no query returns {name}: {names:?}");
                 }
                 let excluded = |name: &String| options["excludeByName"][name] == true;
                 let renamed = |name: String| {
@@ -255,7 +261,7 @@ fn shown(panel: &Value, brought: &Brought) -> BTreeSet<String> {
             "groupingToMatrix" => {
                 field("valueField");
                 let (row, column) = (field("rowField"), field("columnField"));
-                let columns = brought.values().flatten().flat_map(labels).filter(|(name, _)| *name == column);
+                let columns = results.values().flatten().flat_map(labels).filter(|(name, _)| *name == column);
                 let columns = columns.map(|(_, value)| value.to_owned());
                 names = columns.chain([format!("{row}\\{column}")]).collect();
             }
@@ -267,27 +273,27 @@ fn shown(panel: &Value, brought: &Brought) -> BTreeSet<String> {
                 assert_eq!(options["mode"], "rows", "{title}");
                 names = ["label", "value"].map(str::to_owned).into();
             }
-            other => panic!("{title}: what does {other} bring?"),
+            other => panic!("{title}: unknown transformation {other}"),
         }
     }
     names
 }
 
-/// The legend of a series, which has all the labels that are in it.
-fn of_legend(legend: &str, series: &Value) -> String {
+/// The legend of a series. Panics if the series lacks a label of the legend.
+fn legend_of(legend: &str, series: &Value) -> String {
     let mut pieces = legend.split("{{");
-    let mut filled = pieces.next().unwrap().to_owned();
+    let mut text = pieces.next().unwrap().to_owned();
     for piece in pieces {
         let (name, rest) = piece.split_once("}}").unwrap();
         let value = series["metric"][name].as_str();
-        filled += value.unwrap_or_else(|| panic!("{legend} names {name}, which is not in {series}"));
-        filled += rest;
+        text += value.unwrap_or_else(|| panic!("{legend} uses {name}, which is not in {series}"));
+        text += rest;
     }
-    filled
+    text
 }
 
-/// The names that overrides, sorting and links of a panel use.
-fn used(panel: &Value) -> Vec<&str> {
+/// The names of the fields that overrides, sorting and links of a panel use.
+fn used_fields(panel: &Value) -> Vec<&str> {
     let mut used: Vec<&str> =
         list(&panel["options"]["sortBy"]).iter().map(|sort| sort["displayName"].as_str().unwrap()).collect();
     for of in list(&panel["fieldConfig"]["overrides"]) {
@@ -305,47 +311,47 @@ fn used(panel: &Value) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn every_query_brings_what_its_panel_shows() {
-    let asked = Asked::start().await;
+async fn every_query_returns_the_fields_that_its_panel_uses() {
+    let scraped = Scraped::start().await;
     for (dashboard, cases, each) in dashboards()
         .into_iter()
-        .zip([of_the_fleet(), of_syncs()])
+        .zip([fleet_selections(), sync_selections()])
         .zip([true, false])
         .map(|((d, c), e)| (d, c, e))
     {
         for panel in dashboard.panels() {
-            let brought = all_answers(&asked, &dashboard, panel, &cases, each).await;
-            let shown = shown(panel, &brought);
-            for name in used(panel) {
-                assert!(shown.contains(name), "{}: nothing is called {name}: {shown:?}", panel["title"]);
+            let results = all_results(&scraped, &dashboard, panel, &cases, each).await;
+            let shown = shown_fields(panel, &results);
+            for name in used_fields(panel) {
+                assert!(shown.contains(name), "{}: no field is called {name}: {shown:?}", panel["title"]);
             }
             for target in list(&panel["targets"]) {
                 let expression = target["expr"].as_str().unwrap();
-                let of_series = brought[target["refId"].as_str().unwrap()].iter().flat_map(labels);
+                let of_series = results[target["refId"].as_str().unwrap()].iter().flat_map(labels);
                 let names: BTreeSet<&str> = of_series.map(|(name, _)| name).collect();
                 let limited = expression.contains("topk($limit, ") || expression.starts_with("topk(1000,");
                 assert!(
                     limited || !names.contains("aws_account_id"),
-                    "too many in a large fleet: {expression}"
+                    "too many series in a large fleet: {expression}"
                 );
             }
         }
         for annotation in dashboard.annotations() {
             let expression = annotation["expr"].as_str().unwrap();
-            let series = asked.range(&filled(expression, &dashboard, &cases[0])).await;
+            let series = scraped.range(&interpolated(expression, &dashboard, &cases[0])).await;
             assert!(!series.is_empty(), "{expression}");
             for series in series {
-                of_legend(annotation["textFormat"].as_str().unwrap(), &series);
+                legend_of(annotation["textFormat"].as_str().unwrap(), &series);
             }
         }
     }
 }
 
-/// The demo is scraped twice, and counts once.
+/// The demo is scraped under two jobs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn what_two_exporters_show_is_counted_once() {
-    let asked = Asked::start().await;
+async fn targets_and_syncs_of_two_exporters_are_counted_once() {
+    let scraped = Scraped::start().await;
     let [fleet, _] = dashboards();
     for (title, expected) in [
         ("Failed syncs", "1"),
@@ -353,18 +359,18 @@ async fn what_two_exporters_show_is_counted_once() {
         ("Stale syncs", "1"),
         ("Cannot be polled", "3"),
         ("Not yet collected", "0"),
-        ("Quota used up", "1"),
+        ("Quotas used up", "1"),
         ("Syncs", "22"),
         ("Targets", "16"),
     ] {
         let panel = fleet.panels().find(|panel| panel["title"] == title && panel["type"] == "stat").unwrap();
-        let brought = answers(&asked, &fleet, panel, &of_the_fleet()[0]).await;
-        assert_eq!(brought["A"][0]["value"][1], expected, "{title}");
+        let results = panel_results(&scraped, &fleet, panel, &fleet_selections()[0]).await;
+        assert_eq!(results["A"][0]["value"][1], expected, "{title}");
     }
     let grid = fleet.panels().find(|panel| panel["title"] == "Accounts and regions").unwrap();
-    let brought = answers(&asked, &fleet, grid, &of_the_fleet()[0]).await;
+    let results = panel_results(&scraped, &fleet, grid, &fleet_selections()[0]).await;
     let words = &grid["fieldConfig"]["defaults"]["mappings"][0]["options"];
-    let cells: BTreeMap<_, _> = brought["A"]
+    let cells: BTreeMap<_, _> = results["A"]
         .iter()
         .map(|cell| {
             let (account, region) = (&cell["metric"]["account"], &cell["metric"]["aws_region"]);
@@ -375,7 +381,7 @@ async fn what_two_exporters_show_is_counted_once() {
     assert_eq!(cells.len(), 16, "{cells:?}");
     for (cell, word) in [
         ("data 444455556666 eu-west-1", "Source fault"),
-        ("666677778888 eu-west-1", "Well"),
+        ("666677778888 eu-west-1", "Healthy"),
         ("sandbox 555566667777 us-east-1", "Cannot be polled"),
         ("security 333344445555 eu-central-1", "Stale"),
         ("staging 222233334444 eu-west-1", "Failed"),
@@ -386,13 +392,13 @@ async fn what_two_exporters_show_is_counted_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn variables_offer_what_there_is() {
-    let asked = Asked::start().await;
-    for (dashboard, case) in dashboards().iter().zip([&of_the_fleet()[1], &of_syncs()[0]]) {
+async fn variables_offer_existing_values() {
+    let scraped = Scraped::start().await;
+    for (dashboard, case) in dashboards().iter().zip([&fleet_selections()[1], &sync_selections()[0]]) {
         for variable in dashboard.variables().iter().filter(|variable| variable["type"] == "query") {
             let name = variable["name"].as_str().unwrap();
-            let query = filled(variable["query"]["query"].as_str().unwrap(), dashboard, case);
-            let offered = offers(&asked, &query, variable["regex"].as_str().unwrap()).await;
+            let query = interpolated(variable["query"]["query"].as_str().unwrap(), dashboard, case);
+            let offered = offered_values(&scraped, &query, variable["regex"].as_str().unwrap()).await;
             for value in &case[name] {
                 assert!(
                     offered.values().any(|offered| offered == value),
@@ -403,7 +409,8 @@ async fn variables_offer_what_there_is() {
             if name == "account" {
                 assert_eq!(offered["staging 222233334444"], "222233334444", "{}", dashboard.file);
                 assert_eq!(offered["666677778888"], "666677778888", "{}", dashboard.file);
-                // One that cannot be polled has no syncs to be looked at.
+                // The sync dashboard offers only accounts with syncs. This account cannot be
+                // polled and has none.
                 let lost = offered.get("sandbox 555566667777").map(String::as_str);
                 assert_eq!(lost, (variable["multi"] == true).then_some("555566667777"), "{}", dashboard.file);
             }
@@ -418,12 +425,12 @@ async fn variables_offer_what_there_is() {
     }
 }
 
-/// What a variable offers: the values by what is shown for them.
-async fn offers(asked: &Asked, query: &str, regex: &str) -> BTreeMap<String, String> {
+/// The values that a variable offers, by their displayed text.
+async fn offered_values(scraped: &Scraped, query: &str, regex: &str) -> BTreeMap<String, String> {
     let argument = |of: &str| query.strip_prefix(of)?.strip_suffix(')').map(str::to_owned);
     if let Some(argument) = argument("label_values(") {
         let (selector, label) = argument.rsplit_once(", ").unwrap();
-        let values = asked.ask(&format!("label/{label}/values"), &[("match[]", selector)]).await;
+        let values = scraped.get(&format!("label/{label}/values"), &[("match[]", selector)]).await;
         assert_eq!(regex, "");
         return list(&values)
             .iter()
@@ -431,8 +438,9 @@ async fn offers(asked: &Asked, query: &str, regex: &str) -> BTreeMap<String, Str
             .map(|v| (v.clone(), v))
             .collect();
     }
-    let series = asked.instant(&argument("query_result(").unwrap()).await;
-    // As Grafana writes a series before it looks for the groups `text` and `value`.
+    let series = scraped.instant(&argument("query_result(").unwrap()).await;
+    // Grafana formats a series like this before it applies the regex with the groups `text` and
+    // `value`.
     let lines: Vec<String> = series
         .iter()
         .map(|series| {
@@ -453,15 +461,15 @@ async fn offers(asked: &Asked, query: &str, regex: &str) -> BTreeMap<String, Str
     let mut node = node.spawn().unwrap();
     node.stdin.take().unwrap().write_all(json!([regex, lines]).to_string().as_bytes()).unwrap();
     let output = node.wait_with_output().unwrap();
-    assert!(output.status.success(), "{regex} does not fit {lines:?}");
+    assert!(output.status.success(), "{regex} does not match {lines:?}");
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn every_metric_is_one_that_the_exporter_has() {
-    let asked = Asked::start().await;
-    let metrics = http::request(asked.demo.address, "GET", "/metrics").await.body;
+async fn dashboards_use_only_metrics_that_the_exporter_has() {
+    let scraped = Scraped::start().await;
+    let metrics = http::request(scraped.demo.address, "GET", "/metrics").await.body;
     let families: BTreeSet<&str> =
         metrics.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
     for dashboard in dashboards() {

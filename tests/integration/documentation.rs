@@ -1,0 +1,402 @@
+//! The Markdown pages: links and paths lead to files that exist, the README stays short,
+//! and the configuration reference names exactly the keys and flags that the program
+//! accepts.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use pretty_assertions::assert_eq;
+use serde_json::Value;
+
+use crate::deploy::{place, text, yaml};
+use crate::program::{program, run};
+
+const REFERENCE: &str = "config/README.md";
+
+/// The most lines that a newcomer can be expected to read.
+const MAX_README_LINES: usize = 200;
+
+/// Directories whose files are not ours.
+const FOREIGN: [&str; 3] = [".git", "node_modules", "target"];
+
+/// What the paths of our files begin with.
+const ROOTS: [&str; 6] = [".ci/", ".github/", "config/", "deploy/", "src/", "tests/"];
+
+/// All Markdown files below `root`.
+fn pages(root: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut directories = vec![root.to_owned()];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let entry = entry.unwrap();
+            let kind = entry.file_type().unwrap();
+            if kind.is_dir() && !FOREIGN.iter().any(|name| entry.file_name() == *name) {
+                directories.push(entry.path());
+            } else if kind.is_file() && is_markdown(&entry.path()) {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn is_markdown(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "md")
+}
+
+/// The lines of a page outside of fenced code blocks, with their numbers.
+fn prose(page: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut fence: Option<&str> = None;
+    page.lines().enumerate().filter_map(move |(index, line)| {
+        let marker = ["```", "~~~"].into_iter().find(|marker| line.trim_start().starts_with(marker));
+        match (fence, marker) {
+            (None, Some(_)) => fence = marker,
+            (Some(open), Some(marker)) if open == marker => fence = None,
+            (None, None) => return Some((index + 1, line)),
+            _ => {}
+        }
+        None
+    })
+}
+
+/// A line without its code spans.
+fn without_code(line: &str) -> String {
+    line.split('`').step_by(2).collect()
+}
+
+/// The code spans of a line.
+fn code_spans(line: &str) -> impl Iterator<Item = &str> {
+    line.split('`').skip(1).step_by(2)
+}
+
+/// Where the links and images of a page lead, with the number of the line.
+fn links(page: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for (number, line) in prose(page) {
+        let line = without_code(line);
+        let inline = line.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+        let inline = inline.map(|(destination, _)| destination);
+        let definition = line.strip_prefix('[').and_then(|rest| rest.split_once("]: "));
+        for destination in inline.chain(definition.map(|(_, destination)| destination)) {
+            // A title may follow.
+            let destination = destination.split_whitespace().next().unwrap_or_default();
+            found.push((number, destination.trim_matches(['<', '>']).to_owned()));
+        }
+    }
+    found
+}
+
+/// The anchors that GitHub gives the headings of a page.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut anchors = BTreeSet::new();
+    for (_, line) in prose(page) {
+        let Some((level, heading)) = line.split_once(' ') else { continue };
+        if !(1..=6).contains(&level.len()) || level.bytes().any(|byte| byte != b'#') {
+            continue;
+        }
+        let anchor = anchor(heading);
+        let times = seen.entry(anchor.clone()).or_default();
+        anchors.insert(if *times == 0 { anchor } else { format!("{anchor}-{times}") });
+        *times += 1;
+    }
+    anchors
+}
+
+fn anchor(heading: &str) -> String {
+    // Of a link, only the text counts.
+    let mut shown = String::new();
+    let mut rest = heading;
+    while let Some((before, link)) = rest.split_once("](") {
+        shown += before;
+        rest = link.split_once(')').map_or("", |(_, after)| after);
+    }
+    shown += rest;
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    let text: String = shown.trim().chars().filter(kept).collect();
+    text.to_lowercase().replace(' ', "-")
+}
+
+/// The paths of our files in the code spans of a page, with the
+/// number of the line.
+fn paths(page: &str) -> Vec<(usize, &str)> {
+    let is_path = |word: &&str| {
+        ROOTS.iter().any(|root| word.starts_with(root))
+            && word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-/".contains(&byte))
+    };
+    prose(page)
+        .flat_map(|(number, line)| {
+            let words = code_spans(line).flat_map(str::split_whitespace);
+            words.filter(is_path).map(move |word| (number, word)).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+/// What is wrong with the links of all pages below `root`, and how many links were
+/// followed.
+fn broken_links(root: &Path) -> (Vec<String>, usize) {
+    let root = root.canonicalize().unwrap();
+    let (mut broken, mut followed) = (Vec::new(), 0);
+    for page in pages(&root) {
+        let text = fs::read_to_string(&page).unwrap();
+        for (line, link) in links(&text) {
+            if link.contains("://") || link.starts_with("mailto:") {
+                continue;
+            }
+            followed += 1;
+            if let Err(problem) = follow(&root, &page, &link) {
+                let page = page.strip_prefix(&root).unwrap().display();
+                broken.push(format!("{page}:{line}: {link}: {problem}"));
+            }
+        }
+    }
+    (broken, followed)
+}
+
+/// Follows a relative link from a page.
+fn follow(root: &Path, page: &Path, link: &str) -> Result<(), &'static str> {
+    let (path, fragment) = link.split_once('#').map_or((link, None), |(path, id)| (path, Some(id)));
+    let target = if path.is_empty() { page.to_owned() } else { page.parent().unwrap().join(path) };
+    let target = target.canonicalize().map_err(|_| "no such file")?;
+    if !target.starts_with(root) {
+        return Err("outside of the repository");
+    }
+    let Some(fragment) = fragment else { return Ok(()) };
+    if !target.is_file() || !is_markdown(&target) {
+        return Err("a fragment of a file that is not Markdown");
+    }
+    let found = anchors(&fs::read_to_string(target).unwrap()).contains(fragment);
+    if found { Ok(()) } else { Err("no such heading") }
+}
+
+#[test]
+fn every_relative_link_leads_to_a_file_and_a_heading_that_exist() {
+    let (broken, followed) = broken_links(&place(""));
+    assert!(broken.is_empty(), "\n{}", broken.join("\n"));
+    assert!(followed > 100, "only {followed} links found");
+}
+
+#[test]
+fn broken_links_are_found() {
+    let directory = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = directory.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("node_modules/x/README.md", "[not ours](missing)\n");
+    write("data.json", "{}\n");
+    write(
+        "README.md",
+        "# Title of `it`, and [more](sub/page.md)\n\
+         ## Twice\n## Twice\n\
+         [good](sub/page.md), ![good](data.json \"title\"), [good](sub/page.md#a_b-c), [good](sub), [good](#twice-1),\n\
+         [good](#title-of-it-and-more), [good](https://example.com/missing), `[code](missing)`\n\
+         ```\n[code](missing)\n# Code\n```\n\
+         [bad](missing.md) and [bad](sub/page.md#d)\n\
+         [bad](#code) [bad](#twice-2) [bad](data.json#x)\n\
+         [bad](../..)\n\
+         [reference]: gone.md\n",
+    );
+    write("sub/page.md", "# a_b `c`!\n[up](../README.md#twice)\n");
+    assert_eq!(
+        broken_links(directory.path()),
+        (
+            vec![
+                "README.md:10: missing.md: no such file".to_owned(),
+                "README.md:10: sub/page.md#d: no such heading".to_owned(),
+                "README.md:11: #code: no such heading".to_owned(),
+                "README.md:11: #twice-2: no such heading".to_owned(),
+                "README.md:11: data.json#x: a fragment of a file that is not Markdown".to_owned(),
+                "README.md:12: ../..: outside of the repository".to_owned(),
+                "README.md:13: gone.md: no such file".to_owned(),
+            ],
+            15
+        )
+    );
+}
+
+#[test]
+fn every_path_in_a_code_span_exists() {
+    let root = place("");
+    let (mut missing, mut found) = (Vec::new(), 0);
+    for page in pages(&root) {
+        let text = fs::read_to_string(&page).unwrap();
+        for (line, path) in paths(&text) {
+            // Some pages name files as seen from their own directory.
+            if root.join(path).exists() || page.parent().unwrap().join(path).exists() {
+                found += 1;
+            } else {
+                missing.push(format!("{}:{line}: {path}", page.strip_prefix(&root).unwrap().display()));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "no such file:\n{}", missing.join("\n"));
+    assert!(found > 50, "only {found} paths found");
+}
+
+#[test]
+fn the_readme_is_short() {
+    let lines = text("README.md").lines().count();
+    assert!(lines <= MAX_README_LINES, "README.md has {lines} lines, at most {MAX_README_LINES} are allowed");
+}
+
+/// What the tables of a section of the reference describe: the code spans in the first
+/// cell of each row. A section ends at the next heading.
+fn described(section: &str) -> BTreeSet<String> {
+    let reference = text(REFERENCE);
+    let is_heading = |line: &str| line.starts_with('#');
+    let mut lines = prose(&reference).map(|(_, line)| line);
+    let found = lines.any(|line| is_heading(line) && line.trim_start_matches('#').trim() == section);
+    assert!(found, "{REFERENCE} has no section {section}");
+    let rows = lines.take_while(|line| !is_heading(line)).filter_map(|line| line.strip_prefix("| "));
+    let cells = rows.filter_map(|row| row.split_once(" |").map(|(first, _)| first));
+    cells.flat_map(code_spans).map(ToOwned::to_owned).collect()
+}
+
+/// A key that the program does not know, nor one like it.
+const UNKNOWN: &str = "qqqqqqqq";
+
+/// The keys that the program knows where a file has an unknown one: its error ends
+/// with a list of them.
+fn known_keys(flag: &str, file: &str) -> BTreeSet<String> {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("file.yaml");
+    fs::write(&path, file.replace("UNKNOWN", UNKNOWN)).unwrap();
+    let (status, _, error) = run(program().arg("--config.check").arg(flag).arg(&path));
+    assert!(status == Some(2) && error.contains(UNKNOWN), "{file}: {status:?} {error}");
+    // In whatever words the list begins, its first entry is the last of them.
+    let (first, others) = error.trim_end().split_once(", ").unwrap_or((error.trim_end(), ""));
+    let first = first.rsplit(' ').next().unwrap();
+    let keys = [first].into_iter().chain(others.split(", ")).map(|key| key.trim_matches('`'));
+    keys.filter(|key| !key.is_empty()).map(ToOwned::to_owned).collect()
+}
+
+/// The keys that the program knows at several places, each with its prefix in the
+/// reference.
+fn known_at(flag: &str, places: &[(&str, &str)]) -> BTreeSet<String> {
+    let at = |(prefix, file): &(&str, &str)| {
+        let keys = known_keys(flag, file).into_iter();
+        keys.map(|key| format!("{prefix}{key}")).collect::<Vec<_>>()
+    };
+    places.iter().flat_map(at).collect()
+}
+
+const ORGANIZATION: &str = "organization: {UNKNOWN: 1, member_role: 'arn:aws:iam::{account_id}:role/x'}";
+
+const ROLE: &str = "assume_roles: [{UNKNOWN: 1, arn: 'arn:aws:iam::111122223333:role/x'}]";
+
+#[test]
+fn the_reference_describes_the_keys_of_the_main_configuration() {
+    let sections: [(&str, &[(&str, &str)]); 5] = [
+        ("Top level", &[("", "UNKNOWN: 1"), ("quota.", "quota: {UNKNOWN: 1}")]),
+        (
+            "`accounts`",
+            &[("", "accounts: [{UNKNOWN: 1}]"), ("assume_roles[].", &format!("accounts: [{{{ROLE}}}]"))],
+        ),
+        ("`organization`", &[("", ORGANIZATION)]),
+        ("`metrics`", &[("", "metrics: {UNKNOWN: 1}")]),
+        ("`aws`", &[("", "aws: {UNKNOWN: 1}")]),
+    ];
+    for (section, places) in sections {
+        assert_eq!(described(section), known_at("--config.file", places), "{section}");
+    }
+}
+
+#[test]
+fn the_reference_describes_the_keys_of_the_web_configuration() {
+    let sections: [(&str, &[(&str, &str)]); 4] = [
+        ("Web configuration", &[("", "UNKNOWN: 1")]),
+        ("`tls_server_config`", &[("", "tls_server_config: {UNKNOWN: 1}")]),
+        (
+            "`http_server_config`",
+            &[
+                ("", "http_server_config: {UNKNOWN: 1}"),
+                ("headers.", "http_server_config: {headers: {UNKNOWN: 1}}"),
+            ],
+        ),
+        ("`rate_limit`", &[("", "rate_limit: {UNKNOWN: 1}")]),
+    ];
+    for (section, places) in sections {
+        assert_eq!(described(section), known_at("--web.config.file", places), "{section}");
+    }
+}
+
+#[test]
+fn the_full_example_has_every_key() {
+    let full = yaml("config/full.yaml");
+    let keys_of =
+        |value: &Value| -> BTreeSet<String> { value.as_object().unwrap().keys().cloned().collect() };
+    let known = |file: &str| known_keys("--config.file", file);
+    assert_eq!(keys_of(&full), known("UNKNOWN: 1"));
+    for mapping in ["quota", "metrics", "aws"] {
+        assert_eq!(keys_of(&full[mapping]), known(&format!("{mapping}: {{UNKNOWN: 1}}")), "{mapping}");
+    }
+    assert_eq!(keys_of(&full["organization"]), known(ORGANIZATION));
+    let accounts = full["accounts"].as_array().unwrap();
+    let of_accounts: BTreeSet<String> = accounts.iter().flat_map(keys_of).collect();
+    assert_eq!(of_accounts, known("accounts: [{UNKNOWN: 1}]"));
+    let role = &full["accounts"][0]["assume_roles"][0];
+    assert_eq!(keys_of(role), known(&format!("accounts: [{{{ROLE}}}]")));
+}
+
+#[test]
+fn the_reference_describes_every_flag_with_its_default() {
+    let (status, help, _) = run(program().arg("--help"));
+    assert_eq!(status, Some(0));
+    let mut flags: BTreeMap<String, Option<String>> = BTreeMap::new();
+    let mut last = String::new();
+    for line in help.lines() {
+        // Texts are indented further than flags.
+        let is_text = line.starts_with("        ");
+        let line = line.trim();
+        let long = line.strip_prefix("-h, ").or_else(|| line.strip_prefix("-V, ")).unwrap_or(line);
+        if long.starts_with("--") && !is_text {
+            last = long.split(' ').next().unwrap().to_owned();
+            flags.insert(last.clone(), None);
+        }
+        if let Some((_, rest)) = line.split_once("[default: ") {
+            let default = rest.split_once(']').unwrap().0;
+            flags.insert(last.clone(), Some(default.to_owned()));
+        }
+    }
+    assert!(flags.len() > 10, "{help}");
+
+    let described: BTreeSet<String> =
+        described("Command line").into_iter().filter(|span| span.starts_with("--")).collect();
+    assert_eq!(described, flags.keys().cloned().collect());
+    let reference = text(REFERENCE);
+    for (flag, default) in flags {
+        let Some(default) = default else { continue };
+        let row = format!("| `{flag}` | `{default}` |");
+        assert!(reference.contains(&row), "{REFERENCE} has no row that begins with {row}");
+    }
+}
+
+/// GitHub ignores a form that breaks these rules, without saying so anywhere else.
+#[test]
+fn issue_forms_are_what_github_accepts() {
+    const FORMS: &str = ".github/ISSUE_TEMPLATE";
+    let mut forms = 0;
+    for entry in fs::read_dir(place(FORMS)).unwrap() {
+        let name = format!("{FORMS}/{}", entry.unwrap().file_name().to_str().unwrap());
+        let form = yaml(&name);
+        assert!(form["name"].is_string() && form["description"].is_string(), "{name}");
+        let mut ids = BTreeSet::new();
+        for element in form["body"].as_array().unwrap() {
+            let attribute = match element["type"].as_str().unwrap() {
+                "markdown" => "value",
+                "input" | "textarea" => "label",
+                other => panic!("{name}: no test knows {other}"),
+            };
+            assert!(element["attributes"][attribute].is_string(), "{name}: {element}");
+            let Some(id) = element["id"].as_str() else { continue };
+            assert!(ids.insert(id.to_owned()), "{name}: {id} is there twice");
+        }
+        assert!(!ids.is_empty(), "{name} asks for nothing");
+        forms += 1;
+    }
+    assert!(forms > 0, "there are no forms");
+}
