@@ -93,7 +93,10 @@ async fn scrapes_beyond_the_limit_are_refused_until_one_has_taken_too_long() {
     let mut first = stall(&exporter).await;
     let _second = stall(&exporter).await;
     let refused = exporter.get("/metrics").await;
-    assert_eq!((refused.status, refused.body.as_str()), (503, "too many scrapes are under way\n"));
+    assert_eq!(
+        (refused.status, refused.body.as_str()),
+        (503, "too many concurrent scrapes; see --web.max-requests\n")
+    );
     assert_eq!(refused.header("content-type"), Some("text/plain; charset=utf-8"));
     assert_eq!(exporter.get("/-/healthy").await.status, 200);
 
