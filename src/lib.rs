@@ -50,6 +50,7 @@ pub mod config;
 pub mod discovery;
 mod error_chain;
 pub mod fleet;
+mod gate;
 pub mod health;
 pub mod logging;
 pub mod metrics;

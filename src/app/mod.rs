@@ -30,7 +30,7 @@ use crate::snapshot::Store;
 use crate::status::{About, StatusPage};
 use crate::systemd::ServiceManager;
 use crate::web::{
-    self, BindError, ListenAddress, Listeners, NoRandomness, Routes, Server, Site, TelemetryPath,
+    self, BindError, Handlers, ListenAddress, Listeners, RandomnessError, Router, Server, TelemetryPath,
 };
 use reload::Reloader;
 pub(crate) use reload::log_warnings;
@@ -116,7 +116,7 @@ pub enum BuildError {
     Bind(#[from] BindError),
     /// Nothing can be kept secret.
     #[error(transparent)]
-    NoRandomness(#[from] NoRandomness),
+    RandomnessError(#[from] RandomnessError),
     /// The metrics contradict each other, which is a bug.
     #[error("cannot set up the exporter's own metrics")]
     Metrics(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -126,7 +126,7 @@ impl From<WebConfigError> for BuildError {
     fn from(error: WebConfigError) -> Self {
         match error {
             WebConfigError::Config(error) => error.into(),
-            WebConfigError::NoRandomness(error) => error.into(),
+            WebConfigError::RandomnessError(error) => error.into(),
         }
     }
 }
@@ -167,14 +167,14 @@ impl App {
             options.service_manager.clone(),
             signals,
         );
-        let routes = Routes::new(Site {
+        let router = Router::new(Handlers {
             page: Arc::clone(&page) as _,
             telemetry_path: options.telemetry_path,
-            exposition: Arc::clone(&metrics) as _,
+            metrics: Arc::clone(&metrics) as _,
             ready: Box::new(move || readiness.check()),
             reload: options.lifecycle.then(|| Arc::new(ask_for_reload) as _),
         });
-        let server = Server { routes, guard: security.guard(), max_scrapes: options.max_requests };
+        let server = Server { router, access: security.access(), max_scrapes: options.max_requests };
         Ok(Self {
             listeners,
             server,

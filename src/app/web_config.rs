@@ -16,7 +16,7 @@ use tracing::{error, info, warn};
 
 use crate::config::{ConfigError, SeenFiles, WebConfig};
 use crate::error_chain::with_causes;
-use crate::web::{Guard, NoRandomness, Rules};
+use crate::web::{AccessControl, AccessRules, RandomnessError};
 
 /// How often to look whether a file has changed.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -25,7 +25,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct WebConfigWatcher {
     path: Option<PathBuf>,
-    guard: Arc<Guard>,
+    access: Arc<AccessControl>,
     known: Mutex<Known>,
 }
 
@@ -49,7 +49,7 @@ pub enum WebConfigError {
     Config(#[from] ConfigError),
     /// Nothing can be kept secret.
     #[error(transparent)]
-    NoRandomness(#[from] NoRandomness),
+    RandomnessError(#[from] RandomnessError),
 }
 
 impl WebConfigWatcher {
@@ -59,16 +59,16 @@ impl WebConfigWatcher {
     /// # Errors
     /// See [`WebConfigError`].
     pub(super) fn open(path: Option<PathBuf>) -> Result<Self, WebConfigError> {
-        let guard = Arc::new(Guard::new(Rules::default())?);
-        let security = Self { path, guard, known: Mutex::default() };
+        let access = Arc::new(AccessControl::new(AccessRules::default())?);
+        let security = Self { path, access, known: Mutex::default() };
         security.put_in_force(security.load()?);
         Ok(security)
     }
 
     /// What keeps to the rules.
     #[must_use]
-    pub(super) fn guard(&self) -> Arc<Guard> {
-        Arc::clone(&self.guard)
+    pub(super) fn access(&self) -> Arc<AccessControl> {
+        Arc::clone(&self.access)
     }
 
     /// Reads the web configuration, and what it names, as they are now. It reads
@@ -88,7 +88,7 @@ impl WebConfigWatcher {
         }
         // One after the other, so that what is known is what is in force.
         let mut known = self.known.lock();
-        self.guard.put_in_force(rules);
+        self.access.apply(rules);
         *known = Known { files: Arc::new(files), complaint: None };
     }
 
@@ -175,7 +175,7 @@ mod tests {
         for _ in 0..3 {
             assert_eq!(security.look(), Seen::StillWrong);
         }
-        assert!(format!("{:?}", security.guard()).contains("burst: 2"), "the one before stays in force");
+        assert!(format!("{:?}", security.access()).contains("burst: 2"), "the one before stays in force");
 
         write("tls_server_config: {cert_file: server.crt, key_file: server.key}\n");
         assert!(matches!(security.look(), Seen::Wrong(why) if why.contains("server.crt: No such file")));
@@ -203,9 +203,9 @@ mod tests {
         let security = Arc::new(WebConfigWatcher::open(Some(path.clone())).unwrap());
         std::fs::write(&path, "http_server_config: {headers: {X-Frame-Options: deny}}\n").unwrap();
         let prepared = security.load().unwrap();
-        assert!(!format!("{:?}", security.guard()).contains("deny"));
+        assert!(!format!("{:?}", security.access()).contains("deny"));
         security.put_in_force(prepared);
-        assert!(format!("{:?}", security.guard()).contains("deny"));
+        assert!(format!("{:?}", security.access()).contains("deny"));
         assert_eq!(security.look(), Seen::Same);
 
         // Without a file there is nothing to look at, until the end.

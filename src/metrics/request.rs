@@ -1,7 +1,7 @@
 //! What a request for the exposition asks for.
 
 use super::{Choice, FamilyName, Format, Metrics, UnknownFamily};
-use crate::web::{Asked, Exposed, Exposition};
+use crate::web::{MetricsRequest, MetricsResponse, ServeMetrics};
 
 /// A request that asks for what cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -14,12 +14,12 @@ enum AskedWrongly {
     Disabled(FamilyName),
 }
 
-impl Exposition for Metrics {
-    fn expose(&self, asked: &Asked) -> Result<Exposed, String> {
+impl ServeMetrics for Metrics {
+    fn serve_metrics(&self, asked: &MetricsRequest) -> Result<MetricsResponse, String> {
         let choice = self.choice(&asked.collect, &asked.exclude).map_err(|error| error.to_string())?;
         let negotiated = Format::negotiate(&asked.accept);
         let scrape = self.scrape(negotiated.format, asked.coding, &choice);
-        Ok(Exposed { content_type: negotiated.content_type(), pieces: Box::new(scrape) })
+        Ok(MetricsResponse { content_type: negotiated.content_type(), chunks: Box::new(scrape) })
     }
 }
 

@@ -19,14 +19,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::fleet::Shard;
 use crate::fleet::hash::hash;
+use crate::gate::{Full, Gate};
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
-use crate::web::{Asset, Making, NoPage, Page, TelemetryPath};
+use crate::web::{Asset, PageError, PageFuture, RenderPage, TelemetryPath};
 use overview::Overview;
 use query::Query;
 
@@ -44,18 +44,17 @@ const ASSETS: [Asset; 3] = [
     Asset { path: "/-/status.svg", content_type: "image/svg+xml", body: include_str!("status.svg") },
 ];
 
-/// How many pages are made at once. Each takes some tens of milliseconds of a thread for
-/// 17,000 targets, and scrapes come first.
-const AT_ONCE: usize = 2;
+/// How many pages are rendered concurrently. Each occupies a thread for some tens of
+/// milliseconds with 17,000 targets, and scrapes take precedence.
+const CONCURRENCY: usize = 2;
 
-/// How many may wait for one; the next are told to come back.
-const MAX_WAITING: usize = 16;
+/// How many requests for a page may wait. Those beyond are refused.
+const MAX_QUEUED: usize = 14;
 
 /// The page under `/`.
 pub struct StatusPage {
     source: Arc<Source>,
-    turns: Arc<Semaphore>,
-    waiting: Semaphore,
+    gate: Gate,
 }
 
 /// What the page is made from.
@@ -100,11 +99,7 @@ impl StatusPage {
         let configured = ArcSwap::from_pointee(Configured { text: configuration, at: started });
         let mark = format!("{:016x}", hash(&ASSETS.map(|asset| asset.body)));
         let source = Source { store, clock, started, about, configured, mark };
-        Self {
-            source: Arc::new(source),
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
-            waiting: Semaphore::new(MAX_WAITING),
-        }
+        Self { source: Arc::new(source), gate: Gate::new(CONCURRENCY, MAX_QUEUED) }
     }
 
     /// Takes note of another configuration, free of secrets, that has come into
@@ -115,20 +110,25 @@ impl StatusPage {
     }
 }
 
-impl Page for StatusPage {
-    fn html<'a>(&'a self, query: &'a str) -> Making<'a> {
+impl RenderPage for StatusPage {
+    fn html<'a>(&'a self, query: &'a str) -> PageFuture<'a> {
         Box::pin(async {
-            let _waiting = self.waiting.try_acquire().map_err(|_| NoPage::Busy)?;
-            let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| NoPage::Failed)?;
             let (source, query) = (Arc::clone(&self.source), Query::read(query));
-            // Those who scrape must not wait for those who look. It goes on if the client
-            // leaves, so it takes its turn along.
-            let making = tokio::task::spawn_blocking(move || {
-                let html = source.html(&query);
-                drop(turn);
-                html
+            let rendered = self.gate.run_queued(async |permit| {
+                // On the blocking pool, so that scrapes are not delayed. The task continues
+                // if the client disconnects, so it keeps the permit.
+                let rendering = tokio::task::spawn_blocking(move || {
+                    let html = source.html(&query);
+                    drop(permit);
+                    html
+                });
+                rendering.await
             });
-            making.await.map_err(|_| NoPage::Failed)
+            match rendered.await {
+                Ok(Ok(html)) => Ok(html),
+                Ok(Err(_panicked)) => Err(PageError::Failed),
+                Err(Full) => Err(PageError::Busy),
+            }
         })
     }
 

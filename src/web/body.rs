@@ -1,4 +1,4 @@
-//! A body that is made while it is sent.
+//! A response body that is produced while it is sent.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -7,77 +7,75 @@ use std::time::Duration;
 use hyper::body::{Body, Bytes, Frame};
 use tokio::time::Instant;
 
-/// How long a client may take over a body, about: it is looked at when there is room
-/// for the next piece. Prometheus gives up sooner, and what is still being sent then holds on to
-/// what has long been outdated.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// How long a client may take to read a body. It is checked when there is room for the
+/// next chunk. Prometheus gives up sooner, and a body that is still being sent keeps an
+/// outdated snapshot in memory.
+const BODY_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// After how many pieces others have their turn: a client that reads as fast as we
-/// write would otherwise never let go of the thread.
-const PIECES: u32 = 16;
+/// How many chunks are produced before the task yields. A client that reads as fast as
+/// the body is written would otherwise occupy the thread until its end.
+const CHUNKS_PER_YIELD: u32 = 16;
 
-/// Pieces of a body. An empty one means that there is more to do before the next,
-/// and that others should have their turn meanwhile.
-pub type Pieces = Box<dyn Iterator<Item = Vec<u8>> + Send>;
+/// The chunks of a body, produced on demand. An empty chunk means that producing the next
+/// one takes more work, and that the task should yield first.
+pub type BodyChunks = Box<dyn Iterator<Item = Vec<u8>> + Send>;
 
-/// A body of which few pieces are there at a time: the next is made when there is
-/// room for it on the way to the client.
-pub(in crate::web) struct Streamed {
-    pieces: Pieces,
+/// A body that produces its next chunk when the connection has room for it, so that only a
+/// few chunks are in memory.
+pub(in crate::web) struct StreamingBody {
+    chunks: BodyChunks,
     deadline: Instant,
-    /// How many pieces there have been since others had their turn.
-    run: u32,
-    /// While others have it.
-    pause: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    chunks_since_yield: u32,
+    yielding: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
-/// The client is too slow.
+/// The client reads too slowly.
 #[derive(Debug, thiserror::Error)]
-#[error("the client has not taken the whole body within {} s", PATIENCE.as_secs())]
-pub(in crate::web) struct TooSlow;
+#[error("the client did not read the response body within {} s", BODY_TIMEOUT.as_secs())]
+pub(in crate::web) struct BodyTimeout;
 
-impl Streamed {
-    pub(in crate::web) fn new(pieces: Pieces) -> Self {
-        Self { pieces, deadline: Instant::now() + PATIENCE, run: 0, pause: None }
+impl StreamingBody {
+    pub(in crate::web) fn new(chunks: BodyChunks) -> Self {
+        Self { chunks, deadline: Instant::now() + BODY_TIMEOUT, chunks_since_yield: 0, yielding: None }
     }
 
-    /// Lets others have their turn, those who wait for sockets and timers too.
-    fn poll_pause(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        // Twice: hyper asks once more before it lets go of the thread.
-        let pause = self.pause.get_or_insert_with(|| {
+    /// Yields to the runtime, which then polls sockets and timers as well as other tasks.
+    fn poll_yield(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        // Twice, because hyper polls a pending body once more before it returns.
+        let yielding = self.yielding.get_or_insert_with(|| {
             Box::pin(async {
                 tokio::task::yield_now().await;
                 tokio::task::yield_now().await;
             })
         });
-        ready!(pause.as_mut().poll(context));
-        self.pause = None;
-        self.run = 0;
+        ready!(yielding.as_mut().poll(context));
+        self.yielding = None;
+        self.chunks_since_yield = 0;
         Poll::Ready(())
     }
 }
 
-impl Body for Streamed {
+impl Body for StreamingBody {
     type Data = Bytes;
-    type Error = TooSlow;
+    type Error = BodyTimeout;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, TooSlow>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyTimeout>>> {
         if Instant::now() > self.deadline {
-            return Poll::Ready(Some(Err(TooSlow)));
+            return Poll::Ready(Some(Err(BodyTimeout)));
         }
         loop {
-            if self.pause.is_some() || self.run >= PIECES {
-                ready!(self.poll_pause(context));
+            if self.yielding.is_some() || self.chunks_since_yield >= CHUNKS_PER_YIELD {
+                ready!(self.poll_yield(context));
             }
-            match self.pieces.next() {
+            match self.chunks.next() {
                 None => return Poll::Ready(None),
-                Some(piece) if piece.is_empty() => self.run = PIECES,
-                Some(piece) => {
-                    self.run += 1;
-                    return Poll::Ready(Some(Ok(Frame::data(piece.into()))));
+                Some(chunk) if chunk.is_empty() => self.chunks_since_yield = CHUNKS_PER_YIELD,
+                Some(chunk) => {
+                    self.chunks_since_yield += 1;
+                    return Poll::Ready(Some(Ok(Frame::data(chunk.into()))));
                 }
             }
         }
@@ -92,39 +90,39 @@ mod tests {
 
     use super::*;
 
-    /// A body of these pieces, and how many of them have been made.
-    fn streamed(pieces: Vec<&'static str>) -> (Pin<Box<Streamed>>, Arc<AtomicUsize>) {
-        let made = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&made);
-        let pieces = pieces.into_iter().map(move |piece| {
+    /// A body of `chunks`, and a count of those that have been produced.
+    fn body_of(chunks: Vec<&'static str>) -> (Pin<Box<StreamingBody>>, Arc<AtomicUsize>) {
+        let produced = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&produced);
+        let chunks = chunks.into_iter().map(move |chunk| {
             count.fetch_add(1, Ordering::Relaxed);
-            piece.as_bytes().to_vec()
+            chunk.as_bytes().to_vec()
         });
-        (Box::pin(Streamed::new(Box::new(pieces))), made)
+        (Box::pin(StreamingBody::new(Box::new(chunks))), produced)
     }
 
-    async fn frame(body: &mut Pin<Box<Streamed>>) -> Option<Result<Bytes, TooSlow>> {
+    async fn frame(body: &mut Pin<Box<StreamingBody>>) -> Option<Result<Bytes, BodyTimeout>> {
         let frame = poll_fn(|context| body.as_mut().poll_frame(context)).await?;
         Some(frame.map(|frame| frame.into_data().unwrap()))
     }
 
     #[tokio::test]
-    async fn a_piece_is_made_when_the_one_before_is_taken() {
-        let (mut body, made) = streamed(vec!["a", "", "", "b"]);
-        assert_eq!(made.load(Ordering::Relaxed), 0);
+    async fn a_chunk_is_produced_when_the_one_before_has_been_taken() {
+        let (mut body, produced) = body_of(vec!["a", "", "", "b"]);
+        assert_eq!(produced.load(Ordering::Relaxed), 0);
         assert_eq!(frame(&mut body).await.unwrap().unwrap(), "a");
-        assert_eq!(made.load(Ordering::Relaxed), 1);
+        assert_eq!(produced.load(Ordering::Relaxed), 1);
         assert_eq!(frame(&mut body).await.unwrap().unwrap(), "b");
         assert!(frame(&mut body).await.is_none());
     }
 
     #[tokio::test]
-    async fn others_have_their_turn_even_if_it_is_asked_twice() {
-        let (mut body, made) = streamed(vec!["", "a"]);
-        let mut asked = 0;
+    async fn the_task_yields_even_if_the_body_is_polled_twice() {
+        let (mut body, produced) = body_of(vec!["", "a"]);
+        let mut polls = 0;
         poll_fn(|context| {
-            asked += 1;
-            // As hyper does when all that there was has gone out.
+            polls += 1;
+            // As hyper does when its buffer is empty.
             let _first = body.as_mut().poll_frame(context).is_ready();
             match body.as_mut().poll_frame(context) {
                 Poll::Pending => Poll::Pending,
@@ -132,17 +130,17 @@ mod tests {
             }
         })
         .await;
-        assert_eq!((asked, made.load(Ordering::Relaxed)), (2, 2));
+        assert_eq!((polls, produced.load(Ordering::Relaxed)), (2, 2));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_takes_too_long_gets_no_more() {
-        let (mut body, _) = streamed(vec!["a", "b", "c"]);
+    async fn a_slow_client_gets_an_error() {
+        let (mut body, _) = body_of(vec!["a", "b", "c"]);
         assert!(frame(&mut body).await.unwrap().is_ok());
-        tokio::time::sleep(PATIENCE).await;
+        tokio::time::sleep(BODY_TIMEOUT).await;
         assert!(frame(&mut body).await.unwrap().is_ok());
         tokio::time::sleep(Duration::from_millis(1)).await;
         let error = frame(&mut body).await.unwrap().unwrap_err();
-        assert_eq!(error.to_string(), "the client has not taken the whole body within 120 s");
+        assert_eq!(error.to_string(), "the client did not read the response body within 120 s");
     }
 }

@@ -1,14 +1,19 @@
-//! HTTP: what is served where, and the connections it goes over.
+//! The HTTP server: listeners, connections, access control and routes.
 //!
-//! This is the only room that knows hyper and rustls. What it serves is handed to it
-//! as a [`Site`], so it knows nothing of metrics or of AWS, and who may ask as
-//! [`Rules`], so it knows nothing of files.
+//! - [`server`]: sockets and connections, with their limits and timeouts
+//! - [`security`]: TLS, client certificates, passwords, rate limit
+//! - [`handlers`]: what is served under which path
 //!
-//! Nobody can tie it up: a connection that waits makes room for a newcomer, a request
-//! once begun has to get somewhere, and a scrape gives its place up in time.
+//! This is the only module that knows hyper and rustls. The state that it serves is passed
+//! in as [`Handlers`] and the rules of access as [`AccessRules`], so it knows neither
+//! metrics nor AWS nor configuration files.
+//!
+//! Every resource that a client can hold is bounded in number and time: see the table in
+//! [`server`].
 
 mod body;
 mod handlers;
+mod paths;
 mod response;
 mod security;
 mod server;
@@ -19,71 +24,72 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use body::Pieces;
+pub use body::BodyChunks;
 pub use handlers::{
-    Asked, Asset, Exposed, Exposition, InvalidTelemetryPath, Making, NoPage, Page, Reload, Routes, Site,
-    TelemetryPath,
+    Asset, Handlers, InvalidTelemetryPath, MetricsRequest, MetricsResponse, PageError, PageFuture, Reload,
+    RenderPage, Router, ServeMetrics, TelemetryPath,
 };
 pub use security::{
-    AllowedSan, Authorities, CipherSuite, ClientAuth, ClientAuthType, Curve, Guard, Identity,
-    InvalidAuthorities, InvalidClientAuthType, InvalidIdentity, InvalidOpenPath, InvalidPasswordHash,
-    InvalidTls, InvalidTlsName, NoRandomness, OpenPath, PasswordHash, RateLimit, Rules, Tls, TlsSettings,
-    TlsVersion, Users,
+    AccessControl, AccessRules, AllowedSan, Authorities, CipherSuite, ClientAuth, ClientAuthType, Curve,
+    ExcludedPath, Identity, InvalidAuthorities, InvalidClientAuthType, InvalidExcludedPath, InvalidIdentity,
+    InvalidPasswordHash, InvalidTls, InvalidTlsName, PasswordHash, RandomnessError, RateLimit, Tls,
+    TlsSettings, TlsVersion, Users,
 };
 pub use server::{BindError, InvalidListenAddress, ListenAddress, Listeners};
 
-use server::connection_limit::Seats;
-use server::scrape_limit::Scrapes;
-use server::service::Service;
+use server::connection_limit::ConnectionLimit;
+use server::scrape_limit::ScrapeLimit;
+use server::service::RequestService;
 use server::{connection, listener};
 
-/// How many connections are served at once. Prometheus needs one; the rest is
-/// for people, probes and replicas.
+/// The limit on open connections. Prometheus needs one; the rest is for people, probes and
+/// further Prometheus servers.
 const MAX_CONNECTIONS: usize = 512;
 
-/// What is served, and to whom.
+/// What to serve, and to whom.
 #[derive(Debug)]
 pub struct Server {
-    /// What is served.
-    pub routes: Routes,
-    /// Who may ask.
-    pub guard: Arc<Guard>,
-    /// How many scrapes may be under way at once; 0 for no limit.
+    /// What is served under which path.
+    pub router: Router,
+    /// Who may send requests.
+    pub access: Arc<AccessControl>,
+    /// The limit on concurrent scrapes; 0 for none.
     pub max_scrapes: usize,
 }
 
-/// Serves on all `listeners` until `shutdown`. Requests that are then being
-/// answered have `drain` to end.
+/// Serves on all `listeners` until `shutdown`. Responses that are in progress then have
+/// `drain` to complete.
 pub async fn serve(listeners: Listeners, server: Server, shutdown: CancellationToken, drain: Duration) {
-    let Server { routes, guard, max_scrapes } = server;
-    let service = Arc::new(Service { routes, guard, scrapes: Scrapes::new(max_scrapes) });
-    let seats = Seats::new(max_connections());
+    let Server { router, access, max_scrapes } = server;
+    let service = Arc::new(RequestService { router, access, scrapes: ScrapeLimit::new(max_scrapes) });
+    let limit = ConnectionLimit::new(max_connections());
     let connections = TaskTracker::new();
-    let accepting = TaskTracker::new();
+    let accept_loops = TaskTracker::new();
     for listener in listeners.into_tokio() {
-        let (service, seats, connections) = (Arc::clone(&service), Arc::clone(&seats), connections.clone());
+        let (service, limit, connections) = (Arc::clone(&service), Arc::clone(&limit), connections.clone());
         let shutdown = shutdown.clone();
-        accepting.spawn(async move {
-            let accept = listener::accept(listener, &seats, |stream, seat| {
+        accept_loops.spawn(async move {
+            let accept = listener::accept(listener, &limit, |stream, permit| {
                 connections.spawn(connection::serve(
                     stream,
-                    seat,
+                    permit,
                     Arc::clone(&service),
                     shutdown.clone(),
                     drain,
                 ));
             });
-            // Dropping the listener refuses whoever comes now.
+            // Dropping the listener makes the kernel refuse further connections.
             shutdown.run_until_cancelled(accept).await;
         });
     }
-    accepting.close();
-    accepting.wait().await;
+    accept_loops.close();
+    accept_loops.wait().await;
     connections.close();
     connections.wait().await;
 }
 
-/// Where there are few file descriptors, the other half is for what we ask of AWS.
+/// Half of the file descriptors, at most [`MAX_CONNECTIONS`]. The other half is for
+/// connections to AWS.
 fn max_connections() -> usize {
     let descriptors = rlimit::Resource::NOFILE.get_soft().unwrap_or(1024);
     usize::try_from(descriptors / 2).unwrap_or(usize::MAX).clamp(1, MAX_CONNECTIONS)

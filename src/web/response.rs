@@ -1,19 +1,19 @@
-//! Answers that are whole.
+//! Responses whose body is complete before it is sent.
 
 use http_body_util::{Either, Full};
 use hyper::body::Bytes;
 use hyper::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 
-use crate::web::body::Streamed;
+use crate::web::body::StreamingBody;
 
-pub(in crate::web) const PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
-pub(in crate::web) const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-/// All of it is as of now.
-pub(in crate::web) const NOT_KEPT: HeaderValue = HeaderValue::from_static("no-store");
+pub(in crate::web) const TEXT_PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+pub(in crate::web) const TEXT_HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+/// Every response shows the current state.
+pub(in crate::web) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// A body, whole or made while it is sent.
-pub(in crate::web) type Body = Either<Full<Bytes>, Streamed>;
+/// A body that is either complete or produced while it is sent.
+pub(in crate::web) type Body = Either<Full<Bytes>, StreamingBody>;
 
 pub(in crate::web) fn response(
     status: StatusCode,
@@ -23,6 +23,6 @@ pub(in crate::web) fn response(
     let mut response = Response::new(Either::Left(Full::new(body.into())));
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, content_type);
-    response.headers_mut().insert(CACHE_CONTROL, NOT_KEPT);
+    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
     response
 }

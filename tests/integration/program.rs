@@ -199,13 +199,13 @@ fn an_invalid_command_line_is_a_one_line_error_with_status_2() {
         ),
         (
             &["--web.listen-address=10144"],
-            "invalid value '10144' for '--web.listen-address <HOST:PORT>': not an address to listen on, such as `:10144`, \
+            "invalid value '10144' for '--web.listen-address <HOST:PORT>': not a listen address; expected a host and a port, such as `:10144`, \
              `127.0.0.1:10144` or `[::1]:10144`; see --help",
         ),
         (
             &["--web.telemetry-path=metrics"],
-            "invalid value 'metrics' for '--web.telemetry-path <PATH>': not a path such as `/metrics`: it begins with \
-             `/`, is not below `/-/`, and has letters, digits and `-._~/` only; see --help",
+            "invalid value 'metrics' for '--web.telemetry-path <PATH>': not a telemetry path; expected one such as `/metrics`, which begins with \
+             `/`, is not below `/-/` and consists of letters, digits and `-._~/`; see --help",
         ),
         (
             &["sreve"],

@@ -167,7 +167,7 @@ async fn nobody_reloads_over_http_unless_that_is_enabled() {
     let refused = exporter.reload(&rarely()).await;
     assert_eq!(
         (refused.status, refused.body.as_str()),
-        (403, "not enabled: start it with --web.enable-lifecycle, or send SIGHUP\n")
+        (403, "reloading over HTTP is not enabled; start with --web.enable-lifecycle, or send SIGHUP\n")
     );
     let get = exporter.get("/-/reload").await;
     assert_eq!((get.status, get.header("allow")), (405, Some("POST")));

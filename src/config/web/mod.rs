@@ -26,7 +26,7 @@ use super::layers::Layers;
 use super::raw::Text;
 use super::refused;
 use crate::web::{
-    Authorities, ClientAuth, Identity, InvalidTls, RateLimit, Rules, Tls, TlsSettings, TlsVersion,
+    AccessRules, Authorities, ClientAuth, Identity, InvalidTls, RateLimit, Tls, TlsSettings, TlsVersion,
 };
 use raw::{FileName, Pem, RawHeaders, RawRateLimit, RawTls, RawWebConfig};
 
@@ -37,7 +37,7 @@ const MAX_BYTES: u64 = 1024 * 1024;
 #[derive(Debug)]
 pub struct WebConfig {
     /// What it asks for.
-    pub rules: Rules,
+    pub rules: AccessRules,
     /// Oddities that are worth a warning, each a sentence.
     pub warnings: Vec<String>,
     /// What it has been read from.
@@ -110,7 +110,7 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn rules(&mut self, raw: RawWebConfig) -> Result<(Rules, Vec<String>), ConfigError> {
+    fn rules(&mut self, raw: RawWebConfig) -> Result<(AccessRules, Vec<String>), ConfigError> {
         let mut warnings = Vec::new();
         let http2 = raw.http_server_config.http2.is_none_or(|http2| http2.0);
         let tls = raw.tls_server_config.map(|tls| self.tls(tls, http2)).transpose()?;
@@ -124,14 +124,15 @@ impl Check<'_> {
             let warning = "basic_auth_users without tls_server_config: passwords can be read on the network";
             warnings.push(warning.to_owned());
         }
-        let open_paths = raw.auth_excluded_paths.unwrap_or_default().into_iter().map(|path| path.0).collect();
+        let excluded_paths =
+            raw.auth_excluded_paths.unwrap_or_default().into_iter().map(|path| path.0).collect();
         let rate_limit = self.rate_limit(&raw.rate_limit)?;
-        if users.is_empty() && rate_limit.is_none() && !Vec::is_empty(&open_paths) {
+        if users.is_empty() && rate_limit.is_none() && !Vec::is_empty(&excluded_paths) {
             let what = "there is nothing to except from: neither basic_auth_users nor a rate_limit (and a client certificate is asked for before a path is known)";
             return Err(self.wrong(&["auth_excluded_paths"], what));
         }
         let headers = headers(raw.http_server_config.headers);
-        Ok((Rules { tls, headers, users, open_paths, rate_limit }, warnings))
+        Ok((AccessRules { tls, headers, users, excluded_paths, rate_limit }, warnings))
     }
 
     fn tls(&mut self, raw: RawTls, http2: bool) -> Result<Tls, ConfigError> {

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use secrecy::SecretString;
 
 use super::super::raw::{FromText, LONGEST, Text, filled, from_text_by_from_str, list, or_default};
-use crate::web::{AllowedSan, CipherSuite, ClientAuthType, Curve, OpenPath, PasswordHash, TlsVersion};
+use crate::web::{AllowedSan, CipherSuite, ClientAuthType, Curve, ExcludedPath, PasswordHash, TlsVersion};
 
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -24,7 +24,7 @@ pub(super) struct RawWebConfig {
     #[serde(deserialize_with = "filled")]
     pub(super) basic_auth_users: Option<BTreeMap<String, Text<PasswordHash>>>,
     #[serde(deserialize_with = "list")]
-    pub(super) auth_excluded_paths: Option<Vec<Text<OpenPath>>>,
+    pub(super) auth_excluded_paths: Option<Vec<Text<ExcludedPath>>>,
     #[serde(deserialize_with = "or_default")]
     pub(super) rate_limit: RawRateLimit,
 }
@@ -186,7 +186,7 @@ from_text_by_from_str! {
     CipherSuite: "the name of a cipher suite",
     ClientAuthType: "a way to deal with certificates of clients, such as RequireAndVerifyClientCert",
     Curve: "the name of a curve",
-    OpenPath: "a path",
+    ExcludedPath: "a path",
     PasswordHash: "the bcrypt hash of a password",
     TlsVersion: "TLS12 or TLS13",
 }

@@ -87,15 +87,18 @@ fn what_is_good_is_read_as_it_is_meant() {
     assert_eq!(all.rules.headers["content-security-policy"], "default-src 'self' *.test.example.net");
     assert_eq!(all.rules.headers.len(), 5);
     assert_eq!(all.rules.users.keys().collect::<Vec<_>>(), ["alice", "bob"]);
-    assert_eq!(all.rules.open_paths.len(), 2);
+    assert_eq!(all.rules.excluded_paths.len(), 2);
     let limit = all.rules.rate_limit.unwrap();
     assert_eq!((limit.interval.as_millis(), limit.burst.get()), (100, 20));
     assert!(all.warnings.is_empty());
     assert_eq!(all.files.0.len(), 4, "itself, the certificate, its key and the authorities");
 
     for name in ["empty.yaml", "only_comments.yaml", "no_users.yaml", "no_rate_limit.yaml"] {
-        let Rules { tls, headers, users, open_paths, rate_limit } = good(name).rules;
-        assert!(tls.is_none() && headers.is_empty() && users.is_empty() && open_paths.is_empty(), "{name}");
+        let AccessRules { tls, headers, users, excluded_paths, rate_limit } = good(name).rules;
+        assert!(
+            tls.is_none() && headers.is_empty() && users.is_empty() && excluded_paths.is_empty(),
+            "{name}"
+        );
         assert_eq!(rate_limit, None, "{name}");
     }
     assert!(good("headers_that_are_blank.yaml").rules.headers.is_empty());

@@ -1,4 +1,4 @@
-//! The metrics: what a request asks for, and the answer as it is made.
+//! `GET /metrics`: what the request asks for, and the exposition as its response.
 
 use http_body_util::Either;
 use hyper::header::{
@@ -9,72 +9,72 @@ use hyper::{Request, Response, StatusCode};
 use tracing::error;
 
 use crate::negotiation::{Accept, Coding};
-use crate::web::body::{Pieces, Streamed};
-use crate::web::response::{Body, NOT_KEPT, PLAIN, response};
+use crate::web::body::{BodyChunks, StreamingBody};
+use crate::web::response::{Body, NO_STORE, TEXT_PLAIN, response};
 
-/// What is served under the path of the metrics.
-pub trait Exposition: Send + Sync {
-    /// What is asked for, as it is now. It must not wait for anything.
+/// Serves the telemetry path. [`metrics`](crate::metrics) implements it.
+pub trait ServeMetrics: Send + Sync {
+    /// The exposition as it is now. Must not block: it runs on a thread that serves
+    /// other connections.
     ///
     /// # Errors
-    /// What is wrong with what is asked for, for the client to read.
-    fn expose(&self, asked: &Asked) -> Result<Exposed, String>;
+    /// What is wrong with the request, as a text for the client.
+    fn serve_metrics(&self, request: &MetricsRequest) -> Result<MetricsResponse, String>;
 }
 
-/// What a client asks of an [`Exposition`].
+/// What a client asks of the telemetry path.
 #[derive(Debug)]
-pub struct Asked {
-    /// The media types it likes.
+pub struct MetricsRequest {
+    /// The media types of its `Accept` headers.
     pub accept: Accept,
-    /// How the body is to be compressed.
+    /// The content coding negotiated from its `Accept-Encoding` headers.
     pub coding: Coding,
-    /// The families it wants, if it names any.
+    /// The families of `collect[]`; empty for all.
     pub collect: Vec<String>,
-    /// The families it does not want.
+    /// The families of `exclude[]`.
     pub exclude: Vec<String>,
 }
 
-/// An exposition on its way.
-pub struct Exposed {
-    /// Its media type.
+/// An exposition that is about to be sent.
+pub struct MetricsResponse {
+    /// The value of `Content-Type`.
     pub content_type: String,
-    /// Its body, compressed as it was asked for.
-    pub pieces: Pieces,
+    /// The body, compressed with the coding of the request.
+    pub chunks: BodyChunks,
 }
 
-/// Answers a request for `exposition`.
-pub(in crate::web) fn answer<B>(exposition: &dyn Exposition, request: &Request<B>) -> Response<Body> {
+pub(in crate::web) fn respond<B>(metrics: &dyn ServeMetrics, request: &Request<B>) -> Response<Body> {
     let query = request.uri().query().unwrap_or_default();
-    let named = |name: &str| {
+    let values_of = |name: &str| {
         let pairs = form_urlencoded::parse(query.as_bytes());
         pairs.filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).collect()
     };
-    let asked = Asked {
-        accept: Accept::read(values(request.headers(), &ACCEPT)),
-        coding: Coding::best(values(request.headers(), &ACCEPT_ENCODING)),
-        collect: named("collect[]"),
-        exclude: named("exclude[]"),
+    let request = MetricsRequest {
+        accept: Accept::read(header_texts(request.headers(), &ACCEPT)),
+        coding: Coding::best(header_texts(request.headers(), &ACCEPT_ENCODING)),
+        collect: values_of("collect[]"),
+        exclude: values_of("exclude[]"),
     };
-    let exposed = match exposition.expose(&asked) {
-        Ok(exposed) => exposed,
-        Err(why) => return response(StatusCode::BAD_REQUEST, PLAIN, why + "\n"),
+    let MetricsResponse { content_type, chunks } = match metrics.serve_metrics(&request) {
+        Ok(exposition) => exposition,
+        Err(message) => return response(StatusCode::BAD_REQUEST, TEXT_PLAIN, message + "\n"),
     };
-    let Ok(content_type) = HeaderValue::try_from(exposed.content_type) else {
-        error!("the type of the exposition does not fit in a header, which is a bug");
-        return response(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "cannot make the exposition\n");
+    let Ok(content_type) = HeaderValue::try_from(content_type) else {
+        error!("the content type of the exposition is not a valid header value, which is a bug");
+        return response(StatusCode::INTERNAL_SERVER_ERROR, TEXT_PLAIN, "cannot render the metrics\n");
     };
-    let mut response = Response::new(Either::Right(Streamed::new(exposed.pieces)));
+    let mut response = Response::new(Either::Right(StreamingBody::new(chunks)));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
-    if let Some(coding) = asked.coding.token() {
+    if let Some(coding) = request.coding.token() {
         headers.insert(CONTENT_ENCODING, HeaderValue::from_static(coding));
     }
     headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
-    headers.insert(CACHE_CONTROL, NOT_KEPT);
+    headers.insert(CACHE_CONTROL, NO_STORE);
     response
 }
 
-/// All values of a header that are texts.
-fn values<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+/// All values of a header that are visible ASCII.
+fn header_texts<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
 }

@@ -1,4 +1,14 @@
-//! What is served under which path.
+//! The routes:
+//!
+//! - `GET /metrics` (or the telemetry path): the exposition
+//! - `GET /-/healthy`: 200 while the process lives
+//! - `GET /-/ready`: 200 once there is something to scrape, else 503
+//! - `POST /-/reload`: reload the configuration, if enabled
+//! - `GET /`: the status page; `GET /-/status.*`: its assets
+//!
+//! `HEAD` works wherever `GET` does. Another method gets 405 with `Allow`, another path 404.
+//! What is behind each route is passed in as [`Handlers`], so this module knows neither
+//! metrics nor configuration.
 
 mod metrics;
 mod status;
@@ -11,119 +21,120 @@ use std::sync::Arc;
 use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
-pub use metrics::{Asked, Exposed, Exposition};
-pub use status::{Asset, Making, NoPage, Page};
+pub use metrics::{MetricsRequest, MetricsResponse, ServeMetrics};
+pub use status::{Asset, PageError, PageFuture, RenderPage};
 pub use telemetry_path::{InvalidTelemetryPath, TelemetryPath};
 
 use crate::readiness::NotReady;
-use crate::web::response::{Body, PLAIN, response};
+use crate::web::paths::{HEALTHY, READY};
+use crate::web::response::{Body, TEXT_PLAIN, response};
 
-pub(in crate::web) const HEALTHY: &str = "/-/healthy";
-pub(in crate::web) const READY: &str = "/-/ready";
 const RELOAD: &str = "/-/reload";
 
-/// What is served, each from somewhere else.
-pub struct Site {
+/// What serves each route.
+pub struct Handlers {
     /// The path of the metrics.
     pub telemetry_path: TelemetryPath,
-    /// What is served there.
-    pub exposition: Arc<dyn Exposition>,
-    /// What is served under `/`.
-    pub page: Arc<dyn Page>,
-    /// Says whether there is something to show.
+    /// Serves the telemetry path.
+    pub metrics: Arc<dyn ServeMetrics>,
+    /// Serves `/` and its assets.
+    pub page: Arc<dyn RenderPage>,
+    /// Decides `/-/ready`.
     pub ready: Box<dyn Fn() -> Result<(), NotReady> + Send + Sync>,
-    /// Reads the configuration anew. `None` where that may not be asked for over HTTP.
+    /// Serves `/-/reload`. `None` if reloading over HTTP is not enabled.
     pub reload: Option<Arc<dyn Reload>>,
 }
 
-/// What `POST /-/reload` does.
+/// Reloads the configuration on `POST /-/reload`.
 pub trait Reload: Send + Sync {
-    /// Reads the configuration anew and puts it into force.
+    /// Reloads the configuration and applies it.
     ///
     /// # Errors
-    /// What is wrong with it, in one line and free of secrets; then all is as it was.
+    /// What is wrong with it, in one line without secrets. The old configuration then
+    /// stays in force.
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
 }
 
-/// What is served under which path.
-pub struct Routes(Site);
+/// Dispatches requests to [`Handlers`].
+pub struct Router(Handlers);
 
-impl fmt::Debug for Routes {
+impl fmt::Debug for Router {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Routes").field("telemetry_path", &self.0.telemetry_path).finish_non_exhaustive()
+        f.debug_struct("Router").field("telemetry_path", &self.0.telemetry_path).finish_non_exhaustive()
     }
 }
 
-impl Routes {
-    /// The way to all of `site`.
+impl Router {
+    /// A router to `handlers`.
     #[must_use]
-    pub fn new(site: Site) -> Self {
-        Self(site)
+    pub fn new(handlers: Handlers) -> Self {
+        Self(handlers)
     }
 
-    /// Whether the metrics are asked for.
+    /// Whether the request is for the metrics.
     pub(in crate::web) fn is_scrape<B>(&self, request: &Request<B>) -> bool {
         request.uri().path() == self.0.telemetry_path.as_str()
             && matches!(*request.method(), Method::GET | Method::HEAD)
     }
 
-    /// Answers a request: at once, but for one that asks for the page or a reload.
-    pub(in crate::web) async fn answer<B>(&self, request: &Request<B>) -> Response<Body> {
+    /// Responds to a request. Only the status page and reloads are waited for.
+    pub(in crate::web) async fn respond<B>(&self, request: &Request<B>) -> Response<Body> {
         let (method, path) = (request.method(), request.uri().path());
-        let metrics = self.0.telemetry_path.as_str();
+        let telemetry_path = self.0.telemetry_path.as_str();
         if path == RELOAD {
             return match *method {
                 Method::POST => self.reload().await,
-                _ => not_allowed("POST"),
+                _ => method_not_allowed("POST"),
             };
         }
         let asset = self.0.page.assets().iter().find(|asset| asset.path == path);
-        if path != metrics && asset.is_none() && ![HEALTHY, READY, "/"].contains(&path) {
-            return response(StatusCode::NOT_FOUND, PLAIN, "not found\n");
+        if path != telemetry_path && asset.is_none() && ![HEALTHY, READY, "/"].contains(&path) {
+            return response(StatusCode::NOT_FOUND, TEXT_PLAIN, "not found\n");
         }
-        // The body of an answer to HEAD is left out later.
+        // The body of a response to HEAD is removed later.
         if !matches!(*method, Method::GET | Method::HEAD) {
-            return not_allowed("GET, HEAD");
+            return method_not_allowed("GET, HEAD");
         }
         if let Some(asset) = asset {
-            return status::answer_asset(asset);
+            return status::respond_with_asset(asset);
         }
         match path {
-            path if path == metrics => metrics::answer(&*self.0.exposition, request),
-            HEALTHY => response(StatusCode::OK, PLAIN, "healthy\n"),
+            path if path == telemetry_path => metrics::respond(&*self.0.metrics, request),
+            HEALTHY => response(StatusCode::OK, TEXT_PLAIN, "healthy\n"),
             READY => self.ready(),
-            _ => status::answer(&*self.0.page, request.uri().query().unwrap_or_default()).await,
+            _ => status::respond(&*self.0.page, request.uri().query().unwrap_or_default()).await,
         }
     }
 
     fn ready(&self) -> Response<Body> {
         let Err(NotReady { waiting, targets, pending }) = (self.0.ready)() else {
-            return response(StatusCode::OK, PLAIN, "ready\n");
+            return response(StatusCode::OK, TEXT_PLAIN, "ready\n");
         };
         let mut text =
             format!("not ready: {waiting} of {targets} targets have not had their first collection");
         if pending > 0 {
-            text += ", and there may be more: an organization or accounts are still being asked";
+            text += "; discovery is still in progress, so there may be more targets";
         }
         text += "\n";
-        response(StatusCode::SERVICE_UNAVAILABLE, PLAIN, text)
+        response(StatusCode::SERVICE_UNAVAILABLE, TEXT_PLAIN, text)
     }
 
     async fn reload(&self) -> Response<Body> {
         let Some(reload) = &self.0.reload else {
-            let text = "not enabled: start it with --web.enable-lifecycle, or send SIGHUP\n";
-            return response(StatusCode::FORBIDDEN, PLAIN, text);
+            let text =
+                "reloading over HTTP is not enabled; start with --web.enable-lifecycle, or send SIGHUP\n";
+            return response(StatusCode::FORBIDDEN, TEXT_PLAIN, text);
         };
         match reload.reload().await {
-            Ok(()) => response(StatusCode::OK, PLAIN, "reloaded\n"),
-            // As Prometheus answers.
-            Err(why) => response(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, why + "\n"),
+            Ok(()) => response(StatusCode::OK, TEXT_PLAIN, "reloaded\n"),
+            // The status is that of Prometheus's own reload endpoint.
+            Err(message) => response(StatusCode::INTERNAL_SERVER_ERROR, TEXT_PLAIN, message + "\n"),
         }
     }
 }
 
-fn not_allowed(instead: &'static str) -> Response<Body> {
-    let mut refusal = response(StatusCode::METHOD_NOT_ALLOWED, PLAIN, "method not allowed\n");
-    refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(instead));
+fn method_not_allowed(allowed: &'static str) -> Response<Body> {
+    let mut refusal = response(StatusCode::METHOD_NOT_ALLOWED, TEXT_PLAIN, "method not allowed\n");
+    refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     refusal
 }

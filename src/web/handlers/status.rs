@@ -1,4 +1,4 @@
-//! The page for people, with what belongs to it.
+//! `GET /`: the status page and its assets.
 
 use std::pin::Pin;
 
@@ -8,81 +8,82 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 
-use crate::web::response::{Body, HTML, PLAIN, response};
+use crate::web::response::{Body, TEXT_HTML, TEXT_PLAIN, response};
 
-/// A page uses nothing but what is served here, sends forms nowhere else and lets
-/// nobody frame it; and nothing that stands in it is run, whoever wrote it.
+/// The page loads nothing but its own assets, submits forms to this server only and cannot
+/// be framed. Inline scripts do not run, so that a name from AWS that escaped escaping
+/// would still be harmless.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
      frame-ancestors 'none'",
 );
 
-/// An [`Asset`] is asked for with a mark of what is in it, so it never changes.
-const KEPT: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
+/// The page requests an [`Asset`] with a hash of its content in the query, so the content
+/// behind a URL never changes.
+const IMMUTABLE: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
 
-/// What is served under `/`.
-pub trait Page: Send + Sync {
-    /// The page for the query of a URL, as HTML.
+/// Serves `/`. [`status`](crate::status) implements it.
+pub trait RenderPage: Send + Sync {
+    /// The page as HTML, for the query of the URL.
     ///
     /// # Errors
-    /// There is none now.
-    fn html<'a>(&'a self, query: &'a str) -> Making<'a>;
+    /// See [`PageError`].
+    fn html<'a>(&'a self, query: &'a str) -> PageFuture<'a>;
 
-    /// What it uses.
+    /// The files that the page loads.
     fn assets(&self) -> &[Asset];
 }
 
-/// A page that is being made.
-pub type Making<'a> = Pin<Box<dyn Future<Output = Result<String, NoPage>> + Send + 'a>>;
+/// A page that is being rendered.
+pub type PageFuture<'a> = Pin<Box<dyn Future<Output = Result<String, PageError>> + Send + 'a>>;
 
 /// Why there is no page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoPage {
-    /// Too many ask for one.
+pub enum PageError {
+    /// Too many pages are being rendered.
     Busy,
-    /// It cannot be made, which is a bug.
+    /// Rendering failed, which is a bug.
     Failed,
 }
 
-/// A file that a page uses.
+/// A file that the page loads.
 #[derive(Debug)]
 pub struct Asset {
-    /// Its path, which begins with `/-/`.
+    /// The path, below `/-/`.
     pub path: &'static str,
-    /// Its media type.
+    /// The value of `Content-Type`.
     pub content_type: &'static str,
-    /// What is in it.
+    /// The content.
     pub body: &'static str,
 }
 
-/// Answers a request for the page.
-pub(in crate::web) async fn answer(page: &dyn Page, query: &str) -> Response<Body> {
+pub(in crate::web) async fn respond(page: &dyn RenderPage, query: &str) -> Response<Body> {
     let html = match page.html(query).await {
         Ok(html) => html,
-        Err(NoPage::Busy) => {
-            return response(StatusCode::SERVICE_UNAVAILABLE, PLAIN, "too many ask for the page\n");
+        Err(PageError::Busy) => {
+            let text = "too many concurrent requests for the status page\n";
+            return response(StatusCode::SERVICE_UNAVAILABLE, TEXT_PLAIN, text);
         }
-        Err(NoPage::Failed) => {
-            return response(StatusCode::INTERNAL_SERVER_ERROR, PLAIN, "cannot make the page\n");
+        Err(PageError::Failed) => {
+            let text = "cannot render the status page\n";
+            return response(StatusCode::INTERNAL_SERVER_ERROR, TEXT_PLAIN, text);
         }
     };
-    let mut response = response(StatusCode::OK, HTML, html);
+    let mut response = response(StatusCode::OK, TEXT_HTML, html);
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY);
-    guarded(response)
+    with_browser_protection(response)
 }
 
-/// Answers a request for a file that the page uses.
-pub(in crate::web) fn answer_asset(asset: &Asset) -> Response<Body> {
-    let mut response = response(StatusCode::OK, PLAIN, asset.body);
+pub(in crate::web) fn respond_with_asset(asset: &Asset) -> Response<Body> {
+    let mut response = response(StatusCode::OK, TEXT_PLAIN, asset.body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
-    headers.insert(CACHE_CONTROL, KEPT);
-    guarded(response)
+    headers.insert(CACHE_CONTROL, IMMUTABLE);
+    with_browser_protection(response)
 }
 
-/// With what keeps a browser from guessing what it got, and from telling others
-/// what was looked at.
-fn guarded(mut response: Response<Body>) -> Response<Body> {
+/// Keeps browsers from guessing content types, and from sending the page's URL to others.
+fn with_browser_protection(mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response

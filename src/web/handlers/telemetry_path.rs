@@ -1,16 +1,16 @@
-//! The path under which the metrics are served.
+//! The path of `--web.telemetry-path`.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// The path of the metrics.
+/// The path of the metrics; `/metrics` by default.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TelemetryPath(String);
 
-/// A text that cannot be the path of the metrics.
+/// Not a valid telemetry path.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "not a path such as `/metrics`: it begins with `/`, is not below `/-/`, and has letters, digits and `-._~/` only"
+    "not a telemetry path; expected one such as `/metrics`, which begins with `/`, is not below `/-/` and consists of letters, digits and `-._~/`"
 )]
 pub struct InvalidTelemetryPath;
 
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_of_metrics_that_would_hide_others_are_refused() {
+    fn a_path_that_would_hide_another_is_refused() {
         for text in ["/metrics", "/", "/a/b.c_d~e"] {
             assert!(text.parse::<TelemetryPath>().is_ok(), "{text}");
         }

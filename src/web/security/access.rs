@@ -1,7 +1,8 @@
-//! Who may ask, how often, and by what kind of connection: the rules in force.
+//! Access control: TLS, passwords, response headers and the rate limit, as one set of
+//! rules that can be replaced while the server runs.
 //!
-//! Where they come from is not known here. They are put into force as a whole, and
-//! hold for the next connection and the next request.
+//! The rules come from the web configuration file, but this module knows neither files nor
+//! their format. Replaced rules apply to the next connection and the next request.
 
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -17,166 +18,167 @@ use hyper::{Request, Response, StatusCode};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
-use crate::web::handlers::{HEALTHY, READY};
-use crate::web::response::{Body, PLAIN, response};
-use crate::web::security::password::{NoRandomness, Passwords, Users, Verdict};
+use crate::web::paths::{HEALTHY, READY};
+use crate::web::response::{Body, TEXT_PLAIN, response};
+use crate::web::security::password::{PasswordVerifier, RandomnessError, Users, Verdict};
 use crate::web::security::tls::Tls;
 
-/// What a client is told that has to say who it is.
 const CHALLENGE: HeaderValue =
     HeaderValue::from_static("Basic realm=\"ssm-sync-exporter\", charset=\"UTF-8\"");
 
-/// How often requests may come.
+/// A limit on the rate of requests, over all clients together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RateLimit {
-    /// From one request to the next, on average. Not zero.
+    /// The average time between two requests. Not zero.
     pub interval: Duration,
-    /// How many may come at once.
+    /// How many requests may exceed that rate for a moment.
     pub burst: NonZeroU32,
 }
 
-/// A path that can be left open while others need a password.
+/// A path that neither needs a password nor counts against the rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenPath(&'static str);
+pub struct ExcludedPath(&'static str);
 
-/// A path that cannot be left open.
+/// Only the two health paths can be excluded.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` cannot be left open; only /-/healthy and /-/ready can")]
-pub struct InvalidOpenPath(String);
+#[error("`{0}` cannot be excluded from authentication; expected /-/healthy or /-/ready")]
+pub struct InvalidExcludedPath(String);
 
-impl FromStr for OpenPath {
-    type Err = InvalidOpenPath;
+impl FromStr for ExcludedPath {
+    type Err = InvalidExcludedPath;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let found = [HEALTHY, READY].into_iter().find(|path| *path == text);
-        found.map(Self).ok_or_else(|| InvalidOpenPath(text.to_owned()))
+        found.map(Self).ok_or_else(|| InvalidExcludedPath(text.to_owned()))
     }
 }
 
-/// The rules. By default everybody may ask, without TLS.
+/// Who may send requests, and how. The default is plain HTTP for everyone.
 #[derive(Debug, Default)]
-pub struct Rules {
-    /// TLS, or plain HTTP.
+pub struct AccessRules {
+    /// The TLS settings; `None` for plain HTTP.
     pub tls: Option<Tls>,
-    /// What every answer has in its head.
+    /// Headers that are added to every response.
     pub headers: HeaderMap,
-    /// Who may ask; everybody, if there is none.
+    /// The users with their password hashes. No password is needed if this is empty.
     pub users: Users,
-    /// What may be asked by everybody even so.
-    pub open_paths: Vec<OpenPath>,
-    /// How often requests may come.
+    /// The paths that need no password.
+    pub excluded_paths: Vec<ExcludedPath>,
+    /// The rate limit; `None` for none.
     pub rate_limit: Option<RateLimit>,
 }
 
-/// Keeps to the rules.
-pub struct Guard {
-    in_force: ArcSwap<InForce>,
-    passwords: Passwords,
+/// Enforces [`AccessRules`].
+pub struct AccessControl {
+    active: ArcSwap<ActiveRules>,
+    passwords: PasswordVerifier,
 }
 
-/// Rules, and what goes with them.
-pub(in crate::web) struct InForce {
-    rules: Rules,
+/// Rules with the state that enforcing them needs.
+pub(in crate::web) struct ActiveRules {
+    rules: AccessRules,
     limiter: Option<Arc<DefaultDirectRateLimiter>>,
-    /// Cancelled when connections are to be of another kind.
+    /// Cancelled when TLS settings change, so that existing connections end.
     outdated: CancellationToken,
 }
 
-impl InForce {
-    /// What new connections are like, and when they are no longer to be so.
+impl ActiveRules {
+    /// The TLS settings of new connections, and a token that is cancelled when those
+    /// settings are replaced.
     pub(in crate::web) fn tls(&self) -> (Option<&Tls>, &CancellationToken) {
         (self.rules.tls.as_ref(), &self.outdated)
     }
 
-    /// Puts what every answer has to have into one.
-    pub(in crate::web) fn complete<B>(&self, response: &mut Response<B>) {
+    pub(in crate::web) fn add_headers<B>(&self, response: &mut Response<B>) {
         for (name, value) in &self.rules.headers {
             response.headers_mut().insert(name, value.clone());
         }
     }
 }
 
-impl std::fmt::Debug for Guard {
+impl std::fmt::Debug for AccessControl {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Guard").field("rules", &self.in_force.load().rules).finish_non_exhaustive()
+        f.debug_struct("AccessControl").field("rules", &self.active.load().rules).finish_non_exhaustive()
     }
 }
 
-impl Guard {
-    /// Keeps to `rules` until others are put into force.
+impl AccessControl {
+    /// Enforces `rules` until [`apply`](Self::apply) replaces them.
     ///
     /// # Errors
-    /// The system has no random numbers, without which passwords cannot be kept
-    /// secret.
-    pub fn new(rules: Rules) -> Result<Self, NoRandomness> {
+    /// The system provides no random numbers, which the cache of verified passwords needs.
+    pub fn new(rules: AccessRules) -> Result<Self, RandomnessError> {
         let limiter = rules.rate_limit.and_then(limiter);
-        let in_force = InForce { rules, limiter, outdated: CancellationToken::new() };
-        Ok(Self { in_force: ArcSwap::from_pointee(in_force), passwords: Passwords::new()? })
+        let active = ActiveRules { rules, limiter, outdated: CancellationToken::new() };
+        Ok(Self { active: ArcSwap::from_pointee(active), passwords: PasswordVerifier::new()? })
     }
 
-    /// Keeps to `rules` from now on. What stays the same of them goes on: a limit
-    /// that has been used up is not filled up again, and connections are ended, once
-    /// they are idle, only if TLS is another.
-    pub fn put_in_force(&self, mut rules: Rules) {
-        let before = self.in_force.load_full();
-        let limiter = if rules.rate_limit == before.rules.rate_limit {
-            before.limiter.clone()
+    /// Replaces the rules. An unchanged rate limit keeps its state, so an exhausted one
+    /// stays exhausted. Existing connections end, once idle, only if the TLS settings
+    /// have changed.
+    pub fn apply(&self, mut rules: AccessRules) {
+        let previous = self.active.load_full();
+        let limiter = if rules.rate_limit == previous.rules.rate_limit {
+            previous.limiter.clone()
         } else {
             rules.rate_limit.and_then(limiter)
         };
-        let same = match (&rules.tls, &before.rules.tls) {
+        let same_tls = match (&rules.tls, &previous.rules.tls) {
             (None, None) => true,
-            (Some(now), Some(then)) => now.is_like(then),
+            (Some(new), Some(old)) => new.is_same_as(old),
             _ => false,
         };
-        if same {
-            // With the sessions that clients can take up again.
-            rules.tls.clone_from(&before.rules.tls);
+        if same_tls {
+            // The old instance has the sessions that clients can resume.
+            rules.tls.clone_from(&previous.rules.tls);
         }
-        let outdated = if same { before.outdated.clone() } else { CancellationToken::new() };
-        self.in_force.store(Arc::new(InForce { rules, limiter, outdated }));
-        if !same {
-            before.outdated.cancel();
+        let outdated = if same_tls { previous.outdated.clone() } else { CancellationToken::new() };
+        self.active.store(Arc::new(ActiveRules { rules, limiter, outdated }));
+        if !same_tls {
+            previous.outdated.cancel();
         }
     }
 
     /// The rules as they are now.
-    pub(in crate::web) fn in_force(&self) -> Arc<InForce> {
-        self.in_force.load_full()
+    pub(in crate::web) fn active(&self) -> Arc<ActiveRules> {
+        self.active.load_full()
     }
 
-    /// Whether a request may be answered; if not, the answer that it gets.
-    pub(in crate::web) async fn admit<B>(
+    /// Checks a request against the rate limit and the passwords.
+    ///
+    /// # Errors
+    /// The response to a request that is refused.
+    pub(in crate::web) async fn check<B>(
         &self,
-        in_force: &InForce,
+        active: &ActiveRules,
         request: &Request<B>,
     ) -> Result<(), Response<Body>> {
-        let rules = &in_force.rules;
+        let rules = &active.rules;
         let path = request.uri().path();
-        // A flood of others is no reason to call the exporter dead.
-        if rules.open_paths.iter().any(|open| open.0 == path) {
+        // Before the rate limit: other clients' requests must not fail a liveness probe.
+        if rules.excluded_paths.iter().any(|excluded| excluded.0 == path) {
             return Ok(());
         }
-        if in_force.limiter.as_ref().is_some_and(|limiter| limiter.check().is_err()) {
-            return Err(response(StatusCode::TOO_MANY_REQUESTS, PLAIN, "too many requests\n"));
+        if active.limiter.as_ref().is_some_and(|limiter| limiter.check().is_err()) {
+            return Err(response(StatusCode::TOO_MANY_REQUESTS, TEXT_PLAIN, "too many requests\n"));
         }
         if rules.users.is_empty() {
             return Ok(());
         }
         let verdict = match credentials(request.headers()) {
             Some((user, password)) => self.passwords.check(&rules.users, &user, password).await,
-            None => Verdict::Wrong,
+            None => Verdict::Rejected,
         };
         match verdict {
-            Verdict::Right => Ok(()),
-            Verdict::Wrong => {
-                let mut refusal = response(StatusCode::UNAUTHORIZED, PLAIN, "unauthorized\n");
+            Verdict::Accepted => Ok(()),
+            Verdict::Rejected => {
+                let mut refusal = response(StatusCode::UNAUTHORIZED, TEXT_PLAIN, "unauthorized\n");
                 refusal.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);
                 Err(refusal)
             }
             Verdict::Busy => {
-                let text = "too many passwords are being checked\n";
-                Err(response(StatusCode::TOO_MANY_REQUESTS, PLAIN, text))
+                let text = "too many password checks in progress\n";
+                Err(response(StatusCode::TOO_MANY_REQUESTS, TEXT_PLAIN, text))
             }
         }
     }
@@ -187,7 +189,7 @@ fn limiter(limit: RateLimit) -> Option<Arc<DefaultDirectRateLimiter>> {
     Some(Arc::new(DefaultDirectRateLimiter::direct(quota)))
 }
 
-/// The user and the password of a request that has both.
+/// The user and password of a request with basic authentication.
 fn credentials(headers: &HeaderMap) -> Option<(String, SecretString)> {
     let (scheme, encoded) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     if !scheme.eq_ignore_ascii_case("basic") {
@@ -204,14 +206,14 @@ mod tests {
 
     use super::*;
 
-    async fn status(guard: &Guard, path: &str, authorization: Option<&str>) -> u16 {
+    async fn status(access: &AccessControl, path: &str, authorization: Option<&str>) -> u16 {
         let mut request = Request::new(());
         *request.uri_mut() = path.parse().unwrap();
         if let Some(authorization) = authorization {
             request.headers_mut().insert(AUTHORIZATION, authorization.parse().unwrap());
         }
-        let in_force = guard.in_force();
-        match guard.admit(&in_force, &request).await {
+        let active = access.active();
+        match access.check(&active, &request).await {
             Ok(()) => 200,
             Err(refusal) => refusal.status().as_u16(),
         }
@@ -221,13 +223,13 @@ mod tests {
         format!("Basic {}", STANDARD.encode(text))
     }
 
-    fn rules(user: &str, password: &str) -> Rules {
+    fn rules(user: &str, password: &str) -> AccessRules {
         let hash = bcrypt::hash(password, 4).unwrap().parse().unwrap();
-        Rules { users: [(user.to_owned(), hash)].into(), ..Rules::default() }
+        AccessRules { users: [(user.to_owned(), hash)].into(), ..AccessRules::default() }
     }
 
     #[test]
-    fn credentials_are_read_as_they_are_written() {
+    fn credentials_of_basic_authentication_are_parsed() {
         let read = |text: &str| {
             let headers = HeaderMap::from_iter([(AUTHORIZATION, text.parse().unwrap())]);
             credentials(&headers).map(|(user, password)| (user, password.expose_secret().to_owned()))
@@ -243,49 +245,51 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_open_paths_need_no_password() {
-        let guard =
-            Guard::new(Rules { open_paths: vec!["/-/healthy".parse().unwrap()], ..rules("ann", "secret") })
-                .unwrap();
+    async fn only_excluded_paths_need_no_password() {
+        let access = AccessControl::new(AccessRules {
+            excluded_paths: vec!["/-/healthy".parse().unwrap()],
+            ..rules("ann", "secret")
+        })
+        .unwrap();
         for (path, expected) in
             [("/-/healthy", 200), ("/-/healthy/", 401), ("/-/ready", 401), ("/", 401), ("/metrics", 401)]
         {
-            assert_eq!(status(&guard, path, None).await, expected, "{path}");
-            assert_eq!(status(&guard, path, Some(&basic("ann:secret"))).await, 200, "{path}");
+            assert_eq!(status(&access, path, None).await, expected, "{path}");
+            assert_eq!(status(&access, path, Some(&basic("ann:secret"))).await, 200, "{path}");
         }
         for text in ["/metrics", "/", "/-/reload", ""] {
-            assert!(text.parse::<OpenPath>().is_err(), "{text}");
+            assert!(text.parse::<ExcludedPath>().is_err(), "{text}");
         }
     }
 
     #[tokio::test]
-    async fn new_rules_hold_for_the_next_request() {
-        let guard = Guard::new(rules("ann", "old")).unwrap();
-        assert_eq!(status(&guard, "/", Some(&basic("ann:old"))).await, 200);
-        guard.put_in_force(rules("ann", "new"));
-        assert_eq!(status(&guard, "/", Some(&basic("ann:old"))).await, 401);
-        assert_eq!(status(&guard, "/", Some(&basic("ann:new"))).await, 200);
-        guard.put_in_force(Rules::default());
-        assert_eq!(status(&guard, "/", None).await, 200);
+    async fn replaced_rules_apply_to_the_next_request() {
+        let access = AccessControl::new(rules("ann", "old")).unwrap();
+        assert_eq!(status(&access, "/", Some(&basic("ann:old"))).await, 200);
+        access.apply(rules("ann", "new"));
+        assert_eq!(status(&access, "/", Some(&basic("ann:old"))).await, 401);
+        assert_eq!(status(&access, "/", Some(&basic("ann:new"))).await, 200);
+        access.apply(AccessRules::default());
+        assert_eq!(status(&access, "/", None).await, 200);
     }
 
     #[tokio::test]
-    async fn a_limit_that_is_used_up_is_not_filled_up_by_the_same_rules() {
-        let limited = |burst| Rules {
+    async fn an_exhausted_rate_limit_stays_exhausted_when_the_same_rules_are_applied() {
+        let limited = |burst| AccessRules {
             rate_limit: Some(RateLimit {
                 interval: Duration::from_hours(1),
                 burst: NonZeroU32::new(burst).unwrap(),
             }),
-            ..Rules::default()
+            ..AccessRules::default()
         };
-        let guard = Guard::new(limited(2)).unwrap();
+        let access = AccessControl::new(limited(2)).unwrap();
         for expected in [200, 200, 429, 429] {
-            assert_eq!(status(&guard, "/", None).await, expected);
+            assert_eq!(status(&access, "/", None).await, expected);
         }
-        guard.put_in_force(limited(2));
-        assert_eq!(status(&guard, "/", None).await, 429);
-        guard.put_in_force(limited(1));
-        assert_eq!(status(&guard, "/", None).await, 200);
-        assert_eq!(status(&guard, "/", None).await, 429);
+        access.apply(limited(2));
+        assert_eq!(status(&access, "/", None).await, 429);
+        access.apply(limited(1));
+        assert_eq!(status(&access, "/", None).await, 200);
+        assert_eq!(status(&access, "/", None).await, 429);
     }
 }

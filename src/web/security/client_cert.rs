@@ -1,4 +1,4 @@
-//! Certificates of clients: whether they are asked for, and which will do.
+//! Client certificates: whether they are requested, and how they are verified.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -18,24 +18,25 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use crate::web::security::tls_names::InvalidTlsName;
 
-/// What is asked of clients, by Go's names.
+/// Whether a client certificate is requested, required and verified, under the names of
+/// Go's `crypto/tls`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientAuthType {
-    /// No certificate.
+    /// No certificate is requested.
     #[default]
     NoClientCert,
-    /// A certificate is asked for; none will do, and so will any.
+    /// A certificate is requested. None is required, and any is accepted unverified.
     RequestClientCert,
-    /// A certificate is needed; any will do.
+    /// A certificate is required, and any is accepted unverified.
     RequireAnyClientCert,
-    /// None will do; one that is given has to be of our authorities.
+    /// No certificate is required, but one that is sent must be signed by a configured CA.
     VerifyClientCertIfGiven,
-    /// A certificate of our authorities is needed.
+    /// A certificate signed by a configured CA is required.
     RequireAndVerifyClientCert,
 }
 
 impl ClientAuthType {
-    /// Whether it is checked who has signed a certificate.
+    /// Whether the issuer of a certificate is verified.
     #[must_use]
     pub fn verifies(self) -> bool {
         matches!(self, Self::VerifyClientCertIfGiven | Self::RequireAndVerifyClientCert)
@@ -53,7 +54,7 @@ impl FromStr for ClientAuthType {
         match text {
             "NoClientCert" => Ok(Self::NoClientCert),
             "RequestClientCert" => Ok(Self::RequestClientCert),
-            // The toolkit's older name for it.
+            // The older name of the exporter-toolkit.
             "RequireAnyClientCert" | "RequireClientCert" => Ok(Self::RequireAnyClientCert),
             "VerifyClientCertIfGiven" => Ok(Self::VerifyClientCertIfGiven),
             "RequireAndVerifyClientCert" => Ok(Self::RequireAndVerifyClientCert),
@@ -62,36 +63,36 @@ impl FromStr for ClientAuthType {
     }
 }
 
-/// A text that names no way to deal with certificates of clients.
+/// Not a name of a [`ClientAuthType`].
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`{0}` is none of NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven and RequireAndVerifyClientCert"
+    "`{0}` is not a client_auth_type; expected NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert"
 )]
 pub struct InvalidClientAuthType(String);
 
-/// The authorities that sign certificates of clients.
+/// The certificate authorities whose client certificates are accepted.
 #[derive(Clone, Debug)]
 pub struct Authorities {
     roots: Arc<RootCertStore>,
     pub(in crate::web) ders: Vec<CertificateDer<'static>>,
 }
 
-/// Not the certificates of authorities.
+/// Why CA certificates cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidAuthorities {
-    /// There is none.
-    #[error("there is no certificate in it; expected PEM with `-----BEGIN CERTIFICATE-----`")]
+    /// The PEM text has no certificate.
+    #[error("no certificate found; expected PEM with `-----BEGIN CERTIFICATE-----`")]
     None,
-    /// One of them is none.
-    #[error("certificate {0} in it cannot be read")]
+    /// A certificate is malformed. The number is its position, counted from 1.
+    #[error("certificate {0} cannot be parsed")]
     Certificate(usize),
 }
 
 impl Authorities {
-    /// Reads certificates from PEM.
+    /// Parses CA certificates from PEM.
     ///
     /// # Errors
-    /// There is none, or one that cannot be read.
+    /// See [`InvalidAuthorities`].
     pub fn from_pem(pem: &[u8]) -> Result<Self, InvalidAuthorities> {
         let mut roots = RootCertStore::empty();
         let mut ders = Vec::new();
@@ -111,8 +112,8 @@ impl Authorities {
     }
 }
 
-/// A name by which a certificate may be admitted: of a host, an address, a mail
-/// address or a URI, which is compared as a whole.
+/// An accepted subject alternative name: a DNS name, IP address, e-mail address or URI. It
+/// is compared literally, but for the notation of IP addresses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AllowedSan(String);
 
@@ -120,24 +121,24 @@ impl FromStr for AllowedSan {
     type Err = InvalidTlsName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // There is more than one way to write an IPv6 address.
+        // An IPv6 address has several notations.
         let address = text.parse::<IpAddr>().map(|address| address.to_string());
         Ok(Self(address.unwrap_or_else(|_| text.to_owned())))
     }
 }
 
-/// What is asked of clients.
+/// The requirements on client certificates.
 #[derive(Clone, Debug, Default)]
 pub struct ClientAuth {
-    /// Whether a certificate is needed.
+    /// Whether a certificate is requested, required and verified.
     pub kind: ClientAuthType,
-    /// Who signs it. There have to be some if it is verified.
+    /// The accepted CAs. Required if certificates are verified.
     pub authorities: Option<Authorities>,
-    /// The names of which it has to have one, if that matters.
+    /// The accepted subject alternative names; `None` for any.
     pub allowed_sans: Option<BTreeSet<AllowedSan>>,
 }
 
-/// What checks the certificates of clients.
+/// A verifier for these requirements.
 pub(in crate::web) fn verifier(
     auth: &ClientAuth,
     provider: &Arc<CryptoProvider>,
@@ -161,12 +162,12 @@ pub(in crate::web) fn verifier(
         }
     };
     Ok(match &auth.allowed_sans {
-        Some(allowed) => Arc::new(Named { inner: verifier, allowed: allowed.clone() }),
+        Some(allowed) => Arc::new(AllowedNames { inner: verifier, allowed: allowed.clone() }),
         None => verifier,
     })
 }
 
-/// Takes any certificate of which the client has the key.
+/// Accepts any certificate, as long as the client proves that it has the key.
 #[derive(Debug)]
 struct AnyCertificate {
     mandatory: bool,
@@ -215,14 +216,14 @@ impl ClientCertVerifier for AnyCertificate {
     }
 }
 
-/// Takes what another takes, if it has one of some names.
+/// Accepts what `inner` accepts, if the certificate has an allowed name.
 #[derive(Debug)]
-struct Named {
+struct AllowedNames {
     inner: Arc<dyn ClientCertVerifier>,
     allowed: BTreeSet<AllowedSan>,
 }
 
-impl ClientCertVerifier for Named {
+impl ClientCertVerifier for AllowedNames {
     fn client_auth_mandatory(&self) -> bool {
         self.inner.client_auth_mandatory()
     }
@@ -268,7 +269,7 @@ impl ClientCertVerifier for Named {
     }
 }
 
-/// The names that Go knows of: hosts, addresses, mail addresses and URIs.
+/// The subject alternative names of the types that Go supports.
 fn sans(certificate: &CertificateDer<'_>) -> Vec<AllowedSan> {
     let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return Vec::new() };
     let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
@@ -293,7 +294,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_of_name_is_known() {
+    fn names_of_every_supported_type_are_read() {
         let mut params = CertificateParams::default();
         let text = |text: &str| Ia5String::try_from(text).unwrap();
         params.subject_alt_names = vec![
@@ -316,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_certificate_has_no_names() {
+    fn a_malformed_certificate_has_no_names() {
         assert_eq!(sans(&CertificateDer::from(vec![1, 2, 3])), []);
     }
 }

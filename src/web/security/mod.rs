@@ -1,4 +1,7 @@
-//! TLS, client certificates, passwords and the rate limit.
+//! Who may send requests: TLS, client certificates, passwords and the rate limit.
+//!
+//! [`access`] combines them into rules that can be replaced while the server runs. Nothing
+//! here knows where the rules come from.
 
 pub(in crate::web) mod access;
 mod client_cert;
@@ -6,10 +9,10 @@ mod password;
 pub(in crate::web) mod tls;
 mod tls_names;
 
-pub use access::{Guard, InvalidOpenPath, OpenPath, RateLimit, Rules};
+pub use access::{AccessControl, AccessRules, ExcludedPath, InvalidExcludedPath, RateLimit};
 pub use client_cert::{
     AllowedSan, Authorities, ClientAuth, ClientAuthType, InvalidAuthorities, InvalidClientAuthType,
 };
-pub use password::{InvalidPasswordHash, NoRandomness, PasswordHash, Users};
+pub use password::{InvalidPasswordHash, PasswordHash, RandomnessError, Users};
 pub use tls::{Identity, InvalidIdentity, InvalidTls, Tls, TlsSettings};
 pub use tls_names::{CipherSuite, Curve, InvalidTlsName, TlsVersion};

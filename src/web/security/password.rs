@@ -1,10 +1,9 @@
-//! Passwords, which are known only by their bcrypt hashes.
+//! Verifies passwords against bcrypt hashes.
 //!
-//! A hash takes a tenth of a second of a core or more, on purpose. So hashes are
-//! computed off the threads that serve, one at a time, and what has been found
-//! right is remembered. Neither passwords nor what they could be guessed from by
-//! somebody who reads our memory is kept, only what a key of this process makes of
-//! them.
+//! bcrypt takes a tenth of a second of a core or more, by design. Passwords are therefore
+//! verified on the blocking thread pool, one at a time, and successes are cached. The cache
+//! holds keyed hashes (HMAC with a random key of this process), so that a dump of the
+//! process's memory reveals no password and nothing that helps to guess one offline.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -15,36 +14,35 @@ use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use aws_lc_rs::rand::SystemRandom;
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::sync::Semaphore;
 use tracing::error;
 
-/// How many passwords may be waiting for their turn: more than that come from
-/// somebody who guesses.
-const MAX_WAITING: usize = 32;
+use crate::gate::{Full, Gate};
 
-/// How many successes are remembered.
-const MAX_KNOWN: usize = 128;
+/// How many password checks may wait. A longer queue comes from a client that guesses.
+const MAX_QUEUED: usize = 32;
 
-/// The cost above which a single check would take a core for a quarter of a minute
-/// or more.
+/// How many successful checks are cached.
+const MAX_CACHED: usize = 128;
+
+/// The highest accepted bcrypt cost. One more, and a single check would take a core for
+/// about half a minute.
 const MAX_COST: u32 = 18;
 
 /// The bcrypt hash of a password.
 #[derive(Clone)]
 pub struct PasswordHash(Arc<SecretString>);
 
-/// A text that is not the hash of a password. It is not shown: somebody may have
-/// written the password itself.
+/// The text is not shown, because it may be the password itself.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidPasswordHash {
-    /// It is no hash of bcrypt's.
+    /// Not the format of a bcrypt hash.
     #[error(
-        "not a bcrypt hash such as `htpasswd -nBC 10 \"\" | tr -d ':\\n'` prints: 60 characters that begin with $2y$10$"
+        "not a bcrypt hash; expected 60 characters that begin with $2y$10$, as `htpasswd -nBC 10 \"\" | tr -d ':\\n'` prints"
     )]
     Format,
-    /// It would take too long.
+    /// The cost is above [`MAX_COST`].
     #[error(
-        "a bcrypt hash of cost {0} takes far too long to check; the cost can be {MAX_COST} at most, and 10 is usual"
+        "the cost {0} of the bcrypt hash is too high; the highest accepted cost is {MAX_COST}, and 10 is usual"
     )]
     Cost(u32),
 }
@@ -68,116 +66,112 @@ impl fmt::Debug for PasswordHash {
     }
 }
 
-/// Those who may come in, by name.
+/// Password hashes by user name.
 pub type Users = BTreeMap<String, PasswordHash>;
 
-/// What becomes of a password.
+/// The result of a password check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::web) enum Verdict {
-    /// It is that of the user.
-    Right,
-    /// It is not, or there is no such user.
-    Wrong,
-    /// Too many others are being checked.
+    Accepted,
+    /// The password is wrong, or the user does not exist.
+    Rejected,
+    /// The queue is full.
     Busy,
 }
 
 type Verify = fn(&SecretString, &PasswordHash) -> bool;
 
-/// What is known of passwords that have been seen.
-pub(in crate::web) struct Passwords {
+/// Verifies passwords and caches successes.
+pub(in crate::web) struct PasswordVerifier {
     key: hmac::Key,
-    /// What was right, and when it last was, as a count.
-    known: Mutex<Known>,
-    /// One at a time.
-    turn: Arc<Semaphore>,
-    /// The one whose turn it is, and those that wait.
-    waiting: Semaphore,
+    cache: Mutex<Cache>,
+    gate: Gate,
     verify: Verify,
 }
 
+/// Successful checks, with a counter of when each was last used.
 #[derive(Default)]
-struct Known {
-    seen: HashMap<[u8; 32], u64>,
+struct Cache {
+    last_used: HashMap<[u8; 32], u64>,
     count: u64,
 }
 
-/// There is no randomness to be had.
+/// The system provides no random numbers.
 #[derive(Debug, thiserror::Error)]
-#[error("the system gives no random numbers")]
-pub struct NoRandomness;
+#[error("the system provides no random numbers")]
+pub struct RandomnessError;
 
-impl Passwords {
-    pub(in crate::web) fn new() -> Result<Self, NoRandomness> {
-        // One that cannot be read has been looked at before, so it fits nothing.
-        Self::verified_by(|password, hash| {
+impl PasswordVerifier {
+    pub(in crate::web) fn new() -> Result<Self, RandomnessError> {
+        // The format of the hash was checked when it was parsed.
+        Self::with_verify(|password, hash| {
             bcrypt::verify(password.expose_secret(), hash.0.expose_secret()).unwrap_or(false)
         })
     }
 
-    fn verified_by(verify: Verify) -> Result<Self, NoRandomness> {
+    fn with_verify(verify: Verify) -> Result<Self, RandomnessError> {
         Ok(Self {
-            key: hmac::Key::generate(HMAC_SHA256, &SystemRandom::new()).map_err(|_| NoRandomness)?,
-            known: Mutex::default(),
-            turn: Arc::new(Semaphore::new(1)),
-            waiting: Semaphore::new(1 + MAX_WAITING),
+            key: hmac::Key::generate(HMAC_SHA256, &SystemRandom::new()).map_err(|_| RandomnessError)?,
+            cache: Mutex::default(),
+            gate: Gate::new(1, MAX_QUEUED),
             verify,
         })
     }
 
-    /// Whether `password` is that of `user`. A user that there is not takes as long
-    /// to refuse as one that there is.
+    /// Whether `password` is that of `user`. Rejecting an unknown user takes as long as
+    /// rejecting a wrong password, so that timing does not reveal which users exist.
     pub(in crate::web) async fn check(&self, users: &Users, user: &str, password: SecretString) -> Verdict {
-        let Some(hash) = users.get(user).or_else(|| self.stand_in(users, user)).cloned() else {
-            return Verdict::Wrong;
+        let Some(hash) = users.get(user).or_else(|| self.decoy(users, user)).cloned() else {
+            return Verdict::Rejected;
         };
         let token = self.token(&[user, hash.0.expose_secret(), password.expose_secret()]);
-        // What was right before it was taken away from a user is so no longer, even if the
-        // stand-in is the same.
+        // A removed user may have the same decoy hash as before, so the cache alone does
+        // not prove that the user exists.
         let exists = users.contains_key(user);
-        if self.is_known(&token) && exists {
-            return Verdict::Right;
+        if exists && self.is_cached(&token) {
+            return Verdict::Accepted;
         }
-        let Ok(_waiting) = self.waiting.try_acquire() else { return Verdict::Busy };
-        // It is never closed.
-        let Ok(turn) = Arc::clone(&self.turn).acquire_owned().await else { return Verdict::Busy };
-        // Somebody with the same password may have had a turn meanwhile.
-        if self.is_known(&token) && exists {
-            return Verdict::Right;
-        }
-        let verify = self.verify;
-        // It goes on if the client leaves, so it takes its turn along.
-        let checked = tokio::task::spawn_blocking(move || {
-            let fits = verify(&password, &hash);
-            drop(turn);
-            fits
-        });
-        match checked.await {
-            Ok(true) if exists => {
-                self.remember(token);
-                Verdict::Right
+        let verified = self.gate.run_queued(async |permit| {
+            // The same password may have been verified while this check was queued.
+            if exists && self.is_cached(&token) {
+                return Ok(true);
             }
-            Ok(_) => Verdict::Wrong,
-            Err(error) => {
-                error!(%error, "a password could not be checked, which is a bug");
-                Verdict::Wrong
+            let verify = self.verify;
+            // The blocking task continues if the client disconnects, so it keeps the permit.
+            tokio::task::spawn_blocking(move || {
+                let is_right = verify(&password, &hash);
+                drop(permit);
+                is_right
+            })
+            .await
+        });
+        match verified.await {
+            Err(Full) => Verdict::Busy,
+            Ok(Ok(true)) if exists => {
+                self.cache(token);
+                Verdict::Accepted
+            }
+            Ok(Ok(_)) => Verdict::Rejected,
+            Ok(Err(error)) => {
+                error!(%error, "a password check panicked, which is a bug");
+                Verdict::Rejected
             }
         }
     }
 
-    /// The hash that is checked for a user that there is not: always the same for
-    /// the same name, and which one it is nobody can tell.
-    fn stand_in<'a>(&self, users: &'a Users, user: &str) -> Option<&'a PasswordHash> {
+    /// The hash that is verified for an unknown user: always the same one for the same
+    /// name, and unpredictable from outside.
+    fn decoy<'a>(&self, users: &'a Users, user: &str) -> Option<&'a PasswordHash> {
         let token = self.token(&[user]);
-        let number =
-            token.iter().fold(0, |number, byte| (number * 256 + usize::from(*byte)) % users.len().max(1));
-        users.values().nth(number)
+        let index =
+            token.iter().fold(0, |index, byte| (index * 256 + usize::from(*byte)) % users.len().max(1));
+        users.values().nth(index)
     }
 
     fn token(&self, texts: &[&str]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.key);
         for text in texts {
-            // So that nobody can move the border between two of them.
+            // With the lengths, `a` + `bc` differs from `ab` + `c`.
             context.update(&text.len().to_be_bytes());
             context.update(text.as_bytes());
         }
@@ -186,22 +180,22 @@ impl Passwords {
         token
     }
 
-    fn is_known(&self, token: &[u8; 32]) -> bool {
-        let mut known = self.known.lock();
-        known.count += 1;
-        let count = known.count;
-        known.seen.get_mut(token).map(|last| *last = count).is_some()
+    fn is_cached(&self, token: &[u8; 32]) -> bool {
+        let mut cache = self.cache.lock();
+        cache.count += 1;
+        let count = cache.count;
+        cache.last_used.get_mut(token).map(|last| *last = count).is_some()
     }
 
-    /// In place of what has not been seen for longest, if there is no more room.
-    fn remember(&self, token: [u8; 32]) {
-        let mut known = self.known.lock();
-        let oldest = known.seen.iter().min_by_key(|(_, last)| **last).map(|(token, _)| *token);
-        if let Some(oldest) = oldest.filter(|_| known.seen.len() >= MAX_KNOWN) {
-            known.seen.remove(&oldest);
+    /// Caches a success. At [`MAX_CACHED`] the least recently used one is evicted.
+    fn cache(&self, token: [u8; 32]) {
+        let mut cache = self.cache.lock();
+        let oldest = cache.last_used.iter().min_by_key(|(_, last)| **last).map(|(token, _)| *token);
+        if let Some(oldest) = oldest.filter(|_| cache.last_used.len() >= MAX_CACHED) {
+            cache.last_used.remove(&oldest);
         }
-        let count = known.count;
-        known.seen.insert(token, count);
+        let count = cache.count;
+        cache.last_used.insert(token, count);
     }
 }
 
@@ -211,7 +205,7 @@ mod tests {
 
     use super::*;
 
-    /// At the lowest cost.
+    /// A hash with the lowest cost.
     fn hash(password: &str) -> PasswordHash {
         bcrypt::hash(password, 4).unwrap().parse().unwrap()
     }
@@ -222,16 +216,16 @@ mod tests {
 
     #[tokio::test]
     async fn only_the_right_password_of_a_user_is_right() {
-        let passwords = Passwords::new().unwrap();
+        let passwords = PasswordVerifier::new().unwrap();
         let users = users(&["ann", "bob"]);
         for (user, password, verdict) in [
-            ("ann", "password of ann", Verdict::Right),
-            ("ann", "password of bob", Verdict::Wrong),
-            ("bob", "password of bob", Verdict::Right),
-            ("bob", "", Verdict::Wrong),
-            ("", "", Verdict::Wrong),
-            ("eve", "password of ann", Verdict::Wrong),
-            ("eve", "password of bob", Verdict::Wrong),
+            ("ann", "password of ann", Verdict::Accepted),
+            ("ann", "password of bob", Verdict::Rejected),
+            ("bob", "password of bob", Verdict::Accepted),
+            ("bob", "", Verdict::Rejected),
+            ("", "", Verdict::Rejected),
+            ("eve", "password of ann", Verdict::Rejected),
+            ("eve", "password of bob", Verdict::Rejected),
         ] {
             for _ in 0..2 {
                 assert_eq!(
@@ -241,88 +235,88 @@ mod tests {
                 );
             }
         }
-        assert_eq!(passwords.check(&Users::new(), "ann", "password of ann".into()).await, Verdict::Wrong);
+        assert_eq!(passwords.check(&Users::new(), "ann", "password of ann".into()).await, Verdict::Rejected);
     }
 
     #[tokio::test]
-    async fn a_user_that_there_is_not_costs_as_much_as_one_that_there_is() {
+    async fn an_unknown_user_costs_as_much_as_a_known_one() {
         static CHECKS: AtomicUsize = AtomicUsize::new(0);
-        let passwords = Passwords::verified_by(|_, _| {
+        let passwords = PasswordVerifier::with_verify(|_, _| {
             CHECKS.fetch_add(1, Ordering::SeqCst);
-            // Even what fits by chance does not help.
+            // Even a password that matches the decoy by chance is rejected.
             true
         })
         .unwrap();
         let users = users(&["ann"]);
         for _ in 0..3 {
-            assert_eq!(passwords.check(&users, "eve", "x".into()).await, Verdict::Wrong);
+            assert_eq!(passwords.check(&users, "eve", "x".into()).await, Verdict::Rejected);
         }
         assert_eq!(CHECKS.swap(0, Ordering::SeqCst), 3);
         for _ in 0..3 {
-            assert_eq!(passwords.check(&users, "ann", "x".into()).await, Verdict::Right);
+            assert_eq!(passwords.check(&users, "ann", "x".into()).await, Verdict::Accepted);
         }
-        assert_eq!(CHECKS.load(Ordering::SeqCst), 1, "what was right is remembered");
-        // A changed password ends what is remembered of the one before.
+        assert_eq!(CHECKS.load(Ordering::SeqCst), 1, "a success is cached");
+        // A changed hash invalidates the cached success.
         let changed = self::users(&["ann"]);
-        assert_eq!(passwords.check(&changed, "ann", "x".into()).await, Verdict::Right);
+        assert_eq!(passwords.check(&changed, "ann", "x".into()).await, Verdict::Accepted);
         assert_eq!(CHECKS.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]
-    async fn a_user_that_is_renamed_is_not_remembered() {
-        // Regression: the stand-in for a user that is gone was the hash it had before.
-        let passwords = Passwords::new().unwrap();
+    async fn a_cached_success_does_not_survive_the_removal_of_the_user() {
+        // Regression: the decoy of a removed user was the hash that it had before.
+        let passwords = PasswordVerifier::new().unwrap();
         let hash = hash("secret");
         let named = |name: &str| Users::from([(name.to_owned(), hash.clone())]);
-        assert_eq!(passwords.check(&named("ann"), "ann", "secret".into()).await, Verdict::Right);
-        assert_eq!(passwords.check(&named("robert"), "ann", "secret".into()).await, Verdict::Wrong);
-        assert_eq!(passwords.check(&named("robert"), "robert", "secret".into()).await, Verdict::Right);
+        assert_eq!(passwords.check(&named("ann"), "ann", "secret".into()).await, Verdict::Accepted);
+        assert_eq!(passwords.check(&named("robert"), "ann", "secret".into()).await, Verdict::Rejected);
+        assert_eq!(passwords.check(&named("robert"), "robert", "secret".into()).await, Verdict::Accepted);
     }
 
     #[tokio::test]
-    async fn no_more_than_some_successes_are_remembered() {
-        let passwords = Passwords::verified_by(|_, _| true).unwrap();
+    async fn the_cache_is_bounded_and_evicts_the_least_recently_used() {
+        let passwords = PasswordVerifier::with_verify(|_, _| true).unwrap();
         let users = users(&["ann"]);
-        for number in 0..=2 * MAX_KNOWN {
+        for number in 0..=2 * MAX_CACHED {
             passwords.check(&users, "ann", "often".into()).await;
             passwords.check(&users, "ann", number.to_string().into()).await;
         }
-        assert_eq!(passwords.known.lock().seen.len(), MAX_KNOWN);
+        assert_eq!(passwords.cache.lock().last_used.len(), MAX_CACHED);
         let hash = users["ann"].0.expose_secret();
-        assert!(passwords.is_known(&passwords.token(&["ann", hash, "often"])), "what is seen often stays");
-        assert!(!passwords.is_known(&passwords.token(&["ann", hash, "0"])));
+        assert!(passwords.is_cached(&passwords.token(&["ann", hash, "often"])), "a frequent one stays");
+        assert!(!passwords.is_cached(&passwords.token(&["ann", hash, "0"])));
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    async fn one_is_checked_at_a_time_and_few_may_wait() {
-        static AT_ONCE: AtomicUsize = AtomicUsize::new(0);
+    async fn one_password_is_verified_at_a_time_and_the_queue_is_bounded() {
+        static CONCURRENT: AtomicUsize = AtomicUsize::new(0);
         let passwords = Arc::new(
-            Passwords::verified_by(|_, _| {
-                assert_eq!(AT_ONCE.fetch_add(1, Ordering::SeqCst), 0);
+            PasswordVerifier::with_verify(|_, _| {
+                assert_eq!(CONCURRENT.fetch_add(1, Ordering::SeqCst), 0);
                 std::thread::sleep(std::time::Duration::from_millis(2));
-                AT_ONCE.fetch_sub(1, Ordering::SeqCst);
+                CONCURRENT.fetch_sub(1, Ordering::SeqCst);
                 false
             })
             .unwrap(),
         );
         let users = Arc::new(users(&["ann"]));
-        // Nobody's turn comes until all have asked.
-        let turn = Arc::clone(&passwords.turn).acquire_owned().await.unwrap();
+        // No check runs before all are queued.
+        let permit = passwords.gate.enter().await.unwrap();
         let mut checks = tokio::task::JoinSet::new();
-        for number in 0..=MAX_WAITING {
+        for number in 0..=MAX_QUEUED {
             let (passwords, users) = (Arc::clone(&passwords), Arc::clone(&users));
             checks.spawn(async move { passwords.check(&users, "ann", number.to_string().into()).await });
         }
-        while passwords.waiting.available_permits() > 0 {
+        while passwords.gate.available_queue() > 0 {
             tokio::task::yield_now().await;
         }
         assert_eq!(passwords.check(&users, "ann", "one more".into()).await, Verdict::Busy);
-        drop(turn);
-        assert!(checks.join_all().await.into_iter().all(|verdict| verdict == Verdict::Wrong));
+        drop(permit);
+        assert!(checks.join_all().await.into_iter().all(|verdict| verdict == Verdict::Rejected));
     }
 
     #[test]
-    fn what_is_no_hash_is_refused_and_not_shown() {
+    fn a_text_that_is_not_a_hash_is_refused_and_not_shown() {
         let good = bcrypt::hash("x", 4).unwrap();
         assert!(good.replace("$2b$", "$2y$").parse::<PasswordHash>().is_ok());
         let bad = |text: &str| text.parse::<PasswordHash>().unwrap_err().to_string();
@@ -333,7 +327,7 @@ mod tests {
             assert!(said.starts_with("not a bcrypt hash"), "{said}");
             assert!(text.len() < 5 || !said.contains(text) || text == "$2y$10$", "{said}");
         }
-        assert!(bad(&good.replace("$04$", "$19$")).starts_with("a bcrypt hash of cost 19 "));
+        assert!(bad(&good.replace("$04$", "$19$")).starts_with("the cost 19 of the bcrypt hash "));
         assert_eq!(format!("{:?}", good.parse::<PasswordHash>().unwrap()), "PasswordHash");
     }
 }

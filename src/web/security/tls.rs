@@ -1,4 +1,4 @@
-//! TLS: what is asked for, checked as a whole, and what rustls makes of it.
+//! The TLS settings of the server, validated as a whole, as a rustls configuration.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,41 +15,42 @@ use rustls::{Error, InconsistentKeys, ServerConfig, SupportedCipherSuite, Suppor
 use crate::web::security::client_cert::{self, ClientAuth};
 use crate::web::security::tls_names::{CipherSuite, Curve, TlsVersion};
 
-/// What HTTP/2 is called while TLS is negotiated.
+/// The ALPN protocol name of HTTP/2.
 pub(in crate::web) const H2: &[u8] = b"h2";
 
-/// The certificate by which the server is known, and its key.
+/// The certificate chain and private key of the server.
 #[derive(Clone)]
 pub struct Identity {
     key: Arc<CertifiedKey>,
-    stamp: digest::Digest,
+    /// A hash of both PEM texts.
+    fingerprint: digest::Digest,
 }
 
-/// What is wrong with a certificate or its key. None of it shows any of the key.
+/// What is wrong with a certificate or its key. No message contains any of the key.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidIdentity {
-    /// There is no certificate.
-    #[error("there is no certificate in it; expected PEM with `-----BEGIN CERTIFICATE-----`")]
+    /// The PEM text has no certificate.
+    #[error("no certificate found; expected PEM with `-----BEGIN CERTIFICATE-----`")]
     NoCertificate,
-    /// One of the chain is none.
-    #[error("certificate {0} in it cannot be read")]
+    /// A certificate is malformed. The number is its position, counted from 1.
+    #[error("certificate {0} cannot be parsed")]
     Certificate(usize),
-    /// There is no key.
-    #[error("there is no private key in it; expected PEM with `-----BEGIN PRIVATE KEY-----`")]
+    /// The PEM text has no private key.
+    #[error("no private key found; expected PEM with `-----BEGIN PRIVATE KEY-----`")]
     NoKey,
-    /// The key can only be read with a password.
-    #[error("the private key is encrypted; expected one without a password")]
+    /// The key is encrypted.
+    #[error("the private key is encrypted; expected one without a passphrase")]
     EncryptedKey,
-    /// It is not a key that can be used.
-    #[error("the private key cannot be used; expected one for RSA with 2048 bits or more, ECDSA or Ed25519")]
+    /// The type or size of the key is not supported.
+    #[error("the private key is not supported; expected RSA with 2048 bits or more, ECDSA or Ed25519")]
     Key,
-    /// It is the key of another certificate.
-    #[error("the private key is not that of the certificate")]
+    /// The key belongs to another certificate.
+    #[error("the private key does not match the certificate")]
     Mismatch,
 }
 
 impl InvalidIdentity {
-    /// Whether it is the certificate rather than the key that is wrong.
+    /// Whether the certificate is invalid, rather than the key.
     #[must_use]
     pub fn is_of_certificate(&self) -> bool {
         matches!(self, Self::NoCertificate | Self::Certificate(_))
@@ -57,10 +58,10 @@ impl InvalidIdentity {
 }
 
 impl Identity {
-    /// Reads a chain of certificates, our own first, and its key from PEM.
+    /// Parses a certificate chain, the server's own certificate first, and its key from PEM.
     ///
     /// # Errors
-    /// What is wrong with either.
+    /// See [`InvalidIdentity`].
     pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, InvalidIdentity> {
         let certificates = CertificateDer::pem_slice_iter(chain)
             .enumerate()
@@ -69,9 +70,9 @@ impl Identity {
         if certificates.is_empty() {
             return Err(InvalidIdentity::NoCertificate);
         }
-        let mut stamp = digest::Context::new(&SHA256);
-        stamp.update(chain);
-        stamp.update(key);
+        let mut fingerprint = digest::Context::new(&SHA256);
+        fingerprint.update(chain);
+        fingerprint.update(key);
         if key.windows(b"ENCRYPTED".len()).any(|text| text == b"ENCRYPTED") {
             return Err(InvalidIdentity::EncryptedKey);
         }
@@ -82,7 +83,7 @@ impl Identity {
                 Error::InvalidCertificate(_) => InvalidIdentity::Certificate(1),
                 _ => InvalidIdentity::Key,
             })?;
-        Ok(Self { key: Arc::new(key), stamp: stamp.finish() })
+        Ok(Self { key: Arc::new(key), fingerprint: fingerprint.finish() })
     }
 }
 
@@ -92,54 +93,54 @@ impl fmt::Debug for Identity {
     }
 }
 
-/// What is asked of TLS.
+/// The TLS settings before they are validated.
 #[derive(Clone, Debug)]
 pub struct TlsSettings {
-    /// Who we are.
+    /// The certificate and key of the server.
     pub identity: Identity,
-    /// Who clients have to be.
+    /// Whether and how client certificates are verified.
     pub client_auth: ClientAuth,
-    /// The oldest version to speak.
+    /// The oldest version to accept.
     pub min_version: TlsVersion,
-    /// The newest version to speak.
+    /// The newest version to accept.
     pub max_version: TlsVersion,
-    /// The cipher suites. A version of which none is named has all of its suites,
-    /// if it is TLS 1.3, as in Go, or if none is named at all.
+    /// The cipher suites; empty for all. A list without TLS 1.3 suites enables all of those,
+    /// because Go, whose names the file uses, does not let them be configured.
     pub cipher_suites: Vec<CipherSuite>,
-    /// Whether our order of cipher suites counts, rather than the client's.
+    /// Whether the server's order of cipher suites takes precedence over the client's.
     pub prefer_server_order: bool,
-    /// How keys may be agreed on, the preferred way first. Empty for the usual ones.
+    /// The key exchange groups, in order of preference; empty for the defaults.
     pub curves: Vec<Curve>,
-    /// Whether HTTP/2 is spoken.
+    /// Whether HTTP/2 is offered.
     pub http2: bool,
 }
 
-/// What does not go together.
+/// Settings that contradict each other.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidTls {
-    /// The oldest version is newer than the newest.
-    #[error("it is above max_version; leave one of them out")]
+    /// `min_version` is newer than `max_version`.
+    #[error("is above max_version; lower it, or remove one of the two")]
     Versions,
-    /// No version has both a suite and a curve.
+    /// No accepted version has a cipher suite that works with the curves and the key.
     #[error(
-        "none of them can be used with the versions, the curves and the kind of key that are set: leave cipher_suites \
-         out, or name one with ECDHE_{0} for TLS 1.2, or allow TLS 1.3"
+        "none of the suites works with the configured versions, curves and type of key; remove cipher_suites, add a suite \
+         with ECDHE_{0} for TLS 1.2, or allow TLS 1.3"
     )]
     Suites(&'static str),
-    /// None of the curves is one for the versions.
-    #[error("none of them can be used with TLS 1.2; name CurveP256, CurveP384 or X25519, or allow TLS 1.3")]
+    /// No curve works with the accepted versions.
+    #[error("none of the curves works with TLS 1.2; add CurveP256, CurveP384 or X25519, or allow TLS 1.3")]
     Curves,
-    /// The certificates of the authorities cannot be used.
-    #[error("the certificates cannot be used to verify those of clients")]
+    /// The CA certificates cannot verify client certificates.
+    #[error("the CA certificates cannot be used to verify client certificates")]
     Authorities,
 }
 
-/// TLS as connections use it.
+/// Validated TLS settings.
 #[derive(Clone)]
 pub struct Tls {
     pub(in crate::web) config: Arc<ServerConfig>,
-    /// Of all that it is made from.
-    stamp: digest::Digest,
+    /// A hash of all settings.
+    fingerprint: digest::Digest,
 }
 
 impl fmt::Debug for Tls {
@@ -149,10 +150,10 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
-    /// Puts together what is asked for.
+    /// Validates `settings`.
     ///
     /// # Errors
-    /// It does not go together.
+    /// See [`InvalidTls`].
     pub fn new(settings: &TlsSettings) -> Result<Self, InvalidTls> {
         let (min, max) = (settings.min_version, settings.max_version);
         if min > max {
@@ -198,8 +199,7 @@ impl Tls {
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&settings.identity.key))));
         config.ignore_client_order = settings.prefer_server_order;
         if settings.client_auth.kind.verifies() {
-            // A session that is taken up again would bring its certificate along, expired
-            // or not.
+            // A resumed session is not verified again, so its certificate could have expired.
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
@@ -207,12 +207,12 @@ impl Tls {
         if settings.http2 {
             config.alpn_protocols.insert(0, H2.to_vec());
         }
-        Ok(Self { config: Arc::new(config), stamp: stamp(settings) })
+        Ok(Self { config: Arc::new(config), fingerprint: fingerprint(settings) })
     }
 
-    /// Whether it is made from the same as another.
-    pub(in crate::web) fn is_like(&self, other: &Self) -> bool {
-        self.stamp.as_ref() == other.stamp.as_ref()
+    /// Whether all settings are the same.
+    pub(in crate::web) fn is_same_as(&self, other: &Self) -> bool {
+        self.fingerprint.as_ref() == other.fingerprint.as_ref()
     }
 }
 
@@ -225,26 +225,24 @@ fn builder(
         .map_err(|_| InvalidTls::Suites("RSA or ECDHE_ECDSA"))
 }
 
-/// Those that are named, in that order. In Go the suites of TLS 1.3 cannot be
-/// chosen, so a file that names none of them means them all.
+/// The named suites, in that order. See [`TlsSettings::cipher_suites`] for TLS 1.3.
 fn suites(named: &[CipherSuite], all: &[SupportedCipherSuite]) -> Vec<SupportedCipherSuite> {
     if named.is_empty() {
         return all.to_vec();
     }
-    let is_new = |suite: &SupportedCipherSuite| suite.tls13().is_some();
+    let is_tls13 = |suite: &SupportedCipherSuite| suite.tls13().is_some();
     let mut suites: Vec<_> = named.iter().map(|suite| suite.0).collect();
-    if !suites.iter().any(is_new) {
-        suites.splice(0..0, all.iter().copied().filter(is_new));
+    if !suites.iter().any(is_tls13) {
+        suites.splice(0..0, all.iter().copied().filter(is_tls13));
     }
     suites
 }
 
-/// Tells settings from others.
-fn stamp(settings: &TlsSettings) -> digest::Digest {
-    let mut stamp = digest::Context::new(&SHA256);
-    stamp.update(settings.identity.stamp.as_ref());
+fn fingerprint(settings: &TlsSettings) -> digest::Digest {
+    let mut fingerprint = digest::Context::new(&SHA256);
+    fingerprint.update(settings.identity.fingerprint.as_ref());
     for authority in settings.client_auth.authorities.iter().flat_map(|authorities| &authorities.ders) {
-        stamp.update(authority);
+        fingerprint.update(authority);
     }
     let ClientAuth { kind, allowed_sans, .. } = &settings.client_auth;
     let TlsSettings { min_version, max_version, cipher_suites, prefer_server_order, curves, http2, .. } =
@@ -252,6 +250,6 @@ fn stamp(settings: &TlsSettings) -> digest::Digest {
     let rest = format!(
         "{kind:?} {allowed_sans:?} {min_version:?} {max_version:?} {cipher_suites:?} {prefer_server_order} {curves:?} {http2}"
     );
-    stamp.update(rest.as_bytes());
-    stamp.finish()
+    fingerprint.update(rest.as_bytes());
+    fingerprint.finish()
 }

@@ -1,5 +1,5 @@
-//! What Go calls the versions, cipher suites and curves of TLS, for that is how
-//! files of the exporter-toolkit name them.
+//! TLS versions, cipher suites and curves under the names of Go's `crypto/tls`, which the
+//! exporter-toolkit's file format uses.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,12 +8,12 @@ use rustls::SupportedCipherSuite;
 use rustls::crypto::SupportedKxGroup;
 use rustls::crypto::aws_lc_rs::{cipher_suite, kx_group};
 
-/// A name that is not one of those that can be used.
+/// A name that is unknown or not supported. The message lists the supported ones.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidTlsName(String);
 
-/// A version of TLS.
+/// A TLS version that can be accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TlsVersion {
     /// TLS 1.2.
@@ -29,10 +29,10 @@ impl FromStr for TlsVersion {
         match text {
             "TLS12" => Ok(Self::Tls12),
             "TLS13" => Ok(Self::Tls13),
-            "TLS10" | "TLS11" => {
-                Err(InvalidTlsName(format!("`{text}` is not secure and not supported; use TLS12 or TLS13")))
-            }
-            _ => Err(InvalidTlsName(format!("`{text}` is not a version of TLS; use TLS12 or TLS13"))),
+            "TLS10" | "TLS11" => Err(InvalidTlsName(format!(
+                "`{text}` is insecure and not supported; expected TLS12 or TLS13"
+            ))),
+            _ => Err(InvalidTlsName(format!("`{text}` is not a TLS version; expected TLS12 or TLS13"))),
         }
     }
 }
@@ -71,18 +71,18 @@ impl FromStr for CipherSuite {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let found = SUITES.iter().find(|(name, _)| *name == text);
         found.map(|(_, suite)| Self(*suite)).ok_or_else(|| {
-            // Go still has those with CBC and RC4, which rustls leaves out on purpose.
+            // Go still has suites with CBC and RC4, which rustls deliberately lacks.
             let why = if ["_CBC_", "_RC4_", "_3DES_", "TLS_RSA_"].iter().any(|weak| text.contains(weak)) {
-                "is too weak to be supported"
+                "is insecure and not supported"
             } else {
                 "is not a cipher suite"
             };
-            InvalidTlsName(format!("`{text}` {why}; there are {}", names(&SUITES)))
+            InvalidTlsName(format!("`{text}` {why}; expected one of {}", names(&SUITES)))
         })
     }
 }
 
-/// A way to agree on keys, which Go calls a curve.
+/// A key exchange group, which Go calls a curve.
 #[derive(Clone, Copy)]
 pub struct Curve(pub(in crate::web) &'static dyn SupportedKxGroup);
 
@@ -106,7 +106,7 @@ impl FromStr for Curve {
         let found = CURVES.iter().find(|(name, _)| *name == text);
         found.map(|(_, group)| Self(*group)).ok_or_else(|| {
             let why = if text == "CurveP521" { "is not supported" } else { "is not a curve" };
-            InvalidTlsName(format!("`{text}` {why}; there are {}", names(&CURVES)))
+            InvalidTlsName(format!("`{text}` {why}; expected one of {}", names(&CURVES)))
         })
     }
 }

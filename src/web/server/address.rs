@@ -1,28 +1,29 @@
-//! Addresses to listen on.
+//! The addresses of `--web.listen-address`.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// An address to listen on: `host:port`, or `:port` for all of the machine's
-/// addresses.
+/// An address to listen on: `host:port`, or `:port` for all addresses of the host.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenAddress {
     host: Option<String>,
     port: u16,
 }
 
-/// A text that is not an address to listen on.
+/// Not a valid listen address.
 #[derive(Debug, thiserror::Error)]
-#[error("not an address to listen on, such as `:10144`, `127.0.0.1:10144` or `[::1]:10144`")]
+#[error(
+    "not a listen address; expected a host and a port, such as `:10144`, `127.0.0.1:10144` or `[::1]:10144`"
+)]
 pub struct InvalidListenAddress;
 
 impl ListenAddress {
-    /// The host, without the brackets of an IPv6 address; none for all.
+    /// The host, without the brackets of an IPv6 address; `None` for all addresses.
     pub(in crate::web) fn host(&self) -> Option<&str> {
         self.host.as_deref()
     }
 
-    /// The port; 0 lets the system choose.
+    /// The port; with 0 the system chooses one.
     pub(in crate::web) fn port(&self) -> u16 {
         self.port
     }
@@ -37,7 +38,7 @@ impl FromStr for ListenAddress {
         let host = match host.strip_prefix('[').map(|host| host.strip_suffix(']')) {
             Some(Some(inside)) => Some(inside),
             Some(None) => return Err(InvalidListenAddress),
-            // Without brackets nobody can tell where the port begins.
+            // Without brackets it is ambiguous where the port begins.
             None if host.contains(':') => return Err(InvalidListenAddress),
             None if host.is_empty() => None,
             None => Some(host),
@@ -64,14 +65,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn takes_what_exporters_take() {
+    fn addresses_are_written_as_for_other_exporters() {
         for text in [":10144", "127.0.0.1:0", "[::1]:9100", "localhost:80", "[::]:65535"] {
             assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
         }
     }
 
     #[test]
-    fn refuses_what_is_no_address() {
+    fn anything_else_is_refused() {
         for text in [
             "",
             "10144",

@@ -1,4 +1,9 @@
-//! One connection, from its first byte to its last.
+//! One connection: TLS, HTTP/1.1 or HTTP/2, timeouts and shutdown.
+//!
+//! The timeouts that hyper does not have are kept here and in the neighbouring modules:
+//! [`connection_limit`](super::connection_limit) for idle connections and slow responses,
+//! [`header_timeout`](super::header_timeout) for slow request headers and
+//! [`write_timeout`](super::write_timeout) for clients that stop reading.
 
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -17,98 +22,98 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use crate::web::security::tls::H2;
-use crate::web::server::connection_limit::Seat;
+use crate::web::server::connection_limit::ConnectionPermit;
 use crate::web::server::handshake::{self, HANDSHAKE_TIMEOUT};
-use crate::web::server::header_timeout::Paced;
-use crate::web::server::service::{Answer, Service};
-use crate::web::server::write_timeout::limited;
+use crate::web::server::header_timeout::HeaderTimeout;
+use crate::web::server::service::{RequestService, TrackedBody};
+use crate::web::server::write_timeout::with_write_timeout;
 
-/// How long a connection may idle between two requests. It is above Prometheus's
-/// usual intervals.
+/// How long a connection may be idle between two requests: longer than the usual
+/// scrape intervals, so that Prometheus can reuse its connection.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 
-/// How long an answer may take in all. A body ends before that, but over HTTP/2 a
-/// client may give no room for more of it, and nobody looks at it then.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(150);
+/// How long a response may take. A body has a shorter timeout of its own, but over
+/// HTTP/2 hyper does not poll the body while the client grants no flow-control window.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(150);
 
-/// Far more than a request for metrics has to say.
+/// Limits on a request's headers, far above what a scrape sends.
 const MAX_HEADERS: usize = 64;
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
-/// How much of an answer is held for a client that is slower than we are, and the
-/// piece that exceeds it.
-const MAX_WAITING_BYTES: usize = 128 * 1024;
+/// How much of a response is buffered for a client that reads slowly. The chunk that
+/// exceeds the limit is buffered whole.
+const MAX_SEND_BUFFER: usize = 128 * 1024;
 
-/// How many requests of a client are answered at once over HTTP/2.
+/// How many concurrent requests an HTTP/2 client may have.
 const MAX_STREAMS: u32 = 16;
 
-/// How much a client may send along with requests over HTTP/2: the least that it has to
-/// be given.
-const MAX_UPLOAD_BYTES: u32 = 65_535;
+/// The HTTP/2 flow-control window for request bodies, which are not read: the smallest
+/// that the protocol allows for a connection.
+const RECEIVE_WINDOW: u32 = 65_535;
 
-/// How long a client may be silent over HTTP/2 until it is asked whether it is there,
-/// and how long it then has to say so.
-const PING_AFTER: Duration = Duration::from_secs(30);
-const PONG_WITHIN: Duration = Duration::from_secs(10);
+/// How long an HTTP/2 connection may be silent before it is pinged, and how long the
+/// client has to reply.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A request came on a connection that had to go.
+/// A request arrived on a connection that has been evicted.
 #[derive(Debug, thiserror::Error)]
-#[error("the connection has made room for another")]
+#[error("the connection was closed to admit another")]
 struct Evicted;
 
-/// Serves requests on `stream` until the client leaves, `seat` is needed for
-/// another, or `shutdown`. A request that is then being answered has `drain` to end.
+/// Serves requests on `stream` until the client closes it, it times out, it is evicted,
+/// or `shutdown`. A response that is in progress at shutdown has `drain` to complete.
 pub(in crate::web) async fn serve(
     stream: TcpStream,
-    seat: Seat,
-    service: Arc<Service>,
+    permit: ConnectionPermit,
+    service: Arc<RequestService>,
     shutdown: CancellationToken,
     drain: Duration,
 ) {
-    let seat = Arc::new(seat);
+    let permit = Arc::new(permit);
     let streams = TaskTracker::new();
     let connection =
-        Connection { seat: Arc::clone(&seat), service, streams: streams.clone(), shutdown, drain };
-    let cut = seat.cut().clone();
+        Connection { permit: Arc::clone(&permit), service, streams: streams.clone(), shutdown, drain };
+    let evicted = permit.evicted().clone();
     tokio::select! {
         biased;
-        () = cut.cancelled() => debug!("a connection was cut to make room"),
-        () = connection.begin(stream) => {}
+        () = evicted.cancelled() => debug!("connection closed to admit another"),
+        () = connection.run(stream) => {}
     }
-    // What is left of requests over HTTP/2 has nobody to go to.
-    cut.cancel();
+    // Tasks of HTTP/2 requests outlive the connection otherwise.
+    evicted.cancel();
     streams.close();
     streams.wait().await;
 }
 
 struct Connection {
-    seat: Arc<Seat>,
-    service: Arc<Service>,
-    /// Requests over HTTP/2.
+    permit: Arc<ConnectionPermit>,
+    service: Arc<RequestService>,
+    /// The tasks of HTTP/2 requests.
     streams: TaskTracker,
     shutdown: CancellationToken,
     drain: Duration,
 }
 
 impl Connection {
-    async fn begin(&self, stream: TcpStream) {
-        // We write all that there is; waiting for more would only delay it.
+    async fn run(&self, stream: TcpStream) {
+        // Responses are written in large buffers already, so Nagle's algorithm only delays.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "cannot set TCP_NODELAY");
         }
-        let in_force = self.service.guard.in_force();
-        let (tls, outdated) = in_force.tls();
+        let rules = self.service.access.active();
+        let (tls, outdated) = rules.tls();
         let outdated = outdated.clone();
         let Some(tls) = tls.map(|tls| Arc::clone(&tls.config)) else {
-            drop(in_force);
-            return self.http1(limited(stream), outdated).await;
+            drop(rules);
+            return self.http1(with_write_timeout(stream), outdated).await;
         };
-        drop(in_force);
-        let shaken = tokio::select! {
-            shaken = handshake::shake(stream, tls) => shaken,
+        drop(rules);
+        let accepted = tokio::select! {
+            accepted = handshake::accept(stream, tls) => accepted,
             () = self.shutdown.cancelled() => return,
         };
-        match shaken {
+        match accepted {
             Ok(stream) => {
                 if stream.get_ref().1.alpn_protocol() == Some(H2) {
                     self.http2(stream, outdated).await;
@@ -116,116 +121,115 @@ impl Connection {
                     self.http1(stream, outdated).await;
                 }
             }
-            Err(error) => debug!(%error, "a client could not be agreed with"),
+            Err(error) => debug!(%error, "TLS handshake failed"),
         }
     }
 
     async fn http1(&self, stream: impl AsyncRead + AsyncWrite + Unpin, outdated: CancellationToken) {
-        let stream = Paced::new(stream, self.seat.pace());
+        let stream = HeaderTimeout::new(stream, self.permit.progress());
         let connection = pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(IDLE_TIMEOUT)
                 .max_headers(MAX_HEADERS)
                 .max_header_size(MAX_HEADER_BYTES as usize)
-                .max_buf_size(MAX_WAITING_BYTES)
+                .max_buf_size(MAX_SEND_BUFFER)
                 .serve_connection(TokioIo::new(stream), self.responder())
         );
         self.drive(connection, http1::Connection::graceful_shutdown, IDLE_TIMEOUT, outdated).await;
     }
 
     async fn http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin, outdated: CancellationToken) {
-        let streams = Streams { tasks: self.streams.clone(), cut: self.seat.cut().clone() };
+        let streams = StreamExecutor { tasks: self.streams.clone(), evicted: self.permit.evicted().clone() };
         let connection = pin!(
             http2::Builder::new(streams)
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(MAX_STREAMS)
                 .max_header_list_size(MAX_HEADER_BYTES)
-                .max_send_buf_size(MAX_WAITING_BYTES)
-                .initial_connection_window_size(MAX_UPLOAD_BYTES)
-                .initial_stream_window_size(MAX_UPLOAD_BYTES)
-                .keep_alive_interval(PING_AFTER)
-                .keep_alive_timeout(PONG_WITHIN)
+                .max_send_buf_size(MAX_SEND_BUFFER)
+                .initial_connection_window_size(RECEIVE_WINDOW)
+                .initial_stream_window_size(RECEIVE_WINDOW)
+                .keep_alive_interval(PING_INTERVAL)
+                .keep_alive_timeout(PING_TIMEOUT)
                 .serve_connection(TokioIo::new(stream), self.responder())
         );
-        // Who has gone through a handshake has something to ask.
+        // A client that has completed a handshake is expected to send a request soon.
         self.drive(connection, http2::Connection::graceful_shutdown, HANDSHAKE_TIMEOUT, outdated).await;
     }
 
-    /// Drives a connection to its end.
+    /// Polls a connection until it ends, times out or is shut down.
     async fn drive<C: Future<Output = hyper::Result<()>>>(
         &self,
         mut connection: Pin<&mut C>,
-        wind_up: fn(Pin<&mut C>),
-        first: Duration,
+        graceful_shutdown: fn(Pin<&mut C>),
+        first_request: Duration,
         outdated: CancellationToken,
     ) {
-        let outstayed = async {
-            self.seat.outstayed(first, IDLE_TIMEOUT, ANSWER_TIMEOUT).await;
-            debug!("a connection was idle, or slow, for too long");
+        let timed_out = async {
+            self.permit.timed_out(first_request, IDLE_TIMEOUT, RESPONSE_TIMEOUT).await;
+            debug!("connection closed after a timeout");
         };
-        let mut outstayed = pin!(outstayed);
-        let mut end: Option<Instant> = None;
+        let mut timed_out = pin!(timed_out);
+        let mut deadline: Option<Instant> = None;
         let ended = loop {
             tokio::select! {
                 ended = connection.as_mut() => break Ok(ended),
-                () = &mut outstayed => return,
-                () = outdated.cancelled(), if end.is_none() => {
-                    // The next one is of the new kind.
-                    wind_up(connection.as_mut());
-                    end = Some(Instant::now() + ANSWER_TIMEOUT);
+                () = &mut timed_out => return,
+                () = outdated.cancelled(), if deadline.is_none() => {
+                    // The client reconnects under the new TLS settings.
+                    graceful_shutdown(connection.as_mut());
+                    deadline = Some(Instant::now() + RESPONSE_TIMEOUT);
                 }
-                // A client may not care that it is to end.
-                () = sleep_until(end.unwrap_or_else(Instant::now)), if end.is_some() => return,
+                // A client may ignore the graceful shutdown.
+                () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => return,
                 () = self.shutdown.cancelled() => {
-                    wind_up(connection.as_mut());
+                    graceful_shutdown(connection.as_mut());
                     break tokio::time::timeout(self.drain, connection).await;
                 }
             }
         };
         match ended {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => debug!(%error, "a connection broke"),
-            Err(_) => debug!("a connection was cut to shut down in time"),
+            Ok(Err(error)) => debug!(%error, "connection failed"),
+            Err(_) => debug!("connection closed before its response was complete, to shut down in time"),
         }
     }
 
-    /// What hyper calls with each request.
     fn responder(&self) -> Responder {
-        Responder { seat: Arc::clone(&self.seat), service: Arc::clone(&self.service) }
+        Responder { permit: Arc::clone(&self.permit), service: Arc::clone(&self.service) }
     }
 }
 
 struct Responder {
-    seat: Arc<Seat>,
-    service: Arc<Service>,
+    permit: Arc<ConnectionPermit>,
+    service: Arc<RequestService>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Responder {
-    type Response = Response<Answer>;
+    type Response = Response<TrackedBody>;
     type Error = Evicted;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Evicted>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        // At once, so that the connection counts as answering from now on.
-        let answering = self.seat.answering();
+        // Before the future is polled, so that the connection counts as busy immediately.
+        let active = self.permit.begin_request();
         let service = Arc::clone(&self.service);
-        // What a client sends along is nobody's business, and not kept.
+        // Request bodies are ignored.
         let request = request.map(drop);
-        Box::pin(async move { Ok(service.answer(&request, answering.ok_or(Evicted)?).await) })
+        Box::pin(async move { Ok(service.respond(&request, active.ok_or(Evicted)?).await) })
     }
 }
 
-/// Runs the requests of a connection that come over HTTP/2.
+/// Spawns the requests of an HTTP/2 connection, and drops them when it is evicted.
 #[derive(Clone)]
-struct Streams {
+struct StreamExecutor {
     tasks: TaskTracker,
-    cut: CancellationToken,
+    evicted: CancellationToken,
 }
 
-impl<F: Future<Output: Send> + Send + 'static> Executor<F> for Streams {
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for StreamExecutor {
     fn execute(&self, stream: F) {
-        let cut = self.cut.clone();
-        self.tasks.spawn(async move { cut.run_until_cancelled(stream).await });
+        let evicted = self.evicted.clone();
+        self.tasks.spawn(async move { evicted.run_until_cancelled(stream).await });
     }
 }

@@ -1,10 +1,11 @@
-//! Who is connected, and who has to go when there is no more room.
+//! The limit on open connections, and which one is closed when it is reached.
 //!
-//! A connection is either waiting, for a handshake, a request or the rest of one,
-//! or it is answering. Who has waited longest makes room for a newcomer, and if nobody
-//! waits, who has been answered for longest, longer than anybody needs; so that
-//! nobody can keep others out, neither by doing nothing nor by taking no answer,
-//! however many connections it takes.
+//! A connection is either idle (before or during a handshake, or between requests) or
+//! busy with responses. When the limit is reached, the connection that has been idle
+//! longest is closed to admit a new one. If none is idle, the one that has been busy
+//! longest is closed, provided that this exceeds [`SLOW_RESPONSE`]. No client can
+//! therefore lock others out, whether it sends nothing or reads nothing, and however
+//! many connections it opens.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,115 +13,128 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// After how long one that is being answered may have to make room: Prometheus's
-/// default timeout.
-const LONG: Duration = Duration::from_secs(10);
+use crate::gate::{Gate, Permit};
 
-/// How long one that has been answered has to wait until it counts as waiting. What is
-/// left of the answer may still be on its way, and who asks again and again without
-/// reading hardly waits.
-const PAUSE: Duration = Duration::from_millis(100);
+/// How long a connection may be busy before it can be evicted: Prometheus's default
+/// scrape timeout.
+const SLOW_RESPONSE: Duration = Duration::from_secs(10);
 
-/// How long to wait for a seat until it is looked again whether somebody has to go.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long a connection has to be idle after a response before it counts as idle. Part
+/// of the response may still be in flight, and a client that sends requests without
+/// reading the responses is idle only for moments.
+const IDLE_GRACE: Duration = Duration::from_millis(100);
 
-/// All seats, taken and free.
+/// How often a new connection that waits looks for one to evict.
+const RETRY_EVICTION: Duration = Duration::from_secs(1);
+
+/// All open connections.
 #[derive(Debug)]
-pub(in crate::web) struct Seats {
-    free: Arc<Semaphore>,
-    taken: Mutex<HashMap<u64, Arc<Sitter>>>,
-    next: AtomicU64,
-    /// A connection has begun to wait.
-    waits: Notify,
+pub(in crate::web) struct ConnectionLimit {
+    gate: Gate,
+    open: Mutex<HashMap<u64, Arc<Connection>>>,
+    next_id: AtomicU64,
+    /// A connection has become idle.
+    became_idle: Notify,
 }
 
-/// What is known of a connection.
 #[derive(Debug)]
-struct Sitter {
+struct Connection {
     state: Mutex<State>,
-    cut: CancellationToken,
+    evicted: CancellationToken,
 }
 
 #[derive(Debug)]
 enum State {
-    /// Since when, and since when it was being answered before.
-    Waiting { since: Instant, busy: Option<Instant> },
-    /// Since when it has not waited, and its requests, by number, and when each began.
-    Answering { busy: Instant, requests: Vec<(u64, Instant)> },
-    /// It has had to go.
+    /// `busy_since` is when the last run of requests began, if there was one.
+    Idle {
+        since: Instant,
+        busy_since: Option<Instant>,
+    },
+    /// The requests in progress, by number, with the time when each began.
+    Busy {
+        since: Instant,
+        requests: Vec<(u64, Instant)>,
+    },
     Evicted,
 }
 
-/// A place for one connection, free again when this is dropped.
+/// Permission for one connection to be open, until this is dropped.
 #[derive(Debug)]
-pub(in crate::web) struct Seat {
-    seats: Arc<Seats>,
-    number: u64,
-    sitter: Arc<Sitter>,
+pub(in crate::web) struct ConnectionPermit {
+    limit: Arc<ConnectionLimit>,
+    id: u64,
+    connection: Arc<Connection>,
+    /// How many requests the connection has had.
     requests: Arc<AtomicU64>,
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
 }
 
-/// A request that is being answered, until this is dropped.
+/// A request whose response is not complete, until this is dropped.
 #[derive(Debug)]
-pub(in crate::web) struct Answering {
-    seats: Arc<Seats>,
-    sitter: Arc<Sitter>,
-    request: u64,
+pub(in crate::web) struct ActiveRequest {
+    limit: Arc<ConnectionLimit>,
+    connection: Arc<Connection>,
+    number: u64,
 }
 
-impl Seats {
-    pub(in crate::web) fn new(number: usize) -> Arc<Self> {
+impl ConnectionLimit {
+    pub(in crate::web) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
-            free: Arc::new(Semaphore::new(number)),
-            taken: Mutex::default(),
-            next: AtomicU64::new(0),
-            waits: Notify::new(),
+            gate: Gate::new(limit, 0),
+            open: Mutex::default(),
+            next_id: AtomicU64::new(0),
+            became_idle: Notify::new(),
         })
     }
 
-    /// A seat for a newcomer. If none is free, somebody has to go; if nobody can be
-    /// sent away yet, the newcomer waits.
-    pub(in crate::web) async fn take(self: &Arc<Self>) -> Option<Seat> {
-        let free = || Arc::clone(&self.free);
+    /// Admits a new connection. At the limit this evicts another one, or waits until
+    /// one can be evicted.
+    pub(in crate::web) async fn acquire(self: &Arc<Self>) -> Option<ConnectionPermit> {
         let permit = loop {
-            if let Ok(permit) = free().try_acquire_owned() {
+            if let Some(permit) = self.gate.try_enter() {
                 break permit;
             }
-            // One that goes does so at once, but somebody else may take its seat.
-            let evicted = self.evict();
+            // An evicted connection frees its permit immediately, but another waiter
+            // may take it first.
+            let evicted = self.evict_one();
             tokio::select! {
-                permit = free().acquire_owned() => break permit.ok()?,
-                () = self.waits.notified(), if !evicted => {}
-                () = tokio::time::sleep(LOOK_AGAIN) => {}
+                permit = self.gate.enter() => break permit?,
+                () = self.became_idle.notified(), if !evicted => {}
+                () = tokio::time::sleep(RETRY_EVICTION) => {}
             }
         };
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let state = Mutex::new(State::Waiting { since: Instant::now(), busy: None });
-        let sitter = Arc::new(Sitter { state, cut: CancellationToken::new() });
-        self.taken.lock().insert(number, Arc::clone(&sitter));
-        Some(Seat { seats: Arc::clone(self), number, sitter, requests: Arc::default(), _permit: permit })
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let state = Mutex::new(State::Idle { since: Instant::now(), busy_since: None });
+        let connection = Arc::new(Connection { state, evicted: CancellationToken::new() });
+        self.open.lock().insert(id, Arc::clone(&connection));
+        Some(ConnectionPermit {
+            limit: Arc::clone(self),
+            id,
+            connection,
+            requests: Arc::default(),
+            _permit: permit,
+        })
     }
 
-    /// Sends somebody away. `false` if there is nobody who can be.
-    pub(in crate::web) fn evict(&self) -> bool {
-        let taken = self.taken.lock();
+    /// Evicts one connection. `false` if none may be evicted now.
+    pub(in crate::web) fn evict_one(&self) -> bool {
+        let open = self.open.lock();
         loop {
             let now = Instant::now();
-            let first = taken
+            let candidate = open
                 .values()
-                .filter_map(|sitter| Some((sitter.state.lock().turn(now)?, sitter)))
-                .min_by_key(|(turn, _)| *turn);
-            let Some((turn, sitter)) = first else { return false };
-            let mut state = sitter.state.lock();
-            // A request may have come since.
-            if state.turn(now) == Some(turn) {
+                .filter_map(|connection| Some((connection.state.lock().eviction_rank(now)?, connection)))
+                .min_by_key(|(rank, _)| *rank);
+            let Some((rank, connection)) = candidate else { return false };
+            let mut state = connection.state.lock();
+            // A request may have arrived in between.
+            if state.eviction_rank(now) == Some(rank) {
                 *state = State::Evicted;
-                sitter.cut.cancel();
+                connection.evicted.cancel();
                 return true;
             }
         }
@@ -128,114 +142,123 @@ impl Seats {
 }
 
 impl State {
-    /// When its turn to go is, among others: first those that wait, then those
-    /// that have been busy for long, then those that have just been answered. `None`
-    /// if it may stay.
-    fn turn(&self, now: Instant) -> Option<(u8, Instant)> {
+    /// The connection with the lowest rank is evicted first: idle ones, then those that
+    /// have been busy for too long, then those that have only just become idle. `None`
+    /// if the connection must stay.
+    fn eviction_rank(&self, now: Instant) -> Option<(u8, Instant)> {
         match *self {
-            Self::Waiting { since, busy: None } => Some((0, since)),
-            Self::Waiting { since, .. } if now - since >= PAUSE => Some((0, since)),
-            Self::Waiting { busy: Some(busy), .. } | Self::Answering { busy, .. } if now - busy > LONG => {
+            Self::Idle { since, busy_since: None } => Some((0, since)),
+            Self::Idle { since, .. } if now - since >= IDLE_GRACE => Some((0, since)),
+            Self::Idle { busy_since: Some(busy), .. } | Self::Busy { since: busy, .. }
+                if now - busy > SLOW_RESPONSE =>
+            {
                 Some((1, busy))
             }
-            Self::Waiting { since, .. } => Some((2, since)),
-            Self::Answering { .. } | Self::Evicted => None,
+            Self::Idle { since, .. } => Some((2, since)),
+            Self::Busy { .. } | Self::Evicted => None,
         }
     }
 }
 
-impl Seat {
-    /// Cancelled when the connection has to end at once.
-    pub(in crate::web) fn cut(&self) -> &CancellationToken {
-        &self.sitter.cut
+impl ConnectionPermit {
+    /// Cancelled when the connection has to close immediately.
+    pub(in crate::web) fn evicted(&self) -> &CancellationToken {
+        &self.connection.evicted
     }
 
-    /// How many requests there have been, and whether none is being answered.
-    pub(in crate::web) fn pace(&self) -> Pace {
-        Pace { sitter: Arc::clone(&self.sitter), requests: Arc::clone(&self.requests) }
+    /// A view of the connection's requests.
+    pub(in crate::web) fn progress(&self) -> RequestProgress {
+        RequestProgress { connection: Arc::clone(&self.connection), requests: Arc::clone(&self.requests) }
     }
 
-    /// Notes that a request has come. `None` if the connection has to go.
-    pub(in crate::web) fn answering(&self) -> Option<Answering> {
-        let request = self.requests.fetch_add(1, Ordering::Relaxed);
+    /// Marks the connection as busy with a new request. `None` if it has been evicted.
+    pub(in crate::web) fn begin_request(&self) -> Option<ActiveRequest> {
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
-        let mut state = self.sitter.state.lock();
+        let mut state = self.connection.state.lock();
         match &mut *state {
-            State::Waiting { since, busy } => {
-                let busy = busy.filter(|_| now - *since < PAUSE).unwrap_or(now);
-                *state = State::Answering { busy, requests: vec![(request, now)] };
+            State::Idle { since, busy_since } => {
+                let since = busy_since.filter(|_| now - *since < IDLE_GRACE).unwrap_or(now);
+                *state = State::Busy { since, requests: vec![(number, now)] };
             }
-            State::Answering { requests, .. } => requests.push((request, now)),
+            State::Busy { requests, .. } => requests.push((number, now)),
             State::Evicted => return None,
         }
-        Some(Answering { seats: Arc::clone(&self.seats), sitter: Arc::clone(&self.sitter), request })
+        let (limit, connection) = (Arc::clone(&self.limit), Arc::clone(&self.connection));
+        Some(ActiveRequest { limit, connection, number })
     }
 
-    /// Returns when the connection has waited for `idle`, or for `first` without a
-    /// single request, or when an answer has taken `longest`.
-    pub(in crate::web) async fn outstayed(&self, first: Duration, idle: Duration, longest: Duration) {
+    /// Returns when the connection has been idle for `idle`, or for `first_request`
+    /// before its first request, or when a response has taken `response`.
+    pub(in crate::web) async fn timed_out(
+        &self,
+        first_request: Duration,
+        idle: Duration,
+        response: Duration,
+    ) {
         loop {
             let now = Instant::now();
-            let patience = if self.requests.load(Ordering::Relaxed) == 0 { first } else { idle };
-            let until = match &*self.sitter.state.lock() {
-                State::Waiting { since, .. } => *since + patience,
-                State::Answering { requests, .. } => {
-                    let first = requests.iter().map(|(_, begun)| *begun).min();
-                    let until = first.map_or(now, |begun| begun + longest);
-                    if until <= now {
+            let idle_timeout = if self.requests.load(Ordering::Relaxed) == 0 { first_request } else { idle };
+            let deadline = match &*self.connection.state.lock() {
+                State::Idle { since, .. } => *since + idle_timeout,
+                State::Busy { requests, .. } => {
+                    let oldest = requests.iter().map(|(_, begun)| *begun).min();
+                    let deadline = oldest.map_or(now, |begun| begun + response);
+                    if deadline <= now {
                         return;
                     }
-                    // It may begin to wait before.
-                    until.min(now + idle)
+                    // The connection may become idle before that.
+                    deadline.min(now + idle)
                 }
                 State::Evicted => return,
             };
-            if until <= now {
+            if deadline <= now {
                 return;
             }
-            sleep_until(until).await;
+            sleep_until(deadline).await;
         }
     }
 }
 
-impl Drop for Seat {
+impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        self.seats.taken.lock().remove(&self.number);
+        self.limit.open.lock().remove(&self.id);
     }
 }
 
-impl Answering {
+impl ActiveRequest {
     /// Ends the connection when cancelled.
-    pub(in crate::web) fn cut(&self) -> &CancellationToken {
-        &self.sitter.cut
+    pub(in crate::web) fn evicted(&self) -> &CancellationToken {
+        &self.connection.evicted
     }
 }
 
-impl Drop for Answering {
+impl Drop for ActiveRequest {
     fn drop(&mut self) {
-        let mut state = self.sitter.state.lock();
-        if let State::Answering { busy, requests } = &mut *state {
-            requests.retain(|(request, _)| *request != self.request);
+        let mut state = self.connection.state.lock();
+        if let State::Busy { since, requests } = &mut *state {
+            requests.retain(|(number, _)| *number != self.number);
             if requests.is_empty() {
-                *state = State::Waiting { since: Instant::now(), busy: Some(*busy) };
-                self.seats.waits.notify_one();
+                *state = State::Idle { since: Instant::now(), busy_since: Some(*since) };
+                self.limit.became_idle.notify_one();
             }
         }
     }
 }
 
-/// How far a connection has got.
+/// How many requests a connection has had, and whether it is idle.
 #[derive(Debug)]
-pub(in crate::web) struct Pace {
-    sitter: Arc<Sitter>,
+pub(in crate::web) struct RequestProgress {
+    connection: Arc<Connection>,
     requests: Arc<AtomicU64>,
 }
 
-impl Pace {
-    /// The number of requests so far, unless one is being answered.
-    pub(in crate::web) fn waits_for(&self) -> Option<u64> {
-        let waiting = matches!(*self.sitter.state.lock(), State::Waiting { .. });
-        waiting.then(|| self.requests.load(Ordering::Relaxed))
+impl RequestProgress {
+    /// The number of requests so far, counted from 0 and so the number of the next one.
+    /// `None` while the connection is busy.
+    pub(in crate::web) fn next_request(&self) -> Option<u64> {
+        let is_idle = matches!(*self.connection.state.lock(), State::Idle { .. });
+        is_idle.then(|| self.requests.load(Ordering::Relaxed))
     }
 }
 
@@ -245,120 +268,124 @@ mod tests {
 
     use super::*;
 
-    const SOON: Duration = Duration::from_millis(1);
+    const MOMENT: Duration = Duration::from_millis(1);
 
-    /// The task of a connection: goes when it has to.
-    async fn leave(seat: Seat) {
-        seat.cut().clone().cancelled().await;
-        drop(seat);
+    /// Closes the connection when it is evicted, as its task does.
+    async fn close_when_evicted(permit: ConnectionPermit) {
+        permit.evicted().clone().cancelled().await;
+        drop(permit);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_has_waited_longest_makes_room() {
-        let seats = Seats::new(3);
-        let first = seats.take().await.unwrap();
-        advance(SOON).await;
-        let second = seats.take().await.unwrap();
-        advance(SOON).await;
-        let third = seats.take().await.unwrap();
-        // The first has had a request, so it is the second that has waited longest.
-        advance(SOON).await;
-        drop(first.answering().unwrap());
-        let (fourth, ()) = tokio::join!(seats.take(), leave(second));
+    async fn the_connection_that_has_been_idle_longest_is_evicted() {
+        let limit = ConnectionLimit::new(3);
+        let first = limit.acquire().await.unwrap();
+        advance(MOMENT).await;
+        let second = limit.acquire().await.unwrap();
+        advance(MOMENT).await;
+        let third = limit.acquire().await.unwrap();
+        // The first has had a request since, so the second has been idle longest.
+        advance(MOMENT).await;
+        drop(first.begin_request().unwrap());
+        let (fourth, ()) = tokio::join!(limit.acquire(), close_when_evicted(second));
         assert!(fourth.is_some());
-        assert!(!first.cut().is_cancelled() && !third.cut().is_cancelled());
-        let (fifth, ()) = tokio::join!(seats.take(), leave(third));
-        assert!(fifth.is_some() && !first.cut().is_cancelled());
+        assert!(!first.evicted().is_cancelled() && !third.evicted().is_cancelled());
+        let (fifth, ()) = tokio::join!(limit.acquire(), close_when_evicted(third));
+        assert!(fifth.is_some() && !first.evicted().is_cancelled());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_is_being_answered_stays_until_the_end() {
-        let seats = Seats::new(1);
-        let seat = seats.take().await.unwrap();
-        let (one, two) = (seat.answering().unwrap(), seat.answering().unwrap());
-        assert!(timeout(Duration::from_secs(4), seats.take()).await.is_err());
+    async fn a_busy_connection_stays_until_its_last_response() {
+        let limit = ConnectionLimit::new(1);
+        let permit = limit.acquire().await.unwrap();
+        let (one, two) = (permit.begin_request().unwrap(), permit.begin_request().unwrap());
+        assert!(timeout(Duration::from_secs(4), limit.acquire()).await.is_err());
         drop(one);
-        assert!(timeout(Duration::from_secs(4), seats.take()).await.is_err());
-        assert!(!seat.cut().is_cancelled());
-        let newcomer = seats.take();
+        assert!(timeout(Duration::from_secs(4), limit.acquire()).await.is_err());
+        assert!(!permit.evicted().is_cancelled());
+        let next = limit.acquire();
         let end = async {
             drop(two);
-            leave(seat).await;
+            close_when_evicted(permit).await;
         };
-        assert!(tokio::join!(newcomer, end).0.is_some());
+        assert!(tokio::join!(next, end).0.is_some());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_takes_no_answer_makes_room_in_time() {
-        // Regression: clients that left no room for an answer kept their seats.
-        let seats = Seats::new(2);
-        let (first, second) = (seats.take().await.unwrap(), seats.take().await.unwrap());
-        let _stuck = first.answering().unwrap();
+    async fn a_connection_whose_client_reads_nothing_is_evicted_in_time() {
+        // Regression: clients that did not read their response kept their connections.
+        let limit = ConnectionLimit::new(2);
+        let (first, second) = (limit.acquire().await.unwrap(), limit.acquire().await.unwrap());
+        let _stuck = first.begin_request().unwrap();
         advance(Duration::from_secs(1)).await;
-        let _answering = second.answering().unwrap();
-        let (cut, before) = (first.cut().clone(), Instant::now());
-        let (newcomer, ()) = tokio::join!(seats.take(), leave(first));
-        assert!(newcomer.is_some() && cut.is_cancelled() && !second.cut().is_cancelled());
-        assert!(before.elapsed() <= LONG + LOOK_AGAIN, "{:?}", before.elapsed());
+        let _active = second.begin_request().unwrap();
+        let (evicted, before) = (first.evicted().clone(), Instant::now());
+        let (next, ()) = tokio::join!(limit.acquire(), close_when_evicted(first));
+        assert!(next.is_some() && evicted.is_cancelled() && !second.evicted().is_cancelled());
+        assert!(before.elapsed() <= SLOW_RESPONSE + RETRY_EVICTION, "{:?}", before.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn asking_again_and_again_does_not_make_one_younger() {
-        let seats = Seats::new(1);
-        let seat = seats.take().await.unwrap();
-        let mut answering = seat.answering().unwrap();
+    async fn requests_without_a_pause_do_not_protect_a_connection() {
+        let limit = ConnectionLimit::new(1);
+        let permit = limit.acquire().await.unwrap();
+        let mut active = permit.begin_request().unwrap();
         for _ in 0..11 {
             advance(Duration::from_secs(1)).await;
-            drop(answering);
-            answering = seat.answering().unwrap();
+            drop(active);
+            active = permit.begin_request().unwrap();
         }
-        assert!(seats.evict());
-        assert!(seat.cut().is_cancelled());
-        // But a pause does.
-        let seats = Seats::new(1);
-        let seat = seats.take().await.unwrap();
+        assert!(limit.evict_one());
+        assert!(permit.evicted().is_cancelled());
+        // A pause between requests does.
+        let limit = ConnectionLimit::new(1);
+        let permit = limit.acquire().await.unwrap();
         for _ in 0..11 {
-            let answering = seat.answering().unwrap();
+            let active = permit.begin_request().unwrap();
             advance(Duration::from_secs(1)).await;
-            drop(answering);
-            advance(PAUSE).await;
+            drop(active);
+            advance(IDLE_GRACE).await;
         }
-        let _answering = seat.answering().unwrap();
-        assert!(!seats.evict());
+        let _active = permit.begin_request().unwrap();
+        assert!(!limit.evict_one());
     }
 
     #[tokio::test]
-    async fn a_request_that_comes_too_late_is_not_answered() {
-        let seats = Seats::new(1);
-        let seat = seats.take().await.unwrap();
-        assert!(seats.evict());
-        assert!(seat.answering().is_none());
-        assert!(!seats.evict(), "nobody goes twice");
+    async fn a_request_on_an_evicted_connection_is_not_answered() {
+        let limit = ConnectionLimit::new(1);
+        let permit = limit.acquire().await.unwrap();
+        assert!(limit.evict_one());
+        assert!(permit.begin_request().is_none());
+        assert!(!limit.evict_one(), "no connection is evicted twice");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn nobody_outstays() {
-        let (first, idle, longest) =
+    async fn idle_and_slow_connections_time_out() {
+        let (first_request, idle, response) =
             (Duration::from_secs(10), Duration::from_secs(90), Duration::from_mins(2));
-        let stayed = async |seat: &Seat| {
+        let seconds_until_timeout = async |permit: &ConnectionPermit| {
             let before = Instant::now();
-            seat.outstayed(first, idle, longest).await;
+            permit.timed_out(first_request, idle, response).await;
             before.elapsed().as_secs()
         };
-        let seats = Seats::new(2);
-        let seat = seats.take().await.unwrap();
-        assert_eq!(stayed(&seat).await, 10, "without a request");
-        let seat = seats.take().await.unwrap();
-        drop(seat.answering());
-        assert_eq!(stayed(&seat).await, 90, "after one");
-        let answering = seat.answering();
-        assert_eq!(stayed(&seat).await, 120, "in the midst of an answer");
-        drop(answering);
-        let answering = seat.answering();
+        let limit = ConnectionLimit::new(2);
+        let permit = limit.acquire().await.unwrap();
+        assert_eq!(seconds_until_timeout(&permit).await, 10, "before the first request");
+        let permit = limit.acquire().await.unwrap();
+        drop(permit.begin_request());
+        assert_eq!(seconds_until_timeout(&permit).await, 90, "after a request");
+        let active = permit.begin_request();
+        assert_eq!(seconds_until_timeout(&permit).await, 120, "during a response");
+        drop(active);
+        let active = permit.begin_request();
         let end = async {
             sleep_until(Instant::now() + Duration::from_secs(100)).await;
-            drop(answering);
+            drop(active);
         };
-        assert_eq!(tokio::join!(stayed(&seat), end).0, 190, "from when it begins to wait");
+        assert_eq!(
+            tokio::join!(seconds_until_timeout(&permit), end).0,
+            190,
+            "counted from the end of the response"
+        );
     }
 }

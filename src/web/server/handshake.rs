@@ -1,4 +1,4 @@
-//! The beginning of a connection: TLS, if it is asked for, and who forgot it.
+//! The TLS handshake, and the reply to clients that speak plain HTTP instead.
 
 use std::io;
 use std::sync::Arc;
@@ -10,46 +10,48 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use crate::web::server::write_timeout::{Tcp, limited};
+use crate::web::server::write_timeout::{TimedTcpStream, with_write_timeout};
 
-/// How long a handshake may take.
 pub(in crate::web) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What Go answers.
-const NOT_TLS: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
+/// What servers written in Go reply, so that clients and people recognize it.
+const PLAIN_HTTP_REPLY: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
-/// How much of a request is read that is not going to be answered.
-const UNREAD: u64 = 64 * 1024;
+/// How much of a refused request is read before the connection is closed.
+const MAX_DISCARDED: u64 = 64 * 1024;
 
-/// Shakes hands. A client that speaks plain HTTP is told so.
-pub(in crate::web) async fn shake(stream: TcpStream, tls: Arc<ServerConfig>) -> io::Result<TlsStream<Tcp>> {
-    let shaking = async {
+/// Performs the handshake. A client that speaks plain HTTP gets a reply that says so.
+pub(in crate::web) async fn accept(
+    stream: TcpStream,
+    tls: Arc<ServerConfig>,
+) -> io::Result<TlsStream<TimedTcpStream>> {
+    let handshake = async {
         let mut first = [0];
-        // The type of a TLS record is no letter, the first of a method is.
+        // A TLS record begins with a content type below 32, an HTTP method with a letter.
         if stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase() {
-            tell(stream).await?;
+            refuse_plain_http(stream).await?;
             return Err(io::Error::other("the client sent an HTTP request to an HTTPS server"));
         }
-        match TlsAcceptor::from(tls).accept(limited(stream)).into_fallible().await {
+        match TlsAcceptor::from(tls).accept(with_write_timeout(stream)).into_fallible().await {
             Ok(stream) => Ok(stream),
             Err((error, stream)) => {
-                part(stream).await?;
+                close(stream).await?;
                 Err(error)
             }
         }
     };
-    tokio::time::timeout(HANDSHAKE_TIMEOUT, shaking).await?
+    tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await?
 }
 
-async fn tell(mut stream: TcpStream) -> io::Result<()> {
-    stream.write_all(NOT_TLS).await?;
-    part(stream).await
+async fn refuse_plain_http(mut stream: TcpStream) -> io::Result<()> {
+    stream.write_all(PLAIN_HTTP_REPLY).await?;
+    close(stream).await
 }
 
-/// If we left without reading what was sent, the last that we said could be lost: why
-/// there is no answer.
-async fn part(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
+/// Closes the connection after reading what the client has sent. Closing with unread data
+/// resets it, and the client could lose the reply or the TLS alert that explains the refusal.
+async fn close(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     stream.shutdown().await?;
-    tokio::io::copy(&mut stream.take(UNREAD), &mut tokio::io::sink()).await?;
+    tokio::io::copy(&mut stream.take(MAX_DISCARDED), &mut tokio::io::sink()).await?;
     Ok(())
 }

@@ -1,7 +1,8 @@
-//! A connection on which a request, once begun, has to get somewhere.
+//! The timeout for request headers, counted from their first byte.
 //!
-//! hyper's own limit counts from the end of the request before, so it has to be as
-//! long as a connection may idle.
+//! hyper's `header_read_timeout` starts at the end of the previous request. It therefore
+//! has to be as long as the idle timeout, far too long for a client that sends its
+//! headers byte by byte.
 
 use std::io;
 use std::pin::Pin;
@@ -11,50 +12,50 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use crate::web::server::connection_limit::Pace;
+use crate::web::server::connection_limit::RequestProgress;
 
-/// How long a client may take over the head of a request, from its first byte.
-pub(in crate::web) const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a client may take to send the headers of a request.
+pub(in crate::web) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Reads fail when the head of a request takes too long.
-pub(in crate::web) struct Paced<S> {
+/// A stream whose reads fail when the headers of a request take too long.
+pub(in crate::web) struct HeaderTimeout<S> {
     stream: S,
-    pace: Pace,
-    /// Of which request, and until when.
-    head: Option<(u64, Pin<Box<Sleep>>)>,
+    progress: RequestProgress,
+    /// The number of the request whose headers are being read, and its timeout.
+    reading: Option<(u64, Pin<Box<Sleep>>)>,
 }
 
-impl<S> Paced<S> {
-    pub(in crate::web) fn new(stream: S, pace: Pace) -> Self {
-        Self { stream, pace, head: None }
+impl<S> HeaderTimeout<S> {
+    pub(in crate::web) fn new(stream: S, progress: RequestProgress) -> Self {
+        Self { stream, progress, reading: None }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for HeaderTimeout<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let waits_for = this.pace.waits_for();
-        if this.head.as_ref().is_some_and(|(request, _)| waits_for != Some(*request)) {
-            this.head = None;
+        let next = this.progress.next_request();
+        if this.reading.as_ref().is_some_and(|(request, _)| next != Some(*request)) {
+            this.reading = None;
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
-        if let Some(request) = waits_for.filter(|_| buffer.filled().len() > before) {
-            this.head.get_or_insert_with(|| (request, Box::pin(sleep(HEAD_TIMEOUT))));
+        if let Some(request) = next.filter(|_| buffer.filled().len() > before) {
+            this.reading.get_or_insert_with(|| (request, Box::pin(sleep(HEADER_TIMEOUT))));
         }
-        // Looked at whatever was read: it might come in single bytes.
-        if this.head.as_mut().is_some_and(|(_, timeout)| timeout.as_mut().poll(context).is_ready()) {
+        // Checked even when bytes were read: they might keep arriving one by one.
+        if this.reading.as_mut().is_some_and(|(_, timeout)| timeout.as_mut().poll(context).is_ready()) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         read
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for HeaderTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -90,14 +91,14 @@ mod tests {
     use tokio::time::{Instant, advance};
 
     use super::*;
-    use crate::web::server::connection_limit::Seats;
+    use crate::web::server::connection_limit::ConnectionLimit;
 
     #[tokio::test(start_paused = true)]
-    async fn a_head_has_its_time_from_its_first_byte() {
-        let seat = Seats::new(1).take().await.unwrap();
+    async fn headers_time_out_from_their_first_byte() {
+        let permit = ConnectionLimit::new(1).acquire().await.unwrap();
         let (mut client, server) = duplex(64);
-        let mut server = Paced::new(server, seat.pace());
-        // Before it, the connection may idle.
+        let mut server = HeaderTimeout::new(server, permit.progress());
+        // Before that byte the connection may be idle.
         advance(Duration::from_hours(1)).await;
         client.write_all(b"a").await.unwrap();
         assert_eq!(server.read_u8().await.unwrap(), b'a');
@@ -115,25 +116,25 @@ mod tests {
             () = drip => {}
             () = read => {}
         }
-        assert_eq!(before.elapsed(), HEAD_TIMEOUT);
+        assert_eq!(before.elapsed(), HEADER_TIMEOUT);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn every_request_has_a_time_of_its_own() {
-        let seat = Seats::new(1).take().await.unwrap();
+    async fn every_request_has_a_timeout_of_its_own() {
+        let permit = ConnectionLimit::new(1).acquire().await.unwrap();
         let (mut client, server) = duplex(64);
-        let mut server = Paced::new(server, seat.pace());
+        let mut server = HeaderTimeout::new(server, permit.progress());
         for _ in 0..5 {
             client.write_all(b"a").await.unwrap();
             assert_eq!(server.read_u8().await.unwrap(), b'a');
-            advance(HEAD_TIMEOUT / 2).await;
-            let answering = seat.answering().unwrap();
-            advance(HEAD_TIMEOUT).await;
-            // As its body may be read.
+            advance(HEADER_TIMEOUT / 2).await;
+            let active = permit.begin_request().unwrap();
+            advance(HEADER_TIMEOUT).await;
+            // Reading a request body does not count.
             client.write_all(b"b").await.unwrap();
             assert_eq!(server.read_u8().await.unwrap(), b'b');
-            drop(answering);
-            advance(HEAD_TIMEOUT).await;
+            drop(active);
+            advance(HEADER_TIMEOUT).await;
         }
     }
 }

@@ -1,4 +1,8 @@
-//! Sockets that listen, and the loop that accepts.
+//! Listening sockets, and the loop that accepts connections.
+//!
+//! The loop follows hyper's advice for accept errors: those of a single connection are
+//! ignored, and those of the system, such as a lack of file descriptors, are followed by
+//! a pause.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
@@ -12,55 +16,55 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::web::server::address::ListenAddress;
-use crate::web::server::connection_limit::{Seat, Seats};
+use crate::web::server::connection_limit::{ConnectionLimit, ConnectionPermit};
 
-/// How many connections the system may hold until we accept them.
+/// How many connections the system queues until they are accepted.
 const BACKLOG: i32 = 1024;
 
-/// How long to leave the system alone when it has no room for another
-/// connection, beside the one that then has to go.
+/// How long to wait after an accept error of the system. An idle connection is evicted
+/// as well, to free its file descriptor.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
 
-/// How often to say so.
-const COMPLAIN_EVERY: Duration = Duration::from_mins(1);
+/// How often accept errors are logged at most.
+const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Sockets that are bound and listen.
+/// Bound sockets that listen.
 #[derive(Debug)]
 pub struct Listeners(Vec<TcpListener>);
 
-/// Why it cannot be listened.
+/// Why the exporter cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// An address cannot be listened on.
+    /// The address of a flag cannot be bound.
     #[error("cannot listen on {address}")]
     Address {
-        /// The address.
+        /// The address as given.
         address: ListenAddress,
-        /// Why not.
+        /// The error of the system.
         source: io::Error,
     },
-    /// Nobody has handed sockets to us.
+    /// systemd has passed no sockets to this process.
     #[error(
-        "systemd has passed no socket: start it by a socket unit with, say, ListenStream=10144, or without --web.systemd-socket"
+        "--web.systemd-socket is set, but systemd has passed no socket; start the exporter through a socket unit with ListenStream=10144, or remove the flag"
     )]
     NoSocket,
-    /// A socket that has been handed to us is of no use.
+    /// A socket that systemd has passed is not a listening TCP socket.
     #[error(
-        "cannot listen on socket {number} of systemd, which has to be one for TCP, such as of ListenStream=10144, with Accept=no"
+        "cannot listen on socket {number} passed by systemd; expected a listening TCP socket, such as ListenStream=10144 with Accept=no"
     )]
     Socket {
-        /// Which, counted from 1.
+        /// The position of the socket, counted from 1.
         number: usize,
-        /// Why not.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
 impl Listeners {
-    /// Listens on all `addresses`, or on none.
+    /// Listens on all `addresses`. Port 0 lets the system choose a port.
     ///
     /// # Errors
-    /// The first address that cannot be listened on.
+    /// The first address that cannot be bound. No socket stays open then.
     pub async fn bind(addresses: &[ListenAddress]) -> Result<Self, BindError> {
         let mut listeners = Vec::with_capacity(addresses.len());
         for address in addresses {
@@ -74,10 +78,11 @@ impl Listeners {
         Ok(Self(listeners))
     }
 
-    /// Listens on the sockets that systemd has passed on. They can be had once only.
+    /// Listens on the sockets that systemd has passed to this process (`LISTEN_FDS`). This
+    /// takes them, so a second call finds none.
     ///
     /// # Errors
-    /// There is none, or one that is not for TCP.
+    /// There is no socket, or one that is not a listening TCP socket.
     pub fn from_systemd() -> Result<Self, BindError> {
         let mut passed = ListenFd::from_env();
         let mut listeners = Vec::with_capacity(passed.len());
@@ -85,7 +90,7 @@ impl Listeners {
             let listener = passed.take_tcp_listener(index).and_then(|listener| {
                 let listener = listener.ok_or(io::ErrorKind::NotFound)?;
                 if !SockRef::from(&listener).is_listener()? {
-                    return Err(io::Error::new(io::ErrorKind::InvalidInput, "it does not listen"));
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, "the socket does not listen"));
                 }
                 listener.set_nonblocking(true)?;
                 TcpListener::from_std(listener)
@@ -95,7 +100,7 @@ impl Listeners {
         if listeners.is_empty() { Err(BindError::NoSocket) } else { Ok(Self(listeners)) }
     }
 
-    /// Where they listen.
+    /// The bound addresses, with the ports that the system has chosen.
     #[must_use]
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
         self.0.iter().filter_map(|listener| listener.local_addr().ok()).collect()
@@ -108,15 +113,15 @@ impl Listeners {
 
 async fn bind(address: &ListenAddress) -> io::Result<StdListener> {
     let Some(host) = address.host() else {
-        // All addresses: one IPv6 socket takes IPv4 as well, unless the
-        // machine has no IPv6 at all.
-        let everywhere = SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port()));
-        return listen(everywhere).or_else(|error| match error.kind() {
+        // One dual-stack IPv6 socket accepts IPv4 as well. Hosts without IPv6 fall back to
+        // IPv4 alone.
+        let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, address.port()));
+        return listen(any).or_else(|error| match error.kind() {
             io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied => Err(error),
             _ => listen(SocketAddr::from((Ipv4Addr::UNSPECIFIED, address.port()))),
         });
     };
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "the host name has no address");
     for address in tokio::net::lookup_host((host, address.port())).await? {
         match listen(address) {
             Ok(listener) => return Ok(listener),
@@ -128,7 +133,7 @@ async fn bind(address: &ListenAddress) -> io::Result<StdListener> {
 
 fn listen(address: SocketAddr) -> io::Result<StdListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    // A restart must not wait for the last connections of its predecessor.
+    // Otherwise a restart fails while connections of the old process are in TIME_WAIT.
     socket.set_reuse_address(true)?;
     if address.ip() == Ipv6Addr::UNSPECIFIED {
         socket.set_only_v6(false)?;
@@ -138,31 +143,30 @@ fn listen(address: SocketAddr) -> io::Result<StdListener> {
     Ok(socket.into())
 }
 
-/// Accepts connections for ever and hands each on with the seat that it has taken.
+/// Accepts connections forever and passes each to `serve` together with its permit.
 pub(in crate::web) async fn accept(
     listener: TcpListener,
-    seats: &Arc<Seats>,
-    mut hand_on: impl FnMut(TcpStream, Seat),
+    limit: &Arc<ConnectionLimit>,
+    mut serve: impl FnMut(TcpStream, ConnectionPermit),
 ) {
-    let mut complained: Option<Instant> = None;
+    let mut last_logged: Option<Instant> = None;
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                // There is always one, if not at once.
-                if let Some(seat) = seats.take().await {
-                    hand_on(stream, seat);
+                if let Some(permit) = limit.acquire().await {
+                    serve(stream, permit);
                 }
             }
-            // The client went away while it waited; that is its affair.
+            // The client disconnected while it was queued.
             Err(error) if is_of_one_connection(&error) => {}
             Err(error) => {
-                // No file descriptor, say: trying again at once would only
-                // burn a core until some connection ends.
-                if complained.is_none_or(|last| last.elapsed() > COMPLAIN_EVERY) {
+                // Without file descriptors, for example, an immediate retry would spin until
+                // some connection ends.
+                if last_logged.is_none_or(|last| last.elapsed() > LOG_INTERVAL) {
                     warn!(%error, "cannot accept connections");
-                    complained = Some(Instant::now());
+                    last_logged = Some(Instant::now());
                 }
-                seats.evict();
+                limit.evict_one();
                 tokio::time::sleep(PAUSE_AFTER_ERROR).await;
             }
         }

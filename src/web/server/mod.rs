@@ -1,4 +1,14 @@
-//! Listeners, connections, and their limits and timeouts.
+//! Listeners and connections.
+//!
+//! | limit | value | module |
+//! | --- | --- | --- |
+//! | open connections | 512, or half of the file descriptors | `connection_limit` |
+//! | concurrent scrapes | `--web.max-requests` | `scrape_limit` |
+//! | TLS handshake | 10 s | `handshake` |
+//! | request headers, from their first byte | 10 s | `header_timeout` |
+//! | idle connection | 90 s | `connection` |
+//! | write without progress | 30 s | `write_timeout` |
+//! | whole response body | 2 min | `web::body` |
 
 mod address;
 pub(in crate::web) mod connection;

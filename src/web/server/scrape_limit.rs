@@ -1,10 +1,9 @@
-//! How many scrapes are under way at once.
+//! The limit on concurrent scrapes.
 //!
-//! One that has taken longer than Prometheus waits has nobody left who wants it. It
-//! gives its place up when another comes, so that those who read slowly or not at
-//! all cannot keep Prometheus out.
+//! A scrape that has taken longer than [`SLOW_SCRAPE`] has been abandoned by Prometheus.
+//! It is cancelled when another scrape needs its place, so that clients that read slowly
+//! or not at all cannot keep Prometheus out.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,63 +11,79 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// After how long a scrape gives up its place: Prometheus's default timeout.
-const LONG: Duration = Duration::from_secs(10);
+use crate::gate::{Gate, Permit};
 
-/// All scrapes that are under way.
+/// After how long a scrape can be cancelled for another one: Prometheus's default
+/// scrape timeout.
+const SLOW_SCRAPE: Duration = Duration::from_secs(10);
+
+/// All scrapes in progress.
 #[derive(Debug)]
-pub(in crate::web) struct Scrapes {
-    /// `None` for no limit.
-    limit: Option<NonZeroUsize>,
-    /// In the order in which they began.
-    under_way: Mutex<UnderWay>,
+pub(in crate::web) struct ScrapeLimit {
+    /// `None` if scrapes are not limited.
+    gate: Option<Gate>,
+    scrapes: Mutex<Scrapes>,
 }
 
 #[derive(Debug, Default)]
-struct UnderWay {
-    next: u64,
-    scrapes: Vec<Scrape>,
+struct Scrapes {
+    next_id: u64,
+    /// In the order in which they began.
+    running: Vec<Scrape>,
 }
 
 #[derive(Debug)]
 struct Scrape {
-    number: u64,
+    id: u64,
     begun: Instant,
-    cut: CancellationToken,
+    cancel: CancellationToken,
+    permit: Option<Permit>,
 }
 
-/// The place of a scrape, free again when this is dropped.
+/// Permission for one scrape to run, until this is dropped.
 #[derive(Debug)]
-pub(in crate::web) struct Place {
-    scrapes: Arc<Scrapes>,
-    number: u64,
+pub(in crate::web) struct ScrapePermit {
+    limit: Arc<ScrapeLimit>,
+    id: u64,
+}
+
+impl ScrapeLimit {
+    /// Allows at most `limit` concurrent scrapes; 0 is no limit.
+    pub(in crate::web) fn new(limit: usize) -> Arc<Self> {
+        let gate = (limit > 0).then(|| Gate::new(limit, 0));
+        Arc::new(Self { gate, scrapes: Mutex::default() })
+    }
+
+    /// Admits a scrape, which is to stop when `cancel` is cancelled. `None` if the limit
+    /// is reached and no scrape in progress is slow enough to be cancelled for it.
+    pub(in crate::web) fn begin(self: &Arc<Self>, cancel: &CancellationToken) -> Option<ScrapePermit> {
+        let mut scrapes = self.scrapes.lock();
+        let permit = match &self.gate {
+            None => None,
+            Some(gate) => Some(gate.try_enter().or_else(|| scrapes.cancel_oldest())?),
+        };
+        let id = scrapes.next_id;
+        scrapes.next_id += 1;
+        scrapes.running.push(Scrape { id, begun: Instant::now(), cancel: cancel.clone(), permit });
+        Some(ScrapePermit { limit: Arc::clone(self), id })
+    }
 }
 
 impl Scrapes {
-    /// With at most `limit` of them; none for 0.
-    pub(in crate::web) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit: NonZeroUsize::new(limit), under_way: Mutex::default() })
-    }
-
-    /// A place for one more, which `cut` ends. `None` if all are taken.
-    pub(in crate::web) fn begin(self: &Arc<Self>, cut: &CancellationToken) -> Option<Place> {
-        let mut under_way = self.under_way.lock();
-        if self.limit.is_some_and(|limit| under_way.scrapes.len() >= limit.get()) {
-            if under_way.scrapes.first().is_none_or(|oldest| oldest.begun.elapsed() <= LONG) {
-                return None;
-            }
-            under_way.scrapes.remove(0).cut.cancel();
+    /// Cancels the oldest scrape, if it is slow, and returns its permit.
+    fn cancel_oldest(&mut self) -> Option<Permit> {
+        if self.running.first()?.begun.elapsed() <= SLOW_SCRAPE {
+            return None;
         }
-        let number = under_way.next;
-        under_way.next += 1;
-        under_way.scrapes.push(Scrape { number, begun: Instant::now(), cut: cut.clone() });
-        Some(Place { scrapes: Arc::clone(self), number })
+        let Scrape { cancel, permit, .. } = self.running.remove(0);
+        cancel.cancel();
+        permit
     }
 }
 
-impl Drop for Place {
+impl Drop for ScrapePermit {
     fn drop(&mut self) {
-        self.scrapes.under_way.lock().scrapes.retain(|scrape| scrape.number != self.number);
+        self.limit.scrapes.lock().running.retain(|scrape| scrape.id != self.id);
     }
 }
 
@@ -79,31 +94,31 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn only_what_takes_too_long_gives_up_its_place() {
-        let scrapes = Scrapes::new(2);
-        let cuts: [CancellationToken; 4] = std::array::from_fn(|_| CancellationToken::new());
-        let first = scrapes.begin(&cuts[0]).unwrap();
-        let second = scrapes.begin(&cuts[1]).unwrap();
-        assert!(scrapes.begin(&cuts[2]).is_none());
+    async fn only_a_slow_scrape_is_cancelled_for_another() {
+        let limit = ScrapeLimit::new(2);
+        let cancel: [CancellationToken; 4] = std::array::from_fn(|_| CancellationToken::new());
+        let first = limit.begin(&cancel[0]).unwrap();
+        let second = limit.begin(&cancel[1]).unwrap();
+        assert!(limit.begin(&cancel[2]).is_none());
         drop(second);
-        let second = scrapes.begin(&cuts[1]).unwrap();
-        advance(LONG).await;
-        assert!(scrapes.begin(&cuts[2]).is_none());
+        let second = limit.begin(&cancel[1]).unwrap();
+        advance(SLOW_SCRAPE).await;
+        assert!(limit.begin(&cancel[2]).is_none());
         advance(Duration::from_millis(1)).await;
-        let third = scrapes.begin(&cuts[2]).unwrap();
-        assert!(cuts[0].is_cancelled(), "the oldest goes");
-        assert!(!cuts[1].is_cancelled() && !cuts[2].is_cancelled());
-        // Its place has been given away and is not free a second time.
+        let third = limit.begin(&cancel[2]).unwrap();
+        assert!(cancel[0].is_cancelled(), "the oldest is cancelled");
+        assert!(!cancel[1].is_cancelled() && !cancel[2].is_cancelled());
+        // The permit of the cancelled scrape has been reused and is not free a second time.
         drop(first);
-        assert_eq!(scrapes.under_way.lock().scrapes.len(), 2);
+        assert_eq!(limit.scrapes.lock().running.len(), 2);
         drop((second, third));
-        assert!(scrapes.begin(&cuts[3]).is_some());
+        assert!(limit.begin(&cancel[3]).is_some());
     }
 
     #[test]
-    fn none_is_no_limit() {
-        let scrapes = Scrapes::new(0);
-        let places: Vec<_> = (0..1000).map(|_| scrapes.begin(&CancellationToken::new())).collect();
-        assert!(places.iter().all(Option::is_some));
+    fn zero_is_no_limit() {
+        let limit = ScrapeLimit::new(0);
+        let permits: Vec<_> = (0..1000).map(|_| limit.begin(&CancellationToken::new())).collect();
+        assert!(permits.iter().all(Option::is_some));
     }
 }

@@ -1,4 +1,4 @@
-//! From a request to its answer: whether it may be asked, and what it gets.
+//! From a request to its response: access control, the scrape limit, then the router.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,81 +10,80 @@ use hyper::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
 use hyper::{Method, Request, Response, StatusCode, Version};
 use tracing::debug;
 
-use crate::web::handlers::Routes;
-use crate::web::response::{Body, PLAIN, response};
-use crate::web::security::access::Guard;
-use crate::web::server::connection_limit::Answering;
-use crate::web::server::scrape_limit::{Place, Scrapes};
+use crate::web::handlers::Router;
+use crate::web::response::{Body, TEXT_PLAIN, response};
+use crate::web::security::access::AccessControl;
+use crate::web::server::connection_limit::ActiveRequest;
+use crate::web::server::scrape_limit::{ScrapeLimit, ScrapePermit};
 
-/// All that an answer needs.
 #[derive(Debug)]
-pub(in crate::web) struct Service {
-    pub(in crate::web) routes: Routes,
-    pub(in crate::web) guard: Arc<Guard>,
-    pub(in crate::web) scrapes: Arc<Scrapes>,
+pub(in crate::web) struct RequestService {
+    pub(in crate::web) router: Router,
+    pub(in crate::web) access: Arc<AccessControl>,
+    pub(in crate::web) scrapes: Arc<ScrapeLimit>,
 }
 
-impl Service {
-    /// Answers a request.
-    pub(in crate::web) async fn answer<B>(
+impl RequestService {
+    pub(in crate::web) async fn respond<B>(
         &self,
         request: &Request<B>,
-        answering: Answering,
-    ) -> Response<Answer> {
-        let in_force = self.guard.in_force();
-        let (answer, place) = match self.guard.admit(&in_force, request).await {
-            Ok(()) => self.admitted(request, &answering).await,
+        active: ActiveRequest,
+    ) -> Response<TrackedBody> {
+        let rules = self.access.active();
+        let (response, scrape) = match self.access.check(&rules, request).await {
+            Ok(()) => self.respond_if_not_busy(request, &active).await,
             Err(refusal) => (refusal, None),
         };
-        let answer = if request.version() == Version::HTTP_2 && request.method() == Method::HEAD {
-            without_body(answer)
+        let response = if request.version() == Version::HTTP_2 && request.method() == Method::HEAD {
+            without_body(response)
         } else {
-            answer
+            response
         };
-        let (method, path, status) = (request.method(), request.uri().path(), answer.status().as_u16());
+        let (method, path, status) = (request.method(), request.uri().path(), response.status().as_u16());
         debug!(%method, path, status, "request");
-        let mut answer =
-            answer.map(|body| Answer { body: Box::pin(body), _place: place, _answering: answering });
-        in_force.complete(&mut answer);
-        answer
+        let mut response =
+            response.map(|body| TrackedBody { body: Box::pin(body), _scrape: scrape, _active: active });
+        rules.add_headers(&mut response);
+        response
     }
 
-    async fn admitted<B>(
+    async fn respond_if_not_busy<B>(
         &self,
         request: &Request<B>,
-        answering: &Answering,
-    ) -> (Response<Body>, Option<Place>) {
-        if !self.routes.is_scrape(request) {
-            return (self.routes.answer(request).await, None);
+        active: &ActiveRequest,
+    ) -> (Response<Body>, Option<ScrapePermit>) {
+        if !self.router.is_scrape(request) {
+            return (self.router.respond(request).await, None);
         }
-        let Some(place) = self.scrapes.begin(answering.cut()) else {
-            let mut refusal =
-                response(StatusCode::SERVICE_UNAVAILABLE, PLAIN, "too many scrapes are under way\n");
+        let Some(scrape) = self.scrapes.begin(active.evicted()) else {
+            let text = "too many concurrent scrapes; see --web.max-requests\n";
+            let mut refusal = response(StatusCode::SERVICE_UNAVAILABLE, TEXT_PLAIN, text);
             refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
             return (refusal, None);
         };
-        (self.routes.answer(request).await, Some(place))
+        (self.router.respond(request).await, Some(scrape))
     }
 }
 
-/// hyper leaves out the body of an answer to HEAD over HTTP/1 only.
-fn without_body(answer: Response<Body>) -> Response<Body> {
-    let length = answer.body().size_hint().exact();
-    let mut answer = answer.map(|_| Either::Left(Full::default()));
+/// hyper removes the body of a response to HEAD over HTTP/1 only.
+fn without_body(response: Response<Body>) -> Response<Body> {
+    let length = response.body().size_hint().exact();
+    let mut response = response.map(|_| Either::Left(Full::default()));
     if let Some(length) = length {
-        answer.headers_mut().insert(CONTENT_LENGTH, length.into());
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
-    answer
+    response
 }
 
-/// The body of an answer, and what is taken up until it has been sent.
-pub(in crate::web) struct Answer {
+/// A response body that holds the scrape permit and keeps the connection busy until it has
+/// been sent or dropped.
+pub(in crate::web) struct TrackedBody {
     body: Pin<Box<Body>>,
-    _place: Option<Place>,
-    _answering: Answering,
+    _scrape: Option<ScrapePermit>,
+    _active: ActiveRequest,
 }
 
-impl HttpBody for Answer {
+impl HttpBody for TrackedBody {
     type Data = Bytes;
     type Error = <Body as HttpBody>::Error;
 

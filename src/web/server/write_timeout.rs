@@ -1,4 +1,4 @@
-//! What a connection goes over.
+//! The timeout for writes to a client that stops reading.
 
 use std::pin::Pin;
 use std::time::Duration;
@@ -6,16 +6,15 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_io_timeout::TimeoutStream;
 
-/// How long the system may find no room for more of an answer before the client
-/// is dropped. On a fast network it finds room in steps of up to a megabyte, so who
-/// is slower than that may be dropped in the midst of a large answer.
+/// How long a write may make no progress before the connection is closed. The kernel frees
+/// its send buffer in steps of up to a megabyte, so this also disconnects a client that
+/// reads less than about 30 kB/s of a large response.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// TCP with a limit on how long nothing of an answer can be written.
-pub(in crate::web) type Tcp = Pin<Box<TimeoutStream<TcpStream>>>;
+/// A TCP stream whose writes time out.
+pub(in crate::web) type TimedTcpStream = Pin<Box<TimeoutStream<TcpStream>>>;
 
-/// Sets the limit.
-pub(in crate::web) fn limited(stream: TcpStream) -> Tcp {
+pub(in crate::web) fn with_write_timeout(stream: TcpStream) -> TimedTcpStream {
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(WRITE_TIMEOUT));
     Box::pin(stream)

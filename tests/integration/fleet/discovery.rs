@@ -126,7 +126,7 @@ async fn a_unit_that_is_not_there_is_a_failure_and_no_end_of_the_listed_accounts
         (ready.status, ready.body.as_str()),
         (
             503,
-            "not ready: 0 of 3 targets have not had their first collection, and there may be more: an organization or accounts are still being asked\n"
+            "not ready: 0 of 3 targets have not had their first collection; discovery is still in progress, so there may be more targets\n"
         )
     );
     aws.world().add_unit("ou-fake-00000001", "r-fake");

@@ -93,7 +93,10 @@ async fn scrapes_beyond_the_limit_get_503_until_a_stalled_one_times_out() {
     let mut first = stall(&exporter).await;
     let _second = stall(&exporter).await;
     let rejected = exporter.get("/metrics").await;
-    assert_eq!((rejected.status, rejected.body.as_str()), (503, "too many scrapes are under way\n"));
+    assert_eq!(
+        (rejected.status, rejected.body.as_str()),
+        (503, "too many concurrent scrapes; see --web.max-requests\n")
+    );
     assert_eq!(rejected.header("content-type"), Some("text/plain; charset=utf-8"));
     assert_eq!(exporter.get("/-/healthy").await.status, 200);
 

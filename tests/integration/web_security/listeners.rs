@@ -80,8 +80,8 @@ fn an_unusable_systemd_socket_is_a_one_line_error_with_status_1() {
     assert_eq!((status, out.as_str()), (Some(1), ""));
     assert_eq!(
         err,
-        "ssm-sync-exporter: systemd has passed no socket: start it by a socket unit with, say, ListenStream=10144, or \
-         without --web.systemd-socket\n"
+        "ssm-sync-exporter: --web.systemd-socket is set, but systemd has passed no socket; start the exporter through a \
+         socket unit with ListenStream=10144, or remove the flag\n"
     );
 
     let directory = tempfile::tempdir().unwrap();
@@ -93,7 +93,7 @@ fn an_unusable_systemd_socket_is_a_one_line_error_with_status_1() {
     for (socket, cause) in [
         (OwnedFd::from(unix), "fd 3 is not a valid tcp socket"),
         (OwnedFd::from(udp), "fd 3 is not a valid tcp socket"),
-        (OwnedFd::from(connected), "it does not listen"),
+        (OwnedFd::from(connected), "the socket does not listen"),
         (OwnedFd::from(file), "fd 3 is not a socket"),
     ] {
         let (status, out, err) = run(&mut socket_activated(socket));
