@@ -1,44 +1,77 @@
 //! A Prometheus exporter for AWS Systems Manager resource data syncs.
 //!
-//! Data flows one way:
+//! The daemon periodically lists the syncs of every target (an account in a region) and
+//! serves what it found as metrics. It only ever reads from AWS.
+//!
+//! # Two journeys
+//!
+//! From the configuration to the targets, at startup, on reload and as the organization
+//! changes:
 //!
 //! ```text
-//! config ─▶ discovery ─▶ scheduler ─▶ collector ─▶ snapshot ─▶ metrics ─▶ web
-//! what is   which        when each    its syncs,   what is     families   HTTP
-//! asked     targets      is polled    from AWS     known
+//!  file, environment          accounts, region patterns       accounts × enabled regions
+//! ──────────────────▶ config ──────────────────────────▶ discovery ───────────▶ scheduler
+//!                     validates                          lists accounts         gives each
+//!                     everything once                    and regions (aws)      target a turn
 //! ```
 //!
-//! Each stage is a module of that name; [`status`], the page for people, stands beside
-//! metrics. A stage may know what stands to its
-//! right and the plain types of [`model`], [`target`], [`negotiation`] and [`clock`],
-//! never what stands to its left; only [`app`] knows them all, and [`once`] beside it.
-//! A target is an account in a region. Each outside crate has one room: the AWS SDK is
-//! in [`aws`] and the two that make calls through it, [`discovery`] and [`collector`];
-//! `prometheus` is in [`metrics`], maud in [`status`], hyper and rustls in [`web`],
-//! figment in [`config`], clap in [`cli`] and [`logging`], and what draws bars and tables
-//! in [`once`].
+//! From a sync to the bytes of a scrape:
 //!
-//! Beside the flow, [`security`] hands on from [`config`] to [`web`] who may ask and how,
-//! whenever that changes. [`once`] stands in the place of [`web`] where nothing is
-//! served: it lets every target have one collection and writes what is known then.
+//! ```text
+//!            ListResourceDataSync     DataSync              target state
+//! scheduler ─────▶ collector ───────────────────▶ snapshot ──────────────▶ metrics ──▶ web
+//! starts a         calls AWS, converts (aws)      keeps the last good      renders once per
+//! collection       the answer to plain data       collection               collection, serves
+//!                                                    │                     every scrape from it
+//!                                                    ├──▶ health ──▶ status (the page) ──▶ web
+//!                                                    └──▶ health ──▶ once (one-shot mode)
+//! ```
 //!
-//! What holds everywhere:
+//! [`app`] builds and connects the stages of the daemon and applies new configurations.
+//! [`once`] connects the same stages, runs each target once and writes the result instead
+//! of serving it. [`readiness`] decides `/-/ready`. The plain types that stages exchange are
+//! in [`fleet`] (what is polled) and [`model`] (what AWS reports).
 //!
-//! - A scrape does no I/O, but for what `/proc` says of the process, waits for nobody
-//!   and does not fail because AWS does.
-//! - What changes only with a collection is written and compressed once for each,
-//!   and a scrape strings it together while it is sent.
-//! - A target that fails is data: it shows as down with a reason, and its last
-//!   good syncs stay for a while. Where nothing is known there is no series,
-//!   and never a 0.
-//! - No target waits for what becomes of another. All they share is the limit on
-//!   collections under way and, within an account, the request for credentials.
-//! - What cannot be found out anew stays as it was: no account goes because a
-//!   question failed.
+//! # Dependency order
+//!
+//! A module imports only modules on lines below its own. `tests/integration/layering.rs`
+//! checks this.
+//!
+//! ```text
+//! cli
+//! once
+//! app
+//! config
+//! discovery scheduler
+//! collector
+//! metrics status
+//! health aws web
+//! readiness
+//! snapshot
+//! fleet clock
+//! model negotiation gate error_chain build_info logging signals systemd
+//! ```
+//!
+//! Each external crate stays in one place: the AWS SDK in [`aws`] and the two modules that
+//! make calls through it, [`discovery`] and [`collector`]; `prometheus` in [`metrics`];
+//! `maud` in [`status`]; `hyper` and `rustls` in [`web`]; `figment` in [`config`]; `clap` in
+//! [`cli`] and [`logging`]; progress bars and tables in [`once`].
+//!
+//! # Invariants
+//!
+//! - A scrape does no I/O apart from reading `/proc` for the process metrics. It waits for
+//!   no collection and never fails because AWS does.
+//! - Everything that changes only with a collection is rendered and compressed once per
+//!   collection. A scrape concatenates the results.
+//! - A failed target is data: it is exported as down with a reason, and its last good syncs
+//!   are served for a limited time. A value that is not known has no series, and never a 0.
+//! - Targets do not delay each other. All they share is the limit on concurrent collections
+//!   and, within an account, the requests for credentials.
+//! - Discovery keeps the last known accounts and regions when a lookup fails.
+//! - Every task is owned, every wait has a deadline, and every queue has a bound.
 //! - There are no globals: clock, counters and cancellation are passed in.
-//! - It only ever reads from AWS.
 //!
-//! The tests drive the daemon from here, in process: see [`app::App`].
+//! The integration tests drive the daemon in process through [`app::App`].
 
 pub mod app;
 pub mod aws;

@@ -20,6 +20,7 @@ mod faults;
 mod fleet;
 mod formats;
 mod http;
+mod layering;
 mod once;
 mod organization;
 mod program;

@@ -1,8 +1,8 @@
 //! Listening sockets, and the loop that accepts connections.
 //!
-//! The loop follows hyper's advice for accept errors: those of a single connection are
-//! ignored, and those of the system, such as a lack of file descriptors, are followed by
-//! a pause.
+//! The loop ignores accept errors of a single connection. An accept error of the system,
+//! such as a lack of file descriptors, is followed by a pause instead of an immediate
+//! retry.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
