@@ -1,4 +1,4 @@
-//! What is served where, and how it ends.
+//! Routes, methods, malformed requests and graceful shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::exporter::{Exporter, Setup, fake_aws, one_target};
 use crate::http;
 
 #[tokio::test]
-async fn every_path() {
+async fn every_route_responds_as_documented() {
     let aws = fake_aws().await;
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
 
@@ -46,7 +46,7 @@ async fn every_path() {
 }
 
 #[tokio::test]
-async fn head_works_wherever_get_does_and_nothing_else_does() {
+async fn head_works_wherever_get_does_and_other_methods_are_refused() {
     let aws = fake_aws().await;
     let exporter = Exporter::start_ready(&aws, &one_target().replace("1s", "1h")).await;
     for path in ["/", "/metrics", "/-/healthy", "/-/ready", "/-/status.css", "/missing"] {
@@ -72,7 +72,7 @@ async fn head_works_wherever_get_does_and_nothing_else_does() {
 }
 
 #[tokio::test]
-async fn the_metrics_can_be_served_elsewhere() {
+async fn the_telemetry_path_can_be_changed() {
     let aws = fake_aws().await;
     let at = |telemetry_path| Setup { telemetry_path, ..Setup::default() };
     let exporter = Exporter::start_with(&aws, &one_target(), &at("/ssm/metrics")).await;
@@ -80,12 +80,12 @@ async fn the_metrics_can_be_served_elsewhere() {
     assert_eq!(exporter.get("/metrics").await.status, 404);
     assert!(exporter.get("/").await.body.contains("href=\"./ssm/metrics\""));
 
-    let everywhere = Exporter::start_with(&aws, &one_target(), &at("/")).await;
-    assert!(everywhere.get("/").await.body.contains("ssm_sync_exporter_targets 1"));
+    let at_root = Exporter::start_with(&aws, &one_target(), &at("/")).await;
+    assert!(at_root.get("/").await.body.contains("ssm_sync_exporter_targets 1"));
 }
 
 #[tokio::test]
-async fn not_ready_says_how_many_are_missing() {
+async fn not_ready_says_how_many_targets_are_missing() {
     let aws = fake_aws().await;
     aws.world().set_faults(vec![FaultRule::new(Fault::Stall).region("us-east-1")]);
     let config = one_target().replace("16s", "1m").replace("[eu-west-1]", "[eu-west-1, us-east-1]")
@@ -102,23 +102,23 @@ async fn not_ready_says_how_many_are_missing() {
         (503, "not ready: 1 of 2 targets have not had their first collection\n")
     );
     assert_eq!(exporter.get("/-/healthy").await.status, 200);
-    // Patience ends before the slow target's collection does.
+    // `ready_after` passes before the collection of the slow target ends.
     exporter.wait_until_ready().await;
     assert_eq!(exporter.scrape().await.samples("ssm_sync_exporter_target_up").lines().count(), 1);
 }
 
 #[tokio::test]
-async fn requests_follow_each_other_on_one_connection() {
+async fn a_connection_is_reused_for_several_requests() {
     let aws = fake_aws().await;
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
     let request = "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n";
     let last = "GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    let answers = http::raw(exporter.address, &format!("{request}{request}{last}")).await;
-    assert_eq!(answers.body.matches("HTTP/1.1 200 OK").count(), 2, "and the first one before them");
+    let responses = http::raw(exporter.address, &format!("{request}{request}{last}")).await;
+    assert_eq!(responses.body.matches("HTTP/1.1 200 OK").count(), 2, "two after the first one");
 }
 
 #[tokio::test]
-async fn rubbish_is_refused_and_harms_nobody() {
+async fn malformed_requests_are_refused_and_affect_no_other_connection() {
     let aws = fake_aws().await;
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
     let too_many = "X-A: b\r\n".repeat(1000);
@@ -130,20 +130,20 @@ async fn rubbish_is_refused_and_harms_nobody() {
         (format!("GET / HTTP/1.1\r\nHost: x\r\nX-A: {too_long}\r\n\r\n"), 431),
     ] {
         let mut stream = TcpStream::connect(exporter.address).await.unwrap();
-        // The server may have hung up before all of it is sent, and what it
-        // said may then be lost.
+        // The server may close the connection before it has read everything, and its
+        // response may then be lost.
         let sent = stream.write_all(text.as_bytes()).await;
-        let mut answer = Vec::new();
-        let read = stream.read_to_end(&mut answer).await;
+        let mut response = Vec::new();
+        let read = stream.read_to_end(&mut response).await;
         if sent.is_ok() && read.is_ok() {
-            assert_eq!(http::parse(&answer).status, status, "{}", &text[..text.len().min(40)]);
+            assert_eq!(http::parse(&response).status, status, "{}", &text[..text.len().min(40)]);
         }
     }
     assert_eq!(exporter.get("/-/healthy").await.status, 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_drains_under_load() {
+async fn responses_under_load_are_complete_at_shutdown() {
     let aws = fake_aws().await;
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
     let address = exporter.address;
@@ -152,27 +152,27 @@ async fn it_drains_under_load() {
     for _ in 0..16 {
         let scraped = Arc::clone(&scraped);
         clients.spawn(async move {
-            let mut whole = 0;
-            // Scrapes until nobody accepts any more. What is answered at all
-            // has to be answered whole.
+            let mut complete = 0;
+            // Scrapes until connections are refused. Every response that begins must be
+            // complete.
             while let Ok(mut stream) = TcpStream::connect(address).await {
                 let request = "GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-                let mut answer = Vec::new();
+                let mut response = Vec::new();
                 if stream.write_all(request.as_bytes()).await.is_err()
-                    || stream.read_to_end(&mut answer).await.is_err()
-                    || answer.is_empty()
+                    || stream.read_to_end(&mut response).await.is_err()
+                    || response.is_empty()
                 {
-                    // Connected, but never accepted.
+                    // The kernel completed the connection, but the server never accepted it.
                     continue;
                 }
-                // Which sees to it that the last chunk is there.
-                assert_eq!(http::parse(&answer).header("transfer-encoding"), Some("chunked"));
-                whole += 1;
-                if whole == 1 {
+                // With chunked encoding, parsing fails if the last chunk is missing.
+                assert_eq!(http::parse(&response).header("transfer-encoding"), Some("chunked"));
+                complete += 1;
+                if complete == 1 {
                     scraped.wait().await;
                 }
             }
-            whole
+            complete
         });
     }
     scraped.wait().await;
@@ -180,13 +180,13 @@ async fn it_drains_under_load() {
     exporter.shut_down();
     exporter.ended().await.unwrap().unwrap();
     assert!(before.elapsed() < Duration::from_secs(10));
-    for whole in clients.join_all().await {
-        assert!(whole > 0);
+    for complete in clients.join_all().await {
+        assert!(complete > 0);
     }
 }
 
 #[tokio::test]
-async fn neither_idle_nor_stuck_clients_hold_up_the_end() {
+async fn idle_and_stuck_clients_do_not_delay_shutdown() {
     let aws = fake_aws().await;
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
     let mut idle = TcpStream::connect(exporter.address).await.unwrap();
