@@ -1,19 +1,17 @@
-//! What is known becomes a page for people: the fleet at a glance, what is wrong in
-//! it and what to do about that.
+//! The status page: the fleet at a glance, its problems and what to do about them.
 //!
-//! It stands where the metrics stand: it reads the snapshot, and `web` serves it.
-//! For each request the query becomes a query, all targets are looked at
-//! once, which is the overview, and `html` writes down what was asked for. What
-//! lists there are, are paged, so that the page stays small whatever the fleet.
+//! It renders the snapshot like `metrics` does, and `web` serves it under `/`. For each
+//! request, `query` parses the URL's query, `overview` evaluates all targets once, and
+//! `html` renders what the query selects. Lists are paginated, so the page stays small
+//! whatever the size of the fleet.
 //!
-//! All that comes from AWS or the configuration is text to it and never markup:
-//! `maud` escapes it, and the policy that the page is served with runs nothing that
-//! stands in it. Secrets never get here.
+//! Everything from AWS or the configuration is text and never markup: `maud` escapes it, and
+//! the page's Content-Security-Policy runs no inline script. The page is given no secrets.
 
 mod html;
 mod overview;
 mod query;
-mod time;
+mod timestamp;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,8 +25,8 @@ use crate::fleet::hash::hash;
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
 use crate::web::{Asset, Making, NoPage, Page, TelemetryPath};
-use overview::Overview;
-use query::Query;
+use overview::FleetOverview;
+use query::PageQuery;
 
 const ASSETS: [Asset; 3] = [
     Asset {
@@ -44,91 +42,88 @@ const ASSETS: [Asset; 3] = [
     Asset { path: "/-/status.svg", content_type: "image/svg+xml", body: include_str!("status.svg") },
 ];
 
-/// How many pages are made at once. Each takes some tens of milliseconds of a thread for
-/// 17,000 targets, and scrapes come first.
-const AT_ONCE: usize = 2;
+/// How many pages may be rendered at a time. A page takes some tens of milliseconds of a
+/// thread for 17,000 targets, and scrapes have priority.
+const MAX_RENDERING: usize = 2;
 
-/// How many may wait for one; the next are told to come back.
-const MAX_WAITING: usize = 16;
+/// How many requests may be in progress or queued. Further requests get status 503.
+const MAX_REQUESTS: usize = 16;
 
 /// The page under `/`.
-pub struct StatusPage {
-    source: Arc<Source>,
-    turns: Arc<Semaphore>,
-    waiting: Semaphore,
+pub(crate) struct StatusPage {
+    state: Arc<PageState>,
+    rendering: Arc<Semaphore>,
+    requests: Semaphore,
 }
 
-/// What the page is made from.
-struct Source {
+/// What the page is rendered from.
+struct PageState {
     store: Arc<Store>,
     clock: Clock,
     started: UnixSeconds,
-    about: About,
-    configured: ArcSwap<Configured>,
-    /// Tells the assets of this build from those of another.
-    mark: String,
+    info: ExporterInfo,
+    configuration: ArcSwap<LoadedConfiguration>,
+    /// A hash of the assets, which are cached by browsers for as long as it is the same.
+    asset_version: String,
 }
 
-/// What there is to say about this exporter that does not change.
+/// What the page says about the exporter that does not change while it runs.
 #[derive(Clone, Debug)]
-pub struct About {
-    /// The path of the metrics.
-    pub telemetry_path: TelemetryPath,
-    /// Which part of the targets it polls.
-    pub shard: Shard,
+pub(crate) struct ExporterInfo {
+    pub(crate) telemetry_path: TelemetryPath,
+    pub(crate) shard: Shard,
 }
 
-/// A configuration that has come into force.
 #[derive(Debug)]
-struct Configured {
+struct LoadedConfiguration {
+    /// YAML without secrets.
     text: String,
-    at: UnixSeconds,
+    loaded_at: UnixSeconds,
 }
 
 impl fmt::Debug for StatusPage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StatusPage").field("about", &self.source.about).finish_non_exhaustive()
+        f.debug_struct("StatusPage").field("info", &self.state.info).finish_non_exhaustive()
     }
 }
 
 impl StatusPage {
-    /// A page about the targets of `store`, of an exporter that starts now with the
-    /// `configuration`, which is free of secrets.
-    #[must_use]
-    pub fn new(store: Arc<Store>, clock: Clock, about: About, configuration: String) -> Self {
+    /// A page about the targets of `store`, of an exporter that starts now.
+    /// `configuration` must not contain secrets.
+    pub(crate) fn new(store: Arc<Store>, clock: Clock, info: ExporterInfo, configuration: String) -> Self {
         let started = clock.now();
-        let configured = ArcSwap::from_pointee(Configured { text: configuration, at: started });
-        let mark = format!("{:016x}", hash(&ASSETS.map(|asset| asset.body)));
-        let source = Source { store, clock, started, about, configured, mark };
+        let configuration =
+            ArcSwap::from_pointee(LoadedConfiguration { text: configuration, loaded_at: started });
+        let asset_version = format!("{:016x}", hash(&ASSETS.map(|asset| asset.body)));
         Self {
-            source: Arc::new(source),
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
-            waiting: Semaphore::new(MAX_WAITING),
+            state: Arc::new(PageState { store, clock, started, info, configuration, asset_version }),
+            rendering: Arc::new(Semaphore::new(MAX_RENDERING)),
+            requests: Semaphore::new(MAX_REQUESTS),
         }
     }
 
-    /// Takes note of another configuration, free of secrets, that has come into
-    /// force.
-    pub fn configured(&self, configuration: String) {
-        let at = self.source.clock.now();
-        self.source.configured.store(Arc::new(Configured { text: configuration, at }));
+    /// Shows another configuration from now on, after a reload. It must not contain
+    /// secrets.
+    pub(crate) fn set_configuration(&self, text: String) {
+        let loaded_at = self.state.clock.now();
+        self.state.configuration.store(Arc::new(LoadedConfiguration { text, loaded_at }));
     }
 }
 
 impl Page for StatusPage {
     fn html<'a>(&'a self, query: &'a str) -> Making<'a> {
         Box::pin(async {
-            let _waiting = self.waiting.try_acquire().map_err(|_| NoPage::Busy)?;
-            let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| NoPage::Failed)?;
-            let (source, query) = (Arc::clone(&self.source), Query::read(query));
-            // Those who scrape must not wait for those who look. It goes on if the client
-            // leaves, so it takes its turn along.
-            let making = tokio::task::spawn_blocking(move || {
-                let html = source.html(&query);
-                drop(turn);
+            let _request = self.requests.try_acquire().map_err(|_| NoPage::Busy)?;
+            let permit = Arc::clone(&self.rendering).acquire_owned().await.map_err(|_| NoPage::Failed)?;
+            let (state, query) = (Arc::clone(&self.state), PageQuery::parse(query));
+            // On a thread of its own, because rendering would delay scrapes. It goes on if
+            // the client disconnects, so it owns the permit.
+            let rendering = tokio::task::spawn_blocking(move || {
+                let html = state.render(&query);
+                drop(permit);
                 html
             });
-            making.await.map_err(|_| NoPage::Failed)
+            rendering.await.map_err(|_| NoPage::Failed)
         })
     }
 
@@ -137,9 +132,9 @@ impl Page for StatusPage {
     }
 }
 
-impl Source {
-    fn html(&self, query: &Query) -> String {
-        let overview = Overview::take(&self.store, self.clock.now());
+impl PageState {
+    fn render(&self, query: &PageQuery) -> String {
+        let overview = FleetOverview::new(&self.store, self.clock.now());
         html::page(self, &overview, query).into_string()
     }
 }

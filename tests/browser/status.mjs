@@ -122,7 +122,7 @@ async function filters(browser, scripted) {
   assert.equal(await page.getByRole("searchbox", { name: "Account" }).inputValue(), "");
   // A tile is the way to those it counts.
   await page.locator("a.tile.down").click();
-  for (const standing of await texts(page, "#targets .badge")) assert.equal(standing, "Cannot be polled");
+  for (const standing of await texts(page, "#targets .badge")) assert.equal(standing, "Down");
   // And so is a cell of the grid.
   await page.goto(url);
   await page.locator(".grid tbody td a").first().click();
@@ -133,7 +133,7 @@ async function filters(browser, scripted) {
 
 async function pages(browser, scripted) {
   const page = await open(browser, "./", { javaScriptEnabled: scripted });
-  await page.getByRole("link", { name: `Show all ${paged} syncs in trouble` }).click();
+  await page.getByRole("link", { name: `Show all ${paged} syncs with problems` }).click();
   await page.waitForURL(/status=trouble/);
   const seen = new Set();
   for (let number = 1; ; number += 1) {

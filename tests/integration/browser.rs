@@ -1,26 +1,26 @@
-//! The status page in a real browser: what people do with it, how it looks in light
-//! and in dark, and that nothing hostile in it is run.
+//! The status page in a real browser: filters and paging, both themes, and that hostile
+//! texts run nothing.
 
 use std::path::Path;
 
 use tokio::task::spawn_blocking;
 
-use crate::status::troubled;
+use crate::status::start_with_problems;
 use crate::tools::{browser_test, written};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium and Node, which tests/run installs"]
 async fn the_status_page_works_in_a_browser() {
-    let (_aws, exporter) = troubled(119).await;
+    let (_aws, exporter) = start_with_problems(119).await;
     let url = format!("http://{}/", exporter.address);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/status.mjs");
     let mut node = browser_test();
-    // All that failed, and the stale one.
+    // 119 failed syncs and a stale one.
     node.arg(script).args([&url, "prod", "eu-west-1", "120"]);
     let output = spawn_blocking(move || node.output().unwrap()).await.unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
+    let stdout = String::from_utf8_lossy(&output.stdout);
     assert_eq!(
-        said.lines().last(),
+        stdout.lines().last(),
         Some(
             "checked: filter, paging, filter without script, paging without script, themes, refresh, hostile texts, widths"
         ),
