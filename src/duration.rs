@@ -17,14 +17,12 @@ pub(crate) fn format(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let largest = UNITS.iter().position(|(unit, _)| seconds >= *unit).unwrap_or(UNITS.len() - 1);
     let (unit, symbol) = UNITS[largest];
-    let mut text = format!("{}{symbol}", seconds / unit);
-    if let Some((smaller, symbol)) = UNITS.get(largest + 1).filter(|_| seconds < WHOLE_DAYS_FROM) {
-        let number = seconds % unit / smaller;
-        if number > 0 {
-            text += &format!(" {number}{symbol}");
-        }
+    let number = seconds / unit;
+    let smaller = UNITS.get(largest + 1).filter(|_| seconds < WHOLE_DAYS_FROM);
+    match smaller.map(|(smaller, symbol)| (seconds % unit / smaller, symbol)) {
+        Some((rest, smaller_symbol)) if rest > 0 => format!("{number}{symbol} {rest}{smaller_symbol}"),
+        _ => format!("{number}{symbol}"),
     }
-    text
 }
 
 /// How long a call or a collection took: `5ms`, `1.2s`.

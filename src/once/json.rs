@@ -60,11 +60,11 @@ struct Target<'a> {
     duration_seconds: Option<f64>,
     /// Left out if the target was not collected, or not successfully.
     #[serde(skip_serializing_if = "Option::is_none")]
-    syncs: Option<Vec<Sync<'a>>>,
+    syncs: Option<Vec<SyncItem<'a>>>,
 }
 
 #[derive(Serialize)]
-struct Sync<'a> {
+struct SyncItem<'a> {
     sync_type: &'a str,
     sync_name: &'a str,
     managed_by: &'static str,
@@ -163,8 +163,8 @@ fn target(view: &TargetView) -> Target<'_> {
     }
 }
 
-fn sync(sync: &DataSync) -> Sync<'_> {
-    Sync {
+fn sync(sync: &DataSync) -> SyncItem<'_> {
+    SyncItem {
         sync_type: sync.sync_type.as_str(),
         sync_name: &sync.name,
         managed_by: sync.managed_by().as_str(),

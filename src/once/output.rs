@@ -30,8 +30,8 @@ pub struct OutputError {
 }
 
 impl Output {
-    /// Opens a file, or stdout if `path` is `-` or missing. Checks at once whether the file
-    /// can be replaced, before minutes are spent on collecting its contents.
+    /// Opens a file, or stdout if `path` is `-` or missing. Checks whether the file can
+    /// be replaced before minutes are spent on collecting its contents.
     ///
     /// # Errors
     /// The path is not that of a regular file, or its directory is not writable.

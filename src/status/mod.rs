@@ -116,7 +116,7 @@ impl Page for StatusPage {
             let _request = self.requests.try_acquire().map_err(|_| NoPage::Busy)?;
             let permit = Arc::clone(&self.rendering).acquire_owned().await.map_err(|_| NoPage::Failed)?;
             let (state, query) = (Arc::clone(&self.state), PageQuery::parse(query));
-            // On a thread of its own, because rendering would delay scrapes. It goes on if
+            // On a thread of its own, because rendering would delay scrapes. It continues if
             // the client disconnects, so it owns the permit.
             let rendering = tokio::task::spawn_blocking(move || {
                 let html = state.render(&query);

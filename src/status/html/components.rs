@@ -125,7 +125,7 @@ pub(super) fn message(text: &str) -> Markup {
     html! {
         details.message {
             summary { (untrusted(&excerpt)) "… " span.more { "show the whole message" } }
-            p { (untrusted(&shown)) @if more > 0 { " (and " (count(more, "character")) " more)" } }
+            p { (untrusted(&shown)) @if more > 0 { " (and " (count(more, "more character")) ")" } }
         }
     }
 }
@@ -238,7 +238,7 @@ mod tests {
         let very_long = message(&"é".repeat(1_000_000)).into_string();
         assert_eq!(very_long.matches('é').count(), MESSAGE_EXCERPT + MAX_MESSAGE);
         assert!(
-            very_long.contains("(and 998,000 characters more)"),
+            very_long.contains("(and 998,000 more characters)"),
             "{}",
             &very_long[very_long.len() - 80..]
         );

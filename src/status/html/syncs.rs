@@ -87,7 +87,7 @@ fn table_row(context: Context<'_>, SyncRow { target, sync, health }: SyncRow<'_>
             td.status {
                 (badge(health))
                 @if let Some(status) = status { p.raw { "AWS status: " (untrusted(status.as_str())) } }
-                @if let Some(state) = state { p.raw { "AWS status: " (untrusted(state.as_str())) } }
+                @if let Some(state) = state { p.raw { "source state: " (untrusted(state.as_str())) } }
             }
             th.sync scope="row" {
                 span.name { (untrusted(&sync.name)) }
