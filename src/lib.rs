@@ -49,7 +49,7 @@
 //! readiness
 //! snapshot
 //! fleet clock
-//! model negotiation gate error_chain build_info logging signals systemd
+//! model negotiation gate duration error_chain build_info logging signals systemd
 //! ```
 //!
 //! Each external crate stays in one place: the AWS SDK in [`aws`] and the two modules that
@@ -81,10 +81,11 @@ pub mod clock;
 pub mod collector;
 pub mod config;
 pub mod discovery;
+mod duration;
 mod error_chain;
 pub mod fleet;
 mod gate;
-pub mod health;
+mod health;
 pub mod logging;
 pub mod metrics;
 pub mod model;
@@ -94,6 +95,6 @@ pub mod readiness;
 pub mod scheduler;
 pub mod signals;
 pub mod snapshot;
-pub mod status;
+mod status;
 pub mod systemd;
 pub mod web;

@@ -13,7 +13,7 @@ use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::{Config, ConfigError, WebConfig};
 use ssm_sync_exporter::fleet::Shard;
 use ssm_sync_exporter::logging::{Format, Verbosity};
-use ssm_sync_exporter::once::{Once, OnceError, Output, Progress};
+use ssm_sync_exporter::once::{Once, OnceError, Output, ProgressBar};
 use ssm_sync_exporter::signals::Signals;
 use ssm_sync_exporter::systemd::ServiceManager;
 use ssm_sync_exporter::{cli, logging};
@@ -131,7 +131,7 @@ fn raise_file_limit() {
 fn once(cli: &Cli, config: Config, shard: Shard, replica: String) -> anyhow::Result<()> {
     let sink = Output::open(cli.output.as_deref())?;
     // Among lines for programs a bar would be in the way.
-    let progress = Progress::new(cli.log_format == Format::Logfmt);
+    let progress = ProgressBar::new(cli.log_format == Format::Logfmt);
     logging::init(cli.log_format, cli.log_level, progress.log_writer()).context("cannot set up logging")?;
     raise_file_limit();
     let format = cli.format.unwrap_or_default();

@@ -27,7 +27,7 @@ use crate::fleet::Shard;
 use crate::metrics::Metrics;
 use crate::scheduler::Scheduler;
 use crate::snapshot::Store;
-use crate::status::{About, StatusPage};
+use crate::status::{ExporterInfo, StatusPage};
 use crate::systemd::ServiceManager;
 use crate::web::{
     self, BindError, Handlers, ListenAddress, Listeners, RandomnessError, Router, Server, TelemetryPath,
@@ -157,9 +157,9 @@ impl App {
         let Stages { discovery, scheduler, store, metrics, readiness, applier } =
             Stages::build(config, options.shard, options.replica, clock.clone()).await?;
         log_warnings(&applier);
-        let about = About { telemetry_path: options.telemetry_path.clone(), shard: options.shard };
+        let info = ExporterInfo { telemetry_path: options.telemetry_path.clone(), shard: options.shard };
         let redacted = applier.config().redacted.clone();
-        let page = Arc::new(StatusPage::new(Arc::clone(&store), clock, about, redacted));
+        let page = Arc::new(StatusPage::new(Arc::clone(&store), clock, info, redacted));
         let signals = options.reloads.unwrap_or_else(|| mpsc::channel(1).1);
         let (reloader, ask_for_reload) = Reloader::new(
             applier,

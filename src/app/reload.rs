@@ -103,7 +103,7 @@ impl Reloader {
             Ok((checked, web)) => {
                 self.applier.put_in_force(checked);
                 self.security.put_in_force(web);
-                self.page.configured(self.applier.config().redacted.clone());
+                self.page.set_configuration(self.applier.config().redacted.clone());
                 log_warnings(&self.applier);
                 info!("the configuration has been loaded anew");
                 Ok(())

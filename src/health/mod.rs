@@ -1,158 +1,152 @@
-//! How a sync or a target fares, in one word.
+//! How a sync and a target are doing: the one definition that the status page, one-shot
+//! mode and the scheduler's summary share. What to do about it is in [`remedy`].
+//!
+//! Health is judged from what AWS last reported about a sync and from the target's last
+//! collection. This module knows no page, no output format and no log.
 
 pub(crate) mod remedy;
+
+use strum::VariantArray;
 
 use crate::model::{DataSync, SyncStatus, SyncType, UnixSeconds};
 use crate::snapshot::TargetView;
 
-/// Without a success for so long, in seconds, a sync is stale. Inventory is usually
-/// collected at least once a day, so that a day and some are no sign of trouble.
+/// A sync without a success for longer than this, in seconds, is stale. Inventory is
+/// usually collected at least once a day, so a gap of a little over a day is normal.
 pub(crate) const STALE_AFTER: UnixSeconds = 48.0 * 3600.0;
 
-/// How a sync or a target fares, the worst first. A target that has been collected
-/// fares as the worst of its syncs does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The health of a sync or a target, worst first. A target that was collected has the
+/// health of its worst sync.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
 pub(crate) enum Health {
     /// The last collection of the target failed.
     Down,
     /// The last attempt of the sync failed.
     Failed,
-    /// AWS reports a state of the sync's source, and all there are are faults.
-    Fault,
-    /// The sync has not succeeded for [`STALE_AFTER`].
+    /// AWS reports a state of the sync's source. Every documented state is a fault.
+    SourceFault,
+    /// The sync has had no success for [`STALE_AFTER`].
     Stale,
-    /// The sync is at work. Some are said to be so for ever, and become stale.
+    /// The sync is running. AWS reports some syncs as running forever; they become stale.
     InProgress,
-    /// The sync is well.
-    Well,
+    Healthy,
     /// The target has not been collected yet.
-    Waiting,
-    /// The target has been collected and has no syncs.
-    Empty,
+    NotCollected,
+    /// The target was collected and has no syncs.
+    NoSyncs,
 }
 
 impl Health {
-    /// All of them, the worst first.
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Down,
-        Self::Failed,
-        Self::Fault,
-        Self::Stale,
-        Self::InProgress,
-        Self::Well,
-        Self::Waiting,
-        Self::Empty,
-    ];
+    /// Every value, worst first.
+    pub(crate) const ALL: &[Self] = Self::VARIANTS;
 
-    /// Those that syncs may have.
-    pub(crate) const OF_SYNCS: [Self; 5] =
-        [Self::Failed, Self::Fault, Self::Stale, Self::InProgress, Self::Well];
+    /// The values of a sync, worst first. A target may have these, too.
+    pub(crate) const OF_SYNC: [Self; 5] =
+        [Self::Failed, Self::SourceFault, Self::Stale, Self::InProgress, Self::Healthy];
 
-    /// Those that only targets have.
-    pub(crate) const OF_TARGETS: [Self; 3] = [Self::Down, Self::Waiting, Self::Empty];
+    /// The values that only a target has.
+    pub(crate) const TARGET_ONLY: [Self; 3] = [Self::Down, Self::NotCollected, Self::NoSyncs];
 
-    /// Of the sync, at the time `now`.
     pub(crate) fn of_sync(sync: &DataSync, now: UnixSeconds) -> Self {
         if sync.last_status == Some(SyncStatus::Failed) {
             return Self::Failed;
         }
         if sync.source.as_ref().is_some_and(|source| source.state.is_some()) {
-            return Self::Fault;
+            return Self::SourceFault;
         }
-        // One that has never succeeded has had its time since it was created. Syncs
-        // from a source tell no success at all.
+        // A sync that has never succeeded becomes stale by the age of the sync itself. AWS
+        // reports no success of syncs from a source, so those never become stale by age.
         let created = sync.created.filter(|_| sync.sync_type != SyncType::FromSource);
         match (sync.last_successful_sync.or(created), &sync.last_status) {
             (Some(since), _) if now - since > STALE_AFTER => Self::Stale,
             (_, Some(SyncStatus::InProgress)) => Self::InProgress,
-            _ => Self::Well,
+            _ => Self::Healthy,
         }
     }
 
-    /// Of the target.
     pub(crate) fn of_target(view: &TargetView, now: UnixSeconds) -> Self {
         match (view.up(), view.syncs()) {
-            (None, _) => Self::Waiting,
+            (None, _) => Self::NotCollected,
             (Some(false), _) => Self::Down,
             (Some(true), syncs) => {
                 let syncs = syncs.unwrap_or_default().iter();
-                syncs.map(|sync| Self::of_sync(sync, now)).min().unwrap_or(Self::Empty)
+                syncs.map(|sync| Self::of_sync(sync, now)).min().unwrap_or(Self::NoSyncs)
             }
         }
     }
 
-    /// Whether somebody should do something about it.
-    pub(crate) fn is_trouble(self) -> bool {
+    /// Whether somebody has to act: the target is down, or the sync is failing or stale.
+    pub(crate) fn is_problem(self) -> bool {
         self <= Self::Stale
     }
 
-    /// What it is called in URLs and style sheets.
-    pub(crate) fn key(self) -> &'static str {
-        match self {
-            Self::Down => "down",
-            Self::Failed => "failed",
-            Self::Fault => "fault",
-            Self::Stale => "stale",
-            Self::InProgress => "progress",
-            Self::Well => "well",
-            Self::Waiting => "waiting",
-            Self::Empty => "empty",
-        }
+    /// Whether a sync counts as failed: AWS reports that its last attempt failed, or that
+    /// its source has a fault. A stale sync does not.
+    pub(crate) fn is_failed_sync(self) -> bool {
+        matches!(self, Self::Failed | Self::SourceFault)
     }
 
-    /// What it is called on the page.
-    pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Down => "Cannot be polled",
-            Self::Failed => "Failed",
-            Self::Fault => "Source fault",
-            Self::Stale => "Stale",
-            Self::InProgress => "In progress",
-            Self::Well => "Well",
-            Self::Waiting => "Not yet collected",
-            Self::Empty => "No syncs",
-        }
-    }
-
-    /// What it means.
-    pub(crate) fn meaning(self) -> &'static str {
-        match self {
-            Self::Down => "the last collection of this account and region failed",
-            Self::Failed => "the last attempt of the sync failed",
-            Self::Fault => "AWS reports that something is wrong with the sync's source",
-            Self::Stale => "the sync has not succeeded for more than 48 hours",
-            Self::InProgress => "the sync is at work",
-            Self::Well => "the sync succeeded within the last 48 hours, or AWS reports no trouble with it",
-            Self::Waiting => "this account and region have not been collected yet",
-            Self::Empty => "this account and region have been collected and have no resource data syncs",
-        }
+    /// The name in URLs and style sheets, such as `source_fault`.
+    pub(crate) fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-/// How many fare how.
+/// How many syncs or targets have each health.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Tally([usize; Health::ALL.len()]);
+pub(crate) struct HealthCounts([usize; Health::ALL.len()]);
 
-impl Tally {
-    /// Counts one more.
+impl HealthCounts {
     pub(crate) fn add(&mut self, health: Health) {
         self.0[health as usize] += 1;
     }
 
-    /// Counts all of `other`, too.
-    pub(crate) fn add_all(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.0.iter_mut().zip(other.0).for_each(|(number, more)| *number += more);
     }
 
-    /// How many fare like this.
-    pub(crate) fn of(&self, health: Health) -> usize {
+    pub(crate) fn get(&self, health: Health) -> usize {
         self.0[health as usize]
     }
 
-    /// How many there are.
     pub(crate) fn total(&self) -> usize {
         self.0.iter().sum()
     }
+
+    /// How many count as a [problem](Health::is_problem).
+    pub(crate) fn problems(&self) -> usize {
+        Health::ALL.iter().filter(|health| health.is_problem()).map(|health| self.get(*health)).sum()
+    }
+
+    /// How many are [failed syncs](Health::is_failed_sync).
+    pub(crate) fn failed_syncs(&self) -> usize {
+        Health::ALL.iter().filter(|health| health.is_failed_sync()).map(|health| self.get(*health)).sum()
+    }
+}
+
+/// Counts the syncs by their health at the time `now`.
+pub(crate) fn count_syncs<'a>(
+    syncs: impl IntoIterator<Item = &'a DataSync>,
+    now: UnixSeconds,
+) -> HealthCounts {
+    let mut counts = HealthCounts::default();
+    for sync in syncs {
+        counts.add(Health::of_sync(sync, now));
+    }
+    counts
 }
 
 #[cfg(test)]
@@ -160,7 +154,7 @@ pub(crate) mod tests {
     use super::*;
     use crate::model::{Source, SourceState};
 
-    /// A sync to a bucket that is well if it last succeeded not long ago.
+    /// A sync to a bucket whose last attempt succeeded.
     pub(crate) fn sync(name: &str, last_success: Option<UnixSeconds>) -> DataSync {
         DataSync {
             sync_type: SyncType::ToDestination,
@@ -179,49 +173,71 @@ pub(crate) mod tests {
     const NOW: UnixSeconds = 1_763_800_000.0;
 
     #[test]
-    fn a_sync_fares_as_it_should() {
-        use Health::{Failed, Fault, InProgress, Stale, Well};
-        let of = |change: fn(&mut DataSync)| {
+    fn the_health_of_a_sync_is_the_worst_that_holds() {
+        use Health::{Failed, Healthy, InProgress, SourceFault, Stale};
+        let health_after = |change: fn(&mut DataSync)| {
             let mut sync = DataSync { created: Some(NOW - 90.0 * 86400.0), ..sync("a", Some(NOW - 60.0)) };
             change(&mut sync);
             Health::of_sync(&sync, NOW)
         };
-        assert_eq!(of(|_| ()), Well);
-        assert_eq!(of(|sync| sync.last_status = Some(SyncStatus::Failed)), Failed);
-        assert_eq!(of(|sync| sync.last_status = Some(SyncStatus::InProgress)), InProgress);
-        assert_eq!(of(|sync| sync.last_status = Some(SyncStatus::Unknown("Paused".to_owned()))), Well);
-        assert_eq!(of(|sync| sync.last_successful_sync = Some(NOW - STALE_AFTER)), Well);
-        assert_eq!(of(|sync| sync.last_successful_sync = Some(NOW - STALE_AFTER - 1.0)), Stale);
-        assert_eq!(of(|sync| sync.last_successful_sync = Some(f64::NAN)), Well);
-        // It is said to be at work, and nothing has come of it for days.
-        let stuck = |sync: &mut DataSync| {
+        assert_eq!(health_after(|_| ()), Healthy);
+        assert_eq!(health_after(|sync| sync.last_status = Some(SyncStatus::Failed)), Failed);
+        assert_eq!(health_after(|sync| sync.last_status = Some(SyncStatus::InProgress)), InProgress);
+        let unknown_status = |sync: &mut DataSync| sync.last_status = Some("Paused".into());
+        assert_eq!(health_after(unknown_status), Healthy);
+        assert_eq!(health_after(|sync| sync.last_successful_sync = Some(NOW - STALE_AFTER)), Healthy);
+        assert_eq!(health_after(|sync| sync.last_successful_sync = Some(NOW - STALE_AFTER - 1.0)), Stale);
+        assert_eq!(health_after(|sync| sync.last_successful_sync = Some(f64::NAN)), Healthy);
+        let running_without_a_success_for_days = |sync: &mut DataSync| {
             sync.last_status = Some(SyncStatus::InProgress);
             sync.last_successful_sync = None;
         };
-        assert_eq!(of(stuck), Stale);
+        assert_eq!(health_after(running_without_a_success_for_days), Stale);
         let from_source = |sync: &mut DataSync| {
             sync.sync_type = SyncType::FromSource;
             sync.last_successful_sync = None;
             sync.last_status = None;
         };
-        assert_eq!(of(from_source), Well);
-        let faulty = |sync: &mut DataSync| {
+        assert_eq!(health_after(from_source), Healthy);
+        let with_source_state = |sync: &mut DataSync| {
             let state = Some(SourceState::NoPermissions);
             sync.source = Some(Source { state, ..Source::default() });
         };
-        assert_eq!(of(faulty), Fault);
+        assert_eq!(health_after(with_source_state), SourceFault);
     }
 
     #[test]
-    fn they_are_counted() {
-        let mut tally = Tally::default();
+    fn counts_add_up() {
+        let mut counts = HealthCounts::default();
         for health in Health::ALL {
-            tally.add(health);
+            counts.add(*health);
         }
-        tally.add(Health::Down);
-        assert_eq!((tally.of(Health::Down), tally.of(Health::Empty), tally.total()), (2, 1, 9));
-        let mut twice = tally;
-        twice.add_all(&tally);
+        counts.add(Health::Down);
+        assert_eq!((counts.get(Health::Down), counts.get(Health::NoSyncs), counts.total()), (2, 1, 9));
+        assert_eq!((counts.problems(), counts.failed_syncs()), (5, 2));
+        let mut twice = counts;
+        twice.merge(&counts);
         assert_eq!(twice.total(), 18);
+    }
+
+    #[test]
+    fn names_can_be_parsed_again() {
+        let names: Vec<&str> = Health::ALL.iter().map(|health| health.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "down",
+                "failed",
+                "source_fault",
+                "stale",
+                "in_progress",
+                "healthy",
+                "not_collected",
+                "no_syncs"
+            ]
+        );
+        for health in Health::ALL {
+            assert_eq!(health.as_str().parse(), Ok(*health));
+        }
     }
 }

@@ -1,68 +1,72 @@
-//! What is missing from that which was to be collected.
+//! What could not be collected: the error line and the exit status of `once`.
 
 use std::time::Duration;
 
-use super::{Known, Number, harmless, spoken};
-use crate::fleet::Shard;
-use crate::fleet::Unresolved;
+use super::{Results, count, escape_control_characters};
+use crate::duration;
+use crate::fleet::{Shard, Unresolved};
 use crate::snapshot::TargetView;
 
-/// What could not be collected, in one line.
+/// What could not be collected, as one line.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("; "))]
-pub struct Incomplete(Vec<String>);
+pub struct IncompleteCollection(Vec<String>);
 
-impl Incomplete {
-    /// What is missing from what is `known` after `patience`, if anything is.
-    /// `pending` answers could have brought more targets.
-    pub(super) fn of(
-        known: &Known,
+impl IncompleteCollection {
+    /// Lists what is missing from `results` after `ready_after`. `None` if nothing is.
+    /// `pending` is the number of discovery lookups that have not succeeded.
+    pub(super) fn find(
+        results: &Results,
         unresolved: &Unresolved,
         pending: usize,
-        patience: Duration,
+        ready_after: Duration,
         shard: Shard,
     ) -> Option<Self> {
         let Unresolved { organization, accounts } = unresolved;
+        let ready_after = duration::format(ready_after);
         let mut missing = Vec::new();
         if let Some(failure) = organization {
-            let (reason, message) = (failure.reason, harmless(&failure.message));
-            missing.push(format!("the accounts of the organization cannot be listed ({reason}: {message})"));
+            let (reason, message) = (failure.reason, escape_control_characters(&failure.message));
+            missing.push(format!("cannot list the accounts of the organization ({reason}: {message})"));
         }
         if *accounts > 0 {
-            let them = Number(*accounts, "account");
-            missing.push(format!("not known which regions are enabled in {them}"));
+            missing.push(format!("cannot list the enabled regions of {}", count(*accounts, "account")));
         }
-        let pending = pending - usize::from(organization.is_some()).min(pending);
-        let patience = spoken(patience);
-        if pending > 0 {
-            let them = Number(pending, "answer");
-            missing.push(format!("{them} about accounts and regions did not come within {patience}"));
-        }
-
-        let all = Number(known.views.len(), "target");
-        let waiting: Vec<_> = known.views.iter().filter(|view| view.up().is_none()).collect();
-        if let Some(example) = waiting.first() {
-            let (number, example) = (waiting.len(), name(example));
-            missing.push(format!("{number} of {all} not collected within {patience}, such as {example}"));
-        }
-        let failed: Vec<_> = known.views.iter().filter(|view| view.up() == Some(false)).collect();
-        if let Some(example) = failed.first() {
-            let reason = example.state.last.as_ref().and_then(|last| last.failure.as_ref());
-            let reason = reason.map(|failure| format!(" ({})", failure.reason)).unwrap_or_default();
-            let (number, example) = (failed.len(), name(example));
-            missing.push(format!("{number} of {all} failed, such as {example}{reason}"));
+        // The failed listing of the organization is pending as well, and has its own entry.
+        let unanswered = pending.saturating_sub(usize::from(organization.is_some()));
+        if unanswered > 0 {
+            let lookups = count(unanswered, "discovery lookup");
+            missing.push(format!("{lookups} not answered within {ready_after} (`ready_after`)"));
         }
 
-        // One of many exporters may have none of a few targets.
-        if known.views.is_empty() && missing.is_empty() && !shard.is_one_of_many() {
-            missing.push("there is nothing to poll".to_owned());
+        let targets = count(results.targets.len(), "target");
+        if let Some(example) = results.with_up(None).next() {
+            let (number, example) = (results.with_up(None).count(), target_name(example));
+            missing.push(format!(
+                "{number} of {targets} not collected within {ready_after} (`ready_after`), for example {example}"
+            ));
+        }
+        if let Some(example) = results.with_up(Some(false)).next() {
+            let failure = example.state.last.as_ref().and_then(|last| last.failure.as_ref());
+            let reason = failure.map(|failure| format!(" ({})", failure.reason)).unwrap_or_default();
+            let (number, example) = (results.with_up(Some(false)).count(), target_name(example));
+            missing.push(format!("{number} of {targets} failed, for example {example}{reason}"));
+        }
+
+        // With more shards than targets, some shards have none.
+        if results.targets.is_empty() && missing.is_empty() && !shard.is_one_of_many() {
+            missing.push("no targets to poll; check `accounts`, `organization` and `regions`".to_owned());
         }
         (!missing.is_empty()).then_some(Self(missing))
     }
 }
 
-/// A target as the log has it.
-fn name(view: &TargetView) -> String {
+/// The target as the log names it: account and region.
+fn target_name(view: &TargetView) -> String {
     let target = view.target();
-    harmless(&format!("{}/{}", target.account.shown(view.state.account.as_ref()), target.region))
+    escape_control_characters(&format!(
+        "{}/{}",
+        target.account.shown(view.state.account.as_ref()),
+        target.region
+    ))
 }

@@ -1,4 +1,4 @@
-//! Where it is written.
+//! Where `once` writes its results: stdout, or a file that is replaced atomically.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -9,78 +9,80 @@ use console::Term;
 use tempfile::NamedTempFile;
 use tokio::task::JoinSet;
 
-/// Where the text goes, all of it or nothing.
+/// Where the results are written.
 #[derive(Debug)]
-pub struct Output(Place);
+pub struct Output(Destination);
 
 #[derive(Debug)]
-enum Place {
+enum Destination {
     Stdout,
-    /// A file, which may be there already.
+    /// A file, which may exist already.
     File(PathBuf),
 }
 
-/// It cannot be written there.
+/// The results cannot be written to their destination.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write {place}")]
+#[error("cannot write {destination}")]
 pub struct OutputError {
-    place: String,
+    /// A path, or `to stdout`.
+    destination: String,
     source: io::Error,
 }
 
 impl Output {
-    /// A file, which is replaced whole; without a path, or by the path `-`, stdout.
-    /// Whether the file can be replaced is tried out here, before minutes are spent
-    /// on collecting what should be in it.
+    /// Opens a file, or stdout if `path` is `-` or missing. Checks whether the file can
+    /// be replaced before minutes are spent on collecting its contents.
     ///
     /// # Errors
-    /// It cannot be.
+    /// The path is not that of a regular file, or its directory is not writable.
     pub fn open(path: Option<&Path>) -> Result<Self, OutputError> {
-        let Some(path) = path.filter(|path| *path != Path::new("-")) else { return Ok(Self(Place::Stdout)) };
-        let opened = || {
-            // The link stays, and what it leads to is replaced.
+        let Some(path) = path.filter(|path| *path != Path::new("-")) else {
+            return Ok(Self(Destination::Stdout));
+        };
+        let resolve = || {
+            // A symbolic link stays, and its target is replaced.
             let path = if path.is_symlink() { path.canonicalize()? } else { path.to_owned() };
             if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
                 return Err(ErrorKind::IsADirectory.into());
             }
             match fs::metadata(&path) {
-                Ok(found) if found.is_dir() => return Err(ErrorKind::IsADirectory.into()),
-                Ok(found) if !found.is_file() => return Err(io::Error::other("not a regular file")),
+                Ok(metadata) if metadata.is_dir() => return Err(ErrorKind::IsADirectory.into()),
+                Ok(metadata) if !metadata.is_file() => return Err(io::Error::other("not a regular file")),
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 Ok(_) | Err(_) => {}
             }
-            // It is gone again at once: whatever ends us while we collect, nothing
-            // is left behind.
-            beside(&path)?.close()?;
+            // Removed immediately, so that nothing is left behind if the process is killed
+            // while it collects.
+            temporary_file_beside(&path)?.close()?;
             Ok(path)
         };
-        match opened() {
-            Ok(path) => Ok(Self(Place::File(path))),
-            Err(source) => Err(OutputError { place: path.display().to_string(), source }),
+        match resolve() {
+            Ok(path) => Ok(Self(Destination::File(path))),
+            Err(source) => Err(OutputError { destination: path.display().to_string(), source }),
         }
     }
 
-    /// How many columns there are for a text, where that is a terminal.
-    pub(super) fn width(&self) -> Option<u16> {
+    /// The number of columns, if stdout is the destination and a terminal.
+    pub(super) fn terminal_width(&self) -> Option<u16> {
         match self.0 {
-            Place::Stdout => Term::stdout().size_checked().map(|(_, columns)| columns),
-            Place::File(_) => None,
+            Destination::Stdout => Term::stdout().size_checked().map(|(_, columns)| columns),
+            Destination::File(_) => None,
         }
     }
 
-    /// Writes the whole text. May be dropped while a reader of stdout lets it wait;
-    /// a file is written without waiting.
+    /// Writes the whole text. Cancel safe for stdout, whose reader may block the write for
+    /// any length of time. A file is written without waiting.
     pub(super) async fn write(self, text: Vec<u8>) -> Result<(), OutputError> {
         match self.0 {
-            Place::Stdout => {
-                let mut writing = JoinSet::new();
-                writing.spawn_blocking(move || print(&text));
-                let written = writing.join_next().await.and_then(Result::ok);
+            Destination::Stdout => {
+                let mut writer = JoinSet::new();
+                writer.spawn_blocking(move || print(&text));
+                let written = writer.join_next().await.and_then(Result::ok);
                 let written = written.unwrap_or_else(|| Err(io::Error::other("the writer panicked")));
-                written.map_err(|source| OutputError { place: "to stdout".to_owned(), source })
+                written.map_err(|source| OutputError { destination: "to stdout".to_owned(), source })
             }
-            Place::File(path) => replace(&path, &text)
-                .map_err(|source| OutputError { place: path.display().to_string(), source }),
+            Destination::File(path) => replace(&path, &text)
+                .map_err(|source| OutputError { destination: path.display().to_string(), source }),
         }
     }
 }
@@ -88,23 +90,23 @@ impl Output {
 fn print(text: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text).and_then(|()| out.flush()) {
-        // The reader has seen enough.
+        // The reader closed the pipe because it has read enough, as `head` does.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
 }
 
-/// Readers see the old file or the new one, whole.
+/// Replaces the file atomically: readers see the whole old file or the whole new one.
 fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
-    let mut new = beside(path)?;
+    let mut new = temporary_file_beside(path)?;
     new.as_file_mut().write_all(text)?;
     new.as_file().sync_all()?;
     new.persist(path)?;
     Ok(())
 }
 
-/// An empty file in the same directory that goes when it is dropped.
-fn beside(path: &Path) -> io::Result<NamedTempFile> {
+/// Creates an empty file in the same directory, which is removed when it is dropped.
+fn temporary_file_beside(path: &Path) -> io::Result<NamedTempFile> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -112,8 +114,8 @@ fn beside(path: &Path) -> io::Result<NamedTempFile> {
     let mut prefix = OsString::from(".");
     prefix.push(path.file_name().ok_or(ErrorKind::IsADirectory)?);
     prefix.push(".");
-    // With the permissions of any new file, that is, 0666 less the umask: others are
-    // to read it. And node_exporter reads whatever ends in `.prom`.
+    // `tempfile` would make it private (0600); 0666 less the umask lets node_exporter read
+    // it. The suffix is not `.prom`, so node_exporter does not read it too early.
     let open = |path: &Path| File::options().write(true).create_new(true).open(path);
     tempfile::Builder::new().prefix(&prefix).suffix(".tmp").make_in(directory, open)
 }

@@ -1,78 +1,77 @@
-//! A bar on the terminal that says how far it is.
+//! The progress bar of `once`.
 
 use std::io::{self, Write};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::snapshot::Store;
 
-/// A progress bar on stderr, where that is a terminal. It is gone when this is
-/// dropped.
+/// A progress bar on stderr. It is shown only if stderr is a terminal, and is removed when
+/// this is dropped.
 #[derive(Debug)]
-pub struct Progress {
-    bar: ProgressBar,
+pub struct ProgressBar {
+    bar: indicatif::ProgressBar,
 }
 
-impl Progress {
-    /// A bar that shows only if it is `wanted` and there is a terminal that can draw
-    /// it.
+impl ProgressBar {
+    /// Creates a bar that is never shown unless `enabled`.
     #[must_use]
-    pub fn new(wanted: bool) -> Self {
-        let target = if wanted { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        let bar = ProgressBar::with_draw_target(Some(1), target);
-        // The template is good, and without it the bar only looks otherwise.
+    pub fn new(enabled: bool) -> Self {
+        let target = if enabled { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let bar = indicatif::ProgressBar::with_draw_target(Some(1), target);
+        // The template is valid; if it were not, the bar would have the default style.
         if let Ok(style) = ProgressStyle::with_template("{bar:30} {wide_msg}") {
             bar.set_style(style);
         }
         Self { bar }
     }
 
-    /// The way for log lines to stderr, which leads them past the bar.
+    /// A writer to stderr for log lines, which prints them above the bar.
     #[must_use]
     pub fn log_writer(&self) -> LogWriter {
         LogWriter { bar: self.bar.clone() }
     }
 
-    /// Shows how the targets of `store` fare, and whether more are being looked
-    /// for.
-    pub(super) fn show(&self, store: &Store, finding: bool) {
+    /// Shows how many targets of `store` have been collected, and whether more are being
+    /// discovered.
+    pub(super) fn update(&self, store: &Store, is_discovering: bool) {
         if self.bar.is_hidden() {
             return;
         }
-        let (mut done, mut failed) = (0, 0);
+        let (mut collected, mut failed) = (0, 0);
         let slots = store.slots();
         for slot in slots.iter() {
             if let Some(last) = &slot.state().last {
-                done += 1;
+                collected += 1;
                 failed += u64::from(last.failure.is_some());
             }
         }
-        let number = slots.len();
+        let total = slots.len();
         let failures = if failed > 0 { format!(", {failed} failed") } else { String::new() };
-        let stage = if finding { ", finding accounts and regions" } else { "" };
-        self.bar.set_message(format!("{done} of {number} targets{failures}{stage}"));
-        // A bar of no length is a full one.
-        self.bar.set_length(number.max(1) as u64);
-        self.bar.set_position(done);
+        let discovery = if is_discovering { ", discovering accounts and regions" } else { "" };
+        self.bar.set_message(format!("{collected} of {total} targets collected{failures}{discovery}"));
+        // A bar of length 0 would be drawn full.
+        self.bar.set_length(total.max(1) as u64);
+        self.bar.set_position(collected);
     }
 
-    /// Takes the bar away for good.
+    /// Removes the bar for good.
     pub(super) fn clear(&self) {
         self.bar.finish_and_clear();
     }
 }
 
-impl Drop for Progress {
+impl Drop for ProgressBar {
     fn drop(&mut self) {
         self.clear();
     }
 }
 
-/// Writes to stderr while the bar is out of the way.
+/// Writes to stderr while the bar is hidden.
 #[derive(Clone, Debug)]
 pub struct LogWriter {
-    bar: ProgressBar,
+    bar: indicatif::ProgressBar,
 }
 
 impl<'a> MakeWriter<'a> for LogWriter {

@@ -196,7 +196,7 @@ impl<C: Collect> Scheduler<C> {
                     waiting.push(next);
                 }
                 Some(turn) = waiting.next() => due.push(turn),
-                () = tokio::time::sleep_until(summary_due) => summary.tell(&self.store, self.clock.now()),
+                () = tokio::time::sleep_until(summary_due) => summary.log_and_reset(&self.store, self.clock.now()),
             }
         }
         self.store.stats.set_in_flight(0);

@@ -1,53 +1,54 @@
-//! What the log is told of a round of collections.
+//! The summary of collections that the scheduler logs from time to time.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::info;
 
-use crate::model::{SyncStatus, UnixSeconds};
+use crate::health;
+use crate::model::UnixSeconds;
 use crate::snapshot::{Store, TargetState};
 
-/// How long it is from one summary to the next at least, however short the
-/// interval is.
-const AT_LEAST: Duration = Duration::from_mins(1);
+/// The shortest time from one summary to the next, for configurations with a shorter
+/// interval.
+const MIN_SPACING: Duration = Duration::from_mins(1);
 
-/// What has been collected since the last summary.
+/// Counts the collections since the last summary.
 #[derive(Debug)]
 pub(super) struct Summary {
     since: Instant,
     is_first: bool,
-    good: u64,
+    succeeded: u64,
     failed: u64,
 }
 
 impl Summary {
-    /// Nothing has been collected yet.
     pub(super) fn new() -> Self {
-        Self { since: Instant::now(), is_first: true, good: 0, failed: 0 }
+        Self { since: Instant::now(), is_first: true, succeeded: 0, failed: 0 }
     }
 
-    /// One more collection of a target has ended, which now fares like this.
+    /// Counts a collection that has ended and left its target in `state`.
     pub(super) fn count(&mut self, state: &TargetState) {
         if state.consecutive_failures == 0 {
-            self.good += 1;
+            self.succeeded += 1;
         } else {
             self.failed += 1;
         }
     }
 
-    /// When the next summary is due: when all targets have had their first
-    /// collection, and then once in an interval. While it `is_idle` that is looked at.
+    /// When to log the next summary: the first when every target has been collected, the
+    /// others an interval apart. To save work, that first condition is checked only while
+    /// the scheduler `is_idle`.
     pub(super) fn due(&self, interval: Duration, is_idle: bool, store: &Store) -> Instant {
-        let is_first = self.is_first && is_idle && self.good + self.failed > 0;
-        if is_first && store.pending() == 0 && store.waiting() == 0 {
+        let may_be_first = self.is_first && is_idle && self.succeeded + self.failed > 0;
+        if may_be_first && store.pending() == 0 && store.waiting() == 0 {
             return self.since;
         }
-        self.since + interval.max(AT_LEAST)
+        self.since + interval.max(MIN_SPACING)
     }
 
-    /// Tells the log, and begins anew.
-    pub(super) fn tell(&mut self, store: &Store, now: UnixSeconds) {
+    /// Logs the summary and starts counting from zero.
+    pub(super) fn log_and_reset(&mut self, store: &Store, now: UnixSeconds) {
         let (mut up, mut down, mut syncs, mut failed_syncs) = (0_u64, 0_u64, 0, 0);
         for slot in store.slots().iter() {
             let view = store.view(slot, now);
@@ -56,15 +57,16 @@ impl Summary {
                 Some(false) => down += 1,
                 None => {}
             }
-            let shown = view.syncs().unwrap_or_default();
-            syncs += shown.len();
-            failed_syncs += shown.iter().filter(|sync| sync.last_status == Some(SyncStatus::Failed)).count();
+            let counts = health::count_syncs(view.syncs().unwrap_or_default(), now);
+            syncs += counts.total();
+            failed_syncs += counts.failed_syncs();
         }
-        let (targets, collections, failed_collections) = (store.len(), self.good + self.failed, self.failed);
+        let targets = store.len();
+        let (collections, failed_collections) = (self.succeeded + self.failed, self.failed);
         let seconds = self.since.elapsed().as_secs();
         info!(
             targets,
-            up, down, syncs, failed_syncs, collections, failed_collections, seconds, "a round of collections"
+            up, down, syncs, failed_syncs, collections, failed_collections, seconds, "collection summary"
         );
         *self = Self { is_first: false, ..Self::new() };
     }

@@ -382,7 +382,7 @@ async fn a_summary_is_due_after_the_first_round_and_then_once_a_minute_at_most()
     summary.count(&running.store.slots()[0].state());
     assert_eq!(summary.due(short, false, &running.store), begun + Duration::from_mins(1), "not yet");
     assert!(summary.due(short, true, &running.store) <= Instant::now());
-    summary.tell(&running.store, 0.0);
+    summary.log_and_reset(&running.store, 0.0);
     summary.count(&running.store.slots()[0].state());
     let told = Instant::now();
     assert_eq!(summary.due(short, true, &running.store), told + Duration::from_mins(1));

@@ -1,19 +1,17 @@
-//! What is known becomes a page for people: the fleet at a glance, what is wrong in
-//! it and what to do about that.
+//! The status page: the fleet at a glance, its problems and what to do about them.
 //!
-//! It stands where the metrics stand: it reads the snapshot, and `web` serves it.
-//! For each request the query becomes a query, all targets are looked at
-//! once, which is the overview, and `html` writes down what was asked for. What
-//! lists there are, are paged, so that the page stays small whatever the fleet.
+//! It renders the snapshot like `metrics` does, and `web` serves it under `/`. For each
+//! request, `query` parses the URL's query, `overview` evaluates all targets once, and
+//! `html` renders what the query selects. Lists are paginated, so the page stays small
+//! whatever the size of the fleet.
 //!
-//! All that comes from AWS or the configuration is text to it and never markup:
-//! `maud` escapes it, and the policy that the page is served with runs nothing that
-//! stands in it. Secrets never get here.
+//! Everything from AWS or the configuration is text and never markup: `maud` escapes it, and
+//! the page's Content-Security-Policy runs no inline script. The page is given no secrets.
 
 mod html;
 mod overview;
 mod query;
-mod time;
+mod timestamp;
 
 use std::fmt;
 use std::sync::Arc;
@@ -27,8 +25,8 @@ use crate::gate::{Full, Gate};
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
 use crate::web::{Asset, PageError, PageFuture, RenderPage, TelemetryPath};
-use overview::Overview;
-use query::Query;
+use overview::FleetOverview;
+use query::PageQuery;
 
 const ASSETS: [Asset; 3] = [
     Asset {
@@ -52,73 +50,73 @@ const CONCURRENCY: usize = 2;
 const MAX_QUEUED: usize = 14;
 
 /// The page under `/`.
-pub struct StatusPage {
-    source: Arc<Source>,
+pub(crate) struct StatusPage {
+    state: Arc<PageState>,
     gate: Gate,
 }
 
-/// What the page is made from.
-struct Source {
+/// What the page is rendered from.
+struct PageState {
     store: Arc<Store>,
     clock: Clock,
     started: UnixSeconds,
-    about: About,
-    configured: ArcSwap<Configured>,
-    /// Tells the assets of this build from those of another.
-    mark: String,
+    info: ExporterInfo,
+    configuration: ArcSwap<LoadedConfiguration>,
+    /// A hash of the assets, which are cached by browsers for as long as it is the same.
+    asset_version: String,
 }
 
-/// What there is to say about this exporter that does not change.
+/// What the page says about the exporter that does not change while it runs.
 #[derive(Clone, Debug)]
-pub struct About {
-    /// The path of the metrics.
-    pub telemetry_path: TelemetryPath,
-    /// Which part of the targets it polls.
-    pub shard: Shard,
+pub(crate) struct ExporterInfo {
+    pub(crate) telemetry_path: TelemetryPath,
+    pub(crate) shard: Shard,
 }
 
-/// A configuration that has come into force.
 #[derive(Debug)]
-struct Configured {
+struct LoadedConfiguration {
+    /// YAML without secrets.
     text: String,
-    at: UnixSeconds,
+    loaded_at: UnixSeconds,
 }
 
 impl fmt::Debug for StatusPage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("StatusPage").field("about", &self.source.about).finish_non_exhaustive()
+        f.debug_struct("StatusPage").field("info", &self.state.info).finish_non_exhaustive()
     }
 }
 
 impl StatusPage {
-    /// A page about the targets of `store`, of an exporter that starts now with the
-    /// `configuration`, which is free of secrets.
-    #[must_use]
-    pub fn new(store: Arc<Store>, clock: Clock, about: About, configuration: String) -> Self {
+    /// A page about the targets of `store`, of an exporter that starts now.
+    /// `configuration` must not contain secrets.
+    pub(crate) fn new(store: Arc<Store>, clock: Clock, info: ExporterInfo, configuration: String) -> Self {
         let started = clock.now();
-        let configured = ArcSwap::from_pointee(Configured { text: configuration, at: started });
-        let mark = format!("{:016x}", hash(&ASSETS.map(|asset| asset.body)));
-        let source = Source { store, clock, started, about, configured, mark };
-        Self { source: Arc::new(source), gate: Gate::new(CONCURRENCY, MAX_QUEUED) }
+        let configuration =
+            ArcSwap::from_pointee(LoadedConfiguration { text: configuration, loaded_at: started });
+        let asset_version = format!("{:016x}", hash(&ASSETS.map(|asset| asset.body)));
+        Self {
+            state: Arc::new(PageState { store, clock, started, info, configuration, asset_version }),
+            gate: Gate::new(CONCURRENCY, MAX_QUEUED),
+        }
     }
 
-    /// Takes note of another configuration, free of secrets, that has come into
-    /// force.
-    pub fn configured(&self, configuration: String) {
-        let at = self.source.clock.now();
-        self.source.configured.store(Arc::new(Configured { text: configuration, at }));
+    /// Shows another configuration from now on, after a reload. It must not contain
+    /// secrets.
+    pub(crate) fn set_configuration(&self, text: String) {
+        let loaded_at = self.state.clock.now();
+        self.state.configuration.store(Arc::new(LoadedConfiguration { text, loaded_at }));
     }
 }
 
 impl RenderPage for StatusPage {
     fn html<'a>(&'a self, query: &'a str) -> PageFuture<'a> {
         Box::pin(async {
-            let (source, query) = (Arc::clone(&self.source), Query::read(query));
+            let (state, query) = (Arc::clone(&self.state), PageQuery::parse(query));
             let rendered = self.gate.run_queued(async |permit| {
                 // On the blocking pool, so that scrapes are not delayed. The task continues
                 // if the client disconnects, so it keeps the permit.
                 let rendering = tokio::task::spawn_blocking(move || {
-                    let html = source.html(&query);
+                    let html = state.render(&query);
                     drop(permit);
                     html
                 });
@@ -137,9 +135,9 @@ impl RenderPage for StatusPage {
     }
 }
 
-impl Source {
-    fn html(&self, query: &Query) -> String {
-        let overview = Overview::take(&self.store, self.clock.now());
+impl PageState {
+    fn render(&self, query: &PageQuery) -> String {
+        let overview = FleetOverview::new(&self.store, self.clock.now());
         html::page(self, &overview, query).into_string()
     }
 }

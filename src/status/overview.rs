@@ -1,280 +1,262 @@
-//! What there is to see: how everything fares, and of that what is asked for.
-//!
-//! It knows no HTML. All of it is as of one moment.
+//! What the page shows: the health of all targets and syncs at one point in time, and the
+//! lists that a query selects. This module knows no HTML.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::query::{Query, Wanted};
-use crate::fleet::RegionName;
-use crate::fleet::Unresolved;
-use crate::health::{Health, Tally};
+use super::query::{HealthFilter, PageQuery};
+use crate::fleet::{RegionName, Unresolved};
+use crate::health::{self, Health, HealthCounts};
 use crate::model::{DataSync, Failure, Reason, UnixSeconds};
 use crate::snapshot::{Store, TargetView};
 
-/// All targets, looked at in one moment.
+/// All targets at one point in time.
 #[derive(Debug)]
-pub(super) struct Overview {
-    /// The moment.
+pub(super) struct FleetOverview {
     pub(super) now: UnixSeconds,
-    /// How many answers are pending that may bring more targets.
+    /// How many discovery lookups are pending that may add targets.
     pub(super) pending: usize,
-    /// What could not be found out, so that there may be more of them, too.
+    /// The discovery lookups that failed. Targets may be missing because of them.
     pub(super) unresolved: Arc<Unresolved>,
-    /// All targets, by account and region.
-    pub(super) targets: Vec<Seen>,
-    /// How they fare.
-    pub(super) of_targets: Tally,
-    /// How all syncs fare.
-    pub(super) of_syncs: Tally,
-    /// All regions, by name.
+    /// Sorted by account and region.
+    pub(super) targets: Vec<TargetRow>,
+    pub(super) target_counts: HealthCounts,
+    pub(super) sync_counts: HealthCounts,
+    /// The regions of all targets.
     pub(super) regions: BTreeSet<RegionName>,
 }
 
-/// A target, and how it fares.
+/// A target with its health.
 #[derive(Debug)]
-pub(super) struct Seen {
-    /// What is known of it.
+pub(super) struct TargetRow {
     pub(super) view: TargetView,
-    /// What its account is shown as.
+    /// The account's id, or what stands for it while that is unknown.
     pub(super) account: String,
-    /// How it fares.
     pub(super) health: Health,
-    /// How its syncs fare: none if they are not known.
-    pub(super) tally: Tally,
+    /// All zero if the target's syncs are not known.
+    pub(super) sync_counts: HealthCounts,
 }
 
-impl Seen {
+impl TargetRow {
     fn new(view: TargetView, now: UnixSeconds) -> Self {
-        let mut tally = Tally::default();
-        for sync in view.syncs().unwrap_or_default() {
-            tally.add(Health::of_sync(sync, now));
-        }
+        let sync_counts = health::count_syncs(view.syncs().unwrap_or_default(), now);
         let account = view.target().account.shown(view.state.account.as_ref());
-        Self { health: Health::of_target(&view, now), account, tally, view }
+        Self { health: Health::of_target(&view, now), account, sync_counts, view }
     }
 
-    /// The region.
     pub(super) fn region(&self) -> &RegionName {
         &self.view.target().region
     }
 
-    /// The account's name, if it has one.
-    pub(super) fn name(&self) -> Option<&str> {
+    pub(super) fn account_name(&self) -> Option<&str> {
         self.view.target().account.name.as_deref()
     }
 
-    /// Why the last collection failed, if it did.
+    /// Why the last collection failed. `None` if it succeeded.
     pub(super) fn failure(&self) -> Option<&Failure> {
         self.view.state.last.as_ref()?.failure.as_ref()
     }
 
-    /// Whether it is among those that are asked for, by how they fare.
-    fn answers(&self, query: &Query) -> bool {
-        query.status.is_none_or(|wanted| self.has(wanted)) && self.fails_for(query)
+    /// Whether the query's status and reason select the target.
+    fn matches(&self, query: &PageQuery) -> bool {
+        query.health.is_none_or(|filter| self.matches_health(filter)) && self.matches_reason(query)
     }
 
-    /// Whether it fails for the reason that is asked for, if one is.
-    fn fails_for(&self, query: &Query) -> bool {
-        let fails = |reason| self.failure().is_some_and(|failure| failure.reason == reason);
-        query.reason.is_none_or(fails)
+    fn matches_reason(&self, query: &PageQuery) -> bool {
+        query.reason.is_none_or(|reason| self.failure().is_some_and(|failure| failure.reason == reason))
     }
 
-    /// Whether it or a sync of it fares so.
-    fn has(&self, wanted: Wanted) -> bool {
-        wanted.covers(self.health)
-            || Health::OF_SYNCS.into_iter().any(|health| wanted.covers(health) && self.tally.of(health) > 0)
+    /// Whether the target or any of its syncs matches.
+    fn matches_health(&self, filter: HealthFilter) -> bool {
+        filter.matches(self.health)
+            || Health::OF_SYNC
+                .into_iter()
+                .any(|health| filter.matches(health) && self.sync_counts.get(health) > 0)
     }
 }
 
-/// A sync, where it is and how it fares.
+/// A sync with its target and its health.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Found<'a> {
-    pub(super) seen: &'a Seen,
+pub(super) struct SyncRow<'a> {
+    pub(super) target: &'a TargetRow,
     pub(super) sync: &'a DataSync,
     pub(super) health: Health,
 }
 
-/// All targets that cannot be polled for the same reason.
+/// All targets that are down for one reason.
 #[derive(Debug)]
-pub(super) struct Cause<'a> {
-    /// The reason.
+pub(super) struct FailuresByReason<'a> {
     pub(super) reason: Reason,
-    /// How many there are.
     pub(super) targets: usize,
-    /// The same by account or by region, whichever tells more with less; the largest
-    /// first.
-    pub(super) groups: Vec<Group<'a>>,
+    /// The targets by account or by region, whichever gives fewer groups. Largest first.
+    pub(super) groups: Vec<FailureGroup<'a>>,
 }
 
-/// Some of the targets that cannot be polled for the same reason.
+/// The targets of one account or one region that are down for the same reason.
 #[derive(Debug)]
-pub(super) struct Group<'a> {
-    /// What they have in common.
-    pub(super) common: Common<'a>,
-    /// They, each with why; one at least.
-    pub(super) targets: Vec<(&'a Seen, &'a Failure)>,
+pub(super) struct FailureGroup<'a> {
+    pub(super) key: GroupKey<'a>,
+    /// At least one.
+    pub(super) targets: Vec<(&'a TargetRow, &'a Failure)>,
 }
 
-/// What targets have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Common<'a> {
-    /// The account: what it is shown as, and its name.
-    Account(&'a str, Option<&'a str>),
-    /// The region.
+pub(super) enum GroupKey<'a> {
+    Account { account: &'a str, name: Option<&'a str> },
     Region(&'a RegionName),
 }
 
-/// An account in the grid.
+/// An account in the grid, with its targets.
 #[derive(Debug)]
-pub(super) struct Row<'a> {
-    /// What the account is shown as.
+pub(super) struct AccountRow<'a> {
     pub(super) account: &'a str,
-    /// Its name, if it has one.
     pub(super) name: Option<&'a str>,
-    /// Its targets.
-    pub(super) cells: BTreeMap<&'a RegionName, &'a Seen>,
+    pub(super) targets: BTreeMap<&'a RegionName, &'a TargetRow>,
 }
 
-impl Row<'_> {
+impl AccountRow<'_> {
     fn worst(&self) -> Option<Health> {
-        self.cells.values().map(|seen| seen.health).min()
+        self.targets.values().map(|target| target.health).min()
     }
 }
 
-/// Accounts × regions.
+/// The grid of accounts and regions.
 #[derive(Debug)]
-pub(super) struct Grid<'a> {
-    /// The regions in which one of the accounts is polled, by name.
+pub(super) struct AccountGrid<'a> {
+    /// The regions of all rows, by name.
     pub(super) regions: Vec<&'a RegionName>,
-    /// The accounts, those that fare worst first.
-    pub(super) rows: Vec<Row<'a>>,
+    /// Worst health first.
+    pub(super) rows: Vec<AccountRow<'a>>,
 }
 
-impl Overview {
-    /// Looks at all targets of `store`.
-    pub(super) fn take(store: &Store, now: UnixSeconds) -> Self {
-        // In this order: what is pending now may be there then.
+impl FleetOverview {
+    pub(super) fn new(store: &Store, now: UnixSeconds) -> Self {
+        // Before the slots: a lookup that is answered in between then counts as pending
+        // although its targets are here, instead of neither.
         let (pending, unresolved) = (store.pending(), store.unresolved());
         let slots = store.slots();
-        let mut targets: Vec<Seen> = slots.iter().map(|slot| Seen::new(store.view(slot, now), now)).collect();
+        let mut targets: Vec<TargetRow> =
+            slots.iter().map(|slot| TargetRow::new(store.view(slot, now), now)).collect();
         targets.sort_by(|one, other| {
             one.account.cmp(&other.account).then_with(|| one.region().cmp(other.region()))
         });
-        let (mut of_targets, mut of_syncs) = (Tally::default(), Tally::default());
-        for seen in &targets {
-            of_targets.add(seen.health);
-            of_syncs.add_all(&seen.tally);
+        let (mut target_counts, mut sync_counts) = (HealthCounts::default(), HealthCounts::default());
+        for target in &targets {
+            target_counts.add(target.health);
+            sync_counts.merge(&target.sync_counts);
         }
-        let regions = targets.iter().map(|seen| seen.region().clone()).collect();
-        Self { now, pending, unresolved, targets, of_targets, of_syncs, regions }
+        let regions = targets.iter().map(|target| target.region().clone()).collect();
+        Self { now, pending, unresolved, targets, target_counts, sync_counts, regions }
     }
 
-    /// The targets of the accounts and regions that are asked for, however they fare.
-    fn within<'a>(&'a self, query: &'a Query) -> impl Iterator<Item = &'a Seen> {
-        let typed = query.account.to_lowercase();
-        let asked = move |text: &str| text.to_lowercase().contains(&typed);
-        // The targets of an account stand beside each other.
-        let mut last = None;
-        self.targets.iter().filter(move |seen| {
-            let account = (seen.account.as_str(), seen.name());
-            let account = match last {
-                Some((before, answer)) if before == account => answer,
+    /// The targets that the query's account and region select, with any health.
+    fn in_scope<'a>(&'a self, query: &'a PageQuery) -> impl Iterator<Item = &'a TargetRow> {
+        let needle = query.account.to_lowercase();
+        let contains_needle = move |text: &str| text.to_lowercase().contains(&needle);
+        // The targets are sorted by account, so each account is compared only once.
+        let mut previous = None;
+        self.targets.iter().filter(move |target| {
+            let account = (target.account.as_str(), target.account_name());
+            let account_matches = match previous {
+                Some((previous_account, matches)) if previous_account == account => matches,
                 _ => {
-                    let answer = asked(account.0) || account.1.is_some_and(&asked);
-                    last = Some((account, answer));
-                    answer
+                    let matches = contains_needle(account.0) || account.1.is_some_and(&contains_needle);
+                    previous = Some((account, matches));
+                    matches
                 }
             };
-            let region = query.region.as_ref().is_none_or(|region| region == seen.region());
-            account && region
+            account_matches && query.region.as_ref().is_none_or(|region| region == target.region())
         })
     }
 
-    /// The targets that are asked for, those that fare worst first.
-    pub(super) fn targets<'a>(&'a self, query: &'a Query) -> Vec<&'a Seen> {
-        let mut targets: Vec<&Seen> = self.within(query).filter(|seen| seen.answers(query)).collect();
-        targets.sort_by_key(|seen| seen.health);
+    /// The targets that the query selects, worst first.
+    pub(super) fn targets<'a>(&'a self, query: &'a PageQuery) -> Vec<&'a TargetRow> {
+        let mut targets: Vec<&TargetRow> =
+            self.in_scope(query).filter(|target| target.matches(query)).collect();
+        targets.sort_by_key(|target| target.health);
         targets
     }
 
-    /// The syncs that are asked for, the worst first, and of those that fare alike
-    /// the ones whose last success is longest ago. Where nothing is asked for, all
-    /// in trouble.
-    pub(super) fn syncs<'a>(&'a self, query: &'a Query) -> Vec<Found<'a>> {
-        let wanted = if query.is_filter() { query.status } else { Some(Wanted::Trouble) };
-        let mut found = Vec::new();
-        for seen in self.within(query).filter(|seen| seen.fails_for(query)) {
-            for sync in seen.view.syncs().unwrap_or_default() {
+    /// The syncs that the query selects, worst first, then by oldest last success. Without
+    /// a filter, all syncs with problems.
+    pub(super) fn syncs<'a>(&'a self, query: &'a PageQuery) -> Vec<SyncRow<'a>> {
+        let filter = if query.is_filter() { query.health } else { Some(HealthFilter::AnyProblem) };
+        let mut rows = Vec::new();
+        for target in self.in_scope(query).filter(|target| target.matches_reason(query)) {
+            for sync in target.view.syncs().unwrap_or_default() {
                 let health = Health::of_sync(sync, self.now);
-                if wanted.is_none_or(|wanted| wanted.covers(health)) {
-                    found.push(Found { seen, sync, health });
+                if filter.is_none_or(|filter| filter.matches(health)) {
+                    rows.push(SyncRow { target, sync, health });
                 }
             }
         }
-        found.sort_by(|one, other| {
-            let success = |found: &Found| found.sync.last_successful_sync.unwrap_or(f64::NEG_INFINITY);
+        rows.sort_by(|one, other| {
+            let success = |row: &SyncRow| row.sync.last_successful_sync.unwrap_or(f64::NEG_INFINITY);
             one.health.cmp(&other.health).then_with(|| success(one).total_cmp(&success(other)))
         });
-        found
+        rows
     }
 
-    /// Why the targets that are asked for cannot be polled; what most have first.
-    pub(super) fn causes<'a>(&'a self, query: &'a Query) -> Vec<Cause<'a>> {
-        if query.status.is_some_and(|wanted| !wanted.covers(Health::Down)) {
+    /// Why targets that the query selects are down, most frequent reason first.
+    pub(super) fn failures<'a>(&'a self, query: &'a PageQuery) -> Vec<FailuresByReason<'a>> {
+        if query.health.is_some_and(|filter| !filter.matches(Health::Down)) {
             return Vec::new();
         }
-        let mut by_reason: BTreeMap<Reason, Vec<(&Seen, &Failure)>> = BTreeMap::new();
-        for seen in self.within(query).filter(|seen| seen.fails_for(query)) {
-            if let Some(failure) = seen.failure() {
-                by_reason.entry(failure.reason).or_default().push((seen, failure));
+        let mut by_reason: BTreeMap<Reason, Vec<(&TargetRow, &Failure)>> = BTreeMap::new();
+        for target in self.in_scope(query).filter(|target| target.matches_reason(query)) {
+            if let Some(failure) = target.failure() {
+                by_reason.entry(failure.reason).or_default().push((target, failure));
             }
         }
-        let mut causes: Vec<Cause<'_>> =
-            by_reason.into_iter().map(|(reason, down)| cause(reason, &down)).collect();
-        causes.sort_by_key(|cause| (std::cmp::Reverse(cause.targets), cause.reason));
-        causes
+        let mut failures: Vec<FailuresByReason<'_>> =
+            by_reason.into_iter().map(|(reason, targets)| group_failures(reason, &targets)).collect();
+        failures.sort_by_key(|failures| (Reverse(failures.targets), failures.reason));
+        failures
     }
 
-    /// The accounts that are asked for, with their targets in all regions that are.
-    pub(super) fn grid<'a>(&'a self, query: &'a Query) -> Grid<'a> {
-        let mut rows: BTreeMap<&str, (Row<'_>, bool)> = BTreeMap::new();
-        for seen in self.within(query) {
-            let new = || (Row { account: &seen.account, name: None, cells: BTreeMap::new() }, false);
-            let (row, asked) = rows.entry(&seen.account).or_insert_with(new);
-            row.name = row.name.or(seen.name());
-            row.cells.insert(seen.region(), seen);
-            *asked |= seen.answers(query);
+    /// The accounts with a target that the query selects. A row has all targets of the
+    /// account in the selected regions, whatever their health.
+    pub(super) fn grid<'a>(&'a self, query: &'a PageQuery) -> AccountGrid<'a> {
+        let mut rows: BTreeMap<&str, (AccountRow<'_>, bool)> = BTreeMap::new();
+        for target in self.in_scope(query) {
+            let new_row =
+                || (AccountRow { account: &target.account, name: None, targets: BTreeMap::new() }, false);
+            let (row, is_selected) = rows.entry(&target.account).or_insert_with(new_row);
+            row.name = row.name.or(target.account_name());
+            row.targets.insert(target.region(), target);
+            *is_selected |= target.matches(query);
         }
-        let mut rows: Vec<Row<'_>> =
-            rows.into_values().filter_map(|(row, asked)| asked.then_some(row)).collect();
+        let mut rows: Vec<AccountRow<'_>> =
+            rows.into_values().filter_map(|(row, is_selected)| is_selected.then_some(row)).collect();
         rows.sort_by_key(|row| (row.worst(), row.account));
-        let regions: BTreeSet<&RegionName> = rows.iter().flat_map(|row| row.cells.keys().copied()).collect();
-        Grid { regions: regions.into_iter().collect(), rows }
+        let regions: BTreeSet<&RegionName> =
+            rows.iter().flat_map(|row| row.targets.keys().copied()).collect();
+        AccountGrid { regions: regions.into_iter().collect(), rows }
     }
 }
 
-fn cause<'a>(reason: Reason, down: &[(&'a Seen, &'a Failure)]) -> Cause<'a> {
+fn group_failures<'a>(reason: Reason, targets: &[(&'a TargetRow, &'a Failure)]) -> FailuresByReason<'a> {
     let mut by_account: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     let mut by_region: BTreeMap<&RegionName, Vec<_>> = BTreeMap::new();
-    for (seen, failure) in down {
-        by_account.entry(&seen.account).or_default().push((*seen, *failure));
-        by_region.entry(seen.region()).or_default().push((*seen, *failure));
+    for (target, failure) in targets {
+        by_account.entry(&target.account).or_default().push((*target, *failure));
+        by_region.entry(target.region()).or_default().push((*target, *failure));
     }
-    // An account that is lost is lost in all of its regions.
-    let of_accounts = matches!(reason, Reason::AssumeRoleDenied | Reason::Credentials);
-    let mut groups: Vec<Group<'a>> = if of_accounts || by_account.len() <= by_region.len() {
-        let common = |account, targets: &[(&'a Seen, _)]| {
-            Common::Account(account, targets.first().and_then(|(seen, _)| seen.name()))
+    // These reasons affect an account in all of its regions.
+    let concerns_accounts = matches!(reason, Reason::AssumeRoleDenied | Reason::Credentials);
+    let mut groups: Vec<FailureGroup<'a>> = if concerns_accounts || by_account.len() <= by_region.len() {
+        let group = |(account, targets): (_, Vec<(&'a TargetRow, _)>)| {
+            let name = targets.first().and_then(|(target, _)| target.account_name());
+            FailureGroup { key: GroupKey::Account { account, name }, targets }
         };
-        let groups = by_account.into_iter();
-        groups.map(|(account, targets)| Group { common: common(account, &targets), targets }).collect()
+        by_account.into_iter().map(group).collect()
     } else {
-        let groups = by_region.into_iter();
-        groups.map(|(region, targets)| Group { common: Common::Region(region), targets }).collect()
+        let group = |(region, targets)| FailureGroup { key: GroupKey::Region(region), targets };
+        by_region.into_iter().map(group).collect()
     };
-    groups.sort_by_key(|group| std::cmp::Reverse(group.targets.len()));
-    Cause { reason, targets: down.len(), groups }
+    groups.sort_by_key(|group| Reverse(group.targets.len()));
+    FailuresByReason { reason, targets: targets.len(), groups }
 }
 
 #[cfg(test)]
@@ -283,9 +265,9 @@ mod tests {
     use super::*;
     use crate::model::SyncStatus;
 
-    /// Two accounts in two regions: the first has a failed and a stale sync, and is
-    /// refused in us-east-1; the second is well, and waits in us-east-1.
-    fn overview() -> Overview {
+    /// Two accounts in two regions. The first has a failed and two stale syncs, and is down
+    /// in us-east-1. The second is healthy, and not collected yet in us-east-1.
+    fn overview() -> FleetOverview {
         let (one, two) = (account(1, Some("Production")), account(2, None));
         let bad = DataSync { last_status: Some(SyncStatus::Failed), ..sync("bad", Some(NOW - 60.0)) };
         let old = sync("old", Some(NOW - 9e5));
@@ -296,81 +278,82 @@ mod tests {
             (target(&one, "eu-west-1"), Some(Ok(vec![sync("fine", Some(NOW)), old, bad, older]))),
             (target(&one, "us-east-1"), Some(Err(failed(Reason::ScpDenied)))),
         ]);
-        Overview::take(&store, NOW)
+        FleetOverview::new(&store, NOW)
     }
 
-    fn names(overview: &Overview, query: &str) -> Vec<String> {
-        let query = Query::read(query);
-        overview.syncs(&query).iter().map(|found| found.sync.name.clone()).collect()
+    fn names(overview: &FleetOverview, query: &str) -> Vec<String> {
+        let query = PageQuery::parse(query);
+        overview.syncs(&query).iter().map(|row| row.sync.name.clone()).collect()
     }
 
-    fn places(overview: &Overview, query: &str) -> Vec<String> {
-        let query = Query::read(query);
-        let place = |seen: &&Seen| format!("{} {}", &seen.account[11..], seen.region());
-        overview.targets(&query).iter().map(place).collect()
+    fn target_names(overview: &FleetOverview, query: &str) -> Vec<String> {
+        let query = PageQuery::parse(query);
+        let name = |target: &&TargetRow| format!("{} {}", &target.account[11..], target.region());
+        overview.targets(&query).iter().map(name).collect()
     }
 
     #[test]
-    fn everything_is_counted() {
+    fn targets_and_syncs_are_counted_by_health() {
         let overview = overview();
-        let of_targets = |health| overview.of_targets.of(health);
+        let target_counts: Vec<usize> =
+            Health::ALL.iter().map(|health| overview.target_counts.get(*health)).collect();
         assert_eq!(
-            Health::ALL.map(of_targets),
+            target_counts,
             [1, 1, 0, 0, 0, 1, 1, 0],
-            "one each is down, has a failed sync, is well, waits"
+            "one each is down, has a failed sync, is healthy, is not collected yet"
         );
-        assert_eq!(Health::OF_SYNCS.map(|health| overview.of_syncs.of(health)), [1, 0, 2, 0, 2]);
+        assert_eq!(Health::OF_SYNC.map(|health| overview.sync_counts.get(health)), [1, 0, 2, 0, 2]);
     }
 
     #[test]
-    fn troubles_come_first_and_the_oldest_of_them() {
+    fn syncs_are_sorted_by_health_and_age() {
         let overview = overview();
         assert_eq!(names(&overview, ""), ["bad", "older", "old"]);
         assert_eq!(names(&overview, "region=eu-west-1"), ["bad", "older", "old", "fine", "good"]);
     }
 
     #[test]
-    fn a_filter_takes_account_region_and_status() {
+    fn filters_by_account_region_status_and_reason() {
         let overview = overview();
         assert_eq!(names(&overview, "account=pROD&status=stale"), ["older", "old"]);
         assert_eq!(names(&overview, "account=000000000002"), ["good"]);
-        assert_eq!(names(&overview, "account=nobody"), [""; 0]);
+        assert_eq!(names(&overview, "account=absent"), [""; 0]);
         assert_eq!(names(&overview, "region=sa-east-1"), [""; 0]);
         assert_eq!(names(&overview, "status=down"), [""; 0]);
         assert_eq!(names(&overview, "reason=scp_denied"), [""; 0]);
         assert_eq!(
-            places(&overview, "status=trouble"),
+            target_names(&overview, "status=trouble"),
             ["1 us-east-1", "1 eu-west-1"],
-            "the one that cannot be polled first"
+            "the target that is down comes first"
         );
         assert_eq!(
-            places(&overview, "status=well"),
+            target_names(&overview, "status=healthy"),
             ["1 eu-west-1", "2 eu-west-1"],
-            "all that have a sync that is"
+            "targets with a healthy sync, whatever else they have"
         );
-        assert_eq!(places(&overview, "status=waiting"), ["2 us-east-1"]);
-        assert_eq!(places(&overview, "reason=scp_denied"), ["1 us-east-1"]);
+        assert_eq!(target_names(&overview, "status=not_collected"), ["2 us-east-1"]);
+        assert_eq!(target_names(&overview, "reason=scp_denied"), ["1 us-east-1"]);
     }
 
     #[test]
-    fn the_grid_has_whole_accounts_and_the_worst_first() {
+    fn the_grid_has_all_targets_of_an_account_and_the_worst_account_first() {
         let overview = overview();
         let rows = |query: &str| {
-            let query = Query::read(query);
+            let query = PageQuery::parse(query);
             let grid = overview.grid(&query);
             let rows: Vec<_> =
-                grid.rows.iter().map(|row| (row.account[11..].to_owned(), row.cells.len())).collect();
+                grid.rows.iter().map(|row| (row.account[11..].to_owned(), row.targets.len())).collect();
             (grid.regions.len(), rows)
         };
-        let row = |account: &str, cells| (account.to_owned(), cells);
+        let row = |account: &str, targets| (account.to_owned(), targets);
         assert_eq!(rows(""), (2, vec![row("1", 2), row("2", 2)]));
         assert_eq!(rows("region=us-east-1"), (1, vec![row("1", 1), row("2", 1)]));
-        assert_eq!(rows("status=waiting"), (2, vec![row("2", 2)]));
-        assert_eq!(rows("status=empty"), (0, Vec::new()));
+        assert_eq!(rows("status=not_collected"), (2, vec![row("2", 2)]));
+        assert_eq!(rows("status=no_syncs"), (0, Vec::new()));
     }
 
     #[test]
-    fn a_region_that_refuses_all_accounts_is_one_line() {
+    fn failures_are_grouped_by_region_or_account_whichever_is_shorter() {
         let accounts: Vec<_> = (1..=9).map(|number| account(number, None)).collect();
         let refused = |account| (target(account, "us-east-1"), Some(Err(failed(Reason::RegionDisabled))));
         let mut targets: Vec<_> = accounts.iter().map(refused).collect();
@@ -378,26 +361,29 @@ mod tests {
             let lost = account(77, Some("lost"));
             targets.push((target(&lost, region), Some(Err(failed(Reason::AssumeRoleDenied)))));
         }
-        let overview = Overview::take(&store(targets), NOW);
-        let query = Query::default();
-        let causes = overview.causes(&query);
-        let summary: Vec<_> =
-            causes.iter().map(|cause| (cause.reason, cause.targets, cause.groups.len())).collect();
+        let overview = FleetOverview::new(&store(targets), NOW);
+        let query = PageQuery::default();
+        let failures = overview.failures(&query);
+        let summary: Vec<_> = failures
+            .iter()
+            .map(|failures| (failures.reason, failures.targets, failures.groups.len()))
+            .collect();
         assert_eq!(summary, [(Reason::RegionDisabled, 9, 1), (Reason::AssumeRoleDenied, 3, 1)]);
-        assert_eq!(causes[0].groups[0].common, Common::Region(&"us-east-1".parse().unwrap()));
-        assert_eq!(causes[1].groups[0].common, Common::Account("000000000077", Some("lost")));
-        assert_eq!(overview.causes(&Query::read("status=well")).len(), 0);
-        assert_eq!(overview.causes(&Query::read("status=down&account=lost")).len(), 1);
+        assert_eq!(failures[0].groups[0].key, GroupKey::Region(&"us-east-1".parse().unwrap()));
+        let lost = GroupKey::Account { account: "000000000077", name: Some("lost") };
+        assert_eq!(failures[1].groups[0].key, lost);
+        assert_eq!(overview.failures(&PageQuery::parse("status=healthy")).len(), 0);
+        assert_eq!(overview.failures(&PageQuery::parse("status=down&account=lost")).len(), 1);
     }
 
     #[test]
-    fn an_account_without_an_id_is_found_by_what_it_is_shown_as() {
-        let nameless = std::sync::Arc::new(crate::fleet::Account {
+    fn an_account_without_an_id_is_found_by_its_substitute() {
+        let account = std::sync::Arc::new(crate::fleet::Account {
             access: crate::fleet::Access { profile: Some("Prod".to_owned()), ..Default::default() },
             ..Default::default()
         });
-        let overview = Overview::take(&store(vec![(target(&nameless, "eu-west-1"), None)]), NOW);
+        let overview = FleetOverview::new(&store(vec![(target(&account, "eu-west-1"), None)]), NOW);
         assert_eq!(overview.targets[0].account, "unknown (profile Prod)");
-        assert_eq!(overview.targets(&Query::read("account=unknown+(profile+prod)")).len(), 1);
+        assert_eq!(overview.targets(&PageQuery::parse("account=unknown+(profile+prod)")).len(), 1);
     }
 }

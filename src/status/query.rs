@@ -1,159 +1,133 @@
-//! What a person wants to see: the query of the page's URL.
+//! The query of the page's URL: which syncs and targets to show.
 //!
-//! It never makes an error. What is not understood is left out, and told.
+//! An invalid value is never an error: it is ignored, with a note on the page.
 
 use crate::fleet::RegionName;
+use crate::health::Health;
 use crate::model::Reason;
 
-use crate::health::Health;
+/// The length of a value, in characters, beyond which it is cut. No account name is
+/// longer.
+const MAX_VALUE_LENGTH: usize = 200;
 
-/// How long what is looked for may be. No name of an account is longer.
-const LONGEST: usize = 200;
-
-/// What is wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Query {
+pub(super) struct PageQuery {
     /// A part of an account's id or name, as it was typed.
     pub(super) account: String,
-    /// A region.
     pub(super) region: Option<RegionName>,
-    /// How it is to fare.
-    pub(super) status: Option<Wanted>,
-    /// Why it is to be down.
+    pub(super) health: Option<HealthFilter>,
+    /// Why the target is down.
     pub(super) reason: Option<Reason>,
-    /// Which page of each list, counted from 0.
     pub(super) pages: Pages,
-    /// Whether all of the configuration is wanted, however long.
+    /// Whether to show the whole configuration, however long.
     pub(super) whole_configuration: bool,
-    /// What was not understood, each a sentence.
+    /// Notes about invalid values, each a sentence.
     pub(super) notes: Vec<String>,
 }
 
-/// How something is to fare to be wanted.
+/// The parameter `status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wanted {
-    /// Badly, in whatever way.
-    Trouble,
-    /// So.
-    Is(Health),
+pub(super) enum HealthFilter {
+    AnyProblem,
+    Only(Health),
 }
 
-/// Which page of each list, counted from 0.
+/// The current page of each list, counted from 0.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pages {
-    /// Of the syncs.
     pub(super) syncs: usize,
-    /// Of the targets.
     pub(super) targets: usize,
-    /// Of the grid.
     pub(super) grid: usize,
 }
 
-impl Wanted {
-    /// All there are.
+impl HealthFilter {
     pub(super) fn all() -> impl Iterator<Item = Self> {
-        std::iter::once(Self::Trouble).chain(Health::ALL.map(Self::Is))
+        std::iter::once(Self::AnyProblem).chain(Health::ALL.iter().copied().map(Self::Only))
     }
 
-    /// What it is called in URLs.
-    pub(super) fn key(self) -> &'static str {
+    /// The value in URLs.
+    pub(super) fn as_str(self) -> &'static str {
         match self {
-            Self::Trouble => "trouble",
-            Self::Is(health) => health.key(),
+            // Documented and bookmarked, so it keeps this name.
+            Self::AnyProblem => "trouble",
+            Self::Only(health) => health.as_str(),
         }
     }
 
-    /// What it is called on the page.
-    pub(super) fn word(self) -> &'static str {
+    pub(super) fn matches(self, health: Health) -> bool {
         match self {
-            Self::Trouble => "Any trouble",
-            Self::Is(health) => health.word(),
-        }
-    }
-
-    /// Whether it is what fares so.
-    pub(super) fn covers(self, health: Health) -> bool {
-        match self {
-            Self::Trouble => health.is_trouble(),
-            Self::Is(wanted) => wanted == health,
+            Self::AnyProblem => health.is_problem(),
+            Self::Only(wanted) => wanted == health,
         }
     }
 }
 
-impl Query {
-    /// Reads the query of a URL.
-    pub(super) fn read(text: &str) -> Self {
+impl PageQuery {
+    pub(super) fn parse(text: &str) -> Self {
         let mut query = Self::default();
         for (key, value) in form_urlencoded::parse(text.as_bytes()) {
-            let value: String = value.trim_start().chars().take(LONGEST).collect();
+            let value: String = value.trim_start().chars().take(MAX_VALUE_LENGTH).collect();
             if !value.trim_end().is_empty() {
-                query.take(&key, value.trim_end().to_owned());
+                query.set(&key, value.trim_end().to_owned());
             }
         }
         query
     }
 
-    fn take(&mut self, key: &str, value: String) {
-        let known = match key {
+    fn set(&mut self, key: &str, value: String) {
+        let (is_valid, expected) = match key {
             "account" => {
                 self.account = value;
                 return;
             }
             "region" => {
                 self.region = value.parse().ok();
-                self.region.is_some()
+                (self.region.is_some(), "a region name")
             }
             "status" => {
-                self.status = Wanted::all().find(|wanted| wanted.key() == value);
-                self.status.is_some()
+                self.health = HealthFilter::all().find(|filter| filter.as_str() == value);
+                (self.health.is_some(), "a known status")
             }
             "reason" => {
                 self.reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == value);
-                self.reason.is_some()
+                (self.reason.is_some(), "a known reason")
             }
             "configuration" => {
                 self.whole_configuration = value == "all";
-                self.whole_configuration
+                (self.whole_configuration, "“all”")
             }
-            "syncs" => page(&value, &mut self.pages.syncs),
-            "targets" => page(&value, &mut self.pages.targets),
-            "grid" => page(&value, &mut self.pages.grid),
-            // What others put behind URLs is none of our business.
+            "syncs" => (set_page(&mut self.pages.syncs, &value), "a page number"),
+            "targets" => (set_page(&mut self.pages.targets, &value), "a page number"),
+            "grid" => (set_page(&mut self.pages.grid, &value), "a page number"),
+            // Proxies and mail programs append parameters of their own.
             _ => return,
         };
-        if !known {
-            let what = match key {
-                "region" => "the name of a region",
-                "status" => "a status",
-                "reason" => "a reason",
-                "configuration" => "a part of the configuration",
-                _ => "the number of a page",
-            };
-            self.notes.push(format!("“{value}” is not {what}, so it is passed over."));
+        if !is_valid {
+            self.notes.push(format!("Ignored “{key}={value}”: not {expected}."));
         }
     }
 
-    /// Whether it asks for a part of what there is.
+    /// Whether it selects a part of the fleet.
     pub(super) fn is_filter(&self) -> bool {
-        !self.account.is_empty() || self.region.is_some() || self.status.is_some() || self.reason.is_some()
+        !self.account.is_empty() || self.region.is_some() || self.health.is_some() || self.reason.is_some()
     }
 
-    /// The same filter, with each list from its beginning.
+    /// The same filter with the first page of each list.
     pub(super) fn first_pages(&self) -> Self {
         Self { pages: Pages::default(), notes: Vec::new(), whole_configuration: false, ..self.clone() }
     }
 
-    /// The way to it, from the page: a relative URL.
+    /// A URL of this query, relative to the page's.
     pub(super) fn link(&self) -> String {
         let mut query = form_urlencoded::Serializer::for_suffix("?".to_owned(), 1);
-        let texts = [
+        let filters = [
             ("account", self.account.as_str()),
             ("region", self.region.as_ref().map_or("", RegionName::as_str)),
-            ("status", self.status.map_or("", Wanted::key)),
+            ("status", self.health.map_or("", HealthFilter::as_str)),
             ("reason", self.reason.map_or("", Reason::as_str)),
             ("configuration", if self.whole_configuration { "all" } else { "" }),
         ];
-        for (key, value) in texts.into_iter().filter(|(_, value)| !value.is_empty()) {
+        for (key, value) in filters.into_iter().filter(|(_, value)| !value.is_empty()) {
             query.append_pair(key, value);
         }
         let Pages { syncs, targets, grid } = self.pages;
@@ -166,8 +140,8 @@ impl Query {
     }
 }
 
-/// Reads the number of a page, which people count from 1.
-fn page(text: &str, page: &mut usize) -> bool {
+/// Parses a page number, which counts from 1 in URLs. Returns whether it is valid.
+fn set_page(page: &mut usize, text: &str) -> bool {
     match text.parse::<usize>() {
         Ok(number) if number > 0 => {
             *page = number - 1;
@@ -184,16 +158,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_is_understood() {
-        let query =
-            Query::read("account=+Prod%20x+&region=eu-west-1&status=failed&reason=throttled&syncs=3&grid=1");
-        let expected = Query {
+    fn a_query_is_parsed_and_linked_to() {
+        let query = PageQuery::parse(
+            "account=+Prod%20x+&region=eu-west-1&status=failed&reason=throttled&syncs=3&grid=1",
+        );
+        let expected = PageQuery {
             account: "Prod x".to_owned(),
             region: Some("eu-west-1".parse().unwrap()),
-            status: Some(Wanted::Is(Health::Failed)),
+            health: Some(HealthFilter::Only(Health::Failed)),
             reason: Some(Reason::Throttled),
             pages: Pages { syncs: 2, targets: 0, grid: 0 },
-            ..Query::default()
+            ..PageQuery::default()
         };
         assert_eq!(query, expected);
         assert_eq!(query.link(), "?account=Prod+x&region=eu-west-1&status=failed&reason=throttled&syncs=3");
@@ -201,32 +176,33 @@ mod tests {
             query.first_pages().link(),
             "?account=Prod+x&region=eu-west-1&status=failed&reason=throttled"
         );
-        assert_eq!(Query::read("status=trouble").status, Some(Wanted::Trouble));
+        assert_eq!(PageQuery::parse("status=trouble").health, Some(HealthFilter::AnyProblem));
     }
 
     #[test]
-    fn nothing_is_asked_for_by_empty_fields() {
-        let query = Query::read("account=&region=&status=&utm_source=x");
-        assert_eq!(query, Query::default());
+    fn empty_and_unknown_parameters_are_ignored() {
+        let query = PageQuery::parse("account=&region=&status=&utm_source=x");
+        assert_eq!(query, PageQuery::default());
         assert!(!query.is_filter());
         assert_eq!(query.link(), "?");
     }
 
     #[test]
-    fn what_is_not_understood_is_told() {
-        let query = Query::read("region=<b>&status=bad&reason=no&syncs=0&targets=-1&grid=x&configuration=1");
+    fn invalid_values_are_ignored_with_a_note() {
+        let query =
+            PageQuery::parse("region=<b>&status=bad&reason=no&syncs=0&targets=-1&grid=x&configuration=1");
         assert!(!query.is_filter());
         assert_eq!(query.pages, Pages::default());
         assert_eq!(query.notes.len(), 7);
-        assert_eq!(query.notes[0], "“<b>” is not the name of a region, so it is passed over.");
-        assert_eq!(query.first_pages(), Query::default());
+        assert_eq!(query.notes[0], "Ignored “region=<b>”: not a region name.");
+        assert_eq!(query.first_pages(), PageQuery::default());
     }
 
     proptest! {
         #[test]
-        fn whatever_is_asked_is_asked_again_by_its_link(query in ".{0,300}") {
-            let query = Query { notes: Vec::new(), ..Query::read(&query) };
-            prop_assert_eq!(Query::read(&query.link()[1..]), query);
+        fn the_link_of_any_query_parses_to_the_same_query(query in ".{0,300}") {
+            let query = PageQuery { notes: Vec::new(), ..PageQuery::parse(&query) };
+            prop_assert_eq!(PageQuery::parse(&query.link()[1..]), query);
         }
     }
 }

@@ -1,58 +1,58 @@
-// What the status page can do on top of what it does without a script: a theme
-// that is chosen, refreshing, and times as they are here.
+// Enhances the status page, which works without a script: selecting a theme, automatic
+// refresh, and tooltips with local times.
 "use strict";
 
 (() => {
-  const REFRESH_MS = 30000;
+  const REFRESH_INTERVAL_MS = 30000;
 
-  // A browser may have no storage for us, or refuse it.
-  const recall = (key) => {
+  // Browsers may deny access to the storage.
+  const load = (key) => {
     try {
       return localStorage.getItem(key);
     } catch {
       return null;
     }
   };
-  const keep = (key, value) => {
+  const save = (key, value) => {
     try {
       localStorage.setItem(key, value);
     } catch {
-      // It is in force until the page is left.
+      // The setting lasts until the page is left.
     }
   };
 
-  const wear = (theme) => {
+  const applyTheme = (theme) => {
     if (theme === "light" || theme === "dark") {
       document.documentElement.dataset.theme = theme;
     } else {
       delete document.documentElement.dataset.theme;
     }
   };
-  wear(recall("theme"));
+  applyTheme(load("theme"));
 
   document.addEventListener("DOMContentLoaded", () => {
     const theme = document.getElementById("theme");
     theme.value = document.documentElement.dataset.theme ?? "auto";
     theme.addEventListener("change", () => {
-      wear(theme.value);
-      keep("theme", theme.value);
+      applyTheme(theme.value);
+      save("theme", theme.value);
     });
 
     const refresh = document.getElementById("refresh");
-    refresh.checked = recall("refresh") === "on";
-    refresh.addEventListener("change", () => keep("refresh", refresh.checked ? "on" : "off"));
+    refresh.checked = load("refresh") === "on";
+    refresh.addEventListener("change", () => save("refresh", refresh.checked ? "on" : "off"));
     setInterval(() => {
-      // Not while somebody types, reads what they opened, or looks elsewhere.
+      // Not while the filter is being edited, details are unfolded, or the tab is hidden.
       const busy = document.activeElement?.closest("form") || document.querySelector("details[open]");
       if (refresh.checked && !busy && !document.hidden) {
         location.reload();
       }
-    }, REFRESH_MS);
+    }, REFRESH_INTERVAL_MS);
 
     for (const time of document.querySelectorAll("time[datetime]")) {
-      const here = new Date(time.dateTime);
-      if (!Number.isNaN(here.getTime())) {
-        time.title = here.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
+      const local = new Date(time.dateTime);
+      if (!Number.isNaN(local.getTime())) {
+        time.title = local.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
       }
     }
 

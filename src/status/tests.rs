@@ -1,4 +1,4 @@
-//! The page as a whole, and what its tests are made from.
+//! Tests of the whole page, and fixtures for the tests of its modules.
 
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::snapshot::Report;
 
 pub(super) const NOW: UnixSeconds = 1_763_800_000.0;
 
-/// What became of a target, if it has been collected.
+/// The outcome of a target's last collection, if there was one.
 pub(super) type Collected = Option<Result<Vec<DataSync>, Failure>>;
 
 pub(super) fn account(number: u32, name: Option<&str>) -> Arc<Account> {
@@ -24,7 +24,7 @@ pub(super) fn target(account: &Arc<Account>, region: &str) -> Target {
 }
 
 pub(super) fn failed(reason: Reason) -> Failure {
-    Failure::new(reason, format!("it says {reason}"))
+    Failure::new(reason, format!("message about {reason}"))
 }
 
 pub(super) fn store(targets: Vec<(Target, Collected)>) -> Store {
@@ -41,8 +41,8 @@ pub(super) fn store(targets: Vec<(Target, Collected)>) -> Store {
 }
 
 fn page_of(store: Store, shard: Shard, configuration: &str) -> StatusPage {
-    let about = About { telemetry_path: TelemetryPath::default(), shard };
-    StatusPage::new(Arc::new(store), Clock::new(|| NOW), about, configuration.to_owned())
+    let info = ExporterInfo { telemetry_path: TelemetryPath::default(), shard };
+    StatusPage::new(Arc::new(store), Clock::new(|| NOW), info, configuration.to_owned())
 }
 
 async fn html(store: Store, query: &str) -> String {
@@ -52,22 +52,23 @@ async fn html(store: Store, query: &str) -> String {
 const HOSTILE: &str = "</td><script>alert(1)</script>\"'&\u{202e}";
 
 #[tokio::test]
-async fn nothing_that_others_wrote_is_markup() {
+async fn untrusted_texts_never_become_markup() {
     let hostile = DataSync {
         sync_type: SyncType::Unknown(HOSTILE.to_owned()),
         last_status: Some(SyncStatus::Failed),
         last_status_message: Some(HOSTILE.repeat(10)),
         ..sync(HOSTILE, Some(NOW))
     };
-    let odd = DataSync { last_status: Some(SyncStatus::Unknown(HOSTILE.to_owned())), ..sync("b", Some(0.0)) };
-    let one = account(1, Some(HOSTILE));
-    let unknown = Arc::new(Account {
+    let unknown_status =
+        DataSync { last_status: Some(SyncStatus::Unknown(HOSTILE.to_owned())), ..sync("b", Some(0.0)) };
+    let named = account(1, Some(HOSTILE));
+    let without_id = Arc::new(Account {
         access: Access { profile: Some(HOSTILE.to_owned()), ..Access::default() },
         ..Account::default()
     });
     let store = store(vec![
-        (target(&one, "eu-west-1"), Some(Ok(vec![hostile, odd]))),
-        (target(&unknown, "eu-west-1"), Some(Err(Failure::new(Reason::Other, HOSTILE)))),
+        (target(&named, "eu-west-1"), Some(Ok(vec![hostile, unknown_status]))),
+        (target(&without_id, "eu-west-1"), Some(Err(Failure::new(Reason::Other, HOSTILE)))),
     ]);
     let page = page_of(store, Shard::default(), HOSTILE);
     let query: String = form_urlencoded::byte_serialize(HOSTILE.as_bytes()).collect();
@@ -78,42 +79,42 @@ async fn nothing_that_others_wrote_is_markup() {
         assert_eq!(html.matches("<script").count(), 1, "{query}");
         assert!(!html.contains("</td><script>"), "{query}");
         assert!(html.contains("&lt;/td&gt;&lt;script&gt;alert(1)&lt;/script&gt;&quot;'&amp;"), "{query}");
-        // Links are made of bytes that need no escaping but for the `&`.
+        // Links consist of characters that HTML need not escape, except `&`.
         assert!(!html.contains(" onerror=") && !html.contains(" style="), "{query}");
     }
 }
 
 #[tokio::test]
-async fn it_says_what_is_awaited_and_what_there_is_not() {
+async fn empty_states_say_what_is_missing() {
     let waiting = html(store(vec![(target(&account(1, None), "eu-west-1"), None)]), "").await;
-    assert!(waiting.contains("Nothing is known yet: 1 target awaits collection."), "{waiting}");
-    assert!(waiting.contains("No sync is known."), "{waiting}");
+    assert!(waiting.contains("Waiting for the first collection of 1 target."), "{waiting}");
+    assert!(waiting.contains("No syncs found."), "{waiting}");
     let empty = html(store(Vec::new()), "").await;
-    assert!(empty.contains("There is nothing to poll"), "{empty}");
+    assert!(empty.contains("No targets to poll"), "{empty}");
     let none = html(store(Vec::new()), "account=x&syncs=7").await;
-    assert!(none.contains("No sync matches the filter."), "{none}");
+    assert!(none.contains("No syncs match the filter."), "{none}");
 }
 
 #[tokio::test]
-async fn it_tells_about_the_exporter_and_takes_another_configuration() {
+async fn the_about_section_shows_the_current_configuration() {
     let shard = Shard::new(1, NonZeroU32::new(3).unwrap()).unwrap();
     let page = page_of(store(Vec::new()), shard, "interval: 5m\n");
     let html = page.html("").await.unwrap();
     for part in ["index 1 of 3", "<code>interval: 5m\n</code>", "href=\"./metrics\"", "href=\"./-/ready\""] {
         assert!(html.contains(part), "{part}: {html}");
     }
-    page.configured("interval: 1m\n".to_owned());
+    page.set_configuration("interval: 1m\n".to_owned());
     assert!(page.html("").await.unwrap().contains("<code>interval: 1m\n</code>"));
 
     let lines = "accounts: x\n".repeat(10_000);
-    page.configured(lines.clone());
+    page.set_configuration(lines.clone());
     let (part, whole) = (page.html("").await.unwrap(), page.html("configuration=all").await.unwrap());
     assert!(part.len() < 50_000 && part.contains("configuration=all#configuration"), "{}", part.len());
     assert!(whole.contains(&lines));
 }
 
-/// 1,000 accounts in 17 regions, 5 syncs each. A region refuses all of them, some
-/// accounts are lost, and a lot of syncs fail with long messages.
+/// 1,000 accounts in 17 regions with 5 syncs each. One region is not enabled anywhere, the
+/// role of every 40th account cannot be assumed, and many syncs fail with long messages.
 fn large() -> Store {
     const REGIONS: [&str; 17] = [
         "ap-northeast-1",
@@ -161,12 +162,12 @@ fn large() -> Store {
 }
 
 #[tokio::test]
-async fn a_page_about_17_000_targets_is_small_and_made_soon() {
+async fn a_page_of_17_000_targets_is_small_and_rendered_quickly() {
     let page = page_of(large(), Shard::default(), &"a: b\n".repeat(20_000));
     for query in [
         "",
         "status=trouble",
-        "status=well",
+        "status=healthy",
         "region=eu-west-1&status=trouble",
         "account=workload",
         "status=down&reason=assume_role_denied",
@@ -174,7 +175,7 @@ async fn a_page_about_17_000_targets_is_small_and_made_soon() {
         let before = Instant::now();
         let html = page.html(query).await.unwrap();
         let took = before.elapsed();
-        // Far more than it takes, for a busy machine and a build that is not optimised.
+        // Generous, for a busy machine and an unoptimised build.
         assert!(html.len() < 300_000, "{query}: {} bytes", html.len());
         assert!(took < Duration::from_secs(5), "{query}: {took:?}");
     }

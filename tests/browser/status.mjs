@@ -124,7 +124,7 @@ async function filters(browser, scripted) {
   assert.equal(await page.getByRole("searchbox", { name: "Account" }).inputValue(), "");
   // A tile links to the targets that it counts.
   await page.locator("a.tile.down").click();
-  for (const label of await texts(page, "#targets .badge")) assert.equal(label, "Cannot be polled");
+  for (const label of await texts(page, "#targets .badge")) assert.equal(label, "Down");
   // A cell of the grid links to its target.
   await page.goto(url);
   await page.locator(".grid tbody td a").first().click();
@@ -135,7 +135,7 @@ async function filters(browser, scripted) {
 
 async function paging(browser, scripted) {
   const page = await open(browser, "./", { javaScriptEnabled: scripted });
-  await page.getByRole("link", { name: `Show all ${paged} syncs in trouble` }).click();
+  await page.getByRole("link", { name: `Show all ${paged} syncs with problems` }).click();
   await page.waitForURL(/status=trouble/);
   const seen = new Set();
   for (let number = 1; ; number += 1) {

@@ -1,21 +1,21 @@
-//! Tests the status page in a real browser: filters and paging, contrast in both themes, and that
-//! hostile texts are not run as scripts.
+//! The status page in a real browser: filters and paging, both themes, and that hostile
+//! texts run nothing.
 
 use std::path::Path;
 
 use tokio::task::spawn_blocking;
 
-use crate::status::troubled;
+use crate::status::start_with_problems;
 use crate::tools::{browser_test, written};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs Chromium and Node, which tests/run installs"]
 async fn the_status_page_works_in_a_browser() {
-    let (_aws, exporter) = troubled(119).await;
+    let (_aws, exporter) = start_with_problems(119).await;
     let url = format!("http://{}/", exporter.address);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/browser/status.mjs");
     let mut node = browser_test();
-    // The failed syncs and the stale one.
+    // 119 failed syncs and a stale one.
     node.arg(script).args([&url, "prod", "eu-west-1", "120"]);
     let output = spawn_blocking(move || node.output().unwrap()).await.unwrap();
     let stdout = String::from_utf8_lossy(&output.stdout);

@@ -1,4 +1,4 @@
-//! The program that looks but once.
+//! One-shot mode (`once`), run as a program.
 
 mod external_tools;
 mod file;
@@ -19,29 +19,29 @@ use crate::program::{program, run, send};
 use crate::tools;
 
 /// A fake AWS, and a configuration for it.
-struct Lab {
+struct Setup {
     aws: FakeAws,
     directory: TempDir,
 }
 
-impl Lab {
-    /// [`ACCOUNT`] in these regions.
-    async fn of(regions: &[&str]) -> Self {
+impl Setup {
+    /// Polls [`ACCOUNT`] in these regions.
+    async fn in_regions(regions: &[&str]) -> Self {
         let config = format!(
             "regions: [{}]\naccounts:\n  - name: production\n    profile: hub\n    assume_roles: [{{arn: 'arn:aws:iam::{ACCOUNT}:role/{ROLE}'}}]\n",
             regions.join(", ")
         );
-        Self::with(fake_aws().await, &config)
+        Self::with_config(fake_aws().await, &config)
     }
 
-    fn with(aws: FakeAws, config: &str) -> Self {
+    fn with_config(aws: FakeAws, config: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = format!("{config}{}", reaching(&aws, directory.path()));
         std::fs::write(directory.path().join("config.yaml"), config).unwrap();
         Self { aws, directory }
     }
 
-    /// The program, which logs errors only.
+    /// The command `once`, which logs errors only.
     fn once(&self) -> Command {
         self.once_logging("error")
     }
@@ -53,50 +53,50 @@ impl Lab {
         once
     }
 
-    /// Has more in every place than a pipe holds.
-    fn fill(&self) {
+    /// Gives every target more syncs than fit into the buffer of a pipe.
+    fn add_many_syncs(&self) {
         let many = (0..1500).map(|index| json!({"SyncName": format!("sync-{index}")})).collect();
         self.aws.world().set_default_syncs(SyncKind::ToDestination, many);
     }
 
     /// A directory to write to.
-    fn output(&self) -> PathBuf {
+    fn output_directory(&self) -> PathBuf {
         let directory = self.directory.path().join("output");
         std::fs::create_dir_all(&directory).unwrap();
         directory
     }
 
-    /// Lets a region have no answer, or another fault.
-    fn fault(&self, fault: Fault, region: &str) {
+    /// Injects a fault into the calls of one region.
+    fn inject(&self, fault: Fault, region: &str) {
         let rule = FaultRule::new(fault).region(region).operation("ListResourceDataSync");
         self.aws.world().set_faults(vec![rule]);
     }
 
-    /// Waits until AWS has been asked for the syncs of so many places.
-    async fn asked(&self, places: u64) {
+    /// Waits until the fake AWS has received this number of list calls.
+    async fn wait_for_calls(&self, calls: u64) {
         let deadline = Instant::now() + Duration::from_secs(30);
-        while self.aws.world().calls("ListResourceDataSync") < places {
-            assert!(Instant::now() < deadline, "waited in vain for calls");
+        while self.aws.world().calls("ListResourceDataSync") < calls {
+            assert!(Instant::now() < deadline, "timed out waiting for calls");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }
 }
 
-/// What is in a directory.
+/// The names of the files in a directory.
 fn entries(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// Runs it on a thread where it is in nobody's way.
-async fn ran(mut command: Command) -> (Option<i32>, String, String) {
+/// Runs the command on a blocking thread, because the fake AWS needs the others.
+async fn output_of(mut command: Command) -> (Option<i32>, String, String) {
     tokio::task::spawn_blocking(move || run(&mut command)).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn all_is_well() {
-    let lab = Lab::of(&[REGION, "us-east-1"]).await;
-    let (status, out, err) = ran(lab.once()).await;
+async fn exits_with_0_when_every_target_is_up() {
+    let setup = Setup::in_regions(&[REGION, "us-east-1"]).await;
+    let (status, out, err) = output_of(setup.once()).await;
     assert_eq!((status, err.as_str()), (Some(0), ""));
     let metrics = Scrape(out);
     for region in [REGION, "us-east-1"] {
@@ -104,20 +104,22 @@ async fn all_is_well() {
     }
     assert!(metrics.has("ssm_sync_exporter_targets 2"));
     assert!(metrics.has("ssm_sync_exporter_collections_in_flight 0"));
-    assert!(!metrics.0.contains("process_"), "node_exporter has them itself");
+    assert!(!metrics.0.contains("process_"), "node_exporter has its own");
     let series = metrics.series();
     assert_eq!(series.iter().collect::<std::collections::HashSet<_>>().len(), series.len());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_target_that_fails_is_status_1_and_the_others_are_written() {
-    let lab = Lab::of(&[REGION, "us-east-1"]).await;
-    lab.fault(Fault::Deny, "us-east-1");
-    let (status, out, err) = ran(lab.once()).await;
+async fn exits_with_1_when_a_target_fails_and_still_writes_the_others() {
+    let setup = Setup::in_regions(&[REGION, "us-east-1"]).await;
+    setup.inject(Fault::Deny, "us-east-1");
+    let (status, out, err) = output_of(setup.once()).await;
     assert_eq!(status, Some(1));
     assert_eq!(
         err,
-        format!("ssm-sync-exporter: 1 of 2 targets failed, such as {ACCOUNT}/us-east-1 (access_denied)\n")
+        format!(
+            "ssm-sync-exporter: 1 of 2 targets failed, for example {ACCOUNT}/us-east-1 (access_denied)\n"
+        )
     );
     let metrics = Scrape(out);
     assert!(
@@ -128,44 +130,45 @@ async fn a_target_that_fails_is_status_1_and_the_others_are_written() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_target_is_collected_once_however_long_another_takes() {
-    let lab = Lab::of(&[REGION, "us-east-1", "eu-central-1"]).await;
-    lab.aws.world().set_faults(vec![
+async fn every_target_is_collected_only_once_while_another_is_slow() {
+    let setup = Setup::in_regions(&[REGION, "us-east-1", "eu-central-1"]).await;
+    setup.aws.world().set_faults(vec![
         FaultRule::new(Fault::Deny).region("us-east-1"),
         FaultRule::new(Fault::Delay(1500)).region("eu-central-1").operation("ListResourceDataSync"),
     ]);
-    let mut once = lab.once();
+    let mut once = setup.once();
     once.env("SSM_SYNC_EXPORTER_INTERVAL", "1s");
-    let (status, out, err) = ran(once).await;
+    let (status, out, err) = output_of(once).await;
     assert_eq!(status, Some(1), "{err}");
     assert_eq!(Scrape(out).values("ssm_sync_exporter_target_collections_total"), [1.0, 1.0, 1.0]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn targets_that_hang_are_waited_for_until_ready_after() {
-    let lab = Lab::of(&["eu-central-1", REGION, "us-east-1"]).await;
-    lab.aws.world().set_faults(
+async fn hanging_targets_are_waited_for_until_ready_after() {
+    let setup = Setup::in_regions(&["eu-central-1", REGION, "us-east-1"]).await;
+    setup.aws.world().set_faults(
         ["eu-central-1", "us-east-1"]
             .map(|region| FaultRule::new(Fault::Stall).region(region).operation("ListResourceDataSync"))
             .into(),
     );
-    let mut once = lab.once();
+    let mut once = setup.once();
     once.env("SSM_SYNC_EXPORTER_READY_AFTER", "2s").env("SSM_SYNC_EXPORTER_TIMEOUT", "60s");
     let began = Instant::now();
-    let (status, out, err) = ran(once).await;
+    let (status, out, err) = output_of(once).await;
     assert_eq!(status, Some(1));
     assert_eq!(
         err,
         format!(
-            "ssm-sync-exporter: 2 of 3 targets not collected within 2s, such as {ACCOUNT}/eu-central-1\n"
+            "ssm-sync-exporter: 2 of 3 targets not collected within 2s (`ready_after`), for example {ACCOUNT}/eu-central-1\n"
         )
     );
     assert!(began.elapsed() < Duration::from_secs(20), "{:?}", began.elapsed());
     assert_eq!(Scrape(out).samples("ssm_sync_exporter_target_up"), up(ACCOUNT, REGION, 1) + "\n");
 }
 
-/// The hub's organization with a member, and what else is configured.
-async fn organization(more: &str) -> Lab {
+/// An organization of the hub account with one member. `more` is appended to the
+/// configuration.
+async fn organization(more: &str) -> Setup {
     let world = World::new();
     world.create_organization(HUB);
     world.add_role(HUB, ROLE, None);
@@ -174,13 +177,13 @@ async fn organization(more: &str) -> Lab {
     let config = format!(
         "regions: [{REGION}]\norganization:\n  profile: hub\n  member_role: 'arn:{{partition}}:iam::{{account_id}}:role/{ROLE}'\n{more}"
     );
-    Lab::with(FakeAws::start(world, "127.0.0.1:0").await.unwrap(), &config)
+    Setup::with_config(FakeAws::start(world, "127.0.0.1:0").await.unwrap(), &config)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn accounts_and_regions_are_found_first() {
-    let lab = organization("  regions: ['eu-west-?']\n").await;
-    let (status, out, err) = ran(lab.once()).await;
+async fn accounts_and_regions_are_discovered_before_collecting() {
+    let setup = organization("  regions: ['eu-west-?']\n").await;
+    let (status, out, err) = output_of(setup.once()).await;
     assert_eq!((status, err.as_str()), (Some(0), ""));
     let metrics = Scrape(out);
     assert_eq!(metrics.values("ssm_sync_exporter_target_up"), [1.0; 6], "{}", metrics.0);
@@ -190,20 +193,19 @@ async fn accounts_and_regions_are_found_first() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_organization_that_cannot_be_listed_is_status_1() {
+async fn exits_with_1_when_the_organization_cannot_be_listed() {
     let listed = format!(
         "accounts: [{{profile: hub, assume_roles: [{{arn: 'arn:aws:iam::{ACCOUNT}:role/{ROLE}'}}]}}]\n"
     );
     for (more, targets) in [("", 0), (&*listed, 1)] {
-        let lab = organization(more).await;
-        lab.aws.world().set_faults(vec![FaultRule::new(Fault::Deny).operation("ListAccounts")]);
+        let setup = organization(more).await;
+        setup.aws.world().set_faults(vec![FaultRule::new(Fault::Deny).operation("ListAccounts")]);
         let began = Instant::now();
-        let (status, out, err) = ran(lab.once()).await;
+        let (status, out, err) = output_of(setup.once()).await;
         assert_eq!(status, Some(1));
-        let expected =
-            "ssm-sync-exporter: the accounts of the organization cannot be listed (access_denied: ";
+        let expected = "ssm-sync-exporter: cannot list the accounts of the organization (access_denied: ";
         assert!(err.starts_with(expected) && err.lines().count() == 1, "{err}");
-        assert!(began.elapsed() < Duration::from_secs(20), "nobody waits for it to be asked again");
+        assert!(began.elapsed() < Duration::from_secs(20), "the retry of the listing is not waited for");
         let metrics = Scrape(out);
         assert!(metrics.has("ssm_sync_exporter_discovery_failures_total{kind=\"organization\"} 1"));
         assert_eq!(metrics.values("ssm_sync_exporter_target_up").len(), targets);
@@ -211,28 +213,31 @@ async fn an_organization_that_cannot_be_listed_is_status_1() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn accounts_that_do_not_tell_their_regions_are_status_1() {
-    let lab = organization("  regions: ['eu-west-?']\n").await;
-    lab.aws.world().set_faults(vec![FaultRule::new(Fault::Deny).account(ACCOUNT).operation("ListRegions")]);
-    let (status, out, err) = ran(lab.once()).await;
+async fn exits_with_1_when_the_enabled_regions_of_an_account_cannot_be_listed() {
+    let setup = organization("  regions: ['eu-west-?']\n").await;
+    setup.aws.world().set_faults(vec![FaultRule::new(Fault::Deny).account(ACCOUNT).operation("ListRegions")]);
+    let (status, out, err) = output_of(setup.once()).await;
     assert_eq!(status, Some(1));
-    assert_eq!(err, "ssm-sync-exporter: not known which regions are enabled in 1 account\n");
+    assert_eq!(err, "ssm-sync-exporter: cannot list the enabled regions of 1 account\n");
     assert_eq!(Scrape(out).values("ssm_sync_exporter_target_up"), [1.0; 6]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_to_poll_is_status_1_but_for_one_of_many() {
-    let lab = organization(&format!("  exclude_accounts: ['{HUB}', '{ACCOUNT}']\n")).await;
-    let (status, _, err) = ran(lab.once()).await;
-    assert_eq!((status, err.as_str()), (Some(1), "ssm-sync-exporter: there is nothing to poll\n"));
-    let mut once = lab.once();
+async fn exits_with_1_without_targets_unless_it_is_one_of_several_shards() {
+    let setup = organization(&format!("  exclude_accounts: ['{HUB}', '{ACCOUNT}']\n")).await;
+    let (status, _, err) = output_of(setup.once()).await;
+    assert_eq!(
+        (status, err.as_str()),
+        (Some(1), "ssm-sync-exporter: no targets to poll; check `accounts`, `organization` and `regions`\n")
+    );
+    let mut once = setup.once();
     once.args(["--shard.index=0", "--shard.total=2"]);
-    let (status, _, err) = ran(once).await;
+    let (status, _, err) = output_of(once).await;
     assert_eq!((status, err.as_str()), (Some(0), ""));
 }
 
 #[test]
-fn its_flags_are_wrong_without_it() {
+fn output_flags_are_rejected_without_once() {
     for flag in ["--output", "--format"] {
         for command in [&["serve"][..], &[], &["--config.check"]] {
             let (status, out, err) = run(program().args(command).args([flag, "json"]));
@@ -248,23 +253,23 @@ fn its_flags_are_wrong_without_it() {
          table]; see --help\n"
     );
     let (status, _, err) = run(program().args(["once", "--format", "json"]));
-    assert_eq!(status, Some(2), "no region anywhere");
+    assert_eq!(status, Some(2), "no region is configured");
     assert!(err.starts_with("ssm-sync-exporter: regions: no region"), "{err}");
     let (status, out, err) = run(program().args(["once", "--config.check", "--format", "json"]));
     assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "the configuration is good\n", ""));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signal_ends_it_at_once_and_nothing_is_written() {
-    let lab = Lab::of(&[REGION]).await;
-    lab.fault(Fault::Stall, REGION);
-    let file = lab.output().join("syncs.prom");
+async fn a_signal_interrupts_collecting_and_nothing_is_written() {
+    let setup = Setup::in_regions(&[REGION]).await;
+    setup.inject(Fault::Stall, REGION);
+    let file = setup.output_directory().join("syncs.prom");
     std::fs::write(&file, "old\n").unwrap();
     for (signal, calls) in [("TERM", 1), ("INT", 2), ("HUP", 3)] {
-        let mut once = lab.once();
+        let mut once = setup.once();
         let once = once.arg("--output").arg(&file).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut process = tools::KillOnDrop(once.spawn().unwrap());
-        lab.asked(calls).await;
+        setup.wait_for_calls(calls).await;
         let began = Instant::now();
         send(signal, &process);
         let status = process.0.wait().unwrap();
@@ -272,17 +277,17 @@ async fn a_signal_ends_it_at_once_and_nothing_is_written() {
         let err = std::io::read_to_string(process.0.stderr.take().unwrap()).unwrap();
         assert_eq!(
             (status.code(), err.as_str()),
-            (Some(1), "ssm-sync-exporter: ended by a signal; nothing was written\n")
+            (Some(1), "ssm-sync-exporter: interrupted by a signal; nothing was written\n")
         );
-        assert_eq!(entries(&lab.output()), ["syncs.prom"]);
+        assert_eq!(entries(&setup.output_directory()), ["syncs.prom"]);
         assert_eq!(std::fs::read_to_string(&file).unwrap(), "old\n");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_that_has_seen_enough_is_no_error() {
-    let lab = Lab::of(&[REGION]).await;
-    let mut once = lab.once();
+async fn a_closed_pipe_is_not_an_error() {
+    let setup = Setup::in_regions(&[REGION]).await;
+    let mut once = setup.once();
     let mut process = tools::KillOnDrop(once.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap());
     drop(process.0.stdout.take());
     let status = tokio::task::spawn_blocking(move || {
@@ -293,10 +298,10 @@ async fn a_reader_that_has_seen_enough_is_no_error() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signal_ends_it_while_nobody_reads() {
-    let lab = Lab::of(&[REGION]).await;
-    lab.fill();
-    let mut once = lab.once();
+async fn a_signal_interrupts_writing_to_a_blocked_pipe() {
+    let setup = Setup::in_regions(&[REGION]).await;
+    setup.add_many_syncs();
+    let mut once = setup.once();
     let mut process = tools::KillOnDrop(once.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
     let mut out = process.0.stdout.take().unwrap();
     tokio::task::block_in_place(|| out.read_exact(&mut [0]).unwrap());
@@ -305,9 +310,9 @@ async fn a_signal_ends_it_while_nobody_reads() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_full_disk_is_status_1() {
-    let lab = Lab::of(&[REGION]).await;
-    let mut once = lab.once();
+async fn exits_with_1_when_the_disk_is_full() {
+    let setup = Setup::in_regions(&[REGION]).await;
+    let mut once = setup.once();
     once.stderr(Stdio::piped()).stdout(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
     let output = tokio::task::spawn_blocking(move || once.spawn().unwrap().wait_with_output().unwrap());
     let output = output.await.unwrap();

@@ -224,7 +224,7 @@ async fn sighup_reloads_and_is_logged() {
     assert_eq!(refused.len(), 2, "{log}");
     assert!(refused[0].contains("config.yaml:1:11: interval: `soon`"), "{log}");
     assert!(refused[1].contains("No such file or directory"), "{log}");
-    assert!(log.contains("level=info message=\"a round of collections\" targets=1 up=1 down=0"), "{log}");
+    assert!(log.contains("level=info message=\"collection summary\" targets=1 up=1 down=0"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,4 +1,4 @@
-//! The page for people, over HTTP: what it shows of a fleet, and what keeps it safe.
+//! The status page over HTTP: what it shows of a fleet, and that nothing hostile gets into it.
 
 use fake_aws::{FakeAws, SyncKind};
 use pretty_assertions::assert_eq;
@@ -7,10 +7,10 @@ use serde_json::json;
 use crate::exporter::{ACCOUNT, Exporter, NOW, ROLE, fake_aws, put};
 use crate::http;
 
-/// An account whose role may not be assumed.
-const LOST: &str = "222233334444";
+/// An account whose role cannot be assumed.
+const DENIED_ACCOUNT: &str = "222233334444";
 
-/// Where it is polled: in so many regions that they do not fit beside each other.
+/// The regions of that account: too many for the columns to fit on the screen.
 const REGIONS: [&str; 20] = [
     "af-south-1",
     "ap-east-1",
@@ -34,20 +34,20 @@ const REGIONS: [&str; 20] = [
     "us-west-1",
 ];
 
-/// What somebody might call a sync to see whether we run it.
-const NAME: &str = "<img src=x onerror=window.pwned=1>";
-const MESSAGE: &str = "<script>window.pwned=2</script> \"'& \u{202e}evil";
+/// The name of a sync that would run a script if it were not escaped.
+const HOSTILE_NAME: &str = "<img src=x onerror=window.pwned=1>";
+const HOSTILE_MESSAGE: &str = "<script>window.pwned=2</script> \"'& \u{202e}evil";
 
-/// An account with `failed` failed syncs, one of them of a hostile name, a stale
-/// and a good one; and one that is lost.
-pub(crate) async fn troubled(failed: usize) -> (FakeAws, Exporter) {
+/// An account with `failed` failed syncs, one of them with a hostile name, a stale sync and
+/// a healthy one; and an account that is down in all of its regions.
+pub(crate) async fn start_with_problems(failed: usize) -> (FakeAws, Exporter) {
     let aws = fake_aws().await;
-    aws.world().add_denied_role(LOST, ROLE);
+    aws.world().add_denied_role(DENIED_ACCOUNT, ROLE);
     let ago = |seconds: u64| NOW - seconds;
     for number in 0..failed {
-        let name = if number == 0 { NAME.to_owned() } else { format!("failed-{number}") };
+        let name = if number == 0 { HOSTILE_NAME.to_owned() } else { format!("failed-{number}") };
         let item = json!({
-            "SyncName": name, "SyncType": "SyncToDestination", "LastStatus": "Failed", "LastSyncStatusMessage": MESSAGE,
+            "SyncName": name, "SyncType": "SyncToDestination", "LastStatus": "Failed", "LastSyncStatusMessage": HOSTILE_MESSAGE,
             "LastSyncTime": ago(60), "LastSuccessfulSyncTime": ago(90_000), "S3Destination": {"BucketName": "b", "Region": "eu-west-1", "SyncFormat": "JsonSerDe"},
         });
         put(&aws, SyncKind::ToDestination, item);
@@ -58,8 +58,8 @@ pub(crate) async fn troubled(failed: usize) -> (FakeAws, Exporter) {
     }
     let config = format!(
         "interval: 1h\ntimeout: 16s\nregions: [eu-west-1, us-east-1]\naccounts:\n  - name: production\n    profile: hub\n    \
-         assume_roles: [{{arn: 'arn:aws:iam::{ACCOUNT}:role/{ROLE}', external_id: swordfish}}]\n  - name: lost\n    profile: \
-         hub\n    assume_roles: [{{arn: 'arn:aws:iam::{LOST}:role/{ROLE}'}}]\n    regions: [{}]\n",
+         assume_roles: [{{arn: 'arn:aws:iam::{ACCOUNT}:role/{ROLE}', external_id: swordfish}}]\n  - name: denied\n    profile: \
+         hub\n    assume_roles: [{{arn: 'arn:aws:iam::{DENIED_ACCOUNT}:role/{ROLE}'}}]\n    regions: [{}]\n",
         REGIONS.join(", ")
     );
     let exporter = Exporter::start_ready(&aws, &config).await;
@@ -67,16 +67,16 @@ pub(crate) async fn troubled(failed: usize) -> (FakeAws, Exporter) {
 }
 
 #[tokio::test]
-async fn it_shows_what_is_wrong_and_what_to_do() {
-    let (_aws, exporter) = troubled(1).await;
+async fn the_page_shows_problems_and_what_to_do_about_them() {
+    let (_aws, exporter) = start_with_problems(1).await;
     let page = exporter.get("/").await.body;
     for part in [
-        "1 sync failed, 1 is stale; 20 of 22 targets cannot be polled.",
+        "1 sync failed, 1 is stale; 20 of 22 targets are down.",
         "&lt;img src=x onerror=window.pwned=1&gt;",
         "&lt;script&gt;window.pwned=2&lt;/script&gt; &quot;'&amp; \u{202e}evil",
-        "<time datetime=\"2025-11-21T07:26:40Z\"><span class=\"ago\">1 d 1 h ago</span>",
+        "<time datetime=\"2025-11-21T07:26:40Z\"><span class=\"ago\">1d 1h ago</span>",
         "assume_role_denied",
-        "that its trust policy names the exporter's identity",
+        "that its trust policy allows the exporter's identity",
         "in 20 regions",
         "external_id: &lt;secret&gt;",
     ] {
@@ -84,27 +84,27 @@ async fn it_shows_what_is_wrong_and_what_to_do() {
     }
     assert!(!page.contains("swordfish"), "{page}");
 
-    let filtered = exporter.get("/?account=LOST&region=eu-west-1").await.body;
-    assert!(filtered.contains("No sync matches the filter."), "{filtered}");
-    assert!(filtered.contains("</code> once</p>"), "{filtered}");
+    let filtered = exporter.get("/?account=DENIED&region=eu-west-1").await.body;
+    assert!(filtered.contains("No syncs match the filter."), "{filtered}");
+    assert!(filtered.contains("</code>, 1 failure</p>"), "{filtered}");
     assert!(!filtered.contains(&format!("account={ACCOUNT}")), "{filtered}");
-    for odd in [
+    for path in [
         "/?",
         "/?status=%ff%00&region=../..&syncs=99999999999999999999",
         "/?account=%3Cscript%3E",
         "/?&&==&a=b",
     ] {
-        let answer = exporter.get(odd).await;
-        assert_eq!(answer.status, 200, "{odd}");
-        assert!(!answer.body.contains("<script>"), "{odd}");
+        let answer = exporter.get(path).await;
+        assert_eq!(answer.status, 200, "{path}");
+        assert!(!answer.body.contains("<script>"), "{path}");
     }
 }
 
 #[tokio::test]
-async fn nothing_from_elsewhere_can_get_into_it() {
-    let (_aws, exporter) = troubled(1).await;
+async fn the_page_loads_nothing_from_other_hosts_and_runs_nothing_inline() {
+    let (_aws, exporter) = start_with_problems(1).await;
     let page = exporter.get("/").await;
-    let of_page = [
+    let page_headers = [
         ("content-type", "text/html; charset=utf-8"),
         ("cache-control", "no-store"),
         (
@@ -115,7 +115,7 @@ async fn nothing_from_elsewhere_can_get_into_it() {
         ("x-content-type-options", "nosniff"),
         ("referrer-policy", "no-referrer"),
     ];
-    for (name, value) in of_page {
+    for (name, value) in page_headers {
         assert_eq!(page.header(name), Some(value));
     }
     for attribute in [" style=", " onclick=", "<style", "javascript:", "src=\"http", "src=\"//"] {
@@ -132,8 +132,8 @@ async fn nothing_from_elsewhere_can_get_into_it() {
         assert_eq!((asset.status, asset.header("content-type")), (200, Some(kind)), "{path}");
         assert_eq!(asset.header("cache-control"), Some("max-age=31536000, immutable"));
         assert_eq!(asset.header("x-content-type-options"), Some("nosniff"));
-        assert!(!asset.body.contains("http://") || extension == "svg", "{path} asks others");
-        let posted = http::request(exporter.address, "POST", path).await;
-        assert_eq!(posted.status, 405, "{path}");
+        assert!(!asset.body.contains("http://") || extension == "svg", "{path} refers to another host");
+        let response = http::request(exporter.address, "POST", path).await;
+        assert_eq!(response.status, 405, "{path}");
     }
 }

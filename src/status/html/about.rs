@@ -1,25 +1,29 @@
-//! About the exporter itself.
+//! The sections about the exporter itself: version, state and configuration.
+
+use std::time::Duration;
 
 use maud::{Markup, html};
 
-use super::View;
-use super::parts::{count, grouped, when};
+use super::Context;
+use super::components::{count, grouped, when};
 use crate::build_info::{REVISION, RUSTC_VERSION, VERSION};
+use crate::duration;
 use crate::model::UnixSeconds;
-use crate::status::query::Query;
-use crate::status::time::{Moment, length};
+use crate::status::query::PageQuery;
+use crate::status::timestamp::Timestamp;
 
-/// How much of the configuration is shown unless all is asked for, in bytes: with
-/// a thousand accounts in it, it would be most of the page.
-const CONFIGURATION: usize = 32 * 1024;
+/// How much of the configuration is shown by default, in bytes. With a thousand accounts in
+/// it, the configuration would be most of the page.
+const CONFIGURATION_EXCERPT: usize = 32 * 1024;
 
-pub(super) fn section(view: View<'_>) -> Markup {
-    let View { source, overview, query } = view;
-    let configured = source.configured.load();
-    let text = configured.text.as_str();
-    let shown = if query.whole_configuration { text } else { beginning(text) };
-    let whole = Query { whole_configuration: true, ..query.clone() };
-    let stats = &source.store.stats;
+pub(super) fn section(context: Context<'_>) -> Markup {
+    let Context { state, overview, query } = context;
+    let configuration = state.configuration.load();
+    let text = configuration.text.as_str();
+    let shown = if query.whole_configuration { text } else { excerpt(text) };
+    let whole = PageQuery { whole_configuration: true, ..query.clone() };
+    let uptime = Duration::try_from_secs_f64(overview.now - state.started).unwrap_or_default();
+    let stats = &state.store.stats;
     html! {
         section #about aria-labelledby="about-heading" {
             h2 #about-heading { "About this exporter" }
@@ -27,52 +31,53 @@ pub(super) fn section(view: View<'_>) -> Markup {
                 div { dt { "Version" } dd { (VERSION) } }
                 div { dt { "Revision" } dd { code { (REVISION) } } }
                 div { dt { "Compiler" } dd { "rustc " (RUSTC_VERSION) } }
-                div { dt { "Running for" } dd { (length(overview.now - source.started)) } }
-                @if source.about.shard.is_one_of_many() {
-                    @let (index, total) = source.about.shard.numbers();
-                    div { dt { "Shard" } dd { "index " (index) " of " (total) ": the targets of the others are not shown here" } }
+                div { dt { "Uptime" } dd { (duration::format(uptime)) } }
+                @if state.info.shard.is_one_of_many() {
+                    @let (index, total) = state.info.shard.numbers();
+                    div { dt { "Shard" } dd { "index " (index) " of " (total) "; targets of other shards are not shown" } }
                 }
-                div { dt { "Collections under way" } dd { (grouped(stats.in_flight())) } }
-                div { dt { "Turns missed" } dd { (stats.overruns()) } }
-                div { dt { "This page" } dd { "as of " (exactly(overview.now)) } }
-                div { dt { "Configuration" } dd { "loaded " (when(Some(configured.at), overview.now, "")) } }
+                div { dt { "Collections in flight" } dd { (grouped(stats.in_flight())) } }
+                div { dt { "Collection overruns" } dd { (stats.overruns()) } }
+                div { dt { "Page generated" } dd { (time(overview.now)) } }
+                div { dt { "Configuration loaded" } dd { (when(Some(configuration.loaded_at), overview.now, "")) } }
             }
-            h3 { "Configuration in force" }
-            p.hint { "File and environment together, with defaults; secrets are masked. Flags are not part of it." }
+            h3 { "Effective configuration" }
+            p.hint { "The file and the environment, merged with the defaults. Secrets are masked. Command-line flags are not included." }
             details.configuration #configuration open[query.whole_configuration] {
                 summary { (count(text.lines().count(), "line")) " of YAML" }
                 pre tabindex="0" { code { (shown) } }
                 @if shown.len() < text.len() {
-                    p { a href={ (whole.link()) "#configuration" } { "Show all of it" } " (" (grouped(text.len() / 1024)) " kB)" }
+                    p { a href={ (whole.link()) "#configuration" } { "Show the whole configuration" } " (" (grouped(text.len() / 1024)) " kB)" }
                 }
             }
         }
         footer {
             p {
-                a href={ "." (source.about.telemetry_path) } { "Metrics" } " · "
+                a href={ "." (state.info.telemetry_path) } { "Metrics" } " · "
                 a href="./-/ready" { "Ready" } " · "
                 a href="./-/healthy" { "Healthy" } " · "
                 a href="https://docs.aws.amazon.com/systems-manager/latest/userguide/inventory-resource-data-sync.html" rel="noreferrer" {
-                    "AWS on resource data syncs"
+                    "AWS documentation on resource data syncs"
                 }
             }
         }
     }
 }
 
-/// A moment that is now.
-fn exactly(at: UnixSeconds) -> Markup {
-    let Some(Moment { exact, at, .. }) = Moment::new(at, at) else { return html! {} };
-    html! { time datetime=(exact) { (at) } }
+/// A time without its age.
+fn time(at: UnixSeconds) -> Markup {
+    let Some(Timestamp { rfc3339, short, .. }) = Timestamp::new(at, at) else { return html! {} };
+    html! { time datetime=(rfc3339) { (short) } }
 }
 
-/// Whole lines from the beginning.
-fn beginning(text: &str) -> &str {
-    if text.len() <= CONFIGURATION {
+/// Whole lines from the beginning of the configuration.
+fn excerpt(text: &str) -> &str {
+    if text.len() <= CONFIGURATION_EXCERPT {
         return text;
     }
-    // A line break is a character of its own in UTF-8.
-    let end = text.as_bytes()[..CONFIGURATION].iter().rposition(|byte| *byte == b'\n');
+    // In UTF-8 no other character contains the byte of a line break, so the cut is between
+    // two characters.
+    let end = text.as_bytes()[..CONFIGURATION_EXCERPT].iter().rposition(|byte| *byte == b'\n');
     end.and_then(|end| text.get(..=end)).unwrap_or_default()
 }
 
@@ -82,11 +87,11 @@ mod tests {
 
     #[test]
     fn a_long_configuration_is_cut_between_lines() {
-        assert_eq!(beginning("a: b\n"), "a: b\n");
+        assert_eq!(excerpt("a: b\n"), "a: b\n");
         let long = "é: öü\n".repeat(10_000);
-        let cut = beginning(&long);
-        assert!(cut.len() <= CONFIGURATION && cut.len() > CONFIGURATION - 10);
+        let cut = excerpt(&long);
+        assert!(cut.len() <= CONFIGURATION_EXCERPT && cut.len() > CONFIGURATION_EXCERPT - 10);
         assert!(cut.ends_with("öü\n"));
-        assert_eq!(beginning(&"x".repeat(CONFIGURATION + 1)), "");
+        assert_eq!(excerpt(&"x".repeat(CONFIGURATION_EXCERPT + 1)), "");
     }
 }

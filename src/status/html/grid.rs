@@ -1,30 +1,30 @@
-//! Accounts × regions, each coloured by how it fares.
+//! The grid of accounts and regions, each cell coloured by the target's health.
 
 use maud::{Markup, html};
 
-use super::View;
-use super::parts::{Paging, account, count, grouped, symbol};
+use super::Context;
+use super::components::{Pagination, account, count, grouped, icon, label};
 use crate::fleet::RegionName;
 use crate::health::Health;
-use crate::status::overview::{Row, Seen};
-use crate::status::query::{Pages, Query};
+use crate::status::overview::{AccountRow, TargetRow};
+use crate::status::query::{PageQuery, Pages};
 
-/// How many accounts stand on a page at most, and at least.
-const PER_PAGE: usize = 50;
-const AT_LEAST: usize = 10;
+/// The limits on accounts per page.
+const MIN_ACCOUNTS: usize = 10;
+const MAX_ACCOUNTS: usize = 50;
 
-/// How many cells stand on a page, about: they are most of its size.
-const CELLS: usize = 500;
+/// The approximate number of cells per page. Cells are most of the size of a page.
+const CELLS_PER_PAGE: usize = 500;
 
-/// With how many regions there is room for wide columns.
-const ROOMY: usize = 8;
+/// Up to this number of regions, columns are wide.
+const MAX_WIDE_COLUMNS: usize = 8;
 
-pub(super) fn section(view: View<'_>) -> Markup {
-    let View { overview, query, .. } = view;
+pub(super) fn section(context: Context<'_>) -> Markup {
+    let Context { overview, query, .. } = context;
     let grid = overview.grid(query);
-    let per_page = (CELLS / grid.regions.len().max(1)).clamp(AT_LEAST, PER_PAGE);
-    let paging = Paging::new(query.pages.grid, grid.rows.len(), per_page);
-    let at = |grid| Query { pages: Pages { grid, ..query.pages }, ..query.clone() };
+    let per_page = (CELLS_PER_PAGE / grid.regions.len().max(1)).clamp(MIN_ACCOUNTS, MAX_ACCOUNTS);
+    let pagination = Pagination::new(query.pages.grid, grid.rows.len(), per_page);
+    let query_of_page = |grid| PageQuery { pages: Pages { grid, ..query.pages }, ..query.clone() };
     html! {
         section #grid aria-labelledby="grid-heading" {
             h2 #grid-heading {
@@ -32,44 +32,46 @@ pub(super) fn section(view: View<'_>) -> Markup {
                 span.total { (count(grid.rows.len(), "account")) ", " (count(grid.regions.len(), "region")) }
             }
             @if grid.rows.is_empty() {
-                p.nothing { @if query.is_filter() { "No account matches the filter." } @else { "There is no account." } }
+                p.nothing { @if query.is_filter() { "No accounts match the filter." } @else { "No accounts." } }
             } @else {
                 ul.legend aria-label="Legend" {
-                    @for health in Health::ALL { li class=(health.key()) { span.cell { (symbol(health)) } (health.word()) } }
+                    @for health in Health::ALL {
+                        li class=(health.as_str()) { span.cell { (icon(*health)) } (label(*health)) }
+                    }
                     li.absent { span.cell {} "Not polled" }
                 }
                 p.hint {
-                    "Each as the worst in it, with how many of its syncs are so; the accounts that fare worst first."
+                    "Each cell shows its worst status and how many syncs have it. Accounts with the worst status come first."
                 }
                 div.scroll tabindex="0" role="group" aria-labelledby="grid-heading" {
-                    table.grid.roomy[grid.regions.len() <= ROOMY] {
+                    table.grid.roomy[grid.regions.len() <= MAX_WIDE_COLUMNS] {
                         thead { tr {
                             th scope="col" { "Account" }
                             @for region in &grid.regions {
-                                th scope="col" { a href=(region_link(query, region)) { (in_lines(region)) } }
+                                th scope="col" { a href=(region_link(query, region)) { (breakable(region)) } }
                             }
                         } }
-                        tbody { @for row in paging.of(&grid.rows) { (line(query, &grid.regions, row)) } }
+                        tbody { @for row in pagination.slice(&grid.rows) { (table_row(query, &grid.regions, row)) } }
                     }
                 }
-                (paging.links("accounts", "grid", at))
+                (pagination.links("accounts", "grid", query_of_page))
             }
         }
     }
 }
 
-fn region_link(query: &Query, region: &RegionName) -> String {
-    Query { region: Some(region.clone()), ..query.first_pages() }.link()
+fn region_link(query: &PageQuery, region: &RegionName) -> String {
+    PageQuery { region: Some(region.clone()), ..query.first_pages() }.link()
 }
 
-fn line(query: &Query, regions: &[&RegionName], row: &Row<'_>) -> Markup {
+fn table_row(query: &PageQuery, regions: &[&RegionName], row: &AccountRow<'_>) -> Markup {
     html! {
         tr {
-            // Names are cut off where they are too long.
+            // The style sheet cuts long names, so the tooltip has the whole name.
             th scope="row" title=[row.name] { (account(row.account, row.name, query)) }
             @for region in regions {
-                @match row.cells.get(region) {
-                    Some(seen) => (cell(seen)),
+                @match row.targets.get(region) {
+                    Some(target) => (cell(target)),
                     None => td {},
                 }
             }
@@ -77,35 +79,37 @@ fn line(query: &Query, regions: &[&RegionName], row: &Row<'_>) -> Markup {
     }
 }
 
-/// The name of a region, which may be broken within its longest words.
-fn in_lines(region: &RegionName) -> Markup {
+/// The name of a region with a line-break opportunity in its longest word.
+fn breakable(region: &RegionName) -> Markup {
     let name = region.as_str();
-    let end =
+    let longest_word =
         ["northeast", "northwest", "southeast", "southwest"].into_iter().find_map(|word| name.find(word));
-    let (begin, end) = name.split_at(end.map_or(0, |start| start + "north".len()));
+    let (begin, end) = name.split_at(longest_word.map_or(0, |start| start + "north".len()));
     html! { @if !begin.is_empty() { (begin) wbr; } (end) }
 }
 
-/// A cell. There are many, so it says no more than it has to.
-fn cell(seen: &Seen) -> Markup {
-    let health = seen.health;
-    let query =
-        Query { account: seen.account.clone(), region: Some(seen.region().clone()), ..Query::default() };
-    let (number, total) = (seen.tally.of(health), seen.tally.total());
+/// A page has hundreds of cells, so each has as little markup as possible.
+fn cell(target: &TargetRow) -> Markup {
+    let health = target.health;
+    let query = PageQuery {
+        account: target.account.clone(),
+        region: Some(target.region().clone()),
+        ..PageQuery::default()
+    };
+    let (number, total) = (target.sync_counts.get(health), target.sync_counts.total());
     html! {
-        td class=(health.key()) {
-            a href=(query.link()) title=(tip(seen, number, total)) {
-                svg { use href={ "#" (health.key()) } {} }
-                i { (health.word()) }
+        td class=(health.as_str()) {
+            a href=(query.link()) title=(tooltip(target, number, total)) {
+                svg { use href={ "#" (health.as_str()) } {} }
+                i { (label(health)) }
                 @if number > 0 { (grouped(number)) }
             }
         }
     }
 }
 
-/// What a cell says to who points at it.
-fn tip(seen: &Seen, number: usize, total: usize) -> String {
-    match (seen.failure(), number) {
+fn tooltip(target: &TargetRow, number: usize, total: usize) -> String {
+    match (target.failure(), number) {
         (Some(failure), _) => failure.reason.as_str().to_owned(),
         (None, 0) => String::new(),
         (None, _) if number == total => count(total, "sync"),
@@ -118,13 +122,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_names_of_regions_may_be_broken() {
+    fn long_region_names_have_a_line_break_opportunity() {
         for (name, html) in [
             ("ap-northeast-1", "ap-north<wbr>east-1"),
             ("us-gov-southwest-1", "us-gov-south<wbr>west-1"),
             ("eu-north-1", "eu-north-1"),
         ] {
-            assert_eq!(in_lines(&name.parse().unwrap()).into_string(), html);
+            assert_eq!(breakable(&name.parse().unwrap()).into_string(), html);
         }
     }
 }

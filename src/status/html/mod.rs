@@ -1,34 +1,32 @@
-//! The overview as HTML.
+//! The overview as HTML. Only the presentation is decided here.
 //!
-//! Nothing is decided here but how it looks. There is no markup but what `maud`
-//! makes, no style and no script but those of the assets, and every link is
-//! relative, so that the page works below any path of a proxy.
+//! All markup is built by `maud`. Styles and scripts are only those of the assets, and every
+//! link is relative, so that the page works behind a proxy under any path.
 
 mod about;
+mod components;
 mod grid;
-mod overview;
-mod parts;
+mod summary;
 mod syncs;
 mod targets;
 
 use maud::{DOCTYPE, Markup, html};
 
-use super::Source;
-use super::overview::Overview;
-use super::query::Query;
+use super::PageState;
+use super::overview::FleetOverview;
+use super::query::PageQuery;
 
-/// What the sections need to know.
+/// What each section is rendered from.
 #[derive(Clone, Copy)]
-struct View<'a> {
-    source: &'a Source,
-    overview: &'a Overview,
-    query: &'a Query,
+struct Context<'a> {
+    state: &'a PageState,
+    overview: &'a FleetOverview,
+    query: &'a PageQuery,
 }
 
-/// The whole page.
-pub(super) fn page(source: &Source, overview: &Overview, query: &Query) -> Markup {
-    let view = View { source, overview, query };
-    let mark = &source.mark;
+pub(super) fn page(state: &PageState, overview: &FleetOverview, query: &PageQuery) -> Markup {
+    let context = Context { state, overview, query };
+    let version = &state.asset_version;
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -36,25 +34,25 @@ pub(super) fn page(source: &Source, overview: &Overview, query: &Query) -> Marku
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (overview::title(overview)) }
-                link rel="icon" type="image/svg+xml" href={ "./-/status.svg?" (mark) };
-                link rel="stylesheet" href={ "./-/status.css?" (mark) };
-                // Not deferred: the theme is to be there before anything is drawn.
-                script src={ "./-/status.js?" (mark) } {}
+                title { (summary::title(overview)) }
+                link rel="icon" type="image/svg+xml" href={ "./-/status.svg?" (version) };
+                link rel="stylesheet" href={ "./-/status.css?" (version) };
+                // Not deferred: it sets the theme before the page is first drawn.
+                script src={ "./-/status.js?" (version) } {}
             }
             body {
-                (parts::sprite())
-                a.skip href="#main" { "Skip to the content" }
-                (overview::header(view))
+                (components::sprite())
+                a.skip href="#main" { "Skip to main content" }
+                (summary::header(context))
                 main #main {
-                    (overview::verdict(view))
-                    (overview::tiles(view))
-                    (overview::filter(view))
-                    (syncs::section(view))
-                    (targets::causes(view))
-                    @if query.is_filter() { (targets::list(view)) }
-                    (grid::section(view))
-                    (about::section(view))
+                    (summary::verdict(context))
+                    (summary::tiles(context))
+                    (summary::filter(context))
+                    (syncs::section(context))
+                    (targets::failures(context))
+                    @if query.is_filter() { (targets::list(context)) }
+                    (grid::section(context))
+                    (about::section(context))
                 }
             }
         }

@@ -1,47 +1,45 @@
-//! The syncs: those in trouble, or those that are asked for.
+//! The list of syncs: those that the query selects or, without a filter, those with
+//! problems.
 
 use maud::{Markup, html};
 
-use super::View;
-use super::parts::{Paging, account, badge, count, foreign, grouped, message, when};
-use crate::health::Health;
-use crate::health::remedy;
+use super::Context;
+use super::components::{Pagination, account, badge, count, grouped, message, untrusted, when};
+use crate::health::{Health, remedy};
 use crate::model::{DataSync, SyncStatus, SyncType};
-use crate::status::overview::Found;
-use crate::status::query::{Pages, Query, Wanted};
+use crate::status::overview::SyncRow;
+use crate::status::query::{HealthFilter, PageQuery, Pages};
 
-/// How many stand on a page.
 const PER_PAGE: usize = 50;
 
-/// How many are shown where nothing is asked for: there is more to see than these.
-const WORST: usize = 10;
+/// How many syncs are shown without a filter. The rest of the page follows below them.
+const UNFILTERED: usize = 10;
 
-pub(super) fn section(view: View<'_>) -> Markup {
-    let View { overview, query, .. } = view;
-    let of_targets = |wanted| matches!(wanted, Wanted::Is(health) if Health::OF_TARGETS.contains(&health));
-    // No sync fares so.
-    if query.status.is_some_and(of_targets) {
+pub(super) fn section(context: Context<'_>) -> Markup {
+    let Context { overview, query, .. } = context;
+    let is_target_only =
+        |filter| matches!(filter, HealthFilter::Only(health) if Health::TARGET_ONLY.contains(&health));
+    if query.health.is_some_and(is_target_only) {
         return html! {};
     }
-    let found = overview.syncs(query);
-    if found.is_empty() && query.reason.is_some() {
+    let rows = overview.syncs(query);
+    if rows.is_empty() && query.reason.is_some() {
         return html! {};
     }
-    let all = query.is_filter();
-    let (page, per_page) = if all { (query.pages.syncs, PER_PAGE) } else { (0, WORST) };
-    let paging = Paging::new(page, found.len(), per_page);
-    let trouble = Query { status: Some(Wanted::Trouble), ..query.first_pages() };
-    let at = |syncs| Query { pages: Pages { syncs, ..query.pages }, ..query.clone() };
-    let heading = if all { "Syncs that match" } else { "Syncs in trouble" };
+    let is_filtered = query.is_filter();
+    let (page, per_page) = if is_filtered { (query.pages.syncs, PER_PAGE) } else { (0, UNFILTERED) };
+    let pagination = Pagination::new(page, rows.len(), per_page);
+    let problems = PageQuery { health: Some(HealthFilter::AnyProblem), ..query.first_pages() };
+    let query_of_page = |syncs| PageQuery { pages: Pages { syncs, ..query.pages }, ..query.clone() };
+    let heading = if is_filtered { "Matching syncs" } else { "Syncs with problems" };
     html! {
         section #syncs aria-labelledby="syncs-heading" {
-            h2 #syncs-heading { (heading) " " span.total { (grouped(found.len())) } }
-            @if found.is_empty() {
-                p.nothing { (nothing(view)) }
+            h2 #syncs-heading { (heading) " " span.total { (grouped(rows.len())) } }
+            @if rows.is_empty() {
+                p.nothing { (empty_text(context)) }
             } @else {
                 p.hint {
-                    "The worst first, and of those alike the one whose last success is longest ago. Stale means no success for "
-                    "more than 48 hours."
+                    "Worst status first, then oldest last success. A sync is stale if it has had no success for more than 48 hours."
                 }
                 table.list {
                     thead { tr {
@@ -51,78 +49,77 @@ pub(super) fn section(view: View<'_>) -> Markup {
                         th scope="col" { "Last success" }
                         th scope="col" { "Last attempt" }
                     } }
-                    tbody { @for found in paging.of(&found) { (row(view, *found)) } }
+                    tbody { @for row in pagination.slice(&rows) { (table_row(context, *row)) } }
                 }
-                @if all {
-                    (paging.links("syncs", "syncs", at))
-                } @else if paging.pages > 1 {
-                    p.more { a href={ (trouble.link()) "#syncs" } { "Show all " (count(found.len(), "sync")) " in trouble" } }
+                @if is_filtered {
+                    (pagination.links("syncs", "syncs", query_of_page))
+                } @else if pagination.pages > 1 {
+                    p.more { a href={ (problems.link()) "#syncs" } { "Show all " (count(rows.len(), "sync")) " with problems" } }
                 }
             }
         }
     }
 }
 
-fn nothing(view: View<'_>) -> &'static str {
-    let View { overview, query, .. } = view;
+fn empty_text(context: Context<'_>) -> &'static str {
+    let Context { overview, query, .. } = context;
     if query.is_filter() {
-        "No sync matches the filter."
-    } else if overview.of_syncs.total() == 0 {
-        "No sync is known."
+        "No syncs match the filter."
+    } else if overview.sync_counts.total() == 0 {
+        "No syncs found."
     } else {
-        "No sync is in trouble."
+        "No syncs have problems."
     }
 }
 
-fn row(view: View<'_>, Found { seen, sync, health }: Found<'_>) -> Markup {
-    let now = view.overview.now;
-    let status = sync.last_status.as_ref();
-    // Where it says more than the badge does.
-    let status = status.filter(|status| match status {
+fn table_row(context: Context<'_>, SyncRow { target, sync, health }: SyncRow<'_>) -> Markup {
+    let now = context.overview.now;
+    // The status of AWS is shown only where the badge does not say the same.
+    let status = sync.last_status.as_ref().filter(|status| match status {
         SyncStatus::Unknown(_) => true,
         SyncStatus::InProgress => health != Health::InProgress,
         SyncStatus::Failed | SyncStatus::Successful => false,
     });
     let state = sync.source.as_ref().and_then(|source| source.state.as_ref());
-    let never = if sync.sync_type == SyncType::FromSource { "not reported" } else { "none on record" };
+    let no_success = if sync.sync_type == SyncType::FromSource { "not reported" } else { "never" };
     html! {
-        tr.quiet[!health.is_trouble()] {
+        tr.quiet[!health.is_problem()] {
             td.status {
                 (badge(health))
-                @if let Some(status) = status { p.raw { "AWS: " (foreign(status.as_str())) } }
-                @if let Some(state) = state { p.raw { "AWS: " (foreign(state.as_str())) } }
+                @if let Some(status) = status { p.raw { "AWS status: " (untrusted(status.as_str())) } }
+                @if let Some(state) = state { p.raw { "source state: " (untrusted(state.as_str())) } }
             }
             th.sync scope="row" {
-                span.name { (foreign(&sync.name)) }
-                span.sub { (kind(sync)) }
+                span.name { (untrusted(&sync.name)) }
+                span.sub { (description(sync)) }
                 @if let Some(text) = &sync.last_status_message { (message(text)) }
-                @else if health == Health::Failed { p.message { "AWS gave no message." } }
-                @if let Some(advice) = remedy::of_sync(sync, health) {
-                    details.advice { summary { "What to do" } p { (advice) } }
+                @else if health == Health::Failed { p.message { "AWS reported no message." } }
+                @if let Some(remedy) = remedy::for_sync(sync, health) {
+                    details.advice { summary { "What to do" } p { (remedy) } }
                 }
             }
             td.where {
-                (account(&seen.account, seen.name(), view.query))
-                span.region { (seen.region()) }
-                @if seen.health == Health::Down {
-                    p.raw { "as of " (when(seen.view.state.last_success, now, "before")) ": the target cannot be polled" }
+                (account(&target.account, target.account_name(), context.query))
+                span.region { (target.region()) }
+                @if target.health == Health::Down {
+                    p.raw { "target down; as of " (when(target.view.state.last_success, now, "an earlier collection")) }
                 }
             }
-            td.when data-label="Last success" { (when(sync.last_successful_sync, now, never)) }
+            td.when data-label="Last success" { (when(sync.last_successful_sync, now, no_success)) }
             td.when data-label="Last attempt" { (when(sync.last_sync, now, "not reported")) }
         }
     }
 }
 
-/// What it copies, and where.
-fn kind(sync: &DataSync) -> Markup {
+/// What the sync copies, and where to.
+fn description(sync: &DataSync) -> Markup {
     let bucket = sync.destination.as_ref().and_then(|destination| destination.bucket_name.as_deref());
     html! {
         @match (&sync.sync_type, bucket) {
-            (SyncType::ToDestination, Some(bucket)) => { "to the S3 bucket " (foreign(bucket)) },
+            (SyncType::ToDestination, Some(bucket)) => { "to S3 bucket " (untrusted(bucket)) },
             (SyncType::ToDestination, None) => { "to an S3 bucket" },
             (SyncType::FromSource, _) => { "from accounts and regions" },
-            (SyncType::Unknown(other), _) => { (foreign(other)) },
+            (SyncType::Unknown(other), _) => { (untrusted(other)) },
         }
     }
 }

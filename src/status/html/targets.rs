@@ -1,124 +1,134 @@
-//! The targets: why some cannot be polled, and those that are asked for.
-
-use std::time::Duration;
+//! The lists of targets: those that are down, by reason, and those that the query selects.
 
 use maud::{Markup, html};
 
-use super::View;
-use super::parts::{Paging, account, badge, count, grouped, message, prose, when};
+use super::Context;
+use super::components::{Pagination, account, badge, count, grouped, message, prose, when};
+use crate::duration;
 use crate::health::Health;
-use crate::health::remedy::{self, Advice};
+use crate::health::remedy::{self, Explanation};
 use crate::model::{Failure, UnixSeconds};
-use crate::status::overview::{Cause, Common, Group, Seen};
-use crate::status::query::{Pages, Query, Wanted};
+use crate::status::overview::{FailureGroup, FailuresByReason, GroupKey, TargetRow};
+use crate::status::query::{HealthFilter, PageQuery, Pages};
 
-/// How many stand on a page.
 const PER_PAGE: usize = 25;
 
 /// How many groups are shown for each reason.
-const GROUPS: usize = 5;
+const GROUPS_PER_REASON: usize = 5;
 
-/// Why targets cannot be polled, and what to do about it.
-pub(super) fn causes(view: View<'_>) -> Markup {
-    let causes = view.overview.causes(view.query);
-    let targets: usize = causes.iter().map(|cause| cause.targets).sum();
+const NEVER_COLLECTED: &str = "none since the exporter started";
+
+/// Why targets are down, and what to do about it.
+pub(super) fn failures(context: Context<'_>) -> Markup {
+    let failures = context.overview.failures(context.query);
+    let targets: usize = failures.iter().map(|failures| failures.targets).sum();
     html! {
-        @if !causes.is_empty() {
+        @if !failures.is_empty() {
             section #causes aria-labelledby="causes-heading" {
-                h2 #causes-heading { "Targets that cannot be polled " span.total { (grouped(targets)) } }
+                h2 #causes-heading { "Targets down " span.total { (grouped(targets)) } }
                 p.hint {
-                    "A target is an account in a region. While it cannot be polled, its last good syncs are shown for a while "
-                    "(" code { "stale_after" } "), and then nothing is."
+                    "A target is one account in one region. While it is down, the syncs of its last successful collection stay "
+                    "visible for " code { "stale_after" } "."
                 }
-                @for cause in &causes { (one(view, cause)) }
+                @for failures in &failures { (article(context, failures)) }
             }
         }
     }
 }
 
-fn one(view: View<'_>, cause: &Cause<'_>) -> Markup {
-    let Advice { title, remedy } = remedy::of_reason(cause.reason);
-    let down = Query {
-        status: Some(Wanted::Is(Health::Down)),
-        reason: Some(cause.reason),
-        ..view.query.first_pages()
+fn article(context: Context<'_>, failures: &FailuresByReason<'_>) -> Markup {
+    let Explanation { title, remedy } = remedy::for_reason(failures.reason);
+    let all = PageQuery {
+        health: Some(HealthFilter::Only(Health::Down)),
+        reason: Some(failures.reason),
+        ..context.query.first_pages()
     };
-    let more = cause.groups.len().saturating_sub(GROUPS);
+    let hidden_groups = failures.groups.len().saturating_sub(GROUPS_PER_REASON);
     html! {
         article.cause {
-            h3 { (title) " " code { (cause.reason) } " " span.total { (count(cause.targets, "target")) } }
+            h3 { (title) " " code { (failures.reason) } " " span.total { (count(failures.targets, "target")) } }
             p.advice { b { "What to do: " } (prose(remedy)) }
             table.list {
                 thead { tr {
-                    th scope="col" { "Where" }
+                    th scope="col" { "Account or region" }
                     th scope="col" { "Message" }
-                    th scope="col" { "Failures in a row" }
-                    th scope="col" { "Last good collection" }
+                    th scope="col" { "Consecutive failures" }
+                    th scope="col" { "Last success" }
                 } }
-                tbody { @for group in cause.groups.iter().take(GROUPS) { (line(view, &down, group)) } }
+                tbody {
+                    @for group in failures.groups.iter().take(GROUPS_PER_REASON) { (group_row(context, &all, group)) }
+                }
             }
-            @if more > 0 {
-                p.more { a href={ (down.link()) "#targets" } { "Show all " (count(cause.targets, "target")) } " (" (grouped(more)) " more lines)" }
+            @if hidden_groups > 0 {
+                p.more {
+                    a href={ (all.link()) "#targets" } { "Show all " (count(failures.targets, "target")) }
+                    " (" (count(hidden_groups, "row")) " not shown)"
+                }
             }
         }
     }
 }
 
-fn line(view: View<'_>, down: &Query, group: &Group<'_>) -> Markup {
-    let now = view.overview.now;
-    let failures = group.targets.iter().map(|(seen, _)| seen.view.state.consecutive_failures);
-    let longest = failures.clone().max().unwrap_or_default();
-    let alike = failures.clone().min() == Some(longest);
-    // The one that has been failing for longest, or has never been well.
-    let last = |seen: &Seen| seen.view.state.last_success;
-    let oldest = group.targets.iter().map(|(seen, _)| last(seen)).min_by(|one, other| {
+/// A row for a group of targets. `all` is the query for all targets that are down for the
+/// same reason.
+fn group_row(context: Context<'_>, all: &PageQuery, group: &FailureGroup<'_>) -> Markup {
+    let now = context.overview.now;
+    let failures = group.targets.iter().map(|(target, _)| target.view.state.consecutive_failures);
+    let most_failures = failures.clone().max().unwrap_or_default();
+    let failures_are_equal = failures.clone().min() == Some(most_failures);
+    // Of the target that has been down for longest. A target that was never collected comes
+    // before all others.
+    let successes = group.targets.iter().map(|(target, _)| target.view.state.last_success);
+    let oldest_success = successes.min_by(|one, other| {
         let value = |at: &Option<UnixSeconds>| at.unwrap_or(f64::NEG_INFINITY);
         value(one).total_cmp(&value(other))
     });
     let number = group.targets.len();
     let example = group.targets.first().map(|(_, failure)| failure.message.as_str());
-    let differ = group.targets.iter().any(|(_, failure)| Some(failure.message.as_str()) != example);
-    let more = |query: Query| format!("{}#targets", query.link());
+    let messages_differ = group.targets.iter().any(|(_, failure)| Some(failure.message.as_str()) != example);
+    let targets_link = |query: PageQuery| format!("{}#targets", query.link());
     html! {
         tr {
             th.where scope="row" {
-                @match group.common {
-                    Common::Account(shown, name) => {
-                        @let query = Query { account: shown.to_owned(), ..down.clone() };
-                        (account(shown, name, view.query))
-                        @if let (1, Some((only, _))) = (number, group.targets.first()) { span.region { (only.region()) } }
-                        @else { a.count href=(more(query)) { "in " (count(number, "region")) } }
+                @match group.key {
+                    GroupKey::Account { account: id, name } => {
+                        @let query = PageQuery { account: id.to_owned(), ..all.clone() };
+                        (account(id, name, context.query))
+                        @if let [(only, _)] = group.targets.as_slice() { span.region { (only.region()) } }
+                        @else { a.count href=(targets_link(query)) { "in " (count(number, "region")) } }
                     },
-                    Common::Region(region) => {
-                        @let query = Query { region: Some(region.clone()), ..down.clone() };
+                    GroupKey::Region(region) => {
+                        @let query = PageQuery { region: Some(region.clone()), ..all.clone() };
                         span.region { (region) }
-                        a.count href=(more(query)) { "for " (count(number, "account")) }
+                        a.count href=(targets_link(query)) { "in " (count(number, "account")) }
                     },
                 }
             }
             td.why {
                 @if let Some(example) = example {
-                    @if differ { span.sub { "for example" } }
+                    @if messages_differ { span.sub { "for example" } }
                     (message(example))
                 }
             }
-            td.number data-label="Failures in a row" { @if !alike { "up to " } (grouped_u64(longest)) }
-            td.when data-label="Last good collection" { (when(oldest.flatten(), now, "none since the exporter started")) }
+            td.number data-label="Consecutive failures" {
+                @if !failures_are_equal { "up to " } (grouped_u64(most_failures))
+            }
+            td.when data-label="Last success" { (when(oldest_success.flatten(), now, NEVER_COLLECTED)) }
         }
     }
 }
 
-/// The targets that are asked for, one by one.
-pub(super) fn list(view: View<'_>) -> Markup {
-    let View { overview, query, .. } = view;
+/// The targets that the query selects, one per row.
+pub(super) fn list(context: Context<'_>) -> Markup {
+    let Context { overview, query, .. } = context;
     let targets = overview.targets(query);
-    let paging = Paging::new(query.pages.targets, targets.len(), PER_PAGE);
-    let at = |targets| Query { pages: Pages { targets, ..query.pages }, ..query.clone() };
+    let pagination = Pagination::new(query.pages.targets, targets.len(), PER_PAGE);
+    let query_of_page = |targets| PageQuery { pages: Pages { targets, ..query.pages }, ..query.clone() };
     html! {
         section #targets aria-labelledby="targets-heading" {
-            h2 #targets-heading { "Targets that match " span.total { (grouped(targets.len())) } }
+            h2 #targets-heading { "Matching targets " span.total { (grouped(targets.len())) } }
             @if targets.is_empty() {
-                p.nothing { "No account and region match the filter." }
+                p.nothing { "No targets match the filter." }
             } @else {
                 table.list {
                     thead { tr {
@@ -126,55 +136,47 @@ pub(super) fn list(view: View<'_>) -> Markup {
                         th scope="col" { "Account and region" }
                         th scope="col" { "Syncs" }
                         th scope="col" { "Last collection" }
-                        th scope="col" { "Last good collection" }
+                        th scope="col" { "Last success" }
                     } }
-                    tbody { @for seen in paging.of(&targets) { (row(view, seen)) } }
+                    tbody { @for target in pagination.slice(&targets) { (target_row(context, target)) } }
                 }
-                (paging.links("targets", "targets", at))
+                (pagination.links("targets", "targets", query_of_page))
             }
         }
     }
 }
 
-fn row(view: View<'_>, seen: &Seen) -> Markup {
-    let now = view.overview.now;
-    let state = &seen.view.state;
+fn target_row(context: Context<'_>, target: &TargetRow) -> Markup {
+    let now = context.overview.now;
+    let state = &target.view.state;
     let last = state.last.as_ref();
     html! {
         tr {
-            td.status { (badge(seen.health)) }
+            td.status { (badge(target.health)) }
             th.where scope="row" {
-                (account(&seen.account, seen.name(), view.query))
-                span.region { (seen.region()) }
-                @if let Some(Failure { reason, message: text, .. }) = seen.failure() {
-                    p.raw { code { (reason) } " " (in_a_row(state.consecutive_failures)) }
+                (account(&target.account, target.account_name(), context.query))
+                span.region { (target.region()) }
+                @if let Some(Failure { reason, message: text, .. }) = target.failure() {
+                    p.raw { code { (reason) } ", " (consecutive_failures(state.consecutive_failures)) }
                     (message(text))
                 }
             }
             td.number data-label="Syncs" {
-                @if seen.view.syncs().is_some() { (grouped(seen.tally.total())) } @else { span.none { "not known" } }
+                @if target.view.syncs().is_some() { (grouped(target.sync_counts.total())) } @else { span.none { "unknown" } }
             }
             td.when data-label="Last collection" {
                 (when(last.map(|last| last.ended), now, "none yet"))
-                @if let Some(last) = last { span.sub { "took " (took(last.took)) } }
+                @if let Some(last) = last { span.sub { "took " (duration::format_elapsed(last.took)) } }
             }
-            td.when data-label="Last good collection" { (when(state.last_success, now, "none since the exporter started")) }
+            td.when data-label="Last success" { (when(state.last_success, now, NEVER_COLLECTED)) }
         }
     }
 }
 
-fn in_a_row(failures: u64) -> String {
-    match failures {
-        1 => "once".to_owned(),
-        more => format!("{} times in a row", grouped_u64(more)),
-    }
-}
-
-fn took(time: Duration) -> String {
-    if time < Duration::from_secs(1) {
-        format!("{} ms", time.as_millis())
-    } else {
-        format!("{:.1} s", time.as_secs_f64())
+fn consecutive_failures(number: u64) -> String {
+    match number {
+        1 => "1 failure".to_owned(),
+        more => format!("{} consecutive failures", grouped_u64(more)),
     }
 }
 

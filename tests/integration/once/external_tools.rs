@@ -1,5 +1,5 @@
-//! Tests the output of `once` with external tools: promtool, `prometheus_client`, `node_exporter`
-//! and a terminal.
+//! The output as other programs read it: promtool, `prometheus_client`,
+//! `node_exporter` and a terminal.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -11,30 +11,30 @@ use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
-use super::{Lab, ran};
+use super::{Setup, output_of};
 use crate::exporter::{ACCOUNT, REGION, Scrape, put, up};
 use crate::exposition::s3_sync;
 use crate::program::run;
 use crate::prometheus::NASTY;
 use crate::{http, tools};
 
-/// Two targets: one with a sync of a [`NASTY`] name, and one that fails.
-async fn lab() -> Lab {
-    let lab = Lab::of(&[REGION, "us-east-1"]).await;
-    put(&lab.aws, SyncKind::ToDestination, s3_sync());
-    put(&lab.aws, SyncKind::ToDestination, json!({"SyncName": NASTY, "LastStatus": NASTY}));
-    lab.fault(Fault::Deny, "us-east-1");
-    lab
+/// A target with a hostile sync name, and a target that fails.
+async fn setup() -> Setup {
+    let setup = Setup::in_regions(&[REGION, "us-east-1"]).await;
+    put(&setup.aws, SyncKind::ToDestination, s3_sync());
+    put(&setup.aws, SyncKind::ToDestination, json!({"SyncName": NASTY, "LastStatus": NASTY}));
+    setup.inject(Fault::Deny, "us-east-1");
+    setup
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn the_output_file_passes_promtool_check() {
-    let lab = lab().await;
-    let file = lab.output().join("syncs.prom");
-    let mut once = lab.once();
+async fn promtool_accepts_the_metrics() {
+    let setup = setup().await;
+    let file = setup.output_directory().join("syncs.prom");
+    let mut once = setup.once();
     once.arg("--output").arg(&file);
-    assert_eq!(ran(once).await.0, Some(1));
+    assert_eq!(output_of(once).await.0, Some(1));
     let mut promtool = tools::promtool();
     promtool.args(["check", "metrics"]).stdin(std::fs::File::open(&file).unwrap());
     assert_eq!(run(&mut promtool), (Some(0), String::new(), String::new()));
@@ -42,12 +42,12 @@ async fn the_output_file_passes_promtool_check() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn prometheus_client_parses_the_openmetrics_output() {
-    let lab = lab().await;
-    let file = lab.output().join("syncs.om");
-    let mut once = lab.once();
+async fn the_strict_parser_accepts_openmetrics() {
+    let setup = setup().await;
+    let file = setup.output_directory().join("syncs.om");
+    let mut once = setup.once();
     once.args(["--format", "openmetrics", "--output"]).arg(&file);
-    assert_eq!(ran(once).await.0, Some(1));
+    assert_eq!(output_of(once).await.0, Some(1));
     let mut python = tools::python();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/parse_exposition.py");
     let (status, out, err) = run(python.args([script, "openmetrics"]).arg(&file));
@@ -65,18 +65,18 @@ async fn prometheus_client_parses_the_openmetrics_output() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn node_exporter_serves_the_output_file() {
-    let lab = lab().await;
-    let file = lab.output().join("syncs.prom");
-    let mut once = lab.once();
+async fn node_exporter_serves_the_metrics_beside_its_own() {
+    let setup = setup().await;
+    let file = setup.output_directory().join("syncs.prom");
+    let mut once = setup.once();
     once.arg("--output").arg(&file);
-    assert_eq!(ran(once).await.0, Some(1));
+    assert_eq!(output_of(once).await.0, Some(1));
 
-    // node_exporter does not support port 0, so choose a free port first.
+    // node_exporter does not report the port behind port 0, so it gets one that was just free.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let process = tools::node_exporter()
         .args(["--collector.disable-defaults", "--collector.textfile"])
-        .arg(format!("--collector.textfile.directory={}", lab.output().display()))
+        .arg(format!("--collector.textfile.directory={}", setup.output_directory().display()))
         .arg(format!("--web.listen-address={address}"))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -85,26 +85,26 @@ async fn node_exporter_serves_the_output_file() {
     let _process = tools::KillOnDrop(process);
     let deadline = Instant::now() + Duration::from_secs(30);
     while TcpStream::connect(address).await.is_err() {
-        assert!(Instant::now() < deadline, "node_exporter does not start");
+        assert!(Instant::now() < deadline, "timed out waiting for node_exporter");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let answer = http::request(address, "GET", "/metrics").await;
     assert_eq!(answer.status, 200, "{}", answer.body);
-    let served = Scrape(answer.body);
-    assert!(served.has("node_textfile_scrape_error 0"), "{}", served.0);
-    assert_eq!(served.values("node_textfile_mtime_seconds").len(), 1);
-    assert!(served.has(&up(ACCOUNT, REGION, 1)) && served.has(&up(ACCOUNT, "us-east-1", 0)), "{}", served.0);
-    assert_eq!(served.values("process_start_time_seconds").len(), 1, "only node_exporter's own");
-    // All series of the exporter are served. The order of labels may differ.
+    let shown = Scrape(answer.body);
+    assert!(shown.has("node_textfile_scrape_error 0"), "{}", shown.0);
+    assert_eq!(shown.values("node_textfile_mtime_seconds").len(), 1);
+    assert!(shown.has(&up(ACCOUNT, REGION, 1)) && shown.has(&up(ACCOUNT, "us-east-1", 0)), "{}", shown.0);
+    assert_eq!(shown.values("process_start_time_seconds").len(), 1, "that of node_exporter");
+    // Only the number of series is compared, because node_exporter reorders labels.
     let ours = Scrape(std::fs::read_to_string(&file).unwrap());
-    let count = |scrape: &Scrape| {
+    let own_series = |scrape: &Scrape| {
         let names = ["aws_", "ssm_"];
         scrape.series().iter().filter(|series| names.iter().any(|name| series.starts_with(name))).count()
     };
-    assert_eq!(count(&served), count(&ours));
+    assert_eq!(own_series(&shown), own_series(&ours));
 }
 
-/// The command, run in a terminal with this number of columns.
+/// Wraps the command in a terminal of this width.
 fn on_a_terminal(columns: u16, command: &Command) -> Command {
     let mut python = tools::python();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/on_a_terminal.py");
@@ -123,22 +123,22 @@ fn on_a_terminal(columns: u16, command: &Command) -> Command {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn the_progress_bar_is_only_shown_on_a_terminal() {
-    let lab = lab().await;
+async fn the_progress_bar_is_shown_only_on_a_terminal() {
+    let setup = setup().await;
     let slow = fake_aws::FaultRule::new(Fault::Delay(400)).region(REGION);
     let denied = fake_aws::FaultRule::new(Fault::Deny).region("us-east-1").operation("ListResourceDataSync");
-    lab.aws.world().set_faults(vec![slow, denied]);
-    let mut once = lab.once_logging("debug");
-    let file = lab.output().join("syncs.prom");
+    setup.aws.world().set_faults(vec![slow, denied]);
+    let mut once = setup.once_logging("debug");
+    let file = setup.output_directory().join("syncs.prom");
     once.arg("--output").arg(&file);
-    let (status, terminal, _) = ran(on_a_terminal(100, &once)).await;
+    let (status, terminal, _) = output_of(on_a_terminal(100, &once)).await;
     assert_eq!(status, Some(1), "{terminal}");
     assert!(
-        terminal.contains(" 0 of 2 targets") && terminal.contains(" 1 of 2 targets, 1 failed"),
+        terminal.contains(" 0 of 2 targets collected")
+            && terminal.contains(" 1 of 2 targets collected, 1 failed"),
         "{terminal:?}"
     );
-    // The lines that remain on the terminal after control sequences: the log, and no part of the
-    // progress bar.
+    // What is left on the terminal: log lines as they were written, and nothing of the bar.
     let remaining: Vec<&str> =
         terminal.split("\r\n").map(|line| line.rsplit("\r\u{1b}[2K").next().unwrap()).collect();
     assert!(remaining.iter().filter(|line| line.starts_with("ts=")).count() > 3, "{terminal}");
@@ -146,25 +146,22 @@ async fn the_progress_bar_is_only_shown_on_a_terminal() {
     assert!(logged.iter().all(|line| line.starts_with("ts=")), "{remaining:?}");
     assert!(last.starts_with("ssm-sync-exporter: 1 of 2 targets failed"), "{remaining:?}");
 
-    let (_, _, err) = ran(once).await;
+    let (_, _, err) = output_of(once).await;
     assert!(err.lines().all(|line| line.starts_with("ts=") || line.starts_with("ssm-sync")), "{err}");
-    let mut once = lab.once();
+    let mut once = setup.once();
     once.args(["--log.format", "json", "--output"]).arg(&file);
-    let (_, terminal, _) = ran(on_a_terminal(100, &once)).await;
-    assert!(
-        terminal.starts_with("ssm-sync-exporter: 1 of 2"),
-        "no progress bar among JSON log lines: {terminal}"
-    );
+    let (_, terminal, _) = output_of(on_a_terminal(100, &once)).await;
+    assert!(terminal.starts_with("ssm-sync-exporter: 1 of 2"), "no bar between JSON lines: {terminal}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
 async fn the_table_fits_the_width_of_the_terminal() {
-    let lab = lab().await;
-    let mut once = lab.once();
+    let setup = setup().await;
+    let mut once = setup.once();
     once.args(["--format", "table"]);
     for columns in [60, 100, 140] {
-        let (_, terminal, _) = ran(on_a_terminal(columns, &once)).await;
+        let (_, terminal, _) = output_of(on_a_terminal(columns, &once)).await;
         let drawn = terminal.rsplit("\u{1b}[2K").next().unwrap();
         let lines = drawn.lines().filter(|line| !line.starts_with("ssm-sync-exporter: "));
         let longest = lines.map(|line| line.chars().count()).max().unwrap();

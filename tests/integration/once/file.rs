@@ -1,4 +1,4 @@
-//! What becomes of the file.
+//! The file of `--output`: its permissions and its atomic replacement.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use pretty_assertions::assert_eq;
 
-use super::{Lab, entries, ran};
+use super::{Setup, entries, output_of};
 use crate::exporter::{ACCOUNT, REGION, up};
 
-/// The same with a umask.
+/// Wraps the command in a shell that sets the umask.
 fn with_umask(umask: &str, command: &Command) -> Command {
     let mut shell = Command::new("/bin/sh");
     shell.env_clear().args(["-c", &format!("umask {umask}; exec \"$0\" \"$@\"")]);
@@ -23,28 +23,28 @@ fn with_umask(umask: &str, command: &Command) -> Command {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_has_the_permissions_of_any_new_file() {
-    let lab = Lab::of(&[REGION]).await;
-    let file = lab.output().join("syncs.prom");
+async fn the_file_has_the_permissions_of_any_new_file() {
+    let setup = Setup::in_regions(&[REGION]).await;
+    let file = setup.output_directory().join("syncs.prom");
     for (umask, mode) in [("022", 0o644), ("027", 0o640)] {
-        let mut once = lab.once();
+        let mut once = setup.once();
         let once = with_umask(umask, once.arg("--output").arg(&file));
-        let (status, out, err) = ran(once).await;
+        let (status, out, err) = output_of(once).await;
         assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "", ""));
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o7777, mode);
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(text.lines().any(|line| line == up(ACCOUNT, REGION, 1)), "{text}");
-        assert_eq!(entries(&lab.output()), ["syncs.prom"], "and nothing else is left");
+        assert_eq!(entries(&setup.output_directory()), ["syncs.prom"], "no temporary file is left");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn where_it_cannot_be_written_is_found_before_collecting() {
-    let lab = Lab::of(&[REGION]).await;
-    let directory = lab.output();
+async fn an_output_path_that_cannot_be_written_is_rejected_before_collecting() {
+    let setup = Setup::in_regions(&[REGION]).await;
+    let directory = setup.output_directory();
     symlink("nowhere", directory.join("dangling")).unwrap();
     let before = entries(&directory);
-    for (name, trouble) in [
+    for (name, error) in [
         ("missing/syncs.prom", "No such file or directory (os error 2)"),
         ("", "is a directory"),
         ("new/", "is a directory"),
@@ -53,53 +53,53 @@ async fn where_it_cannot_be_written_is_found_before_collecting() {
         ("/proc/syncs.prom", "No such file or directory (os error 2)"),
     ] {
         let file = directory.join(name);
-        let mut once = lab.once();
+        let mut once = setup.once();
         once.arg("--output").arg(&file);
-        let (status, out, err) = ran(once).await;
+        let (status, out, err) = output_of(once).await;
         assert_eq!((status, out.as_str()), (Some(1), ""));
-        assert_eq!(err, format!("ssm-sync-exporter: cannot write {}: {trouble}\n", file.display()));
+        assert_eq!(err, format!("ssm-sync-exporter: cannot write {}: {error}\n", file.display()));
     }
     assert_eq!(entries(&directory), before);
-    assert_eq!(lab.aws.world().calls("ListResourceDataSync"), 0);
+    assert_eq!(setup.aws.world().calls("ListResourceDataSync"), 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_link_stays_one_and_what_it_leads_to_is_replaced() {
-    let lab = Lab::of(&[REGION]).await;
-    let (link, file) = (lab.output().join("syncs.prom"), lab.directory.path().join("real"));
+async fn a_symbolic_link_stays_and_its_target_is_replaced() {
+    let setup = Setup::in_regions(&[REGION]).await;
+    let (link, file) = (setup.output_directory().join("syncs.prom"), setup.directory.path().join("real"));
     std::fs::write(&file, "old\n").unwrap();
     symlink(&file, &link).unwrap();
-    let mut once = lab.once();
+    let mut once = setup.once();
     once.arg("--output").arg(&link);
-    assert_eq!(ran(once).await.0, Some(0));
+    assert_eq!(output_of(once).await.0, Some(0));
     assert!(link.is_symlink());
     assert!(std::fs::read_to_string(&file).unwrap().contains(&up(ACCOUNT, REGION, 1)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dash_is_stdout_and_other_paths_are_files() {
-    let lab = Lab::of(&[REGION]).await;
-    let mut once = lab.once();
-    once.args(["--output", "-"]).current_dir(lab.output());
-    let (status, out, _) = ran(once).await;
+async fn a_dash_means_stdout_and_other_paths_are_files() {
+    let setup = Setup::in_regions(&[REGION]).await;
+    let mut once = setup.once();
+    once.args(["--output", "-"]).current_dir(setup.output_directory());
+    let (status, out, _) = output_of(once).await;
     assert_eq!(status, Some(0));
     assert!(out.contains(&up(ACCOUNT, REGION, 1)), "{out}");
-    assert!(entries(&lab.output()).is_empty());
-    let mut once = lab.once();
-    once.args(["--output", "./-"]).current_dir(lab.output());
-    assert_eq!(ran(once).await, (Some(0), String::new(), String::new()));
-    assert_eq!(entries(&lab.output()), ["-"]);
-    let mut once = lab.once();
-    once.args(["--output", "syncs.prom"]).current_dir(lab.output());
-    assert_eq!(ran(once).await.0, Some(0));
-    assert_eq!(entries(&lab.output()).len(), 2, "a file without a directory in its path");
+    assert!(entries(&setup.output_directory()).is_empty());
+    let mut once = setup.once();
+    once.args(["--output", "./-"]).current_dir(setup.output_directory());
+    assert_eq!(output_of(once).await, (Some(0), String::new(), String::new()));
+    assert_eq!(entries(&setup.output_directory()), ["-"]);
+    let mut once = setup.once();
+    once.args(["--output", "syncs.prom"]).current_dir(setup.output_directory());
+    assert_eq!(output_of(once).await.0, Some(0));
+    assert_eq!(entries(&setup.output_directory()).len(), 2, "a path without a directory");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_reader_sees_the_old_one_or_the_new_one_whole() {
-    let lab = Lab::of(&[REGION]).await;
-    lab.fill();
-    let file = lab.output().join("syncs.om");
+async fn a_reader_sees_the_whole_old_file_or_the_whole_new_one() {
+    let setup = Setup::in_regions(&[REGION]).await;
+    setup.add_many_syncs();
+    let file = setup.output_directory().join("syncs.om");
     std::fs::write(&file, "old\n").unwrap();
 
     let done = Arc::new(AtomicBool::new(false));
@@ -117,9 +117,9 @@ async fn a_reader_sees_the_old_one_or_the_new_one_whole() {
     });
     let mut written = BTreeSet::new();
     for _ in 0..4 {
-        let mut once = lab.once();
+        let mut once = setup.once();
         once.args(["--format", "openmetrics", "--output"]).arg(&file);
-        assert_eq!(ran(once).await.0, Some(0));
+        assert_eq!(output_of(once).await.0, Some(0));
         written.insert(file.metadata().unwrap().len());
     }
     done.store(true, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! What is written for programs, and what for people.
+//! The JSON document and the table.
 
 use std::time::SystemTime;
 
@@ -6,15 +6,15 @@ use fake_aws::{Fault, SyncKind};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
-use super::{Lab, ran};
+use super::{Setup, output_of};
 use crate::exporter::{ACCOUNT, REGION, put};
 use crate::exposition::s3_sync;
 
-/// What it writes as JSON, without what is different each time.
-async fn document(lab: &Lab) -> Value {
-    let mut once = lab.once();
+/// The JSON document without times and durations, which differ between runs.
+async fn document(setup: &Setup) -> Value {
+    let mut once = setup.once();
     once.args(["--format", "json"]);
-    let (_, out, _) = ran(once).await;
+    let (_, out, _) = output_of(once).await;
     assert!(out.ends_with("}\n"), "{out}");
     assert!(!out.contains("hub-secret") && !out.contains("fake-secret") && !out.contains("fake-token"));
     let mut document: Value = serde_json::from_str(&out).unwrap();
@@ -33,11 +33,11 @@ async fn document(lab: &Lab) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_json_document_to_the_letter() {
-    let lab = Lab::of(&[REGION, "eu-central-1", "us-east-1"]).await;
-    put(&lab.aws, SyncKind::ToDestination, s3_sync());
+async fn the_json_document_is_complete() {
+    let setup = Setup::in_regions(&[REGION, "eu-central-1", "us-east-1"]).await;
+    put(&setup.aws, SyncKind::ToDestination, s3_sync());
     put(
-        &lab.aws,
+        &setup.aws,
         SyncKind::FromSource,
         json!({
             "SyncName": "explorer", "SyncSource": {
@@ -50,8 +50,8 @@ async fn the_json_document_to_the_letter() {
             },
         }),
     );
-    lab.fault(Fault::Deny, "us-east-1");
-    let mut document = document(&lab).await;
+    setup.inject(Fault::Deny, "us-east-1");
+    let mut document = document(&setup).await;
     let message = document["targets"][2]["message"].take();
     assert!(message.as_str().unwrap().contains("ssm:ListResourceDataSync"), "{message}");
     let target = |region: &str| json!({"aws_account_id": ACCOUNT, "account_name": "production", "aws_region": region, "partition": "aws"});
@@ -110,30 +110,29 @@ async fn the_json_document_to_the_letter() {
     assert_eq!(document, expected);
 }
 
-/// What it writes as a table.
-async fn table(lab: &Lab) -> String {
-    let mut once = lab.once();
+async fn table(setup: &Setup) -> String {
+    let mut once = setup.once();
     once.args(["--format", "table"]);
-    ran(once).await.1
+    output_of(once).await.1
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_target_without_a_collection_is_neither_up_nor_down() {
-    let lab = Lab::of(&[REGION]).await;
-    lab.fault(Fault::Stall, REGION);
-    let mut once = lab.once();
+async fn a_target_that_was_not_collected_is_neither_up_nor_down() {
+    let setup = Setup::in_regions(&[REGION]).await;
+    setup.inject(Fault::Stall, REGION);
+    let mut once = setup.once();
     once.env("SSM_SYNC_EXPORTER_READY_AFTER", "1s").args(["--format", "json"]);
-    let (status, out, _) = ran(once).await;
+    let (status, out, _) = output_of(once).await;
     assert_eq!(status, Some(1));
     let document: Value = serde_json::from_str(&out).unwrap();
     let summary = &document["summary"];
     assert_eq!((&summary["targets_not_collected"], &summary["targets_complete"]), (&json!(1), &json!(true)));
     let target = json!({"aws_account_id": ACCOUNT, "account_name": "production", "aws_region": REGION, "partition": "aws"});
     assert_eq!(document["targets"], json!([target]));
-    let mut once = lab.once();
+    let mut once = setup.once();
     once.env("SSM_SYNC_EXPORTER_READY_AFTER", "1s").args(["--format", "table"]);
     assert_eq!(
-        ran(once).await.1,
+        output_of(once).await.1,
         "\
 ACCOUNT                    REGION     REASON  MESSAGE
 111122223333 (production)  eu-west-1  -       not collected in time
@@ -143,24 +142,24 @@ ACCOUNT                    REGION     REASON  MESSAGE
     );
 }
 
-/// A time in the past, in seconds.
+/// The Unix time `seconds` ago.
 #[expect(clippy::disallowed_methods, reason = "the program has the same clock")]
 fn ago(seconds: f64) -> f64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64().floor() - seconds
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_table_to_the_letter() {
-    let lab = Lab::of(&[REGION, "us-east-1"]).await;
+async fn the_table_lists_failed_syncs_first_and_then_targets_that_are_down() {
+    let setup = Setup::in_regions(&[REGION, "us-east-1"]).await;
     put(
-        &lab.aws,
+        &setup.aws,
         SyncKind::ToDestination,
         json!({
             "SyncName": "inventory", "LastStatus": "Successful", "LastSuccessfulSyncTime": ago(7230.0),
         }),
     );
     put(
-        &lab.aws,
+        &setup.aws,
         SyncKind::ToDestination,
         json!({
             "SyncName": "patches", "LastStatus": "Failed", "LastSuccessfulSyncTime": ago(94_000.0),
@@ -168,12 +167,12 @@ async fn the_table_to_the_letter() {
         }),
     );
     put(
-        &lab.aws,
+        &setup.aws,
         SyncKind::FromSource,
         json!({"SyncName": "explorer", "SyncSource": {"State": "NoPermissions"}}),
     );
-    lab.fault(Fault::DenyByScp, "us-east-1");
-    let text = table(&lab).await;
+    setup.inject(Fault::DenyByScp, "us-east-1");
+    let text = table(&setup).await;
     let (syncs, targets) = text.split_once("\n\n").unwrap();
     assert_eq!(syncs, "\
 ACCOUNT                    REGION     TYPE               NAME       STATUS         LAST SUCCESS  MESSAGE
@@ -187,17 +186,17 @@ ACCOUNT                    REGION     TYPE               NAME       STATUS      
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nothing_that_aws_says_drives_the_terminal() {
-    let lab = Lab::of(&[REGION]).await;
+async fn texts_from_aws_cannot_control_the_terminal() {
+    let setup = Setup::in_regions(&[REGION]).await;
     let hostile = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\r\n\u{202e}x";
     put(
-        &lab.aws,
+        &setup.aws,
         SyncKind::ToDestination,
         json!({
             "SyncName": hostile, "LastStatus": hostile, "LastSyncStatusMessage": hostile, "SyncType": hostile,
         }),
     );
-    let text = table(&lab).await;
+    let text = table(&setup).await;
     let control = |character: &char| character.is_control() && *character != '\n';
     assert_eq!(text.chars().find(control), None, "{text:?}");
     let shown = "\\u{1b}[2J\\u{1b}]0;owned\\u{7}\\u{9b}31m\\r\\n\\u{202e}x";

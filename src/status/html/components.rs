@@ -1,0 +1,277 @@
+//! Building blocks that several sections use.
+
+use maud::{Markup, PreEscaped, html};
+
+use super::super::query::PageQuery;
+use super::super::timestamp::Timestamp;
+use crate::health::Health;
+use crate::model::UnixSeconds;
+
+/// How much of a message is shown before it is unfolded, in characters.
+const MESSAGE_EXCERPT: usize = 150;
+
+/// How much of a message is shown at most, in characters. Messages of AWS are shorter.
+const MAX_MESSAGE: usize = 2_000;
+
+pub(super) fn label(health: Health) -> &'static str {
+    match health {
+        Health::Down => "Down",
+        Health::Failed => "Failed",
+        Health::SourceFault => "Source fault",
+        Health::Stale => "Stale",
+        Health::InProgress => "In progress",
+        Health::Healthy => "Healthy",
+        Health::NotCollected => "Not collected yet",
+        Health::NoSyncs => "No syncs",
+    }
+}
+
+/// What a health means, for tooltips.
+pub(super) fn meaning(health: Health) -> &'static str {
+    match health {
+        Health::Down => "the last collection of the target failed",
+        Health::Failed => "the last attempt of the sync failed",
+        Health::SourceFault => "AWS reports a fault of the sync's source",
+        Health::Stale => "the sync has had no success for more than 48 hours",
+        Health::InProgress => "the sync is running",
+        Health::Healthy => "the sync succeeded within the last 48 hours, or AWS reports no problem with it",
+        Health::NotCollected => "the target has not been collected yet",
+        Health::NoSyncs => "the target was collected and has no resource data syncs",
+    }
+}
+
+/// The shapes differ, so that the page can be read without telling colours apart. They are
+/// drawn, so that no font has to contain them.
+fn icon_shape(health: Health) -> &'static str {
+    match health {
+        Health::Down => {
+            "<circle cx='8' cy='8' r='6.5' fill='currentColor' stroke='none'/><path class='cut' d='M5.5 5.5l5 5m0-5l-5 5'/>"
+        }
+        Health::Failed => "<path d='M4 4l8 8m0-8l-8 8' stroke-width='2.4'/>",
+        Health::SourceFault => "<path d='M8 1.5L14.7 13.5H1.3z'/><path d='M8 6v3.6M8 11.2v.6'/>",
+        Health::Stale => "<circle cx='8' cy='8' r='6'/><path d='M8 4.5V8l2.4 1.6'/>",
+        Health::InProgress => "<path d='M13.5 8A5.5 5.5 0 1 1 11.6 3.8M11.8 1v3.2H8.6'/>",
+        Health::Healthy => "<path d='M2.5 8.6l3.6 3.6 7.4-8' stroke-width='2.2'/>",
+        Health::NotCollected => "<path d='M3 8h.1M8 8h.1M13 8h.1' stroke-width='2.6'/>",
+        Health::NoSyncs => "<path d='M3.5 8h9'/>",
+    }
+}
+
+/// The definitions of all icons, once per page. [`icon`] refers to them.
+pub(super) fn sprite() -> Markup {
+    html! {
+        svg.sprite aria-hidden="true" {
+            @for health in Health::ALL {
+                symbol id=(health.as_str()) viewBox="0 0 16 16" { (PreEscaped(icon_shape(*health))) }
+            }
+        }
+    }
+}
+
+/// An icon, hidden from screen readers: a label stands beside it.
+pub(super) fn icon(health: Health) -> Markup {
+    html! { svg.i aria-hidden="true" { use href={ "#" (health.as_str()) } {} } }
+}
+
+pub(super) fn badge(health: Health) -> Markup {
+    html! {
+        span class={ "badge " (health.as_str()) } title=(meaning(health)) { (icon(health)) (label(health)) }
+    }
+}
+
+/// An age with its time, or `never` where there is none.
+pub(super) fn when(at: Option<UnixSeconds>, now: UnixSeconds, never: &str) -> Markup {
+    match at.and_then(|at| Timestamp::new(at, now)) {
+        Some(Timestamp { rfc3339, short, age }) => html! {
+            time datetime=(rfc3339) { span.ago { (age) } " " span.at { (short) } }
+        },
+        None => html! { span.none { (never) } },
+    }
+}
+
+/// A number with its noun, such as `1 sync` and `1,234 syncs`.
+pub(super) fn count(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", grouped(number))
+}
+
+/// A number with thousands separators.
+pub(super) fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A text from AWS or the configuration. It is isolated from its surroundings, so that
+/// right-to-left characters in it do not reorder them.
+pub(super) fn untrusted(text: &str) -> Markup {
+    html! { bdi { (text) } }
+}
+
+/// A message from AWS, of any length. A long one is folded.
+pub(super) fn message(text: &str) -> Markup {
+    let excerpt: String = text.chars().take(MESSAGE_EXCERPT).collect();
+    if excerpt.len() == text.len() {
+        return html! { p.message { (untrusted(text)) } };
+    }
+    let shown: String = text.chars().take(MAX_MESSAGE).collect();
+    let more = text.chars().count() - shown.chars().count();
+    html! {
+        details.message {
+            summary { (untrusted(&excerpt)) "… " span.more { "show the whole message" } }
+            p { (untrusted(&shown)) @if more > 0 { " (and " (count(more, "more character")) ")" } }
+        }
+    }
+}
+
+/// A text of this program, with code between backticks.
+pub(super) fn prose(text: &str) -> Markup {
+    html! {
+        @for (index, part) in text.split('`').enumerate() {
+            @if index % 2 == 1 { code { (part) } } @else { (part) }
+        }
+    }
+}
+
+/// The name and the id of an account, with a link that filters by it.
+pub(super) fn account(id: &str, name: Option<&str>, query: &PageQuery) -> Markup {
+    let query = PageQuery { account: id.to_owned(), ..query.first_pages() };
+    html! {
+        a href=(query.link()) {
+            @if let Some(name) = name { span.name { (untrusted(name)) } " " }
+            span.id { (untrusted(id)) }
+        }
+    }
+}
+
+/// The current page of a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pagination {
+    /// Counted from 0.
+    pub(super) page: usize,
+    pub(super) pages: usize,
+    pub(super) per_page: usize,
+    pub(super) total: usize,
+}
+
+impl Pagination {
+    /// The page `requested` of a list of `total` items; the last page if there are fewer.
+    pub(super) fn new(requested: usize, total: usize, per_page: usize) -> Self {
+        let pages = total.div_ceil(per_page).max(1);
+        Self { page: requested.min(pages - 1), pages, per_page, total }
+    }
+
+    /// The items on the page.
+    pub(super) fn slice<'a, T>(&self, all: &'a [T]) -> &'a [T] {
+        let start = (self.page * self.per_page).min(all.len());
+        &all[start..all.len().min(start + self.per_page)]
+    }
+
+    /// Links to the other pages of the list of `items`, if there are any. `anchor` is the id
+    /// of the list's section, `query_of_page` makes the query for a page.
+    pub(super) fn links(
+        &self,
+        items: &str,
+        anchor: &str,
+        query_of_page: impl Fn(usize) -> PageQuery,
+    ) -> Markup {
+        let link = |page: usize| format!("{}#{anchor}", query_of_page(page).link());
+        let first = self.page * self.per_page;
+        html! {
+            @if self.pages > 1 {
+                nav.pages aria-label={ "Pages of " (items) } {
+                    @if self.page > 0 {
+                        a href=(link(0)) { "First" }
+                        a rel="prev" href=(link(self.page - 1)) { "Previous" }
+                    } @else {
+                        span aria-disabled="true" { "First" }
+                        span aria-disabled="true" { "Previous" }
+                    }
+                    span.current {
+                        (grouped(first + 1)) "–" (grouped(self.total.min(first + self.per_page))) " of " (grouped(self.total))
+                    }
+                    @if self.page + 1 < self.pages {
+                        a rel="next" href=(link(self.page + 1)) { "Next" }
+                        a href=(link(self.pages - 1)) { "Last" }
+                    } @else {
+                        span aria-disabled="true" { "Next" }
+                        span aria-disabled="true" { "Last" }
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTILE: &str = "<img src=x onerror='alert(1)'>\" & \u{202e}gnp";
+
+    #[test]
+    fn untrusted_texts_are_escaped() {
+        let escaped = "&lt;img src=x onerror='alert(1)'&gt;&quot; &amp; \u{202e}gnp";
+        assert_eq!(untrusted(HOSTILE).into_string(), format!("<bdi>{escaped}</bdi>"));
+        assert_eq!(message(HOSTILE).into_string(), format!("<p class=\"message\"><bdi>{escaped}</bdi></p>"));
+        let link = account("unknown (profile \"><b>)", Some(HOSTILE), &PageQuery::default()).into_string();
+        assert_eq!(
+            link,
+            format!(
+                "<a href=\"?account=unknown+%28profile+%22%3E%3Cb%3E%29\"><span class=\"name\"><bdi>{escaped}</bdi></span> \
+                 <span class=\"id\"><bdi>unknown (profile &quot;&gt;&lt;b&gt;)</bdi></span></a>"
+            )
+        );
+    }
+
+    #[test]
+    fn a_long_message_is_folded_and_a_very_long_one_is_cut() {
+        let long = message(&"é".repeat(MESSAGE_EXCERPT + 1)).into_string();
+        assert!(long.starts_with("<details"), "{long}");
+        assert_eq!(long.matches('é').count(), MESSAGE_EXCERPT + MESSAGE_EXCERPT + 1);
+        let very_long = message(&"é".repeat(1_000_000)).into_string();
+        assert_eq!(very_long.matches('é').count(), MESSAGE_EXCERPT + MAX_MESSAGE);
+        assert!(
+            very_long.contains("(and 998,000 more characters)"),
+            "{}",
+            &very_long[very_long.len() - 80..]
+        );
+    }
+
+    #[test]
+    fn pages_beyond_the_list_show_its_last_page() {
+        let all: Vec<usize> = (0..120).collect();
+        let pagination = Pagination::new(1, all.len(), 50);
+        assert_eq!((pagination.slice(&all)[0], pagination.slice(&all).len(), pagination.pages), (50, 50, 3));
+        let beyond = Pagination::new(usize::MAX, all.len(), 50);
+        assert_eq!((beyond.slice(&all)[0], beyond.slice(&all).len()), (100, 20));
+        let none = Pagination::new(7, 0, 50);
+        assert_eq!((none.slice(&all[..0]).len(), none.pages), (0, 1));
+        let query = |syncs| PageQuery::parse(&format!("status=failed&syncs={}", syncs + 1));
+        let links = pagination.links("syncs", "syncs", query).into_string();
+        assert!(links.contains("href=\"?status=failed&amp;syncs=3#syncs\">Next"), "{links}");
+        assert!(links.contains("51–100 of 120"), "{links}");
+        assert_eq!(Pagination::new(0, 50, 50).links("syncs", "syncs", query).into_string(), "");
+    }
+
+    #[test]
+    fn backticks_become_code() {
+        assert_eq!(prose("Remove it from `regions`.").into_string(), "Remove it from <code>regions</code>.");
+    }
+
+    #[test]
+    fn numbers_have_thousands_separators() {
+        for (number, text) in
+            [(0, "0"), (999, "999"), (1_000, "1,000"), (17_000, "17,000"), (1_234_567, "1,234,567")]
+        {
+            assert_eq!(grouped(number), text);
+        }
+        assert_eq!((count(1, "sync"), count(2, "sync")), ("1 sync".to_owned(), "2 syncs".to_owned()));
+    }
+}
