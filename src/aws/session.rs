@@ -212,7 +212,7 @@ impl Session {
     ) -> Result<(), Failure> {
         match self.account_id(lent, self.check_timeout, observer).await {
             Ok(id) if id == *given => Ok(()),
-            Ok(id) => Err(Failure::disowning(format!(
+            Ok(id) => Err(Failure::wrong_account(format!(
                 "the credentials belong to the account {id} and not to {given}, as the configuration says"
             ))),
             Err(Failure { message: error, .. }) => {

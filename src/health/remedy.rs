@@ -181,11 +181,11 @@ mod tests {
 
     #[test]
     fn every_reason_has_its_own() {
-        let mut titles: Vec<&str> = Reason::ALL.map(|reason| of_reason(reason).title).into();
+        let mut titles: Vec<&str> = Reason::ALL.iter().map(|reason| of_reason(*reason).title).collect();
         titles.sort_unstable();
         titles.dedup();
         assert_eq!(titles.len(), Reason::ALL.len());
-        for reason in Reason::ALL {
+        for &reason in Reason::ALL {
             assert!(of_reason(reason).remedy.ends_with('.'), "{reason}");
         }
     }

@@ -78,7 +78,7 @@ pub(super) const FAMILIES: [Family; 11] = [
         "Number of collections of a target that have failed, by reason.",
         Kind::Counter,
         |view, _, samples| {
-            for reason in Reason::ALL {
+            for &reason in Reason::ALL {
                 // All reasons of all targets would be most of the exposition,
                 // and nearly all of it zeros.
                 let failures = view.state.failures(reason);

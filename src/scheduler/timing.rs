@@ -173,7 +173,7 @@ mod tests {
         fn a_failing_target_waits_longer_each_time_up_to_a_cap_above_the_interval(
             account in 0u64..1_000_000_000_000,
             times in 1u64..1_000,
-            reason in (0..Reason::ALL.len()).prop_map(|index| Reason::ALL[index]),
+            reason in proptest::sample::select(Reason::ALL),
         ) {
             let timing = timing("a", 0.0);
             let regular = timing.started.0;

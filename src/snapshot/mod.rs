@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
+use strum::EnumCount as _;
 use tokio::sync::Notify;
 
 use crate::clock::millis;
@@ -145,7 +146,7 @@ pub struct TargetState {
     /// How many collections have ended.
     pub collections: u64,
     /// How many of them failed, by [`Reason::ALL`].
-    failures: [u64; Reason::ALL.len()],
+    failures: [u64; Reason::COUNT],
     /// How many have failed since the last good one.
     pub consecutive_failures: u64,
     /// The last one, good or bad.
@@ -172,7 +173,7 @@ impl TargetState {
         Self {
             account: target.account.id.clone(),
             collections: 0,
-            failures: [0; Reason::ALL.len()],
+            failures: [0; Reason::COUNT],
             consecutive_failures: 0,
             last: None,
             last_success: None,
@@ -336,7 +337,7 @@ impl Store {
             (Some(known), Some(learned)) if *known != learned => {
                 let message =
                     format!("the credentials belong to the account {learned} now and not to {known}");
-                outcome = Err(Failure::disowning(message));
+                outcome = Err(Failure::wrong_account(message));
             }
             _ => {}
         }
@@ -355,7 +356,7 @@ impl Store {
                 (None, change)
             }
             Err(failure) => {
-                if failure.disowns {
+                if failure.wrong_account {
                     state.syncs = None;
                 }
                 state.failures[failure.reason as usize] += 1;

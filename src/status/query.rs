@@ -108,7 +108,7 @@ impl Query {
                 self.status.is_some()
             }
             "reason" => {
-                self.reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == value);
+                self.reason = value.parse().ok();
                 self.reason.is_some()
             }
             "configuration" => {
