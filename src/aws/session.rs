@@ -42,7 +42,7 @@ pub struct Sessions {
 type WayKey = (Access, Option<Partition>);
 
 fn way(account: &Account) -> WayKey {
-    (account.access.clone(), account.home.as_ref().map(RegionName::partition))
+    (account.access.clone(), account.default_region.as_ref().map(RegionName::partition))
 }
 
 /// A profile, or the default chain; and the region to be near to.
@@ -134,7 +134,7 @@ impl Sessions {
     }
 
     async fn start(&self, account: &Account) -> Arc<BaseConfig> {
-        let key = (account.access.profile.clone(), account.home.clone());
+        let key = (account.access.profile.clone(), account.default_region.clone());
         let cell = Arc::clone(self.starts.lock().entry(key.clone()).or_default());
         Arc::clone(cell.get_or_init(|| async { Arc::new(self.load(key).await) }).await)
     }

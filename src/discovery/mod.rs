@@ -35,7 +35,7 @@ pub use sources::{AccountSources, ListedAccount, Member, MemberAccess, Members, 
 
 use crate::aws::{Finding, Observer};
 use crate::fleet::Unresolved;
-use crate::fleet::hash::hash;
+use crate::fleet::stable_hash;
 use crate::fleet::{Account, AccountKey, RegionName, Shard, TargetList};
 use crate::model::{Failure, Reason};
 use log::DiscoveryLog;
@@ -330,7 +330,7 @@ impl<I: Lookups> Discovery<I> {
         };
         // A thousand accounts that were asked at once need not be so again, nor
         // by several exporters at the same time.
-        let jitter = hash(&[&self.replica, &format!("{question:?}")]) % 100;
+        let jitter = stable_hash(&[&self.replica, &format!("{question:?}")]) % 100;
         let jitter = u32::try_from(jitter).unwrap_or_default();
         pause / 1000 * (1000 - jitter)
     }

@@ -315,7 +315,7 @@ async fn an_account_that_hangs_holds_up_no_other() {
 async fn a_plain_list_asks_nothing() {
     let listed = ListedAccount {
         account: Arc::new(Account { id: Some("000000000001".parse().unwrap()), ..Account::default() }),
-        regions: RegionSelection { named: vec!["eu-west-1".parse().unwrap()], wildcards: Vec::new() },
+        regions: RegionSelection { named: vec!["eu-west-1".parse().unwrap()], patterns: Vec::new() },
     };
     let sources = AccountSources { listed: vec![listed], organization: None, refresh_interval: REFRESH };
     let running = Running::start(sources, Oracle::default());
@@ -425,7 +425,7 @@ async fn an_organization_that_is_reached_in_another_way_stays_until_it_is_listed
         sources.organization.as_mut().unwrap().administrator = Arc::new(Account {
             id: Some("999900000000".parse().unwrap()),
             access: crate::fleet::Access { profile: None, roles: vec![role] },
-            home: Some(home.parse().unwrap()),
+            default_region: Some(home.parse().unwrap()),
             ..Account::default()
         });
         sources

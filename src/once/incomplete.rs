@@ -64,5 +64,5 @@ impl Incomplete {
 /// A target as the log has it.
 fn name(view: &TargetView) -> String {
     let target = view.target();
-    harmless(&format!("{}/{}", target.account.shown(view.state.account.as_ref()), target.region))
+    harmless(&format!("{}/{}", target.account.display_id(view.state.account.as_ref()), target.region))
 }

@@ -211,7 +211,7 @@ impl<C: Collect> Scheduler<C> {
         let took_ms = millis(report.took);
         let good = report.outcome.is_ok();
         let target = slot.target();
-        let (account, region) = (target.account.shown(report.account.as_ref()), target.region.as_str());
+        let (account, region) = (target.account.display_id(report.account.as_ref()), target.region.as_str());
         debug!(account, region, good, took_ms, "collection ended");
         match self.store.record(slot, report) {
             // It is that of many targets, and one line is enough for them all.

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::permanent::is_permanent;
 use crate::fleet::Target;
-use crate::fleet::hash::hash;
+use crate::fleet::stable_hash;
 use crate::model::{Reason, UnixSeconds};
 use crate::snapshot::TargetState;
 
@@ -110,7 +110,7 @@ impl Timing {
 
 /// A part of `whole` that these texts, and nothing else, decide on.
 fn part_of(whole: Duration, texts: &[&str]) -> Duration {
-    nanos(u128::from(hash(texts)) % whole.as_nanos().max(1))
+    nanos(u128::from(stable_hash(texts)) % whole.as_nanos().max(1))
 }
 
 /// After how many intervals a failing target is tried again.

@@ -238,7 +238,7 @@ impl Store {
         let (mut slots, mut new) = (Vec::with_capacity(plan.targets.len()), Vec::new());
         for target in &plan.targets {
             let slot = match known.remove(&target.key()) {
-                Some(slot) if slot.target().is_reached_like(target) => {
+                Some(slot) if slot.target().has_same_access_as(target) => {
                     if *slot.target() != *target {
                         slot.target.store(Arc::new(target.clone()));
                     }

@@ -23,7 +23,7 @@ use tokio::sync::Semaphore;
 
 use crate::clock::Clock;
 use crate::fleet::Shard;
-use crate::fleet::hash::hash;
+use crate::fleet::stable_hash;
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
 use crate::web::{Asset, Making, NoPage, Page, TelemetryPath};
@@ -98,7 +98,7 @@ impl StatusPage {
     pub fn new(store: Arc<Store>, clock: Clock, about: About, configuration: String) -> Self {
         let started = clock.now();
         let configured = ArcSwap::from_pointee(Configured { text: configuration, at: started });
-        let mark = format!("{:016x}", hash(&ASSETS.map(|asset| asset.body)));
+        let mark = format!("{:016x}", stable_hash(&ASSETS.map(|asset| asset.body)));
         let source = Source { store, clock, started, about, configured, mark };
         Self {
             source: Arc::new(source),

@@ -50,7 +50,7 @@ impl Seen {
         for sync in view.syncs().unwrap_or_default() {
             tally.add(Health::of_sync(sync, now));
         }
-        let account = view.target().account.shown(view.state.account.as_ref());
+        let account = view.target().account.display_id(view.state.account.as_ref());
         Self { health: Health::of_target(&view, now), account, tally, view }
     }
 

@@ -223,7 +223,7 @@ fn a_shard_that_cannot_be_is_one_line_and_status_2() {
     for (arguments, expected) in [
         (
             &["--shard.index", "3", "--shard.total", "3"][..],
-            "the index of the shard is 3, but with 3 in all it has to be 0 to 2",
+            "shard index 3 is out of range: with 3 shards it must be 0 to 2",
         ),
         (
             &["--shard.index", "0"],
@@ -268,8 +268,7 @@ fn the_shard_is_told_by_the_name_of_the_host() {
         Some(Ok(0..3)) => assert_eq!((status, out.as_str()), (Some(0), "the configuration is good\n")),
         Some(Ok(index)) => {
             assert_eq!((status, out.as_str()), (Some(2), ""));
-            let expected =
-                format!("the index of the shard is {index}, but with 3 in all it has to be 0 to 2");
+            let expected = format!("shard index {index} is out of range: with 3 shards it must be 0 to 2");
             assert_eq!(err, format!("ssm-sync-exporter: {expected}\n"));
         }
         Some(Err(_)) | None => {
@@ -351,8 +350,9 @@ fn a_wildcard_that_no_region_can_match_is_refused() {
     assert_eq!((status, out.as_str()), (Some(2), ""));
     assert_eq!(
         err,
-        "ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_REGIONS: regions[1]: `EU-*` is not a wildcard for AWS \
-         regions: lower-case letters, digits, `-`, `?` for one of them and `*` for any number, such as `eu-*`\n"
+        "ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_REGIONS: regions[1]: `EU-*` is not a pattern for AWS \
+         regions: expected lower-case letters, digits, `-`, `?` (any one character) and `*` (any number of characters), \
+         such as `eu-*`\n"
     );
 }
 

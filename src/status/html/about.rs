@@ -29,7 +29,7 @@ pub(super) fn section(view: View<'_>) -> Markup {
                 div { dt { "Compiler" } dd { "rustc " (RUSTC_VERSION) } }
                 div { dt { "Running for" } dd { (length(overview.now - source.started)) } }
                 @if source.about.shard.is_one_of_many() {
-                    @let (index, total) = source.about.shard.numbers();
+                    @let (index, total) = (source.about.shard.index(), source.about.shard.total());
                     div { dt { "Shard" } dd { "index " (index) " of " (total) ": the targets of the others are not shown here" } }
                 }
                 div { dt { "Collections under way" } dd { (grouped(stats.in_flight())) } }

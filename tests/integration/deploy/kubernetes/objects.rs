@@ -230,7 +230,8 @@ fn the_names_of_pods_tell_the_shards() {
         let replicas = u32::try_from(workload["spec"]["replicas"].as_u64().unwrap()).unwrap();
         for ordinal in 0..replicas {
             let pod = format!("{}-{ordinal}", string(&workload["metadata"]["name"]));
-            assert_eq!(cli.shard(&pod).unwrap().numbers(), (ordinal, replicas), "{pod}");
+            let shard = cli.shard(&pod).unwrap();
+            assert_eq!((shard.index(), shard.total()), (ordinal, replicas), "{pod}");
         }
         cli.shard(&format!("{}-{replicas}", string(&workload["metadata"]["name"]))).unwrap_err();
     }
