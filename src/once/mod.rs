@@ -165,7 +165,7 @@ impl Once {
 /// while there is nothing else to wait for.
 async fn collected(store: &Store, readiness: &Readiness, progress: &Progress) {
     while let Err(waiting) = readiness.check() {
-        let NotReady { waiting: uncollected, pending, .. } = waiting;
+        let NotReady { uncollected, pending, .. } = waiting;
         if uncollected == 0 && pending == 1 && store.unresolved().organization.is_some() {
             break;
         }

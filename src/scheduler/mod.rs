@@ -107,7 +107,7 @@ impl<C: Collect> Scheduler<C> {
         replica: String,
         clock: Clock,
     ) -> Self {
-        let first = store.adopt(&plans.borrow_and_update());
+        let first = store.set_targets(&plans.borrow_and_update());
         let now = Arc::clone(&settings.borrow_and_update());
         Self {
             settings: now,
@@ -138,7 +138,7 @@ impl<C: Collect> Scheduler<C> {
         loop {
             while running.len() < self.settings.concurrency.get() {
                 let Some(turn) = due.pop() else { break };
-                if turn.slot.is_gone() {
+                if turn.slot.is_removed() {
                     due.ended(&turn);
                     continue;
                 }
@@ -176,8 +176,8 @@ impl<C: Collect> Scheduler<C> {
                 Ok(()) = self.plans.changed() => {
                     let plan = Arc::clone(&self.plans.borrow_and_update());
                     due.share_out(self.settings.concurrency, &plan);
-                    enlist(&mut due, self.store.adopt(&plan), &timing);
-                    waiting.retain(|turn| !turn.slot.is_gone());
+                    enlist(&mut due, self.store.set_targets(&plan), &timing);
+                    waiting.retain(|turn| !turn.slot.is_removed());
                 }
                 Some(ended) = running.join_next_with_id(), if !running.is_empty() => {
                     let (id, report) = match ended {
@@ -186,7 +186,7 @@ impl<C: Collect> Scheduler<C> {
                     };
                     let Some(turn) = turns.remove(&id) else { continue };
                     due.ended(&turn);
-                    if turn.slot.is_gone() {
+                    if turn.slot.is_removed() {
                         continue;
                     }
                     self.take_in(&turn.slot, report);
@@ -216,11 +216,11 @@ impl<C: Collect> Scheduler<C> {
         match self.store.record(slot, report) {
             // It is that of many targets, and one line is enough for them all.
             Change::None
-            | Change::Failing(Failure { logged: true, .. })
-            | Change::FailingOtherwise(Failure { logged: true, .. })
+            | Change::StartedFailing(Failure { logged: true, .. })
+            | Change::ReasonChanged(Failure { logged: true, .. })
             | Change::Recovered { last: Failure { logged: true, .. }, .. } => {}
-            Change::Failing(Failure { reason, message, .. })
-            | Change::FailingOtherwise(Failure { reason, message, .. })
+            Change::StartedFailing(Failure { reason, message, .. })
+            | Change::ReasonChanged(Failure { reason, message, .. })
                 if is_permanent(reason) =>
             {
                 if let Some(accounts) = self.refused.one_more(&target.region, reason) {
@@ -230,10 +230,10 @@ impl<C: Collect> Scheduler<C> {
                     );
                 }
             }
-            Change::Failing(Failure { reason, message, .. }) => {
+            Change::StartedFailing(Failure { reason, message, .. }) => {
                 warn!(account, region, %reason, error = message, "collections of a target have begun to fail");
             }
-            Change::FailingOtherwise(Failure { reason, message, .. }) => {
+            Change::ReasonChanged(Failure { reason, message, .. }) => {
                 warn!(account, region, %reason, error = message, "collections of a target fail for another reason now");
             }
             Change::Recovered { failures, last } if is_permanent(last.reason) => {

@@ -181,7 +181,7 @@ mod tests {
         };
         let mut due = ReadyQueue::default();
         due.share_out(places.try_into().unwrap(), &plan);
-        for slot in Store::new(Duration::ZERO).adopt(&plan) {
+        for slot in Store::new(Duration::ZERO).set_targets(&plan) {
             due.push(turn(slot));
         }
         due
@@ -195,7 +195,7 @@ mod tests {
 
     fn ended(due: &mut ReadyQueue, text: &str) {
         let plan = TargetList { targets: vec![target(text)], pending: 0, ..TargetList::default() };
-        let slot = Store::new(Duration::ZERO).adopt(&plan).remove(0);
+        let slot = Store::new(Duration::ZERO).set_targets(&plan).remove(0);
         due.ended(&turn(slot));
     }
 

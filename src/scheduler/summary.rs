@@ -40,7 +40,7 @@ impl Summary {
     /// collection, and then once in an interval. While it `is_idle` that is looked at.
     pub(super) fn due(&self, interval: Duration, is_idle: bool, store: &Store) -> Instant {
         let is_first = self.is_first && is_idle && self.good + self.failed > 0;
-        if is_first && store.pending() == 0 && store.waiting() == 0 {
+        if is_first && store.pending() == 0 && store.uncollected() == 0 {
             return self.since;
         }
         self.since + interval.max(AT_LEAST)

@@ -148,7 +148,7 @@ async fn no_more_than_the_limit_are_under_way_and_all_get_their_turn() {
     assert_eq!(running.store.stats.in_flight(), 2);
     sleep(Duration::from_secs(26)).await;
     assert_eq!(running.sleeper.most_at_once.load(Ordering::SeqCst), 2);
-    assert_eq!(running.store.waiting(), 0);
+    assert_eq!(running.store.uncollected(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -290,19 +290,19 @@ mod tests {
     fn without_targets_it_says_why() {
         assert!(said(Vec::new()).1.starts_with("There is nothing to poll"));
         let store = Store::new(std::time::Duration::from_mins(30));
-        store.adopt(&crate::fleet::TargetList { pending: 1, ..Default::default() });
+        store.set_targets(&crate::fleet::TargetList { pending: 1, ..Default::default() });
         let said = |store: &Store, is_shard| sentence(&Overview::take(store, NOW), is_shard).1;
         assert_eq!(said(&store, false), "It is not known yet what to poll.");
         // Regression: that the organization could not be asked was said nowhere.
         let denied = Failure::new(crate::model::Reason::AccessDenied, "not allowed <b>");
         let denied = Unresolved { organization: Some(denied), accounts: 2 };
         let plan = crate::fleet::TargetList { unresolved: denied.clone(), ..Default::default() };
-        store.adopt(&plan);
+        store.set_targets(&plan);
         assert_eq!(said(&store, false), "It cannot be found out what to poll.");
         let told = unresolved(&denied).into_string();
         assert!(told.contains("cannot be listed") && told.contains("not allowed &lt;b&gt;"), "{told}");
         assert!(told.contains("2 accounts"), "{told}");
-        store.adopt(&crate::fleet::TargetList::default());
+        store.set_targets(&crate::fleet::TargetList::default());
         assert_eq!(said(&store, true), "This shard has nothing to poll.");
         assert!(said(&store, false).starts_with("There is nothing to poll"));
     }

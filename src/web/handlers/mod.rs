@@ -97,7 +97,7 @@ impl Routes {
     }
 
     fn ready(&self) -> Response<Body> {
-        let Err(NotReady { waiting, targets, pending }) = (self.0.ready)() else {
+        let Err(NotReady { uncollected: waiting, targets, pending }) = (self.0.ready)() else {
             return response(StatusCode::OK, PLAIN, "ready\n");
         };
         let mut text =
