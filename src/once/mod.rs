@@ -99,13 +99,6 @@ impl Once {
         clock: Clock,
     ) -> Result<Self, BuildError> {
         let patience = config.ready_after;
-        // No target has its second turn before half of this has passed.
-        config.interval = 2 * patience;
-        // Nor is anything asked again that was answered.
-        config.refresh_interval = 2 * patience;
-        if let Some(entry) = &mut config.organization {
-            entry.organization.refresh_interval = 2 * patience;
-        }
         // node_exporter, which reads what is written, has these itself, and would
         // refuse to show any of its own metrics.
         config.disabled_families.extend(FamilyName::of_the_process());
@@ -129,8 +122,8 @@ impl Once {
         let Stages { discovery, scheduler, store, metrics, readiness, applier: _helm } = self.stages;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        tasks.spawn(discovery.run(stop.clone()));
-        tasks.spawn(scheduler.run(stop.clone()));
+        tasks.spawn(discovery.without_refresh().run(stop.clone()));
+        tasks.spawn(scheduler.single_round().run(stop.clone()));
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return Err(OnceError::Interrupted),
