@@ -19,9 +19,7 @@ impl AccountId {
         Self("012345678901".into())
     }
 
-    /// The twelve digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

@@ -66,9 +66,7 @@ impl fmt::Display for AccountKey {
 }
 
 impl Account {
-    /// The key that identifies the account.
-    #[must_use]
-    pub fn key(&self) -> AccountKey {
+    pub(crate) fn key(&self) -> AccountKey {
         match &self.id {
             Some(id) => AccountKey::Id(id.clone()),
             None => AccountKey::Profile(self.access.profile.clone()),
@@ -81,8 +79,7 @@ impl Account {
     ///
     /// Two accounts with the same text have the same credentials, and no configuration
     /// polls the same credentials twice in a region.
-    #[must_use]
-    pub fn display_id(&self, learned: Option<&AccountId>) -> String {
+    pub(crate) fn display_id(&self, learned: Option<&AccountId>) -> String {
         learned.map_or_else(|| self.key().to_string(), ToString::to_string)
     }
 }
@@ -105,7 +102,7 @@ pub struct Role {
     pub arn: RoleArn,
     /// The external id that the role's trust policy requires.
     pub external_id: Option<ExternalId>,
-    /// The session name, which shows up in CloudTrail.
+    /// The session name, which shows up in `CloudTrail`.
     pub session_name: SessionName,
     /// The session policy that restricts the role's permissions.
     pub policy: SessionPolicy,
@@ -130,16 +127,13 @@ pub struct Target {
 pub type TargetKey = (AccountKey, RegionName);
 
 impl Target {
-    /// The key that identifies the target.
-    #[must_use]
-    pub fn key(&self) -> TargetKey {
+    pub(crate) fn key(&self) -> TargetKey {
         (self.account.key(), self.region.clone())
     }
 
     /// Whether `other` is the same target, reached with the same credentials. The
     /// account's name does not matter. Nor does the default region as long as the
     /// partition is the same, because credentials are valid in the whole partition.
-    #[must_use]
     pub(crate) fn has_same_access_as(&self, other: &Self) -> bool {
         let access = |target: &Self| {
             let Account { id, access, default_region, name: _ } = &*target.account;
@@ -149,9 +143,7 @@ impl Target {
         self == other || access(self) == access(other)
     }
 
-    /// The partition that the target's region belongs to.
-    #[must_use]
-    pub fn partition(&self) -> Partition {
+    pub(crate) fn partition(&self) -> Partition {
         self.region.partition()
     }
 }

@@ -16,9 +16,7 @@ pub struct OrganizationalUnitId(String);
 pub struct InvalidOrganizationalUnitId(String);
 
 impl OrganizationalUnitId {
-    /// The id.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }

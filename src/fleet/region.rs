@@ -26,23 +26,19 @@ impl RegionName {
     /// The length of the longest name that is accepted.
     pub(super) const MAX_LEN: usize = "abcd-abcd-northeast-10".len();
 
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Whether the region is enabled in every account of its partition, as far as this
     /// version knows.
-    #[must_use]
-    pub fn is_always_enabled(&self) -> bool {
+    pub(crate) fn is_always_enabled(&self) -> bool {
         self.partition().always_enabled().any(|region| region == *self)
     }
 
     /// The partition, derived from the name by the same rules as in the SDK's endpoint
     /// resolution.
-    #[must_use]
-    pub fn partition(&self) -> Partition {
+    pub(crate) fn partition(&self) -> Partition {
         const PREFIXES: [(&str, Partition); 7] = [
             ("us-isob-", Partition::AwsIsoB),
             ("us-isof-", Partition::AwsIsoF),
@@ -113,15 +109,14 @@ pub enum Partition {
 
 impl Partition {
     /// The name, as in ARNs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         self.into()
     }
 
     /// The regions that are enabled in every account of the partition and cannot be
     /// disabled, as far as this version knows. Source: "Regions enabled by default" in
     /// the reference guide of AWS Account Management.
-    pub fn always_enabled(self) -> impl Iterator<Item = RegionName> {
+    pub(crate) fn always_enabled(self) -> impl Iterator<Item = RegionName> {
         let names: &[&str] = match self {
             Self::Aws => &[
                 "ap-northeast-1",
@@ -154,8 +149,7 @@ impl Partition {
     }
 
     /// The region to use in the partition where nothing else names one.
-    #[must_use]
-    pub fn default_region(self) -> RegionName {
+    pub(crate) fn default_region(self) -> RegionName {
         let name = match self {
             Self::Aws => "us-east-1",
             Self::AwsCn => "cn-northwest-1",

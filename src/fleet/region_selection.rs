@@ -19,21 +19,18 @@ pub struct RegionSelection {
 
 impl RegionSelection {
     /// Whether the enabled regions of the account have to be looked up.
-    #[must_use]
-    pub fn needs_discovery(&self) -> bool {
+    pub(crate) fn needs_discovery(&self) -> bool {
         !self.patterns.is_empty()
     }
 
     /// Whether `region` is selected, provided that it is enabled in the account.
-    #[must_use]
-    pub fn contains(&self, region: &RegionName) -> bool {
+    pub(crate) fn contains(&self, region: &RegionName) -> bool {
         self.named.contains(region) || self.patterns.iter().any(|pattern| pattern.matches(region))
     }
 
     /// The named regions in their order, followed by those of `enabled` that match a
     /// pattern, sorted. Each region occurs once.
-    #[must_use]
-    pub fn choose(&self, enabled: &[RegionName]) -> Vec<RegionName> {
+    pub(crate) fn choose(&self, enabled: &[RegionName]) -> Vec<RegionName> {
         let mut chosen = self.named.clone();
         let mut matching: Vec<_> = enabled
             .iter()
@@ -47,7 +44,10 @@ impl RegionSelection {
     }
 
     /// The patterns that match none of `enabled`.
-    pub fn unmatched<'a>(&'a self, enabled: &'a [RegionName]) -> impl Iterator<Item = &'a RegionPattern> {
+    pub(crate) fn unmatched<'a>(
+        &'a self,
+        enabled: &'a [RegionName],
+    ) -> impl Iterator<Item = &'a RegionPattern> {
         self.patterns.iter().filter(|pattern| !enabled.iter().any(|region| pattern.matches(region)))
     }
 }
@@ -83,9 +83,7 @@ pub enum InvalidRegionPattern {
 }
 
 impl RegionPattern {
-    /// Whether the pattern matches `region`.
-    #[must_use]
-    pub fn matches(&self, region: &RegionName) -> bool {
+    pub(crate) fn matches(&self, region: &RegionName) -> bool {
         WildMatch::new(&self.0).matches(region.as_str())
     }
 }

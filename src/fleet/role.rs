@@ -22,21 +22,16 @@ pub struct RoleArn {
 pub struct InvalidRoleArn(String);
 
 impl RoleArn {
-    /// The ARN.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
     /// The account that the role, and thus its credentials, belongs to.
-    #[must_use]
-    pub fn account(&self) -> &AccountId {
+    pub(crate) fn account(&self) -> &AccountId {
         &self.account
     }
 
-    /// The partition that the role belongs to.
-    #[must_use]
-    pub fn partition(&self) -> Partition {
+    pub(crate) fn partition(&self) -> Partition {
         self.partition
     }
 }
@@ -98,7 +93,6 @@ impl SessionName {
     /// Fills in the placeholders. `account` is the account of the role, `region` that of
     /// the STS endpoint: an account's regions share a session, so the region of a target
     /// is not available.
-    #[must_use]
     pub(crate) fn expand(&self, account: &AccountId, region: &str) -> String {
         self.0.replace(ACCOUNT_ID, account.as_str()).replace(REGION, region)
     }
@@ -185,8 +179,7 @@ pub enum SessionPolicy {
 
 impl SessionPolicy {
     /// The policy document in JSON, if there is a session policy.
-    #[must_use]
-    pub fn document(self) -> Option<String> {
+    pub(crate) fn document(self) -> Option<String> {
         let actions: &[&str] = match self {
             Self::None => return None,
             Self::ListSyncs => &["ssm:ListResourceDataSync"],

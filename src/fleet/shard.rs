@@ -60,7 +60,7 @@ impl Shard {
     ///
     /// # Errors
     /// The host name does not end in a number, or the number is not below `total`.
-    pub fn from_hostname(hostname: &str, total: NonZeroU32) -> Result<Self, InvalidShard> {
+    pub(crate) fn from_hostname(hostname: &str, total: NonZeroU32) -> Result<Self, InvalidShard> {
         // The host name may be fully qualified: `exporter-2.exporters.monitoring.svc`.
         let name = hostname.split('.').next().unwrap_or_default();
         let index = name
@@ -85,14 +85,12 @@ impl Shard {
     }
 
     /// Whether there are other shards.
-    #[must_use]
-    pub fn is_one_of_many(self) -> bool {
+    pub(crate) fn is_one_of_many(self) -> bool {
         self.total.get() > 1
     }
 
     /// Whether this shard polls `target`.
-    #[must_use]
-    pub fn owns(self, target: &Target) -> bool {
+    pub(crate) fn owns(self, target: &Target) -> bool {
         // Most exporters run unsharded and need not hash every target.
         !self.is_one_of_many() || self.index == owner(&target.to_string(), self.total)
     }

@@ -20,7 +20,7 @@ pub struct Failure {
 
 impl Failure {
     /// A failure for `reason`, described by `message`.
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), wrong_account: false, logged: false }
     }
 
@@ -30,8 +30,7 @@ impl Failure {
     }
 
     /// The same, which has been logged.
-    #[must_use]
-    pub fn logged(self) -> Self {
+    pub(crate) fn logged(self) -> Self {
         Self { logged: true, ..self }
     }
 }
@@ -83,11 +82,10 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order of the public contract.
-    pub const ALL: &'static [Self] = Self::VARIANTS;
+    pub(crate) const ALL: &'static [Self] = Self::VARIANTS;
 
     /// The label value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         self.into()
     }
 }

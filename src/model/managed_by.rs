@@ -32,8 +32,7 @@ impl ManagedBy {
     }
 
     /// The label value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         self.into()
     }
 }

@@ -45,8 +45,7 @@ pub struct DataSync {
 
 impl DataSync {
     /// The AWS service that manages the sync, or the customer, according to its name.
-    #[must_use]
-    pub fn managed_by(&self) -> ManagedBy {
+    pub(crate) fn managed_by(&self) -> ManagedBy {
         ManagedBy::from_sync_name(&self.name)
     }
 }
@@ -177,8 +176,7 @@ pub struct Quota {
 
 impl Quota {
     /// The quota of a type; `None` for an unknown type.
-    #[must_use]
-    pub fn of(&self, sync_type: &SyncType) -> Option<u32> {
+    pub(crate) fn of(self, sync_type: &SyncType) -> Option<u32> {
         match sync_type {
             SyncType::ToDestination => Some(self.to_destination),
             SyncType::FromSource => Some(self.from_source),

@@ -1,15 +1,15 @@
 //! When each target is collected, and how many collections are in flight.
 //!
-//! Every target has one [`Job`], which is in one of three places: delayed until it is
+//! Every target has one `Job`, which is in one of three places: delayed until it is
 //! due, ready but held back by the concurrency limits, or in flight. The job of a target
-//! that was removed is dropped when its turn comes. The outcome of a collection does not
+//! that was removed is dropped instead of started. The outcome of a collection does not
 //! affect any other target.
 //!
 //! At the start all targets are collected as fast as the limits allow. From then on each
 //! target has a fixed offset within the interval, so that the requests to AWS are spread
 //! evenly.
 //!
-//! The scheduler calls the collector through [`Collect`] and records its reports in the
+//! The scheduler calls the collector through `Collect` and records its reports in the
 //! snapshot. It does not know where the target list comes from.
 
 mod delayed;

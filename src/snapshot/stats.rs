@@ -16,7 +16,6 @@ impl SchedulerStats {
         self.in_flight.store(number, Ordering::Relaxed);
     }
 
-    /// The number of collections in flight.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
     }

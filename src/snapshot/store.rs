@@ -92,7 +92,6 @@ impl Store {
         new
     }
 
-    /// The number of targets.
     pub(crate) fn len(&self) -> usize {
         self.slots.load().len()
     }
