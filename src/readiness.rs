@@ -1,4 +1,4 @@
-//! Whether the exporter has something to show.
+//! Whether the exporter has collected enough to be scraped.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,61 +9,55 @@ use tokio::time::Instant;
 use crate::clock::millis;
 use crate::snapshot::Store;
 
-/// A latch that closes when it is known what to poll and every target has had
-/// its first collection, good or bad, or when there has been patience enough.
-/// It never opens again.
+/// Becomes ready when discovery has resolved all targets and each has had its first
+/// collection, good or bad, or when the timeout has passed. Once ready, it stays ready.
 #[derive(Debug)]
-pub struct Readiness {
+pub(crate) struct Readiness {
     store: Arc<Store>,
     started: Instant,
-    /// In milliseconds.
-    patience: AtomicU64,
+    timeout_millis: AtomicU64,
     ready: AtomicBool,
 }
 
-/// Not every target has had its first collection yet.
+/// Why the exporter is not ready yet.
 #[derive(Debug, PartialEq, Eq)]
 pub struct NotReady {
-    /// How many have not.
-    pub waiting: usize,
-    /// How many there are.
+    /// The number of targets whose first collection has not ended.
+    pub uncollected: usize,
+    /// The number of all targets.
     pub targets: usize,
-    /// How many answers are pending that may bring more of them.
+    /// The number of discovery lookups without a first result, each of which may add
+    /// targets.
     pub pending: usize,
 }
 
 impl Readiness {
-    /// A latch that waits for the targets of `store`, no longer than
-    /// `patience` from now.
-    #[must_use]
-    pub fn new(store: Arc<Store>, patience: Duration) -> Self {
+    /// Starts the timeout.
+    pub(crate) fn new(store: Arc<Store>, timeout: Duration) -> Self {
         Self {
             store,
             started: Instant::now(),
-            patience: AtomicU64::new(millis(patience)),
+            timeout_millis: AtomicU64::new(millis(timeout)),
             ready: AtomicBool::new(false),
         }
     }
 
-    /// It waits no longer than `patience` from its beginning.
-    pub fn set_timeout(&self, patience: Duration) {
-        self.patience.store(millis(patience), Ordering::Relaxed);
+    /// Changes the timeout, which still counts from the start.
+    pub(crate) fn set_timeout(&self, timeout: Duration) {
+        self.timeout_millis.store(millis(timeout), Ordering::Relaxed);
     }
 
-    /// Whether it has closed.
-    ///
-    /// # Errors
-    /// How many targets are waited for, if it has not.
-    pub fn check(&self) -> Result<(), NotReady> {
+    pub(crate) fn check(&self) -> Result<(), NotReady> {
         if self.ready.load(Ordering::Relaxed) {
             return Ok(());
         }
-        // In this order: what is pending now may be waiting then.
-        let (pending, waiting) = (self.store.pending(), self.store.waiting());
-        if (waiting > 0 || pending > 0)
-            && millis(self.started.elapsed()) < self.patience.load(Ordering::Relaxed)
+        // In this order: a lookup that ends in between has added its targets before they
+        // are counted.
+        let (pending, uncollected) = (self.store.pending(), self.store.uncollected());
+        if (uncollected > 0 || pending > 0)
+            && millis(self.started.elapsed()) < self.timeout_millis.load(Ordering::Relaxed)
         {
-            return Err(NotReady { waiting, targets: self.store.len(), pending });
+            return Err(NotReady { uncollected, targets: self.store.len(), pending });
         }
         self.ready.store(true, Ordering::Relaxed);
         Ok(())
@@ -75,8 +69,7 @@ mod tests {
     use super::*;
     use crate::fleet::{Account, Target, TargetList};
     use crate::model::{Failure, Reason};
-    use crate::snapshot::Report;
-    use crate::snapshot::Slot;
+    use crate::snapshot::{Report, Slot};
 
     fn targets(regions: &[&str]) -> Vec<Target> {
         let account = Arc::new(Account::default());
@@ -87,7 +80,7 @@ mod tests {
 
     fn readiness(pending: usize) -> (Arc<Store>, Vec<Arc<Slot>>, Readiness) {
         let store = Arc::new(Store::new(Duration::from_mins(30)));
-        let slots = store.adopt(&TargetList {
+        let slots = store.set_targets(&TargetList {
             targets: targets(&["eu-west-1", "us-east-1"]),
             pending,
             ..TargetList::default()
@@ -95,40 +88,40 @@ mod tests {
         (Arc::clone(&store), slots, Readiness::new(store, Duration::from_mins(10)))
     }
 
-    fn bad() -> Report {
+    fn failed() -> Report {
         let outcome = Err(Failure::new(Reason::Other, ""));
         Report { account: None, ended: 0.0, took: Duration::ZERO, outcome }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn ready_once_every_target_has_had_its_first_collection_good_or_bad() {
+    async fn it_is_ready_once_every_target_has_had_its_first_collection_good_or_bad() {
         let (store, slots, readiness) = readiness(0);
-        assert_eq!(readiness.check(), Err(NotReady { waiting: 2, targets: 2, pending: 0 }));
-        store.record(&slots[0], Report { outcome: Ok(Vec::new()), ..bad() });
-        assert_eq!(readiness.check(), Err(NotReady { waiting: 1, targets: 2, pending: 0 }));
-        store.record(&slots[1], bad());
+        assert_eq!(readiness.check(), Err(NotReady { uncollected: 2, targets: 2, pending: 0 }));
+        store.record(&slots[0], Report { outcome: Ok(Vec::new()), ..failed() });
+        assert_eq!(readiness.check(), Err(NotReady { uncollected: 1, targets: 2, pending: 0 }));
+        store.record(&slots[1], failed());
         assert_eq!(readiness.check(), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn not_ready_while_there_may_be_more_targets() {
+    async fn it_is_not_ready_while_a_lookup_may_add_targets() {
         let (store, slots, readiness) = readiness(1);
         for slot in &slots {
-            store.record(slot, bad());
+            store.record(slot, failed());
         }
-        assert_eq!(readiness.check(), Err(NotReady { waiting: 0, targets: 2, pending: 1 }));
-        let new = store.adopt(&TargetList {
+        assert_eq!(readiness.check(), Err(NotReady { uncollected: 0, targets: 2, pending: 1 }));
+        let new = store.set_targets(&TargetList {
             targets: targets(&["eu-west-1", "us-east-1", "sa-east-1"]),
             pending: 0,
             ..TargetList::default()
         });
-        assert_eq!(readiness.check(), Err(NotReady { waiting: 1, targets: 3, pending: 0 }));
-        store.record(&new[0], bad());
+        assert_eq!(readiness.check(), Err(NotReady { uncollected: 1, targets: 3, pending: 0 }));
+        store.record(&new[0], failed());
         assert_eq!(readiness.check(), Ok(()));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn slow_targets_are_waited_for_no_longer_than_ready_after() {
+    async fn it_is_ready_after_the_timeout_even_if_targets_are_missing() {
         let (_store, _slots, readiness) = readiness(1);
         tokio::time::advance(Duration::from_mins(10) - Duration::from_millis(1)).await;
         assert!(readiness.check().is_err());

@@ -205,7 +205,7 @@ impl App {
         }
 
         if self.shard.is_one_of_many() {
-            let (index, total) = self.shard.numbers();
+            let (index, total) = (self.shard.index(), self.shard.total());
             info!(index, total, "polls its part of the targets only");
         }
 

@@ -204,7 +204,7 @@ async fn sources(config: &Config, sessions: &Sessions) -> Result<(AccountSources
 }
 
 fn surroundings_of(account: &Account) -> (Access, Option<RegionName>) {
-    (account.access.clone(), account.home.clone())
+    (account.access.clone(), account.default_region.clone())
 }
 
 /// Turns what is asked of AWS into metrics.

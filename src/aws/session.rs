@@ -42,7 +42,7 @@ pub struct Sessions {
 type WayKey = (Access, Option<Partition>);
 
 fn way(account: &Account) -> WayKey {
-    (account.access.clone(), account.home.as_ref().map(RegionName::partition))
+    (account.access.clone(), account.default_region.as_ref().map(RegionName::partition))
 }
 
 /// A profile, or the default chain; and the region to be near to.
@@ -134,7 +134,7 @@ impl Sessions {
     }
 
     async fn start(&self, account: &Account) -> Arc<BaseConfig> {
-        let key = (account.access.profile.clone(), account.home.clone());
+        let key = (account.access.profile.clone(), account.default_region.clone());
         let cell = Arc::clone(self.starts.lock().entry(key.clone()).or_default());
         Arc::clone(cell.get_or_init(|| async { Arc::new(self.load(key).await) }).await)
     }
@@ -212,7 +212,7 @@ impl Session {
     ) -> Result<(), Failure> {
         match self.account_id(lent, self.check_timeout, observer).await {
             Ok(id) if id == *given => Ok(()),
-            Ok(id) => Err(Failure::disowning(format!(
+            Ok(id) => Err(Failure::wrong_account(format!(
                 "the credentials belong to the account {id} and not to {given}, as the configuration says"
             ))),
             Err(Failure { message: error, .. }) => {

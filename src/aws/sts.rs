@@ -41,7 +41,7 @@ pub(super) async fn assume(
     let answer = sts_client(config, lent, observe)
         .assume_role()
         .role_arn(arn.as_str())
-        .role_session_name(role.session_name.of(arn.account(), region))
+        .role_session_name(role.session_name.expand(arn.account(), region))
         .set_external_id(role.external_id.as_ref().map(|id| id.expose().to_owned()))
         .set_policy(role.policy.document())
         .send()

@@ -79,7 +79,7 @@ impl Entries<'_> {
                 (Regions::Selected(regions), _) => regions.clone(),
                 (Regions::Default, None) => RegionSelection::default(),
                 (Regions::Default, Some(Ok(Some(region)))) => {
-                    RegionSelection { named: vec![region.clone()], wildcards: Vec::new() }
+                    RegionSelection { named: vec![region.clone()], patterns: Vec::new() }
                 }
                 (Regions::Default, Some(Ok(None))) => return Err(at.without_region(account)),
                 (Regions::Default, Some(Err(error))) => {
@@ -88,8 +88,8 @@ impl Entries<'_> {
             };
             // Without credentials of another partition it is the usual one.
             let of_credentials =
-                region.map(|region| region.ok().flatten().unwrap_or_else(|| Partition::Aws.home()));
-            let home = account.home.clone().or(of_credentials);
+                region.map(|region| region.ok().flatten().unwrap_or_else(|| Partition::Aws.default_region()));
+            let home = account.default_region.clone().or(of_credentials);
             Ok(Where { regions, home, endpoints })
         };
         let mut by_id: HashMap<(&AccountId, RegionName), &str> = HashMap::new();

@@ -116,7 +116,7 @@ impl Config {
     pub fn fleet(&self, found: impl Fn(&Account) -> Option<Found>) -> Result<AccountSources, ConfigError> {
         let entries = Entries { accounts: &self.accounts, organization: self.organization.as_ref() };
         let (of_accounts, of_organization) = entries.checked(found, self.aws.endpoint_kind())?;
-        let at_home = |account: &Account, home| Arc::new(Account { home, ..account.clone() });
+        let at_home = |account: &Account, home| Arc::new(Account { default_region: home, ..account.clone() });
         let listed = self
             .accounts
             .iter()

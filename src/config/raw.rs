@@ -12,7 +12,8 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 use crate::fleet::{
-    AccountId, ExternalId, MemberRole, RegionName, RegionOrPattern, RoleArn, SessionName, UnitId,
+    AccountId, ExternalId, MemberRole, OrganizationalUnitId, RegionName, RegionOrPattern, RoleArn,
+    SessionName,
 };
 use crate::metrics::FamilyName;
 
@@ -80,7 +81,7 @@ pub(super) struct RawOrganization {
     #[serde(default)]
     pub(super) session_name: Option<Text<SessionName>>,
     #[serde(default, deserialize_with = "list")]
-    pub(super) organizational_units: Option<Vec<Text<UnitId>>>,
+    pub(super) organizational_units: Option<Vec<Text<OrganizationalUnitId>>>,
     #[serde(default)]
     pub(super) exclude_accounts: Vec<Text<AccountId>>,
     #[serde(default)]
@@ -249,7 +250,7 @@ from_text_by_from_str! {
     RegionOrPattern: "the name of an AWS region, or a wildcard such as `eu-*`",
     RoleArn: "the ARN of a role",
     SessionName: "the name of a role session",
-    UnitId: "the id of an organizational unit",
+    OrganizationalUnitId: "the id of an organizational unit",
 }
 
 /// A name that is shown as it is.

@@ -48,7 +48,7 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
         // The accounts are those of the organization then.
         None if organization.is_some() => Vec::new(),
         None => vec![AccountEntry {
-            account: Arc::new(Account { home: home(&regions, &[]), ..Account::default() }),
+            account: Arc::new(Account { default_region: home(&regions, &[]), ..Account::default() }),
             regions,
             place: layers.place(&key("regions")),
             key: "regions".to_owned(),
@@ -150,7 +150,7 @@ impl Check<'_> {
             account: Arc::new(Account {
                 id,
                 name: raw.name.map(|Text(name)| name.0),
-                home: home(&regions, &roles),
+                default_region: home(&regions, &roles),
                 access: Access { profile: raw.profile.map(|Text(profile)| profile.0), roles },
             }),
             regions,
@@ -192,7 +192,7 @@ impl Check<'_> {
         let administrator = Arc::new(Account {
             id: roles.last().map(|role| role.arn.account().clone()),
             name: None,
-            home: home(&regions, &roles),
+            default_region: home(&regions, &roles),
             access: Access { profile, roles },
         });
         let organization = Organization {
@@ -262,7 +262,7 @@ fn home(regions: &Regions, roles: &[Role]) -> Option<RegionName> {
     // Credentials from a region that not every account has enabled are not
     // taken by those that have not.
     let named = named.iter().find(|region| region.is_always_enabled()).cloned();
-    Some(named.unwrap_or_else(|| partition.home()))
+    Some(named.unwrap_or_else(|| partition.default_region()))
 }
 
 /// The least that a session has to be allowed for `regions`.

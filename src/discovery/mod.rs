@@ -35,7 +35,7 @@ pub use sources::{AccountSources, ListedAccount, Member, MemberAccess, Members, 
 
 use crate::aws::{Finding, Observer};
 use crate::fleet::Unresolved;
-use crate::fleet::hash::hash;
+use crate::fleet::stable_hash;
 use crate::fleet::{Account, AccountKey, RegionName, Shard, TargetList};
 use crate::model::{Failure, Reason};
 use log::DiscoveryLog;
@@ -69,6 +69,8 @@ pub struct Discovery<I> {
     observer: Arc<dyn Observer>,
     plans: watch::Sender<Arc<TargetList>>,
     replica: String,
+    /// Whether a lookup that succeeded is repeated after the refresh interval.
+    refreshes: bool,
     /// The accounts of the organization, once they have been listed.
     members: Option<Members>,
     /// Whether those were listed in another way than is asked for now.
@@ -146,6 +148,7 @@ impl<I: Lookups> Discovery<I> {
             observer,
             plans,
             replica,
+            refreshes: true,
             members: None,
             members_are_outdated: false,
             places: Vec::new(),
@@ -162,6 +165,12 @@ impl<I: Lookups> Discovery<I> {
         discovery.resettle();
         discovery.publish();
         (discovery, receiver)
+    }
+
+    /// Does not repeat lookups that succeeded, for one-shot mode. Those that fail are still
+    /// retried.
+    pub(crate) fn without_refresh(self) -> Self {
+        Self { refreshes: false, ..self }
     }
 
     /// Asks until `shutdown`.
@@ -326,11 +335,14 @@ impl<I: Lookups> Discovery<I> {
         };
         let pause = match self.failing.get(question) {
             None => refresh,
-            Some((times, _)) => ASK_AGAIN.saturating_mul(1 << (times - 1).min(16)).min(refresh),
+            Some((times, _)) => {
+                let backoff = ASK_AGAIN.saturating_mul(1 << (times - 1).min(16));
+                if self.refreshes { backoff.min(refresh) } else { backoff }
+            }
         };
         // A thousand accounts that were asked at once need not be so again, nor
         // by several exporters at the same time.
-        let jitter = hash(&[&self.replica, &format!("{question:?}")]) % 100;
+        let jitter = stable_hash(&[&self.replica, &format!("{question:?}")]) % 100;
         let jitter = u32::try_from(jitter).unwrap_or_default();
         pause / 1000 * (1000 - jitter)
     }
@@ -350,6 +362,10 @@ impl<I: Lookups> Discovery<I> {
 
     /// A question that is to be asked later.
     fn postpone(&mut self, question: Lookup) {
+        if !self.refreshes && !self.failing.contains_key(&question) {
+            self.open.remove(&question);
+            return;
+        }
         if let Some(waits) = self.open.get(&question) {
             if let Some(key) = waits {
                 self.waiting.remove(key);

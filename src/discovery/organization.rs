@@ -134,7 +134,7 @@ impl Found {
             };
             self.members.insert(id, member);
             let partition = account.arn.as_deref().and_then(|arn| arn.split(':').nth(1));
-            self.partition = self.partition.or_else(|| partition.and_then(Partition::from_name));
+            self.partition = self.partition.or_else(|| partition.and_then(|name| name.parse().ok()));
         }
         Ok(())
     }
@@ -152,7 +152,7 @@ fn can_be_polled(account: &Answered) -> bool {
 }
 
 fn administrators_partition(organization: &Organization) -> Partition {
-    organization.administrator.home.as_ref().map_or(Partition::Aws, RegionName::partition)
+    organization.administrator.default_region.as_ref().map_or(Partition::Aws, RegionName::partition)
 }
 
 /// Roles of one partition are of no use in the regions of another.

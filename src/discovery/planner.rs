@@ -117,7 +117,7 @@ pub(super) fn plan(
 }
 
 fn always_enabled(account: &Account) -> Vec<RegionName> {
-    let partition = account.home.as_ref().map_or(Partition::Aws, RegionName::partition);
+    let partition = account.default_region.as_ref().map_or(Partition::Aws, RegionName::partition);
     partition.always_enabled().collect()
 }
 
@@ -127,8 +127,8 @@ struct Idle(BTreeMap<String, bool>);
 
 impl Idle {
     fn see(&mut self, regions: &RegionSelection, enabled: &[RegionName]) {
-        for wildcard in &regions.wildcards {
-            let matches = regions.idle(enabled).all(|idle| idle != wildcard);
+        for wildcard in &regions.patterns {
+            let matches = regions.unmatched(enabled).all(|idle| idle != wildcard);
             *self.0.entry(wildcard.to_string()).or_default() |= matches;
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fleet::{
-    Access, Account, AccountId, ExternalId, InvalidRoleArn, MemberRole, Partition, RegionName,
-    RegionSelection, Role, SessionName, SessionPolicy, UnitId,
+    Access, Account, AccountId, ExternalId, InvalidRoleArn, MemberRole, OrganizationalUnitId, Partition,
+    RegionName, RegionSelection, Role, SessionName, SessionPolicy,
 };
 
 /// The accounts to poll, and where to look in each.
@@ -47,7 +47,7 @@ pub struct Organization {
     pub administrator: Arc<Account>,
     /// Only accounts in these units and in all below; all of them, if there is
     /// none.
-    pub units: Vec<UnitId>,
+    pub units: Vec<OrganizationalUnitId>,
     /// Accounts to leave out.
     pub excluded: BTreeSet<AccountId>,
     /// How often the accounts are listed anew.
@@ -104,7 +104,7 @@ impl MemberAccess {
     pub fn account(&self, member: &Member, partition: Partition) -> Result<Account, InvalidRoleArn> {
         let mut roles = self.via.clone();
         roles.push(Role {
-            arn: self.role.of(&member.id, partition)?,
+            arn: self.role.in_account(&member.id, partition)?,
             external_id: self.external_id.clone(),
             session_name: self.session_name.clone(),
             policy: self.policy,
@@ -113,7 +113,7 @@ impl MemberAccess {
             id: Some(member.id.clone()),
             name: member.name.clone(),
             access: Access { profile: self.profile.clone(), roles },
-            home: self.home.clone().or_else(|| Some(partition.home())),
+            default_region: self.home.clone().or_else(|| Some(partition.default_region())),
         })
     }
 }

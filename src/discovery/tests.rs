@@ -118,6 +118,14 @@ struct Running {
 
 impl Running {
     fn start(sources: AccountSources, oracle: Oracle) -> Self {
+        Self::start_with(sources, oracle, |discovery| discovery)
+    }
+
+    fn start_with(
+        sources: AccountSources,
+        oracle: Oracle,
+        configure: impl Fn(Discovery<Arc<Oracle>>) -> Discovery<Arc<Oracle>>,
+    ) -> Self {
         let oracle = Arc::new(Oracle { started: Some(Instant::now()), ..oracle });
         let found = Arc::new(Found::default());
         let observer: Arc<dyn Observer> = Arc::clone(&found) as _;
@@ -126,7 +134,7 @@ impl Running {
         let (settings, receiver) = watch::channel(Arc::new(Settings { lookups, sources, concurrency }));
         let (discovery, plans) = Discovery::new(receiver, Shard::default(), "a".to_owned(), observer);
         let mut tasks = JoinSet::new();
-        tasks.spawn(discovery.run(CancellationToken::new()));
+        tasks.spawn(configure(discovery).run(CancellationToken::new()));
         Self { oracle, found, settings, plans, _tasks: tasks }
     }
 
@@ -315,7 +323,7 @@ async fn an_account_that_hangs_holds_up_no_other() {
 async fn a_plain_list_asks_nothing() {
     let listed = ListedAccount {
         account: Arc::new(Account { id: Some("000000000001".parse().unwrap()), ..Account::default() }),
-        regions: RegionSelection { named: vec!["eu-west-1".parse().unwrap()], wildcards: Vec::new() },
+        regions: RegionSelection { named: vec!["eu-west-1".parse().unwrap()], patterns: Vec::new() },
     };
     let sources = AccountSources { listed: vec![listed], organization: None, refresh_interval: REFRESH };
     let running = Running::start(sources, Oracle::default());
@@ -425,7 +433,7 @@ async fn an_organization_that_is_reached_in_another_way_stays_until_it_is_listed
         sources.organization.as_mut().unwrap().administrator = Arc::new(Account {
             id: Some("999900000000".parse().unwrap()),
             access: crate::fleet::Access { profile: None, roles: vec![role] },
-            home: Some(home.parse().unwrap()),
+            default_region: Some(home.parse().unwrap()),
             ..Account::default()
         });
         sources
@@ -452,4 +460,22 @@ async fn a_reload_begins_anew_to_count_what_fails() {
     let asked = running.oracle.asked("1").len();
     sleep(ASK_AGAIN).await;
     assert_eq!(running.oracle.asked("1").len(), asked + 1, "not in an hour");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_refresh_only_failed_lookups_are_repeated() {
+    let mut sources = sources("eu-*");
+    sources.refresh_interval = SOON;
+    sources.organization.as_mut().unwrap().refresh_interval = SOON;
+    let running =
+        Running::start_with(sources, oracle(&[1, 2], &[(1, &["eu-west-1"])]), Discovery::without_refresh);
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(running.oracle.asked("2").len(), 1, "the refresh interval does not shorten the back-off");
+    sleep(Duration::from_secs(45)).await;
+    assert_eq!((running.oracle.asked("members").len(), running.oracle.asked("1").len()), (1, 1));
+    assert_eq!(running.oracle.asked("2").len(), 3, "after about 10 and 30 s");
+    running.oracle.regions.lock().unwrap().insert(2, vec!["eu-west-2"]);
+    sleep(REFRESH * 3).await;
+    assert_eq!(running.targets(), ["1/eu-west-1", "2/eu-west-2"]);
+    assert_eq!(running.oracle.asked("2").len(), 4);
 }

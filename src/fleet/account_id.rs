@@ -8,20 +8,18 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(Arc<str>);
 
-/// A text that is no account id.
+/// The text is not an AWS account id.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not an AWS account id: twelve digits, such as \"012345678901\"")]
 pub struct InvalidAccountId(String);
 
 impl AccountId {
-    /// One that stands for any.
+    /// A valid id for checks that need any account.
     pub(crate) fn example() -> Self {
         Self("012345678901".into())
     }
 
-    /// The twelve digits.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
@@ -49,13 +47,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keeps_leading_zeros() {
+    fn leading_zeros_are_kept() {
         let id: AccountId = "012345678901".parse().unwrap();
         assert_eq!(id.as_str(), "012345678901");
     }
 
     #[test]
-    fn refuses_anything_but_twelve_ascii_digits() {
+    fn anything_but_twelve_ascii_digits_is_rejected() {
         for text in ["", "1234", "1111222233334", "11112222333x", "1111-2222-3333", "١١١١٢٢٢٢٣٣٣٣"]
         {
             let error = text.parse::<AccountId>().unwrap_err();

@@ -1,57 +1,57 @@
-//! What is polled: accounts, regions, and the targets they make.
+//! The fleet: accounts, regions, and the targets to poll.
 //!
-//! These are plain types that every stage shares. They are checked when they
-//! are made, so that nothing downstream parses or doubts them again. This
-//! module knows neither the configuration that names the accounts nor the AWS
-//! SDK that reaches them.
+//! These plain types are shared by all stages. Each is validated when it is
+//! constructed, so that no stage has to parse or check it again. This module knows
+//! neither the configuration that names the accounts nor the AWS SDK that reaches them.
 
 mod account_id;
-pub(crate) mod hash;
+mod organizational_unit_id;
 mod region;
+mod region_selection;
 mod role;
-mod selection;
 mod shard;
+mod stable_hash;
 mod target_list;
-mod unit_id;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 pub use account_id::{AccountId, InvalidAccountId};
+pub use organizational_unit_id::{InvalidOrganizationalUnitId, OrganizationalUnitId};
 pub use region::{InvalidRegion, Partition, RegionName};
+pub use region_selection::{InvalidRegionPattern, RegionOrPattern, RegionPattern, RegionSelection};
 pub use role::{
     ExternalId, InvalidExternalId, InvalidMemberRole, InvalidRoleArn, InvalidSessionName, MemberRole,
     RoleArn, SessionName, SessionPolicy,
 };
-pub use selection::{InvalidRegionPattern, RegionOrPattern, RegionPattern, RegionSelection};
 pub use shard::{InvalidShard, Shard};
+pub(crate) use stable_hash::stable_hash;
 pub use target_list::{TargetList, Unresolved};
-pub use unit_id::{InvalidUnitId, UnitId};
 
-/// One AWS account and how to reach it.
+/// An AWS account and the credentials to poll it with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
-    /// The account's id. Where it is unknown until the credentials have been
-    /// asked, `None`.
+    /// The account id. `None` where only the credentials can tell it, until the first
+    /// collection has asked STS.
     pub id: Option<AccountId>,
-    /// The name that the operator gave it, or its organization.
+    /// The name from the configuration, else from the organization.
     pub name: Option<String>,
-    /// Where its credentials come from.
+    /// How to obtain the account's credentials.
     pub access: Access,
-    /// A region of the account's partition, if it is known: where to ask for
-    /// credentials, unless they come with a region themselves.
-    pub home: Option<RegionName>,
+    /// A region of the account's partition, if the partition is known. Credentials are
+    /// requested there unless the configuration or the profile names a region.
+    pub default_region: Option<RegionName>,
 }
 
-/// What an account is known by: no two accounts that are polled in the same
-/// region have the same.
+/// Identifies an account. No two accounts that are polled in the same region share a
+/// key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AccountKey {
-    /// Its id.
+    /// The account id.
     Id(AccountId),
-    /// While there is none, the profile of its credentials. (It has no roles:
-    /// they would tell the id.)
+    /// The profile of the credentials, where the id is not known beforehand. Such an
+    /// account has no roles, because a role's ARN contains the id.
     Profile(Option<String>),
 }
 
@@ -66,46 +66,45 @@ impl fmt::Display for AccountKey {
 }
 
 impl Account {
-    /// What the account is known by.
-    #[must_use]
-    pub fn key(&self) -> AccountKey {
+    pub(crate) fn key(&self) -> AccountKey {
         match &self.id {
             Some(id) => AccountKey::Id(id.clone()),
             None => AccountKey::Profile(self.access.profile.clone()),
         }
     }
 
-    /// The account wherever it is shown: the id that a collection has
-    /// `learned`, or the given one; or, while there is neither, what stands for
-    /// it. Two accounts that look the same then have the same credentials, and
-    /// no configuration polls those twice in a region.
-    #[must_use]
-    pub fn shown(&self, learned: Option<&AccountId>) -> String {
+    /// The account id as labels, logs and the status page show it: the id that a
+    /// collection has `learned`, else the configured id, else `unknown` with the
+    /// profile.
+    ///
+    /// Two accounts with the same text have the same credentials, and no configuration
+    /// polls the same credentials twice in a region.
+    pub(crate) fn display_id(&self, learned: Option<&AccountId>) -> String {
         learned.map_or_else(|| self.key().to_string(), ToString::to_string)
     }
 }
 
-/// Where the credentials for an account come from: a start, and the roles to
+/// How to obtain the credentials for an account: initial credentials, and the roles to
 /// assume one after the other.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Access {
-    /// A profile of the shared AWS configuration; `None` is the SDK's default
-    /// chain.
+    /// A profile of the shared AWS configuration; `None` for the SDK's default
+    /// credential chain.
     pub profile: Option<String>,
-    /// Roles to assume in order. The last one's credentials list the syncs.
+    /// Roles to assume in order. The credentials of the last role list the syncs.
     pub roles: Vec<Role>,
 }
 
-/// One `sts:AssumeRole`.
+/// The parameters of one `sts:AssumeRole`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
-    /// The role.
+    /// The ARN of the role.
     pub arn: RoleArn,
-    /// The external id that its trust policy asks for.
+    /// The external id that the role's trust policy requires.
     pub external_id: Option<ExternalId>,
-    /// The name under which the session shows up in AWS's logs.
+    /// The session name, which shows up in `CloudTrail`.
     pub session_name: SessionName,
-    /// What the session is narrowed down to.
+    /// The session policy that restricts the role's permissions.
     pub policy: SessionPolicy,
 }
 
@@ -115,7 +114,7 @@ impl Hash for Role {
     }
 }
 
-/// One (account, region) pair that is polled.
+/// An (account, region) pair that is polled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// The account, shared by all of its targets.
@@ -124,37 +123,33 @@ pub struct Target {
     pub region: RegionName,
 }
 
-/// What a target is known by.
+/// Identifies a target.
 pub type TargetKey = (AccountKey, RegionName);
 
 impl Target {
-    /// What the target is known by.
-    #[must_use]
-    pub fn key(&self) -> TargetKey {
+    pub(crate) fn key(&self) -> TargetKey {
         (self.account.key(), self.region.clone())
     }
 
-    /// Whether `other` is the same target, with the same credentials. They are the
-    /// same wherever in its partition they were asked for.
-    #[must_use]
-    pub fn is_reached_like(&self, other: &Self) -> bool {
-        let way = |target: &Self| {
-            let Account { id, access, home, name: _ } = &*target.account;
-            let partition = home.as_ref().map(RegionName::partition);
+    /// Whether `other` is the same target, reached with the same credentials. The
+    /// account's name does not matter. Nor does the default region as long as the
+    /// partition is the same, because credentials are valid in the whole partition.
+    pub(crate) fn has_same_access_as(&self, other: &Self) -> bool {
+        let access = |target: &Self| {
+            let Account { id, access, default_region, name: _ } = &*target.account;
+            let partition = default_region.as_ref().map(RegionName::partition);
             (id.clone(), access.clone(), partition, target.region.clone())
         };
-        self == other || way(self) == way(other)
+        self == other || access(self) == access(other)
     }
 
-    /// The partition in which the target lies.
-    #[must_use]
-    pub fn partition(&self) -> Partition {
+    pub(crate) fn partition(&self) -> Partition {
         self.region.partition()
     }
 }
 
 impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.account.shown(None), self.region)
+        write!(f, "{}/{}", self.account.display_id(None), self.region)
     }
 }

@@ -1,47 +1,44 @@
-//! AWS region names and the partitions they lie in.
+//! AWS region names, and the partitions they belong to.
 
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use strum::{Display, EnumString, IntoStaticStr, VariantArray};
+
 /// The name of an AWS region, such as `eu-west-1`.
 ///
-/// Only the form is checked, because AWS opens new regions faster than a list
-/// in here could follow.
+/// Only the form is checked, because a list would have to be updated for each new
+/// region of AWS.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RegionName(Arc<str>);
 
-/// A text that is not the name of a region.
+/// The text does not have the form of a region name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not the name of an AWS region, such as `eu-west-1` or `us-gov-east-1`")]
 pub struct InvalidRegion(String);
 
-/// The points of the compass that AWS names regions after.
+/// The directions that occur in region names.
 const DIRECTIONS: [&str; 9] =
     ["central", "east", "north", "northeast", "northwest", "south", "southeast", "southwest", "west"];
 
 impl RegionName {
-    /// How long a name can be.
-    pub(super) const LONGEST: usize = "abcd-abcd-northeast-10".len();
+    /// The length of the longest name that is accepted.
+    pub(super) const MAX_LEN: usize = "abcd-abcd-northeast-10".len();
 
-    /// The name.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether every account of the partition has it, as far as this version
-    /// knows.
-    #[must_use]
-    pub fn is_always_enabled(&self) -> bool {
+    /// Whether the region is enabled in every account of its partition, as far as this
+    /// version knows.
+    pub(crate) fn is_always_enabled(&self) -> bool {
         self.partition().always_enabled().any(|region| region == *self)
     }
 
-    /// The partition, told from the name as the SDK's endpoint rules do.
-    #[must_use]
-    pub fn partition(&self) -> Partition {
-        // Longer prefixes first: `us-iso-` would not match `us-isob-`, but
-        // a reader should not have to think about it.
+    /// The partition, derived from the name by the same rules as in the SDK's endpoint
+    /// resolution.
+    pub(crate) fn partition(&self) -> Partition {
         const PREFIXES: [(&str, Partition); 7] = [
             ("us-isob-", Partition::AwsIsoB),
             ("us-isof-", Partition::AwsIsoF),
@@ -87,9 +84,10 @@ impl fmt::Display for RegionName {
     }
 }
 
-/// A group of regions that share accounts and credentials. No role of one can
-/// be assumed from another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A group of regions that share accounts and credentials. A role of one partition
+/// cannot be assumed from another.
+#[derive(Clone, Copy, Debug, Display, EnumString, IntoStaticStr, VariantArray, PartialEq, Eq, Hash)]
+#[strum(serialize_all = "kebab-case")]
 pub enum Partition {
     /// `aws`
     Aws,
@@ -110,36 +108,15 @@ pub enum Partition {
 }
 
 impl Partition {
-    pub(crate) const ALL: [Self; 8] = [
-        Self::Aws,
-        Self::AwsCn,
-        Self::AwsUsGov,
-        Self::AwsEusc,
-        Self::AwsIso,
-        Self::AwsIsoB,
-        Self::AwsIsoE,
-        Self::AwsIsoF,
-    ];
-
-    /// The name, as it stands in ARNs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Aws => "aws",
-            Self::AwsCn => "aws-cn",
-            Self::AwsUsGov => "aws-us-gov",
-            Self::AwsEusc => "aws-eusc",
-            Self::AwsIso => "aws-iso",
-            Self::AwsIsoB => "aws-iso-b",
-            Self::AwsIsoE => "aws-iso-e",
-            Self::AwsIsoF => "aws-iso-f",
-        }
+    /// The name, as in ARNs.
+    pub(crate) fn as_str(self) -> &'static str {
+        self.into()
     }
 
-    /// Regions that every account of the partition has and cannot do without,
-    /// as far as they are known to this version. (AWS Account Management's
-    /// reference guide: regions that are enabled by default.)
-    pub fn always_enabled(self) -> impl Iterator<Item = RegionName> {
+    /// The regions that are enabled in every account of the partition and cannot be
+    /// disabled, as far as this version knows. Source: "Regions enabled by default" in
+    /// the reference guide of AWS Account Management.
+    pub(crate) fn always_enabled(self) -> impl Iterator<Item = RegionName> {
         let names: &[&str] = match self {
             Self::Aws => &[
                 "ap-northeast-1",
@@ -171,9 +148,8 @@ impl Partition {
         names.iter().map(|name| RegionName((*name).into()))
     }
 
-    /// The region to turn to where nothing says which.
-    #[must_use]
-    pub fn home(self) -> RegionName {
+    /// The region to use in the partition where nothing else names one.
+    pub(crate) fn default_region(self) -> RegionName {
         let name = match self {
             Self::Aws => "us-east-1",
             Self::AwsCn => "cn-northwest-1",
@@ -186,18 +162,6 @@ impl Partition {
         };
         RegionName(name.into())
     }
-
-    /// The partition of that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|partition| partition.as_str() == name)
-    }
-}
-
-impl fmt::Display for Partition {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 #[cfg(test)]
@@ -205,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tells_the_partition_from_the_name() {
+    fn the_partition_is_derived_from_the_name() {
         for (region, partition) in [
             ("eu-west-1", "aws"),
             ("ap-southeast-5", "aws"),
@@ -220,14 +184,14 @@ mod tests {
         ] {
             let name: RegionName = region.parse().unwrap();
             assert_eq!(name.partition().as_str(), partition, "{region}");
-            assert_eq!(Partition::from_name(partition), Some(name.partition()));
+            assert_eq!(partition.parse(), Ok(name.partition()));
         }
     }
 
     #[test]
-    fn the_regions_of_a_partition_lie_in_it() {
-        for partition in Partition::ALL {
-            assert_eq!(partition.home().partition(), partition);
+    fn the_regions_of_a_partition_belong_to_it() {
+        for &partition in Partition::VARIANTS {
+            assert_eq!(partition.default_region().partition(), partition);
             for region in partition.always_enabled() {
                 assert_eq!(region.partition(), partition);
                 assert!(region.as_str().parse::<RegionName>().is_ok(), "{region}");
@@ -236,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_has_not_the_form_of_a_region() {
+    fn anything_without_the_form_of_a_region_name_is_rejected() {
         for text in [
             "",
             "eu",

@@ -1,5 +1,5 @@
-//! Roles to assume: their ARNs, session names and external ids, checked by
-//! the rules of the IAM and STS API references.
+//! Roles to assume: their ARNs, session names, external ids and session policies,
+//! validated by the rules of the IAM and STS API references.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,27 +16,22 @@ pub struct RoleArn {
     account: AccountId,
 }
 
-/// A text that is not the ARN of a role.
+/// The text is not the ARN of an IAM role.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` is not the ARN of a role, such as `arn:aws:iam::111122223333:role/SsmSyncExporter`")]
 pub struct InvalidRoleArn(String);
 
 impl RoleArn {
-    /// The ARN.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The account that the role belongs to, and with it its credentials.
-    #[must_use]
-    pub fn account(&self) -> &AccountId {
+    /// The account that the role, and thus its credentials, belongs to.
+    pub(crate) fn account(&self) -> &AccountId {
         &self.account
     }
 
-    /// The partition that the role belongs to.
-    #[must_use]
-    pub fn partition(&self) -> Partition {
+    pub(crate) fn partition(&self) -> Partition {
         self.partition
     }
 }
@@ -66,7 +61,7 @@ impl FromStr for RoleArn {
             well_formed.then_some(())?;
             Some(Self {
                 text: text.to_owned(),
-                partition: Partition::from_name(partition)?,
+                partition: partition.parse().ok()?,
                 account: account.parse().ok()?,
             })
         };
@@ -80,26 +75,25 @@ impl fmt::Display for RoleArn {
     }
 }
 
-/// The name of a role session: 2 to 64 letters, digits and `_+=,.@-`, with
-/// `{account_id}` and `{region}` in it if one likes.
+/// The template of a role session name: 2 to 64 letters, digits and `_+=,.@-`. The
+/// placeholders `{account_id}` and `{region}` may occur.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct SessionName(String);
 
-/// A text that cannot name a role session.
+/// The text is not a valid role session name.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "`{0}` is not the name of a role session: 2 to 64 letters, digits and `_+=,.@-`, where `{{account_id}}` counts as 12 and \
      `{{region}}` as {longest}",
-    longest = RegionName::LONGEST
+    longest = RegionName::MAX_LEN
 )]
 pub struct InvalidSessionName(String);
 
 impl SessionName {
-    /// The name of a session of a role in `account` that is asked for in
-    /// `region`. There is one session for all regions of a target's account, so
-    /// the region is not the target's.
-    #[must_use]
-    pub fn of(&self, account: &AccountId, region: &str) -> String {
+    /// Fills in the placeholders. `account` is the account of the role, `region` that of
+    /// the STS endpoint: an account's regions share a session, so the region of a target
+    /// is not available.
+    pub(crate) fn expand(&self, account: &AccountId, region: &str) -> String {
         self.0.replace(ACCOUNT_ID, account.as_str()).replace(REGION, region)
     }
 }
@@ -114,9 +108,9 @@ impl FromStr for SessionName {
     type Err = InvalidSessionName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // The longest names that these may stand for.
+        // With the longest values that the placeholders can have.
         let filled =
-            text.replace(ACCOUNT_ID, &"0".repeat(12)).replace(REGION, &"x".repeat(RegionName::LONGEST));
+            text.replace(ACCOUNT_ID, &"0".repeat(12)).replace(REGION, &"x".repeat(RegionName::MAX_LEN));
         if (2..=64).contains(&filled.len()) && filled.bytes().all(is_name_byte) {
             Ok(Self(text.to_owned()))
         } else {
@@ -125,12 +119,12 @@ impl FromStr for SessionName {
     }
 }
 
-/// The ARN of the role that every account of an organization has, with the
-/// account left open.
+/// The template of the ARN of a role that exists in every account of an organization,
+/// with the placeholders `{account_id}` and, optionally, `{partition}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberRole(String);
 
-/// A text that does not lead to a role in every account.
+/// The text is not a template for the ARN of a role in every account.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "`{0}` is not the ARN of a role with `{{account_id}}` in it, such as \
@@ -139,11 +133,15 @@ pub struct MemberRole(String);
 pub struct InvalidMemberRole(String);
 
 impl MemberRole {
-    /// The role in an account.
+    /// The ARN of the role in `account`.
     ///
     /// # Errors
-    /// Never, for the form has been checked.
-    pub fn of(&self, account: &AccountId, partition: Partition) -> Result<RoleArn, InvalidRoleArn> {
+    /// None in practice, because the template has been validated with another account.
+    pub(crate) fn in_account(
+        &self,
+        account: &AccountId,
+        partition: Partition,
+    ) -> Result<RoleArn, InvalidRoleArn> {
         self.0.replace(ACCOUNT_ID, account.as_str()).replace(PARTITION, partition.as_str()).parse()
     }
 }
@@ -153,10 +151,10 @@ impl FromStr for MemberRole {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let role = Self(text.to_owned());
-        // One account stands for all: the ARN has to be that of its own role.
+        // The placeholder has to be where the account id belongs, not in the role's name.
         let account = AccountId::example();
-        let fits = role.of(&account, Partition::Aws).is_ok_and(|arn| *arn.account() == account);
-        if fits { Ok(role) } else { Err(InvalidMemberRole(text.to_owned())) }
+        let is_valid = role.in_account(&account, Partition::Aws).is_ok_and(|arn| *arn.account() == account);
+        if is_valid { Ok(role) } else { Err(InvalidMemberRole(text.to_owned())) }
     }
 }
 
@@ -164,25 +162,24 @@ const ACCOUNT_ID: &str = "{account_id}";
 const PARTITION: &str = "{partition}";
 const REGION: &str = "{region}";
 
-/// What the sessions of a role are narrowed down to, whatever else the role
-/// may do.
+/// The session policy of a role, which restricts its sessions to a part of the role's
+/// permissions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SessionPolicy {
-    /// Nothing: they may do what the role may.
+    /// No session policy: the session has all permissions of the role.
     #[default]
     None,
-    /// Listing syncs.
+    /// Allows listing syncs.
     ListSyncs,
-    /// Listing syncs, and the regions that the account has enabled.
+    /// Allows listing syncs and the regions that are enabled in the account.
     ListSyncsAndRegions,
-    /// Listing the accounts of an organization.
+    /// Allows listing the accounts of an organization.
     ListAccounts,
 }
 
 impl SessionPolicy {
-    /// The policy as IAM reads it, if there is one.
-    #[must_use]
-    pub fn document(self) -> Option<String> {
+    /// The policy document in JSON, if there is a session policy.
+    pub(crate) fn document(self) -> Option<String> {
         let actions: &[&str] = match self {
             Self::None => return None,
             Self::ListSyncs => &["ssm:ListResourceDataSync"],
@@ -201,13 +198,13 @@ impl SessionPolicy {
     }
 }
 
-/// The external id that a role's trust policy asks for. It is a secret, and shows
-/// nowhere.
+/// The external id that a role's trust policy requires. It is a secret: `Debug` redacts
+/// it, and it has no `Display`.
 #[derive(Clone, Debug)]
 pub struct ExternalId(SecretString);
 
-/// A text that STS would not take for an external id. It does not repeat the text,
-/// because external ids are secrets.
+/// The text is not a valid external id. The error does not contain the text, because
+/// external ids are secrets.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "not an external id: 2 to 1224 letters, digits and `_+=,.@:/-` (the value is not shown, it is a secret)"
@@ -215,7 +212,7 @@ pub struct ExternalId(SecretString);
 pub struct InvalidExternalId;
 
 impl ExternalId {
-    /// The secret itself, for STS.
+    /// The secret in plain text, for the request to STS only.
     pub(crate) fn expose(&self) -> &str {
         self.0.expose_secret()
     }
@@ -239,7 +236,7 @@ impl FromStr for ExternalId {
     }
 }
 
-/// What IAM writes as `[\w+=,.@-]`.
+/// The character class that the IAM API reference writes as `[\w+=,.@-]`.
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'+' | b'=' | b',' | b'.' | b'@' | b'-')
 }
@@ -249,7 +246,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_arn_tells_its_account_and_partition() {
+    fn an_arn_contains_the_account_and_the_partition() {
         let arn: RoleArn =
             "arn:aws-us-gov:iam::012345678901:role/ops/monitoring/Sync.Reader@1".parse().unwrap();
         assert_eq!(arn.account().as_str(), "012345678901");
@@ -257,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn refuses_what_is_not_the_arn_of_a_role() {
+    fn anything_but_the_arn_of_a_role_is_rejected() {
         for text in [
             "",
             "SsmSyncExporter",
@@ -275,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn an_external_id_is_not_repeated_be_it_good_or_bad() {
+    fn neither_debug_nor_the_error_contains_the_external_id() {
         let good: ExternalId = "hunter2".parse().unwrap();
         assert!(!format!("{good:?}").contains("hunter2"));
         let error = "hunter2 with spaces".parse::<ExternalId>().unwrap_err();
@@ -285,10 +282,10 @@ mod tests {
     }
 
     #[test]
-    fn session_names_follow_sts() {
+    fn session_names_follow_the_rules_of_sts() {
         let account = "111122223333".parse().unwrap();
         let name: SessionName = "sync@{account_id}.{region}".parse().unwrap();
-        assert_eq!(name.of(&account, "eu-west-1"), "sync@111122223333.eu-west-1");
+        assert_eq!(name.expand(&account, "eu-west-1"), "sync@111122223333.eu-west-1");
         for text in [
             "",
             "a",
@@ -303,10 +300,10 @@ mod tests {
     }
 
     #[test]
-    fn a_member_role_is_one_of_each_account() {
+    fn a_member_role_has_an_arn_in_each_account() {
         let role: MemberRole = "arn:{partition}:iam::{account_id}:role/ops/Reader".parse().unwrap();
         let account = "111122223333".parse().unwrap();
-        let arn = role.of(&account, Partition::AwsCn).unwrap();
+        let arn = role.in_account(&account, Partition::AwsCn).unwrap();
         assert_eq!(arn.as_str(), "arn:aws-cn:iam::111122223333:role/ops/Reader");
         for text in [
             "",
@@ -322,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_policy_is_the_least_that_is_needed() {
+    fn a_session_policy_allows_only_the_calls_that_are_needed() {
         assert_eq!(SessionPolicy::None.document(), None);
         assert_eq!(
             SessionPolicy::ListSyncs.document().unwrap(),

@@ -1,14 +1,14 @@
-//! Which of several exporters polls a target.
+//! Which of several exporters polls a target, by rendezvous hashing.
 //!
-//! By rendezvous hashing: every exporter gives every pair of a shard and a
-//! target a number, and the shard with the highest number has the target. All
-//! of them come to the same result without talking to each other, and one shard
-//! more takes its share from all others evenly and moves nothing else.
+//! Each exporter computes a hash for every pair of a shard and a target. The shard with
+//! the highest hash owns the target. All exporters arrive at the same result without
+//! talking to each other, and an additional shard takes over its part evenly from all
+//! others without moving any other target.
 
 use std::num::NonZeroU32;
 
 use super::Target;
-use super::hash::hash;
+use super::stable_hash::stable_hash;
 
 /// One of several exporters that share the targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,18 +17,18 @@ pub struct Shard {
     total: NonZeroU32,
 }
 
-/// Numbers that are not those of a shard.
+/// Why the configured shard is invalid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidShard {
-    /// There are not so many.
-    #[error("the index of the shard is {index}, but with {total} in all it has to be 0 to {}", .total.get() - 1)]
+    /// The index is not below the number of shards.
+    #[error("shard index {index} is out of range: with {total} shards it must be 0 to {}", .total.get() - 1)]
     OutOfRange {
-        /// Which it was to be.
+        /// The index that was asked for.
         index: u32,
-        /// How many there are.
+        /// The number of shards.
         total: NonZeroU32,
     },
-    /// The name of the host does not tell which it is.
+    /// The host name does not contain the index.
     #[error(
         "the host name `{0}` does not end in a number, as the pods of a StatefulSet do (`exporter-0`); use --shard.index instead"
     )]
@@ -36,7 +36,7 @@ pub enum InvalidShard {
 }
 
 impl Default for Shard {
-    /// The only one.
+    /// The only shard, which owns all targets.
     fn default() -> Self {
         Self { index: 0, total: NonZeroU32::MIN }
     }
@@ -46,7 +46,7 @@ impl Shard {
     /// The shard `index`, counted from 0, of `total`.
     ///
     /// # Errors
-    /// There are not so many.
+    /// `index` is not below `total`.
     pub fn new(index: u32, total: NonZeroU32) -> Result<Self, InvalidShard> {
         if index < total.get() {
             Ok(Self { index, total })
@@ -55,13 +55,13 @@ impl Shard {
         }
     }
 
-    /// The shard whose index stands at the end of the host's name, as in the
-    /// pods of a Kubernetes StatefulSet: `exporter-2` is the third.
+    /// The shard whose index is the number at the end of the host name, as in the pods
+    /// of a Kubernetes StatefulSet: `exporter-2` is shard 2.
     ///
     /// # Errors
-    /// There is no number at the end, or one that is too high.
-    pub fn from_hostname(hostname: &str, total: NonZeroU32) -> Result<Self, InvalidShard> {
-        // The name may be a full one: `exporter-2.exporters.monitoring.svc`.
+    /// The host name does not end in a number, or the number is not below `total`.
+    pub(crate) fn from_hostname(hostname: &str, total: NonZeroU32) -> Result<Self, InvalidShard> {
+        // The host name may be fully qualified: `exporter-2.exporters.monitoring.svc`.
         let name = hostname.split('.').next().unwrap_or_default();
         let index = name
             .rsplit_once('-')
@@ -72,29 +72,33 @@ impl Shard {
         Self::new(index, total)
     }
 
-    /// Which it is, counted from 0, and of how many.
+    /// The index, counted from 0.
     #[must_use]
-    pub fn numbers(self) -> (u32, u32) {
-        (self.index, self.total.get())
+    pub fn index(self) -> u32 {
+        self.index
     }
 
-    /// Whether it is one of several.
+    /// The number of shards.
     #[must_use]
-    pub fn is_one_of_many(self) -> bool {
+    pub fn total(self) -> u32 {
+        self.total.get()
+    }
+
+    /// Whether there are other shards.
+    pub(crate) fn is_one_of_many(self) -> bool {
         self.total.get() > 1
     }
 
-    /// Whether `target` is its to poll.
-    #[must_use]
-    pub fn owns(self, target: &Target) -> bool {
-        // Hashing is not free, and most exporters are alone.
+    /// Whether this shard polls `target`.
+    pub(crate) fn owns(self, target: &Target) -> bool {
+        // Most exporters run unsharded and need not hash every target.
         !self.is_one_of_many() || self.index == owner(&target.to_string(), self.total)
     }
 }
 
-/// The index of the shard that has the target.
+/// The index of the shard that owns the target.
 fn owner(target: &str, total: NonZeroU32) -> u32 {
-    (0..total.get()).max_by_key(|index| hash(&[&index.to_string(), target])).unwrap_or_default()
+    (0..total.get()).max_by_key(|index| stable_hash(&[&index.to_string(), target])).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -128,7 +132,7 @@ mod tests {
         }
 
         #[test]
-        fn one_shard_more_only_takes(
+        fn a_target_moves_only_to_the_shard_that_was_added(
             account in 0u64..1_000_000_000_000,
             region in "(us|eu|ap)-(east|west|south)-[1-9]",
             shards in 1u32..40,
@@ -140,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn shards_are_of_like_size_and_one_more_moves_its_share() {
+    fn targets_are_spread_evenly_and_an_added_shard_takes_its_part_only() {
         let targets: Vec<String> = (0..1000u64)
             .flat_map(|account| ["eu-west-1", "us-east-1"].map(|region| target(account, region).to_string()))
             .collect();
@@ -163,10 +167,10 @@ mod tests {
         }
     }
 
-    /// Exporters of different versions share targets while they are updated
-    /// one by one. These were computed by the first version that had shards.
+    /// Exporters of different versions share targets during a rolling update. The
+    /// expected owners were computed by the first version that supported shards.
     #[test]
-    fn what_belongs_to_whom_does_not_change_with_the_version() {
+    fn the_owner_of_a_target_does_not_change_with_the_version() {
         let owners: Vec<u32> =
             [(1, "eu-west-1"), (2, "eu-west-1"), (3, "us-east-1"), (4, "ap-south-1"), (5, "sa-east-1")]
                 .map(|(account, region)| owner(&target(account, region).to_string(), total(4)))
@@ -175,13 +179,13 @@ mod tests {
     }
 
     #[test]
-    fn the_ordinal_of_a_stateful_set() {
+    fn the_index_is_the_ordinal_of_a_stateful_set_pod() {
         let shard = |name| Shard::from_hostname(name, total(3));
         assert_eq!(shard("ssm-sync-exporter-2"), Shard::new(2, total(3)));
         assert_eq!(shard("exporter-0.exporter.monitoring.svc.cluster.local"), Shard::new(0, total(3)));
         assert_eq!(
             shard("exporter-3").unwrap_err().to_string(),
-            "the index of the shard is 3, but with 3 in all it has to be 0 to 2"
+            "shard index 3 is out of range: with 3 shards it must be 0 to 2"
         );
         for name in ["exporter", "exporter-", "exporter-6b7f9c-x2x9z", "12", "", "exporter-99999999999"] {
             assert_eq!(shard(name), Err(InvalidShard::NoOrdinal(name.to_owned())));

@@ -1,26 +1,25 @@
-//! What is to be polled, and what of it is still unresolved.
+//! The targets to poll, and what discovery could not resolve yet.
 
 use super::Target;
 use crate::model::Failure;
 
-/// What is to be polled, as far as it is known.
+/// The targets to poll, as far as discovery has resolved them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetList {
     /// The targets, each once.
     pub targets: Vec<Target>,
-    /// How many answers are still pending that may bring more: the accounts of
-    /// an organization, the regions of an account.
+    /// The number of discovery lookups without a first result: the accounts of the
+    /// organization, the regions of an account. More targets may follow from each.
     pub pending: usize,
-    /// What could not be found out.
+    /// Lookups whose last attempt failed.
     pub unresolved: Unresolved,
 }
 
-/// What could not be found out when it was last asked, so that targets may be
-/// missing from the plan.
+/// Lookups whose last attempt failed, so that targets may be missing from the list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unresolved {
     /// Why the accounts of the organization could not be listed.
     pub organization: Option<Failure>,
-    /// How many accounts do not tell which regions they have enabled.
+    /// The number of accounts whose enabled regions could not be listed.
     pub accounts: usize,
 }

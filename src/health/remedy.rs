@@ -195,11 +195,11 @@ mod tests {
 
     #[test]
     fn every_reason_has_a_title_of_its_own_and_a_remedy() {
-        let mut titles: Vec<&str> = Reason::ALL.map(|reason| for_reason(reason).title).into();
+        let mut titles: Vec<&str> = Reason::ALL.iter().map(|reason| for_reason(*reason).title).collect();
         titles.sort_unstable();
         titles.dedup();
         assert_eq!(titles.len(), Reason::ALL.len());
-        for reason in Reason::ALL {
+        for &reason in Reason::ALL {
             assert!(for_reason(reason).remedy.ends_with('.'), "{reason}");
         }
     }

@@ -185,7 +185,7 @@ impl ExporterMetrics {
             metric_family(name, help, kind.metric_type(), vec![kind.metric(value)])
         };
         let stats = &store.stats;
-        let (index, shards) = self.shard.numbers();
+        let (index, shards) = (self.shard.index(), self.shard.total());
         let unresolved = store.unresolved();
         let of_kind = |kind| self.discovery_unanswered.with_label_values(&[kind]);
         of_kind("organization").set(flag(unresolved.organization.is_some()));

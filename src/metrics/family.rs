@@ -115,7 +115,7 @@ pub(super) fn metric_family(
 
 /// The labels that every series of a target carries.
 pub(super) fn target_labels(view: &TargetView) -> Vec<LabelPair> {
-    let account = view.target().account.shown(view.state.account.as_ref());
+    let account = view.target().account.display_id(view.state.account.as_ref());
     vec![label("aws_account_id", &account), label("aws_region", view.target().region.as_str())]
 }
 

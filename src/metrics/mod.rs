@@ -100,7 +100,7 @@ impl Metrics {
     /// written anew, and shown by what the store says now.
     pub fn configure(&self, quota: Quota, disabled: Vec<FamilyName>) {
         self.current.store(Arc::new(Generation::new(quota, disabled, &self.recent_formats)));
-        self.store.announce();
+        self.store.notify_changed();
     }
 
     /// Whether a family is among those that are shown.

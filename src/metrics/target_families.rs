@@ -78,7 +78,7 @@ pub(super) const FAMILIES: [Family; 11] = [
         "Total number of failed collections of a target, by reason. A reason appears with its first failure.",
         Kind::Counter,
         |view, _, samples| {
-            for reason in Reason::ALL {
+            for &reason in Reason::ALL {
                 // All reasons of all targets would be most of the exposition,
                 // and nearly all of it zeros.
                 let failures = view.state.failures(reason);

@@ -53,7 +53,7 @@ fn good(syncs: Vec<DataSync>) -> Report {
 fn exporter(targets: Vec<(Target, Vec<DataSync>)>) -> (Arc<Store>, Metrics) {
     let store = Arc::new(Store::new(Duration::from_mins(30)));
     let (targets, syncs): (Vec<_>, Vec<_>) = targets.into_iter().unzip();
-    let slots = store.adopt(&TargetList { targets, pending: 0, ..TargetList::default() });
+    let slots = store.set_targets(&TargetList { targets, pending: 0, ..TargetList::default() });
     for (slot, syncs) in slots.iter().zip(syncs) {
         store.record(slot, good(syncs));
     }
@@ -334,13 +334,13 @@ fn targets_come_and_go() {
     };
     assert_eq!(shown(), (1..=20).map(|id| format!("{id:012}")).collect::<Vec<_>>());
     let ids = [2, 3, 4, 30, 5, 19];
-    store.adopt(&TargetList {
+    store.set_targets(&TargetList {
         targets: ids.map(|id| target(id, None)).to_vec(),
         pending: 0,
         ..TargetList::default()
     });
     assert_eq!(shown(), ids.map(|id| format!("{id:012}")));
-    store.adopt(&TargetList { targets: Vec::new(), pending: 0, ..TargetList::default() });
+    store.set_targets(&TargetList { targets: Vec::new(), pending: 0, ..TargetList::default() });
     assert_eq!(text(&metrics), "");
     assert_eq!(body(&metrics, Format::OpenMetrics1_0_0, Coding::Identity), b"# EOF\n");
 }

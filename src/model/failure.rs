@@ -1,65 +1,80 @@
-//! Why a collection fails.
+//! Why a collection or a discovery lookup failed.
 
-use std::fmt;
+use strum::{Display, EnumCount, EnumString, IntoStaticStr, VariantArray};
 
-/// Why a collection failed.
+/// Why a collection or a discovery lookup failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The reason, from a closed list.
     pub reason: Reason,
-    /// What AWS, the network or the SDK said, for people to read. Free of
+    /// The error that AWS, the network or the SDK reported, for people to read. Free of
     /// secrets.
     pub message: String,
-    /// Whether it shows that what has been collected before belongs to another
-    /// account, so that it must not be shown any longer.
-    pub disowns: bool,
+    /// Whether the credentials turned out to belong to another account than before, so
+    /// that the syncs collected so far must not be served any longer.
+    pub wrong_account: bool,
     /// Whether it has been logged where it was found: it is that of all targets
     /// of an account, or of many accounts.
     pub logged: bool,
 }
 
 impl Failure {
-    /// A failure with what is to be said about it.
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), disowns: false, logged: false }
+    /// A failure for `reason`, described by `message`.
+    pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), wrong_account: false, logged: false }
     }
 
-    /// The credentials turn out to be those of another account.
-    pub fn disowning(message: impl Into<String>) -> Self {
-        Self { disowns: true, ..Self::new(Reason::Credentials, message) }
+    /// The credentials turned out to belong to another account than before.
+    pub(crate) fn wrong_account(message: impl Into<String>) -> Self {
+        Self { wrong_account: true, ..Self::new(Reason::Credentials, message) }
     }
 
     /// The same, which has been logged.
-    #[must_use]
-    pub fn logged(self) -> Self {
+    pub(crate) fn logged(self) -> Self {
         Self { logged: true, ..self }
     }
 }
 
-/// The closed list of reasons for a failed collection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The closed list of reasons for a failed collection. Each is a label value of the
+/// public contract, written in snake case.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Display,
+    EnumCount,
+    EnumString,
+    IntoStaticStr,
+    VariantArray,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+)]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
     /// A role could not be assumed.
     AssumeRoleDenied,
-    /// The credentials are good, but may not list the syncs.
+    /// The credentials are valid, but lack the permission to list syncs.
     AccessDenied,
-    /// A service control policy of the organization forbids it.
+    /// A service control policy of the organization denies the call.
     ScpDenied,
-    /// There are no credentials, or AWS does not take them.
+    /// No credentials could be obtained, or AWS rejected them.
     Credentials,
-    /// The account has not enabled the region.
+    /// The region is not enabled in the account.
     RegionDisabled,
-    /// AWS asks for fewer calls.
+    /// AWS throttled the request.
     Throttled,
-    /// No answer in time.
+    /// AWS did not answer in time.
     Timeout,
-    /// The connection could not be made, or broke.
+    /// The connection could not be established, or broke.
     Connection,
-    /// AWS says that the fault is its own.
+    /// AWS answered with an error of its own (5xx).
     ServerError,
-    /// The answer is not what the API promises.
+    /// The response does not have the form that the API documents.
     InvalidResponse,
-    /// The pages do not come to an end.
+    /// The pages of a listing do not come to an end.
     Pagination,
     /// Anything else.
     Other,
@@ -67,43 +82,25 @@ pub enum Reason {
 
 impl Reason {
     /// All reasons, in the order of the public contract.
-    pub const ALL: [Self; 12] = [
-        Self::AssumeRoleDenied,
-        Self::AccessDenied,
-        Self::ScpDenied,
-        Self::Credentials,
-        Self::RegionDisabled,
-        Self::Throttled,
-        Self::Timeout,
-        Self::Connection,
-        Self::ServerError,
-        Self::InvalidResponse,
-        Self::Pagination,
-        Self::Other,
-    ];
+    pub(crate) const ALL: &'static [Self] = Self::VARIANTS;
 
-    /// The label's value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::AssumeRoleDenied => "assume_role_denied",
-            Self::AccessDenied => "access_denied",
-            Self::ScpDenied => "scp_denied",
-            Self::Credentials => "credentials",
-            Self::RegionDisabled => "region_disabled",
-            Self::Throttled => "throttled",
-            Self::Timeout => "timeout",
-            Self::Connection => "connection",
-            Self::ServerError => "server_error",
-            Self::InvalidResponse => "invalid_response",
-            Self::Pagination => "pagination",
-            Self::Other => "other",
-        }
+    /// The label value.
+    pub(crate) fn as_str(self) -> &'static str {
+        self.into()
     }
 }
 
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_have_the_label_values_of_the_contract() {
+        let labels: Vec<&str> = Reason::ALL.iter().map(|reason| reason.as_str()).collect();
+        assert_eq!(
+            labels.join(" "),
+            "assume_role_denied access_denied scp_denied credentials region_disabled throttled timeout \
+             connection server_error invalid_response pagination other"
+        );
     }
 }

@@ -1,17 +1,19 @@
-//! What AWS says about resource data syncs, as plain data.
+//! AWS resource data syncs as plain data, shared by all stages.
 //!
-//! Nothing in here knows the SDK that brought it or the metrics that it turns
-//! into. A field that the API left out is `None` up to the metric that would
-//! show it; a value this version does not know keeps the text AWS sent.
+//! This module knows neither the SDK that the data comes from nor the metrics that it
+//! becomes. A field that the API left out stays `None` up to the metric that would show
+//! it. A value that this version does not know keeps the text that AWS sent.
 
 mod failure;
+mod managed_by;
+
+use strum::{AsRefStr, Display, EnumString};
 
 pub use failure::{Failure, Reason};
+pub use managed_by::ManagedBy;
 
-use std::fmt;
-
-/// Seconds since the Unix epoch, with a fraction, as AWS sends its times and
-/// Prometheus wants them.
+/// Seconds since the Unix epoch, with a fraction: the form in which AWS sends times and
+/// Prometheus expects them.
 pub type UnixSeconds = f64;
 
 /// One resource data sync, an item of `ListResourceDataSync`.
@@ -19,13 +21,13 @@ pub type UnixSeconds = f64;
 /// Within a target, `sync_type` and `name` identify it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataSync {
-    /// The type.
+    /// Which of the two kinds of sync it is.
     pub sync_type: SyncType,
     /// The name, 1 to 64 characters.
     pub name: String,
     /// The status of the last attempt. Syncs from a source have none.
     pub last_status: Option<SyncStatus>,
-    /// What AWS says about that status; the reason of a failure stands here.
+    /// The message that comes with the status, such as the cause of a failure.
     pub last_status_message: Option<String>,
     /// When the last attempt was made.
     pub last_sync: Option<UnixSeconds>,
@@ -35,35 +37,34 @@ pub struct DataSync {
     pub created: Option<UnixSeconds>,
     /// When the sync was last modified.
     pub last_modified: Option<UnixSeconds>,
-    /// Where inventory goes, for a sync to an S3 bucket.
+    /// Where inventory is written, for a sync to an S3 bucket.
     pub destination: Option<Destination>,
     /// Where operational data comes from, for a sync from a source.
     pub source: Option<Source>,
 }
 
 impl DataSync {
-    /// Whose sync it is, told from its name.
-    #[must_use]
-    pub fn managed_by(&self) -> ManagedBy {
-        ManagedBy::of(&self.name)
+    /// The AWS service that manages the sync, or the customer, according to its name.
+    pub(crate) fn managed_by(&self) -> ManagedBy {
+        ManagedBy::from_sync_name(&self.name)
     }
 }
 
 /// The S3 bucket that a sync writes inventory to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Destination {
-    /// The bucket's name.
+    /// The name of the bucket.
     pub bucket_name: Option<String>,
-    /// The prefix of the keys in it.
+    /// The prefix of the object keys.
     pub prefix: Option<String>,
-    /// The bucket's region.
+    /// The region of the bucket.
     pub region: Option<String>,
-    /// The format, so far always `JsonSerDe`.
+    /// The format; the API documents `JsonSerDe` only.
     pub format: Option<String>,
-    /// The KMS key that encrypts the data.
+    /// The KMS key that encrypts the objects.
     pub kms_key_arn: Option<String>,
-    /// With whom the bucket is shared. `None` means that AWS did not report
-    /// it, which does not mean that it is not shared.
+    /// With whom the bucket is shared. `None` means that AWS did not report it, not
+    /// that the bucket is not shared.
     pub sharing: Option<SharingType>,
 }
 
@@ -74,111 +75,97 @@ pub struct Source {
     pub source_type: Option<String>,
     /// `OrganizationalUnits` or `EntireOrganization`.
     pub organization_source_type: Option<String>,
-    /// How many organizational units are named.
+    /// The number of organizational units listed.
     pub organizational_units: Option<usize>,
-    /// How many regions are named.
+    /// The number of regions listed.
     pub regions: Option<usize>,
     /// Whether regions that AWS opens later are included.
     pub include_future_regions: Option<bool>,
     /// Whether all data sources of OpsData are enabled.
     pub enable_all_ops_data_sources: Option<bool>,
-    /// The state. All that are documented are faults; none means that AWS
-    /// reported none.
+    /// The state. Every documented state is a fault; `None` means that AWS reported
+    /// none.
     pub state: Option<SourceState>,
 }
 
-/// Declares an enumeration of the values that this version knows of a text
-/// that AWS may extend at any time.
-macro_rules! open_enum {
-    (
-        $(#[$meta:meta])*
-        $name:ident { $( $(#[$variant_meta:meta])* $variant:ident = $text:literal ),+ $(,)? }
-    ) => {
-        $(#[$meta])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-        pub enum $name {
-            $( $(#[$variant_meta])* $variant, )+
-            /// A value that this version does not know, as AWS sent it.
-            Unknown(String),
-        }
+/// The kind of a sync. Each kind is listed by its own call.
+#[derive(AsRefStr, Clone, Debug, Display, EnumString, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SyncType {
+    /// Writes inventory to an S3 bucket.
+    #[strum(serialize = "SyncToDestination")]
+    ToDestination,
+    /// Collects operational data from accounts and regions.
+    #[strum(serialize = "SyncFromSource")]
+    FromSource,
+    /// A type that this version does not know, as AWS sent it.
+    #[strum(default, transparent)]
+    Unknown(String),
+}
 
+/// The outcome of the last attempt of a sync.
+#[derive(AsRefStr, Clone, Debug, Display, EnumString, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SyncStatus {
+    /// The attempt succeeded.
+    Successful,
+    /// The attempt failed.
+    Failed,
+    /// The attempt is under way. AWS reports some working syncs as in progress
+    /// permanently, so this alone does not indicate a problem.
+    InProgress,
+    /// A status that this version does not know, as AWS sent it.
+    #[strum(default, transparent)]
+    Unknown(String),
+}
+
+/// With whom the S3 destination of a sync is shared.
+#[derive(AsRefStr, Clone, Debug, Display, EnumString, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SharingType {
+    /// The whole organization.
+    Organization,
+    /// A type that this version does not know, as AWS sent it.
+    #[strum(default, transparent)]
+    Unknown(String),
+}
+
+/// The fault of a sync's source.
+#[derive(AsRefStr, Clone, Debug, Display, EnumString, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SourceState {
+    /// The account does not belong to an organization.
+    OrganizationNotExists,
+    /// Systems Manager lacks the permission to read the organization.
+    NoPermissions,
+    /// An organizational unit does not exist.
+    InvalidOrganizationalUnit,
+    /// Trusted access for Systems Manager is not enabled in the organization.
+    TrustedAccessDisabled,
+    /// A state that this version does not know, as AWS sent it.
+    #[strum(default, transparent)]
+    Unknown(String),
+}
+
+/// Lists the values that this version knows of a type that AWS may extend, and gives
+/// access to the text that AWS uses for a value.
+macro_rules! known_values {
+    ($name:ident: $($variant:ident),+) => {
         impl $name {
             /// The values that this version knows.
-            pub const KNOWN: &[Self] = &[$(Self::$variant),+];
+            pub const KNOWN: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The text, as AWS writes it.
+            /// The text that AWS uses for the value.
             #[must_use]
             pub fn as_str(&self) -> &str {
-                match self {
-                    $( Self::$variant => $text, )+
-                    Self::Unknown(text) => text,
-                }
-            }
-        }
-
-        impl From<&str> for $name {
-            fn from(text: &str) -> Self {
-                match text {
-                    $( $text => Self::$variant, )+
-                    other => Self::Unknown(other.to_owned()),
-                }
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(self.as_str())
+                self.as_ref()
             }
         }
     };
 }
 
-open_enum! {
-    /// The two kinds of sync. Each is listed by a call of its own.
-    SyncType {
-        /// Inventory, to an S3 bucket.
-        ToDestination = "SyncToDestination",
-        /// Operational data, from accounts and regions.
-        FromSource = "SyncFromSource",
-    }
-}
+known_values!(SyncType: ToDestination, FromSource);
+known_values!(SyncStatus: Successful, Failed, InProgress);
+known_values!(SharingType: Organization);
+known_values!(SourceState: OrganizationNotExists, NoPermissions, InvalidOrganizationalUnit, TrustedAccessDisabled);
 
-open_enum! {
-    /// How the last attempt of a sync went.
-    SyncStatus {
-        /// It succeeded.
-        Successful = "Successful",
-        /// It failed.
-        Failed = "Failed",
-        /// It is under way. Some syncs are said to be so for ever while they
-        /// work, so this is no sign of trouble by itself.
-        InProgress = "InProgress",
-    }
-}
-
-open_enum! {
-    /// With whom a sync's S3 destination is shared.
-    SharingType {
-        /// With the whole organization.
-        Organization = "Organization",
-    }
-}
-
-open_enum! {
-    /// What is wrong with a sync's source.
-    SourceState {
-        /// The account belongs to no organization.
-        OrganizationNotExists = "OrganizationNotExists",
-        /// The service may not read the organization.
-        NoPermissions = "NoPermissions",
-        /// An organizational unit does not exist.
-        InvalidOrganizationalUnit = "InvalidOrganizationalUnit",
-        /// Trusted access of Systems Manager is not enabled.
-        TrustedAccessDisabled = "TrustedAccessDisabled",
-    }
-}
-
-/// How many syncs of each type an account may have in a region.
+/// The number of syncs of each type that an account may have in a region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// Syncs to a destination.
@@ -188,9 +175,8 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// The quota of a type; unknown types have none that we know of.
-    #[must_use]
-    pub fn of(&self, sync_type: &SyncType) -> Option<u32> {
+    /// The quota of a type; `None` for an unknown type.
+    pub(crate) fn of(self, sync_type: &SyncType) -> Option<u32> {
         match sync_type {
             SyncType::ToDestination => Some(self.to_destination),
             SyncType::FromSource => Some(self.from_source),
@@ -205,46 +191,6 @@ impl Default for Quota {
     }
 }
 
-/// Who created a sync.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ManagedBy {
-    /// Amazon Inspector.
-    Inspector,
-    /// AWS License Manager. It deletes and recreates some of its syncs.
-    LicenseManager,
-    /// Systems Manager Quick Setup, for Explorer.
-    QuickSetup,
-    /// Nobody but the customer.
-    Customer,
-}
-
-impl ManagedBy {
-    /// Tells it from the sync's name. The prefixes are those that the services
-    /// document for the syncs they create.
-    fn of(name: &str) -> Self {
-        if name.starts_with("InspectorResourceDataSync") {
-            Self::Inspector
-        } else if name.starts_with("license-manager-") {
-            Self::LicenseManager
-        } else if name.starts_with("AWS-QuickSetup-") {
-            Self::QuickSetup
-        } else {
-            Self::Customer
-        }
-    }
-
-    /// The label's value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Inspector => "inspector",
-            Self::LicenseManager => "license_manager",
-            Self::QuickSetup => "quick_setup",
-            Self::Customer => "customer",
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -252,19 +198,17 @@ mod tests {
     #[test]
     fn an_unknown_value_keeps_its_text() {
         assert_eq!(SyncStatus::from("Paused").as_str(), "Paused");
-        assert_eq!(SyncStatus::from("Failed"), SyncStatus::Failed);
+        assert_eq!(SyncStatus::from("Paused").to_string(), "Paused");
+        assert_eq!(SyncStatus::from("failed"), SyncStatus::Unknown("failed".to_owned()));
     }
 
     #[test]
-    fn the_owner_is_told_from_the_name() {
-        for (name, owner) in [
-            ("InspectorResourceDataSync-do-not-delete", "inspector"),
-            ("license-manager-1234-ssm", "license_manager"),
-            ("AWS-QuickSetup-SSM-abcd", "quick_setup"),
-            ("inventory", "customer"),
-            ("my-license-manager-sync", "customer"),
-        ] {
-            assert_eq!(ManagedBy::of(name).as_str(), owner, "{name}");
+    fn a_known_value_is_read_from_and_written_as_the_text_of_aws() {
+        for text in ["SyncToDestination", "SyncFromSource"] {
+            assert!(SyncType::KNOWN.contains(&SyncType::from(text)), "{text}");
+            assert_eq!(SyncType::from(text).as_str(), text);
         }
+        assert_eq!(SyncStatus::from("Failed"), SyncStatus::Failed);
+        assert_eq!(SyncStatus::Failed.to_string(), "Failed");
     }
 }

@@ -66,7 +66,7 @@ fn target_name(view: &TargetView) -> String {
     let target = view.target();
     escape_control_characters(&format!(
         "{}/{}",
-        target.account.shown(view.state.account.as_ref()),
+        target.account.display_id(view.state.account.as_ref()),
         target.region
     ))
 }

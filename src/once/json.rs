@@ -150,7 +150,7 @@ fn target(view: &TargetView) -> Target<'_> {
     let last = view.state.last.as_ref();
     let failure = last.and_then(|last| last.failure.as_ref());
     Target {
-        aws_account_id: target.account.shown(view.state.account.as_ref()),
+        aws_account_id: target.account.display_id(view.state.account.as_ref()),
         account_name: target.account.name.as_deref(),
         aws_region: target.region.as_str(),
         partition: target.partition().as_str(),

@@ -109,13 +109,6 @@ impl Once {
         clock: Clock,
     ) -> Result<Self, BuildError> {
         let patience = config.ready_after;
-        // No target has its second turn before half of this has passed.
-        config.interval = 2 * patience;
-        // Nor is anything asked again that was answered.
-        config.refresh_interval = 2 * patience;
-        if let Some(entry) = &mut config.organization {
-            entry.organization.refresh_interval = 2 * patience;
-        }
         // node_exporter has process metrics of its own, and rejects a textfile that
         // repeats them.
         config.disabled_families.extend(FamilyName::of_the_process());
@@ -140,8 +133,8 @@ impl Once {
         let Stages { discovery, scheduler, store, metrics, readiness, applier: _applier } = self.stages;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
-        tasks.spawn(discovery.run(stop.clone()));
-        tasks.spawn(scheduler.run(stop.clone()));
+        tasks.spawn(discovery.without_refresh().run(stop.clone()));
+        tasks.spawn(scheduler.single_round().run(stop.clone()));
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return Err(OnceError::Interrupted),
@@ -178,7 +171,7 @@ impl Once {
 /// failed, its retry is not waited for.
 async fn wait_until_collected(store: &Store, readiness: &Readiness, progress: &ProgressBar) {
     while let Err(not_ready) = readiness.check() {
-        let NotReady { waiting: uncollected, pending, .. } = not_ready;
+        let NotReady { uncollected, pending, .. } = not_ready;
         if uncollected == 0 && pending == 1 && store.unresolved().organization.is_some() {
             break;
         }

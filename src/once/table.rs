@@ -79,7 +79,7 @@ fn target_row(view: &TargetView) -> [String; 4] {
 
 fn account(view: &TargetView) -> String {
     let account = &view.target().account;
-    let id = account.shown(view.state.account.as_ref());
+    let id = account.display_id(view.state.account.as_ref());
     match &account.name {
         Some(name) => format!("{id} ({name})"),
         None => id,

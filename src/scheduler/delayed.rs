@@ -1,39 +1,37 @@
-//! Turns that are still to come.
+//! Jobs that are not due yet.
 
 use std::collections::BTreeMap;
 
 use tokio::time::Instant;
 
-use super::Turn;
+use super::job::Job;
 
-/// Turns, by the moment at which they are due.
+/// Jobs that are not due yet, by the time at which they are.
 #[derive(Debug, Default)]
-pub(super) struct DelayedTurns {
-    turns: BTreeMap<(Instant, u64), Turn>,
-    /// A number for each turn: several may be due at the same moment.
-    tickets: u64,
+pub(super) struct DelayedJobs {
+    jobs: BTreeMap<(Instant, u64), Job>,
+    /// Makes keys unique where several jobs are due at the same time.
+    next_sequence: u64,
 }
 
-impl DelayedTurns {
-    pub(super) fn push(&mut self, turn: Turn) {
-        self.turns.insert((turn.due, self.tickets), turn);
-        self.tickets += 1;
+impl DelayedJobs {
+    pub(super) fn push(&mut self, job: Job) {
+        self.jobs.insert((job.due, self.next_sequence), job);
+        self.next_sequence += 1;
     }
 
-    /// Waits until a turn is due.
-    pub(super) async fn next(&mut self) -> Option<Turn> {
-        let (due, _) = self.turns.first_key_value()?.0;
+    /// Waits until a job is due and takes it out. `None` if there is none.
+    pub(super) async fn next(&mut self) -> Option<Job> {
+        let (due, _) = self.jobs.first_key_value()?.0;
         tokio::time::sleep_until(*due).await;
-        self.turns.pop_first().map(|(_, turn)| turn)
+        self.jobs.pop_first().map(|(_, job)| job)
     }
 
-    /// Drops those that are not to be kept.
-    pub(super) fn retain(&mut self, is_kept: impl Fn(&Turn) -> bool) {
-        self.turns.retain(|_, turn| is_kept(turn));
+    pub(super) fn retain(&mut self, keep: impl Fn(&Job) -> bool) {
+        self.jobs.retain(|_, job| keep(job));
     }
 
-    /// Takes all of them out.
-    pub(super) fn take(&mut self) -> impl Iterator<Item = Turn> + use<> {
-        std::mem::take(&mut self.turns).into_values()
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Job> + use<> {
+        std::mem::take(&mut self.jobs).into_values()
     }
 }

@@ -1,15 +1,19 @@
-//! When each target is collected, and how many at once.
+//! When each target is collected, and how many collections are in flight.
 //!
-//! Every target is in exactly one of three places: waiting for its next turn,
-//! due but held back by the limits on collections under way, or being
-//! collected. (One that is gone is dropped when its turn comes.) What a
-//! collection brings is of no concern to any other target.
+//! Every target has one `Job`, which is in one of three places: delayed until it is
+//! due, ready but held back by the concurrency limits, or in flight. The job of a target
+//! that was removed is dropped instead of started. The outcome of a collection does not
+//! affect any other target.
 //!
-//! At the start all targets are collected as fast as the limit allows, because
-//! nothing is known yet. From then on each has its own place in the interval,
-//! so that AWS sees a trickle and not a wave.
+//! At the start all targets are collected as fast as the limits allow. From then on each
+//! target has a fixed offset within the interval, so that the requests to AWS are spread
+//! evenly.
+//!
+//! The scheduler calls the collector through `Collect` and records its reports in the
+//! snapshot. It does not know where the target list comes from.
 
 mod delayed;
+mod job;
 mod permanent;
 mod queue;
 mod summary;
@@ -30,172 +34,158 @@ use crate::clock::{Clock, millis};
 use crate::collector::Collect;
 use crate::fleet::TargetList;
 use crate::model::{Failure, Reason};
-use crate::snapshot::Report;
-use crate::snapshot::{Change, Slot, Store};
-use delayed::DelayedTurns;
+use crate::snapshot::{Change, Report, Slot, Store};
+use delayed::DelayedJobs;
+use job::Job;
 use permanent::{PermanentFailures, is_permanent};
 use queue::ReadyQueue;
 use summary::Summary;
-use timing::{Failing, Timing};
+use timing::Timing;
 
-/// How often the store is shown that the scheduler lives.
-const PULSE: Duration = Duration::from_millis(500);
+/// The time between two heartbeats.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Who collects, how often, and how much at once.
+/// The interval of summaries where there are to be no more after the first: longer than
+/// the process runs.
+const NEVER: Duration = Duration::from_hours(10 * 365 * 24);
+
+/// The settings that a reload can change.
 #[derive(Debug)]
-pub struct Settings<C> {
-    /// Who collects.
-    pub collector: Arc<C>,
-    /// From one collection of a target to its next.
-    pub interval: Duration,
-    /// How many collections may be under way.
-    pub concurrency: NonZeroUsize,
+pub(crate) struct Settings<C> {
+    pub(crate) collector: Arc<C>,
+    /// The time between two regular collections of a target.
+    pub(crate) interval: Duration,
+    /// The maximum number of collections in flight.
+    pub(crate) concurrency: NonZeroUsize,
 }
 
-/// Drives the collections of all targets of a plan.
+/// Collects all targets of the latest target list again and again.
 #[derive(Debug)]
-pub struct Scheduler<C> {
+pub(crate) struct Scheduler<C> {
     settings: Arc<Settings<C>>,
-    later_settings: watch::Receiver<Arc<Settings<C>>>,
+    new_settings: watch::Receiver<Arc<Settings<C>>>,
     store: Arc<Store>,
-    plans: watch::Receiver<Arc<TargetList>>,
+    target_lists: watch::Receiver<Arc<TargetList>>,
     replica: String,
     clock: Clock,
-    first: Vec<Arc<Slot>>,
-    refused: PermanentFailures,
-}
-
-/// A target's turn.
-#[derive(Clone, Debug)]
-struct Turn {
-    /// Whose.
-    slot: Arc<Slot>,
-    /// When the target is, or was, to be collected.
-    due: Instant,
-    /// When its last collection began; before the first, when it came.
-    begun: Instant,
-    /// From when on the turns of its place count as missed. Without it, from when it
-    /// is collected: the first time, and after a pause.
-    counts_from: Option<Instant>,
-    /// Whether it hung when it was last collected.
-    suspect: bool,
-}
-
-impl Turn {
-    /// The next turn, and how many have been missed by now.
-    fn next(self, timing: &Timing) -> (Self, u64) {
-        let target = self.slot.target();
-        let failing = Failing::of(&self.slot.state());
-        let regular = timing.regular(&target, self.begun);
-        let missed = timing.missed(&target, self.counts_from.unwrap_or(self.begun), regular);
-        let due = timing.next(&target, regular, failing);
-        let hung = |failing: Failing| matches!(failing.reason, Reason::Timeout | Reason::Connection);
-        let counts_from = (due == regular).then_some(due);
-        (Self { due, counts_from, suspect: failing.is_some_and(hung), ..self }, missed)
-    }
+    single_round: bool,
+    /// Targets that were added before [`run`](Self::run).
+    first_slots: Vec<Arc<Slot>>,
+    permanent_failures: PermanentFailures,
 }
 
 impl<C: Collect> Scheduler<C> {
-    /// A scheduler that collects every target of the latest of `plans` by the latest
-    /// of `settings`, and keeps the reports in `store`. The first plan is taken in
-    /// at once, so that its targets show. `replica` is what this exporter is called
-    /// among those that poll the same targets.
-    pub fn new(
-        mut settings: watch::Receiver<Arc<Settings<C>>>,
+    /// The first target list is stored immediately, so that its targets are served as not
+    /// collected yet. `replica` names this exporter among those that poll the same
+    /// targets, each of which polls them at other offsets.
+    pub(crate) fn new(
+        mut new_settings: watch::Receiver<Arc<Settings<C>>>,
         store: Arc<Store>,
-        mut plans: watch::Receiver<Arc<TargetList>>,
+        mut target_lists: watch::Receiver<Arc<TargetList>>,
         replica: String,
         clock: Clock,
     ) -> Self {
-        let first = store.adopt(&plans.borrow_and_update());
-        let now = Arc::clone(&settings.borrow_and_update());
+        let first_slots = store.set_targets(&target_lists.borrow_and_update());
+        let settings = Arc::clone(&new_settings.borrow_and_update());
         Self {
-            settings: now,
-            later_settings: settings,
+            settings,
+            new_settings,
             store,
-            plans,
+            target_lists,
             replica,
             clock,
-            first,
-            refused: PermanentFailures::default(),
+            single_round: false,
+            first_slots,
+            permanent_failures: PermanentFailures::default(),
         }
     }
 
-    /// Collects until `shutdown`. Collections that are then under way are
-    /// dropped: nobody would see what they bring.
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    /// Collects each target only once, for one-shot mode. Targets that are added later
+    /// are collected, too.
+    pub(crate) fn single_round(self) -> Self {
+        Self { single_round: true, ..self }
+    }
+
+    /// Runs until `shutdown`, then drops the collections in flight: their reports would
+    /// no longer be served.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let mut timing = self.timing();
-        let mut due = ReadyQueue::default();
-        due.share_out(self.settings.concurrency, &self.plans.borrow());
-        let mut waiting = DelayedTurns::default();
+        let mut ready = ReadyQueue::default();
+        ready.set_limits(self.settings.concurrency, &self.target_lists.borrow());
+        let mut delayed = DelayedJobs::default();
         let mut running: JoinSet<Report> = JoinSet::new();
-        let mut turns: HashMap<Id, Turn> = HashMap::new();
-        enlist(&mut due, std::mem::take(&mut self.first), &timing);
+        let mut in_flight: HashMap<Id, Job> = HashMap::new();
+        push_first_jobs(&mut ready, std::mem::take(&mut self.first_slots), &timing);
         let mut summary = Summary::new();
-        let mut pulse = tokio::time::interval(PULSE);
-        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut heartbeat = tokio::time::interval(HEARTBEAT_INTERVAL);
+        heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
         loop {
             while running.len() < self.settings.concurrency.get() {
-                let Some(turn) = due.pop() else { break };
-                if turn.slot.is_gone() {
-                    due.ended(&turn);
+                let Some(job) = ready.pop() else { break };
+                if job.slot.is_removed() {
+                    ready.finished(&job);
                     continue;
                 }
-                let turn = Turn { begun: Instant::now(), ..turn };
-                let (collector, slot) = (Arc::clone(&self.settings.collector), Arc::clone(&turn.slot));
-                // Boxed, because the runtime moves a task about several times, and
-                // this one is large.
+                let job = Job { last_started: Instant::now(), ..job };
+                let (collector, slot) = (Arc::clone(&self.settings.collector), Arc::clone(&job.slot));
+                // Boxed, because the future is large and the runtime moves a task
+                // several times.
                 let task = running.spawn(Box::pin(async move { collector.collect(&slot.target()).await }));
-                turns.insert(task.id(), turn);
+                in_flight.insert(task.id(), job);
             }
             self.store.stats.set_in_flight(running.len());
-            let summary_due = summary.due(self.settings.interval, running.is_empty(), &self.store);
+            let summary_interval = if self.single_round { NEVER } else { self.settings.interval };
+            let summary_due = summary.due(summary_interval, running.is_empty(), &self.store);
 
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => break,
-                _ = pulse.tick() => self.store.stats.heartbeat(),
-                Ok(()) = self.later_settings.changed() => {
-                    let settings = Arc::clone(&self.later_settings.borrow_and_update());
+                _ = heartbeat.tick() => self.store.stats.heartbeat(),
+                Ok(()) = self.new_settings.changed() => {
+                    let settings = Arc::clone(&self.new_settings.borrow_and_update());
                     let before = std::mem::replace(&mut self.settings, settings);
-                    due.share_out(self.settings.concurrency, &self.plans.borrow());
+                    ready.set_limits(self.settings.concurrency, &self.target_lists.borrow());
                     if self.settings.interval != before.interval {
                         timing = self.timing();
-                        for turn in waiting.take() {
-                            waiting.push(turn.next(&timing).0);
+                        for job in delayed.take_all() {
+                            delayed.push(job.next(&timing).0);
                         }
-                        // None has missed a turn of the new interval yet.
+                        // Regular times of the old interval are not overruns of the new.
                         let now = Instant::now();
-                        for turn in turns.values_mut().chain(due.turns_mut()) {
-                            turn.counts_from = Some(now);
+                        for job in in_flight.values_mut().chain(ready.jobs_mut()) {
+                            job.overruns_from = Some(now);
                         }
                     }
                 }
-                // After the settings, by which it may have been made.
-                Ok(()) = self.plans.changed() => {
-                    let plan = Arc::clone(&self.plans.borrow_and_update());
-                    due.share_out(self.settings.concurrency, &plan);
-                    enlist(&mut due, self.store.adopt(&plan), &timing);
-                    waiting.retain(|turn| !turn.slot.is_gone());
+                // After the settings: a reload changes these first, and new targets are
+                // to be collected with the new settings.
+                Ok(()) = self.target_lists.changed() => {
+                    let list = Arc::clone(&self.target_lists.borrow_and_update());
+                    ready.set_limits(self.settings.concurrency, &list);
+                    push_first_jobs(&mut ready, self.store.set_targets(&list), &timing);
+                    delayed.retain(|job| !job.slot.is_removed());
                 }
                 Some(ended) = running.join_next_with_id(), if !running.is_empty() => {
                     let (id, report) = match ended {
                         Ok((id, report)) => (id, report),
                         Err(error) => (error.id(), self.panicked(&error)),
                     };
-                    let Some(turn) = turns.remove(&id) else { continue };
-                    due.ended(&turn);
-                    if turn.slot.is_gone() {
+                    let Some(job) = in_flight.remove(&id) else { continue };
+                    ready.finished(&job);
+                    if job.slot.is_removed() {
                         continue;
                     }
-                    self.take_in(&turn.slot, report);
-                    summary.count(&turn.slot.state());
-                    let (next, missed) = turn.next(&timing);
-                    self.store.stats.add_overruns(missed);
-                    waiting.push(next);
+                    self.record(&job.slot, report);
+                    summary.count(&job.slot.state());
+                    if self.single_round {
+                        continue;
+                    }
+                    let (next, overruns) = job.next(&timing);
+                    self.store.stats.add_overruns(overruns);
+                    delayed.push(next);
                 }
-                Some(turn) = waiting.next() => due.push(turn),
+                Some(job) = delayed.next() => ready.push(job),
                 () = tokio::time::sleep_until(summary_due) => summary.log_and_reset(&self.store, self.clock.now()),
             }
         }
@@ -206,48 +196,48 @@ impl<C: Collect> Scheduler<C> {
         Timing::new(self.settings.interval, self.replica.clone(), self.clock.now())
     }
 
-    /// Keeps the report, and tells the log what is new.
-    fn take_in(&mut self, slot: &Slot, report: Report) {
+    /// Stores the report, and logs how it changes the state of the target.
+    fn record(&mut self, slot: &Slot, report: Report) {
         let took_ms = millis(report.took);
-        let good = report.outcome.is_ok();
+        let success = report.outcome.is_ok();
         let target = slot.target();
-        let (account, region) = (target.account.shown(report.account.as_ref()), target.region.as_str());
-        debug!(account, region, good, took_ms, "collection ended");
+        let (account, region) = (target.account.display_id(report.account.as_ref()), target.region.as_str());
+        debug!(account, region, success, took_ms, "collection finished");
         match self.store.record(slot, report) {
-            // It is that of many targets, and one line is enough for them all.
+            // Logged already by the stage that shares it among several targets.
             Change::None
-            | Change::Failing(Failure { logged: true, .. })
-            | Change::FailingOtherwise(Failure { logged: true, .. })
+            | Change::StartedFailing(Failure { logged: true, .. })
+            | Change::ReasonChanged(Failure { logged: true, .. })
             | Change::Recovered { last: Failure { logged: true, .. }, .. } => {}
-            Change::Failing(Failure { reason, message, .. })
-            | Change::FailingOtherwise(Failure { reason, message, .. })
+            Change::StartedFailing(Failure { reason, message, .. })
+            | Change::ReasonChanged(Failure { reason, message, .. })
                 if is_permanent(reason) =>
             {
-                if let Some(accounts) = self.refused.one_more(&target.region, reason) {
+                if let Some(accounts) = self.permanent_failures.record(&target.region, reason) {
                     warn!(
-                        region, %reason, accounts, example = account, error = message,
-                        "a region is refused, and polled rarely from now on"
+                        account, region, %reason, accounts, error = message,
+                        "region unavailable, polling it rarely"
                     );
                 }
             }
-            Change::Failing(Failure { reason, message, .. }) => {
-                warn!(account, region, %reason, error = message, "collections of a target have begun to fail");
+            Change::StartedFailing(Failure { reason, message, .. }) => {
+                warn!(account, region, %reason, error = message, "target is failing");
             }
-            Change::FailingOtherwise(Failure { reason, message, .. }) => {
-                warn!(account, region, %reason, error = message, "collections of a target fail for another reason now");
+            Change::ReasonChanged(Failure { reason, message, .. }) => {
+                warn!(account, region, %reason, error = message, "target is failing for another reason");
             }
             Change::Recovered { failures, last } if is_permanent(last.reason) => {
-                debug!(account, region, failures, "a region is not refused any longer");
+                debug!(account, region, failures, "region available again");
             }
             Change::Recovered { failures, .. } => {
-                info!(account, region, failures, "collections of a target succeed again");
+                info!(account, region, failures, "target recovered");
             }
         }
     }
 
-    /// A panic in one collection is that target's failure and nobody else's.
+    /// The report of a collection that panicked, which fails its own target only.
     fn panicked(&self, error: &tokio::task::JoinError) -> Report {
-        error!(%error, "a collection has panicked, which is a bug");
+        error!(%error, "collection panicked, which is a bug");
         Report {
             account: None,
             ended: self.clock.now(),
@@ -257,12 +247,11 @@ impl<C: Collect> Scheduler<C> {
     }
 }
 
-/// The first turn of a target is at once.
-fn enlist(due: &mut ReadyQueue, mut slots: Vec<Arc<Slot>>, timing: &Timing) {
-    slots.sort_by_cached_key(|slot| timing.place(&slot.target()));
-    let now = Instant::now();
+/// Schedules new targets for an immediate collection, in the order of their offsets.
+fn push_first_jobs(ready: &mut ReadyQueue, mut slots: Vec<Arc<Slot>>, timing: &Timing) {
+    slots.sort_by_cached_key(|slot| timing.offset(&slot.target()));
     for slot in slots {
-        due.push(Turn { slot, due: now, begun: now, counts_from: None, suspect: false });
+        ready.push(Job::first(slot));
     }
 }
 

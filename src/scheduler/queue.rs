@@ -1,160 +1,159 @@
-//! Turns that are due, in the order in which they are served.
+//! Jobs that are due, and the limits that decide which of them starts next.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::num::NonZeroUsize;
 
-use super::Turn;
+use super::job::Job;
 use crate::fleet::{AccountKey, RegionName, TargetList};
 
-/// Targets whose turn has come and that the limit on collections holds back.
+/// Jobs that are due and wait to start.
 ///
-/// The next one is always of an account with the fewest collections under way,
-/// and among those the one that has waited longest. And no account and no
-/// region ever has more than half of the places, if there are others: one that
-/// hangs, be it a region for all accounts, leaves room for what does not. Those
-/// that hung when they were last collected have no more than half all together,
-/// so that even many of them do.
+/// The next job belongs to an account with the fewest collections in flight; among those
+/// accounts, to the one that has waited longest. No single account or region may use more
+/// than half of the concurrency if there are others, and targets that timed out last time
+/// share at most half, so that hung targets cannot starve healthy ones.
 #[derive(Debug, Default)]
 pub(super) struct ReadyQueue {
     accounts: HashMap<AccountKey, Account>,
-    /// All accounts that have turns: how many collections of theirs are under
-    /// way, since when they wait, and which they are.
+    /// All accounts with queued jobs, by number of collections in flight and ticket.
     order: BTreeSet<(usize, u64, AccountKey)>,
-    regions: HashMap<RegionName, Share>,
-    suspects: Share,
-    /// A number for each account that begins to wait.
-    tickets: u64,
-    /// How many places there are in all, and for one account and one region.
-    places: usize,
-    most_of_account: usize,
-    most_of_region: usize,
+    regions: HashMap<RegionName, Group>,
+    /// Targets that timed out last time.
+    timed_out: Group,
+    next_ticket: u64,
+    concurrency: usize,
+    /// The maximum number of collections in flight of an account.
+    account_limit: usize,
+    /// The maximum number of collections in flight of a region.
+    region_limit: usize,
 }
 
 #[derive(Debug, Default)]
 struct Account {
-    turns: VecDeque<Turn>,
-    running: usize,
+    queued: VecDeque<Job>,
+    in_flight: usize,
+    /// Grows each time the account is queued, so the lowest has waited longest.
     ticket: u64,
 }
 
-/// What has no more than its share of the places.
+/// Targets that share a limit.
 #[derive(Debug, Default)]
-struct Share {
-    running: usize,
-    /// Turns that wait for others of the kind to end.
-    held: VecDeque<Turn>,
+struct Group {
+    in_flight: usize,
+    /// Jobs that wait because the limit is reached.
+    blocked: Vec<Job>,
 }
 
 impl ReadyQueue {
-    /// There are so many `places` from now on, for the accounts and regions of `plan`.
-    pub(super) fn share_out(&mut self, places: NonZeroUsize, plan: &TargetList) {
-        self.places = places.get();
-        let share = |sharers: usize| if sharers > 1 { self.half() } else { self.places };
-        let accounts: HashSet<AccountKey> = plan.targets.iter().map(|target| target.account.key()).collect();
-        let regions: HashSet<&RegionName> = plan.targets.iter().map(|target| &target.region).collect();
-        (self.most_of_account, self.most_of_region) = (share(accounts.len()), share(regions.len()));
-        let shares = self.regions.values_mut().chain([&mut self.suspects]);
-        let held: Vec<Turn> = shares.flat_map(|share| share.held.drain(..)).collect();
-        for turn in held {
-            self.push(turn);
+    /// Sets the concurrency, and from it and `targets` the limits of accounts and regions.
+    pub(super) fn set_limits(&mut self, concurrency: NonZeroUsize, targets: &TargetList) {
+        self.concurrency = concurrency.get();
+        let limit = |members: usize| if members > 1 { self.half() } else { self.concurrency };
+        let accounts: HashSet<AccountKey> =
+            targets.targets.iter().map(|target| target.account.key()).collect();
+        let regions: HashSet<&RegionName> = targets.targets.iter().map(|target| &target.region).collect();
+        (self.account_limit, self.region_limit) = (limit(accounts.len()), limit(regions.len()));
+        let groups = self.regions.values_mut().chain([&mut self.timed_out]);
+        let unblocked: Vec<Job> = groups.flat_map(|group| group.blocked.drain(..)).collect();
+        for job in unblocked {
+            self.push(job);
         }
     }
 
-    /// All turns that are held back.
-    pub(super) fn turns_mut(&mut self) -> impl Iterator<Item = &mut Turn> {
-        let of_accounts = self.accounts.values_mut().flat_map(|account| &mut account.turns);
-        let shares = self.regions.values_mut().chain([&mut self.suspects]);
-        of_accounts.chain(shares.flat_map(|share| &mut share.held))
+    /// All jobs, queued and blocked.
+    pub(super) fn jobs_mut(&mut self) -> impl Iterator<Item = &mut Job> {
+        let queued = self.accounts.values_mut().flat_map(|account| &mut account.queued);
+        let groups = self.regions.values_mut().chain([&mut self.timed_out]);
+        queued.chain(groups.flat_map(|group| &mut group.blocked))
     }
 
     fn half(&self) -> usize {
-        self.places.div_ceil(2)
+        self.concurrency.div_ceil(2)
     }
 
-    /// A target's turn has come.
-    pub(super) fn push(&mut self, turn: Turn) {
-        let key = turn.slot.target().account.key();
+    pub(super) fn push(&mut self, job: Job) {
+        let key = job.slot.target().account.key();
         let account = self.accounts.entry(key.clone()).or_default();
-        account.turns.push_back(turn);
-        if account.turns.len() == 1 {
-            account.ticket = self.tickets;
-            self.tickets += 1;
-            self.order.insert((account.running, account.ticket, key));
+        account.queued.push_back(job);
+        if account.queued.len() == 1 {
+            account.ticket = self.next_ticket;
+            self.next_ticket += 1;
+            self.order.insert((account.in_flight, account.ticket, key));
         }
     }
 
-    /// The turn to serve next, if one may be served. From then on its account
-    /// and its region have one more collection under way.
-    pub(super) fn pop(&mut self) -> Option<Turn> {
+    /// Takes out the job to start next, if the limits allow any, and counts it as in
+    /// flight until [`finished`](Self::finished). The caller enforces the concurrency.
+    pub(super) fn pop(&mut self) -> Option<Job> {
         let half = self.half();
         loop {
-            if self.order.first()?.0 >= self.most_of_account {
+            if self.order.first()?.0 >= self.account_limit {
                 return None;
             }
             let (_, _, key) = self.order.pop_first()?;
             let account = self.accounts.get_mut(&key)?;
-            let turn = account.turns.pop_front()?;
-            let region = self.regions.entry(turn.slot.target().region.clone()).or_default();
-            let full = if region.running >= self.most_of_region {
+            let job = account.queued.pop_front()?;
+            let region = self.regions.entry(job.slot.target().region.clone()).or_default();
+            let full_group = if region.in_flight >= self.region_limit {
                 Some(&mut *region)
-            } else if turn.suspect && self.suspects.running >= half {
-                Some(&mut self.suspects)
+            } else if job.timed_out && self.timed_out.in_flight >= half {
+                Some(&mut self.timed_out)
             } else {
                 None
             };
-            let served = match full {
-                Some(share) => {
-                    share.held.push_back(turn);
+            let started = match full_group {
+                Some(group) => {
+                    group.blocked.push(job);
                     None
                 }
                 None => {
-                    account.running += 1;
-                    region.running += 1;
-                    self.suspects.running += usize::from(turn.suspect);
-                    Some(turn)
+                    account.in_flight += 1;
+                    region.in_flight += 1;
+                    self.timed_out.in_flight += usize::from(job.timed_out);
+                    Some(job)
                 }
             };
-            if !account.turns.is_empty() {
-                account.ticket = self.tickets;
-                self.tickets += 1;
-                self.order.insert((account.running, account.ticket, key));
-            } else if account.running == 0 {
+            if !account.queued.is_empty() {
+                account.ticket = self.next_ticket;
+                self.next_ticket += 1;
+                self.order.insert((account.in_flight, account.ticket, key));
+            } else if account.in_flight == 0 {
                 self.accounts.remove(&key);
             }
-            if served.is_some() {
-                return served;
+            if started.is_some() {
+                return started;
             }
         }
     }
 
-    /// The collection of a turn is not under way any longer.
-    pub(super) fn ended(&mut self, turn: &Turn) {
-        let target = turn.slot.target();
+    /// A job from [`pop`](Self::pop) is no longer in flight.
+    pub(super) fn finished(&mut self, job: &Job) {
+        let target = job.slot.target();
         let key = target.account.key();
         if let Some(account) = self.accounts.get_mut(&key) {
-            let was = (account.running, account.ticket, key.clone());
-            account.running = account.running.saturating_sub(1);
-            if self.order.remove(&was) {
-                self.order.insert((account.running, account.ticket, key));
-            } else if account.running == 0 {
+            let old_position = (account.in_flight, account.ticket, key.clone());
+            account.in_flight = account.in_flight.saturating_sub(1);
+            if self.order.remove(&old_position) {
+                self.order.insert((account.in_flight, account.ticket, key));
+            } else if account.in_flight == 0 {
                 self.accounts.remove(&key);
             }
         }
-        let mut free = Vec::new();
+        let mut unblocked = Vec::new();
         if let Some(region) = self.regions.get_mut(&target.region) {
-            region.running = region.running.saturating_sub(1);
-            // All of them, for the first may be of an account without room.
-            free.extend(region.held.drain(..));
-            if region.running == 0 {
+            region.in_flight = region.in_flight.saturating_sub(1);
+            // All jobs and not only the first, whose account may have reached its limit.
+            unblocked.append(&mut region.blocked);
+            if region.in_flight == 0 {
                 self.regions.remove(&target.region);
             }
         }
-        if turn.suspect {
-            self.suspects.running = self.suspects.running.saturating_sub(1);
-            free.extend(self.suspects.held.drain(..));
+        if job.timed_out {
+            self.timed_out.in_flight = self.timed_out.in_flight.saturating_sub(1);
+            unblocked.append(&mut self.timed_out.blocked);
         }
-        for turn in free {
-            self.push(turn);
+        for job in unblocked {
+            self.push(job);
         }
     }
 }
@@ -165,38 +164,37 @@ mod tests {
     use std::time::Duration;
 
     use proptest::prelude::*;
-    use tokio::time::Instant;
 
     use super::*;
     use crate::fleet::{Account, Target, TargetList};
     use crate::snapshot::{Slot, Store};
 
-    /// A turn for each of the targets, which are a letter for the account and
-    /// a digit for the region each.
-    fn due(places: usize, targets: &str) -> ReadyQueue {
-        let plan = TargetList {
+    /// A queue with a job for each target. A target is written as a letter for the
+    /// account and a digit for the region.
+    fn queue_of(concurrency: usize, targets: &str) -> ReadyQueue {
+        let list = TargetList {
             targets: targets.split(' ').map(target).collect(),
             pending: 0,
             ..TargetList::default()
         };
-        let mut due = ReadyQueue::default();
-        due.share_out(places.try_into().unwrap(), &plan);
-        for slot in Store::new(Duration::ZERO).adopt(&plan) {
-            due.push(turn(slot));
+        let mut queue = ReadyQueue::default();
+        queue.set_limits(concurrency.try_into().unwrap(), &list);
+        for slot in Store::new(Duration::ZERO).set_targets(&list) {
+            queue.push(job(slot));
         }
-        due
+        queue
     }
 
-    /// Turns of the region 9 are those of suspects.
-    fn turn(slot: Arc<Slot>) -> Turn {
-        let suspect = slot.target().region.as_str().ends_with('9');
-        Turn { slot, due: Instant::now(), begun: Instant::now(), counts_from: None, suspect }
+    /// Targets in region 9 timed out last time.
+    fn job(slot: Arc<Slot>) -> Job {
+        let timed_out = slot.target().region.as_str().ends_with('9');
+        Job { timed_out, ..Job::first(slot) }
     }
 
-    fn ended(due: &mut ReadyQueue, text: &str) {
-        let plan = TargetList { targets: vec![target(text)], pending: 0, ..TargetList::default() };
-        let slot = Store::new(Duration::ZERO).adopt(&plan).remove(0);
-        due.ended(&turn(slot));
+    fn finish(queue: &mut ReadyQueue, text: &str) {
+        let list = TargetList { targets: vec![target(text)], pending: 0, ..TargetList::default() };
+        let slot = Store::new(Duration::ZERO).set_targets(&list).remove(0);
+        queue.finished(&job(slot));
     }
 
     fn target(text: &str) -> Target {
@@ -211,137 +209,138 @@ mod tests {
         }
     }
 
-    fn pop(due: &mut ReadyQueue, number: usize) -> String {
-        let shown = |turn: Turn| {
-            let target = turn.slot.target();
+    /// The next jobs, `number` at most.
+    fn pop(queue: &mut ReadyQueue, number: usize) -> String {
+        let text = |job: Job| {
+            let target = job.slot.target();
             format!(
                 "{}{} ",
                 target.account.name.as_deref().unwrap(),
                 target.region.as_str().trim_start_matches("eu-west-")
             )
         };
-        (0..number).filter_map(|_| due.pop().map(shown)).collect::<String>().trim_end().to_owned()
+        (0..number).filter_map(|_| queue.pop().map(text)).collect::<String>().trim_end().to_owned()
     }
 
     #[tokio::test]
-    async fn accounts_take_turns() {
-        let mut due = due(100, "a1 a2 a3 a4 b1 b2 c1");
-        assert_eq!(pop(&mut due, 9), "a1 b1 c1 a2 b2 a3 a4");
+    async fn accounts_are_served_in_rotation() {
+        let mut queue = queue_of(100, "a1 a2 a3 a4 b1 b2 c1");
+        assert_eq!(pop(&mut queue, 9), "a1 b1 c1 a2 b2 a3 a4");
     }
 
     #[tokio::test]
-    async fn an_account_that_hangs_leaves_half_of_the_places_to_others() {
-        let mut due = due(4, "a1 a2 a3 a4 a5 b1 b2 b3");
-        // `a` hangs; `b` is quick.
-        assert_eq!(pop(&mut due, 4), "a1 b1 a2 b2");
-        for (ended_one, next) in [("b1", "b3"), ("b2", ""), ("b3", "")] {
-            ended(&mut due, ended_one);
-            assert_eq!(pop(&mut due, 1), next);
+    async fn a_hung_account_leaves_half_of_the_concurrency_to_others() {
+        let mut queue = queue_of(4, "a1 a2 a3 a4 a5 b1 b2 b3");
+        // `a` hangs, `b` answers.
+        assert_eq!(pop(&mut queue, 4), "a1 b1 a2 b2");
+        for (finished, next) in [("b1", "b3"), ("b2", ""), ("b3", "")] {
+            finish(&mut queue, finished);
+            assert_eq!(pop(&mut queue, 1), next);
         }
-        ended(&mut due, "a2");
-        assert_eq!(pop(&mut due, 4), "a3");
+        finish(&mut queue, "a2");
+        assert_eq!(pop(&mut queue, 4), "a3");
     }
 
     #[tokio::test]
-    async fn a_region_that_hangs_leaves_half_of_the_places_to_others() {
-        let mut due = due(4, "a1 b1 c1 d1 e1 f2 g2 h2");
-        assert_eq!(pop(&mut due, 4), "a1 b1 f2 g2");
-        ended(&mut due, "f2");
-        assert_eq!(pop(&mut due, 4), "h2");
-        ended(&mut due, "g2");
-        assert_eq!(pop(&mut due, 4), "");
-        ended(&mut due, "b1");
-        assert_eq!(pop(&mut due, 4), "c1", "in the order in which they came");
+    async fn a_hung_region_leaves_half_of_the_concurrency_to_others() {
+        let mut queue = queue_of(4, "a1 b1 c1 d1 e1 f2 g2 h2");
+        assert_eq!(pop(&mut queue, 4), "a1 b1 f2 g2");
+        finish(&mut queue, "f2");
+        assert_eq!(pop(&mut queue, 4), "h2");
+        finish(&mut queue, "g2");
+        assert_eq!(pop(&mut queue, 4), "");
+        finish(&mut queue, "b1");
+        assert_eq!(pop(&mut queue, 4), "c1", "blocked jobs keep their order");
     }
 
     #[tokio::test]
-    async fn those_that_hung_leave_half_of_the_places_to_others() {
-        let mut due = due(4, "a9 b9 c9 d9 e1 f2 g3");
-        assert_eq!(pop(&mut due, 4), "a9 b9 e1 f2");
-        ended(&mut due, "e1");
-        assert_eq!(pop(&mut due, 4), "g3");
-        ended(&mut due, "g3");
-        assert_eq!(pop(&mut due, 4), "");
-        ended(&mut due, "a9");
-        assert_eq!(pop(&mut due, 4), "c9");
-        ended(&mut due, "b9");
-        assert_eq!(pop(&mut due, 4), "d9");
+    async fn targets_that_timed_out_leave_half_of_the_concurrency_to_others() {
+        let mut queue = queue_of(4, "a9 b9 c9 d9 e1 f2 g3");
+        assert_eq!(pop(&mut queue, 4), "a9 b9 e1 f2");
+        finish(&mut queue, "e1");
+        assert_eq!(pop(&mut queue, 4), "g3");
+        finish(&mut queue, "g3");
+        assert_eq!(pop(&mut queue, 4), "");
+        finish(&mut queue, "a9");
+        assert_eq!(pop(&mut queue, 4), "c9");
+        finish(&mut queue, "b9");
+        assert_eq!(pop(&mut queue, 4), "d9");
     }
 
     #[tokio::test]
-    async fn who_is_alone_has_all_places() {
-        assert_eq!(pop(&mut due(4, "a1 a2 a3 a4 a5"), 4), "a1 a2 a3 a4");
-        assert_eq!(pop(&mut due(4, "a1 b1 c1 d1 e1"), 4), "a1 b1 c1 d1");
-        assert_eq!(pop(&mut due(1, "a1 b2"), 1), "a1", "half of one is one");
+    async fn a_single_account_or_region_may_use_the_whole_concurrency() {
+        assert_eq!(pop(&mut queue_of(4, "a1 a2 a3 a4 a5"), 4), "a1 a2 a3 a4");
+        assert_eq!(pop(&mut queue_of(4, "a1 b1 c1 d1 e1"), 4), "a1 b1 c1 d1");
+        assert_eq!(pop(&mut queue_of(1, "a1 b2"), 1), "a1", "half of one is one");
     }
 
     #[tokio::test]
-    async fn nothing_is_left_of_what_has_ended() {
-        let mut due = due(4, "a1 b1 c1 d1 a2");
-        let mut under_way: VecDeque<String> = VecDeque::new();
+    async fn no_entry_is_left_behind_when_all_jobs_have_finished() {
+        let mut queue = queue_of(4, "a1 b1 c1 d1 a2");
+        let mut in_flight: VecDeque<String> = VecDeque::new();
         for _ in 0..10 {
-            let served = pop(&mut due, 4);
-            under_way.extend(served.split(' ').filter(|served| !served.is_empty()).map(ToOwned::to_owned));
-            if let Some(first) = under_way.pop_front() {
-                ended(&mut due, &first);
+            let started = pop(&mut queue, 4);
+            in_flight.extend(started.split(' ').filter(|target| !target.is_empty()).map(ToOwned::to_owned));
+            if let Some(first) = in_flight.pop_front() {
+                finish(&mut queue, &first);
             }
         }
-        assert!(due.accounts.is_empty() && due.order.is_empty() && due.regions.is_empty(), "{due:?}");
+        assert!(queue.accounts.is_empty() && queue.order.is_empty() && queue.regions.is_empty(), "{queue:?}");
     }
 
     #[tokio::test]
-    async fn a_turn_that_is_held_waits_for_no_account_but_its_own() {
-        let mut due = due(2, "b2 a2 a1 c2");
-        assert_eq!(pop(&mut due, 2), "b2 a1");
-        ended(&mut due, "b2");
-        assert_eq!(pop(&mut due, 2), "c2", "a has its share");
+    async fn a_blocked_job_does_not_wait_for_another_account() {
+        let mut queue = queue_of(2, "b2 a2 a1 c2");
+        assert_eq!(pop(&mut queue, 2), "b2 a1");
+        finish(&mut queue, "b2");
+        assert_eq!(pop(&mut queue, 2), "c2", "a has reached its limit");
     }
 
     proptest! {
         #[test]
-        fn turns_are_neither_lost_nor_held_without_need(
+        fn no_job_is_lost_and_none_waits_below_its_limits(
             targets in proptest::collection::hash_set("[a-f][1-9]", 1..30),
-            places in 1usize..9,
+            concurrency in 1usize..9,
             steps in proptest::collection::vec(0usize..64, 200),
         ) {
             let targets: Vec<String> = targets.into_iter().collect();
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
             let _context = runtime.enter();
-            let mut due = due(places, &targets.join(" "));
-            let mut under_way: Vec<String> = Vec::new();
-            let mut served = 0;
+            let mut queue = queue_of(concurrency, &targets.join(" "));
+            let mut in_flight: Vec<String> = Vec::new();
+            let mut started = 0;
             for step in steps {
-                while under_way.len() < places {
-                    let next = pop(&mut due, 1);
+                while in_flight.len() < concurrency {
+                    let next = pop(&mut queue, 1);
                     if next.is_empty() {
                         break;
                     }
-                    served += 1;
-                    under_way.push(next);
+                    started += 1;
+                    in_flight.push(next);
                 }
-                // What is left over has no room in its account, its region or
-                // among the suspects.
-                if under_way.len() < places {
-                    let running = |is: &dyn Fn(&str) -> bool| under_way.iter().filter(|at_work| is(at_work)).count();
-                    let queued = due.accounts.values().flat_map(|account| &account.turns);
-                    let held = due.regions.values().chain([&due.suspects]).flat_map(|share| &share.held);
-                    for turn in queued.chain(held) {
-                        let target = turn.slot.target();
+                // Each job that is left waits for its account, its region or others that
+                // timed out.
+                if in_flight.len() < concurrency {
+                    let count = |is: &dyn Fn(&str) -> bool| in_flight.iter().filter(|target| is(target)).count();
+                    let queued = queue.accounts.values().flat_map(|account| &account.queued);
+                    let groups = queue.regions.values().chain([&queue.timed_out]);
+                    for job in queued.chain(groups.flat_map(|group| &group.blocked)) {
+                        let target = job.slot.target();
                         let letter = target.account.name.clone().unwrap();
                         let digit = target.region.as_str().trim_start_matches("eu-west-").to_owned();
-                        let full = running(&|at_work| at_work.starts_with(&letter)) >= due.most_of_account
-                            || running(&|at_work| at_work.ends_with(&digit)) >= due.most_of_region
-                            || (turn.suspect && running(&|at_work| at_work.ends_with('9')) >= due.half());
-                        prop_assert!(full, "{letter}{digit} waits, under way are {under_way:?}");
+                        let full = count(&|target| target.starts_with(&letter)) >= queue.account_limit
+                            || count(&|target| target.ends_with(&digit)) >= queue.region_limit
+                            || (job.timed_out && count(&|target| target.ends_with('9')) >= queue.half());
+                        prop_assert!(full, "{letter}{digit} waits, in flight are {in_flight:?}");
                     }
                 }
-                if !under_way.is_empty() {
-                    let over = under_way.remove(step % under_way.len());
-                    ended(&mut due, &over);
+                if !in_flight.is_empty() {
+                    let finished = in_flight.remove(step % in_flight.len());
+                    finish(&mut queue, &finished);
                 }
             }
-            prop_assert_eq!(served, targets.len());
-            prop_assert!(due.accounts.is_empty() && due.order.is_empty() && due.regions.is_empty());
+            prop_assert_eq!(started, targets.len());
+            prop_assert!(queue.accounts.is_empty() && queue.order.is_empty() && queue.regions.is_empty());
         }
     }
 }

@@ -41,7 +41,7 @@ impl Summary {
     /// the scheduler `is_idle`.
     pub(super) fn due(&self, interval: Duration, is_idle: bool, store: &Store) -> Instant {
         let may_be_first = self.is_first && is_idle && self.succeeded + self.failed > 0;
-        if may_be_first && store.pending() == 0 && store.waiting() == 0 {
+        if may_be_first && store.pending() == 0 && store.uncollected() == 0 {
             return self.since;
         }
         self.since + interval.max(MIN_SPACING)

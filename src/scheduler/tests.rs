@@ -1,4 +1,4 @@
-//! The scheduler on paused time: every moment below is exact.
+//! The scheduler on paused time, so that all times are exact.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,24 +9,24 @@ use tokio::time::{advance, sleep};
 use super::*;
 use crate::fleet::{Account, Target};
 
-/// Collects by sleeping, and writes down when each collection began.
+/// A collector that sleeps, and records when each collection started.
 #[derive(Debug, Default)]
 struct Sleeper {
-    begun: Mutex<Vec<(String, Duration)>>,
-    most_at_once: AtomicUsize,
-    at_once: AtomicUsize,
-    /// How long the target of each region sleeps; others not at all.
+    starts: Mutex<Vec<(String, Duration)>>,
+    in_flight: AtomicUsize,
+    max_in_flight: AtomicUsize,
+    /// How long a collection in a region sleeps; 0 in other regions.
     takes: HashMap<&'static str, Duration>,
     panics_in: Option<&'static str>,
-    /// Which collections of each region fail, by their numbers, and why.
+    /// Which collections of a region fail, counted from 0, and why.
     fails: HashMap<&'static str, (Range<usize>, Reason)>,
     started: Option<Instant>,
 }
 
 impl Sleeper {
-    fn begun(&self, region: &str) -> Vec<Duration> {
-        let begun = self.begun.lock();
-        begun.iter().filter(|(name, _)| name == region).map(|(_, at)| *at).collect()
+    fn starts(&self, region: &str) -> Vec<Duration> {
+        let starts = self.starts.lock();
+        starts.iter().filter(|(name, _)| name == region).map(|(_, at)| *at).collect()
     }
 }
 
@@ -34,15 +34,15 @@ impl Collect for Arc<Sleeper> {
     async fn collect(&self, target: &Target) -> Report {
         let region = target.region.as_str();
         let at = self.started.unwrap().elapsed();
-        self.begun.lock().push((region.to_owned(), at));
-        assert_ne!(self.panics_in, Some(region), "as the test wants it");
-        let now = self.at_once.fetch_add(1, Ordering::SeqCst) + 1;
-        self.most_at_once.fetch_max(now, Ordering::SeqCst);
+        self.starts.lock().push((region.to_owned(), at));
+        assert_ne!(self.panics_in, Some(region), "injected by the test");
+        let in_flight = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        self.max_in_flight.fetch_max(in_flight, Ordering::SeqCst);
         sleep(self.takes.get(region).copied().unwrap_or_default()).await;
-        self.at_once.fetch_sub(1, Ordering::SeqCst);
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
         let outcome = match self.fails.get(region) {
-            Some((which, reason)) if which.contains(&(self.begun(region).len() - 1)) => {
-                Err(Failure::new(*reason, "as the test wants it"))
+            Some((numbers, reason)) if numbers.contains(&(self.starts(region).len() - 1)) => {
+                Err(Failure::new(*reason, "injected by the test"))
             }
             _ => Ok(Vec::new()),
         };
@@ -56,7 +56,7 @@ struct Running {
     sleeper: Arc<Sleeper>,
     store: Arc<Store>,
     settings: watch::Sender<Arc<Settings<Arc<Sleeper>>>>,
-    plans: watch::Sender<Arc<TargetList>>,
+    target_lists: watch::Sender<Arc<TargetList>>,
     shutdown: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -72,7 +72,7 @@ fn target(region: &str) -> Target {
     Target { account: Arc::new(account), region: region.parse().unwrap() }
 }
 
-fn plan(regions: &[&str]) -> Arc<TargetList> {
+fn target_list(regions: &[&str]) -> Arc<TargetList> {
     Arc::new(TargetList {
         targets: regions.iter().map(|region| target(region)).collect(),
         pending: 0,
@@ -89,102 +89,104 @@ fn settings(sleeper: &Arc<Sleeper>, interval: Duration, concurrency: usize) -> A
 }
 
 fn run(regions: &[&str], concurrency: usize, sleeper: Sleeper) -> Running {
+    run_with(regions, concurrency, sleeper, |scheduler| scheduler)
+}
+
+fn run_with(
+    regions: &[&str],
+    concurrency: usize,
+    sleeper: Sleeper,
+    configure: impl Fn(Scheduler<Arc<Sleeper>>) -> Scheduler<Arc<Sleeper>>,
+) -> Running {
     let store = Arc::new(Store::new(INTERVAL));
     let sleeper = Arc::new(Sleeper { started: Some(Instant::now()), ..sleeper });
-    let (plans, receiver) = watch::channel(plan(regions));
-    let (settings, later) = watch::channel(settings(&sleeper, INTERVAL, concurrency));
-    let scheduler = Scheduler::new(
-        later,
-        Arc::clone(&store),
-        receiver,
-        "exporter".to_owned(),
-        Clock::new({
-            let started = Instant::now();
-            move || started.elapsed().as_secs_f64()
-        }),
-    );
+    let (target_lists, new_target_lists) = watch::channel(target_list(regions));
+    let (settings, new_settings) = watch::channel(settings(&sleeper, INTERVAL, concurrency));
+    let started = Instant::now();
+    let clock = Clock::new(move || started.elapsed().as_secs_f64());
+    let scheduler =
+        Scheduler::new(new_settings, Arc::clone(&store), new_target_lists, "exporter".to_owned(), clock);
     let shutdown = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    tasks.spawn(scheduler.run(shutdown.clone()));
-    Running { sleeper, store, settings, plans, shutdown, tasks }
+    tasks.spawn(configure(scheduler).run(shutdown.clone()));
+    Running { sleeper, store, settings, target_lists, shutdown, tasks }
 }
 
 const REGIONS: [&str; 6] = ["eu-west-1", "eu-west-2", "eu-west-3", "us-east-1", "us-east-2", "us-west-1"];
 
 #[tokio::test(start_paused = true)]
-async fn all_targets_start_at_once_and_then_keep_to_their_own_places() {
+async fn all_targets_are_collected_at_the_start_and_then_at_their_offsets() {
     let running = run(&REGIONS, 64, Sleeper::default());
     sleep(INTERVAL * 4).await;
-    let mut places = Vec::new();
+    let mut offsets = Vec::new();
     for region in REGIONS {
-        let begun = running.sleeper.begun(region);
-        assert_eq!(begun[0], Duration::ZERO, "{region}");
-        assert!((INTERVAL / 2..=INTERVAL * 3 / 2).contains(&begun[1]), "{region}: {begun:?}");
-        for pair in begun[1..].windows(2) {
-            // The queue's timer counts in milliseconds.
+        let starts = running.sleeper.starts(region);
+        assert_eq!(starts[0], Duration::ZERO, "{region}");
+        assert!((INTERVAL / 2..=INTERVAL * 3 / 2).contains(&starts[1]), "{region}: {starts:?}");
+        for pair in starts[1..].windows(2) {
+            // Timers have a resolution of one millisecond.
             let gap = pair[1].checked_sub(pair[0]).unwrap();
-            assert!(gap.abs_diff(INTERVAL) <= Duration::from_millis(1), "{region}: {begun:?}");
+            assert!(gap.abs_diff(INTERVAL) <= Duration::from_millis(1), "{region}: {starts:?}");
         }
-        places.push(begun[1]);
+        offsets.push(starts[1]);
     }
-    places.sort();
-    places.dedup_by_key(|place| place.as_secs());
-    assert_eq!(places.len(), REGIONS.len(), "spread out: {places:?}");
+    offsets.sort();
+    offsets.dedup_by_key(|offset| offset.as_secs());
+    assert_eq!(offsets.len(), REGIONS.len(), "spread out: {offsets:?}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_place_of_a_target_does_not_depend_on_its_neighbours() {
+async fn the_offset_of_a_target_does_not_depend_on_other_targets() {
     let all = run(&REGIONS, 64, Sleeper::default());
     let alone = run(&["eu-west-3"], 64, Sleeper::default());
     sleep(INTERVAL * 2).await;
-    assert_eq!(all.sleeper.begun("eu-west-3"), alone.sleeper.begun("eu-west-3"));
+    assert_eq!(all.sleeper.starts("eu-west-3"), alone.sleeper.starts("eu-west-3"));
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_more_than_the_limit_are_under_way_and_all_get_their_turn() {
+async fn the_concurrency_limits_collections_in_flight_and_every_target_is_collected() {
     let takes = REGIONS.iter().map(|region| (*region, Duration::from_secs(10))).collect();
     let running = run(&REGIONS, 2, Sleeper { takes, ..Sleeper::default() });
     sleep(Duration::from_secs(5)).await;
     assert_eq!(running.store.stats.in_flight(), 2);
     sleep(Duration::from_secs(26)).await;
-    assert_eq!(running.sleeper.most_at_once.load(Ordering::SeqCst), 2);
-    assert_eq!(running.store.waiting(), 0);
+    assert_eq!(running.sleeper.max_in_flight.load(Ordering::SeqCst), 2);
+    assert_eq!(running.store.uncollected(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_hangs_holds_up_no_other() {
+async fn a_hung_target_delays_no_other() {
     let takes = HashMap::from([("eu-west-1", Duration::from_hours(1))]);
     let hanging = run(&REGIONS, 2, Sleeper { takes, ..Sleeper::default() });
     let healthy = run(&REGIONS, 2, Sleeper::default());
     sleep(INTERVAL * 4).await;
     for region in &REGIONS[1..] {
-        assert_eq!(hanging.sleeper.begun(region), healthy.sleeper.begun(region), "{region}");
+        assert_eq!(hanging.sleeper.starts(region), healthy.sleeper.starts(region), "{region}");
     }
-    assert_eq!(hanging.sleeper.begun("eu-west-1"), [Duration::ZERO]);
+    assert_eq!(hanging.sleeper.starts("eu-west-1"), [Duration::ZERO]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn missed_turns_are_counted_and_not_made_up_for() {
+async fn missed_collections_are_counted_as_overruns_and_not_made_up_for() {
     let takes = HashMap::from([("eu-west-1", INTERVAL * 5 / 2)]);
     let running = run(&["eu-west-1"], 1, Sleeper { takes, ..Sleeper::default() });
     let healthy = run(&["eu-west-1"], 1, Sleeper::default());
     sleep(INTERVAL * 7).await;
     assert_eq!(healthy.store.stats.overruns(), 0);
-    let (slow, regular) = (running.sleeper.begun("eu-west-1"), healthy.sleeper.begun("eu-west-1"));
+    let (slow, regular) = (running.sleeper.starts("eu-west-1"), healthy.sleeper.starts("eu-west-1"));
     assert_eq!(slow.len(), 3, "{slow:?}");
-    // It keeps to the turns of its place, and what it does not serve of them
-    // is counted.
-    let turn =
+    // Collections start at regular times only, and each one skipped is an overrun.
+    let number =
         |at: &Duration| regular.iter().position(|regular| regular.abs_diff(*at) <= Duration::from_millis(1));
-    let served: Vec<usize> = slow.iter().map(|at| turn(at).unwrap()).collect();
-    let missed = (served[1] - 1) + (served[2] - served[1] - 1);
-    assert_eq!(running.store.stats.overruns(), missed as u64, "{served:?}");
+    let started: Vec<usize> = slow.iter().map(|at| number(at).unwrap()).collect();
+    let missed = (started[1] - 1) + (started[2] - started[1] - 1);
+    assert_eq!(running.store.stats.overruns(), missed as u64, "{started:?}");
     assert!(missed >= 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_first_round_that_takes_long_is_no_overrun() {
-    // Regression: first turns counted as missed ones, at every start.
+async fn a_long_first_round_is_no_overrun() {
+    // Regression: first collections counted as overruns at every start.
     let takes = REGIONS.iter().map(|region| (*region, INTERVAL / 20)).collect();
     let running = run(&REGIONS, 1, Sleeper { takes, ..Sleeper::default() });
     sleep(INTERVAL * 5).await;
@@ -192,7 +194,7 @@ async fn a_first_round_that_takes_long_is_no_overrun() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_is_one_targets_failure() {
+async fn a_panic_fails_its_own_target_only() {
     let running = run(&REGIONS, 2, Sleeper { panics_in: Some("eu-west-2"), ..Sleeper::default() });
     advance(Duration::from_millis(10)).await;
     sleep(INTERVAL * 2).await;
@@ -200,46 +202,47 @@ async fn a_panic_is_one_targets_failure() {
         let up = running.up(index);
         assert_eq!(up, Some(*region != "eu-west-2"), "{region}");
     }
-    assert!(running.sleeper.begun("eu-west-2").len() >= 2, "it is tried again");
+    assert!(running.sleeper.starts("eu-west-2").len() >= 2, "retried");
 }
 
-/// How many intervals lie between the collections of a region, rounded.
-fn gaps(begun: &[Duration]) -> Vec<u128> {
+/// The numbers of intervals between the collections of a region, rounded.
+fn gaps(starts: &[Duration]) -> Vec<u128> {
     let gap = |pair: &[Duration]| pair[1].abs_diff(pair[0]).as_millis();
-    begun.windows(2).map(|pair| (gap(pair) + INTERVAL.as_millis() / 2) / INTERVAL.as_millis()).collect()
+    starts.windows(2).map(|pair| (gap(pair) + INTERVAL.as_millis() / 2) / INTERVAL.as_millis()).collect()
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failing_target_backs_off_and_comes_back_at_once() {
+async fn a_failing_target_backs_off_and_returns_to_its_offset_when_it_recovers() {
     let fails =
         HashMap::from([("eu-west-1", (2..7, Reason::Timeout)), ("eu-west-2", (2..3, Reason::Throttled))]);
     let running = run(&REGIONS, 64, Sleeper { fails, ..Sleeper::default() });
     let healthy = run(&REGIONS, 64, Sleeper::default());
     sleep(INTERVAL * 20).await;
-    let begun = running.sleeper.begun("eu-west-1");
-    // The first few: at the start, at its place, and the first that fails.
-    assert_eq!(gaps(&begun)[1..11], [1, 1, 2, 3, 3, 3, 1, 1, 1, 1], "{begun:?}");
-    for pair in begun[2..].windows(2) {
-        assert!(pair[1].abs_diff(pair[0]) <= INTERVAL * 4, "{begun:?}");
+    let starts = running.sleeper.starts("eu-west-1");
+    // The first collections are the one at the start, a good one at the offset and the
+    // first failure.
+    assert_eq!(gaps(&starts)[1..11], [1, 1, 2, 3, 3, 3, 1, 1, 1, 1], "{starts:?}");
+    for pair in starts[2..].windows(2) {
+        assert!(pair[1].abs_diff(pair[0]) <= INTERVAL * 4, "{starts:?}");
     }
-    // Back at its place.
-    let regular = healthy.sleeper.begun("eu-west-1");
-    let last = begun.last().unwrap();
+    // It returns to its offset.
+    let regular = healthy.sleeper.starts("eu-west-1");
+    let last = starts.last().unwrap();
     assert!(
         regular.iter().any(|regular| regular.abs_diff(*last) <= Duration::from_millis(1)),
-        "{begun:?} {regular:?}"
+        "{starts:?} {regular:?}"
     );
-    // Throttled: fewer calls from the first time on.
-    let begun = running.sleeper.begun("eu-west-2");
-    assert_eq!(gaps(&begun)[1..6], [1, 2, 1, 1, 1], "{begun:?}");
+    // Throttled targets back off from the first failure on.
+    let starts = running.sleeper.starts("eu-west-2");
+    assert_eq!(gaps(&starts)[1..6], [1, 2, 1, 1, 1], "{starts:?}");
     for region in &REGIONS[2..] {
-        assert_eq!(running.sleeper.begun(region), healthy.sleeper.begun(region), "{region}");
+        assert_eq!(running.sleeper.starts(region), healthy.sleeper.starts(region), "{region}");
     }
-    assert_eq!(running.store.stats.overruns(), 0, "turns are passed over on purpose");
+    assert_eq!(running.store.stats.overruns(), 0, "a back-off is no overrun");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_region_that_refuses_for_good_is_polled_rarely() {
+async fn a_region_that_is_disabled_or_denied_is_polled_rarely() {
     let fails = HashMap::from([
         ("eu-west-1", (0..1000, Reason::RegionDisabled)),
         ("eu-west-2", (0..1000, Reason::ScpDenied)),
@@ -247,45 +250,60 @@ async fn a_region_that_refuses_for_good_is_polled_rarely() {
     let running = run(&REGIONS, 64, Sleeper { fails, ..Sleeper::default() });
     sleep(INTERVAL * 100).await;
     for region in ["eu-west-1", "eu-west-2"] {
-        let begun = running.sleeper.begun(region);
-        assert!((9..=15).contains(&begun.len()), "{region}: {begun:?}");
+        let starts = running.sleeper.starts(region);
+        assert!((9..=15).contains(&starts.len()), "{region}: {starts:?}");
     }
-    assert!(running.sleeper.begun("eu-west-3").len() >= 100);
+    assert!(running.sleeper.starts("eu-west-3").len() >= 100);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_comes_is_collected_at_once_and_one_that_goes_never_again() {
+async fn an_added_target_is_collected_immediately_and_a_removed_one_never_again() {
     let running = run(&["eu-west-1", "eu-west-2"], 64, Sleeper::default());
     let healthy = run(&["eu-west-1"], 64, Sleeper::default());
     sleep(INTERVAL * 2).await;
-    running.plans.send_replace(plan(&["eu-west-1", "us-east-1"]));
-    let before = running.sleeper.begun("eu-west-2").len();
+    running.target_lists.send_replace(target_list(&["eu-west-1", "us-east-1"]));
+    let before = running.sleeper.starts("eu-west-2").len();
     sleep(Duration::from_millis(10)).await;
-    assert_eq!(running.sleeper.begun("us-east-1"), [INTERVAL * 2]);
+    assert_eq!(running.sleeper.starts("us-east-1"), [INTERVAL * 2]);
     sleep(INTERVAL * 4).await;
-    assert_eq!(running.sleeper.begun("eu-west-2").len(), before);
-    assert_eq!(running.sleeper.begun("eu-west-1"), healthy.sleeper.begun("eu-west-1"), "not moved");
+    assert_eq!(running.sleeper.starts("eu-west-2").len(), before);
+    assert_eq!(running.sleeper.starts("eu-west-1"), healthy.sleeper.starts("eu-west-1"), "not moved");
     assert_eq!(running.store.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_of_a_target_that_has_gone_meanwhile_is_dropped() {
+async fn the_report_of_a_target_that_was_removed_meanwhile_is_dropped() {
     let takes = HashMap::from([("eu-west-2", Duration::from_secs(30))]);
     let running = run(&["eu-west-1", "eu-west-2"], 64, Sleeper { takes, ..Sleeper::default() });
     sleep(Duration::from_secs(1)).await;
-    running.plans.send_replace(plan(&["eu-west-1"]));
+    running.target_lists.send_replace(target_list(&["eu-west-1"]));
     sleep(Duration::from_mins(1)).await;
-    // It comes again as one that nothing is known of, and is collected at once.
-    running.plans.send_replace(plan(&["eu-west-1", "eu-west-2"]));
+    // It is added again without a state, and collected immediately.
+    running.target_lists.send_replace(target_list(&["eu-west-1", "eu-west-2"]));
     sleep(Duration::from_secs(1)).await;
     assert_eq!(running.up(1), None);
     sleep(Duration::from_secs(30)).await;
     assert_eq!(running.up(1), Some(true));
-    assert_eq!(running.sleeper.begun("eu-west-2").len(), 2);
+    assert_eq!(running.sleeper.starts("eu-west-2").len(), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn shutdown_does_not_wait_for_collections() {
+async fn a_single_round_collects_each_target_once_and_those_added_later_too() {
+    let fails = HashMap::from([("eu-west-1", (0..10, Reason::Timeout))]);
+    let sleeper = Sleeper { fails, ..Sleeper::default() };
+    let running = run_with(&["eu-west-1", "eu-west-2"], 64, sleeper, Scheduler::single_round);
+    sleep(INTERVAL * 3).await;
+    running.target_lists.send_replace(target_list(&["eu-west-1", "eu-west-2", "us-east-1"]));
+    sleep(INTERVAL * 3).await;
+    for (region, start) in
+        [("eu-west-1", Duration::ZERO), ("eu-west-2", Duration::ZERO), ("us-east-1", INTERVAL * 3)]
+    {
+        assert_eq!(running.sleeper.starts(region), [start], "{region}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_does_not_wait_for_collections_in_flight() {
     let takes = HashMap::from([("eu-west-1", Duration::from_hours(1))]);
     let running = run(&REGIONS, 2, Sleeper { takes, ..Sleeper::default() });
     sleep(Duration::from_secs(1)).await;
@@ -297,7 +315,7 @@ async fn shutdown_does_not_wait_for_collections() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reload_moves_no_target_unless_the_interval_is_another() {
+async fn a_reload_with_the_same_interval_moves_no_target() {
     let running = run(&REGIONS, 64, Sleeper::default());
     let healthy = run(&REGIONS, 64, Sleeper::default());
     for minute in 0..20 {
@@ -305,20 +323,20 @@ async fn a_reload_moves_no_target_unless_the_interval_is_another() {
         running.settings.send_replace(settings(&running.sleeper, INTERVAL, 32 + minute));
     }
     for region in REGIONS {
-        assert_eq!(running.sleeper.begun(region), healthy.sleeper.begun(region), "{region}");
+        assert_eq!(running.sleeper.starts(region), healthy.sleeper.starts(region), "{region}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_that_wait_follow_another_interval() {
+async fn delayed_targets_follow_a_changed_interval() {
     let running = run(&REGIONS, 64, Sleeper::default());
     sleep(INTERVAL * 3).await;
     let (short, long) = (INTERVAL / 5, INTERVAL * 5);
     running.settings.send_replace(settings(&running.sleeper, short, 64));
     sleep(INTERVAL * 3).await;
     for region in REGIONS {
-        let begun = running.sleeper.begun(region);
-        let after: Vec<Duration> = begun.into_iter().filter(|at| *at >= INTERVAL * 3).collect();
+        let starts = running.sleeper.starts(region);
+        let after: Vec<Duration> = starts.into_iter().filter(|at| *at >= INTERVAL * 3).collect();
         assert!(after[0] <= INTERVAL * 3 + short, "{region}: {after:?}");
         for pair in after.windows(2) {
             let gap = pair[1].checked_sub(pair[0]).unwrap();
@@ -328,43 +346,43 @@ async fn those_that_wait_follow_another_interval() {
     running.settings.send_replace(settings(&running.sleeper, long, 64));
     sleep(long * 2).await;
     for region in REGIONS {
-        let begun = running.sleeper.begun(region);
-        let after = begun.iter().filter(|at| **at > INTERVAL * 6).count();
-        assert!((1..=3).contains(&after), "{region}: {begun:?}");
+        let starts = running.sleeper.starts(region);
+        let after = starts.iter().filter(|at| **at > INTERVAL * 6).count();
+        assert!((1..=3).contains(&after), "{region}: {starts:?}");
     }
     assert_eq!(running.store.stats.overruns(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_limit_holds_at_once() {
+async fn a_changed_concurrency_applies_immediately() {
     let takes = REGIONS.iter().map(|region| (*region, Duration::from_secs(10))).collect();
     let running = run(&REGIONS, 1, Sleeper { takes, ..Sleeper::default() });
     sleep(Duration::from_secs(5)).await;
     assert_eq!(running.store.stats.in_flight(), 1);
     running.settings.send_replace(settings(&running.sleeper, INTERVAL, 6));
     sleep(Duration::from_secs(1)).await;
-    assert_eq!(running.store.stats.in_flight(), 6, "three more of them, there being several regions");
+    assert_eq!(running.store.stats.in_flight(), 6, "all regions are in flight");
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_new_is_collected_by_the_new_settings() {
-    // Regression: which of the two came first was left to chance.
+async fn new_targets_are_collected_with_the_new_settings() {
+    // Regression: it was random whether settings or targets were updated first.
     for _ in 0..20 {
         let running = run(&["eu-west-1"], 64, Sleeper::default());
         sleep(Duration::from_secs(1)).await;
         let new = Arc::new(Sleeper { started: Some(Instant::now()), ..Sleeper::default() });
         running.settings.send_replace(settings(&new, INTERVAL, 64));
-        running.plans.send_replace(plan(&["eu-west-1", "us-east-1"]));
+        running.target_lists.send_replace(target_list(&["eu-west-1", "us-east-1"]));
         sleep(Duration::from_secs(1)).await;
-        assert_eq!((new.begun("us-east-1").len(), running.sleeper.begun("us-east-1").len()), (1, 0));
+        assert_eq!((new.starts("us-east-1").len(), running.sleeper.starts("us-east-1").len()), (1, 0));
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn those_that_were_late_before_the_interval_was_another_have_missed_nothing() {
+async fn late_targets_have_no_overruns_after_the_interval_changes() {
     let takes = REGIONS.iter().map(|region| (*region, INTERVAL / 5)).collect();
     let running = run(&REGIONS, 1, Sleeper { takes, ..Sleeper::default() });
-    // By then several wait for the one place.
+    // By now, several jobs are ready and wait for the only collection in flight.
     sleep(INTERVAL * 2).await;
     let before = running.store.stats.overruns();
     running.settings.send_replace(settings(&running.sleeper, INTERVAL * 4, 64));
@@ -373,14 +391,14 @@ async fn those_that_were_late_before_the_interval_was_another_have_missed_nothin
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_summary_is_due_after_the_first_round_and_then_once_a_minute_at_most() {
+async fn a_summary_is_due_after_the_first_round_and_then_once_per_interval_or_minute() {
     let running = run(&REGIONS, 64, Sleeper::default());
     let mut summary = Summary::new();
-    let (begun, short) = (Instant::now(), Duration::from_secs(1));
-    assert_eq!(summary.due(short, true, &running.store), begun + Duration::from_mins(1));
+    let (started, short) = (Instant::now(), Duration::from_secs(1));
+    assert_eq!(summary.due(short, true, &running.store), started + Duration::from_mins(1));
     sleep(Duration::from_secs(5)).await;
     summary.count(&running.store.slots()[0].state());
-    assert_eq!(summary.due(short, false, &running.store), begun + Duration::from_mins(1), "not yet");
+    assert_eq!(summary.due(short, false, &running.store), started + Duration::from_mins(1), "not yet");
     assert!(summary.due(short, true, &running.store) <= Instant::now());
     summary.log_and_reset(&running.store, 0.0);
     summary.count(&running.store.slots()[0].state());

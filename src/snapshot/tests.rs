@@ -1,7 +1,11 @@
-//! What is kept of collections, and for how long.
+//! What the store keeps of collections, and for how long.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
-use crate::fleet::{Access, Account};
+use crate::fleet::{Access, Account, Target, TargetList};
+use crate::model::{Failure, Reason, UnixSeconds};
 
 fn target(id: Option<&str>, profile: Option<&str>) -> Target {
     Target {
@@ -14,26 +18,26 @@ fn target(id: Option<&str>, profile: Option<&str>) -> Target {
     }
 }
 
-fn report(ended: UnixSeconds, outcome: Result<usize, Reason>) -> Report {
+fn report(ended: UnixSeconds, outcome: Result<(), Reason>) -> Report {
     Report {
         account: None,
         ended,
         took: Duration::from_millis(5),
-        outcome: outcome.map(|_| Vec::new()).map_err(|reason| Failure::new(reason, "why")),
+        outcome: outcome.map(|()| Vec::new()).map_err(|reason| Failure::new(reason, "message")),
     }
 }
 
 fn learned(id: &str) -> Report {
-    Report { account: Some(id.parse().unwrap()), ..report(0.0, Ok(0)) }
+    Report { account: Some(id.parse().unwrap()), ..report(0.0, Ok(())) }
 }
 
 fn store(targets: Vec<Target>) -> (Store, Vec<Arc<Slot>>) {
     let store = Store::new(Duration::from_mins(30));
-    let slots = store.adopt(&TargetList { targets, pending: 0, ..TargetList::default() });
+    let slots = store.set_targets(&TargetList { targets, pending: 0, ..TargetList::default() });
     (store, slots)
 }
 
-fn one() -> (Store, Arc<Slot>) {
+fn store_of_one_target() -> (Store, Arc<Slot>) {
     let (store, mut slots) = store(vec![target(Some("111122223333"), None)]);
     (store, slots.remove(0))
 }
@@ -43,51 +47,51 @@ fn view(store: &Store, index: usize, now: UnixSeconds) -> TargetView {
 }
 
 #[test]
-fn nothing_is_known_before_the_first_collection() {
-    let (store, _) = one();
+fn a_target_is_neither_up_nor_down_before_its_first_collection() {
+    let (store, _) = store_of_one_target();
     assert_eq!(view(&store, 0, 0.0).up(), None);
     assert_eq!(view(&store, 0, 0.0).syncs(), None);
-    assert_eq!(store.waiting(), 1);
+    assert_eq!(store.uncollected(), 1);
 }
 
 #[test]
-fn a_failing_target_keeps_its_syncs_for_a_while() {
-    let (store, slot) = one();
-    store.record(&slot, report(1000.0, Ok(0)));
+fn a_failing_target_keeps_its_syncs_for_stale_after() {
+    let (store, slot) = store_of_one_target();
+    store.record(&slot, report(1000.0, Ok(())));
     store.record(&slot, report(1300.0, Err(Reason::Timeout)));
     assert!(view(&store, 0, 1000.0 + 1800.0).syncs().is_some());
     assert!(view(&store, 0, 1000.0 + 1800.1).syncs().is_none());
     // A new success brings them back.
-    store.record(&slot, report(4000.0, Ok(0)));
+    store.record(&slot, report(4000.0, Ok(())));
     assert!(view(&store, 0, 4000.0).syncs().is_some());
 }
 
 #[test]
-fn a_target_that_is_merely_not_due_does_not_go_stale() {
-    let (store, slot) = one();
-    store.record(&slot, report(1000.0, Ok(0)));
+fn a_target_that_does_not_fail_does_not_go_stale() {
+    let (store, slot) = store_of_one_target();
+    store.record(&slot, report(1000.0, Ok(())));
     assert!(view(&store, 0, 100_000.0).syncs().is_some());
 }
 
 #[test]
-fn the_log_is_told_when_failing_begins_changes_and_ends() {
-    let (store, slot) = one();
-    let told = |outcome| match store.record(&slot, report(0.0, outcome)) {
-        Change::None => "nothing".to_owned(),
-        Change::Failing(failure) => format!("failing: {}", failure.reason),
-        Change::FailingOtherwise(failure) => format!("otherwise: {}", failure.reason),
+fn a_change_is_reported_when_failures_begin_change_their_reason_and_end() {
+    let (store, slot) = store_of_one_target();
+    let change = |outcome| match store.record(&slot, report(0.0, outcome)) {
+        Change::None => "none".to_owned(),
+        Change::StartedFailing(failure) => format!("started failing: {}", failure.reason),
+        Change::ReasonChanged(failure) => format!("reason changed: {}", failure.reason),
         Change::Recovered { failures, .. } => format!("recovered after {failures}"),
     };
-    assert_eq!(told(Ok(0)), "nothing");
-    assert_eq!(told(Err(Reason::Timeout)), "failing: timeout");
-    assert_eq!(told(Err(Reason::Timeout)), "nothing");
-    assert_eq!(told(Err(Reason::Throttled)), "otherwise: throttled");
-    assert_eq!(told(Ok(0)), "recovered after 3");
-    assert_eq!(told(Ok(0)), "nothing");
+    assert_eq!(change(Ok(())), "none");
+    assert_eq!(change(Err(Reason::Timeout)), "started failing: timeout");
+    assert_eq!(change(Err(Reason::Timeout)), "none");
+    assert_eq!(change(Err(Reason::Throttled)), "reason changed: throttled");
+    assert_eq!(change(Ok(())), "recovered after 3");
+    assert_eq!(change(Ok(())), "none");
 }
 
 #[test]
-fn what_turns_out_to_be_another_accounts_is_not_shown_any_longer() {
+fn syncs_are_dropped_when_the_credentials_belong_to_another_account() {
     let (store, slots) = store(vec![target(None, Some("a"))]);
     store.record(&slots[0], learned("111122223333"));
     assert!(view(&store, 0, 0.0).syncs().is_some());
@@ -98,7 +102,7 @@ fn what_turns_out_to_be_another_accounts_is_not_shown_any_longer() {
 }
 
 #[test]
-fn two_targets_never_show_the_same_account_and_region() {
+fn two_targets_never_serve_the_same_account_and_region() {
     let (store, slots) =
         store(vec![target(Some("111122223333"), None), target(None, Some("a")), target(None, Some("b"))]);
     store.record(&slots[1], learned("111122223333"));
@@ -112,59 +116,61 @@ fn two_targets_never_show_the_same_account_and_region() {
 }
 
 #[test]
-fn a_new_plan_keeps_what_stays_and_drops_what_goes() {
-    let (stays, goes) = (target(Some("111122223333"), None), target(Some("222233334444"), None));
-    let comes = target(Some("333344445555"), None);
-    let (store, slots) = store(vec![stays.clone(), goes.clone()]);
-    store.record(&slots[0], report(0.0, Ok(0)));
-    let new = store.adopt(&TargetList {
-        targets: vec![comes.clone(), stays.clone()],
+fn new_targets_keep_the_state_of_those_that_stay_and_drop_those_that_are_removed() {
+    let (stays, removed) = (target(Some("111122223333"), None), target(Some("222233334444"), None));
+    let added = target(Some("333344445555"), None);
+    let (store, slots) = store(vec![stays.clone(), removed.clone()]);
+    store.record(&slots[0], report(0.0, Ok(())));
+    let new = store.set_targets(&TargetList {
+        targets: vec![added.clone(), stays.clone()],
         pending: 2,
         ..TargetList::default()
     });
-    assert_eq!(new.iter().map(|slot| slot.target()).collect::<Vec<_>>(), [Arc::new(comes)]);
-    assert_eq!((slots[0].is_gone(), slots[1].is_gone(), store.pending()), (false, true, 2));
+    assert_eq!(new.iter().map(|slot| slot.target()).collect::<Vec<_>>(), [Arc::new(added)]);
+    assert_eq!((slots[0].is_removed(), slots[1].is_removed(), store.pending()), (false, true, 2));
     let up: Vec<_> = (0..store.len()).map(|index| view(&store, index, 0.0).up()).collect();
     assert_eq!(up, [None, Some(true)]);
-    // It comes back as one that nothing is known of.
-    store.record(&slots[1], report(0.0, Ok(0)));
-    let new = store.adopt(&TargetList { targets: vec![goes], pending: 0, ..TargetList::default() });
-    assert_eq!((new.len(), new[0].is_gone(), new[0].state().last.is_none()), (1, false, true));
-    assert!(slots[0].is_gone());
+    // A removed target that is added again starts without a state.
+    store.record(&slots[1], report(0.0, Ok(())));
+    let new = store.set_targets(&TargetList { targets: vec![removed], pending: 0, ..TargetList::default() });
+    assert_eq!((new.len(), new[0].is_removed(), new[0].state().last.is_none()), (1, false, true));
+    assert!(slots[0].is_removed());
 }
 
 #[test]
-fn a_name_that_is_found_later_changes_nothing_else() {
-    let (store, slot) = one();
+fn a_name_that_discovery_finds_later_keeps_slot_and_state() {
+    let (store, slot) = store_of_one_target();
     let mut named = target(Some("111122223333"), None);
     named.account =
         Arc::new(Account { name: Some("production".to_owned()), ..Account::clone(&named.account) });
     assert!(
-        store.adopt(&TargetList { targets: vec![named], pending: 0, ..TargetList::default() }).is_empty()
+        store
+            .set_targets(&TargetList { targets: vec![named], pending: 0, ..TargetList::default() })
+            .is_empty()
     );
-    assert!(!slot.is_gone());
+    assert!(!slot.is_removed());
     let shown = view(&store, 0, 0.0).target().account.name.clone();
     assert_eq!(shown.as_deref(), Some("production"));
 }
 
 #[test]
-fn a_target_that_is_reached_in_another_way_keeps_what_is_known_of_it() {
-    let (store, slot) = one();
-    store.record(&slot, report(7.0, Ok(0)));
+fn a_target_with_other_credentials_keeps_its_state() {
+    let (store, slot) = store_of_one_target();
+    store.record(&slot, report(7.0, Ok(())));
     let changed = target(Some("111122223333"), Some("other"));
-    let new = store.adopt(&TargetList { targets: vec![changed], pending: 0, ..TargetList::default() });
-    assert!(slot.is_gone());
+    let new = store.set_targets(&TargetList { targets: vec![changed], pending: 0, ..TargetList::default() });
+    assert!(slot.is_removed());
     assert_eq!(new[0].state().last_success, Some(7.0));
 }
 
 #[test]
-fn an_account_that_turns_up_with_its_id_takes_it_from_the_profile_that_had_learned_it() {
+fn a_configured_account_id_takes_precedence_over_a_learned_one() {
     let (by_profile, by_id) = (target(None, Some("a")), target(Some("111122223333"), None));
     let (store, slots) = store(vec![by_profile.clone()]);
     store.record(&slots[0], learned("111122223333"));
-    store.adopt(&TargetList { targets: vec![by_profile, by_id], pending: 0, ..TargetList::default() });
+    store.set_targets(&TargetList { targets: vec![by_profile, by_id], pending: 0, ..TargetList::default() });
     let shown = |index: usize| view(&store, index, 0.0).state.account.clone();
     assert_eq!((shown(0), shown(1).unwrap().as_str()), (None, "111122223333"));
-    assert!(matches!(store.record(&slots[0], learned("111122223333")), Change::Failing(_)));
+    assert!(matches!(store.record(&slots[0], learned("111122223333")), Change::StartedFailing(_)));
     assert_eq!(shown(0), None);
 }

@@ -20,7 +20,7 @@ use arc_swap::ArcSwap;
 
 use crate::clock::Clock;
 use crate::fleet::Shard;
-use crate::fleet::hash::hash;
+use crate::fleet::stable_hash;
 use crate::gate::{Full, Gate};
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
@@ -93,7 +93,7 @@ impl StatusPage {
         let started = clock.now();
         let configuration =
             ArcSwap::from_pointee(LoadedConfiguration { text: configuration, loaded_at: started });
-        let asset_version = format!("{:016x}", hash(&ASSETS.map(|asset| asset.body)));
+        let asset_version = format!("{:016x}", stable_hash(&ASSETS.map(|asset| asset.body)));
         Self {
             state: Arc::new(PageState { store, clock, started, info, configuration, asset_version }),
             gate: Gate::new(CONCURRENCY, MAX_QUEUED),

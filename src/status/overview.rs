@@ -41,7 +41,7 @@ pub(super) struct TargetRow {
 impl TargetRow {
     fn new(view: TargetView, now: UnixSeconds) -> Self {
         let sync_counts = health::count_syncs(view.syncs().unwrap_or_default(), now);
-        let account = view.target().account.shown(view.state.account.as_ref());
+        let account = view.target().account.display_id(view.state.account.as_ref());
         Self { health: Health::of_target(&view, now), account, sync_counts, view }
     }
 

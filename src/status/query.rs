@@ -89,7 +89,7 @@ impl PageQuery {
                 (self.health.is_some(), "a known status")
             }
             "reason" => {
-                self.reason = Reason::ALL.into_iter().find(|reason| reason.as_str() == value);
+                self.reason = value.parse().ok();
                 (self.reason.is_some(), "a known reason")
             }
             "configuration" => {

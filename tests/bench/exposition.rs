@@ -64,7 +64,7 @@ fn report(round: u32) -> Report {
 
 fn store(targets: usize) -> Arc<Store> {
     let store = Arc::new(Store::new(Duration::from_mins(30)));
-    for slot in store.adopt(&TargetList {
+    for slot in store.set_targets(&TargetList {
         targets: (0..targets).map(target).collect(),
         pending: 0,
         ..TargetList::default()

@@ -225,7 +225,7 @@ fn an_invalid_shard_is_a_one_line_error_with_status_2() {
     for (arguments, expected) in [
         (
             &["--shard.index", "3", "--shard.total", "3"][..],
-            "the index of the shard is 3, but with 3 in all it has to be 0 to 2",
+            "shard index 3 is out of range: with 3 shards it must be 0 to 2",
         ),
         (
             &["--shard.index", "0"],
@@ -270,8 +270,7 @@ fn the_shard_index_is_taken_from_the_host_name() {
         Some(Ok(0..3)) => assert_eq!((status, out.as_str()), (Some(0), "the configuration is good\n")),
         Some(Ok(index)) => {
             assert_eq!((status, out.as_str()), (Some(2), ""));
-            let expected =
-                format!("the index of the shard is {index}, but with 3 in all it has to be 0 to 2");
+            let expected = format!("shard index {index} is out of range: with 3 shards it must be 0 to 2");
             assert_eq!(err, format!("ssm-sync-exporter: {expected}\n"));
         }
         Some(Err(_)) | None => {
@@ -357,8 +356,9 @@ fn a_wildcard_that_cannot_match_a_region_is_rejected() {
     assert_eq!((status, out.as_str()), (Some(2), ""));
     assert_eq!(
         err,
-        "ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_REGIONS: regions[1]: `EU-*` is not a wildcard for AWS \
-         regions: lower-case letters, digits, `-`, `?` for one of them and `*` for any number, such as `eu-*`\n"
+        "ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_REGIONS: regions[1]: `EU-*` is not a pattern for AWS \
+         regions: expected lower-case letters, digits, `-`, `?` (any one character) and `*` (any number of characters), \
+         such as `eu-*`\n"
     );
 }
 
@@ -564,9 +564,7 @@ async fn a_region_that_is_denied_to_all_accounts_is_logged_a_few_times() {
             (line["message"].as_str().unwrap(), line["region"].as_str().unwrap(), line["accounts"].clone())
         })
         .collect();
-    let denied = |accounts: u32| {
-        ("a region is refused, and polled rarely from now on", "eu-central-1", json!(accounts))
-    };
+    let denied = |accounts: u32| ("region unavailable, polling it rarely", "eu-central-1", json!(accounts));
     assert_eq!(warnings, [denied(1), denied(2), denied(4)], "{log}");
 }
 
@@ -601,7 +599,7 @@ async fn a_denied_role_is_logged_once_for_all_regions() {
         1,
         "no further warning per target: {log}"
     );
-    assert!(!log.contains("succeed again"), "{log}");
+    assert!(!log.contains("target recovered"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -33,7 +33,7 @@ pub(super) fn section(context: Context<'_>) -> Markup {
                 div { dt { "Compiler" } dd { "rustc " (RUSTC_VERSION) } }
                 div { dt { "Uptime" } dd { (duration::format(uptime)) } }
                 @if state.info.shard.is_one_of_many() {
-                    @let (index, total) = state.info.shard.numbers();
+                    @let (index, total) = (state.info.shard.index(), state.info.shard.total());
                     div { dt { "Shard" } dd { "index " (index) " of " (total) "; targets of other shards are not shown" } }
                 }
                 div { dt { "Collections in flight" } dd { (grouped(stats.in_flight())) } }

@@ -301,14 +301,14 @@ mod tests {
     fn without_targets_the_sentence_says_why() {
         assert!(verdict_of(Vec::new()).1.starts_with("No targets to poll"));
         let store = Store::new(std::time::Duration::from_mins(30));
-        store.adopt(&crate::fleet::TargetList { pending: 1, ..Default::default() });
+        store.set_targets(&crate::fleet::TargetList { pending: 1, ..Default::default() });
         let sentence_of = |store: &Store, is_shard| sentence(&FleetOverview::new(store, NOW), is_shard).1;
         assert_eq!(sentence_of(&store, false), "No targets known yet: discovery is running.");
         // Regression: the page did not mention an organization that Cannot list the accounts.
         let denied = Failure::new(Reason::AccessDenied, "not allowed <b>");
         let denied = Unresolved { organization: Some(denied), accounts: 2 };
         let target_list = crate::fleet::TargetList { unresolved: denied.clone(), ..Default::default() };
-        store.adopt(&target_list);
+        store.set_targets(&target_list);
         assert_eq!(sentence_of(&store, false), "No targets known: discovery is failing.");
         let notes = unresolved(&denied).into_string();
         assert!(
@@ -316,7 +316,7 @@ mod tests {
             "{notes}"
         );
         assert!(notes.contains("2 accounts"), "{notes}");
-        store.adopt(&crate::fleet::TargetList::default());
+        store.set_targets(&crate::fleet::TargetList::default());
         assert_eq!(sentence_of(&store, true), "No targets belong to this shard.");
         assert!(sentence_of(&store, false).starts_with("No targets to poll"));
     }

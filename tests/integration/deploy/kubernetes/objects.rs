@@ -226,7 +226,8 @@ fn each_pod_name_selects_its_own_shard() {
         let replicas = u32::try_from(workload["spec"]["replicas"].as_u64().unwrap()).unwrap();
         for ordinal in 0..replicas {
             let pod = format!("{}-{ordinal}", string(&workload["metadata"]["name"]));
-            assert_eq!(cli.shard(&pod).unwrap().numbers(), (ordinal, replicas), "{pod}");
+            let shard = cli.shard(&pod).unwrap();
+            assert_eq!((shard.index(), shard.total()), (ordinal, replicas), "{pod}");
         }
         cli.shard(&format!("{}-{replicas}", string(&workload["metadata"]["name"]))).unwrap_err();
     }

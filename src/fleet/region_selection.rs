@@ -1,4 +1,4 @@
-//! Which regions to poll: some by name, some by a wildcard.
+//! Which regions of an account to poll: by name, or by a wildcard pattern.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,33 +7,30 @@ use wildmatch::WildMatch;
 
 use super::{InvalidRegion, RegionName};
 
-/// Regions as the configuration names them.
+/// The regions to poll in an account, as configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RegionSelection {
-    /// Those that are named, in their order. They are polled whether the
-    /// account has enabled them or not.
+    /// Regions by name, in the configured order. They are polled whether they are
+    /// enabled in the account or not.
     pub named: Vec<RegionName>,
-    /// Those of the regions that the account has enabled.
-    pub wildcards: Vec<RegionPattern>,
+    /// Patterns that select from the regions enabled in the account.
+    pub patterns: Vec<RegionPattern>,
 }
 
 impl RegionSelection {
-    /// Whether the account has to be asked which regions it has enabled.
-    #[must_use]
-    pub fn needs_discovery(&self) -> bool {
-        !self.wildcards.is_empty()
+    /// Whether the enabled regions of the account have to be looked up.
+    pub(crate) fn needs_discovery(&self) -> bool {
+        !self.patterns.is_empty()
     }
 
-    /// Whether `region` is among them, if it is enabled.
-    #[must_use]
-    pub fn contains(&self, region: &RegionName) -> bool {
-        self.named.contains(region) || self.wildcards.iter().any(|wildcard| wildcard.matches(region))
+    /// Whether `region` is selected, provided that it is enabled in the account.
+    pub(crate) fn contains(&self, region: &RegionName) -> bool {
+        self.named.contains(region) || self.patterns.iter().any(|pattern| pattern.matches(region))
     }
 
-    /// The named ones and those of `enabled` that a wildcard matches, each
-    /// once.
-    #[must_use]
-    pub fn choose(&self, enabled: &[RegionName]) -> Vec<RegionName> {
+    /// The named regions in their order, followed by those of `enabled` that match a
+    /// pattern, sorted. Each region occurs once.
+    pub(crate) fn choose(&self, enabled: &[RegionName]) -> Vec<RegionName> {
         let mut chosen = self.named.clone();
         let mut matching: Vec<_> = enabled
             .iter()
@@ -46,9 +43,12 @@ impl RegionSelection {
         chosen
     }
 
-    /// The wildcards that match none of `enabled`.
-    pub fn idle<'a>(&'a self, enabled: &'a [RegionName]) -> impl Iterator<Item = &'a RegionPattern> {
-        self.wildcards.iter().filter(|wildcard| !enabled.iter().any(|region| wildcard.matches(region)))
+    /// The patterns that match none of `enabled`.
+    pub(crate) fn unmatched<'a>(
+        &'a self,
+        enabled: &'a [RegionName],
+    ) -> impl Iterator<Item = &'a RegionPattern> {
+        self.patterns.iter().filter(|pattern| !enabled.iter().any(|region| pattern.matches(region)))
     }
 }
 
@@ -58,34 +58,32 @@ impl FromIterator<RegionOrPattern> for RegionSelection {
         for entry in entries {
             match entry {
                 RegionOrPattern::Region(region) => selection.named.push(region),
-                RegionOrPattern::Pattern(pattern) => selection.wildcards.push(pattern),
+                RegionOrPattern::Pattern(pattern) => selection.patterns.push(pattern),
             }
         }
         selection
     }
 }
 
-/// A wildcard for names of regions, such as `*` or `eu-*`.
+/// A wildcard pattern for region names, such as `*` or `eu-*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegionPattern(String);
 
-/// A text that is neither the name of a region nor a wildcard.
+/// The text is neither a region name nor a wildcard pattern.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidRegionPattern {
-    /// It has no wildcard in it.
+    /// The text has no wildcard and is not a region name.
     #[error(transparent)]
     Name(#[from] InvalidRegion),
-    /// It has one, and what no name of a region has.
+    /// The text has a wildcard, and characters that no region name has.
     #[error(
-        "`{0}` is not a wildcard for AWS regions: lower-case letters, digits, `-`, `?` for one of them and `*` for any number, such as `eu-*`"
+        "`{0}` is not a pattern for AWS regions: expected lower-case letters, digits, `-`, `?` (any one character) and `*` (any number of characters), such as `eu-*`"
     )]
     Pattern(String),
 }
 
 impl RegionPattern {
-    /// Whether `region` is one of those meant.
-    #[must_use]
-    pub fn matches(&self, region: &RegionName) -> bool {
+    pub(crate) fn matches(&self, region: &RegionName) -> bool {
         WildMatch::new(&self.0).matches(region.as_str())
     }
 }
@@ -96,12 +94,12 @@ impl fmt::Display for RegionPattern {
     }
 }
 
-/// An entry of a list of regions.
+/// An entry of a configured list of regions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegionOrPattern {
-    /// A region by its name.
+    /// A region by name.
     Region(RegionName),
-    /// A wildcard.
+    /// A wildcard pattern.
     Pattern(RegionPattern),
 }
 
@@ -112,8 +110,9 @@ impl FromStr for RegionOrPattern {
         if !text.contains(['*', '?']) {
             return Ok(Self::Region(text.parse()?));
         }
-        let sound = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-*?".contains(&byte);
-        if text.bytes().all(sound) {
+        let is_allowed =
+            |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-*?".contains(&byte);
+        if text.bytes().all(is_allowed) {
             Ok(Self::Pattern(RegionPattern(text.to_owned())))
         } else {
             Err(InvalidRegionPattern::Pattern(text.to_owned()))
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn named_regions_come_first_and_matching_ones_once() {
+    fn named_regions_come_first_and_matching_regions_follow_once() {
         let enabled = regions(&["us-east-1", "eu-west-1", "eu-north-1", "eu-west-3"]);
         for (entries, chosen) in [
             (&["*"][..], &["eu-north-1", "eu-west-1", "eu-west-3", "us-east-1"][..]),
@@ -161,16 +160,16 @@ mod tests {
     }
 
     #[test]
-    fn a_wildcard_that_matches_nothing_is_told() {
+    fn a_pattern_that_matches_no_region_is_reported() {
         let enabled = regions(&["us-east-1", "eu-west-1"]);
         let selection = selection(&["eu-*", "ca-*", "us-west-2"]);
-        let idle: Vec<String> = selection.idle(&enabled).map(ToString::to_string).collect();
-        assert_eq!(idle, ["ca-*"]);
+        let unmatched: Vec<String> = selection.unmatched(&enabled).map(ToString::to_string).collect();
+        assert_eq!(unmatched, ["ca-*"]);
         assert!(selection.needs_discovery());
     }
 
     #[test]
-    fn refuses_what_no_region_can_be_called() {
+    fn patterns_that_no_region_name_can_match_are_rejected() {
         for text in ["EU-*", "eu_*", "eu-*,us-*", "eu-west", "* ", ""] {
             assert!(text.parse::<RegionOrPattern>().is_err(), "{text}");
         }

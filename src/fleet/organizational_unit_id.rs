@@ -6,42 +6,44 @@ use std::str::FromStr;
 /// The id of an organizational unit, such as `ou-abcd-11111111`, or of the
 /// root of an organization, such as `r-abcd`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UnitId(String);
+pub struct OrganizationalUnitId(String);
 
-/// A text that is not the id of an organizational unit.
+/// The text is not the id of an organizational unit or root.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "`{0}` is not the id of an organizational unit, such as `ou-abcd-11111111`, or of a root, such as `r-abcd`"
 )]
-pub struct InvalidUnitId(String);
+pub struct InvalidOrganizationalUnitId(String);
 
-impl UnitId {
-    /// The id.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
+impl OrganizationalUnitId {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-impl FromStr for UnitId {
-    type Err = InvalidUnitId;
+impl FromStr for OrganizationalUnitId {
+    type Err = InvalidOrganizationalUnitId;
 
-    /// By the patterns of the Organizations API reference.
+    /// Checks the patterns of the Organizations API reference.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let part = |part: &str, shortest: usize| {
-            (shortest..=32).contains(&part.len())
+        let is_part = |part: &str, min_len: usize| {
+            (min_len..=32).contains(&part.len())
                 && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
         };
         let well_formed = match text.split('-').collect::<Vec<_>>().as_slice() {
-            ["ou", root, unit] => part(root, 4) && part(unit, 8),
-            ["r", root] => part(root, 4),
+            ["ou", root, unit] => is_part(root, 4) && is_part(unit, 8),
+            ["r", root] => is_part(root, 4),
             _ => false,
         };
-        if well_formed { Ok(Self(text.to_owned())) } else { Err(InvalidUnitId(text.to_owned())) }
+        if well_formed {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(InvalidOrganizationalUnitId(text.to_owned()))
+        }
     }
 }
 
-impl fmt::Display for UnitId {
+impl fmt::Display for OrganizationalUnitId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
@@ -52,9 +54,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn units_and_roots() {
+    fn ids_of_units_and_roots_are_accepted_and_nothing_else() {
         for text in ["ou-abcd-11111111", "ou-1a2b-x1y2z3w4v5", "r-abcd"] {
-            assert_eq!(text.parse::<UnitId>().unwrap().as_str(), text);
+            assert_eq!(text.parse::<OrganizationalUnitId>().unwrap().as_str(), text);
         }
         for text in [
             "",
@@ -66,7 +68,7 @@ mod tests {
             "r-abc",
             "111122223333",
         ] {
-            assert!(text.parse::<UnitId>().is_err(), "{text}");
+            assert!(text.parse::<OrganizationalUnitId>().is_err(), "{text}");
         }
     }
 }

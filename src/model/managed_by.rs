@@ -1,0 +1,56 @@
+//! Which AWS service manages a sync.
+
+use strum::IntoStaticStr;
+
+/// The AWS service that created a sync and manages it, or the customer. Each is a label
+/// value of the public contract, written in snake case.
+#[derive(Clone, Copy, Debug, IntoStaticStr, PartialEq, Eq)]
+#[strum(serialize_all = "snake_case")]
+pub enum ManagedBy {
+    /// Amazon Inspector.
+    Inspector,
+    /// AWS License Manager. It deletes and recreates some of its syncs.
+    LicenseManager,
+    /// Systems Manager Quick Setup, for Explorer.
+    QuickSetup,
+    /// No AWS service is known to manage it.
+    Customer,
+}
+
+impl ManagedBy {
+    /// Recognizes the prefixes that the services document for the syncs they create.
+    pub(super) fn from_sync_name(name: &str) -> Self {
+        if name.starts_with("InspectorResourceDataSync") {
+            Self::Inspector
+        } else if name.starts_with("license-manager-") {
+            Self::LicenseManager
+        } else if name.starts_with("AWS-QuickSetup-") {
+            Self::QuickSetup
+        } else {
+            Self::Customer
+        }
+    }
+
+    /// The label value.
+    pub(crate) fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prefix_of_the_name_decides() {
+        for (name, managed_by) in [
+            ("InspectorResourceDataSync-do-not-delete", "inspector"),
+            ("license-manager-1234-ssm", "license_manager"),
+            ("AWS-QuickSetup-SSM-abcd", "quick_setup"),
+            ("inventory", "customer"),
+            ("my-license-manager-sync", "customer"),
+        ] {
+            assert_eq!(ManagedBy::from_sync_name(name).as_str(), managed_by, "{name}");
+        }
+    }
+}

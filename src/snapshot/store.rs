@@ -1,0 +1,159 @@
+//! The store of all targets.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use super::owners::SeriesOwners;
+use super::stats::SchedulerStats;
+use super::{Change, Report, Slot, TargetState, TargetView};
+use crate::clock::millis;
+use crate::fleet::{TargetKey, TargetList, Unresolved};
+use crate::model::{Failure, UnixSeconds};
+
+/// All targets and the state of each.
+#[derive(Debug)]
+pub struct Store {
+    slots: ArcSwap<Vec<Arc<Slot>>>,
+    /// As in [`TargetList`].
+    pending: AtomicUsize,
+    /// As in [`TargetList`].
+    unresolved: ArcSwap<Unresolved>,
+    stale_after_millis: AtomicU64,
+    owners: Mutex<SeriesOwners>,
+    changed: Notify,
+    pub(crate) stats: SchedulerStats,
+}
+
+impl Store {
+    /// A store without targets. A failing target keeps its last good syncs for
+    /// `stale_after`.
+    #[must_use]
+    pub fn new(stale_after: Duration) -> Self {
+        Self {
+            slots: ArcSwap::default(),
+            pending: AtomicUsize::new(0),
+            unresolved: ArcSwap::default(),
+            stale_after_millis: AtomicU64::new(millis(stale_after)),
+            owners: Mutex::default(),
+            changed: Notify::new(),
+            stats: SchedulerStats::default(),
+        }
+    }
+
+    /// Changes how long failing targets keep their syncs. Views made before are not
+    /// affected.
+    pub(crate) fn set_stale_after(&self, stale_after: Duration) {
+        self.stale_after_millis.store(millis(stale_after), Ordering::Relaxed);
+    }
+
+    /// Replaces the targets. A target that is not in `list` is removed with its state; a
+    /// target that stays keeps its slot. A target whose credentials have changed gets a
+    /// new slot with the state of the old one. Returns the new slots, which are to be
+    /// collected as soon as possible.
+    pub fn set_targets(&self, list: &TargetList) -> Vec<Arc<Slot>> {
+        let before = self.slots.load_full();
+        let mut old: HashMap<TargetKey, &Arc<Slot>> =
+            before.iter().map(|slot| (slot.target().key(), slot)).collect();
+        let (mut slots, mut new) = (Vec::with_capacity(list.targets.len()), Vec::new());
+        for target in &list.targets {
+            let slot = match old.remove(&target.key()) {
+                Some(slot) if slot.target().has_same_access_as(target) => {
+                    if *slot.target() != *target {
+                        slot.set_target(target);
+                    }
+                    slots.push(Arc::clone(slot));
+                    continue;
+                }
+                Some(replaced) => {
+                    replaced.remove();
+                    Slot::new(target, replaced.state())
+                }
+                None => Slot::new(target, Arc::new(TargetState::new(target))),
+            };
+            let slot = Arc::new(slot);
+            slots.push(Arc::clone(&slot));
+            new.push(slot);
+        }
+        for slot in old.into_values() {
+            slot.remove();
+        }
+        *self.owners.lock() = SeriesOwners::of(&slots);
+        self.slots.store(Arc::new(slots));
+        self.unresolved.store(Arc::new(list.unresolved.clone()));
+        // After the slots, so that a reader that sees no pending lookup sees all targets.
+        self.pending.store(list.pending, Ordering::Release);
+        self.changed.notify_one();
+        new
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.slots.load().len()
+    }
+
+    /// The number of targets whose first collection has not ended yet.
+    pub(crate) fn uncollected(&self) -> usize {
+        self.slots.load().iter().filter(|slot| slot.peek_state().last.is_none()).count()
+    }
+
+    /// The number of discovery lookups without a first result.
+    pub(crate) fn pending(&self) -> usize {
+        self.pending.load(Ordering::Acquire)
+    }
+
+    /// The discovery lookups whose last attempt failed.
+    pub(crate) fn unresolved(&self) -> Arc<Unresolved> {
+        self.unresolved.load_full()
+    }
+
+    /// The slots of all targets, in the order of the target list. The same list is
+    /// returned until the targets change.
+    #[must_use]
+    pub fn slots(&self) -> Arc<Vec<Arc<Slot>>> {
+        self.slots.load_full()
+    }
+
+    /// The target in `slot` as served at `now`.
+    pub(crate) fn view(&self, slot: &Slot, now: UnixSeconds) -> TargetView {
+        let stale_after = Duration::from_millis(self.stale_after_millis.load(Ordering::Relaxed));
+        TargetView::new(slot.target(), slot.state(), now, stale_after)
+    }
+
+    /// Wakes the task in `changed` because the same data is to be
+    /// rendered in another way.
+    pub(crate) fn notify_changed(&self) {
+        self.changed.notify_one();
+    }
+
+    /// Waits for a change since the last call. Only one task may wait.
+    pub(crate) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Updates a target with the report of its collection. The scheduler never runs two
+    /// collections of a target at the same time.
+    pub fn record(&self, slot: &Slot, report: Report) -> Change {
+        let Report { account, ended, took, mut outcome } = report;
+        let mut state = TargetState::clone(&slot.peek_state());
+        match (&state.account, account) {
+            (None, Some(learned)) => match self.owners.lock().claim(&learned, &slot.target()) {
+                Ok(()) => state.account = Some(learned),
+                Err(failure) => outcome = Err(failure),
+            },
+            (Some(known), Some(learned)) if *known != learned => {
+                let message = format!("the credentials belong to account {learned}, no longer to {known}");
+                outcome = Err(Failure::wrong_account(message));
+            }
+            _ => {}
+        }
+        let change = state.apply(ended, took, outcome);
+        slot.set_state(state);
+        self.changed.notify_one();
+        change
+    }
+}

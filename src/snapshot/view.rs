@@ -1,0 +1,61 @@
+//! A target as served at a given time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Slot, TargetState};
+use crate::fleet::Target;
+use crate::model::{DataSync, UnixSeconds};
+
+/// A target as served at a given time. It decides whether a failing target's last good
+/// syncs are still served.
+#[derive(Debug)]
+pub(crate) struct TargetView {
+    target: Arc<Target>,
+    pub(crate) state: Arc<TargetState>,
+    serves_syncs: bool,
+    /// Until when the view stays correct if neither target nor state changes.
+    valid_until: UnixSeconds,
+}
+
+impl TargetView {
+    /// The view at `now`. A failing target keeps its syncs for `stale_after` from its
+    /// last success.
+    pub(super) fn new(
+        target: Arc<Target>,
+        state: Arc<TargetState>,
+        now: UnixSeconds,
+        stale_after: Duration,
+    ) -> Self {
+        let stale_at = match state.last_success {
+            Some(last_success) if state.consecutive_failures > 0 => last_success + stale_after.as_secs_f64(),
+            _ => UnixSeconds::INFINITY,
+        };
+        let serves_syncs = now <= stale_at;
+        // Syncs that were dropped as stale do not come back if the clock is set back.
+        let valid_until = if serves_syncs { stale_at } else { UnixSeconds::INFINITY };
+        Self { target, state, serves_syncs, valid_until }
+    }
+
+    /// Whether a new view of `slot` at `now` would equal this one.
+    pub(crate) fn is_current(&self, slot: &Slot, now: UnixSeconds) -> bool {
+        Arc::ptr_eq(&slot.peek_state(), &self.state)
+            && Arc::ptr_eq(&slot.peek_target(), &self.target)
+            && now <= self.valid_until
+    }
+
+    pub(crate) fn target(&self) -> &Target {
+        &self.target
+    }
+
+    /// Whether the last collection succeeded; `None` before the first has ended.
+    pub(crate) fn up(&self) -> Option<bool> {
+        self.state.last.as_ref().map(|last| last.failure.is_none())
+    }
+
+    /// The syncs of the last good collection; `None` if there has been none, or if the
+    /// target has been failing for longer than `stale_after` since.
+    pub(crate) fn syncs(&self) -> Option<&[DataSync]> {
+        self.state.syncs.as_deref().filter(|_| self.serves_syncs)
+    }
+}
