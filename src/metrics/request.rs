@@ -1,47 +1,56 @@
-//! What a request for the exposition asks for.
+//! Answers a request of the web server for the exposition.
+//!
+//! The headers are negotiated and the query is parsed here; what a family is called
+//! and whether it is enabled, the web server does not know.
 
-use super::{Choice, FamilyName, Format, Metrics, UnknownFamily};
-use crate::web::{Asked, Exposed, Exposition};
+use super::exposition::Exposition;
+use super::format::Format;
+use super::registry::{FamilyFilter, FamilyName, UnknownFamily};
+use crate::web;
 
-/// A request that asks for what cannot be had.
+/// A request for families that cannot be served.
 #[derive(Debug, thiserror::Error)]
-enum AskedWrongly {
+enum InvalidRequest {
     #[error("collect[] and exclude[] cannot be combined")]
-    Both,
+    CollectAndExclude,
     #[error("{parameter}: {source}")]
-    Unknown { parameter: &'static str, source: UnknownFamily },
+    UnknownFamily { parameter: &'static str, source: UnknownFamily },
     #[error("collect[]: the metric family `{0}` is disabled by `metrics.disable` in the configuration")]
-    Disabled(FamilyName),
+    DisabledFamily(FamilyName),
 }
 
-impl Exposition for Metrics {
-    fn expose(&self, asked: &Asked) -> Result<Exposed, String> {
-        let choice = self.choice(&asked.collect, &asked.exclude).map_err(|error| error.to_string())?;
+impl web::Exposition for Exposition {
+    fn expose(&self, asked: &web::Asked) -> Result<web::Exposed, String> {
+        let filter = filter(self, &asked.collect, &asked.exclude).map_err(|error| error.to_string())?;
         let negotiated = Format::negotiate(&asked.accept);
-        let scrape = self.scrape(negotiated.format, asked.coding, &choice);
-        Ok(Exposed { content_type: negotiated.content_type(), pieces: Box::new(scrape) })
+        let scrape = self.scrape(negotiated.format, asked.coding, &filter);
+        Ok(web::Exposed { content_type: negotiated.content_type(), pieces: Box::new(scrape) })
     }
 }
 
-impl Metrics {
-    /// As `node_exporter` has it, which knows collectors where we know families.
-    fn choice(&self, collect: &[String], exclude: &[String]) -> Result<Choice, AskedWrongly> {
-        let names = |parameter, texts: &[String]| -> Result<Vec<FamilyName>, AskedWrongly> {
-            let name =
-                |text: &String| text.parse().map_err(|source| AskedWrongly::Unknown { parameter, source });
-            texts.iter().map(name).collect()
+/// The query parameters mean the same as those of `node_exporter`, which names
+/// collectors instead of families.
+fn filter(
+    exposition: &Exposition,
+    collect: &[String],
+    exclude: &[String],
+) -> Result<FamilyFilter, InvalidRequest> {
+    let parse = |parameter, texts: &[String]| -> Result<Vec<FamilyName>, InvalidRequest> {
+        let name = |text: &String| {
+            text.parse().map_err(|source| InvalidRequest::UnknownFamily { parameter, source })
         };
-        match (collect, exclude) {
-            ([], []) => Ok(Choice::All),
-            ([], exclude) => Ok(Choice::Without(names("exclude[]", exclude)?)),
-            (collect, []) => {
-                let names = names("collect[]", collect)?;
-                match names.iter().find(|name| !self.is_enabled(**name)) {
-                    Some(disabled) => Err(AskedWrongly::Disabled(*disabled)),
-                    None => Ok(Choice::Only(names)),
-                }
+        texts.iter().map(name).collect()
+    };
+    match (collect, exclude) {
+        ([], []) => Ok(FamilyFilter::All),
+        ([], exclude) => Ok(FamilyFilter::Except(parse("exclude[]", exclude)?)),
+        (collect, []) => {
+            let names = parse("collect[]", collect)?;
+            match names.iter().find(|name| !exposition.is_enabled(**name)) {
+                Some(disabled) => Err(InvalidRequest::DisabledFamily(*disabled)),
+                None => Ok(FamilyFilter::Only(names)),
             }
-            _ => Err(AskedWrongly::Both),
         }
+        _ => Err(InvalidRequest::CollectAndExclude),
     }
 }

@@ -26,7 +26,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::fleet::Shard;
 use crate::fleet::Unresolved;
-use crate::metrics::{self, Choice, FamilyName, Metrics};
+use crate::metrics::{self, Exposition, FamilyFilter, FamilyName};
 use crate::model::{DataSync, SyncStatus, UnixSeconds};
 use crate::negotiation::Coding;
 use crate::readiness::{NotReady, Readiness};
@@ -108,7 +108,7 @@ impl Once {
         }
         // node_exporter, which reads what is written, has these itself, and would
         // refuse to show any of its own metrics.
-        config.disabled_families.extend(FamilyName::of_the_process());
+        config.disabled_families.extend(FamilyName::process_families());
         let stages = Stages::build(config, shard, replica, clock.clone()).await?;
         log_warnings(&stages.applier);
         Ok(Self { stages, shard, patience, clock })
@@ -174,8 +174,8 @@ async fn collected(store: &Store, readiness: &Readiness, progress: &Progress) {
     }
 }
 
-fn exposition(metrics: &Metrics, format: metrics::Format) -> Vec<u8> {
-    let pieces: Vec<Vec<u8>> = metrics.scrape(format, Coding::Identity, &Choice::All).collect();
+fn exposition(metrics: &Exposition, format: metrics::Format) -> Vec<u8> {
+    let pieces: Vec<Vec<u8>> = metrics.scrape(format, Coding::Identity, &FamilyFilter::All).collect();
     pieces.concat()
 }
 

@@ -50,7 +50,7 @@ pub(in crate::web) fn answer<B>(exposition: &dyn Exposition, request: &Request<B
         pairs.filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).collect()
     };
     let asked = Asked {
-        accept: Accept::read(values(request.headers(), &ACCEPT)),
+        accept: Accept::parse(values(request.headers(), &ACCEPT)),
         coding: Coding::best(values(request.headers(), &ACCEPT_ENCODING)),
         collect: named("collect[]"),
         exclude: named("exclude[]"),
