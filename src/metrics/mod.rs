@@ -1,15 +1,16 @@
 //! Renders the snapshot as Prometheus metrics.
 //!
 //! ```text
-//! sync_families, target_families ─▶ registry ─▶ exposition ─▶ request ─▶ web
-//!                  exporter_families ─┘            ▲
-//!                 sample_encoding, format ─────────┘
+//! sync_families      ┐
+//! target_families    ├─▶ registry ─▶ exposition ─▶ request ─▶ web
+//! exporter_families  ┘                   ▲
+//!        format, sample_encoding, escape ┘
 //! ```
 //!
 //! A family is data: a name, a help text, a type and a pure function from a sync or a
 //! target to samples. `exposition` renders each collection once and serves it to every
-//! scrape; `request` answers the web server. This module knows nothing of HTTP or of
-//! how collections are made.
+//! scrape; `request` answers the web server. This module must not know how targets are
+//! collected, nor how HTTP is served.
 //!
 //! The `prometheus` crate is used in this module only. It keeps the counters of the
 //! exporter and encodes their families. It would write the same series twice without

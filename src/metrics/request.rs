@@ -1,7 +1,7 @@
 //! Answers a request of the web server for the exposition.
 //!
-//! The headers are negotiated and the query is parsed here; what a family is called
-//! and whether it is enabled, the web server does not know.
+//! The web server passes on the query parameters and the parsed headers. Family names and
+//! formats are known only here.
 
 use super::exposition::Exposition;
 use super::format::Format;

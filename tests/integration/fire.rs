@@ -1,5 +1,8 @@
-//! Scrapes under fire: many readers, half of them slow, while all that they read
-//! about changes.
+//! Consistency of scrapes under load: many readers, half of them slow, while every
+//! target changes all the time.
+//!
+//! The syncs of the fake AWS have a generation, from which all their fields are derived. A
+//! body is consistent if all series of a target are of one generation.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -21,38 +24,35 @@ use crate::formats::{CODINGS, FORMATS, Format, decoded, messages};
 use crate::http;
 use crate::program::{Running, program, with_ambient_credentials};
 
-/// How many syncs each target has: as many as come in one page, for a list of
-/// several pages may be of several generations.
+/// The number of syncs of each target: one page, because several pages may be of several
+/// generations.
 const SYNCS: usize = 50;
 
 const READERS: usize = 64;
 
-/// How often every target is to be collected while slow readers hold on to what
-/// was before.
+/// How often every target is collected while slow readers read an older body.
 const ROUNDS: f64 = 3.0;
 
-/// The time of generation 0.
-const BEGINNING: u64 = 1_600_000_000;
+/// The Unix time of generation 0.
+const GENERATION_0: u64 = 1_600_000_000;
 
 const STATUSES: [&str; 3] = ["Successful", "Failed", "InProgress"];
 
-/// How long to wait for what should happen soon. Only a failing test waits this
-/// long.
-const PATIENCE: Duration = Duration::from_mins(2);
+/// The time limit for collections. Only a failing test reaches it.
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 const COLLECTIONS: &str = "ssm_sync_exporter_target_collections_total";
 
-/// Many regions, so that there is much to tell.
+/// Many regions, so that bodies are large.
 pub(crate) fn regions() -> Vec<String> {
     let areas = ["us", "eu", "ap", "sa", "ca", "af", "me", "il"];
     let directions = ["east", "west", "north", "south", "central"];
     areas.iter().flat_map(|area| directions.map(|direction| format!("{area}-{direction}-1"))).collect()
 }
 
-/// What every target has in a generation, of which each of them tells in all that
-/// can change.
+/// The syncs of every target in a generation. Everything that can change depends on it.
 fn syncs(generation: u64) -> Vec<Value> {
-    let time = BEGINNING + generation;
+    let time = GENERATION_0 + generation;
     let status = STATUSES[usize::try_from(generation).unwrap() % STATUSES.len()];
     let sync = |number| {
         json!({
@@ -68,8 +68,8 @@ fn syncs(generation: u64) -> Vec<Value> {
     (0..SYNCS).map(sync).collect()
 }
 
-/// What a body says of a target. Collections of the same number have to be the
-/// same one.
+/// What a body says of a target's last collection. It must be the same in all bodies with
+/// the same number of collections.
 #[derive(Clone, Debug, PartialEq)]
 struct Collection {
     generation: f64,
@@ -77,26 +77,27 @@ struct Collection {
     took: f64,
 }
 
-/// What all samples of a family say of a target.
-struct Fact {
+/// The value that all samples of a family have for a target. For families with a label
+/// instead, it is derived from the label.
+struct FamilyValue {
     family: String,
     region: String,
-    told: f64,
+    value: f64,
     samples: usize,
 }
 
 #[derive(Default)]
-struct Facts(Vec<Fact>);
+struct FamilyValues(Vec<FamilyValue>);
 
-impl Facts {
-    /// Takes in a sample, if it is one that tells something.
+impl FamilyValues {
+    /// Adds a sample, unless it is one that says nothing of the generation.
     fn add<'a>(&mut self, family: &str, label: impl Fn(&str) -> &'a str, value: f64) {
-        let told = match family {
+        let value = match family {
             "aws_ssm_resource_data_sync_info" => {
                 label("bucket_name").strip_prefix("bucket-").unwrap().parse().unwrap()
             }
             "aws_ssm_resource_data_sync_last_status" => {
-                // The others are 0, and which one is not varies.
+                // The status that holds is the one whose sample is not 0.
                 if value == 0.0 {
                     return;
                 }
@@ -107,46 +108,46 @@ impl Facts {
         let region = label("aws_region");
         match self.0.last_mut().filter(|last| last.family == family && last.region == region) {
             Some(last) => {
-                assert_eq!(last.told, told, "{family} of {region} is of one moment");
+                assert_eq!(last.value, value, "{family} of {region} is of one collection");
                 last.samples += 1;
             }
             None => {
                 let (family, region) = (family.to_owned(), region.to_owned());
-                self.0.push(Fact { family, region, told, samples: 1 });
+                self.0.push(FamilyValue { family, region, value, samples: 1 });
             }
         }
     }
 
-    fn of_text(text: &str) -> Self {
-        let mut facts = Self::default();
+    fn from_text(text: &str) -> Self {
+        let mut values = Self::default();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
             let (series, value) = line.rsplit_once(' ').unwrap();
             let (family, labels) = series.split_once('{').unwrap_or((series, ""));
-            if !tells(family) {
+            if !is_checked(family) {
                 continue;
             }
             let label = |name: &str| {
-                // None of ours has to be escaped.
+                // No label value of this test is escaped.
                 let value = labels.split_once(name).and_then(|(_, rest)| rest.strip_prefix("=\""));
                 value.and_then(|value| value.split('"').next()).unwrap_or_default()
             };
-            facts.add(family, label, value.parse().unwrap());
+            values.add(family, label, value.parse().unwrap());
         }
-        facts
+        values
     }
 
-    fn of_messages(body: &[u8]) -> Self {
-        let mut facts = Self::default();
-        for family in messages(body).iter().filter(|family| tells(family.name())) {
+    fn from_protobuf(body: &[u8]) -> Self {
+        let mut values = Self::default();
+        for family in messages(body).iter().filter(|family| is_checked(family.name())) {
             for metric in family.get_metric() {
                 let value = match family.get_field_type() {
                     MetricType::COUNTER => metric.get_counter().value(),
                     _ => metric.get_gauge().value(),
                 };
-                facts.add(family.name(), |name| label(metric, name), value);
+                values.add(family.name(), |name| label(metric, name), value);
             }
         }
-        facts
+        values
     }
 }
 
@@ -155,8 +156,8 @@ fn label<'a>(metric: &'a Metric, name: &str) -> &'a str {
     found.map_or("", |label| label.value())
 }
 
-/// Whether a family tells something that has to fit the others.
-fn tells(family: &str) -> bool {
+/// Whether the values of a family have to be consistent with the others.
+fn is_checked(family: &str) -> bool {
     let of_syncs = ["aws_ssm_resource_data_sync_info", "aws_ssm_resource_data_sync_last_status"];
     of_syncs.contains(&family)
         || family == "ssm_sync_exporter_targets"
@@ -165,64 +166,64 @@ fn tells(family: &str) -> bool {
             && ["_total", "_up", "_seconds"].iter().any(|end| family.ends_with(end))
 }
 
-/// Checks that a body is whole and that all it says of each target is of one
-/// moment: what that is, by target, behind the number of its collections.
-fn told(format: Format, coding: &str, answer: &[u8]) -> BTreeMap<String, (f64, Collection)> {
-    // Which sees to it that the last chunk is there.
-    let answer = http::parse(answer);
-    assert_eq!(answer.status, 200);
-    let body = decoded(coding, &answer.bytes);
-    let facts = match format {
-        Format::Protobuf => Facts::of_messages(&body),
-        _ => Facts::of_text(std::str::from_utf8(&body).unwrap()),
+/// Checks that a body is complete and that everything it says of a target is of one
+/// collection. Returns these by region, with the number of collections.
+fn check(format: Format, coding: &str, response: &[u8]) -> BTreeMap<String, (f64, Collection)> {
+    // Fails if the last chunk of the transfer encoding is missing.
+    let response = http::parse(response);
+    assert_eq!(response.status, 200);
+    let body = decoded(coding, &response.bytes);
+    let values = match format {
+        Format::Protobuf => FamilyValues::from_protobuf(&body),
+        _ => FamilyValues::from_text(std::str::from_utf8(&body).unwrap()),
     };
     assert_eq!(body.ends_with(b"\n# EOF\n"), format == Format::OpenMetrics);
 
     let mut by_family = HashMap::new();
-    for fact in facts.0 {
-        let before = by_family.insert((fact.family, fact.region), (fact.told, fact.samples));
-        assert_eq!(before, None, "samples of a family and target stand together");
+    for value in values.0 {
+        let previous = by_family.insert((value.family, value.region), (value.value, value.samples));
+        assert_eq!(previous, None, "the samples of a target are contiguous in a family");
     }
     let of = |family: &str, region: &str, samples: usize| {
-        let (told, found) = by_family[&(family.to_owned(), region.to_owned())];
-        assert_eq!(found, samples, "{family} of {region}");
-        told
+        let (value, count) = by_family[&(family.to_owned(), region.to_owned())];
+        assert_eq!(count, samples, "{family} of {region}");
+        value
     };
     let of_syncs =
         |name: &str, region: &str| of(&format!("aws_ssm_resource_data_sync_{name}"), region, SYNCS);
     let of_target = |name: &str, region: &str| of(&format!("ssm_sync_exporter_target_{name}"), region, 1);
 
-    let mut now = None;
-    let told: BTreeMap<String, (f64, Collection)> = regions()
+    let mut scraped_at = None;
+    let collections: BTreeMap<String, (f64, Collection)> = regions()
         .into_iter()
         .map(|region| {
             let generation = of_syncs("info", &region);
-            let time = generation + BEGINNING as f64;
+            let time = generation + GENERATION_0 as f64;
             for name in ["created", "last_modified", "last_successful_sync", "last_sync"] {
                 assert_eq!(of_syncs(&format!("{name}_timestamp_seconds"), &region), time, "{name}: {region}");
             }
             assert_eq!(of_syncs("last_status", &region), generation % STATUSES.len() as f64, "{region}");
             for name in ["last_successful_sync_age_seconds", "last_sync_age_seconds"] {
-                // Ages have milliseconds and no more.
-                let moment = time + of_syncs(name, &region);
-                let first: f64 = *now.get_or_insert(moment);
-                assert!((moment - first).abs() < 0.000_5, "{name} of {region}: {moment}, not {first}");
+                // Ages are rounded to milliseconds.
+                let now = time + of_syncs(name, &region);
+                let first: f64 = *scraped_at.get_or_insert(now);
+                assert!((now - first).abs() < 0.000_5, "{name} of {region}: {now}, not {first}");
             }
             assert_eq!(of_target("up", &region), 1.0);
             let ended = of_target("last_collection_timestamp_seconds", &region);
             assert_eq!(of_target("last_success_timestamp_seconds", &region), ended);
             let took = of_target("collection_duration_seconds", &region);
             let collection = Collection { generation, ended, took };
-            let collections = of_target("collections_total", &region);
-            (region, (collections, collection))
+            let number = of_target("collections_total", &region);
+            (region, (number, collection))
         })
         .collect();
-    assert_eq!(of("ssm_sync_exporter_targets", "", 1), told.len() as f64);
-    told
+    assert_eq!(of("ssm_sync_exporter_targets", "", 1), collections.len() as f64);
+    collections
 }
 
-/// Reads a body as fast as it comes, or, if it is to be slow, about 1 kB in a
-/// second until `hurry` is true. A slow one tells when the body has begun.
+/// Requests the exposition and reads the response. A slow reader reads about 1 kB per
+/// second until its receiver becomes true, and sends a message once the body has begun.
 async fn read(
     address: SocketAddr,
     format: Format,
@@ -231,7 +232,7 @@ async fn read(
 ) -> Vec<u8> {
     let socket = TcpSocket::new_v4().unwrap();
     if slow.is_some() {
-        // The system must not take the whole body for us.
+        // Small buffers, so that the system does not receive the whole body for the reader.
         socket.set_recv_buffer_size(4096).unwrap();
         SockRef::from(&socket).set_tcp_mss(1024).unwrap();
     }
@@ -241,22 +242,22 @@ async fn read(
         format.accept()
     );
     stream.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    if let Some((begun, mut hurry)) = slow {
-        let mut told = false;
+    let mut response = Vec::new();
+    if let Some((begun, mut read_fast)) = slow {
+        let mut has_begun = false;
         loop {
-            let mut piece = [0; 1024];
-            let length = stream.read(&mut piece).await.unwrap();
-            assert!(length > 0, "it ended in the midst of the body");
-            answer.extend_from_slice(&piece[..length]);
-            // The head may come before anything of the body is there.
-            let head = answer.windows(4).position(|end| end == b"\r\n\r\n");
-            if !told && head.is_some_and(|end| end + 4 < answer.len()) {
+            let mut buffer = [0; 1024];
+            let length = stream.read(&mut buffer).await.unwrap();
+            assert!(length > 0, "the connection was closed before the end of the body");
+            response.extend_from_slice(&buffer[..length]);
+            // The head may arrive before the body.
+            let head = response.windows(4).position(|end| end == b"\r\n\r\n");
+            if !has_begun && head.is_some_and(|end| end + 4 < response.len()) {
                 begun.send(()).unwrap();
-                told = true;
+                has_begun = true;
             }
             tokio::select! {
-                done = hurry.wait_for(|hurry| *hurry) => {
+                done = read_fast.wait_for(|read_fast| *read_fast) => {
                     done.unwrap();
                     break;
                 }
@@ -264,12 +265,12 @@ async fn read(
             }
         }
     }
-    stream.read_to_end(&mut answer).await.unwrap();
-    answer
+    stream.read_to_end(&mut response).await.unwrap();
+    response
 }
 
 /// The number of collections of each target, and the memory of the exporter.
-async fn pulse(exporter: &Running) -> (BTreeMap<String, f64>, f64) {
+async fn collections_and_memory(exporter: &Running) -> (BTreeMap<String, f64>, f64) {
     let path = format!("/metrics?collect[]={COLLECTIONS}&collect[]=process_resident_memory_bytes");
     let scrape = Scrape(http::request(exporter.address, "GET", &path).await.body);
     let regions = scrape.series().into_iter().filter_map(|series| {
@@ -280,24 +281,24 @@ async fn pulse(exporter: &Running) -> (BTreeMap<String, f64>, f64) {
     (collections, scrape.sum("process_resident_memory_bytes"))
 }
 
-/// Waits until every target has been collected so often: the most memory that the
-/// exporter had meanwhile.
-async fn collected(exporter: &Running, least: &BTreeMap<String, f64>) -> f64 {
-    let deadline = Instant::now() + PATIENCE;
+/// Waits until every target has been collected as often as in `least`. Returns the most
+/// memory that the exporter had meanwhile.
+async fn wait_for_collections(exporter: &Running, least: &BTreeMap<String, f64>) -> f64 {
+    let deadline = Instant::now() + TIMEOUT;
     let mut most: f64 = 0.0;
     loop {
-        let (collections, memory) = pulse(exporter).await;
+        let (collections, memory) = collections_and_memory(exporter).await;
         most = most.max(memory);
         if least.iter().all(|(region, least)| collections.get(region).is_some_and(|is| is >= least)) {
             return most;
         }
-        assert!(Instant::now() < deadline, "waited in vain for {least:?}, there are {collections:?}");
+        assert!(Instant::now() < deadline, "timed out waiting for {least:?}: {collections:?}");
         sleep(Duration::from_millis(50)).await;
     }
 }
 
-/// A fake AWS whose syncs change all the time, everywhere at once.
-async fn restless_aws(tasks: &mut JoinSet<()>) -> FakeAws {
+/// A fake AWS whose syncs change every 50 ms, in all regions at the same time.
+async fn changing_aws(tasks: &mut JoinSet<()>) -> FakeAws {
     let aws = fake_aws().await;
     aws.world().set_everywhere(SyncKind::ToDestination, syncs(0));
     let world = std::sync::Arc::clone(aws.world());
@@ -312,14 +313,14 @@ async fn restless_aws(tasks: &mut JoinSet<()>) -> FakeAws {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_body_is_whole_and_of_one_moment_however_slowly_it_is_read() {
+async fn every_body_is_complete_and_consistent_however_slowly_it_is_read() {
     let mut tasks = JoinSet::new();
-    let aws = restless_aws(&mut tasks).await;
+    let aws = changing_aws(&mut tasks).await;
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("config.yaml");
     std::fs::write(&config, format!("interval: 1s\nregions: [{}]\n", regions().join(", "))).unwrap();
-    // A process of its own, so that its memory is not that of the readers.
-    // All readers at once, and for as long as they like.
+    // A separate process, so that its memory can be told apart from that of the readers.
+    // The number of concurrent scrapes is not limited.
     let exporter = Running::start(
         with_ambient_credentials(&mut program(), &aws)
             .arg("--config.file")
@@ -327,45 +328,45 @@ async fn every_body_is_whole_and_of_one_moment_however_slowly_it_is_read() {
             .args(["--web.max-requests", "0"]),
     );
     let address = exporter.address;
-    collected(&exporter, &regions().into_iter().map(|region| (region, 1.0)).collect()).await;
+    wait_for_collections(&exporter, &regions().into_iter().map(|region| (region, 1.0)).collect()).await;
 
-    let ways: Vec<(Format, &str)> =
+    let formats: Vec<(Format, &str)> =
         FORMATS.into_iter().flat_map(|format| CODINGS.map(|coding| (format, coding))).collect();
     let mut size = 0;
-    for (format, coding) in ways.iter().copied() {
+    for (format, coding) in formats.iter().copied() {
         size = size.max(read(address, format, coding, None).await.len());
     }
-    assert!(size > 4_000_000, "{size} is little enough to go unnoticed");
-    let (_, before) = pulse(&exporter).await;
+    assert!(size > 4_000_000, "a body of {size} bytes is too small to be noticed in the memory");
+    let (_, before) = collections_and_memory(&exporter).await;
 
-    let (begun, mut begins) = mpsc::unbounded_channel();
-    let (hurry, hurries) = watch::channel(false);
+    let (begun, mut beginnings) = mpsc::unbounded_channel();
+    let (read_fast, read_fast_receiver) = watch::channel(false);
     let readers = |slow: bool| {
         let mut readers = JoinSet::new();
-        for (format, coding) in ways.iter().copied().cycle().take(READERS / 2) {
-            let slow = slow.then(|| (begun.clone(), hurries.clone()));
+        for (format, coding) in formats.iter().copied().cycle().take(READERS / 2) {
+            let slow = slow.then(|| (begun.clone(), read_fast_receiver.clone()));
             readers.spawn(async move {
-                let answer = read(address, format, coding, slow).await;
-                tokio::task::spawn_blocking(move || told(format, coding, &answer)).await.unwrap()
+                let response = read(address, format, coding, slow).await;
+                tokio::task::spawn_blocking(move || check(format, coding, &response)).await.unwrap()
             });
         }
         readers
     };
     let slow = readers(true);
     for _ in 0..READERS / 2 {
-        begins.recv().await.unwrap();
+        beginnings.recv().await.unwrap();
     }
-    let (then, _) = pulse(&exporter).await;
+    let (then, _) = collections_and_memory(&exporter).await;
     let fast = readers(false);
-    // Collections go on, whoever reads.
+    // Readers do not delay collections.
     let later = then.iter().map(|(region, times)| (region.clone(), times + ROUNDS)).collect();
-    let mut most = collected(&exporter, &later).await;
+    let mut most = wait_for_collections(&exporter, &later).await;
     let fast = fast.join_all().await;
-    hurry.send(true).unwrap();
+    read_fast.send(true).unwrap();
     let slow = slow.join_all().await;
-    most = most.max(pulse(&exporter).await.1);
+    most = most.max(collections_and_memory(&exporter).await.1);
 
-    // Even the last piece, made only now, is of the moment at which it was asked for.
+    // Even the end of a body, rendered only now, is of the time of the request.
     for (region, (collections, _)) in slow.iter().flatten() {
         assert!(*collections <= then[region], "{region}");
     }
@@ -374,7 +375,7 @@ async fn every_body_is_whole_and_of_one_moment_however_slowly_it_is_read() {
         let first = known.entry((region.clone(), collections.to_bits())).or_insert(collection.clone());
         assert_eq!(*first, collection, "collection {collections} of {region}");
     }
-    // What slow readers hold on to is known once, and not once for each of them.
+    // Slow readers share the old chunks and do not hold a copy each.
     let bodies = (most - before) / size as f64;
-    assert!(bodies < 6.0, "{READERS} readers cost as much memory as {bodies} bodies");
+    assert!(bodies < 6.0, "{READERS} readers took as much memory as {bodies} bodies");
 }

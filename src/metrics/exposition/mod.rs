@@ -1,8 +1,8 @@
 //! The exposition: rendered once for each collection, served to every scrape.
 //!
-//! The samples of a target change only when it is collected, which is far less often
-//! than all scrapes of all targets together would render and compress them. They are
-//! therefore kept in the form in which they are sent:
+//! The samples of a target change only when it is collected. Rendering and compressing
+//! all of them for every scrape would mostly repeat the same work, so they are kept in
+//! the form in which they are sent:
 //!
 //! ```text
 //!                 Generation (one per configuration)
@@ -18,19 +18,19 @@
 //!   chunk soon after one of its targets has been collected, in those encodings and
 //!   codings that were requested recently ([`RecentFormats`]). A scrape renders what it
 //!   finds missing, such as everything in a format that is requested for the first time.
-//! - **Who invalidates.** Nobody does: a chunk keeps the views that it was rendered
-//!   from. Whoever takes a chunk from the cache compares them with the store, and
-//!   replaces the chunk if a view is outdated. The new chunk takes over the rendered
-//!   targets and compressed families that are still the same. A new target list keeps
-//!   the chunks whose targets are the same; a new configuration starts with an empty
-//!   cache.
+//! - **What invalidates a chunk.** There is no explicit invalidation: a chunk keeps the
+//!   views that it was rendered from. Both readers above compare them with the store
+//!   when they take a chunk from the cache, and replace the chunk if a view is outdated.
+//!   The new chunk takes over the rendered targets and compressed families that have not
+//!   changed. A new target list keeps the chunks whose targets are the same; a new
+//!   configuration starts a generation with an empty cache.
 //! - **What a scrape concatenates.** For each family in the order of names: its header,
 //!   then its samples of each chunk. Ages and the families about the exporter itself are
 //!   computed by the scrape, and compressed by it.
 //!
-//! Within this module, imports go from the top of this list to the bottom: `mod`,
-//! [`scrape`], [`cache`], [`chunk`], then [`rendered`], [`compress`] and
-//! [`recent_formats`]. The families know nothing of this module.
+//! Imports go in one direction: [`Exposition`], [`scrape`], [`cache`], [`chunk`], and then
+//! [`rendered`], [`compress`] and [`recent_formats`]. The families must not import this
+//! module.
 
 mod cache;
 mod chunk;
