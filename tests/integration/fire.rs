@@ -77,8 +77,8 @@ struct Collection {
     took: f64,
 }
 
-/// The value that all samples of a family have for a target. For families with a label
-/// instead, it is derived from the label.
+/// The value that all samples of a family have for a target, or a number that is derived
+/// from a label if that is what depends on the generation.
 struct FamilyValue {
     family: String,
     region: String,
@@ -90,7 +90,7 @@ struct FamilyValue {
 struct FamilyValues(Vec<FamilyValue>);
 
 impl FamilyValues {
-    /// Adds a sample, unless it is one that says nothing of the generation.
+    /// Adds a sample, unless it does not depend on the generation.
     fn add<'a>(&mut self, family: &str, label: impl Fn(&str) -> &'a str, value: f64) {
         let value = match family {
             "aws_ssm_resource_data_sync_info" => {
@@ -152,8 +152,8 @@ impl FamilyValues {
 }
 
 fn label<'a>(metric: &'a Metric, name: &str) -> &'a str {
-    let found = metric.get_label().iter().find(|label| label.name() == name);
-    found.map_or("", |label| label.value())
+    let pair = metric.get_label().iter().find(|label| label.name() == name);
+    pair.map_or("", |pair| pair.value())
 }
 
 /// Whether the values of a family have to be consistent with the others.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::super::sample_encoding::SampleEncoding;
 use super::chunk::{Chunk, RenderContext, TARGETS_PER_CHUNK};
+use crate::metrics::sample_encoding::SampleEncoding;
 use crate::model::UnixSeconds;
 use crate::snapshot::{Slot, Store};
 

@@ -10,11 +10,11 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::time::Instant;
 
-use super::super::registry::SNAPSHOT_FAMILY_COUNT;
-use super::super::sample_encoding::SampleEncoding;
 use super::compress::{CompressedChunk, Compressors};
 use super::recent_formats::RecentFormats;
 use super::rendered::Rendered;
+use crate::metrics::registry::SNAPSHOT_FAMILY_COUNT;
+use crate::metrics::sample_encoding::SampleEncoding;
 use crate::model::{Quota, UnixSeconds};
 use crate::negotiation::Coding;
 use crate::snapshot::{Slot, Store, TargetView};

@@ -11,7 +11,7 @@ use flate2::{Compress, Compression, Crc, FlushCompress};
 use parking_lot::Mutex;
 use zstd::zstd_safe::compress_bound;
 
-use super::super::sample_encoding::infallible;
+use crate::metrics::sample_encoding::infallible;
 use crate::negotiation::Coding;
 
 /// The member header of RFC 1952: magic number, deflate, no flags, no time, fastest

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::sample_encoding::SampleEncoding;
 use crate::clock::millis;
+use crate::metrics::sample_encoding::SampleEncoding;
 use crate::negotiation::Coding;
 
 /// How long a request counts as recent: longer than any usual scrape interval.

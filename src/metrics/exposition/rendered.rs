@@ -2,15 +2,15 @@
 //!
 //! The samples of a sync share their longest part, its labels. Those are stored once,
 //! apart from what differs, and a scrape joins the two (see
-//! [`sample_encoding`](super::super::sample_encoding)), which takes a fifth of the memory
+//! [`sample_encoding`](crate::metrics::sample_encoding)), which takes a fifth of the memory
 //! of the joined samples. The samples of a family are contiguous, as they are in the
 //! exposition, so that a scrape reads memory sequentially.
 
 use std::ops::Range;
 
-use super::super::family::{SampleSource, SampleWriter};
-use super::super::registry::{SNAPSHOT_FAMILIES, SNAPSHOT_FAMILY_COUNT};
-use super::super::sample_encoding::{SampleEncoding, to_u32};
+use crate::metrics::family::{SampleSource, SampleWriter};
+use crate::metrics::registry::{SNAPSHOT_FAMILIES, SNAPSHOT_FAMILY_COUNT};
+use crate::metrics::sample_encoding::{SampleEncoding, to_u32};
 use crate::model::{Quota, UnixSeconds};
 use crate::snapshot::TargetView;
 

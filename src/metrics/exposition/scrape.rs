@@ -6,13 +6,13 @@ use std::sync::Arc;
 use prometheus::proto::MetricFamily;
 use protobuf::CodedOutputStream;
 
-use super::super::exporter_families::ExporterMetrics;
-use super::super::format::Format;
-use super::super::registry::{FamilyId, SNAPSHOT_FAMILIES, is_age};
-use super::super::sample_encoding::{SampleEncoding, infallible};
 use super::cache::ChunkList;
 use super::chunk::{Chunk, RenderContext};
 use super::compress::BodyCompressor;
+use crate::metrics::exporter_families::ExporterMetrics;
+use crate::metrics::format::Format;
+use crate::metrics::registry::{FamilyId, SNAPSHOT_FAMILIES, is_age};
+use crate::metrics::sample_encoding::{SampleEncoding, infallible};
 use crate::model::UnixSeconds;
 use crate::negotiation::Coding;
 use crate::snapshot::Store;

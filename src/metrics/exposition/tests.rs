@@ -8,11 +8,11 @@ use proptest::prelude::*;
 use protobuf::{CodedInputStream, Message as _};
 use strum::VariantArray as _;
 
-use super::super::exporter_families;
-use super::super::registry::SNAPSHOT_FAMILIES;
-use super::super::sample_encoding::SampleEncoding;
 use super::*;
 use crate::fleet::{Account, Shard, Target, TargetList};
+use crate::metrics::exporter_families;
+use crate::metrics::registry::SNAPSHOT_FAMILIES;
+use crate::metrics::sample_encoding::SampleEncoding;
 use crate::model::{DataSync, Destination, Failure, Reason, SyncStatus, SyncType, UnixSeconds};
 use crate::snapshot::Report;
 
