@@ -2,13 +2,13 @@
 //!
 //! - `scrape`: nothing has changed since the last scrape.
 //! - `first scrape`: nothing has been rendered yet.
-//! - `arrival of one collection`: one target was collected, and its chunk is rendered
+//! - `record one collection`: one target was collected, and its chunk is rendered
 //!   again for the next scrape.
 //! - `negotiation`: the headers of a scrape.
 //!
 //! Each target has five syncs. 400 and 4,000 targets show how the cost grows.
 
-#![expect(clippy::unwrap_used, reason = "a failed set-up should panic")]
+#![expect(clippy::unwrap_used, reason = "a failed benchmark should panic")]
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -121,8 +121,8 @@ fn first_scrapes(criterion: &mut Criterion) {
 }
 
 /// `make_ready` never waits, so a runtime without a driver is enough.
-fn arrivals(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("arrival of one collection");
+fn record_collection(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("record one collection");
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for targets in [400, 4000] {
         let store = store(targets);
@@ -150,5 +150,5 @@ fn negotiation(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, scrapes, first_scrapes, arrivals, negotiation);
+criterion_group!(benches, scrapes, first_scrapes, record_collection, negotiation);
 criterion_main!(benches);
