@@ -24,7 +24,7 @@ use crate::collector::Collector;
 use crate::config::{Config, ConfigError};
 use crate::discovery::{AwsLookups, Discovery};
 use crate::fleet::Shard;
-use crate::metrics::Metrics;
+use crate::metrics::Exposition;
 use crate::scheduler::Scheduler;
 use crate::snapshot::Store;
 use crate::status::{ExporterInfo, StatusPage};
@@ -97,7 +97,7 @@ pub struct App {
     server: Server,
     security: Arc<WebConfigWatcher>,
     store: Arc<Store>,
-    metrics: Arc<Metrics>,
+    metrics: Arc<Exposition>,
     discovery: Discovery<AwsLookups>,
     scheduler: Scheduler<Collector>,
     reloader: Reloader,

@@ -13,7 +13,7 @@ use crate::collector::Collector;
 use crate::config::{Config, ConfigError, Found};
 use crate::discovery::{self, AccountSources, AwsLookups, Discovery};
 use crate::fleet::{Access, Account, RegionName, Shard};
-use crate::metrics::{ExporterMetrics, Metrics};
+use crate::metrics::{ExporterMetrics, Exposition};
 use crate::readiness::Readiness;
 use crate::scheduler::{self, Scheduler};
 use crate::snapshot::Store;
@@ -24,7 +24,7 @@ pub(crate) struct Stages {
     pub(crate) discovery: Discovery<AwsLookups>,
     pub(crate) scheduler: Scheduler<Collector>,
     pub(crate) store: Arc<Store>,
-    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) metrics: Arc<Exposition>,
     pub(crate) readiness: Arc<Readiness>,
     pub(crate) applier: ConfigApplier,
 }
@@ -35,7 +35,7 @@ pub(crate) struct ConfigApplier {
     discovery: watch::Sender<Arc<discovery::Settings<AwsLookups>>>,
     scheduler: watch::Sender<Arc<scheduler::Settings<Collector>>>,
     store: Arc<Store>,
-    metrics: Arc<Metrics>,
+    metrics: Arc<Exposition>,
     readiness: Arc<Readiness>,
     own: Arc<ExporterMetrics>,
     observer: Arc<dyn Observer>,
@@ -97,7 +97,7 @@ impl Stages {
         let store = Arc::new(Store::new(config.stale_after));
         let (to_scheduler, settings) = watch::channel(for_scheduler(&config, &way, &clock));
         let scheduler = Scheduler::new(settings, Arc::clone(&store), plans, replica, clock.clone());
-        let metrics = Arc::new(Metrics::new(
+        let metrics = Arc::new(Exposition::new(
             Arc::clone(&store),
             Arc::clone(&own),
             config.quota,
@@ -156,7 +156,7 @@ impl ConfigApplier {
         self.scheduler.send_replace(for_scheduler(&config, &way, &self.clock));
         self.discovery.send_replace(for_discovery(&config, &way, sources));
         for (kind, _) in kinds.into_iter().filter(|(_, is_asked)| !is_asked) {
-            self.own.not_discovered(kind);
+            self.own.forget_discovery(kind);
         }
         self.readiness.set_timeout(config.ready_after);
         let shown = |config: &Config| (config.stale_after, config.quota, config.disabled_families.clone());
@@ -170,7 +170,7 @@ impl ConfigApplier {
 
     /// Another configuration was of no use.
     pub(crate) fn refused(&self) {
-        self.own.config_refused();
+        self.own.config_reload_failed();
     }
 }
 
@@ -216,12 +216,12 @@ struct Observed {
 
 impl Observer for Observed {
     fn api_call(&self, call: &ApiCall<'_>) {
-        self.own.api_request(call.service, call.operation, call.took, call.error.as_deref());
+        self.own.record_api_request(call.service, call.operation, call.took, call.error.as_deref());
     }
 
     fn found(&self, finding: Finding) {
         match finding {
-            Finding::Succeeded(kind) => self.own.discovered(kind, self.clock.now()),
+            Finding::Succeeded(kind) => self.own.discovery_succeeded(kind, self.clock.now()),
             Finding::Failed(kind) => self.own.discovery_failed(kind),
         }
     }

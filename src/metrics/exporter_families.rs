@@ -1,4 +1,5 @@
-//! The exporter's own metrics.
+//! The families about the exporter itself: counted as things happen, or read from the
+//! snapshot when scraped.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,7 +15,7 @@ use crate::fleet::Shard;
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
 
-/// The names of all families that [`ExporterMetrics::gather`] may bring.
+/// The names of all families that [`ExporterMetrics::gather`] may return.
 pub(super) const NAMES: [&str; 21] = [
     "process_cpu_seconds_total",
     "process_max_fds",
@@ -39,8 +40,8 @@ pub(super) const NAMES: [&str; 21] = [
     "ssm_sync_exporter_targets",
 ];
 
-/// What the exporter counts about itself. The registry is its own and not the
-/// process's, so that several exporters in one process stay apart.
+/// The metrics about the exporter itself. They have a registry of their own and not
+/// the global one, so that several exporters in one process do not mix.
 pub struct ExporterMetrics {
     registry: Registry,
     shard: Shard,
@@ -48,19 +49,19 @@ pub struct ExporterMetrics {
     request_failures: IntCounterVec,
     request_duration: HistogramVec,
     reload_successful: Gauge,
-    reload_success: Gauge,
-    discovery_success: GaugeVec,
+    reload_success_timestamp: Gauge,
+    discovery_success_timestamp: GaugeVec,
     discovery_failures: IntCounterVec,
-    discovery_unanswered: GaugeVec,
+    discovery_failing_lookups: GaugeVec,
 }
 
 impl ExporterMetrics {
-    /// Fresh counters of the exporter that polls this shard.
+    /// Metrics of an exporter that polls `shard`, all at zero.
     ///
     /// # Errors
-    /// Only by a bug: a name that is no name, or that is used twice.
+    /// If a metric name is invalid or registered twice, which is a bug.
     pub fn new(shard: Shard) -> Result<Self, prometheus::Error> {
-        let own = Self {
+        let metrics = Self {
             registry: Registry::new(),
             shard,
             requests: IntCounterVec::new(
@@ -89,11 +90,11 @@ impl ExporterMetrics {
                 "ssm_sync_exporter_config_last_reload_successful",
                 "1 if the last attempt to load the configuration succeeded, 0 if it failed.",
             ))?,
-            reload_success: Gauge::with_opts(Opts::new(
+            reload_success_timestamp: Gauge::with_opts(Opts::new(
                 "ssm_sync_exporter_config_last_reload_success_timestamp_seconds",
                 "Unix time in seconds at which the configuration was last loaded successfully.",
             ))?,
-            discovery_success: GaugeVec::new(
+            discovery_success_timestamp: GaugeVec::new(
                 Opts::new(
                     "ssm_sync_exporter_discovery_last_success_timestamp_seconds",
                     "Unix time in seconds of the last successful discovery lookup, by kind.",
@@ -107,7 +108,7 @@ impl ExporterMetrics {
                 ),
                 &["kind"],
             )?,
-            discovery_unanswered: GaugeVec::new(
+            discovery_failing_lookups: GaugeVec::new(
                 Opts::new(
                     "ssm_sync_exporter_discovery_failing_lookups",
                     "Number of discovery lookups whose last attempt failed, by kind. A lookup is no longer counted once it succeeds.",
@@ -115,9 +116,9 @@ impl ExporterMetrics {
                 &["kind"],
             )?,
         };
-        // Born at 0, so that the first failure shows as an increase.
+        // Exposed as 0 from the start, so that the first failure is an increase.
         for kind in ["identity", "organization", "regions"] {
-            own.discovery_failures.with_label_values(&[kind]);
+            metrics.discovery_failures.with_label_values(&[kind]);
         }
         let build = GaugeVec::new(
             Opts::new(
@@ -129,22 +130,29 @@ impl ExporterMetrics {
         build
             .with_label_values(&[build_info::VERSION, build_info::REVISION, build_info::RUSTC_VERSION])
             .set(1.0);
-        let registry = &own.registry;
+        let registry = &metrics.registry;
         registry.register(Box::new(build))?;
-        registry.register(Box::new(own.requests.clone()))?;
-        registry.register(Box::new(own.request_failures.clone()))?;
-        registry.register(Box::new(own.request_duration.clone()))?;
-        registry.register(Box::new(own.reload_successful.clone()))?;
-        registry.register(Box::new(own.reload_success.clone()))?;
-        registry.register(Box::new(own.discovery_success.clone()))?;
-        registry.register(Box::new(own.discovery_failures.clone()))?;
-        registry.register(Box::new(own.discovery_unanswered.clone()))?;
+        registry.register(Box::new(metrics.requests.clone()))?;
+        registry.register(Box::new(metrics.request_failures.clone()))?;
+        registry.register(Box::new(metrics.request_duration.clone()))?;
+        registry.register(Box::new(metrics.reload_successful.clone()))?;
+        registry.register(Box::new(metrics.reload_success_timestamp.clone()))?;
+        registry.register(Box::new(metrics.discovery_success_timestamp.clone()))?;
+        registry.register(Box::new(metrics.discovery_failures.clone()))?;
+        registry.register(Box::new(metrics.discovery_failing_lookups.clone()))?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
-        Ok(own)
+        Ok(metrics)
     }
 
-    /// A request to AWS has ended, with `error` if it failed.
-    pub fn api_request(&self, service: &str, operation: &str, took: Duration, error: Option<&str>) {
+    /// Counts a request to AWS. `error` is the error code, or the kind of failure if AWS
+    /// did not answer.
+    pub(crate) fn record_api_request(
+        &self,
+        service: &str,
+        operation: &str,
+        took: Duration,
+        error: Option<&str>,
+    ) {
         self.requests.with_label_values(&[service, operation]).inc();
         self.request_duration.with_label_values(&[service, operation]).observe(took.as_secs_f64());
         if let Some(code) = error {
@@ -152,71 +160,72 @@ impl ExporterMetrics {
         }
     }
 
-    /// The configuration has been loaded at `now`.
-    pub fn config_loaded(&self, now: UnixSeconds) {
+    /// The configuration was loaded at `now`, at start-up or by a reload.
+    pub(crate) fn config_loaded(&self, now: UnixSeconds) {
         self.reload_successful.set(1.0);
-        self.reload_success.set(now);
+        self.reload_success_timestamp.set(now);
     }
 
-    /// The configuration could not be loaded.
-    pub fn config_refused(&self) {
+    /// A reload of the configuration failed.
+    pub(crate) fn config_reload_failed(&self) {
         self.reload_successful.set(0.0);
     }
 
-    /// What is to be polled has been found out at `now`.
-    pub fn discovered(&self, kind: &str, now: UnixSeconds) {
-        self.discovery_success.with_label_values(&[kind]).set(now);
+    /// A discovery lookup of this kind succeeded at `now`.
+    pub(crate) fn discovery_succeeded(&self, kind: &str, now: UnixSeconds) {
+        self.discovery_success_timestamp.with_label_values(&[kind]).set(now);
     }
 
-    /// What is to be polled is not to be found out in this way any longer.
-    pub fn not_discovered(&self, kind: &str) {
-        // It may never have been.
-        let _never = self.discovery_success.remove_label_values(&[kind]);
-    }
-
-    /// What is to be polled could not be found out.
-    pub fn discovery_failed(&self, kind: &str) {
+    /// A discovery lookup of this kind failed.
+    pub(crate) fn discovery_failed(&self, kind: &str) {
         self.discovery_failures.with_label_values(&[kind]).inc();
     }
 
-    /// All of them, and those that are read off the store.
+    /// The configuration no longer needs lookups of this kind: removes the time of their
+    /// last success.
+    pub(crate) fn forget_discovery(&self, kind: &str) {
+        // An error means that no lookup of this kind has ever succeeded.
+        let _absent = self.discovery_success_timestamp.remove_label_values(&[kind]);
+    }
+
+    /// All families about the exporter, including those whose values are in the store.
     pub(super) fn gather(&self, store: &Store) -> Vec<MetricFamily> {
-        let plain = |name: &str, help: &str, kind: Kind, value: f64| {
+        let family = |name: &str, help: &str, kind: Kind, value: f64| {
             metric_family(name, help, kind.metric_type(), vec![kind.metric(value)])
         };
         let stats = &store.stats;
         let (index, shards) = (self.shard.index(), self.shard.total());
         let unresolved = store.unresolved();
-        let of_kind = |kind| self.discovery_unanswered.with_label_values(&[kind]);
-        of_kind("organization").set(flag(unresolved.organization.is_some()));
-        of_kind("regions").set(count(unresolved.accounts as u64));
+        let failing_lookups = |kind| self.discovery_failing_lookups.with_label_values(&[kind]);
+        failing_lookups("organization").set(flag(unresolved.organization.is_some()));
+        failing_lookups("regions").set(count(unresolved.accounts as u64));
         let mut families = self.registry.gather();
         families.extend([
-            plain(
+            family(
                 "ssm_sync_exporter_shard_index",
                 "Configured index of this shard, counted from 0.",
                 Kind::Gauge,
                 f64::from(index),
             ),
-            plain(
+            family(
                 "ssm_sync_exporter_shards",
                 "Configured number of shards. 1 without sharding.",
                 Kind::Gauge,
                 f64::from(shards),
             ),
-            plain(
+            family(
                 "ssm_sync_exporter_targets",
                 "Number of targets (pairs of account and region) that this exporter should poll.",
                 Kind::Gauge,
                 count(store.len() as u64),
             ),
-            plain(
+            family(
                 "ssm_sync_exporter_collections_in_flight",
                 "Number of collections in progress.",
                 Kind::Gauge,
                 count(stats.in_flight() as u64),
             ),
-            plain(
+            family(
                 "ssm_sync_exporter_collection_overruns_total",
                 "Total number of scheduled collections that were missed because the previous collection of the target ended too late.",
                 Kind::Counter,
@@ -230,5 +239,27 @@ impl ExporterMetrics {
 impl fmt::Debug for ExporterMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ExporterMetrics").field("requests", &self.requests.desc()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_of_names_is_complete() {
+        let store = Store::new(Duration::from_mins(30));
+        let metrics = ExporterMetrics::new(Shard::default()).unwrap();
+        metrics.record_api_request(
+            "ssm",
+            "ListResourceDataSync",
+            Duration::from_millis(1),
+            Some("Throttled"),
+        );
+        metrics.discovery_succeeded("regions", 1_763_800_000.25);
+        let mut names: Vec<String> =
+            metrics.gather(&store).iter().map(|family| family.name().to_owned()).collect();
+        names.sort_unstable();
+        assert_eq!(names, NAMES);
     }
 }

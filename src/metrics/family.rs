@@ -1,104 +1,78 @@
-//! Families as data, and the samples they are made of.
+//! A metric family as data: a name, a help text, a type and a function that writes
+//! the samples of one target or one sync.
+//!
+//! Families know neither the format nor how often they are rendered: a
+//! [`SampleWriter`] hides the encoding from them.
 
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::proto::{Metric, MetricFamily, MetricType};
 
+pub(super) use super::sample_encoding::Kind;
+use super::sample_encoding::{SampleEncoding, to_u32};
 use crate::model::{DataSync, Quota, UnixSeconds};
 use crate::snapshot::TargetView;
 
-/// The type of a family.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Counter,
-    Gauge,
-}
-
-impl Kind {
-    /// As the `prometheus` crate calls it.
-    pub(super) fn metric_type(self) -> MetricType {
-        match self {
-            Self::Counter => MetricType::COUNTER,
-            Self::Gauge => MetricType::GAUGE,
-        }
-    }
-
-    /// A metric of this type without labels.
-    pub(super) fn metric(self, value: f64) -> Metric {
-        let mut metric = Metric::default();
-        match self {
-            Self::Counter => {
-                let mut counter = Counter::default();
-                counter.set_value(value);
-                metric.set_counter(counter);
-            }
-            Self::Gauge => {
-                let mut gauge = Gauge::default();
-                gauge.set_value(value);
-                metric.set_gauge(gauge);
-            }
-        }
-        metric
-    }
-}
-
-/// A family about targets or their syncs.
+/// A family whose samples are rendered from the snapshot.
 #[derive(Debug)]
 pub(super) struct Family {
     pub(super) name: &'static str,
     pub(super) help: &'static str,
     pub(super) kind: Kind,
-    pub(super) samples: Source,
+    pub(super) source: SampleSource,
 }
 
-/// Where the samples of a family come from.
+/// Where the samples of a [`Family`] come from.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Source {
-    /// From what is known of a sync.
-    Sync(fn(&DataSync, &mut Samples)),
-    /// How long ago something happened to a sync, which is not known before
-    /// the scrape.
-    Age(fn(&DataSync) -> Option<UnixSeconds>),
-    /// From what is known of a target.
-    Target(fn(&TargetView, &Quota, &mut Samples)),
+pub(super) enum SampleSource {
+    Sync(fn(&DataSync, &mut SampleWriter)),
+    /// The time from which the age of a sync is measured. The age itself is computed
+    /// by each scrape.
+    SyncAge(fn(&DataSync) -> Option<UnixSeconds>),
+    Target(fn(&TargetView, &Quota, &mut SampleWriter)),
 }
 
-/// Takes in the samples of one family for one target or one sync. Those have
-/// labels in common, which are added elsewhere.
+/// Writes the tails of samples. The caller adds the labels that all samples of a
+/// target or a sync share.
 #[derive(Debug)]
-pub(super) struct Samples {
-    kind: Kind,
-    metrics: Vec<Metric>,
+pub(super) struct SampleWriter {
+    encoding: SampleEncoding,
+    /// The type of the samples that come next.
+    pub(super) kind: Kind,
+    bytes: Vec<u8>,
+    tail_ends: Vec<u32>,
 }
 
-impl Samples {
-    pub(super) fn new(kind: Kind) -> Self {
-        Self { kind, metrics: Vec::new() }
+impl SampleWriter {
+    /// Writes behind `bytes`.
+    pub(super) fn new(encoding: SampleEncoding, bytes: Vec<u8>) -> Self {
+        Self { encoding, kind: Kind::Gauge, bytes, tail_ends: Vec::new() }
     }
 
-    /// A sample with labels beside the common ones. One without a value is left
-    /// out.
-    pub(super) fn add(&mut self, extra: &[(&str, Option<&str>)], value: f64) {
-        let mut metric = self.kind.metric(value);
-        metric.set_label(extra.iter().filter_map(|(name, value)| Some(label(name, (*value)?))).collect());
-        self.metrics.push(metric);
+    /// Adds a sample with `labels` beside the shared ones. A label without a value is
+    /// left out.
+    pub(super) fn add(&mut self, labels: &[(&str, Option<&str>)], value: f64) {
+        self.encoding.write_tail(self.kind, labels, value, &mut self.bytes);
+        self.tail_ends.push(to_u32(self.bytes.len()));
     }
 
-    /// A sample with the common labels only, if there is a value.
+    /// Adds a sample with the shared labels only, if there is a value.
     pub(super) fn add_if_known(&mut self, value: Option<f64>) {
         if let Some(value) = value {
             self.add(&[], value);
         }
     }
 
+    /// The number of samples so far.
     pub(super) fn len(&self) -> usize {
-        self.metrics.len()
+        self.tail_ends.len()
     }
 
-    pub(super) fn into_metrics(self) -> Vec<Metric> {
-        self.metrics
+    /// The bytes, and where in them the tail of each sample ends.
+    pub(super) fn finish(self) -> (Vec<u8>, Vec<u32>) {
+        (self.bytes, self.tail_ends)
     }
 }
 
-/// A family as the `prometheus` crate has it.
+/// A family as the `prometheus` crate represents it.
 pub(super) fn metric_family(
     name: &str,
     help: &str,
@@ -113,32 +87,12 @@ pub(super) fn metric_family(
     family
 }
 
-/// The labels that every series of a target carries.
-pub(super) fn target_labels(view: &TargetView) -> Vec<LabelPair> {
-    let account = view.target().account.display_id(view.state.account.as_ref());
-    vec![label("aws_account_id", &account), label("aws_region", view.target().region.as_str())]
-}
-
-/// The labels that every series of a sync carries.
-pub(super) fn sync_labels(target: &[LabelPair], sync: &DataSync) -> Vec<LabelPair> {
-    let of_sync = [label("sync_type", sync.sync_type.as_str()), label("sync_name", &sync.name)];
-    target.iter().cloned().chain(of_sync).collect()
-}
-
-pub(super) fn label(name: &str, value: &str) -> LabelPair {
-    let mut pair = LabelPair::default();
-    pair.set_name(name.to_owned());
-    pair.set_value(value.to_owned());
-    pair
-}
-
-/// 0 or 1.
+/// The value of a gauge that is 0 or 1.
 pub(super) fn flag(on: bool) -> f64 {
     if on { 1.0 } else { 0.0 }
 }
 
-/// A number of things. No number that we count gets near the 2^53 from which
-/// on this would lose precision.
+/// The value of a metric that counts. It is exact below 2^53.
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
 pub(super) fn count(number: u64) -> f64 {
     number as f64

@@ -1,124 +1,129 @@
-//! The formats of an exposition, and what differs between those of a encoding.
+//! The formats of an exposition: media types, and what surrounds the samples.
+
+use std::borrow::Cow;
 
 use prometheus::proto::{Metric, MetricFamily, MetricType};
+use prometheus::{Encoder as _, TextEncoder};
 use protobuf::Message as _;
+use strum::VariantArray as _;
 
-use super::family::{Kind, count, label, metric_family};
-use super::sample_encoding::{SampleEncoding, comments, samples, text, written};
+use super::escape::{write_help, write_quoted};
+use super::family::{count, metric_family};
+use super::sample_encoding::{SampleEncoding, infallible, write_text_sample};
 use crate::negotiation::{Accept, Offer};
 
 /// A format of an exposition.
 ///
 /// The media types are those of <https://prometheus.io/docs/instrumenting/content_negotiation/>.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::VariantArray)]
 pub enum Format {
-    /// The text format 0.0.4, which everything reads.
+    /// The text format 0.0.4, the default: every client reads it.
     Text0_0_4,
-    /// The text format 1.0.0: the same, as long as all names are plain.
+    /// The text format 1.0.0. It differs from 0.0.4 only where names are not plain, and
+    /// ours are.
     Text1_0_0,
     /// `OpenMetrics` 1.0.0.
     OpenMetrics1_0_0,
-    /// `io.prometheus.client.MetricFamily`, each with its length in front.
+    /// Messages `io.prometheus.client.MetricFamily`, each preceded by its length.
     Protobuf,
 }
 
-/// A format and how names in it are escaped.
+/// A format and the escaping scheme of names in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Negotiated {
-    /// The format.
-    pub format: Format,
+    pub(super) format: Format,
     escaping: &'static str,
 }
 
-/// How names may be escaped. None of these alters ours; `dots` would double every
-/// underscore.
+/// The escaping schemes that leave our names as they are. The fourth one, `dots`, would
+/// double every underscore.
 const ESCAPINGS: &[&str] = &["underscores", "allow-utf-8", "values"];
 
+/// The media types, in the order of [`Format`].
+const OFFERS: [Offer; 4] = [
+    Offer {
+        type_name: "text",
+        subtype: "plain",
+        parameters: &[("version", &["0.0.4"]), ("charset", &["utf-8"]), ("escaping", ESCAPINGS)],
+    },
+    Offer {
+        type_name: "text",
+        subtype: "plain",
+        parameters: &[("version", &["1.0.0"]), ("charset", &["utf-8"]), ("escaping", ESCAPINGS)],
+    },
+    Offer {
+        type_name: "application",
+        subtype: "openmetrics-text",
+        parameters: &[("version", &["1.0.0"]), ("charset", &["utf-8"]), ("escaping", ESCAPINGS)],
+    },
+    Offer {
+        type_name: "application",
+        subtype: "vnd.google.protobuf",
+        parameters: &[
+            ("proto", &["io.prometheus.client.MetricFamily"]),
+            ("encoding", &["delimited"]),
+            ("escaping", ESCAPINGS),
+        ],
+    },
+];
+
 impl Format {
-    const ALL: [Self; 4] = [Self::Text0_0_4, Self::Text1_0_0, Self::OpenMetrics1_0_0, Self::Protobuf];
-
-    /// The same order as [`ALL`](Self::ALL).
-    const OFFERS: [Offer; 4] = [
-        Offer {
-            main: "text",
-            sub: "plain",
-            parameters: &[("version", &["0.0.4"]), ("charset", &["utf-8"]), ("escaping", ESCAPINGS)],
-        },
-        Offer {
-            main: "text",
-            sub: "plain",
-            parameters: &[("version", &["1.0.0"]), ("charset", &["utf-8"]), ("escaping", ESCAPINGS)],
-        },
-        Offer {
-            main: "application",
-            sub: "openmetrics-text",
-            parameters: &[("version", &["1.0.0"]), ("charset", &["utf-8"]), ("escaping", ESCAPINGS)],
-        },
-        Offer {
-            main: "application",
-            sub: "vnd.google.protobuf",
-            parameters: &[
-                ("proto", &["io.prometheus.client.MetricFamily"]),
-                ("encoding", &["delimited"]),
-                ("escaping", ESCAPINGS),
-            ],
-        },
-    ];
-
-    /// The format that a client likes best; the text format 0.0.4 if it likes
-    /// none.
+    /// The acceptable format that the client prefers; the text format 0.0.4 if none is
+    /// acceptable.
     #[must_use]
     pub fn negotiate(accept: &Accept) -> Negotiated {
-        let (index, wished) = accept.best(&Self::OFFERS).unwrap_or((0, &[]));
-        let wished = wished.iter().find(|(name, _)| name.eq_ignore_ascii_case("escaping"));
+        let (index, requested) = accept.best(&OFFERS).unwrap_or((0, &[]));
+        let requested = requested.iter().find(|(name, _)| name.eq_ignore_ascii_case("escaping"));
         let known = |value: &str| ESCAPINGS.iter().copied().find(|known| known.eq_ignore_ascii_case(value));
-        let escaping = wished.and_then(|(_, value)| known(value)).unwrap_or(ESCAPINGS[0]);
-        Negotiated { format: Self::ALL[index], escaping }
+        let escaping = requested.and_then(|(_, value)| known(value)).unwrap_or(ESCAPINGS[0]);
+        Negotiated { format: Self::VARIANTS[index], escaping }
     }
 
     pub(super) fn encoding(self) -> SampleEncoding {
         match self {
             Self::Protobuf => SampleEncoding::Protobuf,
-            _ => SampleEncoding::Text,
+            Self::Text0_0_4 | Self::Text1_0_0 | Self::OpenMetrics1_0_0 => SampleEncoding::Text,
         }
     }
 
-    /// What stands in front of a family's samples: in protobuf the fields but
-    /// `metric`, without the length.
+    /// What precedes the samples of a family. In protobuf these are all fields but
+    /// `metric`, without the length of the message.
     pub(super) fn header(self, name: &str, help: &str, metric_type: MetricType) -> Vec<u8> {
         match self {
-            Self::Text0_0_4 | Self::Text1_0_0 => {
-                comments(metric_family(name, help, metric_type, vec![Metric::default()]))
-            }
+            Self::Text0_0_4 | Self::Text1_0_0 => text_header(name, help, metric_type),
             Self::OpenMetrics1_0_0 => open_metrics_header(name, help, metric_type),
-            Self::Protobuf => written(metric_family(name, help, metric_type, Vec::new()).write_to_bytes()),
+            Self::Protobuf => infallible(metric_family(name, help, metric_type, Vec::new()).write_to_bytes()),
         }
     }
 
-    /// A whole family, of those whose samples are all made at the scrape.
-    pub(super) fn family(self, family: &MetricFamily) -> Vec<u8> {
+    /// A whole family that the `prometheus` crate has gathered.
+    pub(super) fn encode_family(self, family: &MetricFamily) -> Vec<u8> {
         match self {
-            Self::Text0_0_4 | Self::Text1_0_0 => text(std::slice::from_ref(family)),
-            Self::OpenMetrics1_0_0 => {
-                let mut whole = self.header(family.name(), family.help(), family.get_field_type());
-                whole.extend_from_slice(&open_metrics_samples(family));
-                whole
+            Self::Text0_0_4 | Self::Text1_0_0 => {
+                let mut text = Vec::new();
+                infallible(TextEncoder::new().encode(std::slice::from_ref(family), &mut text));
+                text
             }
-            Self::Protobuf => written(family.write_length_delimited_to_bytes()),
+            Self::OpenMetrics1_0_0 => {
+                let mut text = self.header(family.name(), family.help(), family.get_field_type());
+                write_open_metrics_samples(family, &mut text);
+                text
+            }
+            Self::Protobuf => infallible(family.write_length_delimited_to_bytes()),
         }
     }
 
-    /// What stands behind the last family.
-    pub(super) fn end(self) -> &'static [u8] {
+    /// What follows the last family.
+    pub(super) fn trailer(self) -> &'static [u8] {
         match self {
             Self::OpenMetrics1_0_0 => b"# EOF\n",
-            _ => b"",
+            Self::Text0_0_4 | Self::Text1_0_0 | Self::Protobuf => b"",
         }
     }
 }
 
 impl Negotiated {
-    /// What stands in `Content-Type`.
+    /// The value of `Content-Type`.
     #[must_use]
     pub fn content_type(self) -> String {
         let escaping = self.escaping;
@@ -135,8 +140,20 @@ impl Negotiated {
     }
 }
 
-/// OpenMetrics names families without the suffix that their type gives to the
-/// samples, knows a type for what only informs, and tells the unit.
+fn text_header(name: &str, help: &str, metric_type: MetricType) -> Vec<u8> {
+    let metric_type = match metric_type {
+        MetricType::COUNTER => "counter",
+        MetricType::HISTOGRAM => "histogram",
+        _ => "gauge",
+    };
+    let mut header = format!("# HELP {name} ").into_bytes();
+    write_help(help, &mut header);
+    header.extend_from_slice(format!("\n# TYPE {name} {metric_type}\n").as_bytes());
+    header
+}
+
+/// `OpenMetrics` names a family without the suffix of its samples, has a type for
+/// info metrics, and declares the unit.
 fn open_metrics_header(name: &str, help: &str, metric_type: MetricType) -> Vec<u8> {
     let (name, metric_type) = match metric_type {
         MetricType::COUNTER => (name.strip_suffix("_total").unwrap_or(name), "counter"),
@@ -150,42 +167,80 @@ fn open_metrics_header(name: &str, help: &str, metric_type: MetricType) -> Vec<u
     if let Some(unit) = ["seconds", "bytes"].into_iter().find(|unit| name.ends_with(&format!("_{unit}"))) {
         header.extend_from_slice(format!("# UNIT {name} {unit}\n").as_bytes());
     }
-    // Help texts are escaped as values of labels are.
-    let escaped = SampleEncoding::Text.base(vec![label("help", help)]);
     header.extend_from_slice(format!("# HELP {name} ").as_bytes());
-    header.extend_from_slice(
-        escaped.strip_prefix(b"help=\"").and_then(|help| help.strip_suffix(b"\"")).unwrap_or_default(),
-    );
+    write_quoted(help, &mut header);
     header.push(b'\n');
     header
 }
 
-/// The samples of a family. They are those of the text format but for the bounds
-/// of buckets, which are numbers with a point here.
-fn open_metrics_samples(family: &MetricFamily) -> Vec<u8> {
+/// Appends the samples of a family. They differ from those of the text format only in
+/// the bounds of buckets, which `OpenMetrics` writes as floats.
+fn write_open_metrics_samples(family: &MetricFamily, out: &mut Vec<u8>) {
     let name = family.name();
-    if family.get_field_type() != MetricType::HISTOGRAM {
-        return samples(family.clone());
-    }
-    let mut all = Vec::new();
     for metric in family.get_metric() {
-        let histogram = metric.get_histogram();
-        let mut sample = |suffix: &str, bound: Option<String>, value: f64| {
-            let mut sample = Kind::Gauge.metric(value);
-            let mut labels = metric.get_label().to_vec();
-            labels.extend(bound.map(|bound| label("le", &bound)));
-            sample.set_label(labels);
-            let family = metric_family(&format!("{name}{suffix}"), "", MetricType::GAUGE, vec![sample]);
-            all.extend_from_slice(&samples(family));
+        let value = match family.get_field_type() {
+            MetricType::HISTOGRAM => {
+                write_open_metrics_histogram(name, metric, out);
+                continue;
+            }
+            MetricType::COUNTER => metric.get_counter().value(),
+            _ => metric.get_gauge().value(),
         };
-        for bucket in histogram.get_bucket() {
-            let bound = format!("{:?}", bucket.upper_bound());
-            sample("_bucket", Some(bound), count(bucket.cumulative_count()));
-        }
-        let number = count(histogram.get_sample_count());
-        sample("_bucket", Some("+Inf".to_owned()), number);
-        sample("_count", None, number);
-        sample("_sum", None, histogram.get_sample_sum());
+        write_text_sample(name, labels(metric), value, out);
     }
-    all
+}
+
+fn write_open_metrics_histogram(name: &str, metric: &Metric, out: &mut Vec<u8>) {
+    let histogram = metric.get_histogram();
+    let bucket_name = format!("{name}_bucket");
+    let mut write_bucket = |bound: Cow<'_, str>, value: u64| {
+        write_text_sample(&bucket_name, labels(metric).chain([("le", &*bound)]), count(value), out);
+    };
+    for bucket in histogram.get_bucket() {
+        write_bucket(format!("{:?}", bucket.upper_bound()).into(), bucket.cumulative_count());
+    }
+    write_bucket("+Inf".into(), histogram.get_sample_count());
+    write_text_sample(&format!("{name}_count"), labels(metric), count(histogram.get_sample_count()), out);
+    write_text_sample(&format!("{name}_sum"), labels(metric), histogram.get_sample_sum(), out);
+}
+
+fn labels(metric: &Metric) -> impl Iterator<Item = (&str, &str)> {
+    metric.get_label().iter().map(|label| (label.name(), label.value()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_gets_the_format_that_it_prefers() {
+        let content_type = |accept: &str| Format::negotiate(&Accept::parse([accept])).content_type();
+        for (accept, expected) in [
+            ("*/*", "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"),
+            ("text/plain", "text/plain; version=0.0.4; charset=utf-8; escaping=underscores"),
+            (
+                "text/plain;version=1.0.0;escaping=allow-utf-8",
+                "text/plain; version=1.0.0; charset=utf-8; escaping=allow-utf-8",
+            ),
+            (
+                "application/openmetrics-text",
+                "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores",
+            ),
+            // Neither this version nor this escaping scheme is supported.
+            (
+                "application/openmetrics-text;version=0.0.1,text/plain;version=1.0.0;escaping=dots,*/*;q=0.1",
+                "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
+            ),
+            (
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
+                "application/vnd.google.protobuf; proto=io.prometheus.client.MetricFamily; encoding=delimited; escaping=underscores",
+            ),
+            (
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=text",
+                "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
+            ),
+        ] {
+            assert_eq!(content_type(accept), expected, "{accept}");
+        }
+    }
 }

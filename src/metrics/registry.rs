@@ -1,19 +1,21 @@
-//! All families by name, and which of them are wanted.
+//! All metric families by name, and the choice of some of them.
 
 use std::fmt;
 use std::str::FromStr;
 
-use super::family::{Family, Source};
+use super::family::{Family, SampleSource};
 use super::{exporter_families, sync_families, target_families};
 
-/// How many families are about targets and their syncs.
-pub(super) const SAMPLED: usize = sync_families::FAMILIES.len() + target_families::FAMILIES.len();
+/// The number of families that are rendered from the snapshot.
+pub(super) const SNAPSHOT_FAMILY_COUNT: usize =
+    sync_families::FAMILIES.len() + target_families::FAMILIES.len();
 
-/// The families about targets and their syncs.
-pub(super) static FAMILIES: [&Family; SAMPLED] = {
-    let mut families = [&sync_families::FAMILIES[0]; SAMPLED];
+/// The families that are rendered from the snapshot, those of syncs first. An index
+/// into this array identifies a family wherever rendered samples are kept.
+pub(super) static SNAPSHOT_FAMILIES: [&Family; SNAPSHOT_FAMILY_COUNT] = {
+    let mut families = [&sync_families::FAMILIES[0]; SNAPSHOT_FAMILY_COUNT];
     let mut index = 0;
-    while index < SAMPLED {
+    while index < SNAPSHOT_FAMILY_COUNT {
         families[index] = match index.checked_sub(sync_families::FAMILIES.len()) {
             None => &sync_families::FAMILIES[index],
             Some(index) => &target_families::FAMILIES[index],
@@ -23,53 +25,53 @@ pub(super) static FAMILIES: [&Family; SAMPLED] = {
     families
 };
 
-/// A family that can be shown.
+/// A family of the exposition.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Shown {
-    /// One of [`FAMILIES`], by its index.
-    Sampled(usize),
-    /// One of the exporter's own.
-    Own(&'static str),
+pub(super) enum FamilyId {
+    /// An index into [`SNAPSHOT_FAMILIES`].
+    Snapshot(usize),
+    /// The name of a family about the exporter itself.
+    Exporter(&'static str),
 }
 
-impl Shown {
+impl FamilyId {
     pub(super) fn name(self) -> &'static str {
         match self {
-            Self::Sampled(index) => FAMILIES[index].name,
-            Self::Own(name) => name,
+            Self::Snapshot(index) => SNAPSHOT_FAMILIES[index].name,
+            Self::Exporter(name) => name,
         }
     }
 
-    /// The index of a family that changes only with a collection, so that it can
-    /// be kept as it is sent.
-    pub(super) fn kept(self) -> Option<usize> {
+    /// The index of the family if its samples change only with a collection, so that
+    /// they can be compressed before a scrape.
+    pub(super) fn cacheable(self) -> Option<usize> {
         match self {
-            Self::Sampled(index) => Some(index).filter(|index| !is_age(*index)),
-            Self::Own(_) => None,
+            Self::Snapshot(index) => Some(index).filter(|index| !is_age(*index)),
+            Self::Exporter(_) => None,
         }
     }
 }
 
-/// Whether the samples of a family change between collections.
+/// Whether the samples of a snapshot family are ages, which each scrape computes.
 pub(super) fn is_age(index: usize) -> bool {
-    matches!(FAMILIES[index].samples, Source::Age(_))
+    matches!(SNAPSHOT_FAMILIES[index].source, SampleSource::SyncAge(_))
 }
 
-/// All families that can be shown, by name.
-pub(super) fn all() -> Vec<Shown> {
-    let mut all: Vec<Shown> = (0..SAMPLED)
-        .map(Shown::Sampled)
-        .chain(exporter_families::NAMES.into_iter().map(Shown::Own))
+/// All families, sorted by name, which is their order in the exposition.
+pub(super) fn all_families() -> Vec<FamilyId> {
+    let mut all: Vec<FamilyId> = (0..SNAPSHOT_FAMILY_COUNT)
+        .map(FamilyId::Snapshot)
+        .chain(exporter_families::NAMES.into_iter().map(FamilyId::Exporter))
         .collect();
-    all.sort_unstable_by_key(|shown| shown.name());
+    all.sort_unstable_by_key(|family| family.name());
     all
 }
 
-/// The name of a family that there is.
+/// The name of an existing metric family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FamilyName(&'static str);
 
-/// A text that is not the name of a family.
+/// No metric family has this name.
 #[derive(Debug, thiserror::Error)]
 #[error("no metric family is called `{name}`{hint}")]
 pub struct UnknownFamily {
@@ -77,20 +79,19 @@ pub struct UnknownFamily {
     hint: String,
 }
 
-/// What is longer than this is not a mistyped name, and looking for the nearest one
-/// would take long.
-const LONGEST_MISTYPED: usize = 100;
+/// The number of bytes up to which a name may be a mistyped one. For a longer text no
+/// similar name is suggested, because the search takes time proportional to its length.
+const MAX_MISTYPED_LEN: usize = 100;
 
 impl FamilyName {
-    /// The name.
+    /// The name as it is written in the exposition.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         self.0
     }
 
-    /// The families about the process, which every exporter has under the same
-    /// names.
-    pub fn of_the_process() -> impl Iterator<Item = Self> {
+    /// The `process_*` families, which every exporter exposes under the same names.
+    pub(crate) fn process_families() -> impl Iterator<Item = Self> {
         exporter_families::NAMES.into_iter().filter(|name| name.starts_with("process_")).map(Self)
     }
 }
@@ -99,14 +100,14 @@ impl FromStr for FamilyName {
     type Err = UnknownFamily;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let names: Vec<&str> = all().into_iter().map(Shown::name).collect();
+        let names: Vec<&str> = all_families().into_iter().map(FamilyId::name).collect();
         if let Some(name) = names.iter().find(|name| **name == text) {
             return Ok(Self(name));
         }
-        let near = |name: &&str| strsim::levenshtein(name, text);
-        let nearest = names.into_iter().filter(|_| text.len() <= LONGEST_MISTYPED).min_by_key(near);
+        let distance = |name: &&str| strsim::levenshtein(name, text);
+        let nearest = names.into_iter().filter(|_| text.len() <= MAX_MISTYPED_LEN).min_by_key(distance);
         Err(UnknownFamily {
-            name: text.chars().take(LONGEST_MISTYPED).flat_map(char::escape_debug).collect(),
+            name: text.chars().take(MAX_MISTYPED_LEN).flat_map(char::escape_debug).collect(),
             hint: nearest.map(|nearest| format!("; did you mean `{nearest}`?")).unwrap_or_default(),
         })
     }
@@ -118,25 +119,25 @@ impl fmt::Display for FamilyName {
     }
 }
 
-/// Which families a scrape wants.
+/// Which families a scrape includes.
 #[derive(Clone, Debug, Default)]
-pub enum Choice {
-    /// All that there are.
+pub enum FamilyFilter {
+    /// Every family.
     #[default]
     All,
-    /// These.
+    /// These families only.
     Only(Vec<FamilyName>),
-    /// All but these.
-    Without(Vec<FamilyName>),
+    /// Every family but these.
+    Except(Vec<FamilyName>),
 }
 
-impl Choice {
-    pub(super) fn takes(&self, shown: Shown) -> bool {
-        let has = |names: &[FamilyName]| names.iter().any(|name| name.0 == shown.name());
+impl FamilyFilter {
+    pub(super) fn includes(&self, family: FamilyId) -> bool {
+        let contains = |names: &[FamilyName]| names.iter().any(|name| name.0 == family.name());
         match self {
             Self::All => true,
-            Self::Only(names) => has(names),
-            Self::Without(names) => !has(names),
+            Self::Only(names) => contains(names),
+            Self::Except(names) => !contains(names),
         }
     }
 }
@@ -146,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_that_is_none_gets_one_short_line() {
+    fn an_unknown_name_is_reported_in_one_short_line() {
         let error = |text: &str| text.parse::<FamilyName>().unwrap_err().to_string();
         assert_eq!(
             error("ssm_sync_exporter_target_upp"),

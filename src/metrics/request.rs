@@ -1,47 +1,56 @@
-//! What a request for the exposition asks for.
+//! Answers a request of the web server for the exposition.
+//!
+//! The web server passes on the query parameters and the parsed headers. Family names and
+//! formats are known only here.
 
-use super::{Choice, FamilyName, Format, Metrics, UnknownFamily};
-use crate::web::{MetricsRequest, MetricsResponse, ServeMetrics};
+use super::exposition::Exposition;
+use super::format::Format;
+use super::registry::{FamilyFilter, FamilyName, UnknownFamily};
+use crate::web;
 
-/// A request that asks for what cannot be had.
+/// A request for families that cannot be served.
 #[derive(Debug, thiserror::Error)]
-enum AskedWrongly {
+enum InvalidRequest {
     #[error("collect[] and exclude[] cannot be combined")]
-    Both,
+    CollectAndExclude,
     #[error("{parameter}: {source}")]
-    Unknown { parameter: &'static str, source: UnknownFamily },
+    UnknownFamily { parameter: &'static str, source: UnknownFamily },
     #[error("collect[]: the metric family `{0}` is disabled by `metrics.disable` in the configuration")]
-    Disabled(FamilyName),
+    DisabledFamily(FamilyName),
 }
 
-impl ServeMetrics for Metrics {
-    fn serve_metrics(&self, asked: &MetricsRequest) -> Result<MetricsResponse, String> {
-        let choice = self.choice(&asked.collect, &asked.exclude).map_err(|error| error.to_string())?;
-        let negotiated = Format::negotiate(&asked.accept);
-        let scrape = self.scrape(negotiated.format, asked.coding, &choice);
-        Ok(MetricsResponse { content_type: negotiated.content_type(), chunks: Box::new(scrape) })
+impl web::ServeMetrics for Exposition {
+    fn serve_metrics(&self, request: &web::MetricsRequest) -> Result<web::MetricsResponse, String> {
+        let filter = filter(self, &request.collect, &request.exclude).map_err(|error| error.to_string())?;
+        let negotiated = Format::negotiate(&request.accept);
+        let scrape = self.scrape(negotiated.format, request.coding, &filter);
+        Ok(web::MetricsResponse { content_type: negotiated.content_type(), chunks: Box::new(scrape) })
     }
 }
 
-impl Metrics {
-    /// As `node_exporter` has it, which knows collectors where we know families.
-    fn choice(&self, collect: &[String], exclude: &[String]) -> Result<Choice, AskedWrongly> {
-        let names = |parameter, texts: &[String]| -> Result<Vec<FamilyName>, AskedWrongly> {
-            let name =
-                |text: &String| text.parse().map_err(|source| AskedWrongly::Unknown { parameter, source });
-            texts.iter().map(name).collect()
+/// The query parameters mean the same as those of `node_exporter`, which names
+/// collectors instead of families.
+fn filter(
+    exposition: &Exposition,
+    collect: &[String],
+    exclude: &[String],
+) -> Result<FamilyFilter, InvalidRequest> {
+    let parse = |parameter, texts: &[String]| -> Result<Vec<FamilyName>, InvalidRequest> {
+        let name = |text: &String| {
+            text.parse().map_err(|source| InvalidRequest::UnknownFamily { parameter, source })
         };
-        match (collect, exclude) {
-            ([], []) => Ok(Choice::All),
-            ([], exclude) => Ok(Choice::Without(names("exclude[]", exclude)?)),
-            (collect, []) => {
-                let names = names("collect[]", collect)?;
-                match names.iter().find(|name| !self.is_enabled(**name)) {
-                    Some(disabled) => Err(AskedWrongly::Disabled(*disabled)),
-                    None => Ok(Choice::Only(names)),
-                }
+        texts.iter().map(name).collect()
+    };
+    match (collect, exclude) {
+        ([], []) => Ok(FamilyFilter::All),
+        ([], exclude) => Ok(FamilyFilter::Except(parse("exclude[]", exclude)?)),
+        (collect, []) => {
+            let names = parse("collect[]", collect)?;
+            match names.iter().find(|name| !exposition.is_enabled(**name)) {
+                Some(disabled) => Err(InvalidRequest::DisabledFamily(*disabled)),
+                None => Ok(FamilyFilter::Only(names)),
             }
-            _ => Err(AskedWrongly::Both),
         }
+        _ => Err(InvalidRequest::CollectAndExclude),
     }
 }

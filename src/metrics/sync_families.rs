@@ -1,17 +1,16 @@
-//! The families about syncs.
+//! The families of a resource data sync: one series or a few for each sync.
 
-use super::family::{Family, Kind, Samples, Source, count, flag};
+use super::family::{Family, Kind, SampleSource, SampleWriter, count, flag};
 use crate::model::{DataSync, SharingType, SourceState, SyncStatus, UnixSeconds};
 
-const fn gauge(name: &'static str, help: &'static str, samples: fn(&DataSync, &mut Samples)) -> Family {
-    Family { name, help, kind: Kind::Gauge, samples: Source::Sync(samples) }
+const fn gauge(name: &'static str, help: &'static str, samples: fn(&DataSync, &mut SampleWriter)) -> Family {
+    Family { name, help, kind: Kind::Gauge, source: SampleSource::Sync(samples) }
 }
 
 const fn age(name: &'static str, help: &'static str, since: fn(&DataSync) -> Option<UnixSeconds>) -> Family {
-    Family { name, help, kind: Kind::Gauge, samples: Source::Age(since) }
+    Family { name, help, kind: Kind::Gauge, source: SampleSource::SyncAge(since) }
 }
 
-/// All of them.
 pub(super) const FAMILIES: [Family; 14] = [
     gauge(
         "aws_ssm_resource_data_sync_info",
@@ -42,7 +41,7 @@ pub(super) const FAMILIES: [Family; 14] = [
         "Status of the last attempt of a resource data sync, as of the last good collection. 1 for the status that AWS reports, 0 for the other known ones.",
         |sync, samples| {
             if let Some(status) = &sync.last_status {
-                one_of(
+                state_set(
                     "status",
                     SyncStatus::KNOWN.iter().map(SyncStatus::as_str),
                     Some(status.as_str()),
@@ -87,7 +86,7 @@ pub(super) const FAMILIES: [Family; 14] = [
         |sync, samples| {
             if let Some(destination) = &sync.destination {
                 let reported = destination.sharing.as_ref().map_or("NotReported", SharingType::as_str);
-                one_of(
+                state_set(
                     "sharing_type",
                     SharingType::KNOWN.iter().map(SharingType::as_str),
                     Some(reported),
@@ -102,7 +101,7 @@ pub(super) const FAMILIES: [Family; 14] = [
         |sync, samples| {
             if let Some(source) = &sync.source {
                 let reported = source.state.as_ref().map(SourceState::as_str);
-                one_of("state", SourceState::KNOWN.iter().map(SourceState::as_str), reported, samples);
+                state_set("state", SourceState::KNOWN.iter().map(SourceState::as_str), reported, samples);
             }
         },
     ),
@@ -136,21 +135,21 @@ pub(super) const FAMILIES: [Family; 14] = [
     ),
 ];
 
-/// A sample for each of the `known` values, 1 for the one that is reported. A
-/// reported value that is not known is one more, under its own name.
-fn one_of<'a>(
+/// Adds a sample for each of the `known` values: 1 for the reported one, 0 for the
+/// others. A reported value that is not among them is added under its own name.
+fn state_set<'a>(
     label: &str,
     known: impl Iterator<Item = &'a str>,
     reported: Option<&str>,
-    samples: &mut Samples,
+    samples: &mut SampleWriter,
 ) {
-    let mut found = false;
+    let mut is_known = false;
     for value in known {
-        let is_it = reported == Some(value);
-        found |= is_it;
-        samples.add(&[(label, Some(value))], flag(is_it));
+        let is_reported = reported == Some(value);
+        is_known |= is_reported;
+        samples.add(&[(label, Some(value))], flag(is_reported));
     }
-    if let (false, Some(unknown)) = (found, reported) {
+    if let (false, Some(unknown)) = (is_known, reported) {
         samples.add(&[(label, Some(unknown))], 1.0);
     }
 }

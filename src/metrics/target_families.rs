@@ -1,8 +1,8 @@
-//! The families about targets: what there is in each, and how it fares.
+//! The families of a target: its collections, and the number of its syncs.
 
 use std::collections::BTreeMap;
 
-use super::family::{Family, Kind, Samples, Source, count, flag};
+use super::family::{Family, Kind, SampleSource, SampleWriter, count, flag};
 use crate::model::{Quota, Reason, SyncType};
 use crate::snapshot::TargetView;
 
@@ -10,12 +10,11 @@ const fn family(
     name: &'static str,
     help: &'static str,
     kind: Kind,
-    samples: fn(&TargetView, &Quota, &mut Samples),
+    samples: fn(&TargetView, &Quota, &mut SampleWriter),
 ) -> Family {
-    Family { name, help, kind, samples: Source::Target(samples) }
+    Family { name, help, kind, source: SampleSource::Target(samples) }
 }
 
-/// One series or a few for each target.
 pub(super) const FAMILIES: [Family; 11] = [
     family(
         "ssm_sync_exporter_target_info",
@@ -79,8 +78,7 @@ pub(super) const FAMILIES: [Family; 11] = [
         Kind::Counter,
         |view, _, samples| {
             for &reason in Reason::ALL {
-                // All reasons of all targets would be most of the exposition,
-                // and nearly all of it zeros.
+                // A zero for each reason and target would be most of the exposition.
                 let failures = view.state.failures(reason);
                 if failures > 0 {
                     samples.add(&[("reason", Some(reason.as_str()))], count(failures));
@@ -93,14 +91,14 @@ pub(super) const FAMILIES: [Family; 11] = [
         "Number of resource data syncs of one type in a target, as of the last good collection.",
         Kind::Gauge,
         |view, _, samples| {
-            let Some(found) = view.syncs() else { return };
-            // A type without syncs is shown with 0.
-            let mut numbers: BTreeMap<&SyncType, u64> =
+            let Some(syncs) = view.syncs() else { return };
+            // A type without syncs is exposed as 0.
+            let mut counts: BTreeMap<&SyncType, u64> =
                 SyncType::KNOWN.iter().map(|known| (known, 0)).collect();
-            for sync in found {
-                *numbers.entry(&sync.sync_type).or_default() += 1;
+            for sync in syncs {
+                *counts.entry(&sync.sync_type).or_default() += 1;
             }
-            for (sync_type, number) in numbers {
+            for (sync_type, number) in counts {
                 samples.add(&[("sync_type", Some(sync_type.as_str()))], count(number));
             }
         },

@@ -1,73 +1,62 @@
-//! How a body is compressed: `Accept-Encoding`.
+//! The compression of a body: `Accept-Encoding`.
+
+use strum::{EnumString, IntoStaticStr};
 
 use super::Weight;
 
-/// How a body is compressed on its way.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A content coding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr)]
+#[strum(ascii_case_insensitive, serialize_all = "lowercase")]
 pub enum Coding {
-    /// As RFC 1952 has it.
+    /// RFC 1952. RFC 9110 requires that its old name `x-gzip` is accepted, too.
+    #[strum(to_string = "gzip", serialize = "x-gzip")]
     Gzip,
-    /// As RFC 8878 has it.
+    /// RFC 8878.
     Zstd,
-    /// Not at all.
+    /// No compression.
     Identity,
 }
 
 impl Coding {
-    /// All of them in their order, the one we like best first. zstd would be smaller and quicker,
-    /// but a body that is put together has many frames, and some clients read the
-    /// first only; who likes zstd best gets it.
+    /// All codings in the order of our preference. zstd is smaller and faster than gzip,
+    /// but a body that is assembled from chunks has many frames, and some clients read
+    /// only the first. A client gets zstd only if it prefers zstd.
     pub const ALL: [Self; 3] = [Self::Gzip, Self::Zstd, Self::Identity];
 
-    /// What stands in `Content-Encoding`; nothing without compression.
+    /// The value of `Content-Encoding`; `None` without compression.
     #[must_use]
     pub fn token(self) -> Option<&'static str> {
-        match self {
-            Self::Identity => None,
-            Self::Gzip => Some("gzip"),
-            Self::Zstd => Some("zstd"),
-        }
+        (self != Self::Identity).then(|| self.into())
     }
 
-    /// The one that a client likes best which sends these values of
-    /// `Accept-Encoding`. One who refuses all of them gets
-    /// [`Identity`](Self::Identity), which the standard allows: there is nothing
-    /// else to give.
+    /// The acceptable coding with the highest weight in these values of
+    /// `Accept-Encoding`. If the client accepts none, [`Identity`](Self::Identity), which
+    /// RFC 9110 permits.
     #[must_use]
     pub fn best<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut wishes = Wishes::default();
+        let mut accepted = AcceptEncoding::default();
         let items = values.into_iter().flat_map(|value| value.split(','));
-        items.filter_map(wish).for_each(|(name, weight)| wishes.add(name, weight));
-        let liked = Self::ALL.map(|coding| (wishes.weight(coding), coding));
-        // The first of equals, so the one we like best.
-        let best = liked.into_iter().rev().max_by_key(|(weight, _)| *weight);
-        best.filter(|(weight, _)| *weight > Weight::REFUSED).map_or(Self::Identity, |(_, coding)| coding)
-    }
-
-    fn named(name: &str) -> Option<Self> {
-        let is = |other: &str| name.eq_ignore_ascii_case(other);
-        match () {
-            () if is("identity") => Some(Self::Identity),
-            // An old name, which RFC 9110 wants to be taken as the same.
-            () if is("gzip") || is("x-gzip") => Some(Self::Gzip),
-            () if is("zstd") => Some(Self::Zstd),
-            () => None,
-        }
+        items.filter_map(parse_item).for_each(|(name, weight)| accepted.add(name, weight));
+        let weighted = Self::ALL.map(|coding| (accepted.weight(coding), coding));
+        // `max_by_key` returns the last of equals: reversed, the one we prefer.
+        let best = weighted.into_iter().rev().max_by_key(|(weight, _)| *weight);
+        best.filter(|(weight, _)| *weight > Weight::NOT_ACCEPTABLE)
+            .map_or(Self::Identity, |(_, coding)| coding)
     }
 }
 
-/// What a client wishes.
 #[derive(Default)]
-struct Wishes {
+struct AcceptEncoding {
     named: Vec<(Coding, Weight)>,
+    /// The weight of `*`.
     any: Option<Weight>,
 }
 
-impl Wishes {
+impl AcceptEncoding {
     fn add(&mut self, name: &str, weight: Weight) {
         if name == "*" {
             self.any = Some(weight);
-        } else if let Some(coding) = Coding::named(name) {
+        } else if let Ok(coding) = name.parse() {
             self.named.push((coding, weight));
         }
     }
@@ -75,24 +64,23 @@ impl Wishes {
     fn weight(&self, coding: Coding) -> Weight {
         let named = self.named.iter().find(|(named, _)| *named == coding).map(|(_, weight)| *weight);
         named.or(self.any).unwrap_or(match coding {
-            // Always acceptable unless refused, and liked less than all that is
-            // asked for by name.
+            // Acceptable unless it is excluded, but after every coding that is named.
             Coding::Identity => Weight(1),
-            _ => Weight::REFUSED,
+            Coding::Gzip | Coding::Zstd => Weight::NOT_ACCEPTABLE,
         })
     }
 }
 
-/// One item, such as `gzip;q=0.5`; `None` for rubbish.
-fn wish(item: &str) -> Option<(&str, Weight)> {
+/// Parses an item such as `gzip;q=0.5`; `None` if it is malformed.
+fn parse_item(item: &str) -> Option<(&str, Weight)> {
     let mut parts = item.split(';').map(str::trim);
     let name = parts.next().filter(|name| !name.is_empty())?;
     let weight = match parts.next() {
-        None => Weight::FULL,
+        None => Weight::MAX,
         Some(parameter) => {
             let (key, value) = parameter.split_once('=')?;
             Some(key).filter(|key| key.eq_ignore_ascii_case("q"))?;
-            Weight::read(value)?
+            Weight::parse(value)?
         }
     };
     parts.next().is_none().then_some((name, weight))
@@ -103,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_best_of_what_is_wished_for() {
+    fn the_acceptable_coding_with_the_highest_weight_is_chosen() {
         use Coding::{Gzip, Identity, Zstd};
         for (values, coding) in [
             (&[][..], Identity),
@@ -133,14 +121,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_refused_is_not_sent() {
+    fn a_weight_of_zero_excludes_a_coding() {
         use Coding::{Gzip, Identity};
         for (value, coding) in [
             ("gzip;q=0", Identity),
             ("gzip;q=0.000, zstd;q=0", Identity),
             ("identity;q=0, gzip;q=0.1", Gzip),
             ("*;q=0, gzip", Gzip),
-            // Nothing is left, and an error would help nobody.
+            // No coding is acceptable. An error would not help the client.
             ("*;q=0", Identity),
             ("identity;q=0", Identity),
         ] {
@@ -149,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn rubbish_is_passed_over() {
+    fn malformed_and_unknown_items_are_ignored() {
         for value in
             ["gzip;q=2, zstd;q=x", ";q=1", ",,,", "gzip;level=9", "gzip;q=1;q=1", "\"gzip\"", "gzip zstd"]
         {

@@ -1,4 +1,4 @@
-//! Which media type is sent: `Accept`.
+//! The media type of a body: `Accept`.
 
 use std::cmp::Reverse;
 
@@ -7,93 +7,93 @@ use mediatype::{MediaTypeList, ReadParams as _};
 
 use super::Weight;
 
-/// A media type that can be had.
+/// A media type that the server can send.
 #[derive(Clone, Copy, Debug)]
-pub struct Offer {
+pub(crate) struct Offer {
     /// The part before the slash.
-    pub main: &'static str,
-    /// The part behind it.
-    pub sub: &'static str,
-    /// What it can be had with.
-    pub parameters: &'static [Parameter],
+    pub(crate) type_name: &'static str,
+    /// The part after the slash.
+    pub(crate) subtype: &'static str,
+    /// The parameters that a client may ask for.
+    pub(crate) parameters: &'static [Parameter],
 }
 
-/// A parameter of a media type: its name, and the values that it can have.
-pub type Parameter = (&'static str, &'static [&'static str]);
+/// The name of a parameter, and the values that the server supports.
+type Parameter = (&'static str, &'static [&'static str]);
 
-/// What a client says in `Accept`.
+/// The parsed values of `Accept`.
 #[derive(Debug, Default)]
 pub struct Accept {
-    ranges: Vec<Range>,
+    ranges: Vec<MediaRange>,
 }
 
-/// A media type, or many, with how much they are liked.
+/// A media range, such as `text/*;q=0.5`.
 #[derive(Debug)]
-struct Range {
-    main: String,
-    sub: String,
+struct MediaRange {
+    type_name: String,
+    subtype: String,
     parameters: Vec<(String, String)>,
     weight: Weight,
 }
 
 impl Accept {
-    /// Reads the values of the header, of which there may be several. Items that
-    /// are rubbish are passed over.
+    /// Parses the values of the header, which may be repeated. Malformed items are
+    /// ignored.
     #[must_use]
-    pub fn read<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn parse<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let items = values.into_iter().flat_map(MediaTypeList::new).filter_map(Result::ok);
         let range = |item: mediatype::MediaType<'_>| {
             let weight = match item.get_param(Q) {
-                Some(weight) => Weight::read(&weight.unquoted_str())?,
-                None => Weight::FULL,
+                Some(weight) => Weight::parse(&weight.unquoted_str())?,
+                None => Weight::MAX,
             };
             let parameters = item
                 .params()
-                // What stands behind the weight is not about the media type.
+                // Parameters after the weight are extensions of `Accept`, not of the type.
                 .take_while(|(name, _)| *name != Q)
                 .map(|(name, value)| (name.as_str().to_owned(), value.unquoted_str().into_owned()))
                 .collect();
-            // A suffix, such as `+json`, is a part of the name to us.
-            let sub = item
+            // A suffix, such as `+json`, is compared as a part of the subtype.
+            let subtype = item
                 .suffix
                 .map_or_else(|| item.subty.to_string(), |suffix| format!("{}+{suffix}", item.subty));
-            Some(Range { main: item.ty.to_string(), sub, parameters, weight })
+            Some(MediaRange { type_name: item.ty.to_string(), subtype, parameters, weight })
         };
         Self { ranges: items.filter_map(range).collect() }
     }
 
-    /// The index of the offer that the client likes best, and the values that it
-    /// wants the parameters to have; `None` if it likes none. Of those that it
-    /// likes alike it gets what it names more exactly, then what it names first,
-    /// then what is offered first.
-    #[must_use]
-    pub fn best(&self, offers: &[Offer]) -> Option<(usize, &[(String, String)])> {
-        let liked = |(index, offer): (usize, &Offer)| {
-            // The most exact range that an offer falls under tells its weight.
-            let fitting = self.ranges.iter().enumerate();
-            let (position, range) = fitting
-                .filter(|(_, range)| range.covers(offer))
-                .max_by_key(|(position, range)| (range.exactness(), Reverse(*position)))?;
-            let rank = (range.weight, range.exactness(), Reverse(position), Reverse(index));
-            (range.weight > Weight::REFUSED).then_some((rank, index, &*range.parameters))
+    /// The index of the offer with the highest weight, and the parameters that the client
+    /// asked for; `None` if no offer is acceptable. Among offers of equal weight the most
+    /// specifically named wins, then the first in the header, then the first offered.
+    pub(crate) fn best(&self, offers: &[Offer]) -> Option<(usize, &[(String, String)])> {
+        let ranked = |(index, offer): (usize, &Offer)| {
+            // The most specific range that matches an offer determines its weight.
+            let ranges = self.ranges.iter().enumerate();
+            let (position, range) = ranges
+                .filter(|(_, range)| range.matches(offer))
+                .max_by_key(|(position, range)| (range.specificity(), Reverse(*position)))?;
+            let rank = (range.weight, range.specificity(), Reverse(position), Reverse(index));
+            (range.weight > Weight::NOT_ACCEPTABLE).then_some((rank, index, &*range.parameters))
         };
-        let best = offers.iter().enumerate().filter_map(liked).max_by_key(|(rank, ..)| *rank);
+        let best = offers.iter().enumerate().filter_map(ranked).max_by_key(|(rank, ..)| *rank);
         best.map(|(_, index, parameters)| (index, parameters))
     }
 }
 
-impl Range {
-    fn covers(&self, offer: &Offer) -> bool {
-        let is = |range: &str, offer: &str| range == "*" || range.eq_ignore_ascii_case(offer);
-        let has = |(name, value): &(String, String)| {
+impl MediaRange {
+    fn matches(&self, offer: &Offer) -> bool {
+        let name_matches = |range: &str, offer: &str| range == "*" || range.eq_ignore_ascii_case(offer);
+        let is_supported = |(name, value): &(String, String)| {
             let mut offered = offer.parameters.iter().filter(|(known, _)| name.eq_ignore_ascii_case(known));
             offered.any(|(_, values)| values.iter().any(|known| value.eq_ignore_ascii_case(known)))
         };
-        is(&self.main, offer.main) && is(&self.sub, offer.sub) && self.parameters.iter().all(has)
+        name_matches(&self.type_name, offer.type_name)
+            && name_matches(&self.subtype, offer.subtype)
+            && self.parameters.iter().all(is_supported)
     }
 
-    fn exactness(&self) -> (bool, bool, usize) {
-        (self.main != "*", self.sub != "*", self.parameters.len())
+    fn specificity(&self) -> (bool, bool, usize) {
+        (self.type_name != "*", self.subtype != "*", self.parameters.len())
     }
 }
 
@@ -104,21 +104,25 @@ mod tests {
     use super::*;
 
     const OFFERS: [Offer; 3] = [
-        Offer { main: "text", sub: "plain", parameters: &[("version", &["0.0.4"]), ("charset", &["utf-8"])] },
         Offer {
-            main: "text",
-            sub: "plain",
+            type_name: "text",
+            subtype: "plain",
+            parameters: &[("version", &["0.0.4"]), ("charset", &["utf-8"])],
+        },
+        Offer {
+            type_name: "text",
+            subtype: "plain",
             parameters: &[("version", &["1.0.0"]), ("escaping", &["a", "b"])],
         },
-        Offer { main: "application", sub: "vnd.x+json", parameters: &[("proto", &["a.B"])] },
+        Offer { type_name: "application", subtype: "vnd.x+json", parameters: &[("proto", &["a.B"])] },
     ];
 
     fn best(values: &[&str]) -> Option<usize> {
-        Accept::read(values.iter().copied()).best(&OFFERS).map(|(index, _)| index)
+        Accept::parse(values.iter().copied()).best(&OFFERS).map(|(index, _)| index)
     }
 
     #[test]
-    fn the_weight_decides() {
+    fn the_highest_weight_wins() {
         assert_eq!(best(&["text/plain;version=0.0.4;q=0.3, text/plain;version=1.0.0;q=0.4"]), Some(1));
         assert_eq!(best(&["text/plain;version=0.0.4;q=0.301,text/plain;version=1.0.0;q=0.3"]), Some(0));
         assert_eq!(best(&["text/plain;q=0.9", "application/vnd.x+json"]), Some(2));
@@ -126,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_exact_range_tells_the_weight() {
+    fn the_most_specific_range_determines_the_weight() {
         assert_eq!(best(&["text/plain;version=0.0.4;q=0, text/plain;q=0.5"]), Some(1));
         assert_eq!(best(&["text/*;q=0, */*;q=0.1"]), Some(2));
         assert_eq!(
@@ -136,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn of_what_is_liked_alike_the_exact_the_first_and_ours_in_this_order() {
+    fn ties_are_broken_by_specificity_then_by_the_header_then_by_the_offers() {
         assert_eq!(best(&["*/*, application/vnd.x+json"]), Some(2));
         assert_eq!(best(&["application/vnd.x+json, text/plain"]), Some(2));
         assert_eq!(best(&["text/plain, application/vnd.x+json"]), Some(0));
@@ -145,17 +149,17 @@ mod tests {
     }
 
     #[test]
-    fn parameters_have_to_fit_and_the_wished_for_value_is_told() {
+    fn parameters_have_to_match_and_are_returned() {
         assert_eq!(best(&["text/plain;version=0.0.5"]), None);
         assert_eq!(best(&["text/plain;format=flowed"]), None);
         assert_eq!(best(&["text/plain; Charset=\"UTF-8\""]), Some(0));
-        let accept = Accept::read(["text/plain;escaping=b;q=0.5;extension=x"]);
+        let accept = Accept::parse(["text/plain;escaping=b;q=0.5;extension=x"]);
         let (index, parameters) = accept.best(&OFFERS).unwrap();
         assert_eq!((index, parameters), (1, &[("escaping".to_owned(), "b".to_owned())][..]));
     }
 
     #[test]
-    fn what_is_refused_or_rubbish_is_not_liked() {
+    fn malformed_and_excluded_types_are_not_acceptable() {
         for value in [
             "",
             "   ",
@@ -170,13 +174,13 @@ mod tests {
         ] {
             assert_eq!(best(&[value]), None, "{value}");
         }
-        assert_eq!(best(&["rubbish, text/plain;;, application/vnd.x+json;proto=a.b"]), Some(2));
+        assert_eq!(best(&["malformed, text/plain;;, application/vnd.x+json;proto=a.b"]), Some(2));
     }
 
     proptest! {
         #[test]
-        fn nothing_that_a_client_can_say_is_too_much(value in ".{0,300}") {
-            prop_assert!(Accept::read([&*value]).best(&OFFERS).is_none_or(|(index, _)| index < OFFERS.len()));
+        fn no_header_causes_a_panic(value in ".{0,300}") {
+            prop_assert!(Accept::parse([&*value]).best(&OFFERS).is_none_or(|(index, _)| index < OFFERS.len()));
         }
     }
 }

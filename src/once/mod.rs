@@ -24,7 +24,7 @@ use crate::app::{BuildError, Stages, log_warnings};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fleet::{Shard, Unresolved};
-use crate::metrics::{self, Choice, FamilyName, Metrics};
+use crate::metrics::{self, Exposition, FamilyFilter, FamilyName};
 use crate::model::{DataSync, UnixSeconds};
 use crate::negotiation::Coding;
 use crate::readiness::{NotReady, Readiness};
@@ -111,7 +111,7 @@ impl Once {
         let patience = config.ready_after;
         // node_exporter has process metrics of its own, and rejects a textfile that
         // repeats them.
-        config.disabled_families.extend(FamilyName::of_the_process());
+        config.disabled_families.extend(FamilyName::process_families());
         let stages = Stages::build(config, shard, replica, clock.clone()).await?;
         log_warnings(&stages.applier);
         Ok(Self { stages, shard, ready_after: patience, clock })
@@ -180,8 +180,8 @@ async fn wait_until_collected(store: &Store, readiness: &Readiness, progress: &P
     }
 }
 
-fn exposition(metrics: &Metrics, format: metrics::Format) -> Vec<u8> {
-    let pieces: Vec<Vec<u8>> = metrics.scrape(format, Coding::Identity, &Choice::All).collect();
+fn exposition(metrics: &Exposition, format: metrics::Format) -> Vec<u8> {
+    let pieces: Vec<Vec<u8>> = metrics.scrape(format, Coding::Identity, &FamilyFilter::All).collect();
     pieces.concat()
 }
 

@@ -1,8 +1,12 @@
-//! Benchmarks of the exposition without sockets. Run them with `cargo bench`.
+//! Benchmarks of the exposition without sockets: `cargo bench --bench exposition`.
 //!
-//! They measure a scrape without changes since the last one, the first scrape in a format, and
-//! recording a collection while the exposition is kept up to date. Each runs with 4,000 targets of
-//! five syncs, and some also with 400 targets, to see how the cost grows.
+//! - `scrape`: nothing has changed since the last scrape.
+//! - `first scrape`: nothing has been rendered yet.
+//! - `record one collection`: one target was collected, and its chunk is rendered
+//!   again for the next scrape.
+//! - `negotiation`: the headers of a scrape.
+//!
+//! Each target has five syncs. 400 and 4,000 targets show how the cost grows.
 
 #![expect(clippy::unwrap_used, reason = "a failed benchmark should panic")]
 
@@ -13,13 +17,12 @@ use std::time::Duration;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::fleet::{Account, Shard, Target, TargetList};
-use ssm_sync_exporter::metrics::{Choice, ExporterMetrics, Format, Metrics};
+use ssm_sync_exporter::metrics::{ExporterMetrics, Exposition, FamilyFilter, Format};
 use ssm_sync_exporter::model::{
     DataSync, Destination, Quota, SharingType, SyncStatus, SyncType, UnixSeconds,
 };
 use ssm_sync_exporter::negotiation::{Accept, Coding};
-use ssm_sync_exporter::snapshot::Report;
-use ssm_sync_exporter::snapshot::Store;
+use ssm_sync_exporter::snapshot::{Report, Store};
 
 const NOW: UnixSeconds = 1_763_800_000.5;
 const REGIONS: [&str; 4] = ["eu-west-1", "us-east-1", "ap-southeast-2", "sa-east-1"];
@@ -33,7 +36,7 @@ fn target(number: usize) -> Target {
     Target { account, region: REGIONS[number % REGIONS.len()].parse().unwrap() }
 }
 
-/// A collection whose times of the last attempt differ from those of other rounds.
+/// The report of a collection. The times of the last attempt differ from round to round.
 fn report(round: u32) -> Report {
     let sync = |number: u32| DataSync {
         sync_type: SyncType::ToDestination,
@@ -74,13 +77,13 @@ fn store(targets: usize) -> Arc<Store> {
     store
 }
 
-fn metrics(store: &Arc<Store>) -> Metrics {
-    let own = Arc::new(ExporterMetrics::new(Shard::default()).unwrap());
-    Metrics::new(Arc::clone(store), own, Quota::default(), Vec::new(), Clock::new(|| NOW))
+fn exposition(store: &Arc<Store>) -> Exposition {
+    let exporter = Arc::new(ExporterMetrics::new(Shard::default()).unwrap());
+    Exposition::new(Arc::clone(store), exporter, Quota::default(), Vec::new(), Clock::new(|| NOW))
 }
 
-fn scrape(metrics: &Metrics, format: Format, coding: Coding) -> usize {
-    metrics.scrape(format, coding, &Choice::All).map(|chunk| black_box(chunk).len()).sum()
+fn scrape(exposition: &Exposition, format: Format, coding: Coding) -> usize {
+    exposition.scrape(format, coding, &FamilyFilter::All).map(|buffer| black_box(buffer).len()).sum()
 }
 
 fn scrapes(criterion: &mut Criterion) {
@@ -88,13 +91,13 @@ fn scrapes(criterion: &mut Criterion) {
     group.sample_size(20);
     for targets in [400, 4000] {
         let store = store(targets);
-        let metrics = metrics(&store);
+        let exposition = exposition(&store);
         group.throughput(Throughput::Elements(targets as u64));
         for (format, name) in [(Format::Text0_0_4, "text"), (Format::Protobuf, "protobuf")] {
             for coding in [Coding::Identity, Coding::Gzip, Coding::Zstd] {
-                scrape(&metrics, format, coding);
+                scrape(&exposition, format, coding);
                 let id = BenchmarkId::new(format!("{name}/{coding:?}"), targets);
-                group.bench_function(id, |bencher| bencher.iter(|| scrape(&metrics, format, coding)));
+                group.bench_function(id, |bencher| bencher.iter(|| scrape(&exposition, format, coding)));
             }
         }
     }
@@ -108,8 +111,8 @@ fn first_scrapes(criterion: &mut Criterion) {
     for coding in [Coding::Identity, Coding::Gzip, Coding::Zstd] {
         group.bench_function(format!("text/{coding:?}"), |bencher| {
             bencher.iter_batched_ref(
-                || metrics(&store),
-                |metrics| scrape(metrics, Format::Text0_0_4, coding),
+                || exposition(&store),
+                |exposition| scrape(exposition, Format::Text0_0_4, coding),
                 BatchSize::PerIteration,
             );
         });
@@ -117,21 +120,21 @@ fn first_scrapes(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// Measures recording one collection and updating the exposition.
+/// `make_ready` never waits, so a runtime without a driver is enough.
 fn record_collection(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("record one collection");
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     for targets in [400, 4000] {
         let store = store(targets);
-        let metrics = metrics(&store);
-        scrape(&metrics, Format::Text0_0_4, Coding::Gzip);
+        let exposition = exposition(&store);
+        scrape(&exposition, Format::Text0_0_4, Coding::Gzip);
         let slots = store.slots();
         let mut round = 0;
         group.bench_function(BenchmarkId::from_parameter(targets), |bencher| {
             bencher.iter(|| {
                 round += 1;
                 store.record(&slots[round as usize % targets], report(round));
-                runtime.block_on(metrics.make_ready());
+                runtime.block_on(exposition.make_ready());
             });
         });
     }
@@ -141,7 +144,7 @@ fn record_collection(criterion: &mut Criterion) {
 fn negotiation(criterion: &mut Criterion) {
     criterion.bench_function("negotiation", |bencher| {
         bencher.iter(|| {
-            let format = Format::negotiate(&Accept::read([black_box(ACCEPT)]));
+            let format = Format::negotiate(&Accept::parse([black_box(ACCEPT)]));
             (format.content_type(), Coding::best([black_box("gzip")]))
         });
     });

@@ -1,4 +1,4 @@
-//! What a scrape shows, to the letter.
+//! The exact text of a scrape.
 
 use std::collections::HashSet;
 
@@ -8,19 +8,19 @@ use serde_json::{Value, json};
 
 use crate::exporter::{ACCOUNT, Exporter, HUB, NOW, REGION, Scrape, fake_aws, one_target, put, up};
 
-/// Without what changes from run to run.
-fn steady(scrape: &Scrape, prefix: &str) -> String {
-    let named = |line: &&str| {
+/// The lines of the families with this prefix, without those that change from run to run.
+fn stable_lines(scrape: &Scrape, prefix: &str) -> String {
+    let is_stable = |line: &&str| {
         let family = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE ")).unwrap_or(line);
         family.starts_with(prefix) && !family.contains("duration") && !family.contains("_collections_total")
     };
-    scrape.0.lines().filter(named).flat_map(|line| [line, "\n"]).collect()
+    scrape.0.lines().filter(is_stable).flat_map(|line| [line, "\n"]).collect()
 }
 
 /// A sync to S3 with every field, as AWS lists it.
 pub(crate) fn s3_sync() -> Value {
     json!({
-        // Without SyncType, as in AWS's own examples.
+        // Without SyncType, as in the examples of the AWS documentation.
         "SyncName": "org-inventory",
         "S3Destination": {
             "BucketName": "inventory-bucket", "Prefix": "all/of it", "SyncFormat": "JsonSerDe",
@@ -34,17 +34,17 @@ pub(crate) fn s3_sync() -> Value {
 }
 
 #[tokio::test]
-async fn a_sync_to_s3_with_every_field() {
+async fn a_sync_to_s3_exposes_every_field() {
     let aws = fake_aws().await;
     put(&aws, SyncKind::ToDestination, s3_sync());
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
     exporter.set_clock(0);
     let scrape = exporter.scrape().await;
-    assert_eq!(steady(&scrape, "aws_"), include_str!("../golden/s3_sync.prom"));
+    assert_eq!(stable_lines(&scrape, "aws_"), include_str!("../golden/s3_sync.prom"));
 }
 
 #[tokio::test]
-async fn a_sync_from_a_source_with_every_field() {
+async fn a_sync_from_a_source_exposes_every_field() {
     let aws = fake_aws().await;
     put(
         &aws,
@@ -69,18 +69,18 @@ async fn a_sync_from_a_source_with_every_field() {
     );
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
     let scrape = exporter.scrape().await;
-    assert_eq!(steady(&scrape, "aws_"), include_str!("../golden/source_sync.prom"));
+    assert_eq!(stable_lines(&scrape, "aws_"), include_str!("../golden/source_sync.prom"));
 }
 
 #[tokio::test]
-async fn a_target_that_is_well_and_one_that_is_not() {
+async fn targets_that_are_up_and_down_are_exposed() {
     let aws = fake_aws().await;
     aws.world()
         .set_faults(vec![FaultRule::new(Fault::Deny).region("us-east-1").operation("ListResourceDataSync")]);
     let config = one_target().replace("[eu-west-1]", "[eu-west-1, us-east-1]").replace("1s", "1h");
     let exporter = Exporter::start_ready(&aws, &config).await;
     let scrape = exporter.scrape().await;
-    assert_eq!(steady(&scrape, "ssm_sync_exporter_target"), include_str!("../golden/targets.prom"));
+    assert_eq!(stable_lines(&scrape, "ssm_sync_exporter_target"), include_str!("../golden/targets.prom"));
     for region in ["eu-west-1", "us-east-1"] {
         assert!(scrape.has(&format!(
             "ssm_sync_exporter_target_collections_total{{aws_account_id=\"{ACCOUNT}\",aws_region=\"{region}\"}} 1"
@@ -91,7 +91,7 @@ async fn a_target_that_is_well_and_one_that_is_not() {
         let seconds: f64 = duration.trim().rsplit(' ').next().unwrap().parse().unwrap();
         assert!(seconds > 0.0 && seconds < 16.0, "{duration}");
     }
-    // One has syncs, if only none; of the other nothing is known.
+    // The target that is up has no syncs, which is a 0. Nothing is known of the other one.
     assert_eq!(
         scrape.samples("aws_ssm_resource_data_syncs"),
         format!(
@@ -102,7 +102,7 @@ async fn a_target_that_is_well_and_one_that_is_not() {
 }
 
 #[tokio::test]
-async fn the_exporters_own_metrics() {
+async fn the_exporter_exposes_metrics_about_itself() {
     let aws = fake_aws().await;
     let exporter = Exporter::start_ready(&aws, &one_target().replace("1s", "1h")).await;
     let scrape = exporter.scrape().await;
@@ -126,7 +126,7 @@ async fn the_exporters_own_metrics() {
 }
 
 #[tokio::test]
-async fn what_aws_leaves_out_is_left_out_and_never_a_zero() {
+async fn fields_that_aws_omits_yield_no_series() {
     let aws = fake_aws().await;
     put(&aws, SyncKind::ToDestination, json!({"SyncName": "bare"}));
     put(
@@ -162,13 +162,13 @@ async fn what_aws_leaves_out_is_left_out_and_never_a_zero() {
         expected.push(format!("aws_ssm_resource_data_sync_source_state{{{source},state=\"{state}\"}} 0"));
     }
     let scrape = exporter.scrape().await;
-    let shown: Vec<&str> =
+    let series: Vec<&str> =
         scrape.0.lines().filter(|line| line.starts_with("aws_") && line.contains("sync_name=")).collect();
-    assert_eq!(shown, expected, "{}", scrape.samples("ssm_sync"));
+    assert_eq!(series, expected, "{}", scrape.samples("ssm_sync"));
 }
 
 #[tokio::test]
-async fn values_that_this_version_does_not_know_keep_their_names() {
+async fn unknown_enum_values_keep_their_raw_names() {
     let aws = fake_aws().await;
     put(
         &aws,
@@ -219,12 +219,12 @@ async fn values_that_this_version_does_not_know_keep_their_names() {
 }
 
 #[tokio::test]
-async fn no_series_is_shown_twice_whatever_aws_lists() {
+async fn no_series_is_exposed_twice() {
     let aws = fake_aws().await;
     let twice = json!({"SyncName": "twice", "SyncType": "SyncToDestination", "LastStatus": "Successful"});
     put(&aws, SyncKind::ToDestination, twice.clone());
     put(&aws, SyncKind::ToDestination, json!({"SyncName": "other"}));
-    // As if a call for one type listed the other one, too.
+    // The call for one type also lists a sync of the other type.
     put(&aws, SyncKind::FromSource, twice);
     let hostile = "quote\" back\\slash\nline} 1\n# ünï";
     put(&aws, SyncKind::ToDestination, json!({"SyncName": hostile}));
@@ -232,8 +232,8 @@ async fn no_series_is_shown_twice_whatever_aws_lists() {
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
     let scrape = exporter.scrape().await;
     let series = scrape.series();
-    let different: HashSet<&str> = series.iter().copied().collect();
-    assert_eq!(series.len(), different.len());
+    let distinct: HashSet<&str> = series.iter().copied().collect();
+    assert_eq!(series.len(), distinct.len());
     assert_eq!(scrape.sum("aws_ssm_resource_data_syncs"), 3.0);
     assert!(scrape.0.contains(r#"sync_name="quote\" back\\slash\nline} 1\n# ünï","#), "{}", scrape.0);
 }
@@ -260,7 +260,7 @@ async fn ages_are_computed_when_scraped() {
 }
 
 #[tokio::test]
-async fn a_sync_that_is_gone_from_aws_is_gone_from_the_next_snapshot() {
+async fn a_deleted_sync_disappears_with_the_next_collection() {
     let aws = fake_aws().await;
     put(&aws, SyncKind::ToDestination, json!({"SyncName": "here", "LastStatus": "Successful"}));
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
@@ -273,7 +273,7 @@ async fn a_sync_that_is_gone_from_aws_is_gone_from_the_next_snapshot() {
 }
 
 #[tokio::test]
-async fn a_failing_target_keeps_its_syncs_for_stale_after_and_no_longer() {
+async fn a_failing_target_keeps_its_syncs_until_stale_after() {
     let aws = fake_aws().await;
     put(
         &aws,
@@ -284,7 +284,7 @@ async fn a_failing_target_keeps_its_syncs_for_stale_after_and_no_longer() {
 
     aws.world().set_faults(vec![FaultRule::new(Fault::Deny)]);
     let scrape = exporter.scrape_until(&up(ACCOUNT, REGION, 0)).await;
-    assert!(scrape.0.contains("sync_name=\"here\""), "kept for now");
+    assert!(scrape.0.contains("sync_name=\"here\""), "within stale_after");
     exporter.set_clock(600);
     let scrape = exporter.scrape().await;
     assert!(scrape.has(&format!(
@@ -293,19 +293,19 @@ async fn a_failing_target_keeps_its_syncs_for_stale_after_and_no_longer() {
     )));
     exporter.set_clock(601);
     let scrape = exporter.scrape().await;
-    assert!(!scrape.0.contains("sync_name="), "gone after stale_after");
+    assert!(!scrape.0.contains("sync_name="), "after stale_after");
     assert_eq!(scrape.samples("aws_ssm_resource_data_syncs"), "", "unknown, not 0");
     assert!(scrape.has(&up(ACCOUNT, REGION, 0)));
-    assert!(scrape.0.contains("ssm_sync_exporter_target_info{"), "the target itself stays");
+    assert!(scrape.0.contains("ssm_sync_exporter_target_info{"), "the target itself is kept");
 
     aws.world().set_faults(Vec::new());
     let scrape = exporter.scrape_until(&up(ACCOUNT, REGION, 1)).await;
-    assert!(scrape.0.contains("sync_name=\"here\""), "back at once");
+    assert!(scrape.0.contains("sync_name=\"here\""), "restored by the next success");
     assert_eq!(scrape.sum("ssm_sync_exporter_target_consecutive_failures"), 0.0);
 }
 
 #[tokio::test]
-async fn an_account_without_an_id_takes_that_of_its_credentials() {
+async fn an_account_without_an_id_gets_it_from_its_credentials() {
     let aws = fake_aws().await;
     let config = format!("interval: 1s\nregions: [{REGION}, us-east-1]\naccounts: [{{profile: hub}}]\n");
     let exporter = Exporter::start_ready(&aws, &config).await;
@@ -313,15 +313,15 @@ async fn an_account_without_an_id_takes_that_of_its_credentials() {
     for region in [REGION, "us-east-1"] {
         assert!(scrape.has(&up(HUB, region, 1)));
     }
-    assert_eq!(aws.world().calls("GetCallerIdentity"), 1, "asked once for both regions and all rounds");
+    assert_eq!(aws.world().calls("GetCallerIdentity"), 1, "one call for both regions and all rounds");
     assert!(scrape.has(&format!(
         "ssm_sync_exporter_discovery_last_success_timestamp_seconds{{kind=\"identity\"}} {NOW}"
     )));
 }
 
 #[tokio::test]
-async fn an_id_that_is_not_that_of_the_credentials_is_found_out() {
-    // One account's syncs would be shown as another's.
+async fn a_target_is_down_if_its_credentials_are_for_another_account() {
+    // Otherwise the syncs of one account would be exposed under the id of another.
     let aws = fake_aws().await;
     let config =
         format!("interval: 1s\nregions: [{REGION}]\naccounts: [{{profile: hub, id: '{ACCOUNT}'}}]\n");
@@ -334,7 +334,7 @@ async fn an_id_that_is_not_that_of_the_credentials_is_found_out() {
 }
 
 #[tokio::test]
-async fn an_id_that_cannot_be_checked_is_believed_for_the_time_being() {
+async fn an_id_that_cannot_be_verified_is_used_as_configured() {
     let aws = fake_aws().await;
     aws.world().set_faults(vec![FaultRule::new(Fault::Deny).operation("GetCallerIdentity")]);
     let config = format!("interval: 1s\nregions: [{REGION}]\naccounts: [{{profile: hub, id: '{HUB}'}}]\n");
@@ -343,12 +343,12 @@ async fn an_id_that_cannot_be_checked_is_believed_for_the_time_being() {
     assert!(scrape.has(&up(HUB, REGION, 1)));
     assert!(
         aws.world().calls("GetCallerIdentity") < aws.world().calls("ListResourceDataSync") / 2,
-        "now and then"
+        "verified less often than collected"
     );
 }
 
 #[tokio::test]
-async fn an_account_whose_id_cannot_be_told_stays_visible() {
+async fn an_account_with_an_unknown_id_stays_visible() {
     let aws = fake_aws().await;
     aws.world().set_faults(vec![FaultRule::new(Fault::Deny).operation("GetCallerIdentity")]);
     let config = format!("interval: 1s\nregions: [{REGION}]\naccounts: [{{profile: hub, name: main}}]\n");

@@ -1,80 +1,77 @@
-//! Where the blocks stand, ready to be sent.
+//! The chunks of the current target list.
 //!
-//! Each is behind a lock of its own, which is held for as long as it takes to
-//! look whether its targets are as they were, and to make another block of it if
-//! not. Collections never come here.
+//! Each chunk has a lock of its own, which is held only to compare the chunk with the
+//! store and to replace it if it is outdated. Collections never take these locks.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::super::sample_encoding::SampleEncoding;
-use super::chunk::{Chunk, RenderContext, TARGETS};
+use super::chunk::{Chunk, RenderContext, TARGETS_PER_CHUNK};
+use crate::metrics::sample_encoding::SampleEncoding;
 use crate::model::UnixSeconds;
 use crate::snapshot::{Slot, Store};
 
-/// All blocks.
 #[derive(Debug, Default)]
-pub(in crate::metrics) struct ChunkCache {
-    layout: Mutex<Arc<Layout>>,
+pub(super) struct ChunkCache {
+    chunks: Mutex<Arc<ChunkList>>,
 }
 
-/// The blocks of one list of targets.
+/// The chunks of one target list.
 #[derive(Debug, Default)]
-pub(in crate::metrics) struct Layout {
+pub(super) struct ChunkList {
     slots: Arc<Vec<Arc<Slot>>>,
-    blocks: Vec<Mutex<Arc<Chunk>>>,
+    chunks: Vec<Mutex<Arc<Chunk>>>,
 }
 
 impl ChunkCache {
-    /// The blocks of the targets that there are now.
-    pub(in crate::metrics) fn layout(&self, store: &Store, now: UnixSeconds) -> Arc<Layout> {
-        let mut layout = self.layout.lock();
-        // Behind the lock: it never goes back to an older list.
+    /// The chunks of the store's current targets. Those of new targets are not rendered.
+    pub(super) fn chunks(&self, store: &Store, now: UnixSeconds) -> Arc<ChunkList> {
+        let mut chunks = self.chunks.lock();
+        // Loaded under the lock, so that an older list never replaces a newer one.
         let slots = store.slots();
-        if !Arc::ptr_eq(&layout.slots, &slots) {
-            *layout = Arc::new(layout.of(slots, store, now));
+        if !Arc::ptr_eq(&chunks.slots, &slots) {
+            *chunks = Arc::new(chunks.for_slots(slots, store, now));
         }
-        Arc::clone(&layout)
+        Arc::clone(&chunks)
     }
 }
 
-impl Layout {
-    /// The same for another list of targets. A block of the same targets at the
-    /// same place stays; where targets have moved up, all is written anew.
-    fn of(&self, slots: Arc<Vec<Arc<Slot>>>, store: &Store, now: UnixSeconds) -> Self {
-        let mut before = self.blocks.iter().map(|block| Arc::clone(&block.lock()));
-        let block = |slots: &[Arc<Slot>]| {
-            let same = before.next().filter(|block| block.is_of(slots));
+impl ChunkList {
+    /// The chunks of another target list. A chunk is kept if it has the same targets at
+    /// the same position; a target that is inserted or removed shifts all behind it.
+    fn for_slots(&self, slots: Arc<Vec<Arc<Slot>>>, store: &Store, now: UnixSeconds) -> Self {
+        let mut old_chunks = self.chunks.iter().map(|chunk| Arc::clone(&chunk.lock()));
+        let chunk = |slots: &[Arc<Slot>]| {
+            let same = old_chunks.next().filter(|chunk| chunk.has_targets(slots));
             Mutex::new(same.unwrap_or_else(|| Arc::new(Chunk::new(slots, store, now))))
         };
-        let blocks = slots.chunks(TARGETS).map(block).collect();
-        Self { slots, blocks }
+        let chunks = slots.chunks(TARGETS_PER_CHUNK).map(chunk).collect();
+        Self { slots, chunks }
     }
 
-    /// How many blocks there are.
-    pub(in crate::metrics) fn len(&self) -> usize {
-        self.blocks.len()
+    pub(super) fn len(&self) -> usize {
+        self.chunks.len()
     }
 
-    /// A block, as of now, written in `encoding`; and whether there was anything to
-    /// do for that.
-    pub(in crate::metrics) fn block(
+    /// A chunk, brought up to date and rendered in `encoding`, and whether that took any
+    /// work.
+    pub(super) fn refresh(
         &self,
         index: usize,
         encoding: SampleEncoding,
         (store, context): (&Store, &RenderContext),
         now: UnixSeconds,
     ) -> (Arc<Chunk>, bool) {
-        let (block, renewed) = {
-            let mut block = self.blocks[index].lock();
-            let outdated = !block.is_current(now);
-            if outdated {
-                *block = Arc::new(block.renewed(store, context, now));
+        let (chunk, was_outdated) = {
+            let mut chunk = self.chunks[index].lock();
+            let is_outdated = !chunk.is_current(now);
+            if is_outdated {
+                *chunk = Arc::new(chunk.updated(store, context, now));
             }
-            (Arc::clone(&block), outdated)
+            (Arc::clone(&chunk), is_outdated)
         };
-        let written = block.prepare(encoding, context);
-        (block, renewed || written)
+        let (_, was_rendered_now) = chunk.rendered(encoding, context);
+        (chunk, was_outdated || was_rendered_now)
     }
 }

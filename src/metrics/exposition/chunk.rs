@@ -1,60 +1,59 @@
-//! A few targets that are kept together.
+//! A chunk: a few targets that are rendered and compressed together.
 //!
-//! A block never changes: when one of its targets has been collected another
-//! takes its place, which has all that is still right of it. So whoever reads a
-//! block sees each of its targets at one moment. What is written and compressed
-//! of it is made when it is first asked for, once for all who ask; of a block that
-//! takes another's place, what has changed is written at once.
+//! The views of a chunk never change. When one of its targets has been collected,
+//! another chunk takes its place, so a reader of a chunk sees one collection of each
+//! target. A chunk is rendered and compressed when that is first needed, once for all
+//! readers. A chunk that replaces another is rendered immediately in the formats of
+//! the old one, because only the targets that changed have to be.
 
 use std::sync::{Arc, OnceLock};
 
 use tokio::time::Instant;
 
-use super::super::registry::SAMPLED;
-use super::super::sample_encoding::SampleEncoding;
 use super::compress::{CompressedChunk, Compressors};
 use super::recent_formats::RecentFormats;
 use super::rendered::Rendered;
+use crate::metrics::registry::SNAPSHOT_FAMILY_COUNT;
+use crate::metrics::sample_encoding::SampleEncoding;
 use crate::model::{Quota, UnixSeconds};
 use crate::negotiation::Coding;
 use crate::snapshot::{Slot, Store, TargetView};
 
-/// How many targets are in a block. With more of them a body is smaller, but
-/// there is more to compress anew when one has been collected.
-pub(in crate::metrics) const TARGETS: usize = 8;
+/// More targets in a chunk make bodies smaller, but more has to be compressed again
+/// when one of them has been collected.
+pub(super) const TARGETS_PER_CHUNK: usize = 8;
 
-/// A few targets.
 #[derive(Debug)]
-pub(in crate::metrics) struct Chunk {
-    targets: Box<[Arc<Known>]>,
-    /// In each encoding.
-    written: [OnceLock<Rendered>; SampleEncoding::ALL.len()],
-    /// In each encoding, with each coding; nothing in [`Coding::Identity`].
-    packed: [[OnceLock<Box<Packed>>; Coding::ALL.len()]; SampleEncoding::ALL.len()],
+pub(super) struct Chunk {
+    targets: Box<[Arc<ChunkTarget>]>,
+    /// By encoding.
+    rendered: [OnceLock<Rendered>; SampleEncoding::ALL.len()],
+    /// By encoding and coding; never set for [`Coding::Identity`].
+    compressed: [[OnceLock<Box<CompressedFamilies>>; Coding::ALL.len()]; SampleEncoding::ALL.len()],
 }
 
-/// What is known of a target.
+/// A target, as it was when the chunk was made.
 #[derive(Debug)]
-struct Known {
+struct ChunkTarget {
     slot: Arc<Slot>,
     view: TargetView,
 }
 
-/// Each family of a block, compressed, as far as it has been asked for.
-type Packed = [OnceLock<Arc<CompressedChunk>>; SAMPLED];
+/// The samples of a chunk by family, where they have been requested in this coding.
+type CompressedFamilies = [OnceLock<Arc<CompressedChunk>>; SNAPSHOT_FAMILY_COUNT];
 
-/// What a block is written with.
+/// What rendering a chunk depends on beside its targets.
 #[derive(Debug)]
-pub(in crate::metrics) struct RenderContext {
-    pub(in crate::metrics) quota: Quota,
-    /// Which families may be shown at all.
-    pub(in crate::metrics) shown: [bool; SAMPLED],
-    pub(in crate::metrics) compressors: Compressors,
-    /// What nobody wants any longer is not kept.
-    pub(in crate::metrics) recent_formats: Arc<RecentFormats>,
+pub(super) struct RenderContext {
+    pub(super) quota: Quota,
+    /// By index of the snapshot family. A disabled family is not rendered.
+    pub(super) enabled: [bool; SNAPSHOT_FAMILY_COUNT],
+    pub(super) compressors: Compressors,
+    /// A chunk that replaces another drops what has not been requested recently.
+    pub(super) recent_formats: Arc<RecentFormats>,
 }
 
-impl Known {
+impl ChunkTarget {
     fn new(slot: &Arc<Slot>, store: &Store, now: UnixSeconds) -> Arc<Self> {
         Arc::new(Self { slot: Arc::clone(slot), view: store.view(slot, now) })
     }
@@ -63,129 +62,122 @@ impl Known {
         self.view.is_current(&self.slot, now)
     }
 
-    fn write(&self, encoding: SampleEncoding, context: &RenderContext) -> Rendered {
-        Rendered::new(encoding, &self.view, context.quota, |family| context.shown[family])
+    fn render(&self, encoding: SampleEncoding, context: &RenderContext) -> Rendered {
+        Rendered::of_target(encoding, &self.view, context.quota, &context.enabled)
     }
 }
 
 impl Chunk {
-    /// What is known of the targets in `slots`.
-    pub(in crate::metrics) fn new(slots: &[Arc<Slot>], store: &Store, now: UnixSeconds) -> Self {
+    pub(super) fn new(slots: &[Arc<Slot>], store: &Store, now: UnixSeconds) -> Self {
         Self {
-            targets: slots.iter().map(|slot| Known::new(slot, store, now)).collect(),
-            written: Default::default(),
-            packed: Default::default(),
+            targets: slots.iter().map(|slot| ChunkTarget::new(slot, store, now)).collect(),
+            rendered: Default::default(),
+            compressed: Default::default(),
         }
     }
 
-    /// Whether it is of these targets.
-    pub(in crate::metrics) fn is_of(&self, slots: &[Arc<Slot>]) -> bool {
-        self.targets.iter().map(|known| Arc::as_ptr(&known.slot)).eq(slots.iter().map(Arc::as_ptr))
+    pub(super) fn has_targets(&self, slots: &[Arc<Slot>]) -> bool {
+        self.targets.iter().map(|target| Arc::as_ptr(&target.slot)).eq(slots.iter().map(Arc::as_ptr))
     }
 
-    /// Whether it is what is known now.
-    pub(in crate::metrics) fn is_current(&self, now: UnixSeconds) -> bool {
-        self.targets.iter().all(|known| known.is_current(now))
+    /// Whether the store still says the same of every target.
+    pub(super) fn is_current(&self, now: UnixSeconds) -> bool {
+        self.targets.iter().all(|target| target.is_current(now))
     }
 
-    /// What is known now. What is the same as before is kept as it is, as far as
-    /// it is still wanted.
-    pub(in crate::metrics) fn renewed(
-        &self,
-        store: &Store,
-        context: &RenderContext,
-        now: UnixSeconds,
-    ) -> Self {
-        let renew = |known: &Arc<Known>| {
-            if known.is_current(now) { Arc::clone(known) } else { Known::new(&known.slot, store, now) }
+    /// The chunk that replaces this one. It takes over what has not changed, in the
+    /// formats that were requested recently.
+    pub(super) fn updated(&self, store: &Store, context: &RenderContext, now: UnixSeconds) -> Self {
+        let update = |target: &Arc<ChunkTarget>| {
+            if target.is_current(now) {
+                Arc::clone(target)
+            } else {
+                ChunkTarget::new(&target.slot, store, now)
+            }
         };
-        let targets: Box<[Arc<Known>]> = self.targets.iter().map(renew).collect();
-        let asked = Instant::now();
-        let written = SampleEncoding::ALL.map(|encoding| match self.written[encoding as usize].get() {
-            Some(before)
-                if Coding::ALL
-                    .iter()
-                    .any(|coding| context.recent_formats.wants(encoding, *coding, asked)) =>
-            {
-                OnceLock::from(self.rewritten(before, &targets, encoding, context))
+        let targets: Box<[Arc<ChunkTarget>]> = self.targets.iter().map(update).collect();
+        let instant = Instant::now();
+        let is_recent = |encoding, coding| context.recent_formats.contains(encoding, coding, instant);
+        let rendered = SampleEncoding::ALL.map(|encoding| match self.rendered[encoding as usize].get() {
+            Some(old) if Coding::ALL.iter().any(|coding| is_recent(encoding, *coding)) => {
+                OnceLock::from(self.rerendered(old, &targets, encoding, context))
             }
             _ => OnceLock::new(),
         });
-        let packed = SampleEncoding::ALL.map(|encoding| {
-            let parts = self.written[encoding as usize].get().zip(written[encoding as usize].get());
-            Coding::ALL.map(|coding| match (self.packed_of(encoding, coding).get(), parts) {
-                (Some(packed), Some((before, after)))
-                    if context.recent_formats.wants(encoding, coding, asked) =>
-                {
-                    OnceLock::from(Box::new(std::array::from_fn(|family| match packed[family].get() {
-                        Some(piece) if before.is_like(after, family) => OnceLock::from(Arc::clone(piece)),
+        let compressed = SampleEncoding::ALL.map(|encoding| {
+            let index = encoding as usize;
+            let old_and_new = self.rendered[index].get().zip(rendered[index].get());
+            Coding::ALL.map(|coding| match (self.compressed_families(encoding, coding).get(), old_and_new) {
+                (Some(families), Some((old, new))) if is_recent(encoding, coding) => {
+                    OnceLock::from(Box::new(std::array::from_fn(|family| match families[family].get() {
+                        Some(chunk) if old.has_same_samples(new, family) => OnceLock::from(Arc::clone(chunk)),
                         _ => OnceLock::new(),
                     })))
                 }
                 _ => OnceLock::new(),
             })
         });
-        Self { targets, written, packed }
+        Self { targets, rendered, compressed }
     }
 
-    /// Writes those of `targets` that are not as in this block, of which `before`
-    /// has been written.
-    fn rewritten(
+    /// Renders those of the new `targets` that differ from the targets of this chunk, and
+    /// copies the others from `old`, which this chunk was rendered to.
+    fn rerendered(
         &self,
-        before: &Rendered,
-        targets: &[Arc<Known>],
+        old: &Rendered,
+        targets: &[Arc<ChunkTarget>],
         encoding: SampleEncoding,
         context: &RenderContext,
     ) -> Rendered {
         let changed: Vec<Option<Rendered>> = std::iter::zip(&self.targets, targets)
-            .map(|(old, new)| (!Arc::ptr_eq(old, new)).then(|| new.write(encoding, context)))
+            .map(|(old, new)| (!Arc::ptr_eq(old, new)).then(|| new.render(encoding, context)))
             .collect();
-        let joined: Vec<(&Rendered, usize)> = changed
+        let sources: Vec<(&Rendered, usize)> = changed
             .iter()
             .enumerate()
-            .map(|(index, changed)| changed.as_ref().map_or((before, index), |part| (part, 0)))
+            .map(|(index, changed)| changed.as_ref().map_or((old, index), |rendered| (rendered, 0)))
             .collect();
-        Rendered::joined(encoding, &joined)
+        Rendered::concat(encoding, &sources)
     }
 
-    /// Writes all of its targets in a encoding, unless that has been done. Says
-    /// whether there was anything to do.
-    pub(in crate::metrics) fn prepare(&self, encoding: SampleEncoding, context: &RenderContext) -> bool {
-        let new = self.written[encoding as usize].get().is_none();
-        self.part(encoding, context);
-        new
+    /// The samples of all targets in an encoding, and whether this call has rendered
+    /// them.
+    pub(super) fn rendered(&self, encoding: SampleEncoding, context: &RenderContext) -> (&Rendered, bool) {
+        let mut is_new = false;
+        let rendered = self.rendered[encoding as usize].get_or_init(|| {
+            is_new = true;
+            let targets: Vec<Rendered> =
+                self.targets.iter().map(|target| target.render(encoding, context)).collect();
+            Rendered::concat(encoding, &targets.iter().map(|target| (target, 0)).collect::<Vec<_>>())
+        });
+        (rendered, is_new)
     }
 
-    /// Its targets as they are written.
-    pub(in crate::metrics) fn part(&self, encoding: SampleEncoding, context: &RenderContext) -> &Rendered {
-        self.written[encoding as usize].get_or_init(|| {
-            let parts: Vec<Rendered> =
-                self.targets.iter().map(|known| known.write(encoding, context)).collect();
-            Rendered::joined(encoding, &parts.iter().map(|part| (part, 0)).collect::<Vec<_>>())
-        })
-    }
-
-    /// All samples of a family, compressed; it must not be one of ages. Also says
-    /// whether that was still to do.
-    pub(in crate::metrics) fn packed(
+    /// The compressed samples of a family, and whether this call has compressed them. The
+    /// family must not be one of ages.
+    pub(super) fn compressed(
         &self,
         family: usize,
         encoding: SampleEncoding,
         coding: Coding,
         context: &RenderContext,
     ) -> (&CompressedChunk, bool) {
-        let packed = self.packed_of(encoding, coding).get_or_init(Box::default);
-        let mut new = false;
-        let piece = packed[family].get_or_init(|| {
-            new = true;
+        let families = self.compressed_families(encoding, coding).get_or_init(Box::default);
+        let mut is_new = false;
+        let chunk = families[family].get_or_init(|| {
+            is_new = true;
             let mut plain = Vec::new();
-            self.part(encoding, context).write(family, 0.0, &mut plain);
-            Arc::new(context.compressors.piece(coding, &plain))
+            self.rendered(encoding, context).0.write(family, 0.0, &mut plain);
+            Arc::new(context.compressors.compress_chunk(coding, &plain))
         });
-        (piece, new)
+        (chunk, is_new)
     }
 
-    fn packed_of(&self, encoding: SampleEncoding, coding: Coding) -> &OnceLock<Box<Packed>> {
-        &self.packed[encoding as usize][coding as usize]
+    fn compressed_families(
+        &self,
+        encoding: SampleEncoding,
+        coding: Coding,
+    ) -> &OnceLock<Box<CompressedFamilies>> {
+        &self.compressed[encoding as usize][coding as usize]
     }
 }

@@ -1,10 +1,9 @@
-//! Compressing a body of which parts have been compressed before.
+//! Compressing a body some chunks of which were compressed before.
 //!
-//! What has been compressed by itself is put between what is compressed only
-//! then. In zstd each piece is a frame, of which a body may have many. In gzip it
-//! may have many members, too, but curl and browsers do not read beyond the first;
-//! so there pieces are runs of deflate blocks that end at a full byte and never
-//! refer to what stands before them, and the whole is one member.
+//! In zstd every chunk is a frame, and a body may have many frames. In gzip a body may
+//! have many members, too, but curl and browsers do not read beyond the first. There a
+//! chunk is a run of deflate blocks that ends at a byte boundary and never refers to
+//! earlier data, and the whole body is one member.
 
 use std::fmt;
 
@@ -12,27 +11,28 @@ use flate2::{Compress, Compression, Crc, FlushCompress};
 use parking_lot::Mutex;
 use zstd::zstd_safe::compress_bound;
 
-use super::super::sample_encoding::written;
+use crate::metrics::sample_encoding::infallible;
 use crate::negotiation::Coding;
 
-/// RFC 1952: its mark, deflate, no flags, no time, compressed quickly, Unix.
+/// The member header of RFC 1952: magic number, deflate, no flags, no time, fastest
+/// compression, Unix.
 const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 3];
 
-/// RFC 1951: the last block, with fixed codes, with nothing in it.
-const LAST_BLOCK: [u8; 2] = [3, 0];
+/// The final block of RFC 1951, with fixed Huffman codes and no data.
+const FINAL_BLOCK: [u8; 2] = [3, 0];
 
-/// A part of a body, compressed by itself.
+/// The samples of one family of one chunk, compressed by themselves.
 #[derive(Debug, Default)]
-pub(in crate::metrics) struct CompressedChunk {
+pub(super) struct CompressedChunk {
     bytes: Box<[u8]>,
-    /// Of what was compressed; for gzip only.
+    /// Of the uncompressed bytes; for gzip only.
     checksum: Crc,
 }
 
-/// Compressors that are not in use. Each has some 300 kB, so they are used again;
-/// for each coding there are never more than threads that compress at once.
+/// A pool of compressors. Each takes about 300 kB of memory, so they are reused. There
+/// are never more of a coding than threads that compress at the same time.
 #[derive(Debug, Default)]
-pub(in crate::metrics) struct Compressors {
+pub(super) struct Compressors {
     idle: Mutex<Vec<(Coding, Compressor)>>,
 }
 
@@ -51,18 +51,18 @@ impl fmt::Debug for Compressor {
 }
 
 impl Compressors {
-    /// Compresses a part of a body. Nothing makes an empty piece.
-    pub(in crate::metrics) fn piece(&self, coding: Coding, plain: &[u8]) -> CompressedChunk {
-        let mut piece = CompressedChunk::default();
+    /// Compresses a chunk. No input makes no output.
+    pub(super) fn compress_chunk(&self, coding: Coding, plain: &[u8]) -> CompressedChunk {
+        let mut chunk = CompressedChunk::default();
         if !plain.is_empty() {
             let mut bytes = Vec::new();
             self.compress(coding, plain, &mut bytes);
-            piece.bytes = bytes.into_boxed_slice();
+            chunk.bytes = bytes.into_boxed_slice();
             if coding == Coding::Gzip {
-                piece.checksum.update(plain);
+                chunk.checksum.update(plain);
             }
         }
-        piece
+        chunk
     }
 
     fn compress(&self, coding: Coding, plain: &[u8], out: &mut Vec<u8>) {
@@ -80,13 +80,13 @@ impl Compressors {
 }
 
 impl Compressor {
-    /// Both as quick as can be: trying harder takes gzip three times as long for a
-    /// quarter less.
+    /// Both use their fastest level: a higher one takes gzip three times as long and makes
+    /// the output a quarter smaller.
     fn new(coding: Coding) -> Option<Self> {
         match coding {
             Coding::Identity => None,
             Coding::Gzip => Some(Self::Deflate(Compress::new(Compression::fast(), false))),
-            Coding::Zstd => Some(Self::Zstd(written(zstd::bulk::Compressor::new(1)))),
+            Coding::Zstd => Some(Self::Zstd(infallible(zstd::bulk::Compressor::new(1)))),
         }
     }
 
@@ -95,10 +95,10 @@ impl Compressor {
             Self::Deflate(deflate) => {
                 deflate.reset();
                 loop {
-                    // All of ours is repetitive; more rounds are for what is not.
+                    // Enough for samples, which are repetitive. The loop is for other data.
                     out.reserve(plain.len() / 8 + 64);
                     let read = usize::try_from(deflate.total_in()).unwrap_or(plain.len());
-                    written(deflate.compress_vec(&plain[read..], out, FlushCompress::Sync));
+                    infallible(deflate.compress_vec(&plain[read..], out, FlushCompress::Sync));
                     if out.len() < out.capacity() {
                         return;
                     }
@@ -107,29 +107,29 @@ impl Compressor {
             Self::Zstd(zstd) => {
                 let start = out.len();
                 out.resize(start + compress_bound(plain.len()), 0);
-                let length = written(zstd.compress_to_buffer(plain, &mut out[start..]));
+                let length = infallible(zstd.compress_to_buffer(plain, &mut out[start..]));
                 out.truncate(start + length);
             }
         }
     }
 }
 
-/// A body that is being put together.
+/// Assembles a compressed body from chunks and from data that is compressed now.
 #[derive(Debug)]
-pub(in crate::metrics) struct Stream {
+pub(super) struct BodyCompressor {
     coding: Coding,
-    begun: bool,
-    /// Of all so far; for gzip only.
+    has_begun: bool,
+    /// Of all uncompressed bytes so far; for gzip only.
     checksum: Crc,
 }
 
-impl Stream {
-    pub(in crate::metrics) fn new(coding: Coding) -> Self {
-        Self { coding, begun: false, checksum: Crc::new() }
+impl BodyCompressor {
+    pub(super) fn new(coding: Coding) -> Self {
+        Self { coding, has_begun: false, checksum: Crc::new() }
     }
 
-    /// Compresses what comes next, and puts it behind `out`.
-    pub(in crate::metrics) fn add(&mut self, plain: &[u8], compressors: &Compressors, out: &mut Vec<u8>) {
+    /// Compresses `plain` and appends it to `out`.
+    pub(super) fn write(&mut self, plain: &[u8], compressors: &Compressors, out: &mut Vec<u8>) {
         self.begin(out);
         compressors.compress(self.coding, plain, out);
         if self.coding == Coding::Gzip {
@@ -137,36 +137,36 @@ impl Stream {
         }
     }
 
-    /// Puts a piece that comes next behind `out`.
-    pub(in crate::metrics) fn add_piece(&mut self, piece: &CompressedChunk, out: &mut Vec<u8>) {
-        if piece.bytes.is_empty() {
+    /// Appends a chunk to `out`.
+    pub(super) fn write_chunk(&mut self, chunk: &CompressedChunk, out: &mut Vec<u8>) {
+        if chunk.bytes.is_empty() {
             return;
         }
         self.begin(out);
-        out.extend_from_slice(&piece.bytes);
+        out.extend_from_slice(&chunk.bytes);
         if self.coding == Coding::Gzip {
-            self.checksum.combine(&piece.checksum);
+            self.checksum.combine(&chunk.checksum);
         }
     }
 
-    /// Puts what a body ends with behind `out`.
-    pub(in crate::metrics) fn end(&mut self, compressors: &Compressors, out: &mut Vec<u8>) {
+    /// Appends the end of the body to `out`.
+    pub(super) fn finish(&mut self, compressors: &Compressors, out: &mut Vec<u8>) {
         match self.coding {
             Coding::Identity => {}
             Coding::Gzip => {
                 self.begin(out);
-                out.extend_from_slice(&LAST_BLOCK);
+                out.extend_from_slice(&FINAL_BLOCK);
                 out.extend_from_slice(&self.checksum.sum().to_le_bytes());
                 out.extend_from_slice(&self.checksum.amount().to_le_bytes());
             }
-            // No frame at all would not be zstd.
-            Coding::Zstd if self.begun => {}
+            // A body without any frame would not be valid.
+            Coding::Zstd if self.has_begun => {}
             Coding::Zstd => compressors.compress(self.coding, &[], out),
         }
     }
 
     fn begin(&mut self, out: &mut Vec<u8>) {
-        if !std::mem::replace(&mut self.begun, true) && self.coding == Coding::Gzip {
+        if !std::mem::replace(&mut self.has_begun, true) && self.coding == Coding::Gzip {
             out.extend_from_slice(&GZIP_HEADER);
         }
     }
@@ -180,8 +180,8 @@ mod tests {
 
     use super::*;
 
-    /// Whether a piece has been compressed before or only now, and what is in it.
-    fn pieces() -> impl Strategy<Value = Vec<(bool, Vec<u8>)>> {
+    /// Parts of a body: whether each is a chunk that was compressed before, and its bytes.
+    fn any_parts() -> impl Strategy<Value = Vec<(bool, Vec<u8>)>> {
         let repetitive =
             ("[a-c]{1,20}", 1_usize..5000).prop_map(|(text, times)| text.repeat(times).into_bytes());
         let random = proptest::collection::vec(any::<u8>(), 0..50_000);
@@ -192,22 +192,22 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
         #[test]
-        fn pieces_make_one_body(pieces in pieces()) {
+        fn chunks_and_new_data_make_one_body(parts in any_parts()) {
             let compressors = Compressors::default();
-            let plain: Vec<u8> = pieces.iter().flat_map(|(_, plain)| plain).copied().collect();
+            let plain: Vec<u8> = parts.iter().flat_map(|(_, plain)| plain).copied().collect();
             for coding in [Coding::Gzip, Coding::Zstd] {
-                let (mut stream, mut body) = (Stream::new(coding), Vec::new());
-                for (kept, plain) in &pieces {
-                    match kept {
-                        true => stream.add_piece(&compressors.piece(coding, plain), &mut body),
-                        false => stream.add(plain, &compressors, &mut body),
+                let (mut compressor, mut body) = (BodyCompressor::new(coding), Vec::new());
+                for (is_chunk, plain) in &parts {
+                    match is_chunk {
+                        true => compressor.write_chunk(&compressors.compress_chunk(coding, plain), &mut body),
+                        false => compressor.write(plain, &compressors, &mut body),
                     }
                 }
-                stream.end(&compressors, &mut body);
+                compressor.finish(&compressors, &mut body);
                 let mut read = Vec::new();
                 match coding {
                     Coding::Gzip => {
-                        // Not the decoder that reads member after member.
+                        // `MultiGzDecoder` would read all members; this one reads the first only.
                         let mut decoder = flate2::bufread::GzDecoder::new(&*body);
                         decoder.read_to_end(&mut read).unwrap();
                         prop_assert!(decoder.into_inner().is_empty(), "there is one member");

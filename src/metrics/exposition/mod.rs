@@ -1,8 +1,190 @@
-//! Renders once and serves often.
+//! The exposition: rendered once for each collection, served to every scrape.
+//!
+//! The samples of a target change only when it is collected. Rendering and compressing
+//! all of them for every scrape would mostly repeat the same work, so they are kept in
+//! the form in which they are sent:
+//!
+//! ```text
+//!                 Generation (one per configuration)
+//!               ┌───────────────────────────────────────────────────┐
+//!               │ ChunkCache ── ChunkList (one per target list)     │
+//!  Store ──────▶│   Chunk: the views of 8 targets                   │──▶ Scrape ──▶ body
+//!  (snapshot)   │     Rendered         by encoding                  │      ▲
+//!               │     CompressedChunk  by encoding, coding, family  │      │ headers, ages,
+//!               └───────────────────────────────────────────────────┘      │ exporter families
+//! ```
+//!
+//! - **What is rendered when.** [`Exposition::keep_ready`] renders and compresses a
+//!   chunk soon after one of its targets has been collected, in those encodings and
+//!   codings that were requested recently ([`RecentFormats`]). A scrape renders what it
+//!   finds missing, such as everything in a format that is requested for the first time.
+//! - **What invalidates a chunk.** There is no explicit invalidation: a chunk keeps the
+//!   views that it was rendered from. Both readers above compare them with the store
+//!   when they take a chunk from the cache, and replace the chunk if a view is outdated.
+//!   The new chunk takes over the rendered targets and compressed families that have not
+//!   changed. A new target list keeps the chunks whose targets are the same; a new
+//!   configuration starts a generation with an empty cache.
+//! - **What a scrape concatenates.** For each family in the order of names: its header,
+//!   then its samples of each chunk. Ages and the families about the exporter itself are
+//!   computed by the scrape, and compressed by it.
+//!
+//! Imports go in one direction: [`Exposition`], [`scrape`], [`cache`], [`chunk`], and then
+//! [`rendered`], [`compress`] and [`recent_formats`]. The families must not import this
+//! module.
 
-pub(super) mod cache;
-pub(super) mod chunk;
-pub(super) mod compress;
-pub(super) mod recent_formats;
+mod cache;
+mod chunk;
+mod compress;
+mod recent_formats;
 mod rendered;
-pub(super) mod scrape;
+mod scrape;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub use scrape::Scrape;
+
+use super::exporter_families::ExporterMetrics;
+use super::format::Format;
+use super::registry::{FamilyFilter, FamilyId, FamilyName, all_families};
+use crate::clock::Clock;
+use crate::model::Quota;
+use crate::negotiation::Coding;
+use crate::snapshot::Store;
+use cache::ChunkCache;
+use chunk::RenderContext;
+use compress::Compressors;
+use recent_formats::RecentFormats;
+
+/// How long [`Exposition::keep_ready`] pauses at least between two runs.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+
+/// The metrics of a store and of the exporter itself, in every format and coding.
+#[derive(Debug)]
+pub struct Exposition {
+    store: Arc<Store>,
+    exporter: Arc<ExporterMetrics>,
+    clock: Clock,
+    recent_formats: Arc<RecentFormats>,
+    generation: ArcSwap<Generation>,
+}
+
+/// The part of the exposition that a new configuration replaces.
+#[derive(Debug)]
+struct Generation {
+    /// The families that are not disabled, sorted by name.
+    enabled: Vec<FamilyId>,
+    context: Arc<RenderContext>,
+    cache: ChunkCache,
+}
+
+impl Generation {
+    fn new(quota: Quota, disabled: Vec<FamilyName>, recent_formats: &Arc<RecentFormats>) -> Self {
+        let filter = FamilyFilter::Except(disabled);
+        Self {
+            enabled: all_families().into_iter().filter(|family| filter.includes(*family)).collect(),
+            context: Arc::new(RenderContext {
+                quota,
+                enabled: std::array::from_fn(|index| filter.includes(FamilyId::Snapshot(index))),
+                compressors: Compressors::default(),
+                recent_formats: Arc::clone(recent_formats),
+            }),
+            cache: ChunkCache::default(),
+        }
+    }
+}
+
+impl Exposition {
+    /// An exposition of `store` and `exporter` without the `disabled` families.
+    #[must_use]
+    pub fn new(
+        store: Arc<Store>,
+        exporter: Arc<ExporterMetrics>,
+        quota: Quota,
+        disabled: Vec<FamilyName>,
+        clock: Clock,
+    ) -> Self {
+        let recent_formats = Arc::new(RecentFormats::new(Instant::now()));
+        let generation = ArcSwap::from_pointee(Generation::new(quota, disabled, &recent_formats));
+        Self { store, exporter, clock, recent_formats, generation }
+    }
+
+    /// Applies a new configuration. Scrapes that have begun go on with the old one.
+    pub(crate) fn configure(&self, quota: Quota, disabled: Vec<FamilyName>) {
+        self.generation.store(Arc::new(Generation::new(quota, disabled, &self.recent_formats)));
+        self.store.notify_changed();
+    }
+
+    /// Whether scrapes may include a family.
+    pub(super) fn is_enabled(&self, family: FamilyName) -> bool {
+        self.generation.load().enabled.iter().any(|enabled| enabled.name() == family.as_str())
+    }
+
+    /// A scrape of the enabled families that `filter` includes, as of now.
+    #[must_use]
+    pub fn scrape(&self, format: Format, coding: Coding, filter: &FamilyFilter) -> Scrape {
+        self.recent_formats.record(format.encoding(), coding, Instant::now());
+        let now = self.clock.now();
+        let Generation { enabled, context, cache } = &*self.generation.load_full();
+        let chunks = cache.chunks(&self.store, now);
+        let families = enabled.iter().copied().filter(|family| filter.includes(*family)).collect();
+        let rendering = (Arc::clone(&self.store), chunks, Arc::clone(context));
+        Scrape::new(rendering, (format, coding), Arc::clone(&self.exporter), families, now)
+    }
+
+    /// Renders and compresses chunks whenever the store has changed, so that a scrape in
+    /// a recently requested format finds them ready. Runs until `shutdown`.
+    pub(crate) async fn keep_ready(self: Arc<Self>, shutdown: CancellationToken) {
+        while shutdown.run_until_cancelled(self.store.changed()).await.is_some() {
+            let began = Instant::now();
+            if shutdown.run_until_cancelled(self.make_ready()).await.is_none() {
+                return;
+            }
+            // Collecting has priority: rendering takes at most a fifth of a core, however
+            // often targets are collected.
+            let pause = MIN_PAUSE.max(4 * began.elapsed());
+            if shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Renders and compresses once, in the formats that were requested recently.
+    pub async fn make_ready(&self) {
+        let recent = self.recent_formats.all(Instant::now());
+        if recent.is_empty() {
+            return;
+        }
+        let now = self.clock.now();
+        let generation = self.generation.load_full();
+        let Generation { enabled, context, cache } = &*generation;
+        let chunks = cache.chunks(&self.store, now);
+        for index in 0..chunks.len() {
+            // No scrape will read the chunks of an old configuration.
+            if !Arc::ptr_eq(&generation, &self.generation.load()) {
+                return;
+            }
+            let mut worked = false;
+            for (encoding, coding) in recent.iter().copied() {
+                let (chunk, rendered) = chunks.refresh(index, encoding, (&self.store, context), now);
+                worked |= rendered;
+                if coding != Coding::Identity {
+                    for family in enabled.iter().filter_map(|family| family.cacheable()) {
+                        let (_, compressed) = chunk.compressed(family, encoding, coding, context);
+                        worked |= compressed;
+                    }
+                }
+            }
+            if worked {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,51 +1,49 @@
-//! In which ways the exposition has lately been asked for.
+//! The encodings and codings that clients requested recently.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::sample_encoding::SampleEncoding;
 use crate::clock::millis;
+use crate::metrics::sample_encoding::SampleEncoding;
 use crate::negotiation::Coding;
 
-/// For how long something stays wanted: longer than Prometheus ever waits
-/// between two scrapes.
-const LASTS: Duration = Duration::from_mins(10);
+/// How long a request counts as recent: longer than any usual scrape interval.
+const RECENT: Duration = Duration::from_mins(10);
 
-/// When the exposition was last asked for, in each way.
+/// When each encoding was last requested in each coding.
 #[derive(Debug)]
-pub(in crate::metrics) struct RecentFormats {
-    since: Instant,
-    /// In milliseconds from `since` on, and one more; 0 is never.
-    last: [[AtomicU64; Coding::ALL.len()]; SampleEncoding::ALL.len()],
+pub(super) struct RecentFormats {
+    origin: Instant,
+    /// Milliseconds since `origin`, plus one; 0 is never.
+    last_requests: [[AtomicU64; Coding::ALL.len()]; SampleEncoding::ALL.len()],
 }
 
 impl RecentFormats {
-    pub(in crate::metrics) fn new(now: Instant) -> Self {
-        Self { since: now, last: Default::default() }
+    pub(super) fn new(now: Instant) -> Self {
+        Self { origin: now, last_requests: Default::default() }
     }
 
-    /// It is asked for now.
-    pub(in crate::metrics) fn note(&self, encoding: SampleEncoding, coding: Coding, now: Instant) {
-        self.last[encoding as usize][coding as usize].store(self.stamp(now), Ordering::Relaxed);
+    /// Records a request.
+    pub(super) fn record(&self, encoding: SampleEncoding, coding: Coding, now: Instant) {
+        self.last_requests[encoding as usize][coding as usize].store(self.stamp(now), Ordering::Relaxed);
     }
 
-    /// In which ways it has lately been asked for.
-    pub(in crate::metrics) fn wanted(&self, now: Instant) -> Vec<(SampleEncoding, Coding)> {
-        let all =
+    /// All pairs that were requested recently.
+    pub(super) fn all(&self, now: Instant) -> Vec<(SampleEncoding, Coding)> {
+        let pairs =
             SampleEncoding::ALL.into_iter().flat_map(|encoding| Coding::ALL.map(|coding| (encoding, coding)));
-        all.filter(|(encoding, coding)| self.wants(*encoding, *coding, now)).collect()
+        pairs.filter(|(encoding, coding)| self.contains(*encoding, *coding, now)).collect()
     }
 
-    /// Whether it has lately been asked for in this way.
-    pub(in crate::metrics) fn wants(&self, encoding: SampleEncoding, coding: Coding, now: Instant) -> bool {
-        let oldest = self.stamp(now).saturating_sub(millis(LASTS)).max(1);
-        self.last[encoding as usize][coding as usize].load(Ordering::Relaxed) >= oldest
+    pub(super) fn contains(&self, encoding: SampleEncoding, coding: Coding, now: Instant) -> bool {
+        let oldest = self.stamp(now).saturating_sub(millis(RECENT)).max(1);
+        self.last_requests[encoding as usize][coding as usize].load(Ordering::Relaxed) >= oldest
     }
 
     fn stamp(&self, now: Instant) -> u64 {
-        millis(now.saturating_duration_since(self.since)).saturating_add(1)
+        millis(now.saturating_duration_since(self.origin)).saturating_add(1)
     }
 }
 
@@ -54,18 +52,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_asked_for_is_wanted_for_a_while() {
+    fn a_request_is_recent_for_ten_minutes() {
         let start = Instant::now();
         let recent_formats = RecentFormats::new(start);
-        assert_eq!(recent_formats.wanted(start), []);
-        recent_formats.note(SampleEncoding::Text, Coding::Gzip, start);
-        recent_formats.note(SampleEncoding::Protobuf, Coding::Identity, start + Duration::from_secs(5));
+        assert_eq!(recent_formats.all(start), []);
+        recent_formats.record(SampleEncoding::Text, Coding::Gzip, start);
+        recent_formats.record(SampleEncoding::Protobuf, Coding::Identity, start + Duration::from_secs(5));
         let text = (SampleEncoding::Text, Coding::Gzip);
         let protobuf = (SampleEncoding::Protobuf, Coding::Identity);
-        assert_eq!(recent_formats.wanted(start + LASTS), [text, protobuf]);
-        assert_eq!(recent_formats.wanted(start + LASTS + Duration::from_secs(5)), [protobuf]);
-        assert_eq!(recent_formats.wanted(start + LASTS + Duration::from_secs(6)), []);
-        recent_formats.note(SampleEncoding::Text, Coding::Gzip, start + LASTS * 2);
-        assert_eq!(recent_formats.wanted(start + LASTS * 2), [text]);
+        assert_eq!(recent_formats.all(start + RECENT), [text, protobuf]);
+        assert_eq!(recent_formats.all(start + RECENT + Duration::from_secs(5)), [protobuf]);
+        assert_eq!(recent_formats.all(start + RECENT + Duration::from_secs(6)), []);
+        recent_formats.record(SampleEncoding::Text, Coding::Gzip, start + RECENT * 2);
+        assert_eq!(recent_formats.all(start + RECENT * 2), [text]);
     }
 }

@@ -1,224 +1,232 @@
-//! What is known of a few targets, as it is written in one encoding.
+//! The samples of a few targets in one encoding.
 //!
-//! It is made once for every collection. What differs between the samples of a
-//! sync is short, so that is kept apart from what they share, and a scrape puts
-//! the two together: this takes a fifth of the room that the whole text would. All
-//! samples of a family stand together, as they are sent, so that a scrape reads
-//! memory in long runs.
+//! The samples of a sync share their longest part, its labels. Those are stored once,
+//! apart from what differs, and a scrape joins the two (see
+//! [`sample_encoding`](crate::metrics::sample_encoding)), which takes a fifth of the memory
+//! of the joined samples. The samples of a family are contiguous, as they are in the
+//! exposition, so that a scrape reads memory sequentially.
 
 use std::ops::Range;
 
-use super::super::family::{Samples, Source, sync_labels, target_labels};
-use super::super::registry::{FAMILIES, SAMPLED};
-use super::super::sample_encoding::{SampleEncoding, short};
+use crate::metrics::family::{SampleSource, SampleWriter};
+use crate::metrics::registry::{SNAPSHOT_FAMILIES, SNAPSHOT_FAMILY_COUNT};
+use crate::metrics::sample_encoding::{SampleEncoding, to_u32};
 use crate::model::{Quota, UnixSeconds};
 use crate::snapshot::TargetView;
 
-/// What is known of a few targets, written.
+/// Rendered samples. A "cell" is a family of a target; cells are ordered by family, and
+/// within a family by target.
 #[derive(Debug)]
-pub(in crate::metrics) struct Rendered {
+pub(super) struct Rendered {
     encoding: SampleEncoding,
-    /// The bases, one after the other, then the tails of all samples, in the
-    /// order of the families.
+    /// All label sets, then the tails of all samples.
     bytes: Box<[u8]>,
-    /// Where each base ends.
-    bases: Box<[u32]>,
-    /// For each target, where its bases end.
-    targets: Box<[u32]>,
+    /// Where each label set ends in `bytes`. A target has one for itself, then one for
+    /// each of its syncs.
+    label_ends: Box<[u32]>,
+    /// Where the label sets of each target end in `label_ends`.
+    target_ends: Box<[u32]>,
     samples: Box<[Sample]>,
-    /// For each family and in it for each target, where its samples end.
-    ends: Box<[u32]>,
-    moments: Box<[Moment]>,
-    /// For each family and in it for each target, where its moments end.
-    moment_ends: Box<[u32]>,
+    /// Where each cell ends in `samples`.
+    sample_ends: Box<[u32]>,
+    ages: Box<[Age]>,
+    /// Where each cell ends in `ages`.
+    age_ends: Box<[u32]>,
 }
 
-/// A sample whose value is known.
+/// A sample whose value was known at the collection.
 #[derive(Clone, Copy, Debug)]
 struct Sample {
-    base: u32,
-    /// Where its tail ends, which is where that of the next begins.
-    end: u32,
+    /// The index of its label set.
+    labels: u32,
+    /// Where its tail ends in `bytes`, which is where the next one begins.
+    tail_end: u32,
 }
 
-/// A sample whose value is how long ago something was.
+/// A sample whose value is the time that has passed since `since`.
 #[derive(Clone, Copy, Debug)]
-struct Moment {
-    base: u32,
-    at: UnixSeconds,
+struct Age {
+    /// The index of its label set.
+    labels: u32,
+    since: UnixSeconds,
 }
 
 impl Rendered {
-    /// Writes what is known of a target, of the families that are `shown`.
-    pub(in crate::metrics) fn new(
+    /// Renders the enabled families of one target. `enabled` is indexed by family.
+    pub(super) fn of_target(
         encoding: SampleEncoding,
         view: &TargetView,
         quota: Quota,
-        shown: impl Fn(usize) -> bool,
+        enabled: &[bool; SNAPSHOT_FAMILY_COUNT],
     ) -> Self {
         let syncs = view.syncs().unwrap_or_default();
-        let of_target = target_labels(view);
 
         let mut bytes = Vec::new();
-        let mut bases = Vec::with_capacity(1 + syncs.len());
-        let of_syncs = syncs.iter().map(|sync| sync_labels(&of_target, sync));
-        for labels in std::iter::once(of_target.clone()).chain(of_syncs) {
-            bytes.extend_from_slice(&encoding.base(labels));
-            bases.push(short(bytes.len()));
+        let mut label_ends = Vec::with_capacity(1 + syncs.len());
+        let account = view.target().account.display_id(view.state.account.as_ref());
+        let account = ("aws_account_id", account.as_str());
+        let region = ("aws_region", view.target().region.as_str());
+        encoding.write_shared_labels(&[account, region], &mut bytes);
+        label_ends.push(to_u32(bytes.len()));
+        for sync in syncs {
+            let labels =
+                [account, region, ("sync_type", sync.sync_type.as_str()), ("sync_name", sync.name.as_str())];
+            encoding.write_shared_labels(&labels, &mut bytes);
+            label_ends.push(to_u32(bytes.len()));
         }
 
-        let (mut samples, mut moments) = (Vec::new(), Vec::new());
-        let (mut ends, mut moment_ends) = (Vec::with_capacity(SAMPLED), Vec::with_capacity(SAMPLED));
-        for (index, family) in FAMILIES.iter().enumerate() {
-            let mut found = Samples::new(family.kind);
-            let mut found_for = Vec::new();
-            match family.samples {
-                _ if !shown(index) => {}
-                Source::Target(of_target) => {
-                    of_target(view, &quota, &mut found);
-                    found_for.resize(found.len(), 0);
+        let mut writer = SampleWriter::new(encoding, bytes);
+        let (mut label_sets, mut ages) = (Vec::new(), Vec::new());
+        let mut sample_ends = Vec::with_capacity(SNAPSHOT_FAMILY_COUNT);
+        let mut age_ends = Vec::with_capacity(SNAPSHOT_FAMILY_COUNT);
+        for (family, enabled) in SNAPSHOT_FAMILIES.iter().zip(enabled) {
+            writer.kind = family.kind;
+            match family.source {
+                _ if !enabled => {}
+                SampleSource::Target(write) => {
+                    write(view, &quota, &mut writer);
+                    label_sets.resize(writer.len(), 0);
                 }
-                Source::Sync(of_sync) => {
-                    for (base, sync) in (1..).zip(syncs) {
-                        of_sync(sync, &mut found);
-                        found_for.resize(found.len(), base);
+                SampleSource::Sync(write) => {
+                    for (labels, sync) in (1..).zip(syncs) {
+                        write(sync, &mut writer);
+                        label_sets.resize(writer.len(), labels);
                     }
                 }
-                Source::Age(since) => {
-                    let known = (1..).zip(syncs).filter_map(|(base, sync)| Some((base, since(sync)?)));
-                    moments.extend(known.map(|(base, at)| Moment { base, at }));
+                SampleSource::SyncAge(since) => {
+                    let known = (1..).zip(syncs).filter_map(|(labels, sync)| Some((labels, since(sync)?)));
+                    ages.extend(known.map(|(labels, since)| Age { labels, since }));
                 }
             }
-            if found.len() > 0 {
-                let tails = encoding.tails(family.kind, found.into_metrics(), &mut bytes);
-                assert_eq!(tails.len(), found_for.len(), "each metric is one sample");
-                samples.extend(found_for.into_iter().zip(tails).map(|(base, end)| Sample { base, end }));
-            }
-            ends.push(short(samples.len()));
-            moment_ends.push(short(moments.len()));
+            sample_ends.push(to_u32(label_sets.len()));
+            age_ends.push(to_u32(ages.len()));
         }
+        let (bytes, tail_ends) = writer.finish();
+        let samples = label_sets.into_iter().zip(tail_ends);
         Self {
             encoding,
             bytes: bytes.into(),
-            targets: [short(bases.len())].into(),
-            bases: bases.into(),
-            samples: samples.into(),
-            ends: ends.into(),
-            moments: moments.into(),
-            moment_ends: moment_ends.into(),
+            target_ends: [to_u32(label_ends.len())].into(),
+            label_ends: label_ends.into(),
+            samples: samples.map(|(labels, tail_end)| Sample { labels, tail_end }).collect(),
+            sample_ends: sample_ends.into(),
+            ages: ages.into(),
+            age_ends: age_ends.into(),
         }
     }
 
-    /// Puts targets together, each of which is the one of that number in a part of
-    /// the same encoding.
-    pub(in crate::metrics) fn joined(encoding: SampleEncoding, targets: &[(&Self, usize)]) -> Self {
+    /// Copies targets into one. Each is given by what it is in and its position there;
+    /// all have to be in `encoding`.
+    pub(super) fn concat(encoding: SampleEncoding, targets: &[(&Self, usize)]) -> Self {
         let mut bytes = Vec::new();
-        let (mut bases, mut ends_of_bases) = (Vec::new(), Vec::with_capacity(targets.len()));
-        // The number of each target's first base, before and now.
-        let mut first = Vec::with_capacity(targets.len());
-        for (part, target) in targets {
-            let range = range(&part.targets, *target);
-            first.push((short(range.start), short(bases.len())));
-            for base in range {
-                bytes.extend_from_slice(part.base(short(base)));
-                bases.push(short(bytes.len()));
+        let (mut label_ends, mut target_ends) = (Vec::new(), Vec::with_capacity(targets.len()));
+        // The index of each target's first label set, in its source and here.
+        let mut first_labels = Vec::with_capacity(targets.len());
+        for (source, target) in targets {
+            let range = range(&source.target_ends, *target);
+            first_labels.push((to_u32(range.start), to_u32(label_ends.len())));
+            for labels in range {
+                bytes.extend_from_slice(source.labels(to_u32(labels)));
+                label_ends.push(to_u32(bytes.len()));
             }
-            ends_of_bases.push(short(bases.len()));
+            target_ends.push(to_u32(label_ends.len()));
         }
-        let (mut samples, mut moments) = (Vec::new(), Vec::new());
-        let cells = SAMPLED * targets.len();
-        let (mut ends, mut moment_ends) = (Vec::with_capacity(cells), Vec::with_capacity(cells));
-        for family in 0..SAMPLED {
-            for ((part, target), (before, now)) in targets.iter().zip(&first) {
-                let cell = family * part.targets.len() + target;
-                for (sample, tail) in part.tails(range(&part.ends, cell)) {
+        let (mut samples, mut ages) = (Vec::new(), Vec::new());
+        let cells = SNAPSHOT_FAMILY_COUNT * targets.len();
+        let (mut sample_ends, mut age_ends) = (Vec::with_capacity(cells), Vec::with_capacity(cells));
+        for family in 0..SNAPSHOT_FAMILY_COUNT {
+            for ((source, target), (old_first, new_first)) in targets.iter().zip(&first_labels) {
+                let cell = family * source.target_ends.len() + target;
+                for (sample, tail) in source.samples_with_tails(range(&source.sample_ends, cell)) {
                     bytes.extend_from_slice(tail);
-                    samples.push(Sample { base: sample.base - before + now, end: short(bytes.len()) });
+                    let labels = sample.labels - old_first + new_first;
+                    samples.push(Sample { labels, tail_end: to_u32(bytes.len()) });
                 }
-                let of_target = &part.moments[range(&part.moment_ends, cell)];
-                moments.extend(
-                    of_target.iter().map(|moment| Moment { base: moment.base - before + now, ..*moment }),
-                );
-                ends.push(short(samples.len()));
-                moment_ends.push(short(moments.len()));
+                for age in &source.ages[range(&source.age_ends, cell)] {
+                    ages.push(Age { labels: age.labels - old_first + new_first, ..*age });
+                }
+                sample_ends.push(to_u32(samples.len()));
+                age_ends.push(to_u32(ages.len()));
             }
         }
         Self {
             encoding,
             bytes: bytes.into(),
-            bases: bases.into(),
-            targets: ends_of_bases.into(),
+            label_ends: label_ends.into(),
+            target_ends: target_ends.into(),
             samples: samples.into(),
-            ends: ends.into(),
-            moments: moments.into(),
-            moment_ends: moment_ends.into(),
+            sample_ends: sample_ends.into(),
+            ages: ages.into(),
+            age_ends: age_ends.into(),
         }
     }
 
-    /// Whether there is nothing of a family.
-    pub(in crate::metrics) fn is_empty(&self, family: usize) -> bool {
-        self.all_of(&self.ends, family).is_empty() && self.all_of(&self.moment_ends, family).is_empty()
+    /// Whether a family has no samples.
+    pub(super) fn is_empty(&self, family: usize) -> bool {
+        self.family_range(&self.sample_ends, family).is_empty()
+            && self.family_range(&self.age_ends, family).is_empty()
     }
 
-    /// Whether all of a family that is known before the scrape is as in
-    /// `other`.
-    pub(in crate::metrics) fn is_like(&self, other: &Self, family: usize) -> bool {
-        self.pieces(family).eq(other.pieces(family))
+    /// Whether the samples of a family are the same in `other`, ages aside.
+    pub(super) fn has_same_samples(&self, other: &Self, family: usize) -> bool {
+        self.samples(family).eq(other.samples(family))
     }
 
-    /// Puts all samples of a family behind `out`, as of `now`.
-    pub(in crate::metrics) fn write(&self, family: usize, now: UnixSeconds, out: &mut Vec<u8>) {
-        let prefix = self.encoding.prefix(FAMILIES[family].name);
-        for (base, tail) in self.pieces(family) {
-            self.encoding.join(&prefix, base, tail, out);
+    /// Appends all samples of a family, ages as of `now`.
+    pub(super) fn write(&self, family: usize, now: UnixSeconds, out: &mut Vec<u8>) {
+        let prefix = self.encoding.prefix(SNAPSHOT_FAMILIES[family].name);
+        for (labels, tail) in self.samples(family) {
+            self.encoding.join(&prefix, labels, tail, out);
         }
-        for moment in self.moments_of(family) {
-            self.encoding.join_age(&prefix, self.base(moment.base), now - moment.at, out);
+        for age in self.ages(family) {
+            self.encoding.join_age(&prefix, self.labels(age.labels), now - age.since, out);
         }
     }
 
-    /// How many bytes [`write`](Self::write) puts behind in
+    /// The number of bytes that [`write`](Self::write) appends in
     /// [`Protobuf`](SampleEncoding::Protobuf).
-    pub(in crate::metrics) fn length(&self, family: usize) -> usize {
-        let of_samples =
-            self.pieces(family).map(|(base, tail)| SampleEncoding::joined_length(base, tail.len()));
-        let age_length = SampleEncoding::age_length();
-        let age = |moment: &Moment| SampleEncoding::joined_length(self.base(moment.base), age_length);
-        of_samples.sum::<usize>() + self.moments_of(family).iter().map(age).sum::<usize>()
+    pub(super) fn protobuf_len(&self, family: usize) -> usize {
+        let samples =
+            self.samples(family).map(|(labels, tail)| SampleEncoding::protobuf_len(labels, tail.len()));
+        let age_tail_len = SampleEncoding::protobuf_age_tail_len();
+        let age_len = |age: &Age| SampleEncoding::protobuf_len(self.labels(age.labels), age_tail_len);
+        samples.sum::<usize>() + self.ages(family).iter().map(age_len).sum::<usize>()
     }
 
-    /// The base and the tail of each sample of a family.
-    fn pieces(&self, family: usize) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.tails(self.all_of(&self.ends, family)).map(|(sample, tail)| (self.base(sample.base), tail))
+    /// The shared labels and the tail of each sample of a family.
+    fn samples(&self, family: usize) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let samples = self.samples_with_tails(self.family_range(&self.sample_ends, family));
+        samples.map(|(sample, tail)| (self.labels(sample.labels), tail))
     }
 
-    /// Samples, each with its tail.
-    fn tails(&self, samples: Range<usize>) -> impl Iterator<Item = (&Sample, &[u8])> {
-        let before = samples.start.checked_sub(1).map(|before| self.samples[before].end);
-        let first = before.unwrap_or_else(|| self.bases.last().copied().unwrap_or_default());
-        self.samples[samples].iter().scan(first, |start, sample| {
-            let tail = std::mem::replace(start, sample.end) as usize..sample.end as usize;
+    fn samples_with_tails(&self, samples: Range<usize>) -> impl Iterator<Item = (&Sample, &[u8])> {
+        let previous_end = samples.start.checked_sub(1).map(|previous| self.samples[previous].tail_end);
+        // The first tail begins where the last label set ends.
+        let start = previous_end.unwrap_or_else(|| self.label_ends.last().copied().unwrap_or_default());
+        self.samples[samples].iter().scan(start, |start, sample| {
+            let tail = std::mem::replace(start, sample.tail_end) as usize..sample.tail_end as usize;
             Some((sample, &self.bytes[tail]))
         })
     }
 
-    fn base(&self, index: u32) -> &[u8] {
-        &self.bytes[range(&self.bases, index as usize)]
+    fn labels(&self, index: u32) -> &[u8] {
+        &self.bytes[range(&self.label_ends, index as usize)]
     }
 
-    fn moments_of(&self, family: usize) -> &[Moment] {
-        &self.moments[self.all_of(&self.moment_ends, family)]
+    fn ages(&self, family: usize) -> &[Age] {
+        &self.ages[self.family_range(&self.age_ends, family)]
     }
 
-    /// The range of a family, of all targets, of which there is one at least.
-    fn all_of(&self, ends: &[u32], family: usize) -> Range<usize> {
-        let cells = family * self.targets.len()..(family + 1) * self.targets.len();
-        range(ends, cells.start).start..range(ends, cells.end - 1).end
+    /// The range of a family in what the cells end in. There is at least one target.
+    fn family_range(&self, cell_ends: &[u32], family: usize) -> Range<usize> {
+        let targets = self.target_ends.len();
+        let (first, last) = (family * targets, (family + 1) * targets - 1);
+        range(cell_ends, first).start..range(cell_ends, last).end
     }
 }
 
-/// The range that ends where `ends` says, and begins where the one before ends.
+/// The range between two consecutive `ends`, the first one starting at 0.
 fn range(ends: &[u32], index: usize) -> Range<usize> {
-    let start = index.checked_sub(1).map_or(0, |before| ends[before]);
+    let start = index.checked_sub(1).map_or(0, |previous| ends[previous]);
     start as usize..ends[index] as usize
 }

@@ -1,4 +1,4 @@
-//! One scrape: the exposition, piece by piece.
+//! One scrape: the body of the response, buffer by buffer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,211 +6,211 @@ use std::sync::Arc;
 use prometheus::proto::MetricFamily;
 use protobuf::CodedOutputStream;
 
-use super::super::exporter_families::ExporterMetrics;
-use super::super::format::Format;
-use super::super::registry::{FAMILIES, Shown, is_age};
-use super::super::sample_encoding::{SampleEncoding, written};
-use super::cache::Layout;
+use super::cache::ChunkList;
 use super::chunk::{Chunk, RenderContext};
-use super::compress::Stream;
+use super::compress::BodyCompressor;
+use crate::metrics::exporter_families::ExporterMetrics;
+use crate::metrics::format::Format;
+use crate::metrics::registry::{FamilyId, SNAPSHOT_FAMILIES, is_age};
+use crate::metrics::sample_encoding::{SampleEncoding, infallible};
 use crate::model::UnixSeconds;
 use crate::negotiation::Coding;
 use crate::snapshot::Store;
 
-/// How long the pieces of a body are, about: enough that handing them on costs
-/// next to nothing, and little enough that thousands of readers may hold one.
-const PIECE: usize = 128 * 1024;
+/// The approximate length of the buffers: long enough that passing them on costs next to
+/// nothing, short enough that thousands of slow readers may each hold one.
+const BUFFER_LEN: usize = 128 * 1024;
 
-/// How much of what is made at the scrape is compressed at once. More makes the
-/// body smaller by a little.
-const AT_ONCE: usize = 128 * 1024;
+/// How many bytes a scrape collects before it compresses them. More bytes make the body
+/// only a little smaller.
+const COMPRESSION_BATCH_LEN: usize = 128 * 1024;
 
-/// How many times something is written or compressed in one go. Some milliseconds,
-/// which is what others may have to wait for the thread.
-const WORK: usize = 8;
+/// How many chunks or batches one call of `next` may render or compress: a few
+/// milliseconds, during which the thread runs no other task.
+const WORK_BUDGET: usize = 8;
 
-/// One scrape. It yields the body, piece by piece; each is made when it is asked
-/// for, and an empty one means that there was more to do than should be done in
-/// one go. Before the first piece that is not empty it takes hold of all blocks, so
-/// what it shows of a target is of one moment.
+/// The body of a scrape, as an iterator over buffers. Each is made on demand. An empty
+/// buffer means that the iterator has used up its work budget and has to be called again.
+///
+/// The scrape takes all its chunks before it returns the first non-empty buffer, so
+/// everything that it says of a target is from one collection, however slowly the body
+/// is read.
 #[derive(Debug)]
 pub struct Scrape {
     store: Arc<Store>,
-    /// Until all blocks are taken hold of.
-    layout: Option<Arc<Layout>>,
+    /// Set until all chunks have been taken from it.
+    chunk_list: Option<Arc<ChunkList>>,
     context: Arc<RenderContext>,
     format: Format,
     now: UnixSeconds,
-    blocks: Vec<Arc<Chunk>>,
-    own: Arc<ExporterMetrics>,
-    own_families: HashMap<String, MetricFamily>,
-    wanted: std::vec::IntoIter<Shown>,
+    chunks: Vec<Arc<Chunk>>,
+    exporter: Arc<ExporterMetrics>,
+    /// By name.
+    exporter_families: HashMap<String, MetricFamily>,
+    families: std::vec::IntoIter<FamilyId>,
     stage: Stage,
     output: Output,
 }
 
-/// What is to be done next.
+/// What the next step does.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
-    /// Take hold of the blocks, and have them written.
-    Prepare,
-    /// Begin with the next family.
-    Next,
-    /// The samples of a family, from this block on.
-    Samples {
+    /// Take the next chunk from the cache.
+    TakeChunks,
+    /// Write the header of the next family.
+    StartFamily,
+    /// Write the samples of a family in this chunk.
+    WriteSamples {
         family: usize,
-        block: usize,
+        chunk: usize,
     },
     Done,
 }
 
-/// What has been made and not been handed on yet.
+/// The part of the body that has not been returned yet.
 #[derive(Debug)]
 struct Output {
     coding: Coding,
-    stream: Stream,
-    /// As it will be sent.
-    ready: Vec<u8>,
-    /// What is still to be compressed.
-    plain: Vec<u8>,
+    compressor: BodyCompressor,
+    /// Ready to be sent.
+    encoded: Vec<u8>,
+    /// Still to be compressed.
+    uncompressed: Vec<u8>,
 }
 
 impl Output {
     fn new(coding: Coding) -> Self {
-        Self { coding, stream: Stream::new(coding), ready: Vec::new(), plain: Vec::new() }
+        let compressor = BodyCompressor::new(coding);
+        Self { coding, compressor, encoded: Vec::new(), uncompressed: Vec::new() }
     }
 
-    /// Where to write what is not compressed.
+    /// Where to write uncompressed bytes.
     fn plain(&mut self) -> &mut Vec<u8> {
         match self.coding {
-            Coding::Identity => &mut self.ready,
-            Coding::Gzip | Coding::Zstd => &mut self.plain,
+            Coding::Identity => &mut self.encoded,
+            Coding::Gzip | Coding::Zstd => &mut self.uncompressed,
         }
     }
 
-    /// Compresses what is not yet.
-    fn seal(&mut self, context: &RenderContext) {
-        if !self.plain.is_empty() {
-            self.stream.add(&self.plain, &context.compressors, &mut self.ready);
-            self.plain.clear();
+    /// Compresses what has not been compressed yet.
+    fn flush(&mut self, context: &RenderContext) {
+        if !self.uncompressed.is_empty() {
+            self.compressor.write(&self.uncompressed, &context.compressors, &mut self.encoded);
+            self.uncompressed.clear();
         }
     }
 }
 
 impl Scrape {
-    pub(in crate::metrics) fn new(
-        (store, layout, context): (Arc<Store>, Arc<Layout>, Arc<RenderContext>),
+    pub(super) fn new(
+        (store, chunk_list, context): (Arc<Store>, Arc<ChunkList>, Arc<RenderContext>),
         (format, coding): (Format, Coding),
-        own: Arc<ExporterMetrics>,
-        wanted: Vec<Shown>,
+        exporter: Arc<ExporterMetrics>,
+        families: Vec<FamilyId>,
         now: UnixSeconds,
     ) -> Self {
         Self {
-            blocks: Vec::with_capacity(layout.len()),
+            chunks: Vec::with_capacity(chunk_list.len()),
             store,
-            layout: Some(layout),
+            chunk_list: Some(chunk_list),
             context,
             format,
             now,
-            own,
-            own_families: HashMap::new(),
-            wanted: wanted.into_iter(),
-            stage: Stage::Prepare,
+            exporter,
+            exporter_families: HashMap::new(),
+            families: families.into_iter(),
+            stage: Stage::TakeChunks,
             output: Output::new(coding),
         }
     }
 
-    /// Does the next thing. Says how much work it was, of which [`WORK`] may be done
-    /// in one go.
+    /// Does the next step. Returns how much of the work budget it took.
     fn step(&mut self) -> usize {
-        let encoding = self.format.encoding();
         match self.stage {
-            Stage::Prepare => self.prepare(encoding),
-            Stage::Next => {
-                match self.wanted.next() {
-                    Some(Shown::Own(name)) => {
-                        if let Some(family) = self.own_families.get(name) {
-                            self.output.plain().extend_from_slice(&self.format.family(family));
+            Stage::TakeChunks => self.take_chunk(),
+            Stage::StartFamily => {
+                match self.families.next() {
+                    Some(FamilyId::Exporter(name)) => {
+                        if let Some(family) = self.exporter_families.get(name) {
+                            self.output.plain().extend_from_slice(&self.format.encode_family(family));
                         }
                     }
-                    Some(Shown::Sampled(family)) => self.begin(family),
+                    Some(FamilyId::Snapshot(family)) => self.start_family(family),
                     None => {
-                        self.output.plain().extend_from_slice(self.format.end());
-                        self.output.seal(&self.context);
-                        self.output.stream.end(&self.context.compressors, &mut self.output.ready);
+                        self.output.plain().extend_from_slice(self.format.trailer());
+                        self.output.flush(&self.context);
+                        self.output.compressor.finish(&self.context.compressors, &mut self.output.encoded);
                         self.stage = Stage::Done;
                     }
                 }
                 0
             }
-            Stage::Samples { family, block } => {
-                self.stage = match self.blocks.get(block + 1) {
-                    Some(_) => Stage::Samples { family, block: block + 1 },
-                    None => Stage::Next,
+            Stage::WriteSamples { family, chunk } => {
+                self.stage = match self.chunks.get(chunk + 1) {
+                    Some(_) => Stage::WriteSamples { family, chunk: chunk + 1 },
+                    None => Stage::StartFamily,
                 };
-                self.samples(family, block)
+                self.write_samples(family, chunk)
             }
             Stage::Done => 0,
         }
     }
 
-    /// Takes hold of the next block.
-    fn prepare(&mut self, encoding: SampleEncoding) -> usize {
-        if let Some(layout) = &self.layout
-            && self.blocks.len() < layout.len()
+    fn take_chunk(&mut self) -> usize {
+        if let Some(chunk_list) = &self.chunk_list
+            && self.chunks.len() < chunk_list.len()
         {
-            let with = (&*self.store, &*self.context);
-            let (block, new) = layout.block(self.blocks.len(), encoding, with, self.now);
-            self.blocks.push(block);
-            return usize::from(new);
+            let rendering = (&*self.store, &*self.context);
+            let (chunk, worked) =
+                chunk_list.refresh(self.chunks.len(), self.format.encoding(), rendering, self.now);
+            self.chunks.push(chunk);
+            return usize::from(worked);
         }
-        self.layout = None;
-        if self.wanted.as_slice().iter().any(|shown| matches!(shown, Shown::Own(_))) {
-            // After the blocks: no collection is shown whose requests are not.
-            let own = self.own.gather(&self.store).into_iter();
-            self.own_families = own.map(|family| (family.name().to_owned(), family)).collect();
+        self.chunk_list = None;
+        if self.families.as_slice().iter().any(|family| matches!(family, FamilyId::Exporter(_))) {
+            // Gathered after the chunks, so that every collection in the body has its
+            // requests counted.
+            let families = self.exporter.gather(&self.store).into_iter();
+            self.exporter_families = families.map(|family| (family.name().to_owned(), family)).collect();
         }
-        self.stage = Stage::Next;
+        self.stage = Stage::StartFamily;
         0
     }
 
-    /// Begins a family, unless there is nothing of it.
-    fn begin(&mut self, family: usize) {
+    /// Writes the header of a family, unless the family has no samples.
+    fn start_family(&mut self, family: usize) {
         let encoding = self.format.encoding();
-        let Some(first) =
-            self.blocks.iter().position(|block| !block.part(encoding, &self.context).is_empty(family))
-        else {
-            return;
-        };
-        let about = FAMILIES[family];
-        let header = self.format.header(about.name, about.help, about.kind.metric_type());
+        let is_empty = |chunk: &Arc<Chunk>| chunk.rendered(encoding, &self.context).0.is_empty(family);
+        let Some(first) = self.chunks.iter().position(|chunk| !is_empty(chunk)) else { return };
+        let definition = SNAPSHOT_FAMILIES[family];
+        let header = self.format.header(definition.name, definition.help, definition.kind.metric_type());
         if encoding == SampleEncoding::Protobuf {
+            let chunks = self.chunks.iter();
             let samples: usize =
-                self.blocks.iter().map(|block| block.part(encoding, &self.context).length(family)).sum();
+                chunks.map(|chunk| chunk.rendered(encoding, &self.context).0.protobuf_len(family)).sum();
             let mut coded = CodedOutputStream::vec(self.output.plain());
-            written(coded.write_raw_varint64((header.len() + samples) as u64));
-            written(coded.flush());
+            infallible(coded.write_raw_varint64((header.len() + samples) as u64));
+            infallible(coded.flush());
         }
         self.output.plain().extend_from_slice(&header);
-        self.stage = Stage::Samples { family, block: first };
+        self.stage = Stage::WriteSamples { family, chunk: first };
     }
 
-    /// Puts out a family's samples of a block.
-    fn samples(&mut self, family: usize, block: usize) -> usize {
+    fn write_samples(&mut self, family: usize, chunk: usize) -> usize {
         let (encoding, coding) = (self.format.encoding(), self.output.coding);
-        let block = &self.blocks[block];
+        let chunk = &self.chunks[chunk];
         if coding == Coding::Identity || is_age(family) {
-            block.part(encoding, &self.context).write(family, self.now, self.output.plain());
-            let full = self.output.plain.len() >= AT_ONCE;
-            if full {
-                self.output.seal(&self.context);
+            chunk.rendered(encoding, &self.context).0.write(family, self.now, self.output.plain());
+            let is_batch = self.output.uncompressed.len() >= COMPRESSION_BATCH_LEN;
+            if is_batch {
+                self.output.flush(&self.context);
             }
-            return usize::from(full);
+            return usize::from(is_batch);
         }
-        self.output.seal(&self.context);
-        let (piece, new) = block.packed(family, encoding, coding, &self.context);
-        self.output.stream.add_piece(piece, &mut self.output.ready);
-        usize::from(new)
+        self.output.flush(&self.context);
+        let (compressed, is_new) = chunk.compressed(family, encoding, coding, &self.context);
+        self.output.compressor.write_chunk(compressed, &mut self.output.encoded);
+        usize::from(is_new)
     }
 }
 
@@ -219,20 +219,20 @@ impl Iterator for Scrape {
 
     fn next(&mut self) -> Option<Vec<u8>> {
         let mut work = 0;
-        while self.output.ready.len() < PIECE {
+        while self.output.encoded.len() < BUFFER_LEN {
             if matches!(self.stage, Stage::Done) {
-                let last = std::mem::take(&mut self.output.ready);
+                let last = std::mem::take(&mut self.output.encoded);
                 return (!last.is_empty()).then_some(last);
             }
-            if work >= WORK {
+            if work >= WORK_BUDGET {
                 return Some(Vec::new());
             }
-            if self.output.ready.capacity() == 0 {
-                // With room for what goes beyond the length.
-                self.output.ready = Vec::with_capacity(PIECE + PIECE / 4);
+            if self.output.encoded.capacity() == 0 {
+                // With spare capacity, because the last write goes beyond the length.
+                self.output.encoded = Vec::with_capacity(BUFFER_LEN + BUFFER_LEN / 4);
             }
             work += self.step();
         }
-        Some(std::mem::take(&mut self.output.ready))
+        Some(std::mem::take(&mut self.output.encoded))
     }
 }

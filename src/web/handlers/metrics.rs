@@ -50,7 +50,7 @@ pub(in crate::web) fn respond<B>(metrics: &dyn ServeMetrics, request: &Request<B
         pairs.filter(|(key, _)| key == name).map(|(_, value)| value.into_owned()).collect()
     };
     let request = MetricsRequest {
-        accept: Accept::read(header_texts(request.headers(), &ACCEPT)),
+        accept: Accept::parse(header_texts(request.headers(), &ACCEPT)),
         coding: Coding::best(header_texts(request.headers(), &ACCEPT_ENCODING)),
         collect: values_of("collect[]"),
         exclude: values_of("exclude[]"),

@@ -1,4 +1,4 @@
-//! What a real Prometheus makes of each format.
+//! A real Prometheus scrapes every format.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -15,12 +15,12 @@ use crate::exporter::{ACCOUNT, REGION};
 use crate::http;
 use crate::prometheus::{NASTY, Prometheus, exporter_with_everything};
 
-/// Stands between Prometheus and the exporter, and asks for one format whatever
-/// Prometheus asks for.
+/// A proxy between Prometheus and the exporter that replaces the `Accept` header of
+/// Prometheus, so that one format is scraped.
 struct Proxy {
     address: SocketAddr,
-    /// The status and media type of each answer.
-    seen: Arc<Mutex<BTreeSet<(u16, String)>>>,
+    /// The status and media type of all responses.
+    responses: Arc<Mutex<BTreeSet<(u16, String)>>>,
     _task: JoinSet<()>,
 }
 
@@ -28,55 +28,55 @@ impl Proxy {
     async fn start(exporter: SocketAddr, format: Format) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let seen = Arc::new(Mutex::new(BTreeSet::new()));
+        let responses = Arc::new(Mutex::new(BTreeSet::new()));
         let mut task = JoinSet::new();
-        let all = Arc::clone(&seen);
+        let all = Arc::clone(&responses);
         task.spawn(async move {
             let mut connections = JoinSet::new();
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                connections.spawn(pass(stream, exporter, format, Arc::clone(&all)));
+                connections.spawn(forward(stream, exporter, format, Arc::clone(&all)));
             }
         });
-        Self { address, seen, _task: task }
+        Self { address, responses, _task: task }
     }
 }
 
-async fn pass(
+async fn forward(
     mut client: TcpStream,
     exporter: SocketAddr,
     format: Format,
-    seen: Arc<Mutex<BTreeSet<(u16, String)>>>,
+    responses: Arc<Mutex<BTreeSet<(u16, String)>>>,
 ) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match client.read_u8().await {
             Ok(byte) => head.push(byte),
-            // Prometheus has left.
+            // Prometheus has closed the connection.
             Err(_) => return,
         }
     }
     let head = String::from_utf8(head).unwrap();
-    let kept = head.lines().filter(|line| {
+    let headers = head.lines().filter(|line| {
         let name = line.split(':').next().unwrap();
         !line.is_empty() && !["accept", "connection"].iter().any(|other| name.eq_ignore_ascii_case(other))
     });
-    let kept: String = kept.flat_map(|line| [line, "\r\n"]).collect();
-    let request = format!("{kept}Accept: {}\r\nConnection: close\r\n\r\n", format.accept());
+    let headers: String = headers.flat_map(|line| [line, "\r\n"]).collect();
+    let request = format!("{headers}Accept: {}\r\nConnection: close\r\n\r\n", format.accept());
     let mut stream = TcpStream::connect(exporter).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).await.unwrap();
-    let parsed = http::parse(&answer);
+    let mut response = Vec::new();
+    stream.read_to_end(&mut response).await.unwrap();
+    let parsed = http::parse(&response);
     let content_type = parsed.header("content-type").unwrap_or_default().to_owned();
-    seen.lock().unwrap().insert((parsed.status, content_type));
-    // It may have left meanwhile.
-    let _sent = client.write_all(&answer).await;
+    responses.lock().unwrap().insert((parsed.status, content_type));
+    // Prometheus may have closed the connection meanwhile.
+    let _sent = client.write_all(&response).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn prometheus_reads_the_same_in_every_format() {
+async fn prometheus_reads_the_same_from_every_format() {
     let (_aws, exporter) = exporter_with_everything("1h").await;
     let mut proxies = Vec::new();
     for format in FORMATS {
@@ -86,21 +86,21 @@ async fn prometheus_reads_the_same_in_every_format() {
     let prometheus = Prometheus::scraping(&addresses).await;
     let instance = |index: usize| addresses[index].to_string();
 
-    // The values of an expression by format, once all have one.
+    // The values of an expression by format, once it has a value for each.
     let by_format = async |expression: &str| -> Vec<String> {
         let complete = format!("({expression}) and on() count({expression}) == {}", FORMATS.len());
-        let found: BTreeMap<String, String> = prometheus
+        let values: BTreeMap<String, String> = prometheus
             .query(&complete)
             .await
             .into_iter()
             .map(|(labels, value)| (labels["instance"].as_str().unwrap().to_owned(), value))
             .collect();
-        (0..FORMATS.len()).map(|index| found[&instance(index)].clone()).collect()
+        (0..FORMATS.len()).map(|index| values[&instance(index)].clone()).collect()
     };
-    let number = exporter.scrape().await.series().len();
+    let series = exporter.scrape().await.series().len();
     assert_eq!(
         by_format("scrape_samples_scraped").await,
-        [number.to_string(), number.to_string(), number.to_string(), number.to_string()]
+        [series.to_string(), series.to_string(), series.to_string(), series.to_string()]
     );
     assert_eq!(by_format("min_over_time(up[1m])").await, ["1"; 4]);
 
@@ -116,7 +116,7 @@ async fn prometheus_reads_the_same_in_every_format() {
     );
     assert_eq!(by_format(&total).await, ["1"; 4]);
 
-    // The bounds of buckets may be spelt in two ways, but each is there once.
+    // Formats may spell a bucket bound differently, but each has it only once.
     let buckets = "ssm_sync_exporter_api_request_duration_seconds_bucket{operation=\"AssumeRole\"";
     assert_eq!(by_format(&format!("count by (instance) ({buckets}}})")).await, ["12"; 4]);
     assert_eq!(by_format(&format!("count by (instance) ({buckets},le=~\"1|1\\\\.0\"}})")).await, ["1"; 4]);
@@ -129,7 +129,7 @@ async fn prometheus_reads_the_same_in_every_format() {
         assert_eq!((&target["health"], &target["lastError"]), (&json!("up"), &json!("")), "{target}");
     }
     for (format, proxy) in &proxies {
-        let seen = proxy.seen.lock().unwrap().clone();
-        assert_eq!(seen, BTreeSet::from([(200, format.content_type().to_owned())]));
+        let responses = proxy.responses.lock().unwrap().clone();
+        assert_eq!(responses, BTreeSet::from([(200, format.content_type().to_owned())]));
     }
 }

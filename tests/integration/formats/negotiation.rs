@@ -1,16 +1,16 @@
-//! Which format a client gets, and which families.
+//! The negotiation of the format, and the choice of families.
 
 use fake_aws::SyncKind;
 use pretty_assertions::assert_eq;
 use serde_json::json;
 
-use super::{CODINGS, FORMATS, Format, OPEN_METRICS, PROTOBUF, TEXT_0_0_4, TEXT_1_0_0, fetched};
+use super::{CODINGS, FORMATS, Format, OPEN_METRICS, PROTOBUF, TEXT_0_0_4, TEXT_1_0_0, fetch};
 use crate::exporter::{Exporter, NOW, fake_aws, one_target, put};
 use crate::http;
 use crate::prometheus::exporter_with_everything;
 
 #[tokio::test]
-async fn every_client_gets_the_format_it_likes_best_and_never_an_error() {
+async fn every_client_gets_the_format_that_it_prefers_and_never_an_error() {
     let aws = fake_aws().await;
     let exporter = Exporter::start_ready(&aws, &one_target().replace("1s", "1h")).await;
     let utf8 = |content_type: &str| content_type.replace("underscores", "allow-utf-8");
@@ -54,7 +54,7 @@ async fn every_client_gets_the_format_it_likes_best_and_never_an_error() {
             ],
             TEXT_0_0_4.to_owned(),
         ),
-        // It would double every underscore.
+        // The escaping scheme `dots` would double every underscore.
         (
             &[
                 "application/openmetrics-text;version=1.0.0;escaping=dots;q=0.6,text/plain;version=0.0.4;q=0.3",
@@ -67,7 +67,7 @@ async fn every_client_gets_the_format_it_likes_best_and_never_an_error() {
             ],
             OPEN_METRICS.replace("underscores", "values"),
         ),
-        // Only the old OpenMetrics, which is not to be had.
+        // Only an OpenMetrics version that is not supported.
         (&["application/openmetrics-text;version=0.0.1"], TEXT_0_0_4.to_owned()),
         (&["application/openmetrics-text; charset=utf-8"], OPEN_METRICS.to_owned()),
         // Prometheus before 2.5, and Telegraf.
@@ -84,34 +84,34 @@ async fn every_client_gets_the_format_it_likes_best_and_never_an_error() {
             &["text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"],
             TEXT_0_0_4.to_owned(),
         ),
-        // Nothing that is to be had.
+        // Nothing that is supported.
         (&["application/json"], TEXT_0_0_4.to_owned()),
         (&["*/*;q=0"], TEXT_0_0_4.to_owned()),
         (&["text/plain;q=0, application/*;q=0"], TEXT_0_0_4.to_owned()),
-        // Refusals.
+        // A weight of 0 excludes a type.
         (&["text/plain;q=0, */*"], OPEN_METRICS.to_owned()),
         (&["text/plain;version=0.0.4;q=0.0, text/plain"], TEXT_1_0_0.to_owned()),
         (&["application/openmetrics-text;q=0, application/*, text/*;q=0.5"], PROTOBUF.to_owned()),
-        // Headers that are repeated are one.
+        // Repeated headers are combined.
         (
             &["text/plain;version=0.0.4;q=0.5", "application/json", "application/openmetrics-text;q=0.7"],
             OPEN_METRICS.to_owned(),
         ),
         (&["*/*", "text/plain;version=1.0.0"], TEXT_1_0_0.to_owned()),
-        // Rubbish.
+        // Malformed items are ignored.
         (&[""], TEXT_0_0_4.to_owned()),
         (&[";;;,,=;q", "\"", "text", "text/plain;version", "ünï/cöde"], TEXT_0_0_4.to_owned()),
-        (&["rubbish, application/openmetrics-text;q=0.5, text/plain;q=oops"], OPEN_METRICS.to_owned()),
+        (&["malformed, application/openmetrics-text;q=0.5, text/plain;q=oops"], OPEN_METRICS.to_owned()),
     ] {
         let headers: Vec<(&str, &str)> = accept.iter().map(|value| ("Accept", *value)).collect();
-        let answer = exporter.get_with("/metrics", &headers).await;
-        assert_eq!(answer.status, 200, "{accept:?}");
-        assert_eq!(answer.header("content-type"), Some(&*content_type), "{accept:?}");
+        let response = exporter.get_with("/metrics", &headers).await;
+        assert_eq!(response.status, 200, "{accept:?}");
+        assert_eq!(response.header("content-type"), Some(&*content_type), "{accept:?}");
     }
 }
 
 #[tokio::test]
-async fn only_the_families_that_are_asked_for_come() {
+async fn collect_and_exclude_choose_families() {
     let (_aws, exporter) = exporter_with_everything("1h").await;
     let status = "aws_ssm_resource_data_sync_last_status";
     let age = "aws_ssm_resource_data_sync_last_sync_age_seconds";
@@ -119,13 +119,13 @@ async fn only_the_families_that_are_asked_for_come() {
     let collections = "ssm_sync_exporter_target_collections_total";
     let duration = "ssm_sync_exporter_api_request_duration_seconds";
     for format in FORMATS {
-        let families = async |path: &str| format.families(&fetched(&exporter, path, format, "gzip").await);
+        let families = async |path: &str| format.families(&fetch(&exporter, path, format, "gzip").await);
         let all = families("/metrics").await;
         assert_eq!(all.len(), 46);
         assert!(all.is_sorted());
         for (query, expected) in [
             (format!("collect[]={status}"), vec![status]),
-            // In the order of the exposition, and each once.
+            // Each family is exposed once, in the usual order.
             (format!("collect[]={collections}&collect[]={age}&collect[]={age}"), vec![age, collections]),
             (format!("collect%5B%5D={duration}&x=y&collect%5b]={info}"), vec![info, duration]),
         ] {
@@ -139,23 +139,23 @@ async fn only_the_families_that_are_asked_for_come() {
                 all.iter().filter(|name| !without.contains(&name.as_str())).collect();
             assert_eq!(families(&format!("/metrics?{query}")).await.iter().collect::<Vec<_>>(), expected);
         }
-        // Nothing is no error, and has to be well formed, too.
+        // An exposition without families is no error, and has to be well-formed.
         let query: Vec<String> = all.iter().map(|name| format!("exclude[]={name}")).collect();
         for coding in CODINGS {
-            let body = fetched(&exporter, &format!("/metrics?{}", query.join("&")), format, coding).await;
+            let body = fetch(&exporter, &format!("/metrics?{}", query.join("&")), format, coding).await;
             assert_eq!(body, if format == Format::OpenMetrics { &b"# EOF\n"[..] } else { b"" });
         }
     }
 }
 
 #[tokio::test]
-async fn what_is_asked_for_wrongly_is_refused_with_a_hint() {
+async fn an_invalid_choice_of_families_is_rejected_with_a_hint() {
     let aws = fake_aws().await;
     let config = one_target().replace("1s", "1h") + "metrics: {disable: [aws_ssm_resource_data_sync_info]}\n";
     let exporter = Exporter::start_ready(&aws, &config).await;
     for format in FORMATS {
         let headers = [("Accept", format.accept()), ("Accept-Encoding", "gzip")];
-        for (query, why) in [
+        for (query, message) in [
             (
                 "collect[]=ssm_sync_exporter_target_up&exclude[]=aws_ssm_resource_data_syncs",
                 "collect[] and exclude[] cannot be combined",
@@ -164,7 +164,7 @@ async fn what_is_asked_for_wrongly_is_refused_with_a_hint() {
                 "collect[]=aws_ssm_resource_data_sync_status",
                 "collect[]: no metric family is called `aws_ssm_resource_data_sync_status`; did you mean `aws_ssm_resource_data_sync_last_status`?",
             ),
-            // A family of OpenMetrics, say, or of a histogram.
+            // The name that the family has in OpenMetrics.
             (
                 "exclude%5B%5D=ssm_sync_exporter_target_collections",
                 "exclude[]: no metric family is called `ssm_sync_exporter_target_collections`; did you mean `ssm_sync_exporter_target_collections_total`?",
@@ -175,8 +175,8 @@ async fn what_is_asked_for_wrongly_is_refused_with_a_hint() {
             ),
         ] {
             let path = format!("/metrics?{query}");
-            let refused = exporter.get_with(&path, &headers).await;
-            assert_eq!((refused.status, refused.body), (400, format!("{why}\n")), "{query}");
+            let rejected = exporter.get_with(&path, &headers).await;
+            assert_eq!((rejected.status, rejected.body), (400, format!("{message}\n")), "{query}");
             assert_eq!(http::request(exporter.address, "HEAD", &path).await.status, 400, "{query}");
         }
         let empty = exporter.get_with("/metrics?collect[]=", &headers).await;
@@ -186,7 +186,7 @@ async fn what_is_asked_for_wrongly_is_refused_with_a_hint() {
 }
 
 #[tokio::test]
-async fn what_is_disabled_is_not_shown() {
+async fn disabled_families_are_not_exposed() {
     let aws = fake_aws().await;
     put(&aws, SyncKind::ToDestination, json!({"SyncName": "a", "LastSyncTime": NOW}));
     let disabled = [
@@ -196,18 +196,18 @@ async fn what_is_disabled_is_not_shown() {
         "ssm_sync_exporter_api_request_duration_seconds",
     ];
     let config = one_target().replace("1s", "1h");
-    let whole = Exporter::start_ready(&aws, &config).await;
+    let unrestricted = Exporter::start_ready(&aws, &config).await;
     let config = config + &format!("metrics: {{disable: [{}]}}\n", disabled.join(", "));
     let exporter = Exporter::start_ready(&aws, &config).await;
     for format in FORMATS {
-        let mut all = format.families(&fetched(&whole, "/metrics", format, "zstd").await);
+        let mut all = format.families(&fetch(&unrestricted, "/metrics", format, "zstd").await);
         let before = all.len();
         all.retain(|name| !disabled.contains(&name.as_str()));
         assert_eq!(all.len(), before - disabled.len());
-        assert_eq!(format.families(&fetched(&exporter, "/metrics", format, "zstd").await), all);
-        // What is not shown anyway may be excluded.
+        assert_eq!(format.families(&fetch(&exporter, "/metrics", format, "zstd").await), all);
+        // A disabled family may be excluded.
         let path = "/metrics?exclude[]=process_open_fds&exclude[]=process_max_fds";
         all.retain(|name| name != "process_max_fds");
-        assert_eq!(format.families(&fetched(&exporter, path, format, "identity").await), all);
+        assert_eq!(format.families(&fetch(&exporter, path, format, "identity").await), all);
     }
 }
