@@ -13,15 +13,15 @@ pub struct Failure {
     /// Whether it shows that what has been collected before belongs to another
     /// account, so that it must not be shown any longer.
     pub disowns: bool,
-    /// Whether it has been logged where it was found: it is that of all targets
-    /// of an account, or of many accounts.
-    pub logged: bool,
+    /// What failed: a call for this target, or the credentials that it shares
+    /// with others.
+    pub scope: FailureScope,
 }
 
 impl Failure {
-    /// A failure with what is to be said about it.
+    /// A failure of one target, with a message for people to read.
     pub fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), disowns: false, logged: false }
+        Self { reason, message: message.into(), disowns: false, scope: FailureScope::Target }
     }
 
     /// The credentials turn out to be those of another account.
@@ -29,11 +29,22 @@ impl Failure {
         Self { disowns: true, ..Self::new(Reason::Credentials, message) }
     }
 
-    /// The same, which has been logged.
+    /// The same failure, as one of obtaining shared credentials.
     #[must_use]
-    pub fn logged(self) -> Self {
-        Self { logged: true, ..self }
+    pub fn of_credentials(self) -> Self {
+        Self { scope: FailureScope::Credentials, ..self }
     }
+}
+
+/// How far the cause of a failure reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureScope {
+    /// A call for one target failed.
+    Target,
+    /// Credentials could not be obtained, so nothing was called. All targets
+    /// that share them fail alike, and the credential store logs the failure
+    /// once for all of them.
+    Credentials,
 }
 
 /// The closed list of reasons for a failed collection.

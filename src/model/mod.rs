@@ -6,7 +6,7 @@
 
 mod failure;
 
-pub use failure::{Failure, Reason};
+pub use failure::{Failure, FailureScope, Reason};
 
 use std::fmt;
 

@@ -29,7 +29,7 @@ use tracing::{debug, error, info, warn};
 use crate::clock::{Clock, millis};
 use crate::collector::Collect;
 use crate::fleet::TargetList;
-use crate::model::{Failure, Reason};
+use crate::model::{Failure, FailureScope, Reason};
 use crate::snapshot::Report;
 use crate::snapshot::{Change, Slot, Store};
 use delayed::DelayedTurns;
@@ -214,11 +214,11 @@ impl<C: Collect> Scheduler<C> {
         let (account, region) = (target.account.shown(report.account.as_ref()), target.region.as_str());
         debug!(account, region, good, took_ms, "collection ended");
         match self.store.record(slot, report) {
-            // It is that of many targets, and one line is enough for them all.
+            // The credential store logs these, once for all targets.
             Change::None
-            | Change::Failing(Failure { logged: true, .. })
-            | Change::FailingOtherwise(Failure { logged: true, .. })
-            | Change::Recovered { last: Failure { logged: true, .. }, .. } => {}
+            | Change::Failing(Failure { scope: FailureScope::Credentials, .. })
+            | Change::FailingOtherwise(Failure { scope: FailureScope::Credentials, .. })
+            | Change::Recovered { last: Failure { scope: FailureScope::Credentials, .. }, .. } => {}
             Change::Failing(Failure { reason, message, .. })
             | Change::FailingOtherwise(Failure { reason, message, .. })
                 if is_permanent(reason) =>

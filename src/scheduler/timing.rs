@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::permanent::is_permanent;
 use crate::fleet::Target;
 use crate::fleet::hash::hash;
-use crate::model::{Reason, UnixSeconds};
+use crate::model::{FailureScope, Reason, UnixSeconds};
 use crate::snapshot::TargetState;
 
 /// The most intervals from one collection of a failing target to its next.
@@ -47,8 +47,8 @@ impl Failing {
         Some(Self {
             reason: failure.reason,
             times: state.consecutive_failures,
-            // A role that was throttled says nothing of the calls to come.
-            asked_for_fewer: failure.reason == Reason::Throttled && !failure.logged,
+            // If STS was throttled, SSM was not.
+            asked_for_fewer: failure.reason == Reason::Throttled && failure.scope == FailureScope::Target,
         })
     }
 }

@@ -487,9 +487,9 @@ async fn without_credentials_it_runs_and_says_so() {
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let warnings: Vec<&Value> = lines.iter().filter(|line| line["level"] == "WARN").collect();
     assert_eq!(warnings.len(), 1, "once, and nothing of the SDK's own: {log}");
-    assert_eq!(warnings[0]["message"], "credentials cannot be had");
+    assert_eq!(warnings[0]["message"], "cannot obtain credentials");
     assert_eq!(warnings[0]["reason"], "credentials");
-    assert_eq!(warnings[0]["from"], "default chain");
+    assert_eq!(warnings[0]["source"], "default chain");
 }
 
 /// Four accounts in three regions, reached by roles that the profile `hub` may
@@ -530,7 +530,7 @@ async fn credentials_that_many_targets_need_are_complained_of_once() {
     let (_, _, log) = running.signal("TERM");
     let warnings: Vec<&str> = log.lines().filter(|line| line.contains("\"level\":\"WARN\"")).collect();
     assert_eq!(warnings.len(), 1, "one key, one line: {log}");
-    assert!(warnings[0].contains("credentials cannot be had"), "{log}");
+    assert!(warnings[0].contains("cannot obtain credentials"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -578,14 +578,14 @@ async fn a_role_that_is_denied_is_complained_of_once_for_all_regions() {
     }
     let (_, _, log) = running.signal("TERM");
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let about: Vec<&Value> = lines.iter().filter(|line| line["from"] != Value::Null).collect();
+    let about: Vec<&Value> = lines.iter().filter(|line| line["source"] != Value::Null).collect();
     assert_eq!(about.len(), 2, "once when it begins, once when it ends: {log}");
     assert!(
-        about.iter().all(|line| line["from"] == format!("arn:aws:iam::100000000003:role/{ROLE}")),
+        about.iter().all(|line| line["source"] == format!("arn:aws:iam::100000000003:role/{ROLE}")),
         "{log}"
     );
     assert_eq!(about[0]["reason"], "assume_role_denied");
-    assert_eq!(about[1]["message"], "credentials can be had again");
+    assert_eq!(about[1]["message"], "can obtain credentials again");
     assert_eq!(lines.iter().filter(|line| line["level"] == "WARN").count(), 1, "none for a target: {log}");
     assert!(!log.contains("succeed again"), "{log}");
 }
