@@ -88,13 +88,13 @@ impl Stages {
     ) -> Result<Self, BuildError> {
         let own = ExporterMetrics::new(shard).map_err(|error| BuildError::Metrics(error.into()))?;
         let own = Arc::new(own);
-        let observed = Arc::new(Observed { own: Arc::clone(&own), clock: clock.clone() });
-        let observer: Arc<dyn ApiObserver> = Arc::clone(&observed) as _;
+        let counter = Arc::new(Observed { own: Arc::clone(&own), clock: clock.clone() });
+        let observer: Arc<dyn ApiObserver> = Arc::clone(&counter) as _;
         let way = AwsClients::new(&config, &observer);
         let (sources, found) = sources(&config, &way.sessions).await?;
 
         let (to_discovery, settings) = watch::channel(for_discovery(&config, &way, sources));
-        let (discovery, plans) = Discovery::new(settings, shard, replica.clone(), observed);
+        let (discovery, plans) = Discovery::new(settings, shard, replica.clone(), counter);
         let store = Arc::new(Store::new(config.stale_after));
         let (to_scheduler, settings) = watch::channel(for_scheduler(&config, &way, &clock));
         let scheduler = Scheduler::new(settings, Arc::clone(&store), plans, replica, clock.clone());

@@ -26,20 +26,20 @@ const MAX_CODE_LENGTH: usize = 64;
 
 /// A request that was sent to AWS. A call that is retried makes several.
 #[derive(Debug)]
-pub struct ApiRequest<'a> {
+pub(crate) struct ApiRequest<'a> {
     /// The service as the SDK calls it, such as `SSM` or `STS`.
-    pub service: &'a str,
+    pub(crate) service: &'a str,
     /// The operation, such as `ListResourceDataSync`.
-    pub operation: &'a str,
+    pub(crate) operation: &'a str,
     /// From sending the request to having read the response.
-    pub duration: Duration,
+    pub(crate) duration: Duration,
     /// AWS's error code, or the kind of failure if AWS did not answer. `None` if
     /// the request succeeded.
-    pub error_code: Option<String>,
+    pub(crate) error_code: Option<String>,
 }
 
 /// Counts what is asked of AWS.
-pub trait ApiObserver: fmt::Debug + Send + Sync {
+pub(crate) trait ApiObserver: fmt::Debug + Send + Sync {
     /// A request has ended.
     fn request_ended(&self, request: &ApiRequest<'_>);
 

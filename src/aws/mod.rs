@@ -19,8 +19,6 @@ mod sts;
 
 pub(crate) use credentials::CachedCredentials;
 pub use endpoints::EndpointKind;
-pub(crate) use instrumentation::ObserveRequests;
-pub use instrumentation::{ApiObserver, ApiRequest};
+pub(crate) use instrumentation::{ApiObserver, ApiRequest, ObserveRequests};
 pub use sdk::AwsSettings;
-pub(crate) use session::Session;
-pub use session::Sessions;
+pub(crate) use session::{Session, Sessions};

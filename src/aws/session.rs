@@ -28,13 +28,13 @@ const MAX_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 /// same access share one, and role chains share the credentials of the roles
 /// that they have in common.
 #[derive(Debug)]
-pub struct Sessions {
+pub(crate) struct Sessions {
     settings: AwsSettings,
     timeout: Duration,
     observer: Arc<dyn ApiObserver>,
     http_client: SharedHttpClient,
     base_configs: Mutex<HashMap<BaseConfigKey, Arc<OnceCell<Arc<BaseConfig>>>>>,
-    sessions: Mutex<HashMap<SessionKey, Arc<Session>>>,
+    by_access: Mutex<HashMap<SessionKey, Arc<Session>>>,
     credential_stores: Mutex<HashMap<SessionKey, Weak<CredentialStore>>>,
 }
 
@@ -71,8 +71,7 @@ pub(crate) struct Session {
 impl Sessions {
     /// Creates no session yet. `timeout` is that of a collection; each attempt of
     /// a call gets a share of it.
-    #[must_use]
-    pub fn new(settings: AwsSettings, timeout: Duration, observer: Arc<dyn ApiObserver>) -> Self {
+    pub(crate) fn new(settings: AwsSettings, timeout: Duration, observer: Arc<dyn ApiObserver>) -> Self {
         let http_client = sdk::http_client(&settings);
         Self {
             settings,
@@ -80,7 +79,7 @@ impl Sessions {
             observer,
             http_client,
             base_configs: Mutex::default(),
-            sessions: Mutex::default(),
+            by_access: Mutex::default(),
             credential_stores: Mutex::default(),
         }
     }
@@ -90,14 +89,17 @@ impl Sessions {
     ///
     /// # Errors
     /// The value that is set is not the name of a region.
-    pub async fn default_region(&self, account: &Account) -> Result<Option<RegionName>, InvalidRegion> {
+    pub(crate) async fn default_region(
+        &self,
+        account: &Account,
+    ) -> Result<Option<RegionName>, InvalidRegion> {
         let base = self.base_config(account).await;
         base.config.region().map(|region| region.as_ref().parse()).transpose()
     }
 
     /// Which endpoints are used for the account, by our configuration, the
     /// environment and the shared AWS configuration together.
-    pub async fn endpoint_kind(&self, account: &Account) -> EndpointKind {
+    pub(crate) async fn endpoint_kind(&self, account: &Account) -> EndpointKind {
         let config = &self.base_config(account).await.config;
         EndpointKind {
             fips: config.use_fips().unwrap_or_default(),
@@ -107,9 +109,9 @@ impl Sessions {
 
     /// Drops the sessions of all other accounts than these, and the credentials
     /// that only those used.
-    pub fn retain<'a>(&self, accounts: impl IntoIterator<Item = &'a Account>) {
+    pub(crate) fn retain<'a>(&self, accounts: impl IntoIterator<Item = &'a Account>) {
         let kept: HashSet<SessionKey> = accounts.into_iter().map(session_key).collect();
-        self.sessions.lock().retain(|key, _| kept.contains(key));
+        self.by_access.lock().retain(|key, _| kept.contains(key));
         self.credential_stores.lock().retain(|_, store| store.strong_count() > 0);
     }
 
@@ -120,7 +122,7 @@ impl Sessions {
     /// The session of `account`.
     pub(crate) async fn get(&self, account: &Account) -> Arc<Session> {
         let key = session_key(account);
-        if let Some(session) = self.sessions.lock().get(&key) {
+        if let Some(session) = self.by_access.lock().get(&key) {
             return Arc::clone(session);
         }
         let base = self.base_config(account).await;
@@ -132,7 +134,7 @@ impl Sessions {
         };
         // A concurrent caller may have created it meanwhile.
         let session = Arc::new(session);
-        Arc::clone(self.sessions.lock().entry(key).or_insert(session))
+        Arc::clone(self.by_access.lock().entry(key).or_insert(session))
     }
 
     async fn base_config(&self, account: &Account) -> Arc<BaseConfig> {

@@ -27,7 +27,7 @@ pub trait Collect: Send + Sync + 'static {
 
 /// Collects from AWS.
 #[derive(Debug)]
-pub struct Collector {
+pub(crate) struct Collector {
     sessions: Arc<Sessions>,
     timeout: Duration,
     clock: Clock,
@@ -35,7 +35,7 @@ pub struct Collector {
 
 impl Collector {
     /// Each collection may take `timeout`.
-    pub fn new(sessions: Arc<Sessions>, timeout: Duration, clock: Clock) -> Self {
+    pub(crate) fn new(sessions: Arc<Sessions>, timeout: Duration, clock: Clock) -> Self {
         Self { sessions, timeout, clock }
     }
 

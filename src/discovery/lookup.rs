@@ -20,7 +20,7 @@ const REGIONS_TIMEOUT: Duration = Duration::from_mins(1);
 /// What is looked up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
-pub enum LookupKind {
+pub(crate) enum LookupKind {
     /// The accounts of an organization.
     Organization,
     /// The regions that an account has enabled.
@@ -28,13 +28,13 @@ pub enum LookupKind {
 }
 
 /// Counts lookups.
-pub trait LookupObserver: fmt::Debug + Send + Sync {
+pub(crate) trait LookupObserver: fmt::Debug + Send + Sync {
     /// An attempt has ended.
     fn lookup_ended(&self, kind: LookupKind, succeeded: bool);
 }
 
 /// Answers lookups. The implementation limits how long each takes.
-pub trait Lookups: Send + Sync + 'static {
+pub(crate) trait Lookups: Send + Sync + 'static {
     /// The accounts of an organization that can be polled.
     fn members(&self, organization: &Organization) -> impl Future<Output = Result<Members, Failure>> + Send;
 
@@ -48,12 +48,11 @@ pub trait Lookups: Send + Sync + 'static {
 
 /// Answers lookups by calling AWS.
 #[derive(Debug)]
-pub struct AwsLookups(Arc<Sessions>);
+pub(crate) struct AwsLookups(Arc<Sessions>);
 
 impl AwsLookups {
     /// Calls AWS with the credentials of `sessions`.
-    #[must_use]
-    pub fn new(sessions: Arc<Sessions>) -> Self {
+    pub(crate) fn new(sessions: Arc<Sessions>) -> Self {
         Self(sessions)
     }
 }

@@ -29,7 +29,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error};
 
-pub use lookup::{AwsLookups, LookupKind, LookupObserver, Lookups};
+pub(crate) use lookup::{AwsLookups, LookupKind, LookupObserver, Lookups};
 pub use sources::{AccountSources, ConfiguredAccount, Member, MemberAccess, Members, Organization};
 
 use crate::fleet::{Account, AccountKey, RegionName, Shard, TargetList};
@@ -45,18 +45,18 @@ const PUBLISH_DELAY: Duration = Duration::from_millis(200);
 
 /// What to look up, and how.
 #[derive(Debug)]
-pub struct Settings<L> {
+pub(crate) struct Settings<L> {
     /// Answers the lookups.
-    pub lookups: Arc<L>,
+    pub(crate) lookups: Arc<L>,
     /// The accounts to poll and their regions.
-    pub sources: AccountSources,
+    pub(crate) sources: AccountSources,
     /// The maximum number of concurrent lookups.
-    pub concurrency: NonZeroUsize,
+    pub(crate) concurrency: NonZeroUsize,
 }
 
 /// Keeps the target list up to date.
 #[derive(Debug)]
-pub struct Discovery<L> {
+pub(crate) struct Discovery<L> {
     settings: Arc<Settings<L>>,
     settings_updates: watch::Receiver<Arc<Settings<L>>>,
     shard: Shard,
@@ -79,7 +79,7 @@ impl<L: Lookups> Discovery<L> {
     /// receiver holds the first target list already, with all targets that need no
     /// lookup. `replica` names this exporter, so that several exporters make the
     /// same lookup at different times.
-    pub fn new(
+    pub(crate) fn new(
         mut settings: watch::Receiver<Arc<Settings<L>>>,
         shard: Shard,
         replica: String,
@@ -109,7 +109,7 @@ impl<L: Lookups> Discovery<L> {
     }
 
     /// Makes lookups and publishes target lists until `shutdown`.
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let mut running: JoinSet<LookupResult> = JoinSet::new();
         let mut in_progress: HashMap<Id, LookupKey> = HashMap::new();
         let mut publish_at: Option<Instant> = None;
