@@ -11,7 +11,7 @@ use fake_aws::{FakeAws, Fault, FaultRule, SyncKind, World};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
-use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, Scrape, fake_aws, reaching, up};
+use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, Scrape, fake_aws, settings_for, up};
 use crate::{http, tools};
 
 /// The program, with nothing of our environment but what is set here.
@@ -503,7 +503,7 @@ fn by_roles(aws: &FakeAws, directory: &Path) -> PathBuf {
         config += &entry;
     }
     let file = directory.join("config.yaml");
-    std::fs::write(&file, config + &reaching(aws, directory)).unwrap();
+    std::fs::write(&file, config + &settings_for(aws, directory)).unwrap();
     file
 }
 
@@ -631,7 +631,7 @@ async fn secrets_do_not_reach_the_log_or_the_metrics() {
   - {{profile: hub, assume_roles: [{{arn: 'arn:aws:iam::{ACCOUNT}:role/Missing', external_id: wrong-external-id}}]}}
 "
     );
-    std::fs::write(&file, config + &reaching(&aws, directory.path())).unwrap();
+    std::fs::write(&file, config + &settings_for(&aws, directory.path())).unwrap();
     let running = Running::start(program().arg("--config.file").arg(&file).args(["--log.level", "debug"]));
     let mut metrics = running.metrics_with("reason=\"assume_role_denied\"").await;
     metrics += &running.metrics_with("aws_account_id=\"222233334444\",aws_region=\"eu-west-1\"} 1").await;

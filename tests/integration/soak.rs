@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::exporter::{ACCOUNT, Exporter, Scrape, Setup, fake_aws, one_target, reaching, up};
+use crate::exporter::{ACCOUNT, Exporter, Scrape, Setup, fake_aws, one_target, settings_for, up};
 use crate::http;
 use crate::program::{Running, program};
 
@@ -141,7 +141,7 @@ async fn nothing_is_lost_or_leaks_whatever_happens() {
     aws.world().set_everywhere(SyncKind::ToDestination, syncs.collect());
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.yaml");
-    let beside = reaching(&aws, directory.path());
+    let beside = settings_for(&aws, directory.path());
     std::fs::write(&file, format!("{}{beside}", calm(&REGIONS))).unwrap();
     let running = Running::start(program().args(["--web.enable-lifecycle", "--config.file"]).arg(&file));
     let soak = Soak { running, file, beside };

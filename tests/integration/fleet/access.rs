@@ -1,18 +1,18 @@
-//! How the accounts are reached, and by how many calls.
+//! How the accounts are accessed, and with how many calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use fake_aws::{FakeAws, World};
 use pretty_assertions::assert_eq;
 
-use super::{ACCOUNTS, ALL, REGIONS, all_are_up, config, organization, without_regions};
+use super::{ACCOUNTS, ALL, REGIONS, config, config_without_regions, organization, wait_until_up};
 use crate::exporter::{Exporter, HUB, ROLE, Setup, up};
 
 const LIST_SYNCS: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssm:ListResourceDataSync"],"Resource":"*"}]}"#;
 const LIST_SYNCS_AND_REGIONS: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssm:ListResourceDataSync","account:ListRegions"],"Resource":"*"}]}"#;
 
-/// The session policies of all sessions, which have to be alike.
-fn policy(world: &World) -> Option<String> {
+/// The session policy of all sessions. Panics if they differ.
+fn session_policy(world: &World) -> Option<String> {
     let policies: BTreeSet<Option<String>> =
         world.assumed().into_iter().map(|assumed| assumed.policy).collect();
     assert_eq!(policies.len(), 1, "{policies:?}");
@@ -20,10 +20,10 @@ fn policy(world: &World) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_first_round_takes_one_call_for_each_role_and_two_for_each_target() {
+async fn first_collections_take_one_call_per_role_and_two_per_target() {
     let aws = organization().await;
     let exporter = Exporter::start_ready(&aws, &config().replace("interval: 1s", "interval: 1h")).await;
-    all_are_up(&exporter, ALL).await;
+    wait_until_up(&exporter, ALL).await;
     for (account, _) in ACCOUNTS {
         for region in REGIONS {
             let calls = aws.world().calls_of(account, region, "ListResourceDataSync");
@@ -31,51 +31,51 @@ async fn a_first_round_takes_one_call_for_each_role_and_two_for_each_target() {
         }
     }
     let expected = ACCOUNTS.map(|(account, _)| (format!("arn:aws:iam::{account}:role/{ROLE}"), 1));
-    assert_eq!(super::assumed(aws.world()), BTreeMap::from(expected));
+    assert_eq!(super::assumed_roles(aws.world()), BTreeMap::from(expected));
     assert_eq!(aws.world().calls("AssumeRole"), ACCOUNTS.len() as u64);
     assert_eq!(aws.world().calls("ListAccounts"), 1);
-    // The roles tell whose they are.
+    // The account ids are part of the role ARNs.
     assert_eq!(aws.world().calls("GetCallerIdentity"), 0);
     assert_eq!(aws.world().calls("ListRegions"), 0);
 }
 
 #[tokio::test]
-async fn sessions_may_do_no_more_than_is_needed() {
+async fn session_policies_allow_only_what_is_needed() {
     let aws = organization().await;
-    all_are_up(&Exporter::start(&aws, &config()).await, ALL).await;
-    assert_eq!(policy(aws.world()).as_deref(), Some(LIST_SYNCS));
+    wait_until_up(&Exporter::start(&aws, &config()).await, ALL).await;
+    assert_eq!(session_policy(aws.world()).as_deref(), Some(LIST_SYNCS));
 
     let aws = organization().await;
-    let wildcards = format!("regions: ['eu-west-?']\n{}", without_regions());
-    all_are_up(&Exporter::start(&aws, &wildcards).await, 3 * ACCOUNTS.len()).await;
-    assert_eq!(policy(aws.world()).as_deref(), Some(LIST_SYNCS_AND_REGIONS));
+    let wildcards = format!("regions: ['eu-west-?']\n{}", config_without_regions());
+    wait_until_up(&Exporter::start(&aws, &wildcards).await, 3 * ACCOUNTS.len()).await;
+    assert_eq!(session_policy(aws.world()).as_deref(), Some(LIST_SYNCS_AND_REGIONS));
 
     let aws = organization().await;
     let environment = &[("SSM_SYNC_EXPORTER_AWS__SESSION_POLICY", "false")];
     let setup = Setup { environment, ..Setup::default() };
-    all_are_up(&Exporter::start_with(&aws, &config(), &setup).await, ALL).await;
-    assert_eq!(policy(aws.world()), None);
+    wait_until_up(&Exporter::start_with(&aws, &config(), &setup).await, ALL).await;
+    assert_eq!(session_policy(aws.world()), None);
 }
 
 #[tokio::test]
-async fn the_role_that_lists_the_accounts_may_do_no_more_either() {
+async fn the_session_policy_of_the_organization_allows_only_to_list_it() {
     let aws = organization().await;
     aws.world().add_role(HUB, "Lister", Some("of-the-lister"));
     let lister = format!("arn:aws:iam::{HUB}:role/Lister");
     let config = format!("{}  assume_roles: [{{arn: '{lister}', external_id: of-the-lister}}]\n", config());
-    all_are_up(&Exporter::start(&aws, &config).await, ALL).await;
+    wait_until_up(&Exporter::start(&aws, &config).await, ALL).await;
     let sessions = aws.world().assumed();
     let of_lister: Vec<_> = sessions.iter().filter(|assumed| assumed.role == lister).collect();
     assert_eq!(of_lister.len(), 1);
     assert_eq!(of_lister[0].external_id.as_deref(), Some("of-the-lister"));
     let policy = of_lister[0].policy.as_deref().unwrap();
     assert!(policy.contains("\"organizations:ListAccounts\"") && !policy.contains("ssm:"), "{policy}");
-    // The others are assumed with the credentials of the profile.
+    // The roles of the members are assumed with the credentials of the profile.
     assert!(sessions.iter().all(|assumed| assumed.caller_account == HUB));
 }
 
 #[tokio::test]
-async fn the_names_of_sessions_are_filled_in_and_external_ids_passed() {
+async fn session_names_are_expanded_and_external_ids_passed() {
     let world = World::new();
     world.create_organization(HUB);
     world.add_role(HUB, ROLE, Some("of-the-members"));
@@ -92,7 +92,7 @@ async fn the_names_of_sessions_are_filled_in_and_external_ids_passed() {
         config()
     );
     let exporter = Exporter::start_ready(&aws, &config).await;
-    let scrape = all_are_up(&exporter, 2 * REGIONS.len()).await;
+    let scrape = wait_until_up(&exporter, 2 * REGIONS.len()).await;
     assert!(!scrape.0.contains("of-the-"));
     let mut sessions: Vec<_> = aws
         .world()
@@ -116,7 +116,7 @@ async fn the_names_of_sessions_are_filled_in_and_external_ids_passed() {
 }
 
 #[tokio::test]
-async fn partitions_side_by_side() {
+async fn accounts_of_several_partitions_are_polled() {
     let world = World::new();
     world.add_account(HUB);
     let partitions = [
@@ -135,7 +135,7 @@ async fn partitions_side_by_side() {
     }
     let aws = FakeAws::start(world, "127.0.0.1:0").await.unwrap();
     let exporter = Exporter::start_ready(&aws, &config).await;
-    let scrape = all_are_up(&exporter, 6).await;
+    let scrape = wait_until_up(&exporter, 6).await;
     for (partition, account, regions) in partitions {
         for region in regions {
             assert!(scrape.has(&up(account, region, 1)));
@@ -144,8 +144,8 @@ async fn partitions_side_by_side() {
             )), "{}", scrape.samples("ssm_sync_exporter_target_info"));
         }
         let sessions = aws.world().assumed();
-        let asked: Vec<_> = sessions.iter().filter(|assumed| assumed.role.contains(account)).collect();
-        assert_eq!(asked.len(), 1);
-        assert!(regions.contains(&asked[0].region.as_str()), "{asked:?}");
+        let of_account: Vec<_> = sessions.iter().filter(|assumed| assumed.role.contains(account)).collect();
+        assert_eq!(of_account.len(), 1);
+        assert!(regions.contains(&of_account[0].region.as_str()), "{of_account:?}");
     }
 }
