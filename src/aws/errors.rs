@@ -52,7 +52,7 @@ pub(super) fn credentials_failure(error: &CredentialsError) -> Failure {
         });
     match (role_failure, error) {
         (Some(Failure { reason, message, .. }), _) => Failure::new(
-            of_assuming_a_role(reason),
+            assume_role_reason(reason),
             format!("cannot assume the role of the profile or web identity: {message}"),
         ),
         (None, CredentialsError::ProviderTimedOut(_)) => {
@@ -63,7 +63,7 @@ pub(super) fn credentials_failure(error: &CredentialsError) -> Failure {
 }
 
 /// The reason for a failure to assume a role, given that of the call.
-pub(super) fn of_assuming_a_role(reason: Reason) -> Reason {
+pub(super) fn assume_role_reason(reason: Reason) -> Reason {
     match reason {
         Reason::AccessDenied => Reason::AssumeRoleDenied,
         reason => reason,

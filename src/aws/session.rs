@@ -63,8 +63,10 @@ struct BaseConfig {
 pub(crate) struct Session {
     /// For clients of any service; without credentials of the account.
     pub(crate) config: Arc<SdkConfig>,
+    /// What all clients of SSM have in common.
     ssm: aws_sdk_ssm::Config,
     pub(crate) credentials: Arc<CredentialStore>,
+    pub(crate) observer: Arc<dyn ApiObserver>,
     check_timeout: Duration,
 }
 
@@ -115,10 +117,6 @@ impl Sessions {
         self.credential_stores.lock().retain(|_, store| store.strong_count() > 0);
     }
 
-    pub(crate) fn observer(&self) -> &Arc<dyn ApiObserver> {
-        &self.observer
-    }
-
     /// The session of `account`.
     pub(crate) async fn get(&self, account: &Account) -> Arc<Session> {
         let key = session_key(account);
@@ -130,6 +128,7 @@ impl Sessions {
             config: Arc::clone(&base.config),
             ssm: base.ssm.clone(),
             credentials: self.credential_store(&base, &key),
+            observer: Arc::clone(&self.observer),
             check_timeout: MAX_CHECK_TIMEOUT.min(sdk::attempt_timeout(self.timeout)),
         };
         // A concurrent caller may have created it meanwhile.
@@ -211,9 +210,8 @@ impl Session {
         &self,
         cached: &CachedCredentials,
         configured: &AccountId,
-        observer: &Arc<dyn ApiObserver>,
     ) -> Result<(), Failure> {
-        match self.account_id(cached, self.check_timeout, observer).await {
+        match self.account_id(cached, self.check_timeout).await {
             Ok(id) if id == *configured => Ok(()),
             Ok(id) => Err(Failure::disowning(format!(
                 "the credentials belong to the account {id}, but the configuration says {configured}"
@@ -226,12 +224,8 @@ impl Session {
     }
 
     /// Whether STS accepts the credentials. The call needs no permission.
-    pub(crate) async fn are_accepted_by_sts(
-        &self,
-        cached: &CachedCredentials,
-        observer: &Arc<dyn ApiObserver>,
-    ) -> bool {
-        self.account_id(cached, self.check_timeout, observer).await.is_ok()
+    pub(crate) async fn are_accepted_by_sts(&self, cached: &CachedCredentials) -> bool {
+        self.account_id(cached, self.check_timeout).await.is_ok()
     }
 
     /// The account that the credentials belong to. STS is asked once, and again
@@ -243,21 +237,20 @@ impl Session {
         &self,
         cached: &CachedCredentials,
         timeout: Duration,
-        observer: &Arc<dyn ApiObserver>,
     ) -> Result<AccountId, Failure> {
         let id = cached.account.get(async {
             // Boxed, because the future is large and rarely polled. The timeout is
             // inside, so that running into it is cached.
             let lookup = tokio::time::timeout(
                 timeout,
-                Box::pin(sts::caller_account(&self.config, &cached.credentials, observer)),
+                Box::pin(sts::caller_account(&self.config, &cached.credentials, &self.observer)),
             )
             .await;
             let id = lookup.unwrap_or_else(|_elapsed| {
                 let message = format!("GetCallerIdentity: no answer within {timeout:?}");
                 Err(Failure::new(Reason::Timeout, message))
             });
-            observer.identity_lookup_ended(id.is_ok());
+            self.observer.identity_lookup_ended(id.is_ok());
             match id {
                 Ok(id) => Fetched::Value(Arc::new(id), None),
                 Err(failure) => Fetched::Failed(failure),

@@ -57,7 +57,7 @@ pub(super) async fn assume_role(
             let Failure { reason, message, .. } = errors::call_failure(&error);
             let message = format!("cannot assume the role {arn}: {message}");
             AssumeRoleFailure {
-                failure: Failure::new(errors::of_assuming_a_role(reason), message),
+                failure: Failure::new(errors::assume_role_reason(reason), message),
                 credentials_expired: matches!(error.code(), Some("ExpiredToken" | "ExpiredTokenException")),
             }
         })?;

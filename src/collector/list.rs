@@ -12,7 +12,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 
 use super::convert;
 use super::presence::RecordPresence;
-use crate::aws::{ApiObserver, CachedCredentials, ObserveRequests, Session, errors};
+use crate::aws::{CachedCredentials, ObserveRequests, Session, errors};
 use crate::fleet::Target;
 use crate::model::{DataSync, Failure, Reason, SyncType};
 
@@ -34,7 +34,6 @@ pub(super) async fn list(
     credentials: &Arc<CachedCredentials>,
     account: &str,
     target: &Target,
-    observer: &Arc<dyn ApiObserver>,
 ) -> Result<Vec<DataSync>, Failure> {
     let client = session.ssm(credentials);
     // The SDK limits retries per partition, by default one per service and
@@ -43,7 +42,7 @@ pub(super) async fn list(
     let config = Config::builder()
         .region(Region::new(target.region.as_str().to_owned()))
         .retry_partition(retry_partition)
-        .interceptor(ObserveRequests::new(observer).with_error::<ListResourceDataSyncError>());
+        .interceptor(ObserveRequests::new(&session.observer).with_error::<ListResourceDataSyncError>());
 
     // The key removes duplicates: a list may shift between two pages, or a
     // response may contain syncs of the other type.
@@ -55,7 +54,7 @@ pub(super) async fn list(
         match list_type(client, &config, sync_type, add).await {
             Ok(()) => {}
             Err(ListTypeError::Call(error)) => {
-                return Err(call_failure(&error, session, target, credentials, observer).await);
+                return Err(call_failure(&error, session, target, credentials).await);
             }
             Err(ListTypeError::Response(failure)) => return Err(failure),
         }
@@ -72,7 +71,6 @@ async fn call_failure(
     session: &Session,
     target: &Target,
     credentials: &Arc<CachedCredentials>,
-    observer: &Arc<dyn ApiObserver>,
 ) -> Failure {
     let failure = errors::call_failure(error);
     if failure.reason != Reason::Credentials {
@@ -80,7 +78,7 @@ async fn call_failure(
     }
     if error.code() == Some(UNRECOGNIZED_CLIENT)
         && (credentials.accepted_only_outside(&target.region)
-            || session.are_accepted_by_sts(credentials, observer).await)
+            || session.are_accepted_by_sts(credentials).await)
     {
         let message = format!("the account has probably not enabled the region: {}", failure.message);
         return Failure::new(Reason::RegionDisabled, message);

@@ -47,16 +47,15 @@ impl Collector {
         account: &mut Option<AccountId>,
     ) -> Result<Vec<DataSync>, Failure> {
         let session = self.sessions.get(&target.account).await;
-        let observer = self.sessions.observer();
         let credentials = session.credentials.get().await?;
         match &target.account.id {
             // The id is part of the role's ARN.
             Some(_) if !target.account.access.roles.is_empty() => {}
-            Some(configured) => session.check_account_id(&credentials, configured, observer).await?,
-            None => *account = Some(session.account_id(&credentials, self.timeout / 2, observer).await?),
+            Some(configured) => session.check_account_id(&credentials, configured).await?,
+            None => *account = Some(session.account_id(&credentials, self.timeout / 2).await?),
         }
         let id = account.as_ref().or(target.account.id.as_ref()).map_or("", AccountId::as_str);
-        list::list(&session, &credentials, id, target, observer).await
+        list::list(&session, &credentials, id, target).await
     }
 }
 

@@ -1,7 +1,6 @@
 //! Lists the accounts of an organization.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use aws_sdk_organizations::Client;
 use aws_sdk_organizations::config::IdentityCache;
@@ -14,7 +13,7 @@ use aws_smithy_async::future::pagination_stream::PaginationStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::sources::{Member, Members, Organization};
-use crate::aws::{ApiObserver, CachedCredentials, ObserveRequests, Session, Sessions, errors};
+use crate::aws::{CachedCredentials, ObserveRequests, Session, Sessions, errors};
 use crate::fleet::{Partition, RegionName};
 use crate::model::{Failure, Reason};
 
@@ -34,7 +33,7 @@ const MAX_PAGES: usize = 20_000;
 pub(super) async fn members(sessions: &Sessions, organization: &Organization) -> Result<Members, Failure> {
     let session = sessions.get(&organization.administrator).await;
     let cached = session.credentials.get().await?;
-    let client = client(&session, &cached, sessions.observer());
+    let client = client(&session, &cached);
     let members = list(&client, organization).await;
     if members.as_ref().is_err_and(|failure| failure.reason == Reason::Credentials) {
         session.credentials.evict(&cached);
@@ -42,8 +41,8 @@ pub(super) async fn members(sessions: &Sessions, organization: &Organization) ->
     members
 }
 
-fn client(session: &Session, cached: &CachedCredentials, observer: &Arc<dyn ApiObserver>) -> Client {
-    let observe = ObserveRequests::new(observer)
+fn client(session: &Session, cached: &CachedCredentials) -> Client {
+    let observe = ObserveRequests::new(&session.observer)
         .with_error::<ListAccountsError>()
         .with_error::<ListAccountsForParentError>()
         .with_error::<ListOrganizationalUnitsForParentError>();

@@ -23,7 +23,7 @@ pub(super) async fn enabled(sessions: &Sessions, account: &Account) -> Result<Ve
     let config = aws_sdk_account::config::Builder::from(&*session.config)
         .credentials_provider(cached.credentials.clone())
         .identity_cache(IdentityCache::no_cache())
-        .interceptor(ObserveRequests::new(sessions.observer()).with_error::<ListRegionsError>())
+        .interceptor(ObserveRequests::new(&session.observer).with_error::<ListRegionsError>())
         .build();
     let mut pages = Client::from_conf(config)
         .list_regions()
