@@ -7,11 +7,11 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::BuildError;
-use crate::aws::{ApiCall, Finding, Observer, Sessions};
+use crate::aws::{ApiObserver, ApiRequest, Sessions};
 use crate::clock::Clock;
 use crate::collector::Collector;
 use crate::config::{Config, ConfigError, Found};
-use crate::discovery::{self, AccountSources, AwsLookups, Discovery};
+use crate::discovery::{self, AccountSources, AwsLookups, Discovery, LookupKind, LookupObserver};
 use crate::fleet::{Access, Account, RegionName, Shard};
 use crate::metrics::{ExporterMetrics, Exposition};
 use crate::readiness::Readiness;
@@ -38,7 +38,7 @@ pub(crate) struct ConfigApplier {
     metrics: Arc<Exposition>,
     readiness: Arc<Readiness>,
     own: Arc<ExporterMetrics>,
-    observer: Arc<dyn Observer>,
+    observer: Arc<dyn ApiObserver>,
     clock: Clock,
     config: Config,
     way: AwsClients,
@@ -68,7 +68,7 @@ struct AwsClients {
 }
 
 impl AwsClients {
-    fn new(config: &Config, observer: &Arc<dyn Observer>) -> Self {
+    fn new(config: &Config, observer: &Arc<dyn ApiObserver>) -> Self {
         let sessions = Arc::new(Sessions::new(config.aws.clone(), config.timeout, Arc::clone(observer)));
         let lookups = Arc::new(AwsLookups::new(Arc::clone(&sessions)));
         Self { sessions, lookups }
@@ -88,12 +88,13 @@ impl Stages {
     ) -> Result<Self, BuildError> {
         let own = ExporterMetrics::new(shard).map_err(|error| BuildError::Metrics(error.into()))?;
         let own = Arc::new(own);
-        let observer: Arc<dyn Observer> = Arc::new(Observed { own: Arc::clone(&own), clock: clock.clone() });
+        let counter = Arc::new(Observed { own: Arc::clone(&own), clock: clock.clone() });
+        let observer: Arc<dyn ApiObserver> = Arc::clone(&counter) as _;
         let way = AwsClients::new(&config, &observer);
         let (sources, found) = sources(&config, &way.sessions).await?;
 
         let (to_discovery, settings) = watch::channel(for_discovery(&config, &way, sources));
-        let (discovery, plans) = Discovery::new(settings, shard, replica.clone(), Arc::clone(&observer));
+        let (discovery, plans) = Discovery::new(settings, shard, replica.clone(), counter);
         let store = Arc::new(Store::new(config.stale_after));
         let (to_scheduler, settings) = watch::channel(for_scheduler(&config, &way, &clock));
         let scheduler = Scheduler::new(settings, Arc::clone(&store), plans, replica, clock.clone());
@@ -151,7 +152,7 @@ impl ConfigApplier {
     pub(crate) fn put_in_force(&mut self, validated: ValidatedConfig) {
         let ValidatedConfig { config, way, found, sources } = validated;
         let kinds =
-            [("organization", sources.organization.is_some()), ("regions", sources.asks_for_regions())];
+            [("organization", sources.organization.is_some()), ("regions", sources.needs_region_lookups())];
         // In this order: what the one finds out is for the other to collect.
         self.scheduler.send_replace(for_scheduler(&config, &way, &self.clock));
         self.discovery.send_replace(for_discovery(&config, &way, sources));
@@ -207,22 +208,36 @@ fn surroundings_of(account: &Account) -> (Access, Option<RegionName>) {
     (account.access.clone(), account.default_region.clone())
 }
 
-/// Turns what is asked of AWS into metrics.
+/// Counts calls to AWS and lookups.
 #[derive(Debug)]
 struct Observed {
     own: Arc<ExporterMetrics>,
     clock: Clock,
 }
 
-impl Observer for Observed {
-    fn api_call(&self, call: &ApiCall<'_>) {
-        self.own.record_api_request(call.service, call.operation, call.took, call.error.as_deref());
+impl Observed {
+    fn discovery_ended(&self, kind: &str, succeeded: bool) {
+        if succeeded {
+            self.own.discovery_succeeded(kind, self.clock.now());
+        } else {
+            self.own.discovery_failed(kind);
+        }
+    }
+}
+
+impl ApiObserver for Observed {
+    fn request_ended(&self, request: &ApiRequest<'_>) {
+        let ApiRequest { service, operation, duration, error_code } = request;
+        self.own.record_api_request(service, operation, *duration, error_code.as_deref());
     }
 
-    fn found(&self, finding: Finding) {
-        match finding {
-            Finding::Succeeded(kind) => self.own.discovery_succeeded(kind, self.clock.now()),
-            Finding::Failed(kind) => self.own.discovery_failed(kind),
-        }
+    fn identity_lookup_ended(&self, succeeded: bool) {
+        self.discovery_ended("identity", succeeded);
+    }
+}
+
+impl LookupObserver for Observed {
+    fn lookup_ended(&self, kind: LookupKind, succeeded: bool) {
+        self.discovery_ended(kind.into(), succeeded);
     }
 }

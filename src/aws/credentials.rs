@@ -1,9 +1,9 @@
-//! Credentials: where they come from, and how long they are kept.
+//! Where credentials come from, and how long they are cached.
 //!
-//! They are had before a call is made and not, as the SDK would, in the middle
-//! of it: so that all targets of an account share one request for them, good
-//! or bad, and so that what goes wrong there is not taken for a fault of the
-//! call.
+//! Credentials are obtained before a call is made. The SDK would obtain them in
+//! the middle of the call, so every target of an account would send a request of
+//! its own for them, and a failure to obtain them would look like a failure of
+//! the call.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -19,317 +19,332 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::errors;
-use super::instrumentation::Observe;
+use super::instrumentation::ApiObserver;
 use super::sdk::SdkConfigSource;
 use super::single_flight::{Fetched, SingleFlight};
-use super::sts::{AssumeRoleFailure, assume, caller, is_of_sts};
+use super::sts::{AssumeRoleFailure, assume_role, caller_account, is_sts_unavailable};
 use crate::clock::Clock;
 use crate::fleet::{AccountId, RegionName, Role};
 use crate::model::{Failure, Reason};
 
-/// How long before their end credentials are renewed, unless they live too
-/// short for that.
-const RENEW_BEFORE: Duration = Duration::from_mins(5);
+/// How long before they expire credentials are refreshed, or half of their
+/// lifetime if that is shorter.
+const REFRESH_BEFORE_EXPIRY: Duration = Duration::from_mins(5);
 
-/// How long credentials without an end are kept before they are looked up
-/// again, in case the operator has changed them.
-const LOOK_UP_AGAIN: Duration = Duration::from_mins(15);
+/// How long credentials that do not expire are cached. The operator may have
+/// changed them meanwhile.
+const TTL_WITHOUT_EXPIRY: Duration = Duration::from_mins(15);
 
-/// How long to go on with credentials that are still good before their renewal
-/// is tried again.
-const RENEW_AGAIN: Duration = Duration::from_secs(30);
+/// After a failed refresh: how long the previous credentials, while they are
+/// valid, are used before the next attempt.
+const REFRESH_RETRY: Duration = Duration::from_secs(30);
 
-/// How long STS has to have answered before the log is told that it does again.
-const QUIET: Duration = Duration::from_mins(1);
+/// How long after its last failure STS counts as recovered.
+const STS_RECOVERY: Duration = Duration::from_mins(1);
 
-/// How many roles are assumed at once with the same credentials.
-const ASSUMING: usize = 16;
+/// How many roles are assumed concurrently with the same credentials. AWS allows
+/// an account 600 requests a second in a region. (IAM user guide, quotas.)
+const MAX_CONCURRENT_ASSUME_ROLE: usize = 16;
 
 /// Where credentials come from.
 #[derive(Debug)]
-pub(super) enum Source {
+pub(super) enum CredentialSource {
     /// A profile, or the SDK's default chain.
-    LookUp(SdkConfigSource),
-    /// A role, assumed with the credentials of another store.
+    Sdk(SdkConfigSource),
+    /// A role that is assumed.
     Role {
-        /// The configuration whose region's endpoint is asked. (Sessions from a
+        /// Its region decides which endpoint of STS is called. (Sessions from a
         /// regional endpoint are valid in all regions, those from the global
-        /// one are not.)
+        /// endpoint are not.)
         config: Arc<SdkConfig>,
-        /// Whose credentials assume the role.
-        start: Arc<CredentialStore>,
-        /// The role.
+        /// The credentials that assume the role.
+        base: Arc<CredentialStore>,
         role: Role,
-        /// Is told of the calls.
-        observe: Observe,
+        observer: Arc<dyn ApiObserver>,
     },
 }
 
-impl fmt::Display for Source {
+impl fmt::Display for CredentialSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::LookUp(SdkConfigSource { profile: Some(profile), .. }) => write!(f, "profile {profile}"),
-            Self::LookUp(_) => f.write_str("default chain"),
+            Self::Sdk(SdkConfigSource { profile: Some(profile), .. }) => write!(f, "profile {profile}"),
+            Self::Sdk(_) => f.write_str("default chain"),
             Self::Role { role, .. } => role.arn.fmt(f),
         }
     }
 }
 
-/// Keeps the credentials of one source.
+/// Caches the credentials of one source, refreshes them, and logs when they
+/// cannot be obtained.
 #[derive(Debug)]
 pub(crate) struct CredentialStore {
-    source: Source,
+    source: CredentialSource,
     timeout: Duration,
-    current: SingleFlight<CachedCredentials>,
-    /// The last ones, and the moment they end, if they do.
-    last: Mutex<Option<(Arc<CachedCredentials>, Instant)>>,
-    /// Why there have been no new ones of late. The log was told.
-    trouble: Mutex<Option<Reason>>,
-    /// How often in a row AWS has not taken them to assume a role.
-    refusals: AtomicU32,
-    /// Why, and when at last, STS did not answer when a role was to be assumed
-    /// with them. The log was told.
-    sts_trouble: Mutex<Option<(Reason, Instant)>>,
-    /// How many roles may be assumed with them at once: AWS allows an account
-    /// 600 a second in a region. (IAM user guide, quotas.)
-    assuming: Semaphore,
+    cache: SingleFlight<CachedCredentials>,
+    /// The latest credentials that expire, and until when a collection may start
+    /// with them.
+    latest: Mutex<Option<(Arc<CachedCredentials>, Instant)>>,
+    /// The failure that was logged last, until credentials are obtained again.
+    logged_failure: Mutex<Option<Reason>>,
+    /// How often in a row STS has rejected these credentials.
+    rejections: AtomicU32,
+    /// Why and when STS last failed to answer when a role was to be assumed with
+    /// these credentials. The first such failure was logged.
+    sts_failure: Mutex<Option<(Reason, Instant)>>,
+    /// Limits how many roles are assumed concurrently with these credentials.
+    assume_role_permits: Semaphore,
 }
 
-/// Credentials, and what is known of them.
+/// Credentials, and what has been learned about them.
 #[derive(Debug)]
 pub(crate) struct CachedCredentials {
     pub(crate) credentials: Credentials,
-    /// A client with them, once somebody has made one.
+    /// The client that uses them, created on first use.
     pub(super) ssm: OnceLock<aws_sdk_ssm::Client>,
-    /// The account that they belong to, once somebody has asked.
+    /// The account that they belong to, looked up on first use.
     pub(super) account: SingleFlight<AccountId>,
-    /// The regions in which AWS has taken them.
-    worked: Mutex<BTreeSet<RegionName>>,
+    /// The regions in which AWS has accepted them.
+    accepted_in: Mutex<BTreeSet<RegionName>>,
 }
 
 impl CredentialStore {
-    /// Keeps what `source` gives, which has `timeout` to do so.
-    pub(super) fn new(source: Source, timeout: Duration) -> Arc<Self> {
+    /// A store for the credentials of `source`. Obtaining them may take `timeout`.
+    pub(super) fn new(source: CredentialSource, timeout: Duration) -> Arc<Self> {
         Arc::new(Self {
             source,
             timeout,
-            current: SingleFlight::default(),
-            last: Mutex::default(),
-            trouble: Mutex::default(),
-            refusals: AtomicU32::new(0),
-            sts_trouble: Mutex::default(),
-            assuming: Semaphore::new(ASSUMING),
+            cache: SingleFlight::default(),
+            latest: Mutex::default(),
+            logged_failure: Mutex::default(),
+            rejections: AtomicU32::new(0),
+            sts_failure: Mutex::default(),
+            assume_role_permits: Semaphore::new(MAX_CONCURRENT_ASSUME_ROLE),
         })
     }
 
-    /// The credentials; those that are kept, or new ones.
+    /// The cached credentials, or new ones.
     ///
     /// # Errors
-    /// There are none to be had, or were none a while ago.
+    /// No credentials could be obtained, now or recently. The store logs that, so
+    /// the caller need not.
     pub(crate) async fn get(&self) -> Result<Arc<CachedCredentials>, Failure> {
-        // One who waits for the renewal of credentials that are still good is
-        // enough.
-        if self.current.is_under_way()
-            && let Some((lent, _)) = self.still_good()
+        // During a refresh, all callers but the first go on with credentials that
+        // are still valid.
+        if self.cache.is_fetching()
+            && let Some((cached, _)) = self.still_valid()
         {
-            return Ok(lent);
+            return Ok(cached);
         }
-        self.current.get(self.fetch()).await
+        self.cache.get(self.fetch()).await.map_err(Failure::of_credentials)
     }
 
-    /// Drops `lent`, which AWS does not take any more. Newer ones stay.
-    pub(crate) fn discard(&self, lent: &Arc<CachedCredentials>) {
-        let mut last = self.last.lock();
-        if last.as_ref().is_some_and(|(last, _)| Arc::ptr_eq(last, lent)) {
-            *last = None;
+    /// Evicts credentials that AWS does not accept any longer, unless newer ones
+    /// have replaced them.
+    pub(crate) fn evict(&self, cached: &Arc<CachedCredentials>) {
+        let mut latest = self.latest.lock();
+        if latest.as_ref().is_some_and(|(latest, _)| Arc::ptr_eq(latest, cached)) {
+            *latest = None;
         }
-        drop(last);
-        self.current.discard(lent);
+        drop(latest);
+        self.cache.evict(cached);
     }
 
-    /// STS does not take `lent`. They are not asked for again at once: all other
-    /// roles would be refused as well. Returns the failure of all of them.
-    fn refused(&self, lent: &Arc<CachedCredentials>, failure: Failure) -> Failure {
-        let before = self.refusals.load(Ordering::Relaxed);
-        // Newer ones may be better.
-        if self.current.refuse(lent, failure.clone().logged(), before) {
-            self.refusals.store(before + 1, Ordering::Relaxed);
-            *self.last.lock() = None;
-            self.tell(Some(&failure));
-        }
-        failure.logged()
-    }
-
-    /// STS has taken them to assume a role.
-    fn accepted(&self) {
-        if self.refusals.swap(0, Ordering::Relaxed) > 0 {
-            self.tell(None);
-        }
-        let mut trouble = self.sts_trouble.lock();
-        // While some roles can be assumed and others cannot, it goes on.
-        if trouble.is_some_and(|(_, last)| last.elapsed() >= QUIET) {
-            *trouble = None;
-            info!(with = %self.source, "roles can be assumed again");
+    /// STS has rejected these credentials, and would for every other role. The
+    /// failure is cached in their place, so that they are not obtained again at
+    /// the next call.
+    fn reject(&self, cached: &Arc<CachedCredentials>, failure: &Failure) {
+        let earlier = self.rejections.load(Ordering::Relaxed);
+        // Newer credentials may be accepted.
+        if self.cache.replace_with_failure(cached, failure.clone(), earlier) {
+            self.rejections.store(earlier + 1, Ordering::Relaxed);
+            *self.latest.lock() = None;
+            self.log_change(Some(failure));
         }
     }
 
-    /// STS does not answer, or not well. That is not about one role, and is
-    /// told once for all that are assumed with these credentials.
-    fn no_answer(&self, failure: &Failure) {
-        let before = self.sts_trouble.lock().replace((failure.reason, Instant::now()));
+    /// A role was assumed with these credentials.
+    fn role_assumed(&self) {
+        if self.rejections.swap(0, Ordering::Relaxed) > 0 {
+            self.log_change(None);
+        }
+        let mut sts_failure = self.sts_failure.lock();
+        // STS has not recovered while it fails for some of the roles.
+        if sts_failure.is_some_and(|(_, last)| last.elapsed() >= STS_RECOVERY) {
+            *sts_failure = None;
+            info!(source = %self.source, "can assume roles again");
+        }
+    }
+
+    /// STS did not answer, or is throttling. This concerns every role that is
+    /// assumed with these credentials, so it is logged once for all of them.
+    fn sts_unavailable(&self, failure: &Failure) {
+        let before = self.sts_failure.lock().replace((failure.reason, Instant::now()));
         if before.is_none() {
             let Failure { reason, message, .. } = failure;
-            warn!(with = %self.source, %reason, error = message, "roles cannot be assumed for now");
+            warn!(source = %self.source, %reason, error = message, "cannot assume roles");
         }
     }
 
     async fn fetch(&self) -> Fetched<CachedCredentials> {
-        match self.ask().await {
-            Asked::Got(credentials) => {
-                // Whether those that AWS did not take are better now is to be
-                // seen.
-                if self.refusals.load(Ordering::Relaxed) == 0 {
-                    self.tell(None);
+        match self.obtain().await {
+            Obtained::Credentials(credentials) => {
+                // After a rejection, only STS can tell whether these are accepted.
+                if self.rejections.load(Ordering::Relaxed) == 0 {
+                    self.log_change(None);
                 }
-                let keep = keep_for(&credentials);
-                let lent = Arc::new(CachedCredentials {
+                let Lifetime { refresh_after, expires_after } = lifetime(&credentials);
+                let cached = Arc::new(CachedCredentials {
                     credentials,
                     ssm: OnceLock::new(),
                     account: SingleFlight::default(),
-                    worked: Mutex::default(),
+                    accepted_in: Mutex::default(),
                 });
-                // A collection that begins at the very end would outlive them.
-                let good_for = |end: Duration| end.saturating_sub((self.timeout * 2).min(end / 4));
-                *self.last.lock() = keep.end.map(|end| (Arc::clone(&lent), Instant::now() + good_for(end)));
-                Fetched::Value(lent, Some(keep.renew))
+                // A collection that starts with them must end before they expire.
+                let usable_for =
+                    |expires: Duration| expires.saturating_sub((self.timeout * 2).min(expires / 4));
+                *self.latest.lock() =
+                    expires_after.map(|expires| (Arc::clone(&cached), Instant::now() + usable_for(expires)));
+                Fetched::Value(cached, Some(refresh_after))
             }
-            Asked::Refused(failure) => {
-                self.tell(Some(&failure));
-                self.for_a_while().unwrap_or(Fetched::Failed(failure.logged()))
+            Obtained::Failure(failure) => {
+                self.log_change(Some(&failure));
+                self.reuse_latest().unwrap_or(Fetched::Failed(failure))
             }
-            Asked::NoAnswer(failure) => self.for_a_while().unwrap_or(Fetched::Failed(failure)),
-            Asked::Helpless(failure) => self.for_a_while().unwrap_or(Fetched::NotAsked(failure)),
+            Obtained::StsUnavailable(failure) => self.reuse_latest().unwrap_or(Fetched::Failed(failure)),
+            Obtained::NoBaseCredentials(failure) => {
+                self.reuse_latest().unwrap_or(Fetched::NotCached(failure))
+            }
         }
     }
 
-    /// The last ones, if they are still good, and for how long.
-    fn still_good(&self) -> Option<(Arc<CachedCredentials>, Duration)> {
-        let last = self.last.lock();
-        let (lent, end) = last.as_ref()?;
-        let good_for = end.saturating_duration_since(Instant::now());
-        (!good_for.is_zero()).then(|| (Arc::clone(lent), good_for))
+    /// The latest credentials and for how long they may still be used, if at all.
+    fn still_valid(&self) -> Option<(Arc<CachedCredentials>, Duration)> {
+        let latest = self.latest.lock();
+        let (cached, end) = latest.as_ref()?;
+        let usable_for = end.saturating_duration_since(Instant::now());
+        (!usable_for.is_zero()).then(|| (Arc::clone(cached), usable_for))
     }
 
-    /// The last ones, until their renewal is to be tried again.
-    fn for_a_while(&self) -> Option<Fetched<CachedCredentials>> {
-        let (lent, good_for) = self.still_good()?;
-        Some(Fetched::Value(lent, Some(good_for.min(RENEW_AGAIN))))
+    /// After a failed refresh: the latest credentials, if they are still valid,
+    /// until the next attempt.
+    fn reuse_latest(&self) -> Option<Fetched<CachedCredentials>> {
+        let (cached, usable_for) = self.still_valid()?;
+        Some(Fetched::Value(cached, Some(usable_for.min(REFRESH_RETRY))))
     }
 
-    async fn ask(&self) -> Asked {
+    async fn obtain(&self) -> Obtained {
         match &self.source {
-            Source::LookUp(recipe) => {
-                match tokio::time::timeout(self.timeout, Box::pin(recipe.credentials())).await {
-                    Ok(Ok(credentials)) => Asked::Got(credentials),
-                    Ok(Err(error)) => Asked::Refused(errors::credentials_failure(&error)),
+            CredentialSource::Sdk(source) => {
+                match tokio::time::timeout(self.timeout, Box::pin(source.credentials())).await {
+                    Ok(Ok(credentials)) => Obtained::Credentials(credentials),
+                    Ok(Err(error)) => Obtained::Failure(errors::credentials_failure(&error)),
                     Err(_elapsed) => {
-                        let message = format!("no credentials came within {:?}", self.timeout);
-                        Asked::Refused(Failure::new(Reason::Timeout, message))
+                        let message = format!("no credentials within {:?}", self.timeout);
+                        Obtained::Failure(Failure::new(Reason::Timeout, message))
                     }
                 }
             }
-            // The SDK's own timeouts end this one.
-            Source::Role { config, start, role, observe } => {
-                let lent = match Box::pin(start.get()).await {
-                    Ok(lent) => lent,
-                    Err(failure) => return Asked::Helpless(failure),
+            // The SDK's timeouts limit this one.
+            CredentialSource::Role { config, base, role, observer } => {
+                let cached = match Box::pin(base.get()).await {
+                    Ok(cached) => cached,
+                    Err(failure) => return Obtained::NoBaseCredentials(failure),
                 };
                 // The semaphore is never closed.
-                let _one_of_few = start.assuming.acquire().await;
-                match Box::pin(assume(config, &lent.credentials, role, observe.clone())).await {
+                let _permit = base.assume_role_permits.acquire().await;
+                match Box::pin(assume_role(config, &cached.credentials, role, observer)).await {
                     Ok(credentials) => {
-                        start.accepted();
-                        Asked::Got(credentials)
+                        base.role_assumed();
+                        Obtained::Credentials(credentials)
                     }
-                    Err(AssumeRoleFailure { failure, expired: true }) => {
-                        start.discard(&lent);
-                        Asked::Refused(failure)
+                    Err(AssumeRoleFailure { failure, credentials_expired: true }) => {
+                        base.evict(&cached);
+                        Obtained::Failure(failure)
                     }
-                    // It may be the role's account that does not know them,
-                    // because it has not enabled the region of STS.
                     Err(AssumeRoleFailure { failure, .. }) if failure.reason == Reason::Credentials => {
-                        match Box::pin(caller(config, &lent.credentials, observe.clone())).await {
-                            Err(of_all) if of_all.reason == Reason::Credentials => {
-                                Asked::Helpless(start.refused(&lent, failure))
+                        // STS answers the same if only the role's account has not
+                        // enabled the region of STS.
+                        match Box::pin(caller_account(config, &cached.credentials, observer)).await {
+                            Err(of_caller) if of_caller.reason == Reason::Credentials => {
+                                base.reject(&cached, &failure);
+                                Obtained::NoBaseCredentials(failure)
                             }
-                            _ => Asked::Refused(failure),
+                            _ => Obtained::Failure(failure),
                         }
                     }
-                    Err(AssumeRoleFailure { failure, .. }) if is_of_sts(failure.reason) => {
-                        start.no_answer(&failure);
-                        Asked::NoAnswer(failure.logged())
+                    Err(AssumeRoleFailure { failure, .. }) if is_sts_unavailable(failure.reason) => {
+                        base.sts_unavailable(&failure);
+                        Obtained::StsUnavailable(failure)
                     }
-                    Err(AssumeRoleFailure { failure, .. }) => Asked::Refused(failure),
+                    Err(AssumeRoleFailure { failure, .. }) => Obtained::Failure(failure),
                 }
             }
         }
     }
 
-    /// Tells the log when trouble begins, changes and ends. All targets of the
-    /// account suffer from it, and would say the same.
-    fn tell(&self, failure: Option<&Failure>) {
-        let before = std::mem::replace(&mut *self.trouble.lock(), failure.map(|failure| failure.reason));
-        let from = &self.source;
+    /// Logs when credentials can no longer be obtained, when the reason changes,
+    /// and when they can be obtained again. The targets that share them do not
+    /// log it.
+    fn log_change(&self, failure: Option<&Failure>) {
+        let before =
+            std::mem::replace(&mut *self.logged_failure.lock(), failure.map(|failure| failure.reason));
+        let source = &self.source;
         match (before, failure) {
             (before, Some(Failure { reason, message, .. })) if before != Some(*reason) => {
-                warn!(%from, %reason, error = message, "credentials cannot be had");
+                warn!(%source, %reason, error = message, "cannot obtain credentials");
             }
-            (Some(_), None) => info!(%from, "credentials can be had again"),
+            (Some(_), None) => info!(%source, "can obtain credentials again"),
             _ => {}
         }
     }
 }
 
-/// What became of asking for credentials.
-enum Asked {
-    Got(Credentials),
-    Refused(Failure),
-    /// Nobody answered, which the log knows.
-    NoAnswer(Failure),
-    /// There are none to ask with.
-    Helpless(Failure),
+/// The outcome of an attempt to obtain credentials.
+enum Obtained {
+    Credentials(Credentials),
+    /// The source has none, or refuses them.
+    Failure(Failure),
+    /// STS did not answer, which the store of the base credentials has logged.
+    StsUnavailable(Failure),
+    /// There are no credentials to assume the role with. The store of the base
+    /// credentials has logged and cached that.
+    NoBaseCredentials(Failure),
 }
 
 impl CachedCredentials {
-    /// AWS has taken them in `region`.
-    pub(crate) fn worked_in(&self, region: &RegionName) {
-        // Most often it is known, and needs no copy of the name.
-        let mut worked = self.worked.lock();
-        if !worked.contains(region) {
-            worked.insert(region.clone());
+    /// Records that AWS has accepted them in `region`.
+    pub(crate) fn mark_accepted_in(&self, region: &RegionName) {
+        // Avoids a copy of the name for a region that is recorded already.
+        let mut accepted_in = self.accepted_in.lock();
+        if !accepted_in.contains(region) {
+            accepted_in.insert(region.clone());
         }
     }
 
-    /// Whether AWS has taken them elsewhere but never in `region`.
-    pub(crate) fn work_only_elsewhere(&self, region: &RegionName) -> bool {
-        let worked = self.worked.lock();
-        !worked.is_empty() && !worked.contains(region)
+    /// Whether AWS has accepted them in other regions, but never in `region`.
+    pub(crate) fn accepted_only_outside(&self, region: &RegionName) -> bool {
+        let accepted_in = self.accepted_in.lock();
+        !accepted_in.is_empty() && !accepted_in.contains(region)
     }
 }
 
-/// How long credentials are kept.
-struct Keep {
-    /// Until they are to be renewed.
-    renew: Duration,
-    /// Until they end.
-    end: Option<Duration>,
+/// How long credentials are used.
+struct Lifetime {
+    refresh_after: Duration,
+    /// `None` if they do not expire.
+    expires_after: Option<Duration>,
 }
 
-fn keep_for(credentials: &Credentials) -> Keep {
-    let Some(expiry) = credentials.expiry() else { return Keep { renew: LOOK_UP_AGAIN, end: None } };
-    // AWS's times are of the real world, whatever clock a test shows.
+fn lifetime(credentials: &Credentials) -> Lifetime {
+    let Some(expiry) = credentials.expiry() else {
+        return Lifetime { refresh_after: TTL_WITHOUT_EXPIRY, expires_after: None };
+    };
+    // AWS's times are of the real world, whatever clock a test uses.
     let expiry = expiry.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let now = Duration::try_from_secs_f64(Clock::system().now()).unwrap_or_default();
     let left = expiry.saturating_sub(now);
-    Keep { renew: left.saturating_sub(RENEW_BEFORE.min(left / 2)), end: Some(left) }
+    Lifetime {
+        refresh_after: left.saturating_sub(REFRESH_BEFORE_EXPIRY.min(left / 2)),
+        expires_after: Some(left),
+    }
 }

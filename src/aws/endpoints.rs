@@ -1,38 +1,39 @@
-//! Which endpoints there are.
+//! Which regions have FIPS and dual-stack endpoints of SSM.
 //!
-//! The SDK makes up a host name for any region, and one that does not exist
-//! would only show as a target that never answers.
+//! The SDK composes a host name for any region. Without this check, an endpoint
+//! that does not exist would only show as a target that never answers.
 
 use crate::fleet::{Partition, RegionName};
 
-/// Kinds of endpoints to use instead of the plain ones.
+/// Which variants of endpoints are used instead of the standard ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EndpointKind {
-    /// Those that are validated by FIPS 140.
+    /// FIPS 140 validated endpoints.
     pub fips: bool,
-    /// Those that answer over IPv6, too.
+    /// Endpoints that are reachable over IPv4 and IPv6.
     pub dualstack: bool,
 }
 
-/// Regions with a host `ssm-fips.REGION.amazonaws.com`. (AWS General Reference,
+/// The regions with a host `ssm-fips.REGION.amazonaws.com`. (AWS General Reference,
 /// Systems Manager endpoints.)
-const WITH_FIPS: [&str; 6] =
+const FIPS_REGIONS: [&str; 6] =
     ["ca-central-1", "ca-west-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2"];
 
 impl EndpointKind {
-    /// Why SSM cannot be called in `region` like this, if it cannot.
+    /// Why SSM has no such endpoint in `region`; `None` if it has one.
     #[must_use]
-    pub fn lacking_in(self, region: &RegionName) -> Option<String> {
+    pub fn missing_in(self, region: &RegionName) -> Option<String> {
         let partition = region.partition();
-        // In GovCloud the plain hosts are the validated ones.
-        if self.fips && partition != Partition::AwsUsGov && !WITH_FIPS.contains(&region.as_str()) {
+        // In GovCloud the standard endpoints are the validated ones.
+        if self.fips && partition != Partition::AwsUsGov && !FIPS_REGIONS.contains(&region.as_str()) {
             return Some(format!(
                 "use_fips: SSM has no FIPS endpoint in {region}, only in {} and in GovCloud",
-                WITH_FIPS.join(", ")
+                FIPS_REGIONS.join(", ")
             ));
         }
-        let with_dualstack = [Partition::Aws, Partition::AwsCn, Partition::AwsUsGov, Partition::AwsEusc];
-        if self.dualstack && !with_dualstack.contains(&partition) {
+        let dualstack_partitions =
+            [Partition::Aws, Partition::AwsCn, Partition::AwsUsGov, Partition::AwsEusc];
+        if self.dualstack && !dualstack_partitions.contains(&partition) {
             return Some(format!(
                 "use_dualstack: the partition {partition} of {region} has no dual-stack endpoints"
             ));
@@ -46,20 +47,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn fips_is_where_ssm_has_it() {
-        let (fips, plain) =
+    fn fips_endpoints_are_only_allowed_where_ssm_has_them() {
+        let (fips, standard) =
             (EndpointKind { fips: true, dualstack: true }, EndpointKind { fips: false, dualstack: false });
-        for region in WITH_FIPS.into_iter().chain(["us-gov-west-1", "us-gov-east-1"]) {
-            assert_eq!(fips.lacking_in(&region.parse().unwrap()), None, "{region}");
+        for region in FIPS_REGIONS.into_iter().chain(["us-gov-west-1", "us-gov-east-1"]) {
+            assert_eq!(fips.missing_in(&region.parse().unwrap()), None, "{region}");
         }
         for region in ["eu-west-1", "ap-southeast-2", "mx-central-1", "cn-north-1"] {
             let region = region.parse().unwrap();
-            let why = fips.lacking_in(&region).unwrap();
+            let error = fips.missing_in(&region).unwrap();
             assert!(
-                why.starts_with(&format!("use_fips: SSM has no FIPS endpoint in {region}, only in ca-")),
-                "{why}"
+                error.starts_with(&format!("use_fips: SSM has no FIPS endpoint in {region}, only in ca-")),
+                "{error}"
             );
-            assert_eq!(plain.lacking_in(&region), None);
+            assert_eq!(standard.missing_in(&region), None);
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Tells from the SDK's errors which of the closed list of reasons it is.
+//! Turns the SDK's errors into [failures](Failure) with a reason from the closed
+//! list.
 //!
-//! Most of what goes wrong is not among the errors that the API's model names,
-//! so the code decides, and behind it the HTTP status. The codes are those of
-//! the common errors of the SSM and STS API references.
+//! The API's models name few of the errors that occur, so the error code decides,
+//! and where there is none the HTTP status. The codes are the common errors of
+//! the SSM and STS API references.
 
 use std::error::Error;
 
@@ -19,15 +20,15 @@ use aws_types::request_id::RequestId as _;
 use crate::model::{Failure, Reason};
 
 /// Why a call failed.
-pub(crate) fn failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
+pub(crate) fn call_failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + 'static,
 {
     match error {
         SdkError::ServiceError(service) => {
             let (code, message) = (service.err().code(), service.err().message());
-            let reason = of_answer(code, message.unwrap_or_default(), service.raw().status());
-            let mut text = match (code, message.map(without_request)) {
+            let reason = reason_of_error(code, message.unwrap_or_default(), service.raw().status());
+            let mut text = match (code, message.map(without_echoed_request)) {
                 (Some(code), Some(message)) => format!("{code}: {message}"),
                 (Some(code), None) => code.to_owned(),
                 (None, Some(message)) => message.to_owned(),
@@ -36,38 +37,41 @@ where
             if let Some(id) = service.raw().request_id() {
                 text = format!("{text} (request {id})");
             }
-            Failure::new(reason, line(&text))
+            Failure::new(reason, single_line(&text))
         }
-        other => Failure::new(of_broken(other), chain(other)),
+        other => Failure::new(reason_without_service_error(other), with_distinct_causes(other)),
     }
 }
 
-/// Why a profile or the default chain gives no credentials.
+/// Why a profile or the default chain provides no credentials.
 pub(super) fn credentials_failure(error: &CredentialsError) -> Failure {
-    // Profiles and web identities assume roles, too.
-    let of_role = find::<SdkError<AssumeRoleError, HttpResponse>>(error)
-        .map(failure)
-        .or_else(|| find::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>(error).map(failure));
-    match (of_role, error) {
+    // The SDK assumes roles for profiles and web identities.
+    let role_failure =
+        find_cause::<SdkError<AssumeRoleError, HttpResponse>>(error).map(call_failure).or_else(|| {
+            find_cause::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>(error).map(call_failure)
+        });
+    match (role_failure, error) {
         (Some(Failure { reason, message, .. }), _) => Failure::new(
-            self::of_role(reason),
-            format!("cannot assume the role of the credentials: {message}"),
+            assume_role_reason(reason),
+            format!("cannot assume the role of the profile or web identity: {message}"),
         ),
-        (None, CredentialsError::ProviderTimedOut(_)) => Failure::new(Reason::Timeout, chain(error)),
-        (None, _) => Failure::new(Reason::Credentials, chain(error)),
+        (None, CredentialsError::ProviderTimedOut(_)) => {
+            Failure::new(Reason::Timeout, with_distinct_causes(error))
+        }
+        (None, _) => Failure::new(Reason::Credentials, with_distinct_causes(error)),
     }
 }
 
-/// The same reason, if what failed was to assume a role.
-pub(super) fn of_role(reason: Reason) -> Reason {
+/// The reason for a failure to assume a role, given that of the call.
+pub(super) fn assume_role_reason(reason: Reason) -> Reason {
     match reason {
         Reason::AccessDenied => Reason::AssumeRoleDenied,
         reason => reason,
     }
 }
 
-/// AWS answered, with an error.
-fn of_answer(code: Option<&str>, message: &str, status: StatusCode) -> Reason {
+/// The reason where the response is an error.
+fn reason_of_error(code: Option<&str>, message: &str, status: StatusCode) -> Reason {
     match code.unwrap_or_default() {
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized" => {
             if message.contains("service control policy") { Reason::ScpDenied } else { Reason::AccessDenied }
@@ -94,16 +98,16 @@ fn of_answer(code: Option<&str>, message: &str, status: StatusCode) -> Reason {
         "InternalFailure" | "InternalServerError" | "ServiceUnavailable" | "ServiceUnavailableException" => {
             Reason::ServerError
         }
-        "" => of_status(status),
-        _ => match of_status(status) {
+        "" => reason_of_status(status),
+        _ => match reason_of_status(status) {
             Reason::InvalidResponse => Reason::Other,
             reason => reason,
         },
     }
 }
 
-/// Somebody answered, but not in AWS's words: a proxy, say.
-fn of_status(status: StatusCode) -> Reason {
+/// The reason where the response has no error code, such as that of a proxy.
+fn reason_of_status(status: StatusCode) -> Reason {
     match status.as_u16() {
         429 => Reason::Throttled,
         500.. => Reason::ServerError,
@@ -111,21 +115,21 @@ fn of_status(status: StatusCode) -> Reason {
     }
 }
 
-/// There was no answer, or none that could be read.
-fn of_broken<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Reason {
+/// The reason where there was no response, or none that could be parsed.
+fn reason_without_service_error<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Reason {
     match error {
         SdkError::TimeoutError(_) => Reason::Timeout,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => Reason::Timeout,
         SdkError::DispatchFailure(_) => Reason::Connection,
-        // Only what has been read whole was then tried to be understood.
-        SdkError::ResponseError(answer) if answer.raw().body().bytes().is_none() => Reason::Connection,
-        SdkError::ResponseError(answer) => of_status(answer.raw().status()),
+        // The SDK parses a body only after reading it completely.
+        SdkError::ResponseError(response) if response.raw().body().bytes().is_none() => Reason::Connection,
+        SdkError::ResponseError(response) => reason_of_status(response.raw().status()),
         _ => Reason::Other,
     }
 }
 
 /// The first error of type `T` among `error` and its causes.
-fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+fn find_cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(found) = error.downcast_ref() {
@@ -136,43 +140,44 @@ fn find<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     None
 }
 
-/// The error and its causes in one line. Many causes repeat what the error
-/// above them says, and are said once.
-fn chain(error: &(dyn Error + 'static)) -> String {
+/// The error and its causes in one line. A cause that the text already contains
+/// is left out: many SDK errors repeat their cause.
+fn with_distinct_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
-        let said = without_output(cause.to_string());
-        if !text.contains(&said) {
+        let message = without_process_output(cause.to_string());
+        if !text.contains(&message) {
             text += ": ";
-            text += &said;
+            text += &message;
         }
         next = cause.source();
     }
-    line(&text)
+    single_line(&text)
 }
 
-/// Where a signature is wrong, AWS goes on below to repeat the request, with the
-/// session token in it.
-fn without_request(message: &str) -> &str {
+/// The first line of a message. If a signature is wrong, AWS repeats the request
+/// on the following lines, including the session token.
+fn without_echoed_request(message: &str) -> &str {
     message.lines().next().unwrap_or_default()
 }
 
-/// What a `credential_process` wrote may hold anything, secrets included.
-fn without_output(mut said: String) -> String {
+/// Redacts the output of a `credential_process`, which may contain secrets.
+fn without_process_output(mut message: String) -> String {
     const OUTPUT: &str = "Stderr: ";
-    if let Some(at) = said.find(OUTPUT) {
-        said.truncate(at + OUTPUT.len());
-        said += "(not shown)";
+    if let Some(at) = message.find(OUTPUT) {
+        message.truncate(at + OUTPUT.len());
+        message += "(not shown)";
     }
-    said
+    message
 }
 
-/// One line, and not a long one.
-fn line(text: &str) -> String {
-    const MOST: usize = 500;
-    let mut line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MOST).collect();
-    if text.chars().nth(MOST).is_some() {
+/// Replaces control characters by spaces and truncates the text.
+fn single_line(text: &str) -> String {
+    const MAX_CHARS: usize = 500;
+    let mut line: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_CHARS).collect();
+    if text.chars().nth(MAX_CHARS).is_some() {
         line.push('…');
     }
     line
@@ -183,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn codes_become_reasons() {
+    fn error_codes_map_to_reasons() {
         for (code, message, status, reason) in [
             (Some("ThrottlingException"), "Rate exceeded", 400, Reason::Throttled),
             (None, "", 429, Reason::Throttled),
@@ -213,7 +218,7 @@ mod tests {
             (None, "", 403, Reason::InvalidResponse),
         ] {
             let status = StatusCode::try_from(status).unwrap();
-            assert_eq!(of_answer(code, message, status), reason, "{code:?} {status}");
+            assert_eq!(reason_of_error(code, message, status), reason, "{code:?} {status}");
         }
     }
 }

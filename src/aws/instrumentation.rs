@@ -1,17 +1,15 @@
-//! Watches the SDK's calls, each attempt of them, for whoever counts them.
+//! Reports each request that the SDK sends to an [`ApiObserver`].
+//!
+//! The SDK gives an interceptor the error of an operation with its type erased,
+//! and only the type can tell AWS's error code. Whoever makes a call therefore
+//! names the error types of its operations with
+//! [`with_error`](ObserveRequests::with_error). This module knows no operation.
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use aws_sdk_account::operation::list_regions::ListRegionsError;
-use aws_sdk_organizations::operation::list_accounts::ListAccountsError;
-use aws_sdk_organizations::operation::list_accounts_for_parent::ListAccountsForParentError;
-use aws_sdk_organizations::operation::list_organizational_units_for_parent::ListOrganizationalUnitsForParentError;
-use aws_sdk_ssm::operation::list_resource_data_sync::ListResourceDataSyncError;
-use aws_sdk_sts::operation::assume_role::AssumeRoleError;
-use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
     BeforeTransmitInterceptorContextRef, Error, FinalizerInterceptorContextRef,
@@ -22,81 +20,117 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-/// One request that was sent to AWS. A call that is retried makes several.
+/// The longest error code that is reported. Codes become label values, and any
+/// proxy on the way to AWS may answer.
+const MAX_CODE_LENGTH: usize = 64;
+
+/// A request that was sent to AWS. A call that is retried makes several.
 #[derive(Debug)]
-pub struct ApiCall<'a> {
-    /// The service, as the SDK calls it: `SSM`, `STS`.
-    pub service: &'a str,
+pub(crate) struct ApiRequest<'a> {
+    /// The service as the SDK calls it, such as `SSM` or `STS`.
+    pub(crate) service: &'a str,
     /// The operation, such as `ListResourceDataSync`.
-    pub operation: &'a str,
-    /// From sending to having read the answer.
-    pub took: Duration,
-    /// AWS's code for the error, or what befell the request instead; none if
-    /// all went well.
-    pub error: Option<String>,
+    pub(crate) operation: &'a str,
+    /// From sending the request to having read the response.
+    pub(crate) duration: Duration,
+    /// AWS's error code, or the kind of failure if AWS did not answer. `None` if
+    /// the request succeeded.
+    pub(crate) error_code: Option<String>,
 }
 
-/// What became of an attempt to find out what is to be polled, by its kind.
-#[derive(Clone, Copy, Debug)]
-pub enum Finding {
-    /// It has been found out.
-    Succeeded(&'static str),
-    /// It could not be.
-    Failed(&'static str),
-}
-
-/// Is told of what is asked of AWS.
-pub trait Observer: fmt::Debug + Send + Sync {
+/// Counts what is asked of AWS.
+pub(crate) trait ApiObserver: fmt::Debug + Send + Sync {
     /// A request has ended.
-    fn api_call(&self, call: &ApiCall<'_>);
+    fn request_ended(&self, request: &ApiRequest<'_>);
 
-    /// Something was to be found out.
-    fn found(&self, finding: Finding);
+    /// STS was asked which account some credentials belong to.
+    fn identity_lookup_ended(&self, succeeded: bool);
 }
 
-/// The interceptor that tells an [`Observer`].
-#[derive(Clone, Debug)]
-pub(crate) struct Observe(Arc<dyn Observer>);
+/// Reads AWS's error code from an operation's error, if the error is of the
+/// expected type.
+type ReadErrorCode = fn(&Error) -> Option<&str>;
 
-impl Observe {
-    pub(crate) fn new(observer: &Arc<dyn Observer>) -> Self {
-        Self(Arc::clone(observer))
+/// The interceptor that reports to an [`ApiObserver`].
+#[derive(Clone, Debug)]
+pub(crate) struct ObserveRequests {
+    observer: Arc<dyn ApiObserver>,
+    error_codes: Vec<ReadErrorCode>,
+}
+
+impl ObserveRequests {
+    pub(crate) fn new(observer: &Arc<dyn ApiObserver>) -> Self {
+        Self { observer: Arc::clone(observer), error_codes: Vec::new() }
+    }
+
+    /// Reports the codes of errors of type `E`. Without it, the error of an
+    /// operation is reported by the HTTP status of the response.
+    pub(crate) fn with_error<E>(mut self) -> Self
+    where
+        E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+    {
+        self.error_codes.push(|error| error.downcast_ref::<E>().and_then(ProvideErrorMetadata::code));
+        self
+    }
+
+    /// AWS's error code; or the HTTP status, if the response is not AWS's; or
+    /// the kind of failure, if there is no response.
+    fn error_code(&self, error: &OrchestratorError<Error>, response: Option<&HttpResponse>) -> String {
+        let from_aws =
+            error.as_operation_error().and_then(|error| self.error_codes.iter().find_map(|code| code(error)));
+        let code = match (from_aws, response) {
+            (Some(code), _)
+                if code.len() <= MAX_CODE_LENGTH && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) =>
+            {
+                code
+            }
+            (Some(_), _) => "other",
+            (None, Some(response)) if !response.status().is_success() => {
+                return response.status().as_u16().to_string();
+            }
+            (None, Some(response)) if response.body().bytes().is_some() => "invalid_response",
+            (None, _) if error.is_timeout_error() => "timeout",
+            // There was no response, or it broke off.
+            (None, _) => "connection",
+        };
+        code.to_owned()
     }
 }
 
-/// A request that is under way. It is told of once, at its end or when it is
-/// abandoned: a collection that runs out of time drops all that it does.
+/// A request in flight. It is reported once: when it ends, or when it is dropped
+/// because the collection or lookup that sent it has run out of time.
 #[derive(Debug)]
-struct Sent {
-    observer: Arc<dyn Observer>,
+struct RequestInFlight {
+    observer: Arc<dyn ApiObserver>,
     metadata: Metadata,
-    at: Instant,
-    told: AtomicBool,
+    sent: Instant,
+    reported: AtomicBool,
 }
 
-impl Storable for Sent {
+impl Storable for RequestInFlight {
     type Storer = StoreReplace<Self>;
 }
 
-impl Sent {
-    fn tell(&self, error: Option<String>) {
-        if !self.told.swap(true, Ordering::Relaxed) {
+impl RequestInFlight {
+    fn report(&self, error_code: Option<String>) {
+        if !self.reported.swap(true, Ordering::Relaxed) {
             let (service, operation) = (self.metadata.service(), self.metadata.name());
-            self.observer.api_call(&ApiCall { service, operation, took: self.at.elapsed(), error });
+            let duration = self.sent.elapsed();
+            self.observer.request_ended(&ApiRequest { service, operation, duration, error_code });
         }
     }
 }
 
-impl Drop for Sent {
+impl Drop for RequestInFlight {
     fn drop(&mut self) {
-        self.tell(Some("abandoned".to_owned()));
+        self.report(Some("abandoned".to_owned()));
     }
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for Observe {
+impl Intercept for ObserveRequests {
     fn name(&self) -> &'static str {
-        "ObserveApiCalls"
+        "ObserveRequests"
     }
 
     fn read_before_transmit(
@@ -106,13 +140,13 @@ impl Intercept for Observe {
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let metadata = cfg.load::<Metadata>().cloned();
-        let sent = Sent {
-            observer: Arc::clone(&self.0),
+        let request = RequestInFlight {
+            observer: Arc::clone(&self.observer),
             metadata: metadata.unwrap_or_else(|| Metadata::new("unknown", "unknown")),
-            at: Instant::now(),
-            told: AtomicBool::new(false),
+            sent: Instant::now(),
+            reported: AtomicBool::new(false),
         };
-        cfg.interceptor_state().store_put(sent);
+        cfg.interceptor_state().store_put(request);
         Ok(())
     }
 
@@ -122,43 +156,11 @@ impl Intercept for Observe {
         _components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        // An attempt may also end before anything is sent.
-        if let Some(sent) = cfg.load::<Sent>() {
+        // An attempt may end before anything is sent.
+        if let Some(request) = cfg.load::<RequestInFlight>() {
             let error = context.output_or_error().and_then(Result::err);
-            sent.tell(error.map(|error| code(error, context.response())));
+            request.report(error.map(|error| self.error_code(error, context.response())));
         }
         Ok(())
     }
-}
-
-/// AWS's code; or, of an answer that is not AWS's, the HTTP status; or a word
-/// for what befell the request.
-fn code(error: &OrchestratorError<Error>, answer: Option<&HttpResponse>) -> String {
-    let from_aws = error.as_operation_error().and_then(|error| {
-        None.or_else(|| code_of::<ListResourceDataSyncError>(error))
-            .or_else(|| code_of::<AssumeRoleError>(error))
-            .or_else(|| code_of::<GetCallerIdentityError>(error))
-            .or_else(|| code_of::<ListRegionsError>(error))
-            .or_else(|| code_of::<ListAccountsError>(error))
-            .or_else(|| code_of::<ListAccountsForParentError>(error))
-            .or_else(|| code_of::<ListOrganizationalUnitsForParentError>(error))
-    });
-    let code = match (from_aws, answer) {
-        // It becomes a label, and whatever is on the way to AWS may answer.
-        (Some(code), _) if code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) => code,
-        (Some(_), _) => "other",
-        (None, Some(answer)) if !answer.status().is_success() => return answer.status().as_u16().to_string(),
-        (None, Some(answer)) if answer.body().bytes().is_some() => "invalid_response",
-        (None, _) if error.is_timeout_error() => "timeout",
-        // No answer, or one that broke off.
-        (None, _) => "connection",
-    };
-    code.to_owned()
-}
-
-/// AWS's code for an error, if the error is an `E` and has one.
-fn code_of<E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static>(
-    error: &Error,
-) -> Option<&str> {
-    error.downcast_ref::<E>().and_then(ProvideErrorMetadata::code)
 }

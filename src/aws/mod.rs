@@ -1,11 +1,12 @@
-//! How AWS is reached: credentials, connections, and what its errors mean.
+//! Access to AWS: credentials, sessions, connections, and the meaning of errors.
 //!
 //! The [collector](crate::collector) and the [discovery](crate::discovery) make
-//! their calls through this room; beside it they are the only ones that know
-//! the AWS SDK. It knows nothing of what is called, or when.
+//! their calls with what this module provides. Apart from it, they are the only
+//! modules that know the AWS SDK. This module makes no calls of its own, except
+//! to STS, and does not know when or why others are made.
 //!
-//! Everything that costs memory or connections is shared: one HTTP client with
-//! one pool for all, and one cache of credentials.
+//! Everything that costs memory or connections is shared: there is one HTTP
+//! client with one connection pool, and one credential cache.
 
 mod credentials;
 mod endpoints;
@@ -18,8 +19,6 @@ mod sts;
 
 pub(crate) use credentials::CachedCredentials;
 pub use endpoints::EndpointKind;
-pub(crate) use instrumentation::Observe;
-pub use instrumentation::{ApiCall, Finding, Observer};
+pub(crate) use instrumentation::{ApiObserver, ApiRequest, ObserveRequests};
 pub use sdk::AwsSettings;
-pub(crate) use session::Session;
-pub use session::Sessions;
+pub(crate) use session::{Session, Sessions};

@@ -1,5 +1,5 @@
-//! The SDK's configuration: endpoints, time-outs, retries, proxies, and where
-//! credentials start from.
+//! The SDK's configuration: endpoints, timeouts, retries, proxies, and the source
+//! of the first credentials.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,41 +29,40 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use super::endpoints::EndpointKind;
 use crate::fleet::RegionName;
 
-/// How often the SDK tries a call before it gives up, the first time
-/// included. The scheduler's next round is the retry beyond that.
-const ATTEMPTS: u32 = 3;
+/// How many attempts the SDK makes for a call, the first included. Beyond that,
+/// the retry is the target's next collection.
+const MAX_ATTEMPTS: u32 = 3;
 
-/// How many attempts a collection has time for: for its credentials and for
-/// its lists, if all go wrong for long, and some of it left for the pauses
-/// between them.
-const SHARES: u32 = 8;
+/// How many attempts fit into the timeout of a collection. This is enough for
+/// all attempts for its credentials and its lists, with the back-off in between.
+const ATTEMPTS_PER_COLLECTION: u32 = 8;
 
-/// What a single attempt of a call may take of the `timeout` of a collection.
+/// The timeout of one attempt of a call, given that of a collection.
 pub(super) fn attempt_timeout(timeout: Duration) -> Duration {
-    timeout / SHARES
+    timeout / ATTEMPTS_PER_COLLECTION
 }
 
-/// How AWS is called.
+/// The `aws` section of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AwsSettings {
     /// Whether to use the FIPS endpoints.
     pub use_fips: bool,
-    /// Whether to use the endpoints that answer over IPv6, too.
+    /// Whether to use the dual-stack endpoints, reachable over IPv4 and IPv6.
     pub use_dualstack: bool,
-    /// The region whose STS is asked, for accounts of its partition.
+    /// The region whose STS is called, for accounts of its partition.
     pub sts_region: Option<RegionName>,
-    /// Where all calls go instead of AWS's own endpoints.
+    /// The endpoint of all services, instead of AWS's own.
     pub endpoint_url: Option<String>,
-    /// The file to read profiles from, instead of what `AWS_CONFIG_FILE` says.
+    /// Overrides `AWS_CONFIG_FILE`, the file with the profiles.
     pub shared_config_file: Option<PathBuf>,
-    /// The file to read credentials of profiles from, instead of what
-    /// `AWS_SHARED_CREDENTIALS_FILE` says.
+    /// Overrides `AWS_SHARED_CREDENTIALS_FILE`, the file with the credentials of
+    /// profiles.
     pub shared_credentials_file: Option<PathBuf>,
 }
 
 impl AwsSettings {
-    /// How services are called as far as it is set here. The environment and
-    /// the shared AWS configuration may add to it.
+    /// The endpoints that these settings ask for. The environment and the shared
+    /// AWS configuration may enable more.
     #[must_use]
     pub fn endpoint_kind(&self) -> EndpointKind {
         EndpointKind { fips: self.use_fips, dualstack: self.use_dualstack }
@@ -83,31 +82,32 @@ impl AwsSettings {
     }
 }
 
-/// What the SDK's configuration is made from: a profile, or the default chain,
-/// in a region.
+/// What the SDK's configuration is loaded from.
 #[derive(Clone, Debug)]
 pub(super) struct SdkConfigSource {
+    /// `None` is the default chain.
     pub(super) profile: Option<String>,
-    /// Where none is given, it is that which the SDK finds.
+    /// `None` leaves it to the SDK to find one.
     pub(super) region: Option<Region>,
     pub(super) settings: AwsSettings,
-    /// That of a collection.
+    /// The timeout of a collection.
     pub(super) timeout: Duration,
     pub(super) http_client: SharedHttpClient,
 }
 
 impl SdkConfigSource {
-    /// Looks the credentials up. The SDK's providers read a profile once and
-    /// keep to what they found, even if it was nothing; so each look-up has
-    /// providers of its own, and what the operator mends is mended.
+    /// Obtains the credentials of the profile or the default chain. The SDK's
+    /// providers read a profile once and keep the result, even if it was missing.
+    /// Each call therefore creates new providers, so that an operator can add or
+    /// correct a profile without a restart.
     pub(super) async fn credentials(&self) -> Result<Credentials, CredentialsError> {
         match self.load().await.credentials_provider() {
             Some(provider) => provider.provide_credentials().await,
-            None => Err(CredentialsError::not_loaded("there is no provider of credentials")),
+            None => Err(CredentialsError::not_loaded("no credentials provider is configured")),
         }
     }
 
-    /// The configuration.
+    /// Loads the SDK's configuration.
     pub(super) async fn load(&self) -> SdkConfig {
         let Self { profile, region, settings, timeout, http_client } = self;
         let attempt = attempt_timeout(*timeout);
@@ -118,21 +118,20 @@ impl SdkConfigSource {
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http_client.clone())
             .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
-            // The deadline of the attempt covers a body that stops coming.
+            .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
+            // The timeout of the attempt covers a stalled body, too.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .profile_files(settings.profile_files());
         if let Ok(name) = AppName::new("ssm-sync-exporter") {
             loader = loader.app_name(name);
         }
         if let Some(profile) = profile {
-            loader = loader.profile_name(profile).credentials_provider(self.of_profile(profile));
+            loader = loader.profile_name(profile).credentials_provider(self.profile_credentials(profile));
         }
         if let Some(region) = region {
             loader = loader.region(region.clone());
         }
-        // What is not asked for here is left to AWS_USE_FIPS_ENDPOINT and the
-        // like.
+        // What is not enabled here may be by AWS_USE_FIPS_ENDPOINT and the like.
         if settings.use_fips {
             loader = loader.use_fips(true);
         }
@@ -145,10 +144,10 @@ impl SdkConfigSource {
         loader.load().await
     }
 
-    /// The credentials of a profile and of nothing else. The default chain
-    /// would ask the environment first, and list the syncs of some other
-    /// account under this one's name.
-    fn of_profile(&self, profile: &str) -> ProfileFileCredentialsProvider {
+    /// Provides the credentials of a profile and no others. The default chain
+    /// would prefer the environment's, and the syncs of another account would be
+    /// shown under this one's name.
+    fn profile_credentials(&self, profile: &str) -> ProfileFileCredentialsProvider {
         let settings = &self.settings;
         let config = ProviderConfig::without_region()
             .with_region(self.region.clone())
@@ -163,55 +162,55 @@ impl SdkConfigSource {
     }
 }
 
-/// The region that goes with the credentials of a profile, or of the default
-/// chain. `None` where only the instance that we run on can tell.
-pub(super) async fn credentials_region(profile: Option<&str>, settings: &AwsSettings) -> Option<Region> {
-    let mut of_profile = ProfileFileRegionProvider::builder().profile_files(settings.profile_files());
+/// The default region of a profile, or of the default chain. `None` if only the
+/// instance metadata service can tell.
+pub(super) async fn default_region(profile: Option<&str>, settings: &AwsSettings) -> Option<Region> {
+    let mut from_profile = ProfileFileRegionProvider::builder().profile_files(settings.profile_files());
     if let Some(profile) = profile {
-        of_profile = of_profile.profile_name(profile);
+        from_profile = from_profile.profile_name(profile);
     }
-    let (of_profile, of_environment) = (of_profile.build(), EnvironmentVariableRegionProvider::new());
-    let found = match profile {
-        Some(_) => RegionProviderChain::first_try(of_profile).or_else(of_environment),
-        None => RegionProviderChain::first_try(of_environment).or_else(of_profile),
+    let (from_profile, from_environment) = (from_profile.build(), EnvironmentVariableRegionProvider::new());
+    let chain = match profile {
+        Some(_) => RegionProviderChain::first_try(from_profile).or_else(from_environment),
+        None => RegionProviderChain::first_try(from_environment).or_else(from_profile),
     };
-    found.region().await
+    chain.region().await
 }
 
-/// The region whose STS is asked for an account whose `home` is known: the one
-/// that is set, or that of the credentials, if it lies in the same partition; or
-/// else the home. A region that not every account has enabled is only taken if
-/// it is set: the accounts that have not enabled it do not take what comes from
-/// there. (IAM user guide, managing STS in an AWS region.)
-pub(super) fn home_region(
-    set: Option<&RegionName>,
-    of_credentials: Option<Region>,
+/// The region whose STS is called. For an account with a `home` region it is, in
+/// this order: the `configured` region or the `default` one, if they are in the
+/// same partition as the home region; the home region.
+///
+/// An opt-in region is only used if it is configured: accounts that have not
+/// enabled it do not accept credentials from its STS. (IAM user guide, managing
+/// STS in an AWS region.)
+pub(super) fn sts_region(
+    configured: Option<&RegionName>,
+    default: Option<Region>,
     home: Option<&RegionName>,
 ) -> Option<Region> {
-    let Some(home) = home else { return set.map(region).or(of_credentials) };
-    let near = |region: &&RegionName| region.partition() == home.partition();
-    if let Some(set) = set.filter(near) {
-        return Some(region(set));
+    let Some(home) = home else { return configured.map(region).or(default) };
+    let in_partition = |region: &&RegionName| region.partition() == home.partition();
+    if let Some(configured) = configured.filter(in_partition) {
+        return Some(region(configured));
     }
-    let of_credentials = of_credentials.and_then(|region| region.as_ref().parse().ok());
-    let of_credentials =
-        of_credentials.filter(|region: &RegionName| near(&region) && region.is_always_enabled());
-    Some(region(&of_credentials.unwrap_or_else(|| home.clone())))
+    let default = default.and_then(|region| region.as_ref().parse().ok());
+    let default = default.filter(|region: &RegionName| in_partition(&region) && region.is_always_enabled());
+    Some(region(&default.unwrap_or_else(|| home.clone())))
 }
 
 fn region(name: &RegionName) -> Region {
     Region::new(name.as_str().to_owned())
 }
 
-/// One client, and so one pool of connections, for everything. The SDK's own
-/// default would be one for each service client, and would not go through a
-/// proxy.
+/// The HTTP client, with one connection pool for all calls. The SDK's default
+/// creates one for each service client, and does not use a proxy.
 pub(super) fn http_client(settings: &AwsSettings) -> SharedHttpClient {
-    // An endpoint without TLS is a stand-in for AWS nearby, not AWS: no proxy
-    // for the world outside leads there.
-    let nearby = settings.endpoint_url.as_ref().is_some_and(|url| url.starts_with("http://"));
+    // An endpoint without TLS is not AWS but a local substitute, which an outbound
+    // proxy cannot reach.
+    let is_local = settings.endpoint_url.as_ref().is_some_and(|url| url.starts_with("http://"));
     let client = Builder::new().build_with_connector_fn(move |settings, components| {
-        let proxy = if nearby { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
+        let proxy = if is_local { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
         let mut connector = Connector::builder().proxy_config(proxy);
         if let Some(settings) = settings {
             connector = connector.connector_settings(settings.clone());
@@ -221,16 +220,16 @@ pub(super) fn http_client(settings: &AwsSettings) -> SharedHttpClient {
         }
         connector.tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).build()
     });
-    SharedHttpClient::new(Unprepared(client))
+    SharedHttpClient::new(WithoutValidation(client))
 }
 
-/// An HTTP client that is not got ready anew for every client of a service that
-/// is given it. The SDK would have it read all certificates then, only to see
-/// that it can, and that costs as much as a call.
+/// An HTTP client that keeps the default, empty methods for validating itself.
+/// The SDK validates the HTTP client of each new service client, which would read
+/// all certificates every time and cost as much as a call.
 #[derive(Debug)]
-struct Unprepared(SharedHttpClient);
+struct WithoutValidation(SharedHttpClient);
 
-impl HttpClient for Unprepared {
+impl HttpClient for WithoutValidation {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,

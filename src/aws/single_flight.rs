@@ -1,4 +1,4 @@
-//! One request for all who want the same thing.
+//! A cache of one value that concurrent callers fetch with one request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,108 +10,107 @@ use tokio::time::Instant;
 
 use crate::model::Failure;
 
-/// How long the first failure stands for all who ask. Each one after it stands
-/// twice as long.
-const ASK_AGAIN: Duration = Duration::from_secs(5);
+/// How long the first failure is cached. Each consecutive one is cached twice as
+/// long as the one before.
+const INITIAL_BACKOFF: Duration = Duration::from_secs(5);
 
-/// The longest that a failure stands.
-const ASK_AGAIN_AT_LAST: Duration = Duration::from_mins(5);
+/// The longest that a failure is cached.
+const MAX_BACKOFF: Duration = Duration::from_mins(5);
 
-/// A value that is fetched when it is asked for and kept for a while. Those who
-/// ask while it is being fetched wait for the same request, and a failure is
-/// theirs as well: without that, all targets of an account would queue to hear
-/// one after the other that there is no answer.
+/// A value that is fetched on demand and cached. Callers that arrive during a
+/// fetch wait for its outcome. Failures are shared and cached as well: otherwise
+/// all targets of an account would send the same failing request, one after the
+/// other.
 #[derive(Debug)]
 pub(super) struct SingleFlight<T> {
-    current: Mutex<Arc<OnceCell<Kept<T>>>>,
-    /// How many requests have failed since the last good one.
+    current: Mutex<Arc<OnceCell<Cached<T>>>>,
+    /// How many fetches have failed since the last success.
     failures: AtomicU32,
-    /// How many requests are under way.
-    under_way: AtomicU32,
+    /// How many fetches are in progress.
+    in_progress: AtomicU32,
 }
 
-/// What has been fetched.
 #[derive(Debug)]
-struct Kept<T> {
+struct Cached<T> {
     outcome: Result<Arc<T>, Failure>,
-    /// `None` keeps it for good.
-    until: Option<Instant>,
+    /// `None` never expires.
+    expires: Option<Instant>,
 }
 
-/// How a request went.
+/// The outcome of a fetch.
 #[derive(Debug)]
 pub(super) enum Fetched<T> {
-    /// A value, and for how long to keep it; without that, for good.
+    /// A value and how long it is cached; `None` is for ever.
     Value(Arc<T>, Option<Duration>),
-    /// None, and it is not to be asked for again at once.
+    /// A failure, which is cached with exponential back-off.
     Failed(Failure),
-    /// It has not even been asked for, because of a failure that is kept
-    /// elsewhere.
-    NotAsked(Failure),
+    /// A failure that is cached elsewhere, and so not here.
+    NotCached(Failure),
 }
 
 impl<T> Default for SingleFlight<T> {
     fn default() -> Self {
-        Self { current: Mutex::default(), failures: AtomicU32::new(0), under_way: AtomicU32::new(0) }
+        Self { current: Mutex::default(), failures: AtomicU32::new(0), in_progress: AtomicU32::new(0) }
     }
 }
 
 impl<T> SingleFlight<T> {
-    /// The value that is kept, or what `fetch` brings.
+    /// The cached value, or the one that `fetch` provides.
     ///
     /// # Errors
-    /// That of `fetch`, now or a while ago.
+    /// `fetch` failed, now or recently.
     pub(super) async fn get(&self, fetch: impl Future<Output = Fetched<T>>) -> Result<Arc<T>, Failure> {
         let cell = {
             let mut current = self.current.lock();
-            let over = |kept: &Kept<T>| kept.until.is_some_and(|until| until <= Instant::now());
-            if current.get().is_some_and(over) {
+            let expired = |cached: &Cached<T>| cached.expires.is_some_and(|at| at <= Instant::now());
+            if current.get().is_some_and(expired) {
                 *current = Arc::default();
             }
             Arc::clone(&current)
         };
-        let kept = cell.get_or_init(|| async {
-            let under_way = UnderWay::new(&self.under_way);
+        let cached = cell.get_or_init(|| async {
+            let in_progress = FetchGuard::new(&self.in_progress);
             let fetched = fetch.await;
-            drop(under_way);
+            drop(in_progress);
             let now = Instant::now();
             match fetched {
-                Fetched::Value(value, keep) => {
+                Fetched::Value(value, ttl) => {
                     self.failures.store(0, Ordering::Relaxed);
-                    Kept { outcome: Ok(value), until: keep.map(|keep| now + keep) }
+                    Cached { outcome: Ok(value), expires: ttl.map(|ttl| now + ttl) }
                 }
                 Fetched::Failed(failure) => {
-                    let before = self.failures.fetch_add(1, Ordering::Relaxed);
-                    Kept { outcome: Err(failure), until: Some(now + ask_again(before)) }
+                    let earlier = self.failures.fetch_add(1, Ordering::Relaxed);
+                    Cached { outcome: Err(failure), expires: Some(now + backoff(earlier)) }
                 }
-                Fetched::NotAsked(failure) => Kept { outcome: Err(failure), until: Some(now) },
+                Fetched::NotCached(failure) => Cached { outcome: Err(failure), expires: Some(now) },
             }
         });
-        kept.await.outcome.clone()
+        cached.await.outcome.clone()
     }
 
-    /// Whether a request is under way, for which one would have to wait.
-    pub(super) fn is_under_way(&self) -> bool {
-        self.under_way.load(Ordering::Relaxed) > 0
+    /// Whether a caller would have to wait for a fetch.
+    pub(super) fn is_fetching(&self) -> bool {
+        self.in_progress.load(Ordering::Relaxed) > 0
     }
 
-    /// Drops a value that turned out to be of no use. A newer one stays.
-    pub(super) fn discard(&self, value: &Arc<T>) {
+    /// Evicts `value`, unless a newer one has replaced it.
+    pub(super) fn evict(&self, value: &Arc<T>) {
         self.replace(value, Arc::default());
     }
 
-    /// Puts a failure in the place of a value that turned out to be of no use,
-    /// if it has not been replaced already; the more failures there were
-    /// `before`, the longer it stands.
-    pub(super) fn refuse(&self, value: &Arc<T>, failure: Failure, before: u32) -> bool {
-        let kept = Kept { outcome: Err(failure), until: Some(Instant::now() + ask_again(before)) };
-        self.replace(value, Arc::new(OnceCell::new_with(Some(kept))))
+    /// Caches `failure` in the place of `value`, unless something newer has
+    /// replaced it. The back-off grows with the number of `earlier` failures.
+    /// Returns whether `value` was replaced.
+    pub(super) fn replace_with_failure(&self, value: &Arc<T>, failure: Failure, earlier: u32) -> bool {
+        let cached = Cached { outcome: Err(failure), expires: Some(Instant::now() + backoff(earlier)) };
+        self.replace(value, Arc::new(OnceCell::new_with(Some(cached))))
     }
 
-    fn replace(&self, value: &Arc<T>, by: Arc<OnceCell<Kept<T>>>) -> bool {
+    fn replace(&self, value: &Arc<T>, by: Arc<OnceCell<Cached<T>>>) -> bool {
         let mut current = self.current.lock();
-        let is_it = |kept: &Kept<T>| kept.outcome.as_ref().is_ok_and(|kept| Arc::ptr_eq(kept, value));
-        let replaced = current.get().is_some_and(is_it);
+        let is_current =
+            |cached: &Cached<T>| cached.outcome.as_ref().is_ok_and(|cached| Arc::ptr_eq(cached, value));
+        let replaced = current.get().is_some_and(is_current);
         if replaced {
             *current = by;
         }
@@ -119,22 +118,22 @@ impl<T> SingleFlight<T> {
     }
 }
 
-/// How long a failure stands that so many came before.
-fn ask_again(before: u32) -> Duration {
-    ASK_AGAIN.saturating_mul(1 << before.min(16)).min(ASK_AGAIN_AT_LAST)
+/// How long a failure is cached after so many `earlier` ones.
+fn backoff(earlier: u32) -> Duration {
+    INITIAL_BACKOFF.saturating_mul(1 << earlier.min(16)).min(MAX_BACKOFF)
 }
 
-/// Counts a request for as long as it is there: who asks may give up.
-struct UnderWay<'a>(&'a AtomicU32);
+/// Counts a fetch as in progress until it ends or its caller gives up.
+struct FetchGuard<'a>(&'a AtomicU32);
 
-impl<'a> UnderWay<'a> {
-    fn new(number: &'a AtomicU32) -> Self {
-        number.fetch_add(1, Ordering::Relaxed);
-        Self(number)
+impl<'a> FetchGuard<'a> {
+    fn new(in_progress: &'a AtomicU32) -> Self {
+        in_progress.fetch_add(1, Ordering::Relaxed);
+        Self(in_progress)
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for FetchGuard<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
     }
@@ -150,17 +149,17 @@ mod tests {
     use crate::model::Reason;
 
     #[derive(Default)]
-    struct Counted {
+    struct CountingFetcher {
         flight: SingleFlight<u32>,
         fetched: AtomicU32,
     }
 
-    impl Counted {
-        async fn get(&self, good: bool) -> Result<u32, Failure> {
+    impl CountingFetcher {
+        async fn get(&self, succeeds: bool) -> Result<u32, Failure> {
             let fetch = async {
                 sleep(Duration::from_secs(1)).await;
                 let number = self.fetched.fetch_add(1, Ordering::SeqCst) + 1;
-                if good {
+                if succeeds {
                     Fetched::Value(Arc::new(number), Some(Duration::from_mins(1)))
                 } else {
                     Fetched::Failed(Failure::new(Reason::Other, number.to_string()))
@@ -171,66 +170,66 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn all_who_wait_get_the_outcome_of_one_request() {
-        let counted = Counted::default();
+    async fn concurrent_callers_share_one_fetch_until_its_value_expires() {
+        let fetcher = CountingFetcher::default();
         assert_eq!(
-            tokio::join!(counted.get(true), counted.get(true), counted.get(true)),
+            tokio::join!(fetcher.get(true), fetcher.get(true), fetcher.get(true)),
             (Ok(1), Ok(1), Ok(1))
         );
         advance(Duration::from_secs(59)).await;
-        assert_eq!(counted.get(true).await, Ok(1));
+        assert_eq!(fetcher.get(true).await, Ok(1));
         advance(Duration::from_secs(1)).await;
-        assert_eq!(counted.get(true).await, Ok(2));
+        assert_eq!(fetcher.get(true).await, Ok(2));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_is_shared_for_a_while_and_each_for_twice_as_long() {
-        let counted = Counted::default();
+    async fn failures_are_shared_and_cached_with_exponential_backoff() {
+        let fetcher = CountingFetcher::default();
         let failure = |number: u32| Err(Failure::new(Reason::Other, number.to_string()));
-        assert_eq!(tokio::join!(counted.get(false), counted.get(false)), (failure(1), failure(1)));
-        let mut asked = Vec::new();
+        assert_eq!(tokio::join!(fetcher.get(false), fetcher.get(false)), (failure(1), failure(1)));
+        let mut fetched_at = Vec::new();
         let started = Instant::now();
         while started.elapsed() < Duration::from_mins(20) {
-            let before = counted.fetched.load(Ordering::SeqCst);
-            assert!(counted.get(false).await.is_err());
-            if counted.fetched.load(Ordering::SeqCst) > before {
-                asked.push(started.elapsed().as_secs());
+            let before = fetcher.fetched.load(Ordering::SeqCst);
+            assert!(fetcher.get(false).await.is_err());
+            if fetcher.fetched.load(Ordering::SeqCst) > before {
+                fetched_at.push(started.elapsed().as_secs());
             }
             advance(Duration::from_secs(1)).await;
         }
-        let pauses: Vec<u64> = asked.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        // A request takes a second, and is only made when somebody asks.
+        let pauses: Vec<u64> = fetched_at.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        // A fetch takes a second, and starts only when a caller asks for the value.
         assert_eq!(pauses, [11, 21, 41, 81, 161, 301, 301]);
-        advance(ASK_AGAIN_AT_LAST).await;
-        let number = counted.fetched.load(Ordering::SeqCst);
-        assert_eq!(counted.get(true).await, Ok(number + 1));
+        advance(MAX_BACKOFF).await;
+        let number = fetcher.fetched.load(Ordering::SeqCst);
+        assert_eq!(fetcher.get(true).await, Ok(number + 1));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failure_that_is_kept_elsewhere_is_not_kept_here() {
+    async fn a_failure_that_is_cached_elsewhere_is_not_cached() {
         let flight = SingleFlight::default();
-        let failure = Failure::new(Reason::Other, "of somebody else");
-        let not_asked = async { Fetched::NotAsked(failure.clone()) };
-        assert_eq!(flight.get(not_asked).await, Err(failure.clone()));
+        let failure = Failure::new(Reason::Other, "cached elsewhere");
+        let not_cached = async { Fetched::NotCached(failure.clone()) };
+        assert_eq!(flight.get(not_cached).await, Err(failure.clone()));
         assert_eq!(flight.get(async { Fetched::Value(Arc::new(1), None) }).await, Ok(Arc::new(1)));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_gives_up_leaves_the_request_to_the_next() {
-        let counted = Counted::default();
-        let impatient = tokio::time::timeout(Duration::from_millis(500), counted.get(true));
-        let (first, second) = tokio::join!(impatient, counted.get(true));
+    async fn a_caller_that_gives_up_leaves_the_fetch_to_the_next() {
+        let fetcher = CountingFetcher::default();
+        let impatient = tokio::time::timeout(Duration::from_millis(500), fetcher.get(true));
+        let (first, second) = tokio::join!(impatient, fetcher.get(true));
         assert!(first.is_err());
         assert_eq!(second, Ok(1));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_discarded_is_fetched_anew_but_what_is_newer_stays() {
+    async fn an_evicted_value_is_fetched_again_and_a_newer_one_is_not_evicted() {
         let flight = SingleFlight::default();
         let first = flight.get(async { Fetched::Value(Arc::new(1), None) }).await.unwrap();
-        flight.discard(&first);
+        flight.evict(&first);
         assert_eq!(*flight.get(async { Fetched::Value(Arc::new(2), None) }).await.unwrap(), 2);
-        flight.discard(&first);
+        flight.evict(&first);
         assert_eq!(*flight.get(async { Fetched::Value(Arc::new(3), None) }).await.unwrap(), 2);
     }
 }

@@ -1,44 +1,51 @@
-//! The calls of STS: assuming a role, and asking whose credentials they are.
+//! The calls to STS: assuming a role, and asking which account credentials
+//! belong to.
+
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_config::identity::IdentityCache;
 use aws_credential_types::Credentials;
+use aws_sdk_sts::operation::assume_role::AssumeRoleError;
+use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 
 use super::errors;
-use super::instrumentation::Observe;
+use super::instrumentation::{ApiObserver, ObserveRequests};
 use crate::fleet::{AccountId, Role};
 use crate::model::{Failure, Reason};
 
 /// Why a role could not be assumed.
 pub(super) struct AssumeRoleFailure {
     pub(super) failure: Failure,
-    /// Whether it is because the credentials for it have ended.
-    pub(super) expired: bool,
+    /// Whether the credentials that were to assume it have expired.
+    pub(super) credentials_expired: bool,
 }
 
 impl From<Failure> for AssumeRoleFailure {
     fn from(failure: Failure) -> Self {
-        Self { failure, expired: false }
+        Self { failure, credentials_expired: false }
     }
 }
 
-/// Whether it is the service that is in trouble, and not the role.
-pub(super) fn is_of_sts(reason: Reason) -> bool {
+/// Whether a failure with this reason concerns STS itself, and not one role.
+pub(super) fn is_sts_unavailable(reason: Reason) -> bool {
     matches!(reason, Reason::Timeout | Reason::Connection | Reason::ServerError | Reason::Throttled)
 }
 
-/// Assumes a role. A failure for the reason `credentials` means that `lent`
-/// were not taken.
-pub(super) async fn assume(
+/// Assumes a role with the given credentials.
+///
+/// # Errors
+/// [`Reason::Credentials`] means that STS rejected `credentials`.
+pub(super) async fn assume_role(
     config: &SdkConfig,
-    lent: &Credentials,
+    credentials: &Credentials,
     role: &Role,
-    observe: Observe,
+    observer: &Arc<dyn ApiObserver>,
 ) -> Result<Credentials, AssumeRoleFailure> {
     let arn = &role.arn;
     let region = config.region().map_or("", |region| region.as_ref());
-    let answer = sts_client(config, lent, observe)
+    let response = sts_client(config, credentials, observer)
         .assume_role()
         .role_arn(arn.as_str())
         .role_session_name(role.session_name.expand(arn.account(), region))
@@ -47,39 +54,49 @@ pub(super) async fn assume(
         .send()
         .await
         .map_err(|error| {
-            let Failure { reason, message, .. } = errors::failure(&error);
-            let expired = matches!(error.code(), Some("ExpiredToken" | "ExpiredTokenException"));
+            let Failure { reason, message, .. } = errors::call_failure(&error);
             let message = format!("cannot assume the role {arn}: {message}");
-            AssumeRoleFailure { failure: Failure::new(errors::of_role(reason), message), expired }
+            AssumeRoleFailure {
+                failure: Failure::new(errors::assume_role_reason(reason), message),
+                credentials_expired: matches!(error.code(), Some("ExpiredToken" | "ExpiredTokenException")),
+            }
         })?;
-    let lacking =
-        |what| Failure::new(Reason::InvalidResponse, format!("AssumeRole of {arn} brought no {what}"));
-    let credentials = answer.credentials.ok_or_else(|| lacking("credentials"))?;
-    let expiry = credentials.expiration.try_into().map_err(|_| lacking("time of expiry"))?;
+    let missing = |what| {
+        let message = format!("cannot assume the role {arn}: the response has no {what}");
+        Failure::new(Reason::InvalidResponse, message)
+    };
+    let assumed = response.credentials.ok_or_else(|| missing("credentials"))?;
+    let expiry = assumed.expiration.try_into().map_err(|_| missing("valid expiration"))?;
     Ok(Credentials::builder()
-        .access_key_id(credentials.access_key_id)
-        .secret_access_key(credentials.secret_access_key)
-        .session_token(credentials.session_token)
+        .access_key_id(assumed.access_key_id)
+        .secret_access_key(assumed.secret_access_key)
+        .session_token(assumed.session_token)
         .expiry(expiry)
         .account_id(AccountId::as_str(arn.account()))
         .provider_name("SsmSyncExporterAssumeRole")
         .build())
 }
 
-/// Whose credentials they are, which needs no permission.
-pub(super) async fn caller(
+/// The account that the credentials belong to. The call needs no permission.
+pub(super) async fn caller_account(
     config: &SdkConfig,
     credentials: &Credentials,
-    observe: Observe,
+    observer: &Arc<dyn ApiObserver>,
 ) -> Result<AccountId, Failure> {
-    let sts = sts_client(config, credentials, observe);
-    let identity = sts.get_caller_identity().send().await.map_err(|error| errors::failure(&error))?;
+    let sts = sts_client(config, credentials, observer);
+    let identity = sts.get_caller_identity().send().await.map_err(|error| errors::call_failure(&error))?;
     let id = identity.account().unwrap_or_default();
     id.parse().map_err(|error| Failure::new(Reason::InvalidResponse, format!("GetCallerIdentity: {error}")))
 }
 
-/// A client of STS with these credentials and no others.
-fn sts_client(config: &SdkConfig, credentials: &Credentials, observe: Observe) -> aws_sdk_sts::Client {
+/// A client of STS that uses only the given credentials.
+fn sts_client(
+    config: &SdkConfig,
+    credentials: &Credentials,
+    observer: &Arc<dyn ApiObserver>,
+) -> aws_sdk_sts::Client {
+    let observe =
+        ObserveRequests::new(observer).with_error::<AssumeRoleError>().with_error::<GetCallerIdentityError>();
     let config = aws_sdk_sts::config::Builder::from(config)
         .credentials_provider(credentials.clone())
         .identity_cache(IdentityCache::no_cache())

@@ -11,133 +11,136 @@ use aws_sdk_ssm::{Client, Config};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 
 use super::convert;
-use super::presence::WatchPresence;
-use crate::aws::{CachedCredentials, Observer, Session, errors};
+use super::presence::RecordPresence;
+use crate::aws::{CachedCredentials, ObserveRequests, Session, errors};
 use crate::fleet::Target;
 use crate::model::{DataSync, Failure, Reason, SyncType};
 
-/// The most that AWS puts on a page.
+/// The largest page that AWS returns.
 const PAGE_SIZE: i32 = 50;
 
-/// No account has thousands of syncs. Whatever needs more pages than this
-/// would never end.
+/// A limit on pagination that never ends: no account has thousands of syncs.
 const MAX_PAGES: usize = 100;
 
-/// How SSM says that it does not know an access key.
-const UNKNOWN_HERE: &str = "UnrecognizedClientException";
+/// The code of SSM for an access key that it does not know.
+const UNRECOGNIZED_CLIENT: &str = "UnrecognizedClientException";
 
 type ListError = SdkError<ListResourceDataSyncError>;
 
-/// Asks for each type by itself, because what a call without a type brings is
-/// documented nowhere.
+/// Lists the syncs of each type with calls of its own, because what a call
+/// without a type returns is not documented.
 pub(super) async fn list(
     session: &Session,
-    lent: &Arc<CachedCredentials>,
+    credentials: &Arc<CachedCredentials>,
     account: &str,
     target: &Target,
-    observer: &Arc<dyn Observer>,
 ) -> Result<Vec<DataSync>, Failure> {
-    let client = session.ssm(lent);
-    // The SDK meters its retries by partition, by default one for each service
-    // and region: one account that AWS throttles would use up the retries of
-    // all others there.
+    let client = session.ssm(credentials);
+    // The SDK limits retries per partition, by default one per service and
+    // region: one throttled account would use up the retries of all others there.
     let retry_partition = RetryPartition::new(format!("ssm-{account}-{}", target.region));
-    let here = Config::builder()
+    let config = Config::builder()
         .region(Region::new(target.region.as_str().to_owned()))
-        .retry_partition(retry_partition);
+        .retry_partition(retry_partition)
+        .interceptor(ObserveRequests::new(&session.observer).with_error::<ListResourceDataSyncError>());
 
-    // A sync that is listed twice, by a list that shifts between two pages or
-    // by a call that does not keep to the type, is still one sync.
+    // The key removes duplicates: a list may shift between two pages, or a
+    // response may contain syncs of the other type.
     let mut syncs = BTreeMap::new();
-    for asked in SyncType::KNOWN {
-        let found = |sync: DataSync| {
+    for sync_type in SyncType::KNOWN {
+        let add = |sync: DataSync| {
             syncs.insert((sync.sync_type.clone(), sync.name.clone()), sync);
         };
-        match list_type(client, &here, asked, found).await {
+        match list_type(client, &config, sync_type, add).await {
             Ok(()) => {}
-            Err(Refusal::Call(error)) => return Err(explain(&error, session, target, lent, observer).await),
-            Err(Refusal::Answer(failure)) => return Err(failure),
+            Err(ListTypeError::Call(error)) => {
+                return Err(call_failure(&error, session, target, credentials).await);
+            }
+            Err(ListTypeError::Response(failure)) => return Err(failure),
         }
     }
-    lent.worked_in(&target.region);
+    credentials.mark_accepted_in(&target.region);
     Ok(syncs.into_values().collect())
 }
 
-/// Tells bad credentials from a region that does not know them: an account
-/// that has not enabled a region is refused there in the same words. That they
-/// are good is known where they have worked in another region, and STS tells.
-async fn explain(
+/// Distinguishes invalid credentials from a region that the account has not
+/// enabled, which SSM rejects with the same code. If the credentials are accepted
+/// in another region or by STS, it is the region.
+async fn call_failure(
     error: &ListError,
     session: &Session,
     target: &Target,
-    lent: &Arc<CachedCredentials>,
-    observer: &Arc<dyn Observer>,
+    credentials: &Arc<CachedCredentials>,
 ) -> Failure {
-    let failure = errors::failure(error);
+    let failure = errors::call_failure(error);
     if failure.reason != Reason::Credentials {
         return failure;
     }
-    if error.code() == Some(UNKNOWN_HERE)
-        && (lent.work_only_elsewhere(&target.region) || session.are_good(lent, observer).await)
+    if error.code() == Some(UNRECOGNIZED_CLIENT)
+        && (credentials.accepted_only_outside(&target.region)
+            || session.are_accepted_by_sts(credentials).await)
     {
-        let message = format!("the account has not enabled the region, it seems: {}", failure.message);
+        let message = format!("the account has probably not enabled the region: {}", failure.message);
         return Failure::new(Reason::RegionDisabled, message);
     }
-    session.credentials.discard(lent);
+    session.credentials.evict(credentials);
     failure
 }
 
-/// Why a list could not be had.
-enum Refusal {
+/// Why the syncs of a type could not be listed.
+enum ListTypeError {
     /// The call failed.
     Call(Box<ListError>),
-    /// The answer is of no use.
-    Answer(Failure),
+    /// The response is not usable.
+    Response(Failure),
 }
 
-impl From<Failure> for Refusal {
+impl From<Failure> for ListTypeError {
     fn from(failure: Failure) -> Self {
-        Self::Answer(failure)
+        Self::Response(failure)
     }
 }
 
 async fn list_type(
     client: &Client,
-    here: &Builder,
-    asked: &SyncType,
-    mut found: impl FnMut(DataSync),
-) -> Result<(), Refusal> {
-    let presence = WatchPresence::default();
-    let mut seen = HashSet::new();
+    config: &Builder,
+    sync_type: &SyncType,
+    mut add: impl FnMut(DataSync),
+) -> Result<(), ListTypeError> {
+    let record_presence = RecordPresence::default();
+    let mut seen_tokens = HashSet::new();
     let mut token = None;
     for _ in 0..MAX_PAGES {
         let page = client
             .list_resource_data_sync()
-            .sync_type(asked.as_str())
+            .sync_type(sync_type.as_str())
             .max_results(PAGE_SIZE)
             .set_next_token(token)
             .customize()
-            .config_override(here.clone())
-            .interceptor(presence.clone())
+            .config_override(config.clone())
+            .interceptor(record_presence.clone())
             .send()
             .await
-            .map_err(|error| Refusal::Call(Box::new(error)))?;
-        let presence = presence.take().unwrap_or_default();
+            .map_err(|error| ListTypeError::Call(Box::new(error)))?;
+        let presence = record_presence.take().unwrap_or_default();
         if !presence.has_items() {
-            let message = format!("the answer to ListResourceDataSync for {asked} holds no list of syncs");
+            let message =
+                format!("the response to ListResourceDataSync for {sync_type} has no list of syncs");
             return Err(Failure::new(Reason::InvalidResponse, message).into());
         }
         for (index, item) in page.resource_data_sync_items.unwrap_or_default().into_iter().enumerate() {
-            found(convert::data_sync(item, asked, presence.source(index))?);
+            add(convert::data_sync(item, sync_type, presence.source(index))?);
         }
         match page.next_token.filter(|token| !token.is_empty()) {
             None => return Ok(()),
-            Some(next) if !seen.insert(next.clone()) => {
-                let message = format!("the pages of {asked} repeat themselves");
+            Some(next) if !seen_tokens.insert(next.clone()) => {
+                let message =
+                    format!("ListResourceDataSync for {sync_type} returned the same page token twice");
                 return Err(Failure::new(Reason::Pagination, message).into());
             }
             next => token = next,
         }
     }
-    Err(Failure::new(Reason::Pagination, format!("{asked} has more than {MAX_PAGES} pages")).into())
+    let message = format!("ListResourceDataSync for {sync_type} returned more than {MAX_PAGES} pages");
+    Err(Failure::new(Reason::Pagination, message).into())
 }

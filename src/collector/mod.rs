@@ -1,8 +1,8 @@
-//! One collection of one target: the calls to AWS, and plain data out of them.
+//! Collects one target: calls AWS and turns the responses into plain data.
 //!
-//! It knows nothing of when it is called or what becomes of its reports. A
-//! collection never fails as such: what went wrong is a part of its
-//! [`Report`].
+//! The [scheduler](crate::scheduler) decides when. A collection always returns a
+//! [`Report`], and a failure is part of it. This module does not know what is
+//! done with reports.
 
 mod convert;
 mod list;
@@ -19,42 +19,43 @@ use crate::fleet::{AccountId, Target};
 use crate::model::{DataSync, Failure, Reason};
 use crate::snapshot::Report;
 
-/// Something that can collect a target; the scheduler drives it.
+/// Collects targets for the scheduler.
 pub trait Collect: Send + Sync + 'static {
-    /// Collects `target` once, within a time of its own.
+    /// Collects `target` once. The implementation limits how long that takes.
     fn collect(&self, target: &Target) -> impl Future<Output = Report> + Send;
 }
 
 /// Collects from AWS.
 #[derive(Debug)]
-pub struct Collector {
+pub(crate) struct Collector {
     sessions: Arc<Sessions>,
     timeout: Duration,
     clock: Clock,
 }
 
 impl Collector {
-    /// A collector over `sessions`, which gives each collection `timeout`.
-    pub fn new(sessions: Arc<Sessions>, timeout: Duration, clock: Clock) -> Self {
+    /// Each collection may take `timeout`.
+    pub(crate) fn new(sessions: Arc<Sessions>, timeout: Duration, clock: Clock) -> Self {
         Self { sessions, timeout, clock }
     }
 
-    async fn attempt(
+    /// Lists the syncs of `target`. If the configuration does not give the
+    /// account's id, it is stored in `account` as soon as it is known.
+    async fn list_syncs(
         &self,
         target: &Target,
         account: &mut Option<AccountId>,
     ) -> Result<Vec<DataSync>, Failure> {
-        let session = self.sessions.of(&target.account).await;
-        let observer = self.sessions.observer();
-        let lent = session.credentials.get().await?;
+        let session = self.sessions.get(&target.account).await;
+        let credentials = session.credentials.get().await?;
         match &target.account.id {
-            // The ARN of a role tells the account for sure.
+            // The id is part of the role's ARN.
             Some(_) if !target.account.access.roles.is_empty() => {}
-            Some(given) => session.check_account_id(&lent, given, observer).await?,
-            None => *account = Some(session.account_id(&lent, self.timeout / 2, observer).await?),
+            Some(configured) => session.check_account_id(&credentials, configured).await?,
+            None => *account = Some(session.account_id(&credentials, self.timeout / 2).await?),
         }
         let id = account.as_ref().or(target.account.id.as_ref()).map_or("", AccountId::as_str);
-        list::list(&session, &lent, id, target, observer).await
+        list::list(&session, &credentials, id, target).await
     }
 }
 
@@ -62,9 +63,9 @@ impl Collect for Collector {
     async fn collect(&self, target: &Target) -> Report {
         let started = Instant::now();
         let mut account = None;
-        let attempt = tokio::time::timeout(self.timeout, self.attempt(target, &mut account));
-        let outcome = attempt.await.unwrap_or_else(|_elapsed| {
-            let message = format!("the collection took longer than {:?}", self.timeout);
+        let syncs = tokio::time::timeout(self.timeout, self.list_syncs(target, &mut account));
+        let outcome = syncs.await.unwrap_or_else(|_elapsed| {
+            let message = format!("the collection did not end within {:?}", self.timeout);
             Err(Failure::new(Reason::Timeout, message))
         });
         Report { account, ended: self.clock.now(), took: started.elapsed(), outcome }

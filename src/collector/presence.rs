@@ -1,9 +1,9 @@
-//! What the SDK's types cannot say: whether a field was there at all.
+//! Records which fields a response contained.
 //!
-//! The SDK turns an absent boolean into `false` and a body without a list into
-//! an empty list. We must not show a 0 where AWS said nothing, nor take an
-//! empty answer for an account without syncs. So the body is looked at once
-//! more, for no more than that.
+//! The SDK turns an absent boolean into `false` and an absent list into an empty
+//! one. An absent field must not become a metric with the value 0, and a response
+//! without a list must not look like an account without syncs. Therefore an
+//! interceptor parses the body a second time, only for the presence of fields.
 
 use std::sync::Arc;
 
@@ -16,40 +16,40 @@ use parking_lot::Mutex;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-/// Which fields an answer to `ListResourceDataSync` had.
+/// Which fields a response of `ListResourceDataSync` contained.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Presence {
     #[serde(rename = "ResourceDataSyncItems")]
     items: Option<Vec<ItemPresence>>,
 }
 
-/// Which fields an item of it had.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(super) struct ItemPresence {
     #[serde(rename = "SyncSource")]
     source: Option<SourcePresence>,
 }
 
-/// Which of the fields that the SDK fills in a source had.
+/// Which of a source's fields were present, of those that the SDK fills with a
+/// default.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(super) struct SourcePresence {
-    #[serde(default, rename = "IncludeFutureRegions", deserialize_with = "present")]
+    #[serde(default, rename = "IncludeFutureRegions", deserialize_with = "is_present")]
     pub(super) include_future_regions: bool,
-    #[serde(default, rename = "EnableAllOpsDataSources", deserialize_with = "present")]
+    #[serde(default, rename = "EnableAllOpsDataSources", deserialize_with = "is_present")]
     pub(super) enable_all_ops_data_sources: bool,
 }
 
-fn present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+fn is_present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Option::<IgnoredAny>::deserialize(deserializer).map(|value| value.is_some())
 }
 
 impl Presence {
-    /// Whether there was a list of syncs, even an empty one.
+    /// Whether there was a list of syncs, possibly empty.
     pub(super) fn has_items(&self) -> bool {
         self.items.is_some()
     }
 
-    /// What the source of the item at `index` had.
+    /// Which fields the source of the item at `index` contained.
     pub(super) fn source(&self, index: usize) -> SourcePresence {
         self.items
             .as_ref()
@@ -59,21 +59,22 @@ impl Presence {
     }
 }
 
-/// The interceptor that looks, and keeps what it saw of the last answer.
+/// The interceptor that records the presence of fields in the last response.
 #[derive(Clone, Debug, Default)]
-pub(super) struct WatchPresence(Arc<Mutex<Option<Presence>>>);
+pub(super) struct RecordPresence(Arc<Mutex<Option<Presence>>>);
 
-impl WatchPresence {
-    /// What the last answer had; `None` if it was not what we expect.
+impl RecordPresence {
+    /// Takes the record of the last response; `None` if the body was not a JSON
+    /// object of the expected form.
     pub(super) fn take(&self) -> Option<Presence> {
         self.0.lock().take()
     }
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for WatchPresence {
+impl Intercept for RecordPresence {
     fn name(&self) -> &'static str {
-        "WatchPresence"
+        "RecordPresence"
     }
 
     fn read_after_deserialization(
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_an_empty_list_from_none() {
+    fn an_empty_list_is_present_and_null_is_not() {
         assert!(presence(r#"{"ResourceDataSyncItems": []}"#).has_items());
         assert!(!presence("{}").has_items());
         assert!(!presence(r#"{"ResourceDataSyncItems": null}"#).has_items());
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_false_from_absent() {
+    fn false_is_present_and_null_is_not() {
         let presence = presence(
             r#"{"ResourceDataSyncItems": [
                 {"SyncName": "a"},
@@ -113,12 +114,12 @@ mod tests {
                 {"SyncSource": {"IncludeFutureRegions": null, "EnableAllOpsDataSources": true}}
             ]}"#,
         );
-        let seen = |index| {
+        let present = |index| {
             let source = presence.source(index);
             (source.include_future_regions, source.enable_all_ops_data_sources)
         };
         assert_eq!(
-            [seen(0), seen(1), seen(2), seen(3)],
+            [present(0), present(1), present(2), present(3)],
             [(false, false), (true, false), (false, true), (false, false)]
         );
     }

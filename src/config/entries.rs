@@ -186,7 +186,7 @@ impl At<'_> {
         }
         let known: Vec<RegionName> = home.iter().flat_map(|home| home.partition().always_enabled()).collect();
         let chosen = regions.choose(&known);
-        match chosen.iter().find_map(|region| endpoints.lacking_in(region)) {
+        match chosen.iter().find_map(|region| endpoints.missing_in(region)) {
             Some(lacking) => Err(self.invalid(lacking)),
             None => Ok(chosen),
         }
@@ -199,16 +199,16 @@ fn partition_of_roles(roles: &[Role], region: &RegionName) -> Option<String> {
 }
 
 fn partition_of_members(organization: &Organization, region: &RegionName) -> Option<String> {
-    let Organization { administrator, reach, .. } = organization;
+    let Organization { administrator, member_access, .. } = organization;
     let member = Member { id: AccountId::example(), name: None };
-    let member = reach.account(&member, region.partition()).ok()?;
+    let member = member_access.account(&member, region.partition()).ok()?;
     let role = member.access.roles.last().filter(|role| role.arn.partition() != region.partition());
     let of_member = role.map(|role| {
         let partition = role.arn.partition();
         format!("member_role in {partition}; write `{{partition}}` there, or name other `regions`")
     });
     partition_of_roles(&administrator.access.roles, region)
-        .or_else(|| partition_of_roles(&reach.via, region))
+        .or_else(|| partition_of_roles(&member_access.intermediate_roles, region))
         .or(of_member)
 }
 

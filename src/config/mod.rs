@@ -28,7 +28,7 @@ pub use error::{ConfigError, Place};
 pub use web::{SeenFiles, WebConfig};
 
 use crate::aws::AwsSettings;
-use crate::discovery::{AccountSources, ListedAccount};
+use crate::discovery::{AccountSources, ConfiguredAccount};
 use crate::fleet::Account;
 use crate::metrics::FamilyName;
 use crate::model::Quota;
@@ -117,11 +117,11 @@ impl Config {
         let entries = Entries { accounts: &self.accounts, organization: self.organization.as_ref() };
         let (of_accounts, of_organization) = entries.checked(found, self.aws.endpoint_kind())?;
         let at_home = |account: &Account, home| Arc::new(Account { default_region: home, ..account.clone() });
-        let listed = self
+        let configured = self
             .accounts
             .iter()
             .zip(of_accounts)
-            .map(|(entry, found)| ListedAccount {
+            .map(|(entry, found)| ConfiguredAccount {
                 account: at_home(&entry.account, found.home),
                 regions: found.regions,
             })
@@ -132,7 +132,7 @@ impl Config {
             organization.regions = found.regions;
             organization
         });
-        Ok(AccountSources { listed, organization, refresh_interval: self.refresh_interval })
+        Ok(AccountSources { configured, organization, refresh_interval: self.refresh_interval })
     }
 }
 

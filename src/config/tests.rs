@@ -86,7 +86,7 @@ fn targets(
 ) -> Result<Vec<String>, String> {
     let found = || Found { region: default_region(), endpoints: config.aws.endpoint_kind() };
     let fleet = config.fleet(|_| Some(found())).map_err(|error| error.to_string())?;
-    let targets = fleet.listed.into_iter().flat_map(|ListedAccount { account, regions }| {
+    let targets = fleet.configured.into_iter().flat_map(|ConfiguredAccount { account, regions }| {
         regions
             .named
             .into_iter()
@@ -280,7 +280,7 @@ fn a_single_failure_that_would_hide_everything_is_warned_of() {
 fn member(config: &Config) -> Account {
     let organization = &config.organization.as_ref().unwrap().organization;
     let member = Member { id: "222233334444".parse().unwrap(), name: Some("member".to_owned()) };
-    organization.reach.account(&member, Partition::Aws).unwrap()
+    organization.member_access.account(&member, Partition::Aws).unwrap()
 }
 
 #[test]

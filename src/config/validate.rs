@@ -179,15 +179,15 @@ impl Check<'_> {
         if let Some(last) = roles.last_mut().filter(|_| self.narrow) {
             last.policy = SessionPolicy::ListAccounts;
         }
-        let via: Vec<Role> = raw.member_assume_roles.into_iter().map(role).collect();
-        let reach = MemberAccess {
+        let intermediate_roles: Vec<Role> = raw.member_assume_roles.into_iter().map(role).collect();
+        let member_access = MemberAccess {
             profile: profile.clone(),
             role: raw.member_role.0,
             external_id: raw.external_id.map(|Text(id)| id),
             session_name: raw.session_name.map(|Text(name)| name).unwrap_or_default(),
             policy: if self.narrow { policy_for(&regions) } else { SessionPolicy::None },
-            home: home(&regions, &via),
-            via,
+            home: home(&regions, &intermediate_roles),
+            intermediate_roles,
         };
         let administrator = Arc::new(Account {
             id: roles.last().map(|role| role.arn.account().clone()),
@@ -200,7 +200,7 @@ impl Check<'_> {
             units,
             excluded: raw.exclude_accounts.into_iter().map(|Text(id)| id).collect(),
             refresh_interval: duration(raw.refresh_interval, refresh_interval),
-            reach,
+            member_access,
             // Those of the credentials are not known yet.
             regions: RegionSelection::default(),
         };

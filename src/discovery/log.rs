@@ -1,4 +1,4 @@
-//! What the log is told, each thing once and in one line for all accounts.
+//! Logs changes of discovery, each once and in one line for all accounts.
 
 use std::collections::HashSet;
 
@@ -6,83 +6,92 @@ use tracing::{info, warn};
 
 use super::planner::Warning;
 use crate::fleet::AccountKey;
-use crate::model::{Failure, Reason};
+use crate::model::{Failure, FailureScope, Reason};
 
-/// What the log has been told.
+/// Remembers what has been logged.
 #[derive(Debug, Default)]
 pub(super) struct DiscoveryLog {
     warnings: HashSet<Warning>,
-    /// Why the organization could not be listed of late.
-    organization: Option<Reason>,
-    /// How many accounts do not tell their regions.
-    silent: usize,
-    /// How many accounts and targets there are, and whether there may be more.
-    numbers: Option<(usize, usize, bool)>,
+    /// Why the organization's accounts cannot be listed.
+    organization_failure: Option<Reason>,
+    /// For how many accounts the enabled regions cannot be listed.
+    failing_accounts: usize,
+    counts: Option<Counts>,
+}
+
+/// The size of the target list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Counts {
+    pub(super) accounts: usize,
+    pub(super) targets: usize,
+    /// Whether lookups are pending that may add more.
+    pub(super) pending: bool,
 }
 
 impl DiscoveryLog {
-    /// There is something odd about the plan.
     pub(super) fn warnings(&mut self, warnings: Vec<Warning>) {
         for warning in warnings {
             if !self.warnings.insert(warning.clone()) {
                 continue;
             }
             match warning {
-                Warning::ListedToo(account) => {
-                    info!(%account, "an account of the organization is listed, too, and polled as listed");
+                Warning::OverridesOrganization(account) => {
+                    info!(%account, "entry in `accounts` overrides the organization's");
                 }
-                Warning::MatchesNothing(pattern) => {
-                    warn!(pattern, "a wildcard matches no region that is enabled in any account");
+                Warning::MatchesNoRegion(pattern) => {
+                    warn!(pattern, "wildcard matches no enabled region of any account");
                 }
             }
         }
     }
 
-    /// The organization has been listed.
-    pub(super) fn listed(&mut self, accounts: usize) {
-        if self.organization.take().is_some() {
-            info!(accounts, "the accounts of the organization can be listed again");
+    pub(super) fn organization_listed(&mut self, accounts: usize) {
+        if self.organization_failure.take().is_some() {
+            info!(accounts, "can list the organization's accounts again");
         }
     }
 
-    /// The organization could not be listed; so many accounts are `kept`.
-    pub(super) fn not_listed(&mut self, failure: &Failure, kept: usize) {
-        let Failure { reason, message, logged, .. } = failure;
-        if !logged && self.organization.replace(*reason) != Some(*reason) {
-            warn!(%reason, error = message, kept, "the accounts of the organization cannot be listed");
+    /// The last known accounts of the organization are `kept`.
+    pub(super) fn organization_failed(&mut self, failure: &Failure, kept: usize) {
+        let Failure { reason, message, scope, .. } = failure;
+        // The credential store logs failures to obtain credentials.
+        if *scope != FailureScope::Credentials && self.organization_failure.replace(*reason) != Some(*reason)
+        {
+            warn!(%reason, error = message, kept, "cannot list the organization's accounts");
         }
     }
 
-    /// These accounts do not tell which regions they have enabled. Their number
-    /// may rise slowly: it is told each time it has doubled.
-    pub(super) fn silent(&mut self, accounts: &[(&AccountKey, &Failure)]) {
+    /// The enabled regions of these accounts cannot be listed. As their number
+    /// may grow slowly, it is logged each time it has doubled.
+    pub(super) fn regions_failed(&mut self, accounts: &[(&AccountKey, &Failure)]) {
         let number = accounts.len();
         match accounts.iter().min_by_key(|(key, _)| *key) {
-            Some((example, Failure { reason, message, .. })) if number >= (2 * self.silent).max(1) => {
-                self.silent = number;
+            Some((example, Failure { reason, message, .. }))
+                if number >= (2 * self.failing_accounts).max(1) =>
+            {
+                self.failing_accounts = number;
                 warn!(
                     accounts = number, %example, %reason, error = message,
-                    "accounts do not tell which regions they have enabled; those known before are polled, or those \
-                     that every account has"
+                    "cannot list the enabled regions of accounts"
                 );
             }
-            None if self.silent > 0 => {
-                self.silent = 0;
-                info!("all accounts tell which regions they have enabled again");
+            None if self.failing_accounts > 0 => {
+                self.failing_accounts = 0;
+                info!("can list the enabled regions of all accounts again");
             }
             _ => {}
         }
     }
 
-    /// There are so many accounts and targets, and maybe more.
-    pub(super) fn numbers(&mut self, accounts: usize, targets: usize, more: bool) {
-        if self.numbers.replace((accounts, targets, more)) == Some((accounts, targets, more)) {
+    pub(super) fn counts(&mut self, counts: Counts) {
+        if self.counts.replace(counts) == Some(counts) {
             return;
         }
-        if !more && targets == 0 {
-            warn!(accounts, "there is nothing to poll");
+        let Counts { accounts, targets, pending } = counts;
+        if !pending && targets == 0 {
+            warn!(accounts, "no targets to poll");
         } else if targets > 0 {
-            info!(accounts, targets, "what is to be polled");
+            info!(accounts, targets, "target list changed");
         }
     }
 }

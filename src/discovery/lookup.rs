@@ -1,52 +1,69 @@
-//! Who is asked.
+//! The lookups that discovery makes, and who answers them.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::sources::{Members, Organization};
 use super::{organization, regions};
 use crate::aws::Sessions;
-use crate::fleet::{Account, RegionName};
+use crate::fleet::{Account, AccountKey, RegionName};
 use crate::model::{Failure, Reason};
 
-/// How long listing an organization may take. A thousand units take a thousand
-/// calls, and AWS allows only some a second.
-const ORGANIZATION_LIMIT: Duration = Duration::from_mins(10);
+/// The longest that listing an organization may take. A thousand organizational
+/// units take more than a thousand calls, and AWS allows only a few a second.
+const ORGANIZATION_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// How long listing the regions of an account may take.
-const REGIONS_LIMIT: Duration = Duration::from_mins(1);
+/// The longest that listing the regions of an account may take.
+const REGIONS_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Something that knows the answers, and gives each within a time of its own.
-pub trait Lookups: Send + Sync + 'static {
+/// What is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum LookupKind {
+    /// The accounts of an organization.
+    Organization,
+    /// The regions that an account has enabled.
+    Regions,
+}
+
+/// Counts lookups.
+pub(crate) trait LookupObserver: fmt::Debug + Send + Sync {
+    /// An attempt has ended.
+    fn lookup_ended(&self, kind: LookupKind, succeeded: bool);
+}
+
+/// Answers lookups. The implementation limits how long each takes.
+pub(crate) trait Lookups: Send + Sync + 'static {
     /// The accounts of an organization that can be polled.
     fn members(&self, organization: &Organization) -> impl Future<Output = Result<Members, Failure>> + Send;
 
     /// The regions that an account has enabled; at least one.
     fn regions(&self, account: &Account) -> impl Future<Output = Result<Vec<RegionName>, Failure>> + Send;
 
-    /// No other accounts than these will be called any longer.
+    /// Only these accounts are called from now on. What is cached for others can
+    /// be dropped.
     fn retain(&self, accounts: &[&Account]);
 }
 
-/// Asks AWS.
+/// Answers lookups by calling AWS.
 #[derive(Debug)]
-pub struct AwsLookups(Arc<Sessions>);
+pub(crate) struct AwsLookups(Arc<Sessions>);
 
 impl AwsLookups {
-    /// One that calls AWS over `sessions`.
-    #[must_use]
-    pub fn new(sessions: Arc<Sessions>) -> Self {
+    /// Calls AWS with the credentials of `sessions`.
+    pub(crate) fn new(sessions: Arc<Sessions>) -> Self {
         Self(sessions)
     }
 }
 
 impl Lookups for AwsLookups {
     async fn members(&self, organization: &Organization) -> Result<Members, Failure> {
-        within(ORGANIZATION_LIMIT, Box::pin(organization::members(&self.0, organization))).await
+        with_timeout(ORGANIZATION_TIMEOUT, Box::pin(organization::members(&self.0, organization))).await
     }
 
     async fn regions(&self, account: &Account) -> Result<Vec<RegionName>, Failure> {
-        within(REGIONS_LIMIT, Box::pin(regions::enabled(&self.0, account))).await
+        with_timeout(REGIONS_TIMEOUT, Box::pin(regions::enabled(&self.0, account))).await
     }
 
     fn retain(&self, accounts: &[&Account]) {
@@ -54,10 +71,60 @@ impl Lookups for AwsLookups {
     }
 }
 
-async fn within<T>(
-    limit: Duration,
-    answer: impl Future<Output = Result<T, Failure>> + Send,
+async fn with_timeout<T>(
+    timeout: Duration,
+    lookup: impl Future<Output = Result<T, Failure>> + Send,
 ) -> Result<T, Failure> {
-    let late = || Failure::new(Reason::Timeout, format!("no answer within {limit:?}"));
-    tokio::time::timeout(limit, answer).await.unwrap_or_else(|_elapsed| Err(late()))
+    tokio::time::timeout(timeout, lookup).await.unwrap_or_else(|_elapsed| {
+        Err(Failure::new(Reason::Timeout, format!("the lookup did not end within {timeout:?}")))
+    })
+}
+
+/// Identifies a lookup.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum LookupKey {
+    /// The accounts of the organization.
+    Organization,
+    /// The regions that an account has enabled.
+    Regions(AccountKey),
+}
+
+impl LookupKey {
+    pub(super) fn kind(&self) -> LookupKind {
+        match self {
+            Self::Organization => LookupKind::Organization,
+            Self::Regions(_) => LookupKind::Regions,
+        }
+    }
+
+    /// The result of a lookup that did not get to make a call.
+    pub(super) fn failed(&self, failure: Failure) -> LookupResult {
+        match self {
+            Self::Organization => LookupResult::Organization(Err(failure)),
+            Self::Regions(key) => LookupResult::Regions(key.clone(), Err(failure)),
+        }
+    }
+}
+
+/// A lookup with everything that is needed to make it.
+pub(super) enum LookupRequest {
+    Organization(Box<Organization>),
+    Regions(Arc<Account>),
+}
+
+impl LookupRequest {
+    pub(super) async fn send(self, lookups: &impl Lookups) -> LookupResult {
+        match self {
+            Self::Organization(organization) => {
+                LookupResult::Organization(lookups.members(&organization).await)
+            }
+            Self::Regions(account) => LookupResult::Regions(account.key(), lookups.regions(&account).await),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum LookupResult {
+    Organization(Result<Members, Failure>),
+    Regions(AccountKey, Result<Vec<RegionName>, Failure>),
 }

@@ -1,23 +1,24 @@
-//! Which targets there are: the accounts of an organization, and the regions
-//! that accounts have enabled.
+//! Determines the targets: the accounts of an organization, and the regions that
+//! accounts have enabled.
 //!
-//! What is found out becomes a [`TargetList`], which is published whenever it has
-//! changed. What cannot be found out is asked for again later, each question by
-//! itself, and until then what was known stays: no account goes because a
-//! question failed. An account whose regions were never told is polled in those
-//! that every account has, so that it shows, and shows what ails it.
+//! Each change is published as a new [`TargetList`] for the
+//! [scheduler](crate::scheduler). Lookups are repeated at the refresh interval. A
+//! lookup that fails is retried with back-off, independently of all others, and
+//! its last result is kept meanwhile: no account is dropped because a lookup
+//! failed. An account whose regions have never been listed is polled in the
+//! regions that are always enabled, so that it is visible, and so is its failure.
 //!
-//! A plain list of accounts and regions asks nothing.
+//! A configuration that names all accounts and regions needs no lookup.
 
 mod log;
 mod lookup;
+mod lookup_queue;
 mod organization;
 mod planner;
 mod regions;
 mod sources;
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::future::poll_fn;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,209 +27,147 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::time::DelayQueue;
-use tokio_util::time::delay_queue::Key;
 use tracing::{debug, error};
 
-pub use lookup::{AwsLookups, Lookups};
-pub use sources::{AccountSources, ListedAccount, Member, MemberAccess, Members, Organization};
+pub(crate) use lookup::{AwsLookups, LookupKind, LookupObserver, Lookups};
+pub use sources::{AccountSources, ConfiguredAccount, Member, MemberAccess, Members, Organization};
 
-use crate::aws::{Finding, Observer};
-use crate::fleet::Unresolved;
-use crate::fleet::stable_hash;
 use crate::fleet::{Account, AccountKey, RegionName, Shard, TargetList};
-use crate::model::{Failure, Reason};
-use log::DiscoveryLog;
-use planner::{AccountRegions, Enabled};
+use crate::model::{Failure, FailureScope, Reason};
+use log::{Counts, DiscoveryLog};
+use lookup::{LookupKey, LookupRequest, LookupResult};
+use lookup_queue::LookupQueue;
+use planner::{AccountRegions, EnabledRegions};
 
-/// How long to wait before a question that failed is asked again. Each time
-/// it is twice as long, up to the interval of refreshing.
-const ASK_AGAIN: Duration = Duration::from_secs(10);
+/// How long results are collected before a new target list is published, while
+/// lookups are in progress.
+const PUBLISH_DELAY: Duration = Duration::from_millis(200);
 
-/// How long answers are gathered before they become a plan, if more are to
-/// come.
-const GATHER: Duration = Duration::from_millis(200);
-
-/// What is asked for, and who knows the answers.
+/// What to look up, and how.
 #[derive(Debug)]
-pub struct Settings<I> {
-    /// Who is asked.
-    pub lookups: Arc<I>,
-    /// The accounts to poll, and where to look in each.
-    pub sources: AccountSources,
-    /// How many questions are asked at once.
-    pub concurrency: NonZeroUsize,
+pub(crate) struct Settings<L> {
+    /// Answers the lookups.
+    pub(crate) lookups: Arc<L>,
+    /// The accounts to poll and their regions.
+    pub(crate) sources: AccountSources,
+    /// The maximum number of concurrent lookups.
+    pub(crate) concurrency: NonZeroUsize,
 }
 
-/// Keeps the plan up to date.
+/// Keeps the target list up to date.
 #[derive(Debug)]
-pub struct Discovery<I> {
-    settings: Arc<Settings<I>>,
-    later_settings: watch::Receiver<Arc<Settings<I>>>,
+pub(crate) struct Discovery<L> {
+    settings: Arc<Settings<L>>,
+    settings_updates: watch::Receiver<Arc<Settings<L>>>,
     shard: Shard,
-    observer: Arc<dyn Observer>,
-    plans: watch::Sender<Arc<TargetList>>,
-    replica: String,
+    observer: Arc<dyn LookupObserver>,
+    target_list: watch::Sender<Arc<TargetList>>,
+    queue: LookupQueue,
     /// Whether a lookup that succeeded is repeated after the refresh interval.
     refreshes: bool,
     /// The accounts of the organization, once they have been listed.
     members: Option<Members>,
-    /// Whether those were listed in another way than is asked for now.
+    /// Whether `members` were listed with other settings than the current ones.
     members_are_outdated: bool,
-    places: Vec<AccountRegions>,
-    enabled: HashMap<AccountKey, Enabled>,
-    /// The questions to ask now.
-    due: VecDeque<Lookup>,
-    /// Those to ask later.
-    waiting: DelayQueue<Lookup>,
-    /// All of them and those that are being asked, each once; and where among
-    /// the waiting ones they are.
-    open: HashMap<Lookup, Option<Key>>,
-    /// How often in a row each question has failed, and how at last.
-    failing: HashMap<Lookup, (u32, Failure)>,
+    /// All accounts to poll.
+    accounts: Vec<AccountRegions>,
+    /// For each account that needs a lookup of its regions, the result.
+    enabled_regions: HashMap<AccountKey, EnabledRegions>,
     log: DiscoveryLog,
 }
 
-/// What came of an answer.
-struct Taken {
-    /// Whether something is known now that was not.
-    changed: bool,
-    failure: Option<Failure>,
-}
-
-/// What can be asked.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Lookup {
-    /// Which accounts an organization has.
-    Members,
-    /// Which regions an account has enabled.
-    Regions(AccountKey),
-}
-
-/// A question with all that is needed to ask it.
-enum LookupRequest {
-    Members(Box<Organization>),
-    Regions(Arc<Account>),
-}
-
-/// What is answered.
-#[derive(Debug)]
-enum LookupResult {
-    Members(Result<Members, Failure>),
-    Regions(AccountKey, Result<Vec<RegionName>, Failure>),
-}
-
-impl Lookup {
-    /// There is no answer.
-    fn failed(self, failure: Failure) -> LookupResult {
-        match self {
-            Self::Members => LookupResult::Members(Err(failure)),
-            Self::Regions(key) => LookupResult::Regions(key, Err(failure)),
-        }
-    }
-}
-
-impl<I: Lookups> Discovery<I> {
-    /// Keeps a plan of that part of the sources in the latest of `settings` that
-    /// belongs to `shard`. The first plan, which is there at once, has all that needs
-    /// no asking. `replica` is what this exporter is called among those that ask
-    /// the same.
-    pub fn new(
-        mut settings: watch::Receiver<Arc<Settings<I>>>,
+impl<L: Lookups> Discovery<L> {
+    /// Discovers the targets of `shard` by the latest of `settings`. The returned
+    /// receiver holds the first target list already, with all targets that need no
+    /// lookup. `replica` names this exporter, so that several exporters make the
+    /// same lookup at different times.
+    pub(crate) fn new(
+        mut settings: watch::Receiver<Arc<Settings<L>>>,
         shard: Shard,
         replica: String,
-        observer: Arc<dyn Observer>,
+        observer: Arc<dyn LookupObserver>,
     ) -> (Self, watch::Receiver<Arc<TargetList>>) {
-        let now = Arc::clone(&settings.borrow_and_update());
-        let (plans, receiver) = watch::channel(Arc::default());
+        let current = Arc::clone(&settings.borrow_and_update());
+        let (target_list, receiver) = watch::channel(Arc::default());
         let mut discovery = Self {
-            settings: now,
-            later_settings: settings,
+            settings: current,
+            settings_updates: settings,
             shard,
             observer,
-            plans,
-            replica,
+            target_list,
+            queue: LookupQueue::new(replica),
             refreshes: true,
             members: None,
             members_are_outdated: false,
-            places: Vec::new(),
-            enabled: HashMap::new(),
-            due: VecDeque::new(),
-            waiting: DelayQueue::new(),
-            open: HashMap::new(),
-            failing: HashMap::new(),
+            accounts: Vec::new(),
+            enabled_regions: HashMap::new(),
             log: DiscoveryLog::default(),
         };
         if discovery.settings.sources.organization.is_some() {
-            discovery.raise(Lookup::Members);
+            discovery.queue.schedule_now(LookupKey::Organization);
         }
-        discovery.resettle();
+        discovery.update_accounts();
         discovery.publish();
         (discovery, receiver)
     }
 
-    /// Does not repeat lookups that succeeded, for one-shot mode. Those that fail are still
-    /// retried.
+    /// Repeats only lookups that fail, for one-shot use. Their back-off is then not
+    /// limited by the refresh interval.
     pub(crate) fn without_refresh(self) -> Self {
         Self { refreshes: false, ..self }
     }
 
-    /// Asks until `shutdown`.
-    pub async fn run(mut self, shutdown: CancellationToken) {
+    /// Makes lookups and publishes target lists until `shutdown`.
+    pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let mut running: JoinSet<LookupResult> = JoinSet::new();
-        let mut asked: HashMap<Id, Lookup> = HashMap::new();
+        let mut in_progress: HashMap<Id, LookupKey> = HashMap::new();
         let mut publish_at: Option<Instant> = None;
-        self.tell();
+        self.log_changes();
 
         loop {
             while running.len() < self.settings.concurrency.get() {
-                let Some(question) = self.due.pop_front() else { break };
-                // It may have been answered meanwhile, by one who was asked before it
-                // was gone and came back.
-                if self.open.get(&question) != Some(&None) {
-                    continue;
-                }
-                match self.ask(&question) {
-                    Some(answering) => drop(asked.insert(running.spawn(answering).id(), question)),
-                    None => drop(self.open.remove(&question)),
+                let Some(key) = self.queue.pop_due() else { break };
+                match self.request(&key) {
+                    Some(request) => {
+                        let lookups = Arc::clone(&self.settings.lookups);
+                        let task = running.spawn(async move { request.send(&*lookups).await });
+                        in_progress.insert(task.id(), key);
+                    }
+                    None => self.queue.remove(&key),
                 }
             }
             if running.is_empty() {
                 if publish_at.take().is_some() {
                     self.publish();
                 }
-                self.tell();
+                self.log_changes();
             }
 
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                Ok(()) = self.later_settings.changed() => {
+                Ok(()) = self.settings_updates.changed() => {
                     if self.reconfigure() {
-                        // Who is being asked now may answer what is not asked any longer.
+                        // Lookups in progress were started with the previous settings.
                         running = JoinSet::new();
-                        let again = asked.drain().map(|(_, question)| question);
-                        self.due.extend(again.filter(|question| self.open.contains_key(question)));
+                        self.queue.restart(in_progress.drain().map(|(_, key)| key));
                         publish_at = None;
                         self.publish();
                     }
                 }
                 Some(ended) = running.join_next_with_id(), if !running.is_empty() => {
                     let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
-                    let Some(question) = asked.remove(&id) else { continue };
-                    let answer = match ended {
-                        Ok((_, answer)) => answer,
-                        Err(error) => question.clone().failed(panicked(&error)),
+                    let Some(key) = in_progress.remove(&id) else { continue };
+                    let result = match ended {
+                        Ok((_, result)) => result,
+                        Err(error) => key.failed(panicked(&error)),
                     };
-                    if self.take_in(&question, answer) {
-                        publish_at.get_or_insert(Instant::now() + GATHER);
+                    if self.handle_result(&key, result) {
+                        publish_at.get_or_insert(Instant::now() + PUBLISH_DELAY);
                     }
-                    self.postpone(question);
+                    let refresh_interval = self.refresh_interval(&key);
+                    self.queue.delay(key, refresh_interval);
                 }
-                Some(expired) = poll_fn(|context| self.waiting.poll_expired(context)), if !self.waiting.is_empty() => {
-                    let question = expired.into_inner();
-                    self.open.insert(question.clone(), None);
-                    self.due.push_back(question);
-                }
+                () = self.queue.delay_elapsed() => {}
                 () = tokio::time::sleep_until(publish_at.unwrap_or_else(Instant::now)), if publish_at.is_some() => {
                     publish_at = None;
                     self.publish();
@@ -237,254 +176,198 @@ impl<I: Lookups> Discovery<I> {
         }
     }
 
-    /// The way to the answer, if the question still stands.
-    fn ask(&self, question: &Lookup) -> Option<impl Future<Output = LookupResult> + Send + use<I>> {
-        let asking = match question {
-            Lookup::Members => LookupRequest::Members(Box::new(self.settings.sources.organization.clone()?)),
-            Lookup::Regions(key) if !self.enabled.contains_key(key) => return None,
-            Lookup::Regions(key) => {
-                // Only these sessions may ask.
-                let asks =
-                    |place: &&AccountRegions| place.regions.needs_discovery() && place.account.key() == *key;
-                let place = self.places.iter().find(asks)?;
-                LookupRequest::Regions(Arc::clone(&place.account))
-            }
-        };
-        let lookups = Arc::clone(&self.settings.lookups);
-        Some(async move {
-            match asking {
-                LookupRequest::Members(organization) => {
-                    LookupResult::Members(lookups.members(&organization).await)
-                }
-                LookupRequest::Regions(account) => {
-                    LookupResult::Regions(account.key(), lookups.regions(&account).await)
-                }
-            }
-        })
+    fn refresh_interval(&self, key: &LookupKey) -> Option<Duration> {
+        self.refreshes.then(|| self.settings.sources.refresh_interval_of(key))
     }
 
-    /// Takes in an answer, and says whether the plan has to be made anew.
-    fn take_in(&mut self, question: &Lookup, answer: LookupResult) -> bool {
-        let (kind, taken) = match answer {
-            LookupResult::Members(answer) => ("organization", self.take_in_members(answer)),
-            // The account may have gone meanwhile.
-            LookupResult::Regions(key, _) if !self.enabled.contains_key(&key) => return false,
-            LookupResult::Regions(key, answer) => ("regions", self.take_in_regions(key, answer)),
-        };
-        match taken.failure {
-            None => {
-                self.observer.found(Finding::Succeeded(kind));
-                self.failing.remove(question);
+    /// The request for a lookup; `None` if its result is no longer needed.
+    fn request(&self, key: &LookupKey) -> Option<LookupRequest> {
+        match key {
+            LookupKey::Organization => {
+                let organization = self.settings.sources.organization.clone()?;
+                Some(LookupRequest::Organization(Box::new(organization)))
             }
-            Some(failure) => {
-                self.observer.found(Finding::Failed(kind));
-                let entry = self.failing.entry(question.clone()).or_insert_with(|| (0, failure.clone()));
-                *entry = (entry.0 + 1, failure);
+            LookupKey::Regions(key) if !self.enabled_regions.contains_key(key) => None,
+            LookupKey::Regions(key) => {
+                // Of several entries for the account, only the session policy of
+                // those with wildcards allows to list the regions.
+                let may_list =
+                    |entry: &&AccountRegions| entry.regions.needs_discovery() && entry.account.key() == *key;
+                let entry = self.accounts.iter().find(may_list)?;
+                Some(LookupRequest::Regions(Arc::clone(&entry.account)))
             }
         }
-        taken.changed || self.plans.borrow().unresolved != self.owed()
     }
 
-    fn take_in_members(&mut self, answer: Result<Members, Failure>) -> Taken {
-        match answer {
+    /// Records the result of a lookup. Returns whether a new target list has to be
+    /// published.
+    fn handle_result(&mut self, key: &LookupKey, result: LookupResult) -> bool {
+        let Update { changed, failure } = match result {
+            LookupResult::Organization(result) => self.update_members(result),
+            // The account may have left during the lookup.
+            LookupResult::Regions(account, _) if !self.enabled_regions.contains_key(&account) => {
+                return false;
+            }
+            LookupResult::Regions(account, result) => self.update_regions(account, result),
+        };
+        self.observer.lookup_ended(key.kind(), failure.is_none());
+        match failure {
+            None => self.queue.record_success(key),
+            Some(failure) => self.queue.record_failure(key, failure),
+        }
+        changed || self.target_list.borrow().unresolved != self.queue.unresolved()
+    }
+
+    fn update_members(&mut self, result: Result<Members, Failure>) -> Update {
+        match result {
             Ok(members) => {
-                self.log.listed(members.accounts.len());
-                let was_outdated = std::mem::take(&mut self.members_are_outdated);
-                let changed = self.members.as_ref() != Some(&members) || was_outdated;
+                self.log.organization_listed(members.accounts.len());
+                let were_outdated = std::mem::take(&mut self.members_are_outdated);
+                let changed = self.members.as_ref() != Some(&members) || were_outdated;
                 if changed {
                     self.members = Some(members);
-                    self.resettle();
+                    self.update_accounts();
                 }
-                Taken { changed, failure: None }
+                Update { changed, failure: None }
             }
             Err(failure) => {
                 let kept = self.members.as_ref().map_or(0, |members| members.accounts.len());
-                self.log.not_listed(&failure, kept);
-                Taken { changed: false, failure: Some(failure) }
+                self.log.organization_failed(&failure, kept);
+                Update { changed: false, failure: Some(failure) }
             }
         }
     }
 
-    fn take_in_regions(&mut self, key: AccountKey, answer: Result<Vec<RegionName>, Failure>) -> Taken {
-        let enabled = self.enabled.entry(key).or_insert(Enabled::Pending);
-        let (now, failure) = match answer {
+    fn update_regions(&mut self, account: AccountKey, result: Result<Vec<RegionName>, Failure>) -> Update {
+        let enabled = self.enabled_regions.entry(account).or_insert(EnabledRegions::Pending);
+        let (new, failure) = match result {
             Ok(mut regions) => {
                 regions.sort();
-                (Enabled::Known(regions.into()), None)
+                (EnabledRegions::Known(regions.into()), None)
             }
-            Err(failure) if *enabled == Enabled::Pending => (Enabled::Unknown, Some(failure)),
+            Err(failure) if *enabled == EnabledRegions::Pending => (EnabledRegions::Unknown, Some(failure)),
             Err(failure) => (enabled.clone(), Some(failure)),
         };
-        let changed = *enabled != now;
-        *enabled = now;
-        Taken { changed, failure }
+        let changed = *enabled != new;
+        *enabled = new;
+        Update { changed, failure }
     }
 
-    /// Which questions have failed when they were last asked.
-    fn owed(&self) -> Unresolved {
-        let organization = self.failing.get(&Lookup::Members).map(|(_, failure)| failure.clone());
-        Unresolved { accounts: self.failing.len() - usize::from(organization.is_some()), organization }
-    }
-
-    /// How long until the question is asked again.
-    fn pause(&self, question: &Lookup) -> Duration {
-        let sources = &self.settings.sources;
-        let refresh = match (question, &sources.organization) {
-            (Lookup::Members, Some(organization)) => organization.refresh_interval,
-            _ => sources.refresh_interval,
-        };
-        let pause = match self.failing.get(question) {
-            None => refresh,
-            Some((times, _)) => {
-                let backoff = ASK_AGAIN.saturating_mul(1 << (times - 1).min(16));
-                if self.refreshes { backoff.min(refresh) } else { backoff }
-            }
-        };
-        // A thousand accounts that were asked at once need not be so again, nor
-        // by several exporters at the same time.
-        let jitter = stable_hash(&[&self.replica, &format!("{question:?}")]) % 100;
-        let jitter = u32::try_from(jitter).unwrap_or_default();
-        pause / 1000 * (1000 - jitter)
-    }
-
-    /// A question that is to be asked at once, even if it was to wait.
-    fn raise(&mut self, question: Lookup) {
-        match self.open.insert(question.clone(), None) {
-            // It is due, or being asked.
-            Some(None) => {}
-            Some(Some(key)) => {
-                self.waiting.remove(&key);
-                self.due.push_back(question);
-            }
-            None => self.due.push_back(question),
-        }
-    }
-
-    /// A question that is to be asked later.
-    fn postpone(&mut self, question: Lookup) {
-        if !self.refreshes && !self.failing.contains_key(&question) {
-            self.open.remove(&question);
-            return;
-        }
-        if let Some(waits) = self.open.get(&question) {
-            if let Some(key) = waits {
-                self.waiting.remove(key);
-            }
-            let key = self.waiting.insert(question.clone(), self.pause(&question));
-            self.open.insert(question, Some(key));
-        }
-    }
-
-    /// Takes in the latest settings, and says whether anything is to be asked in
-    /// another way than before. What was found out stays until it has been asked anew,
-    /// and what could not be found out is asked again at once.
+    /// Applies the latest settings. Returns whether they change any lookup or
+    /// target. Results are kept until the lookup has been made with the new
+    /// settings.
     fn reconfigure(&mut self) -> bool {
-        let settings = Arc::clone(&self.later_settings.borrow_and_update());
+        let settings = Arc::clone(&self.settings_updates.borrow_and_update());
         let before = std::mem::replace(&mut self.settings, settings);
         let now = Arc::clone(&self.settings);
-        // Whoever reloads the configuration may have mended what failed.
-        for question in std::mem::take(&mut self.failing).into_keys() {
-            self.raise(question);
-        }
+        // The operator may have fixed the cause before the reload.
+        self.queue.retry_failing();
         if before.sources == now.sources && Arc::ptr_eq(&before.lookups, &now.lookups) {
             return false;
         }
         match (&before.sources.organization, &now.sources.organization) {
             (_, None) => self.members = None,
+            // It is another organization.
             (Some(before), Some(now)) if before.administrator.id != now.administrator.id => {
-                // It is another organization.
                 self.members = None;
             }
-            // Most often it is the same, listed in another way or reached in one. Those
-            // who are not in it any longer go when it has been listed again.
+            // It is most likely the same organization, listed or accessed in
+            // another way. Its accounts are kept until it has been listed again.
             _ => self.members_are_outdated = self.members.is_some(),
         }
-        self.resettle();
+        self.update_accounts();
         if now.sources.organization.is_some() {
-            self.raise(Lookup::Members);
+            self.queue.schedule_now(LookupKey::Organization);
         }
         if before.sources.refresh_interval != now.sources.refresh_interval {
-            let waiting = self.open.iter().filter(|(_, key)| key.is_some());
-            let waiting: Vec<Lookup> = waiting.map(|(question, _)| question.clone()).collect();
-            for question in waiting {
-                self.postpone(question);
-            }
+            let refreshes = self.refreshes;
+            self.queue.delay_again(|key| refreshes.then(|| now.sources.refresh_interval_of(key)));
         }
         true
     }
 
-    /// Lays out anew who is to be polled, and raises questions about those who
-    /// are new.
-    fn resettle(&mut self) {
-        let (places, warnings) = planner::places(&self.settings.sources, self.members.as_ref());
-        self.places = places;
+    /// Recomputes the accounts to poll. Schedules lookups for new accounts, and
+    /// drops those of accounts that have left.
+    fn update_accounts(&mut self) {
+        let (accounts, warnings) = planner::accounts(&self.settings.sources, self.members.as_ref());
+        self.accounts = accounts;
         self.log.warnings(warnings);
-        let mut before = std::mem::take(&mut self.enabled);
-        let asking: HashSet<AccountKey> = self
-            .places
+        let mut before = std::mem::take(&mut self.enabled_regions);
+        let need_lookup: HashSet<AccountKey> = self
+            .accounts
             .iter()
-            .filter(|place| place.regions.needs_discovery())
-            .map(|place| place.account.key())
+            .filter(|entry| entry.regions.needs_discovery())
+            .map(|entry| entry.account.key())
             .collect();
-        for key in asking {
+        for key in need_lookup {
             let enabled = before.remove(&key).unwrap_or_else(|| {
-                self.raise(Lookup::Regions(key.clone()));
-                Enabled::Pending
+                self.queue.schedule_now(LookupKey::Regions(key.clone()));
+                EnabledRegions::Pending
             });
-            self.enabled.insert(key, enabled);
+            self.enabled_regions.insert(key, enabled);
         }
-        for gone in before.into_keys().map(Lookup::Regions) {
-            self.failing.remove(&gone);
-            if let Some(Some(key)) = self.open.remove(&gone) {
-                self.waiting.remove(&key);
-            }
+        for key in before.into_keys() {
+            self.queue.remove(&LookupKey::Regions(key));
         }
-        let mut accounts: Vec<&Account> = self.places.iter().map(|place| &*place.account).collect();
-        accounts.extend(
+        let mut called: Vec<&Account> = self.accounts.iter().map(|entry| &*entry.account).collect();
+        called.extend(
             self.settings.sources.organization.iter().map(|organization| &*organization.administrator),
         );
-        self.settings.lookups.retain(&accounts);
+        self.settings.lookups.retain(&called);
     }
 
     fn publish(&mut self) {
-        // Until they have been listed once, it is not known what there is.
         let organization_pending = self.settings.sources.organization.is_some()
             && (self.members.is_none() || self.members_are_outdated);
-        let (mut plan, warnings) =
-            planner::plan(&self.places, &self.enabled, organization_pending, self.shard);
-        plan.unresolved = self.owed();
-        if plan.pending == 0 {
+        let (mut target_list, warnings) =
+            planner::target_list(&self.accounts, &self.enabled_regions, organization_pending, self.shard);
+        target_list.unresolved = self.queue.unresolved();
+        if target_list.pending == 0 {
             self.log.warnings(warnings);
         }
-        debug!(targets = plan.targets.len(), pending = plan.pending, "a new plan");
-        self.plans.send_if_modified(|before| {
-            let changed = **before != plan;
+        debug!(targets = target_list.targets.len(), pending = target_list.pending, "target list computed");
+        self.target_list.send_if_modified(|before| {
+            let changed = **before != target_list;
             if changed {
-                *before = Arc::new(plan);
+                *before = Arc::new(target_list);
             }
             changed
         });
     }
 
-    /// Tells the log what is new.
-    fn tell(&mut self) {
-        let silent = self.failing.iter().filter_map(|(question, (_, failure))| match question {
-            Lookup::Regions(key) if !failure.logged => Some((key, failure)),
-            _ => None,
-        });
-        self.log.silent(&silent.collect::<Vec<_>>());
-        let (targets, more) = {
-            let plan = self.plans.borrow();
-            (plan.targets.len(), plan.pending > 0)
+    fn log_changes(&mut self) {
+        // The credential store logs failures to obtain credentials.
+        let failing =
+            self.queue.failing_accounts().filter(|(_, failure)| failure.scope != FailureScope::Credentials);
+        self.log.regions_failed(&failing.collect::<Vec<_>>());
+        let (targets, pending) = {
+            let target_list = self.target_list.borrow();
+            (target_list.targets.len(), target_list.pending > 0)
         };
-        self.log.numbers(self.places.len(), targets, more);
+        self.log.counts(Counts { accounts: self.accounts.len(), targets, pending });
     }
 }
 
-/// A panic is the failure of one question and of no other.
+/// What the result of a lookup changes.
+struct Update {
+    /// Whether accounts or regions have changed.
+    changed: bool,
+    failure: Option<Failure>,
+}
+
+impl AccountSources {
+    fn refresh_interval_of(&self, key: &LookupKey) -> Duration {
+        match (key, &self.organization) {
+            (LookupKey::Organization, Some(organization)) => organization.refresh_interval,
+            _ => self.refresh_interval,
+        }
+    }
+}
+
+/// A panic in one lookup is a failure of that lookup only.
 fn panicked(error: &JoinError) -> Failure {
-    error!(%error, "asking has panicked, which is a bug");
-    Failure::new(Reason::Other, "asking panicked, which is a bug")
+    error!(%error, "lookup panicked, which is a bug");
+    Failure::new(Reason::Other, "the lookup panicked, which is a bug")
 }
 
 #[cfg(test)]

@@ -1,44 +1,53 @@
-//! The accounts of an organization.
+//! Lists the accounts of an organization.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_organizations::Client;
 use aws_sdk_organizations::config::IdentityCache;
 use aws_sdk_organizations::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_organizations::types::{Account as Answered, AccountState, AccountStatus};
+use aws_sdk_organizations::operation::list_accounts::ListAccountsError;
+use aws_sdk_organizations::operation::list_accounts_for_parent::ListAccountsForParentError;
+use aws_sdk_organizations::operation::list_organizational_units_for_parent::ListOrganizationalUnitsForParentError;
+use aws_sdk_organizations::types::{Account as AwsAccount, AccountState, AccountStatus, OrganizationalUnit};
 use aws_smithy_async::future::pagination_stream::PaginationStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::sources::{Member, Members, Organization};
-use crate::aws::{CachedCredentials, Observe, Session, Sessions, errors};
+use crate::aws::{CachedCredentials, ObserveRequests, Session, Sessions, errors};
 use crate::fleet::{Partition, RegionName};
 use crate::model::{Failure, Reason};
 
-/// No organization has so many units. Whatever needs more would never end.
+/// A limit on a tree of organizational units that never ends: no organization has
+/// so many.
 const MAX_UNITS: usize = 10_000;
 
-/// No list is so long: an organization has some ten thousand accounts at the
-/// most, and a page of them holds some.
+/// A limit on pagination that never ends: an organization has some ten thousand
+/// accounts at most.
 const MAX_PAGES: usize = 20_000;
 
 /// Lists the accounts that can be polled.
 ///
 /// # Errors
-/// It could not be listed whole. Nothing is to be concluded from a part.
+/// The organization could not be listed completely. A part of it would look as if
+/// the other accounts had left.
 pub(super) async fn members(sessions: &Sessions, organization: &Organization) -> Result<Members, Failure> {
-    let session = sessions.of(&organization.administrator).await;
-    let lent = session.credentials.get().await?;
-    let client = client(&session, &lent, Observe::new(sessions.observer()));
-    let listed = list(&client, organization).await;
-    if listed.as_ref().is_err_and(|failure| failure.reason == Reason::Credentials) {
-        session.credentials.discard(&lent);
+    let session = sessions.get(&organization.administrator).await;
+    let cached = session.credentials.get().await?;
+    let client = client(&session, &cached);
+    let members = list(&client, organization).await;
+    if members.as_ref().is_err_and(|failure| failure.reason == Reason::Credentials) {
+        session.credentials.evict(&cached);
     }
-    listed
+    members
 }
 
-fn client(session: &Session, lent: &CachedCredentials, observe: Observe) -> Client {
+fn client(session: &Session, cached: &CachedCredentials) -> Client {
+    let observe = ObserveRequests::new(&session.observer)
+        .with_error::<ListAccountsError>()
+        .with_error::<ListAccountsForParentError>()
+        .with_error::<ListOrganizationalUnitsForParentError>();
     let config = aws_sdk_organizations::config::Builder::from(&*session.config)
-        .credentials_provider(lent.credentials.clone())
+        .credentials_provider(cached.credentials.clone())
         .identity_cache(IdentityCache::no_cache())
         .interceptor(observe)
         .build();
@@ -46,16 +55,17 @@ fn client(session: &Session, lent: &CachedCredentials, observe: Observe) -> Clie
 }
 
 async fn list(client: &Client, organization: &Organization) -> Result<Members, Failure> {
-    let mut found = Found::default();
+    let mut listing = Listing::default();
     if organization.units.is_empty() {
         let pages = client.list_accounts().into_paginator().send();
-        pages_of(pages, |page| found.take_in(page.accounts.unwrap_or_default())).await?;
-        // The management account is always among them.
-        if found.seen == 0 {
-            return Err(Failure::new(Reason::InvalidResponse, "the answer to ListAccounts holds no account"));
+        for_each_page(pages, |page| listing.add(page.accounts.unwrap_or_default())).await?;
+        // The management account is always part of the response.
+        if listing.seen == 0 {
+            let message = "the response to ListAccounts has no accounts";
+            return Err(Failure::new(Reason::InvalidResponse, message));
         }
     }
-    // Units may be named that lie within each other.
+    // One configured unit may contain another.
     let mut units: Vec<String> = organization.units.iter().map(|unit| unit.as_str().to_owned()).collect();
     let mut visited = BTreeSet::new();
     while let Some(unit) = units.pop() {
@@ -63,63 +73,62 @@ async fn list(client: &Client, organization: &Organization) -> Result<Members, F
             continue;
         }
         if visited.len() > MAX_UNITS {
-            return Err(Failure::new(Reason::Pagination, format!("there are more than {MAX_UNITS} units")));
+            let message = format!("the organization has more than {MAX_UNITS} organizational units");
+            return Err(Failure::new(Reason::Pagination, message));
         }
         let pages = client.list_accounts_for_parent().parent_id(&unit).into_paginator().send();
-        pages_of(pages, |page| found.take_in(page.accounts.unwrap_or_default()))
+        for_each_page(pages, |page| listing.add(page.accounts.unwrap_or_default()))
             .await
             .map_err(in_unit(&unit))?;
         let pages = client.list_organizational_units_for_parent().parent_id(&unit).into_paginator().send();
-        let below = |below: aws_sdk_organizations::types::OrganizationalUnit| below.id;
-        pages_of(pages, |page| {
-            units.extend(page.organizational_units.unwrap_or_default().into_iter().filter_map(below));
+        for_each_page(pages, |page| {
+            let children = page.organizational_units.unwrap_or_default();
+            units.extend(children.into_iter().filter_map(|child: OrganizationalUnit| child.id));
             Ok(())
         })
         .await
         .map_err(in_unit(&unit))?;
     }
-    let partition = match found.partition {
-        Some(partition) => partition,
-        None => administrators_partition(organization),
-    };
+    let partition = listing.partition.unwrap_or_else(|| administrator_partition(organization));
     check_partition(partition, organization)?;
-    Ok(Members { partition, accounts: found.members.into_values().collect() })
+    Ok(Members { partition, accounts: listing.members.into_values().collect() })
 }
 
-/// Says in which unit it went wrong: an id that does not exist is the most
-/// likely mistake.
+/// Adds the organizational unit to the message: an id that does not exist is the
+/// most likely mistake.
 fn in_unit(unit: &str) -> impl Fn(Failure) -> Failure {
     move |failure| Failure { message: format!("{unit}: {}", failure.message), ..failure }
 }
 
-/// Reads all pages of a list.
-async fn pages_of<P, E>(
+async fn for_each_page<P, E>(
     mut pages: PaginationStream<Result<P, SdkError<E, HttpResponse>>>,
-    mut take_in: impl FnMut(P) -> Result<(), Failure>,
+    mut handle: impl FnMut(P) -> Result<(), Failure>,
 ) -> Result<(), Failure>
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    // The SDK ends with an error where a page names itself as the next.
+    // The SDK returns an error if a page's token is that of the next page, too.
     for _ in 0..MAX_PAGES {
         match pages.next().await {
             None => return Ok(()),
-            Some(page) => take_in(page.map_err(|error| errors::failure(&error))?)?,
+            Some(page) => handle(page.map_err(|error| errors::call_failure(&error))?)?,
         }
     }
-    Err(Failure::new(Reason::Pagination, format!("there are more than {MAX_PAGES} pages")))
+    let message = format!("listing the organization returned more than {MAX_PAGES} pages");
+    Err(Failure::new(Reason::Pagination, message))
 }
 
+/// The accounts found so far.
 #[derive(Default)]
-struct Found {
+struct Listing {
     members: BTreeMap<String, Member>,
     partition: Option<Partition>,
-    /// How many accounts there were, whatever their state.
+    /// The number of accounts in any state.
     seen: usize,
 }
 
-impl Found {
-    fn take_in(&mut self, accounts: Vec<Answered>) -> Result<(), Failure> {
+impl Listing {
+    fn add(&mut self, accounts: Vec<AwsAccount>) -> Result<(), Failure> {
         for account in accounts {
             self.seen += 1;
             if !can_be_polled(&account) {
@@ -127,9 +136,10 @@ impl Found {
             }
             let id = account.id.unwrap_or_default();
             let member = Member {
-                id: id
-                    .parse()
-                    .map_err(|error| Failure::new(Reason::InvalidResponse, format!("an account: {error}")))?,
+                id: id.parse().map_err(|error| {
+                    let message = format!("the organization has an account with an invalid id: {error}");
+                    Failure::new(Reason::InvalidResponse, message)
+                })?,
                 name: account.name.filter(|name| !name.is_empty()),
             };
             self.members.insert(id, member);
@@ -140,29 +150,29 @@ impl Found {
     }
 }
 
-/// Whether the account is at work: neither suspended nor closed, and neither
-/// about to be closed nor not activated yet. A state that this version does not
-/// know is given a try: it will show what comes of it.
-fn can_be_polled(account: &Answered) -> bool {
-    // `Status` was to be retired on 2026-09-09; `State` says more.
+/// Whether the account is active: not suspended, not closed, and neither pending
+/// closure nor pending activation. An account in a state that is not known to
+/// this version is polled.
+fn can_be_polled(account: &AwsAccount) -> bool {
+    // `State` replaces `Status`, which AWS announced to retire on 2026-09-09.
     let status = account.status.as_ref().map(AccountStatus::as_str);
     let state = account.state.as_ref().map(AccountState::as_str);
     let state = state.filter(|state| !state.is_empty()).or(status);
     !matches!(state, Some("SUSPENDED" | "CLOSED" | "PENDING_CLOSURE" | "PENDING_ACTIVATION"))
 }
 
-fn administrators_partition(organization: &Organization) -> Partition {
+fn administrator_partition(organization: &Organization) -> Partition {
     organization.administrator.default_region.as_ref().map_or(Partition::Aws, RegionName::partition)
 }
 
-/// Roles of one partition are of no use in the regions of another.
+/// A role of one partition gives no access to the regions of another.
 fn check_partition(partition: Partition, organization: &Organization) -> Result<(), Failure> {
     match organization.regions.named.iter().find(|region| region.partition() != partition) {
         None => Ok(()),
         Some(region) => Err(Failure::new(
             Reason::Other,
             format!(
-                "the organization lies in the partition {partition}, the region {region} in {}",
+                "the organization is in the partition {partition}, but the configured region {region} is in {}",
                 region.partition()
             ),
         )),
@@ -174,7 +184,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_state_counts_and_without_it_the_status() {
+    fn accounts_are_polled_by_state_or_without_one_by_status() {
         for (state, status, polled) in [
             (Some("ACTIVE"), None, true),
             (Some("ACTIVE"), Some("SUSPENDED"), true),
@@ -188,7 +198,7 @@ mod tests {
             (None, Some("PENDING_CLOSURE"), false),
             (None, None, true),
         ] {
-            let account = Answered::builder()
+            let account = AwsAccount::builder()
                 .set_state(state.map(AccountState::from))
                 .set_status(status.map(AccountStatus::from))
                 .build();

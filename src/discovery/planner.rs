@@ -1,119 +1,119 @@
-//! What is known of the sources becomes targets.
+//! Computes the target list from the sources and the results of lookups.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::sources::{AccountSources, Members};
-use crate::fleet::Unresolved;
 use crate::fleet::{
     Account, AccountId, AccountKey, Partition, RegionName, RegionSelection, Shard, Target, TargetKey,
-    TargetList,
+    TargetList, Unresolved,
 };
 
-/// An account and its regions.
+/// An account to poll, and the regions that are configured for it.
 #[derive(Clone, Debug)]
 pub(super) struct AccountRegions {
     pub(super) account: Arc<Account>,
     pub(super) regions: RegionSelection,
 }
 
-/// What is known of the regions that an account has enabled.
+/// The regions that an account has enabled.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Enabled {
-    /// Nothing yet.
+pub(super) enum EnabledRegions {
+    /// The first lookup has not ended.
     Pending,
-    /// It could not be found out, so only those that every account has are
-    /// sure.
+    /// No lookup has succeeded. Only the regions that are always enabled are
+    /// certain.
     Unknown,
-    /// These.
+    /// The result of the last successful lookup.
     Known(Arc<[RegionName]>),
 }
 
-/// Something about a plan that its operator may not have meant.
+/// A possible mistake in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Warning {
-    /// An account of the organization is listed as well.
-    ListedToo(AccountId),
-    /// A wildcard that matches no region in any account.
-    MatchesNothing(String),
+    /// An account of the organization is also an entry of `accounts`, which takes
+    /// precedence.
+    OverridesOrganization(AccountId),
+    /// A wildcard matches no enabled region of any account.
+    MatchesNoRegion(String),
 }
 
-/// All accounts to poll: those that are listed, in their order, then the
-/// others of the organization, by their ids.
-pub(super) fn places(
+/// All accounts to poll: the configured ones in their order, then the others of
+/// the organization by id.
+pub(super) fn accounts(
     sources: &AccountSources,
     members: Option<&Members>,
 ) -> (Vec<AccountRegions>, Vec<Warning>) {
     let mut warnings = Vec::new();
-    let none = Members { partition: Partition::Aws, accounts: Vec::new() };
-    let Members { partition, accounts } = members.unwrap_or(&none);
-    let mut others: BTreeMap<&AccountId, _> = accounts.iter().map(|member| (&member.id, member)).collect();
-    let mut places = Vec::new();
-    let listed_ids: HashSet<&AccountId> =
-        sources.listed.iter().filter_map(|listed| listed.account.id.as_ref()).collect();
-    for listed in &sources.listed {
-        let mut account = Arc::clone(&listed.account);
+    let no_members = Members { partition: Partition::Aws, accounts: Vec::new() };
+    let Members { partition, accounts: members } = members.unwrap_or(&no_members);
+    let mut others: BTreeMap<&AccountId, _> = members.iter().map(|member| (&member.id, member)).collect();
+    let mut accounts = Vec::new();
+    let configured_ids: HashSet<&AccountId> =
+        sources.configured.iter().filter_map(|entry| entry.account.id.as_ref()).collect();
+    for entry in &sources.configured {
+        let mut account = Arc::clone(&entry.account);
         let member = account.id.as_ref().and_then(|id| others.get(id));
-        // A name that was given is better than one that was found.
+        // A configured name takes precedence over the organization's.
         if let (None, Some(member)) = (&account.name, member) {
             account = Arc::new(Account { name: member.name.clone(), ..Account::clone(&account) });
         }
-        places.push(AccountRegions { account, regions: listed.regions.clone() });
+        accounts.push(AccountRegions { account, regions: entry.regions.clone() });
     }
-    for id in listed_ids {
+    for id in configured_ids {
         if others.remove(id).is_some() {
-            warnings.push(Warning::ListedToo(id.clone()));
+            warnings.push(Warning::OverridesOrganization(id.clone()));
         }
     }
     if let Some(organization) = &sources.organization {
         for member in others.into_values().filter(|member| !organization.excluded.contains(&member.id)) {
-            // The form of the role's ARN has been checked.
-            if let Ok(account) = organization.reach.account(member, *partition) {
+            // The configuration has been validated, so the ARN is valid.
+            if let Ok(account) = organization.member_access.account(member, *partition) {
                 let regions = organization.regions.clone();
-                places.push(AccountRegions { account: Arc::new(account), regions });
+                accounts.push(AccountRegions { account: Arc::new(account), regions });
             }
         }
     }
-    (places, warnings)
+    (accounts, warnings)
 }
 
-/// The targets of all places that belong to `shard`, each once.
-pub(super) fn plan(
-    places: &[AccountRegions],
-    enabled: &HashMap<AccountKey, Enabled>,
+/// The targets of all accounts that belong to `shard`, each once.
+pub(super) fn target_list(
+    accounts: &[AccountRegions],
+    enabled_regions: &HashMap<AccountKey, EnabledRegions>,
     organization_pending: bool,
     shard: Shard,
 ) -> (TargetList, Vec<Warning>) {
     let mut seen: HashSet<TargetKey> = HashSet::new();
     let mut targets = Vec::new();
     let mut pending = usize::from(organization_pending);
-    let mut idle = Idle::default();
-    for AccountRegions { account, regions } in places {
-        let chosen = if regions.needs_discovery() {
-            match enabled.get(&account.key()).unwrap_or(&Enabled::Pending) {
-                Enabled::Pending => {
+    let mut wildcards = WildcardMatches::default();
+    for AccountRegions { account, regions } in accounts {
+        let selected = if regions.needs_discovery() {
+            match enabled_regions.get(&account.key()).unwrap_or(&EnabledRegions::Pending) {
+                EnabledRegions::Pending => {
                     pending += 1;
                     regions.named.clone()
                 }
-                Enabled::Unknown => regions.choose(&always_enabled(account)),
-                Enabled::Known(enabled) => {
-                    idle.see(regions, enabled);
+                EnabledRegions::Unknown => regions.choose(&always_enabled(account)),
+                EnabledRegions::Known(enabled) => {
+                    wildcards.record(regions, enabled);
                     regions.choose(enabled)
                 }
             }
         } else {
             regions.named.clone()
         };
-        for region in chosen {
+        for region in selected {
             let target = Target { account: Arc::clone(account), region };
-            // Two entries may overlap by what only discovery can tell; then the
-            // first has it.
+            // Two entries for the same account may select the same region. The
+            // first one takes precedence.
             if seen.insert(target.key()) && shard.owns(&target) {
                 targets.push(target);
             }
         }
     }
-    (TargetList { targets, pending, unresolved: Unresolved::default() }, idle.warnings())
+    (TargetList { targets, pending, unresolved: Unresolved::default() }, wildcards.warnings())
 }
 
 fn always_enabled(account: &Account) -> Vec<RegionName> {
@@ -121,12 +121,12 @@ fn always_enabled(account: &Account) -> Vec<RegionName> {
     partition.always_enabled().collect()
 }
 
-/// Wildcards, and whether they matched anything.
+/// Each wildcard, and whether it matched a region of any account.
 #[derive(Default)]
-struct Idle(BTreeMap<String, bool>);
+struct WildcardMatches(BTreeMap<String, bool>);
 
-impl Idle {
-    fn see(&mut self, regions: &RegionSelection, enabled: &[RegionName]) {
+impl WildcardMatches {
+    fn record(&mut self, regions: &RegionSelection, enabled: &[RegionName]) {
         for wildcard in &regions.patterns {
             let matches = regions.unmatched(enabled).all(|idle| idle != wildcard);
             *self.0.entry(wildcard.to_string()).or_default() |= matches;
@@ -137,7 +137,7 @@ impl Idle {
         self.0
             .into_iter()
             .filter(|(_, matches)| !matches)
-            .map(|(wildcard, _)| Warning::MatchesNothing(wildcard))
+            .map(|(wildcard, _)| Warning::MatchesNoRegion(wildcard))
             .collect()
     }
 }
@@ -147,7 +147,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::discovery::{ListedAccount, Member, MemberAccess, Organization};
+    use crate::discovery::{ConfiguredAccount, Member, MemberAccess, Organization};
     use crate::fleet::{RegionOrPattern, SessionName, SessionPolicy};
 
     fn id(number: u64) -> AccountId {
@@ -158,20 +158,20 @@ mod tests {
         entries.iter().map(|entry| entry.parse::<RegionOrPattern>().unwrap()).collect()
     }
 
-    fn listed(number: u64, entries: &[&str]) -> ListedAccount {
+    fn configured(number: u64, entries: &[&str]) -> ConfiguredAccount {
         let account = Account { id: Some(id(number)), ..Account::default() };
-        ListedAccount { account: Arc::new(account), regions: regions(entries) }
+        ConfiguredAccount { account: Arc::new(account), regions: regions(entries) }
     }
 
-    fn sources(listed: Vec<ListedAccount>, entries: &[&str], excluded: &[u64]) -> AccountSources {
+    fn sources(configured: Vec<ConfiguredAccount>, entries: &[&str], excluded: &[u64]) -> AccountSources {
         let organization = Organization {
             administrator: Arc::default(),
             units: Vec::new(),
             excluded: excluded.iter().map(|number| id(*number)).collect(),
             refresh_interval: std::time::Duration::from_hours(1),
-            reach: MemberAccess {
+            member_access: MemberAccess {
                 profile: None,
-                via: Vec::new(),
+                intermediate_roles: Vec::new(),
                 role: "arn:{partition}:iam::{account_id}:role/Reader".parse().unwrap(),
                 external_id: None,
                 session_name: SessionName::default(),
@@ -181,7 +181,7 @@ mod tests {
             regions: regions(entries),
         };
         AccountSources {
-            listed,
+            configured,
             organization: Some(organization),
             refresh_interval: std::time::Duration::from_hours(1),
         }
@@ -192,17 +192,17 @@ mod tests {
         Members { partition: Partition::Aws, accounts: numbers.iter().map(member).collect() }
     }
 
-    fn shown(plan: &TargetList) -> Vec<String> {
-        plan.targets.iter().map(ToString::to_string).collect()
+    fn names(list: &TargetList) -> Vec<String> {
+        list.targets.iter().map(ToString::to_string).collect()
     }
 
     #[test]
-    fn the_accounts_of_the_organization_but_for_the_excluded() {
+    fn accounts_of_the_organization_are_polled_except_the_excluded_ones() {
         let sources = sources(Vec::new(), &["eu-west-1", "us-east-1"], &[2]);
-        let (places, warnings) = places(&sources, Some(&members(&[3, 2, 1])));
-        let (plan, _) = plan(&places, &HashMap::new(), false, Shard::default());
+        let (accounts, warnings) = accounts(&sources, Some(&members(&[3, 2, 1])));
+        let (list, _) = target_list(&accounts, &HashMap::new(), false, Shard::default());
         assert_eq!(
-            shown(&plan),
+            names(&list),
             [
                 "000000000001/eu-west-1",
                 "000000000001/us-east-1",
@@ -210,50 +210,55 @@ mod tests {
                 "000000000003/us-east-1"
             ]
         );
-        assert_eq!((warnings.len(), plan.pending), (0, 0));
-        let account = &plan.targets[0].account;
+        assert_eq!((warnings.len(), list.pending), (0, 0));
+        let account = &list.targets[0].account;
         assert_eq!(account.name.as_deref(), Some("name-1"));
         assert_eq!(account.access.roles[0].arn.as_str(), "arn:aws:iam::000000000001:role/Reader");
     }
 
     #[test]
-    fn an_account_that_is_listed_and_in_the_organization_is_polled_as_listed() {
-        let sources = sources(vec![listed(1, &["sa-east-1"])], &["eu-west-1"], &[]);
-        let (places, warnings) = places(&sources, Some(&members(&[1, 2])));
-        let (plan, _) = plan(&places, &HashMap::new(), false, Shard::default());
-        assert_eq!(shown(&plan), ["000000000001/sa-east-1", "000000000002/eu-west-1"]);
-        assert_eq!(warnings, [Warning::ListedToo(id(1))]);
-        assert_eq!(plan.targets[0].account.name.as_deref(), Some("name-1"), "it has no other");
+    fn a_configured_account_overrides_that_of_the_organization() {
+        let sources = sources(vec![configured(1, &["sa-east-1"])], &["eu-west-1"], &[]);
+        let (accounts, warnings) = accounts(&sources, Some(&members(&[1, 2])));
+        let (list, _) = target_list(&accounts, &HashMap::new(), false, Shard::default());
+        assert_eq!(names(&list), ["000000000001/sa-east-1", "000000000002/eu-west-1"]);
+        assert_eq!(warnings, [Warning::OverridesOrganization(id(1))]);
+        assert_eq!(list.targets[0].account.name.as_deref(), Some("name-1"), "the entry has no name");
     }
 
     #[test]
-    fn until_the_regions_of_an_account_are_known() {
-        let sources = sources(vec![listed(1, &["me-south-1", "eu-*"])], &[], &[]);
-        let (places, _) = places(&sources, None);
+    fn named_regions_are_polled_until_the_enabled_ones_are_known() {
+        let sources = sources(vec![configured(1, &["me-south-1", "eu-*"])], &[], &[]);
+        let (accounts, _) = accounts(&sources, None);
         let with = |enabled| {
-            let enabled = HashMap::from([(places[0].account.key(), enabled)]);
-            plan(&places, &enabled, true, Shard::default())
+            let enabled = HashMap::from([(accounts[0].account.key(), enabled)]);
+            target_list(&accounts, &enabled, true, Shard::default())
         };
-        let (pending, _) = with(Enabled::Pending);
-        assert_eq!((shown(&pending), pending.pending), (vec!["000000000001/me-south-1".to_owned()], 2));
-        let (unknown, _) = with(Enabled::Unknown);
-        assert_eq!((unknown.targets.len(), unknown.pending), (1 + 5, 1), "the European ones that all have");
+        let (pending, _) = with(EnabledRegions::Pending);
+        assert_eq!((names(&pending), pending.pending), (vec!["000000000001/me-south-1".to_owned()], 2));
+        let (unknown, _) = with(EnabledRegions::Unknown);
+        assert_eq!(
+            (unknown.targets.len(), unknown.pending),
+            (1 + 5, 1),
+            "the European regions that are always enabled"
+        );
         let (known, _) =
-            with(Enabled::Known(["eu-south-1", "us-east-1"].map(|name| name.parse().unwrap()).into()));
-        assert_eq!(shown(&known), ["000000000001/me-south-1", "000000000001/eu-south-1"]);
+            with(EnabledRegions::Known(["eu-south-1", "us-east-1"].map(|name| name.parse().unwrap()).into()));
+        assert_eq!(names(&known), ["000000000001/me-south-1", "000000000001/eu-south-1"]);
     }
 
     #[test]
-    fn a_wildcard_that_matches_nothing_anywhere_is_odd() {
-        let sources = sources(vec![listed(1, &["eu-*", "mars-*"]), listed(2, &["eu-*", "af-*"])], &[], &[]);
-        let (places, _) = places(&sources, None);
-        let known = |name: &str| Enabled::Known([name.parse().unwrap()].into());
+    fn a_wildcard_that_matches_no_region_of_any_account_is_a_warning() {
+        let sources =
+            sources(vec![configured(1, &["eu-*", "mars-*"]), configured(2, &["eu-*", "af-*"])], &[], &[]);
+        let (accounts, _) = accounts(&sources, None);
+        let known = |name: &str| EnabledRegions::Known([name.parse().unwrap()].into());
         let enabled = HashMap::from([
-            (places[0].account.key(), known("us-east-1")),
-            (places[1].account.key(), known("eu-west-1")),
+            (accounts[0].account.key(), known("us-east-1")),
+            (accounts[1].account.key(), known("eu-west-1")),
         ]);
-        let (_, warnings) = plan(&places, &enabled, false, Shard::default());
-        assert_eq!(warnings, ["af-*", "mars-*"].map(|pattern| Warning::MatchesNothing(pattern.to_owned())));
+        let (_, warnings) = target_list(&accounts, &enabled, false, Shard::default());
+        assert_eq!(warnings, ["af-*", "mars-*"].map(|pattern| Warning::MatchesNoRegion(pattern.to_owned())));
     }
 
     fn entry() -> impl Strategy<Value = &'static str> {
@@ -269,23 +274,23 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_expansion_is_deterministic_free_of_duplicates_and_shared_out_whole(
-            of_listed in proptest::collection::vec((0u64..6, proptest::collection::vec(entry(), 1..4)), 0..6),
+        fn the_target_list_is_deterministic_free_of_duplicates_and_divided_among_the_shards(
+            of_configured in proptest::collection::vec((0u64..6, proptest::collection::vec(entry(), 1..4)), 0..6),
             of_organization in proptest::collection::vec(entry(), 1..4),
             in_organization in proptest::collection::vec(0u64..12, 0..12),
             shards in 1u32..6,
         ) {
             let all = ["eu-west-1", "eu-west-2", "us-east-1", "us-east-2"].map(|name| name.parse().unwrap());
             let sources = sources(
-                of_listed.iter().map(|(number, entries)| listed(*number, entries)).collect(),
+                of_configured.iter().map(|(number, entries)| configured(*number, entries)).collect(),
                 &of_organization,
                 &[3],
             );
             let expand = |members: &Members, shard| {
-                let (places, _) = places(&sources, Some(members));
+                let (accounts, _) = accounts(&sources, Some(members));
                 let enabled =
-                    places.iter().map(|place| (place.account.key(), Enabled::Known(all.clone().into()))).collect();
-                shown(&plan(&places, &enabled, false, shard).0)
+                    accounts.iter().map(|entry| (entry.account.key(), EnabledRegions::Known(all.clone().into()))).collect();
+                names(&target_list(&accounts, &enabled, false, shard).0)
             };
             let targets = expand(&members(&in_organization), Shard::default());
             let mut backwards = in_organization.clone();

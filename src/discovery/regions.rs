@@ -1,28 +1,29 @@
-//! The regions that an account has enabled.
+//! Lists the regions that an account has enabled.
 
 use aws_sdk_account::Client;
 use aws_sdk_account::config::IdentityCache;
+use aws_sdk_account::operation::list_regions::ListRegionsError;
 use aws_sdk_account::types::RegionOptStatus;
 use tracing::debug;
 
-use crate::aws::{Observe, Sessions, errors};
+use crate::aws::{ObserveRequests, Sessions, errors};
 use crate::fleet::{Account, RegionName};
 use crate::model::{Failure, Reason};
 
-/// No account has so many regions. Whatever needs more pages would never end.
+/// A limit on pagination that never ends: no account has so many regions.
 const MAX_PAGES: usize = 100;
 
-/// Asks the account itself.
+/// Calls `ListRegions` with the account's own credentials.
 ///
 /// # Errors
-/// They could not be listed, or not all of them.
+/// The regions could not be listed completely, or there were none.
 pub(super) async fn enabled(sessions: &Sessions, account: &Account) -> Result<Vec<RegionName>, Failure> {
-    let session = sessions.of(account).await;
-    let lent = session.credentials.get().await?;
+    let session = sessions.get(account).await;
+    let cached = session.credentials.get().await?;
     let config = aws_sdk_account::config::Builder::from(&*session.config)
-        .credentials_provider(lent.credentials.clone())
+        .credentials_provider(cached.credentials.clone())
         .identity_cache(IdentityCache::no_cache())
-        .interceptor(Observe::new(sessions.observer()))
+        .interceptor(ObserveRequests::new(&session.observer).with_error::<ListRegionsError>())
         .build();
     let mut pages = Client::from_conf(config)
         .list_regions()
@@ -35,14 +36,14 @@ pub(super) async fn enabled(sessions: &Sessions, account: &Account) -> Result<Ve
         let page = match pages.next().await {
             Some(Ok(page)) => page,
             Some(Err(error)) => {
-                let failure = errors::failure(&error);
+                let failure = errors::call_failure(&error);
                 if failure.reason == Reason::Credentials {
-                    session.credentials.discard(&lent);
+                    session.credentials.evict(&cached);
                 }
                 return Err(failure);
             }
             None if regions.is_empty() => {
-                let message = "the answer to ListRegions holds no region";
+                let message = "the response to ListRegions has no regions";
                 return Err(Failure::new(Reason::InvalidResponse, message));
             }
             None => return Ok(regions),
@@ -50,9 +51,9 @@ pub(super) async fn enabled(sessions: &Sessions, account: &Account) -> Result<Ve
         for name in page.regions.unwrap_or_default().into_iter().filter_map(|region| region.region_name) {
             match name.parse() {
                 Ok(region) => regions.push(region),
-                Err(error) => debug!(%error, "AWS names a region that this version does not understand"),
+                Err(error) => debug!(%error, "ignoring a region with an unknown name"),
             }
         }
     }
-    Err(Failure::new(Reason::Pagination, format!("ListRegions has more than {MAX_PAGES} pages")))
+    Err(Failure::new(Reason::Pagination, format!("ListRegions returned more than {MAX_PAGES} pages")))
 }

@@ -1,4 +1,4 @@
-//! What is asked for: accounts that are listed, and an organization's.
+//! Where the accounts to poll come from: the configuration, and an organization.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,30 +9,30 @@ use crate::fleet::{
     RegionName, RegionSelection, Role, SessionName, SessionPolicy,
 };
 
-/// The accounts to poll, and where to look in each.
+/// The accounts to poll and their regions, as far as the configuration tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountSources {
-    /// Those that the configuration lists.
-    pub listed: Vec<ListedAccount>,
-    /// Where to find more.
+    /// The entries of `accounts` in the configuration.
+    pub configured: Vec<ConfiguredAccount>,
+    /// An organization whose accounts are polled as well.
     pub organization: Option<Organization>,
-    /// How often accounts are asked anew which regions they have enabled.
+    /// How often the enabled regions of an account are listed again.
     pub refresh_interval: Duration,
 }
 
 impl AccountSources {
-    /// Whether accounts are asked which regions they have enabled.
+    /// Whether the enabled regions of any account have to be looked up.
     #[must_use]
-    pub fn asks_for_regions(&self) -> bool {
+    pub fn needs_region_lookups(&self) -> bool {
         let of_organization = self.organization.iter().map(|organization| &organization.regions);
-        let mut regions = self.listed.iter().map(|listed| &listed.regions).chain(of_organization);
+        let mut regions = self.configured.iter().map(|entry| &entry.regions).chain(of_organization);
         regions.any(RegionSelection::needs_discovery)
     }
 }
 
-/// An account that the configuration lists.
+/// An entry of `accounts` in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListedAccount {
+pub struct ConfiguredAccount {
     /// The account.
     pub account: Arc<Account>,
     /// Its regions.
@@ -42,43 +42,43 @@ pub struct ListedAccount {
 /// An organization whose accounts are polled.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Organization {
-    /// The management account, or that of a delegated administrator: the one
-    /// that may list the others.
+    /// The account that lists the organization: the management account, or a
+    /// delegated administrator.
     pub administrator: Arc<Account>,
-    /// Only accounts in these units and in all below; all of them, if there is
-    /// none.
+    /// Only accounts in these organizational units and the units below them are
+    /// polled. If empty, all accounts are.
     pub units: Vec<OrganizationalUnitId>,
-    /// Accounts to leave out.
+    /// Accounts that are not polled.
     pub excluded: BTreeSet<AccountId>,
-    /// How often the accounts are listed anew.
+    /// How often the accounts are listed again.
     pub refresh_interval: Duration,
-    /// How its accounts are reached.
-    pub reach: MemberAccess,
+    /// How to access its accounts.
+    pub member_access: MemberAccess,
     /// Their regions.
     pub regions: RegionSelection,
 }
 
-/// How the accounts of an organization are reached.
+/// How to access the accounts of an organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberAccess {
     /// A profile of the shared AWS configuration; `None` is the SDK's default
     /// chain.
     pub profile: Option<String>,
-    /// Roles to assume in order before that of the member.
-    pub via: Vec<Role>,
-    /// The role in each of them.
+    /// Roles to assume before that of the member, in this order.
+    pub intermediate_roles: Vec<Role>,
+    /// The role to assume in the member.
     pub role: MemberRole,
-    /// The external id that it asks for.
+    /// The external id that the role's trust policy requires.
     pub external_id: Option<ExternalId>,
-    /// The name of its sessions.
+    /// The session name of the role.
     pub session_name: SessionName,
-    /// What its sessions are narrowed down to.
+    /// The session policy of the role.
     pub policy: SessionPolicy,
-    /// A region of their partition, if it is known.
+    /// The home region of the members, if it is configured.
     pub home: Option<RegionName>,
 }
 
-/// An account of an organization, as far as it can be polled.
+/// An active account of an organization.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Member {
     /// Its id.
@@ -90,19 +90,20 @@ pub struct Member {
 /// The accounts of an organization.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Members {
-    /// The partition that the organization lies in.
+    /// The partition of the organization.
     pub partition: Partition,
-    /// Those that can be polled, by their ids.
+    /// The accounts that can be polled, ordered by id.
     pub accounts: Vec<Member>,
 }
 
 impl MemberAccess {
-    /// A member as an account to poll.
+    /// The account to poll for a member.
     ///
     /// # Errors
-    /// Never, for the form of the role's ARN has been checked.
+    /// The role's ARN is not valid once the placeholders are filled in. This does
+    /// not happen for a role that passed validation.
     pub fn account(&self, member: &Member, partition: Partition) -> Result<Account, InvalidRoleArn> {
-        let mut roles = self.via.clone();
+        let mut roles = self.intermediate_roles.clone();
         roles.push(Role {
             arn: self.role.in_account(&member.id, partition)?,
             external_id: self.external_id.clone(),

@@ -1,36 +1,44 @@
-//! Discovery on paused time: every moment below is exact, but for the jitter.
+//! Discovery with paused time: all times are exact, except for the jitter.
 
 use std::sync::Mutex;
 
 use tokio::time::sleep;
 
+use super::lookup_queue::INITIAL_BACKOFF;
 use super::*;
-use crate::aws::ApiCall;
 use crate::fleet::{Partition, RegionOrPattern, RegionSelection, SessionName, SessionPolicy};
 
-/// Answers as a test says, and writes down what it was asked.
+/// Returns what the test has set, and records all lookups.
 #[derive(Debug, Default)]
-struct Oracle {
+struct FakeLookups {
+    /// The accounts of the organization; `None` fails.
     members: Mutex<Option<Vec<u64>>>,
-    /// The regions of each account; others do not answer.
+    /// The enabled regions by account; fails for others.
     regions: Mutex<HashMap<u64, Vec<&'static str>>>,
-    /// Who takes so long that it counts as no answer.
+    /// The account whose lookup takes [`HANG`].
     hangs: Option<u64>,
-    asked: Mutex<Vec<(String, Duration)>>,
-    /// The profiles whose accounts were asked for their regions.
-    asked_by: Mutex<Vec<String>>,
+    /// `members` or the number of the account, and when it was looked up.
+    lookups: Mutex<Vec<(String, Duration)>>,
+    /// The profiles with which regions were looked up.
+    profiles: Mutex<Vec<String>>,
     retained: Mutex<usize>,
     started: Option<Instant>,
 }
 
-impl Oracle {
-    fn asked(&self, what: &str) -> Vec<Duration> {
-        let asked = self.asked.lock().unwrap();
-        asked.iter().filter(|(asked, _)| asked == what).map(|(_, at)| *at).collect()
+impl FakeLookups {
+    /// When `key` was looked up.
+    fn times(&self, key: &str) -> Vec<Duration> {
+        let lookups = self.lookups.lock().unwrap();
+        lookups.iter().filter(|(recorded, _)| recorded == key).map(|(_, at)| *at).collect()
     }
 
-    fn note(&self, what: String) {
-        self.asked.lock().unwrap().push((what, self.started.unwrap().elapsed()));
+    /// How often `key` was looked up.
+    fn count(&self, key: &str) -> usize {
+        self.times(key).len()
+    }
+
+    fn record(&self, key: String) {
+        self.lookups.lock().unwrap().push((key, self.started.unwrap().elapsed()));
     }
 }
 
@@ -38,24 +46,24 @@ fn number(account: &Account) -> u64 {
     account.id.as_ref().unwrap().as_str().parse().unwrap()
 }
 
-impl Lookups for Arc<Oracle> {
+impl Lookups for Arc<FakeLookups> {
     async fn members(&self, _organization: &Organization) -> Result<Members, Failure> {
-        self.note("members".to_owned());
+        self.record("members".to_owned());
         let members = self.members.lock().unwrap().clone();
-        let members = members.ok_or_else(|| Failure::new(Reason::AccessDenied, "as the test wants it"))?;
+        let members = members.ok_or_else(|| Failure::new(Reason::AccessDenied, "set by the test"))?;
         let member = |number: u64| Member { id: format!("{number:012}").parse().unwrap(), name: None };
         Ok(Members { partition: Partition::Aws, accounts: members.into_iter().map(member).collect() })
     }
 
     async fn regions(&self, account: &Account) -> Result<Vec<RegionName>, Failure> {
         let number = number(account);
-        self.note(number.to_string());
-        self.asked_by.lock().unwrap().extend(account.access.profile.clone());
+        self.record(number.to_string());
+        self.profiles.lock().unwrap().extend(account.access.profile.clone());
         if self.hangs == Some(number) {
-            sleep(PATIENCE).await;
+            sleep(HANG).await;
         }
         let regions = self.regions.lock().unwrap().get(&number).cloned();
-        let regions = regions.ok_or_else(|| Failure::new(Reason::AccessDenied, "as the test wants it"))?;
+        let regions = regions.ok_or_else(|| Failure::new(Reason::AccessDenied, "set by the test"))?;
         Ok(regions.into_iter().map(|name| name.parse().unwrap()).collect())
     }
 
@@ -64,23 +72,19 @@ impl Lookups for Arc<Oracle> {
     }
 }
 
-/// Counts what has been found, by kind.
+/// Counts successes and failures by kind of lookup.
 #[derive(Debug, Default)]
-struct Found(Mutex<HashMap<&'static str, (u32, u32)>>);
+struct Outcomes(Mutex<HashMap<LookupKind, (u32, u32)>>);
 
-impl Observer for Found {
-    fn api_call(&self, _call: &ApiCall<'_>) {}
-
-    fn found(&self, finding: Finding) {
-        let mut found = self.0.lock().unwrap();
-        match finding {
-            Finding::Succeeded(kind) => found.entry(kind).or_default().0 += 1,
-            Finding::Failed(kind) => found.entry(kind).or_default().1 += 1,
-        }
+impl LookupObserver for Outcomes {
+    fn lookup_ended(&self, kind: LookupKind, succeeded: bool) {
+        let mut outcomes = self.0.lock().unwrap();
+        let (successes, failures) = outcomes.entry(kind).or_default();
+        *(if succeeded { successes } else { failures }) += 1;
     }
 }
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const HANG: Duration = Duration::from_mins(1);
 
 const REFRESH: Duration = Duration::from_hours(1);
 
@@ -94,9 +98,9 @@ fn sources(regions: &str) -> AccountSources {
         units: Vec::new(),
         excluded: std::collections::BTreeSet::new(),
         refresh_interval: REFRESH,
-        reach: MemberAccess {
+        member_access: MemberAccess {
             profile: None,
-            via: Vec::new(),
+            intermediate_roles: Vec::new(),
             role: "arn:{partition}:iam::{account_id}:role/Reader".parse().unwrap(),
             external_id: None,
             session_name: SessionName::default(),
@@ -105,40 +109,40 @@ fn sources(regions: &str) -> AccountSources {
         },
         regions: selection(regions),
     };
-    AccountSources { listed: Vec::new(), organization: Some(organization), refresh_interval: REFRESH }
+    AccountSources { configured: Vec::new(), organization: Some(organization), refresh_interval: REFRESH }
 }
 
 struct Running {
-    oracle: Arc<Oracle>,
-    found: Arc<Found>,
-    settings: watch::Sender<Arc<Settings<Arc<Oracle>>>>,
-    plans: watch::Receiver<Arc<TargetList>>,
+    fake: Arc<FakeLookups>,
+    outcomes: Arc<Outcomes>,
+    settings: watch::Sender<Arc<Settings<Arc<FakeLookups>>>>,
+    target_list: watch::Receiver<Arc<TargetList>>,
     _tasks: JoinSet<()>,
 }
 
 impl Running {
-    fn start(sources: AccountSources, oracle: Oracle) -> Self {
-        Self::start_with(sources, oracle, |discovery| discovery)
+    fn start(sources: AccountSources, fake: FakeLookups) -> Self {
+        Self::start_with(sources, fake, |discovery| discovery)
     }
 
     fn start_with(
         sources: AccountSources,
-        oracle: Oracle,
-        configure: impl Fn(Discovery<Arc<Oracle>>) -> Discovery<Arc<Oracle>>,
+        fake: FakeLookups,
+        configure: fn(Discovery<Arc<FakeLookups>>) -> Discovery<Arc<FakeLookups>>,
     ) -> Self {
-        let oracle = Arc::new(Oracle { started: Some(Instant::now()), ..oracle });
-        let found = Arc::new(Found::default());
-        let observer: Arc<dyn Observer> = Arc::clone(&found) as _;
+        let fake = Arc::new(FakeLookups { started: Some(Instant::now()), ..fake });
+        let outcomes = Arc::new(Outcomes::default());
+        let observer: Arc<dyn LookupObserver> = Arc::clone(&outcomes) as _;
         let concurrency = NonZeroUsize::new(8).unwrap();
-        let lookups = Arc::new(Arc::clone(&oracle));
+        let lookups = Arc::new(Arc::clone(&fake));
         let (settings, receiver) = watch::channel(Arc::new(Settings { lookups, sources, concurrency }));
-        let (discovery, plans) = Discovery::new(receiver, Shard::default(), "a".to_owned(), observer);
+        let (discovery, target_list) = Discovery::new(receiver, Shard::default(), "a".to_owned(), observer);
         let mut tasks = JoinSet::new();
         tasks.spawn(configure(discovery).run(CancellationToken::new()));
-        Self { oracle, found, settings, plans, _tasks: tasks }
+        Self { fake, outcomes, settings, target_list, _tasks: tasks }
     }
 
-    /// Another sources takes the place of what was to be polled.
+    /// Replaces the sources, as a reload does.
     fn reconfigure(&self, sources: AccountSources) {
         let before = Arc::clone(&self.settings.borrow());
         let Settings { lookups, concurrency, .. } = &*before;
@@ -147,7 +151,7 @@ impl Running {
     }
 
     fn targets(&self) -> Vec<String> {
-        self.plans
+        self.target_list
             .borrow()
             .targets
             .iter()
@@ -156,272 +160,285 @@ impl Running {
     }
 
     fn pending(&self) -> usize {
-        self.plans.borrow().pending
+        self.target_list.borrow().pending
     }
 
-    /// Whether the organization could not be listed, and how many accounts do not
-    /// tell their regions.
+    /// Whether the organization could not be listed, and for how many accounts the
+    /// regions could not.
     fn unresolved(&self) -> (bool, usize) {
-        let unresolved = &self.plans.borrow().unresolved;
+        let unresolved = &self.target_list.borrow().unresolved;
         (unresolved.organization.is_some(), unresolved.accounts)
     }
 
-    fn found(&self, kind: &str) -> (u32, u32) {
-        self.found.0.lock().unwrap().get(kind).copied().unwrap_or_default()
+    /// How many lookups have succeeded and failed.
+    fn outcomes(&self, kind: LookupKind) -> (u32, u32) {
+        self.outcomes.0.lock().unwrap().get(&kind).copied().unwrap_or_default()
     }
 }
 
-fn oracle(members: &[u64], regions: &[(u64, &[&'static str])]) -> Oracle {
-    Oracle {
+fn fake_lookups(members: &[u64], regions: &[(u64, &[&'static str])]) -> FakeLookups {
+    FakeLookups {
         members: Mutex::new(Some(members.to_vec())),
         regions: Mutex::new(regions.iter().map(|(number, regions)| (*number, regions.to_vec())).collect()),
-        ..Oracle::default()
+        ..FakeLookups::default()
     }
 }
 
 const SOON: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn accounts_come_and_go_with_the_organization() {
-    let running = Running::start(sources("eu-west-1"), oracle(&[1, 2], &[]));
+async fn accounts_join_and_leave_with_the_organization() {
+    let running = Running::start(sources("eu-west-1"), fake_lookups(&[1, 2], &[]));
     assert_eq!((running.targets().len(), running.pending()), (0, 1));
     sleep(SOON).await;
     assert_eq!(
         (running.targets(), running.pending()),
         (vec!["1/eu-west-1".to_owned(), "2/eu-west-1".to_owned()], 0)
     );
-    *running.oracle.members.lock().unwrap() = Some(vec![2, 3]);
+    *running.fake.members.lock().unwrap() = Some(vec![2, 3]);
     sleep(REFRESH + SOON).await;
     assert_eq!(running.targets(), ["2/eu-west-1", "3/eu-west-1"]);
-    assert_eq!(running.oracle.asked("members").len(), 2);
-    assert_eq!(running.found("organization"), (2, 0));
-    assert_eq!(*running.oracle.retained.lock().unwrap(), 3, "two members and the administrator");
-    assert!(running.oracle.asked("2").is_empty(), "a plain list of regions asks no account");
+    assert_eq!(running.fake.count("members"), 2);
+    assert_eq!(running.outcomes(LookupKind::Organization), (2, 0));
+    assert_eq!(*running.fake.retained.lock().unwrap(), 3, "two members and the administrator");
+    assert!(running.fake.times("2").is_empty(), "named regions need no lookup");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failed_refresh_keeps_the_accounts_and_is_tried_again_soon() {
-    let running = Running::start(sources("eu-west-1"), oracle(&[1, 2], &[]));
+async fn a_failed_refresh_keeps_the_accounts_and_is_retried_with_backoff() {
+    let running = Running::start(sources("eu-west-1"), fake_lookups(&[1, 2], &[]));
     sleep(SOON).await;
-    *running.oracle.members.lock().unwrap() = None;
+    *running.fake.members.lock().unwrap() = None;
     sleep(REFRESH + Duration::from_mins(5)).await;
     assert_eq!(running.targets(), ["1/eu-west-1", "2/eu-west-1"]);
-    let asked = running.oracle.asked("members");
-    let pauses: Vec<u64> = asked[1..].windows(2).map(|pair| pair[1].abs_diff(pair[0]).as_secs()).collect();
-    // The jitter takes away a tenth at the most.
+    let times = running.fake.times("members");
+    let pauses: Vec<u64> = times[1..].windows(2).map(|pair| pair[1].abs_diff(pair[0]).as_secs()).collect();
+    // The jitter takes away a tenth at most.
     assert_eq!(pauses.len(), 5, "{pauses:?}");
     for (pause, most) in pauses.iter().zip([10, 20, 40, 80, 160]) {
         assert!((most * 9 / 10..=most).contains(pause), "{pauses:?}");
     }
-    assert_eq!(running.found("organization"), (1, 6));
-    *running.oracle.members.lock().unwrap() = Some(vec![1]);
+    assert_eq!(running.outcomes(LookupKind::Organization), (1, 6));
+    *running.fake.members.lock().unwrap() = Some(vec![1]);
     sleep(Duration::from_mins(6)).await;
     assert_eq!(running.targets(), ["1/eu-west-1"]);
-    assert_eq!(running.found("organization").0, 2);
+    assert_eq!(running.outcomes(LookupKind::Organization).0, 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_organization_that_has_never_been_listed_is_awaited() {
-    // Regression: ready with nothing to show, a roll-out would go on.
-    let running = Running::start(sources("eu-west-1"), Oracle::default());
+async fn an_organization_that_has_never_been_listed_is_pending() {
+    // Regression: the exporter was ready without targets, so a rollout went on.
+    let running = Running::start(sources("eu-west-1"), FakeLookups::default());
     sleep(SOON).await;
-    assert_eq!((running.targets().len(), running.pending(), running.found("organization")), (0, 1, (0, 1)));
+    assert_eq!(
+        (running.targets().len(), running.pending(), running.outcomes(LookupKind::Organization)),
+        (0, 1, (0, 1))
+    );
     assert_eq!(running.unresolved(), (true, 0));
-    *running.oracle.members.lock().unwrap() = Some(vec![7]);
-    sleep(ASK_AGAIN).await;
+    *running.fake.members.lock().unwrap() = Some(vec![7]);
+    sleep(INITIAL_BACKOFF).await;
     assert_eq!((running.targets(), running.pending()), (vec!["7/eu-west-1".to_owned()], 0));
     assert_eq!(running.unresolved(), (false, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_that_leaves_and_comes_back_is_asked_at_once_and_once_only() {
+async fn an_account_that_leaves_and_returns_is_looked_up_immediately_and_only_once() {
     let mut sources = sources("eu-*");
     sources.organization.as_mut().unwrap().refresh_interval = Duration::from_mins(1);
-    let running = Running::start(sources, oracle(&[1, 2], &[(1, &["eu-west-1"]), (2, &["eu-west-1"])]));
+    let running = Running::start(sources, fake_lookups(&[1, 2], &[(1, &["eu-west-1"]), (2, &["eu-west-1"])]));
     sleep(SOON).await;
     for members in [vec![2], vec![1, 2], vec![2], vec![1, 2]] {
-        *running.oracle.members.lock().unwrap() = Some(members.clone());
+        *running.fake.members.lock().unwrap() = Some(members.clone());
         sleep(Duration::from_mins(1) + SOON).await;
         assert_eq!(running.targets().len(), members.len(), "{members:?}");
     }
-    assert_eq!(running.oracle.asked("1").len(), 3);
+    assert_eq!(running.fake.count("1"), 3);
     sleep(REFRESH * 2).await;
-    assert_eq!((running.oracle.asked("1").len(), running.oracle.asked("2").len()), (5, 3));
+    assert_eq!((running.fake.count("1"), running.fake.count("2")), (5, 3));
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_is_asked_by_the_entry_that_may_ask() {
-    // Regression: the other's sessions may list syncs and nothing else.
+async fn regions_are_looked_up_with_an_entry_that_has_wildcards() {
+    // Regression: the session policy of the other entry only allows to list syncs.
     let entry = |profile: &str, entry: &str| {
         let access = crate::fleet::Access { profile: Some(profile.to_owned()), roles: Vec::new() };
         let account = Account { id: Some("000000000001".parse().unwrap()), access, ..Account::default() };
-        ListedAccount { account: Arc::new(account), regions: selection(entry) }
+        ConfiguredAccount { account: Arc::new(account), regions: selection(entry) }
     };
     let sources = AccountSources {
-        listed: vec![entry("plain", "sa-east-1"), entry("asks", "us-*"), entry("asks-too", "eu-*")],
+        configured: vec![
+            entry("plain", "sa-east-1"),
+            entry("wildcard", "us-*"),
+            entry("another-wildcard", "eu-*"),
+        ],
         organization: None,
         refresh_interval: REFRESH,
     };
-    let running = Running::start(sources, oracle(&[], &[(1, &["us-east-1", "eu-west-1"])]));
+    let running = Running::start(sources, fake_lookups(&[], &[(1, &["us-east-1", "eu-west-1"])]));
     sleep(SOON).await;
     assert_eq!(running.targets(), ["1/sa-east-1", "1/us-east-1", "1/eu-west-1"]);
-    assert_eq!(running.oracle.asked_by.lock().unwrap().as_slice(), ["asks"]);
+    assert_eq!(running.fake.profiles.lock().unwrap().as_slice(), ["wildcard"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn wildcards_follow_what_each_account_has_enabled() {
     let running = Running::start(
         sources("eu-*"),
-        oracle(&[1, 2], &[(1, &["eu-west-1", "us-east-1"]), (2, &["eu-south-1", "eu-west-1"])]),
+        fake_lookups(&[1, 2], &[(1, &["eu-west-1", "us-east-1"]), (2, &["eu-south-1", "eu-west-1"])]),
     );
     sleep(SOON).await;
     assert_eq!(running.targets(), ["1/eu-west-1", "2/eu-south-1", "2/eu-west-1"]);
-    running.oracle.regions.lock().unwrap().insert(2, vec!["eu-west-1", "eu-west-2"]);
-    *running.oracle.members.lock().unwrap() = Some(vec![2]);
+    running.fake.regions.lock().unwrap().insert(2, vec!["eu-west-1", "eu-west-2"]);
+    *running.fake.members.lock().unwrap() = Some(vec![2]);
     sleep(REFRESH + SOON).await;
     assert_eq!(running.targets(), ["2/eu-west-1", "2/eu-west-2"]);
     sleep(REFRESH).await;
-    assert!(running.oracle.asked("1").len() <= 2, "nobody asks an account that is gone");
-    assert_eq!(running.oracle.asked("2").len(), 3);
+    assert!(running.fake.count("1") <= 2, "an account that has left is not looked up");
+    assert_eq!(running.fake.count("2"), 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_that_does_not_tell_its_regions_shows_nevertheless() {
-    let running = Running::start(sources("us-*"), oracle(&[1, 2], &[(1, &["us-east-1"])]));
+async fn an_account_whose_regions_cannot_be_listed_is_polled_in_those_always_enabled() {
+    let running = Running::start(sources("us-*"), fake_lookups(&[1, 2], &[(1, &["us-east-1"])]));
     sleep(SOON).await;
     assert_eq!(
         running.targets(),
         ["1/us-east-1", "2/us-east-1", "2/us-east-2", "2/us-west-1", "2/us-west-2"],
-        "those that every account has"
+        "the regions that are always enabled"
     );
-    assert_eq!((running.pending(), running.found("regions")), (0, (1, 1)));
+    assert_eq!((running.pending(), running.outcomes(LookupKind::Regions)), (0, (1, 1)));
     assert_eq!(running.unresolved(), (false, 1));
-    // What is known once stays, even if it is not told any more.
-    running.oracle.regions.lock().unwrap().remove(&1);
+    // The last result is kept when a later lookup fails.
+    running.fake.regions.lock().unwrap().remove(&1);
     sleep(REFRESH * 2).await;
     assert_eq!(running.targets()[0], "1/us-east-1");
     assert_eq!(running.targets().len(), 5);
-    assert!(running.oracle.asked("2").len() < 20, "{:?}", running.oracle.asked("2"));
+    assert!(running.fake.count("2") < 20, "{:?}", running.fake.times("2"));
     assert_eq!(running.unresolved(), (false, 2));
-    *running.oracle.members.lock().unwrap() = Some(Vec::new());
+    *running.fake.members.lock().unwrap() = Some(Vec::new());
     sleep(REFRESH).await;
-    assert_eq!(running.unresolved(), (false, 0), "accounts that have left owe no answer");
+    assert_eq!(running.unresolved(), (false, 0), "accounts that have left are not unresolved");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_that_hangs_holds_up_no_other() {
-    let mut oracle = oracle(&[1, 2], &[(2, &["eu-west-1"])]);
-    oracle.hangs = Some(1);
-    let running = Running::start(sources("eu-*"), oracle);
+async fn a_hanging_lookup_does_not_delay_others() {
+    let mut fake = fake_lookups(&[1, 2], &[(2, &["eu-west-1"])]);
+    fake.hangs = Some(1);
+    let running = Running::start(sources("eu-*"), fake);
     sleep(SOON).await;
     assert_eq!((running.targets(), running.pending()), (vec!["2/eu-west-1".to_owned()], 1));
-    sleep(PATIENCE).await;
+    sleep(HANG).await;
     assert_eq!((running.targets().len(), running.pending()), (5 + 1, 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_plain_list_asks_nothing() {
-    let listed = ListedAccount {
+async fn named_accounts_and_regions_need_no_lookups() {
+    let configured = ConfiguredAccount {
         account: Arc::new(Account { id: Some("000000000001".parse().unwrap()), ..Account::default() }),
         regions: RegionSelection { named: vec!["eu-west-1".parse().unwrap()], patterns: Vec::new() },
     };
-    let sources = AccountSources { listed: vec![listed], organization: None, refresh_interval: REFRESH };
-    let running = Running::start(sources, Oracle::default());
-    assert_eq!((running.targets(), running.pending()), (vec!["1/eu-west-1".to_owned()], 0), "from the start");
+    let sources =
+        AccountSources { configured: vec![configured], organization: None, refresh_interval: REFRESH };
+    let running = Running::start(sources, FakeLookups::default());
+    assert_eq!((running.targets(), running.pending()), (vec!["1/eu-west-1".to_owned()], 0), "immediately");
     sleep(REFRESH * 3).await;
-    assert!(running.oracle.asked.lock().unwrap().is_empty());
+    assert!(running.fake.lookups.lock().unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reload_of_the_same_asks_nothing() {
-    let running = Running::start(sources("eu-*"), oracle(&[1], &[(1, &["eu-west-1"])]));
+async fn a_reload_without_changes_makes_no_lookups() {
+    let running = Running::start(sources("eu-*"), fake_lookups(&[1], &[(1, &["eu-west-1"])]));
     sleep(SOON).await;
     running.reconfigure(sources("eu-*"));
     sleep(SOON).await;
-    assert_eq!(running.oracle.asked("members").len(), 1);
-    assert_eq!(running.oracle.asked("1").len(), 1);
+    assert_eq!(running.fake.count("members"), 1);
+    assert_eq!(running.fake.count("1"), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_found_out_stays_when_the_regions_are_others() {
+async fn results_are_kept_when_a_reload_changes_the_regions() {
     let regions: &[&str] = &["eu-west-1", "us-east-1"];
-    let running = Running::start(sources("eu-*"), oracle(&[1, 2], &[(1, regions), (2, regions)]));
+    let running = Running::start(sources("eu-*"), fake_lookups(&[1, 2], &[(1, regions), (2, regions)]));
     sleep(SOON).await;
     assert_eq!(running.targets(), ["1/eu-west-1", "2/eu-west-1"]);
-    // Nobody answers any more, but nobody has to.
-    *running.oracle.members.lock().unwrap() = None;
-    running.oracle.regions.lock().unwrap().clear();
+    // Lookups fail from now on, but the results are known.
+    *running.fake.members.lock().unwrap() = None;
+    running.fake.regions.lock().unwrap().clear();
     running.reconfigure(sources("us-*"));
     sleep(SOON).await;
     assert_eq!(running.targets(), ["1/us-east-1", "2/us-east-1"]);
-    assert_eq!(running.oracle.asked("1").len(), 1, "its regions are known");
-    assert_eq!(running.oracle.asked("members").len(), 2, "the organization may list others now");
-    assert_eq!(running.pending(), 1, "and has not answered");
+    assert_eq!(running.fake.count("1"), 1, "its regions are known");
+    assert_eq!(
+        running.fake.count("members"),
+        2,
+        "the organization may have other accounts with the new settings"
+    );
+    assert_eq!(running.pending(), 1, "the organization has not been listed again");
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_organization_is_awaited_and_none_is_not() {
-    let running = Running::start(sources("eu-west-1"), oracle(&[1], &[]));
+async fn another_organization_is_pending_and_a_removed_one_is_not() {
+    let running = Running::start(sources("eu-west-1"), fake_lookups(&[1], &[]));
     sleep(SOON).await;
-    *running.oracle.members.lock().unwrap() = None;
+    *running.fake.members.lock().unwrap() = None;
     let mut other = sources("eu-west-1");
     other.organization.as_mut().unwrap().administrator =
         Arc::new(Account { id: Some("999900000000".parse().unwrap()), ..Account::default() });
     running.reconfigure(other);
     sleep(SOON).await;
-    assert_eq!((running.targets().len(), running.pending()), (0, 1), "the account is another");
+    assert_eq!((running.targets().len(), running.pending()), (0, 1), "the administrator is another account");
     let none = AccountSources { organization: None, ..sources("eu-west-1") };
     running.reconfigure(none);
     sleep(SOON).await;
     assert_eq!((running.targets().len(), running.pending()), (0, 0));
-    let before = running.oracle.asked("members").len();
+    let before = running.fake.count("members");
     sleep(REFRESH * 3).await;
-    assert_eq!(running.oracle.asked("members").len(), before);
+    assert_eq!(running.fake.count("members"), before);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reload_asks_again_at_once_what_has_failed() {
-    let running = Running::start(sources("eu-*"), oracle(&[1, 2], &[(2, &["eu-west-1"])]));
-    // The pauses have grown long by then.
+async fn a_reload_retries_failed_lookups_immediately() {
+    let running = Running::start(sources("eu-*"), fake_lookups(&[1, 2], &[(2, &["eu-west-1"])]));
+    // By then, the back-off is long.
     sleep(Duration::from_mins(20)).await;
-    let before = running.oracle.asked("1").len();
-    running.oracle.regions.lock().unwrap().insert(1, vec!["eu-west-3"]);
+    let before = running.fake.count("1");
+    running.fake.regions.lock().unwrap().insert(1, vec!["eu-west-3"]);
     let mut other = sources("eu-*");
-    other.organization.as_mut().unwrap().reach.policy = SessionPolicy::None;
+    other.organization.as_mut().unwrap().member_access.policy = SessionPolicy::None;
     running.reconfigure(other);
     sleep(SOON).await;
-    assert_eq!(running.oracle.asked("1").len(), before + 1);
-    assert_eq!(running.oracle.asked("2").len(), 1);
+    assert_eq!(running.fake.count("1"), before + 1);
+    assert_eq!(running.fake.count("2"), 1);
     assert_eq!(running.targets(), ["1/eu-west-3", "2/eu-west-1"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_to_what_is_not_asked_any_longer_is_not_taken() {
-    let hanging = Oracle { hangs: Some(1), ..oracle(&[1], &[(1, &["eu-west-1"])]) };
+async fn a_result_requested_with_previous_settings_is_discarded() {
+    let hanging = FakeLookups { hangs: Some(1), ..fake_lookups(&[1], &[(1, &["eu-west-1"])]) };
     let running = Running::start(sources("eu-*"), hanging);
     sleep(SOON).await;
     let mut other = sources("eu-*");
-    other.organization.as_mut().unwrap().reach.policy = SessionPolicy::None;
+    other.organization.as_mut().unwrap().member_access.policy = SessionPolicy::None;
     running.reconfigure(other);
     sleep(SOON).await;
-    assert_eq!(running.oracle.asked("1").len(), 2, "it is asked anew");
-    sleep(PATIENCE).await;
+    assert_eq!(running.fake.count("1"), 2, "it is looked up again with the new settings");
+    sleep(HANG).await;
     assert_eq!((running.targets(), running.pending()), (vec!["1/eu-west-1".into()], 0));
-    assert_eq!(running.oracle.asked("1").len(), 2);
+    assert_eq!(running.fake.count("1"), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn questions_that_wait_follow_another_interval() {
-    let running = Running::start(sources("eu-*"), oracle(&[1], &[(1, &["eu-west-1"])]));
+async fn delayed_lookups_follow_a_changed_refresh_interval() {
+    let running = Running::start(sources("eu-*"), fake_lookups(&[1], &[(1, &["eu-west-1"])]));
     sleep(SOON).await;
     running.reconfigure(AccountSources { refresh_interval: Duration::from_mins(5), ..sources("eu-*") });
     sleep(Duration::from_mins(5) + SOON).await;
-    assert_eq!(running.oracle.asked("1").len(), 2);
+    assert_eq!(running.fake.count("1"), 2);
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_organization_that_is_reached_in_another_way_stays_until_it_is_listed() {
-    // Regression: a region in front of others, or another role, took all accounts away.
+async fn accounts_are_kept_until_the_organization_is_listed_with_other_credentials() {
+    // Regression: another home region or role dropped all accounts.
     let by_role = |role: &str, home: &str| {
         let role = crate::fleet::Role {
             arn: format!("arn:aws:iam::999900000000:role/{role}").parse().unwrap(),
@@ -438,28 +455,28 @@ async fn an_organization_that_is_reached_in_another_way_stays_until_it_is_listed
         });
         sources
     };
-    let running = Running::start(by_role("Lister", "eu-west-1"), oracle(&[1, 2], &[]));
+    let running = Running::start(by_role("Lister", "eu-west-1"), fake_lookups(&[1, 2], &[]));
     sleep(SOON).await;
-    *running.oracle.members.lock().unwrap() = None;
+    *running.fake.members.lock().unwrap() = None;
     for other in [by_role("Lister", "eu-central-1"), by_role("Denied", "eu-central-1")] {
         running.reconfigure(other);
         sleep(SOON).await;
         assert_eq!((running.targets().len(), running.pending()), (2, 1));
     }
-    *running.oracle.members.lock().unwrap() = Some(vec![2]);
-    sleep(ASK_AGAIN * 2).await;
+    *running.fake.members.lock().unwrap() = Some(vec![2]);
+    sleep(INITIAL_BACKOFF * 2).await;
     assert_eq!((running.targets(), running.pending()), (vec!["2/eu-west-1".to_owned()], 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_reload_begins_anew_to_count_what_fails() {
-    let running = Running::start(sources("eu-*"), oracle(&[1], &[]));
+async fn a_reload_resets_the_backoff() {
+    let running = Running::start(sources("eu-*"), fake_lookups(&[1], &[]));
     sleep(REFRESH * 3).await;
     running.reconfigure(sources("eu-*"));
     sleep(SOON).await;
-    let asked = running.oracle.asked("1").len();
-    sleep(ASK_AGAIN).await;
-    assert_eq!(running.oracle.asked("1").len(), asked + 1, "not in an hour");
+    let before = running.fake.count("1");
+    sleep(INITIAL_BACKOFF).await;
+    assert_eq!(running.fake.count("1"), before + 1, "not after an hour");
 }
 
 #[tokio::test(start_paused = true)]
@@ -467,15 +484,18 @@ async fn without_refresh_only_failed_lookups_are_repeated() {
     let mut sources = sources("eu-*");
     sources.refresh_interval = SOON;
     sources.organization.as_mut().unwrap().refresh_interval = SOON;
-    let running =
-        Running::start_with(sources, oracle(&[1, 2], &[(1, &["eu-west-1"])]), Discovery::without_refresh);
+    let running = Running::start_with(
+        sources,
+        fake_lookups(&[1, 2], &[(1, &["eu-west-1"])]),
+        Discovery::without_refresh,
+    );
     sleep(Duration::from_secs(5)).await;
-    assert_eq!(running.oracle.asked("2").len(), 1, "the refresh interval does not shorten the back-off");
+    assert_eq!(running.fake.count("2"), 1, "the refresh interval does not shorten the back-off");
     sleep(Duration::from_secs(45)).await;
-    assert_eq!((running.oracle.asked("members").len(), running.oracle.asked("1").len()), (1, 1));
-    assert_eq!(running.oracle.asked("2").len(), 3, "after about 10 and 30 s");
-    running.oracle.regions.lock().unwrap().insert(2, vec!["eu-west-2"]);
+    assert_eq!((running.fake.count("members"), running.fake.count("1")), (1, 1));
+    assert_eq!(running.fake.count("2"), 3, "after about 10 and 30 s");
+    running.fake.regions.lock().unwrap().insert(2, vec!["eu-west-2"]);
     sleep(REFRESH * 3).await;
     assert_eq!(running.targets(), ["1/eu-west-1", "2/eu-west-2"]);
-    assert_eq!(running.oracle.asked("2").len(), 4);
+    assert_eq!(running.fake.count("2"), 4);
 }

@@ -13,15 +13,15 @@ pub struct Failure {
     /// Whether the credentials turned out to belong to another account than before, so
     /// that the syncs collected so far must not be served any longer.
     pub wrong_account: bool,
-    /// Whether it has been logged where it was found: it is that of all targets
-    /// of an account, or of many accounts.
-    pub logged: bool,
+    /// What failed: a call for this target, or obtaining the credentials that it shares
+    /// with others.
+    pub scope: FailureScope,
 }
 
 impl Failure {
-    /// A failure for `reason`, described by `message`.
+    /// A failure of one target for `reason`, described by `message`.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), wrong_account: false, logged: false }
+        Self { reason, message: message.into(), wrong_account: false, scope: FailureScope::Target }
     }
 
     /// The credentials turned out to belong to another account than before.
@@ -29,10 +29,21 @@ impl Failure {
         Self { wrong_account: true, ..Self::new(Reason::Credentials, message) }
     }
 
-    /// The same, which has been logged.
-    pub(crate) fn logged(self) -> Self {
-        Self { logged: true, ..self }
+    /// The same failure, as one of obtaining shared credentials.
+    pub(crate) fn of_credentials(self) -> Self {
+        Self { scope: FailureScope::Credentials, ..self }
     }
+}
+
+/// How far the cause of a failure reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureScope {
+    /// A call for one target failed.
+    Target,
+    /// Credentials could not be obtained, so no call was made. All targets that share the
+    /// credentials fail alike, and the credential store logs the failure once for all of
+    /// them.
+    Credentials,
 }
 
 /// The closed list of reasons for a failed collection. Each is a label value of the

@@ -9,7 +9,7 @@ mod managed_by;
 
 use strum::{AsRefStr, Display, EnumString};
 
-pub use failure::{Failure, Reason};
+pub use failure::{Failure, FailureScope, Reason};
 pub use managed_by::ManagedBy;
 
 /// Seconds since the Unix epoch, with a fraction: the form in which AWS sends times and

@@ -33,7 +33,7 @@ use tracing::{debug, error, info, warn};
 use crate::clock::{Clock, millis};
 use crate::collector::Collect;
 use crate::fleet::TargetList;
-use crate::model::{Failure, Reason};
+use crate::model::{Failure, FailureScope, Reason};
 use crate::snapshot::{Change, Report, Slot, Store};
 use delayed::DelayedJobs;
 use job::Job;
@@ -204,11 +204,11 @@ impl<C: Collect> Scheduler<C> {
         let (account, region) = (target.account.display_id(report.account.as_ref()), target.region.as_str());
         debug!(account, region, success, took_ms, "collection finished");
         match self.store.record(slot, report) {
-            // Logged already by the stage that shares it among several targets.
+            // The credential store logs these, once for all targets that share them.
             Change::None
-            | Change::StartedFailing(Failure { logged: true, .. })
-            | Change::ReasonChanged(Failure { logged: true, .. })
-            | Change::Recovered { last: Failure { logged: true, .. }, .. } => {}
+            | Change::StartedFailing(Failure { scope: FailureScope::Credentials, .. })
+            | Change::ReasonChanged(Failure { scope: FailureScope::Credentials, .. })
+            | Change::Recovered { last: Failure { scope: FailureScope::Credentials, .. }, .. } => {}
             Change::StartedFailing(Failure { reason, message, .. })
             | Change::ReasonChanged(Failure { reason, message, .. })
                 if is_permanent(reason) =>

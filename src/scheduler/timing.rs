@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::permanent::is_permanent;
 use crate::fleet::{Target, stable_hash};
-use crate::model::{Reason, UnixSeconds};
+use crate::model::{FailureScope, Reason, UnixSeconds};
 use crate::snapshot::TargetState;
 
 /// The longest back-off, in intervals.
@@ -47,8 +47,8 @@ impl FailureStreak {
         Some(Self {
             reason: failure.reason,
             length: state.consecutive_failures,
-            // Not if only the role could not be assumed, which other targets share.
-            throttled: failure.reason == Reason::Throttled && !failure.logged,
+            // If STS throttled the shared credentials, SSM did not throttle this target.
+            throttled: failure.reason == Reason::Throttled && failure.scope == FailureScope::Target,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Runs the exporter in process, against a fake AWS.
+//! Runs the exporter in this process, against a fake AWS.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -19,22 +19,22 @@ use tokio_util::sync::CancellationToken;
 
 use crate::http;
 
-/// The account of most tests, and the role in it.
+/// The account that most tests poll.
 pub(crate) const ACCOUNT: &str = "111122223333";
 pub(crate) const REGION: &str = "eu-west-1";
+/// The role in [`ACCOUNT`] and in the members of an organization.
 pub(crate) const ROLE: &str = "SsmSyncExporter";
 
 /// The account whose credentials the exporter starts with.
 pub(crate) const HUB: &str = "999900000000";
 
-/// What the exporter's clock says until a test sets it.
+/// The time of the exporter's clock until a test sets it.
 pub(crate) const NOW: u64 = 1_763_800_000;
 
-/// How long to wait for what should happen at once. Only a failing test waits
-/// this long.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long [`Exporter::wait_for`] waits. Only a failing test waits this long.
+const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A fake AWS with the hub account and [`ACCOUNT`], whose role may be assumed.
+/// A fake AWS with the hub account and [`ACCOUNT`], whose role the hub may assume.
 pub(crate) async fn fake_aws() -> FakeAws {
     let world = World::new();
     world.add_account(HUB);
@@ -50,30 +50,30 @@ pub(crate) fn one_target() -> String {
     )
 }
 
-/// The part of a configuration that leads to the fake AWS, with a profile
-/// `hub` for the credentials of the hub account.
-pub(crate) fn reaching(aws: &FakeAws, directory: &Path) -> String {
+/// The `aws` section of a configuration that uses the fake AWS. The profile `hub`
+/// has the credentials of the hub account.
+pub(crate) fn settings_for(aws: &FakeAws, directory: &Path) -> String {
     let credentials = directory.join("credentials");
     let key = World::access_key(HUB);
     let text = format!("[hub]\naws_access_key_id = {key}\naws_secret_access_key = hub-secret\n");
     std::fs::write(&credentials, text).unwrap();
-    let nothing = directory.join("config");
-    std::fs::write(&nothing, "").unwrap();
+    let empty = directory.join("config");
+    std::fs::write(&empty, "").unwrap();
     format!(
         "\naws:\n  endpoint_url: '{}'\n  shared_config_file: '{}'\n  shared_credentials_file: '{}'\n",
         aws.url(),
-        nothing.display(),
+        empty.display(),
         credentials.display(),
     )
 }
 
-/// What is set beside the configuration file.
+/// What is set outside of the configuration file.
 pub(crate) struct Setup {
     pub(crate) telemetry_path: &'static str,
     pub(crate) shard: Shard,
     /// Variables of the environment.
     pub(crate) environment: &'static [(&'static str, &'static str)],
-    /// Whether it may be asked for a reload.
+    /// Whether `/-/reload` is enabled.
     pub(crate) lifecycle: bool,
     pub(crate) web_config_file: Option<PathBuf>,
     pub(crate) max_requests: usize,
@@ -96,34 +96,34 @@ impl Default for Setup {
 pub(crate) struct Exporter {
     pub(crate) address: SocketAddr,
     directory: TempDir,
-    /// What is beside the configuration that a test gives.
-    beside: String,
+    /// Appended to the configuration of the test.
+    appended: String,
     now: Arc<AtomicU64>,
     shutdown: CancellationToken,
     task: JoinHandle<Result<(), RunError>>,
 }
 
 impl Exporter {
-    /// Starts one with the given configuration, beside which [`reaching`] is
-    /// put.
+    /// Starts an exporter with the given configuration, to which [`settings_for`] is
+    /// appended.
     pub(crate) async fn start(aws: &FakeAws, config: &str) -> Self {
         Self::start_with(aws, config, &Setup::default()).await
     }
 
     pub(crate) async fn start_with(aws: &FakeAws, config: &str, setup: &Setup) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let beside = reaching(aws, directory.path());
-        Self::build(directory, config, beside, setup).await
+        let appended = settings_for(aws, directory.path());
+        Self::build(directory, config, appended, setup).await
     }
 
-    /// Starts one with the given configuration and nothing beside it.
+    /// Starts an exporter with exactly the given configuration.
     pub(crate) async fn start_as_given(config: &str) -> Self {
         Self::build(tempfile::tempdir().unwrap(), config, String::new(), &Setup::default()).await
     }
 
-    async fn build(directory: TempDir, config: &str, beside: String, setup: &Setup) -> Self {
+    async fn build(directory: TempDir, config: &str, appended: String, setup: &Setup) -> Self {
         let file = directory.path().join("config.yaml");
-        std::fs::write(&file, format!("{config}{beside}")).unwrap();
+        std::fs::write(&file, format!("{config}{appended}")).unwrap();
         let environment = setup.environment.iter().map(|(name, value)| (name.into(), value.into()));
         let config = Config::load(Some(&file), environment).unwrap();
         let now = Arc::new(AtomicU64::new(NOW));
@@ -143,12 +143,12 @@ impl Exporter {
         let app = Box::pin(App::build(config, options, clock)).await.unwrap();
         let address = app.local_addresses()[0];
         let shutdown = CancellationToken::new();
-        #[expect(clippy::disallowed_methods, reason = "ended by the token, and pending in `stop`")]
+        #[expect(clippy::disallowed_methods, reason = "ended by the token and awaited in `ended`")]
         let task = tokio::spawn(app.run(shutdown.clone()));
-        Self { address, directory, beside, now, shutdown, task }
+        Self { address, directory, appended, now, shutdown, task }
     }
 
-    /// Starts one and waits until every target has had its first collection.
+    /// Starts an exporter and waits until every target has had its first collection.
     pub(crate) async fn start_ready(aws: &FakeAws, config: &str) -> Self {
         let exporter = Self::start(aws, config).await;
         exporter.wait_until_ready().await;
@@ -159,15 +159,14 @@ impl Exporter {
         self.wait_for("readiness", async || (self.get("/-/ready").await.status == 200).then_some(())).await;
     }
 
-    /// Puts another configuration into the place of the one it was started with, and
-    /// asks for a reload.
+    /// Replaces the configuration file and requests a reload.
     pub(crate) async fn reload(&self, config: &str) -> http::Response {
         self.reload_with(config, &[]).await
     }
 
     pub(crate) async fn reload_with(&self, config: &str, headers: &[(&str, &str)]) -> http::Response {
         let file = self.directory.path().join("config.yaml");
-        std::fs::write(file, format!("{config}{}", self.beside)).unwrap();
+        std::fs::write(file, format!("{config}{}", self.appended)).unwrap();
         http::request_with(self.address, "POST", "/-/reload", headers).await
     }
 
@@ -184,53 +183,53 @@ impl Exporter {
         self.now.store(NOW + after, Ordering::SeqCst);
     }
 
-    /// One scrape.
+    /// Scrapes `/metrics`.
     pub(crate) async fn scrape(&self) -> Scrape {
         let answer = self.get("/metrics").await;
         assert_eq!(answer.status, 200);
         Scrape(answer.body)
     }
 
-    /// Waits until every target has had a collection that began after this
+    /// Waits until every target has had a collection that started after this
     /// call, then scrapes.
     pub(crate) async fn scrape_after_next_collection(&self) -> Scrape {
         let before = self.scrape().await.values("ssm_sync_exporter_target_collections_total");
         let all = async || {
             let now = self.scrape().await.values("ssm_sync_exporter_target_collections_total");
-            // One that was under way may have begun before.
+            // The first of two may have started before this call.
             (0..before.len()).all(|index| now[index] >= before[index] + 2.0).then_some(())
         };
         self.wait_for("two more collections of every target", all).await;
         self.scrape().await
     }
 
-    /// Waits until a scrape has this line.
+    /// Scrapes until the result has this line.
     pub(crate) async fn scrape_until(&self, line: &str) -> Scrape {
         self.wait_for(line, async || Some(self.scrape().await).filter(|scrape| scrape.has(line))).await
     }
 
-    /// Waits until an attempt brings something.
+    /// Repeats `attempt` until it returns a value, for [`WAIT_TIMEOUT`] at most.
     pub(crate) async fn wait_for<T>(&self, what: &str, mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
             if let Some(done) = attempt().await {
                 return done;
             }
             assert!(
                 Instant::now() < deadline,
-                "waited in vain for {what}:\n{}",
+                "timed out waiting for {what}:\n{}",
                 self.get("/metrics").await.body
             );
             sleep(Duration::from_millis(20)).await;
         }
     }
 
-    /// Asks it to end, as a signal would.
+    /// Requests a shutdown, as a signal does.
     pub(crate) fn shut_down(&self) {
         self.shutdown.cancel();
     }
 
-    /// Waits for its end.
+    /// Waits until the exporter has ended.
     pub(crate) async fn ended(self) -> Result<Result<(), RunError>, JoinError> {
         self.task.await
     }
@@ -243,11 +242,10 @@ pub(crate) struct Scrape(pub(crate) String);
 impl Scrape {
     /// Whether it has exactly this line.
     pub(crate) fn has(&self, line: &str) -> bool {
-        self.0.lines().any(|is| is == line)
+        self.0.lines().any(|candidate| candidate == line)
     }
 
-    /// The samples, without comments, of the families whose names begin like
-    /// this.
+    /// The samples, without comments, whose series start with `prefix`.
     pub(crate) fn samples(&self, prefix: &str) -> String {
         let mut text = String::new();
         for line in self.0.lines().filter(|line| line.starts_with(prefix)) {
@@ -266,12 +264,12 @@ impl Scrape {
             .collect()
     }
 
-    /// Their sum.
+    /// The sum of all samples of a family.
     pub(crate) fn sum(&self, family: &str) -> f64 {
         self.values(family).iter().sum()
     }
 
-    /// All series, each a name with its labels.
+    /// The name and labels of all series.
     pub(crate) fn series(&self) -> Vec<&str> {
         self.0
             .lines()
@@ -281,12 +279,12 @@ impl Scrape {
     }
 }
 
-/// The line that says whether a target is up.
+/// The line of `ssm_sync_exporter_target_up` for a target.
 pub(crate) fn up(account: &str, region: &str, value: u8) -> String {
     format!("ssm_sync_exporter_target_up{{aws_account_id=\"{account}\",aws_region=\"{region}\"}} {value}")
 }
 
-/// Puts a sync into [`ACCOUNT`] that is listed as given.
+/// Adds a sync to [`ACCOUNT`], as it is listed.
 pub(crate) fn put(aws: &FakeAws, kind: SyncKind, item: Value) {
     aws.world().put_item(ACCOUNT, REGION, kind, item);
 }

@@ -1,5 +1,5 @@
-//! What becomes of a target when AWS does not answer as it should, and of its
-//! neighbour meanwhile.
+//! Failures of AWS: what they do to a target, and that they do nothing to its
+//! neighbour.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use crate::exporter::{ACCOUNT, Exporter, HUB, REGION, ROLE, fake_aws, one_target
 
 const NEIGHBOUR: &str = "us-east-1";
 
-/// A target whose lists go wrong by `fault`, beside one whose do not.
-async fn drill(fault: Fault, reason: &'static str, code: Option<&'static str>) {
-    // Only what stalls needs a time-out that is soon over.
+/// Injects `fault` into the lists of one target and none into another's.
+async fn check_fault(fault: Fault, reason: &'static str, code: Option<&'static str>) {
+    // Only a stalled request has to run into the timeout.
     let timeout = if fault == Fault::Stall { "16s" } else { "2m" };
     let aws = fake_aws().await;
     aws.world().put_item(ACCOUNT, NEIGHBOUR, SyncKind::ToDestination, json!({"SyncName": "neighbour"}));
@@ -37,21 +37,21 @@ async fn drill(fault: Fault, reason: &'static str, code: Option<&'static str>) {
         Some(code) => assert!(failures.contains(&format!("{{code=\"{code}\",")), "{fault:?}: {failures}"),
         None => assert_eq!(failures, "", "{fault:?}"),
     }
-    // Nothing is known of this one, and all of the other.
+    // The faulty target has no syncs, the other has all of them.
     assert!(!scrape.0.contains("sync_name=\"here\""));
     assert!(scrape.has(&up(ACCOUNT, NEIGHBOUR, 1)), "{fault:?}");
     assert!(scrape.0.contains("sync_name=\"neighbour\""));
 
-    // Once AWS is well again, so is the target.
+    // The target recovers with AWS.
     aws.world().set_faults(Vec::new());
     let scrape = exporter.scrape_until(&up(ACCOUNT, REGION, 1)).await;
     assert!(scrape.0.contains("sync_name=\"here\""), "{fault:?}");
 }
 
 #[tokio::test]
-async fn every_fault_has_its_reason_and_is_nobody_elses() {
-    let answer = |status, body: &str| Fault::Response { status, body: body.to_owned() };
-    let drills = [
+async fn every_fault_has_its_reason_and_affects_no_other_target() {
+    let response = |status, body: &str| Fault::Response { status, body: body.to_owned() };
+    let faults = [
         (Fault::Throttle, "throttled", Some("ThrottlingException")),
         (Fault::Deny, "access_denied", Some("AccessDeniedException")),
         (Fault::DenyByScp, "scp_denied", Some("AccessDeniedException")),
@@ -61,36 +61,40 @@ async fn every_fault_has_its_reason_and_is_nobody_elses() {
         (Fault::TruncatedBody, "connection", Some("connection")),
         (Fault::RepeatToken, "pagination", None),
         (Fault::EndlessPages, "pagination", None),
-        // Rubbish, in order of growing likeness to an answer.
-        (answer(200, ""), "invalid_response", None),
-        (answer(200, "<html>Welcome to the airport</html>"), "invalid_response", Some("invalid_response")),
-        (answer(200, "{\"ResourceDataSyncItems\": [{\"SyncNa"), "invalid_response", Some("invalid_response")),
-        (answer(200, "{}"), "invalid_response", None),
+        // Invalid responses, from empty to almost valid.
+        (response(200, ""), "invalid_response", None),
+        (response(200, "<html>Welcome to the airport</html>"), "invalid_response", Some("invalid_response")),
         (
-            answer(200, r#"{"ResourceDataSyncItems": [{"SyncName": 7}]}"#),
+            response(200, "{\"ResourceDataSyncItems\": [{\"SyncNa"),
             "invalid_response",
             Some("invalid_response"),
         ),
-        (answer(200, r#"{"ResourceDataSyncItems": [{"LastStatus": "Failed"}]}"#), "invalid_response", None),
+        (response(200, "{}"), "invalid_response", None),
         (
-            answer(
+            response(200, r#"{"ResourceDataSyncItems": [{"SyncName": 7}]}"#),
+            "invalid_response",
+            Some("invalid_response"),
+        ),
+        (response(200, r#"{"ResourceDataSyncItems": [{"LastStatus": "Failed"}]}"#), "invalid_response", None),
+        (
+            response(
                 200,
                 r#"{"ResourceDataSyncItems": [{"SyncName": "a", "S3Destination": {"Region": "r"}}]}"#,
             ),
             "invalid_response",
             Some("invalid_response"),
         ),
-        (answer(403, "<html>Forbidden by proxy</html>"), "invalid_response", Some("403")),
-        (answer(502, "<html>Bad gateway</html>"), "server_error", Some("502")),
-        (answer(429, "{}"), "throttled", Some("429")),
-        (answer(400, r#"{"__type": "SomethingNew"}"#), "other", Some("SomethingNew")),
+        (response(403, "<html>Forbidden by proxy</html>"), "invalid_response", Some("403")),
+        (response(502, "<html>Bad gateway</html>"), "server_error", Some("502")),
+        (response(429, "{}"), "throttled", Some("429")),
+        (response(400, r#"{"__type": "SomethingNew"}"#), "other", Some("SomethingNew")),
     ];
-    // All at once: most of the time is spent in the SDK's pauses.
+    // Concurrently: most of the time is spent in the SDK's back-off.
     LocalSet::new()
         .run_until(async {
             let mut running = JoinSet::new();
-            for (fault, reason, code) in drills {
-                running.spawn_local(drill(fault, reason, code));
+            for (fault, reason, code) in faults {
+                running.spawn_local(check_fault(fault, reason, code));
             }
             running.join_all().await;
         })
@@ -98,14 +102,14 @@ async fn every_fault_has_its_reason_and_is_nobody_elses() {
 }
 
 #[tokio::test]
-async fn a_region_that_the_account_has_not_enabled() {
+async fn a_region_that_the_account_has_not_enabled_keeps_the_credentials() {
     let aws = fake_aws().await;
     aws.world().set_faults(vec![
         FaultRule::new(Fault::RegionDisabled).region("me-south-1").operation("ListResourceDataSync"),
     ]);
     let exporter =
         Exporter::start_ready(&aws, &one_target().replace("[eu-west-1]", "[eu-west-1, me-south-1]")).await;
-    // It answers as to a wrong key. That the key is good shows where it works.
+    // SSM answers as if the key were unknown, but it accepts the key elsewhere.
     let line = |reason: &str, number: u32| {
         format!(
             "ssm_sync_exporter_target_collection_failures_total{{aws_account_id=\"{ACCOUNT}\",aws_region=\"me-south-1\",reason=\"{reason}\"}} {number}"
@@ -114,12 +118,12 @@ async fn a_region_that_the_account_has_not_enabled() {
     exporter.scrape_until(&line("region_disabled", 1)).await;
     let assumed = aws.world().calls("AssumeRole");
     let scrape = exporter.scrape_until(&line("region_disabled", 3)).await;
-    assert_eq!(aws.world().calls("AssumeRole"), assumed, "the credentials are good and kept");
+    assert_eq!(aws.world().calls("AssumeRole"), assumed, "the credentials are valid and kept");
     assert!(scrape.has(&up(ACCOUNT, "eu-west-1", 1)));
 }
 
 #[tokio::test]
-async fn credentials_that_aws_does_not_take_any_more_are_replaced() {
+async fn credentials_that_aws_rejects_are_replaced() {
     let aws = fake_aws().await;
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
     assert_eq!(aws.world().calls("AssumeRole"), 1);
@@ -131,7 +135,7 @@ async fn credentials_that_aws_does_not_take_any_more_are_replaced() {
 }
 
 #[tokio::test]
-async fn a_role_that_cannot_be_had_is_asked_for_once_for_all_regions() {
+async fn a_failure_to_assume_a_role_is_shared_by_all_regions() {
     let aws = fake_aws().await;
     aws.world().set_faults(vec![FaultRule::new(Fault::Stall).operation("AssumeRole")]);
     let regions = "[eu-west-1, eu-west-2, eu-west-3, us-east-1, us-east-2, us-west-1]";
@@ -146,7 +150,7 @@ async fn a_role_that_cannot_be_had_is_asked_for_once_for_all_regions() {
 }
 
 #[tokio::test]
-async fn chains_assume_what_they_have_in_common_once() {
+async fn role_chains_share_their_common_roles() {
     let aws = fake_aws().await;
     aws.world().add_role(HUB, "Jump", None);
     let members = ["222233334444", "333344445555", "444455556666"];
@@ -165,9 +169,10 @@ async fn chains_assume_what_they_have_in_common_once() {
 }
 
 #[tokio::test]
-async fn requests_that_are_abandoned_are_counted() {
+async fn abandoned_requests_are_counted() {
     let aws = fake_aws().await;
-    // Each page comes late, but none too late, until the collection's time is up.
+    // No page exceeds the timeout of an attempt, but all together exceed that of the
+    // collection.
     let slow = Fault::EndlessSlowPages(500);
     aws.world().set_faults(vec![FaultRule::new(slow).operation("ListResourceDataSync")]);
     let exporter = Exporter::start_ready(&aws, &one_target().replace("1s", "1h")).await;
@@ -188,7 +193,7 @@ async fn requests_that_are_abandoned_are_counted() {
 }
 
 #[tokio::test]
-async fn a_role_that_is_denied_or_asks_for_another_external_id() {
+async fn a_denied_role_and_a_wrong_external_id_are_reported() {
     let aws = fake_aws().await;
     aws.world().add_role("222233334444", ROLE, Some("right-id"));
     aws.world().add_role("333344445555", ROLE, Some("right-id"));
@@ -237,7 +242,7 @@ accounts:
 }
 
 #[tokio::test]
-async fn a_key_that_aws_does_not_know_and_an_endpoint_that_is_not_there() {
+async fn unknown_keys_missing_profiles_and_unreachable_endpoints_have_their_reasons() {
     let aws = fake_aws().await;
     let directory = tempfile::tempdir().unwrap();
     let credentials = directory.path().join("credentials");
@@ -258,13 +263,13 @@ async fn a_key_that_aws_does_not_know_and_an_endpoint_that_is_not_there() {
     };
     assert_eq!(reason("bad", &aws.url()).await, "credentials");
     assert_eq!(reason("missing", &aws.url()).await, "credentials");
-    // Nothing listens on a port that was free a moment ago.
+    // The listener is dropped, so nothing listens on its port.
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     assert_eq!(reason("bad", &format!("http://{closed}")).await, "connection");
 }
 
 #[tokio::test]
-async fn all_pages_are_read_by_one_call_each() {
+async fn each_page_takes_one_call() {
     let aws = fake_aws().await;
     for number in 0..7 {
         put(&aws, SyncKind::ToDestination, json!({"SyncName": format!("sync-{number}")}));
@@ -276,7 +281,7 @@ async fn all_pages_are_read_by_one_call_each() {
 }
 
 #[tokio::test]
-async fn a_role_is_assumed_once_for_all_regions_and_rounds() {
+async fn a_role_is_assumed_once_for_all_regions_and_collections() {
     let aws = fake_aws().await;
     let regions = "[eu-west-1, eu-west-2, eu-west-3, us-east-1, us-east-2]";
     let exporter = Exporter::start_ready(&aws, &one_target().replace("[eu-west-1]", regions)).await;
@@ -285,7 +290,7 @@ async fn a_role_is_assumed_once_for_all_regions_and_rounds() {
 }
 
 #[tokio::test]
-async fn a_role_is_assumed_again_when_its_credentials_expire() {
+async fn a_role_is_assumed_again_before_its_credentials_expire() {
     let aws = fake_aws().await;
     aws.world().set_session_lifetime(Some(Duration::from_secs(8)));
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
@@ -304,7 +309,11 @@ async fn a_scrape_does_not_wait_for_aws() {
     let before = Instant::now();
     let scrape = exporter.scrape().await;
     assert!(before.elapsed() < Duration::from_secs(5), "the collection takes longer");
-    assert!(scrape.0.contains("ssm_sync_exporter_target_info{"), "shown from the start");
-    assert_eq!(scrape.samples("ssm_sync_exporter_target_up"), "", "not known yet");
+    assert!(scrape.0.contains("ssm_sync_exporter_target_info{"), "targets are known from the start");
+    assert_eq!(
+        scrape.samples("ssm_sync_exporter_target_up"),
+        "",
+        "absent until the first collection has ended"
+    );
     assert!(scrape.has("ssm_sync_exporter_collections_in_flight 1"));
 }

@@ -1,5 +1,5 @@
-//! The program, and an organization that others have made up: moto serves STS
-//! and Organizations, fake-aws the rest.
+//! The program with an independent implementation of Organizations: moto serves
+//! STS and Organizations, fake-aws the rest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
@@ -14,13 +14,13 @@ use crate::exporter::Scrape;
 use crate::program::{ExporterProcess, program};
 use crate::tools;
 
-/// The account that manages moto's organization.
+/// The management account of moto's organization.
 pub(crate) const MANAGEMENT: &str = "123456789012";
 
-/// The European regions that every account has.
+/// The European regions that are always enabled.
 const REGIONS: [&str; 5] = ["eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3"];
 
-/// What `tests/python/moto_organization.py` says.
+/// The output of `tests/python/moto_organization.py`.
 #[derive(Deserialize)]
 pub(crate) struct Organization {
     pub(crate) url: String,
@@ -28,7 +28,7 @@ pub(crate) struct Organization {
     pub(crate) accounts: BTreeMap<String, String>,
 }
 
-/// moto with an organization. It ends when this is dropped.
+/// A moto process with an organization. Dropping it ends the process.
 pub(crate) struct Moto {
     pub(crate) organization: Organization,
     _process: tools::KillOnDrop,
@@ -52,7 +52,7 @@ impl Moto {
     }
 }
 
-/// moto with an organization, and fake-aws with a sync in each of its accounts.
+/// moto with an organization, and fake-aws with a sync in each account.
 struct Aws {
     moto: Moto,
     fake: FakeAws,
@@ -73,11 +73,11 @@ impl Aws {
         Self { moto, fake }
     }
 
-    /// Runs the program with this below `organization`, and shows what it
-    /// serves once all of so many accounts are up in all of the regions.
-    async fn shown(&self, below: &str, accounts: usize) -> Scrape {
+    /// Runs the program with these keys of `organization`. Scrapes it once this many
+    /// accounts are up in all regions.
+    async fn scrape(&self, keys: &str, accounts: usize) -> Scrape {
         let organization =
-            format!("{{member_role: 'arn:{{partition}}:iam::{{account_id}}:role/SsmSyncExporter', {below}}}");
+            format!("{{member_role: 'arn:{{partition}}:iam::{{account_id}}:role/SsmSyncExporter', {keys}}}");
         let (moto, fake) = (&self.moto.organization.url, self.fake.url());
         let running = ExporterProcess::start(program().envs([
             ("AWS_ACCESS_KEY_ID", "AKIAMOTO"),
@@ -97,7 +97,7 @@ impl Aws {
         Scrape(running.metrics_when(&format!("{accounts} accounts that are up"), all_are_up).await)
     }
 
-    /// The targets of these accounts, with their names.
+    /// The `target_info` lines of these accounts.
     fn targets(&self, names: &[&str]) -> BTreeSet<String> {
         let info = |(name, region): (&&str, &str)| {
             let account = &self.moto.organization.accounts[*name];
@@ -113,17 +113,17 @@ fn lines(scrape: &Scrape, family: &str) -> BTreeSet<String> {
     scrape.samples(&format!("{family}{{")).lines().map(ToOwned::to_owned).collect()
 }
 
-/// The names of all syncs that are shown.
+/// The names of all syncs in a scrape.
 fn syncs(scrape: &Scrape) -> BTreeSet<&str> {
     scrape.0.split("sync_name=\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn the_accounts_below_a_unit_of_motos_organization() {
+async fn accounts_below_an_organizational_unit_of_moto_are_polled() {
     let aws = Aws::start().await;
-    let below = format!("organizational_units: [{}]", aws.moto.organization.units["outer"]);
-    let scrape = aws.shown(&below, 2).await;
+    let keys = format!("organizational_units: [{}]", aws.moto.organization.units["outer"]);
+    let scrape = aws.scrape(&keys, 2).await;
     assert_eq!(lines(&scrape, "ssm_sync_exporter_target_info"), aws.targets(&["application", "database"]));
     assert_eq!(syncs(&scrape), ["of-application", "of-database"].into());
     for absent in ["closed", "sandbox", "rooted"] {
@@ -133,9 +133,9 @@ async fn the_accounts_below_a_unit_of_motos_organization() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn all_accounts_of_motos_organization() {
+async fn all_accounts_of_motos_organization_are_polled() {
     let aws = Aws::start().await;
-    let scrape = aws.shown(&format!("exclude_accounts: ['{MANAGEMENT}']"), 4).await;
+    let scrape = aws.scrape(&format!("exclude_accounts: ['{MANAGEMENT}']"), 4).await;
     let all = ["application", "database", "rooted", "sandbox"];
     assert_eq!(lines(&scrape, "ssm_sync_exporter_target_info"), aws.targets(&all));
     assert_eq!(syncs(&scrape), ["of-application", "of-database", "of-rooted", "of-sandbox"].into());

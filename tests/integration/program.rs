@@ -11,7 +11,7 @@ use fake_aws::{FakeAws, Fault, FaultRule, SyncKind, World};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
-use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, Scrape, fake_aws, reaching, up};
+use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, Scrape, fake_aws, settings_for, up};
 use crate::{http, tools};
 
 /// The program with a clean environment.
@@ -494,9 +494,9 @@ async fn without_credentials_the_exporter_runs_and_reports_it() {
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let warnings: Vec<&Value> = lines.iter().filter(|line| line["level"] == "WARN").collect();
     assert_eq!(warnings.len(), 1, "one warning, and none from the SDK: {log}");
-    assert_eq!(warnings[0]["message"], "credentials cannot be had");
+    assert_eq!(warnings[0]["message"], "cannot obtain credentials");
     assert_eq!(warnings[0]["reason"], "credentials");
-    assert_eq!(warnings[0]["from"], "default chain");
+    assert_eq!(warnings[0]["source"], "default chain");
 }
 
 /// Writes a configuration of four accounts in three regions, with roles that the profile `hub` may
@@ -510,7 +510,7 @@ fn config_with_roles(aws: &FakeAws, directory: &Path) -> PathBuf {
         config += &entry;
     }
     let file = directory.join("config.yaml");
-    std::fs::write(&file, config + &reaching(aws, directory)).unwrap();
+    std::fs::write(&file, config + &settings_for(aws, directory)).unwrap();
     file
 }
 
@@ -538,7 +538,7 @@ async fn a_credentials_error_of_many_targets_is_logged_once() {
     let (_, _, log) = running.signal("TERM");
     let warnings: Vec<&str> = log.lines().filter(|line| line.contains("\"level\":\"WARN\"")).collect();
     assert_eq!(warnings.len(), 1, "one warning for one access key: {log}");
-    assert!(warnings[0].contains("credentials cannot be had"), "{log}");
+    assert!(warnings[0].contains("cannot obtain credentials"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -586,14 +586,14 @@ async fn a_denied_role_is_logged_once_for_all_regions() {
     }
     let (_, _, log) = running.signal("TERM");
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let about: Vec<&Value> = lines.iter().filter(|line| line["from"] != Value::Null).collect();
+    let about: Vec<&Value> = lines.iter().filter(|line| line["source"] != Value::Null).collect();
     assert_eq!(about.len(), 2, "logged when it begins and when it ends: {log}");
     assert!(
-        about.iter().all(|line| line["from"] == format!("arn:aws:iam::100000000003:role/{ROLE}")),
+        about.iter().all(|line| line["source"] == format!("arn:aws:iam::100000000003:role/{ROLE}")),
         "{log}"
     );
     assert_eq!(about[0]["reason"], "assume_role_denied");
-    assert_eq!(about[1]["message"], "credentials can be had again");
+    assert_eq!(about[1]["message"], "can obtain credentials again");
     assert_eq!(
         lines.iter().filter(|line| line["level"] == "WARN").count(),
         1,
@@ -648,7 +648,7 @@ async fn secrets_are_not_in_the_log_or_the_metrics() {
   - {{profile: hub, assume_roles: [{{arn: 'arn:aws:iam::{ACCOUNT}:role/Missing', external_id: wrong-external-id}}]}}
 "
     );
-    std::fs::write(&file, config + &reaching(&aws, directory.path())).unwrap();
+    std::fs::write(&file, config + &settings_for(&aws, directory.path())).unwrap();
     let running =
         ExporterProcess::start(program().arg("--config.file").arg(&file).args(["--log.level", "debug"]));
     let mut metrics = running.metrics_containing("reason=\"assume_role_denied\"").await;

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::exporter::{
-    ACCOUNT, Exporter, REGION, ROLE, Scrape, Setup, fake_aws, one_target, put, reaching, up,
+    ACCOUNT, Exporter, REGION, ROLE, Scrape, Setup, fake_aws, one_target, put, settings_for, up,
 };
 use crate::http;
 use crate::program::{ExporterProcess, program};
@@ -191,7 +191,7 @@ async fn many_who_ask_at_once_are_all_answered() {
 /// The program with a configuration of one target.
 fn running(aws: &FakeAws, directory: &std::path::Path) -> (ExporterProcess, std::path::PathBuf) {
     let file = directory.join("config.yaml");
-    std::fs::write(&file, format!("{}{}", rarely(), reaching(aws, directory))).unwrap();
+    std::fs::write(&file, format!("{}{}", rarely(), settings_for(aws, directory))).unwrap();
     (ExporterProcess::start(program().arg("--config.file").arg(&file)), file)
 }
 
@@ -249,7 +249,7 @@ async fn the_service_manager_is_told() {
     let aws = fake_aws().await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.yaml");
-    std::fs::write(&file, format!("{}{}", rarely(), reaching(&aws, directory.path()))).unwrap();
+    std::fs::write(&file, format!("{}{}", rarely(), settings_for(&aws, directory.path()))).unwrap();
     let path = directory.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();

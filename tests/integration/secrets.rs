@@ -7,7 +7,7 @@ use fake_aws::{Fault, FaultRule, SyncKind, World};
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::exporter::{ACCOUNT, HUB, ROLE, Scrape, fake_aws, reaching};
+use crate::exporter::{ACCOUNT, HUB, ROLE, Scrape, fake_aws, settings_for};
 use crate::http;
 use crate::program::{ExporterProcess, program};
 use crate::web_security::{Files, hash};
@@ -92,7 +92,7 @@ async fn no_secret_appears_in_any_output() {
          member_role: 'arn:{{partition}}:iam::{{account_id}}:role/{ROLE}'\n  external_id: xid-of-members\n  regions: \
          [eu-west-1]\n{}",
         regions.join(", "),
-        reaching(&aws, directory.path()),
+        settings_for(&aws, directory.path()),
     );
     let file = directory.path().join("config.yaml");
     std::fs::write(&file, &config).unwrap();

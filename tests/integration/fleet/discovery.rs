@@ -8,20 +8,20 @@ use pretty_assertions::assert_eq;
 use ssm_sync_exporter::fleet::Shard;
 
 use super::{
-    ACCOUNTS, AILING, ALL, EXCLUDED, Place, REGIONS, all_are_up, all_turns_are_taken, by_target, config,
-    join, label, nothing, organization, without_regions,
+    ACCOUNTS, ALL, EXCLUDED, FAULTY, REGIONS, TargetLabels, assert_no_overruns, by_target, config,
+    config_without_regions, join, label, none, organization, wait_until_up,
 };
 use crate::exporter::{Exporter, HUB, ROLE, Scrape, Setup};
 
-/// The European regions that every account has.
+/// The European regions that are always enabled.
 const EUROPE: [&str; 5] = ["eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2", "eu-west-3"];
 
-/// All targets that are shown.
-fn targets(scrape: &Scrape) -> BTreeSet<Place> {
+/// All targets of a scrape.
+fn targets(scrape: &Scrape) -> BTreeSet<TargetLabels> {
     by_target(scrape, "ssm_sync_exporter_target_info").into_keys().collect()
 }
 
-/// The accounts that are shown, with their names.
+/// The ids and names of all accounts of a scrape.
 fn accounts(scrape: &Scrape) -> BTreeSet<(String, String)> {
     let infos =
         scrape.series().into_iter().filter(|series| series.starts_with("ssm_sync_exporter_target_info"));
@@ -30,23 +30,23 @@ fn accounts(scrape: &Scrape) -> BTreeSet<(String, String)> {
         .collect()
 }
 
-/// The regions that are shown of an account.
+/// The regions of an account in a scrape.
 fn regions_of(scrape: &Scrape, account: &str) -> Vec<String> {
     targets(scrape).into_iter().filter(|(of, _)| of == account).map(|(_, region)| region).collect()
 }
 
 #[tokio::test]
-async fn the_accounts_of_the_organization_and_no_excluded_one() {
+async fn accounts_of_the_organization_are_polled_except_the_excluded_one() {
     let aws = organization().await;
     let exporter = Exporter::start_ready(&aws, &config()).await;
-    let scrape = all_are_up(&exporter, ALL).await;
+    let scrape = wait_until_up(&exporter, ALL).await;
     let expected = ACCOUNTS.map(|(account, name)| (account.to_owned(), name.to_owned()));
     assert_eq!(accounts(&scrape), expected.into());
     assert!(aws.world().assumed_roles().iter().all(|assumed| !assumed.role.contains(EXCLUDED)));
 }
 
 #[tokio::test]
-async fn only_accounts_below_a_unit_and_only_those_at_work() {
+async fn only_active_accounts_below_the_organizational_unit_are_polled() {
     let world = World::new();
     world.create_organization(HUB);
     for (unit, parent) in [
@@ -75,10 +75,10 @@ async fn only_accounts_below_a_unit_and_only_those_at_work() {
     world.set_account_state("100000000008", None, Some("ACTIVE"));
     world.set_account_state("100000000009", None, None);
     let aws = FakeAws::start(world, "127.0.0.1:0").await.unwrap();
-    let config = config().replace(EXCLUDED, AILING) + "  organizational_units: [ou-fake-00000001]\n";
+    let config = config().replace(EXCLUDED, FAULTY) + "  organizational_units: [ou-fake-00000001]\n";
     let exporter = Exporter::start_ready(&aws, &config).await;
-    let scrape = all_are_up(&exporter, 4 * REGIONS.len()).await;
-    // The second is left out by the configuration.
+    let scrape = wait_until_up(&exporter, 4 * REGIONS.len()).await;
+    // The configuration excludes the second.
     let expected = [
         ("100000000001", "upper"),
         ("100000000003", "lower"),
@@ -91,15 +91,15 @@ async fn only_accounts_below_a_unit_and_only_those_at_work() {
 }
 
 #[tokio::test]
-async fn units_that_lie_within_each_other_bring_an_account_once() {
+async fn nested_organizational_units_yield_an_account_once() {
     let aws = organization().await;
     aws.world().add_unit("ou-fake-00000001", "r-fake");
     join(aws.world(), "100000000005", "below", "ou-fake-00000001");
     let config = config() + "  organizational_units: [r-fake, ou-fake-00000001]\n";
     let exporter = Exporter::start_ready(&aws, &config).await;
-    let scrape = all_are_up(&exporter, ALL + REGIONS.len()).await;
+    let scrape = wait_until_up(&exporter, ALL + REGIONS.len()).await;
     assert_eq!(targets(&scrape).len(), ALL + REGIONS.len());
-    let assumed = super::assumed(aws.world());
+    let assumed = super::assumed_roles(aws.world());
     assert!(
         assumed.len() == ACCOUNTS.len() + 1 && assumed.values().all(|number| *number == 1),
         "{assumed:?}"
@@ -107,20 +107,20 @@ async fn units_that_lie_within_each_other_bring_an_account_once() {
 }
 
 #[tokio::test]
-async fn a_unit_that_is_not_there_is_a_failure_and_no_end_of_the_listed_accounts() {
+async fn configured_accounts_are_polled_while_an_organizational_unit_does_not_exist() {
     let aws = organization().await;
-    let listed = format!(
-        "accounts:\n  - {{name: by hand, profile: hub, assume_roles: [{{arn: 'arn:aws:iam::{AILING}:role/{ROLE}'}}]}}\n"
+    let entry = format!(
+        "accounts:\n  - {{name: by hand, profile: hub, assume_roles: [{{arn: 'arn:aws:iam::{FAULTY}:role/{ROLE}'}}]}}\n"
     );
-    let config = format!("{}  organizational_units: [ou-fake-00000001]\n{listed}", config());
+    let config = format!("{}  organizational_units: [ou-fake-00000001]\n{entry}", config());
     let exporter = Exporter::start(&aws, &config).await;
-    all_are_up(&exporter, REGIONS.len()).await;
+    wait_until_up(&exporter, REGIONS.len()).await;
     let failed = async || {
         let failures = exporter.scrape().await.sum("ssm_sync_exporter_discovery_failures_total");
         (failures >= 1.0).then_some(())
     };
     exporter.wait_for("a failure", failed).await;
-    // It is not known yet what there is.
+    // The accounts of the organization are still pending.
     let ready = exporter.get("/-/ready").await;
     assert_eq!(
         (ready.status, ready.body.as_str()),
@@ -131,60 +131,60 @@ async fn a_unit_that_is_not_there_is_a_failure_and_no_end_of_the_listed_accounts
     );
     aws.world().add_unit("ou-fake-00000001", "r-fake");
     join(aws.world(), "100000000005", "below", "ou-fake-00000001");
-    all_are_up(&exporter, 2 * REGIONS.len()).await;
+    wait_until_up(&exporter, 2 * REGIONS.len()).await;
 }
 
 #[tokio::test]
-async fn an_account_that_is_listed_as_well_is_polled_once_and_as_listed() {
+async fn a_configured_account_overrides_that_of_the_organization() {
     let aws = organization().await;
-    let listed = format!(
-        "accounts:\n  - profile: hub\n    assume_roles: [{{arn: 'arn:aws:iam::{AILING}:role/{ROLE}'}}]\n    regions: \
+    let entry = format!(
+        "accounts:\n  - profile: hub\n    assume_roles: [{{arn: 'arn:aws:iam::{FAULTY}:role/{ROLE}'}}]\n    regions: \
          [sa-east-1, eu-west-1]\n"
     );
-    let exporter = Exporter::start_ready(&aws, &(config() + &listed)).await;
-    let scrape = all_are_up(&exporter, ALL - REGIONS.len() + 2).await;
-    assert_eq!(regions_of(&scrape, AILING), ["eu-west-1", "sa-east-1"]);
-    // It has no other name than that which the organization gives it.
-    assert!(accounts(&scrape).contains(&(AILING.to_owned(), "staging".to_owned())));
-    assert_eq!(super::assumed(aws.world())[&format!("arn:aws:iam::{AILING}:role/{ROLE}")], 1);
-    all_turns_are_taken(&exporter, nothing).await;
-    assert_eq!(aws.world().calls_of(AILING, "us-east-1", "ListResourceDataSync"), 0);
+    let exporter = Exporter::start_ready(&aws, &(config() + &entry)).await;
+    let scrape = wait_until_up(&exporter, ALL - REGIONS.len() + 2).await;
+    assert_eq!(regions_of(&scrape, FAULTY), ["eu-west-1", "sa-east-1"]);
+    // The entry has no name, so the organization's is used.
+    assert!(accounts(&scrape).contains(&(FAULTY.to_owned(), "staging".to_owned())));
+    assert_eq!(super::assumed_roles(aws.world())[&format!("arn:aws:iam::{FAULTY}:role/{ROLE}")], 1);
+    assert_no_overruns(&exporter, none).await;
+    assert_eq!(aws.world().calls_of(FAULTY, "us-east-1", "ListResourceDataSync"), 0);
 }
 
 #[tokio::test]
-async fn wildcards_follow_what_an_account_has_enabled() {
+async fn wildcards_match_the_regions_that_an_account_has_enabled() {
     let aws = organization().await;
     aws.world().set_region("100000000001", "eu-south-2", "ENABLED");
     aws.world().set_region("100000000001", "eu-central-2", "DISABLING");
-    let config = format!("regions: ['eu-*', me-south-1]\nrefresh_interval: 1s\n{}", without_regions());
+    let config = format!("regions: ['eu-*', me-south-1]\nrefresh_interval: 1s\n{}", config_without_regions());
     let exporter = Exporter::start_ready(&aws, &config).await;
     let each = EUROPE.len() + 1;
-    let scrape = all_are_up(&exporter, ACCOUNTS.len() * each + 1).await;
+    let scrape = wait_until_up(&exporter, ACCOUNTS.len() * each + 1).await;
     let mut expected = [EUROPE.as_slice(), &["me-south-1"]].concat();
-    assert_eq!(regions_of(&scrape, AILING), expected, "and what is named, enabled or not");
+    assert_eq!(regions_of(&scrape, FAULTY), expected, "named regions are polled, enabled or not");
     expected.insert(2, "eu-south-2");
     assert_eq!(regions_of(&scrape, "100000000001"), expected);
-    assert_eq!(aws.world().calls_of(AILING, "us-east-1", "ListResourceDataSync"), 0);
+    assert_eq!(aws.world().calls_of(FAULTY, "us-east-1", "ListResourceDataSync"), 0);
 
-    aws.world().set_region(AILING, "eu-south-1", "ENABLED");
-    let scrape = all_are_up(&exporter, ACCOUNTS.len() * each + 2).await;
-    assert!(regions_of(&scrape, AILING).contains(&"eu-south-1".to_owned()));
+    aws.world().set_region(FAULTY, "eu-south-1", "ENABLED");
+    let scrape = wait_until_up(&exporter, ACCOUNTS.len() * each + 2).await;
+    assert!(regions_of(&scrape, FAULTY).contains(&"eu-south-1".to_owned()));
 
-    aws.world().set_region(AILING, "eu-south-1", "DISABLING");
-    let scrape = all_are_up(&exporter, ACCOUNTS.len() * each + 1).await;
+    aws.world().set_region(FAULTY, "eu-south-1", "DISABLING");
+    let scrape = wait_until_up(&exporter, ACCOUNTS.len() * each + 1).await;
     assert!(!scrape.0.contains("eu-south-1"));
 }
 
 #[tokio::test]
-async fn an_account_that_does_not_tell_its_regions_is_polled_in_those_that_all_have() {
+async fn an_account_whose_regions_cannot_be_listed_is_polled_in_those_always_enabled() {
     let aws = organization().await;
-    aws.world().set_region(AILING, "eu-south-1", "ENABLED");
-    aws.world().set_faults(vec![FaultRule::new(Fault::Deny).account(AILING).operation("ListRegions")]);
-    let config = format!("regions: ['eu-*']\nrefresh_interval: 1s\n{}", without_regions());
+    aws.world().set_region(FAULTY, "eu-south-1", "ENABLED");
+    aws.world().set_faults(vec![FaultRule::new(Fault::Deny).account(FAULTY).operation("ListRegions")]);
+    let config = format!("regions: ['eu-*']\nrefresh_interval: 1s\n{}", config_without_regions());
     let exporter = Exporter::start_ready(&aws, &config).await;
     let all = ACCOUNTS.len() * EUROPE.len();
-    let scrape = all_are_up(&exporter, all).await;
-    assert_eq!(regions_of(&scrape, AILING), EUROPE);
+    let scrape = wait_until_up(&exporter, all).await;
+    assert_eq!(regions_of(&scrape, FAULTY), EUROPE);
     assert!(scrape.0.contains("ssm_sync_exporter_discovery_failures_total{kind=\"regions\"} "));
     assert!(scrape.sum("ssm_sync_exporter_discovery_failures_total") >= 1.0);
     assert!(
@@ -192,10 +192,10 @@ async fn an_account_that_does_not_tell_its_regions_is_polled_in_those_that_all_h
     );
 
     aws.world().set_faults(Vec::new());
-    let scrape = all_are_up(&exporter, all + 1).await;
-    assert!(regions_of(&scrape, AILING).contains(&"eu-south-1".to_owned()));
-    // What has been told once stays.
-    aws.world().set_faults(vec![FaultRule::new(Fault::Deny).account(AILING).operation("ListRegions")]);
+    let scrape = wait_until_up(&exporter, all + 1).await;
+    assert!(regions_of(&scrape, FAULTY).contains(&"eu-south-1".to_owned()));
+    // The last result is kept when a later lookup fails.
+    aws.world().set_faults(vec![FaultRule::new(Fault::Deny).account(FAULTY).operation("ListRegions")]);
     let failures = exporter.scrape().await.sum("ssm_sync_exporter_discovery_failures_total");
     let fails_again = async || {
         let scrape = exporter.scrape().await;
@@ -206,9 +206,9 @@ async fn an_account_that_does_not_tell_its_regions_is_polled_in_those_that_all_h
 }
 
 #[tokio::test]
-async fn three_shards_have_every_target_once() {
+async fn three_shards_poll_every_target_once() {
     let aws = organization().await;
-    let all = targets(&all_are_up(&Exporter::start(&aws, &config()).await, ALL).await);
+    let all = targets(&wait_until_up(&Exporter::start(&aws, &config()).await, ALL).await);
     let total = NonZeroU32::new(3).unwrap();
     let mut together = Vec::new();
     for index in 0..total.get() {
@@ -220,7 +220,7 @@ async fn three_shards_have_every_target_once() {
         let scrape = exporter.scrape().await;
         assert!(scrape.has(&format!("ssm_sync_exporter_shard_index {index}")));
         assert!(scrape.has("ssm_sync_exporter_shards 3"));
-        all_are_up(&exporter, part.len()).await;
+        wait_until_up(&exporter, part.len()).await;
         together.extend(part);
     }
     together.sort();

@@ -1,18 +1,18 @@
-//! Tests of assumed roles: the number of calls, session policies, session names and partitions.
+//! How the accounts are accessed, and with how many calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use fake_aws::{FakeAws, World};
 use pretty_assertions::assert_eq;
 
-use super::{ACCOUNTS, ALL, REGIONS, all_are_up, config, organization, without_regions};
+use super::{ACCOUNTS, ALL, REGIONS, config, config_without_regions, organization, wait_until_up};
 use crate::exporter::{Exporter, HUB, ROLE, Setup, up};
 
 const LIST_SYNCS: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssm:ListResourceDataSync"],"Resource":"*"}]}"#;
 const LIST_SYNCS_AND_REGIONS: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssm:ListResourceDataSync","account:ListRegions"],"Resource":"*"}]}"#;
 
-/// The policy of all sessions. Panics if they differ.
-fn policy(world: &World) -> Option<String> {
+/// The session policy of all sessions. Panics if they differ.
+fn session_policy(world: &World) -> Option<String> {
     let policies: BTreeSet<Option<String>> =
         world.assumed_roles().into_iter().map(|assumed| assumed.policy).collect();
     assert_eq!(policies.len(), 1, "{policies:?}");
@@ -20,62 +20,62 @@ fn policy(world: &World) -> Option<String> {
 }
 
 #[tokio::test]
-async fn the_first_round_makes_one_call_per_role_and_two_per_target() {
+async fn first_collections_take_one_call_per_role_and_two_per_target() {
     let aws = organization().await;
     let exporter = Exporter::start_ready(&aws, &config().replace("interval: 1s", "interval: 1h")).await;
-    all_are_up(&exporter, ALL).await;
+    wait_until_up(&exporter, ALL).await;
     for (account, _) in ACCOUNTS {
         for region in REGIONS {
             let calls = aws.world().calls_of(account, region, "ListResourceDataSync");
-            assert_eq!(calls, 2, "one call per sync type: {account} {region}");
+            assert_eq!(calls, 2, "one for each type: {account} {region}");
         }
     }
     let expected = ACCOUNTS.map(|(account, _)| (format!("arn:aws:iam::{account}:role/{ROLE}"), 1));
-    assert_eq!(super::assumed(aws.world()), BTreeMap::from(expected));
+    assert_eq!(super::assumed_roles(aws.world()), BTreeMap::from(expected));
     assert_eq!(aws.world().calls("AssumeRole"), ACCOUNTS.len() as u64);
     assert_eq!(aws.world().calls("ListAccounts"), 1);
-    // The ARNs of the roles contain the account ids.
+    // The account ids are part of the role ARNs.
     assert_eq!(aws.world().calls("GetCallerIdentity"), 0);
     assert_eq!(aws.world().calls("ListRegions"), 0);
 }
 
 #[tokio::test]
-async fn session_policies_allow_only_the_needed_calls() {
+async fn session_policies_allow_only_what_is_needed() {
     let aws = organization().await;
-    all_are_up(&Exporter::start(&aws, &config()).await, ALL).await;
-    assert_eq!(policy(aws.world()).as_deref(), Some(LIST_SYNCS));
+    wait_until_up(&Exporter::start(&aws, &config()).await, ALL).await;
+    assert_eq!(session_policy(aws.world()).as_deref(), Some(LIST_SYNCS));
 
     let aws = organization().await;
-    let wildcards = format!("regions: ['eu-west-?']\n{}", without_regions());
-    all_are_up(&Exporter::start(&aws, &wildcards).await, 3 * ACCOUNTS.len()).await;
-    assert_eq!(policy(aws.world()).as_deref(), Some(LIST_SYNCS_AND_REGIONS));
+    let wildcards = format!("regions: ['eu-west-?']\n{}", config_without_regions());
+    wait_until_up(&Exporter::start(&aws, &wildcards).await, 3 * ACCOUNTS.len()).await;
+    assert_eq!(session_policy(aws.world()).as_deref(), Some(LIST_SYNCS_AND_REGIONS));
 
     let aws = organization().await;
     let environment = &[("SSM_SYNC_EXPORTER_AWS__SESSION_POLICY", "false")];
     let setup = Setup { environment, ..Setup::default() };
-    all_are_up(&Exporter::start_with(&aws, &config(), &setup).await, ALL).await;
-    assert_eq!(policy(aws.world()), None);
+    wait_until_up(&Exporter::start_with(&aws, &config(), &setup).await, ALL).await;
+    assert_eq!(session_policy(aws.world()), None);
 }
 
 #[tokio::test]
-async fn the_session_policy_of_the_listing_role_allows_only_listing_the_organization() {
+async fn the_session_policy_of_the_organization_allows_only_to_list_it() {
     let aws = organization().await;
     aws.world().add_role(HUB, "Lister", Some("of-the-lister"));
     let lister = format!("arn:aws:iam::{HUB}:role/Lister");
     let config = format!("{}  assume_roles: [{{arn: '{lister}', external_id: of-the-lister}}]\n", config());
-    all_are_up(&Exporter::start(&aws, &config).await, ALL).await;
+    wait_until_up(&Exporter::start(&aws, &config).await, ALL).await;
     let sessions = aws.world().assumed_roles();
     let of_lister: Vec<_> = sessions.iter().filter(|assumed| assumed.role == lister).collect();
     assert_eq!(of_lister.len(), 1);
     assert_eq!(of_lister[0].external_id.as_deref(), Some("of-the-lister"));
     let policy = of_lister[0].policy.as_deref().unwrap();
     assert!(policy.contains("\"organizations:ListAccounts\"") && !policy.contains("ssm:"), "{policy}");
-    // All roles are assumed with the credentials of the profile.
+    // The roles of the members are assumed with the credentials of the profile.
     assert!(sessions.iter().all(|assumed| assumed.caller_account == HUB));
 }
 
 #[tokio::test]
-async fn session_name_placeholders_are_filled_in_and_external_ids_are_sent() {
+async fn session_names_are_expanded_and_external_ids_passed() {
     let world = World::new();
     world.create_organization(HUB);
     world.add_role(HUB, ROLE, Some("of-the-members"));
@@ -92,7 +92,7 @@ async fn session_name_placeholders_are_filled_in_and_external_ids_are_sent() {
         config()
     );
     let exporter = Exporter::start_ready(&aws, &config).await;
-    let scrape = all_are_up(&exporter, 2 * REGIONS.len()).await;
+    let scrape = wait_until_up(&exporter, 2 * REGIONS.len()).await;
     assert!(!scrape.0.contains("of-the-"));
     let mut sessions: Vec<_> = aws
         .world()
@@ -116,7 +116,7 @@ async fn session_name_placeholders_are_filled_in_and_external_ids_are_sent() {
 }
 
 #[tokio::test]
-async fn accounts_in_several_partitions_are_polled() {
+async fn accounts_of_several_partitions_are_polled() {
     let world = World::new();
     world.add_account(HUB);
     let partitions = [
@@ -135,7 +135,7 @@ async fn accounts_in_several_partitions_are_polled() {
     }
     let aws = FakeAws::start(world, "127.0.0.1:0").await.unwrap();
     let exporter = Exporter::start_ready(&aws, &config).await;
-    let scrape = all_are_up(&exporter, 6).await;
+    let scrape = wait_until_up(&exporter, 6).await;
     for (partition, account, regions) in partitions {
         for region in regions {
             assert!(scrape.has(&up(account, region, 1)));
@@ -144,8 +144,8 @@ async fn accounts_in_several_partitions_are_polled() {
             )), "{}", scrape.samples("ssm_sync_exporter_target_info"));
         }
         let sessions = aws.world().assumed_roles();
-        let assumed: Vec<_> = sessions.iter().filter(|assumed| assumed.role.contains(account)).collect();
-        assert_eq!(assumed.len(), 1);
-        assert!(regions.contains(&assumed[0].region.as_str()), "{assumed:?}");
+        let of_account: Vec<_> = sessions.iter().filter(|assumed| assumed.role.contains(account)).collect();
+        assert_eq!(of_account.len(), 1);
+        assert!(regions.contains(&of_account[0].region.as_str()), "{of_account:?}");
     }
 }
