@@ -218,8 +218,7 @@ fn a_wrong_command_line_is_one_line_and_status_2() {
 
 #[test]
 fn a_shard_that_cannot_be_is_one_line_and_status_2() {
-    let which = "--shard.total says how many parts there are, and one of --shard.index and --shard.from-hostname has to say \
-                 which";
+    let which = "--shard.total requires --shard.index or --shard.from-hostname";
     for (arguments, expected) in [
         (
             &["--shard.index", "3", "--shard.total", "3"][..],
@@ -236,7 +235,7 @@ fn a_shard_that_cannot_be_is_one_line_and_status_2() {
         (&["--shard.total", "3"], which),
         (
             &["--shard.total", "0", "--shard.index", "0"],
-            "invalid value '0' for '--shard.total <NUMBER>': not a whole number from 1; see --help",
+            "invalid value '0' for '--shard.total <NUMBER>': expected a whole number of at least 1; see --help",
         ),
         (
             &["--shard.total", "3", "--shard.index", "0", "--shard.from-hostname"],
@@ -265,7 +264,7 @@ fn the_shard_is_told_by_the_name_of_the_host() {
     let (status, out, err) =
         run(program().args(["--config.check", "--shard.from-hostname", "--shard.total", "3"]));
     match ordinal.map(str::parse::<u32>) {
-        Some(Ok(0..3)) => assert_eq!((status, out.as_str()), (Some(0), "the configuration is good\n")),
+        Some(Ok(0..3)) => assert_eq!((status, out.as_str()), (Some(0), "the configuration is valid\n")),
         Some(Ok(index)) => {
             assert_eq!((status, out.as_str()), (Some(2), ""));
             let expected =
@@ -289,7 +288,7 @@ fn a_wrong_configuration_is_one_line_and_status_2() {
     let file = directory.path().join("config.yaml");
     std::fs::write(&file, "interval: soon\n").unwrap();
     let expected = format!(
-        "ssm-sync-exporter: {}:1:11: interval: `soon` is not a duration above zero and of at most 720h, such as 30s, 5m or 1h30m\n",
+        "ssm-sync-exporter: {}:1:11: interval: `soon` is not a valid duration; expected more than 0s and at most 720h, such as 30s, 5m or 1h30m\n",
         file.display()
     );
     for check in [&["--config.check"][..], &[]] {
@@ -312,7 +311,7 @@ fn a_wrong_configuration_is_one_line_and_status_2() {
     assert_eq!(
         err,
         "ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_CONCURRENCY: concurrency: `none` is not a whole \
-         number from 1\n"
+         number of at least 1\n"
     );
 }
 
@@ -360,7 +359,7 @@ fn a_wildcard_that_no_region_can_match_is_refused() {
 fn a_configuration_can_be_checked_without_starting() {
     let full = concat!(env!("CARGO_MANIFEST_DIR"), "/config/full.yaml");
     let (status, out, err) = run(program().args(["--config.check", "--config.file", full]));
-    assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "the configuration is good\n", ""));
+    assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "the configuration is valid\n", ""));
     let (status, out, _) = run(program().arg("--config.check").env("SSM_SYNC_EXPORTER_INTERVAL", "2h"));
     assert_eq!(status, Some(0));
     assert!(out.starts_with("warning: stale_after is shorter than interval"), "{out}");
@@ -385,7 +384,7 @@ fn no_region_anywhere_is_one_line_and_status_2() {
     assert_eq!(status, Some(2));
     assert_eq!(
         err,
-        "ssm-sync-exporter: regions: no region: name one in `regions`, in AWS_REGION or in the AWS profile\n"
+        "ssm-sync-exporter: regions: no region is set; set `regions`, AWS_REGION, or `region` in the AWS profile\n"
     );
 }
 
@@ -485,7 +484,7 @@ async fn without_credentials_it_runs_and_says_so() {
     let (status, _, log) = running.signal("INT");
     assert_eq!(status.code(), Some(0), "{log}");
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let warnings: Vec<&Value> = lines.iter().filter(|line| line["level"] == "WARN").collect();
+    let warnings: Vec<&Value> = lines.iter().filter(|line| line["level"] == "warn").collect();
     assert_eq!(warnings.len(), 1, "once, and nothing of the SDK's own: {log}");
     assert_eq!(warnings[0]["message"], "credentials cannot be had");
     assert_eq!(warnings[0]["reason"], "credentials");
@@ -528,7 +527,7 @@ async fn credentials_that_many_targets_need_are_complained_of_once() {
     assert_eq!(reasons.len(), 4 * 3, "{metrics}");
     assert!(reasons.iter().all(|line| line.contains("reason=\"credentials\"")), "{reasons:?}");
     let (_, _, log) = running.signal("TERM");
-    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("\"level\":\"WARN\"")).collect();
+    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("\"level\":\"warn\"")).collect();
     assert_eq!(warnings.len(), 1, "one key, one line: {log}");
     assert!(warnings[0].contains("credentials cannot be had"), "{log}");
 }
@@ -550,7 +549,7 @@ async fn a_region_that_is_refused_to_all_accounts_is_complained_of_now_and_then(
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let warnings: Vec<_> = lines
         .iter()
-        .filter(|line| line["level"] == "WARN")
+        .filter(|line| line["level"] == "warn")
         .map(|line| {
             (line["message"].as_str().unwrap(), line["region"].as_str().unwrap(), line["accounts"].clone())
         })
@@ -586,7 +585,7 @@ async fn a_role_that_is_denied_is_complained_of_once_for_all_regions() {
     );
     assert_eq!(about[0]["reason"], "assume_role_denied");
     assert_eq!(about[1]["message"], "credentials can be had again");
-    assert_eq!(lines.iter().filter(|line| line["level"] == "WARN").count(), 1, "none for a target: {log}");
+    assert_eq!(lines.iter().filter(|line| line["level"] == "warn").count(), 1, "none for a target: {log}");
     assert!(!log.contains("succeed again"), "{log}");
 }
 
@@ -602,7 +601,7 @@ async fn a_second_signal_ends_it_at_once() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     let (status, took, log) = running.signal("TERM");
     assert_eq!(status.code(), Some(1), "{log}");
-    assert!(log.ends_with("ssm-sync-exporter: cut short by a second signal\n"), "{log}");
+    assert!(log.ends_with("ssm-sync-exporter: aborted by a second signal\n"), "{log}");
     assert!(took < Duration::from_secs(4), "the client alone would have been given five seconds");
 }
 

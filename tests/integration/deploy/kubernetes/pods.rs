@@ -169,7 +169,7 @@ fn the_exporter_takes_what_the_pod_gives_it() {
         let (status, out, err) = run(pod.exporter().arg("--config.check"));
         assert_eq!(
             (status, out.as_str(), err.as_str()),
-            (Some(0), "the configuration is good\n", ""),
+            (Some(0), "the configuration is valid\n", ""),
             "{name}"
         );
     }
