@@ -3,7 +3,7 @@
 //!
 //! `cargo test` runs all that needs nothing but Rust. `tests/run` installs what
 //! the rest needs, a Python with boto3, moto, `prometheus_client` and checkers of what is
-//! in `deploy/`, Prometheus with promtool, `node_exporter`, curl, ConfigApplier, and Chromium with
+//! in `deploy/`, Prometheus with promtool, `node_exporter`, curl, Helm, and Chromium with
 //! playwright-core, and runs everything;
 //! there a missing tool is an error.
 

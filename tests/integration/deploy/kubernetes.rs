@@ -1,4 +1,4 @@
-//! The ConfigApplier chart, rendered by a real ConfigApplier.
+//! The Helm chart, rendered by a real Helm.
 //!
 //! There is no cluster here, so each part is shown to whoever it is meant for: objects to
 //! the schemas of Kubernetes and of the Prometheus operator, the pod's command line and

@@ -27,7 +27,7 @@ impl Rendered {
         Self::with(name, &[])
     }
 
-    /// The same with more arguments for ConfigApplier.
+    /// The same with more arguments for Helm.
     pub(super) fn with(name: &str, arguments: &[&str]) -> Self {
         Self { objects: documents(&template(&place(CHART), name, arguments), &[]) }
     }

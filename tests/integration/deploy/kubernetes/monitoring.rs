@@ -134,11 +134,11 @@ fn every_dashboard_is_in_the_chart() {
     assert_eq!(names(&format!("{CHART}/dashboards")), names("deploy/grafana"));
 }
 
-/// Braces in rules and dashboards are Prometheus's and Grafana's, and not ConfigApplier's.
+/// Braces in rules and dashboards are Prometheus's and Grafana's, and not Helm's.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
 fn helm_leaves_templates_of_others_alone() {
-    // ConfigApplier folds long lines anew.
+    // Helm folds long lines anew.
     let named = |text: &str| text.split_whitespace().collect::<String>().matches("{{$labels.").count();
     let alerts = named(&text("deploy/prometheus/alerts.yml"));
     assert!(alerts > 10, "nothing to leave alone");

@@ -94,10 +94,7 @@ fn no_two_objects_have_the_same_name_and_all_belong_to_the_release() {
             let called = format!("{} {}", object["kind"], metadata["name"]);
             assert_eq!(metadata["namespace"], NAMESPACE, "{name}: {called}");
             assert_eq!(metadata["labels"]["app.kubernetes.io/name"], "ssm-sync-exporter", "{name}: {called}");
-            assert_eq!(
-                metadata["labels"]["app.kubernetes.io/managed-by"], "ConfigApplier",
-                "{name}: {called}"
-            );
+            assert_eq!(metadata["labels"]["app.kubernetes.io/managed-by"], "Helm", "{name}: {called}");
             assert!(seen.insert(called.clone()), "{name}: {called} is there twice");
         }
     }
@@ -360,7 +357,7 @@ fn only_what_is_needed_is_let_through() {
     assert_eq!(prometheus, json!([{"namespaceSelector": {}, "podSelector": by_label}]));
 }
 
-/// What ConfigApplier says once a release is installed.
+/// What Helm says once a release is installed.
 fn notes(release: &str, name: &str, arguments: &[&str]) -> String {
     let mut applier = tools::applier();
     applier.args(["install", release, "--dry-run=client", "--namespace", NAMESPACE]).arg(place(CHART));
@@ -465,7 +462,7 @@ fn a_package_holds_what_the_links_lead_to_and_renders_the_same() {
     }
     assert!(!unpacked.join("ci").exists());
 
-    // As part of another chart, which ConfigApplier gives values of its own.
+    // As part of another chart, which Helm gives values of its own.
     let other = directory.path().join("platform");
     std::fs::create_dir_all(other.join("charts")).unwrap();
     std::fs::copy(&package, other.join("charts").join(package.file_name().unwrap())).unwrap();

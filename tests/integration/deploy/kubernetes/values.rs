@@ -9,7 +9,7 @@ use super::chart::{CHART, document, documents, helm_template, value_file};
 use crate::deploy::{place, text};
 use crate::tools;
 
-/// What is wrong with values that are laid over others, as a line of what ConfigApplier says.
+/// What is wrong with values that are laid over others, as a line of what Helm says.
 fn refusal(values: &Value) -> String {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(values.to_string().as_bytes()).unwrap();
@@ -89,7 +89,7 @@ fn bad_values_are_refused_with_what_is_wrong() {
             "- at '/prometheusRule/thresholds/x/selector': '{a=\"b\"}' does not match pattern '^[a-z_]+ *(=|!)'",
         ),
         (json!({"networkPolicy": {"from": []}}), "- at '/networkPolicy/from': minItems: got 0, want 1"),
-        // Ids that ConfigApplier would write as 1.11122223333e+11.
+        // Ids that Helm would write as 1.11122223333e+11.
         (
             json!({"config": {"accounts": [{"id": 111_122_223_333_u64}]}}),
             "- at '/config/accounts/0/id': got number, want string",
