@@ -124,22 +124,21 @@ fn write_logfmt<'a>(writer: &mut Writer<'_>, fields: impl Iterator<Item = (&'a s
         match value {
             Value::String(text) if is_plain(&text) => writer.write_str(&text)?,
             // logfmt has the quotes and escapes of JSON.
-            value => writer.write_str(&json(&value))?,
+            value => write_json_value(writer, &value)?,
         }
     }
     Ok(())
 }
 
-/// A value in JSON, without characters that would control a terminal.
-fn json(value: &Value) -> String {
-    let mut escaped = String::new();
+/// Writes a value in JSON, without characters that would control a terminal.
+fn write_json_value(writer: &mut Writer<'_>, value: &Value) -> fmt::Result {
     for character in value.to_string().chars() {
         match character {
-            '\u{7f}'..='\u{9f}' => escaped.push_str(&format!("\\u{:04x}", u32::from(character))),
-            _ => escaped.push(character),
+            '\u{7f}'..='\u{9f}' => write!(writer, "\\u{:04x}", u32::from(character))?,
+            _ => writer.write_char(character)?,
         }
     }
-    escaped
+    Ok(())
 }
 
 /// Whether a logfmt value needs no quotes.
@@ -156,7 +155,8 @@ fn write_json<'a>(writer: &mut Writer<'_>, fields: impl Iterator<Item = (&'a str
         if index > 0 {
             writer.write_char(',')?;
         }
-        write!(writer, "{}:{}", Value::from(name), json(&value))?;
+        write!(writer, "{}:", Value::from(name))?;
+        write_json_value(writer, &value)?;
     }
     writer.write_char('}')
 }
@@ -292,7 +292,7 @@ mod tests {
     fn an_event_is_one_line_and_cannot_be_forged() {
         for format in [Format::Logfmt, Format::Json] {
             let log = logged(format, || {
-                info!(name = "x\nts=2026 level=error \u{1b}[31m\u{9b}31m", "first\nsecond")
+                info!(name = "x\nts=2026 level=error \u{1b}[31m\u{9b}31m", "first\nsecond");
             });
             assert_eq!(log.lines().count(), 1, "{log}");
             assert!(!log.trim_end().contains(char::is_control), "{log}");

@@ -113,7 +113,10 @@ impl Reloader {
             }
             Err(error) => {
                 self.applier.reload_failed();
-                error!(error = with_causes(&error), "configuration reload failed, keeping the previous one");
+                error!(
+                    error = with_causes(&error),
+                    "configuration reload failed, keeping the previous configuration"
+                );
                 Err(error)
             }
         };

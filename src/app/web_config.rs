@@ -105,7 +105,7 @@ impl WebConfigWatcher {
                         warn!(error, "web configuration reload failed, keeping the previous one");
                     }
                     Err(error) => {
-                        error!(%error, "the check of the web configuration panicked, which is a bug")
+                        error!(%error, "the check of the web configuration panicked, which is a bug");
                     }
                 }
             }

@@ -2,8 +2,8 @@
 //! be polled together: no target twice, no role of another partition, no endpoint
 //! that does not exist.
 //!
-//! Some of it depends on defaults that only the SDK knows, so the check runs once,
-//! after the SDK has been asked.
+//! Part of the check depends on defaults that only the SDK knows, so it runs once, after
+//! the SDK was asked. `--config.check` asks nobody and skips that part.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -50,8 +50,8 @@ pub(crate) struct AccountDefaults {
     pub(crate) endpoints: EndpointKind,
 }
 
-/// The [`AccountDefaults`] of accounts. Without any, whatever depends on them is not
-/// checked.
+/// The [`AccountDefaults`] of accounts. What depends on those of an account that is not
+/// in here is not checked.
 #[derive(Debug, Default)]
 pub(crate) struct SdkDefaults(HashMap<DefaultsKey, AccountDefaults>);
 
@@ -59,12 +59,12 @@ pub(crate) struct SdkDefaults(HashMap<DefaultsKey, AccountDefaults>);
 type DefaultsKey = (Access, Option<RegionName>);
 
 impl SdkDefaults {
-    /// Adds those of an account.
+    /// Adds the defaults of an account.
     pub(crate) fn insert(&mut self, account: &Account, defaults: AccountDefaults) {
         self.0.insert(Self::key(account), defaults);
     }
 
-    /// Whether accounts that are in both have the same defaults.
+    /// Whether the accounts that are in both have the same defaults.
     pub(crate) fn agree_with(&self, other: &Self) -> bool {
         self.0.iter().all(|(key, defaults)| other.0.get(key).is_none_or(|before| before == defaults))
     }

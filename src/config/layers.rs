@@ -88,7 +88,7 @@ impl Layers {
             .figment
             .find_metadata(&keys.join("."))
             .is_some_and(|metadata| metadata.name == EnvironmentLayer::NAME);
-        // A variable may set a whole mapping, and the path lead into it.
+        // A variable may set the whole mapping that the path leads into.
         let variable =
             || self.variables.iter().find(|variable| keys.iter().zip(&variable.keys).all(|(a, b)| a == b));
         match (&self.file, from_environment.then(variable).flatten()) {

@@ -51,14 +51,14 @@ mod tests {
               - id: '012345678901'
                 name: 'a: \"b\" # c'
                 assume_roles:
-                  - arn: arn:aws:iam::999900000000:role/AwsClients
+                  - arn: arn:aws:iam::999900000000:role/Hub
                     external_id: swordfish-1
                   - {arn: 'arn:aws:iam::012345678901:role/Member', external_id: swordfish-2}
             organization:
               profile: hub
               member_role: 'arn:aws:iam::{account_id}:role/Member'
               external_id: swordfish-3
-              member_assume_roles: [{arn: 'arn:aws:iam::999900000000:role/AwsClients', external_id: swordfish-4}]
+              member_assume_roles: [{arn: 'arn:aws:iam::999900000000:role/Hub', external_id: swordfish-4}]
               assume_roles: []
             aws: {sts_region: null}
         ";
@@ -86,7 +86,7 @@ accounts:
   - id: "012345678901"
     name: "a: \"b\" # c"
     assume_roles:
-      - arn: arn:aws:iam::999900000000:role/AwsClients
+      - arn: arn:aws:iam::999900000000:role/Hub
         external_id: <secret>
       - arn: arn:aws:iam::012345678901:role/Member
         external_id: <secret>
@@ -94,7 +94,7 @@ organization:
   profile: hub
   member_role: arn:aws:iam::{account_id}:role/Member
   member_assume_roles:
-    - arn: arn:aws:iam::999900000000:role/AwsClients
+    - arn: arn:aws:iam::999900000000:role/Hub
       external_id: <secret>
   external_id: <secret>
 aws:
