@@ -4,10 +4,11 @@
 //! A deserializer that chooses types by itself would read an account ID such as
 //! `012345678901` or an external ID such as `0777` as a number, so scalars stay
 //! text until the type of their key reads them. `saphyr` builds the tree. Its
-//! events pass through here on their way to it, because its loader neither limits
-//! the depth of a document nor refuses an alias of the node that it is part of.
+//! events are checked on their way to it, because its loader does not limit the depth
+//! of a document, follows an alias of the node that it is part of to nowhere, and does
+//! not name a duplicate key.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use figment::value::{Dict, Empty, Value};
 use saphyr::{MarkedYamlOwned, ScalarStyle, ScanError, YamlDataOwned, YamlLoader};
@@ -68,7 +69,7 @@ impl Document {
                 "a second document begins here; the file may have only one",
             ));
         }
-        check(&document)?;
+        check_lists(&document)?;
         Ok(Self(document))
     }
 
@@ -105,7 +106,7 @@ impl Document {
         for segment in path.segments() {
             let next = match (segment, &node.data) {
                 (Segment::Key(wanted), YamlDataOwned::Mapping(entries)) => {
-                    entries.iter().find(|(key, _)| name(key) == Some(wanted.as_str()))
+                    entries.iter().find(|(key, _)| typed(key) == Some(wanted.as_str()))
                 }
                 (Segment::Index(index), YamlDataOwned::Sequence(items)) => {
                     items.get(*index).map(|item| (item, item))
@@ -120,11 +121,45 @@ impl Document {
     }
 }
 
-/// A collection that the next event is part of.
+/// A collection whose end has not been reached.
 struct OpenCollection {
     anchor: usize,
-    /// How many levels of collections it has below itself so far.
+    is_mapping: bool,
+    /// The number of nodes directly in it so far; in a mapping, keys and values take turns.
+    nodes: usize,
+    /// The line of each key so far.
+    keys: HashMap<String, usize>,
+    /// The number of levels of collections below it so far.
     height: usize,
+}
+
+impl OpenCollection {
+    fn new(anchor: usize, is_mapping: bool) -> Self {
+        Self { anchor, is_mapping, nodes: 0, keys: HashMap::new(), height: 0 }
+    }
+
+    /// Checks a node that begins directly in the collection.
+    fn check_node(&mut self, event: &Event<'_>, start: &Marker) -> Result<(), SyntaxError> {
+        let is_key = self.is_mapping && self.nodes.is_multiple_of(2);
+        self.nodes += 1;
+        if !is_key {
+            return Ok(());
+        }
+        let Event::Scalar(key, ..) = event else {
+            return Err(SyntaxError::new(start, "the key is not a text"));
+        };
+        // To the loader, `a` and `"a"` are different keys.
+        match self.keys.insert(key.to_string(), start.line()) {
+            Some(first) => {
+                // `KeyPath` hides what looks like a password hash.
+                let key = KeyPath::default().join(&**key);
+                let message =
+                    format!("the key `{key}` is set twice, first on line {first}; remove one of the two");
+                Err(SyntaxError::new(start, message))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 /// Loads all documents of a text.
@@ -138,9 +173,20 @@ fn load(text: &str) -> Result<Vec<MarkedYamlOwned>, SyntaxError> {
         let (event, span) = event.map_err(|error: ScanError| {
             SyntaxError::new(error.marker(), format!("not YAML: {}", error.info()))
         })?;
+        let begins_node = matches!(
+            event,
+            Event::Scalar(..) | Event::Alias(_) | Event::SequenceStart(..) | Event::MappingStart(..)
+        );
+        if let Some(parent) = open.last_mut().filter(|_| begins_node) {
+            parent.check_node(&event, &span.start)?;
+        }
         let height = match event {
-            Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
-                open.push(OpenCollection { anchor, height: 0 });
+            Event::SequenceStart(anchor, _) => {
+                open.push(OpenCollection::new(anchor, false));
+                0
+            }
+            Event::MappingStart(anchor, _) => {
+                open.push(OpenCollection::new(anchor, true));
                 0
             }
             Event::SequenceEnd | Event::MappingEnd => open.pop().map_or(0, |closed| {
@@ -163,58 +209,28 @@ fn load(text: &str) -> Result<Vec<MarkedYamlOwned>, SyntaxError> {
             parent.height = parent.height.max(height);
         }
         loader.on_event(event, span);
-        match loader.error() {
-            Some(error) if error.info().starts_with("duplicate") => {
-                return Err(duplicate_key(error.marker(), &key_at(text, error.marker())));
-            }
-            Some(error) => return Err(SyntaxError::new(error.marker(), error.info())),
-            None => {}
+        if let Some(error) = loader.error() {
+            return Err(SyntaxError::new(error.marker(), error.info()));
         }
     }
     Ok(loader.into_documents())
 }
 
-fn duplicate_key(marker: &Marker, name: &str) -> SyntaxError {
-    // `KeyPath` hides what looks like a password hash.
-    let name = KeyPath::default().join(name);
-    SyntaxError::new(marker, format!("the key `{name}` is set twice; remove one of the two"))
-}
-
-/// The name of the key that begins at `marker`.
-fn key_at(text: &str, marker: &Marker) -> String {
-    let rest = text.chars().skip(marker.index());
-    let name: String = rest.take_while(|character| !matches!(character, ':' | '\n')).collect();
-    name.trim().trim_matches(['"', '\'']).to_owned()
-}
-
-/// Checks what the loader does not.
-fn check(node: &MarkedYamlOwned) -> Result<(), SyntaxError> {
+/// Refuses empty list entries: what is left of an entry that was commented out must not
+/// turn into an entry with all the defaults.
+fn check_lists(node: &MarkedYamlOwned) -> Result<(), SyntaxError> {
     match &node.data {
-        YamlDataOwned::Tagged(_, inner) => check(inner),
+        YamlDataOwned::Tagged(_, inner) => check_lists(inner),
         YamlDataOwned::Sequence(items) => items.iter().try_for_each(|item| {
-            // What is left of an entry that was commented out must not turn into
-            // an entry with all the defaults.
-            if matches!(to_value(item), Value::Empty(..)) {
+            if typed(item).is_some() && text(item).is_none() {
                 return Err(SyntaxError::new(
                     &item.span.start,
                     "the list entry is empty; fill it in or remove it",
                 ));
             }
-            check(item)
+            check_lists(item)
         }),
-        YamlDataOwned::Mapping(entries) => {
-            let mut names = HashSet::new();
-            entries.iter().try_for_each(|(key, value)| {
-                let Some(name) = name(key) else {
-                    return Err(SyntaxError::new(&key.span.start, "the key is not a text"));
-                };
-                // To the loader, `a` and `"a"` are different keys.
-                if !names.insert(name) {
-                    return Err(duplicate_key(&key.span.start, name));
-                }
-                check(value)
-            })
-        }
+        YamlDataOwned::Mapping(entries) => entries.values().try_for_each(check_lists),
         _ => Ok(()),
     }
 }
@@ -226,10 +242,10 @@ fn untagged(node: &MarkedYamlOwned) -> &MarkedYamlOwned {
     }
 }
 
-/// The name that a key of a mapping is.
-fn name(key: &MarkedYamlOwned) -> Option<&str> {
-    match &key.data {
-        YamlDataOwned::Representation(name, ..) => Some(name),
+/// The text of a scalar as it was typed, even if it is a null; `None` for a collection.
+fn typed(node: &MarkedYamlOwned) -> Option<&str> {
+    match &node.data {
+        YamlDataOwned::Representation(text, ..) => Some(text),
         _ => None,
     }
 }
@@ -251,7 +267,7 @@ fn to_value(node: &MarkedYamlOwned) -> Value {
         YamlDataOwned::Sequence(items) => Value::from(items.iter().map(to_value).collect::<Vec<_>>()),
         YamlDataOwned::Mapping(entries) => {
             let named =
-                entries.iter().filter_map(|(key, value)| Some((name(key)?.to_owned(), to_value(value))));
+                entries.iter().filter_map(|(key, value)| Some((typed(key)?.to_owned(), to_value(value))));
             Value::from(named.collect::<Dict>())
         }
         _ => text(node).map_or(Value::from(Empty::None), Value::from),
@@ -309,9 +325,13 @@ mod tests {
     #[test]
     fn unsupported_yaml_is_refused_with_its_position() {
         for (text, position, message) in [
-            ("a: 1\na: 2\n", (2, 1), "the key `a` is set twice; remove one of the two"),
-            ("a: 1\n\"a\": 2\n", (2, 1), "the key `a` is set twice; remove one of the two"),
-            ("é: {'b': 1, 'b': [2]}\n", (1, 13), "the key `b` is set twice; remove one of the two"),
+            ("a: 1\na: 2\n", (2, 1), "the key `a` is set twice, first on line 1; remove one of the two"),
+            ("a: 1\n\"a\": 2\n", (2, 1), "the key `a` is set twice, first on line 1; remove one of the two"),
+            (
+                "é: {'b': 1, 'b': [2]}\n",
+                (1, 13),
+                "the key `b` is set twice, first on line 1; remove one of the two",
+            ),
             ("a: 1\n---\nb: 2\n", (3, 1), "a second document begins here; the file may have only one"),
             ("a: &x\n  b: *x\n", (2, 6), "the alias refers to the collection that it is in"),
             ("a: [b, ]\nc:\n  - d\n  -\n", (4, 4), "the list entry is empty; fill it in or remove it"),
@@ -326,6 +346,7 @@ mod tests {
                 (2, 24),
                 "nested more than 32 levels deep",
             ),
+            ("a: &x b\n*x : c\n", (2, 1), "the key is not a text"),
             ("? [a, b]\n: 1\n", (1, 3), "the key is not a text"),
             (&"[".repeat(100), (1, 34), "nested more than 32 levels deep"),
         ] {
