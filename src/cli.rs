@@ -1,4 +1,4 @@
-//! The command line: its definition, and nothing else.
+//! The command line: flags, their defaults and the rules between them.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
@@ -14,51 +14,49 @@ use crate::web::{ListenAddress, TelemetryPath};
 
 /// Prometheus exporter for AWS Systems Manager resource data syncs.
 ///
-/// With no configuration at all it polls the account of the ambient AWS
-/// credentials in their default region.
+/// Without a configuration it polls the account of the ambient AWS credentials in their
+/// default region.
 #[derive(Debug, Parser)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a flag that stands by itself")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent flag")]
 #[command(name = "ssm-sync-exporter", version = build_info::LONG_VERSION)]
 pub struct Cli {
-    /// What to do.
+    /// What to run
     #[arg(value_enum, default_value = "serve", hide_default_value = true)]
     pub command: Command,
 
-    /// Configuration file (YAML).
+    /// Configuration file (YAML); without it, environment variables and defaults apply
     #[arg(long = "config.file", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
 
-    /// Check the configuration and exit.
+    /// Check the configuration, and the file of --web.config.file, without calling AWS, and exit
     #[arg(long = "config.check")]
     pub config_check: bool,
 
-    /// Address to listen on; may be repeated. Without a host, on all.
+    /// Address to listen on, on all interfaces if HOST is empty; may be repeated
     #[arg(long = "web.listen-address", value_name = "HOST:PORT", default_value = ":10144")]
     pub listen_addresses: Vec<ListenAddress>,
 
-    /// Path under which the metrics are served.
+    /// Path of the metrics
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     pub telemetry_path: TelemetryPath,
 
-    /// Web configuration file: TLS, users and limits, in the format of the
-    /// Prometheus exporter-toolkit.
+    /// File with TLS, users and limits, in the format of the Prometheus exporter-toolkit
     #[arg(long = "web.config.file", value_name = "FILE")]
     pub web_config_file: Option<PathBuf>,
 
-    /// Listen on the sockets that systemd passes on, and not on
-    /// --web.listen-address.
+    /// Listen on the sockets of a systemd socket unit instead of --web.listen-address
     #[arg(long = "web.systemd-socket")]
     pub web_systemd_socket: bool,
 
-    /// How many scrapes may be under way at once; 0 for no limit.
+    /// Maximum number of concurrent scrapes; 0 for no limit
     #[arg(long = "web.max-requests", value_name = "NUMBER", default_value_t = DEFAULT_MAX_REQUESTS)]
     pub web_max_requests: usize,
 
-    /// Let `POST /-/reload` load the configuration anew, as SIGHUP does.
+    /// Enable `POST /-/reload`, which reloads the configuration as SIGHUP does
     #[arg(long = "web.enable-lifecycle")]
-    pub lifecycle: bool,
+    pub enable_lifecycle: bool,
 
-    /// Poll only the part of the targets with this number, counted from 0.
+    /// Index of this shard, from 0; requires --shard.total
     #[arg(
         long = "shard.index",
         value_name = "NUMBER",
@@ -67,60 +65,57 @@ pub struct Cli {
     )]
     pub shard_index: Option<u32>,
 
-    /// How many exporters share the targets.
-    #[arg(long = "shard.total", value_name = "NUMBER", value_parser = from_1)]
+    /// Number of exporters that share the targets [default: 1]
+    #[arg(long = "shard.total", value_name = "NUMBER", value_parser = at_least_1)]
     pub shard_total: Option<NonZeroU32>,
 
-    /// Take the number of the part from the end of the host's name, as pods of
-    /// a Kubernetes StatefulSet have it.
+    /// Take the index of this shard from the end of the host name, such as the 2 of `exporter-2`
+    /// in a Kubernetes StatefulSet; requires --shard.total
     #[arg(long = "shard.from-hostname", requires = "shard_total")]
     pub shard_from_hostname: bool,
 
-    /// Write to this file, which is replaced whole, and not to stdout, which is
-    /// `-` (`once` only).
+    /// File to write to, replaced atomically; `-` is stdout (`once` only) [default: -]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// What to write, `prometheus` unless told otherwise (`once` only).
+    /// Format of the output (`once` only) [default: prometheus]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<once::Format>,
 
-    /// Log only messages of this severity or above.
+    /// Lowest severity to log
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
     pub log_level: Verbosity,
 
-    /// How log messages are written.
+    /// Format of log lines
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
     pub log_format: Format,
 }
 
-/// A flag of `once` without it.
+/// A flag of the command `once` with another command.
 #[derive(Debug, thiserror::Error)]
-#[error("{0} is for the command `once` only")]
+#[error("{0} requires the command `once`")]
 pub struct OnceOnly(&'static str);
 
-/// Flags that do not go together.
+/// `--shard` flags that do not select a shard.
 #[derive(Debug, thiserror::Error)]
 pub enum ShardError {
-    /// A number is wrong.
+    /// The index is not below the total, or the host name has none.
     #[error(transparent)]
     Invalid(#[from] InvalidShard),
-    /// It is said how many there are, but not which one this is.
-    #[error(
-        "--shard.total says how many parts there are, and one of --shard.index and --shard.from-hostname has to say which"
-    )]
-    Which,
+    /// There is a total without an index.
+    #[error("--shard.total requires --shard.index or --shard.from-hostname")]
+    NoIndex,
 }
 
-fn from_1(text: &str) -> Result<NonZeroU32, String> {
-    text.parse().map_err(|_| "not a whole number from 1".to_owned())
+fn at_least_1(text: &str) -> Result<NonZeroU32, String> {
+    text.parse().map_err(|_| "expected a whole number of at least 1".to_owned())
 }
 
 impl Cli {
-    /// Whether the flags are those of the command.
+    /// Checks that the flags fit the command.
     ///
     /// # Errors
-    /// The first that is not.
+    /// The first flag that does not.
     pub fn check(&self) -> Result<(), OnceOnly> {
         match self.command {
             Command::Serve if self.output.is_some() => Err(OnceOnly("--output")),
@@ -129,41 +124,40 @@ impl Cli {
         }
     }
 
-    /// The part of the targets to poll, on the host of this name.
+    /// The shard that the flags select on the host called `hostname`.
     ///
     /// # Errors
-    /// The flags do not name one.
+    /// See [`ShardError`].
     pub fn shard(&self, hostname: &str) -> Result<Shard, ShardError> {
         match (self.shard_total, self.shard_index) {
             (None, _) => Ok(Shard::default()),
             (Some(total), Some(index)) => Ok(Shard::new(index, total)?),
             (Some(total), None) if self.shard_from_hostname => Ok(Shard::from_hostname(hostname, total)?),
-            (Some(_), None) => Err(ShardError::Which),
+            (Some(_), None) => Err(ShardError::NoIndex),
         }
     }
 }
 
-/// What the exporter can be asked to do.
+/// The commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Command {
-    /// Poll AWS and serve the metrics; the default.
+    /// Poll AWS and serve the metrics (default)
     Serve,
-    /// Poll every target once, write what is known then and exit; flags of the web
-    /// do not matter.
+    /// Poll every target once, write the result and exit; `--web.*` flags are ignored
     Once,
 }
 
-/// What clap has to say about a wrong command line, in one line.
+/// An error of clap on one line.
 #[must_use]
 pub fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
-    // The first paragraph says what is wrong, a `tip` what would be right; the
-    // rest repeats the usage.
-    let wrong = text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect::<Vec<_>>().join(" ");
-    let wrong = wrong.strip_prefix("error: ").unwrap_or(&wrong).to_owned();
+    // The first paragraph is the error and a `tip` the suggestion. The rest is the usage.
+    let message =
+        text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect::<Vec<_>>().join(" ");
+    let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
     let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
     match tip {
-        Some(tip) => format!("{wrong}; {tip}"),
-        None => format!("{wrong}; see --help"),
+        Some(tip) => format!("{message}; {tip}"),
+        None => format!("{message}; see --help"),
     }
 }

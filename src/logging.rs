@@ -1,68 +1,301 @@
-//! Log lines on stderr, as logfmt or JSON.
+//! Log lines on stderr, in logfmt or JSON.
+//!
+//! Both formats have the same fields with the same values, in the same order: `ts` (RFC
+//! 3339, UTC, milliseconds), `level` (lower case), `message`, then the fields of the
+//! event. JSON keeps the type of a number or a boolean, and logfmt puts quotes around a
+//! value where it needs them.
 
-use tracing::Level;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde_json::Value;
+use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::{DefaultFields, FormatEvent, Writer};
+use tracing_subscriber::fmt::{FmtContext, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
-/// How log lines are written.
+use crate::clock::Clock;
+
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// `ts=… level=info message=… key=value`
     Logfmt,
-    /// One JSON object a line.
+    /// One JSON object per line
     Json,
 }
 
-/// Which log lines are written.
+/// The lowest severity that is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Verbosity {
-    /// Every collection and every request.
+    /// Every collection and every request
     Debug,
-    /// What an operator wants to know of.
+    /// Start, shutdown, reloads and targets that fail or recover
     Info,
-    /// What may need attention.
+    /// Problems that may need attention
     Warn,
-    /// What needs attention.
+    /// Problems that need attention
     Error,
 }
 
-/// Sets up logging for the whole process. `writer` leads to stderr, past whatever
-/// else is shown there.
+/// Sets up logging for the whole process. `writer` writes to stderr without damaging
+/// what else is shown there.
 ///
 /// # Errors
-/// It has been set up already.
+/// Logging has been set up before.
 pub fn init<W>(format: Format, verbosity: Verbosity, writer: W) -> Result<(), TryInitError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
-    let own = match verbosity {
+    subscriber(format, verbosity, writer, Clock::system()).try_init()
+}
+
+fn subscriber<W>(
+    format: Format,
+    verbosity: Verbosity,
+    writer: W,
+    clock: Clock,
+) -> impl Subscriber + Send + Sync + 'static
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let level = match verbosity {
         Verbosity::Debug => Level::DEBUG,
         Verbosity::Info => Level::INFO,
         Verbosity::Warn => Level::WARN,
         Verbosity::Error => Level::ERROR,
     };
-    // What goes wrong in the libraries reaches us as errors, which we log once
-    // and in context. At their own lower levels they would write down requests
-    // with everything in them, secrets included, so no flag leads there.
-    let filter = Targets::new().with_target("ssm_sync_exporter", own).with_default(LevelFilter::ERROR);
-    let registry = tracing_subscriber::registry().with(filter);
-    match format {
-        Format::Logfmt => {
-            registry.with(tracing_logfmt::builder().with_target(false).layer().with_writer(writer)).try_init()
+    // Errors of the libraries reach us as values and are logged once, in context. Their
+    // own lower levels log whole requests with the secrets in them, so no flag enables
+    // those.
+    let filter = Targets::new().with_target("ssm_sync_exporter", level).with_default(LevelFilter::ERROR);
+    let layer = tracing_subscriber::fmt::layer()
+        .fmt_fields(DefaultFields::new())
+        .event_format(Lines { format, clock })
+        .with_writer(writer);
+    tracing_subscriber::registry().with(filter).with(layer)
+}
+
+/// Formats an event as a line.
+struct Lines {
+    format: Format,
+    clock: Clock,
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, DefaultFields> for Lines {
+    fn format_event(
+        &self,
+        _context: &FmtContext<'_, S, DefaultFields>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let level = event.metadata().level().as_str().to_ascii_lowercase();
+        let head = [("ts", timestamp(&self.clock)), ("level", level), ("message", fields.message)];
+        let head = head.into_iter().map(|(name, text)| (name, Value::String(text)));
+        let all = head.chain(fields.others);
+        match self.format {
+            Format::Logfmt => write_logfmt(&mut writer, all)?,
+            Format::Json => write_json(&mut writer, all)?,
         }
-        Format::Json => registry
-            .with(
-                tracing_subscriber::fmt::layer()
-                    .json()
-                    .flatten_event(true)
-                    .with_target(false)
-                    .with_current_span(false)
-                    .with_span_list(false)
-                    .with_writer(writer),
+        writeln!(writer)
+    }
+}
+
+/// The time in RFC 3339, UTC, with milliseconds.
+fn timestamp(clock: &Clock) -> String {
+    #[expect(clippy::cast_possible_truncation, reason = "the time of day fits")]
+    let milliseconds = (clock.now() * 1000.0) as i64;
+    format!("{:.3}", Timestamp::from_millisecond(milliseconds).unwrap_or_default())
+}
+
+fn write_logfmt<'a>(writer: &mut Writer<'_>, fields: impl Iterator<Item = (&'a str, Value)>) -> fmt::Result {
+    for (index, (name, value)) in fields.enumerate() {
+        if index > 0 {
+            writer.write_char(' ')?;
+        }
+        write!(writer, "{name}=")?;
+        match value {
+            Value::String(text) if is_plain(&text) => writer.write_str(&text)?,
+            // logfmt has the quotes and escapes of JSON.
+            value => write_json_value(writer, &value)?,
+        }
+    }
+    Ok(())
+}
+
+/// Writes a value in JSON, without characters that would control a terminal.
+fn write_json_value(writer: &mut Writer<'_>, value: &Value) -> fmt::Result {
+    for character in value.to_string().chars() {
+        match character {
+            '\u{7f}'..='\u{9f}' => write!(writer, "\\u{:04x}", u32::from(character))?,
+            _ => writer.write_char(character)?,
+        }
+    }
+    Ok(())
+}
+
+/// Whether a logfmt value needs no quotes.
+fn is_plain(text: &str) -> bool {
+    let needs_quotes = |character: char| {
+        character.is_whitespace() || character.is_control() || matches!(character, '"' | '=' | '\\')
+    };
+    !text.is_empty() && !text.contains(needs_quotes)
+}
+
+fn write_json<'a>(writer: &mut Writer<'_>, fields: impl Iterator<Item = (&'a str, Value)>) -> fmt::Result {
+    writer.write_char('{')?;
+    for (index, (name, value)) in fields.enumerate() {
+        if index > 0 {
+            writer.write_char(',')?;
+        }
+        write!(writer, "{}:", Value::from(name))?;
+        write_json_value(writer, &value)?;
+    }
+    writer.write_char('}')
+}
+
+/// The fields of an event.
+#[derive(Default)]
+struct Fields {
+    message: String,
+    others: Vec<(&'static str, Value)>,
+}
+
+impl Fields {
+    fn add(&mut self, field: &Field, value: impl Into<Value>) {
+        self.others.push((field.name(), value.into()));
+    }
+}
+
+impl Visit for Fields {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.add(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.add(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        } else {
+            self.add(field, format!("{value:?}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::sync::{Arc, Mutex};
+
+    use pretty_assertions::assert_eq;
+    use serde_json::json;
+    use tracing::{info, warn};
+
+    use super::*;
+
+    #[derive(Clone, Default)]
+    struct Sink(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Sink {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is logged by `events` at a fixed time.
+    fn logged(format: Format, events: impl FnOnce()) -> String {
+        let sink = Sink::default();
+        let writer = sink.clone();
+        let clock = Clock::new(|| 1_790_000_000.25);
+        let subscriber = subscriber(format, Verbosity::Info, move || writer.clone(), clock);
+        tracing::subscriber::with_default(subscriber, events);
+        String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn event() {
+        let absent: Option<u32> = None;
+        warn!(
+            target = "111122223333/eu-west-1",
+            reason = "access denied",
+            quoted = "a \"b\"\n",
+            empty = "",
+            failures = 3,
+            ratio = 0.5,
+            logged = true,
+            error = %io::Error::other("x=y"),
+            debugged = ?Some("z"),
+            absent,
+            "target is down"
+        );
+    }
+
+    #[test]
+    fn both_formats_have_the_same_fields() {
+        assert_eq!(
+            logged(Format::Logfmt, event),
+            "ts=2026-09-21T14:13:20.250Z level=warn message=\"target is down\" target=111122223333/eu-west-1 \
+             reason=\"access denied\" quoted=\"a \\\"b\\\"\\n\" empty=\"\" failures=3 ratio=0.5 logged=true \
+             error=\"x=y\" debugged=\"Some(\\\"z\\\")\"\n"
+        );
+        let line = logged(Format::Json, event);
+        assert_eq!(
+            serde_json::from_str::<Value>(&line).unwrap(),
+            json!({
+                "ts": "2026-09-21T14:13:20.250Z",
+                "level": "warn",
+                "message": "target is down",
+                "target": "111122223333/eu-west-1",
+                "reason": "access denied",
+                "quoted": "a \"b\"\n",
+                "empty": "",
+                "failures": 3,
+                "ratio": 0.5,
+                "logged": true,
+                "error": "x=y",
+                "debugged": "Some(\"z\")",
+            })
+        );
+        assert!(
+            line.starts_with(
+                r#"{"ts":"2026-09-21T14:13:20.250Z","level":"warn","message":"target is down","#
             )
-            .try_init(),
+        );
+    }
+
+    #[test]
+    fn an_event_is_one_line_and_cannot_be_forged() {
+        for format in [Format::Logfmt, Format::Json] {
+            let log = logged(format, || {
+                info!(name = "x\nts=2026 level=error \u{1b}[31m\u{9b}31m", "first\nsecond");
+            });
+            assert_eq!(log.lines().count(), 1, "{log}");
+            assert!(!log.trim_end().contains(char::is_control), "{log}");
+        }
     }
 }

@@ -1,7 +1,8 @@
-//! The `ssm-sync-exporter` daemon: parses, builds, runs, and maps what went
-//! wrong to an exit status. All logic is in the library.
+//! The `ssm-sync-exporter` program: parses the command line, builds, runs until a signal,
+//! and maps the outcome to an exit status. Everything else is in the library.
 
 use std::io::Write as _;
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,49 +13,43 @@ use ssm_sync_exporter::cli::{Cli, Command, OnceOnly, ShardError};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::{Config, ConfigError, WebConfig};
 use ssm_sync_exporter::fleet::Shard;
-use ssm_sync_exporter::logging::{Format, Verbosity};
+use ssm_sync_exporter::logging::Format;
 use ssm_sync_exporter::once::{Once, OnceError, Output, ProgressBar};
 use ssm_sync_exporter::signals::Signals;
 use ssm_sync_exporter::systemd::ServiceManager;
 use ssm_sync_exporter::{cli, logging};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, Receiver};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-/// The SDK makes hundreds of small allocations for each call, on whichever
-/// thread is free. The C library's allocator takes a quarter more CPU for a call.
+/// The SDK makes hundreds of small allocations per call, on any of the threads. The C
+/// library's allocator takes a quarter more CPU time for a call.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// It could not do its work.
-const FAILED: u8 = 1;
-/// It was asked wrongly.
-const MISUSED: u8 = 2;
+/// The exporter failed.
+const FAILURE: u8 = 1;
+/// The command line or the configuration is invalid.
+const USAGE: u8 = 2;
 
-/// How long threads may take to end when all else has.
-const LAST_WAIT: Duration = Duration::from_millis(500);
+/// How long threads may take to end after everything else has.
+const THREAD_TIMEOUT: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() => return complain(MISUSED, &cli::one_line(&error)),
+        Err(error) if error.use_stderr() => return fail(USAGE, &cli::one_line(&error)),
         Err(help_or_version) => {
             return match help_or_version.print() {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(_) => ExitCode::from(FAILED),
+                Err(_) => ExitCode::from(FAILURE),
             };
         }
     };
     match run(cli) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let asked_wrongly = error.is::<ConfigError>()
-                || error.is::<OnceOnly>()
-                || error.is::<ShardError>()
-                || matches!(error.downcast_ref(), Some(BuildError::Config(_)));
-            complain(if asked_wrongly { MISUSED } else { FAILED }, &format!("{error:#}"))
-        }
+        Err(error) => fail(exit_status(&error), &format!("{error:#}")),
     }
 }
 
@@ -63,104 +58,112 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     let hostname = gethostname::gethostname().to_string_lossy().into_owned();
     let shard = cli.shard(&hostname)?;
     let config = Config::load(cli.config_file.as_deref(), std::env::vars_os())?;
-    if cli.config_check {
-        let web = cli.web_config_file.as_deref().map(WebConfig::load).transpose()?;
-        let mut out = std::io::stdout().lock();
-        for warning in config.warnings.iter().chain(web.iter().flat_map(|web| &web.warnings)) {
-            writeln!(out, "warning: {warning}")?;
-        }
-        writeln!(out, "the configuration is good")?;
-        return Ok(());
-    }
     match cli.command {
-        Command::Serve => {
-            let options = Options {
-                listen_addresses: cli.listen_addresses,
-                systemd_socket: cli.web_systemd_socket,
-                web_config_file: cli.web_config_file,
-                max_requests: cli.web_max_requests,
-                telemetry_path: cli.telemetry_path,
-                shard,
-                // Replicas of one configuration run on hosts, or pods, of their own.
-                replica: hostname,
-                lifecycle: cli.lifecycle,
-                reloads: None,
-                service_manager: ServiceManager::of_process(),
-            };
-            serve(cli.log_format, cli.log_level, config, options)
-        }
+        _ if cli.config_check => check(&config, cli.web_config_file.as_deref()),
+        Command::Serve => serve(cli, config, shard, hostname),
         Command::Once => once(&cli, config, shard, hostname),
     }
 }
 
-fn serve(format: Format, level: Verbosity, config: Config, options: Options) -> anyhow::Result<()> {
-    logging::init(format, level, std::io::stderr).context("cannot set up logging")?;
-    raise_file_limit();
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    let ended = runtime.block_on(async {
-        let (shutdown, at_once) = (CancellationToken::new(), CancellationToken::new());
-        let signals = Signals::catch().context("cannot catch signals")?;
-        let (reload, reloads) = mpsc::channel(1);
-        let options = Options { reloads: Some(reloads), ..options };
-        let mut tasks = JoinSet::new();
-        tasks.spawn(signals.follow(shutdown.clone(), at_once.clone(), reload));
-        // A signal must end it even while it still looks for its region.
-        let Some(app) =
-            shutdown.run_until_cancelled(Box::pin(App::build(config, options, Clock::system()))).await
-        else {
-            return Ok(());
-        };
-        match at_once.run_until_cancelled(app?.run(shutdown)).await {
-            Some(ended) => Ok(ended?),
-            None => bail!("cut short by a second signal"),
-        }
-    });
-    // A name that is being looked up occupies a thread until the resolver gives
-    // up, and the runtime would wait for it.
-    runtime.shutdown_timeout(LAST_WAIT);
-    ended
+/// Checks both configuration files, without a call to AWS.
+fn check(config: &Config, web_config_file: Option<&Path>) -> anyhow::Result<()> {
+    config.check()?;
+    let web = web_config_file.map(WebConfig::load).transpose()?;
+    let mut out = std::io::stdout().lock();
+    for warning in config.warnings.iter().chain(web.iter().flat_map(|web| &web.warnings)) {
+        writeln!(out, "warning: {warning}")?;
+    }
+    writeln!(out, "the configuration is valid")?;
+    Ok(())
 }
 
-/// As Go's runtime does. What cannot be raised is what there is.
+/// Serves until a signal.
+fn serve(cli: Cli, config: Config, shard: Shard, hostname: String) -> anyhow::Result<()> {
+    logging::init(cli.log_format, cli.log_level, std::io::stderr).context("cannot set up logging")?;
+    run_until_signalled(|shutdown, reload_signals| async move {
+        let options = Options {
+            listen_addresses: cli.listen_addresses,
+            systemd_socket: cli.web_systemd_socket,
+            web_config_file: cli.web_config_file,
+            max_requests: cli.web_max_requests,
+            telemetry_path: cli.telemetry_path,
+            shard,
+            // Replicas with the same configuration run on different hosts or pods.
+            replica: hostname,
+            enable_lifecycle: cli.enable_lifecycle,
+            reload_signals: Some(reload_signals),
+            service_manager: ServiceManager::from_environment(),
+        };
+        // Building may wait for the instance metadata service, which a signal has to end too.
+        let building = Box::pin(App::build(config, options, Clock::system()));
+        match shutdown.run_until_cancelled(building).await {
+            Some(app) => Ok(app?.run(shutdown).await?),
+            None => Ok(()),
+        }
+    })
+}
+
+/// Polls every target once and writes the result.
+fn once(cli: &Cli, config: Config, shard: Shard, hostname: String) -> anyhow::Result<()> {
+    let output = Output::open(cli.output.as_deref())?;
+    // A progress bar would be in the way of JSON lines.
+    let progress = ProgressBar::new(cli.log_format == Format::Logfmt);
+    logging::init(cli.log_format, cli.log_level, progress.log_writer()).context("cannot set up logging")?;
+    let format = cli.format.unwrap_or_default();
+    let progress = &progress;
+    run_until_signalled(|shutdown, reload_signals| async move {
+        // Nothing can be reloaded, so SIGHUP ends the run.
+        drop(reload_signals);
+        let building = Box::pin(Once::build(config, shard, hostname, Clock::system()));
+        match shutdown.run_until_cancelled(building).await {
+            Some(once) => Ok(once?.run(format, output, progress, &shutdown).await?),
+            None => Err(OnceError::Interrupted.into()),
+        }
+    })
+}
+
+/// Runs `work` on a new runtime. The first signal cancels the token that `work` gets, and
+/// the second one drops `work`. Each SIGHUP is sent to the receiver.
+fn run_until_signalled<F>(work: impl FnOnce(CancellationToken, Receiver<()>) -> F) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>>,
+{
+    raise_file_limit();
+    let runtime = tokio::runtime::Runtime::new().context("cannot start the async runtime")?;
+    let outcome = runtime.block_on(async {
+        let signals = Signals::install().context("cannot install signal handlers")?;
+        let (shutdown, abort) = (CancellationToken::new(), CancellationToken::new());
+        let (reloads, reload_signals) = mpsc::channel(1);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(signals.handle(shutdown.clone(), abort.clone(), reloads));
+        match abort.run_until_cancelled(work(shutdown, reload_signals)).await {
+            Some(outcome) => outcome,
+            None => bail!("aborted by a second signal"),
+        }
+    });
+    // A DNS lookup occupies a thread until the resolver gives up, and dropping the runtime
+    // would wait for it.
+    runtime.shutdown_timeout(THREAD_TIMEOUT);
+    outcome
+}
+
+/// Raises the soft limit on open files as far as possible, as the Go runtime does.
 fn raise_file_limit() {
     if let Err(error) = rlimit::increase_nofile_limit(u64::MAX) {
         debug!(%error, "cannot raise the limit on open files");
     }
 }
 
-fn once(cli: &Cli, config: Config, shard: Shard, replica: String) -> anyhow::Result<()> {
-    let sink = Output::open(cli.output.as_deref())?;
-    // Among lines for programs a bar would be in the way.
-    let progress = ProgressBar::new(cli.log_format == Format::Logfmt);
-    logging::init(cli.log_format, cli.log_level, progress.log_writer()).context("cannot set up logging")?;
-    raise_file_limit();
-    let format = cli.format.unwrap_or_default();
-    let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
-    let ended = runtime.block_on(async {
-        let (shutdown, at_once) = (CancellationToken::new(), CancellationToken::new());
-        let signals = Signals::catch().context("cannot catch signals")?;
-        let (reload, mut reloads) = mpsc::channel(1);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(signals.follow(shutdown.clone(), at_once, reload));
-        let ended_too = shutdown.clone();
-        tasks.spawn(async move {
-            // There is nothing to reload for, and nobody left to write to.
-            if reloads.recv().await.is_some() {
-                ended_too.cancel();
-            }
-        });
-        let building = Box::pin(Once::build(config, shard, replica, Clock::system()));
-        let Some(once) = shutdown.run_until_cancelled(building).await else {
-            return Err(OnceError::Interrupted.into());
-        };
-        Ok(once?.run(format, sink, &progress, &shutdown).await?)
-    });
-    runtime.shutdown_timeout(LAST_WAIT);
-    ended
+fn exit_status(error: &anyhow::Error) -> u8 {
+    let is_usage = error.is::<ConfigError>()
+        || error.is::<OnceOnly>()
+        || error.is::<ShardError>()
+        || matches!(error.downcast_ref(), Some(BuildError::Config(_)));
+    if is_usage { USAGE } else { FAILURE }
 }
 
-fn complain(status: u8, message: &str) -> ExitCode {
-    // If stderr is gone there is nobody left to tell; the status still does.
+fn fail(status: u8, message: &str) -> ExitCode {
+    // Without stderr, the status is all that is left to report with.
     let _ignored = writeln!(std::io::stderr(), "ssm-sync-exporter: {message}");
     ExitCode::from(status)
 }

@@ -1,13 +1,14 @@
-//! The signals that the daemon is steered by.
+//! The signals that the exporter handles.
 
 use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-/// SIGTERM, SIGINT and SIGHUP, caught from the moment this is made.
+/// SIGTERM, SIGINT and SIGHUP, handled from the moment that this is made.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
@@ -16,40 +17,39 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// Starts to catch the signals.
+    /// Installs the signal handlers.
     ///
     /// # Errors
     /// The system refuses.
-    pub fn catch() -> io::Result<Self> {
-        let caught = |kind: SignalKind| signal(kind);
+    pub fn install() -> io::Result<Self> {
         Ok(Self {
-            terminate: caught(SignalKind::terminate())?,
-            interrupt: caught(SignalKind::interrupt())?,
-            hangup: caught(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    /// Cancels `shutdown` at the first SIGTERM or SIGINT, and `at_once` at the
-    /// second: whoever asks twice does not want to wait. Asks for a reload at each
-    /// SIGHUP.
-    pub async fn follow(
+    /// Cancels `shutdown` at the first SIGTERM or SIGINT, and `abort` at the second, which
+    /// means that the shutdown takes too long. SIGHUP requests a reload. If `reloads` is
+    /// closed, nothing can be reloaded and SIGHUP shuts down, as it does by default.
+    pub async fn handle(
         mut self,
         shutdown: CancellationToken,
-        at_once: CancellationToken,
+        abort: CancellationToken,
         reloads: Sender<()>,
     ) {
         loop {
             let signal = tokio::select! {
                 _ = self.terminate.recv() => "SIGTERM",
                 _ = self.interrupt.recv() => "SIGINT",
-                _ = self.hangup.recv() => {
-                    // Where one is asked for already, that one will do.
-                    let _full = reloads.try_send(());
-                    continue;
-                }
+                _ = self.hangup.recv() => match reloads.try_send(()) {
+                    Err(TrySendError::Closed(())) if !shutdown.is_cancelled() => "SIGHUP",
+                    // A full channel holds a request that has not begun; one is enough.
+                    Ok(()) | Err(_) => continue,
+                },
             };
             if shutdown.is_cancelled() {
-                return at_once.cancel();
+                return abort.cancel();
             }
             info!(signal, "shutting down");
             shutdown.cancel();

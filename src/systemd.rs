@@ -1,4 +1,4 @@
-//! What systemd is told, where it listens.
+//! Notifications to systemd: readiness, reloads and the watchdog.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,114 +12,113 @@ use tracing::{debug, warn};
 /// The service manager that has started the daemon, if there is one.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceManager {
-    /// Whether it wants to be told how things are.
-    listens: bool,
-    /// How often it wants a sign of life, at least.
-    watchdog: Option<Duration>,
-    /// Whether it could not be told anything of late.
-    is_deaf: Arc<AtomicBool>,
+    /// Whether it expects notifications.
+    expects_notifications: bool,
+    /// The longest time between two watchdog notifications.
+    watchdog_timeout: Option<Duration>,
+    /// Whether the last notification failed.
+    has_failed: Arc<AtomicBool>,
 }
 
 impl ServiceManager {
-    /// The one that the environment names: `NOTIFY_SOCKET`, `WATCHDOG_USEC`.
+    /// The service manager that `NOTIFY_SOCKET` and `WATCHDOG_USEC` describe.
     #[must_use]
-    pub fn of_process() -> Self {
-        let listens = std::env::var_os("NOTIFY_SOCKET").is_some();
-        let watchdog = sd_notify::watchdog_enabled().filter(|patience| listens && !patience.is_zero());
-        Self { listens, watchdog, is_deaf: Arc::default() }
+    pub fn from_environment() -> Self {
+        let expects_notifications = std::env::var_os("NOTIFY_SOCKET").is_some();
+        let watchdog_timeout =
+            sd_notify::watchdog_enabled().filter(|timeout| expects_notifications && !timeout.is_zero());
+        Self { expects_notifications, watchdog_timeout, has_failed: Arc::default() }
     }
 
-    /// Requests are served.
-    pub fn ready(&self) {
-        self.tell(&[NotifyState::Ready]);
+    /// Tells that requests are served, or that a reload has ended.
+    pub(crate) fn ready(&self) {
+        self.notify(&[NotifyState::Ready]);
     }
 
-    /// The configuration is about to be loaded anew; [`ready`](Self::ready) follows.
-    pub fn reloading(&self) {
+    /// Tells that a reload begins; [`ready`](Self::ready) has to follow.
+    pub(crate) fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => self.tell(&[NotifyState::Reloading, now]),
-            Err(error) => debug!(%error, "there is no monotonic clock"),
+            Ok(now) => self.notify(&[NotifyState::Reloading, now]),
+            Err(error) => debug!(%error, "cannot read the monotonic clock"),
         }
     }
 
-    /// It is about to end.
-    pub fn stopping(&self) {
-        self.tell(&[NotifyState::Stopping]);
+    /// Tells that the shutdown begins.
+    pub(crate) fn stopping(&self) {
+        self.notify(&[NotifyState::Stopping]);
     }
 
-    /// Gives signs of life until `shutdown`, as long as `pulse` goes on counting.
-    pub async fn watch(&self, pulse: impl Fn() -> u64, shutdown: CancellationToken) {
-        let Some(patience) = self.watchdog else { return shutdown.cancelled().await };
-        // Often enough for one that comes late.
-        let mut ticks = tokio::time::interval(patience / LOOKS);
+    /// Notifies the watchdog until `shutdown`, as long as `heartbeats` grows.
+    pub(crate) async fn run_watchdog(&self, heartbeats: impl Fn() -> u64, shutdown: CancellationToken) {
+        let Some(timeout) = self.watchdog_timeout else { return shutdown.cancelled().await };
+        let mut ticks = tokio::time::interval(timeout / CHECKS_PER_TIMEOUT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut life = Life::default();
+        let mut liveness = Liveness::default();
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
-            match life.look(pulse()) {
-                Looks::Alive => self.tell(&[NotifyState::Watchdog]),
-                Looks::StandsStill => {}
-                Looks::HasStopped => {
-                    warn!("the scheduler stands still, so the service manager gets no sign of life");
+            match liveness.check(heartbeats()) {
+                Check::Alive => self.notify(&[NotifyState::Watchdog]),
+                Check::Stalled => {}
+                Check::StalledTooLong => {
+                    warn!("scheduler stalled, no longer notifying the watchdog");
                 }
             }
         }
     }
 
-    fn tell(&self, state: &[NotifyState<'_>]) {
-        if !self.listens {
+    fn notify(&self, state: &[NotifyState<'_>]) {
+        if !self.expects_notifications {
             return;
         }
         match sd_notify::notify(state) {
-            Ok(()) => self.is_deaf.store(false, Ordering::Relaxed),
-            Err(error) if !self.is_deaf.swap(true, Ordering::Relaxed) => {
-                warn!(%error, "the service manager cannot be told how things are");
+            Ok(()) => self.has_failed.store(false, Ordering::Relaxed),
+            Err(error) if !self.has_failed.swap(true, Ordering::Relaxed) => {
+                warn!(%error, "cannot notify the service manager");
             }
             Err(_) => {}
         }
     }
 }
 
-/// How often is looked for a sign of life while the service manager waits for one.
-const LOOKS: u32 = 4;
+/// How often the heartbeats are checked within the timeout of the watchdog: often
+/// enough that a notification may come late.
+const CHECKS_PER_TIMEOUT: u32 = 4;
 
-/// Whether something goes on counting.
+/// Whether a counter keeps growing.
 #[derive(Debug, Default)]
-struct Life {
+struct Liveness {
     last: Option<u64>,
-    still: u32,
+    stalled_checks: u32,
 }
 
-/// What it looks like.
 #[derive(Debug, PartialEq, Eq)]
-enum Looks {
+enum Check {
     Alive,
-    StandsStill,
-    /// It has stood still for so long that there is hardly time left.
-    HasStopped,
+    Stalled,
+    /// The timeout of the watchdog is about to end. Returned once for each stall.
+    StalledTooLong,
 }
 
-impl Life {
-    fn look(&mut self, pulse: u64) -> Looks {
-        if self.last.replace(pulse) != Some(pulse) {
-            self.still = 0;
-            return Looks::Alive;
+impl Liveness {
+    fn check(&mut self, heartbeats: u64) -> Check {
+        if self.last.replace(heartbeats) != Some(heartbeats) {
+            self.stalled_checks = 0;
+            return Check::Alive;
         }
-        self.still += 1;
-        if self.still == LOOKS - 1 { Looks::HasStopped } else { Looks::StandsStill }
+        self.stalled_checks += 1;
+        if self.stalled_checks == CHECKS_PER_TIMEOUT - 1 { Check::StalledTooLong } else { Check::Stalled }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Looks::{Alive, HasStopped, StandsStill};
+    use super::Check::{Alive, Stalled, StalledTooLong};
     use super::*;
 
     #[test]
-    fn no_sign_of_life_is_given_for_what_stands_still() {
-        let mut life = Life::default();
-        let looks = [7, 8, 8, 9, 9, 9, 9, 9, 10].map(|pulse| life.look(pulse));
-        let expected =
-            [Alive, Alive, StandsStill, Alive, StandsStill, StandsStill, HasStopped, StandsStill, Alive];
-        assert_eq!(looks, expected);
+    fn a_counter_that_stops_growing_is_stalled() {
+        let mut liveness = Liveness::default();
+        let checks = [7, 8, 8, 9, 9, 9, 9, 9, 10].map(|heartbeats| liveness.check(heartbeats));
+        let expected = [Alive, Alive, Stalled, Alive, Stalled, Stalled, StalledTooLong, Stalled, Alive];
+        assert_eq!(checks, expected);
     }
 }

@@ -1,7 +1,8 @@
-//! The composition root, the one place that knows all stages.
+//! The composition root, the only module that knows all stages.
 //!
-//! [`App::build`] makes everything and binds the sockets, so that whatever can
-//! be wrong is found before anything runs. [`App::run`] then only runs it.
+//! [`App::build`] makes the stages and binds the sockets, so every error in the
+//! configuration shows before anything runs. [`App::run`] runs them. The first log line
+//! says what runs and where: one line, with all addresses in one field.
 
 mod reload;
 mod stages;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::app::web_config::{WebConfigError, WebConfigWatcher};
+use crate::build_info;
 use crate::clock::Clock;
 use crate::collector::Collector;
 use crate::config::{Config, ConfigError};
@@ -36,43 +38,43 @@ use reload::Reloader;
 pub(crate) use reload::log_warnings;
 pub(crate) use stages::Stages;
 
-/// How long requests that are being answered have to end at shutdown.
+/// How long requests in progress may take to end at shutdown.
 const DRAIN: Duration = Duration::from_secs(5);
 
-/// How long shutting down may take in all.
-const DEADLINE: Duration = Duration::from_secs(8);
+/// How long the whole shutdown may take.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// How many scrapes may be under way at once unless it is said otherwise, as in
-/// `node_exporter`.
+/// The default limit on concurrent scrapes, the same as that of `node_exporter`.
 pub const DEFAULT_MAX_REQUESTS: usize = 40;
 
-/// What is set by flags and not by the configuration.
+/// The settings that flags set and the configuration does not.
 #[derive(Debug)]
 pub struct Options {
-    /// Where to listen.
+    /// The addresses to listen on.
     pub listen_addresses: Vec<ListenAddress>,
-    /// Whether to listen on the sockets that systemd has passed on instead.
+    /// Whether to listen on the sockets of a systemd socket unit instead.
     pub systemd_socket: bool,
-    /// The web configuration: TLS, and who may ask.
+    /// The file with TLS, users and limits.
     pub web_config_file: Option<PathBuf>,
-    /// How many scrapes may be under way at once; 0 for no limit.
+    /// The limit on concurrent scrapes; 0 for none.
     pub max_requests: usize,
     /// The path of the metrics.
     pub telemetry_path: TelemetryPath,
-    /// Which part of the targets to poll.
+    /// The part of the targets to poll.
     pub shard: Shard,
-    /// What this exporter is called among those that poll the same targets.
+    /// A name that differs between exporters that poll the same targets, which spreads
+    /// their collections over the interval.
     pub replica: String,
-    /// Whether the configuration may be loaded anew over HTTP.
-    pub lifecycle: bool,
-    /// Brings requests to load the configuration anew that come in other ways.
-    pub reloads: Option<Receiver<()>>,
-    /// Who has started it.
+    /// Whether `POST /-/reload` is served.
+    pub enable_lifecycle: bool,
+    /// Receives requests for a reload other than those over HTTP.
+    pub reload_signals: Option<Receiver<()>>,
+    /// The service manager to notify.
     pub service_manager: ServiceManager,
 }
 
 impl Options {
-    /// What an exporter is like that polls all targets and is alone.
+    /// The defaults of the flags, for one address.
     #[must_use]
     pub fn new(listen_address: ListenAddress) -> Self {
         Self {
@@ -83,19 +85,19 @@ impl Options {
             telemetry_path: TelemetryPath::default(),
             shard: Shard::default(),
             replica: String::new(),
-            lifecycle: false,
-            reloads: None,
+            enable_lifecycle: false,
+            reload_signals: None,
             service_manager: ServiceManager::default(),
         }
     }
 }
 
-/// The daemon, ready to run, with its sockets bound.
+/// The daemon with its sockets bound, ready to run.
 #[derive(Debug)]
 pub struct App {
     listeners: Listeners,
     server: Server,
-    security: Arc<WebConfigWatcher>,
+    web_config: Arc<WebConfigWatcher>,
     store: Arc<Store>,
     metrics: Arc<Exposition>,
     discovery: Discovery<AwsLookups>,
@@ -103,22 +105,23 @@ pub struct App {
     reloader: Reloader,
     service_manager: ServiceManager,
     shard: Shard,
+    config_file: Option<PathBuf>,
 }
 
-/// Why the daemon cannot be built.
+/// The reasons why the daemon cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// The configuration does not fit what was found.
+    /// The configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// An address cannot be listened on.
+    /// The exporter cannot listen on an address.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// Nothing can be kept secret.
+    /// The system has no random numbers.
     #[error(transparent)]
     RandomnessError(#[from] RandomnessError),
-    /// The metrics contradict each other, which is a bug.
-    #[error("cannot set up the exporter's own metrics")]
+    /// Two metrics have the same name, which is a bug.
+    #[error("cannot register the exporter's own metrics")]
     Metrics(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
@@ -131,24 +134,23 @@ impl From<WebConfigError> for BuildError {
     }
 }
 
-/// Why the daemon ended without having been asked to.
+/// A part of the daemon ended before the shutdown.
 #[derive(Debug, thiserror::Error)]
-#[error("the task `{task}` ended, which is a bug")]
+#[error("the task `{task}` ended unexpectedly, which is a bug")]
 pub struct RunError {
     task: &'static str,
 }
 
-/// A part of the daemon, at work.
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl App {
-    /// Binds the sockets, prepares the way to every account and makes all
-    /// stages. Nothing runs yet.
+    /// Binds the sockets, validates the configuration and makes all stages. Nothing runs
+    /// yet.
     ///
     /// # Errors
     /// See [`BuildError`].
     pub async fn build(config: Config, options: Options, clock: Clock) -> Result<Self, BuildError> {
-        let security = Arc::new(WebConfigWatcher::open(options.web_config_file)?);
+        let web_config = Arc::new(WebConfigWatcher::open(options.web_config_file)?);
         let listeners = if options.systemd_socket {
             Listeners::from_systemd()?
         } else {
@@ -160,25 +162,27 @@ impl App {
         let info = ExporterInfo { telemetry_path: options.telemetry_path.clone(), shard: options.shard };
         let redacted = applier.config().redacted.clone();
         let page = Arc::new(StatusPage::new(Arc::clone(&store), clock, info, redacted));
-        let signals = options.reloads.unwrap_or_else(|| mpsc::channel(1).1);
-        let (reloader, ask_for_reload) = Reloader::new(
+        let config_file = applier.config().file().map(ToOwned::to_owned);
+        let reload_signals = options.reload_signals.unwrap_or_else(|| mpsc::channel(1).1);
+        let (reloader, reload_handle) = Reloader::new(
             applier,
-            (Arc::clone(&security), Arc::clone(&page)),
+            Arc::clone(&web_config),
+            Arc::clone(&page),
             options.service_manager.clone(),
-            signals,
+            reload_signals,
         );
         let router = Router::new(Handlers {
             page: Arc::clone(&page) as _,
             telemetry_path: options.telemetry_path,
             metrics: Arc::clone(&metrics) as _,
             ready: Box::new(move || readiness.check()),
-            reload: options.lifecycle.then(|| Arc::new(ask_for_reload) as _),
+            reload: options.enable_lifecycle.then(|| Arc::new(reload_handle) as _),
         });
-        let server = Server { router, access: security.access(), max_scrapes: options.max_requests };
+        let server = Server { router, access: web_config.access(), max_scrapes: options.max_requests };
         Ok(Self {
             listeners,
             server,
-            security,
+            web_config,
             store,
             metrics,
             discovery,
@@ -186,45 +190,40 @@ impl App {
             reloader,
             service_manager: options.service_manager,
             shard: options.shard,
+            config_file,
         })
     }
 
-    /// Where it listens.
+    /// The addresses that the sockets are bound to.
     #[must_use]
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
         self.listeners.local_addresses()
     }
 
-    /// Runs until `shutdown`, then lets requests end, within ten seconds.
+    /// Runs until `shutdown`, then lets requests end, which takes less than ten seconds.
     ///
     /// # Errors
-    /// A part of it ended by itself.
+    /// A part of the daemon ended before `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
-        for address in self.listeners.local_addresses() {
-            info!(%address, "listening");
-        }
-
-        if self.shard.is_one_of_many() {
-            let (index, total) = (self.shard.index(), self.shard.total());
-            info!(index, total, "polls its part of the targets only");
-        }
+        self.log_start();
 
         let mut tasks = JoinSet::new();
-        let mut own = |name: &'static str, task: BoxFuture| {
+        let mut spawn = |name: &'static str, task: BoxFuture| {
             tasks.spawn(async move {
                 task.await;
                 name
             });
         };
-        own("discovery", Box::pin(self.discovery.run(shutdown.clone())));
-        own("scheduler", Box::pin(self.scheduler.run(shutdown.clone())));
-        own("metrics", Box::pin(self.metrics.keep_ready(shutdown.clone())));
-        own("reload", Box::pin(self.reloader.run(shutdown.clone())));
-        own("security", Box::pin(self.security.keep_current(shutdown.clone())));
-        own("web", Box::pin(web::serve(self.listeners, self.server, shutdown.clone(), DRAIN)));
-        let (service_manager, watched) = (self.service_manager.clone(), shutdown.clone());
-        let watching = async move { service_manager.watch(|| self.store.stats.heartbeats(), watched).await };
-        own("watchdog", Box::pin(watching));
+        spawn("discovery", Box::pin(self.discovery.run(shutdown.clone())));
+        spawn("scheduler", Box::pin(self.scheduler.run(shutdown.clone())));
+        spawn("metrics", Box::pin(self.metrics.keep_ready(shutdown.clone())));
+        spawn("reload", Box::pin(self.reloader.run(shutdown.clone())));
+        spawn("web_config", Box::pin(self.web_config.run(shutdown.clone())));
+        spawn("web", Box::pin(web::serve(self.listeners, self.server, shutdown.clone(), DRAIN)));
+        let (service_manager, until) = (self.service_manager.clone(), shutdown.clone());
+        let watchdog =
+            async move { service_manager.run_watchdog(|| self.store.stats.heartbeats(), until).await };
+        spawn("watchdog", Box::pin(watchdog));
 
         self.service_manager.ready();
         let ended = tokio::select! {
@@ -233,16 +232,62 @@ impl App {
         };
         self.service_manager.stopping();
         if let Some(ended) = ended.filter(|_| !shutdown.is_cancelled()) {
-            // One without the other would look healthy and be useless.
+            // Without one of its parts the daemon would look healthy and be useless.
             shutdown.cancel();
             return Err(RunError { task: ended.unwrap_or("panicked") });
         }
         let drained =
-            tokio::time::timeout(DEADLINE, async { while tasks.join_next().await.is_some() {} }).await;
+            tokio::time::timeout(SHUTDOWN_TIMEOUT, async { while tasks.join_next().await.is_some() {} })
+                .await;
         if drained.is_err() {
-            warn!("requests were cut off to shut down in time");
+            warn!("shutdown timed out, closing connections with requests in progress");
         }
         info!("stopped");
         Ok(())
+    }
+
+    fn log_start(&self) {
+        let scheme = if self.web_config.uses_tls() { "https" } else { "http" };
+        let addresses = self.listeners.local_addresses();
+        let joined = |texts: Vec<String>| texts.join(" ");
+        let config_file = self.config_file.as_ref().map(|file| file.display().to_string());
+        let shard = self.shard.is_one_of_many().then(|| (self.shard.index(), self.shard.total()));
+        info!(
+            url = joined(addresses.iter().map(|address| url(scheme, *address)).collect()),
+            address = joined(addresses.iter().map(SocketAddr::to_string).collect()),
+            version = build_info::VERSION,
+            revision = build_info::REVISION,
+            config_file = config_file.as_deref().unwrap_or("none"),
+            shard_index = shard.map(|(index, _)| index),
+            shard_total = shard.map(|(_, total)| total),
+            "listening"
+        );
+    }
+}
+
+/// The URL of the status page, as a browser on this machine can open it.
+fn url(scheme: &str, address: SocketAddr) -> String {
+    let port = address.port();
+    if address.ip().is_unspecified() {
+        format!("{scheme}://localhost:{port}/")
+    } else {
+        format!("{scheme}://{address}/")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wildcard_address_is_logged_as_a_url_that_can_be_opened() {
+        for (address, expected) in [
+            ("0.0.0.0:10144", "http://localhost:10144/"),
+            ("[::]:10144", "http://localhost:10144/"),
+            ("192.0.2.1:80", "http://192.0.2.1:80/"),
+            ("[2001:db8::1]:80", "http://[2001:db8::1]:80/"),
+        ] {
+            assert_eq!(url("http", address.parse().unwrap()), expected);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Another configuration while it runs.
+//! Reloads of both configuration files while the daemon runs, one at a time.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,46 +10,47 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::stages::{ConfigApplier, ValidatedConfig};
-use crate::app::web_config::{LoadedWebConfig, WebConfigWatcher};
+use super::web_config::{LoadedWebConfig, WebConfigWatcher};
 use crate::config::ConfigError;
 use crate::error_chain::with_causes;
 use crate::status::StatusPage;
 use crate::systemd::ServiceManager;
 use crate::web::Reload;
 
-/// How many may wait for a reload until others have to wait to ask for one.
+/// How many requests for a reload may wait in the queue. Further ones wait to enter it.
 const QUEUE: usize = 16;
 
-/// How long reading and checking may take: the file may lie on a network, and the
-/// instance that we run on may be asked for its region.
-const LIMIT: Duration = Duration::from_secs(30);
+/// The limit on reading and validating: the file may be on a network file system, and
+/// the SDK may ask the instance metadata service for the region.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Loads the configuration anew whenever it is asked to, one time after the other.
+type Outcome = Result<(), String>;
+
+/// Reloads the configuration when it is requested to.
 #[derive(Debug)]
 pub(super) struct Reloader {
     applier: ConfigApplier,
-    security: Arc<WebConfigWatcher>,
+    web_config: Arc<WebConfigWatcher>,
     page: Arc<StatusPage>,
     service_manager: ServiceManager,
-    asked: Receiver<oneshot::Sender<Result<(), String>>>,
-    /// Brings requests of those who do not wait for an answer.
+    requests: Receiver<oneshot::Sender<Outcome>>,
+    /// Requests whose sender does not wait for the outcome.
     signals: Receiver<()>,
-    /// Free unless the file is being read.
-    reading: Arc<Semaphore>,
+    /// Has its one permit unless a file is being read.
+    read_permit: Arc<Semaphore>,
 }
 
-/// Asks for a reload, and hears what comes of it.
+/// Requests a reload and waits for its outcome.
 #[derive(Debug)]
-pub(super) struct AskForReload(Sender<oneshot::Sender<Result<(), String>>>);
+pub(super) struct ReloadHandle(Sender<oneshot::Sender<Outcome>>);
 
-/// Why the configuration cannot be loaded anew.
 #[derive(Debug, thiserror::Error)]
 enum ReloadError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("the configuration could not be read and checked within {} s", LIMIT.as_secs())]
-    TooLate,
-    #[error("the last attempt is still reading the configuration file")]
+    #[error("the configuration was not read and validated within {} s", TIMEOUT.as_secs())]
+    Timeout,
+    #[error("the previous reload is still reading the configuration file")]
     StillReading,
     #[error("reading the configuration panicked, which is a bug")]
     Panicked(#[source] tokio::task::JoinError),
@@ -58,61 +59,63 @@ enum ReloadError {
 impl Reloader {
     pub(super) fn new(
         applier: ConfigApplier,
-        (security, page): (Arc<WebConfigWatcher>, Arc<StatusPage>),
+        web_config: Arc<WebConfigWatcher>,
+        page: Arc<StatusPage>,
         service_manager: ServiceManager,
         signals: Receiver<()>,
-    ) -> (Self, AskForReload) {
-        let (ask, asked) = mpsc::channel(QUEUE);
-        let reading = Arc::new(Semaphore::new(1));
-        (Self { applier, security, page, service_manager, asked, signals, reading }, AskForReload(ask))
+    ) -> (Self, ReloadHandle) {
+        let (requester, requests) = mpsc::channel(QUEUE);
+        let read_permit = Arc::new(Semaphore::new(1));
+        let reloader = Self { applier, web_config, page, service_manager, requests, signals, read_permit };
+        (reloader, ReloadHandle(requester))
     }
 
-    /// Reloads whenever it is asked to until `shutdown`. It does so by itself, and
-    /// not for as long as somebody waits for it, so that none is given up halfway.
+    /// Reloads on request until `shutdown`. A reload runs in this task and not in that of
+    /// its requester, so that it is not dropped halfway when the requester leaves.
     pub(super) async fn run(mut self, shutdown: CancellationToken) {
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                Some(asker) = self.asked.recv() => {
-                    let mut askers = vec![asker];
-                    // One reload will do for all who asked before it began.
-                    while let Ok(asker) = self.asked.try_recv() {
-                        askers.push(asker);
+                Some(requester) = self.requests.recv() => {
+                    let mut requesters = vec![requester];
+                    // One reload serves all requests that came before it began.
+                    while let Ok(requester) = self.requests.try_recv() {
+                        requesters.push(requester);
                     }
                     let Some(outcome) = shutdown.run_until_cancelled(self.reload()).await else { break };
                     let outcome = outcome.map_err(|error| with_causes(&error));
-                    for asker in askers {
-                        // Whoever asked may have left.
-                        let _left = asker.send(outcome.clone());
+                    for requester in requesters {
+                        // The requester may have left.
+                        let _left = requester.send(outcome.clone());
                     }
                 }
                 Some(()) = self.signals.recv() => {
-                    // It has logged what there is to say.
-                    let _logged = shutdown.run_until_cancelled(self.reload()).await;
+                    // `reload` logs the outcome, and a signal has no other answer.
+                    let _outcome = shutdown.run_until_cancelled(self.reload()).await;
                 }
             }
         }
     }
 
-    /// Reads the configuration, and that of the web, from where they came from, checks
-    /// all of it and puts it into force. If anything is wrong with it, all is as it was.
+    /// Reads both files again, validates them and applies them. An error leaves both
+    /// configurations as they were.
     async fn reload(&mut self) -> Result<(), ReloadError> {
         self.service_manager.reloading();
-        let checked = tokio::time::timeout(LIMIT, self.check()).await;
-        let outcome = match checked.unwrap_or(Err(ReloadError::TooLate)) {
-            Ok((checked, web)) => {
-                self.applier.put_in_force(checked);
-                self.security.put_in_force(web);
+        let loaded = tokio::time::timeout(TIMEOUT, self.load()).await;
+        let outcome = match loaded.unwrap_or(Err(ReloadError::Timeout)) {
+            Ok((config, web_config)) => {
+                self.applier.apply(config);
+                self.web_config.apply(web_config);
                 self.page.set_configuration(self.applier.config().redacted.clone());
                 log_warnings(&self.applier);
-                info!("the configuration has been loaded anew");
+                info!("configuration reloaded");
                 Ok(())
             }
             Err(error) => {
-                self.applier.refused();
+                self.applier.reload_failed();
                 error!(
                     error = with_causes(&error),
-                    "the configuration cannot be loaded anew, the old one stays in force"
+                    "configuration reload failed, keeping the previous configuration"
                 );
                 Err(error)
             }
@@ -121,36 +124,37 @@ impl Reloader {
         outcome
     }
 
-    async fn check(&self) -> Result<(ValidatedConfig, LoadedWebConfig), ReloadError> {
-        // A file system that hangs must not take a thread for each attempt.
-        let Ok(reading) = Arc::clone(&self.reading).try_acquire_owned() else {
+    async fn load(&self) -> Result<(ValidatedConfig, LoadedWebConfig), ReloadError> {
+        // A file system that hangs must not block one more thread with each attempt.
+        let Ok(read_permit) = Arc::clone(&self.read_permit).try_acquire_owned() else {
             return Err(ReloadError::StillReading);
         };
-        let (again, security) = (self.applier.config().loading_again(), Arc::clone(&self.security));
-        let load = move || {
-            let loaded = again().and_then(|config| Ok((config, security.load()?)));
-            drop(reading);
+        let (load, web_config) = (self.applier.config().loader(), Arc::clone(&self.web_config));
+        let read = move || {
+            let loaded = load().and_then(|config| Ok((config, web_config.load()?)));
+            drop(read_permit);
             loaded
         };
-        let loading = tokio::task::spawn_blocking(load);
-        let (config, web) = loading.await.map_err(ReloadError::Panicked)??;
-        Ok((Box::pin(self.applier.check(config)).await?, web))
+        let (config, web_config) =
+            tokio::task::spawn_blocking(read).await.map_err(ReloadError::Panicked)??;
+        Ok((Box::pin(self.applier.validate(config)).await?, web_config))
     }
 }
 
-impl Reload for AskForReload {
-    fn reload(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>> {
+impl Reload for ReloadHandle {
+    fn reload(&self) -> Pin<Box<dyn Future<Output = Outcome> + Send + '_>> {
         Box::pin(async {
-            let ends = || "the exporter is about to end".to_owned();
-            let (asker, outcome) = oneshot::channel();
-            self.0.send(asker).await.map_err(|_| ends())?;
-            outcome.await.map_err(|_| ends())?
+            let shutting_down = || "the exporter is shutting down".to_owned();
+            let (requester, outcome) = oneshot::channel();
+            self.0.send(requester).await.map_err(|_| shutting_down())?;
+            outcome.await.map_err(|_| shutting_down())?
         })
     }
 }
 
+/// Logs the settings that are valid but probably not what was meant.
 pub(crate) fn log_warnings(applier: &ConfigApplier) {
     for warning in &applier.config().warnings {
-        warn!(warning, "the configuration is odd");
+        warn!(warning, "configuration warning");
     }
 }

@@ -1,7 +1,7 @@
-//! The stages from what is asked for to what is shown, put together, for whoever
-//! serves and for whoever looks but [once](crate::once).
+//! The stages from discovery to the metrics, connected to each other, for the daemon
+//! and for [one-shot mode](crate::once), and what applies another configuration to
+//! them while they run.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -10,9 +10,9 @@ use super::BuildError;
 use crate::aws::{ApiObserver, ApiRequest, Sessions};
 use crate::clock::Clock;
 use crate::collector::Collector;
-use crate::config::{Config, ConfigError, Found};
+use crate::config::{AccountDefaults, Config, ConfigError, SdkDefaults};
 use crate::discovery::{self, AccountSources, AwsLookups, Discovery, LookupKind, LookupObserver};
-use crate::fleet::{Access, Account, RegionName, Shard};
+use crate::fleet::Shard;
 use crate::metrics::{ExporterMetrics, Exposition};
 use crate::readiness::Readiness;
 use crate::scheduler::{self, Scheduler};
@@ -29,7 +29,7 @@ pub(crate) struct Stages {
     pub(crate) applier: ConfigApplier,
 }
 
-/// What steers the stages while they run.
+/// Applies a configuration to the stages while they run.
 #[derive(Debug)]
 pub(crate) struct ConfigApplier {
     discovery: watch::Sender<Arc<discovery::Settings<AwsLookups>>>,
@@ -37,33 +37,28 @@ pub(crate) struct ConfigApplier {
     store: Arc<Store>,
     metrics: Arc<Exposition>,
     readiness: Arc<Readiness>,
-    own: Arc<ExporterMetrics>,
+    exporter_metrics: Arc<ExporterMetrics>,
     observer: Arc<dyn ApiObserver>,
     clock: Clock,
     config: Config,
-    way: AwsClients,
-    found: SdkDefaults,
+    clients: AwsClients,
+    defaults: SdkDefaults,
 }
 
-/// A configuration that has been found to be good, with all that could still have
-/// been wrong with it.
+/// A configuration that can be applied: nothing about it can fail any more.
 #[derive(Debug)]
 pub(crate) struct ValidatedConfig {
     config: Config,
-    way: AwsClients,
-    found: SdkDefaults,
+    clients: AwsClients,
+    defaults: SdkDefaults,
     sources: AccountSources,
 }
 
-/// What was found outside of our configuration, by the credentials it goes with and
-/// the region that was known before.
-type SdkDefaults = HashMap<(Access, Option<RegionName>), Found>;
-
-/// The way to AWS, shared by the two stages that go it.
+/// The access to AWS that discovery and the collector share.
 #[derive(Clone, Debug)]
 struct AwsClients {
     sessions: Arc<Sessions>,
-    /// Another one would mean to discovery that others are asked.
+    /// Discovery starts from scratch when it gets other lookups.
     lookups: Arc<AwsLookups>,
 }
 
@@ -73,10 +68,22 @@ impl AwsClients {
         let lookups = Arc::new(AwsLookups::new(Arc::clone(&sessions)));
         Self { sessions, lookups }
     }
+
+    /// Asks the SDK for the defaults of the accounts, and validates the configuration
+    /// with them.
+    async fn validate(&self, config: &Config) -> Result<(AccountSources, SdkDefaults), ConfigError> {
+        let mut defaults = SdkDefaults::default();
+        for account in config.entry_accounts() {
+            let region = self.sessions.default_region(account).await;
+            let endpoints = self.sessions.endpoint_kind(account).await;
+            defaults.insert(account, AccountDefaults { region, endpoints });
+        }
+        Ok((config.account_sources(&defaults)?, defaults))
+    }
 }
 
 impl Stages {
-    /// Prepares the way to every account and makes all stages. Nothing runs yet.
+    /// Makes all stages. Nothing runs yet.
     ///
     /// # Errors
     /// See [`BuildError`].
@@ -86,39 +93,41 @@ impl Stages {
         replica: String,
         clock: Clock,
     ) -> Result<Self, BuildError> {
-        let own = ExporterMetrics::new(shard).map_err(|error| BuildError::Metrics(error.into()))?;
-        let own = Arc::new(own);
-        let counter = Arc::new(Observed { own: Arc::clone(&own), clock: clock.clone() });
-        let observer: Arc<dyn ApiObserver> = Arc::clone(&counter) as _;
-        let way = AwsClients::new(&config, &observer);
-        let (sources, found) = sources(&config, &way.sessions).await?;
+        let exporter_metrics =
+            ExporterMetrics::new(shard).map_err(|error| BuildError::Metrics(error.into()))?;
+        let exporter_metrics = Arc::new(exporter_metrics);
+        let metrics_observer =
+            Arc::new(MetricsObserver { metrics: Arc::clone(&exporter_metrics), clock: clock.clone() });
+        let observer: Arc<dyn ApiObserver> = Arc::clone(&metrics_observer) as _;
+        let clients = AwsClients::new(&config, &observer);
+        let (sources, defaults) = clients.validate(&config).await?;
 
-        let (to_discovery, settings) = watch::channel(for_discovery(&config, &way, sources));
-        let (discovery, plans) = Discovery::new(settings, shard, replica.clone(), counter);
+        let (to_discovery, settings) = watch::channel(discovery_settings(&config, &clients, sources));
+        let (discovery, target_lists) = Discovery::new(settings, shard, replica.clone(), metrics_observer);
         let store = Arc::new(Store::new(config.stale_after));
-        let (to_scheduler, settings) = watch::channel(for_scheduler(&config, &way, &clock));
-        let scheduler = Scheduler::new(settings, Arc::clone(&store), plans, replica, clock.clone());
+        let (to_scheduler, settings) = watch::channel(scheduler_settings(&config, &clients, &clock));
+        let scheduler = Scheduler::new(settings, Arc::clone(&store), target_lists, replica, clock.clone());
         let metrics = Arc::new(Exposition::new(
             Arc::clone(&store),
-            Arc::clone(&own),
+            Arc::clone(&exporter_metrics),
             config.quota,
             config.disabled_families.clone(),
             clock.clone(),
         ));
         let readiness = Arc::new(Readiness::new(Arc::clone(&store), config.ready_after));
-        own.config_loaded(clock.now());
+        exporter_metrics.config_loaded(clock.now());
         let applier = ConfigApplier {
             discovery: to_discovery,
             scheduler: to_scheduler,
             store: Arc::clone(&store),
             metrics: Arc::clone(&metrics),
             readiness: Arc::clone(&readiness),
-            own,
+            exporter_metrics,
             observer,
             clock,
             config,
-            way,
-            found,
+            clients,
+            defaults,
         };
         Ok(Self { discovery, scheduler, store, metrics, readiness, applier })
     }
@@ -130,34 +139,34 @@ impl ConfigApplier {
         &self.config
     }
 
-    /// Checks another configuration, all that can be wrong with it. Nothing changes.
+    /// Validates another configuration. Changes nothing.
     ///
     /// # Errors
-    /// It does not fit what was found.
-    pub(crate) async fn check(&self, config: Config) -> Result<ValidatedConfig, ConfigError> {
-        // What was found before may not hold any longer.
-        let way = AwsClients::new(&config, &self.observer);
-        let (sources, found) = sources(&config, &way.sessions).await?;
-        // Without need, dropping the old ones would drop credentials that are still good.
-        let is_alike = config.aws == self.config.aws
+    /// See [`Config::account_sources`].
+    pub(crate) async fn validate(&self, config: Config) -> Result<ValidatedConfig, ConfigError> {
+        // The SDK is asked through new clients, because the old ones remember its defaults.
+        let clients = AwsClients::new(&config, &self.observer);
+        let (sources, defaults) = clients.validate(&config).await?;
+        // The old clients have credentials that are still valid, so they are kept if nothing
+        // changes for them.
+        let is_same_access = config.aws == self.config.aws
             && config.timeout == self.config.timeout
-            && found
-                .iter()
-                .all(|(access, found)| self.found.get(access).is_none_or(|before| before == found));
-        let way = if is_alike { self.way.clone() } else { way };
-        Ok(ValidatedConfig { config, way, found, sources })
+            && defaults.agree_with(&self.defaults);
+        let clients = if is_same_access { self.clients.clone() } else { clients };
+        Ok(ValidatedConfig { config, clients, defaults, sources })
     }
 
-    /// Puts another configuration into force. What it does not change stays as it is.
-    pub(crate) fn put_in_force(&mut self, validated: ValidatedConfig) {
-        let ValidatedConfig { config, way, found, sources } = validated;
+    /// Puts another configuration into force. What it does not change is left alone.
+    pub(crate) fn apply(&mut self, validated: ValidatedConfig) {
+        let ValidatedConfig { config, clients, defaults, sources } = validated;
         let kinds =
             [("organization", sources.organization.is_some()), ("regions", sources.needs_region_lookups())];
-        // In this order: what the one finds out is for the other to collect.
-        self.scheduler.send_replace(for_scheduler(&config, &way, &self.clock));
-        self.discovery.send_replace(for_discovery(&config, &way, sources));
-        for (kind, _) in kinds.into_iter().filter(|(_, is_asked)| !is_asked) {
-            self.own.forget_discovery(kind);
+        // The scheduler comes first, so that it collects newly discovered targets with the new
+        // settings.
+        self.scheduler.send_replace(scheduler_settings(&config, &clients, &self.clock));
+        self.discovery.send_replace(discovery_settings(&config, &clients, sources));
+        for (kind, _) in kinds.into_iter().filter(|(_, is_discovered)| !is_discovered) {
+            self.exporter_metrics.forget_discovery(kind);
         }
         self.readiness.set_timeout(config.ready_after);
         let shown = |config: &Config| (config.stale_after, config.quota, config.disabled_families.clone());
@@ -165,79 +174,65 @@ impl ConfigApplier {
             self.store.set_stale_after(config.stale_after);
             self.metrics.configure(config.quota, config.disabled_families.clone());
         }
-        (self.config, self.way, self.found) = (config, way, found);
-        self.own.config_loaded(self.clock.now());
+        (self.config, self.clients, self.defaults) = (config, clients, defaults);
+        self.exporter_metrics.config_loaded(self.clock.now());
     }
 
-    /// Another configuration was of no use.
-    pub(crate) fn refused(&self) {
-        self.own.config_reload_failed();
+    /// Records that another configuration was rejected.
+    pub(crate) fn reload_failed(&self) {
+        self.exporter_metrics.config_reload_failed();
     }
 }
 
-fn for_discovery(
+fn discovery_settings(
     config: &Config,
-    way: &AwsClients,
+    clients: &AwsClients,
     sources: AccountSources,
 ) -> Arc<discovery::Settings<AwsLookups>> {
-    let lookups = Arc::clone(&way.lookups);
+    let lookups = Arc::clone(&clients.lookups);
     Arc::new(discovery::Settings { lookups, sources, concurrency: config.concurrency })
 }
 
-fn for_scheduler(config: &Config, way: &AwsClients, clock: &Clock) -> Arc<scheduler::Settings<Collector>> {
-    let collector = Collector::new(Arc::clone(&way.sessions), config.timeout, clock.clone());
+fn scheduler_settings(
+    config: &Config,
+    clients: &AwsClients,
+    clock: &Clock,
+) -> Arc<scheduler::Settings<Collector>> {
+    let collector = Collector::new(Arc::clone(&clients.sessions), config.timeout, clock.clone());
     let (collector, interval, concurrency) = (Arc::new(collector), config.interval, config.concurrency);
     Arc::new(scheduler::Settings { collector, interval, concurrency })
 }
 
-/// What to poll, once the SDK has been asked what only it can tell: the region
-/// that goes with credentials, and which kind of endpoints is set outside of our
-/// configuration.
-async fn sources(config: &Config, sessions: &Sessions) -> Result<(AccountSources, SdkDefaults), ConfigError> {
-    let mut found = SdkDefaults::new();
-    for account in config.first_accounts() {
-        let region = sessions.default_region(account).await;
-        let endpoints = sessions.endpoint_kind(account).await;
-        found.insert(surroundings_of(account), Found { region, endpoints });
-    }
-    let sources = config.fleet(|account| found.get(&surroundings_of(account)).cloned())?;
-    Ok((sources, found))
-}
-
-fn surroundings_of(account: &Account) -> (Access, Option<RegionName>) {
-    (account.access.clone(), account.default_region.clone())
-}
-
-/// Counts calls to AWS and lookups.
+/// Records API requests and discovery lookups in the exporter's own metrics.
 #[derive(Debug)]
-struct Observed {
-    own: Arc<ExporterMetrics>,
+struct MetricsObserver {
+    metrics: Arc<ExporterMetrics>,
     clock: Clock,
 }
 
-impl Observed {
-    fn discovery_ended(&self, kind: &str, succeeded: bool) {
+impl MetricsObserver {
+    fn record_lookup(&self, kind: &str, succeeded: bool) {
         if succeeded {
-            self.own.discovery_succeeded(kind, self.clock.now());
+            self.metrics.discovery_succeeded(kind, self.clock.now());
         } else {
-            self.own.discovery_failed(kind);
+            self.metrics.discovery_failed(kind);
         }
     }
 }
 
-impl ApiObserver for Observed {
+impl ApiObserver for MetricsObserver {
     fn request_ended(&self, request: &ApiRequest<'_>) {
         let ApiRequest { service, operation, duration, error_code } = request;
-        self.own.record_api_request(service, operation, *duration, error_code.as_deref());
+        self.metrics.record_api_request(service, operation, *duration, error_code.as_deref());
     }
 
     fn identity_lookup_ended(&self, succeeded: bool) {
-        self.discovery_ended("identity", succeeded);
+        self.record_lookup("identity", succeeded);
     }
 }
 
-impl LookupObserver for Observed {
+impl LookupObserver for MetricsObserver {
     fn lookup_ended(&self, kind: LookupKind, succeeded: bool) {
-        self.discovery_ended(kind.into(), succeeded);
+        self.record_lookup(kind.into(), succeeded);
     }
 }

@@ -1,9 +1,8 @@
-//! Keeps the rules of the web configuration in force, and those of a new one as soon
-//! as it is there.
+//! Applies the web configuration, and applies it again whenever one of its files
+//! changes.
 //!
-//! It stands between [`config`](crate::config), which reads the file, and
-//! [`web`](crate::web), which keeps to what it says: neither has to know that files
-//! change.
+//! This module is between [`config`](crate::config), which reads the file, and
+//! [`web`](crate::web), which enforces it. Neither has to know that files change.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,140 +13,140 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::config::{ConfigError, SeenFiles, WebConfig};
+use crate::config::{ConfigError, FileHashes, WebConfig};
 use crate::error_chain::with_causes;
 use crate::web::{AccessControl, AccessRules, RandomnessError};
 
-/// How often to look whether a file has changed.
-const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often the files are compared with what was read from them.
+const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The web configuration, if there is one, and what keeps to it.
+/// Keeps the [`AccessControl`] in line with the web configuration file, if there is one.
 #[derive(Debug)]
 pub(super) struct WebConfigWatcher {
     path: Option<PathBuf>,
     access: Arc<AccessControl>,
-    known: Mutex<Known>,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct Known {
-    /// What is in force comes from these.
-    files: Arc<SeenFiles>,
-    /// What is wrong with what is there now.
-    complaint: Option<String>,
+struct State {
+    /// The files of the web configuration in force.
+    files: Arc<FileHashes>,
+    uses_tls: bool,
+    /// The error in the files as they are now, if they could not be applied.
+    error: Option<String>,
 }
 
-/// A web configuration that can be put into force.
+/// A web configuration that can be applied, or that there is none.
 #[derive(Debug)]
 pub(super) struct LoadedWebConfig(Option<WebConfig>);
 
-/// Why there is no security.
+/// The reasons why the web configuration cannot be applied at start.
 #[derive(Debug, thiserror::Error)]
 pub enum WebConfigError {
-    /// The web configuration cannot be used.
+    /// The web configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// Nothing can be kept secret.
+    /// The system has no random numbers, which password checks need.
     #[error(transparent)]
     RandomnessError(#[from] RandomnessError),
 }
 
 impl WebConfigWatcher {
-    /// Puts the web configuration at `path` into force. Without one everybody may
-    /// ask, without TLS.
+    /// Loads and applies the web configuration at `path`. Without one there is no TLS,
+    /// and requests need no password.
     ///
     /// # Errors
     /// See [`WebConfigError`].
     pub(super) fn open(path: Option<PathBuf>) -> Result<Self, WebConfigError> {
         let access = Arc::new(AccessControl::new(AccessRules::default())?);
-        let security = Self { path, access, known: Mutex::default() };
-        security.put_in_force(security.load()?);
-        Ok(security)
+        let watcher = Self { path, access, state: Mutex::default() };
+        watcher.apply(watcher.load()?);
+        Ok(watcher)
     }
 
-    /// What keeps to the rules.
-    #[must_use]
+    /// The access that enforces the web configuration.
     pub(super) fn access(&self) -> Arc<AccessControl> {
         Arc::clone(&self.access)
     }
 
-    /// Reads the web configuration, and what it names, as they are now. It reads
-    /// files, so it may take a while.
-    ///
-    /// # Errors
-    /// What is wrong with it, in one line.
+    /// Whether connections use TLS now.
+    pub(super) fn uses_tls(&self) -> bool {
+        self.state.lock().uses_tls
+    }
+
+    /// Reads the web configuration and the files that it refers to. Blocks.
     pub(super) fn load(&self) -> Result<LoadedWebConfig, ConfigError> {
         Ok(LoadedWebConfig(self.path.as_deref().map(WebConfig::load).transpose()?))
     }
 
-    /// Keeps to what has been loaded from now on.
-    pub(super) fn put_in_force(&self, prepared: LoadedWebConfig) {
-        let Some(WebConfig { rules, warnings, files }) = prepared.0 else { return };
+    /// Puts a loaded web configuration into force.
+    pub(super) fn apply(&self, loaded: LoadedWebConfig) {
+        let Some(WebConfig { rules, warnings, files }) = loaded.0 else { return };
         for warning in warnings {
-            warn!(warning, "the web configuration is odd");
+            warn!(warning, "web configuration warning");
         }
-        // One after the other, so that what is known is what is in force.
-        let mut known = self.known.lock();
+        // The lock spans both, so that the state is that of the rules in force.
+        let mut state = self.state.lock();
+        *state = State { files: Arc::new(files), uses_tls: rules.tls.is_some(), error: None };
         self.access.apply(rules);
-        *known = Known { files: Arc::new(files), complaint: None };
     }
 
-    /// Takes up what has changed, until `shutdown`.
-    pub(super) async fn keep_current(self: Arc<Self>, shutdown: CancellationToken) {
-        let looking = async {
+    /// Applies changes of the files until `shutdown`.
+    pub(super) async fn run(self: Arc<Self>, shutdown: CancellationToken) {
+        let watch = async {
             loop {
-                sleep(LOOK_EVERY).await;
-                let security = Arc::clone(&self);
-                match tokio::task::spawn_blocking(move || security.look()).await {
-                    Ok(Seen::Same | Seen::StillWrong) => {}
-                    Ok(Seen::New) => info!("the web configuration has changed and is in force"),
-                    Ok(Seen::Wrong(error)) => {
-                        warn!(error, "the web configuration cannot be used, the one before stays in force");
+                sleep(CHECK_INTERVAL).await;
+                let watcher = Arc::clone(&self);
+                match tokio::task::spawn_blocking(move || watcher.check()).await {
+                    Ok(Change::None | Change::SameError) => {}
+                    Ok(Change::Applied) => info!("web configuration reloaded"),
+                    Ok(Change::NewError(error)) => {
+                        warn!(error, "web configuration reload failed, keeping the previous one");
                     }
-                    Err(error) => error!(%error, "cannot look at the web configuration, which is a bug"),
+                    Err(error) => {
+                        error!(%error, "the check of the web configuration panicked, which is a bug");
+                    }
                 }
             }
         };
         if self.path.is_none() {
             return shutdown.cancelled().await;
         }
-        shutdown.run_until_cancelled(looking).await;
+        shutdown.run_until_cancelled(watch).await;
     }
 
-    /// Takes up what has changed. What is wrong stays out of force.
-    fn look(&self) -> Seen {
-        let (files, is_good) = {
-            let known = self.known.lock();
-            (Arc::clone(&known.files), known.complaint.is_none())
+    /// Applies the files if they have changed and are valid.
+    fn check(&self) -> Change {
+        let (files, is_valid) = {
+            let state = self.state.lock();
+            (Arc::clone(&state.files), state.error.is_none())
         };
-        if is_good && !files.have_changed() {
-            return Seen::Same;
+        if is_valid && !files.have_changed() {
+            return Change::None;
         }
         match self.load() {
-            Ok(prepared) => {
-                self.put_in_force(prepared);
-                Seen::New
+            Ok(loaded) => {
+                self.apply(loaded);
+                Change::Applied
             }
             Err(error) => {
-                let complaint = with_causes(&error);
-                let before = self.known.lock().complaint.replace(complaint.clone());
-                if before.as_ref() == Some(&complaint) { Seen::StillWrong } else { Seen::Wrong(complaint) }
+                let error = with_causes(&error);
+                let before = self.state.lock().error.replace(error.clone());
+                if before.as_ref() == Some(&error) { Change::SameError } else { Change::NewError(error) }
             }
         }
     }
 }
 
-/// What comes of looking at the files.
+/// The outcome of a check of the files.
 #[derive(Debug, PartialEq, Eq)]
-enum Seen {
-    /// They are what is in force.
-    Same,
-    /// They are in force now.
-    New,
-    /// They cannot be used, and why.
-    Wrong(String),
-    /// For the same reason as when they were last looked at.
-    StillWrong,
+enum Change {
+    None,
+    Applied,
+    NewError(String),
+    /// The error is that of the last check.
+    SameError,
 }
 
 #[cfg(test)]
@@ -155,63 +154,67 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_change_is_taken_up_and_what_is_wrong_is_told_once() {
+    fn a_change_is_applied_and_an_error_is_reported_once() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("web.yaml");
         let write = |text: &str| std::fs::write(&path, text).unwrap();
-        let wrong = |what: &str| Seen::Wrong(format!("{}:{what}", path.display()));
-        let good = "rate_limit: {interval: 1s, burst: 1}\n";
-        write(good);
-        let security = WebConfigWatcher::open(Some(path.clone())).unwrap();
-        assert_eq!(security.look(), Seen::Same);
+        let error = |what: &str| Change::NewError(format!("{}:{what}", path.display()));
+        let valid = "rate_limit: {interval: 1s, burst: 1}\n";
+        write(valid);
+        let watcher = WebConfigWatcher::open(Some(path.clone())).unwrap();
+        assert_eq!(watcher.check(), Change::None);
 
         write("rate_limit: {interval: 1s, burst: 2}\n");
-        assert_eq!(security.look(), Seen::New);
-        assert_eq!(security.look(), Seen::Same);
+        assert_eq!(watcher.check(), Change::Applied);
+        assert_eq!(watcher.check(), Change::None);
 
-        let missing = "1:35: rate_limit.burst: `none` is not a whole number from 0";
+        let missing = "1:35: rate_limit.burst: `none` is not a whole number of at least 0";
         write("rate_limit: {interval: 1s, burst: none}\n");
-        assert_eq!(security.look(), wrong(missing));
+        assert_eq!(watcher.check(), error(missing));
         for _ in 0..3 {
-            assert_eq!(security.look(), Seen::StillWrong);
+            assert_eq!(watcher.check(), Change::SameError);
         }
-        assert!(format!("{:?}", security.access()).contains("burst: 2"), "the one before stays in force");
+        assert!(format!("{:?}", watcher.access()).contains("burst: 2"), "the previous one stays in force");
 
         write("tls_server_config: {cert_file: server.crt, key_file: server.key}\n");
-        assert!(matches!(security.look(), Seen::Wrong(why) if why.contains("server.crt: No such file")));
-        assert_eq!(security.look(), Seen::StillWrong);
-        // A file that is not there cannot have changed, yet it is waited for.
+        assert!(
+            matches!(watcher.check(), Change::NewError(error) if error.contains("server.crt: No such file"))
+        );
+        assert_eq!(watcher.check(), Change::SameError);
+        // A missing file is not among those that were read, but its appearance counts.
         std::fs::write(directory.path().join("server.crt"), "").unwrap();
-        assert!(matches!(security.look(), Seen::Wrong(why) if why.contains("server.key: No such file")));
+        assert!(
+            matches!(watcher.check(), Change::NewError(error) if error.contains("server.key: No such file"))
+        );
 
-        write(good);
-        assert_eq!(security.look(), Seen::New);
-        assert_eq!(security.look(), Seen::Same);
+        write(valid);
+        assert_eq!(watcher.check(), Change::Applied);
+        assert_eq!(watcher.check(), Change::None);
         std::fs::remove_file(&path).unwrap();
-        let gone = format!(
+        let removed = format!(
             "cannot read the configuration file {}: No such file or directory (os error 2)",
             path.display()
         );
-        assert_eq!(security.look(), Seen::Wrong(gone));
+        assert_eq!(watcher.check(), Change::NewError(removed));
     }
 
     #[tokio::test]
-    async fn what_is_loaded_is_not_in_force_before_it_is_put_there() {
+    async fn a_loaded_web_configuration_is_not_in_force_until_it_is_applied() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("web.yaml");
         std::fs::write(&path, "").unwrap();
-        let security = Arc::new(WebConfigWatcher::open(Some(path.clone())).unwrap());
+        let watcher = Arc::new(WebConfigWatcher::open(Some(path.clone())).unwrap());
         std::fs::write(&path, "http_server_config: {headers: {X-Frame-Options: deny}}\n").unwrap();
-        let prepared = security.load().unwrap();
-        assert!(!format!("{:?}", security.access()).contains("deny"));
-        security.put_in_force(prepared);
-        assert!(format!("{:?}", security.access()).contains("deny"));
-        assert_eq!(security.look(), Seen::Same);
+        let loaded = watcher.load().unwrap();
+        assert!(!format!("{:?}", watcher.access()).contains("deny"));
+        watcher.apply(loaded);
+        assert!(format!("{:?}", watcher.access()).contains("deny"));
+        assert_eq!(watcher.check(), Change::None);
 
-        // Without a file there is nothing to look at, until the end.
+        // Without a file there is nothing to watch until shutdown.
         let shutdown = CancellationToken::new();
         let without = Arc::new(WebConfigWatcher::open(None).unwrap());
         shutdown.cancel();
-        without.keep_current(shutdown).await;
+        without.run(shutdown).await;
     }
 }

@@ -1,6 +1,9 @@
-//! The accounts and the organization that are asked for, and whether they go
-//! together: with each other, with their partitions, with the endpoints there
-//! are.
+//! The accounts and the organization of a configuration, and the check that they can
+//! be polled together: no target twice, no role of another partition, no endpoint
+//! that does not exist.
+//!
+//! Part of the check depends on defaults that only the SDK knows, so it runs once, after
+//! the SDK was asked. `--config.check` asks nobody and skips that part.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -13,45 +16,69 @@ use crate::fleet::{Access, Account, AccountId, InvalidRegion, Partition, RegionN
 
 /// An account and the regions to poll in it.
 #[derive(Debug)]
-pub struct AccountEntry {
-    /// The account.
-    pub account: Arc<Account>,
-    /// The regions.
-    pub regions: Regions,
+pub(crate) struct AccountEntry {
+    pub(crate) account: Arc<Account>,
+    pub(super) regions: Regions,
     pub(super) place: Place,
     pub(super) key: String,
 }
 
 /// An organization and the regions to poll in its accounts.
 #[derive(Debug)]
-pub struct OrganizationEntry {
-    /// The organization, its regions left open.
-    pub organization: Organization,
-    /// The regions.
-    pub regions: Regions,
+pub(crate) struct OrganizationEntry {
+    /// Its regions are empty until they are resolved.
+    pub(crate) organization: Organization,
+    pub(super) regions: Regions,
     pub(super) place: Place,
 }
 
 /// The regions to poll in an account.
 #[derive(Clone, Debug)]
-pub enum Regions {
-    /// The one that goes with the account's credentials, which only the SDK
-    /// can tell.
+pub(super) enum Regions {
+    /// The default region of the account's credentials, which only the SDK knows.
     Default,
-    /// These.
     Selected(RegionSelection),
 }
 
-/// What only the SDK can tell of an account.
+/// The defaults that the SDK takes from outside of the configuration: from the
+/// environment, the shared AWS configuration and the instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// The region that goes with its credentials, if there is one.
-    pub region: Result<Option<RegionName>, InvalidRegion>,
-    /// How it is called.
-    pub endpoints: EndpointKind,
+pub(crate) struct AccountDefaults {
+    /// The region of the credentials, if there is one.
+    pub(crate) region: Result<Option<RegionName>, InvalidRegion>,
+    /// The kind of endpoint that services are called at.
+    pub(crate) endpoints: EndpointKind,
 }
 
-/// All that is to be polled.
+/// The [`AccountDefaults`] of accounts. What depends on those of an account that is not
+/// in here is not checked.
+#[derive(Debug, Default)]
+pub(crate) struct SdkDefaults(HashMap<DefaultsKey, AccountDefaults>);
+
+/// The credentials of an account, and its region as far as the configuration names one.
+type DefaultsKey = (Access, Option<RegionName>);
+
+impl SdkDefaults {
+    /// Adds the defaults of an account.
+    pub(crate) fn insert(&mut self, account: &Account, defaults: AccountDefaults) {
+        self.0.insert(Self::key(account), defaults);
+    }
+
+    /// Whether the accounts that are in both have the same defaults.
+    pub(crate) fn agree_with(&self, other: &Self) -> bool {
+        self.0.iter().all(|(key, defaults)| other.0.get(key).is_none_or(|before| before == defaults))
+    }
+
+    fn get(&self, account: &Account) -> Option<&AccountDefaults> {
+        self.0.get(&Self::key(account))
+    }
+
+    fn key(account: &Account) -> DefaultsKey {
+        (account.access.clone(), account.default_region.clone())
+    }
+}
+
+/// The accounts and the organization of a configuration.
 #[derive(Clone, Copy)]
 pub(super) struct Entries<'a> {
     pub(super) accounts: &'a [AccountEntry],
@@ -59,95 +86,74 @@ pub(super) struct Entries<'a> {
 }
 
 impl Entries<'_> {
-    /// The regions of the accounts and of the organization's. `found` is what
-    /// has been found of an account; `None` if it has not been looked for yet,
-    /// and then what depends on it is not checked.
+    /// Resolves the regions of the accounts and of the organization, and checks that
+    /// the entries can be polled together.
     ///
     /// # Errors
-    /// Accounts that get into each other's way, or a region that they cannot
-    /// be called in.
-    pub(super) fn checked(
+    /// Two entries poll the same target, or an entry cannot be called in a region.
+    pub(super) fn resolve(
         self,
-        found: impl Fn(&Account) -> Option<Found>,
-        settings: EndpointKind,
-    ) -> Result<(Vec<Where>, Option<Where>), ConfigError> {
-        let resolve = |account: &Account, regions: &Regions, at: &At<'_>| {
-            let found = found(account);
-            let endpoints = found.as_ref().map_or(settings, |found| found.endpoints);
-            let region = found.map(|found| found.region);
-            let regions = match (regions, &region) {
-                (Regions::Selected(regions), _) => regions.clone(),
-                (Regions::Default, None) => RegionSelection::default(),
-                (Regions::Default, Some(Ok(Some(region)))) => {
-                    RegionSelection { named: vec![region.clone()], patterns: Vec::new() }
-                }
-                (Regions::Default, Some(Ok(None))) => return Err(at.without_region(account)),
-                (Regions::Default, Some(Err(error))) => {
-                    return Err(at.invalid(format!("the default region of its credentials: {error}")));
-                }
-            };
-            // Without credentials of another partition it is the usual one.
-            let of_credentials =
-                region.map(|region| region.ok().flatten().unwrap_or_else(|| Partition::Aws.default_region()));
-            let home = account.default_region.clone().or(of_credentials);
-            Ok(Where { regions, home, endpoints })
-        };
+        defaults: &SdkDefaults,
+        endpoints: EndpointKind,
+    ) -> Result<(Vec<ResolvedRegions>, Option<ResolvedRegions>), ConfigError> {
         let mut by_id: HashMap<(&AccountId, RegionName), &str> = HashMap::new();
         let mut by_access: HashMap<(&Access, RegionName), &str> = HashMap::new();
         let mut of_accounts = Vec::with_capacity(self.accounts.len());
         for entry in self.accounts {
             let (account, at) = (&entry.account, entry.at());
-            let found = resolve(account, &entry.regions, &at)?;
-            for region in at.reachable(&found, |region| partition_of_roles(&account.access.roles, region))? {
+            let resolved = at.resolve(account, &entry.regions, defaults, endpoints)?;
+            for region in
+                at.certain_regions(&resolved, |region| foreign_role(&account.access.roles, region))?
+            {
                 if let Some(id) = &account.id
                     && let Some(first) = by_id.insert((id, region.clone()), &entry.key)
                 {
                     return Err(at.invalid(format!(
-                        "{id} in {region} is polled by {first} already; take one of them out"
+                        "{id} in {region} is already polled by {first}; remove it from one of the two"
                     )));
                 }
-                // The same credentials lead to the same account, whatever ids are
-                // written beside them.
+                // The same credentials lead to the same account, whatever the entries
+                // call it.
                 if let Some(first) = by_access.insert((&account.access, region.clone()), &entry.key) {
                     return Err(at.invalid(format!(
-                        "the same credentials in {region} are used by {first} already; give one of them another `profile` \
-                         or a role"
+                        "{first} polls {region} with the same credentials; give one of the two another `profile` or \
+                         another role"
                     )));
                 }
             }
-            of_accounts.push(found);
+            of_accounts.push(resolved);
         }
         let of_organization = self
             .organization
             .map(|OrganizationEntry { organization, regions, place }| {
                 let at = At { place, key: "organization" };
-                let found = resolve(&organization.administrator, regions, &at)?;
-                at.reachable(&found, |region| partition_of_members(organization, region))?;
+                let resolved = at.resolve(&organization.administrator, regions, defaults, endpoints)?;
+                at.certain_regions(&resolved, |region| foreign_member_role(organization, region))?;
                 let mut partitions: Vec<Partition> =
-                    found.regions.named.iter().map(RegionName::partition).collect();
+                    resolved.regions.named.iter().map(RegionName::partition).collect();
                 partitions.dedup();
                 if let [first, second, ..] = partitions.as_slice() {
                     return Err(at.invalid(format!(
-                        "its regions lie in the partitions {first} and {second}, an organization in one; give it `regions` \
-                         of its own"
+                        "its regions are in the partitions {first} and {second}, but an organization is in one; set \
+                         `organization.regions` to regions of one partition"
                     )));
                 }
-                Ok(found)
+                Ok(resolved)
             })
             .transpose()?;
         Ok((of_accounts, of_organization))
     }
 }
 
-/// Where to look in an account.
-pub(super) struct Where {
+/// The regions of an entry, with the defaults of the SDK filled in.
+pub(super) struct ResolvedRegions {
     pub(super) regions: RegionSelection,
-    /// A region in its partition, if it is known.
-    pub(super) home: Option<RegionName>,
+    /// A region in the partition of the account, if the partition is known.
+    pub(super) default_region: Option<RegionName>,
     endpoints: EndpointKind,
 }
 
-/// A part of the configuration that may be wrong as a whole.
+/// An entry that an error is about.
 pub(super) struct At<'a> {
     place: &'a Place,
     key: &'a str,
@@ -158,33 +164,65 @@ impl At<'_> {
         ConfigError::Invalid { place: self.place.clone(), message: format!("{}: {message}", self.key) }
     }
 
+    fn resolve(
+        &self,
+        account: &Account,
+        regions: &Regions,
+        defaults: &SdkDefaults,
+        endpoints: EndpointKind,
+    ) -> Result<ResolvedRegions, ConfigError> {
+        let defaults = defaults.get(account);
+        let regions = match (regions, defaults.map(|defaults| &defaults.region)) {
+            (Regions::Selected(regions), _) => regions.clone(),
+            (Regions::Default, None) => RegionSelection::default(),
+            (Regions::Default, Some(Ok(Some(region)))) => {
+                RegionSelection { named: vec![region.clone()], patterns: Vec::new() }
+            }
+            (Regions::Default, Some(Ok(None))) => return Err(self.without_region(account)),
+            (Regions::Default, Some(Err(error))) => {
+                return Err(
+                    self.invalid(format!("the default region of the credentials is invalid: {error}"))
+                );
+            }
+        };
+        // Without a region the credentials are taken to be of the partition `aws`.
+        let of_credentials = defaults.map(|defaults| {
+            defaults.region.clone().ok().flatten().unwrap_or_else(|| Partition::Aws.default_region())
+        });
+        let default_region = account.default_region.clone().or(of_credentials);
+        let endpoints = defaults.map_or(endpoints, |defaults| defaults.endpoints);
+        Ok(ResolvedRegions { regions, default_region, endpoints })
+    }
+
     fn without_region(&self, account: &Account) -> ConfigError {
         match &account.access.profile {
-            Some(profile) => {
-                self.invalid(format!("no region: name one in `regions`, or in the profile `{profile}`"))
+            Some(profile) => self
+                .invalid(format!("no region is set; set `regions`, or `region` in the profile `{profile}`")),
+            None => {
+                self.invalid("no region is set; set `regions`, AWS_REGION, or `region` in the AWS profile")
             }
-            None => self.invalid("no region: name one in `regions`, in AWS_REGION or in the AWS profile"),
         }
     }
 
-    /// The regions that will be polled for sure: the named ones, and those
-    /// behind a wildcard that every account has. `foreign` tells what lies in
-    /// another partition than a region.
-    fn reachable(
+    /// The regions that are polled in any case: those that are named, and those that
+    /// match a wildcard and are enabled in every account. `foreign_role` describes a
+    /// role of another partition than the region's.
+    fn certain_regions(
         &self,
-        Where { regions, home, endpoints }: &Where,
-        foreign: impl Fn(&RegionName) -> Option<String>,
+        ResolvedRegions { regions, default_region, endpoints }: &ResolvedRegions,
+        foreign_role: impl Fn(&RegionName) -> Option<String>,
     ) -> Result<Vec<RegionName>, ConfigError> {
         for region in &regions.named {
-            if let Some(foreign) = foreign(region) {
-                // No role can be assumed from another partition.
+            // No role can be assumed from another partition.
+            if let Some(role) = foreign_role(region) {
                 let partition = region.partition();
-                return Err(
-                    self.invalid(format!("the region {region} lies in the partition {partition}, {foreign}"))
-                );
+                return Err(self.invalid(format!("{region} is in the partition {partition}, but {role}")));
             }
         }
-        let known: Vec<RegionName> = home.iter().flat_map(|home| home.partition().always_enabled()).collect();
+        let known: Vec<RegionName> = default_region
+            .iter()
+            .flat_map(|default_region| default_region.partition().always_enabled())
+            .collect();
         let chosen = regions.choose(&known);
         match chosen.iter().find_map(|region| endpoints.missing_in(region)) {
             Some(lacking) => Err(self.invalid(lacking)),
@@ -193,23 +231,29 @@ impl At<'_> {
     }
 }
 
-fn partition_of_roles(roles: &[Role], region: &RegionName) -> Option<String> {
+fn foreign_role(roles: &[Role], region: &RegionName) -> Option<String> {
     let role = roles.iter().find(|role| role.arn.partition() != region.partition())?;
-    Some(format!("the role {} in {}", role.arn, role.arn.partition()))
+    Some(format!(
+        "the role {} is in {}; use regions and roles of one partition",
+        role.arn,
+        role.arn.partition()
+    ))
 }
 
-fn partition_of_members(organization: &Organization, region: &RegionName) -> Option<String> {
+fn foreign_member_role(organization: &Organization, region: &RegionName) -> Option<String> {
     let Organization { administrator, member_access, .. } = organization;
     let member = Member { id: AccountId::example(), name: None };
     let member = member_access.account(&member, region.partition()).ok()?;
     let role = member.access.roles.last().filter(|role| role.arn.partition() != region.partition());
-    let of_member = role.map(|role| {
+    let member_role = role.map(|role| {
         let partition = role.arn.partition();
-        format!("member_role in {partition}; write `{{partition}}` there, or name other `regions`")
+        format!(
+            "`member_role` is in {partition}; use `{{partition}}` in `member_role`, or set other `regions`"
+        )
     });
-    partition_of_roles(&administrator.access.roles, region)
-        .or_else(|| partition_of_roles(&member_access.intermediate_roles, region))
-        .or(of_member)
+    foreign_role(&administrator.access.roles, region)
+        .or_else(|| foreign_role(&member_access.intermediate_roles, region))
+        .or(member_role)
 }
 
 impl AccountEntry {

@@ -1,9 +1,12 @@
-//! What can be wrong with a configuration. Each error is one line: where it
-//! stands, which key, what is wrong and what would be right.
+//! Errors in a configuration. Each is one line: the place, the key, what is wrong and
+//! what would be right.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use figment::error::{Actual, Kind};
+
+use super::key_path::{KeyPath, Segment};
 use super::yaml::Position;
 
 /// A configuration that cannot be used.
@@ -14,38 +17,30 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// The reason.
         source: std::io::Error,
     },
-    /// Something in it is wrong.
+    /// A setting is invalid.
     #[error("{place}{message}")]
     Invalid {
-        /// Where.
+        /// Where it is.
         place: Place,
-        /// What, beginning with the key.
+        /// The key, what is wrong and what would be right.
         message: String,
     },
 }
 
-/// Where something in the configuration stands.
+/// Where a setting is.
 #[derive(Clone, Debug)]
 pub enum Place {
-    /// In the file.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// Counted from 1.
-        column: usize,
-    },
+    /// In the file; line and column count from 1.
+    #[expect(missing_docs, reason = "the names say it")]
+    File { path: PathBuf, line: usize, column: usize },
     /// In an environment variable.
-    Environment {
-        /// Its name.
-        variable: String,
-    },
-    /// Nowhere: it has not been written at all.
-    Nowhere,
+    #[expect(missing_docs, reason = "the name says it")]
+    Environment { variable: String },
+    /// Neither, because the setting is absent.
+    Absent,
 }
 
 impl Place {
@@ -59,7 +54,86 @@ impl fmt::Display for Place {
         match self {
             Self::File { path, line, column } => write!(f, "{}:{line}:{column}: ", path.display()),
             Self::Environment { variable } => write!(f, "environment variable {variable}: "),
-            Self::Nowhere => Ok(()),
+            Self::Absent => Ok(()),
         }
+    }
+}
+
+/// What serde complains about, in the words of somebody who writes YAML.
+pub(super) struct Complaint {
+    pub(super) path: KeyPath,
+    pub(super) message: String,
+    /// Whether it is about the key and not about its value.
+    pub(super) is_about_key: bool,
+}
+
+impl Complaint {
+    pub(super) fn new(path: KeyPath, error: &figment::Error) -> Self {
+        let message = match &error.kind {
+            Kind::UnknownField(found, known) => {
+                // The path may or may not include the unknown key itself.
+                let path = match path.segments().last() {
+                    Some(Segment::Key(last)) if last == found => path,
+                    _ => path.join(found.as_str()),
+                };
+                let message = format!("unknown key; {}", suggestion(found, known));
+                return Self { path, message, is_about_key: true };
+            }
+            Kind::MissingField(name) => format!("the key `{name}` is missing{}", example(name)),
+            Kind::InvalidType(found, expected) => {
+                format!("found {}, expected {}", kind(found), wanted(expected))
+            }
+            Kind::Message(message) => message.clone(),
+            other => other.to_string(),
+        };
+        Self { path, message, is_about_key: false }
+    }
+}
+
+/// The kind of a value, and never the value, which may be a secret.
+fn kind(found: &Actual) -> &'static str {
+    match found {
+        Actual::Unit | Actual::Option => "nothing",
+        Actual::Seq => "a list",
+        Actual::Map => "a mapping",
+        Actual::Str(_) => "a string",
+        _ => "a value of another kind",
+    }
+}
+
+/// The words of YAML for what serde calls sequences, maps and structs.
+fn wanted(expected: &str) -> &str {
+    match expected {
+        "a sequence" => "a list, such as `[a, b]`",
+        "struct RawTls" => "a mapping with at least `cert_file` and `key_file`",
+        "struct RawOrganization" => "a mapping with at least `member_role`",
+        "a map" => {
+            "a mapping of user names to bcrypt password hashes, or `{}` to allow requests without a password"
+        }
+        expected if expected.starts_with("struct ") => "a mapping",
+        expected => expected,
+    }
+}
+
+/// What to add where a key is missing.
+fn example(key: &str) -> &'static str {
+    match key {
+        "arn" => "; add it, for example `arn: arn:aws:iam::111122223333:role/SsmSyncExporter`",
+        "member_role" => {
+            "; add it, for example `member_role: \"arn:{partition}:iam::{account_id}:role/SsmSyncExporter\"`"
+        }
+        _ => "",
+    }
+}
+
+fn suggestion(found: &str, known: &[&str]) -> String {
+    let nearest = known
+        .iter()
+        .map(|known| (strsim::jaro_winkler(found, known), known))
+        .max_by(|(a, _), (b, _)| a.total_cmp(b))
+        .filter(|(similarity, _)| *similarity > 0.7);
+    match nearest {
+        Some((_, nearest)) => format!("did you mean `{nearest}`?"),
+        None => format!("expected one of {}", known.join(", ")),
     }
 }

@@ -1,13 +1,12 @@
-//! The way to a value in the configuration, such as `accounts[0].id`.
+//! The path to a value in the configuration, such as `accounts[0].id`.
 
 use std::fmt;
 
 /// One step of a [`KeyPath`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Segment {
-    /// Into a mapping.
     Key(String),
-    /// Into a list, counted from 0.
+    /// The index of a list item, counted from 0.
     Index(usize),
 }
 
@@ -23,7 +22,6 @@ impl From<usize> for Segment {
     }
 }
 
-/// The way to a value from the top.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct KeyPath(Vec<Segment>);
 
@@ -32,15 +30,14 @@ impl KeyPath {
         &self.0
     }
 
-    /// One step further.
     pub(super) fn join(&self, segment: impl Into<Segment>) -> Self {
         let mut segments = self.0.clone();
         segments.push(segment.into());
         Self(segments)
     }
 
-    /// The names up to the first list, as figment and environment variables
-    /// know them.
+    /// The keys before the first index, which is how far figment and environment
+    /// variables can address a value.
     pub(super) fn leading_keys(&self) -> Vec<&str> {
         self.0
             .iter()
@@ -73,7 +70,7 @@ impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (depth, segment) in self.0.iter().enumerate() {
             match segment {
-                // Somebody has taken the hash of a password for the name of a user.
+                // A password hash in the place of a user name.
                 Segment::Key(key) if key.starts_with("$2") => f.write_str("[...]")?,
                 Segment::Key(key) if depth == 0 => f.write_str(key)?,
                 Segment::Key(key) => write!(f, ".{key}")?,

@@ -1,38 +1,36 @@
-//! Where configuration comes from: a file and the environment, laid over each
-//! other by figment. Each layer can tell where a value of it stood.
+//! The layers of a configuration: defaults, then a file, then the environment. figment
+//! merges them, and each value can be traced back to its place.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use figment::value::{Dict, Map, Value};
+use figment::value::{Dict, Empty, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
+use serde::de::DeserializeOwned;
 
-use super::error::{ConfigError, Place};
+use super::error::{Complaint, ConfigError, Place};
 use super::key_path::KeyPath;
-use super::yaml::{Node, Position};
+use super::yaml::{Document, Position};
 
-/// An environment variable of ours.
+/// An environment variable and the keys that lead to its value.
 struct Variable {
     name: String,
-    /// The keys it stands for.
     keys: Vec<String>,
 }
 
-/// What the names of our environment variables begin with.
+/// The prefix of the environment variables that are read.
 pub(super) const ENV_PREFIX: &str = "SSM_SYNC_EXPORTER_";
 
-/// All layers, the later over the earlier ones.
 pub(super) struct Layers {
     figment: Figment,
     file: Option<FileLayer>,
-    /// Those that are set.
     variables: Vec<Variable>,
 }
 
 impl Layers {
-    /// Reads the file, if one is given, and picks our variables out of
-    /// `environment`.
+    /// Reads the file, if there is one, and the variables of `environment` that begin
+    /// with [`ENV_PREFIX`].
     pub(super) fn read(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -40,9 +38,9 @@ impl Layers {
         Self::over(file.map(FileLayer::read).transpose()?, environment)
     }
 
-    /// Takes the text of a file that has been read already, and nothing beside it.
-    /// The example is one of what may stand in it.
-    pub(super) fn of_text(path: &Path, text: &str, example: &str) -> Result<Self, ConfigError> {
+    /// A single layer: the text of the file at `path`. An error suggests `example` where
+    /// the text is not a mapping.
+    pub(super) fn from_text(path: &Path, text: &str, example: &str) -> Result<Self, ConfigError> {
         Self::over(Some(FileLayer::parse(path, text, example)?), [])
     }
 
@@ -58,45 +56,53 @@ impl Layers {
         Ok(Self { figment: figment.merge(environment), file, variables })
     }
 
-    /// All values, merged.
-    pub(super) fn merged(&self) -> Result<Value, ConfigError> {
-        self.figment
-            .extract()
-            .map_err(|error| ConfigError::Invalid { place: Place::Nowhere, message: error.to_string() })
+    /// The merged values as a `T`. A key of `defaults`, a YAML mapping, counts where no
+    /// layer sets it, or only to null.
+    pub(super) fn deserialize<T: DeserializeOwned>(&self, defaults: &str) -> Result<T, ConfigError> {
+        let invalid = |message: String| ConfigError::Invalid { place: Place::Absent, message };
+        let mut merged: Value = self.figment.extract().map_err(|error| invalid(error.to_string()))?;
+        let defaults = Document::parse(defaults).map_err(|error| invalid(error.message))?.to_value();
+        fill_in(&mut merged, defaults);
+        serde_path_to_error::deserialize(&merged).map_err(|error| {
+            let Complaint { path, message, is_about_key } =
+                Complaint::new(KeyPath::from(error.path()), error.inner());
+            let place = if is_about_key { self.place_of_key(&path) } else { self.place(&path) };
+            let message = if path.segments().is_empty() { message } else { format!("{path}: {message}") };
+            ConfigError::Invalid { place, message }
+        })
     }
 
-    /// Where the value at `path` came from.
+    /// The place of the value at `path`.
     pub(super) fn place(&self, path: &KeyPath) -> Place {
-        self.find(path, Node::locate)
+        self.find(path, Document::locate)
     }
 
-    /// Where the key at the end of `path` came from.
-    pub(super) fn place_of_key(&self, path: &KeyPath) -> Place {
-        self.find(path, Node::locate_key)
+    /// The place of the key at the end of `path`.
+    fn place_of_key(&self, path: &KeyPath) -> Place {
+        self.find(path, Document::locate_key)
     }
 
-    fn find(&self, path: &KeyPath, locate: fn(&Node, &KeyPath) -> Position) -> Place {
+    fn find(&self, path: &KeyPath, locate: fn(&Document, &KeyPath) -> Position) -> Place {
         let keys = path.leading_keys();
         let from_environment = self
             .figment
             .find_metadata(&keys.join("."))
             .is_some_and(|metadata| metadata.name == EnvironmentLayer::NAME);
-        // A variable may hold the whole of what a key of it belongs to.
+        // A variable may set the whole mapping that the path leads into.
         let variable =
             || self.variables.iter().find(|variable| keys.iter().zip(&variable.keys).all(|(a, b)| a == b));
         match (&self.file, from_environment.then(variable).flatten()) {
             (_, Some(variable)) => Place::Environment { variable: variable.name.clone() },
             (Some(file), None) => Place::in_file(&file.path, locate(&file.document, path)),
-            (None, None) => Place::Nowhere,
+            (None, None) => Place::Absent,
         }
     }
 }
 
-/// A YAML file.
 #[derive(Clone)]
 struct FileLayer {
     path: Arc<PathBuf>,
-    document: Arc<Node>,
+    document: Arc<Document>,
 }
 
 impl FileLayer {
@@ -107,14 +113,14 @@ impl FileLayer {
     }
 
     fn parse(path: &Path, text: &str, example: &str) -> Result<Self, ConfigError> {
-        let document = Node::parse(text).map_err(|error| ConfigError::Invalid {
+        let document = Document::parse(text).map_err(|error| ConfigError::Invalid {
             place: Place::in_file(path, error.position),
             message: error.message,
         })?;
         if document.to_dict().is_none() {
             return Err(ConfigError::Invalid {
                 place: Place::in_file(path, document.locate(&KeyPath::default())),
-                message: format!("the file has to hold keys and values, such as `{example}`"),
+                message: format!("the file is not a mapping; expected keys and values, such as `{example}`"),
             });
         }
         Ok(Self { path: Arc::new(path.to_path_buf()), document: Arc::new(document) })
@@ -131,9 +137,9 @@ impl Provider for FileLayer {
     }
 }
 
-/// Variables such as `SSM_SYNC_EXPORTER_AWS__USE_FIPS=true`. A list or mapping
-/// is written as in YAML, `[eu-west-1, us-east-1]`; an empty variable counts
-/// as not set.
+/// Variables such as `SSM_SYNC_EXPORTER_AWS__USE_FIPS=true`. A list or a mapping is
+/// written in YAML, such as `[eu-west-1, us-east-1]`. An empty variable counts as not
+/// set.
 struct EnvironmentLayer(Dict);
 
 impl EnvironmentLayer {
@@ -152,20 +158,22 @@ impl EnvironmentLayer {
             };
             let text = text.into_string().map_err(|_| ConfigError::Invalid {
                 place: Place::Environment { variable: lossy.to_string() },
-                message: "the value is not UTF-8".to_owned(),
+                message: "the value is not valid UTF-8".to_owned(),
             })?;
             ours.push((name.to_owned(), text));
         }
-        // The order of the environment is not ours to rely on.
+        // The order of the environment is arbitrary.
         ours.sort();
         let (mut dict, mut variables) = (Dict::new(), Vec::new());
         for (name, text) in ours {
             let keys: Vec<String> = name.split("__").map(key_of_variable).collect();
-            let value = read(&name, &text)?;
+            let value = parse_variable(&name, &text)?;
             if !insert(&mut dict, &keys, value) {
                 return Err(ConfigError::Invalid {
                     place: Place::Environment { variable: format!("{ENV_PREFIX}{name}") },
-                    message: "another variable sets the whole of what this one sets a part of".to_owned(),
+                    message:
+                        "conflicts with a variable that sets its parent key; set the key in only one of them"
+                            .to_owned(),
                 });
             }
             variables.push(Variable { name: format!("{ENV_PREFIX}{name}"), keys });
@@ -184,10 +192,10 @@ impl Provider for EnvironmentLayer {
     }
 }
 
-/// Kubernetes puts variables such as `SSM_SYNC_EXPORTER_SERVICE_HOST` and
-/// `SSM_SYNC_EXPORTER_METRICS_PORT_10144_TCP` into every pod beside Services
-/// called `ssm-sync-exporter` and `ssm-sync-exporter-metrics`. They are not
-/// meant for us, and no key of ours looks like them.
+/// Whether Kubernetes has set the variable. In the namespace of Services called
+/// `ssm-sync-exporter` and `ssm-sync-exporter-metrics`, it adds variables such as
+/// `SSM_SYNC_EXPORTER_SERVICE_HOST` and `SSM_SYNC_EXPORTER_METRICS_PORT_10144_TCP` to
+/// every pod. No key of the configuration looks like them.
 fn is_service_link(name: &str) -> bool {
     let parts: Vec<&str> = name.split('_').collect();
     let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -198,8 +206,8 @@ fn is_service_link(name: &str) -> bool {
             .any(|three| matches!(three, ["PORT", number, "TCP" | "UDP" | "SCTP"] if is_number(number)))
 }
 
-/// The key that a part of a variable's name stands for: the same in lower
-/// case, but for the sync types, which the file spells as AWS does.
+/// The key for a part of a variable's name: the same in lower case, except for the
+/// sync types, which the configuration spells as AWS does.
 fn key_of_variable(part: &str) -> String {
     match part {
         "SYNCTODESTINATION" => "SyncToDestination".to_owned(),
@@ -208,20 +216,19 @@ fn key_of_variable(part: &str) -> String {
     }
 }
 
-fn read(name: &str, text: &str) -> Result<Value, ConfigError> {
-    // Only what is clearly meant as YAML is read as such: an ARN or a `*` would
-    // turn into something else, or into an error.
+fn parse_variable(name: &str, text: &str) -> Result<Value, ConfigError> {
+    // Only a list or a mapping is parsed as YAML: an ARN or a `*` has a meaning there.
     if !text.starts_with(['[', '{']) {
         return Ok(Value::from(text));
     }
-    let node = Node::parse(text).map_err(|error| ConfigError::Invalid {
+    let document = Document::parse(text).map_err(|error| ConfigError::Invalid {
         place: Place::Environment { variable: format!("{ENV_PREFIX}{name}") },
         message: format!("column {}: {}", error.position.column, error.message),
     })?;
-    Ok(node.to_value())
+    Ok(document.to_value())
 }
 
-/// Puts `value` where `keys` lead; `false` if something else stands there.
+/// Sets the value at `keys`; returns `false` if it or a parent of it is already set.
 fn insert(dict: &mut Dict, keys: &[String], value: Value) -> bool {
     match keys {
         [] => false,
@@ -230,5 +237,18 @@ fn insert(dict: &mut Dict, keys: &[String], value: Value) -> bool {
             Value::Dict(_, below) => insert(below, rest, value),
             _ => false,
         },
+    }
+}
+
+/// Sets what is absent or null in `value` to what it is in `defaults`.
+fn fill_in(value: &mut Value, defaults: Value) {
+    match (value, defaults) {
+        (Value::Dict(_, dict), Value::Dict(_, defaults)) => {
+            for (key, default) in defaults {
+                fill_in(dict.entry(key).or_insert(Value::from(Empty::None)), default);
+            }
+        }
+        (value @ Value::Empty(..), default) => *value = default,
+        _ => {}
     }
 }

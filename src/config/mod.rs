@@ -1,8 +1,9 @@
-//! What is asked for: defaults, a YAML file and the environment, checked.
+//! The configuration: built-in defaults, a YAML file and environment variables, read
+//! into the plain types of the other stages.
 //!
-//! [`Config`] is what the other stages are made from. All that could be wrong
-//! with it is found out here, before anything starts, and nothing after it
-//! parses a text again.
+//! A [`Config`] is loaded without a call to AWS. Before it is put into force,
+//! [`Config::account_sources`] checks it against the defaults of the SDK. Nothing
+//! parses a setting after that. This module does not know how its values are used.
 
 mod entries;
 mod error;
@@ -21,69 +22,64 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use figment::error::Kind;
-
-pub use entries::{AccountEntry, Found, OrganizationEntry, Regions};
+pub(crate) use entries::{AccountDefaults, SdkDefaults};
 pub use error::{ConfigError, Place};
-pub use web::{SeenFiles, WebConfig};
+pub(crate) use web::FileHashes;
+pub use web::WebConfig;
 
 use crate::aws::AwsSettings;
 use crate::discovery::{AccountSources, ConfiguredAccount};
 use crate::fleet::Account;
 use crate::metrics::FamilyName;
 use crate::model::Quota;
-use entries::Entries;
-use key_path::KeyPath;
+use entries::{AccountEntry, Entries, OrganizationEntry};
 use layers::{ENV_PREFIX, Layers};
 use raw::RawConfig;
 
-/// A checked configuration.
+/// A configuration that was loaded.
 #[derive(Debug)]
 pub struct Config {
-    /// From one collection of a target to its next.
-    pub interval: Duration,
-    /// For one collection, retries included.
-    pub timeout: Duration,
-    /// How many collections may be under way at once.
-    pub concurrency: NonZeroUsize,
-    /// How long a failing target's last good syncs are served.
-    pub stale_after: Duration,
-    /// When readiness stops waiting for slow targets.
-    pub ready_after: Duration,
-    /// How many syncs AWS lets there be.
-    pub quota: Quota,
-    /// The accounts and where to look in each. Empty only beside an
-    /// organization.
-    pub accounts: Vec<AccountEntry>,
-    /// An organization whose accounts are polled as well.
-    pub organization: Option<OrganizationEntry>,
-    /// How often accounts are asked anew which regions they have enabled.
-    pub refresh_interval: Duration,
-    /// Metric families that are not to be shown.
-    pub disabled_families: Vec<FamilyName>,
-    /// How AWS is called.
-    pub aws: AwsSettings,
-    /// Oddities that are worth a warning, each a sentence.
+    /// From the start of one collection of a target to that of the next.
+    pub(crate) interval: Duration,
+    /// The limit on one collection, retries included.
+    pub(crate) timeout: Duration,
+    /// How many collections may run concurrently.
+    pub(crate) concurrency: NonZeroUsize,
+    /// How long the last good syncs of a failing target are served.
+    pub(crate) stale_after: Duration,
+    /// How long readiness waits for slow targets.
+    pub(crate) ready_after: Duration,
+    pub(crate) quota: Quota,
+    /// Empty only beside an organization.
+    pub(crate) accounts: Vec<AccountEntry>,
+    pub(crate) organization: Option<OrganizationEntry>,
+    /// How often the enabled regions of accounts are looked up again.
+    pub(crate) refresh_interval: Duration,
+    pub(crate) disabled_families: Vec<FamilyName>,
+    pub(crate) aws: AwsSettings,
+    /// Settings that are valid but probably not what was meant.
     pub warnings: Vec<String>,
-    /// All of this as it was written, as YAML, with defaults and without secrets.
-    pub redacted: String,
+    /// The settings in YAML, with defaults and without secrets.
+    pub(crate) redacted: String,
     source: Source,
 }
 
-/// Where a configuration comes from.
+/// Where a configuration was loaded from.
 #[derive(Clone)]
 struct Source {
     file: Option<PathBuf>,
-    /// Those variables that are ours. A process's environment does not change.
+    /// The variables that begin with our prefix. The environment of a process does
+    /// not change.
     environment: Vec<(OsString, OsString)>,
 }
 
 impl Config {
-    /// Loads the configuration from `file`, if one is given, and from those
-    /// of the `environment`'s variables that are ours.
+    /// Loads the configuration from `file`, if there is one, and from the variables of
+    /// `environment` that begin with `SSM_SYNC_EXPORTER_`.
     ///
     /// # Errors
-    /// The first thing that is wrong with it, in one line.
+    /// The first error in the configuration. Accounts that conflict with each other are
+    /// found by [`check`](Self::check).
     pub fn load(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -93,43 +89,58 @@ impl Config {
             .load()
     }
 
-    /// Loads it anew, from where it came from; see [`load`](Self::load). It may be
-    /// waited for elsewhere, for files take their time.
-    pub fn loading_again(&self) -> impl FnOnce() -> Result<Self, ConfigError> + Send + use<> {
+    /// Checks everything that can be checked without a call to AWS.
+    ///
+    /// # Errors
+    /// The first conflict between accounts, regions, roles and endpoints.
+    pub fn check(&self) -> Result<(), ConfigError> {
+        self.account_sources(&SdkDefaults::default()).map(|_| ())
+    }
+
+    /// The file that the configuration was loaded from.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.source.file.as_deref()
+    }
+
+    /// Prepares to load the configuration again from where it came from. The returned
+    /// function reads files, so it blocks.
+    pub(crate) fn loader(&self) -> impl FnOnce() -> Result<Self, ConfigError> + Send + use<> {
         let source = self.source.clone();
         || source.load()
     }
 
-    /// The accounts through which AWS is asked first: those that are listed,
-    /// and that of the organization.
-    pub fn first_accounts(&self) -> impl Iterator<Item = &Account> {
+    /// The accounts whose [`AccountDefaults`] decide what is polled: those that are
+    /// listed, and the one that lists the accounts of the organization.
+    pub(crate) fn entry_accounts(&self) -> impl Iterator<Item = &Account> {
         let listed = self.accounts.iter().map(|entry| &*entry.account);
         listed.chain(self.organization.iter().map(|entry| &*entry.organization.administrator))
     }
 
-    /// What to poll, once it is known what only the SDK can tell of each of the
-    /// [first accounts](Self::first_accounts).
+    /// Resolves and checks the accounts, given the defaults of the
+    /// [entry accounts](Self::entry_accounts).
     ///
     /// # Errors
-    /// Two accounts that get into each other's way, an account without any
-    /// region, or a region that it cannot be called in.
-    pub fn fleet(&self, found: impl Fn(&Account) -> Option<Found>) -> Result<AccountSources, ConfigError> {
+    /// Two accounts conflict, an account has no region, or a region has no endpoint of
+    /// the kind that is set.
+    pub(crate) fn account_sources(&self, defaults: &SdkDefaults) -> Result<AccountSources, ConfigError> {
         let entries = Entries { accounts: &self.accounts, organization: self.organization.as_ref() };
-        let (of_accounts, of_organization) = entries.checked(found, self.aws.endpoint_kind())?;
-        let at_home = |account: &Account, home| Arc::new(Account { default_region: home, ..account.clone() });
+        let (of_accounts, of_organization) = entries.resolve(defaults, self.aws.endpoint_kind())?;
+        let with_default_region =
+            |account: &Account, default_region| Arc::new(Account { default_region, ..account.clone() });
         let configured = self
             .accounts
             .iter()
             .zip(of_accounts)
-            .map(|(entry, found)| ConfiguredAccount {
-                account: at_home(&entry.account, found.home),
-                regions: found.regions,
+            .map(|(entry, resolved)| ConfiguredAccount {
+                account: with_default_region(&entry.account, resolved.default_region),
+                regions: resolved.regions,
             })
             .collect();
-        let organization = self.organization.as_ref().zip(of_organization).map(|(entry, found)| {
+        let organization = self.organization.as_ref().zip(of_organization).map(|(entry, resolved)| {
             let mut organization = entry.organization.clone();
-            organization.administrator = at_home(&organization.administrator, found.home);
-            organization.regions = found.regions;
+            organization.administrator =
+                with_default_region(&organization.administrator, resolved.default_region);
+            organization.regions = resolved.regions;
             organization
         });
         Ok(AccountSources { configured, organization, refresh_interval: self.refresh_interval })
@@ -147,81 +158,10 @@ impl fmt::Debug for Source {
 impl Source {
     fn load(self) -> Result<Config, ConfigError> {
         let layers = Layers::read(self.file.as_deref(), self.environment.clone())?;
-        let merged = layers.merged()?;
-        let raw: RawConfig = serde_path_to_error::deserialize(&merged)
-            .map_err(|error| refused(&layers, &KeyPath::from(error.path()), error.inner()))?;
+        let raw: RawConfig = layers.deserialize(raw::DEFAULTS)?;
+        let redacted = redacted::to_yaml(&raw);
         let config = validate::validate(raw, &layers, self)?;
-        Ok(Config { redacted: redacted::written(&merged, &config), ..config })
-    }
-}
-
-/// Says what serde found wrong, in our words.
-fn refused(layers: &Layers, path: &KeyPath, error: &figment::Error) -> ConfigError {
-    let unknown = matches!(error.kind, Kind::UnknownField(..));
-    let (path, message) = match &error.kind {
-        Kind::UnknownField(found, known) => {
-            // The path may or may not include the offending key itself.
-            let path = match path.segments().last() {
-                Some(key_path::Segment::Key(last)) if last == found => path.clone(),
-                _ => path.join(found.as_str()),
-            };
-            (path, format!("unknown key{}", hint(found, known)))
-        }
-        Kind::MissingField(name) => (path.clone(), format!("the key `{name}` is missing{}", example(name))),
-        Kind::InvalidType(found, expected) => {
-            (path.clone(), format!("found {}, expected {}", shown(found), wanted(expected)))
-        }
-        Kind::Message(message) => (path.clone(), message.clone()),
-        other => (path.clone(), other.to_string()),
-    };
-    let place = if unknown { layers.place_of_key(&path) } else { layers.place(&path) };
-    let message = if path.segments().is_empty() { message } else { format!("{path}: {message}") };
-    ConfigError::Invalid { place, message }
-}
-
-/// The kind of a value but never the value, which might be a secret.
-fn shown(found: &figment::error::Actual) -> &'static str {
-    match found {
-        figment::error::Actual::Unit | figment::error::Actual::Option => "nothing",
-        figment::error::Actual::Seq => "a list",
-        figment::error::Actual::Map => "keys and values",
-        figment::error::Actual::Str(_) => "a text",
-        _ => "something else",
-    }
-}
-
-/// serde speaks of sequences and structs, the people who write YAML do not.
-fn wanted(expected: &str) -> &str {
-    match expected {
-        "a sequence" => "a list, such as [a, b]",
-        "struct RawTls" => "keys and values, of which `cert_file` and `key_file` have to be there",
-        "struct RawOrganization" => "keys and values, of which `member_role` has to be there",
-        "a map" => "names of users, each with the bcrypt hash of a password, or {} to let everybody in",
-        expected if expected.starts_with("struct ") => "keys and values",
-        expected => expected,
-    }
-}
-
-/// What would be right for a key that is missing.
-fn example(key: &str) -> &'static str {
-    match key {
-        "arn" => ", such as `arn: arn:aws:iam::111122223333:role/SsmSyncExporter`",
-        "member_role" => {
-            ", such as `member_role: \"arn:{partition}:iam::{account_id}:role/SsmSyncExporter\"`"
-        }
-        _ => "",
-    }
-}
-
-fn hint(found: &str, known: &[&str]) -> String {
-    let nearest = known
-        .iter()
-        .map(|known| (strsim::jaro_winkler(found, known), known))
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .filter(|(similarity, _)| *similarity > 0.7);
-    match nearest {
-        Some((_, nearest)) => format!("; did you mean `{nearest}`?"),
-        None => format!("; known here are {}", known.join(", ")),
+        Ok(Config { redacted, ..config })
     }
 }
 

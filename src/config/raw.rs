@@ -1,7 +1,8 @@
-//! The shape of the configuration: which keys there are, and how the text
-//! under each is read. What values have to do with each other is checked
-//! elsewhere.
+//! The keys of the configuration, how the text of each is read, and what may be
+//! shown of it. AccessRules that several values have to meet together are checked in
+//! [`validate`](super::validate).
 
+use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::num::NonZeroUsize;
@@ -10,6 +11,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::ser::{Serialize, Serializer};
 
 use crate::fleet::{
     AccountId, ExternalId, MemberRole, OrganizationalUnitId, RegionName, RegionOrPattern, RoleArn,
@@ -17,102 +19,143 @@ use crate::fleet::{
 };
 use crate::metrics::FamilyName;
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RawConfig {
-    pub(super) interval: Option<Text<Duration>>,
-    pub(super) timeout: Option<Text<Duration>>,
-    pub(super) concurrency: Option<Text<NonZeroUsize>>,
-    pub(super) stale_after: Option<Text<Duration>>,
-    pub(super) ready_after: Option<Text<Duration>>,
-    #[serde(deserialize_with = "list")]
+    pub(super) interval: Text<Duration>,
+    pub(super) timeout: Text<Duration>,
+    pub(super) concurrency: Text<NonZeroUsize>,
+    pub(super) stale_after: Text<Duration>,
+    pub(super) ready_after: Text<Duration>,
+    #[serde(
+        default,
+        deserialize_with = "list",
+        serialize_with = "on_one_line",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) regions: Option<Vec<Text<RegionOrPattern>>>,
-    pub(super) refresh_interval: Option<Text<Duration>>,
-    #[serde(deserialize_with = "or_default")]
+    pub(super) refresh_interval: Text<Duration>,
     pub(super) quota: RawQuota,
-    #[serde(deserialize_with = "list")]
+    #[serde(default, deserialize_with = "list", skip_serializing_if = "Option::is_none")]
     pub(super) accounts: Option<Vec<RawAccount>>,
-    #[serde(deserialize_with = "filled")]
+    #[serde(default, deserialize_with = "filled", skip_serializing_if = "Option::is_none")]
     pub(super) organization: Option<RawOrganization>,
-    #[serde(deserialize_with = "or_default")]
-    pub(super) metrics: RawMetrics,
-    #[serde(deserialize_with = "or_default")]
-    pub(super) aws: RawAws,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) metrics: Option<RawMetrics>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) aws: Option<RawAws>,
 }
 
-#[derive(Debug, Default, serde::Deserialize)]
+/// The settings that have a default, as they would be written in the file.
+pub(super) const DEFAULTS: &str = "
+interval: 5m
+timeout: 1m
+concurrency: 64
+stale_after: 30m
+ready_after: 10m
+refresh_interval: 1h
+quota: { SyncToDestination: 5, SyncFromSource: 5 }
+";
+
+#[derive(Debug, Default, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawMetrics {
+    #[serde(serialize_with = "on_one_line", skip_serializing_if = "Vec::is_empty")]
     pub(super) disable: Vec<Text<FamilyName>>,
 }
 
-#[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct RawQuota {
     #[serde(rename = "SyncToDestination")]
-    pub(super) to_destination: Option<Text<u32>>,
+    pub(super) to_destination: Text<u32>,
     #[serde(rename = "SyncFromSource")]
-    pub(super) from_source: Option<Text<u32>>,
+    pub(super) from_source: Text<u32>,
 }
 
-#[derive(Debug, Default, serde::Deserialize)]
+#[derive(Debug, Default, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawAccount {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<Text<AccountId>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<Text<Label>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) profile: Option<Text<Label>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) assume_roles: Vec<RawRole>,
-    #[serde(deserialize_with = "list")]
+    #[serde(
+        deserialize_with = "list",
+        serialize_with = "on_one_line",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) regions: Option<Vec<Text<RegionOrPattern>>>,
 }
 
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawOrganization {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) profile: Option<Text<Label>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) assume_roles: Vec<RawRole>,
     pub(super) member_role: Text<MemberRole>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) member_assume_roles: Vec<RawRole>,
-    #[serde(default)]
-    pub(super) external_id: Option<Text<ExternalId>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) external_id: Option<Secret<ExternalId>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) session_name: Option<Text<SessionName>>,
-    #[serde(default, deserialize_with = "list")]
+    #[serde(
+        default,
+        deserialize_with = "list",
+        serialize_with = "on_one_line",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) organizational_units: Option<Vec<Text<OrganizationalUnitId>>>,
-    #[serde(default)]
+    #[serde(default, serialize_with = "on_one_line", skip_serializing_if = "Vec::is_empty")]
     pub(super) exclude_accounts: Vec<Text<AccountId>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) refresh_interval: Option<Text<Duration>>,
-    #[serde(default, deserialize_with = "list")]
+    #[serde(
+        default,
+        deserialize_with = "list",
+        serialize_with = "on_one_line",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) regions: Option<Vec<Text<RegionOrPattern>>>,
 }
 
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRole {
     pub(super) arn: Text<RoleArn>,
-    #[serde(default)]
-    pub(super) external_id: Option<Text<ExternalId>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) external_id: Option<Secret<ExternalId>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) session_name: Option<Text<SessionName>>,
 }
 
-#[derive(Debug, Default, serde::Deserialize)]
+#[derive(Debug, Default, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawAws {
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) use_fips: Option<Text<bool>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) use_dualstack: Option<Text<bool>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) session_policy: Option<Text<bool>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sts_region: Option<Text<RegionName>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) endpoint_url: Option<Text<EndpointUrl>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) shared_config_file: Option<Text<PathBuf>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) shared_credentials_file: Option<Text<PathBuf>>,
 }
 
-/// A list, which has to be one if its key is there: with all of its entries
+/// Reads a key that needs a list if it is present: with all of its entries
 /// commented out it must not turn into the default.
 pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
@@ -120,56 +163,129 @@ pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Vec::deserialize(deserializer).map(Some)
 }
 
-/// Keys and values, of which some have to be there: with all of them commented
-/// out it must not count as left out.
+/// Reads a key that needs a value if it is present: with all of its keys
+/// commented out it must not count as absent.
 pub(super) fn filled<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// Keys and values; without any, the defaults.
+/// Reads a mapping that counts as empty if all of its keys are commented out.
 pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// A value that is written as one piece of text.
-#[derive(Debug)]
-pub(super) struct Text<T>(pub(super) T);
+/// Writes a list as `[a, b]`.
+fn on_one_line<S: Serializer, T: Serialize>(list: &T, serializer: S) -> Result<S::Ok, S::Error> {
+    serde_saphyr::FlowSeq(list).serialize(serializer)
+}
 
 /// How a value is read from its text.
 pub(super) trait FromText: Sized {
-    /// What has to be written, as in "expected ...".
+    /// What may be written, for "expected ...".
     const EXPECTED: &'static str;
 
-    /// Reads it. An error says what is wrong and what would be right.
+    /// Reads a value. The error says what is wrong and what would be right, and does
+    /// not repeat a text that may be a secret.
     fn from_text(text: &str) -> Result<Self, String>;
 }
 
-impl<'de, T: FromText> Deserialize<'de> for Text<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor<T>(PhantomData<T>);
-
-        impl<T: FromText> Visitor<'_> for TextVisitor<T> {
-            type Value = Text<T>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(T::EXPECTED)
-            }
-
-            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-                T::from_text(text).map(Text).map_err(E::custom)
-            }
-        }
-
-        deserializer.deserialize_str(TextVisitor(PhantomData))
+/// A value that is not a secret, so that its text may be shown.
+pub(super) trait Printable: FromText {
+    /// What is shown for a value that was written as `text`.
+    fn printed(text: &str) -> Printed {
+        Printed::Text(text.to_owned())
     }
 }
 
-/// Thirty days. Nobody who writes more means it, and timers have their limits.
-pub(super) const LONGEST: Duration = Duration::from_hours(720);
+/// A value as it is shown: without quotes only if it is not a text.
+#[derive(Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(untagged)]
+pub(super) enum Printed {
+    Bool(bool),
+    Number(u64),
+    Text(String),
+}
+
+/// A value with the text that it was read from. What is not [`Printable`] cannot be
+/// read into one.
+#[derive(Debug)]
+pub(super) struct Text<T> {
+    pub(super) value: T,
+    printed: Printed,
+}
+
+impl<T> Text<T> {
+    pub(super) fn into_value(self) -> T {
+        self.value
+    }
+}
+
+impl<'de, T: Printable> Deserialize<'de> for Text<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor(
+            |text: &str| Ok(Self { value: T::from_text(text)?, printed: T::printed(text) }),
+            PhantomData::<T>,
+        ))
+    }
+}
+
+impl<T> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.printed.serialize(serializer)
+    }
+}
+
+/// A value that is never shown, neither in a log nor on the status page.
+pub(super) struct Secret<T>(T);
+
+impl<T> Secret<T> {
+    /// What is shown in place of a secret, as in Prometheus.
+    pub(super) const SHOWN: &str = "<secret>";
+
+    pub(super) fn into_value(self) -> T {
+        self.0
+    }
+}
+
+impl<'de, T: FromText> Deserialize<'de> for Secret<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor(|text: &str| T::from_text(text).map(Self), PhantomData::<T>))
+    }
+}
+
+impl<T> Serialize for Secret<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(Self::SHOWN)
+    }
+}
+
+impl<T> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(Self::SHOWN)
+    }
+}
+
+/// Reads a `T` by way of a function of its text.
+struct TextVisitor<F, T>(F, PhantomData<T>);
+
+impl<O, T: FromText, F: FnOnce(&str) -> Result<O, String>> Visitor<'_> for TextVisitor<F, T> {
+    type Value = O;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(T::EXPECTED)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+        (self.0)(text).map_err(E::custom)
+    }
+}
+
+/// Thirty days: a longer duration is a mistake, and timers have their limits.
+pub(super) const MAX_DURATION: Duration = Duration::from_hours(720);
 
 impl FromText for Duration {
     const EXPECTED: &'static str = "a duration, such as 30s, 5m or 1h30m";
@@ -178,26 +294,26 @@ impl FromText for Duration {
         jiff::SignedDuration::from_str(text)
             .ok()
             .and_then(|duration| Self::try_from(duration).ok())
-            .filter(|duration| !duration.is_zero() && *duration <= LONGEST)
+            .filter(|duration| !duration.is_zero() && *duration <= MAX_DURATION)
             .ok_or_else(|| {
-                format!("`{text}` is not a duration above zero and of at most 720h, such as 30s, 5m or 1h30m")
+                format!("`{text}` is not a valid duration; expected more than 0s and at most 720h, such as 30s, 5m or 1h30m")
             })
     }
 }
 
 impl FromText for NonZeroUsize {
-    const EXPECTED: &'static str = "a whole number from 1";
+    const EXPECTED: &'static str = "a whole number of at least 1";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("`{text}` is not a whole number from 1"))
+        text.parse().map_err(|_| format!("`{text}` is not a whole number of at least 1"))
     }
 }
 
 impl FromText for u32 {
-    const EXPECTED: &'static str = "a whole number from 0";
+    const EXPECTED: &'static str = "a whole number of at least 0";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("`{text}` is not a whole number from 0"))
+        text.parse().map_err(|_| format!("`{text}` is not a whole number of at least 0"))
     }
 }
 
@@ -205,7 +321,7 @@ impl FromText for bool {
     const EXPECTED: &'static str = "true or false";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("`{text}` is neither true nor false"))
+        text.parse().map_err(|_| format!("`{text}` is not a boolean; expected true or false"))
     }
 }
 
@@ -213,7 +329,7 @@ impl FromText for PathBuf {
     const EXPECTED: &'static str = "the path of a file";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        // Whoever reads it later could only say it in every collection anew.
+        // The SDK would report a missing file only when it is used, in every collection.
         let readable = std::fs::metadata(text).and_then(|metadata| {
             if metadata.is_dir() {
                 Err(io::ErrorKind::IsADirectory.into())
@@ -241,19 +357,32 @@ macro_rules! from_text_by_from_str {
 }
 pub(super) use from_text_by_from_str;
 
-from_text_by_from_str! {
-    FamilyName: "the name of a metric family",
-    AccountId: "an AWS account id",
-    ExternalId: "an external id",
-    MemberRole: "the ARN of a role with `{account_id}` in it",
-    RegionName: "the name of an AWS region",
-    RegionOrPattern: "the name of an AWS region, or a wildcard such as `eu-*`",
-    RoleArn: "the ARN of a role",
-    SessionName: "the name of a role session",
-    OrganizationalUnitId: "the id of an organizational unit",
+macro_rules! printable {
+    ($($type:ty),+ $(,)?) => {
+        $(impl $crate::config::raw::Printable for $type {})+
+    };
+}
+pub(super) use printable;
+
+// Not `ExternalId`, which is a secret.
+printable! {
+    Duration, PathBuf, FamilyName, AccountId, MemberRole, RegionName, RegionOrPattern, RoleArn,
+    SessionName, OrganizationalUnitId, Label,
 }
 
-/// A name that is shown as it is.
+from_text_by_from_str! {
+    FamilyName: "the name of a metric family",
+    AccountId: "an AWS account ID",
+    ExternalId: "an external ID",
+    MemberRole: "the ARN of a role with the placeholder `{account_id}`",
+    RegionName: "an AWS region",
+    RegionOrPattern: "an AWS region, or a wildcard such as `eu-*`",
+    RoleArn: "a role ARN",
+    SessionName: "a role session name",
+    OrganizationalUnitId: "the ID of an organizational unit",
+}
+
+/// A name that is shown unchanged, in labels and on the status page.
 #[derive(Debug)]
 pub(super) struct Label(pub(super) String);
 
@@ -262,16 +391,16 @@ impl FromText for Label {
 
     fn from_text(text: &str) -> Result<Self, String> {
         if text.trim().is_empty() {
-            return Err("a name cannot be empty".to_owned());
+            return Err("the name is empty; set a name or remove the key".to_owned());
         }
         if text.chars().any(char::is_control) {
-            return Err(format!("{text:?} has control characters in it"));
+            return Err(format!("the name {text:?} contains control characters; remove them"));
         }
         Ok(Self(text.to_owned()))
     }
 }
 
-/// A URL that AWS calls go to instead of AWS's own.
+/// The URL that all calls go to instead of AWS's own endpoints.
 #[derive(Debug)]
 pub(super) struct EndpointUrl(pub(super) String);
 
@@ -288,8 +417,55 @@ impl FromText for EndpointUrl {
         if usable {
             Ok(Self(text.to_owned()))
         } else {
-            // Not repeated: somebody may have put a password into it.
-            Err("not a URL of the form http://host:port or https://host, without user or query".to_owned())
+            // The text is not repeated: it may contain a password.
+            Err("expected a URL such as `http://host:port` or `https://host`, without a user and without a query"
+                .to_owned())
+        }
+    }
+}
+
+impl Printable for bool {
+    fn printed(text: &str) -> Printed {
+        text.parse().map_or_else(|_| Printed::Text(text.to_owned()), Printed::Bool)
+    }
+}
+
+macro_rules! printable_numbers {
+    ($($type:ty),+) => {
+        $(impl Printable for $type {
+            fn printed(text: &str) -> Printed {
+                text.parse().map_or_else(|_| Printed::Text(text.to_owned()), Printed::Number)
+            }
+        })+
+    };
+}
+
+printable_numbers! { NonZeroUsize, u32 }
+
+impl Printable for EndpointUrl {
+    // `from_text` refuses credentials, but a secret must not depend on a check elsewhere.
+    fn printed(text: &str) -> Printed {
+        let url = text.split(['?', '#']).next().unwrap_or_default();
+        Printed::Text(match (url.split_once("://"), url.rsplit_once('@')) {
+            (_, None) => url.to_owned(),
+            (Some((scheme, _)), Some((_, host))) => format!("{scheme}://<secret>@{host}"),
+            (None, Some((_, host))) => format!("<secret>@{host}"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_printed_without_credentials() {
+        for (url, printed) in [
+            ("https://aws.example:1/a", "https://aws.example:1/a"),
+            ("https://me:swordfish@aws.example/a?token=swordfish#x", "https://<secret>@aws.example/a"),
+            ("me:sword@fish@aws.example", "<secret>@aws.example"),
+        ] {
+            assert_eq!(EndpointUrl::printed(url), Printed::Text(printed.to_owned()));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Every file of `tests/fixtures/config/bad` says in its first line what is to
-//! be said about it; every file of `config` is good.
+//! The first line of every file in `tests/fixtures/config/bad` is the error that it
+//! gives; every file in `config` is valid.
 
 use std::path::PathBuf;
 
@@ -21,42 +21,42 @@ fn environment(variables: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
 }
 
 fn from_environment(variables: &[(&str, &str)]) -> Result<Config, String> {
-    Config::load(None, environment(variables)).map_err(|error| error.to_string())
+    checked(None, environment(variables))
+}
+
+/// Loads and checks a configuration as `--config.check` does.
+fn checked(file: Option<&Path>, environment: Vec<(OsString, OsString)>) -> Result<Config, String> {
+    Config::load(file, environment)
+        .and_then(|config| config.check().map(|()| config))
+        .map_err(|error| error.to_string())
 }
 
 fn loaded(text: &str) -> Config {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.yaml");
     std::fs::write(&file, text).unwrap();
-    Config::load(Some(&file), []).unwrap()
+    checked(Some(&file), Vec::new()).unwrap()
 }
 
 #[test]
-fn every_bad_file_gets_one_line_that_says_what_where_and_what_would_be_right() {
-    let mut wrong = String::new();
+fn every_invalid_file_gives_the_error_in_its_first_line() {
+    let mut differences = String::new();
     for file in directory("tests/fixtures/config/bad") {
         let text = std::fs::read_to_string(&file).unwrap();
         let expected =
             format!("{}:{}", file.display(), text.lines().next().unwrap().strip_prefix("# ").unwrap());
-        let said = match Config::load(Some(&file), []) {
-            Ok(_) => "nothing".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        if said != expected {
-            wrong = format!("{wrong}expected: {expected}\n    said: {said}\n");
+        let actual = checked(Some(&file), Vec::new()).map_or_else(|error| error, |_| "no error".to_owned());
+        if actual != expected {
+            differences = format!("{differences}expected: {expected}\n  actual: {actual}\n");
         }
     }
-    assert!(wrong.is_empty(), "\n{wrong}");
+    assert!(differences.is_empty(), "\n{differences}");
 }
 
 #[test]
-fn every_example_is_good() {
-    for file in
-        directory("config").into_iter().filter(|file| file.extension().is_some_and(|end| end == "yaml"))
-    {
-        if let Err(error) = Config::load(Some(&file), []) {
-            panic!("{error}");
-        }
+fn every_example_is_valid() {
+    for file in directory("config") {
+        checked(Some(&file), Vec::new()).unwrap();
     }
 }
 
@@ -79,14 +79,23 @@ fn the_full_example_holds_the_defaults() {
     assert_eq!(settings(&full), settings(&none));
 }
 
-/// The targets of the accounts that are listed, or what is wrong with them.
+/// What is polled if the SDK has the same defaults for all accounts.
+fn sources(config: &Config, defaults: impl Fn() -> AccountDefaults) -> Result<AccountSources, String> {
+    let mut all = SdkDefaults::default();
+    for account in config.entry_accounts() {
+        all.insert(account, defaults());
+    }
+    config.account_sources(&all).map_err(|error| error.to_string())
+}
+
+/// The targets of the listed accounts.
 fn targets(
     config: &Config,
     default_region: impl Fn() -> Result<Option<RegionName>, InvalidRegion>,
 ) -> Result<Vec<String>, String> {
-    let found = || Found { region: default_region(), endpoints: config.aws.endpoint_kind() };
-    let fleet = config.fleet(|_| Some(found())).map_err(|error| error.to_string())?;
-    let targets = fleet.configured.into_iter().flat_map(|ConfiguredAccount { account, regions }| {
+    let endpoints = config.aws.endpoint_kind();
+    let sources = sources(config, || AccountDefaults { region: default_region(), endpoints })?;
+    let targets = sources.configured.into_iter().flat_map(|ConfiguredAccount { account, regions }| {
         regions
             .named
             .into_iter()
@@ -96,28 +105,28 @@ fn targets(
 }
 
 #[test]
-fn a_file_that_is_not_there() {
+fn a_missing_file_is_named() {
     let error = Config::load(Some(Path::new("/nonexistent/config.yaml")), []).unwrap_err();
     assert_eq!(error.to_string(), "cannot read the configuration file /nonexistent/config.yaml");
 }
 
 #[test]
-fn without_anything_it_is_the_ambient_account_in_its_default_region() {
+fn without_a_configuration_the_ambient_account_is_polled_in_its_default_region() {
     let config = from_environment(&[]).unwrap();
     assert_eq!(targets(&config, || "eu-west-1".parse().map(Some)).unwrap(), ["unknown/eu-west-1"]);
     assert_eq!(
         targets(&config, || "Frankfurt".parse().map(Some)).unwrap_err(),
-        "regions: the default region of its credentials: `Frankfurt` is not the name of an AWS region, such as \
+        "regions: the default region of the credentials is invalid: `Frankfurt` is not the name of an AWS region, such as \
          `eu-west-1` or `us-gov-east-1`"
     );
     assert_eq!(
         targets(&config, || Ok(None)).unwrap_err(),
-        "regions: no region: name one in `regions`, in AWS_REGION or in the AWS profile"
+        "regions: no region is set; set `regions`, AWS_REGION, or `region` in the AWS profile"
     );
 }
 
 #[test]
-fn the_environment_is_laid_over_the_file() {
+fn environment_variables_override_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.yaml");
     std::fs::write(&file, "interval: 1m\ntimeout: 10s\nquota: {SyncToDestination: 7}\n").unwrap();
@@ -142,10 +151,10 @@ fn the_environment_is_laid_over_the_file() {
 }
 
 #[test]
-fn a_bad_variable_is_named() {
+fn an_invalid_variable_is_named() {
     assert_eq!(
         from_environment(&[("SSM_SYNC_EXPORTER_AWS__USE_FIPS", "1")]).unwrap_err(),
-        "environment variable SSM_SYNC_EXPORTER_AWS__USE_FIPS: aws.use_fips: `1` is neither true nor false"
+        "environment variable SSM_SYNC_EXPORTER_AWS__USE_FIPS: aws.use_fips: `1` is not a boolean; expected true or false"
     );
     assert_eq!(
         from_environment(&[("SSM_SYNC_EXPORTER_INTERVALS", "5m")]).unwrap_err(),
@@ -158,12 +167,12 @@ fn a_bad_variable_is_named() {
     );
     assert_eq!(
         from_environment(&[("SSM_SYNC_EXPORTER_AWS", "{endpoint_url: nowhere}")]).unwrap_err(),
-        "environment variable SSM_SYNC_EXPORTER_AWS: aws.endpoint_url: not a URL of the form http://host:port or \
-         https://host, without user or query"
+        "environment variable SSM_SYNC_EXPORTER_AWS: aws.endpoint_url: expected a URL such as \
+         `http://host:port` or `https://host`, without a user and without a query"
     );
     assert_eq!(
         from_environment(&[("SSM_SYNC_EXPORTER_REGIONS", "eu-west-1,eu-west-2")]).unwrap_err(),
-        "environment variable SSM_SYNC_EXPORTER_REGIONS: regions: found a text, expected a list, such as [a, b]"
+        "environment variable SSM_SYNC_EXPORTER_REGIONS: regions: found a string, expected a list, such as `[a, b]`"
     );
     assert!(
         from_environment(&[("SSM_SYNC_EXPORTER_REGIONS", "[eu-west-1")])
@@ -176,25 +185,24 @@ fn a_bad_variable_is_named() {
             ("SSM_SYNC_EXPORTER_AWS__USE_FIPS", "x")
         ])
         .unwrap_err(),
-        "environment variable SSM_SYNC_EXPORTER_AWS__USE_FIPS: another variable sets the whole of what this \
-         one sets a part of"
+        "environment variable SSM_SYNC_EXPORTER_AWS__USE_FIPS: conflicts with a variable that sets its \
+         parent key; set the key in only one of them"
     );
 }
 
 #[test]
-fn a_variable_that_is_not_text_is_named() {
+fn a_variable_that_is_not_utf8_is_named() {
     use std::os::unix::ffi::OsStringExt as _;
     let variable = ("SSM_SYNC_EXPORTER_INTERVAL".into(), OsString::from_vec(vec![0xff]));
     assert_eq!(
         Config::load(None, [variable]).unwrap_err().to_string(),
-        "environment variable SSM_SYNC_EXPORTER_INTERVAL: the value is not UTF-8"
+        "environment variable SSM_SYNC_EXPORTER_INTERVAL: the value is not valid UTF-8"
     );
 }
 
 #[test]
-fn what_kubernetes_puts_beside_a_service_is_not_ours() {
-    // A Service called ssm-sync-exporter would otherwise keep its own pods from
-    // starting.
+fn the_variables_of_kubernetes_services_are_ignored() {
+    // A Service called ssm-sync-exporter must not keep its own pods from starting.
     let config = from_environment(&[
         ("SSM_SYNC_EXPORTER_SERVICE_HOST", "10.0.0.1"),
         ("SSM_SYNC_EXPORTER_SERVICE_PORT", "10144"),
@@ -211,7 +219,7 @@ fn what_kubernetes_puts_beside_a_service_is_not_ours() {
 }
 
 #[test]
-fn an_account_id_survives_without_quotes() {
+fn an_account_id_without_quotes_keeps_its_leading_zero() {
     let config = loaded("regions: [eu-west-1]\naccounts:\n  - id: 012345678901\n    profile: 007\n");
     let account = &config.accounts[0].account;
     assert_eq!(account.id.as_ref().unwrap().as_str(), "012345678901");
@@ -219,7 +227,7 @@ fn an_account_id_survives_without_quotes() {
 }
 
 #[test]
-fn the_last_role_tells_the_account() {
+fn the_account_of_the_last_role_is_polled() {
     let config = loaded(
         "regions: [eu-west-1]\naccounts:\n  - assume_roles:\n    - arn: arn:aws:iam::111122223333:role/hub\n    - arn: \
          arn:aws:iam::444455556666:role/member\n",
@@ -228,7 +236,7 @@ fn the_last_role_tells_the_account() {
 }
 
 #[test]
-fn the_same_account_may_be_polled_by_several_entries_in_different_regions() {
+fn several_entries_may_poll_one_account_in_different_regions() {
     let config = loaded(
         "accounts:\n  - {id: '111122223333', profile: a, regions: [eu-west-1]}\n  - {id: '111122223333', profile: b, \
          regions: [us-east-1]}\n",
@@ -237,24 +245,24 @@ fn the_same_account_may_be_polled_by_several_entries_in_different_regions() {
 }
 
 #[test]
-fn a_default_region_that_doubles_a_named_one_is_found_when_it_is_known() {
+fn a_default_region_must_not_repeat_the_target_of_another_entry() {
     let config = loaded(
         "accounts:\n  - {id: '111122223333', regions: [eu-west-1]}\n  - {id: '111122223333', profile: b}\n",
     );
     let error = targets(&config, || "eu-west-1".parse().map(Some)).unwrap_err();
     assert!(error.ends_with(
-        "accounts[1]: 111122223333 in eu-west-1 is polled by accounts[0] already; take one of them out"
+        "accounts[1]: 111122223333 in eu-west-1 is already polled by accounts[0]; remove it from one of the two"
     ));
 }
 
 #[test]
-fn a_setting_that_is_null_or_has_all_its_keys_commented_out_is_the_default() {
+fn a_setting_that_is_null_has_its_default() {
     let config = loaded("interval: null\nquota:\n#  SyncToDestination: 7\naws: ~\n");
     assert_eq!((config.interval, config.quota), (Duration::from_mins(5), Quota::default()));
 }
 
 #[test]
-fn a_secret_does_not_show_in_a_debugged_configuration() {
+fn debug_output_shows_no_secrets() {
     let config = loaded(
         "regions: [eu-west-1]\naccounts:\n  - assume_roles: [{arn: 'arn:aws:iam::111122223333:role/x', external_id: \
          hunter2}]\n",
@@ -268,15 +276,15 @@ fn a_secret_does_not_show_in_a_debugged_configuration() {
 }
 
 #[test]
-fn a_single_failure_that_would_hide_everything_is_warned_of() {
+fn an_interval_above_stale_after_gives_a_warning() {
     assert!(loaded("interval: 10m\n").warnings.is_empty());
     assert_eq!(
         loaded("interval: 1h\n").warnings,
-        ["stale_after is shorter than interval: one failed collection takes a target's syncs away"]
+        ["stale_after is shorter than interval, so a single failed collection drops the syncs of its target"]
     );
 }
 
-/// What an organization's member would be reached by.
+/// How a member of the organization is accessed.
 fn member(config: &Config) -> Account {
     let organization = &config.organization.as_ref().unwrap().organization;
     let member = Member { id: "222233334444".parse().unwrap(), name: Some("member".to_owned()) };
@@ -284,13 +292,13 @@ fn member(config: &Config) -> Account {
 }
 
 #[test]
-fn an_organization_stands_for_its_accounts() {
+fn an_organization_replaces_the_ambient_account() {
     let config = loaded(
         "regions: [eu-west-1]\norganization:\n  profile: hub\n  assume_roles: [{arn: \
          'arn:aws:iam::111122223333:role/Lister'}]\n  member_role: 'arn:{partition}:iam::{account_id}:role/Reader'\n  \
          external_id: hunter2\n  organizational_units: [ou-abcd-11111111, r-abcd]\n  exclude_accounts: [999988887777]\n",
     );
-    assert!(config.accounts.is_empty(), "the ambient account is not polled beside it");
+    assert!(config.accounts.is_empty(), "the ambient account is not polled");
     let organization = &config.organization.as_ref().unwrap().organization;
     assert_eq!(organization.administrator.id.as_ref().unwrap().as_str(), "111122223333");
     assert_eq!(organization.administrator.access.roles[0].policy, SessionPolicy::ListAccounts);
@@ -298,7 +306,7 @@ fn an_organization_stands_for_its_accounts() {
     assert_eq!(organization.refresh_interval, Duration::from_hours(1));
     let member = member(&config);
     assert_eq!(member.access.profile.as_deref(), Some("hub"));
-    assert_eq!(member.access.roles.len(), 1, "the roles that lead to the list do not lead to its accounts");
+    assert_eq!(member.access.roles.len(), 1, "assume_roles are only for listing the accounts");
     assert_eq!(member.access.roles[0].arn.as_str(), "arn:aws:iam::222233334444:role/Reader");
     assert_eq!(member.access.roles[0].policy, SessionPolicy::ListSyncs);
     assert!(!format!("{config:?}").contains("hunter2"));
@@ -310,7 +318,7 @@ fn an_organization_stands_for_its_accounts() {
 }
 
 #[test]
-fn the_accounts_of_an_organization_may_be_reached_through_other_roles() {
+fn member_assume_roles_are_assumed_before_the_member_role() {
     let config = loaded(
         "regions: ['eu-*']\norganization:\n  member_assume_roles: [{arn: 'arn:aws:iam::111122223333:role/Jump'}]\n  \
          member_role: 'arn:aws:iam::{account_id}:role/Reader'\n",
@@ -327,7 +335,7 @@ fn the_accounts_of_an_organization_may_be_reached_through_other_roles() {
 }
 
 #[test]
-fn the_last_role_is_narrowed_down_unless_that_is_turned_off() {
+fn sessions_of_the_last_role_get_a_policy_unless_it_is_disabled() {
     let policies = |aws: &str, regions: &str| {
         let roles =
             "[{arn: 'arn:aws:iam::111122223333:role/hub'}, {arn: 'arn:aws:iam::444455556666:role/member'}]";
@@ -341,21 +349,20 @@ fn the_last_role_is_narrowed_down_unless_that_is_turned_off() {
 }
 
 #[test]
-fn fips_that_is_set_elsewhere_is_refused_by_region_as_well() {
+fn fips_that_is_enabled_outside_of_the_configuration_is_checked_per_region() {
     let with = |regions: &str, of_credentials: &str| {
-        let found = Found {
+        let defaults = || AccountDefaults {
             region: of_credentials.parse().map(Some),
             endpoints: EndpointKind { fips: true, dualstack: false },
         };
-        let fleet = loaded(&format!("regions: [{regions}]\n")).fleet(|_| Some(found.clone()));
-        fleet.map(|_| ()).map_err(|error| error.to_string())
+        sources(&loaded(&format!("regions: [{regions}]\n")), defaults)
     };
     let error = with("us-east-1, eu-west-1", "us-east-1").unwrap_err();
     assert!(
         error.contains("use_fips: SSM has no FIPS endpoint in eu-west-1, only in ca-central-1"),
         "{error}"
     );
-    assert!(with("'*'", "us-east-1").is_err(), "that would be regions without, too");
+    assert!(with("'*'", "us-east-1").is_err(), "`*` matches regions without a FIPS endpoint");
     assert!(with("'us-*'", "us-east-1").is_ok());
     assert!(with("'*'", "us-gov-west-1").is_ok());
 }

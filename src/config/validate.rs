@@ -1,110 +1,102 @@
-//! What values of the configuration have to do with each other.
+//! The rules that several values of the configuration have to meet together, and the
+//! conversion of raw values to those that the other stages take.
+//!
+//! What depends on the SDK's defaults is checked in [`entries`](super::entries).
 
 use std::fmt::Display;
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::entries::{AccountEntry, Entries, OrganizationEntry, Regions};
+use super::entries::{AccountEntry, OrganizationEntry, Regions};
 use super::error::ConfigError;
 use super::key_path::KeyPath;
 use super::layers::Layers;
-use super::raw::{RawAccount, RawAws, RawConfig, RawOrganization, RawRole, Text};
+use super::raw::{RawAccount, RawAws, RawConfig, RawOrganization, RawRole, Secret, Text};
 use super::{Config, Source};
 use crate::aws::AwsSettings;
 use crate::discovery::{MemberAccess, Organization};
 use crate::fleet::{Access, Account, RegionName, RegionOrPattern, RegionSelection, Role, SessionPolicy};
 use crate::model::Quota;
 
-const DEFAULT_INTERVAL: Duration = Duration::from_mins(5);
-const DEFAULT_TIMEOUT: Duration = Duration::from_mins(1);
-const DEFAULT_CONCURRENCY: NonZeroUsize = NonZeroUsize::new(64).unwrap();
-const DEFAULT_STALE_AFTER: Duration = Duration::from_mins(30);
-const DEFAULT_READY_AFTER: Duration = Duration::from_mins(10);
-const DEFAULT_REFRESH_INTERVAL: Duration = Duration::from_hours(1);
-
-/// Below this we would only ever run into AWS's rate limits.
+/// A shorter interval would only run into AWS's rate limits.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Checks what is written in `source`, which `layers` tell the places of.
+/// Converts a raw configuration that was read from `source`.
 pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Result<Config, ConfigError> {
     let key = |name: &str| KeyPath::default().join(name);
-    let narrow = raw.aws.session_policy.as_ref().is_none_or(|Text(on)| *on);
-    let check = Check { layers, narrow };
+    let raw_aws = raw.aws.unwrap_or_default();
+    let session_policies = raw_aws.session_policy.as_ref().is_none_or(|enabled| enabled.value);
+    let validator = Validator { layers, session_policies };
 
-    let interval = duration(raw.interval, DEFAULT_INTERVAL);
+    let interval = raw.interval.value;
     if interval < MIN_INTERVAL {
-        return Err(check.invalid(&key("interval"), "has to be at least 1s"));
+        let message = format!("`{interval:?}` is too short; expected at least {MIN_INTERVAL:?}");
+        return Err(validator.invalid(&key("interval"), message));
     }
-    let regions = check.regions(raw.regions, Regions::Default, &key("regions"))?;
-    let refresh_interval = duration(raw.refresh_interval, DEFAULT_REFRESH_INTERVAL);
-    let aws = check.aws(raw.aws, &key("aws"))?;
+    let regions = validator.regions(raw.regions, Regions::Default, &key("regions"))?;
+    let refresh_interval = raw.refresh_interval.value;
+    let aws = validator.aws(raw_aws, &key("aws"))?;
 
     let organization = raw
         .organization
-        .map(|raw| check.organization(raw, regions.clone(), refresh_interval, &key("organization")))
+        .map(|raw| validator.organization(raw, regions.clone(), refresh_interval, &key("organization")))
         .transpose()?;
     let accounts = match raw.accounts {
-        // The accounts are those of the organization then.
         None if organization.is_some() => Vec::new(),
         None => vec![AccountEntry {
-            account: Arc::new(Account { default_region: home(&regions, &[]), ..Account::default() }),
+            account: Arc::new(Account {
+                default_region: default_region(&regions, &[]),
+                ..Account::default()
+            }),
             regions,
             place: layers.place(&key("regions")),
             key: "regions".to_owned(),
         }],
         Some(accounts) if accounts.is_empty() => {
-            let without = match organization {
-                Some(_) => "only those of the organization are polled",
-                None => "the account of the ambient credentials is polled",
+            let default = match organization {
+                Some(_) => "only the accounts of the organization",
+                None => "the account of the ambient credentials",
             };
-            return Err(
-                check.invalid(&key("accounts"), format!("names no account; without the key, {without}"))
-            );
+            let message = format!("the list is empty; add an account, or remove the key to poll {default}");
+            return Err(validator.invalid(&key("accounts"), message));
         }
         Some(accounts) => accounts
             .into_iter()
             .enumerate()
-            .map(|(index, account)| check.account(account, regions.clone(), &key("accounts").join(index)))
+            .map(|(index, account)| validator.account(account, regions.clone(), &key("accounts").join(index)))
             .collect::<Result<_, _>>()?,
     };
     if organization.is_some()
         && let Some(unknown) = accounts.iter().find(|entry| entry.account.id.is_none())
     {
-        return Err(unknown
-            .invalid("has to have an `id` beside `organization`, to be told from the accounts of that"));
+        return Err(
+            unknown.invalid("the key `id` is missing; beside `organization`, every account needs one")
+        );
     }
-    // What only the SDK can tell is looked at again when it is known; all else
-    // can be said now.
-    let entries = Entries { accounts: &accounts, organization: organization.as_ref() };
-    entries.checked(|_| None, aws.endpoint_kind())?;
 
-    let stale_after = duration(raw.stale_after, DEFAULT_STALE_AFTER);
+    let stale_after = raw.stale_after.value;
     let mut warnings = Vec::new();
     if stale_after < interval {
         warnings.push(
-            "stale_after is shorter than interval: one failed collection takes a target's syncs away"
+            "stale_after is shorter than interval, so a single failed collection drops the syncs of its target"
                 .to_owned(),
         );
     }
 
     Ok(Config {
         interval,
-        timeout: duration(raw.timeout, DEFAULT_TIMEOUT),
-        concurrency: raw.concurrency.map_or(DEFAULT_CONCURRENCY, |Text(number)| number),
+        timeout: raw.timeout.value,
+        concurrency: raw.concurrency.value,
         stale_after,
-        ready_after: duration(raw.ready_after, DEFAULT_READY_AFTER),
+        ready_after: raw.ready_after.value,
         quota: Quota {
-            to_destination: raw
-                .quota
-                .to_destination
-                .map_or(Quota::default().to_destination, |Text(number)| number),
-            from_source: raw.quota.from_source.map_or(Quota::default().from_source, |Text(number)| number),
+            to_destination: raw.quota.to_destination.value,
+            from_source: raw.quota.from_source.value,
         },
         accounts,
         organization,
         refresh_interval,
-        disabled_families: raw.metrics.disable.into_iter().map(|Text(name)| name).collect(),
+        disabled_families: raw.metrics.map(|metrics| values(metrics.disable)).unwrap_or_default(),
         aws,
         warnings,
         redacted: String::new(),
@@ -112,14 +104,13 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
     })
 }
 
-/// What checking needs to know at every place.
-struct Check<'a> {
+struct Validator<'a> {
     layers: &'a Layers,
-    /// Whether sessions of roles are narrowed down.
-    narrow: bool,
+    /// Whether sessions get a policy that allows only the calls that are needed.
+    session_policies: bool,
 }
 
-impl Check<'_> {
+impl Validator<'_> {
     fn invalid(&self, path: &KeyPath, message: impl Display) -> ConfigError {
         ConfigError::Invalid { place: self.layers.place(path), message: format!("{path}: {message}") }
     }
@@ -132,16 +123,18 @@ impl Check<'_> {
     ) -> Result<AccountEntry, ConfigError> {
         let regions = self.regions(raw.regions, inherited, &path.join("regions"))?;
         let mut roles: Vec<Role> = raw.assume_roles.into_iter().map(role).collect();
-        if let Some(last) = roles.last_mut().filter(|_| self.narrow) {
+        if let Some(last) = roles.last_mut().filter(|_| self.session_policies) {
             last.policy = policy_for(&regions);
         }
-        let mut id = raw.id.map(|Text(id)| id);
+        let mut id = raw.id.map(Text::into_value);
         if let Some(last) = roles.last() {
-            // The last role's credentials are those that list, so the account is
-            // the role's: no need to ask AWS, and no other can be right.
+            // The credentials of the last role list the syncs, so the account is
+            // that role's.
             let account = last.arn.account();
             if id.as_ref().is_some_and(|id| id != account) {
-                let message = format!("the last role belongs to the account {account}");
+                let message = format!(
+                    "the last of `assume_roles` is a role of the account {account}; use that ID, or omit `id`"
+                );
                 return Err(self.invalid(&path.join("id"), message));
             }
             id = Some(account.clone());
@@ -149,9 +142,9 @@ impl Check<'_> {
         Ok(AccountEntry {
             account: Arc::new(Account {
                 id,
-                name: raw.name.map(|Text(name)| name.0),
-                default_region: home(&regions, &roles),
-                access: Access { profile: raw.profile.map(|Text(profile)| profile.0), roles },
+                name: raw.name.map(|name| name.value.0),
+                default_region: default_region(&regions, &roles),
+                access: Access { profile: raw.profile.map(|profile| profile.value.0), roles },
             }),
             regions,
             place: self.layers.place(path),
@@ -169,45 +162,45 @@ impl Check<'_> {
         let regions = self.regions(raw.regions, inherited, &path.join("regions"))?;
         let units = match raw.organizational_units {
             Some(units) if units.is_empty() => {
-                let message = "names no unit; without the key, all accounts of the organization are polled";
+                let message = "the list is empty; add a unit, or remove the key to poll all accounts of the organization";
                 return Err(self.invalid(&path.join("organizational_units"), message));
             }
-            units => units.unwrap_or_default().into_iter().map(|Text(unit)| unit).collect(),
+            units => values(units.unwrap_or_default()),
         };
-        let profile = raw.profile.map(|Text(profile)| profile.0);
+        let profile = raw.profile.map(|profile| profile.value.0);
         let mut roles: Vec<Role> = raw.assume_roles.into_iter().map(role).collect();
-        if let Some(last) = roles.last_mut().filter(|_| self.narrow) {
+        if let Some(last) = roles.last_mut().filter(|_| self.session_policies) {
             last.policy = SessionPolicy::ListAccounts;
         }
         let intermediate_roles: Vec<Role> = raw.member_assume_roles.into_iter().map(role).collect();
         let member_access = MemberAccess {
             profile: profile.clone(),
-            role: raw.member_role.0,
-            external_id: raw.external_id.map(|Text(id)| id),
-            session_name: raw.session_name.map(|Text(name)| name).unwrap_or_default(),
-            policy: if self.narrow { policy_for(&regions) } else { SessionPolicy::None },
-            home: home(&regions, &intermediate_roles),
+            role: raw.member_role.into_value(),
+            external_id: raw.external_id.map(Secret::into_value),
+            session_name: raw.session_name.map(Text::into_value).unwrap_or_default(),
+            policy: if self.session_policies { policy_for(&regions) } else { SessionPolicy::None },
+            default_region: default_region(&regions, &intermediate_roles),
             intermediate_roles,
         };
         let administrator = Arc::new(Account {
             id: roles.last().map(|role| role.arn.account().clone()),
             name: None,
-            default_region: home(&regions, &roles),
+            default_region: default_region(&regions, &roles),
             access: Access { profile, roles },
         });
         let organization = Organization {
             administrator,
             units,
-            excluded: raw.exclude_accounts.into_iter().map(|Text(id)| id).collect(),
-            refresh_interval: duration(raw.refresh_interval, refresh_interval),
+            excluded: raw.exclude_accounts.into_iter().map(Text::into_value).collect(),
+            refresh_interval: raw.refresh_interval.map_or(refresh_interval, Text::into_value),
             member_access,
-            // Those of the credentials are not known yet.
+            // `entries` resolves them.
             regions: RegionSelection::default(),
         };
         Ok(OrganizationEntry { organization, regions, place: self.layers.place(path) })
     }
 
-    /// The regions that are listed at `path`; without a list, the `inherited` ones.
+    /// The regions that are listed at `path`, or the `inherited` ones without a list.
     fn regions(
         &self,
         listed: Option<Vec<Text<RegionOrPattern>>>,
@@ -216,17 +209,21 @@ impl Check<'_> {
     ) -> Result<Regions, ConfigError> {
         let Some(entries) = listed else { return Ok(inherited) };
         if entries.is_empty() {
-            let without = if path.segments().len() > 1 {
-                "those of the top level are polled"
+            let default = if path.segments().len() > 1 {
+                "the regions of the top level"
             } else {
-                "the default region of the credentials is polled"
+                "the default region of the credentials"
             };
-            return Err(self.invalid(path, format!("names no region; without the key, {without}")));
+            let message = format!("the list is empty; add a region, or remove the key to poll {default}");
+            return Err(self.invalid(path, message));
         }
-        let entries: Vec<RegionOrPattern> = entries.into_iter().map(|Text(entry)| entry).collect();
+        let entries = values(entries);
         for (index, entry) in entries.iter().enumerate() {
             if entries[..index].contains(entry) {
-                return Err(self.invalid(&path.join(index), format!("{entry} is listed twice")));
+                return Err(self.invalid(
+                    &path.join(index),
+                    format!("`{entry}` is listed twice; remove one of the two"),
+                ));
             }
         }
         Ok(Regions::Selected(entries.into_iter().collect()))
@@ -234,16 +231,17 @@ impl Check<'_> {
 
     fn aws(&self, raw: RawAws, path: &KeyPath) -> Result<AwsSettings, ConfigError> {
         let settings = AwsSettings {
-            use_fips: raw.use_fips.is_some_and(|Text(on)| on),
-            use_dualstack: raw.use_dualstack.is_some_and(|Text(on)| on),
-            endpoint_url: raw.endpoint_url.map(|Text(url)| url.0),
-            sts_region: raw.sts_region.map(|Text(region)| region),
-            shared_config_file: raw.shared_config_file.map(|Text(path)| path),
-            shared_credentials_file: raw.shared_credentials_file.map(|Text(path)| path),
+            use_fips: raw.use_fips.is_some_and(Text::into_value),
+            use_dualstack: raw.use_dualstack.is_some_and(Text::into_value),
+            endpoint_url: raw.endpoint_url.map(|url| url.value.0),
+            sts_region: raw.sts_region.map(Text::into_value),
+            shared_config_file: raw.shared_config_file.map(Text::into_value),
+            shared_credentials_file: raw.shared_credentials_file.map(Text::into_value),
         };
-        for (key, on) in [("use_fips", settings.use_fips), ("use_dualstack", settings.use_dualstack)] {
-            if on && settings.endpoint_url.is_some() {
-                let message = "chooses among AWS's own endpoints, and `endpoint_url` names another; take one of them out";
+        for (key, enabled) in [("use_fips", settings.use_fips), ("use_dualstack", settings.use_dualstack)] {
+            if enabled && settings.endpoint_url.is_some() {
+                let message =
+                    "conflicts with `endpoint_url`, which replaces AWS's endpoints; remove one of the two";
                 return Err(self.invalid(&path.join(key), message));
             }
         }
@@ -251,21 +249,20 @@ impl Check<'_> {
     }
 }
 
-/// A region in the partition of an account, if what is written tells one.
-fn home(regions: &Regions, roles: &[Role]) -> Option<RegionName> {
+/// A region in the partition of an account, if regions or roles tell the partition.
+fn default_region(regions: &Regions, roles: &[Role]) -> Option<RegionName> {
     let named: &[RegionName] = match regions {
         Regions::Selected(regions) => &regions.named,
         Regions::Default => &[],
     };
     let partition = named.first().map(RegionName::partition);
     let partition = partition.or_else(|| roles.first().map(|role| role.arn.partition()))?;
-    // Credentials from a region that not every account has enabled are not
-    // taken by those that have not.
+    // An account rejects credentials from the STS of a region that it has not enabled.
     let named = named.iter().find(|region| region.is_always_enabled()).cloned();
     Some(named.unwrap_or_else(|| partition.default_region()))
 }
 
-/// The least that a session has to be allowed for `regions`.
+/// The policy of a session that polls `regions`.
 fn policy_for(regions: &Regions) -> SessionPolicy {
     match regions {
         Regions::Selected(regions) if regions.needs_discovery() => SessionPolicy::ListSyncsAndRegions,
@@ -275,13 +272,13 @@ fn policy_for(regions: &Regions) -> SessionPolicy {
 
 fn role(raw: RawRole) -> Role {
     Role {
-        arn: raw.arn.0,
-        external_id: raw.external_id.map(|Text(id)| id),
-        session_name: raw.session_name.map(|Text(name)| name).unwrap_or_default(),
+        arn: raw.arn.into_value(),
+        external_id: raw.external_id.map(Secret::into_value),
+        session_name: raw.session_name.map(Text::into_value).unwrap_or_default(),
         policy: SessionPolicy::None,
     }
 }
 
-fn duration(raw: Option<Text<Duration>>, default: Duration) -> Duration {
-    raw.map_or(default, |Text(duration)| duration)
+fn values<T>(list: Vec<Text<T>>) -> Vec<T> {
+    list.into_iter().map(Text::into_value).collect()
 }

@@ -1,16 +1,18 @@
-//! YAML as a tree that remembers where everything stood and how it was
-//! written.
+//! YAML as a tree in which every node has a position and every scalar is the
+//! text that was typed.
 //!
-//! Two needs rule out a deserializer that decides on types by itself: an
-//! account id such as `012345678901`, or an external id such as `0777`, must
-//! stay the text that was typed, and every complaint must name a line. So all
-//! scalars stay text, and the typed values read them.
+//! A deserializer that chooses types by itself would read an account ID such as
+//! `012345678901` or an external ID such as `0777` as a number, so scalars stay
+//! text until the type of their key reads them. `saphyr` builds the tree. Its
+//! events are checked on their way to it, because its loader does not limit the depth
+//! of a document, follows an alias of the node that it is part of to nowhere, and does
+//! not name a duplicate key.
 
 use std::collections::HashMap;
-use std::fmt;
 
 use figment::value::{Dict, Empty, Value};
-use saphyr_parser::{Event, Marker, Parser, ScalarStyle, Span};
+use saphyr::{MarkedYamlOwned, ScalarStyle, ScanError, YamlDataOwned, YamlLoader};
+use saphyr_parser::{Event, Marker, Parser, SpannedEventReceiver as _};
 
 use super::key_path::{KeyPath, Segment};
 
@@ -18,11 +20,11 @@ use super::key_path::{KeyPath, Segment};
 /// than the stack holds.
 const MAX_DEPTH: usize = 32;
 
-/// How many nodes a document may have once its aliases are followed, so that
-/// a few lines cannot expand to gigabytes.
-const MAX_NODES: usize = 1_000_000;
+/// How many nodes aliases may add to a document, so that a few lines cannot
+/// expand to gigabytes.
+const MAX_ALIASED_NODES: usize = 1_000_000;
 
-/// A place in a file; both counted from 1.
+/// A place in a file; both numbers count from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Position {
     pub(super) line: usize,
@@ -31,241 +33,245 @@ pub(super) struct Position {
 
 impl From<&Marker> for Position {
     fn from(marker: &Marker) -> Self {
-        Self { line: marker.line(), column: marker.col() + 1 }
+        // The node of an empty document has no marker.
+        Self { line: marker.line().max(1), column: marker.col() + 1 }
     }
 }
 
-impl fmt::Display for Position {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.line, self.column)
-    }
-}
-
-/// A text that is not the YAML we take.
+/// A text that is not YAML, or not the subset of it that is accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SyntaxError {
     pub(super) position: Position,
     pub(super) message: String,
 }
 
-/// A node of a document.
-#[derive(Clone, Debug)]
-pub(super) struct Node {
-    position: Position,
-    content: Content,
+impl SyntaxError {
+    fn new(marker: &Marker, message: impl Into<String>) -> Self {
+        Self { position: marker.into(), message: message.into() }
+    }
 }
 
+/// A document. Sequences have no empty items, and the keys of mappings are
+/// distinct texts.
 #[derive(Clone, Debug)]
-enum Content {
-    Null,
-    Text(String),
-    Sequence(Vec<Node>),
-    Mapping(Vec<Entry>),
-}
+pub(super) struct Document(MarkedYamlOwned);
 
-#[derive(Clone, Debug)]
-struct Entry {
-    key: String,
-    position: Position,
-    value: Node,
-}
-
-impl Node {
-    /// Reads a single document. An empty one is an empty mapping.
+impl Document {
+    /// Parses a single document. An empty text is an empty mapping.
     pub(super) fn parse(text: &str) -> Result<Self, SyntaxError> {
         // Windows editors put a byte order mark in front.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        Reader { events: Parser::new_from_str(text), anchors: HashMap::new(), nodes: 0 }.document()
+        let mut documents = load(text)?.into_iter();
+        let document = documents.next().unwrap_or(YamlDataOwned::BadValue.into());
+        if let Some(second) = documents.next() {
+            return Err(SyntaxError::new(
+                &second.span.start,
+                "a second document begins here; the file may have only one",
+            ));
+        }
+        check_lists(&document)?;
+        Ok(Self(document))
     }
 
-    /// The same as figment keeps it, with text at the leaves.
+    /// The document for figment, with text at the leaves.
     pub(super) fn to_value(&self) -> Value {
-        match &self.content {
-            Content::Null => Value::from(Empty::None),
-            Content::Text(text) => Value::from(text.as_str()),
-            Content::Sequence(items) => Value::from(items.iter().map(Self::to_value).collect::<Vec<_>>()),
-            Content::Mapping(_) => Value::from(self.to_dict().unwrap_or_default()),
-        }
+        to_value(&self.0)
     }
 
-    /// The same for a whole document, which has to be a mapping.
+    /// The document as a mapping, which an empty document is too; `None` for a
+    /// text or a list.
     pub(super) fn to_dict(&self) -> Option<Dict> {
-        match &self.content {
-            Content::Null => Some(Dict::new()),
-            Content::Mapping(entries) => {
-                Some(entries.iter().map(|entry| (entry.key.clone(), entry.value.to_value())).collect())
-            }
-            Content::Text(_) | Content::Sequence(_) => None,
+        match to_value(&self.0) {
+            Value::Dict(_, dict) => Some(dict),
+            Value::Empty(..) => Some(Dict::new()),
+            _ => None,
         }
     }
 
-    /// Where the value at `path` stands, or as much of the path as there is.
+    /// The position of the value at `path`, or of as much of the path as exists.
+    /// A list or a mapping is located by its key.
     pub(super) fn locate(&self, path: &KeyPath) -> Position {
-        match self.walk(path) {
-            // A list or mapping is better found by its key.
-            (key, Content::Sequence(_) | Content::Mapping(_) | Content::Null, _) => key,
-            (_, Content::Text(_), value) => value,
-        }
+        let (key, value) = self.walk(path);
+        if text(value).is_some() { (&value.span.start).into() } else { key }
     }
 
-    /// Where the key at the end of `path` stands.
+    /// The position of the key at the end of `path`.
     pub(super) fn locate_key(&self, path: &KeyPath) -> Position {
         self.walk(path).0
     }
 
-    fn walk(&self, path: &KeyPath) -> (Position, &Content, Position) {
-        let mut node = self;
-        let mut position = self.position;
+    fn walk(&self, path: &KeyPath) -> (Position, &MarkedYamlOwned) {
+        let mut node = untagged(&self.0);
+        let mut position = (&node.span.start).into();
         for segment in path.segments() {
-            let next = match (segment, &node.content) {
-                (Segment::Key(key), Content::Mapping(entries)) => {
-                    entries.iter().find(|entry| entry.key == *key).map(|entry| (entry.position, &entry.value))
+            let next = match (segment, &node.data) {
+                (Segment::Key(wanted), YamlDataOwned::Mapping(entries)) => {
+                    entries.iter().find(|(key, _)| typed(key) == Some(wanted.as_str()))
                 }
-                (Segment::Index(index), Content::Sequence(items)) => {
-                    items.get(*index).map(|item| (item.position, item))
+                (Segment::Index(index), YamlDataOwned::Sequence(items)) => {
+                    items.get(*index).map(|item| (item, item))
                 }
                 _ => None,
             };
-            let Some((at, below)) = next else { break };
-            position = at;
-            node = below;
+            let Some((key, value)) = next else { break };
+            position = (&key.span.start).into();
+            node = untagged(value);
         }
-        (position, &node.content, node.position)
+        (position, node)
     }
 }
 
-struct Reader<'a> {
-    events: Parser<'a, saphyr_parser::StrInput<'a>>,
-    anchors: HashMap<usize, Node>,
+/// A collection whose end has not been reached.
+struct OpenCollection {
+    anchor: usize,
+    is_mapping: bool,
+    /// The number of nodes directly in it so far; in a mapping, keys and values take turns.
     nodes: usize,
+    /// The line of each key so far.
+    keys: HashMap<String, usize>,
+    /// The number of levels of collections below it so far.
+    height: usize,
 }
 
-impl<'a> Reader<'a> {
-    fn document(mut self) -> Result<Node, SyntaxError> {
-        let mut document = None;
-        loop {
-            let (event, span) = self.next()?;
-            match event {
-                Event::StreamEnd => break,
-                Event::StreamStart | Event::Nothing | Event::DocumentStart(_) | Event::DocumentEnd => {}
-                _ if document.is_some() => {
-                    return Err(error(&span, "a second document; there has to be just one"));
-                }
-                event => document = Some(self.node(event, span, 0)?),
-            }
-        }
-        Ok(document.unwrap_or(Node { position: Position { line: 1, column: 1 }, content: Content::Null }))
+impl OpenCollection {
+    fn new(anchor: usize, is_mapping: bool) -> Self {
+        Self { anchor, is_mapping, nodes: 0, keys: HashMap::new(), height: 0 }
     }
 
-    fn next(&mut self) -> Result<(Event<'a>, Span), SyntaxError> {
-        match self.events.next() {
-            Some(Ok(event)) => Ok(event),
-            Some(Err(scan)) => Err(SyntaxError {
-                position: scan.marker().into(),
-                message: format!("not YAML: {}", scan.info()),
-            }),
-            None => Ok((Event::StreamEnd, Span::empty(Marker::new(0, 1, 0)))),
+    /// Checks a node that begins directly in the collection.
+    fn check_node(&mut self, event: &Event<'_>, start: &Marker) -> Result<(), SyntaxError> {
+        let is_key = self.is_mapping && self.nodes.is_multiple_of(2);
+        self.nodes += 1;
+        if !is_key {
+            return Ok(());
         }
-    }
-
-    fn node(&mut self, event: Event<'a>, span: Span, depth: usize) -> Result<Node, SyntaxError> {
-        let position = Position::from(&span.start);
-        if depth > MAX_DEPTH {
-            return Err(error(&span, "nested too deeply"));
-        }
-        self.count(1, &span)?;
-        let (anchor, content) = match event {
-            Event::Scalar(text, style, anchor, _) => {
-                let null =
-                    style == ScalarStyle::Plain && matches!(&*text, "" | "~" | "null" | "Null" | "NULL");
-                (anchor, if null { Content::Null } else { Content::Text(text.into_owned()) })
-            }
-            Event::SequenceStart(anchor, _) => {
-                let mut items = Vec::new();
-                loop {
-                    match self.next()? {
-                        (Event::SequenceEnd, _) => break,
-                        (event, span) => {
-                            let item = self.node(event, span, depth + 1)?;
-                            // What is left of an entry that was commented out
-                            // must not turn into one with all the defaults.
-                            if matches!(item.content, Content::Null) {
-                                return Err(SyntaxError {
-                                    position: item.position,
-                                    message: "an entry of a list is empty".to_owned(),
-                                });
-                            }
-                            items.push(item);
-                        }
-                    }
-                }
-                (anchor, Content::Sequence(items))
-            }
-            Event::MappingStart(anchor, _) => (anchor, Content::Mapping(self.entries(depth)?)),
-            Event::Alias(anchor) => {
-                let node =
-                    self.anchors.get(&anchor).cloned().ok_or_else(|| error(&span, "an alias of itself"))?;
-                self.count(node.size(), &span)?;
-                if depth + node.height() > MAX_DEPTH {
-                    return Err(error(&span, "nested too deeply"));
-                }
-                return Ok(Node { position, ..node });
-            }
-            _ => return Err(error(&span, "not YAML: a value is missing")),
+        let Event::Scalar(key, ..) = event else {
+            return Err(SyntaxError::new(start, "the key is not a text"));
         };
-        let node = Node { position, content };
-        if anchor != 0 {
-            self.anchors.insert(anchor, node.clone());
-        }
-        Ok(node)
-    }
-
-    fn entries(&mut self, depth: usize) -> Result<Vec<Entry>, SyntaxError> {
-        let mut entries: Vec<Entry> = Vec::new();
-        loop {
-            let (key, position) = match self.next()? {
-                (Event::MappingEnd, _) => return Ok(entries),
-                (Event::Scalar(key, ..), span) => (key.into_owned(), Position::from(&span.start)),
-                (_, span) => return Err(error(&span, "a key has to be a plain text")),
-            };
-            if let Some(first) = entries.iter().find(|entry| entry.key == key) {
+        // To the loader, `a` and `"a"` are different keys.
+        match self.keys.insert(key.to_string(), start.line()) {
+            Some(first) => {
+                // `KeyPath` hides what looks like a password hash.
+                let key = KeyPath::default().join(&**key);
                 let message =
-                    format!("the key `{key}` stands here twice, first on line {}", first.position.line);
-                return Err(SyntaxError { position, message });
+                    format!("the key `{key}` is set twice, first on line {first}; remove one of the two");
+                Err(SyntaxError::new(start, message))
             }
-            let (event, span) = self.next()?;
-            let value = self.node(event, span, depth + 1)?;
-            entries.push(Entry { key, position, value });
+            None => Ok(()),
         }
-    }
-
-    fn count(&mut self, nodes: usize, span: &Span) -> Result<(), SyntaxError> {
-        self.nodes = self.nodes.saturating_add(nodes);
-        if self.nodes > MAX_NODES { Err(error(span, "too large")) } else { Ok(()) }
     }
 }
 
-impl Node {
-    fn height(&self) -> usize {
-        let below = match &self.content {
-            Content::Null | Content::Text(_) => return 0,
-            Content::Sequence(items) => items.iter().map(Self::height).max(),
-            Content::Mapping(entries) => entries.iter().map(|entry| entry.value.height()).max(),
+/// Loads all documents of a text.
+fn load(text: &str) -> Result<Vec<MarkedYamlOwned>, SyntaxError> {
+    let mut loader = YamlLoader::<MarkedYamlOwned>::default();
+    loader.early_parse(false);
+    loader.alias_limit(MAX_ALIASED_NODES);
+    let mut open: Vec<OpenCollection> = Vec::new();
+    let mut heights: HashMap<usize, usize> = HashMap::new();
+    for event in Parser::new_from_str(text) {
+        let (event, span) = event.map_err(|error: ScanError| {
+            SyntaxError::new(error.marker(), format!("not YAML: {}", error.info()))
+        })?;
+        let begins_node = matches!(
+            event,
+            Event::Scalar(..) | Event::Alias(_) | Event::SequenceStart(..) | Event::MappingStart(..)
+        );
+        if let Some(parent) = open.last_mut().filter(|_| begins_node) {
+            parent.check_node(&event, &span.start)?;
+        }
+        let height = match event {
+            Event::SequenceStart(anchor, _) => {
+                open.push(OpenCollection::new(anchor, false));
+                0
+            }
+            Event::MappingStart(anchor, _) => {
+                open.push(OpenCollection::new(anchor, true));
+                0
+            }
+            Event::SequenceEnd | Event::MappingEnd => open.pop().map_or(0, |closed| {
+                heights.insert(closed.anchor, closed.height + 1);
+                closed.height + 1
+            }),
+            Event::Alias(anchor) if open.iter().any(|collection| collection.anchor == anchor) => {
+                return Err(SyntaxError::new(
+                    &span.start,
+                    "the alias refers to the collection that it is in",
+                ));
+            }
+            Event::Alias(anchor) => heights.get(&anchor).copied().unwrap_or_default(),
+            _ => 0,
         };
-        1 + below.unwrap_or_default()
-    }
-
-    fn size(&self) -> usize {
-        1 + match &self.content {
-            Content::Null | Content::Text(_) => 0,
-            Content::Sequence(items) => items.iter().map(Self::size).sum(),
-            Content::Mapping(entries) => entries.iter().map(|entry| entry.value.size()).sum(),
+        if open.len() + height > MAX_DEPTH + 1 {
+            return Err(SyntaxError::new(&span.start, format!("nested more than {MAX_DEPTH} levels deep")));
         }
+        if let Some(parent) = open.last_mut() {
+            parent.height = parent.height.max(height);
+        }
+        loader.on_event(event, span);
+        if let Some(error) = loader.error() {
+            return Err(SyntaxError::new(error.marker(), error.info()));
+        }
+    }
+    Ok(loader.into_documents())
+}
+
+/// Refuses empty list entries: what is left of an entry that was commented out must not
+/// turn into an entry with all the defaults.
+fn check_lists(node: &MarkedYamlOwned) -> Result<(), SyntaxError> {
+    match &node.data {
+        YamlDataOwned::Tagged(_, inner) => check_lists(inner),
+        YamlDataOwned::Sequence(items) => items.iter().try_for_each(|item| {
+            if typed(item).is_some() && text(item).is_none() {
+                return Err(SyntaxError::new(
+                    &item.span.start,
+                    "the list entry is empty; fill it in or remove it",
+                ));
+            }
+            check_lists(item)
+        }),
+        YamlDataOwned::Mapping(entries) => entries.values().try_for_each(check_lists),
+        _ => Ok(()),
     }
 }
 
-fn error(span: &Span, message: &str) -> SyntaxError {
-    SyntaxError { position: Position::from(&span.start), message: message.to_owned() }
+fn untagged(node: &MarkedYamlOwned) -> &MarkedYamlOwned {
+    match &node.data {
+        YamlDataOwned::Tagged(_, inner) => inner,
+        _ => node,
+    }
+}
+
+/// The text of a scalar as it was typed, even if it is a null; `None` for a collection.
+fn typed(node: &MarkedYamlOwned) -> Option<&str> {
+    match &node.data {
+        YamlDataOwned::Representation(text, ..) => Some(text),
+        _ => None,
+    }
+}
+
+/// The text of a scalar; `None` for a null or a collection.
+fn text(node: &MarkedYamlOwned) -> Option<&str> {
+    match &node.data {
+        YamlDataOwned::Representation(text, ScalarStyle::Plain, _) => {
+            Some(text.as_str()).filter(|text| !matches!(*text, "" | "~" | "null" | "Null" | "NULL"))
+        }
+        YamlDataOwned::Representation(text, ..) => Some(text),
+        _ => None,
+    }
+}
+
+fn to_value(node: &MarkedYamlOwned) -> Value {
+    match &node.data {
+        YamlDataOwned::Tagged(_, inner) => to_value(inner),
+        YamlDataOwned::Sequence(items) => Value::from(items.iter().map(to_value).collect::<Vec<_>>()),
+        YamlDataOwned::Mapping(entries) => {
+            let named =
+                entries.iter().filter_map(|(key, value)| Some((typed(key)?.to_owned(), to_value(value))));
+            Value::from(named.collect::<Dict>())
+        }
+        _ => text(node).map_or(Value::from(Empty::None), Value::from),
+    }
 }
 
 #[cfg(test)]
@@ -273,7 +279,7 @@ mod tests {
     use super::*;
 
     fn text_at(text: &str, key: &str) -> Value {
-        Node::parse(text).unwrap().to_dict().unwrap()[key].clone()
+        Document::parse(text).unwrap().to_dict().unwrap()[key].clone()
     }
 
     #[test]
@@ -285,40 +291,50 @@ mod tests {
     }
 
     #[test]
-    fn nothing_at_all_is_an_empty_mapping() {
-        assert!(Node::parse("# nothing\n").unwrap().to_dict().unwrap().is_empty());
-        assert!(Node::parse("").unwrap().to_dict().unwrap().is_empty());
+    fn an_empty_document_is_an_empty_mapping() {
+        assert!(Document::parse("# nothing\n").unwrap().to_dict().unwrap().is_empty());
+        assert!(Document::parse("").unwrap().to_dict().unwrap().is_empty());
     }
 
     #[test]
-    fn finds_the_place_of_a_value() {
-        let node = Node::parse("a: 1\nb:\n  - id: x\n  - id: y\n    z: [p, q]\n").unwrap();
-        let at = |path: &[Segment]| node.locate(&KeyPath::from(path.to_vec())).to_string();
-        assert_eq!(at(&["a".into()]), "1:4");
-        assert_eq!(at(&["b".into()]), "2:1");
-        assert_eq!(at(&["b".into(), 1.into(), "id".into()]), "4:9");
-        assert_eq!(at(&["b".into(), 1.into(), "z".into(), 1.into()]), "5:12");
-        assert_eq!(at(&["b".into(), 1.into(), "missing".into()]), "4:5");
+    fn every_value_has_a_position() {
+        let document = Document::parse("a: 1\nb:\n  - id: x\n  - id: y\n    z: [p, q]\n").unwrap();
+        let at = |path: &[Segment]| {
+            let Position { line, column } = document.locate(&KeyPath::from(path.to_vec()));
+            (line, column)
+        };
+        assert_eq!(at(&["a".into()]), (1, 4));
+        assert_eq!(at(&["b".into()]), (2, 1));
+        assert_eq!(at(&["b".into(), 1.into(), "id".into()]), (4, 9));
+        assert_eq!(at(&["b".into(), 1.into(), "z".into(), 1.into()]), (5, 12));
+        assert_eq!(at(&["b".into(), 1.into(), "missing".into()]), (4, 5));
     }
 
     #[test]
-    fn aliases_are_followed_but_not_into_gigabytes() {
+    fn aliases_are_followed_up_to_a_limit() {
         assert_eq!(text_at("a: &x [1, 2]\nb: *x\n", "b"), text_at("b: [1, 2]\n", "b"),);
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for level in 1..9 {
             let previous = format!("*a{}", level - 1);
             bomb = format!("{bomb}a{level}: &a{level} [{}]\n", vec![previous; 10].join(", "));
         }
-        assert_eq!(Node::parse(&bomb).unwrap_err().message, "too large");
+        let error = Document::parse(&bomb).unwrap_err();
+        assert!(error.message.starts_with("alias expansion exceeded"), "{}", error.message);
     }
 
     #[test]
-    fn what_is_not_one_plain_document_is_refused_with_its_place() {
-        for (text, place, message) in [
-            ("a: 1\na: 2\n", "2:1", "the key `a` stands here twice, first on line 1"),
-            ("a: 1\n---\nb: 2\n", "3:1", "a second document; there has to be just one"),
-            ("a: &x\n  b: *x\n", "2:6", "an alias of itself"),
-            ("a: [b, ]\nc:\n  - d\n  -\n", "4:4", "an entry of a list is empty"),
+    fn unsupported_yaml_is_refused_with_its_position() {
+        for (text, position, message) in [
+            ("a: 1\na: 2\n", (2, 1), "the key `a` is set twice, first on line 1; remove one of the two"),
+            ("a: 1\n\"a\": 2\n", (2, 1), "the key `a` is set twice, first on line 1; remove one of the two"),
+            (
+                "é: {'b': 1, 'b': [2]}\n",
+                (1, 13),
+                "the key `b` is set twice, first on line 1; remove one of the two",
+            ),
+            ("a: 1\n---\nb: 2\n", (3, 1), "a second document begins here; the file may have only one"),
+            ("a: &x\n  b: *x\n", (2, 6), "the alias refers to the collection that it is in"),
+            ("a: [b, ]\nc:\n  - d\n  -\n", (4, 4), "the list entry is empty; fill it in or remove it"),
             (
                 &format!(
                     "a: &x {}{}\nb: {}*x{}\n",
@@ -327,20 +343,18 @@ mod tests {
                     "[".repeat(20),
                     "]".repeat(20)
                 ),
-                "2:24",
-                "nested too deeply",
+                (2, 24),
+                "nested more than 32 levels deep",
             ),
-            ("? [a, b]\n: 1\n", "1:3", "a key has to be a plain text"),
-            (&"[".repeat(100), "1:34", "nested too deeply"),
+            ("a: &x b\n*x : c\n", (2, 1), "the key is not a text"),
+            ("? [a, b]\n: 1\n", (1, 3), "the key is not a text"),
+            (&"[".repeat(100), (1, 34), "nested more than 32 levels deep"),
         ] {
-            let error = Node::parse(text).unwrap_err();
-            assert_eq!(
-                (error.position.to_string().as_str(), error.message.as_str()),
-                (place, message),
-                "{text}"
-            );
+            let error = Document::parse(text).unwrap_err();
+            let Position { line, column } = error.position;
+            assert_eq!(((line, column), error.message.as_str()), (position, message), "{text}");
         }
-        let error = Node::parse("a: [1\nb: 2\n").unwrap_err();
+        let error = Document::parse("a: [1\nb: 2\n").unwrap_err();
         assert_eq!(error.position.line, 2);
         assert!(error.message.starts_with("not YAML: "), "{}", error.message);
     }

@@ -176,7 +176,7 @@ mod tests {
                 external_id: None,
                 session_name: SessionName::default(),
                 policy: SessionPolicy::ListSyncs,
-                home: None,
+                default_region: None,
             },
             regions: regions(entries),
         };

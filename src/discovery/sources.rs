@@ -74,8 +74,8 @@ pub struct MemberAccess {
     pub session_name: SessionName,
     /// The session policy of the role.
     pub policy: SessionPolicy,
-    /// The home region of the members, if it is configured.
-    pub home: Option<RegionName>,
+    /// The default region of the members, if it is configured.
+    pub default_region: Option<RegionName>,
 }
 
 /// An active account of an organization.
@@ -114,7 +114,7 @@ impl MemberAccess {
             id: Some(member.id.clone()),
             name: member.name.clone(),
             access: Access { profile: self.profile.clone(), roles },
-            default_region: self.home.clone().or_else(|| Some(partition.default_region())),
+            default_region: self.default_region.clone().or_else(|| Some(partition.default_region())),
         })
     }
 }

@@ -105,7 +105,7 @@ fn sources(regions: &str) -> AccountSources {
             external_id: None,
             session_name: SessionName::default(),
             policy: SessionPolicy::ListSyncs,
-            home: None,
+            default_region: None,
         },
         regions: selection(regions),
     };
@@ -438,8 +438,8 @@ async fn delayed_lookups_follow_a_changed_refresh_interval() {
 
 #[tokio::test(start_paused = true)]
 async fn accounts_are_kept_until_the_organization_is_listed_with_other_credentials() {
-    // Regression: another home region or role dropped all accounts.
-    let by_role = |role: &str, home: &str| {
+    // Regression: another default region or role dropped all accounts.
+    let by_role = |role: &str, default_region: &str| {
         let role = crate::fleet::Role {
             arn: format!("arn:aws:iam::999900000000:role/{role}").parse().unwrap(),
             external_id: None,
@@ -450,7 +450,7 @@ async fn accounts_are_kept_until_the_organization_is_listed_with_other_credentia
         sources.organization.as_mut().unwrap().administrator = Arc::new(Account {
             id: Some("999900000000".parse().unwrap()),
             access: crate::fleet::Access { profile: None, roles: vec![role] },
-            default_region: Some(home.parse().unwrap()),
+            default_region: Some(default_region.parse().unwrap()),
             ..Account::default()
         });
         sources

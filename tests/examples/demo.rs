@@ -47,8 +47,12 @@ async fn main() -> anyhow::Result<()> {
     let config = Config::load(Some(&configure(&aws, directory.path())?), [])?;
 
     let address = std::env::args().nth(1).unwrap_or_else(free_address);
-    let (reload, reloads) = mpsc::channel(1);
-    let options = Options { lifecycle: true, reloads: Some(reloads), ..Options::new(address.parse()?) };
+    let (reloads, reload_signals) = mpsc::channel(1);
+    let options = Options {
+        enable_lifecycle: true,
+        reload_signals: Some(reload_signals),
+        ..Options::new(address.parse()?)
+    };
     let app = Box::pin(App::build(config, options, Clock::system())).await?;
     let url =
         format!("http://{}", app.local_addresses().first().context("the exporter has no listening address")?);
@@ -75,7 +79,7 @@ async fn main() -> anyhow::Result<()> {
 
     let shutdown = CancellationToken::new();
     let mut tasks = JoinSet::new();
-    tasks.spawn(Signals::catch()?.follow(shutdown.clone(), CancellationToken::new(), reload));
+    tasks.spawn(Signals::install()?.handle(shutdown.clone(), CancellationToken::new(), reloads));
     app.run(shutdown).await?;
     Ok(())
 }

@@ -135,7 +135,7 @@ impl Exporter {
         let options = Options {
             telemetry_path: setup.telemetry_path.parse().unwrap(),
             shard: setup.shard,
-            lifecycle: setup.lifecycle,
+            enable_lifecycle: setup.lifecycle,
             web_config_file: setup.web_config_file.clone(),
             max_requests: setup.max_requests,
             ..Options::new("127.0.0.1:0".parse().unwrap())

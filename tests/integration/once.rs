@@ -242,7 +242,7 @@ fn output_flags_are_rejected_without_once() {
         for command in [&["serve"][..], &[], &["--config.check"]] {
             let (status, out, err) = run(program().args(command).args([flag, "json"]));
             assert_eq!((status, out.as_str()), (Some(2), ""));
-            assert_eq!(err, format!("ssm-sync-exporter: {flag} is for the command `once` only\n"));
+            assert_eq!(err, format!("ssm-sync-exporter: {flag} requires the command `once`\n"));
         }
     }
     let (status, out, err) = run(program().args(["once", "--format", "xml"]));
@@ -256,7 +256,7 @@ fn output_flags_are_rejected_without_once() {
     assert_eq!(status, Some(2), "no region is configured");
     assert!(err.starts_with("ssm-sync-exporter: regions: no region"), "{err}");
     let (status, out, err) = run(program().args(["once", "--config.check", "--format", "json"]));
-    assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "the configuration is good\n", ""));
+    assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "the configuration is valid\n", ""));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

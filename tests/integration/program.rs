@@ -220,8 +220,7 @@ fn an_invalid_command_line_is_a_one_line_error_with_status_2() {
 
 #[test]
 fn an_invalid_shard_is_a_one_line_error_with_status_2() {
-    let missing_index = "--shard.total says how many parts there are, and one of --shard.index and --shard.from-hostname has to say \
-                 which";
+    let missing_index = "--shard.total requires --shard.index or --shard.from-hostname";
     for (arguments, expected) in [
         (
             &["--shard.index", "3", "--shard.total", "3"][..],
@@ -238,7 +237,7 @@ fn an_invalid_shard_is_a_one_line_error_with_status_2() {
         (&["--shard.total", "3"], missing_index),
         (
             &["--shard.total", "0", "--shard.index", "0"],
-            "invalid value '0' for '--shard.total <NUMBER>': not a whole number from 1; see --help",
+            "invalid value '0' for '--shard.total <NUMBER>': expected a whole number of at least 1; see --help",
         ),
         (
             &["--shard.total", "3", "--shard.index", "0", "--shard.from-hostname"],
@@ -267,7 +266,7 @@ fn the_shard_index_is_taken_from_the_host_name() {
     let (status, out, err) =
         run(program().args(["--config.check", "--shard.from-hostname", "--shard.total", "3"]));
     match ordinal.map(str::parse::<u32>) {
-        Some(Ok(0..3)) => assert_eq!((status, out.as_str()), (Some(0), "the configuration is good\n")),
+        Some(Ok(0..3)) => assert_eq!((status, out.as_str()), (Some(0), "the configuration is valid\n")),
         Some(Ok(index)) => {
             assert_eq!((status, out.as_str()), (Some(2), ""));
             let expected = format!("shard index {index} is out of range: with 3 shards it must be 0 to 2");
@@ -290,7 +289,7 @@ fn an_invalid_configuration_is_a_one_line_error_with_status_2() {
     let file = directory.path().join("config.yaml");
     std::fs::write(&file, "interval: soon\n").unwrap();
     let expected = format!(
-        "ssm-sync-exporter: {}:1:11: interval: `soon` is not a duration above zero and of at most 720h, such as 30s, 5m or 1h30m\n",
+        "ssm-sync-exporter: {}:1:11: interval: `soon` is not a valid duration; expected more than 0s and at most 720h, such as 30s, 5m or 1h30m\n",
         file.display()
     );
     for check in [&["--config.check"][..], &[]] {
@@ -313,7 +312,7 @@ fn an_invalid_configuration_is_a_one_line_error_with_status_2() {
     assert_eq!(
         err,
         "ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_CONCURRENCY: concurrency: `none` is not a whole \
-         number from 1\n"
+         number of at least 1\n"
     );
 }
 
@@ -366,7 +365,7 @@ fn a_wildcard_that_cannot_match_a_region_is_rejected() {
 fn config_check_validates_without_starting() {
     let full = concat!(env!("CARGO_MANIFEST_DIR"), "/config/full.yaml");
     let (status, out, err) = run(program().args(["--config.check", "--config.file", full]));
-    assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "the configuration is good\n", ""));
+    assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "the configuration is valid\n", ""));
     let (status, out, _) = run(program().arg("--config.check").env("SSM_SYNC_EXPORTER_INTERVAL", "2h"));
     assert_eq!(status, Some(0));
     assert!(out.starts_with("warning: stale_after is shorter than interval"), "{out}");
@@ -391,7 +390,7 @@ fn a_missing_region_is_a_one_line_error_with_status_2() {
     assert_eq!(status, Some(2));
     assert_eq!(
         err,
-        "ssm-sync-exporter: regions: no region: name one in `regions`, in AWS_REGION or in the AWS profile\n"
+        "ssm-sync-exporter: regions: no region is set; set `regions`, AWS_REGION, or `region` in the AWS profile\n"
     );
 }
 
@@ -492,7 +491,7 @@ async fn without_credentials_the_exporter_runs_and_reports_it() {
     let (status, _, log) = running.signal("INT");
     assert_eq!(status.code(), Some(0), "{log}");
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let warnings: Vec<&Value> = lines.iter().filter(|line| line["level"] == "WARN").collect();
+    let warnings: Vec<&Value> = lines.iter().filter(|line| line["level"] == "warn").collect();
     assert_eq!(warnings.len(), 1, "one warning, and none from the SDK: {log}");
     assert_eq!(warnings[0]["message"], "cannot obtain credentials");
     assert_eq!(warnings[0]["reason"], "credentials");
@@ -536,7 +535,7 @@ async fn a_credentials_error_of_many_targets_is_logged_once() {
     assert_eq!(reasons.len(), 4 * 3, "{metrics}");
     assert!(reasons.iter().all(|line| line.contains("reason=\"credentials\"")), "{reasons:?}");
     let (_, _, log) = running.signal("TERM");
-    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("\"level\":\"WARN\"")).collect();
+    let warnings: Vec<&str> = log.lines().filter(|line| line.contains("\"level\":\"warn\"")).collect();
     assert_eq!(warnings.len(), 1, "one warning for one access key: {log}");
     assert!(warnings[0].contains("cannot obtain credentials"), "{log}");
 }
@@ -559,7 +558,7 @@ async fn a_region_that_is_denied_to_all_accounts_is_logged_a_few_times() {
     let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let warnings: Vec<_> = lines
         .iter()
-        .filter(|line| line["level"] == "WARN")
+        .filter(|line| line["level"] == "warn")
         .map(|line| {
             (line["message"].as_str().unwrap(), line["region"].as_str().unwrap(), line["accounts"].clone())
         })
@@ -595,7 +594,7 @@ async fn a_denied_role_is_logged_once_for_all_regions() {
     assert_eq!(about[0]["reason"], "assume_role_denied");
     assert_eq!(about[1]["message"], "can obtain credentials again");
     assert_eq!(
-        lines.iter().filter(|line| line["level"] == "WARN").count(),
+        lines.iter().filter(|line| line["level"] == "warn").count(),
         1,
         "no further warning per target: {log}"
     );
@@ -615,7 +614,7 @@ async fn a_second_signal_stops_the_program_immediately() {
     tokio::time::sleep(Duration::from_millis(500)).await;
     let (status, took, log) = running.signal("TERM");
     assert_eq!(status.code(), Some(1), "{log}");
-    assert!(log.ends_with("ssm-sync-exporter: cut short by a second signal\n"), "{log}");
+    assert!(log.ends_with("ssm-sync-exporter: aborted by a second signal\n"), "{log}");
     assert!(
         took < Duration::from_secs(4),
         "without the second signal it would wait five seconds for the client"

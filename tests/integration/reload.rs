@@ -84,10 +84,10 @@ async fn a_bad_file_changes_nothing_and_says_why() {
     let exporter = reloadable(&aws, &rarely()).await;
     let before = exporter.scrape().await;
     for (bad, why) in [
-        (rarely().replace("1h", "soon"), "config.yaml:1:11: interval: `soon` is not a duration"),
+        (rarely().replace("1h", "soon"), "config.yaml:1:11: interval: `soon` is not a valid duration"),
         (rarely().replace("timeout", "timeuot"), "unknown key; did you mean `timeout`?"),
         // Found only when all is put together.
-        (rarely().replace(REGION, "cn-north-1"), "the region cn-north-1 lies in the partition aws-cn"),
+        (rarely().replace(REGION, "cn-north-1"), "cn-north-1 is in the partition aws-cn"),
     ] {
         exporter.set_clock(60);
         let refused = exporter.reload(&bad).await;
@@ -219,8 +219,8 @@ async fn sighup_reloads_and_is_logged() {
     let (status, _, log) = running.signal("TERM");
     assert_eq!(status.code(), Some(0));
     let said = |what: &str| log.lines().filter(|line| line.contains(what)).collect::<Vec<_>>();
-    assert_eq!(said("the configuration has been loaded anew").len(), 2, "{log}");
-    let refused = said("cannot be loaded anew");
+    assert_eq!(said("configuration reloaded").len(), 2, "{log}");
+    let refused = said("configuration reload failed");
     assert_eq!(refused.len(), 2, "{log}");
     assert!(refused[0].contains("config.yaml:1:11: interval: `soon`"), "{log}");
     assert!(refused[1].contains("No such file or directory"), "{log}");
@@ -241,7 +241,7 @@ async fn a_file_that_cannot_be_read_to_its_end_holds_up_nothing() {
     assert_eq!(http::request(running.address, "GET", "/metrics").await.status, 200);
     let (status, took, log) = running.signal("TERM");
     assert_eq!(status.code(), Some(0), "{log}");
-    assert!(took < Duration::from_secs(8) && !log.contains("cut off"), "{took:?} {log}");
+    assert!(took < Duration::from_secs(8) && !log.contains("shutdown timed out"), "{took:?} {log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

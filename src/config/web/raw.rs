@@ -1,5 +1,5 @@
-//! The shape of the web configuration, which is the exporter-toolkit's: which keys
-//! there are, and how the text under each is read.
+//! The keys of the web configuration, which are those of the exporter-toolkit, and how
+//! the text of each is read.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -9,7 +9,9 @@ use std::time::Duration;
 use http::HeaderValue;
 use secrecy::SecretString;
 
-use super::super::raw::{FromText, LONGEST, Text, filled, from_text_by_from_str, list, or_default};
+use super::super::raw::{
+    FromText, MAX_DURATION, Secret, Text, filled, from_text_by_from_str, list, or_default, printable,
+};
 use crate::web::{AllowedSan, CipherSuite, ClientAuthType, Curve, ExcludedPath, PasswordHash, TlsVersion};
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -19,10 +21,10 @@ pub(super) struct RawWebConfig {
     pub(super) tls_server_config: Option<RawTls>,
     #[serde(deserialize_with = "or_default")]
     pub(super) http_server_config: RawHttp,
-    /// If its key is there, so have the users to be: with all of them commented out
-    /// everybody could come in.
+    /// With all users commented out the key must not count as absent, which would
+    /// allow requests without a password.
     #[serde(deserialize_with = "filled")]
-    pub(super) basic_auth_users: Option<BTreeMap<String, Text<PasswordHash>>>,
+    pub(super) basic_auth_users: Option<BTreeMap<String, Secret<PasswordHash>>>,
     #[serde(deserialize_with = "list")]
     pub(super) auth_excluded_paths: Option<Vec<Text<ExcludedPath>>>,
     #[serde(deserialize_with = "or_default")]
@@ -32,11 +34,11 @@ pub(super) struct RawWebConfig {
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawTls {
-    pub(super) cert: Option<Text<Pem>>,
+    pub(super) cert: Option<Secret<Pem>>,
     pub(super) cert_file: Option<Text<FileName>>,
-    pub(super) key: Option<Text<Pem>>,
+    pub(super) key: Option<Secret<Pem>>,
     pub(super) key_file: Option<Text<FileName>>,
-    pub(super) client_ca: Option<Text<Pem>>,
+    pub(super) client_ca: Option<Secret<Pem>>,
     pub(super) client_ca_file: Option<Text<FileName>>,
     pub(super) client_auth_type: Option<Text<ClientAuthType>>,
     #[serde(deserialize_with = "list")]
@@ -58,7 +60,7 @@ pub(super) struct RawHttp {
     pub(super) headers: RawHeaders,
 }
 
-/// Those that the toolkit lets be set.
+/// The headers that the toolkit can set.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawHeaders {
@@ -82,25 +84,24 @@ pub(super) struct RawRateLimit {
 }
 
 impl RawRateLimit {
-    /// How many may come at once, if any may.
+    /// The number of requests that may come at once; `None` for 0.
     pub(super) fn burst(&self) -> Option<NonZeroU32> {
-        self.burst.as_ref().and_then(|burst| NonZeroU32::new(burst.0))
+        self.burst.as_ref().and_then(|burst| NonZeroU32::new(burst.value))
     }
 }
 
-/// A certificate or key in the file itself.
-#[derive(Debug)]
+/// A certificate or a key in the file itself.
 pub(super) struct Pem(pub(super) SecretString);
 
 impl FromText for Pem {
-    const EXPECTED: &'static str = "PEM, behind a `|` and indented";
+    const EXPECTED: &'static str = "PEM, indented after a `|`";
 
     fn from_text(text: &str) -> Result<Self, String> {
         Ok(Self(text.into()))
     }
 }
 
-/// The name of a file; the toolkit takes an empty one for none.
+/// A path; an empty one counts as absent, as it does in the toolkit.
 #[derive(Debug)]
 pub(super) struct FileName(pub(super) String);
 
@@ -109,14 +110,14 @@ impl FromText for FileName {
 
     fn from_text(text: &str) -> Result<Self, String> {
         if text.contains('\n') || text.contains("-----BEGIN") {
-            // Not repeated: it may well be a key.
-            return Err("not the path of a file; PEM goes under the key without `_file`".to_owned());
+            // The text is not repeated: it may be a private key.
+            return Err("expected the path of a file; PEM belongs under the key without `_file`".to_owned());
         }
         Ok(Self(text.to_owned()))
     }
 }
 
-/// The time between two requests, which may be none.
+/// The time between two requests; zero for no limit.
 #[derive(Debug)]
 pub(super) struct Interval(pub(super) Duration);
 
@@ -130,24 +131,24 @@ impl FromText for Interval {
         jiff::SignedDuration::from_str(text)
             .ok()
             .and_then(|duration| Duration::try_from(duration).ok())
-            .filter(|duration| *duration <= LONGEST)
+            .filter(|duration| *duration <= MAX_DURATION)
             .map(Self)
             .ok_or_else(|| {
-                format!("`{text}` is not a duration of at most 720h, such as 1s or 100ms, or 0 for no limit")
+                format!("`{text}` is not a valid duration; expected at most 720h, such as 1s or 100ms, or 0 for no limit")
             })
     }
 }
 
-/// What a header says; nothing at all if it is empty.
+/// The value of a header; an empty one is not sent.
 #[derive(Debug)]
 pub(super) struct HeaderText(pub(super) HeaderValue);
 
 impl FromText for HeaderText {
-    const EXPECTED: &'static str = "a text";
+    const EXPECTED: &'static str = "a string";
 
     fn from_text(text: &str) -> Result<Self, String> {
         HeaderValue::from_str(text).map(Self).map_err(|_| {
-            format!("{text:?} cannot be sent in a header: it has line breaks or control characters in it")
+            format!("{text:?} cannot be sent in a header: it contains line breaks or control characters")
         })
     }
 }
@@ -174,19 +175,26 @@ impl FromText for ContentTypeOptions {
     }
 }
 
-fn one_of(right: &[&'static str], text: &str) -> Result<HeaderValue, String> {
-    let found = right.iter().chain([&""]).find(|right| **right == text);
+/// One of the allowed values, or an empty one.
+fn one_of(allowed: &[&'static str], text: &str) -> Result<HeaderValue, String> {
+    let found = allowed.iter().chain([&""]).find(|allowed| **allowed == text);
     found
-        .map(|right| HeaderValue::from_static(right))
-        .ok_or_else(|| format!("`{text}` is not {}", right.join(" or ")))
+        .map(|value| HeaderValue::from_static(value))
+        .ok_or_else(|| format!("`{text}` is not supported; expected {}", allowed.join(" or ")))
 }
 
 from_text_by_from_str! {
-    AllowedSan: "a name that a certificate may have",
-    CipherSuite: "the name of a cipher suite",
-    ClientAuthType: "a way to deal with certificates of clients, such as RequireAndVerifyClientCert",
-    Curve: "the name of a curve",
+    AllowedSan: "a subject alternative name",
+    CipherSuite: "a cipher suite",
+    ClientAuthType: "a client authentication type, such as RequireAndVerifyClientCert",
+    Curve: "a curve",
     ExcludedPath: "a path",
     PasswordHash: "the bcrypt hash of a password",
     TlsVersion: "TLS12 or TLS13",
+}
+
+// Neither `Pem` nor `PasswordHash`, which are secrets.
+printable! {
+    AllowedSan, CipherSuite, ClientAuthType, Curve, ExcludedPath, TlsVersion, FileName, Interval, HeaderText, FrameOptions,
+    ContentTypeOptions,
 }

@@ -1,15 +1,14 @@
-//! Every file of `tests/fixtures/web/bad` says in its first line what is to be said
-//! about it; every file of `tests/fixtures/web/good` is good. Certificates and keys
-//! are made here, beside them.
+//! The first line of every file in `tests/fixtures/web/bad` is the error that it gives;
+//! every file in `tests/fixtures/web/good` is valid. The certificates and keys that they
+//! refer to are made here.
 
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
 
 use super::*;
 
-/// A directory with what the files name: a certificate and its key, the key of
-/// another, and an authority.
-fn surroundings() -> TempDir {
+/// A directory with a certificate and its key, the key of another certificate, and a CA.
+fn certificates() -> TempDir {
     let directory = tempfile::tempdir().unwrap();
     let write = |name: &str, text: String| std::fs::write(directory.path().join(name), text).unwrap();
     let key = KeyPair::generate().unwrap();
@@ -23,7 +22,7 @@ fn surroundings() -> TempDir {
     directory
 }
 
-/// The files of a kind, by name, and their text.
+/// The names and texts of the fixtures of a kind.
 fn fixtures(kind: &str) -> Vec<(String, String)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/web").join(kind);
     let mut files: Vec<_> = std::fs::read_dir(directory)
@@ -39,7 +38,7 @@ fn fixtures(kind: &str) -> Vec<(String, String)> {
     files
 }
 
-/// Loads a file of this text from `directory`.
+/// Writes `text` to a file in `directory` and loads it.
 fn load(directory: &TempDir, name: &str, text: &str) -> Result<WebConfig, ConfigError> {
     let path = directory.path().join(name);
     std::fs::write(&path, text).unwrap();
@@ -47,26 +46,26 @@ fn load(directory: &TempDir, name: &str, text: &str) -> Result<WebConfig, Config
 }
 
 #[test]
-fn every_bad_file_gets_one_line_that_says_what_where_and_what_would_be_right() {
-    let directory = surroundings();
-    let mut wrong = String::new();
+fn every_invalid_file_gives_the_error_in_its_first_line() {
+    let directory = certificates();
+    let mut differences = String::new();
     for (name, text) in fixtures("bad") {
         let prefix = format!("{}/", directory.path().display());
         let expected = format!("{name}:{}", text.lines().next().unwrap().strip_prefix("# ").unwrap());
-        let said = match load(&directory, &name, &text) {
-            Ok(_) => "nothing".to_owned(),
+        let actual = match load(&directory, &name, &text) {
+            Ok(_) => "no error".to_owned(),
             Err(error) => error.to_string().replace(&prefix, ""),
         };
-        if said != expected {
-            wrong = format!("{wrong}expected: {expected}\n    said: {said}\n");
+        if actual != expected {
+            differences = format!("{differences}expected: {expected}\n  actual: {actual}\n");
         }
     }
-    assert!(wrong.is_empty(), "\n{wrong}");
+    assert!(differences.is_empty(), "\n{differences}");
 }
 
 #[test]
-fn every_good_file_is_good() {
-    let directory = surroundings();
+fn every_valid_file_is_loaded() {
+    let directory = certificates();
     for (name, text) in fixtures("good") {
         if let Err(error) = load(&directory, &name, &text) {
             panic!("{error}");
@@ -75,8 +74,8 @@ fn every_good_file_is_good() {
 }
 
 #[test]
-fn what_is_good_is_read_as_it_is_meant() {
-    let directory = surroundings();
+fn settings_reach_the_rules() {
+    let directory = certificates();
     let good = |name: &str| {
         let text = fixtures("good").into_iter().find(|(other, _)| other == name).unwrap().1;
         load(&directory, name, &text).unwrap()
@@ -91,7 +90,7 @@ fn what_is_good_is_read_as_it_is_meant() {
     let limit = all.rules.rate_limit.unwrap();
     assert_eq!((limit.interval.as_millis(), limit.burst.get()), (100, 20));
     assert!(all.warnings.is_empty());
-    assert_eq!(all.files.0.len(), 4, "itself, the certificate, its key and the authorities");
+    assert_eq!(all.files.0.len(), 4, "the file itself, the certificate, its key and the client CA");
 
     for name in ["empty.yaml", "only_comments.yaml", "no_users.yaml", "no_rate_limit.yaml"] {
         let AccessRules { tls, headers, users, excluded_paths, rate_limit } = good(name).rules;
@@ -104,13 +103,13 @@ fn what_is_good_is_read_as_it_is_meant() {
     assert!(good("headers_that_are_blank.yaml").rules.headers.is_empty());
     assert_eq!(
         good("users_without_tls.yaml").warnings,
-        ["basic_auth_users without tls_server_config: passwords can be read on the network"]
+        ["basic_auth_users is set without tls_server_config, so passwords cross the network unencrypted"]
     );
 }
 
 #[test]
-fn certificates_and_keys_can_stand_in_the_file() {
-    let directory = surroundings();
+fn certificates_and_keys_can_be_inline() {
+    let directory = certificates();
     let indented = |name: &str| {
         let text = std::fs::read_to_string(directory.path().join(name)).unwrap();
         text.lines().fold(String::new(), |text, line| text + "    " + line + "\n")
@@ -123,7 +122,7 @@ fn certificates_and_keys_can_stand_in_the_file() {
     );
     let config = load(&directory, "inline.yaml", &text).unwrap();
     assert!(config.rules.tls.is_some());
-    // Not even a mistake beside them shows any of them.
+    // Not even an error beside the key shows it.
     let secret = indented("server.key").lines().nth(1).unwrap().trim().to_owned();
     let shown = format!("{config:?}");
     let error = load(&directory, "wrong.yaml", &text.replace("cert: |", "cert_file: |")).unwrap_err();
@@ -134,25 +133,25 @@ fn certificates_and_keys_can_stand_in_the_file() {
 }
 
 #[test]
-fn a_file_that_cannot_be_read_is_named() {
-    let directory = surroundings();
+fn an_unreadable_file_is_named() {
+    let directory = certificates();
     let missing = directory.path().join("missing.yaml");
     let error = WebConfig::load(&missing).unwrap_err();
     assert_eq!(error.to_string(), format!("cannot read the configuration file {}", missing.display()));
     let long = directory.path().join("long.yaml");
     std::fs::write(&long, "#".repeat(1024 * 1024 + 1)).unwrap();
     let error = WebConfig::load(&long).unwrap_err();
-    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "it has more than 1 MiB");
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the file is larger than 1 MiB");
 }
 
 #[test]
-fn a_change_of_any_file_is_noticed() {
-    let directory = surroundings();
+fn a_change_of_any_file_is_detected() {
+    let directory = certificates();
     let load =
         || load(&directory, "web.yaml", "tls_server_config: {cert_file: server.crt, key_file: server.key}\n");
     let config = load().unwrap();
     assert!(!config.files.have_changed());
-    // The same once more is no change.
+    // Writing the same contents is no change.
     let key = directory.path().join("server.key");
     let text = std::fs::read(&key).unwrap();
     std::fs::write(&key, &text).unwrap();

@@ -269,7 +269,7 @@ fn the_program_accepts_the_command_and_environment_of_the_task() {
         let is_list = secret["valueFrom"].as_str().unwrap().ends_with("/assume-roles");
         command.env(secret["name"].as_str().unwrap(), if is_list { roles } else { "example" });
     }
-    let good = (Some(0), "the configuration is good\n".to_owned(), String::new());
+    let good = (Some(0), "the configuration is valid\n".to_owned(), String::new());
     assert_eq!(run(&mut command), good);
 
     assert_eq!(container["portMappings"][0]["containerPort"].to_string(), port());

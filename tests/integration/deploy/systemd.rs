@@ -93,7 +93,7 @@ fn run_command(command: &str, options: &str, config: &Path) -> (Option<i32>, Str
 fn the_program_accepts_the_command_lines_of_the_service() {
     let service = text(SERVICE);
     let check = setting(&service, "ExecStartPre");
-    let good = (Some(0), "the configuration is good\n".to_owned(), String::new());
+    let good = (Some(0), "the configuration is valid\n".to_owned(), String::new());
     let socket = text(SOCKET);
     let flag = socket.split_whitespace().find(|word| word.starts_with("--web.")).unwrap();
     for options in ["", flag, "--web.enable-lifecycle --log.format=json"] {

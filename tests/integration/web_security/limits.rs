@@ -232,11 +232,11 @@ fn config_check_validates_the_web_configuration_file() {
         crate::program::run(command.args(arguments).arg("--web.config.file").arg(&file))
     };
     let (status, out, err) = check(&["--config.check"]);
-    assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "the configuration is good\n", ""));
+    assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "the configuration is valid\n", ""));
     files.write("web.yaml", &users());
     let (status, out, _) = check(&["--config.check"]);
     assert_eq!(status, Some(0));
-    assert!(out.starts_with("warning: basic_auth_users without tls_server_config: "), "{out}");
+    assert!(out.starts_with("warning: basic_auth_users is set without tls_server_config"), "{out}");
 
     files.write("web.yaml", "tls_server_config:\n  cert_file: missing.crt\n  key_file: server.key\n");
     for arguments in [&["--config.check"][..], &["--web.listen-address", "127.0.0.1:0"]] {

@@ -168,7 +168,7 @@ fn the_exporter_accepts_the_configuration_of_the_pod() {
         let (status, out, err) = run(pod.exporter().arg("--config.check"));
         assert_eq!(
             (status, out.as_str(), err.as_str()),
-            (Some(0), "the configuration is good\n", ""),
+            (Some(0), "the configuration is valid\n", ""),
             "{name}"
         );
     }
