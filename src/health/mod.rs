@@ -1,8 +1,9 @@
-//! How a sync and a target are doing: the one definition that the status page, one-shot
-//! mode and the scheduler's summary share. What to do about it is in [`remedy`].
+//! The health of syncs and targets: one definition for the status page, one-shot mode and
+//! the scheduler's summary. [`remedy`] says what to do about a problem.
 //!
-//! Health is judged from what AWS last reported about a sync and from the target's last
-//! collection. This module knows no page, no output format and no log.
+//! The health of a sync follows from the fields that AWS last returned for it, the health
+//! of a target from its last collection. This module does not know about pages, output
+//! formats or logs.
 
 pub(crate) mod remedy;
 
@@ -15,8 +16,8 @@ use crate::snapshot::TargetView;
 /// usually collected at least once a day, so a gap of a little over a day is normal.
 pub(crate) const STALE_AFTER: UnixSeconds = 48.0 * 3600.0;
 
-/// The health of a sync or a target, worst first. A target that was collected has the
-/// health of its worst sync.
+/// The health of a sync or a target, worst first. A target whose last collection succeeded
+/// has the health of its worst sync.
 #[derive(
     Clone,
     Copy,
@@ -38,7 +39,7 @@ pub(crate) enum Health {
     Failed,
     /// AWS reports a state of the sync's source. Every documented state is a fault.
     SourceFault,
-    /// The sync has had no success for [`STALE_AFTER`].
+    /// The last success of the sync is longer ago than [`STALE_AFTER`].
     Stale,
     /// The sync is running. AWS reports some syncs as running forever; they become stale.
     InProgress,
@@ -53,12 +54,12 @@ impl Health {
     /// Every value, worst first.
     pub(crate) const ALL: &[Self] = Self::VARIANTS;
 
-    /// The values of a sync, worst first. A target may have these, too.
-    pub(crate) const OF_SYNC: [Self; 5] =
+    /// The values that a sync can have, worst first. A target can have them as well.
+    pub(crate) const SYNC_VALUES: [Self; 5] =
         [Self::Failed, Self::SourceFault, Self::Stale, Self::InProgress, Self::Healthy];
 
-    /// The values that only a target has.
-    pub(crate) const TARGET_ONLY: [Self; 3] = [Self::Down, Self::NotCollected, Self::NoSyncs];
+    /// The values that only a target can have.
+    pub(crate) const TARGET_ONLY_VALUES: [Self; 3] = [Self::Down, Self::NotCollected, Self::NoSyncs];
 
     pub(crate) fn of_sync(sync: &DataSync, now: UnixSeconds) -> Self {
         if sync.last_status == Some(SyncStatus::Failed) {
@@ -67,8 +68,8 @@ impl Health {
         if sync.source.as_ref().is_some_and(|source| source.state.is_some()) {
             return Self::SourceFault;
         }
-        // A sync that has never succeeded becomes stale by the age of the sync itself. AWS
-        // reports no success of syncs from a source, so those never become stale by age.
+        // A sync without any success becomes stale once the sync itself is old enough. AWS
+        // reports no successes for syncs from a source, so their age says nothing.
         let created = sync.created.filter(|_| sync.sync_type != SyncType::FromSource);
         match (sync.last_successful_sync.or(created), &sync.last_status) {
             (Some(since), _) if now - since > STALE_AFTER => Self::Stale,
@@ -88,7 +89,8 @@ impl Health {
         }
     }
 
-    /// Whether somebody has to act: the target is down, or the sync is failing or stale.
+    /// Whether an operator has to act: the target is down, or the sync failed, has a source
+    /// fault or is stale.
     pub(crate) fn is_problem(self) -> bool {
         self <= Self::Stale
     }
@@ -115,7 +117,7 @@ impl HealthCounts {
     }
 
     pub(crate) fn merge(&mut self, other: &Self) {
-        self.0.iter_mut().zip(other.0).for_each(|(number, more)| *number += more);
+        self.0.iter_mut().zip(other.0).for_each(|(count, other)| *count += other);
     }
 
     pub(crate) fn get(&self, health: Health) -> usize {
@@ -126,18 +128,18 @@ impl HealthCounts {
         self.0.iter().sum()
     }
 
-    /// How many count as a [problem](Health::is_problem).
+    /// The number of [problems](Health::is_problem).
     pub(crate) fn problems(&self) -> usize {
         Health::ALL.iter().filter(|health| health.is_problem()).map(|health| self.get(*health)).sum()
     }
 
-    /// How many are [failed syncs](Health::is_failed_sync).
+    /// The number of [failed syncs](Health::is_failed_sync).
     pub(crate) fn failed_syncs(&self) -> usize {
         Health::ALL.iter().filter(|health| health.is_failed_sync()).map(|health| self.get(*health)).sum()
     }
 }
 
-/// Counts the syncs by their health at the time `now`.
+/// Counts the syncs by their health at `now`.
 pub(crate) fn count_syncs<'a>(
     syncs: impl IntoIterator<Item = &'a DataSync>,
     now: UnixSeconds,
@@ -173,7 +175,7 @@ pub(crate) mod tests {
     const NOW: UnixSeconds = 1_763_800_000.0;
 
     #[test]
-    fn the_health_of_a_sync_is_the_worst_that_holds() {
+    fn a_sync_has_the_worst_health_that_applies() {
         use Health::{Failed, Healthy, InProgress, SourceFault, Stale};
         let health_after = |change: fn(&mut DataSync)| {
             let mut sync = DataSync { created: Some(NOW - 90.0 * 86400.0), ..sync("a", Some(NOW - 60.0)) };
@@ -207,7 +209,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn counts_add_up() {
+    fn counts_are_summed_by_health() {
         let mut counts = HealthCounts::default();
         for health in Health::ALL {
             counts.add(*health);
@@ -221,7 +223,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn names_can_be_parsed_again() {
+    fn names_round_trip() {
         let names: Vec<&str> = Health::ALL.iter().map(|health| health.as_str()).collect();
         assert_eq!(
             names,

@@ -6,12 +6,12 @@
 use super::Health;
 use crate::model::{DataSync, ManagedBy, Reason, SourceState, SyncType};
 
-/// What a failure reason means, and what to do about it.
+/// The meaning of a failure reason, and the remedy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Explanation {
-    /// What is wrong, in a few words without a full stop.
+    /// Names the problem in a few words, without a full stop.
     pub(crate) title: &'static str,
-    /// What to do, in full sentences.
+    /// Says what to do, in full sentences.
     pub(crate) remedy: &'static str,
 }
 
@@ -46,7 +46,7 @@ pub(crate) fn for_reason(reason: Reason) -> Explanation {
         ),
         Reason::Throttled => (
             "Throttled by AWS",
-            "If it passes, there is nothing to do: the exporter retries at the next interval. If it persists, increase \
+            "If this is temporary, there is nothing to do: the exporter retries at the next interval. If it persists, increase \
              `interval`, and look for other clients that call Systems Manager or STS in this account.",
         ),
         Reason::Timeout => (
@@ -61,7 +61,7 @@ pub(crate) fn for_reason(reason: Reason) -> Explanation {
         ),
         Reason::ServerError => (
             "AWS server error",
-            "If it passes, there is nothing to do: the exporter retries at the next interval. If it persists, check the AWS \
+            "If this is temporary, there is nothing to do: the exporter retries at the next interval. If it persists, check the AWS \
              Health Dashboard.",
         ),
         Reason::InvalidResponse => (
@@ -70,7 +70,7 @@ pub(crate) fn for_reason(reason: Reason) -> Explanation {
         ),
         Reason::Pagination => (
             "Pagination does not end",
-            "Check whether a proxy or `aws.endpoint_url` answers in place of AWS. If it is AWS, report a bug and include the \
+            "Check whether a proxy or `aws.endpoint_url` answers in place of AWS. If AWS itself answers, report a bug and include the \
              message.",
         ),
         Reason::Other => (
@@ -102,17 +102,17 @@ pub(crate) fn for_sync(sync: &DataSync, health: Health) -> Option<&'static str> 
         }),
         Health::SourceFault => sync.source.as_ref()?.state.as_ref().map(for_source_state),
         Health::Stale if sync.sync_type == SyncType::FromSource => Some(
-            "Check in Systems Manager Explorer whether data still arrives from the sources, and whether its roles and trusted \
-             access exist.",
+            "Check in Systems Manager Explorer whether data still arrives from the sources, and whether the roles and the \
+             trusted access of Explorer exist.",
         ),
         Health::Stale => Some(for_stale_sync(sync.managed_by())),
         _ => None,
     }
 }
 
-/// The conditions come from the AWS documentation, "Create a resource data sync for
-/// Inventory", and from its page on organizations. AWS documents no texts of the messages,
-/// so this searches for words that a message about each cause has to contain.
+/// The causes come from the AWS documentation, "Create a resource data sync for Inventory",
+/// and from its page on organizations. AWS does not document the texts of the messages, so
+/// this function searches for words that a message about each cause is likely to contain.
 fn for_failure_message(message: &str) -> &'static str {
     let message = message.to_lowercase();
     let contains_any = |words: &[&str]| words.iter().any(|word| message.contains(word));
@@ -167,8 +167,8 @@ fn for_source_state(state: &SourceState) -> &'static str {
 }
 
 /// A sync copies data only when inventory changes, so a stale sync in an account without
-/// managed nodes may be working. That License Manager recreates its syncs is from its user
-/// guide.
+/// managed nodes is not necessarily broken. The License Manager user guide says that License
+/// Manager recreates its syncs.
 fn for_stale_sync(managed_by: ManagedBy) -> &'static str {
     match managed_by {
         ManagedBy::LicenseManager => {
@@ -194,7 +194,7 @@ mod tests {
     use crate::model::{Source, SyncStatus};
 
     #[test]
-    fn every_reason_has_a_title_of_its_own_and_a_remedy() {
+    fn every_reason_has_a_unique_title_and_a_remedy() {
         let mut titles: Vec<&str> = Reason::ALL.iter().map(|reason| for_reason(*reason).title).collect();
         titles.sort_unstable();
         titles.dedup();
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn the_remedy_for_a_failure_follows_from_its_message() {
+    fn the_remedy_for_a_failed_sync_depends_on_its_message() {
         for (message, remedy) in [
             (
                 "The bucket policy does not allow ssm.amazonaws.com to call s3:PutObject",

@@ -1,20 +1,21 @@
-//! What could not be collected: the error line and the exit status of `once`.
+//! The error of `once` if something could not be collected.
 
 use std::time::Duration;
 
-use super::{Results, count, escape_control_characters};
+use super::{Results, escape_control_characters, pluralize};
 use crate::duration;
 use crate::fleet::{Shard, Unresolved};
 use crate::snapshot::TargetView;
 
-/// What could not be collected, as one line.
+/// Everything that could not be collected, as one line.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.join("; "))]
 pub struct IncompleteCollection(Vec<String>);
 
 impl IncompleteCollection {
-    /// Lists what is missing from `results` after `ready_after`. `None` if nothing is.
-    /// `pending` is the number of discovery lookups that have not succeeded.
+    /// Lists everything that is missing from `results` after `ready_after`, or returns `None`
+    /// if nothing is missing. `pending` is the number of discovery lookups without a first
+    /// result.
     pub(super) fn find(
         results: &Results,
         unresolved: &Unresolved,
@@ -30,16 +31,16 @@ impl IncompleteCollection {
             missing.push(format!("cannot list the accounts of the organization ({reason}: {message})"));
         }
         if *accounts > 0 {
-            missing.push(format!("cannot list the enabled regions of {}", count(*accounts, "account")));
+            missing.push(format!("cannot list the enabled regions of {}", pluralize(*accounts, "account")));
         }
-        // The failed listing of the organization is pending as well, and has its own entry.
+        // A failed first listing of the organization is still pending, and has its own entry.
         let unanswered = pending.saturating_sub(usize::from(organization.is_some()));
         if unanswered > 0 {
-            let lookups = count(unanswered, "discovery lookup");
+            let lookups = pluralize(unanswered, "discovery lookup");
             missing.push(format!("{lookups} not answered within {ready_after} (`ready_after`)"));
         }
 
-        let targets = count(results.targets.len(), "target");
+        let targets = pluralize(results.targets.len(), "target");
         if let Some(example) = results.with_up(None).next() {
             let (number, example) = (results.with_up(None).count(), target_name(example));
             missing.push(format!(
@@ -53,7 +54,7 @@ impl IncompleteCollection {
             missing.push(format!("{number} of {targets} failed, for example {example}{reason}"));
         }
 
-        // With more shards than targets, some shards have none.
+        // It is normal for one of several shards to have no targets.
         if results.targets.is_empty() && missing.is_empty() && !shard.is_one_of_many() {
             missing.push("no targets to poll; check `accounts`, `organization` and `regions`".to_owned());
         }
@@ -61,7 +62,7 @@ impl IncompleteCollection {
     }
 }
 
-/// The target as the log names it: account and region.
+/// The target as in log messages: account and region.
 fn target_name(view: &TargetView) -> String {
     let target = view.target();
     escape_control_characters(&format!(

@@ -1,8 +1,8 @@
 //! The results as one JSON document, for programs.
 //!
-//! The keys are a public interface: keys may be added, but not renamed. They are named
-//! after the labels of the metrics and the fields of AWS. A field that AWS left out is
-//! left out here, too.
+//! The keys are a public interface: new keys may be added, but no key may be renamed. Keys are
+//! named after the labels of the metrics and the fields of AWS. A field that AWS leaves out
+//! is left out here as well.
 
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ use crate::snapshot::TargetView;
 struct Document<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     generated_at: Option<String>,
-    /// Of the exporter.
+    /// The version of the exporter.
     version: &'static str,
     summary: Summary,
     /// In the order of the target list.
@@ -30,12 +30,12 @@ struct Summary {
     targets: usize,
     targets_up: usize,
     targets_failed: usize,
-    /// Targets without a collection within `ready_after`.
+    /// Targets that were not collected within `ready_after`.
     targets_not_collected: usize,
     /// Whether discovery has found every target.
     targets_complete: bool,
     syncs: usize,
-    /// Syncs with the status `Failed` or a fault of their source.
+    /// Syncs whose status is `Failed` or whose source has a fault.
     syncs_failed: usize,
 }
 
@@ -49,7 +49,7 @@ struct Target<'a> {
     /// Left out if the target was not collected.
     #[serde(skip_serializing_if = "Option::is_none")]
     up: Option<bool>,
-    /// Why the target is not up.
+    /// Why the target is down.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +58,7 @@ struct Target<'a> {
     collected_at: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     duration_seconds: Option<f64>,
-    /// Left out if the target was not collected, or not successfully.
+    /// Left out if the target was not collected successfully.
     #[serde(skip_serializing_if = "Option::is_none")]
     syncs: Option<Vec<SyncItem<'a>>>,
 }

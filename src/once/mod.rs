@@ -1,9 +1,9 @@
-//! One-shot mode (`once`): collects every target once, writes the results in one piece
-//! and ends. For cron jobs, `node_exporter`'s textfile collector and people.
+//! One-shot mode (`once`): collects every target once, writes all results and exits. It
+//! serves cron jobs, `node_exporter`'s textfile collector and people at a terminal.
 //!
-//! It takes the place of `web` at the end of the same stages. It runs them until the
-//! exporter would be ready, stops them and renders the snapshot: as metrics, JSON or
-//! tables.
+//! This module takes the place of `web` at the end of the stages that the daemon uses. It
+//! runs the stages until the daemon would be ready, stops them and renders the snapshot as
+//! metrics, JSON or tables.
 
 mod incomplete;
 mod json;
@@ -47,7 +47,7 @@ pub enum Format {
     Table,
 }
 
-/// One-shot mode, ready to run.
+/// The stages of one-shot mode, ready to run.
 #[derive(Debug)]
 pub struct Once {
     stages: Stages,
@@ -59,13 +59,13 @@ pub struct Once {
 /// Why [`Once::run`] failed.
 #[derive(Debug, thiserror::Error)]
 pub enum OnceError {
-    /// Not everything could be collected. The results have been written, as far as they go.
+    /// Something could not be collected. The results without it have been written.
     #[error(transparent)]
     Incomplete(#[from] IncompleteCollection),
     /// The results could not be written.
     #[error(transparent)]
     Output(#[from] OutputError),
-    /// A signal ended it before the results were written.
+    /// A signal interrupted the run before the results were written.
     #[error("interrupted by a signal; nothing was written")]
     Interrupted,
     /// Discovery or the scheduler ended early, or panicked.
@@ -76,7 +76,7 @@ pub enum OnceError {
     Json(#[from] serde_json::Error),
 }
 
-/// What was collected.
+/// Everything that was collected, to be rendered.
 #[derive(Debug)]
 struct Results {
     targets: Vec<TargetView>,
@@ -86,6 +86,7 @@ struct Results {
 }
 
 impl Results {
+    /// The targets that are up, down (`Some(false)`), or not collected (`None`).
     fn with_up(&self, up: Option<bool>) -> impl Iterator<Item = &TargetView> {
         self.targets.iter().filter(move |view| view.up() == up)
     }
@@ -108,17 +109,17 @@ impl Once {
         replica: String,
         clock: Clock,
     ) -> Result<Self, BuildError> {
-        let patience = config.ready_after;
-        // node_exporter has process metrics of its own, and rejects a textfile that
-        // repeats them.
+        let ready_after = config.ready_after;
+        // node_exporter has process metrics of its own and rejects a textfile that repeats
+        // them.
         config.disabled_families.extend(FamilyName::process_families());
         let stages = Stages::build(config, shard, replica, clock.clone()).await?;
         log_warnings(&stages.applier);
-        Ok(Self { stages, shard, ready_after: patience, clock })
+        Ok(Self { stages, shard, ready_after, clock })
     }
 
     /// Collects every target once and writes the results to `output`, even if they are
-    /// incomplete. After `shutdown` nothing is written.
+    /// incomplete. Nothing is written after `shutdown` is cancelled.
     ///
     /// # Errors
     /// See [`OnceError`].
@@ -129,7 +130,8 @@ impl Once {
         progress: &ProgressBar,
         shutdown: &CancellationToken,
     ) -> Result<(), OnceError> {
-        // Dropping the applier would close the channels of the stages' settings.
+        // The stages receive their settings over channels that close if the applier is
+        // dropped.
         let Stages { discovery, scheduler, store, metrics, readiness, applier: _applier } = self.stages;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
@@ -167,8 +169,8 @@ impl Once {
 }
 
 /// Waits until discovery has found every target and each has been collected, or
-/// `ready_after` has passed. If all that is left is a listing of the organization that has
-/// failed, its retry is not waited for.
+/// `ready_after` has passed. Does not wait for the retry of a failed listing of the
+/// organization if everything else has been collected.
 async fn wait_until_collected(store: &Store, readiness: &Readiness, progress: &ProgressBar) {
     while let Err(not_ready) = readiness.check() {
         let NotReady { uncollected, pending, .. } = not_ready;
@@ -181,16 +183,17 @@ async fn wait_until_collected(store: &Store, readiness: &Readiness, progress: &P
 }
 
 fn exposition(metrics: &Exposition, format: metrics::Format) -> Vec<u8> {
-    let pieces: Vec<Vec<u8>> = metrics.scrape(format, Coding::Identity, &FamilyFilter::All).collect();
-    pieces.concat()
+    let chunks: Vec<Vec<u8>> = metrics.scrape(format, Coding::Identity, &FamilyFilter::All).collect();
+    chunks.concat()
 }
 
-/// Makes a text from AWS or the configuration safe for a terminal: control characters are
-/// escaped as in a Rust string literal.
+/// Makes a text from AWS or the configuration safe for a terminal: escapes control characters
+/// as in a Rust string literal.
 fn escape_control_characters(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
+            // `escape_debug` would escape these as well.
             '"' | '\'' | '\\' => escaped.push(character),
             _ => escaped.extend(character.escape_debug()),
         }
@@ -198,8 +201,8 @@ fn escape_control_characters(text: &str) -> String {
     escaped
 }
 
-/// A number with its noun: `1 sync`, `2 syncs`.
-fn count(number: usize, noun: &str) -> String {
+/// A number with its noun, such as `1 sync` and `2 syncs`.
+fn pluralize(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 

@@ -1,4 +1,4 @@
-//! Where `once` writes its results: stdout, or a file that is replaced atomically.
+//! The destination of the results of `once`: stdout, or a file that is replaced atomically.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -9,14 +9,14 @@ use console::Term;
 use tempfile::NamedTempFile;
 use tokio::task::JoinSet;
 
-/// Where the results are written.
+/// The destination of the results.
 #[derive(Debug)]
 pub struct Output(Destination);
 
 #[derive(Debug)]
 enum Destination {
     Stdout,
-    /// A file, which may exist already.
+    /// A file, which may already exist.
     File(PathBuf),
 }
 
@@ -30,17 +30,17 @@ pub struct OutputError {
 }
 
 impl Output {
-    /// Opens a file, or stdout if `path` is `-` or missing. Checks whether the file can
-    /// be replaced before minutes are spent on collecting its contents.
+    /// The file at `path`, or stdout if `path` is `-` or `None`. Checks that the file can be
+    /// written, so that an error is reported before minutes are spent on collecting.
     ///
     /// # Errors
-    /// The path is not that of a regular file, or its directory is not writable.
+    /// The path is not one of a regular file, or its directory is not writable.
     pub fn open(path: Option<&Path>) -> Result<Self, OutputError> {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
             return Ok(Self(Destination::Stdout));
         };
         let resolve = || {
-            // A symbolic link stays, and its target is replaced.
+            // A symbolic link is kept, and the file that it points to is replaced.
             let path = if path.is_symlink() { path.canonicalize()? } else { path.to_owned() };
             if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
                 return Err(ErrorKind::IsADirectory.into());
@@ -51,8 +51,8 @@ impl Output {
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
                 Ok(_) | Err(_) => {}
             }
-            // Removed immediately, so that nothing is left behind if the process is killed
-            // while it collects.
+            // The temporary file only proves that the directory is writable. It is removed
+            // immediately, so that none is left behind if the process is killed.
             temporary_file_beside(&path)?.close()?;
             Ok(path)
         };
@@ -62,7 +62,7 @@ impl Output {
         }
     }
 
-    /// The number of columns, if stdout is the destination and a terminal.
+    /// The number of columns if the destination is stdout and stdout is a terminal.
     pub(super) fn terminal_width(&self) -> Option<u16> {
         match self.0 {
             Destination::Stdout => Term::stdout().size_checked().map(|(_, columns)| columns),
@@ -70,8 +70,8 @@ impl Output {
         }
     }
 
-    /// Writes the whole text. Cancel safe for stdout, whose reader may block the write for
-    /// any length of time. A file is written without waiting.
+    /// Writes the whole text. A write to stdout can be cancelled by dropping the future, because
+    /// a reader of a pipe may block it indefinitely. A file is written synchronously.
     pub(super) async fn write(self, text: Vec<u8>) -> Result<(), OutputError> {
         match self.0 {
             Destination::Stdout => {
@@ -90,7 +90,7 @@ impl Output {
 fn print(text: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text).and_then(|()| out.flush()) {
-        // The reader closed the pipe because it has read enough, as `head` does.
+        // The reader has closed the pipe because it has read enough, as `head` does.
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
         written => written,
     }
@@ -105,7 +105,7 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Creates an empty file in the same directory, which is removed when it is dropped.
+/// Creates an empty file in the same directory. The file is removed on drop.
 fn temporary_file_beside(path: &Path) -> io::Result<NamedTempFile> {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -114,8 +114,9 @@ fn temporary_file_beside(path: &Path) -> io::Result<NamedTempFile> {
     let mut prefix = OsString::from(".");
     prefix.push(path.file_name().ok_or(ErrorKind::IsADirectory)?);
     prefix.push(".");
-    // `tempfile` would make it private (0600); 0666 less the umask lets node_exporter read
-    // it. The suffix is not `.prom`, so node_exporter does not read it too early.
+    // `tempfile` would create a private file (0600). Mode 0666 minus the umask lets
+    // node_exporter read it. The suffix is not `.prom`, so that node_exporter does not read the
+    // file before it is complete.
     let open = |path: &Path| File::options().write(true).create_new(true).open(path);
     tempfile::Builder::new().prefix(&prefix).suffix(".tmp").make_in(directory, open)
 }

@@ -7,8 +7,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 use crate::snapshot::Store;
 
-/// A progress bar on stderr. It is shown only if stderr is a terminal, and is removed when
-/// this is dropped.
+/// A progress bar on stderr. The bar is shown only if stderr is a terminal, and is removed on
+/// drop.
 #[derive(Debug)]
 pub struct ProgressBar {
     bar: indicatif::ProgressBar,
@@ -27,7 +27,7 @@ impl ProgressBar {
         Self { bar }
     }
 
-    /// A writer to stderr for log lines, which prints them above the bar.
+    /// A writer to stderr that prints log lines above the bar.
     #[must_use]
     pub fn log_writer(&self) -> LogWriter {
         LogWriter { bar: self.bar.clone() }
@@ -56,7 +56,7 @@ impl ProgressBar {
         self.bar.set_position(collected);
     }
 
-    /// Removes the bar for good.
+    /// Removes the bar permanently.
     pub(super) fn clear(&self) {
         self.bar.finish_and_clear();
     }
@@ -68,7 +68,7 @@ impl Drop for ProgressBar {
     }
 }
 
-/// Writes to stderr while the bar is hidden.
+/// Writes to stderr, and hides the bar during each write.
 #[derive(Clone, Debug)]
 pub struct LogWriter {
     bar: indicatif::ProgressBar,

@@ -3,24 +3,24 @@
 use comfy_table::presets::NOTHING;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table};
 
-use super::{Results, count, escape_control_characters};
+use super::{Results, escape_control_characters, pluralize};
 use crate::duration;
 use crate::health::Health;
 use crate::model::{DataSync, SourceState, SyncStatus, UnixSeconds};
 use crate::snapshot::TargetView;
 
-/// The cell of a value that is not known.
+/// The content of a cell without a value.
 const UNKNOWN: &str = "-";
 
-/// From this terminal width on, columns with short contents are not wrapped.
+/// A terminal with at least this width is wide. On it, narrow columns are not wrapped.
 const WIDE_TERMINAL: u16 = 100;
 
-/// The width up to which the contents of a column are short.
-const SHORT_COLUMN: u16 = 20;
+/// A column is narrow if its contents have at most this width.
+const NARROW_COLUMN: u16 = 20;
 
-/// Renders a table of the syncs, failed ones first; a table of the targets that were not
-/// collected, if there are any; and a line of totals. Lines are no longer than `width`, if
-/// given.
+/// Renders a table of the syncs, failed ones first; a table of the targets that are down or
+/// not collected, if there are any; and a line of totals. No line is longer than `width`
+/// columns, if given.
 pub(super) fn tables(results: &Results, width: Option<u16>) -> String {
     let now = results.now;
     let mut syncs: Vec<(&TargetView, &DataSync, Health)> =
@@ -39,7 +39,7 @@ pub(super) fn tables(results: &Results, width: Option<u16>) -> String {
         let header = ["ACCOUNT", "REGION", "REASON", "MESSAGE"];
         text += &table(header, not_up.iter().map(|view| target_row(view)), width);
     }
-    let (all_syncs, targets) = (count(syncs.len(), "sync"), count(results.targets.len(), "target"));
+    let (all_syncs, targets) = (pluralize(syncs.len(), "sync"), pluralize(results.targets.len(), "target"));
     let totals = format!("{all_syncs}, {failed_syncs} failed; {targets}, {} failed", not_up.len());
     let note = if results.targets_complete {
         ""
@@ -56,7 +56,7 @@ fn sync_row(view: &TargetView, sync: &DataSync, health: Health, now: UnixSeconds
         }
         _ => sync.last_status.as_ref().map(SyncStatus::as_str),
     };
-    let last_success = sync.last_successful_sync.map(|last| duration::format_age(now - last));
+    let last_success = sync.last_successful_sync.map(|at| duration::format_age(now - at));
     [
         account(view),
         view.target().region.to_string(),
@@ -86,7 +86,7 @@ fn account(view: &TargetView) -> String {
     }
 }
 
-/// Renders a table and an empty line below it.
+/// Renders a table, with an empty line below it.
 fn table<const COLUMNS: usize>(
     header: [&str; COLUMNS],
     rows: impl Iterator<Item = [String; COLUMNS]>,
@@ -101,7 +101,7 @@ fn table<const COLUMNS: usize>(
     let widths = table.column_max_content_widths();
     for (column, content_width) in table.column_iter_mut().zip(widths) {
         column.set_padding((0, 2));
-        if is_wide && content_width <= SHORT_COLUMN {
+        if is_wide && content_width <= NARROW_COLUMN {
             column.set_constraint(ColumnConstraint::ContentWidth);
         }
     }

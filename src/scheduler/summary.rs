@@ -1,4 +1,4 @@
-//! The summary of collections that the scheduler logs from time to time.
+//! The summary of collections that the scheduler logs periodically.
 
 use std::time::Duration;
 
@@ -9,9 +9,9 @@ use crate::health;
 use crate::model::UnixSeconds;
 use crate::snapshot::{Store, TargetState};
 
-/// The shortest time from one summary to the next, for configurations with a shorter
+/// The minimum time between two summaries, for configurations with a shorter polling
 /// interval.
-const MIN_SPACING: Duration = Duration::from_mins(1);
+const MIN_SUMMARY_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Counts the collections since the last summary.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ impl Summary {
         Self { since: Instant::now(), is_first: true, succeeded: 0, failed: 0 }
     }
 
-    /// Counts a collection that has ended and left its target in `state`.
+    /// Counts a collection that has ended. `state` is the state of its target afterwards.
     pub(super) fn count(&mut self, state: &TargetState) {
         if state.consecutive_failures == 0 {
             self.succeeded += 1;
@@ -36,15 +36,15 @@ impl Summary {
         }
     }
 
-    /// When to log the next summary: the first when every target has been collected, the
-    /// others an interval apart. To save work, that first condition is checked only while
-    /// the scheduler `is_idle`.
+    /// When to log the next summary: one polling `interval` after the previous one. The first
+    /// is due as soon as every target has been collected. That check visits every target, so
+    /// it is made only while the scheduler `is_idle`, that is, runs no collection.
     pub(super) fn due(&self, interval: Duration, is_idle: bool, store: &Store) -> Instant {
-        let may_be_first = self.is_first && is_idle && self.succeeded + self.failed > 0;
-        if may_be_first && store.pending() == 0 && store.uncollected() == 0 {
+        let may_be_early = self.is_first && is_idle && self.succeeded + self.failed > 0;
+        if may_be_early && store.pending() == 0 && store.uncollected() == 0 {
             return self.since;
         }
-        self.since + interval.max(MIN_SPACING)
+        self.since + interval.max(MIN_SUMMARY_INTERVAL)
     }
 
     /// Logs the summary and starts counting from zero.

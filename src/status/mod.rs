@@ -1,12 +1,14 @@
-//! The status page: the fleet at a glance, its problems and what to do about them.
+//! The status page under `/`: an overview of the fleet, its problems and what to do about
+//! them.
 //!
-//! It renders the snapshot like `metrics` does, and `web` serves it under `/`. For each
-//! request, `query` parses the URL's query, `overview` evaluates all targets once, and
-//! `html` renders what the query selects. Lists are paginated, so the page stays small
-//! whatever the size of the fleet.
+//! The page is rendered from the snapshot and served by `web`. For each request, `query`
+//! parses the URL's query, `overview` evaluates all targets once, and `html` renders the part
+//! that the query selects. Lists are paginated, so the page stays small even if the fleet is
+//! large.
 //!
 //! Everything from AWS or the configuration is text and never markup: `maud` escapes it, and
-//! the page's Content-Security-Policy runs no inline script. The page is given no secrets.
+//! the page's Content-Security-Policy forbids inline scripts. The caller must redact secrets
+//! in the configuration.
 
 mod html;
 mod overview;
@@ -42,11 +44,12 @@ const ASSETS: [Asset; 3] = [
     Asset { path: "/-/status.svg", content_type: "image/svg+xml", body: include_str!("status.svg") },
 ];
 
-/// How many pages are rendered concurrently. Each occupies a thread for some tens of
-/// milliseconds with 17,000 targets, and scrapes take precedence.
-const CONCURRENCY: usize = 2;
+/// The maximum number of pages that are rendered concurrently. With 17,000 targets, each
+/// occupies a thread for tens of milliseconds, and scrapes take precedence.
+const MAX_CONCURRENT: usize = 2;
 
-/// How many requests for a page may wait. Those beyond are refused.
+/// The maximum number of requests that wait for their turn. Further requests fail with
+/// [`PageError::Busy`].
 const MAX_QUEUED: usize = 14;
 
 /// The page under `/`.
@@ -55,18 +58,18 @@ pub(crate) struct StatusPage {
     gate: Gate,
 }
 
-/// What the page is rendered from.
+/// The inputs of a page, shared with the threads that render it.
 struct PageState {
     store: Arc<Store>,
     clock: Clock,
     started: UnixSeconds,
     info: ExporterInfo,
     configuration: ArcSwap<LoadedConfiguration>,
-    /// A hash of the assets, which are cached by browsers for as long as it is the same.
+    /// A hash of the assets. It is part of their URLs, so browsers cache them until it changes.
     asset_version: String,
 }
 
-/// What the page says about the exporter that does not change while it runs.
+/// Properties of the exporter that the page shows and that do not change while it runs.
 #[derive(Clone, Debug)]
 pub(crate) struct ExporterInfo {
     pub(crate) telemetry_path: TelemetryPath,
@@ -87,8 +90,8 @@ impl fmt::Debug for StatusPage {
 }
 
 impl StatusPage {
-    /// A page about the targets of `store`, of an exporter that starts now.
-    /// `configuration` must not contain secrets.
+    /// Creates a page about the targets of `store`. The shown uptime counts from this call.
+    /// `configuration` is YAML and must not contain secrets.
     pub(crate) fn new(store: Arc<Store>, clock: Clock, info: ExporterInfo, configuration: String) -> Self {
         let started = clock.now();
         let configuration =
@@ -96,12 +99,11 @@ impl StatusPage {
         let asset_version = format!("{:016x}", stable_hash(&ASSETS.map(|asset| asset.body)));
         Self {
             state: Arc::new(PageState { store, clock, started, info, configuration, asset_version }),
-            gate: Gate::new(CONCURRENCY, MAX_QUEUED),
+            gate: Gate::new(MAX_CONCURRENT, MAX_QUEUED),
         }
     }
 
-    /// Shows another configuration from now on, after a reload. It must not contain
-    /// secrets.
+    /// Replaces the shown configuration after a reload. `text` must not contain secrets.
     pub(crate) fn set_configuration(&self, text: String) {
         let loaded_at = self.state.clock.now();
         self.state.configuration.store(Arc::new(LoadedConfiguration { text, loaded_at }));
@@ -113,8 +115,8 @@ impl RenderPage for StatusPage {
         Box::pin(async {
             let (state, query) = (Arc::clone(&self.state), PageQuery::parse(query));
             let rendered = self.gate.run_queued(async |permit| {
-                // On the blocking pool, so that scrapes are not delayed. The task continues
-                // if the client disconnects, so it keeps the permit.
+                // Pages are rendered on the blocking pool, so that scrapes are not delayed.
+                // Rendering continues if the client disconnects, so the task keeps the permit.
                 let rendering = tokio::task::spawn_blocking(move || {
                     let html = state.render(&query);
                     drop(permit);

@@ -1,5 +1,5 @@
-//! What the page shows: the health of all targets and syncs at one point in time, and the
-//! lists that a query selects. This module knows no HTML.
+//! The contents of the page: the health of all targets and syncs at one point in time, and
+//! the lists that a query selects. This module does not know HTML.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,9 +15,9 @@ use crate::snapshot::{Store, TargetView};
 #[derive(Debug)]
 pub(super) struct FleetOverview {
     pub(super) now: UnixSeconds,
-    /// How many discovery lookups are pending that may add targets.
+    /// The number of discovery lookups without a first result, each of which may add targets.
     pub(super) pending: usize,
-    /// The discovery lookups that failed. Targets may be missing because of them.
+    /// The discovery lookups whose last attempt failed. Targets may be missing because of them.
     pub(super) unresolved: Arc<Unresolved>,
     /// Sorted by account and region.
     pub(super) targets: Vec<TargetRow>,
@@ -31,7 +31,7 @@ pub(super) struct FleetOverview {
 #[derive(Debug)]
 pub(super) struct TargetRow {
     pub(super) view: TargetView,
-    /// The account's id, or what stands for it while that is unknown.
+    /// The account id, or `unknown` with the profile, see [`crate::fleet::Account::display_id`].
     pub(super) account: String,
     pub(super) health: Health,
     /// All zero if the target's syncs are not known.
@@ -67,10 +67,10 @@ impl TargetRow {
         query.reason.is_none_or(|reason| self.failure().is_some_and(|failure| failure.reason == reason))
     }
 
-    /// Whether the target or any of its syncs matches.
+    /// Whether the health of the target or of any of its syncs matches.
     fn matches_health(&self, filter: HealthFilter) -> bool {
         filter.matches(self.health)
-            || Health::OF_SYNC
+            || Health::SYNC_VALUES
                 .into_iter()
                 .any(|health| filter.matches(health) && self.sync_counts.get(health) > 0)
     }
@@ -132,8 +132,8 @@ pub(super) struct AccountGrid<'a> {
 
 impl FleetOverview {
     pub(super) fn new(store: &Store, now: UnixSeconds) -> Self {
-        // Before the slots: a lookup that is answered in between then counts as pending
-        // although its targets are here, instead of neither.
+        // Read before the slots: a lookup that ends in between still counts as pending although
+        // its targets are listed. In the other order, neither would be visible.
         let (pending, unresolved) = (store.pending(), store.unresolved());
         let slots = store.slots();
         let mut targets: Vec<TargetRow> =
@@ -150,7 +150,7 @@ impl FleetOverview {
         Self { now, pending, unresolved, targets, target_counts, sync_counts, regions }
     }
 
-    /// The targets that the query's account and region select, with any health.
+    /// The targets that the query's account and region select, whatever their health.
     fn in_scope<'a>(&'a self, query: &'a PageQuery) -> impl Iterator<Item = &'a TargetRow> {
         let needle = query.account.to_lowercase();
         let contains_needle = move |text: &str| text.to_lowercase().contains(&needle);
@@ -181,7 +181,7 @@ impl FleetOverview {
     /// The syncs that the query selects, worst first, then by oldest last success. Without
     /// a filter, all syncs with problems.
     pub(super) fn syncs<'a>(&'a self, query: &'a PageQuery) -> Vec<SyncRow<'a>> {
-        let filter = if query.is_filter() { query.health } else { Some(HealthFilter::AnyProblem) };
+        let filter = if query.has_filter() { query.health } else { Some(HealthFilter::AnyProblem) };
         let mut rows = Vec::new();
         for target in self.in_scope(query).filter(|target| target.matches_reason(query)) {
             for sync in target.view.syncs().unwrap_or_default() {
@@ -244,8 +244,8 @@ fn group_failures<'a>(reason: Reason, targets: &[(&'a TargetRow, &'a Failure)]) 
         by_region.entry(target.region()).or_default().push((*target, *failure));
     }
     // These reasons affect an account in all of its regions.
-    let concerns_accounts = matches!(reason, Reason::AssumeRoleDenied | Reason::Credentials);
-    let mut groups: Vec<FailureGroup<'a>> = if concerns_accounts || by_account.len() <= by_region.len() {
+    let affects_whole_accounts = matches!(reason, Reason::AssumeRoleDenied | Reason::Credentials);
+    let mut groups: Vec<FailureGroup<'a>> = if affects_whole_accounts || by_account.len() <= by_region.len() {
         let group = |(account, targets): (_, Vec<(&'a TargetRow, _)>)| {
             let name = targets.first().and_then(|(target, _)| target.account_name());
             FailureGroup { key: GroupKey::Account { account, name }, targets }
@@ -302,7 +302,7 @@ mod tests {
             [1, 1, 0, 0, 0, 1, 1, 0],
             "one each is down, has a failed sync, is healthy, is not collected yet"
         );
-        assert_eq!(Health::OF_SYNC.map(|health| overview.sync_counts.get(health)), [1, 0, 2, 0, 2]);
+        assert_eq!(Health::SYNC_VALUES.map(|health| overview.sync_counts.get(health)), [1, 0, 2, 0, 2]);
     }
 
     #[test]
@@ -353,13 +353,14 @@ mod tests {
     }
 
     #[test]
-    fn failures_are_grouped_by_region_or_account_whichever_is_shorter() {
+    fn failures_are_grouped_by_region_or_account_whichever_gives_fewer_groups() {
         let accounts: Vec<_> = (1..=9).map(|number| account(number, None)).collect();
-        let refused = |account| (target(account, "us-east-1"), Some(Err(failed(Reason::RegionDisabled))));
-        let mut targets: Vec<_> = accounts.iter().map(refused).collect();
+        let region_disabled =
+            |account| (target(account, "us-east-1"), Some(Err(failed(Reason::RegionDisabled))));
+        let mut targets: Vec<_> = accounts.iter().map(region_disabled).collect();
         for region in ["eu-west-1", "eu-west-2", "us-east-1"] {
-            let lost = account(77, Some("lost"));
-            targets.push((target(&lost, region), Some(Err(failed(Reason::AssumeRoleDenied)))));
+            let denied = account(77, Some("denied"));
+            targets.push((target(&denied, region), Some(Err(failed(Reason::AssumeRoleDenied)))));
         }
         let overview = FleetOverview::new(&store(targets), NOW);
         let query = PageQuery::default();
@@ -370,14 +371,14 @@ mod tests {
             .collect();
         assert_eq!(summary, [(Reason::RegionDisabled, 9, 1), (Reason::AssumeRoleDenied, 3, 1)]);
         assert_eq!(failures[0].groups[0].key, GroupKey::Region(&"us-east-1".parse().unwrap()));
-        let lost = GroupKey::Account { account: "000000000077", name: Some("lost") };
-        assert_eq!(failures[1].groups[0].key, lost);
+        let denied = GroupKey::Account { account: "000000000077", name: Some("denied") };
+        assert_eq!(failures[1].groups[0].key, denied);
         assert_eq!(overview.failures(&PageQuery::parse("status=healthy")).len(), 0);
-        assert_eq!(overview.failures(&PageQuery::parse("status=down&account=lost")).len(), 1);
+        assert_eq!(overview.failures(&PageQuery::parse("status=down&account=denied")).len(), 1);
     }
 
     #[test]
-    fn an_account_without_an_id_is_found_by_its_substitute() {
+    fn an_account_without_an_id_is_found_by_its_profile() {
         let account = std::sync::Arc::new(crate::fleet::Account {
             access: crate::fleet::Access { profile: Some("Prod".to_owned()), ..Default::default() },
             ..Default::default()

@@ -6,13 +6,13 @@ use crate::fleet::RegionName;
 use crate::health::Health;
 use crate::model::Reason;
 
-/// The length of a value, in characters, beyond which it is cut. No account name is
-/// longer.
+/// The maximum length of a value, in characters. Longer values are truncated. No account
+/// name is longer.
 const MAX_VALUE_LENGTH: usize = 200;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PageQuery {
-    /// A part of an account's id or name, as it was typed.
+    /// A part of an account's id or name, as typed.
     pub(super) account: String,
     pub(super) region: Option<RegionName>,
     pub(super) health: Option<HealthFilter>,
@@ -21,7 +21,7 @@ pub(super) struct PageQuery {
     pub(super) pages: Pages,
     /// Whether to show the whole configuration, however long.
     pub(super) whole_configuration: bool,
-    /// Notes about invalid values, each a sentence.
+    /// Notes about ignored values, each a sentence.
     pub(super) notes: Vec<String>,
 }
 
@@ -68,13 +68,13 @@ impl PageQuery {
         for (key, value) in form_urlencoded::parse(text.as_bytes()) {
             let value: String = value.trim_start().chars().take(MAX_VALUE_LENGTH).collect();
             if !value.trim_end().is_empty() {
-                query.set(&key, value.trim_end().to_owned());
+                query.set_parameter(&key, value.trim_end().to_owned());
             }
         }
         query
     }
 
-    fn set(&mut self, key: &str, value: String) {
+    fn set_parameter(&mut self, key: &str, value: String) {
         let (is_valid, expected) = match key {
             "account" => {
                 self.account = value;
@@ -99,7 +99,7 @@ impl PageQuery {
             "syncs" => (set_page(&mut self.pages.syncs, &value), "a page number"),
             "targets" => (set_page(&mut self.pages.targets, &value), "a page number"),
             "grid" => (set_page(&mut self.pages.grid, &value), "a page number"),
-            // Proxies and mail programs append parameters of their own.
+            // No note on unknown parameters: proxies and mail programs append their own.
             _ => return,
         };
         if !is_valid {
@@ -107,17 +107,18 @@ impl PageQuery {
         }
     }
 
-    /// Whether it selects a part of the fleet.
-    pub(super) fn is_filter(&self) -> bool {
+    /// Whether the query selects only a part of the fleet.
+    pub(super) fn has_filter(&self) -> bool {
         !self.account.is_empty() || self.region.is_some() || self.health.is_some() || self.reason.is_some()
     }
 
-    /// The same filter with the first page of each list.
+    /// A query with the same filter and the first page of each list, for links that change the
+    /// filter or open a list. The notes and the whole configuration are dropped.
     pub(super) fn first_pages(&self) -> Self {
         Self { pages: Pages::default(), notes: Vec::new(), whole_configuration: false, ..self.clone() }
     }
 
-    /// A URL of this query, relative to the page's.
+    /// A URL with this query, relative to the page.
     pub(super) fn link(&self) -> String {
         let mut query = form_urlencoded::Serializer::for_suffix("?".to_owned(), 1);
         let filters = [
@@ -183,7 +184,7 @@ mod tests {
     fn empty_and_unknown_parameters_are_ignored() {
         let query = PageQuery::parse("account=&region=&status=&utm_source=x");
         assert_eq!(query, PageQuery::default());
-        assert!(!query.is_filter());
+        assert!(!query.has_filter());
         assert_eq!(query.link(), "?");
     }
 
@@ -191,7 +192,7 @@ mod tests {
     fn invalid_values_are_ignored_with_a_note() {
         let query =
             PageQuery::parse("region=<b>&status=bad&reason=no&syncs=0&targets=-1&grid=x&configuration=1");
-        assert!(!query.is_filter());
+        assert!(!query.has_filter());
         assert_eq!(query.pages, Pages::default());
         assert_eq!(query.notes.len(), 7);
         assert_eq!(query.notes[0], "Ignored “region=<b>”: not a region name.");

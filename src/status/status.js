@@ -5,7 +5,7 @@
 (() => {
   const REFRESH_INTERVAL_MS = 30000;
 
-  // Browsers may deny access to the storage.
+  // A browser may deny access to its storage.
   const load = (key) => {
     try {
       return localStorage.getItem(key);
@@ -17,7 +17,7 @@
     try {
       localStorage.setItem(key, value);
     } catch {
-      // The setting lasts until the page is left.
+      // Without storage, the setting lasts until the reader leaves the page.
     }
   };
 
@@ -42,7 +42,7 @@
     refresh.checked = load("refresh") === "on";
     refresh.addEventListener("change", () => save("refresh", refresh.checked ? "on" : "off"));
     setInterval(() => {
-      // Not while the filter is being edited, details are unfolded, or the tab is hidden.
+      // Do not reload while the filter is being edited, details are open, or the tab is hidden.
       const busy = document.activeElement?.closest("form") || document.querySelector("details[open]");
       if (refresh.checked && !busy && !document.hidden) {
         location.reload();

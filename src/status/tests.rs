@@ -1,4 +1,4 @@
-//! Tests of the whole page, and fixtures for the tests of its modules.
+//! Tests of the whole page, and fixtures for the tests of its submodules.
 
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
@@ -79,7 +79,6 @@ async fn untrusted_texts_never_become_markup() {
         assert_eq!(html.matches("<script").count(), 1, "{query}");
         assert!(!html.contains("</td><script>"), "{query}");
         assert!(html.contains("&lt;/td&gt;&lt;script&gt;alert(1)&lt;/script&gt;&quot;'&amp;"), "{query}");
-        // Links consist of characters that HTML need not escape, except `&`.
         assert!(!html.contains(" onerror=") && !html.contains(" style="), "{query}");
     }
 }
@@ -115,7 +114,7 @@ async fn the_about_section_shows_the_current_configuration() {
 
 /// 1,000 accounts in 17 regions with 5 syncs each. One region is not enabled anywhere, the
 /// role of every 40th account cannot be assumed, and many syncs fail with long messages.
-fn large() -> Store {
+fn large_store() -> Store {
     const REGIONS: [&str; 17] = [
         "ap-northeast-1",
         "ap-northeast-2",
@@ -139,7 +138,7 @@ fn large() -> Store {
     for number in 0..1_000_u32 {
         let account = account(100_000 + number, Some(&format!("workload-{number:04}-production")));
         for (index, region) in (0_u32..).zip(REGIONS) {
-            let of_sync = |sync_number: u32| {
+            let sync_with_number = |sync_number: u32| {
                 let bad = (number + index + sync_number).is_multiple_of(23);
                 let age = if (number * 7 + index + sync_number).is_multiple_of(31) { 9e5 } else { 600.0 };
                 DataSync {
@@ -153,7 +152,7 @@ fn large() -> Store {
             } else if number % 40 == 0 {
                 Err(failed(Reason::AssumeRoleDenied))
             } else {
-                Ok((0..5).map(of_sync).collect())
+                Ok((0..5).map(sync_with_number).collect())
             };
             targets.push((target(&account, region), Some(collected)));
         }
@@ -163,7 +162,7 @@ fn large() -> Store {
 
 #[tokio::test]
 async fn a_page_of_17_000_targets_is_small_and_rendered_quickly() {
-    let page = page_of(large(), Shard::default(), &"a: b\n".repeat(20_000));
+    let page = page_of(large_store(), Shard::default(), &"a: b\n".repeat(20_000));
     for query in [
         "",
         "status=trouble",
@@ -175,7 +174,7 @@ async fn a_page_of_17_000_targets_is_small_and_rendered_quickly() {
         let before = Instant::now();
         let html = page.html(query).await.unwrap();
         let took = before.elapsed();
-        // Generous, for a busy machine and an unoptimised build.
+        // The time limit is generous, for a busy machine and an unoptimised build.
         assert!(html.len() < 300_000, "{query}: {} bytes", html.len());
         assert!(took < Duration::from_secs(5), "{query}: {took:?}");
     }

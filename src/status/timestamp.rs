@@ -14,7 +14,7 @@ pub(super) struct Timestamp {
 }
 
 impl Timestamp {
-    /// `None` if `at` is not finite, or beyond the years that RFC 3339 can write.
+    /// `None` if `at` is not finite or not in the range of years that RFC 3339 can express.
     pub(super) fn new(at: UnixSeconds, now: UnixSeconds) -> Option<Self> {
         #[expect(clippy::cast_possible_truncation, reason = "whole seconds are enough, and `as` saturates")]
         let seconds = Some(at).filter(|at| at.is_finite())?.floor() as i64;
@@ -41,7 +41,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_beyond_the_calendar_has_no_timestamp() {
+    fn a_time_out_of_range_has_no_timestamp() {
         for at in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 1e300, -1e300] {
             assert_eq!(Timestamp::new(at, NOW), None, "{at}");
         }

@@ -1,14 +1,15 @@
 // Tests the status page in a real browser.
 //
-//     node status.mjs URL [ACCOUNT REGION PAGED]
+//     node status.mjs URL [ACCOUNT REGION PROBLEMS]
 //
 // ACCOUNT is part of the name of an account that has problems in REGION and is not the only account.
-// PAGED is the number of syncs with problems, more than fit on one page. Without these arguments, the
-// script only takes screenshots.
+// PROBLEMS is the number of syncs with problems, which must be more than fit on one page. Without these
+// arguments, the script only takes screenshots.
 //
 // TEST_CHROMIUM is the path of the browser, and TEST_BROWSER_MODULES the node_modules directory with
-// playwright-core. If TEST_SCREENSHOTS is set, screenshots are written to that directory. The last line
-// of the output lists the completed checks.
+// playwright-core. If TEST_SCREENSHOTS is set, screenshots are written to that directory.
+// TEST_SCREENSHOT_PATH is the page that they show, relative to URL; the unfiltered page by default. The
+// last line of the output lists the completed checks.
 
 import assert from "node:assert/strict";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -16,7 +17,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 
-const [url, account, region, paged] = process.argv.slice(2);
+const [url, account, region, problems] = process.argv.slice(2);
 const { chromium } = await import(
   pathToFileURL(join(process.env.TEST_BROWSER_MODULES, "playwright-core", "index.mjs")).href
 );
@@ -78,13 +79,13 @@ const lowContrastTexts = (page) =>
       const [r, g, b, a = 1] = color.match(/[\d.]+/g).map(Number);
       return { r, g, b, a };
     };
-    const over = (top, below) => ({
+    const blend = (top, below) => ({
       r: top.r * top.a + below.r * (1 - top.a), g: top.g * top.a + below.g * (1 - top.a), b: top.b * top.a + below.b * (1 - top.a), a: 1,
     });
     const behind = (element) => {
       if (!element) return { r: 255, g: 255, b: 255, a: 1 };
-      const own = parse(getComputedStyle(element).backgroundColor);
-      return own.a === 1 ? own : over(own, behind(element.parentElement));
+      const color = parse(getComputedStyle(element).backgroundColor);
+      return color.a === 1 ? color : blend(color, behind(element.parentElement));
     };
     const luminance = ({ r, g, b }) => {
       const [x, y, z] = [r, g, b].map((value) => {
@@ -93,19 +94,19 @@ const lowContrastTexts = (page) =>
       });
       return 0.2126 * x + 0.7152 * y + 0.0722 * z;
     };
-    const found = [];
-    let seen = 0;
+    const tooLow = [];
+    let checkedTexts = 0;
     for (const element of document.querySelectorAll("body *")) {
-      const own = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim());
-      if (!own || !element.checkVisibility() || element.closest("[aria-disabled]")) continue;
+      const hasText = [...element.childNodes].some((node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim());
+      if (!hasText || !element.checkVisibility() || element.closest("[aria-disabled]")) continue;
       const background = behind(element);
-      const [one, other] = [luminance(over(parse(getComputedStyle(element).color), background)), luminance(background)];
+      const [one, other] = [luminance(blend(parse(getComputedStyle(element).color), background)), luminance(background)];
       const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
-      seen += 1;
-      if (contrast < 4.5) found.push(`${element.className || element.tagName} “${element.textContent.slice(0, 40)}”: ${contrast.toFixed(2)}`);
+      checkedTexts += 1;
+      if (contrast < 4.5) tooLow.push(`${element.className || element.tagName} “${element.textContent.slice(0, 40)}”: ${contrast.toFixed(2)}`);
     }
-    if (seen < 50) found.push(`only ${seen} texts were checked`);
-    return found;
+    if (checkedTexts < 50) tooLow.push(`only ${checkedTexts} texts were checked`);
+    return tooLow;
   });
 
 async function filters(browser, scripted) {
@@ -122,7 +123,7 @@ async function filters(browser, scripted) {
   assert.equal(await page.getByRole("combobox", { name: "Status" }).inputValue(), "trouble");
   await page.getByRole("link", { name: "Clear" }).click();
   assert.equal(await page.getByRole("searchbox", { name: "Account" }).inputValue(), "");
-  // A tile links to the targets that it counts.
+  // A tile links to the list of the targets that it counts.
   await page.locator("a.tile.down").click();
   for (const label of await texts(page, "#targets .badge")) assert.equal(label, "Down");
   // A cell of the grid links to its target.
@@ -135,7 +136,7 @@ async function filters(browser, scripted) {
 
 async function paging(browser, scripted) {
   const page = await open(browser, "./", { javaScriptEnabled: scripted });
-  await page.getByRole("link", { name: `Show all ${paged} syncs with problems` }).click();
+  await page.getByRole("link", { name: `Show all ${problems} syncs with problems` }).click();
   await page.waitForURL(/status=trouble/);
   const seen = new Set();
   for (let number = 1; ; number += 1) {
@@ -145,7 +146,7 @@ async function paging(browser, scripted) {
     await next.click();
     await page.waitForURL(new RegExp(`syncs=${number + 1}`));
   }
-  assert.equal(seen.size, Number(paged));
+  assert.equal(seen.size, Number(problems));
   await page.locator("#syncs nav").getByRole("link", { name: "First" }).click();
   assert.ok(!page.url().includes("syncs="));
   await close(page, scripted);
@@ -156,7 +157,8 @@ async function themes(browser) {
   const light = await open(browser, "./", { colorScheme: "light" });
   const dark = await open(browser, "./", { colorScheme: "dark" });
   const [day, night] = [await background(light), await background(dark)];
-  // Add badges of every status, to check the colours of those that the page does not show.
+  // Add a badge of every status, because the page does not show all of them and their contrast is checked
+  // below.
   for (const page of [light, dark]) {
     await page.evaluate(() => {
       for (const tile of document.querySelectorAll(".tile")) {
@@ -212,7 +214,7 @@ async function hostileTexts(browser) {
   assert.ok(all.includes("<img src=x onerror=window.pwned=1>"), "hostile names are text");
   assert.ok(all.includes("<script>window.pwned=2</script>"), "hostile messages are text");
   assert.equal(await page.locator("main img, main script, main iframe").count(), 0);
-  // Folded texts open with the keyboard.
+  // Collapsed texts can be expanded with the keyboard.
   const advice = page.locator("details.advice").first();
   await advice.locator("summary").press("Enter");
   assert.ok(await advice.locator("p").isVisible());
@@ -223,8 +225,8 @@ async function hostileTexts(browser) {
 async function widths(browser) {
   for (const width of [320, 390, 768, 1280, 1920]) {
     const page = await open(browser, "./?status=trouble", { viewport: { width, height: 800 } });
-    const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-    assert.ok(over <= 0, `${over} pixels wider than ${width}`);
+    const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+    assert.ok(excess <= 0, `${excess} pixels wider than ${width}`);
     await close(page);
   }
   const page = await open(browser, "./", { javaScriptEnabled: false });
@@ -251,25 +253,26 @@ async function screenshots(browser, directory) {
   }
 }
 
-const browser = await chromium.launchPersistentContext(profile, {
+const persistentContext = await chromium.launchPersistentContext(profile, {
   executablePath: process.env.TEST_CHROMIUM, args: flags, headless: true,
 });
 try {
-  const fresh = browser.browser();
+  // The checks open contexts of their own, so that they share no storage.
+  const browser = persistentContext.browser();
   if (account !== undefined) {
     for (const scripted of [true, false]) {
-      await filters(fresh, scripted);
-      await paging(fresh, scripted);
+      await filters(browser, scripted);
+      await paging(browser, scripted);
     }
-    await themes(fresh);
-    await refreshes(fresh);
-    await hostileTexts(fresh);
-    await widths(fresh);
+    await themes(browser);
+    await refreshes(browser);
+    await hostileTexts(browser);
+    await widths(browser);
   }
-  if (process.env.TEST_SCREENSHOTS) await screenshots(fresh, process.env.TEST_SCREENSHOTS);
+  if (process.env.TEST_SCREENSHOTS) await screenshots(browser, process.env.TEST_SCREENSHOTS);
   assert.deepEqual(failures, []);
   console.log(`checked: ${checked.join(", ")}`);
 } finally {
-  await browser.close();
+  await persistentContext.close();
   await rm(profile, { recursive: true, force: true });
 }

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 const HUB: &str = "999900000000";
 const ROLE: &str = "SsmSyncExporter";
 
-/// Account ids and names.
+/// The ids and names of the accounts of the organization.
 const ACCOUNTS: [(&str, &str); 5] = [
     ("111122223333", "production"),
     ("222233334444", "staging"),
@@ -90,6 +90,8 @@ fn free_address() -> String {
     if TcpListener::bind(default).is_ok() { default.to_owned() } else { "127.0.0.1:0".to_owned() }
 }
 
+/// Writes the configuration and the credentials of the exporter to `directory`. Returns the path
+/// of the configuration.
 fn configure(aws: &FakeAws, directory: &Path) -> anyhow::Result<std::path::PathBuf> {
     let (profiles, credentials) = (directory.join("profiles"), directory.join("credentials"));
     std::fs::write(&profiles, "")?;
@@ -137,7 +139,7 @@ fn organization() -> anyhow::Result<Arc<World>> {
                     "DestinationDataSharing": {"DestinationDataSharingType": "Organization"},
                 },
             });
-            world.create(id, region, &request).map_err(anyhow::Error::msg)?;
+            world.create_sync(id, region, &request).map_err(anyhow::Error::msg)?;
         }
     }
     let explorer = json!({
@@ -149,7 +151,7 @@ fn organization() -> anyhow::Result<Arc<World>> {
             "SourceRegions": REGIONS, "IncludeFutureRegions": true, "EnableAllOpsDataSources": false,
         },
     });
-    world.create("111122223333", "eu-west-1", &explorer).map_err(anyhow::Error::msg)?;
+    world.create_sync("111122223333", "eu-west-1", &explorer).map_err(anyhow::Error::msg)?;
 
     let put = |account, region, item| world.put_item(account, region, SyncKind::ToDestination, item);
     put(
@@ -202,7 +204,7 @@ fn organization() -> anyhow::Result<Arc<World>> {
     Ok(world)
 }
 
-/// Fills the quota of the standalone account, mostly with syncs that AWS services create.
+/// Uses up the quota of syncs of the standalone account, mostly with syncs that AWS services create.
 fn fill_quota(world: &World) {
     for name in [
         "InspectorResourceDataSync-do-not-delete",

@@ -1,5 +1,5 @@
-//! The status page in a real browser: filters and paging, both themes, and that hostile
-//! texts run nothing.
+//! The status page in a real browser: filters, paging, both themes, and that hostile texts are
+//! not executed.
 
 use std::path::Path;
 

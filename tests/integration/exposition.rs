@@ -265,7 +265,7 @@ async fn a_deleted_sync_disappears_with_the_next_collection() {
     put(&aws, SyncKind::ToDestination, json!({"SyncName": "here", "LastStatus": "Successful"}));
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
     assert!(exporter.scrape().await.0.contains("sync_name=\"here\""));
-    aws.world().clear(ACCOUNT, REGION);
+    aws.world().clear_syncs(ACCOUNT, REGION);
     let scrape = exporter.scrape_after_next_collection().await;
     assert!(!scrape.0.contains("sync_name="), "{}", scrape.0);
     assert_eq!(scrape.sum("aws_ssm_resource_data_syncs"), 0.0);

@@ -2,7 +2,7 @@
 
 mod external_tools;
 mod file;
-mod text;
+mod json_and_table;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -25,7 +25,7 @@ struct Setup {
 }
 
 impl Setup {
-    /// Polls [`ACCOUNT`] in these regions.
+    /// A configuration that polls [`ACCOUNT`] in these regions.
     async fn in_regions(regions: &[&str]) -> Self {
         let config = format!(
             "regions: [{}]\naccounts:\n  - name: production\n    profile: hub\n    assume_roles: [{{arn: 'arn:aws:iam::{ACCOUNT}:role/{ROLE}'}}]\n",
@@ -41,7 +41,7 @@ impl Setup {
         Self { aws, directory }
     }
 
-    /// The command `once`, which logs errors only.
+    /// The command `once`, logging only errors.
     fn once(&self) -> Command {
         self.once_logging("error")
     }
@@ -59,14 +59,14 @@ impl Setup {
         self.aws.world().set_default_syncs(SyncKind::ToDestination, many);
     }
 
-    /// A directory to write to.
+    /// A directory for the file of `--output`. It is empty at first.
     fn output_directory(&self) -> PathBuf {
         let directory = self.directory.path().join("output");
         std::fs::create_dir_all(&directory).unwrap();
         directory
     }
 
-    /// Injects a fault into the calls of one region.
+    /// Injects a fault into the list calls to one region.
     fn inject(&self, fault: Fault, region: &str) {
         let rule = FaultRule::new(fault).region(region).operation("ListResourceDataSync");
         self.aws.world().set_faults(vec![rule]);
@@ -144,7 +144,7 @@ async fn every_target_is_collected_only_once_while_another_is_slow() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn hanging_targets_are_waited_for_until_ready_after() {
+async fn waits_for_hanging_targets_until_ready_after() {
     let setup = Setup::in_regions(&["eu-central-1", REGION, "us-east-1"]).await;
     setup.aws.world().set_faults(
         ["eu-central-1", "us-east-1"]
@@ -194,10 +194,10 @@ async fn accounts_and_regions_are_discovered_before_collecting() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn exits_with_1_when_the_organization_cannot_be_listed() {
-    let listed = format!(
+    let explicit_account = format!(
         "accounts: [{{profile: hub, assume_roles: [{{arn: 'arn:aws:iam::{ACCOUNT}:role/{ROLE}'}}]}}]\n"
     );
-    for (more, targets) in [("", 0), (&*listed, 1)] {
+    for (more, targets) in [("", 0), (&*explicit_account, 1)] {
         let setup = organization(more).await;
         setup.aws.world().set_faults(vec![FaultRule::new(Fault::Deny).operation("ListAccounts")]);
         let began = Instant::now();
@@ -205,7 +205,7 @@ async fn exits_with_1_when_the_organization_cannot_be_listed() {
         assert_eq!(status, Some(1));
         let expected = "ssm-sync-exporter: cannot list the accounts of the organization (access_denied: ";
         assert!(err.starts_with(expected) && err.lines().count() == 1, "{err}");
-        assert!(began.elapsed() < Duration::from_secs(20), "the retry of the listing is not waited for");
+        assert!(began.elapsed() < Duration::from_secs(20), "does not wait for the retry of the listing");
         let metrics = Scrape(out);
         assert!(metrics.has("ssm_sync_exporter_discovery_failures_total{kind=\"organization\"} 1"));
         assert_eq!(metrics.values("ssm_sync_exporter_target_up").len(), targets);
@@ -260,7 +260,7 @@ fn output_flags_are_rejected_without_once() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signal_interrupts_collecting_and_nothing_is_written() {
+async fn a_signal_interrupts_the_collection_and_nothing_is_written() {
     let setup = Setup::in_regions(&[REGION]).await;
     setup.inject(Fault::Stall, REGION);
     let file = setup.output_directory().join("syncs.prom");

@@ -1,4 +1,5 @@
-//! The status page over HTTP: what it shows of a fleet, and that nothing hostile gets into it.
+//! The status page over HTTP: its contents, its headers, and that texts from AWS never become
+//! markup.
 
 use fake_aws::{FakeAws, SyncKind};
 use pretty_assertions::assert_eq;
@@ -10,8 +11,8 @@ use crate::http;
 /// An account whose role cannot be assumed.
 const DENIED_ACCOUNT: &str = "222233334444";
 
-/// The regions of that account: too many for the columns to fit on the screen.
-const REGIONS: [&str; 20] = [
+/// The regions of the denied account. They are too many for the columns to fit on the screen.
+const DENIED_REGIONS: [&str; 20] = [
     "af-south-1",
     "ap-east-1",
     "ap-northeast-1",
@@ -38,8 +39,8 @@ const REGIONS: [&str; 20] = [
 const HOSTILE_NAME: &str = "<img src=x onerror=window.pwned=1>";
 const HOSTILE_MESSAGE: &str = "<script>window.pwned=2</script> \"'& \u{202e}evil";
 
-/// An account with `failed` failed syncs, one of them with a hostile name, a stale sync and
-/// a healthy one; and an account that is down in all of its regions.
+/// Starts an exporter for two accounts. One has `failed` failed syncs (the first with a hostile
+/// name), a stale sync and a healthy one. The other is down in all of its regions.
 pub(crate) async fn start_with_problems(failed: usize) -> (FakeAws, Exporter) {
     let aws = fake_aws().await;
     aws.world().add_denied_role(DENIED_ACCOUNT, ROLE);
@@ -60,7 +61,7 @@ pub(crate) async fn start_with_problems(failed: usize) -> (FakeAws, Exporter) {
         "interval: 1h\ntimeout: 16s\nregions: [eu-west-1, us-east-1]\naccounts:\n  - name: production\n    profile: hub\n    \
          assume_roles: [{{arn: 'arn:aws:iam::{ACCOUNT}:role/{ROLE}', external_id: swordfish}}]\n  - name: denied\n    profile: \
          hub\n    assume_roles: [{{arn: 'arn:aws:iam::{DENIED_ACCOUNT}:role/{ROLE}'}}]\n    regions: [{}]\n",
-        REGIONS.join(", ")
+        DENIED_REGIONS.join(", ")
     );
     let exporter = Exporter::start_ready(&aws, &config).await;
     (aws, exporter)
@@ -126,8 +127,8 @@ async fn the_page_loads_nothing_from_other_hosts_and_runs_nothing_inline() {
         ("text/javascript; charset=utf-8", "js"),
         ("image/svg+xml", "svg"),
     ] {
-        let begin = page.body.find(&format!("./-/status.{extension}?")).unwrap();
-        let path = page.body[begin + 1..].split('"').next().unwrap();
+        let start = page.body.find(&format!("./-/status.{extension}?")).unwrap();
+        let path = page.body[start + 1..].split('"').next().unwrap();
         let asset = exporter.get(path).await;
         assert_eq!((asset.status, asset.header("content-type")), (200, Some(kind)), "{path}");
         assert_eq!(asset.header("cache-control"), Some("max-age=31536000, immutable"));

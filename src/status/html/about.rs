@@ -5,15 +5,15 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use super::Context;
-use super::components::{count, grouped, when};
+use super::components::{pluralize, when, with_commas};
 use crate::build_info::{REVISION, RUSTC_VERSION, VERSION};
 use crate::duration;
 use crate::model::UnixSeconds;
 use crate::status::query::PageQuery;
 use crate::status::timestamp::Timestamp;
 
-/// How much of the configuration is shown by default, in bytes. With a thousand accounts in
-/// it, the configuration would be most of the page.
+/// The maximum length of the configuration that is shown by default, in bytes. With a
+/// thousand accounts, the configuration would make up most of the page.
 const CONFIGURATION_EXCERPT: usize = 32 * 1024;
 
 pub(super) fn section(context: Context<'_>) -> Markup {
@@ -36,7 +36,7 @@ pub(super) fn section(context: Context<'_>) -> Markup {
                     @let (index, total) = (state.info.shard.index(), state.info.shard.total());
                     div { dt { "Shard" } dd { "index " (index) " of " (total) "; targets of other shards are not shown" } }
                 }
-                div { dt { "Collections in flight" } dd { (grouped(stats.in_flight())) } }
+                div { dt { "Collections in flight" } dd { (with_commas(stats.in_flight())) } }
                 div { dt { "Collection overruns" } dd { (stats.overruns()) } }
                 div { dt { "Page generated" } dd { (time(overview.now)) } }
                 div { dt { "Configuration loaded" } dd { (when(Some(configuration.loaded_at), overview.now, "")) } }
@@ -44,10 +44,10 @@ pub(super) fn section(context: Context<'_>) -> Markup {
             h3 { "Effective configuration" }
             p.hint { "The file and the environment, merged with the defaults. Secrets are masked. Command-line flags are not included." }
             details.configuration #configuration open[query.whole_configuration] {
-                summary { (count(text.lines().count(), "line")) " of YAML" }
+                summary { (pluralize(text.lines().count(), "line")) " of YAML" }
                 pre tabindex="0" { code { (shown) } }
                 @if shown.len() < text.len() {
-                    p { a href={ (whole.link()) "#configuration" } { "Show the whole configuration" } " (" (grouped(text.len() / 1024)) " kB)" }
+                    p { a href={ (whole.link()) "#configuration" } { "Show the whole configuration" } " (" (with_commas(text.len() / 1024)) " kB)" }
                 }
             }
         }
@@ -64,18 +64,18 @@ pub(super) fn section(context: Context<'_>) -> Markup {
     }
 }
 
-/// A time without its age.
+/// The time without the age that [`when`] adds.
 fn time(at: UnixSeconds) -> Markup {
     let Some(Timestamp { rfc3339, short, .. }) = Timestamp::new(at, at) else { return html! {} };
     html! { time datetime=(rfc3339) { (short) } }
 }
 
-/// Whole lines from the beginning of the configuration.
+/// The first lines of the configuration, without a partial line at the end.
 fn excerpt(text: &str) -> &str {
     if text.len() <= CONFIGURATION_EXCERPT {
         return text;
     }
-    // In UTF-8 no other character contains the byte of a line break, so the cut is between
+    // In UTF-8 the byte `\n` is never part of another character, so the excerpt ends between
     // two characters.
     let end = text.as_bytes()[..CONFIGURATION_EXCERPT].iter().rposition(|byte| *byte == b'\n');
     end.and_then(|end| text.get(..=end)).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Building blocks that several sections use.
+//! Markup that several sections use.
 
 use maud::{Markup, PreEscaped, html};
 
@@ -7,10 +7,10 @@ use super::super::timestamp::Timestamp;
 use crate::health::Health;
 use crate::model::UnixSeconds;
 
-/// How much of a message is shown before it is unfolded, in characters.
+/// The number of characters of a collapsed message that are shown.
 const MESSAGE_EXCERPT: usize = 150;
 
-/// How much of a message is shown at most, in characters. Messages of AWS are shorter.
+/// The maximum number of characters of a message that are shown. AWS's messages are shorter.
 const MAX_MESSAGE: usize = 2_000;
 
 pub(super) fn label(health: Health) -> &'static str {
@@ -26,7 +26,7 @@ pub(super) fn label(health: Health) -> &'static str {
     }
 }
 
-/// What a health means, for tooltips.
+/// The meaning of a health, for tooltips.
 pub(super) fn meaning(health: Health) -> &'static str {
     match health {
         Health::Down => "the last collection of the target failed",
@@ -40,8 +40,8 @@ pub(super) fn meaning(health: Health) -> &'static str {
     }
 }
 
-/// The shapes differ, so that the page can be read without telling colours apart. They are
-/// drawn, so that no font has to contain them.
+/// Each health has its own shape, so that colour is not needed to tell them apart. The shapes
+/// are paths and not characters, so that they do not depend on the fonts of the client.
 fn icon_shape(health: Health) -> &'static str {
     match health {
         Health::Down => {
@@ -57,7 +57,7 @@ fn icon_shape(health: Health) -> &'static str {
     }
 }
 
-/// The definitions of all icons, once per page. [`icon`] refers to them.
+/// The definitions of all icons, which [`icon`] refers to. They occur once per page.
 pub(super) fn sprite() -> Markup {
     html! {
         svg.sprite aria-hidden="true" {
@@ -68,7 +68,7 @@ pub(super) fn sprite() -> Markup {
     }
 }
 
-/// An icon, hidden from screen readers: a label stands beside it.
+/// An icon. It is hidden from screen readers, because a label is always next to it.
 pub(super) fn icon(health: Health) -> Markup {
     html! { svg.i aria-hidden="true" { use href={ "#" (health.as_str()) } {} } }
 }
@@ -79,24 +79,24 @@ pub(super) fn badge(health: Health) -> Markup {
     }
 }
 
-/// An age with its time, or `never` where there is none.
-pub(super) fn when(at: Option<UnixSeconds>, now: UnixSeconds, never: &str) -> Markup {
+/// A time with its age, or `placeholder` if there is no valid time.
+pub(super) fn when(at: Option<UnixSeconds>, now: UnixSeconds, placeholder: &str) -> Markup {
     match at.and_then(|at| Timestamp::new(at, now)) {
         Some(Timestamp { rfc3339, short, age }) => html! {
             time datetime=(rfc3339) { span.ago { (age) } " " span.at { (short) } }
         },
-        None => html! { span.none { (never) } },
+        None => html! { span.none { (placeholder) } },
     }
 }
 
 /// A number with its noun, such as `1 sync` and `1,234 syncs`.
-pub(super) fn count(number: usize, noun: &str) -> String {
+pub(super) fn pluralize(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", grouped(number))
+    format!("{} {noun}{plural}", with_commas(number))
 }
 
 /// A number with thousands separators.
-pub(super) fn grouped(number: usize) -> String {
+pub(super) fn with_commas(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -108,13 +108,14 @@ pub(super) fn grouped(number: usize) -> String {
     text
 }
 
-/// A text from AWS or the configuration. It is isolated from its surroundings, so that
-/// right-to-left characters in it do not reorder them.
+/// A text from AWS or the configuration. `bdi` isolates it, so that right-to-left characters
+/// in it do not reorder the text around it.
 pub(super) fn untrusted(text: &str) -> Markup {
     html! { bdi { (text) } }
 }
 
-/// A message from AWS, of any length. A long one is folded.
+/// A message from AWS, of any length. A long message is collapsed, and a very long one is
+/// truncated.
 pub(super) fn message(text: &str) -> Markup {
     let excerpt: String = text.chars().take(MESSAGE_EXCERPT).collect();
     if excerpt.len() == text.len() {
@@ -125,13 +126,13 @@ pub(super) fn message(text: &str) -> Markup {
     html! {
         details.message {
             summary { (untrusted(&excerpt)) "… " span.more { "show the whole message" } }
-            p { (untrusted(&shown)) @if more > 0 { " (and " (count(more, "more character")) ")" } }
+            p { (untrusted(&shown)) @if more > 0 { " (and " (pluralize(more, "more character")) ")" } }
         }
     }
 }
 
-/// A text of this program, with code between backticks.
-pub(super) fn prose(text: &str) -> Markup {
+/// Renders a text of this program, in which backticks enclose code.
+pub(super) fn backticks_to_code(text: &str) -> Markup {
     html! {
         @for (index, part) in text.split('`').enumerate() {
             @if index % 2 == 1 { code { (part) } } @else { (part) }
@@ -150,10 +151,10 @@ pub(super) fn account(id: &str, name: Option<&str>, query: &PageQuery) -> Markup
     }
 }
 
-/// The current page of a list.
+/// A paginated list and its current page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pagination {
-    /// Counted from 0.
+    /// The current page, counted from 0.
     pub(super) page: usize,
     pub(super) pages: usize,
     pub(super) per_page: usize,
@@ -161,7 +162,8 @@ pub(super) struct Pagination {
 }
 
 impl Pagination {
-    /// The page `requested` of a list of `total` items; the last page if there are fewer.
+    /// Selects the page `requested` of a list of `total` items, or the last page if there are
+    /// fewer pages.
     pub(super) fn new(requested: usize, total: usize, per_page: usize) -> Self {
         let pages = total.div_ceil(per_page).max(1);
         Self { page: requested.min(pages - 1), pages, per_page, total }
@@ -173,8 +175,8 @@ impl Pagination {
         &all[start..all.len().min(start + self.per_page)]
     }
 
-    /// Links to the other pages of the list of `items`, if there are any. `anchor` is the id
-    /// of the list's section, `query_of_page` makes the query for a page.
+    /// Links to the other pages, if there are any. `items` names the items for screen readers,
+    /// `anchor` is the id of the list's section, and `query_of_page` returns the query of a page.
     pub(super) fn links(
         &self,
         items: &str,
@@ -194,7 +196,7 @@ impl Pagination {
                         span aria-disabled="true" { "Previous" }
                     }
                     span.current {
-                        (grouped(first + 1)) "–" (grouped(self.total.min(first + self.per_page))) " of " (grouped(self.total))
+                        (with_commas(first + 1)) "–" (with_commas(self.total.min(first + self.per_page))) " of " (with_commas(self.total))
                     }
                     @if self.page + 1 < self.pages {
                         a rel="next" href=(link(self.page + 1)) { "Next" }
@@ -231,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_message_is_folded_and_a_very_long_one_is_cut() {
+    fn a_long_message_is_collapsed_and_a_very_long_one_is_truncated() {
         let long = message(&"é".repeat(MESSAGE_EXCERPT + 1)).into_string();
         assert!(long.starts_with("<details"), "{long}");
         assert_eq!(long.matches('é').count(), MESSAGE_EXCERPT + MESSAGE_EXCERPT + 1);
@@ -245,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn pages_beyond_the_list_show_its_last_page() {
+    fn a_page_number_beyond_the_list_selects_the_last_page() {
         let all: Vec<usize> = (0..120).collect();
         let pagination = Pagination::new(1, all.len(), 50);
         assert_eq!((pagination.slice(&all)[0], pagination.slice(&all).len(), pagination.pages), (50, 50, 3));
@@ -262,7 +264,10 @@ mod tests {
 
     #[test]
     fn backticks_become_code() {
-        assert_eq!(prose("Remove it from `regions`.").into_string(), "Remove it from <code>regions</code>.");
+        assert_eq!(
+            backticks_to_code("Remove it from `regions`.").into_string(),
+            "Remove it from <code>regions</code>."
+        );
     }
 
     #[test]
@@ -270,8 +275,8 @@ mod tests {
         for (number, text) in
             [(0, "0"), (999, "999"), (1_000, "1,000"), (17_000, "17,000"), (1_234_567, "1,234,567")]
         {
-            assert_eq!(grouped(number), text);
+            assert_eq!(with_commas(number), text);
         }
-        assert_eq!((count(1, "sync"), count(2, "sync")), ("1 sync".to_owned(), "2 syncs".to_owned()));
+        assert_eq!((pluralize(1, "sync"), pluralize(2, "sync")), ("1 sync".to_owned(), "2 syncs".to_owned()));
     }
 }

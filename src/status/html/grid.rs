@@ -3,36 +3,37 @@
 use maud::{Markup, html};
 
 use super::Context;
-use super::components::{Pagination, account, count, grouped, icon, label};
+use super::components::{Pagination, account, icon, label, pluralize, with_commas};
 use crate::fleet::RegionName;
 use crate::health::Health;
 use crate::status::overview::{AccountRow, TargetRow};
 use crate::status::query::{PageQuery, Pages};
 
-/// The limits on accounts per page.
-const MIN_ACCOUNTS: usize = 10;
-const MAX_ACCOUNTS: usize = 50;
+/// The limits on the number of accounts per page.
+const MIN_ACCOUNTS_PER_PAGE: usize = 10;
+const MAX_ACCOUNTS_PER_PAGE: usize = 50;
 
-/// The approximate number of cells per page. Cells are most of the size of a page.
+/// The approximate number of cells per page. Cells make up most of the size of a page.
 const CELLS_PER_PAGE: usize = 500;
 
-/// Up to this number of regions, columns are wide.
+/// The columns are wide if there are at most this many regions.
 const MAX_WIDE_COLUMNS: usize = 8;
 
 pub(super) fn section(context: Context<'_>) -> Markup {
     let Context { overview, query, .. } = context;
     let grid = overview.grid(query);
-    let per_page = (CELLS_PER_PAGE / grid.regions.len().max(1)).clamp(MIN_ACCOUNTS, MAX_ACCOUNTS);
+    let per_page =
+        (CELLS_PER_PAGE / grid.regions.len().max(1)).clamp(MIN_ACCOUNTS_PER_PAGE, MAX_ACCOUNTS_PER_PAGE);
     let pagination = Pagination::new(query.pages.grid, grid.rows.len(), per_page);
     let query_of_page = |grid| PageQuery { pages: Pages { grid, ..query.pages }, ..query.clone() };
     html! {
         section #grid aria-labelledby="grid-heading" {
             h2 #grid-heading {
                 "Accounts and regions "
-                span.total { (count(grid.rows.len(), "account")) ", " (count(grid.regions.len(), "region")) }
+                span.total { (pluralize(grid.rows.len(), "account")) ", " (pluralize(grid.regions.len(), "region")) }
             }
             @if grid.rows.is_empty() {
-                p.nothing { @if query.is_filter() { "No accounts match the filter." } @else { "No accounts." } }
+                p.nothing { @if query.has_filter() { "No accounts match the filter." } @else { "No accounts." } }
             } @else {
                 ul.legend aria-label="Legend" {
                     @for health in Health::ALL {
@@ -67,7 +68,7 @@ fn region_link(query: &PageQuery, region: &RegionName) -> String {
 fn table_row(query: &PageQuery, regions: &[&RegionName], row: &AccountRow<'_>) -> Markup {
     html! {
         tr {
-            // The style sheet cuts long names, so the tooltip has the whole name.
+            // The style sheet truncates long names, so the tooltip has the whole name.
             th scope="row" title=[row.name] { (account(row.account, row.name, query)) }
             @for region in regions {
                 @match row.targets.get(region) {
@@ -79,16 +80,18 @@ fn table_row(query: &PageQuery, regions: &[&RegionName], row: &AccountRow<'_>) -
     }
 }
 
-/// The name of a region with a line-break opportunity in its longest word.
+/// The name of a region with a line-break opportunity in a long compass direction, so that
+/// narrow columns can break it.
 fn breakable(region: &RegionName) -> Markup {
     let name = region.as_str();
-    let longest_word =
+    let long_word =
         ["northeast", "northwest", "southeast", "southwest"].into_iter().find_map(|word| name.find(word));
-    let (begin, end) = name.split_at(longest_word.map_or(0, |start| start + "north".len()));
-    html! { @if !begin.is_empty() { (begin) wbr; } (end) }
+    let (start, end) = name.split_at(long_word.map_or(0, |index| index + "north".len()));
+    html! { @if !start.is_empty() { (start) wbr; } (end) }
 }
 
-/// A page has hundreds of cells, so each has as little markup as possible.
+/// The cell of a target. A page has hundreds of cells, so each has as little markup as
+/// possible.
 fn cell(target: &TargetRow) -> Markup {
     let health = target.health;
     let query = PageQuery {
@@ -102,7 +105,7 @@ fn cell(target: &TargetRow) -> Markup {
             a href=(query.link()) title=(tooltip(target, number, total)) {
                 svg { use href={ "#" (health.as_str()) } {} }
                 i { (label(health)) }
-                @if number > 0 { (grouped(number)) }
+                @if number > 0 { (with_commas(number)) }
             }
         }
     }
@@ -112,8 +115,8 @@ fn tooltip(target: &TargetRow, number: usize, total: usize) -> String {
     match (target.failure(), number) {
         (Some(failure), _) => failure.reason.as_str().to_owned(),
         (None, 0) => String::new(),
-        (None, _) if number == total => count(total, "sync"),
-        (None, _) => format!("{} of {}", grouped(number), count(total, "sync")),
+        (None, _) if number == total => pluralize(total, "sync"),
+        (None, _) => format!("{} of {}", with_commas(number), pluralize(total, "sync")),
     }
 }
 

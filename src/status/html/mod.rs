@@ -1,7 +1,7 @@
-//! The overview as HTML. Only the presentation is decided here.
+//! Renders the overview as HTML. This module decides only the presentation.
 //!
-//! All markup is built by `maud`. Styles and scripts are only those of the assets, and every
-//! link is relative, so that the page works behind a proxy under any path.
+//! `maud` builds all markup. Styles and scripts come only from the assets, and every link is
+//! relative, so the page works behind a proxy under any path.
 
 mod about;
 mod components;
@@ -16,7 +16,7 @@ use super::PageState;
 use super::overview::FleetOverview;
 use super::query::PageQuery;
 
-/// What each section is rendered from.
+/// The inputs of every section.
 #[derive(Clone, Copy)]
 struct Context<'a> {
     state: &'a PageState,
@@ -37,7 +37,7 @@ pub(super) fn page(state: &PageState, overview: &FleetOverview, query: &PageQuer
                 title { (summary::title(overview)) }
                 link rel="icon" type="image/svg+xml" href={ "./-/status.svg?" (version) };
                 link rel="stylesheet" href={ "./-/status.css?" (version) };
-                // Not deferred: it sets the theme before the page is first drawn.
+                // The script is not deferred: it sets the theme before the page is first drawn.
                 script src={ "./-/status.js?" (version) } {}
             }
             body {
@@ -45,12 +45,12 @@ pub(super) fn page(state: &PageState, overview: &FleetOverview, query: &PageQuer
                 a.skip href="#main" { "Skip to main content" }
                 (summary::header(context))
                 main #main {
-                    (summary::verdict(context))
+                    (summary::headline(context))
                     (summary::tiles(context))
                     (summary::filter(context))
                     (syncs::section(context))
                     (targets::failures(context))
-                    @if query.is_filter() { (targets::list(context)) }
+                    @if query.has_filter() { (targets::list(context)) }
                     (grid::section(context))
                     (about::section(context))
                 }

@@ -1,9 +1,10 @@
-//! The top of the page: the verdict in a sentence, the counts by health, and the filter.
+//! The top of the page: a headline that sums up the fleet, the counts by health, and the
+//! filter.
 
 use maud::{Markup, html};
 
 use super::Context;
-use super::components::{count, grouped, icon, label, meaning, prose, untrusted};
+use super::components::{backticks_to_code, icon, label, meaning, pluralize, untrusted, with_commas};
 use crate::fleet::Unresolved;
 use crate::health::remedy::for_reason;
 use crate::health::{Health, HealthCounts};
@@ -11,7 +12,7 @@ use crate::model::Failure;
 use crate::status::overview::FleetOverview;
 use crate::status::query::{HealthFilter, PageQuery};
 
-/// The heading with links, and settings that only work with the script.
+/// The page header: links, and settings that are shown only if the script runs.
 pub(super) fn header(context: Context<'_>) -> Markup {
     html! {
         header.top {
@@ -34,25 +35,25 @@ pub(super) fn header(context: Context<'_>) -> Markup {
     }
 }
 
-/// The title of the browser tab. The number of problems comes first, because tabs cut
-/// titles.
+/// The title of the browser tab. The number of problems comes first, because narrow tabs
+/// truncate the title.
 pub(super) fn title(overview: &FleetOverview) -> String {
     match overview.sync_counts.problems() + overview.target_counts.get(Health::Down) {
         0 => "SSM Sync Exporter".to_owned(),
-        problems => format!("({}) SSM Sync Exporter", grouped(problems)),
+        problems => format!("({}) SSM Sync Exporter", with_commas(problems)),
     }
 }
 
-/// The state of the fleet in a sentence, with notes on what may be missing.
-pub(super) fn verdict(context: Context<'_>) -> Markup {
+/// The headline, with notes on targets that may be missing and on ignored parameters.
+pub(super) fn headline(context: Context<'_>) -> Markup {
     let Context { state, overview, query } = context;
-    let (worst, text) = sentence(overview, state.info.shard.is_one_of_many());
+    let (health, text) = headline_text(overview, state.info.shard.is_one_of_many());
     let not_collected = overview.target_counts.get(Health::NotCollected);
     html! {
-        section class={ "verdict " (worst.as_str()) } aria-label="Summary" {
-            h1 { (icon(worst)) span { (prose(&text)) } }
+        section class={ "headline " (health.as_str()) } aria-label="Summary" {
+            h1 { (icon(health)) span { (backticks_to_code(&text)) } }
             @if not_collected > 0 && not_collected < overview.targets.len() {
-                p { "Not collected yet: " (grouped(not_collected)) " of " (count(overview.targets.len(), "target")) "." }
+                p { "Not collected yet: " (with_commas(not_collected)) " of " (pluralize(overview.targets.len(), "target")) "." }
             }
             @if overview.pending > 0 {
                 p { "Discovery of accounts or regions has not finished, so targets may be missing." }
@@ -71,12 +72,12 @@ fn unresolved(Unresolved { organization, accounts }: &Unresolved) -> Markup {
             p.note {
                 strong { "Cannot list the accounts of the organization" }
                 " (" (reason) "), so new accounts may be missing: " (untrusted(message)) ". "
-                (prose(for_reason(*reason).remedy))
+                (backticks_to_code(for_reason(*reason).remedy))
             }
         }
         @if *accounts > 0 {
             p.note {
-                strong { "Cannot list the enabled regions of " (count(*accounts, "account")) }
+                strong { "Cannot list the enabled regions of " (pluralize(*accounts, "account")) }
                 ", so regions may be missing. Allow account:ListRegions in the role's policy, or list the regions in "
                 code { "regions" } "."
             }
@@ -84,16 +85,16 @@ fn unresolved(Unresolved { organization, accounts }: &Unresolved) -> Markup {
     }
 }
 
-/// The verdict, with the health that it is shown as. A shard of several may have no
-/// targets.
-fn sentence(overview: &FleetOverview, is_shard: bool) -> (Health, String) {
+/// The headline, and the health whose icon and colour it gets. Having no targets is normal
+/// for one of several shards, and otherwise a problem.
+fn headline_text(overview: &FleetOverview, is_shard: bool) -> (Health, String) {
     let (targets, syncs) = (overview.targets.len(), overview.sync_counts.total());
     let collected = targets - overview.target_counts.get(Health::NotCollected);
     let occurs =
         |health: &Health| overview.target_counts.get(*health) + overview.sync_counts.get(*health) > 0;
     let worst = Health::ALL.iter().copied().filter(|health| health.is_problem()).find(occurs);
     if let Some(worst) = worst {
-        return (worst, problems(overview));
+        return (worst, problems_text(overview));
     }
     let text = match (targets, collected) {
         (0, _) if overview.unresolved.organization.is_some() => {
@@ -106,16 +107,16 @@ fn sentence(overview: &FleetOverview, is_shard: bool) -> (Health, String) {
                         exporter's shard.";
             return (Health::SourceFault, text.to_owned());
         }
-        (_, 0) => format!("Waiting for the first collection of {}.", count(targets, "target")),
+        (_, 0) => format!("Waiting for the first collection of {}.", pluralize(targets, "target")),
         _ => {
             let discovery_is_complete =
                 overview.pending == 0 && *overview.unresolved == Unresolved::default();
             let is_complete = collected == targets && discovery_is_complete;
             let no_problems = if is_complete { "No problems" } else { "No problems so far" };
-            let collected = count(collected, "target");
+            let collected = pluralize(collected, "target");
             let text = match syncs {
                 0 => format!("{no_problems}: no syncs in {collected}."),
-                _ => format!("{no_problems}: {} in {collected}.", count(syncs, "sync")),
+                _ => format!("{no_problems}: {} in {collected}.", pluralize(syncs, "sync")),
             };
             return (if is_complete { Health::Healthy } else { Health::NotCollected }, text);
         }
@@ -123,8 +124,8 @@ fn sentence(overview: &FleetOverview, is_shard: bool) -> (Health, String) {
     (Health::NotCollected, text)
 }
 
-/// All problems in a sentence.
-fn problems(overview: &FleetOverview) -> String {
+/// The numbers of problems in one sentence.
+fn problems_text(overview: &FleetOverview) -> String {
     let mut text = String::new();
     for (health, singular, plural) in [
         (Health::Failed, "failed", "failed"),
@@ -135,27 +136,27 @@ fn problems(overview: &FleetOverview) -> String {
         let predicate = if number == 1 { singular } else { plural };
         match (number, text.as_str()) {
             (0, _) => {}
-            (_, "") => text = format!("{} {predicate}", count(number, "sync")),
-            _ => text = format!("{text}, {} {predicate}", grouped(number)),
+            (_, "") => text = format!("{} {predicate}", pluralize(number, "sync")),
+            _ => text = format!("{text}, {} {predicate}", with_commas(number)),
         }
     }
     let down = overview.target_counts.get(Health::Down);
     if down > 0 {
         let separator = if text.is_empty() { "" } else { "; " };
         let verb = if down == 1 { "is" } else { "are" };
-        let targets = count(overview.targets.len(), "target");
-        text = format!("{text}{separator}{} of {targets} {verb} down", grouped(down));
+        let targets = pluralize(overview.targets.len(), "target");
+        text = format!("{text}{separator}{} of {targets} {verb} down", with_commas(down));
     }
     text + "."
 }
 
-/// How many syncs and targets have each health, each with a link to a list of them.
+/// The number of syncs or targets with each health. Each number links to the list of them.
 pub(super) fn tiles(context: Context<'_>) -> Markup {
     let Context { overview, .. } = context;
     html! {
         div.tiles {
-            (tile_group(context, "Syncs", &overview.sync_counts, overview.sync_counts.total(), &Health::OF_SYNC))
-            (tile_group(context, "Targets", &overview.target_counts, overview.targets.len(), &Health::TARGET_ONLY))
+            (tile_group(context, "Syncs", &overview.sync_counts, overview.sync_counts.total(), &Health::SYNC_VALUES))
+            (tile_group(context, "Targets", &overview.target_counts, overview.targets.len(), &Health::TARGET_ONLY_VALUES))
         }
     }
 }
@@ -169,7 +170,7 @@ fn tile_group(
 ) -> Markup {
     html! {
         section.group aria-label=(heading) {
-            h2 { (heading) " " span.total { (grouped(total)) } }
+            h2 { (heading) " " span.total { (with_commas(total)) } }
             ul {
                 @for health in shown {
                     @let filter = Some(HealthFilter::Only(*health));
@@ -179,7 +180,7 @@ fn tile_group(
                         a class={ "tile " (health.as_str()) @if number == 0 { " zero" } }
                             href=(query.link()) title=(meaning(*health))
                             aria-current=[(context.query.health == filter).then_some("true")] {
-                            span.number { (grouped(number)) }
+                            span.number { (with_commas(number)) }
                             span.word { (icon(*health)) (label(*health)) }
                         }
                     }
@@ -227,7 +228,7 @@ pub(super) fn filter(context: Context<'_>) -> Markup {
                 }
             }
             button type="submit" { "Filter" }
-            @if query.is_filter() { a.clear href="?" { "Clear" } }
+            @if query.has_filter() { a.clear href="?" { "Clear" } }
         }
     }
 }
@@ -246,14 +247,14 @@ mod tests {
     use crate::snapshot::Store;
     use crate::status::tests::{Collected, NOW, account, failed, store, sync, target};
 
-    fn verdict_of(targets: Vec<(&str, Collected)>) -> (Health, String) {
+    fn headline_of(targets: Vec<(&str, Collected)>) -> (Health, String) {
         let account = account(1, None);
         let targets = targets.into_iter().map(|(region, collected)| (target(&account, region), collected));
-        sentence(&FleetOverview::new(&store(targets.collect()), NOW), false)
+        headline_text(&FleetOverview::new(&store(targets.collect()), NOW), false)
     }
 
     #[test]
-    fn the_sentence_names_the_problems_or_says_that_there_are_none() {
+    fn the_headline_names_the_problems_or_says_that_there_are_none() {
         let healthy = || sync("a", Some(NOW));
         let failing = || DataSync { last_status: Some(SyncStatus::Failed), ..healthy() };
         let stale = || sync("b", Some(NOW - 1e6));
@@ -293,23 +294,23 @@ mod tests {
                 "Waiting for the first collection of 2 targets.",
             ),
         ] {
-            assert_eq!(verdict_of(targets), (worst, text.to_owned()));
+            assert_eq!(headline_of(targets), (worst, text.to_owned()));
         }
     }
 
     #[test]
-    fn without_targets_the_sentence_says_why() {
-        assert!(verdict_of(Vec::new()).1.starts_with("No targets to poll"));
+    fn without_targets_the_headline_says_why() {
+        assert!(headline_of(Vec::new()).1.starts_with("No targets to poll"));
         let store = Store::new(std::time::Duration::from_mins(30));
         store.set_targets(&crate::fleet::TargetList { pending: 1, ..Default::default() });
-        let sentence_of = |store: &Store, is_shard| sentence(&FleetOverview::new(store, NOW), is_shard).1;
-        assert_eq!(sentence_of(&store, false), "No targets known yet: discovery is running.");
-        // Regression: the page did not mention an organization that Cannot list the accounts.
+        let text_of = |store: &Store, is_shard| headline_text(&FleetOverview::new(store, NOW), is_shard).1;
+        assert_eq!(text_of(&store, false), "No targets known yet: discovery is running.");
+        // Regression: the page did not mention that the organization could not be listed.
         let denied = Failure::new(Reason::AccessDenied, "not allowed <b>");
         let denied = Unresolved { organization: Some(denied), accounts: 2 };
         let target_list = crate::fleet::TargetList { unresolved: denied.clone(), ..Default::default() };
         store.set_targets(&target_list);
-        assert_eq!(sentence_of(&store, false), "No targets known: discovery is failing.");
+        assert_eq!(text_of(&store, false), "No targets known: discovery is failing.");
         let notes = unresolved(&denied).into_string();
         assert!(
             notes.contains("Cannot list the accounts") && notes.contains("not allowed &lt;b&gt;"),
@@ -317,7 +318,7 @@ mod tests {
         );
         assert!(notes.contains("2 accounts"), "{notes}");
         store.set_targets(&crate::fleet::TargetList::default());
-        assert_eq!(sentence_of(&store, true), "No targets belong to this shard.");
-        assert!(sentence_of(&store, false).starts_with("No targets to poll"));
+        assert_eq!(text_of(&store, true), "No targets belong to this shard.");
+        assert!(text_of(&store, false).starts_with("No targets to poll"));
     }
 }

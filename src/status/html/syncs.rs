@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use super::Context;
-use super::components::{Pagination, account, badge, count, grouped, message, untrusted, when};
+use super::components::{Pagination, account, badge, message, pluralize, untrusted, when, with_commas};
 use crate::health::{Health, remedy};
 use crate::model::{DataSync, SyncStatus, SyncType};
 use crate::status::overview::SyncRow;
@@ -12,29 +12,32 @@ use crate::status::query::{HealthFilter, PageQuery, Pages};
 
 const PER_PAGE: usize = 50;
 
-/// How many syncs are shown without a filter. The rest of the page follows below them.
-const UNFILTERED: usize = 10;
+/// The number of syncs that are shown without a filter. It is small, because the rest of the
+/// page follows below.
+const MAX_UNFILTERED: usize = 10;
 
 pub(super) fn section(context: Context<'_>) -> Markup {
     let Context { overview, query, .. } = context;
     let is_target_only =
-        |filter| matches!(filter, HealthFilter::Only(health) if Health::TARGET_ONLY.contains(&health));
+        |filter| matches!(filter, HealthFilter::Only(health) if Health::TARGET_ONLY_VALUES.contains(&health));
+    // No sync can match.
     if query.health.is_some_and(is_target_only) {
         return html! {};
     }
     let rows = overview.syncs(query);
+    // A reason selects targets that are down, so an empty list of syncs is nothing to point out.
     if rows.is_empty() && query.reason.is_some() {
         return html! {};
     }
-    let is_filtered = query.is_filter();
-    let (page, per_page) = if is_filtered { (query.pages.syncs, PER_PAGE) } else { (0, UNFILTERED) };
+    let is_filtered = query.has_filter();
+    let (page, per_page) = if is_filtered { (query.pages.syncs, PER_PAGE) } else { (0, MAX_UNFILTERED) };
     let pagination = Pagination::new(page, rows.len(), per_page);
     let problems = PageQuery { health: Some(HealthFilter::AnyProblem), ..query.first_pages() };
     let query_of_page = |syncs| PageQuery { pages: Pages { syncs, ..query.pages }, ..query.clone() };
     let heading = if is_filtered { "Matching syncs" } else { "Syncs with problems" };
     html! {
         section #syncs aria-labelledby="syncs-heading" {
-            h2 #syncs-heading { (heading) " " span.total { (grouped(rows.len())) } }
+            h2 #syncs-heading { (heading) " " span.total { (with_commas(rows.len())) } }
             @if rows.is_empty() {
                 p.nothing { (empty_text(context)) }
             } @else {
@@ -54,7 +57,7 @@ pub(super) fn section(context: Context<'_>) -> Markup {
                 @if is_filtered {
                     (pagination.links("syncs", "syncs", query_of_page))
                 } @else if pagination.pages > 1 {
-                    p.more { a href={ (problems.link()) "#syncs" } { "Show all " (count(rows.len(), "sync")) " with problems" } }
+                    p.more { a href={ (problems.link()) "#syncs" } { "Show all " (pluralize(rows.len(), "sync")) " with problems" } }
                 }
             }
         }
@@ -63,7 +66,7 @@ pub(super) fn section(context: Context<'_>) -> Markup {
 
 fn empty_text(context: Context<'_>) -> &'static str {
     let Context { overview, query, .. } = context;
-    if query.is_filter() {
+    if query.has_filter() {
         "No syncs match the filter."
     } else if overview.sync_counts.total() == 0 {
         "No syncs found."
@@ -74,7 +77,7 @@ fn empty_text(context: Context<'_>) -> &'static str {
 
 fn table_row(context: Context<'_>, SyncRow { target, sync, health }: SyncRow<'_>) -> Markup {
     let now = context.overview.now;
-    // The status of AWS is shown only where the badge does not say the same.
+    // The status that AWS reports is shown only if the badge does not already say it.
     let status = sync.last_status.as_ref().filter(|status| match status {
         SyncStatus::Unknown(_) => true,
         SyncStatus::InProgress => health != Health::InProgress,
@@ -111,7 +114,7 @@ fn table_row(context: Context<'_>, SyncRow { target, sync, health }: SyncRow<'_>
     }
 }
 
-/// What the sync copies, and where to.
+/// The destination or the source of the sync.
 fn description(sync: &DataSync) -> Markup {
     let bucket = sync.destination.as_ref().and_then(|destination| destination.bucket_name.as_deref());
     html! {

@@ -3,7 +3,9 @@
 use maud::{Markup, html};
 
 use super::Context;
-use super::components::{Pagination, account, badge, count, grouped, message, prose, when};
+use super::components::{
+    Pagination, account, backticks_to_code, badge, message, pluralize, when, with_commas,
+};
 use crate::duration;
 use crate::health::Health;
 use crate::health::remedy::{self, Explanation};
@@ -13,32 +15,32 @@ use crate::status::query::{HealthFilter, PageQuery, Pages};
 
 const PER_PAGE: usize = 25;
 
-/// How many groups are shown for each reason.
+/// The number of groups that are shown for each reason.
 const GROUPS_PER_REASON: usize = 5;
 
-const NEVER_COLLECTED: &str = "none since the exporter started";
+const NO_SUCCESS: &str = "none since the exporter started";
 
-/// Why targets are down, and what to do about it.
+/// The targets that are down, by reason, and what to do about each reason.
 pub(super) fn failures(context: Context<'_>) -> Markup {
     let failures = context.overview.failures(context.query);
     let targets: usize = failures.iter().map(|failures| failures.targets).sum();
     html! {
         @if !failures.is_empty() {
             section #causes aria-labelledby="causes-heading" {
-                h2 #causes-heading { "Targets down " span.total { (grouped(targets)) } }
+                h2 #causes-heading { "Targets down " span.total { (with_commas(targets)) } }
                 p.hint {
                     "A target is one account in one region. While it is down, the syncs of its last successful collection stay "
                     "visible for " code { "stale_after" } "."
                 }
-                @for failures in &failures { (article(context, failures)) }
+                @for failures in &failures { (reason_article(context, failures)) }
             }
         }
     }
 }
 
-fn article(context: Context<'_>, failures: &FailuresByReason<'_>) -> Markup {
+fn reason_article(context: Context<'_>, failures: &FailuresByReason<'_>) -> Markup {
     let Explanation { title, remedy } = remedy::for_reason(failures.reason);
-    let all = PageQuery {
+    let same_reason = PageQuery {
         health: Some(HealthFilter::Only(Health::Down)),
         reason: Some(failures.reason),
         ..context.query.first_pages()
@@ -46,8 +48,8 @@ fn article(context: Context<'_>, failures: &FailuresByReason<'_>) -> Markup {
     let hidden_groups = failures.groups.len().saturating_sub(GROUPS_PER_REASON);
     html! {
         article.cause {
-            h3 { (title) " " code { (failures.reason) } " " span.total { (count(failures.targets, "target")) } }
-            p.advice { b { "What to do: " } (prose(remedy)) }
+            h3 { (title) " " code { (failures.reason) } " " span.total { (pluralize(failures.targets, "target")) } }
+            p.advice { b { "What to do: " } (backticks_to_code(remedy)) }
             table.list {
                 thead { tr {
                     th scope="col" { "Account or region" }
@@ -56,32 +58,32 @@ fn article(context: Context<'_>, failures: &FailuresByReason<'_>) -> Markup {
                     th scope="col" { "Last success" }
                 } }
                 tbody {
-                    @for group in failures.groups.iter().take(GROUPS_PER_REASON) { (group_row(context, &all, group)) }
+                    @for group in failures.groups.iter().take(GROUPS_PER_REASON) { (group_row(context, &same_reason, group)) }
                 }
             }
             @if hidden_groups > 0 {
                 p.more {
-                    a href={ (all.link()) "#targets" } { "Show all " (count(failures.targets, "target")) }
-                    " (" (count(hidden_groups, "row")) " not shown)"
+                    a href={ (same_reason.link()) "#targets" } { "Show all " (pluralize(failures.targets, "target")) }
+                    " (" (pluralize(hidden_groups, "row")) " not shown)"
                 }
             }
         }
     }
 }
 
-/// A row for a group of targets. `all` is the query for all targets that are down for the
-/// same reason.
-fn group_row(context: Context<'_>, all: &PageQuery, group: &FailureGroup<'_>) -> Markup {
+/// A row for a group of targets. `same_reason` is the query for all targets that are down for
+/// the same reason.
+fn group_row(context: Context<'_>, same_reason: &PageQuery, group: &FailureGroup<'_>) -> Markup {
     let now = context.overview.now;
     let failures = group.targets.iter().map(|(target, _)| target.view.state.consecutive_failures);
     let most_failures = failures.clone().max().unwrap_or_default();
     let failures_are_equal = failures.clone().min() == Some(most_failures);
-    // Of the target that has been down for longest. A target that was never collected comes
-    // before all others.
+    // The last success of the target that has been down for longest. A target that has never
+    // been collected successfully counts as the oldest.
     let successes = group.targets.iter().map(|(target, _)| target.view.state.last_success);
     let oldest_success = successes.min_by(|one, other| {
-        let value = |at: &Option<UnixSeconds>| at.unwrap_or(f64::NEG_INFINITY);
-        value(one).total_cmp(&value(other))
+        let or_oldest = |at: &Option<UnixSeconds>| at.unwrap_or(f64::NEG_INFINITY);
+        or_oldest(one).total_cmp(&or_oldest(other))
     });
     let number = group.targets.len();
     let example = group.targets.first().map(|(_, failure)| failure.message.as_str());
@@ -92,15 +94,15 @@ fn group_row(context: Context<'_>, all: &PageQuery, group: &FailureGroup<'_>) ->
             th.where scope="row" {
                 @match group.key {
                     GroupKey::Account { account: id, name } => {
-                        @let query = PageQuery { account: id.to_owned(), ..all.clone() };
+                        @let query = PageQuery { account: id.to_owned(), ..same_reason.clone() };
                         (account(id, name, context.query))
                         @if let [(only, _)] = group.targets.as_slice() { span.region { (only.region()) } }
-                        @else { a.count href=(targets_link(query)) { "in " (count(number, "region")) } }
+                        @else { a.count href=(targets_link(query)) { "in " (pluralize(number, "region")) } }
                     },
                     GroupKey::Region(region) => {
-                        @let query = PageQuery { region: Some(region.clone()), ..all.clone() };
+                        @let query = PageQuery { region: Some(region.clone()), ..same_reason.clone() };
                         span.region { (region) }
-                        a.count href=(targets_link(query)) { "in " (count(number, "account")) }
+                        a.count href=(targets_link(query)) { "in " (pluralize(number, "account")) }
                     },
                 }
             }
@@ -111,9 +113,9 @@ fn group_row(context: Context<'_>, all: &PageQuery, group: &FailureGroup<'_>) ->
                 }
             }
             td.number data-label="Consecutive failures" {
-                @if !failures_are_equal { "up to " } (grouped_u64(most_failures))
+                @if !failures_are_equal { "up to " } (u64_with_commas(most_failures))
             }
-            td.when data-label="Last success" { (when(oldest_success.flatten(), now, NEVER_COLLECTED)) }
+            td.when data-label="Last success" { (when(oldest_success.flatten(), now, NO_SUCCESS)) }
         }
     }
 }
@@ -126,7 +128,7 @@ pub(super) fn list(context: Context<'_>) -> Markup {
     let query_of_page = |targets| PageQuery { pages: Pages { targets, ..query.pages }, ..query.clone() };
     html! {
         section #targets aria-labelledby="targets-heading" {
-            h2 #targets-heading { "Matching targets " span.total { (grouped(targets.len())) } }
+            h2 #targets-heading { "Matching targets " span.total { (with_commas(targets.len())) } }
             @if targets.is_empty() {
                 p.nothing { "No targets match the filter." }
             } @else {
@@ -162,13 +164,13 @@ fn target_row(context: Context<'_>, target: &TargetRow) -> Markup {
                 }
             }
             td.number data-label="Syncs" {
-                @if target.view.syncs().is_some() { (grouped(target.sync_counts.total())) } @else { span.none { "unknown" } }
+                @if target.view.syncs().is_some() { (with_commas(target.sync_counts.total())) } @else { span.none { "unknown" } }
             }
             td.when data-label="Last collection" {
                 (when(last.map(|last| last.ended), now, "none yet"))
                 @if let Some(last) = last { span.sub { "took " (duration::format_elapsed(last.took)) } }
             }
-            td.when data-label="Last success" { (when(state.last_success, now, NEVER_COLLECTED)) }
+            td.when data-label="Last success" { (when(state.last_success, now, NO_SUCCESS)) }
         }
     }
 }
@@ -176,10 +178,10 @@ fn target_row(context: Context<'_>, target: &TargetRow) -> Markup {
 fn consecutive_failures(number: u64) -> String {
     match number {
         1 => "1 failure".to_owned(),
-        more => format!("{} consecutive failures", grouped_u64(more)),
+        more => format!("{} consecutive failures", u64_with_commas(more)),
     }
 }
 
-fn grouped_u64(number: u64) -> String {
-    grouped(usize::try_from(number).unwrap_or(usize::MAX))
+fn u64_with_commas(number: u64) -> String {
+    with_commas(usize::try_from(number).unwrap_or(usize::MAX))
 }

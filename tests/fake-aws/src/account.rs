@@ -1,4 +1,4 @@
-//! The `ListRegions` operation of Account Management, the only one that is supported.
+//! `ListRegions`, the only supported operation of Account Management.
 
 use std::collections::BTreeMap;
 
@@ -79,8 +79,8 @@ fn list_regions(
     request: &Value,
     fault: Option<&Fault>,
 ) -> Result<Value, ApiError> {
-    // Listing the regions of another account requires trusted access of the service in the
-    // organization, which the fake does not have.
+    // Listing the regions of another account requires trusted access in the organization, which the
+    // fake does not support.
     if let Some(account) = request.get("AccountId").and_then(Value::as_str)
         && account != caller.account
     {
@@ -112,13 +112,13 @@ fn list_regions(
         }
     }
     regions.retain(|_, status| is_wanted(status));
-    let shown: Vec<_> = page
+    let items: Vec<_> = page
         .of(&regions)
         .map(|(name, status)| json!({"RegionName": name, "RegionOptStatus": status}))
         .collect();
-    let mut answer = json!({"Regions": shown});
+    let mut response = json!({"Regions": items});
     if let Some(next) = page.next(regions.len()) {
-        answer["NextToken"] = next.into();
+        response["NextToken"] = next.into();
     }
-    Ok(answer)
+    Ok(response)
 }

@@ -20,7 +20,7 @@ pub enum Fault {
     ServerError,
     /// Never responds.
     Stall,
-    /// Responds after this many milliseconds.
+    /// Delays the response by this many milliseconds.
     Delay(u64),
     /// Sends the head and half of the body, then closes the connection.
     TruncatedBody,
@@ -37,7 +37,7 @@ pub enum Fault {
     RepeatToken,
     /// Every page of a list has a new next token, so that the list never ends.
     EndlessPages,
-    /// Like `EndlessPages`, each page after this many milliseconds.
+    /// Like `EndlessPages`, with a delay of this many milliseconds before each page.
     EndlessSlowPages(u64),
 }
 

@@ -1,7 +1,7 @@
 //! `fake-aws [ADDRESS [ACCOUNT...]]`: serves a fake AWS until it is killed.
 //!
-//! By default it listens on a free port of 127.0.0.1, with the account 111122223333. It prints the
-//! environment variables that an AWS client needs.
+//! By default the server has the account 111122223333 and listens on a free port on 127.0.0.1. The
+//! program prints the environment variables that an AWS client needs.
 //!
 //! Options, in any position:
 //!
@@ -26,9 +26,9 @@ const USAGE: &str = "fake-aws [--members N] [--syncs N] [--delay MILLISECONDS] [
 const ROLE: &str = "SsmSyncExporter";
 
 /// The management account of the organization.
-const MANAGEMENT: &str = "999900000000";
+const MANAGEMENT_ACCOUNT: &str = "999900000000";
 
-/// The account id of the first member. Others count up from it.
+/// The account id of the first member. The ids of the others count up from it.
 const FIRST_MEMBER: u64 = 100_000_000_000;
 
 #[tokio::main]
@@ -50,7 +50,7 @@ async fn main() -> ExitCode {
     };
     let mut out = std::io::stdout().lock();
     let _ignored = writeln!(out, "AWS_ENDPOINT_URL={}", server.url());
-    let management = arguments.members.map(|_| MANAGEMENT);
+    let management = arguments.members.map(|_| MANAGEMENT_ACCOUNT);
     for account in arguments.accounts.iter().map(String::as_str).chain(management) {
         let key = World::access_key(account);
         let _ignored =
@@ -70,14 +70,14 @@ struct Arguments {
 }
 
 impl Arguments {
-    fn parse(mut given: impl Iterator<Item = String>) -> Result<Self, String> {
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
         let (mut members, mut syncs, mut delay) = (None, 0, None);
         let mut positional = Vec::new();
-        while let Some(argument) = given.next() {
+        while let Some(argument) = arguments.next() {
             match argument.as_str() {
-                "--members" => members = Some(number(&argument, given.next())?),
-                "--syncs" => syncs = number(&argument, given.next())?,
-                "--delay" => delay = Some(number(&argument, given.next())?),
+                "--members" => members = Some(parse_number(&argument, arguments.next())?),
+                "--syncs" => syncs = parse_number(&argument, arguments.next())?,
+                "--delay" => delay = Some(parse_number(&argument, arguments.next())?),
                 _ if argument.starts_with('-') => return Err(format!("unknown option {argument}")),
                 _ => positional.push(argument),
             }
@@ -103,8 +103,8 @@ impl Arguments {
             world.add_role(account, ROLE, None);
         }
         if let Some(members) = self.members {
-            world.create_organization(MANAGEMENT);
-            world.add_role(MANAGEMENT, ROLE, None);
+            world.create_organization(MANAGEMENT_ACCOUNT);
+            world.add_role(MANAGEMENT_ACCOUNT, ROLE, None);
             for number in 0..members {
                 let account = (FIRST_MEMBER + u64::from(number)).to_string();
                 world.add_member(&account, &format!("member-{number}"), "r-fake");
@@ -122,7 +122,7 @@ impl Arguments {
 }
 
 /// Parses the value of an option.
-fn number<T: FromStr>(option: &str, value: Option<String>) -> Result<T, String> {
+fn parse_number<T: FromStr>(option: &str, value: Option<String>) -> Result<T, String> {
     let value = value.ok_or_else(|| format!("{option} needs a number"))?;
     value.parse().map_err(|_| format!("{option} needs a number, got {value}"))
 }

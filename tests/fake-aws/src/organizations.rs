@@ -6,7 +6,7 @@ use crate::fault::Fault;
 use crate::paging::{self, Page};
 use crate::reply::{ApiError, Reply};
 use crate::validate::is_organizational_unit;
-use crate::world::{Member, ORGANIZATION, Organization, ROOT, Unit, World, millis};
+use crate::world::{Member, ORGANIZATION, Organization, ROOT, Unit, World, aws_time};
 
 const MAX_PAGE_SIZE: usize = 20;
 
@@ -20,13 +20,13 @@ pub(crate) fn handle(
 ) -> Reply {
     let result = world.with_organization(|organization| {
         let organization =
-            organization.filter(|organization| organization.has(account)).ok_or_else(|| {
+            organization.filter(|organization| organization.has_member(account)).ok_or_else(|| {
                 ApiError::new(
                     "AWSOrganizationsNotInUseException",
                     "Your account is not a member of an organization.",
                 )
             })?;
-        // The only one of these operations that every member may call.
+        // Every member may call this operation. The others are for administrators.
         if operation == "DescribeOrganization" {
             return Ok(describe(organization));
         }
@@ -34,7 +34,7 @@ pub(crate) fn handle(
             let message = "You don't have permissions to access this resource.";
             return Err(ApiError::new("AccessDeniedException", message));
         }
-        let list = List { organization, request, fault };
+        let list = ListRequest { organization, request, fault };
         match operation {
             "ListAccounts" => list.accounts(),
             "ListAccountsForParent" => list.accounts_for_parent(),
@@ -47,13 +47,13 @@ pub(crate) fn handle(
 }
 
 /// A request for a list.
-struct List<'a> {
+struct ListRequest<'a> {
     organization: &'a Organization,
     request: &'a Value,
     fault: Option<&'a Fault>,
 }
 
-impl List<'_> {
+impl ListRequest<'_> {
     fn accounts(&self) -> Result<Value, ApiError> {
         let members: Vec<_> = self.organization.members.iter().collect();
         self.page("ListAccounts", "Accounts", &members, |member| account(self.organization, member))
@@ -100,14 +100,14 @@ impl List<'_> {
         Ok(parent)
     }
 
-    /// The requested page of `all`, as a response with the items under `key`. `show` converts an
-    /// item. `list` names the list, so that its tokens are rejected by others.
+    /// The requested page of `all`, as a response with the items under `key`. `to_json` converts an
+    /// item. `list` names the list, so that a token of this list is rejected by other lists.
     fn page<T: ?Sized>(
         &self,
         list: &str,
         key: &str,
         all: &[&T],
-        show: impl Fn(&T) -> Value,
+        to_json: impl Fn(&T) -> Value,
     ) -> Result<Value, ApiError> {
         let size = paging::size(self.request, MAX_PAGE_SIZE).map_err(|value| {
             let reason = if value.as_f64().is_some_and(|number| number > 1.0) { "MAX" } else { "MIN" };
@@ -118,12 +118,12 @@ impl List<'_> {
         let page = Page::new(list, size, self.request, self.fault).ok_or_else(|| {
             invalid("INVALID_NEXT_TOKEN", "You provided a value for NextToken that is not valid.")
         })?;
-        let shown: Vec<_> = page.of(all).map(|one| show(one)).collect();
-        let mut answer = json!({key: shown});
+        let items: Vec<_> = page.of(all).map(|item| to_json(item)).collect();
+        let mut response = json!({key: items});
         if let Some(next) = page.next(all.len()) {
-            answer["NextToken"] = next.into();
+            response["NextToken"] = next.into();
         }
-        Ok(answer)
+        Ok(response)
     }
 }
 
@@ -146,9 +146,9 @@ fn describe(organization: &Organization) -> Value {
 
 /// An account as an item of a list. Fields without a value are left out.
 fn account(organization: &Organization, member: &Member) -> Value {
-    let mut shown = Map::new();
+    let mut item = Map::new();
     let mut put = |key: &str, value: Value| {
-        shown.insert(key.to_owned(), value);
+        item.insert(key.to_owned(), value);
     };
     let invited = member.id == organization.management;
     put("Id", member.id.clone().into());
@@ -156,14 +156,14 @@ fn account(organization: &Organization, member: &Member) -> Value {
     put("Email", email(&member.id).into());
     put("Name", member.name.clone().into());
     put("JoinedMethod", if invited { "INVITED" } else { "CREATED" }.into());
-    put("JoinedTimestamp", millis(member.joined));
+    put("JoinedTimestamp", aws_time(member.joined));
     if let Some(state) = &member.state {
         put("State", state.clone().into());
     }
     if let Some(status) = &member.status {
         put("Status", status.clone().into());
     }
-    Value::Object(shown)
+    Value::Object(item)
 }
 
 fn arn(organization: &Organization, kind: &str, id: &str) -> String {

@@ -1,4 +1,4 @@
-//! Paging of lists.
+//! Pages of lists, and the tokens that lead to the next page.
 
 use serde_json::Value;
 
@@ -21,40 +21,40 @@ pub(crate) fn size(request: &Value, max: usize) -> Result<usize, &Value> {
 /// A page of a list.
 #[derive(Debug)]
 pub(crate) struct Page<'a> {
-    /// Name of the list. A token of another list is rejected.
+    /// The name of the list, which is part of its tokens.
     list: &'a str,
-    from: usize,
+    start: usize,
     size: usize,
     fault: Option<&'a Fault>,
 }
 
 impl<'a> Page<'a> {
-    /// The page that the request asks for, or `None` if its token is not one of this list.
+    /// The page that the request asks for, or `None` if the token is not one of this list.
     pub(crate) fn new(list: &'a str, size: usize, request: &Value, fault: Option<&'a Fault>) -> Option<Self> {
-        let from = match request.get("NextToken").and_then(Value::as_str) {
+        let start = match request.get("NextToken").and_then(Value::as_str) {
             None | Some("") => 0,
             Some(token) => {
                 token.strip_prefix("fake:")?.strip_prefix(list)?.strip_prefix(':')?.parse().ok()?
             }
         };
         let size = match fault {
-            Some(Fault::PageSize(most)) => size.min((*most).max(1)),
+            Some(Fault::PageSize(max)) => size.min((*max).max(1)),
             _ => size,
         };
-        Some(Self { list, from, size, fault })
+        Some(Self { list, start, size, fault })
     }
 
     /// The items of `all` that are on this page.
     pub(crate) fn of<T>(&self, all: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
-        all.into_iter().skip(self.from).take(self.size)
+        all.into_iter().skip(self.start).take(self.size)
     }
 
     /// The token of the next page of a list with `total` items, if there is one.
     pub(crate) fn next(&self, total: usize) -> Option<String> {
-        let end = self.from.saturating_add(self.size);
+        let end = self.start.saturating_add(self.size);
         let next = match self.fault {
             Some(Fault::RepeatToken) => Some(0),
-            Some(Fault::EndlessPages | Fault::EndlessSlowPages(_)) => Some(self.from.saturating_add(1)),
+            Some(Fault::EndlessPages | Fault::EndlessSlowPages(_)) => Some(self.start.saturating_add(1)),
             _ => (end < total).then_some(end),
         };
         next.map(|next| format!("fake:{}:{next}", self.list))

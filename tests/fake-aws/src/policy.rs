@@ -3,17 +3,17 @@
 use serde::Deserialize;
 
 /// Maximum length of a policy in characters.
-pub(crate) const MAX_POLICY: usize = 2048;
+pub(crate) const MAX_POLICY_LENGTH: usize = 2048;
 
-/// A session policy. Resources are ignored. Unsupported elements are rejected, because ignoring a
-/// condition, for example, would allow more than AWS does.
+/// A session policy. Resources are ignored. Unsupported elements are rejected: ignoring a condition,
+/// for example, would allow more than AWS allows.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Policy(Vec<Statement>);
 
 #[derive(Debug, PartialEq, Eq)]
 struct Statement {
     allows: bool,
-    /// Patterns with `*` and `?`.
+    /// Patterns, in which `*` and `?` are wildcards.
     actions: Vec<String>,
 }
 
@@ -60,17 +60,15 @@ impl<T> OneOrMore<T> {
 }
 
 impl Policy {
-    /// Parses a policy.
-    ///
     /// # Errors
     /// The message that AWS returns for a malformed policy.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let written: PolicyDocument =
+        let document: PolicyDocument =
             serde_json::from_str(text).map_err(|error| format!("Syntax errors in policy: {error}"))?;
-        if !["2012-10-17", "2008-10-17"].contains(&written.version.as_str()) {
+        if !["2012-10-17", "2008-10-17"].contains(&document.version.as_str()) {
             return Err("The policy must contain a valid version string.".to_owned());
         }
-        let statements = written.statement.list().into_iter().map(|statement| Statement {
+        let statements = document.statement.list().into_iter().map(|statement| Statement {
             allows: matches!(statement.effect, Effect::Allow),
             actions: statement.action.list(),
         });

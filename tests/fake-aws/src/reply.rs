@@ -36,7 +36,7 @@ pub(crate) struct ApiError {
     pub(crate) code: &'static str,
     pub(crate) status: u16,
     pub(crate) message: String,
-    /// Further fields of the error, besides the message.
+    /// The fields of the error other than the message.
     pub(crate) fields: Value,
 }
 
@@ -62,7 +62,7 @@ const XML: HeaderValue = HeaderValue::from_static("text/xml");
 
 /// Encodes a reply in the protocol of `service`.
 pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Response<Full<Bytes>> {
-    // The error code, for the protocol that sends it in a header.
+    // The error code, if the protocol sends it in a header.
     let mut code = None;
     let (status, content_type, body) = match reply {
         Reply::Json(text) if service == Service::Account => (200, REST, text),
@@ -136,12 +136,12 @@ pub(crate) fn plain(status: u16, body: impl Into<Bytes>) -> Response<Full<Bytes>
     response
 }
 
-/// The complete response.
+/// Sends the complete response.
 pub(crate) fn full(response: Response<Full<Bytes>>) -> Response<Body> {
     response.map(|body| body.map_err(|never| match never {}).boxed())
 }
 
-/// The head and half of the body of the response, after which the connection breaks.
+/// Sends the head and half of the body of the response, then breaks the connection.
 pub(crate) async fn truncated(response: Response<Full<Bytes>>) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();

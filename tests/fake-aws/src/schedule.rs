@@ -1,4 +1,4 @@
-//! The runs of a created sync over time.
+//! The schedule on which a created sync runs.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ impl Default for RunSchedule {
     }
 }
 
-/// The state of a sync's runs at some time. Times are in seconds since the Unix epoch.
+/// The runs of a sync up to some time. Times are in seconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Runs {
     pub(crate) running: bool,

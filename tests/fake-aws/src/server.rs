@@ -40,7 +40,7 @@ impl FakeAws {
     /// Starts serving `world` on `address`.
     ///
     /// # Errors
-    /// If it cannot listen on the address.
+    /// The server cannot listen on the address.
     pub async fn start(world: Arc<World>, address: impl ToSocketAddrs) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
@@ -55,7 +55,7 @@ impl FakeAws {
         format!("http://{}", self.address)
     }
 
-    /// The state that it serves.
+    /// The state that the server serves.
     #[must_use]
     pub fn world(&self) -> &Arc<World> {
         &self.world
@@ -63,7 +63,7 @@ impl FakeAws {
 }
 
 async fn accept(listener: TcpListener, world: Arc<World>) {
-    // Dropped together with the server, which aborts the connections.
+    // The set is dropped together with the server, which aborts the connections.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -71,7 +71,7 @@ async fn accept(listener: TcpListener, world: Arc<World>) {
                 connections.spawn(serve(stream, Arc::clone(&world)));
             }
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            // accept failed, for example because there are no file descriptors left.
+            // `accept` failed, for example because no file descriptors are left.
             else => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
@@ -125,7 +125,7 @@ async fn handle(world: &World, request: Request<Incoming>) -> Response<Body> {
         Err(error) => return error_response(service, service.credential_error(&error)),
     };
 
-    let fault = world.call(&caller.account, scope.region, operation);
+    let fault = world.record_call(&caller.account, scope.region, operation);
     match &fault {
         Some(Fault::Stall) => std::future::pending().await,
         Some(Fault::Delay(millis) | Fault::EndlessSlowPages(millis)) => {
@@ -134,7 +134,7 @@ async fn handle(world: &World, request: Request<Incoming>) -> Response<Body> {
         Some(Fault::Response { status, body }) => return reply::full(reply::plain(*status, body.clone())),
         _ => {}
     }
-    let error = fault.as_ref().and_then(|fault| service.error_of(fault, &caller, operation));
+    let error = fault.as_ref().and_then(|fault| service.fault_error(fault, &caller, operation));
     let error = error.or_else(|| service.policy_denial(&caller, operation));
     let reply = match (error, service) {
         (Some(error), _) => Reply::Error(error),

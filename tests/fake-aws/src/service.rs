@@ -13,7 +13,7 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    /// The service with this name, which signatures, policy actions and endpoints use.
+    /// The service with this name, as in signatures and in the actions of policies.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
         let all = [Self::Ssm, Self::Sts, Self::Organizations, Self::Account];
         all.into_iter().find(|service| service.name() == name)
@@ -37,11 +37,11 @@ impl Service {
                 ApiError::new("InvalidClientTokenId", invalid).status(403)
             }
             (CredentialError::UnknownKey, _) => {
-                ApiError::new("UnrecognizedClientException", invalid).status(self.forbidden())
+                ApiError::new("UnrecognizedClientException", invalid).status(self.access_denied_status())
             }
             (CredentialError::Expired, Self::Sts) => ApiError::new("ExpiredToken", expired).status(403),
             (CredentialError::Expired, _) => {
-                ApiError::new("ExpiredTokenException", expired).status(self.forbidden())
+                ApiError::new("ExpiredTokenException", expired).status(self.access_denied_status())
             }
         }
     }
@@ -51,7 +51,7 @@ impl Service {
         let message =
             format!("User: {} is not authorized to perform: {}:{operation} {why}", caller.arn, self.name());
         let code = if self == Self::Sts { "AccessDenied" } else { "AccessDeniedException" };
-        ApiError::new(code, message).status(self.forbidden())
+        ApiError::new(code, message).status(self.access_denied_status())
     }
 
     /// The error if the caller's session policy denies `operation`. `GetCallerIdentity` cannot be
@@ -63,9 +63,9 @@ impl Service {
     }
 
     /// The error response that `fault` causes, or `None` if it has another effect.
-    pub(crate) fn error_of(self, fault: &Fault, caller: &Caller, operation: &str) -> Option<ApiError> {
+    pub(crate) fn fault_error(self, fault: &Fault, caller: &Caller, operation: &str) -> Option<ApiError> {
         match fault {
-            Fault::Throttle => Some(self.throttle()),
+            Fault::Throttle => Some(self.throttling_error()),
             Fault::Deny => Some(self.access_denied(
                 caller,
                 operation,
@@ -95,7 +95,7 @@ impl Service {
         }
     }
 
-    fn throttle(self) -> ApiError {
+    fn throttling_error(self) -> ApiError {
         match self {
             Self::Sts => ApiError::new("Throttling", "Rate exceeded"),
             Self::Ssm => ApiError::new("ThrottlingException", "Rate exceeded"),
@@ -114,7 +114,7 @@ impl Service {
     }
 
     /// The HTTP status of a denied call. JSON 1.1 uses 400 for every client error.
-    fn forbidden(self) -> u16 {
+    fn access_denied_status(self) -> u16 {
         match self {
             Self::Ssm | Self::Organizations => 400,
             Self::Sts | Self::Account => 403,

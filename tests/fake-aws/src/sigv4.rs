@@ -1,6 +1,6 @@
-//! Reads the access key, region and service from the header of a version 4 signature.
+//! Parses the `Authorization` header of AWS Signature Version 4, and the account id in access keys.
 
-/// The credential scope of a request.
+/// The access key and the credential scope of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Scope<'a> {
     pub(crate) access_key: &'a str,

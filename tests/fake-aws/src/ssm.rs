@@ -6,18 +6,18 @@ use crate::fault::Fault;
 use crate::paging::{self, Page};
 use crate::reply::{ApiError, Reply};
 use crate::validate::{self, Violations};
-use crate::world::{CreatedSync, QUOTA, Sync, SyncKind, World, millis, now};
+use crate::world::{CreatedSync, SYNC_QUOTA, Sync, SyncKind, World, aws_time, now};
 
 /// Maximum length of a sync's name and type.
 const MAX_NAME: usize = 64;
 
 const MAX_PAGE_SIZE: usize = 50;
 
-/// The result of an operation that returns nothing.
+/// The response of an operation without a result.
 const EMPTY_RESULT: &str = "{}";
 
-/// Syncs to buckets with this prefix fail as if the bucket policy denied access, the most common
-/// cause.
+/// Syncs to buckets whose name has this prefix fail as if the bucket policy denied access, which is
+/// the most common cause.
 const FAILING_BUCKET_PREFIX: &str = "denied-";
 
 /// Handles a call of `operation`. `fault` may affect its paging.
@@ -40,7 +40,7 @@ pub(crate) fn handle(
     result.map_or_else(Reply::Error, Reply::Json)
 }
 
-/// The syncs of an account in a region.
+/// An account and region whose syncs a call reads or changes.
 struct AccountRegion<'a> {
     world: &'a World,
     account: &'a str,
@@ -51,8 +51,8 @@ impl AccountRegion<'_> {
     fn create(&self, request: &Value) -> Result<(), ApiError> {
         let (name, kind) = name_and_kind(request)?;
         let details = match kind {
-            SyncKind::ToDestination => checked_destination(request)?,
-            SyncKind::FromSource => checked_source(request)?,
+            SyncKind::ToDestination => validated_destination(request)?,
+            SyncKind::FromSource => validated_source(request)?,
         };
         let now = now();
         self.world.with_syncs(self.account, self.region, kind, |syncs| {
@@ -60,8 +60,8 @@ impl AccountRegion<'_> {
                 return Err(ApiError::new("ResourceDataSyncAlreadyExistsException", "")
                     .fields(json!({"SyncName": name})));
             }
-            if syncs.len() >= QUOTA {
-                let message = format!("The maximum number of resource data syncs is {QUOTA}");
+            if syncs.len() >= SYNC_QUOTA {
+                let message = format!("The maximum number of resource data syncs is {SYNC_QUOTA}");
                 return Err(ApiError::new("ResourceDataSyncCountExceededException", message));
             }
             syncs.push(Sync::Created(CreatedSync {
@@ -88,7 +88,7 @@ impl AccountRegion<'_> {
                 "Only a resource data sync of type SyncFromSource can be updated",
             ));
         }
-        let details = checked_source(request)?;
+        let details = validated_source(request)?;
         self.world.with_syncs(self.account, self.region, kind, |syncs| {
             let sync =
                 syncs.iter_mut().find(|sync| sync.name() == name).ok_or_else(|| not_found(name, kind))?;
@@ -128,7 +128,7 @@ impl AccountRegion<'_> {
         let (items, total) = self.world.with_listed_syncs(self.account, self.region, kind, |syncs| {
             let items = page.of(syncs).map(|sync| match sync {
                 Sync::Fixed(fixed) => fixed.text.clone(),
-                Sync::Created(sync) => item(sync, kind, schedule, reports_sharing, now).to_string(),
+                Sync::Created(sync) => list_item(sync, kind, schedule, reports_sharing, now).to_string(),
             });
             (items.collect::<Vec<_>>(), syncs.len())
         });
@@ -137,14 +137,14 @@ impl AccountRegion<'_> {
     }
 }
 
-fn checked_destination(request: &Value) -> Result<Value, ApiError> {
+fn validated_destination(request: &Value) -> Result<Value, ApiError> {
     if request.get("SyncSource").is_some_and(|source| !source.is_null()) {
         return Err(invalid_configuration(
             "SyncSource is not supported for a sync of type SyncToDestination",
         ));
     }
-    // The older form of the request, with the members of S3Destination at the top level, is not
-    // supported.
+    // The fake does not support the older form of the request, with the members of S3Destination at
+    // the top level.
     let Some(details) = request.get("S3Destination").filter(|details| !details.is_null()) else {
         return Err(invalid_configuration("S3Destination is required for a sync of type SyncToDestination"));
     };
@@ -161,7 +161,7 @@ fn checked_destination(request: &Value) -> Result<Value, ApiError> {
     }
 }
 
-fn checked_source(request: &Value) -> Result<Value, ApiError> {
+fn validated_source(request: &Value) -> Result<Value, ApiError> {
     if request.get("S3Destination").is_some_and(|destination| !destination.is_null()) {
         return Err(invalid_configuration(
             "S3Destination is not supported for a sync of type SyncFromSource",
@@ -177,7 +177,7 @@ fn checked_source(request: &Value) -> Result<Value, ApiError> {
         return Err(invalid_configuration("SourceRegions must name at least one region"));
     }
     let organization = details.get("AwsOrganizationsSource").filter(|source| !source.is_null());
-    // The documentation spells the values in lower camel case, and AWS sends upper camel case.
+    // The documentation spells the values in lower camel case, but AWS sends upper camel case.
     match details["SourceType"].as_str().map(str::to_ascii_lowercase).as_deref() {
         Some("singleaccountmultiregions") if organization.is_none() => Ok(details.clone()),
         Some("singleaccountmultiregions") => Err(invalid_configuration(
@@ -230,9 +230,9 @@ fn not_found(name: &str, kind: SyncKind) -> ApiError {
         .fields(json!({"SyncName": name, "SyncType": kind.as_str()}))
 }
 
-/// A sync as an item of a list. Like AWS, it has no type for a sync to a destination, and no status
-/// for a sync from a source.
-fn item(
+/// A sync as an item of a list. As in AWS, a sync to a destination has no type, and a sync from a
+/// source has no status.
+fn list_item(
     sync: &CreatedSync,
     kind: SyncKind,
     schedule: crate::RunSchedule,
@@ -245,15 +245,15 @@ fn item(
         item.insert(key.to_owned(), value);
     };
     put("SyncName", sync.name.clone().into());
-    put("SyncCreatedTime", millis(sync.created));
-    put("LastSyncTime", millis(runs.last_start));
+    put("SyncCreatedTime", aws_time(sync.created));
+    put("LastSyncTime", aws_time(runs.last_start));
     match kind {
         SyncKind::FromSource => {
             put("SyncType", kind.as_str().into());
             put("SyncSource", sync.details.clone());
-            put("SyncLastModifiedTime", millis(sync.modified));
+            put("SyncLastModifiedTime", aws_time(sync.modified));
             if let Some(time) = runs.last_finished_start {
-                put("LastSuccessfulSyncTime", millis(time));
+                put("LastSuccessfulSyncTime", aws_time(time));
             }
         }
         SyncKind::ToDestination => {
@@ -279,7 +279,7 @@ fn item(
                 put("LastSyncStatusMessage", message.into());
             }
             if let Some(time) = runs.last_finished_start.filter(|_| !denied) {
-                put("LastSuccessfulSyncTime", millis(time));
+                put("LastSuccessfulSyncTime", aws_time(time));
             }
         }
     }
@@ -312,7 +312,7 @@ mod tests {
         assert_eq!(names(&world, "eu-west-1", SyncKind::ToDestination), ["a", "b", "more"]);
         assert_eq!(names(&world, "us-east-1", SyncKind::ToDestination), ["own"]);
         assert_eq!(names(&world, "eu-west-1", SyncKind::FromSource), [""; 0]);
-        world.clear(ACCOUNT, "us-east-1");
+        world.clear_syncs(ACCOUNT, "us-east-1");
         assert_eq!(names(&world, "us-east-1", SyncKind::ToDestination), ["a", "b", "more"]);
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quick_xml::escape::escape;
 
-use crate::policy::{MAX_POLICY, Policy};
+use crate::policy::{MAX_POLICY_LENGTH, Policy};
 use crate::reply::{ApiError, Reply};
 use crate::world::{AssumedRole, Caller, World, session_token};
 
@@ -113,11 +113,11 @@ fn assume_role(
 
 /// Parses the session policy of a request.
 fn session_policy(text: &str) -> Result<Arc<Policy>, ApiError> {
-    if !(1..=MAX_POLICY).contains(&text.chars().count()) {
+    if !(1..=MAX_POLICY_LENGTH).contains(&text.chars().count()) {
         return Err(ApiError::new(
             "ValidationError",
             format!(
-                "1 validation error detected: Value at 'policy' failed to satisfy constraint: Member must have length between 1 and {MAX_POLICY}"
+                "1 validation error detected: Value at 'policy' failed to satisfy constraint: Member must have length between 1 and {MAX_POLICY_LENGTH}"
             ),
         ));
     }

@@ -1,4 +1,4 @@
-//! Validation of requests by the constraints of the SSM API model 2014-11-06 (lengths, patterns and
+//! Validates requests against the constraints of the SSM API model 2014-11-06 (lengths, patterns and
 //! required members), with the error messages of AWS.
 
 use serde_json::Value;
@@ -10,7 +10,8 @@ use crate::reply::ApiError;
 pub(crate) struct Violations(Vec<String>);
 
 impl Violations {
-    /// The string at `path`, a JSON pointer, if it is present and valid. `max` is in characters.
+    /// The string at `path`, a JSON pointer, if it is present and valid. Adds a violation if the string
+    /// is invalid, or missing and `required`. `max` is the maximum length in characters.
     pub(crate) fn text<'a>(
         &mut self,
         request: &'a Value,

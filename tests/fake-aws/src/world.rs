@@ -48,7 +48,7 @@ impl SyncKind {
 }
 
 /// Maximum number of syncs of one kind in an account and region.
-pub(crate) const QUOTA: usize = 5;
+pub(crate) const SYNC_QUOTA: usize = 5;
 
 /// The state of the fake AWS, shared by all connections. Changes take effect immediately.
 #[derive(Debug)]
@@ -59,8 +59,8 @@ struct Inner {
     accounts: BTreeMap<String, Account>,
     organization: Option<Organization>,
     sessions: HashMap<String, Session>,
-    assumed: Vec<AssumedRole>,
-    /// Listed in accounts and regions without syncs of that kind.
+    assumed_roles: Vec<AssumedRole>,
+    /// The syncs that are listed in accounts and regions without syncs of that kind.
     default_syncs: BTreeMap<SyncKind, Vec<Sync>>,
     faults: Vec<FaultRule>,
     calls: BTreeMap<(String, String, String), Calls>,
@@ -75,7 +75,7 @@ struct Inner {
 #[derive(Debug, Default)]
 struct Account {
     roles: BTreeMap<String, Trust>,
-    /// Status of the regions whose status was set.
+    /// The regions whose status was set, with the status.
     regions: BTreeMap<String, String>,
     syncs: BTreeMap<(String, SyncKind), Vec<Sync>>,
 }
@@ -140,7 +140,7 @@ impl Default for World {
             accounts: BTreeMap::new(),
             organization: None,
             sessions: HashMap::new(),
-            assumed: Vec::new(),
+            assumed_roles: Vec::new(),
             default_syncs: BTreeMap::new(),
             faults: Vec::new(),
             calls: BTreeMap::new(),
@@ -179,9 +179,8 @@ impl World {
         self.lock().accounts.entry(account.to_owned()).or_default().roles.insert(name.to_owned(), trust);
     }
 
-    /// Sets the status of a region in an account, such as `ENABLED`. Without
-    /// this, AWS's default regions are `ENABLED_BY_DEFAULT`, and the others
-    /// `DISABLED`.
+    /// Sets the status of a region in an account, such as `ENABLED`. By default, AWS's default
+    /// regions are `ENABLED_BY_DEFAULT` and the others `DISABLED`.
     pub fn set_region(&self, account: &str, region: &str, status: &str) {
         let mut inner = self.lock();
         let account = inner.accounts.entry(account.to_owned()).or_default();
@@ -199,18 +198,18 @@ impl World {
         syncs.push(new);
     }
 
-    /// Sets the items that are listed in every account and region that has no syncs of that kind of
-    /// its own. They cannot be updated or deleted by calls.
+    /// Sets the items that are listed in every account and region without syncs of that kind. Calls
+    /// cannot update or delete these items.
     pub fn set_default_syncs(&self, kind: SyncKind, items: Vec<Value>) {
         let items = items.into_iter().map(|item| Sync::Fixed(FixedItem::new(item))).collect();
         self.lock().default_syncs.insert(kind, items);
     }
 
-    /// Creates a sync like a call of `CreateResourceDataSync` with `request`.
+    /// Creates a sync as a call of `CreateResourceDataSync` with `request` does.
     ///
     /// # Errors
     /// The code and message of the error that AWS would return.
-    pub fn create(&self, account: &str, region: &str, request: &Value) -> Result<(), String> {
+    pub fn create_sync(&self, account: &str, region: &str, request: &Value) -> Result<(), String> {
         match ssm::handle(self, account, region, "CreateResourceDataSync", request, None) {
             Reply::Error(error) => Err(format!("{}: {}", error.code, error.message)),
             Reply::Json(_) | Reply::Xml { .. } => Ok(()),
@@ -218,9 +217,9 @@ impl World {
     }
 
     /// Removes all syncs of an account in a region.
-    pub fn clear(&self, account: &str, region: &str) {
+    pub fn clear_syncs(&self, account: &str, region: &str) {
         if let Some(account) = self.lock().accounts.get_mut(account) {
-            account.syncs.retain(|(of, _), _| of != region);
+            account.syncs.retain(|(sync_region, _), _| sync_region != region);
         }
     }
 
@@ -258,8 +257,8 @@ impl World {
         work(account.syncs.entry((region.to_owned(), kind)).or_default())
     }
 
-    /// Calls `work` with the syncs of one kind that are listed in an account and region: the
-    /// default ones, if it has none of its own.
+    /// Calls `work` with the syncs of one kind that are listed in an account and region: its own
+    /// syncs, or the default syncs if it has none.
     pub(crate) fn with_listed_syncs<T>(
         &self,
         account: &str,
@@ -293,7 +292,7 @@ pub(crate) fn now() -> f64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
-/// A time as AWS sends it: seconds with millisecond precision.
-pub(crate) fn millis(time: f64) -> Value {
+/// A time in JSON as AWS sends it: seconds since the Unix epoch, rounded to milliseconds.
+pub(crate) fn aws_time(time: f64) -> Value {
     json!((time * 1000.0).round() / 1000.0)
 }

@@ -23,7 +23,7 @@ impl Drop for Process {
     }
 }
 
-/// Starts the program. Returns the process, its address and the next `lines` lines that it prints.
+/// Starts the program. Returns the process, its address and the next `lines` lines of its output.
 fn start(arguments: &[&str], lines: usize) -> (Process, String, Vec<String>) {
     let mut child = Process(program().args(arguments).stdout(Stdio::piped()).spawn().unwrap());
     let mut printed = BufReader::new(child.0.stdout.take().unwrap()).lines();

@@ -72,7 +72,8 @@ async fn node_exporter_serves_the_metrics_beside_its_own() {
     once.arg("--output").arg(&file);
     assert_eq!(output_of(once).await.0, Some(1));
 
-    // node_exporter does not report the port behind port 0, so it gets one that was just free.
+    // node_exporter does not print the port that it gets for port 0, so it gets one that was
+    // free a moment ago.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let process = tools::node_exporter()
         .args(["--collector.disable-defaults", "--collector.textfile"])
@@ -94,17 +95,21 @@ async fn node_exporter_serves_the_metrics_beside_its_own() {
     assert!(shown.has("node_textfile_scrape_error 0"), "{}", shown.0);
     assert_eq!(shown.values("node_textfile_mtime_seconds").len(), 1);
     assert!(shown.has(&up(ACCOUNT, REGION, 1)) && shown.has(&up(ACCOUNT, "us-east-1", 0)), "{}", shown.0);
-    assert_eq!(shown.values("process_start_time_seconds").len(), 1, "that of node_exporter");
+    assert_eq!(shown.values("process_start_time_seconds").len(), 1, "only node_exporter's own");
     // Only the number of series is compared, because node_exporter reorders labels.
-    let ours = Scrape(std::fs::read_to_string(&file).unwrap());
-    let own_series = |scrape: &Scrape| {
-        let names = ["aws_", "ssm_"];
-        scrape.series().iter().filter(|series| names.iter().any(|name| series.starts_with(name))).count()
+    let written = Scrape(std::fs::read_to_string(&file).unwrap());
+    let exporter_series = |scrape: &Scrape| {
+        let prefixes = ["aws_", "ssm_"];
+        scrape
+            .series()
+            .iter()
+            .filter(|series| prefixes.iter().any(|prefix| series.starts_with(prefix)))
+            .count()
     };
-    assert_eq!(own_series(&shown), own_series(&ours));
+    assert_eq!(exporter_series(&shown), exporter_series(&written));
 }
 
-/// Wraps the command in a terminal of this width.
+/// Wraps the command in a script that runs it on a pseudoterminal of this width.
 fn on_a_terminal(columns: u16, command: &Command) -> Command {
     let mut python = tools::python();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/on_a_terminal.py");
@@ -138,7 +143,7 @@ async fn the_progress_bar_is_shown_only_on_a_terminal() {
             && terminal.contains(" 1 of 2 targets collected, 1 failed"),
         "{terminal:?}"
     );
-    // What is left on the terminal: log lines as they were written, and nothing of the bar.
+    // The terminal must end up with whole log lines and no trace of the bar.
     let remaining: Vec<&str> =
         terminal.split("\r\n").map(|line| line.rsplit("\r\u{1b}[2K").next().unwrap()).collect();
     assert!(remaining.iter().filter(|line| line.starts_with("ts=")).count() > 3, "{terminal}");

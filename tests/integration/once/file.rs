@@ -103,7 +103,7 @@ async fn a_reader_sees_the_whole_old_file_or_the_whole_new_one() {
     std::fs::write(&file, "old\n").unwrap();
 
     let done = Arc::new(AtomicBool::new(false));
-    let reading = std::thread::spawn({
+    let reader = std::thread::spawn({
         let (done, file) = (Arc::clone(&done), file.clone());
         move || {
             let mut seen = BTreeSet::new();
@@ -123,7 +123,7 @@ async fn a_reader_sees_the_whole_old_file_or_the_whole_new_one() {
         written.insert(file.metadata().unwrap().len());
     }
     done.store(true, Ordering::Relaxed);
-    let seen = reading.join().unwrap();
+    let seen = reader.join().unwrap();
     assert!(seen.contains(&4) && seen.len() > 1, "{seen:?}");
     assert!(*written.first().unwrap() > 100_000, "{written:?}");
 }

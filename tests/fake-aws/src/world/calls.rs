@@ -1,4 +1,4 @@
-//! Counts calls and injects faults.
+//! Records calls and selects the faults to inject.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::World;
 use crate::fault::{Fault, FaultRule};
 
-/// Maximum number of recorded times per operation, account and region.
+/// Maximum number of call times that are recorded per operation, account and region.
 const MAX_TIMES: usize = 1000;
 
 /// The calls of an operation in an account and region.
@@ -66,7 +66,7 @@ impl World {
     }
 
     /// Counts a call and returns the fault to inject, if there is one.
-    pub(crate) fn call(&self, account: &str, region: &str, operation: &str) -> Option<Fault> {
+    pub(crate) fn record_call(&self, account: &str, region: &str, operation: &str) -> Option<Fault> {
         let mut inner = self.lock();
         let records_call_times = inner.records_call_times;
         let key = (account.to_owned(), region.to_owned(), operation.to_owned());
@@ -82,7 +82,7 @@ impl World {
         Some(rule.fault.clone())
     }
 
-    /// A new request id.
+    /// Returns a new request id.
     pub(crate) fn request_id(&self) -> String {
         let mut inner = self.lock();
         inner.requests += 1;
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn call_times_are_only_recorded_on_request() {
         let world = World::new();
-        let call = || world.call("111122223333", "eu-west-1", "ListResourceDataSync");
+        let call = || world.record_call("111122223333", "eu-west-1", "ListResourceDataSync");
         let call_times = || world.call_times("111122223333", "eu-west-1", "ListResourceDataSync");
         call();
         assert_eq!(call_times(), []);

@@ -5,13 +5,13 @@ use super::{World, now};
 /// The id of the organization.
 pub(crate) const ORGANIZATION: &str = "o-fakefakefa";
 
-/// The id of its root.
+/// The id of the organization's root.
 pub(crate) const ROOT: &str = "r-fake";
 
 #[derive(Debug)]
 pub(crate) struct Organization {
     pub(crate) management: String,
-    delegated: Vec<String>,
+    delegated_administrators: Vec<String>,
     pub(crate) units: Vec<Unit>,
     pub(crate) members: Vec<Member>,
 }
@@ -36,13 +36,14 @@ pub(crate) struct Member {
 
 impl Organization {
     /// Whether the account is a member.
-    pub(crate) fn has(&self, account: &str) -> bool {
+    pub(crate) fn has_member(&self, account: &str) -> bool {
         self.members.iter().any(|member| member.id == account)
     }
 
     /// Whether the account may list the organization.
     pub(crate) fn may_list(&self, account: &str) -> bool {
-        self.management == account || self.delegated.iter().any(|delegated| delegated == account)
+        self.management == account
+            || self.delegated_administrators.iter().any(|delegated| delegated == account)
     }
 
     /// Whether there is a root or unit with this id.
@@ -50,7 +51,7 @@ impl Organization {
         id == ROOT || self.units.iter().any(|unit| unit.id == id)
     }
 
-    fn add(&mut self, id: &str, name: &str, parent: &str) {
+    fn add_member(&mut self, id: &str, name: &str, parent: &str) {
         assert!(self.has_parent(parent), "the organization has no {parent}");
         self.members.retain(|member| member.id != id);
         self.members.push(Member {
@@ -71,11 +72,11 @@ impl World {
         self.add_account(management);
         let mut organization = Organization {
             management: management.to_owned(),
-            delegated: Vec::new(),
+            delegated_administrators: Vec::new(),
             units: Vec::new(),
             members: Vec::new(),
         };
-        organization.add(management, "management", ROOT);
+        organization.add_member(management, "management", ROOT);
         self.lock().organization = Some(organization);
     }
 
@@ -85,7 +86,9 @@ impl World {
     /// # Panics
     /// If there is no organization.
     pub fn add_delegated_administrator(&self, account: &str) {
-        self.change_organization(|organization| organization.delegated.push(account.to_owned()));
+        self.change_organization(|organization| {
+            organization.delegated_administrators.push(account.to_owned());
+        });
     }
 
     /// Adds an organizational unit, such as `ou-fake-00000001`, below a unit or `r-fake`. Its name
@@ -107,7 +110,7 @@ impl World {
     /// If there is no organization or no such parent.
     pub fn add_member(&self, id: &str, name: &str, parent: &str) {
         self.add_account(id);
-        self.change_organization(|organization| organization.add(id, name, parent));
+        self.change_organization(|organization| organization.add_member(id, name, parent));
     }
 
     /// Sets the `State` and `Status` of a member, which are both `ACTIVE` at first. `None` leaves

@@ -8,7 +8,7 @@ use crate::policy::Policy;
 use crate::sigv4;
 
 /// Maximum number of recorded AssumeRole calls.
-const MAX_ASSUMED: usize = 100_000;
+const MAX_ASSUMED_ROLES: usize = 100_000;
 
 /// Session credentials issued by AssumeRole.
 #[derive(Clone, Debug)]
@@ -73,14 +73,14 @@ impl World {
     /// The successful calls of AssumeRole in order. Only the first 100,000 are kept.
     #[must_use]
     pub fn assumed_roles(&self) -> Vec<AssumedRole> {
-        self.lock().assumed.clone()
+        self.lock().assumed_roles.clone()
     }
 
     /// Records a successful call of AssumeRole.
     pub(crate) fn record_assumed_role(&self, assumed: AssumedRole) {
         let mut inner = self.lock();
-        if inner.assumed.len() < MAX_ASSUMED {
-            inner.assumed.push(assumed);
+        if inner.assumed_roles.len() < MAX_ASSUMED_ROLES {
+            inner.assumed_roles.push(assumed);
         }
     }
 
@@ -103,9 +103,9 @@ impl World {
                 Err(CredentialError::Expired)
             };
         }
-        let own = access_key.strip_prefix("AKIA").and_then(|rest| rest.strip_suffix("FAKE"));
-        let own = own.map(ToOwned::to_owned);
-        let account = own.or_else(|| sigv4::account_of(access_key).filter(|_| inner.trusts_foreign_keys));
+        let own_key = access_key.strip_prefix("AKIA").and_then(|rest| rest.strip_suffix("FAKE"));
+        let account = own_key.map(ToOwned::to_owned);
+        let account = account.or_else(|| sigv4::account_of(access_key).filter(|_| inner.trusts_foreign_keys));
         let account =
             account.filter(|id| inner.accounts.contains_key(id)).ok_or(CredentialError::UnknownKey)?;
         Ok(Caller {

@@ -1,4 +1,4 @@
-//! The JSON document and the table.
+//! The formats that only `once` has: the JSON document and the table.
 
 use std::time::SystemTime;
 
@@ -10,7 +10,7 @@ use super::{Setup, output_of};
 use crate::exporter::{ACCOUNT, REGION, put};
 use crate::exposition::s3_sync;
 
-/// The JSON document without times and durations, which differ between runs.
+/// The JSON document without the times and durations of this run.
 async fn document(setup: &Setup) -> Value {
     let mut once = setup.once();
     once.args(["--format", "json"]);
@@ -55,7 +55,7 @@ async fn the_json_document_is_complete() {
     let message = document["targets"][2]["message"].take();
     assert!(message.as_str().unwrap().contains("ssm:ListResourceDataSync"), "{message}");
     let target = |region: &str| json!({"aws_account_id": ACCOUNT, "account_name": "production", "aws_region": region, "partition": "aws"});
-    let with = |mut target: Value, more: Value| {
+    let extended = |mut target: Value, more: Value| {
         target.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         target
     };
@@ -102,9 +102,9 @@ async fn the_json_document_is_complete() {
             "syncs": 2, "syncs_failed": 2,
         },
         "targets": [
-            with(target(REGION), json!({"up": true, "syncs": syncs})),
-            with(target("eu-central-1"), json!({"up": true, "syncs": []})),
-            with(target("us-east-1"), json!({"up": false, "reason": "access_denied", "message": null})),
+            extended(target(REGION), json!({"up": true, "syncs": syncs})),
+            extended(target("eu-central-1"), json!({"up": true, "syncs": []})),
+            extended(target("us-east-1"), json!({"up": false, "reason": "access_denied", "message": null})),
         ],
     });
     assert_eq!(document, expected);
