@@ -48,8 +48,9 @@
 //! health aws web
 //! readiness
 //! snapshot
-//! fleet clock
-//! model negotiation gate duration error_chain build_info logging signals systemd
+//! fleet logging
+//! clock
+//! model negotiation gate duration error_chain build_info signals systemd
 //! ```
 //!
 //! Each external crate stays in one place: the AWS SDK in [`aws`] and the two modules that

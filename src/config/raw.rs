@@ -1,5 +1,5 @@
 //! The keys of the configuration, how the text of each is read, and what may be
-//! shown of it. AccessRules that several values have to meet together are checked in
+//! shown of it. Rules that involve several values are checked in
 //! [`validate`](super::validate).
 
 use std::fmt;

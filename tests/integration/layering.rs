@@ -134,7 +134,7 @@ fn read_modules(directory: &Path, path: &[String], sources: &mut BTreeMap<Module
     for entry in std::fs::read_dir(directory).unwrap() {
         let file = entry.unwrap().path();
         let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
-        let child = [path, &[name.clone()]].concat();
+        let child = [path, std::slice::from_ref(&name)].concat();
         if file.is_dir() {
             read_modules(&file, &child, sources);
         } else if file.extension().is_some_and(|extension| extension == "rs")

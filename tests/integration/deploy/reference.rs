@@ -91,11 +91,11 @@ fn exposed(scrape: &str) -> BTreeMap<String, Family> {
     for line in scrape.split_terminator('\n') {
         if let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {
             name.clone_into(&mut current);
-            families.entry(current.clone()).or_default().help = help.to_owned();
+            help.clone_into(&mut families.entry(current.clone()).or_default().help);
         } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' '))
         {
             name.clone_into(&mut current);
-            families.entry(current.clone()).or_default().kind = kind.to_owned();
+            kind.clone_into(&mut families.entry(current.clone()).or_default().kind);
         } else {
             assert!(line.starts_with(&current), "a sample of {current}: {line}");
             let names = label_names(line).into_iter().filter(|name| *name != "le").map(str::to_owned);

@@ -88,7 +88,7 @@ fn interpolated(text: &str, dashboard: &Dashboard, selected: &Selection) -> Stri
     result
 }
 
-/// The value, escaped for a regular expression in a PromQL string.
+/// The value, escaped for a regular expression in a `PromQL` string.
 fn regex_escaped(value: &str) -> String {
     let mut escaped = String::new();
     for c in value.chars() {

@@ -168,7 +168,7 @@ fn violations_of_the_restricted_profile_are_detected() {
     }
 }
 
-/// OpenShift assigns user and group ids per namespace.
+/// `OpenShift` assigns user and group ids per namespace.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
 fn user_and_group_ids_can_be_unset() {
