@@ -1,4 +1,4 @@
-//! The summary of collections that the scheduler logs from time to time.
+//! The summary of collections that the scheduler logs at regular intervals.
 
 use std::time::Duration;
 
@@ -9,8 +9,7 @@ use crate::health;
 use crate::model::UnixSeconds;
 use crate::snapshot::{Store, TargetState};
 
-/// The shortest time from one summary to the next, for configurations with a shorter
-/// interval.
+/// The minimum time between two summaries, in case the interval is shorter.
 const MIN_SPACING: Duration = Duration::from_mins(1);
 
 /// Counts the collections since the last summary.
@@ -27,7 +26,7 @@ impl Summary {
         Self { since: Instant::now(), is_first: true, succeeded: 0, failed: 0 }
     }
 
-    /// Counts a collection that has ended and left its target in `state`.
+    /// Counts a collection that has ended. `state` is the state of its target after it.
     pub(super) fn count(&mut self, state: &TargetState) {
         if state.consecutive_failures == 0 {
             self.succeeded += 1;
@@ -36,12 +35,13 @@ impl Summary {
         }
     }
 
-    /// When to log the next summary: the first when every target has been collected, the
-    /// others an interval apart. To save work, that first condition is checked only while
-    /// the scheduler `is_idle`.
+    /// When to log the next summary: the first when every target has been collected, but
+    /// after an interval at the latest, and the others an interval apart. Whether every
+    /// target has been collected is checked only while the scheduler `is_idle`, because the
+    /// check reads all targets.
     pub(super) fn due(&self, interval: Duration, is_idle: bool, store: &Store) -> Instant {
-        let may_be_first = self.is_first && is_idle && self.succeeded + self.failed > 0;
-        if may_be_first && store.pending() == 0 && store.uncollected() == 0 {
+        let check_targets = self.is_first && is_idle && self.succeeded + self.failed > 0;
+        if check_targets && store.pending() == 0 && store.uncollected() == 0 {
             return self.since;
         }
         self.since + interval.max(MIN_SPACING)
