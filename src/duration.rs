@@ -1,31 +1,31 @@
-//! Durations and ages for people: on the status page, in the table of `once` and in its
-//! error lines.
+//! Formats durations and ages for people: on the status page, and in the table and the
+//! errors of one-shot mode.
 //!
-//! Durations in a configuration have a syntax of their own (`1h30m`), which `config`
-//! reads and writes.
+//! Durations in the configuration have a different syntax (`1h30m`), which `config` parses
+//! and formats.
 
 use std::time::Duration;
 
-/// From this many seconds on, only whole days are shown.
-const WHOLE_DAYS_FROM: u64 = 10 * 86_400;
+/// Durations of at least this many seconds are shown in whole days.
+const WHOLE_DAYS_FROM_SECS: u64 = 10 * 86_400;
 
-/// The duration in its largest unit and, if that leaves a remainder, the next smaller
-/// one: `2m 5s`, `1h`, `1d 2h`. Fractions of a second are dropped, and so are the hours
-/// of 10 days and more.
+/// Formats a duration in its largest unit, followed by the next smaller unit unless that
+/// is zero: `2m 5s`, `1h`, `1d 2h`. Fractions of a second are dropped, as are the hours
+/// from 10 days on.
 pub(crate) fn format(duration: Duration) -> String {
     const UNITS: [(u64, char); 4] = [(86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')];
     let seconds = duration.as_secs();
     let largest = UNITS.iter().position(|(unit, _)| seconds >= *unit).unwrap_or(UNITS.len() - 1);
     let (unit, symbol) = UNITS[largest];
-    let number = seconds / unit;
-    let smaller = UNITS.get(largest + 1).filter(|_| seconds < WHOLE_DAYS_FROM);
-    match smaller.map(|(smaller, symbol)| (seconds % unit / smaller, symbol)) {
-        Some((rest, smaller_symbol)) if rest > 0 => format!("{number}{symbol} {rest}{smaller_symbol}"),
-        _ => format!("{number}{symbol}"),
+    let count = seconds / unit;
+    let next_unit = UNITS.get(largest + 1).filter(|_| seconds < WHOLE_DAYS_FROM_SECS);
+    match next_unit.map(|(next_unit, next_symbol)| (seconds % unit / next_unit, next_symbol)) {
+        Some((rest, next_symbol)) if rest > 0 => format!("{count}{symbol} {rest}{next_symbol}"),
+        _ => format!("{count}{symbol}"),
     }
 }
 
-/// How long a call or a collection took: `5ms`, `1.2s`.
+/// Formats how long a collection took: `5ms`, `1.2s`.
 pub(crate) fn format_elapsed(elapsed: Duration) -> String {
     if elapsed < Duration::from_secs(1) {
         format!("{}ms", elapsed.as_millis())
@@ -34,9 +34,9 @@ pub(crate) fn format_elapsed(elapsed: Duration) -> String {
     }
 }
 
-/// The age of something that happened `seconds` ago, such as `3h 5m ago`. A negative age
-/// lies in the future (`in 2h`); less than a minute of that is a difference between
-/// clocks (`just now`).
+/// Formats the age of something that happened `seconds` ago: `3h 5m ago`. A negative age
+/// is in the future: `in 2h`. Up to a minute of that is attributed to clock skew and shown
+/// as `just now`.
 pub(crate) fn format_age(seconds: f64) -> String {
     let absolute = Duration::try_from_secs_f64(seconds.abs()).unwrap_or_default();
     match seconds {
@@ -71,14 +71,14 @@ mod tests {
     }
 
     #[test]
-    fn elapsed_times_are_in_milliseconds_below_a_second() {
+    fn elapsed_times_below_a_second_are_in_milliseconds() {
         for (millis, expected) in [(0, "0ms"), (999, "999ms"), (1_000, "1.0s"), (61_250, "61.2s")] {
             assert_eq!(format_elapsed(Duration::from_millis(millis)), expected);
         }
     }
 
     #[test]
-    fn ages_may_lie_in_the_future() {
+    fn negative_ages_are_in_the_future() {
         for (seconds, expected) in [
             (93_600.5, "1d 2h ago"),
             (59.9, "59s ago"),

@@ -1,9 +1,9 @@
-//! A bound on concurrent work, with an optional bounded queue in front of it.
+//! A limit on concurrent work, with an optional bounded queue in front of it.
 //!
-//! Everything in this process that a client can start is admitted by a [`Gate`]:
-//! connections, scrapes, status pages and password checks. What happens when a gate is
-//! full differs and belongs to the caller: connections and scrapes evict an older one,
-//! pages and passwords queue, and a client beyond the queue is told to retry.
+//! Each kind of work that a client can start has its own [`Gate`]: connections, scrapes,
+//! status pages and password checks. The caller decides what happens when a gate is full:
+//! connections and scrapes evict an older one; status pages and password checks wait, or
+//! are rejected if the queue is full, too.
 
 use std::sync::Arc;
 
@@ -13,21 +13,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 #[derive(Debug)]
 pub(crate) struct Gate {
     running: Arc<Semaphore>,
-    /// Admits work that runs and work that waits.
+    /// Limits running and queued work together.
     admitted: Semaphore,
 }
 
-/// Permission to run. It is returned to the gate on drop, and can move to another task
-/// that outlives the caller.
+/// Permission to run, returned to the gate on drop. It can be moved to a task that
+/// outlives the caller.
 #[derive(Debug)]
 pub(crate) struct Permit(#[expect(dead_code, reason = "held until dropped")] OwnedSemaphorePermit);
 
-/// Neither a place to run nor a place to wait is free.
+/// All permits are taken and the queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
 impl Gate {
-    /// A gate for at most `concurrency` permits and `queue` callers that wait for one.
+    /// A gate with `concurrency` permits, for which up to `queue` callers of
+    /// [`run_queued`](Self::run_queued) may wait.
     pub(crate) fn new(concurrency: usize, queue: usize) -> Self {
         Self {
             running: Arc::new(Semaphore::new(concurrency)),
@@ -35,20 +36,20 @@ impl Gate {
         }
     }
 
-    /// A permit, if one is free now.
+    /// Returns a permit if one is free now.
     pub(crate) fn try_enter(&self) -> Option<Permit> {
         Arc::clone(&self.running).try_acquire_owned().ok().map(Permit)
     }
 
-    /// Waits for a permit, however many callers wait already. For callers that are few
-    /// by themselves, such as the tasks that accept connections.
+    /// Waits for a permit, however long the queue is. Use this only where something else
+    /// bounds the number of callers, such as the tasks that accept connections.
     pub(crate) async fn enter(&self) -> Option<Permit> {
         // Fails only if the semaphore is closed, which never happens.
         Arc::clone(&self.running).acquire_owned().await.ok().map(Permit)
     }
 
-    /// Runs `work` with a permit as soon as one is free, or fails immediately if the
-    /// queue is full. The caller stays in the queue only as long as it polls.
+    /// Runs `work` as soon as a permit is free, or fails immediately if the queue is full.
+    /// Dropping the future leaves the queue.
     pub(crate) async fn run_queued<T>(&self, work: impl AsyncFnOnce(Permit) -> T) -> Result<T, Full> {
         let _admitted = self.admitted.try_acquire().map_err(|_| Full)?;
         let permit = self.enter().await.ok_or(Full)?;
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_permit_is_free_again_when_it_is_dropped() {
+    async fn a_dropped_permit_is_free_again() {
         let gate = Gate::new(1, 0);
         let permit = gate.try_enter().unwrap();
         assert!(gate.try_enter().is_none());
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn callers_beyond_the_queue_are_refused_and_those_in_it_wait() {
+    async fn queued_callers_wait_and_callers_beyond_the_queue_are_rejected() {
         let gate = Gate::new(1, 1);
         let mut context = Context::from_waker(Waker::noop());
         let mut running = pin!(gate.run_queued(async |_permit| pending::<()>().await));
@@ -88,7 +89,7 @@ mod tests {
         assert!(running.as_mut().poll(&mut context).is_pending());
         assert!(queued.as_mut().poll(&mut context).is_pending());
         assert_eq!(gate.run_queued(async |_permit| ()).await, Err(Full));
-        // A caller that gives up leaves the queue.
+        // A dropped caller leaves the queue.
         drop(queued);
         let mut next = pin!(gate.run_queued(async |_permit| ()));
         assert!(next.as_mut().poll(&mut context).is_pending());

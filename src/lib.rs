@@ -1,21 +1,21 @@
 //! A Prometheus exporter for AWS Systems Manager resource data syncs.
 //!
 //! The daemon periodically lists the syncs of every target (an account in a region) and
-//! serves what it found as metrics. It only ever reads from AWS.
+//! serves their state as metrics. It changes nothing in AWS.
 //!
-//! # Two journeys
+//! # Data flow
 //!
-//! From the configuration to the targets, at startup, on reload and as the organization
-//! changes:
+//! At startup, on reload and whenever the organization changes, the configuration becomes
+//! a list of targets:
 //!
 //! ```text
 //!  file, environment          accounts, region patterns       accounts × enabled regions
 //! ──────────────────▶ config ──────────────────────────▶ discovery ───────────▶ scheduler
-//!                     validates                          lists accounts         gives each
-//!                     everything once                    and regions (aws)      target a turn
+//!                     validates                          lists accounts         decides when each
+//!                     everything once                    and regions (aws)      target is collected
 //! ```
 //!
-//! From a sync to the bytes of a scrape:
+//! Once per interval, the syncs of each target are collected for later scrapes:
 //!
 //! ```text
 //!            ListResourceDataSync     DataSync              target state
@@ -29,8 +29,8 @@
 //!
 //! [`app`] builds and connects the stages of the daemon and applies new configurations.
 //! [`once`] connects the same stages, runs each target once and writes the result instead
-//! of serving it. [`readiness`] decides `/-/ready`. The plain types that stages exchange are
-//! in [`fleet`] (what is polled) and [`model`] (what AWS reports).
+//! of serving it. [`readiness`] decides whether `/-/ready` succeeds. The plain types that
+//! stages exchange are in [`fleet`] (what is polled) and [`model`] (what AWS reports).
 //!
 //! # Dependency order
 //!
@@ -55,17 +55,17 @@
 //!
 //! Each external crate stays in one place: the AWS SDK in [`aws`] and the two modules that
 //! make calls through it, [`discovery`] and [`collector`]; `prometheus` in [`metrics`];
-//! `maud` in [`status`]; `hyper` and `rustls` in [`web`]; `figment` in [`config`]; `clap` in
+//! `maud` in `status`; `hyper` and `rustls` in [`web`]; `figment` in [`config`]; `clap` in
 //! [`cli`] and [`logging`]; progress bars and tables in [`once`].
 //!
 //! # Invariants
 //!
-//! - A scrape does no I/O apart from reading `/proc` for the process metrics. It waits for
-//!   no collection and never fails because AWS does.
+//! - A scrape does no I/O apart from reading `/proc` for the process metrics. It never waits
+//!   for a collection and does not fail when AWS does.
 //! - Everything that changes only with a collection is rendered and compressed once per
 //!   collection. A scrape concatenates the results.
-//! - A failed target is data: it is exported as down with a reason, and its last good syncs
-//!   are served for a limited time. A value that is not known has no series, and never a 0.
+//! - A failing target is exported as down with a reason, and its last good syncs are served
+//!   for a limited time. An unknown value has no series; it is never exported as 0.
 //! - Targets do not delay each other. All they share is the limit on concurrent collections
 //!   and, within an account, the requests for credentials.
 //! - Discovery keeps the last known accounts and regions when a lookup fails.

@@ -1,4 +1,5 @@
-//! Whether the exporter has collected enough to be scraped.
+//! Whether the exporter has collected enough to be scraped. `web` serves the result as
+//! `/-/ready`, and one-shot mode waits for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,8 +10,9 @@ use tokio::time::Instant;
 use crate::clock::millis;
 use crate::snapshot::Store;
 
-/// Becomes ready when discovery has resolved all targets and each has had its first
-/// collection, good or bad, or when the timeout has passed. Once ready, it stays ready.
+/// Decides when the exporter is ready: as soon as discovery has resolved all targets and
+/// the first collection of each has ended, successfully or not; at the latest when the
+/// timeout has passed. Once ready, the exporter stays ready.
 #[derive(Debug)]
 pub(crate) struct Readiness {
     store: Arc<Store>,
@@ -24,15 +26,15 @@ pub(crate) struct Readiness {
 pub struct NotReady {
     /// The number of targets whose first collection has not ended.
     pub uncollected: usize,
-    /// The number of all targets.
+    /// The number of all targets, collected or not.
     pub targets: usize,
-    /// The number of discovery lookups without a first result, each of which may add
+    /// The number of discovery lookups that have not had a result yet. Each may add
     /// targets.
     pub pending: usize,
 }
 
 impl Readiness {
-    /// Starts the timeout.
+    /// The `timeout` starts now.
     pub(crate) fn new(store: Arc<Store>, timeout: Duration) -> Self {
         Self {
             store,
@@ -42,7 +44,7 @@ impl Readiness {
         }
     }
 
-    /// Changes the timeout, which still counts from the start.
+    /// Changes the timeout, which is still measured from the call to [`new`](Self::new).
     pub(crate) fn set_timeout(&self, timeout: Duration) {
         self.timeout_millis.store(millis(timeout), Ordering::Relaxed);
     }
@@ -51,8 +53,8 @@ impl Readiness {
         if self.ready.load(Ordering::Relaxed) {
             return Ok(());
         }
-        // In this order: a lookup that ends in between has added its targets before they
-        // are counted.
+        // `pending` is read first: a lookup that finishes between the two reads has by then
+        // added its targets, so they are counted as uncollected.
         let (pending, uncollected) = (self.store.pending(), self.store.uncollected());
         if (uncollected > 0 || pending > 0)
             && millis(self.started.elapsed()) < self.timeout_millis.load(Ordering::Relaxed)
@@ -94,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_ready_once_every_target_has_had_its_first_collection_good_or_bad() {
+    async fn the_exporter_is_ready_once_every_target_has_been_collected_successfully_or_not() {
         let (store, slots, readiness) = readiness(0);
         assert_eq!(readiness.check(), Err(NotReady { uncollected: 2, targets: 2, pending: 0 }));
         store.record(&slots[0], Report { outcome: Ok(Vec::new()), ..failed() });
@@ -104,7 +106,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_not_ready_while_a_lookup_may_add_targets() {
+    async fn the_exporter_is_not_ready_while_a_lookup_may_add_targets() {
         let (store, slots, readiness) = readiness(1);
         for slot in &slots {
             store.record(slot, failed());
@@ -121,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_ready_after_the_timeout_even_if_targets_are_missing() {
+    async fn the_exporter_is_ready_after_the_timeout_even_if_targets_are_missing() {
         let (_store, _slots, readiness) = readiness(1);
         tokio::time::advance(Duration::from_mins(10) - Duration::from_millis(1)).await;
         assert!(readiness.check().is_err());

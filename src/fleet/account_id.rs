@@ -14,7 +14,7 @@ pub struct AccountId(Arc<str>);
 pub struct InvalidAccountId(String);
 
 impl AccountId {
-    /// A valid id for checks that need any account.
+    /// An id for validating configuration that applies to any account.
     pub(crate) fn example() -> Self {
         Self("012345678901".into())
     }

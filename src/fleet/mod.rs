@@ -1,8 +1,8 @@
 //! The fleet: accounts, regions, and the targets to poll.
 //!
-//! These plain types are shared by all stages. Each is validated when it is
-//! constructed, so that no stage has to parse or check it again. This module knows
-//! neither the configuration that names the accounts nor the AWS SDK that reaches them.
+//! All stages share these plain types. Parsing validates them, so no stage has to check
+//! them again. This module knows neither the configuration that lists the accounts nor the
+//! AWS SDK that calls them.
 
 mod account_id;
 mod organizational_unit_id;
@@ -32,10 +32,10 @@ pub use target_list::{TargetList, Unresolved};
 /// An AWS account and the credentials to poll it with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
-    /// The account id. `None` where only the credentials can tell it, until the first
-    /// collection has asked STS.
+    /// The account id. `None` if it is not configured. The first collection then learns it
+    /// from STS, and the snapshot keeps it as part of the target's state.
     pub id: Option<AccountId>,
-    /// The name from the configuration, else from the organization.
+    /// The account name from the configuration, or else from the organization.
     pub name: Option<String>,
     /// How to obtain the account's credentials.
     pub access: Access,
@@ -50,8 +50,8 @@ pub struct Account {
 pub enum AccountKey {
     /// The account id.
     Id(AccountId),
-    /// The profile of the credentials, where the id is not known beforehand. Such an
-    /// account has no roles, because a role's ARN contains the id.
+    /// The profile of the credentials, for an account whose id is not configured. Such an
+    /// account has no roles, because the ARN of a role would contain the id.
     Profile(Option<String>),
 }
 
@@ -73,41 +73,42 @@ impl Account {
         }
     }
 
-    /// The account id as labels, logs and the status page show it: the id that a
-    /// collection has `learned`, else the configured id, else `unknown` with the
-    /// profile.
+    /// The account id as shown in labels, logs and the status page: the id `learned` by a
+    /// collection, or else the configured id, or else `unknown` with the profile.
     ///
-    /// Two accounts with the same text have the same credentials, and no configuration
-    /// polls the same credentials twice in a region.
+    /// The text is unique within a region. Two accounts without an id have the same text
+    /// only if they have the same credentials, which the configuration must not use twice
+    /// in a region.
     pub(crate) fn display_id(&self, learned: Option<&AccountId>) -> String {
         learned.map_or_else(|| self.key().to_string(), ToString::to_string)
     }
 }
 
-/// How to obtain the credentials for an account: initial credentials, and the roles to
-/// assume one after the other.
+/// How to obtain the credentials for an account: the initial credentials, and a chain of
+/// roles to assume.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Access {
     /// A profile of the shared AWS configuration; `None` for the SDK's default
     /// credential chain.
     pub profile: Option<String>,
-    /// Roles to assume in order. The credentials of the last role list the syncs.
+    /// The roles to assume, in order. Syncs are listed with the credentials of the last.
     pub roles: Vec<Role>,
 }
 
-/// The parameters of one `sts:AssumeRole`.
+/// A role to assume, with the parameters of the `sts:AssumeRole` call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Role {
     /// The ARN of the role.
     pub arn: RoleArn,
     /// The external id that the role's trust policy requires.
     pub external_id: Option<ExternalId>,
-    /// The session name, which shows up in `CloudTrail`.
+    /// The session name, which appears in `CloudTrail`.
     pub session_name: SessionName,
     /// The session policy that restricts the role's permissions.
     pub policy: SessionPolicy,
 }
 
+// Equal roles have equal ARNs. The external id is a secret without a hash.
 impl Hash for Role {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.arn.hash(state);
@@ -131,9 +132,9 @@ impl Target {
         (self.account.key(), self.region.clone())
     }
 
-    /// Whether `other` is the same target, reached with the same credentials. The
-    /// account's name does not matter. Nor does the default region as long as the
-    /// partition is the same, because credentials are valid in the whole partition.
+    /// Whether `other` is the same target with the same credentials. The account name is
+    /// ignored. So is the default region as long as its partition is the same, because
+    /// credentials are valid in the whole partition.
     pub(crate) fn has_same_access_as(&self, other: &Self) -> bool {
         let access = |target: &Self| {
             let Account { id, access, default_region, name: _ } = &*target.account;

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The id of an organizational unit, such as `ou-abcd-11111111`, or of the
-/// root of an organization, such as `r-abcd`.
+/// The id of an organizational unit, such as `ou-abcd-11111111`, or of the root of an
+/// organization, such as `r-abcd`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OrganizationalUnitId(String);
 
@@ -24,7 +24,7 @@ impl OrganizationalUnitId {
 impl FromStr for OrganizationalUnitId {
     type Err = InvalidOrganizationalUnitId;
 
-    /// Checks the patterns of the Organizations API reference.
+    /// Accepts the patterns of the Organizations API reference.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let is_part = |part: &str, min_len: usize| {
             (min_len..=32).contains(&part.len())
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_of_units_and_roots_are_accepted_and_nothing_else() {
+    fn only_ids_of_units_and_roots_are_accepted() {
         for text in ["ou-abcd-11111111", "ou-1a2b-x1y2z3w4v5", "r-abcd"] {
             assert_eq!(text.parse::<OrganizationalUnitId>().unwrap().as_str(), text);
         }

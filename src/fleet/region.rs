@@ -8,8 +8,8 @@ use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
 /// The name of an AWS region, such as `eu-west-1`.
 ///
-/// Only the form is checked, because a list would have to be updated for each new
-/// region of AWS.
+/// Only the form of the name is checked, because a list of regions would be outdated as
+/// soon as AWS opens a new one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RegionName(Arc<str>);
 
@@ -23,7 +23,7 @@ const DIRECTIONS: [&str; 9] =
     ["central", "east", "north", "northeast", "northwest", "south", "southeast", "southwest", "west"];
 
 impl RegionName {
-    /// The length of the longest name that is accepted.
+    /// The length of the longest name that parsing accepts.
     pub(super) const MAX_LEN: usize = "abcd-abcd-northeast-10".len();
 
     pub(crate) fn as_str(&self) -> &str {
@@ -148,7 +148,7 @@ impl Partition {
         names.iter().map(|name| RegionName((*name).into()))
     }
 
-    /// The region to use in the partition where nothing else names one.
+    /// The region to use if only the partition is known.
     pub(crate) fn default_region(self) -> RegionName {
         let name = match self {
             Self::Aws => "us-east-1",
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn the_regions_of_a_partition_belong_to_it() {
+    fn always_enabled_and_default_regions_belong_to_their_partition() {
         for &partition in Partition::VARIANTS {
             assert_eq!(partition.default_region().partition(), partition);
             for region in partition.always_enabled() {
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_without_the_form_of_a_region_name_is_rejected() {
+    fn malformed_region_names_are_rejected() {
         for text in [
             "",
             "eu",

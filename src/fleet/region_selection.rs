@@ -1,4 +1,4 @@
-//! Which regions of an account to poll: by name, or by a wildcard pattern.
+//! Which regions of an account to poll, selected by name or by wildcard pattern.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,10 +10,10 @@ use super::{InvalidRegion, RegionName};
 /// The regions to poll in an account, as configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RegionSelection {
-    /// Regions by name, in the configured order. They are polled whether they are
-    /// enabled in the account or not.
+    /// Regions selected by name, in the configured order. They are polled even if they are
+    /// not enabled in the account.
     pub named: Vec<RegionName>,
-    /// Patterns that select from the regions enabled in the account.
+    /// Patterns that select regions enabled in the account.
     pub patterns: Vec<RegionPattern>,
 }
 
@@ -23,13 +23,13 @@ impl RegionSelection {
         !self.patterns.is_empty()
     }
 
-    /// Whether `region` is selected, provided that it is enabled in the account.
+    /// Whether `region` is polled if it is enabled in the account.
     pub(crate) fn contains(&self, region: &RegionName) -> bool {
         self.named.contains(region) || self.patterns.iter().any(|pattern| pattern.matches(region))
     }
 
-    /// The named regions in their order, followed by those of `enabled` that match a
-    /// pattern, sorted. Each region occurs once.
+    /// The regions to poll in an account where `enabled` are enabled: the named regions in
+    /// their order, then the sorted regions that match a pattern. Each region occurs once.
     pub(crate) fn choose(&self, enabled: &[RegionName]) -> Vec<RegionName> {
         let mut chosen = self.named.clone();
         let mut matching: Vec<_> = enabled
@@ -75,7 +75,7 @@ pub enum InvalidRegionPattern {
     /// The text has no wildcard and is not a region name.
     #[error(transparent)]
     Name(#[from] InvalidRegion),
-    /// The text has a wildcard, and characters that no region name has.
+    /// The text has a wildcard, but also characters that no region name contains.
     #[error(
         "`{0}` is not a pattern for AWS regions: expected lower-case letters, digits, `-`, `?` (any one character) and `*` (any number of characters), such as `eu-*`"
     )]
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn patterns_that_no_region_name_can_match_are_rejected() {
+    fn malformed_names_and_patterns_are_rejected() {
         for text in ["EU-*", "eu_*", "eu-*,us-*", "eu-west", "* ", ""] {
             assert!(text.parse::<RegionOrPattern>().is_err(), "{text}");
         }

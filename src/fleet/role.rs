@@ -26,7 +26,7 @@ impl RoleArn {
         &self.text
     }
 
-    /// The account that the role, and thus its credentials, belongs to.
+    /// The account of the role, and thus of the credentials that assuming it gives.
     pub(crate) fn account(&self) -> &AccountId {
         &self.account
     }
@@ -75,6 +75,10 @@ impl fmt::Display for RoleArn {
     }
 }
 
+const ACCOUNT_ID_PLACEHOLDER: &str = "{account_id}";
+const PARTITION_PLACEHOLDER: &str = "{partition}";
+const REGION_PLACEHOLDER: &str = "{region}";
+
 /// The template of a role session name: 2 to 64 letters, digits and `_+=,.@-`. The
 /// placeholders `{account_id}` and `{region}` may occur.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -90,11 +94,11 @@ pub struct SessionName(String);
 pub struct InvalidSessionName(String);
 
 impl SessionName {
-    /// Fills in the placeholders. `account` is the account of the role, `region` that of
-    /// the STS endpoint: an account's regions share a session, so the region of a target
-    /// is not available.
+    /// Replaces the placeholders. `account` is the account of the role, and `region` is the
+    /// region of the STS endpoint, not of a target: all regions of an account share a
+    /// session.
     pub(crate) fn expand(&self, account: &AccountId, region: &str) -> String {
-        self.0.replace(ACCOUNT_ID, account.as_str()).replace(REGION, region)
+        self.0.replace(ACCOUNT_ID_PLACEHOLDER, account.as_str()).replace(REGION_PLACEHOLDER, region)
     }
 }
 
@@ -108,10 +112,11 @@ impl FromStr for SessionName {
     type Err = InvalidSessionName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        // With the longest values that the placeholders can have.
-        let filled =
-            text.replace(ACCOUNT_ID, &"0".repeat(12)).replace(REGION, &"x".repeat(RegionName::MAX_LEN));
-        if (2..=64).contains(&filled.len()) && filled.bytes().all(is_name_byte) {
+        // The placeholders count with their longest possible values.
+        let longest = text
+            .replace(ACCOUNT_ID_PLACEHOLDER, &"0".repeat(12))
+            .replace(REGION_PLACEHOLDER, &"x".repeat(RegionName::MAX_LEN));
+        if (2..=64).contains(&longest.len()) && longest.bytes().all(is_name_byte) {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidSessionName(text.to_owned()))
@@ -124,7 +129,7 @@ impl FromStr for SessionName {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberRole(String);
 
-/// The text is not a template for the ARN of a role in every account.
+/// The text is not a [`MemberRole`] template.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "`{0}` is not the ARN of a role with `{{account_id}}` in it, such as \
@@ -136,13 +141,16 @@ impl MemberRole {
     /// The ARN of the role in `account`.
     ///
     /// # Errors
-    /// None in practice, because the template has been validated with another account.
+    /// None in practice: parsing has validated the template with an example account.
     pub(crate) fn in_account(
         &self,
         account: &AccountId,
         partition: Partition,
     ) -> Result<RoleArn, InvalidRoleArn> {
-        self.0.replace(ACCOUNT_ID, account.as_str()).replace(PARTITION, partition.as_str()).parse()
+        self.0
+            .replace(ACCOUNT_ID_PLACEHOLDER, account.as_str())
+            .replace(PARTITION_PLACEHOLDER, partition.as_str())
+            .parse()
     }
 }
 
@@ -158,12 +166,8 @@ impl FromStr for MemberRole {
     }
 }
 
-const ACCOUNT_ID: &str = "{account_id}";
-const PARTITION: &str = "{partition}";
-const REGION: &str = "{region}";
-
-/// The session policy of a role, which restricts its sessions to a part of the role's
-/// permissions.
+/// The session policy that is passed when a role is assumed. It restricts the session to
+/// the listed calls, even if the role itself allows more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SessionPolicy {
     /// No session policy: the session has all permissions of the role.
@@ -178,7 +182,7 @@ pub enum SessionPolicy {
 }
 
 impl SessionPolicy {
-    /// The policy document in JSON, if there is a session policy.
+    /// The policy document in JSON; `None` without a session policy.
     pub(crate) fn document(self) -> Option<String> {
         let actions: &[&str] = match self {
             Self::None => return None,
@@ -212,7 +216,7 @@ pub struct ExternalId(SecretString);
 pub struct InvalidExternalId;
 
 impl ExternalId {
-    /// The secret in plain text, for the request to STS only.
+    /// The plain text, for requests to STS only.
     pub(crate) fn expose(&self) -> &str {
         self.0.expose_secret()
     }
@@ -254,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_but_the_arn_of_a_role_is_rejected() {
+    fn anything_but_a_role_arn_is_rejected() {
         for text in [
             "",
             "SsmSyncExporter",
@@ -282,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn session_names_follow_the_rules_of_sts() {
+    fn session_names_must_be_valid_for_sts() {
         let account = "111122223333".parse().unwrap();
         let name: SessionName = "sync@{account_id}.{region}".parse().unwrap();
         assert_eq!(name.expand(&account, "eu-west-1"), "sync@111122223333.eu-west-1");
@@ -319,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_policy_allows_only_the_calls_that_are_needed() {
+    fn a_session_policy_allows_only_the_necessary_calls() {
         assert_eq!(SessionPolicy::None.document(), None);
         assert_eq!(
             SessionPolicy::ListSyncs.document().unwrap(),

@@ -1,9 +1,9 @@
-//! Which of several exporters polls a target, by rendezvous hashing.
+//! Divides the targets among several exporters by rendezvous hashing.
 //!
 //! Each exporter computes a hash for every pair of a shard and a target. The shard with
-//! the highest hash owns the target. All exporters arrive at the same result without
-//! talking to each other, and an additional shard takes over its part evenly from all
-//! others without moving any other target.
+//! the highest hash owns the target. All exporters get the same result without talking to
+//! each other. A shard that is added takes over an equal share of the targets from each of
+//! the others, and no other target moves.
 
 use std::num::NonZeroU32;
 
@@ -23,12 +23,12 @@ pub enum InvalidShard {
     /// The index is not below the number of shards.
     #[error("shard index {index} is out of range: with {total} shards it must be 0 to {}", .total.get() - 1)]
     OutOfRange {
-        /// The index that was asked for.
+        /// The configured index.
         index: u32,
         /// The number of shards.
         total: NonZeroU32,
     },
-    /// The host name does not contain the index.
+    /// The host name does not end in an index.
     #[error(
         "the host name `{0}` does not end in a number, as the pods of a StatefulSet do (`exporter-0`); use --shard.index instead"
     )]
@@ -84,19 +84,19 @@ impl Shard {
         self.total.get()
     }
 
-    /// Whether there are other shards.
+    /// Whether the targets are divided among several shards.
     pub(crate) fn is_one_of_many(self) -> bool {
         self.total.get() > 1
     }
 
     /// Whether this shard polls `target`.
     pub(crate) fn owns(self, target: &Target) -> bool {
-        // Most exporters run unsharded and need not hash every target.
+        // Most exporters are not sharded. They need not hash every target.
         !self.is_one_of_many() || self.index == owner(&target.to_string(), self.total)
     }
 }
 
-/// The index of the shard that owns the target.
+/// The index of the shard that owns `target`.
 fn owner(target: &str, total: NonZeroU32) -> u32 {
     (0..total.get()).max_by_key(|index| stable_hash(&[&index.to_string(), target])).unwrap_or_default()
 }
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_are_spread_evenly_and_an_added_shard_takes_its_part_only() {
+    fn targets_are_spread_evenly_and_an_added_shard_takes_only_its_share() {
         let targets: Vec<String> = (0..1000u64)
             .flat_map(|account| ["eu-west-1", "us-east-1"].map(|region| target(account, region).to_string()))
             .collect();

@@ -1,21 +1,23 @@
-//! The targets to poll, and what discovery could not resolve yet.
+//! What discovery hands to the scheduler.
 
 use super::Target;
 use crate::model::Failure;
 
-/// The targets to poll, as far as discovery has resolved them.
+/// The targets to poll, as far as discovery knows them, and what may be missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TargetList {
     /// The targets, each once.
     pub targets: Vec<Target>,
-    /// The number of discovery lookups without a first result: the accounts of the
-    /// organization, the regions of an account. More targets may follow from each.
+    /// The number of discovery lookups that have not had a result yet, each of which may
+    /// add targets. A lookup lists the accounts of the organization or the regions of an
+    /// account.
     pub pending: usize,
-    /// Lookups whose last attempt failed.
+    /// Discovery lookups whose last attempt failed.
     pub unresolved: Unresolved,
 }
 
-/// Lookups whose last attempt failed, so that targets may be missing from the list.
+/// Discovery lookups whose last attempt failed, so that targets may be missing or
+/// outdated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unresolved {
     /// Why the accounts of the organization could not be listed.

@@ -1,4 +1,4 @@
-//! Why a collection or a discovery lookup failed.
+//! Failures of collections and of discovery lookups.
 
 use strum::{Display, EnumCount, EnumString, IntoStaticStr, VariantArray};
 
@@ -7,11 +7,11 @@ use strum::{Display, EnumCount, EnumString, IntoStaticStr, VariantArray};
 pub struct Failure {
     /// The reason, from a closed list.
     pub reason: Reason,
-    /// The error that AWS, the network or the SDK reported, for people to read. Free of
+    /// The error from AWS, the network or the SDK, for people to read. It contains no
     /// secrets.
     pub message: String,
-    /// Whether the credentials turned out to belong to another account than before, so
-    /// that the syncs collected so far must not be served any longer.
+    /// Whether the credentials belong to a different account than configured, or than
+    /// before. The syncs collected so far must then no longer be served.
     pub wrong_account: bool,
     /// What failed: a call for this target, or obtaining the credentials that it shares
     /// with others.
@@ -24,7 +24,8 @@ impl Failure {
         Self { reason, message: message.into(), wrong_account: false, scope: FailureScope::Target }
     }
 
-    /// The credentials turned out to belong to another account than before.
+    /// A failure because the credentials belong to a different account than configured, or
+    /// than before.
     pub(crate) fn wrong_account(message: impl Into<String>) -> Self {
         Self { wrong_account: true, ..Self::new(Reason::Credentials, message) }
     }
@@ -46,8 +47,8 @@ pub enum FailureScope {
     Credentials,
 }
 
-/// The closed list of reasons for a failed collection. Each is a label value of the
-/// public contract, written in snake case.
+/// The closed list of reasons for a failure. In snake case, each is a value of the `reason`
+/// label, so renaming a variant breaks users' queries.
 #[derive(
     Clone,
     Copy,
@@ -67,7 +68,7 @@ pub enum FailureScope {
 pub enum Reason {
     /// A role could not be assumed.
     AssumeRoleDenied,
-    /// The credentials are valid, but lack the permission to list syncs.
+    /// The credentials are valid, but do not allow the call.
     AccessDenied,
     /// A service control policy of the organization denies the call.
     ScpDenied,
@@ -79,13 +80,14 @@ pub enum Reason {
     Throttled,
     /// AWS did not answer in time.
     Timeout,
-    /// The connection could not be established, or broke.
+    /// The connection could not be established, or was lost.
     Connection,
-    /// AWS answered with an error of its own (5xx).
+    /// AWS answered with a server error (5xx).
     ServerError,
     /// The response does not have the form that the API documents.
     InvalidResponse,
-    /// The pages of a listing do not come to an end.
+    /// A paginated listing repeats itself or has too many pages, or AWS rejects its own
+    /// page token.
     Pagination,
     /// Anything else.
     Other,

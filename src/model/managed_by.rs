@@ -2,8 +2,8 @@
 
 use strum::IntoStaticStr;
 
-/// The AWS service that created a sync and manages it, or the customer. Each is a label
-/// value of the public contract, written in snake case.
+/// The AWS service that created a sync and manages it, or the customer. In snake case, each
+/// is a value of the `managed_by` label, so renaming a variant breaks users' queries.
 #[derive(Clone, Copy, Debug, IntoStaticStr, PartialEq, Eq)]
 #[strum(serialize_all = "snake_case")]
 pub enum ManagedBy {
@@ -18,7 +18,7 @@ pub enum ManagedBy {
 }
 
 impl ManagedBy {
-    /// Recognizes the prefixes that the services document for the syncs they create.
+    /// Recognizes the documented name prefixes of syncs that AWS services create.
     pub(super) fn from_sync_name(name: &str) -> Self {
         if name.starts_with("InspectorResourceDataSync") {
             Self::Inspector
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_prefix_of_the_name_decides() {
+    fn the_manager_is_derived_from_the_prefix_of_the_sync_name() {
         for (name, managed_by) in [
             ("InspectorResourceDataSync-do-not-delete", "inspector"),
             ("license-manager-1234-ssm", "license_manager"),

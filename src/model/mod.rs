@@ -1,8 +1,8 @@
 //! AWS resource data syncs as plain data, shared by all stages.
 //!
-//! This module knows neither the SDK that the data comes from nor the metrics that it
-//! becomes. A field that the API left out stays `None` up to the metric that would show
-//! it. A value that this version does not know keeps the text that AWS sent.
+//! This module knows neither the SDK that the data comes from nor the metrics made from
+//! it. A field that AWS left out is `None`. A value that this version does not know keeps
+//! the text that AWS sent.
 
 mod failure;
 mod managed_by;
@@ -21,7 +21,7 @@ pub type UnixSeconds = f64;
 /// Within a target, `sync_type` and `name` identify it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataSync {
-    /// Which of the two kinds of sync it is.
+    /// Whether the sync writes to a bucket or reads from a source.
     pub sync_type: SyncType,
     /// The name, 1 to 64 characters.
     pub name: String,
@@ -37,9 +37,9 @@ pub struct DataSync {
     pub created: Option<UnixSeconds>,
     /// When the sync was last modified.
     pub last_modified: Option<UnixSeconds>,
-    /// Where inventory is written, for a sync to an S3 bucket.
+    /// The bucket, for a sync that writes to one.
     pub destination: Option<Destination>,
-    /// Where operational data comes from, for a sync from a source.
+    /// The source, for a sync that reads from one.
     pub source: Option<Source>,
 }
 
@@ -59,12 +59,12 @@ pub struct Destination {
     pub prefix: Option<String>,
     /// The region of the bucket.
     pub region: Option<String>,
-    /// The format; the API documents `JsonSerDe` only.
+    /// The file format. The API documents only `JsonSerDe`.
     pub format: Option<String>,
     /// The KMS key that encrypts the objects.
     pub kms_key_arn: Option<String>,
-    /// With whom the bucket is shared. `None` means that AWS did not report it, not
-    /// that the bucket is not shared.
+    /// With whom the bucket is shared. `None` means that AWS did not report it; the bucket
+    /// may be shared nevertheless.
     pub sharing: Option<SharingType>,
 }
 
@@ -75,20 +75,19 @@ pub struct Source {
     pub source_type: Option<String>,
     /// `OrganizationalUnits` or `EntireOrganization`.
     pub organization_source_type: Option<String>,
-    /// The number of organizational units listed.
+    /// The number of listed organizational units.
     pub organizational_units: Option<usize>,
-    /// The number of regions listed.
+    /// The number of listed regions.
     pub regions: Option<usize>,
     /// Whether regions that AWS opens later are included.
     pub include_future_regions: Option<bool>,
-    /// Whether all data sources of OpsData are enabled.
+    /// Whether all OpsData sources are enabled.
     pub enable_all_ops_data_sources: Option<bool>,
-    /// The state. Every documented state is a fault; `None` means that AWS reported
-    /// none.
+    /// The state. All documented states are faults. `None` means that AWS reported none.
     pub state: Option<SourceState>,
 }
 
-/// The kind of a sync. Each kind is listed by its own call.
+/// The type of a sync. Syncs of each type are listed with a call of their own.
 #[derive(AsRefStr, Clone, Debug, Display, EnumString, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SyncType {
     /// Writes inventory to an S3 bucket.
@@ -109,8 +108,8 @@ pub enum SyncStatus {
     Successful,
     /// The attempt failed.
     Failed,
-    /// The attempt is under way. AWS reports some working syncs as in progress
-    /// permanently, so this alone does not indicate a problem.
+    /// The attempt is in progress. AWS reports this status permanently for some working
+    /// syncs, so it does not indicate a problem by itself.
     InProgress,
     /// A status that this version does not know, as AWS sent it.
     #[strum(default, transparent)]
@@ -127,7 +126,7 @@ pub enum SharingType {
     Unknown(String),
 }
 
-/// The fault of a sync's source.
+/// A fault in the source of a sync.
 #[derive(AsRefStr, Clone, Debug, Display, EnumString, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SourceState {
     /// The account does not belong to an organization.
@@ -143,15 +142,14 @@ pub enum SourceState {
     Unknown(String),
 }
 
-/// Lists the values that this version knows of a type that AWS may extend, and gives
-/// access to the text that AWS uses for a value.
+/// Implements `KNOWN` and `as_str` for an enum whose values AWS may extend.
 macro_rules! known_values {
     ($name:ident: $($variant:ident),+) => {
         impl $name {
             /// The values that this version knows.
             pub const KNOWN: &'static [Self] = &[$(Self::$variant),+];
 
-            /// The text that AWS uses for the value.
+            /// The value as AWS writes it.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 self.as_ref()
@@ -165,7 +163,7 @@ known_values!(SyncStatus: Successful, Failed, InProgress);
 known_values!(SharingType: Organization);
 known_values!(SourceState: OrganizationNotExists, NoPermissions, InvalidOrganizationalUnit, TrustedAccessDisabled);
 
-/// The number of syncs of each type that an account may have in a region.
+/// The maximum number of syncs of each type in a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     /// Syncs to a destination.
@@ -175,7 +173,7 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// The quota of a type; `None` for an unknown type.
+    /// The quota for a type; `None` if the type is unknown.
     pub(crate) fn of(self, sync_type: &SyncType) -> Option<u32> {
         match sync_type {
             SyncType::ToDestination => Some(self.to_destination),
@@ -203,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_known_value_is_read_from_and_written_as_the_text_of_aws() {
+    fn known_values_are_parsed_and_written_as_aws_writes_them() {
         for text in ["SyncToDestination", "SyncFromSource"] {
             assert!(SyncType::KNOWN.contains(&SyncType::from(text)), "{text}");
             assert_eq!(SyncType::from(text).as_str(), text);

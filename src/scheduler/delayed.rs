@@ -6,11 +6,11 @@ use tokio::time::Instant;
 
 use super::job::Job;
 
-/// Jobs that are not due yet, by the time at which they are.
+/// Jobs that are not due yet, ordered by the time at which they are due.
 #[derive(Debug, Default)]
 pub(super) struct DelayedJobs {
     jobs: BTreeMap<(Instant, u64), Job>,
-    /// Makes keys unique where several jobs are due at the same time.
+    /// Makes the keys of jobs that are due at the same time unique.
     next_sequence: u64,
 }
 
@@ -20,7 +20,8 @@ impl DelayedJobs {
         self.next_sequence += 1;
     }
 
-    /// Waits until a job is due and takes it out. `None` if there is none.
+    /// Waits until the first job is due and removes it; `None` if there are no jobs. A
+    /// dropped future loses no job.
     pub(super) async fn next(&mut self) -> Option<Job> {
         let (due, _) = self.jobs.first_key_value()?.0;
         tokio::time::sleep_until(*due).await;

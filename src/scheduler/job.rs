@@ -1,4 +1,4 @@
-//! The next collection of a target.
+//! The unit of work of the scheduler.
 
 use std::sync::Arc;
 
@@ -12,28 +12,29 @@ use crate::snapshot::Slot;
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     pub(super) slot: Arc<Slot>,
-    /// When the collection is, or was, to start.
+    /// When the collection should start or should have started.
     pub(super) due: Instant,
-    /// When the target's last collection started; before the first, when the target was
-    /// added.
+    /// When the last collection of the target started. Before the first collection, this is
+    /// when the target was added.
     pub(super) last_started: Instant,
-    /// The regular collections of the target that should have started after this time
-    /// count as overruns. `None` for the time at which this collection starts, because
-    /// the first collection and one after a back-off are not at a regular time.
+    /// Regular collections that are missed after this time count as overruns. This is `due`
+    /// for a regular collection, so that its own delay counts. `None` means the time at
+    /// which this collection starts: the first collection, and any after a back-off, are not
+    /// due at a regular time, so their delay does not count.
     pub(super) overruns_from: Option<Instant>,
     /// Whether the last collection timed out or lost its connection.
     pub(super) timed_out: bool,
 }
 
 impl Job {
-    /// The first collection of a target, which is due immediately.
+    /// The first collection of a target. It is due immediately.
     pub(super) fn first(slot: Arc<Slot>) -> Self {
         let now = Instant::now();
         Self { slot, due: now, last_started: now, overruns_from: None, timed_out: false }
     }
 
     /// The collection after this one, and the number of regular collections that were
-    /// missed meanwhile.
+    /// missed in between.
     pub(super) fn next(self, timing: &Timing) -> (Self, u64) {
         let target = self.slot.target();
         let failures = FailureStreak::of(&self.slot.state());

@@ -1,12 +1,12 @@
-//! When each target is collected, and how many collections are in flight.
+//! Decides when each target is collected, and limits the collections in flight.
 //!
-//! Every target has one `Job`, which is in one of three places: delayed until it is
-//! due, ready but held back by the concurrency limits, or in flight. The job of a target
-//! that was removed is dropped instead of started. The outcome of a collection does not
-//! affect any other target.
+//! Every target has one `Job`, which is in one of three states: delayed until it is due,
+//! ready but waiting for the concurrency limits, or in flight. The job of a removed target
+//! is dropped instead of started. The outcome of a collection does not affect any other
+//! target.
 //!
-//! At the start all targets are collected as fast as the limits allow. From then on each
-//! target has a fixed offset within the interval, so that the requests to AWS are spread
+//! New targets are collected as soon as the limits allow. After that, each target is
+//! collected at a fixed offset within the interval, so that the requests to AWS are spread
 //! evenly.
 //!
 //! The scheduler calls the collector through `Collect` and records its reports in the
@@ -42,10 +42,9 @@ use queue::ReadyQueue;
 use summary::Summary;
 use timing::Timing;
 
-/// The time between two heartbeats.
 const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The interval of summaries where there are to be no more after the first: longer than
+/// The summary interval in one-shot mode, which logs only the first summary: longer than
 /// the process runs.
 const NEVER: Duration = Duration::from_hours(10 * 365 * 24);
 
@@ -59,7 +58,7 @@ pub(crate) struct Settings<C> {
     pub(crate) concurrency: NonZeroUsize,
 }
 
-/// Collects all targets of the latest target list again and again.
+/// Collects all targets of the latest target list once per interval.
 #[derive(Debug)]
 pub(crate) struct Scheduler<C> {
     settings: Arc<Settings<C>>,
@@ -69,15 +68,15 @@ pub(crate) struct Scheduler<C> {
     replica: String,
     clock: Clock,
     single_round: bool,
-    /// Targets that were added before [`run`](Self::run).
+    /// The slots of the first target list, which [`run`](Self::run) schedules.
     first_slots: Vec<Arc<Slot>>,
     permanent_failures: PermanentFailures,
 }
 
 impl<C: Collect> Scheduler<C> {
-    /// The first target list is stored immediately, so that its targets are served as not
-    /// collected yet. `replica` names this exporter among those that poll the same
-    /// targets, each of which polls them at other offsets.
+    /// Stores the first target list immediately, so that its targets are served as not
+    /// collected yet. `replica` is the name of this exporter, such as its host name.
+    /// Exporters with different names poll the same targets at different offsets.
     pub(crate) fn new(
         mut new_settings: watch::Receiver<Arc<Settings<C>>>,
         store: Arc<Store>,
@@ -100,14 +99,14 @@ impl<C: Collect> Scheduler<C> {
         }
     }
 
-    /// Collects each target only once, for one-shot mode. Targets that are added later
-    /// are collected, too.
+    /// Collects each target only once, for one-shot mode. This includes targets that are
+    /// added later.
     pub(crate) fn single_round(self) -> Self {
         Self { single_round: true, ..self }
     }
 
-    /// Runs until `shutdown`, then drops the collections in flight: their reports would
-    /// no longer be served.
+    /// Runs until `shutdown` is cancelled, then drops the collections in flight, because
+    /// their reports would no longer be served.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
         let mut timing = self.timing();
         let mut ready = ReadyQueue::default();
@@ -129,8 +128,7 @@ impl<C: Collect> Scheduler<C> {
                 }
                 let job = Job { last_started: Instant::now(), ..job };
                 let (collector, slot) = (Arc::clone(&self.settings.collector), Arc::clone(&job.slot));
-                // Boxed, because the future is large and the runtime moves a task
-                // several times.
+                // Boxed, because the future is large and the runtime moves it several times.
                 let task = running.spawn(Box::pin(async move { collector.collect(&slot.target()).await }));
                 in_flight.insert(task.id(), job);
             }
@@ -144,22 +142,22 @@ impl<C: Collect> Scheduler<C> {
                 _ = heartbeat.tick() => self.store.stats.heartbeat(),
                 Ok(()) = self.new_settings.changed() => {
                     let settings = Arc::clone(&self.new_settings.borrow_and_update());
-                    let before = std::mem::replace(&mut self.settings, settings);
+                    let old_settings = std::mem::replace(&mut self.settings, settings);
                     ready.set_limits(self.settings.concurrency, &self.target_lists.borrow());
-                    if self.settings.interval != before.interval {
+                    if self.settings.interval != old_settings.interval {
                         timing = self.timing();
                         for job in delayed.take_all() {
                             delayed.push(job.next(&timing).0);
                         }
-                        // Regular times of the old interval are not overruns of the new.
+                        // Collections missed in the old interval are not overruns of the new one.
                         let now = Instant::now();
                         for job in in_flight.values_mut().chain(ready.jobs_mut()) {
                             job.overruns_from = Some(now);
                         }
                     }
                 }
-                // After the settings: a reload changes these first, and new targets are
-                // to be collected with the new settings.
+                // Checked after the settings (`biased`): a reload sends the settings first,
+                // and new targets must be collected with the new settings.
                 Ok(()) = self.target_lists.changed() => {
                     let list = Arc::clone(&self.target_lists.borrow_and_update());
                     ready.set_limits(self.settings.concurrency, &list);
@@ -196,7 +194,7 @@ impl<C: Collect> Scheduler<C> {
         Timing::new(self.settings.interval, self.replica.clone(), self.clock.now())
     }
 
-    /// Stores the report, and logs how it changes the state of the target.
+    /// Records the report in the store, and logs how it changes the state of the target.
     fn record(&mut self, slot: &Slot, report: Report) {
         let took_ms = millis(report.took);
         let success = report.outcome.is_ok();
@@ -235,7 +233,7 @@ impl<C: Collect> Scheduler<C> {
         }
     }
 
-    /// The report of a collection that panicked, which fails its own target only.
+    /// The report of a collection that panicked. Only its own target fails.
     fn panicked(&self, error: &tokio::task::JoinError) -> Report {
         error!(%error, "collection panicked, which is a bug");
         Report {
@@ -247,7 +245,7 @@ impl<C: Collect> Scheduler<C> {
     }
 }
 
-/// Schedules new targets for an immediate collection, in the order of their offsets.
+/// Makes the first collections of new targets ready, in the order of their offsets.
 fn push_first_jobs(ready: &mut ReadyQueue, mut slots: Vec<Arc<Slot>>, timing: &Timing) {
     slots.sort_by_cached_key(|slot| timing.offset(&slot.target()));
     for slot in slots {

@@ -1,4 +1,4 @@
-//! Jobs that are due, and the limits that decide which of them starts next.
+//! Jobs that are due, and the limits that decide which job starts next.
 
 use std::collections::{BTreeSet, HashMap, HashSet, VecDeque};
 use std::num::NonZeroUsize;
@@ -8,14 +8,14 @@ use crate::fleet::{AccountKey, RegionName, TargetList};
 
 /// Jobs that are due and wait to start.
 ///
-/// The next job belongs to an account with the fewest collections in flight; among those
-/// accounts, to the one that has waited longest. No single account or region may use more
-/// than half of the concurrency if there are others, and targets that timed out last time
-/// share at most half, so that hung targets cannot starve healthy ones.
+/// The next job is taken from the account with the fewest collections in flight, or from
+/// the account that has waited longest if several have as few. No single account or region
+/// may use more than half of the concurrency if there are others, and targets that timed
+/// out last time share at most half, so that hung targets cannot starve healthy ones.
 #[derive(Debug, Default)]
 pub(super) struct ReadyQueue {
     accounts: HashMap<AccountKey, Account>,
-    /// All accounts with queued jobs, by number of collections in flight and ticket.
+    /// All accounts with queued jobs, ordered by collections in flight and ticket.
     order: BTreeSet<(usize, u64, AccountKey)>,
     regions: HashMap<RegionName, Group>,
     /// Targets that timed out last time.
@@ -32,7 +32,8 @@ pub(super) struct ReadyQueue {
 struct Account {
     queued: VecDeque<Job>,
     in_flight: usize,
-    /// Grows each time the account is queued, so the lowest has waited longest.
+    /// Renewed each time the account is queued, so the account with the lowest ticket has
+    /// waited longest.
     ticket: u64,
 }
 
@@ -40,19 +41,20 @@ struct Account {
 #[derive(Debug, Default)]
 struct Group {
     in_flight: usize,
-    /// Jobs that wait because the limit is reached.
+    /// Jobs that wait because the limit was reached when it was their turn.
     blocked: Vec<Job>,
 }
 
 impl ReadyQueue {
-    /// Sets the concurrency, and from it and `targets` the limits of accounts and regions.
-    pub(super) fn set_limits(&mut self, concurrency: NonZeroUsize, targets: &TargetList) {
+    /// Sets the concurrency, and derives the limits of accounts and regions from it and from
+    /// the number of accounts and regions in `list`.
+    pub(super) fn set_limits(&mut self, concurrency: NonZeroUsize, list: &TargetList) {
         self.concurrency = concurrency.get();
         let limit = |members: usize| if members > 1 { self.half() } else { self.concurrency };
-        let accounts: HashSet<AccountKey> =
-            targets.targets.iter().map(|target| target.account.key()).collect();
-        let regions: HashSet<&RegionName> = targets.targets.iter().map(|target| &target.region).collect();
+        let accounts: HashSet<AccountKey> = list.targets.iter().map(|target| target.account.key()).collect();
+        let regions: HashSet<&RegionName> = list.targets.iter().map(|target| &target.region).collect();
         (self.account_limit, self.region_limit) = (limit(accounts.len()), limit(regions.len()));
+        // The new limits may admit blocked jobs. `pop` blocks the others again.
         let groups = self.regions.values_mut().chain([&mut self.timed_out]);
         let unblocked: Vec<Job> = groups.flat_map(|group| group.blocked.drain(..)).collect();
         for job in unblocked {
@@ -82,8 +84,9 @@ impl ReadyQueue {
         }
     }
 
-    /// Takes out the job to start next, if the limits allow any, and counts it as in
-    /// flight until [`finished`](Self::finished). The caller enforces the concurrency.
+    /// Removes and returns the job to start next, if the limits allow one. The job counts as
+    /// in flight until it is passed to [`finished`](Self::finished). The caller enforces the
+    /// total concurrency.
     pub(super) fn pop(&mut self) -> Option<Job> {
         let half = self.half();
         loop {
@@ -126,7 +129,7 @@ impl ReadyQueue {
         }
     }
 
-    /// A job from [`pop`](Self::pop) is no longer in flight.
+    /// Must be called when a job from [`pop`](Self::pop) is no longer in flight.
     pub(super) fn finished(&mut self, job: &Job) {
         let target = job.slot.target();
         let key = target.account.key();
@@ -142,7 +145,7 @@ impl ReadyQueue {
         let mut unblocked = Vec::new();
         if let Some(region) = self.regions.get_mut(&target.region) {
             region.in_flight = region.in_flight.saturating_sub(1);
-            // All jobs and not only the first, whose account may have reached its limit.
+            // Unblock all jobs, not just the first: its account may have reached its limit.
             unblocked.append(&mut region.blocked);
             if region.in_flight == 0 {
                 self.regions.remove(&target.region);
@@ -169,8 +172,8 @@ mod tests {
     use crate::fleet::{Account, Target, TargetList};
     use crate::snapshot::{Slot, Store};
 
-    /// A queue with a job for each target. A target is written as a letter for the
-    /// account and a digit for the region.
+    /// A queue with a job for each target. A target is written as a letter for the account
+    /// and a digit for the region, such as `a1`.
     fn queue_of(concurrency: usize, targets: &str) -> ReadyQueue {
         let list = TargetList {
             targets: targets.split(' ').map(target).collect(),
@@ -209,7 +212,7 @@ mod tests {
         }
     }
 
-    /// The next jobs, `number` at most.
+    /// Pops up to `number` jobs.
     fn pop(queue: &mut ReadyQueue, number: usize) -> String {
         let text = |job: Job| {
             let target = job.slot.target();
@@ -275,7 +278,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn no_entry_is_left_behind_when_all_jobs_have_finished() {
+    async fn no_accounts_or_regions_are_kept_after_all_jobs_have_finished() {
         let mut queue = queue_of(4, "a1 b1 c1 d1 a2");
         let mut in_flight: VecDeque<String> = VecDeque::new();
         for _ in 0..10 {
@@ -289,7 +292,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_blocked_job_does_not_wait_for_another_account() {
+    async fn a_blocked_job_does_not_wait_for_an_account_at_its_limit() {
         let mut queue = queue_of(2, "b2 a2 a1 c2");
         assert_eq!(pop(&mut queue, 2), "b2 a1");
         finish(&mut queue, "b2");
@@ -298,7 +301,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_job_is_lost_and_none_waits_below_its_limits(
+        fn no_job_is_lost_and_jobs_wait_only_for_a_reached_limit(
             targets in proptest::collection::hash_set("[a-f][1-9]", 1..30),
             concurrency in 1usize..9,
             steps in proptest::collection::vec(0usize..64, 200),
@@ -318,7 +321,7 @@ mod tests {
                     started += 1;
                     in_flight.push(next);
                 }
-                // Each job that is left waits for its account, its region or others that
+                // Each remaining job waits for its account, its region or other targets that
                 // timed out.
                 if in_flight.len() < concurrency {
                     let count = |is: &dyn Fn(&str) -> bool| in_flight.iter().filter(|target| is(target)).count();

@@ -1,4 +1,4 @@
-//! The summary of collections that the scheduler logs periodically.
+//! The summary of collections that the scheduler logs at regular intervals.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The scheduler on paused time, so that all times are exact.
+//! Tests the scheduler with tokio's time paused, so that all times are exact.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,17 +9,19 @@ use tokio::time::{advance, sleep};
 use super::*;
 use crate::fleet::{Account, Target};
 
-/// A collector that sleeps, and records when each collection started.
+/// A collector that sleeps instead of calling AWS, and records when each collection
+/// started.
 #[derive(Debug, Default)]
 struct Sleeper {
     starts: Mutex<Vec<(String, Duration)>>,
     in_flight: AtomicUsize,
     max_in_flight: AtomicUsize,
-    /// How long a collection in a region sleeps; 0 in other regions.
-    takes: HashMap<&'static str, Duration>,
+    /// How long a collection in a region takes. Other regions take no time.
+    durations: HashMap<&'static str, Duration>,
     panics_in: Option<&'static str>,
-    /// Which collections of a region fail, counted from 0, and why.
-    fails: HashMap<&'static str, (Range<usize>, Reason)>,
+    /// Which collections of a region fail, by their number from 0, and why.
+    failures: HashMap<&'static str, (Range<usize>, Reason)>,
+    /// The time that `starts` counts from.
     started: Option<Instant>,
 }
 
@@ -38,10 +40,10 @@ impl Collect for Arc<Sleeper> {
         assert_ne!(self.panics_in, Some(region), "injected by the test");
         let in_flight = self.in_flight.fetch_add(1, Ordering::SeqCst) + 1;
         self.max_in_flight.fetch_max(in_flight, Ordering::SeqCst);
-        sleep(self.takes.get(region).copied().unwrap_or_default()).await;
+        sleep(self.durations.get(region).copied().unwrap_or_default()).await;
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
-        let outcome = match self.fails.get(region) {
-            Some((numbers, reason)) if numbers.contains(&(self.starts(region).len() - 1)) => {
+        let outcome = match self.failures.get(region) {
+            Some((failing, reason)) if failing.contains(&(self.starts(region).len() - 1)) => {
                 Err(Failure::new(*reason, "injected by the test"))
             }
             _ => Ok(Vec::new()),
@@ -52,7 +54,7 @@ impl Collect for Arc<Sleeper> {
 
 const INTERVAL: Duration = Duration::from_mins(5);
 
-struct Running {
+struct RunningScheduler {
     sleeper: Arc<Sleeper>,
     store: Arc<Store>,
     settings: watch::Sender<Arc<Settings<Arc<Sleeper>>>>,
@@ -61,7 +63,7 @@ struct Running {
     tasks: JoinSet<()>,
 }
 
-impl Running {
+impl RunningScheduler {
     fn up(&self, index: usize) -> Option<bool> {
         self.store.view(&self.store.slots()[index], 0.0).up()
     }
@@ -88,7 +90,7 @@ fn settings(sleeper: &Arc<Sleeper>, interval: Duration, concurrency: usize) -> A
     })
 }
 
-fn run(regions: &[&str], concurrency: usize, sleeper: Sleeper) -> Running {
+fn run(regions: &[&str], concurrency: usize, sleeper: Sleeper) -> RunningScheduler {
     run_with(regions, concurrency, sleeper, |scheduler| scheduler)
 }
 
@@ -97,7 +99,7 @@ fn run_with(
     concurrency: usize,
     sleeper: Sleeper,
     configure: impl Fn(Scheduler<Arc<Sleeper>>) -> Scheduler<Arc<Sleeper>>,
-) -> Running {
+) -> RunningScheduler {
     let store = Arc::new(Store::new(INTERVAL));
     let sleeper = Arc::new(Sleeper { started: Some(Instant::now()), ..sleeper });
     let (target_lists, new_target_lists) = watch::channel(target_list(regions));
@@ -109,7 +111,7 @@ fn run_with(
     let shutdown = CancellationToken::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(configure(scheduler).run(shutdown.clone()));
-    Running { sleeper, store, settings, target_lists, shutdown, tasks }
+    RunningScheduler { sleeper, store, settings, target_lists, shutdown, tasks }
 }
 
 const REGIONS: [&str; 6] = ["eu-west-1", "eu-west-2", "eu-west-3", "us-east-1", "us-east-2", "us-west-1"];
@@ -144,9 +146,9 @@ async fn the_offset_of_a_target_does_not_depend_on_other_targets() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_concurrency_limits_collections_in_flight_and_every_target_is_collected() {
-    let takes = REGIONS.iter().map(|region| (*region, Duration::from_secs(10))).collect();
-    let running = run(&REGIONS, 2, Sleeper { takes, ..Sleeper::default() });
+async fn collections_in_flight_are_limited_and_every_target_is_collected() {
+    let durations = REGIONS.iter().map(|region| (*region, Duration::from_secs(10))).collect();
+    let running = run(&REGIONS, 2, Sleeper { durations, ..Sleeper::default() });
     sleep(Duration::from_secs(5)).await;
     assert_eq!(running.store.stats.in_flight(), 2);
     sleep(Duration::from_secs(26)).await;
@@ -156,26 +158,26 @@ async fn the_concurrency_limits_collections_in_flight_and_every_target_is_collec
 
 #[tokio::test(start_paused = true)]
 async fn a_hung_target_delays_no_other() {
-    let takes = HashMap::from([("eu-west-1", Duration::from_hours(1))]);
-    let hanging = run(&REGIONS, 2, Sleeper { takes, ..Sleeper::default() });
+    let durations = HashMap::from([("eu-west-1", Duration::from_hours(1))]);
+    let hung = run(&REGIONS, 2, Sleeper { durations, ..Sleeper::default() });
     let healthy = run(&REGIONS, 2, Sleeper::default());
     sleep(INTERVAL * 4).await;
     for region in &REGIONS[1..] {
-        assert_eq!(hanging.sleeper.starts(region), healthy.sleeper.starts(region), "{region}");
+        assert_eq!(hung.sleeper.starts(region), healthy.sleeper.starts(region), "{region}");
     }
-    assert_eq!(hanging.sleeper.starts("eu-west-1"), [Duration::ZERO]);
+    assert_eq!(hung.sleeper.starts("eu-west-1"), [Duration::ZERO]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn missed_collections_are_counted_as_overruns_and_not_made_up_for() {
-    let takes = HashMap::from([("eu-west-1", INTERVAL * 5 / 2)]);
-    let running = run(&["eu-west-1"], 1, Sleeper { takes, ..Sleeper::default() });
+async fn missed_collections_are_counted_as_overruns_and_are_not_repeated() {
+    let durations = HashMap::from([("eu-west-1", INTERVAL * 5 / 2)]);
+    let running = run(&["eu-west-1"], 1, Sleeper { durations, ..Sleeper::default() });
     let healthy = run(&["eu-west-1"], 1, Sleeper::default());
     sleep(INTERVAL * 7).await;
     assert_eq!(healthy.store.stats.overruns(), 0);
     let (slow, regular) = (running.sleeper.starts("eu-west-1"), healthy.sleeper.starts("eu-west-1"));
     assert_eq!(slow.len(), 3, "{slow:?}");
-    // Collections start at regular times only, and each one skipped is an overrun.
+    // Collections start only at regular times, and each skipped one is an overrun.
     let number =
         |at: &Duration| regular.iter().position(|regular| regular.abs_diff(*at) <= Duration::from_millis(1));
     let started: Vec<usize> = slow.iter().map(|at| number(at).unwrap()).collect();
@@ -185,16 +187,16 @@ async fn missed_collections_are_counted_as_overruns_and_not_made_up_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_long_first_round_is_no_overrun() {
-    // Regression: first collections counted as overruns at every start.
-    let takes = REGIONS.iter().map(|region| (*region, INTERVAL / 20)).collect();
-    let running = run(&REGIONS, 1, Sleeper { takes, ..Sleeper::default() });
+async fn a_long_first_round_causes_no_overruns() {
+    // Regression: first collections used to count as overruns after every start.
+    let durations = REGIONS.iter().map(|region| (*region, INTERVAL / 20)).collect();
+    let running = run(&REGIONS, 1, Sleeper { durations, ..Sleeper::default() });
     sleep(INTERVAL * 5).await;
     assert_eq!(running.store.stats.overruns(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_fails_its_own_target_only() {
+async fn a_panic_fails_only_its_own_target() {
     let running = run(&REGIONS, 2, Sleeper { panics_in: Some("eu-west-2"), ..Sleeper::default() });
     advance(Duration::from_millis(10)).await;
     sleep(INTERVAL * 2).await;
@@ -205,7 +207,7 @@ async fn a_panic_fails_its_own_target_only() {
     assert!(running.sleeper.starts("eu-west-2").len() >= 2, "retried");
 }
 
-/// The numbers of intervals between the collections of a region, rounded.
+/// The times between the collections of a region, rounded to whole intervals.
 fn gaps(starts: &[Duration]) -> Vec<u128> {
     let gap = |pair: &[Duration]| pair[1].abs_diff(pair[0]).as_millis();
     starts.windows(2).map(|pair| (gap(pair) + INTERVAL.as_millis() / 2) / INTERVAL.as_millis()).collect()
@@ -213,19 +215,19 @@ fn gaps(starts: &[Duration]) -> Vec<u128> {
 
 #[tokio::test(start_paused = true)]
 async fn a_failing_target_backs_off_and_returns_to_its_offset_when_it_recovers() {
-    let fails =
+    let failures =
         HashMap::from([("eu-west-1", (2..7, Reason::Timeout)), ("eu-west-2", (2..3, Reason::Throttled))]);
-    let running = run(&REGIONS, 64, Sleeper { fails, ..Sleeper::default() });
+    let running = run(&REGIONS, 64, Sleeper { failures, ..Sleeper::default() });
     let healthy = run(&REGIONS, 64, Sleeper::default());
     sleep(INTERVAL * 20).await;
     let starts = running.sleeper.starts("eu-west-1");
-    // The first collections are the one at the start, a good one at the offset and the
-    // first failure.
+    // The first three collections are the one at the start, a good one at the offset, and
+    // the first failure.
     assert_eq!(gaps(&starts)[1..11], [1, 1, 2, 3, 3, 3, 1, 1, 1, 1], "{starts:?}");
     for pair in starts[2..].windows(2) {
         assert!(pair[1].abs_diff(pair[0]) <= INTERVAL * 4, "{starts:?}");
     }
-    // It returns to its offset.
+    // After its recovery, the target is at its offset again.
     let regular = healthy.sleeper.starts("eu-west-1");
     let last = starts.last().unwrap();
     assert!(
@@ -238,16 +240,16 @@ async fn a_failing_target_backs_off_and_returns_to_its_offset_when_it_recovers()
     for region in &REGIONS[2..] {
         assert_eq!(running.sleeper.starts(region), healthy.sleeper.starts(region), "{region}");
     }
-    assert_eq!(running.store.stats.overruns(), 0, "a back-off is no overrun");
+    assert_eq!(running.store.stats.overruns(), 0, "a back-off is not an overrun");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_region_that_is_disabled_or_denied_is_polled_rarely() {
-    let fails = HashMap::from([
+    let failures = HashMap::from([
         ("eu-west-1", (0..1000, Reason::RegionDisabled)),
         ("eu-west-2", (0..1000, Reason::ScpDenied)),
     ]);
-    let running = run(&REGIONS, 64, Sleeper { fails, ..Sleeper::default() });
+    let running = run(&REGIONS, 64, Sleeper { failures, ..Sleeper::default() });
     sleep(INTERVAL * 100).await;
     for region in ["eu-west-1", "eu-west-2"] {
         let starts = running.sleeper.starts(region);
@@ -257,7 +259,7 @@ async fn a_region_that_is_disabled_or_denied_is_polled_rarely() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_added_target_is_collected_immediately_and_a_removed_one_never_again() {
+async fn added_targets_are_collected_immediately_and_removed_ones_never_again() {
     let running = run(&["eu-west-1", "eu-west-2"], 64, Sleeper::default());
     let healthy = run(&["eu-west-1"], 64, Sleeper::default());
     sleep(INTERVAL * 2).await;
@@ -272,13 +274,13 @@ async fn an_added_target_is_collected_immediately_and_a_removed_one_never_again(
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_report_of_a_target_that_was_removed_meanwhile_is_dropped() {
-    let takes = HashMap::from([("eu-west-2", Duration::from_secs(30))]);
-    let running = run(&["eu-west-1", "eu-west-2"], 64, Sleeper { takes, ..Sleeper::default() });
+async fn the_report_of_a_target_that_was_removed_during_its_collection_is_dropped() {
+    let durations = HashMap::from([("eu-west-2", Duration::from_secs(30))]);
+    let running = run(&["eu-west-1", "eu-west-2"], 64, Sleeper { durations, ..Sleeper::default() });
     sleep(Duration::from_secs(1)).await;
     running.target_lists.send_replace(target_list(&["eu-west-1"]));
     sleep(Duration::from_mins(1)).await;
-    // It is added again without a state, and collected immediately.
+    // The target is added again without a state, and is collected immediately.
     running.target_lists.send_replace(target_list(&["eu-west-1", "eu-west-2"]));
     sleep(Duration::from_secs(1)).await;
     assert_eq!(running.up(1), None);
@@ -288,9 +290,9 @@ async fn the_report_of_a_target_that_was_removed_meanwhile_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_single_round_collects_each_target_once_and_those_added_later_too() {
-    let fails = HashMap::from([("eu-west-1", (0..10, Reason::Timeout))]);
-    let sleeper = Sleeper { fails, ..Sleeper::default() };
+async fn a_single_round_collects_each_target_once_including_those_added_later() {
+    let failures = HashMap::from([("eu-west-1", (0..10, Reason::Timeout))]);
+    let sleeper = Sleeper { failures, ..Sleeper::default() };
     let running = run_with(&["eu-west-1", "eu-west-2"], 64, sleeper, Scheduler::single_round);
     sleep(INTERVAL * 3).await;
     running.target_lists.send_replace(target_list(&["eu-west-1", "eu-west-2", "us-east-1"]));
@@ -304,8 +306,8 @@ async fn a_single_round_collects_each_target_once_and_those_added_later_too() {
 
 #[tokio::test(start_paused = true)]
 async fn shutdown_does_not_wait_for_collections_in_flight() {
-    let takes = HashMap::from([("eu-west-1", Duration::from_hours(1))]);
-    let running = run(&REGIONS, 2, Sleeper { takes, ..Sleeper::default() });
+    let durations = HashMap::from([("eu-west-1", Duration::from_hours(1))]);
+    let running = run(&REGIONS, 2, Sleeper { durations, ..Sleeper::default() });
     sleep(Duration::from_secs(1)).await;
     running.shutdown.cancel();
     let before = Instant::now();
@@ -355,8 +357,8 @@ async fn delayed_targets_follow_a_changed_interval() {
 
 #[tokio::test(start_paused = true)]
 async fn a_changed_concurrency_applies_immediately() {
-    let takes = REGIONS.iter().map(|region| (*region, Duration::from_secs(10))).collect();
-    let running = run(&REGIONS, 1, Sleeper { takes, ..Sleeper::default() });
+    let durations = REGIONS.iter().map(|region| (*region, Duration::from_secs(10))).collect();
+    let running = run(&REGIONS, 1, Sleeper { durations, ..Sleeper::default() });
     sleep(Duration::from_secs(5)).await;
     assert_eq!(running.store.stats.in_flight(), 1);
     running.settings.send_replace(settings(&running.sleeper, INTERVAL, 6));
@@ -366,7 +368,7 @@ async fn a_changed_concurrency_applies_immediately() {
 
 #[tokio::test(start_paused = true)]
 async fn new_targets_are_collected_with_the_new_settings() {
-    // Regression: it was random whether settings or targets were updated first.
+    // Regression: settings and targets used to be updated in random order.
     for _ in 0..20 {
         let running = run(&["eu-west-1"], 64, Sleeper::default());
         sleep(Duration::from_secs(1)).await;
@@ -379,10 +381,10 @@ async fn new_targets_are_collected_with_the_new_settings() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn late_targets_have_no_overruns_after_the_interval_changes() {
-    let takes = REGIONS.iter().map(|region| (*region, INTERVAL / 5)).collect();
-    let running = run(&REGIONS, 1, Sleeper { takes, ..Sleeper::default() });
-    // By now, several jobs are ready and wait for the only collection in flight.
+async fn a_changed_interval_causes_no_overruns_of_late_targets() {
+    let durations = REGIONS.iter().map(|region| (*region, INTERVAL / 5)).collect();
+    let running = run(&REGIONS, 1, Sleeper { durations, ..Sleeper::default() });
+    // Several jobs are ready and wait for the only collection in flight.
     sleep(INTERVAL * 2).await;
     let before = running.store.stats.overruns();
     running.settings.send_replace(settings(&running.sleeper, INTERVAL * 4, 64));
@@ -402,7 +404,7 @@ async fn a_summary_is_due_after_the_first_round_and_then_once_per_interval_or_mi
     assert!(summary.due(short, true, &running.store) <= Instant::now());
     summary.log_and_reset(&running.store, 0.0);
     summary.count(&running.store.slots()[0].state());
-    let told = Instant::now();
-    assert_eq!(summary.due(short, true, &running.store), told + Duration::from_mins(1));
-    assert_eq!(summary.due(INTERVAL, true, &running.store), told + INTERVAL);
+    let logged_at = Instant::now();
+    assert_eq!(summary.due(short, true, &running.store), logged_at + Duration::from_mins(1));
+    assert_eq!(summary.due(INTERVAL, true, &running.store), logged_at + INTERVAL);
 }

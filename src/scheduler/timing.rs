@@ -1,4 +1,4 @@
-//! When a target is collected next.
+//! Computes when a target is collected next.
 
 use std::time::Duration;
 
@@ -12,20 +12,20 @@ use crate::snapshot::TargetState;
 /// The longest back-off, in intervals.
 const MAX_BACKOFF: u32 = 3;
 
-/// The longest back-off after failures that do not go away by themselves, in intervals.
+/// The longest back-off after permanent failures, in intervals.
 const MAX_BACKOFF_PERMANENT: u32 = 12;
 
 /// Computes when targets are collected.
 ///
-/// Every target has a fixed offset within the interval, a hash of the target and the
-/// exporter's name. Intervals are counted from the Unix epoch. So neither a restart nor
-/// other targets move a target, as long as the exporter keeps its name, and two exporters
-/// that poll the same targets do so at different times.
+/// Every target has a fixed offset within the interval, which is a hash of the target and
+/// the exporter's name. Intervals are counted from the Unix epoch. Restarts and other
+/// targets therefore do not move a target, as long as the exporter keeps its name. Two
+/// exporters with different names poll the same targets at different times.
 #[derive(Debug)]
 pub(super) struct Timing {
     interval: Duration,
     replica: String,
-    /// A point in time, and how far into the interval it is.
+    /// A point in time, and how far into its interval it is.
     reference: (Instant, Duration),
 }
 
@@ -54,7 +54,7 @@ impl FailureStreak {
 }
 
 impl Timing {
-    /// The timing of an exporter called `replica`. `now` is the time of day.
+    /// The timing of the exporter with the name `replica`, as of `now`.
     pub(super) fn new(interval: Duration, replica: String, now: UnixSeconds) -> Self {
         let since_epoch = Duration::try_from_secs_f64(now).unwrap_or_default();
         let into_interval = since_epoch.as_nanos() % interval.as_nanos().max(1);
@@ -66,15 +66,15 @@ impl Timing {
         hash_below(self.interval, &[&self.replica, &target.to_string()])
     }
 
-    /// The next regular collection of a target, that is, at its offset. It is at least
-    /// half an interval after the last one started, so that a target that started late
-    /// is not collected twice in a row.
+    /// The time of the next regular collection of a target, which is at its offset. It is at
+    /// least half an interval after the last collection started, so that a target whose
+    /// collection started late is not collected twice in a row.
     pub(super) fn next_regular(&self, target: &Target, last_started: Instant) -> Instant {
         self.at_or_after(target, Instant::now().max(last_started + self.interval / 2))
     }
 
-    /// The number of regular collections of a target between `from` and the next one at
-    /// `next_regular`, which were missed because a collection started or ended too late.
+    /// The number of regular collections of a target that were missed between `from` and the
+    /// next one at `next_regular`, because a collection started or ended too late.
     pub(super) fn overruns(&self, target: &Target, from: Instant, next_regular: Instant) -> u64 {
         let expected = self.at_or_after(target, from + self.interval / 2);
         let late = next_regular.saturating_duration_since(expected);
@@ -86,7 +86,7 @@ impl Timing {
         let (reference, into_interval) = self.reference;
         let first = reference + self.offset(target) + self.interval.saturating_sub(into_interval);
         match earliest.checked_duration_since(first) {
-            // The offset in the interval of the reference is not over yet.
+            // The offset within the reference's own interval has not passed yet.
             None if first - self.interval >= earliest => first - self.interval,
             None => first,
             Some(since) => {
@@ -96,8 +96,8 @@ impl Timing {
         }
     }
 
-    /// When to collect a target whose next regular collection is at `regular`: then, or
-    /// after an exponential back-off with jitter if it is failing.
+    /// When to collect a target whose next regular collection is at `regular`: at that time,
+    /// or later by an exponential back-off with jitter if the target is failing.
     pub(super) fn with_backoff(
         &self,
         target: &Target,
@@ -106,20 +106,20 @@ impl Timing {
     ) -> Instant {
         let Some(failures) = failures else { return regular };
         let extra = self.interval * (backoff_intervals(failures) - 1);
-        // Targets that began to fail together are not to be retried together.
+        // The jitter spreads the retries of targets that started failing at the same time.
         let jitter =
             hash_below(extra / 4, &[&self.replica, &target.to_string(), &failures.length.to_string()]);
         regular + extra - jitter
     }
 }
 
-/// A duration below `limit` that depends on nothing but the texts.
+/// A duration below `limit` that depends only on `texts`.
 fn hash_below(limit: Duration, texts: &[&str]) -> Duration {
     nanos(u128::from(stable_hash(texts)) % limit.as_nanos().max(1))
 }
 
-/// The number of intervals until a failing target is retried. Doubles with each failure
-/// after the first, or from the first on if AWS throttles.
+/// The number of intervals until a failing target is retried. It starts at 1, or at 2 if AWS
+/// throttled the target, and doubles with each further failure.
 fn backoff_intervals(failures: FailureStreak) -> u32 {
     let max = if is_permanent(failures.reason) { MAX_BACKOFF_PERMANENT } else { MAX_BACKOFF };
     let doublings = failures.length.saturating_sub(u64::from(!failures.throttled));
@@ -163,14 +163,14 @@ mod tests {
         }
 
         #[test]
-        fn the_next_regular_collection_is_half_an_interval_to_one_and_a_half_later(
+        fn the_next_regular_collection_is_half_to_one_and_a_half_intervals_later(
             account in 0u64..1_000_000_000_000,
             now in 0.0..2e9,
         ) {
             let timing = timing("a", now);
             let last_started = timing.reference.0;
             let after = timing.next_regular(&target(account), last_started) - last_started;
-            // The clock runs on for some microseconds.
+            // The time is not paused here, so some microseconds pass meanwhile.
             prop_assert!(after >= INTERVAL / 2 && after <= INTERVAL * 3 / 2 + Duration::from_secs(1), "{:?}", after);
         }
 
@@ -194,14 +194,14 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_restart_does_not_move_a_target() {
         // How far into its interval the next regular collection is, in seconds.
-        let next = |now: UnixSeconds| {
+        let next_offset = |now: UnixSeconds| {
             let timing = timing("a", now);
             let after = timing.next_regular(&target(1), Instant::now() - INTERVAL) - Instant::now();
             (now + after.as_secs_f64()) % INTERVAL.as_secs_f64()
         };
         let offset = timing("a", 0.0).offset(&target(1)).as_secs_f64();
         for now in [0.0, 1.0, 17.5, 299.9, 1_763_800_123.0] {
-            assert!((next(now) - offset).abs() < 1e-3, "{now}: {} {offset}", next(now));
+            assert!((next_offset(now) - offset).abs() < 1e-3, "{now}: {} {offset}", next_offset(now));
         }
     }
 
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn the_back_off_doubles_and_is_longer_where_the_failure_is_permanent() {
+    fn the_back_off_doubles_up_to_a_limit_that_is_higher_for_permanent_failures() {
         let sequence =
             |reason| [1, 2, 3, 4, 5, 6, 100].map(|length| backoff_intervals(failures(reason, length)));
         assert_eq!(sequence(Reason::Timeout), [1, 2, 3, 3, 3, 3, 3]);

@@ -1,19 +1,20 @@
-//! The snapshot that is served: the last good collection of every target, and the state
-//! of each target now.
+//! The snapshot that is served: the current state of every target, including the syncs of
+//! its last good collection.
 //!
-//! The scheduler writes, and everything that renders reads:
+//! The scheduler writes the snapshot, and all stages after it read it:
 //!
-//! - `store`: all targets, and the entry point for writer and readers;
-//! - `slot`: a target's cell in the store, whose state is swapped as a whole;
-//! - `state`: the state of a target, and how the report of a collection changes it;
+//! - `store`: all targets, and the entry point for the writer and the readers;
+//! - `slot`: a target's entry in the store, whose state is replaced as a whole;
+//! - `report`: the result of a collection, which the scheduler records in the store;
+//! - `state`: the state of a target, and how a report changes it;
 //! - `view`: a target as served at a given time, which decides whether its last good
 //!   syncs are still served;
 //! - `owners`: which target owns the series of an account and region;
-//! - `stats`: counters of the scheduler itself.
+//! - `stats`: statistics of the scheduler itself.
 //!
 //! Collections and scrapes do not wait for each other. The list of slots and the state in
-//! each slot are immutable values behind atomic pointers, so a scrape never sees a target
-//! half updated. The scheduler is the only writer.
+//! each slot are immutable values behind atomic pointers, so a scrape never sees a
+//! half-updated target. The scheduler is the only writer.
 //!
 //! This module does not know how syncs are collected or rendered.
 

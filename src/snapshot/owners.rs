@@ -1,4 +1,4 @@
-//! Which target owns the series of an account and region.
+//! Ensures that no two targets serve the same series.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,15 +10,16 @@ use crate::model::{Failure, Reason};
 
 /// Which target owns the series of each account and region.
 ///
-/// A target without a configured account id learns the id from its credentials, and it
-/// may be that of another target. If both were served, the same series would be exposed
-/// twice.
+/// A target without a configured account id learns the id from its credentials. The id may
+/// turn out to be that of another target in the same region. If both were served, the
+/// exposition would contain duplicate series.
 #[derive(Debug, Default)]
 pub(super) struct SeriesOwners(HashMap<(AccountId, RegionName), TargetKey>);
 
 impl SeriesOwners {
-    /// The owners among the targets of `slots`. Targets with a configured id come first.
-    /// A target that had learned the id of one of those loses its id and its syncs.
+    /// Determines the owners among the targets of `slots`. Targets with a configured id
+    /// take precedence over targets that have learned theirs, and earlier targets over later
+    /// ones. A target that owns nothing loses the id it has learned and its syncs.
     pub(super) fn of(slots: &[Arc<Slot>]) -> Self {
         let mut owners = HashMap::new();
         for slot in slots {
@@ -45,7 +46,7 @@ impl SeriesOwners {
     /// Makes `target` the owner of the series of `account` in its region.
     ///
     /// # Errors
-    /// Another target owns them.
+    /// Another target owns the series.
     pub(super) fn claim(&mut self, account: &AccountId, target: &Target) -> Result<(), Failure> {
         match self.0.entry((account.clone(), target.region.clone())) {
             Entry::Vacant(entry) => {

@@ -1,12 +1,12 @@
-//! The result of a collection.
+//! What the collector reports to the scheduler.
 
 use std::time::Duration;
 
 use crate::fleet::AccountId;
 use crate::model::{DataSync, Failure, UnixSeconds};
 
-/// The result of one collection of one target. A failed collection is a report too, not
-/// an `Err`, because its time, its duration and the account id matter as well.
+/// The result of one collection of one target. A failed collection has a report, too, and
+/// not just an error, because its time, its duration and the account id matter as well.
 #[derive(Debug)]
 pub struct Report {
     /// The account id, if the collection asked STS for it.
@@ -15,6 +15,6 @@ pub struct Report {
     pub ended: UnixSeconds,
     /// The duration of the collection.
     pub took: Duration,
-    /// All syncs of the target, each once; or why the collection failed.
+    /// All syncs of the target without duplicates, or why the collection failed.
     pub outcome: Result<Vec<DataSync>, Failure>,
 }

@@ -1,4 +1,4 @@
-//! A target's cell in the store.
+//! A target's entry in the store.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,11 +8,11 @@ use arc_swap::{ArcSwap, Guard};
 use super::TargetState;
 use crate::fleet::Target;
 
-/// A target's cell in the [`Store`](super::Store), which the scheduler and the renderers
-/// share.
+/// A target's entry in the [`Store`](super::Store), shared by the scheduler and the readers.
 #[derive(Debug)]
 pub struct Slot {
-    /// Only the account's name and default region ever change.
+    /// Only the name and the default region of the account ever change. For any other
+    /// change, the target gets a new slot.
     target: ArcSwap<Target>,
     state: ArcSwap<TargetState>,
     removed: AtomicBool,
@@ -35,18 +35,18 @@ impl Slot {
         self.state.load_full()
     }
 
-    /// Whether the store has dropped this slot, so that the target is not to be polled
-    /// any longer, or not with these credentials.
+    /// Whether the store has dropped this slot. The target is then no longer polled, or it
+    /// has a new slot because its credentials have changed.
     pub(crate) fn is_removed(&self) -> bool {
         self.removed.load(Ordering::Relaxed)
     }
 
-    /// The target without touching its reference count, to be dropped soon.
+    /// The target without the cost of a reference count. The guard should be short-lived.
     pub(super) fn peek_target(&self) -> Guard<Arc<Target>> {
         self.target.load()
     }
 
-    /// The state without touching its reference count, to be dropped soon.
+    /// The state without the cost of a reference count. The guard should be short-lived.
     pub(super) fn peek_state(&self) -> Guard<Arc<TargetState>> {
         self.state.load()
     }

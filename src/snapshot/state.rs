@@ -8,50 +8,48 @@ use strum::EnumCount as _;
 use crate::fleet::{AccountId, Target};
 use crate::model::{DataSync, Failure, Reason, UnixSeconds};
 
-/// The state of a target. It is immutable once it is in a slot.
+/// The state of a target. A slot replaces it as a whole and never changes it in place.
 #[derive(Clone, Debug)]
 pub(crate) struct TargetState {
     /// The account id: configured, or learned by a collection.
     pub(crate) account: Option<AccountId>,
-    /// The number of collections so far, good or bad.
+    /// The number of collections so far, successful or not.
     pub(crate) collections: u64,
     /// The number of failed collections, indexed by `Reason`.
     failures: [u64; Reason::COUNT],
     /// The number of failed collections since the last good one.
     pub(crate) consecutive_failures: u64,
-    /// The last collection, good or bad.
+    /// The last collection, successful or not; `None` before the first has ended.
     pub(crate) last: Option<LastCollection>,
     /// When the last good collection ended.
     pub(crate) last_success: Option<UnixSeconds>,
-    /// The syncs of the last good collection. Whether they are still served is up to
-    /// the view.
+    /// The syncs of the last good collection. `TargetView` decides whether they are still
+    /// served.
     pub(super) syncs: Option<Arc<[DataSync]>>,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) struct LastCollection {
-    /// When it ended.
     pub(crate) ended: UnixSeconds,
-    /// Its duration.
     pub(crate) took: Duration,
-    /// Why it failed; `None` if it succeeded.
+    /// Why the collection failed; `None` if it succeeded.
     pub(crate) failure: Option<Failure>,
 }
 
-/// How a collection has changed the state of a target, for the log.
+/// How a collection has changed the state of a target. The scheduler logs it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change {
     /// Nothing to log: the target still succeeds, or still fails for the same reason.
     None,
-    /// The first failure after a success, or at the start.
+    /// The first failure after a success, or the first collection failed.
     StartedFailing(Failure),
-    /// The target fails for another reason than before.
+    /// The target still fails, but for another reason.
     ReasonChanged(Failure),
     /// The first success after failures.
     Recovered {
         /// The number of failures in a row.
         failures: u64,
-        /// The last of them.
+        /// The last failure.
         last: Failure,
     },
 }
@@ -75,8 +73,7 @@ impl TargetState {
         self.failures[reason as usize]
     }
 
-    /// The same state without the account id that was learned and the syncs collected
-    /// with it.
+    /// The same state without the learned account id and the syncs.
     pub(super) fn without_account(&self) -> Self {
         Self { account: None, syncs: None, ..self.clone() }
     }

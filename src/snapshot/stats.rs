@@ -1,9 +1,9 @@
-//! Counters of the scheduler itself.
+//! Statistics of the scheduler itself.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// What the scheduler reports about itself. They are kept beside the targets because the
-/// same parts read both.
+/// Statistics of the scheduler itself. They are part of the store because they have the
+/// same writer and the same readers as the targets.
 #[derive(Debug, Default)]
 pub(crate) struct SchedulerStats {
     in_flight: AtomicUsize,
@@ -24,18 +24,19 @@ impl SchedulerStats {
         self.overruns.fetch_add(number, Ordering::Relaxed);
     }
 
-    /// The number of regular collections that targets have missed because their last
+    /// The number of regular collections that targets have missed because an earlier
     /// collection started or ended too late.
     pub(crate) fn overruns(&self) -> u64 {
         self.overruns.load(Ordering::Relaxed)
     }
 
-    /// Records that the scheduler's loop is alive.
+    /// Called by the scheduler's loop while it is alive.
     pub(crate) fn heartbeat(&self) {
         self.heartbeats.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The number of heartbeats so far. It keeps growing while the scheduler is alive.
+    /// The number of heartbeats so far. A number that stops growing means that the scheduler
+    /// is stuck.
     pub(crate) fn heartbeats(&self) -> u64 {
         self.heartbeats.load(Ordering::Relaxed)
     }

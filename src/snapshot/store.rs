@@ -20,9 +20,9 @@ use crate::model::{Failure, UnixSeconds};
 #[derive(Debug)]
 pub struct Store {
     slots: ArcSwap<Vec<Arc<Slot>>>,
-    /// As in [`TargetList`].
+    /// [`TargetList::pending`].
     pending: AtomicUsize,
-    /// As in [`TargetList`].
+    /// [`TargetList::unresolved`].
     unresolved: ArcSwap<Unresolved>,
     stale_after_millis: AtomicU64,
     owners: Mutex<SeriesOwners>,
@@ -46,23 +46,25 @@ impl Store {
         }
     }
 
-    /// Changes how long failing targets keep their syncs. Views made before are not
-    /// affected.
+    /// Changes how long failing targets keep their syncs. Existing views are not affected.
     pub(crate) fn set_stale_after(&self, stale_after: Duration) {
         self.stale_after_millis.store(millis(stale_after), Ordering::Relaxed);
     }
 
-    /// Replaces the targets. A target that is not in `list` is removed with its state; a
-    /// target that stays keeps its slot. A target whose credentials have changed gets a
-    /// new slot with the state of the old one. Returns the new slots, which are to be
-    /// collected as soon as possible.
+    /// Replaces the targets:
+    ///
+    /// - a target that is not in `list` is removed with its state;
+    /// - a target that stays keeps its slot;
+    /// - a target whose credentials have changed gets a new slot with its previous state.
+    ///
+    /// Returns the new slots, whose targets should be collected as soon as possible.
     pub fn set_targets(&self, list: &TargetList) -> Vec<Arc<Slot>> {
-        let before = self.slots.load_full();
-        let mut old: HashMap<TargetKey, &Arc<Slot>> =
-            before.iter().map(|slot| (slot.target().key(), slot)).collect();
-        let (mut slots, mut new) = (Vec::with_capacity(list.targets.len()), Vec::new());
+        let old = self.slots.load_full();
+        let mut old_by_key: HashMap<TargetKey, &Arc<Slot>> =
+            old.iter().map(|slot| (slot.target().key(), slot)).collect();
+        let (mut slots, mut new_slots) = (Vec::with_capacity(list.targets.len()), Vec::new());
         for target in &list.targets {
-            let slot = match old.remove(&target.key()) {
+            let slot = match old_by_key.remove(&target.key()) {
                 Some(slot) if slot.target().has_same_access_as(target) => {
                     if *slot.target() != *target {
                         slot.set_target(target);
@@ -78,30 +80,31 @@ impl Store {
             };
             let slot = Arc::new(slot);
             slots.push(Arc::clone(&slot));
-            new.push(slot);
+            new_slots.push(slot);
         }
-        for slot in old.into_values() {
+        for slot in old_by_key.into_values() {
             slot.remove();
         }
         *self.owners.lock() = SeriesOwners::of(&slots);
         self.slots.store(Arc::new(slots));
         self.unresolved.store(Arc::new(list.unresolved.clone()));
-        // After the slots, so that a reader that sees no pending lookup sees all targets.
+        // Stored after the slots, so that a reader that sees no pending lookups also sees all
+        // targets.
         self.pending.store(list.pending, Ordering::Release);
         self.changed.notify_one();
-        new
+        new_slots
     }
 
     pub(crate) fn len(&self) -> usize {
         self.slots.load().len()
     }
 
-    /// The number of targets whose first collection has not ended yet.
+    /// The number of targets whose first collection has not ended.
     pub(crate) fn uncollected(&self) -> usize {
         self.slots.load().iter().filter(|slot| slot.peek_state().last.is_none()).count()
     }
 
-    /// The number of discovery lookups without a first result.
+    /// The number of discovery lookups that have not had a result yet.
     pub(crate) fn pending(&self) -> usize {
         self.pending.load(Ordering::Acquire)
     }
@@ -111,8 +114,8 @@ impl Store {
         self.unresolved.load_full()
     }
 
-    /// The slots of all targets, in the order of the target list. The same list is
-    /// returned until the targets change.
+    /// The slots of all targets, in the order of the target list. Until the targets change,
+    /// every call returns the same `Arc`.
     #[must_use]
     pub fn slots(&self) -> Arc<Vec<Arc<Slot>>> {
         self.slots.load_full()
@@ -124,8 +127,8 @@ impl Store {
         TargetView::new(slot.target(), slot.state(), now, stale_after)
     }
 
-    /// Wakes the task in `changed` because the same data is to be
-    /// rendered in another way.
+    /// Wakes the task that waits in [`changed`](Self::changed), because the same data must
+    /// be rendered differently after a reload.
     pub(crate) fn notify_changed(&self) {
         self.changed.notify_one();
     }
@@ -135,8 +138,9 @@ impl Store {
         self.changed.notified().await;
     }
 
-    /// Updates a target with the report of its collection. The scheduler never runs two
-    /// collections of a target at the same time.
+    /// Updates a target with the report of its collection. Concurrent calls for the same
+    /// target would lose updates; the scheduler never runs two of its collections at the
+    /// same time.
     pub fn record(&self, slot: &Slot, report: Report) -> Change {
         let Report { account, ended, took, mut outcome } = report;
         let mut state = TargetState::clone(&slot.peek_state());

@@ -1,4 +1,4 @@
-//! What the store keeps of collections, and for how long.
+//! Tests what the store keeps of each collection, and for how long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,18 +27,18 @@ fn report(ended: UnixSeconds, outcome: Result<(), Reason>) -> Report {
     }
 }
 
-fn learned(id: &str) -> Report {
+fn report_with_learned_id(id: &str) -> Report {
     Report { account: Some(id.parse().unwrap()), ..report(0.0, Ok(())) }
 }
 
-fn store(targets: Vec<Target>) -> (Store, Vec<Arc<Slot>>) {
+fn store_of(targets: Vec<Target>) -> (Store, Vec<Arc<Slot>>) {
     let store = Store::new(Duration::from_mins(30));
     let slots = store.set_targets(&TargetList { targets, pending: 0, ..TargetList::default() });
     (store, slots)
 }
 
 fn store_of_one_target() -> (Store, Arc<Slot>) {
-    let (store, mut slots) = store(vec![target(Some("111122223333"), None)]);
+    let (store, mut slots) = store_of(vec![target(Some("111122223333"), None)]);
     (store, slots.remove(0))
 }
 
@@ -55,26 +55,26 @@ fn a_target_is_neither_up_nor_down_before_its_first_collection() {
 }
 
 #[test]
-fn a_failing_target_keeps_its_syncs_for_stale_after() {
+fn a_failing_target_keeps_its_syncs_until_stale_after_has_passed() {
     let (store, slot) = store_of_one_target();
     store.record(&slot, report(1000.0, Ok(())));
     store.record(&slot, report(1300.0, Err(Reason::Timeout)));
     assert!(view(&store, 0, 1000.0 + 1800.0).syncs().is_some());
     assert!(view(&store, 0, 1000.0 + 1800.1).syncs().is_none());
-    // A new success brings them back.
+    // Syncs are served again after the next success.
     store.record(&slot, report(4000.0, Ok(())));
     assert!(view(&store, 0, 4000.0).syncs().is_some());
 }
 
 #[test]
-fn a_target_that_does_not_fail_does_not_go_stale() {
+fn the_syncs_of_a_healthy_target_do_not_become_stale() {
     let (store, slot) = store_of_one_target();
     store.record(&slot, report(1000.0, Ok(())));
     assert!(view(&store, 0, 100_000.0).syncs().is_some());
 }
 
 #[test]
-fn a_change_is_reported_when_failures_begin_change_their_reason_and_end() {
+fn a_change_is_returned_when_a_target_starts_failing_fails_for_another_reason_and_recovers() {
     let (store, slot) = store_of_one_target();
     let change = |outcome| match store.record(&slot, report(0.0, outcome)) {
         Change::None => "none".to_owned(),
@@ -92,10 +92,10 @@ fn a_change_is_reported_when_failures_begin_change_their_reason_and_end() {
 
 #[test]
 fn syncs_are_dropped_when_the_credentials_belong_to_another_account() {
-    let (store, slots) = store(vec![target(None, Some("a"))]);
-    store.record(&slots[0], learned("111122223333"));
+    let (store, slots) = store_of(vec![target(None, Some("a"))]);
+    store.record(&slots[0], report_with_learned_id("111122223333"));
     assert!(view(&store, 0, 0.0).syncs().is_some());
-    store.record(&slots[0], learned("444455556666"));
+    store.record(&slots[0], report_with_learned_id("444455556666"));
     assert_eq!(view(&store, 0, 0.0).syncs(), None);
     assert_eq!(view(&store, 0, 0.0).state.account.as_ref().unwrap().as_str(), "111122223333");
     assert_eq!(view(&store, 0, 0.0).state.failures(Reason::Credentials), 1);
@@ -104,10 +104,10 @@ fn syncs_are_dropped_when_the_credentials_belong_to_another_account() {
 #[test]
 fn two_targets_never_serve_the_same_account_and_region() {
     let (store, slots) =
-        store(vec![target(Some("111122223333"), None), target(None, Some("a")), target(None, Some("b"))]);
-    store.record(&slots[1], learned("111122223333"));
-    store.record(&slots[2], learned("444455556666"));
-    store.record(&slots[2], learned("444455556666"));
+        store_of(vec![target(Some("111122223333"), None), target(None, Some("a")), target(None, Some("b"))]);
+    store.record(&slots[1], report_with_learned_id("111122223333"));
+    store.record(&slots[2], report_with_learned_id("444455556666"));
+    store.record(&slots[2], report_with_learned_id("444455556666"));
     assert_eq!(view(&store, 1, 0.0).up(), Some(false));
     assert_eq!(view(&store, 1, 0.0).state.account, None);
     assert_eq!(view(&store, 1, 0.0).state.failures(Reason::Credentials), 1);
@@ -116,10 +116,10 @@ fn two_targets_never_serve_the_same_account_and_region() {
 }
 
 #[test]
-fn new_targets_keep_the_state_of_those_that_stay_and_drop_those_that_are_removed() {
+fn a_new_target_list_keeps_the_state_of_targets_that_stay_and_removes_the_others() {
     let (stays, removed) = (target(Some("111122223333"), None), target(Some("222233334444"), None));
     let added = target(Some("333344445555"), None);
-    let (store, slots) = store(vec![stays.clone(), removed.clone()]);
+    let (store, slots) = store_of(vec![stays.clone(), removed.clone()]);
     store.record(&slots[0], report(0.0, Ok(())));
     let new = store.set_targets(&TargetList {
         targets: vec![added.clone(), stays.clone()],
@@ -138,7 +138,7 @@ fn new_targets_keep_the_state_of_those_that_stay_and_drop_those_that_are_removed
 }
 
 #[test]
-fn a_name_that_discovery_finds_later_keeps_slot_and_state() {
+fn a_target_whose_account_gets_a_name_keeps_its_slot_and_state() {
     let (store, slot) = store_of_one_target();
     let mut named = target(Some("111122223333"), None);
     named.account =
@@ -149,12 +149,12 @@ fn a_name_that_discovery_finds_later_keeps_slot_and_state() {
             .is_empty()
     );
     assert!(!slot.is_removed());
-    let shown = view(&store, 0, 0.0).target().account.name.clone();
-    assert_eq!(shown.as_deref(), Some("production"));
+    let name = view(&store, 0, 0.0).target().account.name.clone();
+    assert_eq!(name.as_deref(), Some("production"));
 }
 
 #[test]
-fn a_target_with_other_credentials_keeps_its_state() {
+fn a_target_whose_credentials_change_gets_a_new_slot_with_its_state() {
     let (store, slot) = store_of_one_target();
     store.record(&slot, report(7.0, Ok(())));
     let changed = target(Some("111122223333"), Some("other"));
@@ -166,11 +166,14 @@ fn a_target_with_other_credentials_keeps_its_state() {
 #[test]
 fn a_configured_account_id_takes_precedence_over_a_learned_one() {
     let (by_profile, by_id) = (target(None, Some("a")), target(Some("111122223333"), None));
-    let (store, slots) = store(vec![by_profile.clone()]);
-    store.record(&slots[0], learned("111122223333"));
+    let (store, slots) = store_of(vec![by_profile.clone()]);
+    store.record(&slots[0], report_with_learned_id("111122223333"));
     store.set_targets(&TargetList { targets: vec![by_profile, by_id], pending: 0, ..TargetList::default() });
-    let shown = |index: usize| view(&store, index, 0.0).state.account.clone();
-    assert_eq!((shown(0), shown(1).unwrap().as_str()), (None, "111122223333"));
-    assert!(matches!(store.record(&slots[0], learned("111122223333")), Change::StartedFailing(_)));
-    assert_eq!(shown(0), None);
+    let account = |index: usize| view(&store, index, 0.0).state.account.clone();
+    assert_eq!((account(0), account(1).unwrap().as_str()), (None, "111122223333"));
+    assert!(matches!(
+        store.record(&slots[0], report_with_learned_id("111122223333")),
+        Change::StartedFailing(_)
+    ));
+    assert_eq!(account(0), None);
 }

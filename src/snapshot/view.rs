@@ -7,20 +7,20 @@ use super::{Slot, TargetState};
 use crate::fleet::Target;
 use crate::model::{DataSync, UnixSeconds};
 
-/// A target as served at a given time. It decides whether a failing target's last good
-/// syncs are still served.
+/// A target as served at a given time. The view decides whether the last good syncs of a
+/// failing target are still served.
 #[derive(Debug)]
 pub(crate) struct TargetView {
     target: Arc<Target>,
     pub(crate) state: Arc<TargetState>,
     serves_syncs: bool,
-    /// Until when the view stays correct if neither target nor state changes.
+    /// Until when the view stays correct if neither the target nor its state changes.
     valid_until: UnixSeconds,
 }
 
 impl TargetView {
-    /// The view at `now`. A failing target keeps its syncs for `stale_after` from its
-    /// last success.
+    /// The view at `now`. A failing target keeps its syncs until `stale_after` has passed
+    /// since its last success.
     pub(super) fn new(
         target: Arc<Target>,
         state: Arc<TargetState>,
@@ -32,7 +32,7 @@ impl TargetView {
             _ => UnixSeconds::INFINITY,
         };
         let serves_syncs = now <= stale_at;
-        // Syncs that were dropped as stale do not come back if the clock is set back.
+        // Stale syncs do not return if the clock is set back.
         let valid_until = if serves_syncs { stale_at } else { UnixSeconds::INFINITY };
         Self { target, state, serves_syncs, valid_until }
     }
@@ -53,8 +53,9 @@ impl TargetView {
         self.state.last.as_ref().map(|last| last.failure.is_none())
     }
 
-    /// The syncs of the last good collection; `None` if there has been none, or if the
-    /// target has been failing for longer than `stale_after` since.
+    /// The syncs of the last good collection. `None` if there has been none, if it is older
+    /// than `stale_after` and the target is failing, or if the syncs turned out to belong to
+    /// another account.
     pub(crate) fn syncs(&self) -> Option<&[DataSync]> {
         self.state.syncs.as_deref().filter(|_| self.serves_syncs)
     }

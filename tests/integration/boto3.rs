@@ -1,4 +1,5 @@
-//! Tests fake-aws with boto3, the AWS SDK for Python, to ensure that it behaves like AWS.
+//! Tests the fake AWS of the other tests with boto3, the AWS SDK for Python, which is
+//! independent of the SDK that the exporter uses.
 
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use crate::tools;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn fake_aws_behaves_like_aws_to_boto3() {
+async fn boto3_works_with_the_fake_aws() {
     let world = World::new();
     world.add_account("111122223333");
     world.add_account("222233334444");
@@ -24,8 +25,8 @@ async fn fake_aws_behaves_like_aws_to_boto3() {
     python.arg(script).arg(aws.url());
     let output = tokio::task::spawn_blocking(move || python.output().unwrap()).await.unwrap();
     assert!(output.status.success(), "{}", tools::written(&output));
-    let ran = String::from_utf8_lossy(&output.stderr);
-    assert!(ran.contains("Ran 18 tests"), "{ran}");
+    let summary = String::from_utf8_lossy(&output.stderr);
+    assert!(summary.contains("Ran 18 tests"), "{summary}");
 }
 
 /// Creates the organization that the script's docstring describes.

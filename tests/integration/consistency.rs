@@ -1,8 +1,9 @@
-//! Consistency of scrapes under load: many readers, half of them slow, while every
-//! target changes all the time.
+//! Tests that scrapes are consistent under load, with many readers, half of them slow, while
+//! every target changes all the time.
 //!
-//! The syncs of the fake AWS have a generation, from which all their fields are derived. A
-//! body is consistent if all series of a target are of one generation.
+//! All fields of the fake AWS's syncs are derived from a generation number, which keeps
+//! growing. A response body is consistent if all series of a target belong to the same
+//! generation.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -24,33 +25,33 @@ use crate::formats::{CODINGS, FORMATS, Format, decoded, messages};
 use crate::http;
 use crate::program::{ExporterProcess, program, with_ambient_credentials};
 
-/// The number of syncs of each target: one page, because several pages may be of several
-/// generations.
+/// The number of syncs of each target. They fit on one page of a listing, because the
+/// generation may change between two pages.
 const SYNCS: usize = 50;
 
 const READERS: usize = 64;
 
-/// How often every target is collected while slow readers read an older body.
+/// How many times every target is collected while slow readers read an older body.
 const ROUNDS: f64 = 3.0;
 
-/// The Unix time of generation 0.
+/// The Unix time that the syncs of generation 0 contain.
 const GENERATION_0: u64 = 1_600_000_000;
 
 const STATUSES: [&str; 3] = ["Successful", "Failed", "InProgress"];
 
-/// The time limit for collections. Only a failing test reaches it.
+/// How long to wait for collections. Only a failing test reaches this limit.
 const TIMEOUT: Duration = Duration::from_mins(2);
 
 const COLLECTIONS: &str = "ssm_sync_exporter_target_collections_total";
 
-/// Many regions, so that bodies are large.
+/// Enough regions to make bodies large.
 pub(crate) fn regions() -> Vec<String> {
     let areas = ["us", "eu", "ap", "sa", "ca", "af", "me", "il"];
     let directions = ["east", "west", "north", "south", "central"];
     areas.iter().flat_map(|area| directions.map(|direction| format!("{area}-{direction}-1"))).collect()
 }
 
-/// The syncs of every target in a generation. Everything that can change depends on it.
+/// The syncs of every target in a generation.
 fn syncs(generation: u64) -> Vec<Value> {
     let time = GENERATION_0 + generation;
     let status = STATUSES[usize::try_from(generation).unwrap() % STATUSES.len()];
@@ -68,8 +69,8 @@ fn syncs(generation: u64) -> Vec<Value> {
     (0..SYNCS).map(sync).collect()
 }
 
-/// What a body says of a target's last collection. It must be the same in all bodies with
-/// the same number of collections.
+/// What a body contains about the last collection of a target. Bodies with the same number
+/// of collections must contain the same.
 #[derive(Clone, Debug, PartialEq)]
 struct Collection {
     generation: f64,
@@ -77,8 +78,8 @@ struct Collection {
     took: f64,
 }
 
-/// The value that all samples of a family have for a target, or a number that is derived
-/// from a label if that is what depends on the generation.
+/// The value that all samples of a family have for one target. If a label depends on the
+/// generation instead of the value, the value is derived from the label.
 struct FamilyValue {
     family: String,
     region: String,
@@ -97,7 +98,7 @@ impl FamilyValues {
                 label("bucket_name").strip_prefix("bucket-").unwrap().parse().unwrap()
             }
             "aws_ssm_resource_data_sync_last_status" => {
-                // The status that holds is the one whose sample is not 0.
+                // The current status is the one whose sample is not 0.
                 if value == 0.0 {
                     return;
                 }
@@ -108,7 +109,7 @@ impl FamilyValues {
         let region = label("aws_region");
         match self.0.last_mut().filter(|last| last.family == family && last.region == region) {
             Some(last) => {
-                assert_eq!(last.value, value, "{family} of {region} is of one collection");
+                assert_eq!(last.value, value, "{family} of {region} mixes two collections");
                 last.samples += 1;
             }
             None => {
@@ -127,7 +128,7 @@ impl FamilyValues {
                 continue;
             }
             let label = |name: &str| {
-                // No label value of this test is escaped.
+                // No label value in this test contains escapes.
                 let value = labels.split_once(name).and_then(|(_, rest)| rest.strip_prefix("=\""));
                 value.and_then(|value| value.split('"').next()).unwrap_or_default()
             };
@@ -156,7 +157,7 @@ fn label<'a>(metric: &'a Metric, name: &str) -> &'a str {
     pair.map_or("", |pair| pair.value())
 }
 
-/// Whether the values of a family have to be consistent with the others.
+/// Whether a family must be consistent with the others.
 fn is_checked(family: &str) -> bool {
     let of_syncs = ["aws_ssm_resource_data_sync_info", "aws_ssm_resource_data_sync_last_status"];
     of_syncs.contains(&family)
@@ -166,9 +167,9 @@ fn is_checked(family: &str) -> bool {
             && ["_total", "_up", "_seconds"].iter().any(|end| family.ends_with(end))
 }
 
-/// Checks that a body is complete and that everything it says of a target is of one
-/// collection. Returns these by region, with the number of collections.
-fn check(format: Format, coding: &str, response: &[u8]) -> BTreeMap<String, (f64, Collection)> {
+/// Checks that a body is complete and that all its series of a target are from one
+/// collection. Returns the number of collections and the last one, by region.
+fn check_body(format: Format, coding: &str, response: &[u8]) -> BTreeMap<String, (f64, Collection)> {
     // Fails if the last chunk of the transfer encoding is missing.
     let response = http::parse(response);
     assert_eq!(response.status, 200);
@@ -222,8 +223,8 @@ fn check(format: Format, coding: &str, response: &[u8]) -> BTreeMap<String, (f64
     collections
 }
 
-/// Requests the exposition and reads the response. A slow reader reads about 1 kB per
-/// second until its receiver becomes true, and sends a message once the body has begun.
+/// Scrapes `/metrics` and returns the raw response. A `slow` reader sends a message when the
+/// body begins, and reads about 1 kB per second until the watched value becomes true.
 async fn read(
     address: SocketAddr,
     format: Format,
@@ -269,7 +270,7 @@ async fn read(
     response
 }
 
-/// The number of collections of each target, and the memory of the exporter.
+/// The number of collections of each target, and the resident memory of the exporter in bytes.
 async fn collections_and_memory(exporter: &ExporterProcess) -> (BTreeMap<String, f64>, f64) {
     let path = format!("/metrics?collect[]={COLLECTIONS}&collect[]=process_resident_memory_bytes");
     let scrape = Scrape(http::request(exporter.address, "GET", &path).await.body);
@@ -281,16 +282,16 @@ async fn collections_and_memory(exporter: &ExporterProcess) -> (BTreeMap<String,
     (collections, scrape.sum("process_resident_memory_bytes"))
 }
 
-/// Waits until every target has been collected as often as in `least`. Returns the most
-/// memory that the exporter had meanwhile.
+/// Waits until every target has been collected at least as often as `least` says. Returns
+/// the peak memory of the exporter during that time, in bytes.
 async fn wait_for_collections(exporter: &ExporterProcess, least: &BTreeMap<String, f64>) -> f64 {
     let deadline = Instant::now() + TIMEOUT;
-    let mut most: f64 = 0.0;
+    let mut peak_memory: f64 = 0.0;
     loop {
         let (collections, memory) = collections_and_memory(exporter).await;
-        most = most.max(memory);
+        peak_memory = peak_memory.max(memory);
         if least.iter().all(|(region, least)| collections.get(region).is_some_and(|is| is >= least)) {
-            return most;
+            return peak_memory;
         }
         assert!(Instant::now() < deadline, "timed out waiting for {least:?}: {collections:?}");
         sleep(Duration::from_millis(50)).await;
@@ -319,8 +320,8 @@ async fn every_body_is_complete_and_consistent_however_slowly_it_is_read() {
     let directory = tempfile::tempdir().unwrap();
     let config = directory.path().join("config.yaml");
     std::fs::write(&config, format!("interval: 1s\nregions: [{}]\n", regions().join(", "))).unwrap();
-    // A separate process, so that its memory can be told apart from that of the readers.
-    // The number of concurrent scrapes is not limited.
+    // A separate process, so that its memory is not mixed with that of the readers.
+    // `--web.max-requests 0` removes the limit on concurrent scrapes.
     let exporter = ExporterProcess::start(
         with_ambient_credentials(&mut program(), &aws)
             .arg("--config.file")
@@ -336,8 +337,8 @@ async fn every_body_is_complete_and_consistent_however_slowly_it_is_read() {
     for (format, coding) in formats.iter().copied() {
         size = size.max(read(address, format, coding, None).await.len());
     }
-    assert!(size > 4_000_000, "a body of {size} bytes is too small to be noticed in the memory");
-    let (_, before) = collections_and_memory(&exporter).await;
+    assert!(size > 4_000_000, "a body of {size} bytes is too small to be noticeable in the memory");
+    let (_, memory_before) = collections_and_memory(&exporter).await;
 
     let (begun, mut beginnings) = mpsc::unbounded_channel();
     let (read_fast, read_fast_receiver) = watch::channel(false);
@@ -347,7 +348,7 @@ async fn every_body_is_complete_and_consistent_however_slowly_it_is_read() {
             let slow = slow.then(|| (begun.clone(), read_fast_receiver.clone()));
             readers.spawn(async move {
                 let response = read(address, format, coding, slow).await;
-                tokio::task::spawn_blocking(move || check(format, coding, &response)).await.unwrap()
+                tokio::task::spawn_blocking(move || check_body(format, coding, &response)).await.unwrap()
             });
         }
         readers
@@ -356,26 +357,27 @@ async fn every_body_is_complete_and_consistent_however_slowly_it_is_read() {
     for _ in 0..READERS / 2 {
         beginnings.recv().await.unwrap();
     }
-    let (then, _) = collections_and_memory(&exporter).await;
+    let (at_request, _) = collections_and_memory(&exporter).await;
     let fast = readers(false);
     // Readers do not delay collections.
-    let later = then.iter().map(|(region, times)| (region.clone(), times + ROUNDS)).collect();
-    let mut most = wait_for_collections(&exporter, &later).await;
+    let later = at_request.iter().map(|(region, number)| (region.clone(), number + ROUNDS)).collect();
+    let mut peak_memory = wait_for_collections(&exporter, &later).await;
     let fast = fast.join_all().await;
     read_fast.send(true).unwrap();
     let slow = slow.join_all().await;
-    most = most.max(collections_and_memory(&exporter).await.1);
+    peak_memory = peak_memory.max(collections_and_memory(&exporter).await.1);
 
-    // Even the end of a body, rendered only now, is of the time of the request.
+    // Slow bodies contain nothing newer than their request, not even at the end, which was
+    // rendered only now.
     for (region, (collections, _)) in slow.iter().flatten() {
-        assert!(*collections <= then[region], "{region}");
+        assert!(*collections <= at_request[region], "{region}");
     }
     let mut known = HashMap::new();
     for (region, (collections, collection)) in slow.into_iter().chain(fast).flatten() {
         let first = known.entry((region.clone(), collections.to_bits())).or_insert(collection.clone());
         assert_eq!(*first, collection, "collection {collections} of {region}");
     }
-    // Slow readers share the old chunks and do not hold a copy each.
-    let bodies = (most - before) / size as f64;
+    // Slow readers share the old chunks instead of each holding a copy.
+    let bodies = (peak_memory - memory_before) / size as f64;
     assert!(bodies < 6.0, "{READERS} readers took as much memory as {bodies} bodies");
 }

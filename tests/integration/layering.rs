@@ -1,7 +1,7 @@
-//! The dependency order that `src/lib.rs` documents: modules import downwards only, and no two
-//! modules import each other in a circle.
+//! Checks the dependency order that `src/lib.rs` documents: modules import only modules below
+//! them, and there are no import cycles.
 //!
-//! Unit tests (`#[cfg(test)]`) may import what they like.
+//! Unit tests (`#[cfg(test)]`) may import anything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -9,23 +9,24 @@ use std::path::Path;
 use pretty_assertions::assert_eq;
 use syn::visit::{self, Visit};
 
-/// The path of a module within the crate, such as `["web", "server"]`. The root is empty.
+/// The path of a module within the crate, such as `["web", "server"]`. The path of the crate
+/// root is empty.
 type ModulePath = Vec<String>;
 
 /// The modules that each module imports.
 type Imports = BTreeMap<ModulePath, BTreeSet<ModulePath>>;
 
 #[test]
-fn modules_import_only_those_below_them_in_the_order_of_lib_rs() {
+fn modules_import_only_modules_below_them_in_the_order_of_lib_rs() {
     let order = documented_order(&std::fs::read_to_string("src/lib.rs").unwrap());
-    let imports = imports_of(Path::new("src"));
+    let imports = parse_imports(Path::new("src"));
     let top_level: BTreeSet<&str> = imports.keys().filter_map(|path| Some(path.first()?.as_str())).collect();
     let documented: BTreeSet<&str> = order.iter().flatten().map(String::as_str).collect();
     assert_eq!(documented, top_level, "the dependency order names every module of src/ once");
 
     let level = |module: &str| order.iter().position(|line| line.iter().any(|name| name == module)).unwrap();
     let mut upwards = BTreeSet::new();
-    for (module, imported) in between_children_of(&imports, &[]) {
+    for (module, imported) in imports_between_children_of(&imports, &[]) {
         for other in imported {
             if level(&other) <= level(&module) {
                 upwards.insert(format!("{module} imports {other}"));
@@ -36,19 +37,19 @@ fn modules_import_only_those_below_them_in_the_order_of_lib_rs() {
 }
 
 #[test]
-fn no_modules_of_a_directory_import_each_other_in_a_circle() {
-    let imports = imports_of(Path::new("src"));
+fn modules_of_a_directory_have_no_import_cycles() {
+    let imports = parse_imports(Path::new("src"));
     let directories: BTreeSet<&[String]> =
         imports.keys().filter_map(|path| Some(path.split_last()?.1)).collect();
-    let circles: Vec<_> = directories
+    let cycles: Vec<_> = directories
         .into_iter()
-        .filter_map(|directory| circle(between_children_of(&imports, directory)))
+        .filter_map(|directory| find_cycle(imports_between_children_of(&imports, directory)))
         .collect();
-    assert_eq!(circles, Vec::<Vec<String>>::new());
+    assert_eq!(cycles, Vec::<Vec<String>>::new());
 }
 
 #[test]
-fn imports_are_found_in_use_trees_and_in_paths_but_not_in_unit_tests() {
+fn imports_are_found_in_use_declarations_and_paths_but_not_in_unit_tests() {
     let directory = tempfile::tempdir().unwrap();
     let write = |path: &str, text: &str| {
         let path = directory.path().join(path);
@@ -61,7 +62,7 @@ fn imports_are_found_in_use_trees_and_in_paths_but_not_in_unit_tests() {
     write("a/other.rs", "#[cfg(test)] mod tests { use crate::c::C; } fn f() { super::inner::f() }");
     write("b.rs", "fn f() -> crate::c::C { loop {} }");
     write("c.rs", "use std::a::B;");
-    let imports = imports_of(directory.path());
+    let imports = parse_imports(directory.path());
     let names = |of: &str| -> Vec<String> {
         let path: ModulePath = of.split("::").map(ToOwned::to_owned).collect();
         imports[&path].iter().map(|path| path.join("::")).collect()
@@ -71,13 +72,13 @@ fn imports_are_found_in_use_trees_and_in_paths_but_not_in_unit_tests() {
     assert_eq!(names("a::other"), ["a::inner"]);
     assert_eq!(names("b"), ["c"]);
     assert_eq!(names("c"), Vec::<String>::new());
-    let siblings = between_children_of(&imports, &["a".to_owned()]);
-    assert_eq!(circle(siblings), Some(vec!["inner".to_owned(), "other".to_owned()]));
-    assert_eq!(circle(between_children_of(&imports, &[])), None);
+    let siblings = imports_between_children_of(&imports, &["a".to_owned()]);
+    assert_eq!(find_cycle(siblings), Some(vec!["inner".to_owned(), "other".to_owned()]));
+    assert_eq!(find_cycle(imports_between_children_of(&imports, &[])), None);
 }
 
-/// The lines of the fenced block under the heading `Dependency order`, each with the names of
-/// modules that do not import each other.
+/// The lines of the fenced block under the heading `Dependency order`. The modules on a line do
+/// not import each other.
 fn documented_order(lib: &str) -> Vec<Vec<String>> {
     lib.lines()
         .map_while(|line| line.strip_prefix("//!"))
@@ -89,9 +90,9 @@ fn documented_order(lib: &str) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// The modules that lie in one circle, if there is one.
-fn circle(mut imports: BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
-    // Remove what imports nothing that is left, until nothing changes.
+/// The modules of all import cycles and those that import them, if there is a cycle.
+fn find_cycle(mut imports: BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>> {
+    // Remove modules that import none of the remaining modules, until there are no more.
     loop {
         let left: BTreeSet<String> = imports.keys().cloned().collect();
         imports.retain(|_, imported| imported.iter().any(|module| left.contains(module)));
@@ -101,8 +102,9 @@ fn circle(mut imports: BTreeMap<String, BTreeSet<String>>) -> Option<Vec<String>
     }
 }
 
-/// The imports between the children of `parent`, each with everything below it.
-fn between_children_of(imports: &Imports, parent: &[String]) -> BTreeMap<String, BTreeSet<String>> {
+/// The imports between the child modules of `parent`, each taken together with its own
+/// submodules.
+fn imports_between_children_of(imports: &Imports, parent: &[String]) -> BTreeMap<String, BTreeSet<String>> {
     let child = |path: &ModulePath| path.strip_prefix(parent).and_then(|rest| rest.first().cloned());
     let mut between: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (module, imported) in imports {
@@ -113,23 +115,24 @@ fn between_children_of(imports: &Imports, parent: &[String]) -> BTreeMap<String,
     between
 }
 
-fn imports_of(root: &Path) -> Imports {
+fn parse_imports(root: &Path) -> Imports {
     let mut sources = BTreeMap::new();
     read_modules(root, &[], &mut sources);
     let modules: BTreeSet<ModulePath> = sources.keys().cloned().collect();
     sources
         .into_iter()
         .map(|(module, source)| {
-            let mut paths = Paths { module: &module, modules: &modules, imported: BTreeSet::new() };
-            paths.visit_file(&source);
-            paths.imported.remove(&module);
-            let imported = paths.imported;
+            let mut collector =
+                ImportCollector { module: &module, modules: &modules, imported: BTreeSet::new() };
+            collector.visit_file(&source);
+            collector.imported.remove(&module);
+            let imported = collector.imported;
             (module, imported)
         })
         .collect()
 }
 
-/// Parses all files below `directory` except `main.rs`, a crate of its own, and `tests.rs`.
+/// Parses all files below `directory` except `tests.rs`, and `main.rs`, which is another crate.
 fn read_modules(directory: &Path, path: &[String], sources: &mut BTreeMap<ModulePath, syn::File>) {
     for entry in std::fs::read_dir(directory).unwrap() {
         let file = entry.unwrap().path();
@@ -147,28 +150,29 @@ fn read_modules(directory: &Path, path: &[String], sources: &mut BTreeMap<Module
     }
 }
 
-/// Collects the modules that a file names in `use` declarations and other paths.
-struct Paths<'a> {
+/// Collects the modules that a file imports, in `use` declarations and in other paths.
+struct ImportCollector<'a> {
     module: &'a ModulePath,
     modules: &'a BTreeSet<ModulePath>,
     imported: BTreeSet<ModulePath>,
 }
 
-impl Paths<'_> {
+impl ImportCollector<'_> {
     fn record(&mut self, segments: &[String]) {
         let supers = segments.iter().take_while(|segment| *segment == "super").count();
         let mut path = match segments.first().map(String::as_str) {
             Some("crate") => segments[1..].to_vec(),
             Some("self") => [self.module.as_slice(), &segments[1..]].concat(),
             Some("super") => {
-                // Within an inline module, `super` can lead no further than to this file.
+                // Paths in an inline module are resolved as if they were outside of it. A path
+                // with too many `super`s for that is ignored.
                 let Some(parents) = self.module.len().checked_sub(supers) else { return };
                 [&self.module[..parents], &segments[supers..]].concat()
             }
             Some(_) => [self.module.as_slice(), segments].concat(),
             None => return,
         };
-        // The last segments are items and not modules.
+        // The last segments may be items instead of modules.
         while !path.is_empty() && !self.modules.contains(&path) {
             path.pop();
         }
@@ -192,7 +196,7 @@ impl Paths<'_> {
     }
 }
 
-impl<'ast> Visit<'ast> for Paths<'_> {
+impl<'ast> Visit<'ast> for ImportCollector<'_> {
     fn visit_item_mod(&mut self, module: &'ast syn::ItemMod) {
         let is_test = |attribute: &syn::Attribute| {
             attribute.path().is_ident("cfg")

@@ -1,4 +1,5 @@
-//! Tests that a real Prometheus can scrape and query the exporter, with helpers to run one.
+//! Tests that a real Prometheus can scrape and query the exporter. Other tests use the helpers
+//! to run one.
 
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
@@ -15,16 +16,16 @@ use tokio::time::{Instant, sleep};
 use crate::exporter::{ACCOUNT, Exporter, NOW, REGION, fake_aws, one_target, put};
 use crate::{http, tools};
 
-/// A name that could break an exposition if it is not escaped. AWS values may contain any text.
+/// A name that breaks an exposition unless it is escaped. Values from AWS may contain any text.
 pub(crate) const NASTY: &str =
     "org \"inventory\" \\ back\\nslash,\r\t\nx{y=\"z\"} 1 # {a=\"b\"} 2 ünï\u{1d6d1}";
 
-/// [`NASTY`] without control characters, for names in the configuration.
+/// [`NASTY`] without control characters, as names in the configuration must not have any.
 pub(crate) fn nasty_line() -> String {
     NASTY.replace(char::is_control, "")
 }
 
-/// A running Prometheus.
+/// A Prometheus process, killed on drop.
 pub(crate) struct Prometheus {
     pub(crate) address: SocketAddr,
     _process: tools::KillOnDrop,
@@ -35,22 +36,23 @@ impl Prometheus {
     /// Starts a Prometheus that scrapes these addresses every second.
     pub(crate) async fn scraping(targets: &[SocketAddr]) -> Self {
         let targets: Vec<String> = targets.iter().map(|target| format!("'{target}'")).collect();
-        let text = format!(
+        let config = format!(
             "global: {{scrape_interval: 1s}}\nscrape_configs:\n  - job_name: ssm\n    static_configs: [{{targets: [{}]}}]\n",
             targets.join(", ")
         );
-        Self::with_config(tempfile::tempdir().unwrap(), &text).await
+        Self::with_config(tempfile::tempdir().unwrap(), &config).await
     }
 
-    /// Starts a Prometheus with this configuration. Its data is stored in `directory`.
-    pub(crate) async fn with_config(directory: TempDir, text: &str) -> Self {
-        let config = directory.path().join("prometheus.yml");
-        std::fs::write(&config, text).unwrap();
+    /// Starts a Prometheus with this configuration. Its configuration, log and data are stored
+    /// in `directory`.
+    pub(crate) async fn with_config(directory: TempDir, config: &str) -> Self {
+        let config_file = directory.path().join("prometheus.yml");
+        std::fs::write(&config_file, config).unwrap();
         // Prometheus does not support port 0, so choose a free port first.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let log = std::fs::File::create(directory.path().join("log")).unwrap();
         let process = tools::prometheus()
-            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--config.file={}", config_file.display()))
             .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"))
             .stdout(Stdio::null())
@@ -69,23 +71,23 @@ impl Prometheus {
     }
 
     pub(crate) async fn api(&self, path: &str) -> Value {
-        let answer = http::request(self.address, "GET", path).await;
-        let body = answer.body;
+        let body = http::request(self.address, "GET", path).await.body;
         serde_json::from_str(&body).unwrap_or_else(|error| panic!("{error}: {body}"))
     }
 
-    /// The labels and values of an expression. Waits until it has a result.
+    /// The labels and the value of each series that the query `expression` returns. Waits until
+    /// there is at least one.
     pub(crate) async fn query(&self, expression: &str) -> Vec<(Value, String)> {
         let encoded: Vec<String> = expression.bytes().map(|byte| format!("%{byte:02x}")).collect();
         let encoded = encoded.concat();
         let deadline = Instant::now() + Duration::from_mins(1);
         loop {
-            let answer = self.api(&format!("/api/v1/query?query={encoded}")).await;
-            assert_eq!(answer["status"], "success", "{answer}");
-            let found = answer["data"]["result"].as_array().unwrap();
-            if !found.is_empty() {
-                let value = |found: &Value| found["value"][1].as_str().unwrap().to_owned();
-                return found.iter().map(|found| (found["metric"].clone(), value(found))).collect();
+            let response = self.api(&format!("/api/v1/query?query={encoded}")).await;
+            assert_eq!(response["status"], "success", "{response}");
+            let series = response["data"]["result"].as_array().unwrap();
+            if !series.is_empty() {
+                let value = |series: &Value| series["value"][1].as_str().unwrap().to_owned();
+                return series.iter().map(|series| (series["metric"].clone(), value(series))).collect();
             }
             assert!(Instant::now() < deadline, "no result for {expression}");
             sleep(Duration::from_millis(200)).await;
@@ -93,7 +95,8 @@ impl Prometheus {
     }
 }
 
-/// Starts an exporter that serves every metric at least once. Free texts of AWS are [`NASTY`].
+/// Starts an exporter that serves every metric at least once. All free texts from AWS are
+/// [`NASTY`].
 pub(crate) async fn exporter_with_everything(interval: &str) -> (fake_aws::FakeAws, Exporter) {
     let aws = fake_aws().await;
     put(
@@ -162,9 +165,12 @@ async fn prometheus_scrapes_without_errors_and_finds_a_failed_sync() {
     assert_eq!(down.len(), 2);
 
     assert_eq!(prometheus.query("min_over_time(up[1m])").await[0].1, "1", "no scrape failed");
-    let own = http::request(prometheus.address, "GET", "/metrics").await.body;
+    let prometheus_metrics = http::request(prometheus.address, "GET", "/metrics").await.body;
     for problem in ["sample_duplicate_timestamp", "sample_out_of_order", "sample_out_of_bounds"] {
-        assert!(own.contains(&format!("\nprometheus_target_scrapes_{problem}_total 0\n")), "{problem}");
+        assert!(
+            prometheus_metrics.contains(&format!("\nprometheus_target_scrapes_{problem}_total 0\n")),
+            "{problem}"
+        );
     }
     let targets = prometheus.api("/api/v1/targets").await;
     assert_eq!(targets["data"]["activeTargets"][0]["lastError"], "");
@@ -175,7 +181,7 @@ async fn prometheus_scrapes_without_errors_and_finds_a_failed_sync() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn metrics_pass_promtool_check() {
+async fn metrics_pass_promtool_check_metrics() {
     let (_aws, exporter) = exporter_with_everything("1s").await;
     let scrape = exporter.scrape().await;
     for family in [
