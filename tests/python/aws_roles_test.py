@@ -327,7 +327,7 @@ class Roles(unittest.TestCase):
         for listing in ["false", "true"]:
             create("hub-role", {"Runtime": "EC2", "ListOrganization": listing})
             iam = client("iam")
-            role = {"RoleName": "ssm-sync-exporter", "PolicyName": "AssumeTheMembersRole"}
+            role = {"RoleName": "ssm-sync-exporter", "PolicyName": "AssumeMemberRole"}
             document = parse_inline_policy(iam.get_role_policy(**role)["PolicyDocument"])
             iam.put_role_policy(**role, PolicyDocument=json.dumps(document))
             client("organizations", "us-east-1").create_organization(FeatureSet="ALL")

@@ -17,7 +17,7 @@ resource "aws_iam_role" "this" {
 }
 
 resource "aws_iam_role_policy" "this" {
-  name   = "AssumeTheMembersRole"
+  name   = "AssumeMemberRole"
   role   = aws_iam_role.this.id
   policy = jsonencode(local.permissions_policy)
 }

@@ -63,7 +63,7 @@ locals {
     Statement = concat(
       [merge(
         {
-          Sid    = "AssumeTheMembersRole"
+          Sid    = "AssumeMemberRole"
           Effect = "Allow"
           # The session tags of EKS Pod Identity are passed on to the next role.
           Action   = concat(["sts:AssumeRole"], var.runtime == "EKSPodIdentity" ? ["sts:TagSession"] : [])
@@ -74,7 +74,7 @@ locals {
         } : null,
       )],
       var.list_organization ? [{
-        Sid    = "FindTheAccounts"
+        Sid    = "ListAccounts"
         Effect = "Allow"
         Action = [
           "organizations:ListAccounts",

@@ -33,7 +33,7 @@ locals {
         Resource = "*"
       }] : [],
       var.list_organization ? [{
-        Sid    = "FindTheAccounts"
+        Sid    = "ListAccounts"
         Effect = "Allow"
         Action = [
           "organizations:ListAccounts",

@@ -22,8 +22,8 @@
 {{- end }}
 {{- end }}
 {{- if not $regions }}
-- A region. The exporter exits with "no region" unless EKS sets one in the pod. Set regions
-  in config, or AWS_REGION in extraEnv.
+- A region. The exporter exits with "no region is set" unless EKS sets AWS_REGION in the
+  pod. Set regions in config, or AWS_REGION in extraEnv.
 {{- end }}
 {{- if not (or $root.Values.config $root.Values.configSecret) }}
 - Accounts and regions other than those of the credentials: set config.

@@ -408,7 +408,8 @@ fn the_notes_name_existing_parameters_of_the_aws_templates() {
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
 fn the_notes_ask_for_a_region_if_none_is_configured() {
-    let missing = |name: &str, arguments: &[&str]| notes("syncs", name, arguments).contains("\"no region\"");
+    let missing =
+        |name: &str, arguments: &[&str]| notes("syncs", name, arguments).contains("\"no region is set\"");
     assert_eq!(missing("minimal", &[]), true);
     assert_eq!(
         missing("minimal", &["--set", "extraEnv[0].name=AWS_REGION,extraEnv[0].value=eu-west-1"]),
