@@ -1,10 +1,10 @@
 //! Escaping for the text formats.
 //!
-//! Only ASCII bytes are escaped, so the output of a UTF-8 string is UTF-8 again.
+//! Only ASCII bytes are escaped, so the escaped text is valid UTF-8, too.
 
-/// Appends the value of a label, without its quotes, escaped as both text formats
-/// require. `OpenMetrics` escapes help texts in the same way.
-pub(super) fn write_quoted(text: &str, out: &mut Vec<u8>) {
+/// Appends the value of a label, without its quotes, escaped as the Prometheus text format
+/// and `OpenMetrics` require. `OpenMetrics` escapes help texts in the same way.
+pub(super) fn write_label_value(text: &str, out: &mut Vec<u8>) {
     write_escaped(text, |byte| matches!(byte, b'\\' | b'\n' | b'"'), out);
 }
 
@@ -61,8 +61,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn texts_are_escaped_as_by_the_prometheus_crate(text in any_text().prop_filter("no help", |text| !text.is_empty())) {
-            let (help, value) = (escaped(write_help, &text), escaped(write_quoted, &text));
+        fn texts_are_escaped_as_by_the_prometheus_crate(text in any_text().prop_filter("the crate omits an empty help text", |text| !text.is_empty())) {
+            let (help, value) = (escaped(write_help, &text), escaped(write_label_value, &text));
             let expected = format!("# HELP name {help}\n# TYPE name gauge\nname{{label=\"{value}\"}} 0\n");
             prop_assert_eq!(encoded_by_the_crate(&text), expected);
         }
@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn quotes_are_escaped_in_labels_only() {
-        assert_eq!(escaped(write_quoted, "a\\b\"c\nd"), r#"a\\b\"c\nd"#);
+        assert_eq!(escaped(write_label_value, "a\\b\"c\nd"), r#"a\\b\"c\nd"#);
         assert_eq!(escaped(write_help, "a\\b\"c\nd"), r#"a\\b"c\nd"#);
-        assert_eq!(escaped(write_quoted, ""), "");
+        assert_eq!(escaped(write_label_value, ""), "");
     }
 }

@@ -1,5 +1,7 @@
-//! The families about the exporter itself: counted as things happen, or read from the
-//! snapshot when scraped.
+//! The families about the exporter itself.
+//!
+//! Other modules record events in [`ExporterMetrics`] as they happen. Each scrape reads the
+//! other values from the snapshot.
 
 use std::fmt;
 use std::time::Duration;
@@ -15,7 +17,7 @@ use crate::fleet::Shard;
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
 
-/// The names of all families that [`ExporterMetrics::gather`] may return.
+/// The names of all families that [`ExporterMetrics::gather`] may return, sorted.
 pub(super) const NAMES: [&str; 21] = [
     "process_cpu_seconds_total",
     "process_max_fds",
@@ -40,14 +42,14 @@ pub(super) const NAMES: [&str; 21] = [
     "ssm_sync_exporter_targets",
 ];
 
-/// The metrics about the exporter itself. They have a registry of their own and not
-/// the global one, so that several exporters in one process do not mix.
+/// The metrics about the exporter itself. They are in a registry of their own instead of
+/// the global one, so that several exporters in one process do not share counters.
 pub struct ExporterMetrics {
     registry: Registry,
     shard: Shard,
-    requests: IntCounterVec,
-    request_failures: IntCounterVec,
-    request_duration: HistogramVec,
+    api_requests: IntCounterVec,
+    api_request_failures: IntCounterVec,
+    api_request_duration: HistogramVec,
     reload_successful: Gauge,
     reload_success_timestamp: Gauge,
     discovery_success_timestamp: GaugeVec,
@@ -64,21 +66,21 @@ impl ExporterMetrics {
         let metrics = Self {
             registry: Registry::new(),
             shard,
-            requests: IntCounterVec::new(
+            api_requests: IntCounterVec::new(
                 Opts::new(
                     "ssm_sync_exporter_api_requests_total",
                     "Total number of requests sent to AWS, each retry included.",
                 ),
                 &["service", "operation"],
             )?,
-            request_failures: IntCounterVec::new(
+            api_request_failures: IntCounterVec::new(
                 Opts::new(
                     "ssm_sync_exporter_api_request_failures_total",
                     "Total number of failed requests to AWS, by AWS error code, or by kind of failure if AWS sent no error code.",
                 ),
                 &["service", "operation", "code"],
             )?,
-            request_duration: HistogramVec::new(
+            api_request_duration: HistogramVec::new(
                 HistogramOpts::new(
                     "ssm_sync_exporter_api_request_duration_seconds",
                     "Duration in seconds of requests to AWS, from sending a request to reading the whole response. Each retry counts as a request.",
@@ -132,9 +134,9 @@ impl ExporterMetrics {
             .set(1.0);
         let registry = &metrics.registry;
         registry.register(Box::new(build))?;
-        registry.register(Box::new(metrics.requests.clone()))?;
-        registry.register(Box::new(metrics.request_failures.clone()))?;
-        registry.register(Box::new(metrics.request_duration.clone()))?;
+        registry.register(Box::new(metrics.api_requests.clone()))?;
+        registry.register(Box::new(metrics.api_request_failures.clone()))?;
+        registry.register(Box::new(metrics.api_request_duration.clone()))?;
         registry.register(Box::new(metrics.reload_successful.clone()))?;
         registry.register(Box::new(metrics.reload_success_timestamp.clone()))?;
         registry.register(Box::new(metrics.discovery_success_timestamp.clone()))?;
@@ -150,45 +152,45 @@ impl ExporterMetrics {
         &self,
         service: &str,
         operation: &str,
-        took: Duration,
+        duration: Duration,
         error: Option<&str>,
     ) {
-        self.requests.with_label_values(&[service, operation]).inc();
-        self.request_duration.with_label_values(&[service, operation]).observe(took.as_secs_f64());
+        self.api_requests.with_label_values(&[service, operation]).inc();
+        self.api_request_duration.with_label_values(&[service, operation]).observe(duration.as_secs_f64());
         if let Some(code) = error {
-            self.request_failures.with_label_values(&[service, operation, code]).inc();
+            self.api_request_failures.with_label_values(&[service, operation, code]).inc();
         }
     }
 
-    /// The configuration was loaded at `now`, at start-up or by a reload.
+    /// Records that the configuration was loaded at `now`, at startup or by a reload.
     pub(crate) fn config_loaded(&self, now: UnixSeconds) {
         self.reload_successful.set(1.0);
         self.reload_success_timestamp.set(now);
     }
 
-    /// A reload of the configuration failed.
+    /// Records that a reload of the configuration failed.
     pub(crate) fn config_reload_failed(&self) {
         self.reload_successful.set(0.0);
     }
 
-    /// A discovery lookup of this kind succeeded at `now`.
+    /// Records that a discovery lookup of this kind succeeded at `now`.
     pub(crate) fn discovery_succeeded(&self, kind: &str, now: UnixSeconds) {
         self.discovery_success_timestamp.with_label_values(&[kind]).set(now);
     }
 
-    /// A discovery lookup of this kind failed.
+    /// Records that a discovery lookup of this kind failed.
     pub(crate) fn discovery_failed(&self, kind: &str) {
         self.discovery_failures.with_label_values(&[kind]).inc();
     }
 
-    /// The configuration no longer needs lookups of this kind: removes the time of their
-    /// last success.
+    /// Removes the time of the last success of this kind of lookup. Called when the
+    /// configuration no longer needs such lookups.
     pub(crate) fn forget_discovery(&self, kind: &str) {
         // An error means that no lookup of this kind has ever succeeded.
         let _absent = self.discovery_success_timestamp.remove_label_values(&[kind]);
     }
 
-    /// All families about the exporter, including those whose values are in the store.
+    /// Gathers all families about the exporter, including those whose values are in the store.
     pub(super) fn gather(&self, store: &Store) -> Vec<MetricFamily> {
         let family = |name: &str, help: &str, kind: Kind, value: f64| {
             metric_family(name, help, kind.metric_type(), vec![kind.metric(value)])
@@ -238,7 +240,9 @@ impl ExporterMetrics {
 
 impl fmt::Debug for ExporterMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ExporterMetrics").field("requests", &self.requests.desc()).finish_non_exhaustive()
+        f.debug_struct("ExporterMetrics")
+            .field("api_requests", &self.api_requests.desc())
+            .finish_non_exhaustive()
     }
 }
 

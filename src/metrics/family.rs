@@ -30,19 +30,20 @@ pub(super) enum SampleSource {
     Target(fn(&TargetView, &Quota, &mut SampleWriter)),
 }
 
-/// Writes the tails of samples. The caller adds the labels that all samples of a
-/// target or a sync share.
+/// Writes the tails of samples: their values and the labels that they do not share (see
+/// [`sample_encoding`](super::sample_encoding)). The caller adds the labels that all samples
+/// of a target or a sync share.
 #[derive(Debug)]
 pub(super) struct SampleWriter {
     encoding: SampleEncoding,
-    /// The type of the samples that come next.
+    /// Applies to the samples added from now on. The caller sets it for each family.
     pub(super) kind: Kind,
     bytes: Vec<u8>,
     tail_ends: Vec<u32>,
 }
 
 impl SampleWriter {
-    /// Writes behind `bytes`.
+    /// A writer that appends to `bytes`.
     pub(super) fn new(encoding: SampleEncoding, bytes: Vec<u8>) -> Self {
         Self { encoding, kind: Kind::Gauge, bytes, tail_ends: Vec::new() }
     }
@@ -66,7 +67,7 @@ impl SampleWriter {
         self.tail_ends.len()
     }
 
-    /// The bytes, and where in them the tail of each sample ends.
+    /// Returns the bytes, and where in them the tail of each sample ends.
     pub(super) fn finish(self) -> (Vec<u8>, Vec<u32>) {
         (self.bytes, self.tail_ends)
     }
@@ -92,7 +93,7 @@ pub(super) fn flag(on: bool) -> f64 {
     if on { 1.0 } else { 0.0 }
 }
 
-/// The value of a metric that counts. It is exact below 2^53.
+/// A count as the value of a sample. It is exact below 2^53.
 #[expect(clippy::cast_precision_loss, reason = "counts stay far below 2^53")]
 pub(super) fn count(number: u64) -> f64 {
     number as f64

@@ -1,4 +1,5 @@
-//! The formats of an exposition: media types, and what surrounds the samples.
+//! The exposition formats: their media types, the headers and trailers around the samples,
+//! and the encoding of whole families from the `prometheus` crate.
 
 use std::borrow::Cow;
 
@@ -7,7 +8,7 @@ use prometheus::{Encoder as _, TextEncoder};
 use protobuf::Message as _;
 use strum::VariantArray as _;
 
-use super::escape::{write_help, write_quoted};
+use super::escape::{write_help, write_label_value};
 use super::family::{count, metric_family};
 use super::sample_encoding::{SampleEncoding, infallible, write_text_sample};
 use crate::negotiation::{Accept, Offer};
@@ -19,8 +20,8 @@ use crate::negotiation::{Accept, Offer};
 pub enum Format {
     /// The text format 0.0.4, the default: every client reads it.
     Text0_0_4,
-    /// The text format 1.0.0. It differs from 0.0.4 only where names are not plain, and
-    /// ours are.
+    /// The text format 1.0.0. It differs from 0.0.4 only in names with special characters,
+    /// and the exporter has no such names.
     Text1_0_0,
     /// `OpenMetrics` 1.0.0.
     OpenMetrics1_0_0,
@@ -28,18 +29,19 @@ pub enum Format {
     Protobuf,
 }
 
-/// A format and the escaping scheme of names in it.
+/// The negotiated format, and the escaping scheme that `Content-Type` declares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Negotiated {
+pub struct NegotiatedFormat {
     pub(super) format: Format,
     escaping: &'static str,
 }
 
-/// The escaping schemes that leave our names as they are. The fourth one, `dots`, would
-/// double every underscore.
+/// The supported escaping schemes: those that leave the exporter's metric names unchanged.
+/// The fourth one, `dots`, would double every underscore.
 const ESCAPINGS: &[&str] = &["underscores", "allow-utf-8", "values"];
 
-/// The media types, in the order of [`Format`].
+/// The media types, in the order of the variants of [`Format`], which
+/// [`Format::negotiate`] relies on.
 const OFFERS: [Offer; 4] = [
     Offer {
         type_name: "text",
@@ -71,12 +73,12 @@ impl Format {
     /// The acceptable format that the client prefers; the text format 0.0.4 if none is
     /// acceptable.
     #[must_use]
-    pub fn negotiate(accept: &Accept) -> Negotiated {
+    pub fn negotiate(accept: &Accept) -> NegotiatedFormat {
         let (index, requested) = accept.best(&OFFERS).unwrap_or((0, &[]));
         let requested = requested.iter().find(|(name, _)| name.eq_ignore_ascii_case("escaping"));
         let known = |value: &str| ESCAPINGS.iter().copied().find(|known| known.eq_ignore_ascii_case(value));
         let escaping = requested.and_then(|(_, value)| known(value)).unwrap_or(ESCAPINGS[0]);
-        Negotiated { format: Self::VARIANTS[index], escaping }
+        NegotiatedFormat { format: Self::VARIANTS[index], escaping }
     }
 
     pub(super) fn encoding(self) -> SampleEncoding {
@@ -86,7 +88,7 @@ impl Format {
         }
     }
 
-    /// What precedes the samples of a family. In protobuf these are all fields but
+    /// The bytes before the samples of a family. In protobuf, this is all fields except
     /// `metric`, without the length of the message.
     pub(super) fn header(self, name: &str, help: &str, metric_type: MetricType) -> Vec<u8> {
         match self {
@@ -96,7 +98,7 @@ impl Format {
         }
     }
 
-    /// A whole family that the `prometheus` crate has gathered.
+    /// Encodes a whole family that the `prometheus` crate has gathered.
     pub(super) fn encode_family(self, family: &MetricFamily) -> Vec<u8> {
         match self {
             Self::Text0_0_4 | Self::Text1_0_0 => {
@@ -113,7 +115,7 @@ impl Format {
         }
     }
 
-    /// What follows the last family.
+    /// The bytes after the last family.
     pub(super) fn trailer(self) -> &'static [u8] {
         match self {
             Self::OpenMetrics1_0_0 => b"# EOF\n",
@@ -122,7 +124,7 @@ impl Format {
     }
 }
 
-impl Negotiated {
+impl NegotiatedFormat {
     /// The value of `Content-Type`.
     #[must_use]
     pub fn content_type(self) -> String {
@@ -168,13 +170,13 @@ fn open_metrics_header(name: &str, help: &str, metric_type: MetricType) -> Vec<u
         header.extend_from_slice(format!("# UNIT {name} {unit}\n").as_bytes());
     }
     header.extend_from_slice(format!("# HELP {name} ").as_bytes());
-    write_quoted(help, &mut header);
+    write_label_value(help, &mut header);
     header.push(b'\n');
     header
 }
 
 /// Appends the samples of a family. They differ from those of the text format only in
-/// the bounds of buckets, which `OpenMetrics` writes as floats.
+/// the bounds of buckets, which `OpenMetrics` writes as floats: `1.0` instead of `1`.
 fn write_open_metrics_samples(family: &MetricFamily, out: &mut Vec<u8>) {
     let name = family.name();
     for metric in family.get_metric() {

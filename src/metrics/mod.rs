@@ -7,15 +7,16 @@
 //!        format, sample_encoding, escape ┘
 //! ```
 //!
-//! A family is data: a name, a help text, a type and a pure function from a sync or a
-//! target to samples. `exposition` renders each collection once and serves it to every
-//! scrape; `request` answers the web server. This module must not know how targets are
-//! collected, nor how HTTP is served.
+//! A family is data (`family`): a name, a help text, a type and a pure function from a sync
+//! or a target to samples. `exposition` renders each collection once and serves it to every
+//! scrape. `request` implements the trait by which the web server requests a scrape. This
+//! module must not know how targets are collected, nor how HTTP is served.
 //!
 //! The `prometheus` crate is used in this module only. It keeps the counters of the
-//! exporter and encodes their families. It would write the same series twice without
-//! complaint. That no two series are the same is up to the snapshot, where no two targets,
-//! and no two syncs of a target, have the same key at any time.
+//! exporter and encodes their families.
+//!
+//! Nothing here checks for duplicate series. The snapshot rules them out: no two targets,
+//! and no two syncs of a target, ever have the same key.
 
 mod escape;
 mod exporter_families;
@@ -30,5 +31,5 @@ mod target_families;
 
 pub use exporter_families::ExporterMetrics;
 pub use exposition::{Exposition, Scrape};
-pub use format::{Format, Negotiated};
+pub use format::{Format, NegotiatedFormat};
 pub use registry::{FamilyFilter, FamilyName, UnknownFamily};

@@ -1,4 +1,4 @@
-//! All metric families by name, and the choice of some of them.
+//! The list of all metric families, and filters that select some of them by name.
 
 use std::fmt;
 use std::str::FromStr;
@@ -25,7 +25,7 @@ pub(super) static SNAPSHOT_FAMILIES: [&Family; SNAPSHOT_FAMILY_COUNT] = {
     families
 };
 
-/// A family of the exposition.
+/// Identifies a metric family.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum FamilyId {
     /// An index into [`SNAPSHOT_FAMILIES`].
@@ -43,8 +43,9 @@ impl FamilyId {
     }
 
     /// The index of the family if its samples change only with a collection, so that
-    /// they can be compressed before a scrape.
-    pub(super) fn cacheable(self) -> Option<usize> {
+    /// they can be compressed before a scrape. `None` for ages and for the families about
+    /// the exporter itself.
+    pub(super) fn cacheable_index(self) -> Option<usize> {
         match self {
             Self::Snapshot(index) => Some(index).filter(|index| !is_age(*index)),
             Self::Exporter(_) => None,
@@ -71,7 +72,7 @@ pub(super) fn all_families() -> Vec<FamilyId> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FamilyName(&'static str);
 
-/// No metric family has this name.
+/// The error for a name that no metric family has.
 #[derive(Debug, thiserror::Error)]
 #[error("no metric family is called `{name}`{hint}")]
 pub struct UnknownFamily {
@@ -79,8 +80,8 @@ pub struct UnknownFamily {
     hint: String,
 }
 
-/// The number of bytes up to which a name may be a mistyped one. For a longer text no
-/// similar name is suggested, because the search takes time proportional to its length.
+/// The length, in bytes, of the longest unknown name for which a similar name is suggested.
+/// The search takes time proportional to the length. A longer name is cut off in the error.
 const MAX_MISTYPED_LEN: usize = 100;
 
 impl FamilyName {
@@ -119,7 +120,7 @@ impl fmt::Display for FamilyName {
     }
 }
 
-/// Which families a scrape includes.
+/// Selects the families that a scrape includes.
 #[derive(Clone, Debug, Default)]
 pub enum FamilyFilter {
     /// Every family.

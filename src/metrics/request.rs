@@ -1,4 +1,4 @@
-//! Answers a request of the web server for the exposition.
+//! Implements [`web::ServeMetrics`], through which the web server requests a scrape.
 //!
 //! The web server passes on the query parameters and the parsed headers. Family names and
 //! formats are known only here.
@@ -8,7 +8,7 @@ use super::format::Format;
 use super::registry::{FamilyFilter, FamilyName, UnknownFamily};
 use crate::web;
 
-/// A request for families that cannot be served.
+/// Why the families that a request names cannot be served.
 #[derive(Debug, thiserror::Error)]
 enum InvalidRequest {
     #[error("collect[] and exclude[] cannot be combined")]
@@ -28,18 +28,18 @@ impl web::ServeMetrics for Exposition {
     }
 }
 
-/// The query parameters mean the same as those of `node_exporter`, which names
-/// collectors instead of families.
+/// Converts `collect[]` and `exclude[]` to a filter. Both work as in `node_exporter`, except
+/// that they name metric families instead of collectors.
 fn filter(
     exposition: &Exposition,
     collect: &[String],
     exclude: &[String],
 ) -> Result<FamilyFilter, InvalidRequest> {
-    let parse = |parameter, texts: &[String]| -> Result<Vec<FamilyName>, InvalidRequest> {
-        let name = |text: &String| {
-            text.parse().map_err(|source| InvalidRequest::UnknownFamily { parameter, source })
+    let parse = |parameter, names: &[String]| -> Result<Vec<FamilyName>, InvalidRequest> {
+        let parse_one = |name: &String| {
+            name.parse().map_err(|source| InvalidRequest::UnknownFamily { parameter, source })
         };
-        texts.iter().map(name).collect()
+        names.iter().map(parse_one).collect()
     };
     match (collect, exclude) {
         ([], []) => Ok(FamilyFilter::All),

@@ -1,9 +1,9 @@
-//! How samples are encoded.
+//! The encoding of samples, as text or as protobuf.
 //!
-//! There are four formats but only two encodings of a sample: in all text formats a
-//! sample is the same line, and only what surrounds the samples differs. In both
-//! encodings a sample is the concatenation of three byte strings, so that each is
-//! rendered once and shared:
+//! There are four formats but only two encodings of a sample: a sample is the same line in
+//! all text formats, which differ only in the bytes around the samples. In both encodings
+//! a sample is the concatenation of three byte strings, so that each can be rendered once
+//! and shared:
 //!
 //! ```text
 //!             prefix    shared labels                tail
@@ -12,7 +12,7 @@
 //! protobuf    (none)    two fields `label`           a field `label`, a field `gauge`
 //! ```
 //!
-//! In protobuf the whole is preceded by its tag and length, which are written when
+//! In protobuf, the field tag and the length of a sample precede it. They are written when
 //! the parts are joined.
 
 use std::io::Write as _;
@@ -21,7 +21,7 @@ use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricType};
 use protobuf::rt::WireType;
 use protobuf::{CodedOutputStream, Message as _};
 
-use super::escape::write_quoted;
+use super::escape::write_label_value;
 
 /// The number of the field `metric` in the message `MetricFamily`.
 const METRIC_FIELD: u32 = 4;
@@ -130,7 +130,7 @@ impl SampleEncoding {
     }
 
     /// Appends a whole sample whose value is an age in seconds, rounded to
-    /// milliseconds: the timestamps of AWS are no more precise.
+    /// milliseconds, because the timestamps of AWS are no more precise.
     pub(super) fn join_age(self, prefix: &[u8], shared_labels: &[u8], age: f64, out: &mut Vec<u8>) {
         #[expect(clippy::cast_possible_truncation, reason = "it saturates, after 292 million years")]
         let millis = (age * 1000.0).round() as i64;
@@ -150,15 +150,16 @@ impl SampleEncoding {
     }
 
     /// The number of bytes that [`join`](Self::join) appends in
-    /// [`Protobuf`](Self::Protobuf), where the length of a family precedes it.
+    /// [`Protobuf`](Self::Protobuf). It is needed in advance, because a family begins with
+    /// its length.
     pub(super) fn protobuf_len(shared_labels: &[u8], tail_len: usize) -> usize {
         let len = shared_labels.len() + tail_len;
         // The tag takes one byte, and the length one for every seven bits.
         1 + to_u32(len).max(1).ilog2() as usize / 7 + 1 + len
     }
 
-    /// The length of the tail of an age in [`Protobuf`](Self::Protobuf), which does
-    /// not depend on the value.
+    /// The length of the tail of an age in [`Protobuf`](Self::Protobuf). It does not depend
+    /// on the age.
     pub(super) fn protobuf_age_tail_len() -> usize {
         infallible(usize::try_from(Kind::Gauge.metric(0.0).compute_size()))
     }
@@ -193,7 +194,7 @@ fn write_text_labels<'a>(labels: impl Iterator<Item = (&'a str, &'a str)>, out: 
 fn write_text_label((name, value): (&str, &str), out: &mut Vec<u8>) {
     out.extend_from_slice(name.as_bytes());
     out.extend_from_slice(b"=\"");
-    write_quoted(value, out);
+    write_label_value(value, out);
     out.push(b'"');
 }
 
@@ -225,12 +226,12 @@ fn label_pair(name: &str, value: &str) -> LabelPair {
     pair
 }
 
-/// The result of an encoder that writes to memory, which fails only by a bug.
+/// Unwraps the result of an encoder that writes to memory. An error would be a bug.
 pub(super) fn infallible<T, E: std::error::Error>(result: Result<T, E>) -> T {
     result.unwrap_or_else(|error| unreachable!("cannot encode to memory: {error}"))
 }
 
-/// A length or an index within the rendered samples of a few targets.
+/// Converts a length or an index within the rendered samples of a few targets.
 pub(super) fn to_u32(length: usize) -> u32 {
     u32::try_from(length).unwrap_or_else(|_| unreachable!("a few targets render to less than 4 GiB"))
 }
@@ -255,20 +256,20 @@ mod tests {
     proptest! {
         #[test]
         fn samples_are_encoded_as_by_the_prometheus_crate(
-            shared in any_labels().prop_filter("as for all of ours", |labels| labels.iter().any(|(_, value)| value.is_some())),
+            shared in any_labels().prop_filter("every sample has shared labels", |labels| labels.iter().any(|(_, value)| value.is_some())),
             own in any_labels(),
             value in any::<f64>(),
             is_counter in any::<bool>(),
         ) {
             let kind = if is_counter { Kind::Counter } else { Kind::Gauge };
             let (shared, own) = (borrowed(&shared), borrowed(&own));
-            let known = |labels: &[(&'_ str, Option<&'_ str>)]| -> Vec<(String, String)> {
+            let with_values = |labels: &[(&'_ str, Option<&'_ str>)]| -> Vec<(String, String)> {
                 labels.iter().filter_map(|(name, value)| Some(((*name).to_owned(), (*value)?.to_owned()))).collect()
             };
-            let owned = known(&shared);
+            let owned = with_values(&shared);
             let shared: Vec<(&str, &str)> = owned.iter().map(|(name, value)| (&**name, &**value)).collect();
             let mut metric = kind.metric(value);
-            metric.set_label(owned.iter().chain(&known(&own)).map(|(name, value)| label_pair(name, value)).collect());
+            metric.set_label(owned.iter().chain(&with_values(&own)).map(|(name, value)| label_pair(name, value)).collect());
             let mut family = MetricFamily::default();
             family.set_name("name".to_owned());
             family.set_field_type(kind.metric_type());

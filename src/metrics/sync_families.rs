@@ -1,4 +1,4 @@
-//! The families of a resource data sync: one series or a few for each sync.
+//! The families with one or more series for each resource data sync.
 
 use super::family::{Family, Kind, SampleSource, SampleWriter, count, flag};
 use crate::model::{DataSync, SharingType, SourceState, SyncStatus, UnixSeconds};
@@ -108,13 +108,17 @@ pub(super) const FAMILIES: [Family; 14] = [
     gauge(
         "aws_ssm_resource_data_sync_source_regions",
         "Number of AWS regions that a resource data sync reads from, as of the last good collection.",
-        |sync, samples| samples.add_if_known(sync.source.as_ref().and_then(|from| number(from.regions))),
+        |sync, samples| {
+            samples.add_if_known(sync.source.as_ref().and_then(|from| optional_count(from.regions)));
+        },
     ),
     gauge(
         "aws_ssm_resource_data_sync_source_organizational_units",
         "Number of organizational units that a resource data sync reads from, as of the last good collection.",
         |sync, samples| {
-            samples.add_if_known(sync.source.as_ref().and_then(|from| number(from.organizational_units)));
+            samples.add_if_known(
+                sync.source.as_ref().and_then(|from| optional_count(from.organizational_units)),
+            );
         },
     ),
     gauge(
@@ -154,6 +158,6 @@ fn state_set<'a>(
     }
 }
 
-fn number(number: Option<usize>) -> Option<f64> {
+fn optional_count(number: Option<usize>) -> Option<f64> {
     number.map(|number| count(number as u64))
 }

@@ -1,4 +1,5 @@
-//! The families of a target: its collections, and the number of its syncs.
+//! The families with series for each target: the results of its collections, and the number
+//! of its syncs.
 
 use std::collections::BTreeMap;
 
@@ -78,7 +79,7 @@ pub(super) const FAMILIES: [Family; 11] = [
         Kind::Counter,
         |view, _, samples| {
             for &reason in Reason::ALL {
-                // A zero for each reason and target would be most of the exposition.
+                // Zeros for every reason of every target would make up most of the exposition.
                 let failures = view.state.failures(reason);
                 if failures > 0 {
                     samples.add(&[("reason", Some(reason.as_str()))], count(failures));

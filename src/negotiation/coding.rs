@@ -1,14 +1,14 @@
-//! The compression of a body: `Accept-Encoding`.
+//! The content codings, which compress a body, and their negotiation by `Accept-Encoding`.
 
 use strum::{EnumString, IntoStaticStr};
 
 use super::Weight;
 
-/// A content coding.
+/// A content coding, as in `Content-Encoding`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr)]
 #[strum(ascii_case_insensitive, serialize_all = "lowercase")]
-pub enum Coding {
-    /// RFC 1952. RFC 9110 requires that its old name `x-gzip` is accepted, too.
+pub enum ContentCoding {
+    /// RFC 1952. RFC 9110 recommends to treat `x-gzip` as equivalent.
     #[strum(to_string = "gzip", serialize = "x-gzip")]
     Gzip,
     /// RFC 8878.
@@ -17,10 +17,10 @@ pub enum Coding {
     Identity,
 }
 
-impl Coding {
-    /// All codings in the order of our preference. zstd is smaller and faster than gzip,
-    /// but a body that is assembled from chunks has many frames, and some clients read
-    /// only the first. A client gets zstd only if it prefers zstd.
+impl ContentCoding {
+    /// All codings, in the server's order of preference. zstd is smaller and faster than
+    /// gzip, but a body of the exporter has many frames, and some clients read only the
+    /// first. zstd is therefore used only for clients that prefer it to gzip.
     pub const ALL: [Self; 3] = [Self::Gzip, Self::Zstd, Self::Identity];
 
     /// The value of `Content-Encoding`; `None` without compression.
@@ -29,16 +29,15 @@ impl Coding {
         (self != Self::Identity).then(|| self.into())
     }
 
-    /// The acceptable coding with the highest weight in these values of
-    /// `Accept-Encoding`. If the client accepts none, [`Identity`](Self::Identity), which
-    /// RFC 9110 permits.
+    /// The acceptable coding with the highest weight in these values of `Accept-Encoding`.
+    /// [`Identity`](Self::Identity) if none is acceptable, which RFC 9110 permits.
     #[must_use]
-    pub fn best<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn negotiate<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut accepted = AcceptEncoding::default();
         let items = values.into_iter().flat_map(|value| value.split(','));
         items.filter_map(parse_item).for_each(|(name, weight)| accepted.add(name, weight));
         let weighted = Self::ALL.map(|coding| (accepted.weight(coding), coding));
-        // `max_by_key` returns the last of equals: reversed, the one we prefer.
+        // Reversed, because `max_by_key` returns the last of several maxima.
         let best = weighted.into_iter().rev().max_by_key(|(weight, _)| *weight);
         best.filter(|(weight, _)| *weight > Weight::NOT_ACCEPTABLE)
             .map_or(Self::Identity, |(_, coding)| coding)
@@ -47,26 +46,26 @@ impl Coding {
 
 #[derive(Default)]
 struct AcceptEncoding {
-    named: Vec<(Coding, Weight)>,
+    named: Vec<(ContentCoding, Weight)>,
     /// The weight of `*`.
-    any: Option<Weight>,
+    wildcard: Option<Weight>,
 }
 
 impl AcceptEncoding {
     fn add(&mut self, name: &str, weight: Weight) {
         if name == "*" {
-            self.any = Some(weight);
+            self.wildcard = Some(weight);
         } else if let Ok(coding) = name.parse() {
             self.named.push((coding, weight));
         }
     }
 
-    fn weight(&self, coding: Coding) -> Weight {
+    fn weight(&self, coding: ContentCoding) -> Weight {
         let named = self.named.iter().find(|(named, _)| *named == coding).map(|(_, weight)| *weight);
-        named.or(self.any).unwrap_or(match coding {
+        named.or(self.wildcard).unwrap_or(match coding {
             // Acceptable unless it is excluded, but after every coding that is named.
-            Coding::Identity => Weight(1),
-            Coding::Gzip | Coding::Zstd => Weight::NOT_ACCEPTABLE,
+            ContentCoding::Identity => Weight(1),
+            ContentCoding::Gzip | ContentCoding::Zstd => Weight::NOT_ACCEPTABLE,
         })
     }
 }
@@ -92,7 +91,7 @@ mod tests {
 
     #[test]
     fn the_acceptable_coding_with_the_highest_weight_is_chosen() {
-        use Coding::{Gzip, Identity, Zstd};
+        use ContentCoding::{Gzip, Identity, Zstd};
         for (values, coding) in [
             (&[][..], Identity),
             (&[""], Identity),
@@ -116,13 +115,13 @@ mod tests {
             (&["gzip;q=0, *"], Zstd),
             (&["br, deflate"], Identity),
         ] {
-            assert_eq!(Coding::best(values.iter().copied()), coding, "{values:?}");
+            assert_eq!(ContentCoding::negotiate(values.iter().copied()), coding, "{values:?}");
         }
     }
 
     #[test]
     fn a_weight_of_zero_excludes_a_coding() {
-        use Coding::{Gzip, Identity};
+        use ContentCoding::{Gzip, Identity};
         for (value, coding) in [
             ("gzip;q=0", Identity),
             ("gzip;q=0.000, zstd;q=0", Identity),
@@ -132,7 +131,7 @@ mod tests {
             ("*;q=0", Identity),
             ("identity;q=0", Identity),
         ] {
-            assert_eq!(Coding::best([value]), coding, "{value}");
+            assert_eq!(ContentCoding::negotiate([value]), coding, "{value}");
         }
     }
 
@@ -141,8 +140,8 @@ mod tests {
         for value in
             ["gzip;q=2, zstd;q=x", ";q=1", ",,,", "gzip;level=9", "gzip;q=1;q=1", "\"gzip\"", "gzip zstd"]
         {
-            assert_eq!(Coding::best([value]), Coding::Identity, "{value}");
+            assert_eq!(ContentCoding::negotiate([value]), ContentCoding::Identity, "{value}");
         }
-        assert_eq!(Coding::best(["zstd;q=oops, gzip;q=0.3,;,"]), Coding::Gzip);
+        assert_eq!(ContentCoding::negotiate(["zstd;q=oops, gzip;q=0.3,;,"]), ContentCoding::Gzip);
     }
 }

@@ -1,4 +1,4 @@
-//! The media type of a body: `Accept`.
+//! The negotiation of the media type by `Accept`.
 
 use std::cmp::Reverse;
 

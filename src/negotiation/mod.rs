@@ -1,14 +1,14 @@
 //! Proactive content negotiation (RFC 9110, section 12): parses `Accept` and
-//! `Accept-Encoding`, and chooses among what is offered.
+//! `Accept-Encoding`, and selects a media type and a content coding.
 //!
-//! The offers come from the caller. No header is an error: a malformed item is ignored,
-//! because a client that sends one still wants a response. This module knows nothing of
-//! metrics or of the HTTP library.
+//! The caller passes in the media types that it offers. A malformed header is not an error:
+//! its malformed items are ignored, because the client still wants a response. This module
+//! knows neither metrics nor the HTTP library.
 
 mod coding;
 mod media_type;
 
-pub use coding::Coding;
+pub use coding::ContentCoding;
 pub use media_type::Accept;
 pub(crate) use media_type::Offer;
 

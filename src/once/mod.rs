@@ -26,7 +26,7 @@ use crate::config::Config;
 use crate::fleet::{Shard, Unresolved};
 use crate::metrics::{self, Exposition, FamilyFilter, FamilyName};
 use crate::model::{DataSync, UnixSeconds};
-use crate::negotiation::Coding;
+use crate::negotiation::ContentCoding;
 use crate::readiness::{NotReady, Readiness};
 use crate::snapshot::{Store, TargetView};
 
@@ -183,7 +183,7 @@ async fn wait_until_collected(store: &Store, readiness: &Readiness, progress: &P
 }
 
 fn exposition(metrics: &Exposition, format: metrics::Format) -> Vec<u8> {
-    let chunks: Vec<Vec<u8>> = metrics.scrape(format, Coding::Identity, &FamilyFilter::All).collect();
+    let chunks: Vec<Vec<u8>> = metrics.scrape(format, ContentCoding::Identity, &FamilyFilter::All).collect();
     chunks.concat()
 }
 

@@ -29,7 +29,7 @@ pub(in crate::web) struct StreamingBody {
     yielding: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
 }
 
-/// The client reads too slowly.
+/// The error of a body whose client reads too slowly.
 #[derive(Debug, thiserror::Error)]
 #[error("the client did not read the response body within {} s", BODY_TIMEOUT.as_secs())]
 pub(in crate::web) struct BodyTimeout;
@@ -39,9 +39,9 @@ impl StreamingBody {
         Self { chunks, deadline: Instant::now() + BODY_TIMEOUT, chunks_since_yield: 0, yielding: None }
     }
 
-    /// Yields to the runtime, which then polls sockets and timers as well as other tasks.
+    /// Yields to the runtime, so that it polls other tasks, sockets and timers.
     fn poll_yield(&mut self, context: &mut Context<'_>) -> Poll<()> {
-        // Twice, because hyper polls a pending body once more before it returns.
+        // Two yields, because hyper polls a pending body once more before it returns.
         let yielding = self.yielding.get_or_insert_with(|| {
             Box::pin(async {
                 tokio::task::yield_now().await;
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_chunk_is_produced_when_the_one_before_has_been_taken() {
+    async fn a_chunk_is_produced_only_when_the_body_is_polled() {
         let (mut body, produced) = body_of(vec!["a", "", "", "b"]);
         assert_eq!(produced.load(Ordering::Relaxed), 0);
         assert_eq!(frame(&mut body).await.unwrap().unwrap(), "a");

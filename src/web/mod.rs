@@ -1,12 +1,12 @@
 //! The HTTP server: listeners, connections, access control and routes.
 //!
 //! - [`server`]: sockets and connections, with their limits and timeouts
-//! - [`security`]: TLS, client certificates, passwords, rate limit
-//! - [`handlers`]: what is served under which path
+//! - [`security`]: TLS, client certificates, passwords and the rate limit
+//! - [`handlers`]: the routes and their responses
 //!
-//! This is the only module that knows hyper and rustls. The state that it serves is passed
-//! in as [`Handlers`] and the rules of access as [`AccessRules`], so it knows neither
-//! metrics nor AWS nor configuration files.
+//! This is the only module that knows hyper and rustls. The caller passes in what to serve
+//! as [`Handlers`], and who may send requests as [`AccessRules`], so this module knows
+//! neither metrics nor AWS nor configuration files.
 //!
 //! Every resource that a client can hold is bounded in number and time: see the table in
 //! [`server`].
@@ -42,23 +42,23 @@ use server::scrape_limit::ScrapeLimit;
 use server::service::RequestService;
 use server::{connection, listener};
 
-/// The limit on open connections. Prometheus needs one; the rest is for people, probes and
-/// further Prometheus servers.
+/// The limit on open connections. A Prometheus server needs one; the rest are for people,
+/// probes and further Prometheus servers.
 const MAX_CONNECTIONS: usize = 512;
 
-/// What to serve, and to whom.
+/// The configuration of [`serve`], apart from its listeners.
 #[derive(Debug)]
 pub struct Server {
-    /// What is served under which path.
+    /// Responds to the requests that are admitted.
     pub router: Router,
-    /// Who may send requests.
+    /// Decides who may send requests.
     pub access: Arc<AccessControl>,
     /// The limit on concurrent scrapes; 0 for none.
     pub max_scrapes: usize,
 }
 
-/// Serves on all `listeners` until `shutdown`. Responses that are in progress then have
-/// `drain` to complete.
+/// Serves on all `listeners` until `shutdown` is cancelled. Responses that are in progress
+/// then have the time `drain` to complete.
 pub async fn serve(listeners: Listeners, server: Server, shutdown: CancellationToken, drain: Duration) {
     let Server { router, access, max_scrapes } = server;
     let service = Arc::new(RequestService { router, access, scrapes: ScrapeLimit::new(max_scrapes) });
@@ -88,8 +88,8 @@ pub async fn serve(listeners: Listeners, server: Server, shutdown: CancellationT
     connections.wait().await;
 }
 
-/// Half of the file descriptors, at most [`MAX_CONNECTIONS`]. The other half is for
-/// connections to AWS.
+/// Half of the soft limit on file descriptors, at most [`MAX_CONNECTIONS`]. The other half
+/// is for connections to AWS.
 fn max_connections() -> usize {
     let descriptors = rlimit::Resource::NOFILE.get_soft().unwrap_or(1024);
     usize::try_from(descriptors / 2).unwrap_or(usize::MAX).clamp(1, MAX_CONNECTIONS)

@@ -1,6 +1,6 @@
-//! The fixed paths that more than one module needs to know.
+//! The fixed paths that several modules use.
 
 /// Responds 200 while the process lives.
 pub(in crate::web) const HEALTHY: &str = "/-/healthy";
-/// Responds 200 once there is something to scrape.
+/// Responds 200 once the exporter is ready (see [`readiness`](crate::readiness)).
 pub(in crate::web) const READY: &str = "/-/ready";

@@ -1,4 +1,4 @@
-//! Responses whose body is complete before it is sent.
+//! The body type of all responses, and a constructor for responses with a complete body.
 
 use http_body_util::{Either, Full};
 use hyper::body::Bytes;
@@ -9,7 +9,7 @@ use crate::web::body::StreamingBody;
 
 pub(in crate::web) const TEXT_PLAIN: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 pub(in crate::web) const TEXT_HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
-/// Every response shows the current state.
+/// Forbids caching, because every response shows the current state.
 pub(in crate::web) const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// A body that is either complete or produced while it is sent.

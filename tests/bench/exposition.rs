@@ -4,7 +4,7 @@
 //! - `first scrape`: nothing has been rendered yet.
 //! - `record one collection`: one target was collected, and its chunk is rendered
 //!   again for the next scrape.
-//! - `negotiation`: the headers of a scrape.
+//! - `negotiation`: parses the `Accept` and `Accept-Encoding` headers of a scrape.
 //!
 //! Each target has five syncs. 400 and 4,000 targets show how the cost grows.
 
@@ -21,7 +21,7 @@ use ssm_sync_exporter::metrics::{ExporterMetrics, Exposition, FamilyFilter, Form
 use ssm_sync_exporter::model::{
     DataSync, Destination, Quota, SharingType, SyncStatus, SyncType, UnixSeconds,
 };
-use ssm_sync_exporter::negotiation::{Accept, Coding};
+use ssm_sync_exporter::negotiation::{Accept, ContentCoding};
 use ssm_sync_exporter::snapshot::{Report, Store};
 
 const NOW: UnixSeconds = 1_763_800_000.5;
@@ -82,7 +82,7 @@ fn exposition(store: &Arc<Store>) -> Exposition {
     Exposition::new(Arc::clone(store), exporter, Quota::default(), Vec::new(), Clock::new(|| NOW))
 }
 
-fn scrape(exposition: &Exposition, format: Format, coding: Coding) -> usize {
+fn scrape(exposition: &Exposition, format: Format, coding: ContentCoding) -> usize {
     exposition.scrape(format, coding, &FamilyFilter::All).map(|buffer| black_box(buffer).len()).sum()
 }
 
@@ -94,7 +94,8 @@ fn scrapes(criterion: &mut Criterion) {
         let exposition = exposition(&store);
         group.throughput(Throughput::Elements(targets as u64));
         for (format, name) in [(Format::Text0_0_4, "text"), (Format::Protobuf, "protobuf")] {
-            for coding in [Coding::Identity, Coding::Gzip, Coding::Zstd] {
+            for coding in [ContentCoding::Identity, ContentCoding::Gzip, ContentCoding::Zstd] {
+                // Fills the cache.
                 scrape(&exposition, format, coding);
                 let id = BenchmarkId::new(format!("{name}/{coding:?}"), targets);
                 group.bench_function(id, |bencher| bencher.iter(|| scrape(&exposition, format, coding)));
@@ -108,7 +109,7 @@ fn first_scrapes(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("first scrape");
     group.sample_size(10);
     let store = store(4000);
-    for coding in [Coding::Identity, Coding::Gzip, Coding::Zstd] {
+    for coding in [ContentCoding::Identity, ContentCoding::Gzip, ContentCoding::Zstd] {
         group.bench_function(format!("text/{coding:?}"), |bencher| {
             bencher.iter_batched_ref(
                 || exposition(&store),
@@ -127,7 +128,8 @@ fn record_collection(criterion: &mut Criterion) {
     for targets in [400, 4000] {
         let store = store(targets);
         let exposition = exposition(&store);
-        scrape(&exposition, Format::Text0_0_4, Coding::Gzip);
+        // Makes the encoding and the coding recently requested ones.
+        scrape(&exposition, Format::Text0_0_4, ContentCoding::Gzip);
         let slots = store.slots();
         let mut round = 0;
         group.bench_function(BenchmarkId::from_parameter(targets), |bencher| {
@@ -145,7 +147,7 @@ fn negotiation(criterion: &mut Criterion) {
     criterion.bench_function("negotiation", |bencher| {
         bencher.iter(|| {
             let format = Format::negotiate(&Accept::parse([black_box(ACCEPT)]));
-            (format.content_type(), Coding::best([black_box("gzip")]))
+            (format.content_type(), ContentCoding::negotiate([black_box("gzip")]))
         });
     });
 }

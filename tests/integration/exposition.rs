@@ -1,4 +1,5 @@
-//! The exact text of a scrape.
+//! Tests of what a scrape contains: every field of a sync, failed and stale targets, ages and
+//! account ids.
 
 use std::collections::HashSet;
 
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::exporter::{ACCOUNT, Exporter, HUB, NOW, REGION, Scrape, fake_aws, one_target, put, up};
 
-/// The lines of the families with this prefix, without those that change from run to run.
+/// The lines of the families with this prefix, without the families that change from run to run.
 fn stable_lines(scrape: &Scrape, prefix: &str) -> String {
     let is_stable = |line: &&str| {
         let family = line.strip_prefix("# HELP ").or_else(|| line.strip_prefix("# TYPE ")).unwrap_or(line);
@@ -91,7 +92,7 @@ async fn targets_that_are_up_and_down_are_exposed() {
         let seconds: f64 = duration.trim().rsplit(' ').next().unwrap().parse().unwrap();
         assert!(seconds > 0.0 && seconds < 16.0, "{duration}");
     }
-    // The target that is up has no syncs, which is a 0. Nothing is known of the other one.
+    // The target that is up has no syncs, so it has counts of 0. The one that is down has no counts.
     assert_eq!(
         scrape.samples("aws_ssm_resource_data_syncs"),
         format!(
@@ -221,11 +222,11 @@ async fn unknown_enum_values_keep_their_raw_names() {
 #[tokio::test]
 async fn no_series_is_exposed_twice() {
     let aws = fake_aws().await;
-    let twice = json!({"SyncName": "twice", "SyncType": "SyncToDestination", "LastStatus": "Successful"});
-    put(&aws, SyncKind::ToDestination, twice.clone());
+    let duplicate = json!({"SyncName": "twice", "SyncType": "SyncToDestination", "LastStatus": "Successful"});
+    put(&aws, SyncKind::ToDestination, duplicate.clone());
     put(&aws, SyncKind::ToDestination, json!({"SyncName": "other"}));
     // The call for one type also lists a sync of the other type.
-    put(&aws, SyncKind::FromSource, twice);
+    put(&aws, SyncKind::FromSource, duplicate);
     let hostile = "quote\" back\\slash\nline} 1\n# ünï";
     put(&aws, SyncKind::ToDestination, json!({"SyncName": hostile}));
     aws.world().set_faults(vec![FaultRule::new(Fault::PageSize(1))]);
@@ -300,7 +301,7 @@ async fn a_failing_target_keeps_its_syncs_until_stale_after() {
 
     aws.world().set_faults(Vec::new());
     let scrape = exporter.scrape_until(&up(ACCOUNT, REGION, 1)).await;
-    assert!(scrape.0.contains("sync_name=\"here\""), "restored by the next success");
+    assert!(scrape.0.contains("sync_name=\"here\""), "the next success restores the syncs");
     assert_eq!(scrape.sum("ssm_sync_exporter_target_consecutive_failures"), 0.0);
 }
 

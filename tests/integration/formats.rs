@@ -1,4 +1,4 @@
-//! The exposition in every format and coding.
+//! Tests of the exposition in every format and content coding.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -82,7 +82,7 @@ impl Format {
     }
 }
 
-/// The decompressed body, which has to be complete.
+/// Decompresses a body. Panics if it is incomplete.
 pub(crate) fn decoded(coding: &str, body: &[u8]) -> Vec<u8> {
     match coding {
         "gzip" => {
@@ -98,7 +98,7 @@ pub(crate) fn decoded(coding: &str, body: &[u8]) -> Vec<u8> {
     }
 }
 
-/// The messages of a protobuf body, which has to be complete.
+/// Parses the messages of a protobuf body. Panics if it is incomplete.
 pub(crate) fn messages(body: &[u8]) -> Vec<MetricFamily> {
     let mut input = CodedInputStream::from_bytes(body);
     let mut families = Vec::new();
@@ -108,7 +108,7 @@ pub(crate) fn messages(body: &[u8]) -> Vec<MetricFamily> {
     families
 }
 
-/// Requests a format and a coding, and checks that the response has them.
+/// Requests a format and a coding, checks that the response has them, and decompresses it.
 async fn fetch(exporter: &Exporter, path: &str, format: Format, coding: &str) -> Vec<u8> {
     let response = exporter.get_with(path, &[("Accept", format.accept()), ("Accept-Encoding", coding)]).await;
     assert_eq!(response.status, 200, "{}", response.body);
@@ -201,7 +201,7 @@ fn add_metric(family: &mut Family, name: &str, metric: &Metric) {
 }
 
 /// Converts the output of `tests/python/parse_exposition.py` for one file.
-fn from_python(output: &Value) -> Families {
+fn families_from_python(output: &Value) -> Families {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let mut families = Families::new();
     for family in output.as_array().unwrap() {
@@ -249,7 +249,7 @@ async fn a_body_is_byte_identical_in_every_coding() {
         let plain = fetch(&exporter, &path, format, "identity").await;
         assert!(plain.len() > 10_000);
         for coding in ["gzip", "zstd"] {
-            // The second body is made of what the first one compressed.
+            // The second body reuses what was compressed for the first.
             for _ in 0..2 {
                 assert!(fetch(&exporter, &path, format, coding).await == plain, "{format:?} {coding}");
             }
@@ -319,7 +319,7 @@ async fn third_party_parsers_read_the_same_from_every_format_and_coding() {
         parsed_by_python
             .iter()
             .zip(outputs)
-            .map(|((format, coding), output)| (*format, *coding, from_python(output))),
+            .map(|((format, coding), output)| (*format, *coding, families_from_python(output))),
     );
     for (.., families) in &mut parsed {
         for (_, family) in families.iter_mut().filter(|(name, _)| name.starts_with(VOLATILE)) {

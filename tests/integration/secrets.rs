@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::exporter::{ACCOUNT, HUB, ROLE, Scrape, fake_aws, settings_for};
 use crate::http;
 use crate::program::{ExporterProcess, program};
-use crate::web_security::{Files, hash};
+use crate::web_security::{WebFiles, hash};
 
 /// Texts that must not appear. Secret keys and tokens of the fake AWS begin with `fake-secret-` and
 /// `fake-token-`. The last one is `ann:web-password` in base64, as a client sends it.
@@ -97,7 +97,7 @@ async fn no_secret_appears_in_any_output() {
     let file = directory.path().join("config.yaml");
     std::fs::write(&file, &config).unwrap();
     let hash = hash("web-password");
-    let files = Files::new(&format!("basic_auth_users: {{ann: {hash}}}\n"));
+    let files = WebFiles::new(&format!("basic_auth_users: {{ann: {hash}}}\n"));
     let web_file = files.path("web.yaml");
     let with_files = |command: &mut Command| {
         command.arg("--config.file").arg(&file).arg("--web.config.file").arg(&web_file);

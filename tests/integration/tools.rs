@@ -1,5 +1,5 @@
-//! External programs that the tests use. `tests/run` installs them and sets their paths in the
-//! environment.
+//! The external programs that the tests run. `tests/run` installs them and passes their paths in
+//! environment variables. Without these, the programs are searched in `PATH`.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output};
@@ -47,7 +47,7 @@ pub(crate) fn browser_test() -> Command {
     node
 }
 
-/// A program that is installed by a package of `tests/python/requirements.txt`.
+/// A program from a package of `tests/python/requirements.txt`.
 pub(crate) fn python_program(name: &str) -> Command {
     let python = PathBuf::from(python().get_program());
     checked(python.with_file_name(name), "--version")
@@ -78,16 +78,16 @@ fn tool(variable: &str, name: &str) -> Command {
     checked(tool_path(variable, name), "--version")
 }
 
-/// The path of a tool: the value of `variable`, or `name` to search in `PATH`.
+/// The value of the environment variable, or else `name`, which is searched in `PATH`.
 fn tool_path(variable: &str, name: &str) -> PathBuf {
     std::env::var_os(variable).map_or_else(|| PathBuf::from(name), PathBuf::from)
 }
 
-/// A command for `program`. Panics if the program does not run with the argument `version`.
+/// A command for `program`. Panics unless the program succeeds with the argument `version`.
 fn checked(program: PathBuf, version: &str) -> Command {
-    let found = Command::new(&program).arg(version).output();
+    let version = Command::new(&program).arg(version).output();
     assert!(
-        found.is_ok_and(|output| output.status.success()),
+        version.is_ok_and(|output| output.status.success()),
         "cannot run {}; `tests/run` installs the tools that the tests need",
         program.display()
     );

@@ -1,4 +1,4 @@
-//! Routes, methods, malformed requests and graceful shutdown.
+//! Tests of routes, methods, malformed requests and graceful shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,11 +33,11 @@ async fn every_route_responds_as_documented() {
     let ready = exporter.get("/-/ready").await;
     assert_eq!((ready.status, ready.body.as_str()), (200, "ready\n"));
 
-    let landing = exporter.get("/").await;
-    assert_eq!(landing.status, 200);
-    assert_eq!(landing.header("content-type"), Some("text/html; charset=utf-8"));
+    let page = exporter.get("/").await;
+    assert_eq!(page.status, 200);
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
     for link in ["href=\"./metrics\"", "href=\"./-/healthy\"", "href=\"./-/ready\""] {
-        assert!(landing.body.contains(link), "{}", landing.body);
+        assert!(page.body.contains(link), "{}", page.body);
     }
     for path in ["/metrics/", "/Metrics", "/-/", "/-/reload/", "/favicon.ico", "//", "/..%2fmetrics"] {
         assert_eq!(exporter.get(path).await.status, 404, "{path}");
@@ -85,7 +85,7 @@ async fn the_telemetry_path_can_be_changed() {
 }
 
 #[tokio::test]
-async fn not_ready_says_how_many_targets_are_missing() {
+async fn the_not_ready_response_counts_the_targets_without_a_collection() {
     let aws = fake_aws().await;
     aws.world().set_faults(vec![FaultRule::new(Fault::Stall).region("us-east-1")]);
     let config = one_target().replace("16s", "1m").replace("[eu-west-1]", "[eu-west-1, us-east-1]")
@@ -114,7 +114,8 @@ async fn a_connection_is_reused_for_several_requests() {
     let request = "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n";
     let last = "GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
     let responses = http::raw(exporter.address, &format!("{request}{request}{last}")).await;
-    assert_eq!(responses.body.matches("HTTP/1.1 200 OK").count(), 2, "two after the first one");
+    // The client parses the first response, and takes the other two for its body.
+    assert_eq!(responses.body.matches("HTTP/1.1 200 OK").count(), 2);
 }
 
 #[tokio::test]

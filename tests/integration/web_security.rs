@@ -1,4 +1,4 @@
-//! Tests of the web configuration: TLS, client certificates, passwords and limits; and of
+//! Tests of the web configuration (TLS, client certificates, passwords and limits), and of
 //! listeners.
 
 pub(crate) mod certificates;
@@ -19,18 +19,18 @@ use crate::exporter::{Exporter, Setup, fake_aws, one_target};
 /// An exporter with a web configuration and its certificates.
 pub(crate) struct SecuredExporter {
     pub(crate) exporter: Exporter,
-    pub(crate) files: Files,
+    pub(crate) files: WebFiles,
     _aws: fake_aws::FakeAws,
 }
 
 /// A directory with the web configuration `web.yaml`, the authority's certificate `ca.crt`, and
 /// certificates signed by it: `server.crt` with `server.key`, and `client.crt` with `client.key`.
-pub(crate) struct Files {
+pub(crate) struct WebFiles {
     directory: TempDir,
     pub(crate) authority: Authority,
 }
 
-/// A web configuration that enables TLS with the certificate of [`Files`].
+/// A web configuration that enables TLS with the certificate of [`WebFiles`].
 pub(crate) const TLS: &str = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
 
 /// A web configuration with the user `ann` and the password `secret`.
@@ -43,11 +43,11 @@ pub(crate) fn hash(password: &str) -> String {
     bcrypt::hash(password, 4).unwrap()
 }
 
-impl Files {
+impl WebFiles {
     pub(crate) fn new(web: &str) -> Self {
         let files = Self { directory: tempfile::tempdir().unwrap(), authority: Authority::new() };
         files.write("ca.crt", &files.authority.pem());
-        files.renew_server("localhost");
+        files.renew_server_certificate("localhost");
         let client = files.authority.sign("prometheus.example");
         files.write("client.crt", &client.certificate);
         files.write("client.key", &client.key);
@@ -55,8 +55,8 @@ impl Files {
         files
     }
 
-    /// Replaces the server certificate by one for this name and the loopback addresses.
-    pub(crate) fn renew_server(&self, name: &str) {
+    /// Replaces the server certificate with one for this name and the loopback addresses.
+    pub(crate) fn renew_server_certificate(&self, name: &str) {
         let server = self.authority.sign(name);
         self.write("server.key", &server.key);
         self.write("server.crt", &server.certificate);
@@ -81,7 +81,7 @@ impl SecuredExporter {
     }
 
     pub(crate) async fn start_with(web: &str, setup: Setup) -> Self {
-        let files = Files::new(web);
+        let files = WebFiles::new(web);
         let aws = fake_aws().await;
         let setup = Setup { web_config_file: Some(files.path("web.yaml")), ..setup };
         let exporter = Exporter::start_with(&aws, &one_target(), &setup).await;

@@ -174,7 +174,7 @@ impl Validator<'_> {
 
         let settings = TlsSettings {
             identity,
-            client_auth: ClientAuth { kind, authorities, allowed_sans },
+            client_auth: ClientAuth { auth_type: kind, authorities, allowed_sans },
             min_version: raw.min_version.map_or(TlsVersion::Tls12, Text::into_value),
             max_version: raw.max_version.map_or(TlsVersion::Tls13, Text::into_value),
             cipher_suites: values(raw.cipher_suites),
@@ -211,7 +211,7 @@ impl Validator<'_> {
         let (cert_key, chain) = chain.ok_or_else(|| missing("cert", "server.crt"))?;
         let (key_key, key) = key.ok_or_else(|| missing("key", "server.key"))?;
         Identity::from_pem(&chain, &key).map_err(|error| {
-            let invalid_key = if error.is_of_certificate() { &cert_key } else { &key_key };
+            let invalid_key = if error.is_certificate_error() { &cert_key } else { &key_key };
             self.invalid_tls(invalid_key, &error.to_string())
         })
     }

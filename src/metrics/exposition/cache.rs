@@ -1,6 +1,6 @@
-//! The chunks of the current target list.
+//! Caches the chunks of the current target list.
 //!
-//! Each chunk has a lock of its own, which is held only to compare the chunk with the
+//! Each chunk has its own lock, which is held only to compare the chunk with the
 //! store and to replace it if it is outdated. Collections never take these locks.
 
 use std::sync::Arc;
@@ -25,7 +25,8 @@ pub(super) struct ChunkList {
 }
 
 impl ChunkCache {
-    /// The chunks of the store's current targets. Those of new targets are not rendered.
+    /// The chunks of the store's current targets. Chunks with new targets have not been
+    /// rendered yet.
     pub(super) fn chunks(&self, store: &Store, now: UnixSeconds) -> Arc<ChunkList> {
         let mut chunks = self.chunks.lock();
         // Loaded under the lock, so that an older list never replaces a newer one.
@@ -38,8 +39,9 @@ impl ChunkCache {
 }
 
 impl ChunkList {
-    /// The chunks of another target list. A chunk is kept if it has the same targets at
-    /// the same position; a target that is inserted or removed shifts all behind it.
+    /// Builds the chunks of another target list. A chunk is reused if it has the same
+    /// targets at the same position. All chunks after an inserted or removed target are
+    /// therefore new.
     fn for_slots(&self, slots: Arc<Vec<Arc<Slot>>>, store: &Store, now: UnixSeconds) -> Self {
         let mut old_chunks = self.chunks.iter().map(|chunk| Arc::clone(&chunk.lock()));
         let chunk = |slots: &[Arc<Slot>]| {
@@ -54,8 +56,8 @@ impl ChunkList {
         self.chunks.len()
     }
 
-    /// A chunk, brought up to date and rendered in `encoding`, and whether that took any
-    /// work.
+    /// Returns a chunk that is up to date and rendered in `encoding`, and whether this call
+    /// has updated or rendered it.
     pub(super) fn refresh(
         &self,
         index: usize,

@@ -1,9 +1,10 @@
-//! Compressing a body some chunks of which were compressed before.
+//! Assembles a compressed body from samples that were compressed earlier and from data that
+//! is compressed now.
 //!
-//! In zstd every chunk is a frame, and a body may have many frames. In gzip a body may
-//! have many members, too, but curl and browsers do not read beyond the first. There a
-//! chunk is a run of deflate blocks that ends at a byte boundary and never refers to
-//! earlier data, and the whole body is one member.
+//! With zstd, each piece is a frame, and a body may have any number of frames. With gzip, a
+//! body may have several members, too, but curl and browsers do not read beyond the first.
+//! The whole body is therefore one member, and each piece is a run of deflate blocks that
+//! ends at a byte boundary and never refers to earlier data.
 
 use std::fmt;
 
@@ -12,7 +13,7 @@ use parking_lot::Mutex;
 use zstd::zstd_safe::compress_bound;
 
 use crate::metrics::sample_encoding::infallible;
-use crate::negotiation::Coding;
+use crate::negotiation::ContentCoding;
 
 /// The member header of RFC 1952: magic number, deflate, no flags, no time, fastest
 /// compression, Unix.
@@ -21,19 +22,19 @@ const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 4, 3];
 /// The final block of RFC 1951, with fixed Huffman codes and no data.
 const FINAL_BLOCK: [u8; 2] = [3, 0];
 
-/// The samples of one family of one chunk, compressed by themselves.
+/// The samples of one family in one chunk, compressed independently of all other data.
 #[derive(Debug, Default)]
-pub(super) struct CompressedChunk {
+pub(super) struct CompressedSamples {
     bytes: Box<[u8]>,
-    /// Of the uncompressed bytes; for gzip only.
+    /// The checksum of the uncompressed bytes; used for gzip only.
     checksum: Crc,
 }
 
-/// A pool of compressors. Each takes about 300 kB of memory, so they are reused. There
-/// are never more of a coding than threads that compress at the same time.
+/// A pool of compressors. Each takes about 300 kB of memory, so they are reused. For each
+/// coding, the pool grows to the largest number of threads that have compressed concurrently.
 #[derive(Debug, Default)]
 pub(super) struct Compressors {
-    idle: Mutex<Vec<(Coding, Compressor)>>,
+    idle: Mutex<Vec<(ContentCoding, Compressor)>>,
 }
 
 enum Compressor {
@@ -51,21 +52,21 @@ impl fmt::Debug for Compressor {
 }
 
 impl Compressors {
-    /// Compresses a chunk. No input makes no output.
-    pub(super) fn compress_chunk(&self, coding: Coding, plain: &[u8]) -> CompressedChunk {
-        let mut chunk = CompressedChunk::default();
+    /// Compresses samples. Empty input yields empty output.
+    pub(super) fn compress_samples(&self, coding: ContentCoding, plain: &[u8]) -> CompressedSamples {
+        let mut samples = CompressedSamples::default();
         if !plain.is_empty() {
             let mut bytes = Vec::new();
             self.compress(coding, plain, &mut bytes);
-            chunk.bytes = bytes.into_boxed_slice();
-            if coding == Coding::Gzip {
-                chunk.checksum.update(plain);
+            samples.bytes = bytes.into_boxed_slice();
+            if coding == ContentCoding::Gzip {
+                samples.checksum.update(plain);
             }
         }
-        chunk
+        samples
     }
 
-    fn compress(&self, coding: Coding, plain: &[u8], out: &mut Vec<u8>) {
+    fn compress(&self, coding: ContentCoding, plain: &[u8], out: &mut Vec<u8>) {
         let idle = {
             let mut idle = self.idle.lock();
             idle.iter().position(|(known, _)| *known == coding).map(|index| idle.swap_remove(index).1)
@@ -80,13 +81,13 @@ impl Compressors {
 }
 
 impl Compressor {
-    /// Both use their fastest level: a higher one takes gzip three times as long and makes
-    /// the output a quarter smaller.
-    fn new(coding: Coding) -> Option<Self> {
+    /// Both codings use their fastest level. At a higher level, gzip takes three times as long
+    /// and makes the output a quarter smaller.
+    fn new(coding: ContentCoding) -> Option<Self> {
         match coding {
-            Coding::Identity => None,
-            Coding::Gzip => Some(Self::Deflate(Compress::new(Compression::fast(), false))),
-            Coding::Zstd => Some(Self::Zstd(infallible(zstd::bulk::Compressor::new(1)))),
+            ContentCoding::Identity => None,
+            ContentCoding::Gzip => Some(Self::Deflate(Compress::new(Compression::fast(), false))),
+            ContentCoding::Zstd => Some(Self::Zstd(infallible(zstd::bulk::Compressor::new(1)))),
         }
     }
 
@@ -114,17 +115,16 @@ impl Compressor {
     }
 }
 
-/// Assembles a compressed body from chunks and from data that is compressed now.
 #[derive(Debug)]
 pub(super) struct BodyCompressor {
-    coding: Coding,
+    coding: ContentCoding,
     has_begun: bool,
-    /// Of all uncompressed bytes so far; for gzip only.
+    /// The checksum of all uncompressed bytes so far; used for gzip only.
     checksum: Crc,
 }
 
 impl BodyCompressor {
-    pub(super) fn new(coding: Coding) -> Self {
+    pub(super) fn new(coding: ContentCoding) -> Self {
         Self { coding, has_begun: false, checksum: Crc::new() }
     }
 
@@ -132,41 +132,41 @@ impl BodyCompressor {
     pub(super) fn write(&mut self, plain: &[u8], compressors: &Compressors, out: &mut Vec<u8>) {
         self.begin(out);
         compressors.compress(self.coding, plain, out);
-        if self.coding == Coding::Gzip {
+        if self.coding == ContentCoding::Gzip {
             self.checksum.update(plain);
         }
     }
 
-    /// Appends a chunk to `out`.
-    pub(super) fn write_chunk(&mut self, chunk: &CompressedChunk, out: &mut Vec<u8>) {
-        if chunk.bytes.is_empty() {
+    /// Appends samples that were compressed earlier to `out`.
+    pub(super) fn write_compressed(&mut self, samples: &CompressedSamples, out: &mut Vec<u8>) {
+        if samples.bytes.is_empty() {
             return;
         }
         self.begin(out);
-        out.extend_from_slice(&chunk.bytes);
-        if self.coding == Coding::Gzip {
-            self.checksum.combine(&chunk.checksum);
+        out.extend_from_slice(&samples.bytes);
+        if self.coding == ContentCoding::Gzip {
+            self.checksum.combine(&samples.checksum);
         }
     }
 
     /// Appends the end of the body to `out`.
     pub(super) fn finish(&mut self, compressors: &Compressors, out: &mut Vec<u8>) {
         match self.coding {
-            Coding::Identity => {}
-            Coding::Gzip => {
+            ContentCoding::Identity => {}
+            ContentCoding::Gzip => {
                 self.begin(out);
                 out.extend_from_slice(&FINAL_BLOCK);
                 out.extend_from_slice(&self.checksum.sum().to_le_bytes());
                 out.extend_from_slice(&self.checksum.amount().to_le_bytes());
             }
-            // A body without any frame would not be valid.
-            Coding::Zstd if self.has_begun => {}
-            Coding::Zstd => compressors.compress(self.coding, &[], out),
+            // A zstd body needs at least one frame.
+            ContentCoding::Zstd if self.has_begun => {}
+            ContentCoding::Zstd => compressors.compress(self.coding, &[], out),
         }
     }
 
     fn begin(&mut self, out: &mut Vec<u8>) {
-        if !std::mem::replace(&mut self.has_begun, true) && self.coding == Coding::Gzip {
+        if !std::mem::replace(&mut self.has_begun, true) && self.coding == ContentCoding::Gzip {
             out.extend_from_slice(&GZIP_HEADER);
         }
     }
@@ -180,8 +180,8 @@ mod tests {
 
     use super::*;
 
-    /// Parts of a body: whether each is a chunk that was compressed before, and its bytes.
-    fn any_parts() -> impl Strategy<Value = Vec<(bool, Vec<u8>)>> {
+    /// The pieces of a body: whether each was compressed earlier, and its bytes.
+    fn any_pieces() -> impl Strategy<Value = Vec<(bool, Vec<u8>)>> {
         let repetitive =
             ("[a-c]{1,20}", 1_usize..5000).prop_map(|(text, times)| text.repeat(times).into_bytes());
         let random = proptest::collection::vec(any::<u8>(), 0..50_000);
@@ -192,21 +192,21 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(48))]
 
         #[test]
-        fn chunks_and_new_data_make_one_body(parts in any_parts()) {
+        fn samples_compressed_earlier_and_new_data_make_one_body(pieces in any_pieces()) {
             let compressors = Compressors::default();
-            let plain: Vec<u8> = parts.iter().flat_map(|(_, plain)| plain).copied().collect();
-            for coding in [Coding::Gzip, Coding::Zstd] {
+            let plain: Vec<u8> = pieces.iter().flat_map(|(_, plain)| plain).copied().collect();
+            for coding in [ContentCoding::Gzip, ContentCoding::Zstd] {
                 let (mut compressor, mut body) = (BodyCompressor::new(coding), Vec::new());
-                for (is_chunk, plain) in &parts {
-                    match is_chunk {
-                        true => compressor.write_chunk(&compressors.compress_chunk(coding, plain), &mut body),
+                for (compressed_earlier, plain) in &pieces {
+                    match compressed_earlier {
+                        true => compressor.write_compressed(&compressors.compress_samples(coding, plain), &mut body),
                         false => compressor.write(plain, &compressors, &mut body),
                     }
                 }
                 compressor.finish(&compressors, &mut body);
                 let mut read = Vec::new();
                 match coding {
-                    Coding::Gzip => {
+                    ContentCoding::Gzip => {
                         // `MultiGzDecoder` would read all members; this one reads the first only.
                         let mut decoder = flate2::bufread::GzDecoder::new(&*body);
                         decoder.read_to_end(&mut read).unwrap();

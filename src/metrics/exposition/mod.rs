@@ -1,41 +1,42 @@
 //! The exposition: rendered once for each collection, served to every scrape.
 //!
 //! The samples of a target change only when it is collected. Rendering and compressing
-//! all of them for every scrape would mostly repeat the same work, so they are kept in
+//! all of them for every scrape would mostly repeat the same work, so they are cached in
 //! the form in which they are sent:
 //!
 //! ```text
 //!                 Generation (one per configuration)
-//!               ┌───────────────────────────────────────────────────┐
-//!               │ ChunkCache ── ChunkList (one per target list)     │
-//!  Store ──────▶│   Chunk: the views of 8 targets                   │──▶ Scrape ──▶ body
-//!  (snapshot)   │     Rendered         by encoding                  │      ▲
-//!               │     CompressedChunk  by encoding, coding, family  │      │ headers, ages,
-//!               └───────────────────────────────────────────────────┘      │ exporter families
+//!               ┌─────────────────────────────────────────────────────┐
+//!               │ ChunkCache ── ChunkList (one per target list)       │
+//!  Store ──────▶│   Chunk: the views of 8 targets                     │──▶ Scrape ──▶ body
+//!  (snapshot)   │     RenderedSamples    by encoding                  │      ▲
+//!               │     CompressedSamples  by encoding, coding, family  │      │ headers, ages,
+//!               └─────────────────────────────────────────────────────┘      │ exporter families
 //! ```
 //!
-//! - **What is rendered when.** [`Exposition::keep_ready`] renders and compresses a
-//!   chunk soon after one of its targets has been collected, in those encodings and
-//!   codings that were requested recently ([`RecentFormats`]). A scrape renders what it
-//!   finds missing, such as everything in a format that is requested for the first time.
-//! - **What invalidates a chunk.** There is no explicit invalidation: a chunk keeps the
-//!   views that it was rendered from. Both readers above compare them with the store
-//!   when they take a chunk from the cache, and replace the chunk if a view is outdated.
-//!   The new chunk takes over the rendered targets and compressed families that have not
-//!   changed. A new target list keeps the chunks whose targets are the same; a new
-//!   configuration starts a generation with an empty cache.
-//! - **What a scrape concatenates.** For each family in the order of names: its header,
-//!   then its samples of each chunk. Ages and the families about the exporter itself are
-//!   computed by the scrape, and compressed by it.
+//! - **When a chunk is rendered.** [`Exposition::keep_ready`] renders and compresses a
+//!   chunk soon after one of its targets has been collected, in the sample encodings and
+//!   content codings that were requested recently ([`RecentRequests`]). A scrape renders
+//!   whatever is missing, such as every chunk in a format that is requested for the first
+//!   time.
+//! - **When a chunk is invalid.** There is no explicit invalidation. A chunk keeps the
+//!   views that it was rendered from. `keep_ready` and scrapes compare these views with
+//!   the store when they take a chunk from the cache, and replace the chunk if a view is
+//!   outdated. The new chunk takes over the rendered targets and compressed families that
+//!   have not changed. A new target list keeps the chunks whose targets are the same. A
+//!   new configuration starts a generation with an empty cache.
+//! - **What a scrape concatenates.** For each family, in the order of names: its header,
+//!   then its samples from each chunk. The scrape itself computes and compresses the ages
+//!   and the families about the exporter.
 //!
 //! Imports go in one direction: [`Exposition`], [`scrape`], [`cache`], [`chunk`], and then
-//! [`rendered`], [`compress`] and [`recent_formats`]. The families must not import this
+//! [`rendered`], [`compress`] and [`recent_requests`]. The families must not import this
 //! module.
 
 mod cache;
 mod chunk;
 mod compress;
-mod recent_formats;
+mod recent_requests;
 mod rendered;
 mod scrape;
 
@@ -53,14 +54,14 @@ use super::format::Format;
 use super::registry::{FamilyFilter, FamilyId, FamilyName, all_families};
 use crate::clock::Clock;
 use crate::model::Quota;
-use crate::negotiation::Coding;
+use crate::negotiation::ContentCoding;
 use crate::snapshot::Store;
 use cache::ChunkCache;
 use chunk::RenderContext;
 use compress::Compressors;
-use recent_formats::RecentFormats;
+use recent_requests::RecentRequests;
 
-/// How long [`Exposition::keep_ready`] pauses at least between two runs.
+/// The shortest pause between two runs of [`Exposition::keep_ready`].
 const MIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// The metrics of a store and of the exporter itself, in every format and coding.
@@ -69,7 +70,7 @@ pub struct Exposition {
     store: Arc<Store>,
     exporter: Arc<ExporterMetrics>,
     clock: Clock,
-    recent_formats: Arc<RecentFormats>,
+    recent_requests: Arc<RecentRequests>,
     generation: ArcSwap<Generation>,
 }
 
@@ -83,7 +84,7 @@ struct Generation {
 }
 
 impl Generation {
-    fn new(quota: Quota, disabled: Vec<FamilyName>, recent_formats: &Arc<RecentFormats>) -> Self {
+    fn new(quota: Quota, disabled: Vec<FamilyName>, recent_requests: &Arc<RecentRequests>) -> Self {
         let filter = FamilyFilter::Except(disabled);
         Self {
             enabled: all_families().into_iter().filter(|family| filter.includes(*family)).collect(),
@@ -91,7 +92,7 @@ impl Generation {
                 quota,
                 enabled: std::array::from_fn(|index| filter.includes(FamilyId::Snapshot(index))),
                 compressors: Compressors::default(),
-                recent_formats: Arc::clone(recent_formats),
+                recent_requests: Arc::clone(recent_requests),
             }),
             cache: ChunkCache::default(),
         }
@@ -108,14 +109,14 @@ impl Exposition {
         disabled: Vec<FamilyName>,
         clock: Clock,
     ) -> Self {
-        let recent_formats = Arc::new(RecentFormats::new(Instant::now()));
-        let generation = ArcSwap::from_pointee(Generation::new(quota, disabled, &recent_formats));
-        Self { store, exporter, clock, recent_formats, generation }
+        let recent_requests = Arc::new(RecentRequests::new(Instant::now()));
+        let generation = ArcSwap::from_pointee(Generation::new(quota, disabled, &recent_requests));
+        Self { store, exporter, clock, recent_requests, generation }
     }
 
-    /// Applies a new configuration. Scrapes that have begun go on with the old one.
+    /// Applies a new configuration. Scrapes in progress finish with the old one.
     pub(crate) fn configure(&self, quota: Quota, disabled: Vec<FamilyName>) {
-        self.generation.store(Arc::new(Generation::new(quota, disabled, &self.recent_formats)));
+        self.generation.store(Arc::new(Generation::new(quota, disabled, &self.recent_requests)));
         self.store.notify_changed();
     }
 
@@ -126,8 +127,8 @@ impl Exposition {
 
     /// A scrape of the enabled families that `filter` includes, as of now.
     #[must_use]
-    pub fn scrape(&self, format: Format, coding: Coding, filter: &FamilyFilter) -> Scrape {
-        self.recent_formats.record(format.encoding(), coding, Instant::now());
+    pub fn scrape(&self, format: Format, coding: ContentCoding, filter: &FamilyFilter) -> Scrape {
+        self.recent_requests.record(format.encoding(), coding, Instant::now());
         let now = self.clock.now();
         let Generation { enabled, context, cache } = &*self.generation.load_full();
         let chunks = cache.chunks(&self.store, now);
@@ -136,26 +137,27 @@ impl Exposition {
         Scrape::new(rendering, (format, coding), Arc::clone(&self.exporter), families, now)
     }
 
-    /// Renders and compresses chunks whenever the store has changed, so that a scrape in
-    /// a recently requested format finds them ready. Runs until `shutdown`.
+    /// Renders and compresses chunks whenever the store has changed, so that a scrape finds
+    /// them ready if its encoding and coding were requested recently. Runs until `shutdown`.
     pub(crate) async fn keep_ready(self: Arc<Self>, shutdown: CancellationToken) {
         while shutdown.run_until_cancelled(self.store.changed()).await.is_some() {
-            let began = Instant::now();
+            let started = Instant::now();
             if shutdown.run_until_cancelled(self.make_ready()).await.is_none() {
                 return;
             }
-            // Collecting has priority: rendering takes at most a fifth of a core, however
-            // often targets are collected.
-            let pause = MIN_PAUSE.max(4 * began.elapsed());
+            // Rendering takes at most a fifth of a core, however often targets are collected,
+            // to leave the rest to the collections.
+            let pause = MIN_PAUSE.max(4 * started.elapsed());
             if shutdown.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
                 return;
             }
         }
     }
 
-    /// Renders and compresses once, in the formats that were requested recently.
+    /// Renders and compresses all outdated chunks once, in the encodings and codings that
+    /// were requested recently.
     pub async fn make_ready(&self) {
-        let recent = self.recent_formats.all(Instant::now());
+        let recent = self.recent_requests.all(Instant::now());
         if recent.is_empty() {
             return;
         }
@@ -168,18 +170,18 @@ impl Exposition {
             if !Arc::ptr_eq(&generation, &self.generation.load()) {
                 return;
             }
-            let mut worked = false;
+            let mut did_work = false;
             for (encoding, coding) in recent.iter().copied() {
                 let (chunk, rendered) = chunks.refresh(index, encoding, (&self.store, context), now);
-                worked |= rendered;
-                if coding != Coding::Identity {
-                    for family in enabled.iter().filter_map(|family| family.cacheable()) {
+                did_work |= rendered;
+                if coding != ContentCoding::Identity {
+                    for family in enabled.iter().filter_map(|family| family.cacheable_index()) {
                         let (_, compressed) = chunk.compressed(family, encoding, coding, context);
-                        worked |= compressed;
+                        did_work |= compressed;
                     }
                 }
             }
-            if worked {
+            if did_work {
                 tokio::task::yield_now().await;
             }
         }

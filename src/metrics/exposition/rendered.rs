@@ -1,9 +1,9 @@
 //! The samples of a few targets in one encoding.
 //!
-//! The samples of a sync share their longest part, its labels. Those are stored once,
-//! apart from what differs, and a scrape joins the two (see
-//! [`sample_encoding`](crate::metrics::sample_encoding)), which takes a fifth of the memory
-//! of the joined samples. The samples of a family are contiguous, as they are in the
+//! The labels of a sync are the longest part of its samples, and all its samples share them.
+//! They are stored once, separately from the tails, and a scrape joins both (see
+//! [`sample_encoding`](crate::metrics::sample_encoding)). This takes a fifth of the memory of
+//! the joined samples. The samples of a family are contiguous, as they are in the
 //! exposition, so that a scrape reads memory sequentially.
 
 use std::ops::Range;
@@ -14,10 +14,10 @@ use crate::metrics::sample_encoding::{SampleEncoding, to_u32};
 use crate::model::{Quota, UnixSeconds};
 use crate::snapshot::TargetView;
 
-/// Rendered samples. A "cell" is a family of a target; cells are ordered by family, and
-/// within a family by target.
+/// The samples of some targets. A "cell" holds the samples of one family of one target.
+/// Cells are ordered by family, and within a family by target.
 #[derive(Debug)]
-pub(super) struct Rendered {
+pub(super) struct RenderedSamples {
     encoding: SampleEncoding,
     /// All label sets, then the tails of all samples.
     bytes: Box<[u8]>,
@@ -51,7 +51,7 @@ struct Age {
     since: UnixSeconds,
 }
 
-impl Rendered {
+impl RenderedSamples {
     /// Renders the enabled families of one target. `enabled` is indexed by family.
     pub(super) fn of_target(
         encoding: SampleEncoding,
@@ -76,7 +76,9 @@ impl Rendered {
         }
 
         let mut writer = SampleWriter::new(encoding, bytes);
-        let (mut label_sets, mut ages) = (Vec::new(), Vec::new());
+        // For each sample, the index of its label set.
+        let mut sample_labels = Vec::new();
+        let mut ages = Vec::new();
         let mut sample_ends = Vec::with_capacity(SNAPSHOT_FAMILY_COUNT);
         let mut age_ends = Vec::with_capacity(SNAPSHOT_FAMILY_COUNT);
         for (family, enabled) in SNAPSHOT_FAMILIES.iter().zip(enabled) {
@@ -85,12 +87,12 @@ impl Rendered {
                 _ if !enabled => {}
                 SampleSource::Target(write) => {
                     write(view, &quota, &mut writer);
-                    label_sets.resize(writer.len(), 0);
+                    sample_labels.resize(writer.len(), 0);
                 }
                 SampleSource::Sync(write) => {
                     for (labels, sync) in (1..).zip(syncs) {
                         write(sync, &mut writer);
-                        label_sets.resize(writer.len(), labels);
+                        sample_labels.resize(writer.len(), labels);
                     }
                 }
                 SampleSource::SyncAge(since) => {
@@ -98,11 +100,11 @@ impl Rendered {
                     ages.extend(known.map(|(labels, since)| Age { labels, since }));
                 }
             }
-            sample_ends.push(to_u32(label_sets.len()));
+            sample_ends.push(to_u32(sample_labels.len()));
             age_ends.push(to_u32(ages.len()));
         }
         let (bytes, tail_ends) = writer.finish();
-        let samples = label_sets.into_iter().zip(tail_ends);
+        let samples = sample_labels.into_iter().zip(tail_ends);
         Self {
             encoding,
             bytes: bytes.into(),
@@ -115,8 +117,8 @@ impl Rendered {
         }
     }
 
-    /// Copies targets into one. Each is given by what it is in and its position there;
-    /// all have to be in `encoding`.
+    /// Copies targets from other rendered samples. Each target is given by its source and its
+    /// position there. All sources must be in `encoding`.
     pub(super) fn concat(encoding: SampleEncoding, targets: &[(&Self, usize)]) -> Self {
         let mut bytes = Vec::new();
         let (mut label_ends, mut target_ends) = (Vec::new(), Vec::with_capacity(targets.len()));
@@ -167,7 +169,7 @@ impl Rendered {
             && self.family_range(&self.age_ends, family).is_empty()
     }
 
-    /// Whether the samples of a family are the same in `other`, ages aside.
+    /// Whether the samples of a family are the same in `other`. Ages are not compared.
     pub(super) fn has_same_samples(&self, other: &Self, family: usize) -> bool {
         self.samples(family).eq(other.samples(family))
     }
@@ -217,7 +219,7 @@ impl Rendered {
         &self.ages[self.family_range(&self.age_ends, family)]
     }
 
-    /// The range of a family in what the cells end in. There is at least one target.
+    /// The range of a family, given where each cell ends. There must be at least one target.
     fn family_range(&self, cell_ends: &[u32], family: usize) -> Range<usize> {
         let targets = self.target_ends.len();
         let (first, last) = (family * targets, (family + 1) * targets - 1);
@@ -225,7 +227,7 @@ impl Rendered {
     }
 }
 
-/// The range between two consecutive `ends`, the first one starting at 0.
+/// The range that ends at `ends[index]`. It begins at the end before, or at 0.
 fn range(ends: &[u32], index: usize) -> Range<usize> {
     let start = index.checked_sub(1).map_or(0, |previous| ends[previous]);
     start as usize..ends[index] as usize

@@ -14,49 +14,49 @@ use crate::metrics::format::Format;
 use crate::metrics::registry::{FamilyId, SNAPSHOT_FAMILIES, is_age};
 use crate::metrics::sample_encoding::{SampleEncoding, infallible};
 use crate::model::UnixSeconds;
-use crate::negotiation::Coding;
+use crate::negotiation::ContentCoding;
 use crate::snapshot::Store;
 
 /// The approximate length of the buffers: long enough that passing them on costs next to
 /// nothing, short enough that thousands of slow readers may each hold one.
 const BUFFER_LEN: usize = 128 * 1024;
 
-/// How many bytes a scrape collects before it compresses them. More bytes make the body
-/// only a little smaller.
+/// How many uncompressed bytes a scrape accumulates before it compresses them. A larger
+/// batch makes the body only a little smaller.
 const COMPRESSION_BATCH_LEN: usize = 128 * 1024;
 
 /// How many chunks or batches one call of `next` may render or compress: a few
 /// milliseconds, during which the thread runs no other task.
 const WORK_BUDGET: usize = 8;
 
-/// The body of a scrape, as an iterator over buffers. Each is made on demand. An empty
-/// buffer means that the iterator has used up its work budget and has to be called again.
+/// The body of a scrape, as an iterator over buffers. Each is produced on demand. An empty
+/// buffer means that the iterator has used up its work budget, and that the caller should
+/// yield before it calls `next` again.
 ///
-/// The scrape takes all its chunks before it returns the first non-empty buffer, so
-/// everything that it says of a target is from one collection, however slowly the body
-/// is read.
+/// The scrape takes all its chunks before it returns the first non-empty buffer, so all
+/// samples of a target are from the same collection, however slowly the body is read.
 #[derive(Debug)]
 pub struct Scrape {
     store: Arc<Store>,
-    /// Set until all chunks have been taken from it.
+    /// `None` once all chunks have been taken from it.
     chunk_list: Option<Arc<ChunkList>>,
     context: Arc<RenderContext>,
     format: Format,
     now: UnixSeconds,
     chunks: Vec<Arc<Chunk>>,
     exporter: Arc<ExporterMetrics>,
-    /// By name.
+    /// By name. Gathered after all chunks have been taken.
     exporter_families: HashMap<String, MetricFamily>,
     families: std::vec::IntoIter<FamilyId>,
     stage: Stage,
     output: Output,
 }
 
-/// What the next step does.
+/// What the next call of [`Scrape::step`] does.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
     /// Take the next chunk from the cache.
-    TakeChunks,
+    TakeChunk,
     /// Write the header of the next family.
     StartFamily,
     /// Write the samples of a family in this chunk.
@@ -70,7 +70,7 @@ enum Stage {
 /// The part of the body that has not been returned yet.
 #[derive(Debug)]
 struct Output {
-    coding: Coding,
+    coding: ContentCoding,
     compressor: BodyCompressor,
     /// Ready to be sent.
     encoded: Vec<u8>,
@@ -79,16 +79,16 @@ struct Output {
 }
 
 impl Output {
-    fn new(coding: Coding) -> Self {
+    fn new(coding: ContentCoding) -> Self {
         let compressor = BodyCompressor::new(coding);
         Self { coding, compressor, encoded: Vec::new(), uncompressed: Vec::new() }
     }
 
-    /// Where to write uncompressed bytes.
+    /// The buffer for uncompressed bytes.
     fn plain(&mut self) -> &mut Vec<u8> {
         match self.coding {
-            Coding::Identity => &mut self.encoded,
-            Coding::Gzip | Coding::Zstd => &mut self.uncompressed,
+            ContentCoding::Identity => &mut self.encoded,
+            ContentCoding::Gzip | ContentCoding::Zstd => &mut self.uncompressed,
         }
     }
 
@@ -104,7 +104,7 @@ impl Output {
 impl Scrape {
     pub(super) fn new(
         (store, chunk_list, context): (Arc<Store>, Arc<ChunkList>, Arc<RenderContext>),
-        (format, coding): (Format, Coding),
+        (format, coding): (Format, ContentCoding),
         exporter: Arc<ExporterMetrics>,
         families: Vec<FamilyId>,
         now: UnixSeconds,
@@ -119,15 +119,15 @@ impl Scrape {
             exporter,
             exporter_families: HashMap::new(),
             families: families.into_iter(),
-            stage: Stage::TakeChunks,
+            stage: Stage::TakeChunk,
             output: Output::new(coding),
         }
     }
 
-    /// Does the next step. Returns how much of the work budget it took.
+    /// Does the next step, and returns how much of the work budget it took.
     fn step(&mut self) -> usize {
         match self.stage {
-            Stage::TakeChunks => self.take_chunk(),
+            Stage::TakeChunk => self.take_chunk(),
             Stage::StartFamily => {
                 match self.families.next() {
                     Some(FamilyId::Exporter(name)) => {
@@ -161,15 +161,15 @@ impl Scrape {
             && self.chunks.len() < chunk_list.len()
         {
             let rendering = (&*self.store, &*self.context);
-            let (chunk, worked) =
+            let (chunk, did_work) =
                 chunk_list.refresh(self.chunks.len(), self.format.encoding(), rendering, self.now);
             self.chunks.push(chunk);
-            return usize::from(worked);
+            return usize::from(did_work);
         }
         self.chunk_list = None;
         if self.families.as_slice().iter().any(|family| matches!(family, FamilyId::Exporter(_))) {
-            // Gathered after the chunks, so that every collection in the body has its
-            // requests counted.
+            // Gathered after the chunks, so that the API requests of every collection in the
+            // body have been counted.
             let families = self.exporter.gather(&self.store).into_iter();
             self.exporter_families = families.map(|family| (family.name().to_owned(), family)).collect();
         }
@@ -199,17 +199,17 @@ impl Scrape {
     fn write_samples(&mut self, family: usize, chunk: usize) -> usize {
         let (encoding, coding) = (self.format.encoding(), self.output.coding);
         let chunk = &self.chunks[chunk];
-        if coding == Coding::Identity || is_age(family) {
+        if coding == ContentCoding::Identity || is_age(family) {
             chunk.rendered(encoding, &self.context).0.write(family, self.now, self.output.plain());
-            let is_batch = self.output.uncompressed.len() >= COMPRESSION_BATCH_LEN;
-            if is_batch {
+            let is_batch_full = self.output.uncompressed.len() >= COMPRESSION_BATCH_LEN;
+            if is_batch_full {
                 self.output.flush(&self.context);
             }
-            return usize::from(is_batch);
+            return usize::from(is_batch_full);
         }
         self.output.flush(&self.context);
         let (compressed, is_new) = chunk.compressed(family, encoding, coding, &self.context);
-        self.output.compressor.write_chunk(compressed, &mut self.output.encoded);
+        self.output.compressor.write_compressed(compressed, &mut self.output.encoded);
         usize::from(is_new)
     }
 }
@@ -228,7 +228,7 @@ impl Iterator for Scrape {
                 return Some(Vec::new());
             }
             if self.output.encoded.capacity() == 0 {
-                // With spare capacity, because the last write goes beyond the length.
+                // With spare capacity, because the last write may exceed `BUFFER_LEN`.
                 self.output.encoded = Vec::with_capacity(BUFFER_LEN + BUFFER_LEN / 4);
             }
             work += self.step();

@@ -1,4 +1,4 @@
-//! Tests of the exposition through its public type, and of what it keeps ready.
+//! Tests of the exposition through its public type, and of the chunks that it keeps ready.
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
@@ -49,8 +49,8 @@ fn success(syncs: Vec<DataSync>) -> Report {
     Report { account: None, ended: NOW, took: Duration::from_millis(5), outcome: Ok(syncs) }
 }
 
-/// An exposition of targets with these syncs. The families about the exporter itself are
-/// disabled, because they differ from scrape to scrape.
+/// A store and an exposition of targets with these syncs. The families about the exporter
+/// itself are disabled, because they differ from scrape to scrape.
 fn exposition_of(targets: Vec<(Target, Vec<DataSync>)>) -> (Arc<Store>, Exposition) {
     let store = Arc::new(Store::new(Duration::from_mins(30)));
     let (targets, syncs): (Vec<_>, Vec<_>) = targets.into_iter().unzip();
@@ -68,22 +68,22 @@ fn new_exposition(store: &Arc<Store>, clock: Clock) -> Exposition {
     Exposition::new(Arc::clone(store), Arc::new(exporter), Quota::default(), disabled, clock)
 }
 
-fn body(exposition: &Exposition, format: Format, coding: Coding) -> Vec<u8> {
+fn body(exposition: &Exposition, format: Format, coding: ContentCoding) -> Vec<u8> {
     exposition.scrape(format, coding, &FamilyFilter::All).flatten().collect()
 }
 
 fn text(exposition: &Exposition) -> String {
-    String::from_utf8(body(exposition, Format::Text0_0_4, Coding::Identity)).unwrap()
+    String::from_utf8(body(exposition, Format::Text0_0_4, ContentCoding::Identity)).unwrap()
 }
 
-fn decompressed(body: &[u8], coding: Coding) -> Vec<u8> {
+fn decompressed(body: &[u8], coding: ContentCoding) -> Vec<u8> {
     let mut plain = Vec::new();
     match coding {
-        Coding::Identity => plain.extend_from_slice(body),
-        Coding::Gzip => {
+        ContentCoding::Identity => plain.extend_from_slice(body),
+        ContentCoding::Gzip => {
             flate2::read::GzDecoder::new(body).read_to_end(&mut plain).unwrap();
         }
-        Coding::Zstd => {
+        ContentCoding::Zstd => {
             zstd::Decoder::new(body).unwrap().read_to_end(&mut plain).unwrap();
         }
     }
@@ -180,7 +180,7 @@ proptest! {
         let targets = accounts.iter().zip(1..).map(|((name, syncs), id)| (target(id, Some(name)), syncs.clone()));
         let (_, exposition) = exposition_of(targets.collect());
 
-        let expected = samples(&parse_protobuf(&body(&exposition, Format::Protobuf, Coding::Identity)));
+        let expected = samples(&parse_protobuf(&body(&exposition, Format::Protobuf, ContentCoding::Identity)));
         // Every text that was put in comes out unchanged.
         let values = |name: &str, label: &str| -> Vec<&String> {
             expected.iter().filter(|sample| sample.0 == name).filter_map(|sample| sample.1.get(label)).collect()
@@ -195,14 +195,14 @@ proptest! {
         prop_assert_eq!(values(info, "bucket_prefix"), prefixes.iter().collect::<Vec<_>>());
 
         for format in Format::VARIANTS.iter().copied() {
-            let plain = body(&exposition, format, Coding::Identity);
+            let plain = body(&exposition, format, ContentCoding::Identity);
             if format != Format::Protobuf {
                 let text = std::str::from_utf8(&plain).unwrap();
                 prop_assert_eq!(&parse_text(text), &expected, "{:?}", format);
                 prop_assert_eq!(text.ends_with("# EOF\n"), format == Format::OpenMetrics1_0_0);
             }
-            for coding in [Coding::Gzip, Coding::Zstd] {
-                // The second body is made of chunks that the first one compressed.
+            for coding in [ContentCoding::Gzip, ContentCoding::Zstd] {
+                // The second body reuses the samples that were compressed for the first.
                 for _ in 0..2 {
                     let body = body(&exposition, format, coding);
                     prop_assert!(decompressed(&body, coding) == plain, "{:?} {:?}", format, coding);
@@ -226,8 +226,8 @@ proptest! {
             store.record(slot, Report { outcome, ..success(Vec::new()) });
             if scraped {
                 let fresh = new_exposition(&store, Clock::new(|| NOW));
-                for (format, coding) in [(Format::Text0_0_4, Coding::Gzip), (Format::Protobuf, Coding::Zstd)] {
-                    let expected = body(&fresh, format, Coding::Identity);
+                for (format, coding) in [(Format::Text0_0_4, ContentCoding::Gzip), (Format::Protobuf, ContentCoding::Zstd)] {
+                    let expected = body(&fresh, format, ContentCoding::Identity);
                     prop_assert!(decompressed(&body(&exposition, format, coding), coding) == expected);
                 }
             }
@@ -239,18 +239,18 @@ proptest! {
 fn a_scrape_serves_one_collection_of_each_target_to_its_end() {
     let (store, exposition) =
         exposition_of((1..=20).map(|id| (target(id, None), vec![sync("before")])).collect());
-    for coding in Coding::ALL {
+    for coding in ContentCoding::ALL {
         let expected = decompressed(&body(&exposition, Format::Text0_0_4, coding), coding);
         let mut scrape = exposition.scrape(Format::Text0_0_4, coding, &FamilyFilter::All);
-        let mut begun = scrape.next().unwrap();
+        let mut slow_body = scrape.next().unwrap();
         for slot in store.slots().iter() {
             store.record(slot, success(vec![sync("after")]));
         }
-        begun.extend(scrape.flatten());
-        assert_eq!(decompressed(&begun, coding), expected);
-        let now =
+        slow_body.extend(scrape.flatten());
+        assert_eq!(decompressed(&slow_body, coding), expected);
+        let next =
             String::from_utf8(decompressed(&body(&exposition, Format::Text0_0_4, coding), coding)).unwrap();
-        assert!(now.contains("after") && !now.contains("before"));
+        assert!(next.contains("after") && !next.contains("before"));
         for slot in store.slots().iter() {
             store.record(slot, success(vec![sync("before")]));
         }
@@ -271,9 +271,9 @@ fn only_what_changed_is_compressed_again() {
     let is_compressed_now = |chunk: usize, family: usize| {
         let chunks = cache.chunks(&store, NOW);
         let (chunk, _) = chunks.refresh(chunk, SampleEncoding::Text, (&*store, context), NOW);
-        chunk.compressed(family, SampleEncoding::Text, Coding::Gzip, context).1
+        chunk.compressed(family, SampleEncoding::Text, ContentCoding::Gzip, context).1
     };
-    body(&exposition, Format::Text0_0_4, Coding::Gzip);
+    body(&exposition, Format::Text0_0_4, ContentCoding::Gzip);
     for family in [status, last_sync, up] {
         assert!(!is_compressed_now(0, family), "the scrape has compressed it");
     }
@@ -286,7 +286,7 @@ fn only_what_changed_is_compressed_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn recently_requested_formats_are_kept_ready() {
+async fn recently_requested_codings_are_kept_ready() {
     let (store, exposition) = exposition_of(vec![(target(1, None), vec![sync("a")])]);
     let exposition = Arc::new(exposition);
     let shutdown = CancellationToken::new();
@@ -298,11 +298,11 @@ async fn recently_requested_formats_are_kept_ready() {
         let (chunk, _) = chunks.refresh(0, SampleEncoding::Text, (&*store, context), NOW);
         !chunk.compressed(0, SampleEncoding::Text, coding, context).1
     };
-    exposition.scrape(Format::OpenMetrics1_0_0, Coding::Gzip, &FamilyFilter::All).for_each(drop);
+    exposition.scrape(Format::OpenMetrics1_0_0, ContentCoding::Gzip, &FamilyFilter::All).for_each(drop);
     store.record(&store.slots()[0], success(vec![sync("b")]));
     tokio::time::sleep(MIN_PAUSE * 2).await;
-    assert!(is_ready(Coding::Gzip), "it was requested");
-    assert!(!is_ready(Coding::Zstd), "it was never requested");
+    assert!(is_ready(ContentCoding::Gzip), "it was requested");
+    assert!(!is_ready(ContentCoding::Zstd), "it was never requested");
     shutdown.cancel();
     assert!(tasks.join_next().await.unwrap().is_ok());
 }
@@ -344,7 +344,7 @@ fn the_exposition_follows_the_target_list() {
     assert_eq!(shown(), ids.map(|id| format!("{id:012}")));
     store.set_targets(&TargetList { targets: Vec::new(), pending: 0, ..TargetList::default() });
     assert_eq!(text(&exposition), "");
-    assert_eq!(body(&exposition, Format::OpenMetrics1_0_0, Coding::Identity), b"# EOF\n");
+    assert_eq!(body(&exposition, Format::OpenMetrics1_0_0, ContentCoding::Identity), b"# EOF\n");
 }
 
 #[test]
@@ -370,7 +370,8 @@ fn ages_are_rounded_to_milliseconds() {
 fn a_scrape_contains_only_the_families_that_the_filter_includes() {
     let (_, exposition) = exposition_of(vec![(target(1, None), vec![sync("a")])]);
     let families = |filter: &FamilyFilter| -> Vec<String> {
-        let body: Vec<u8> = exposition.scrape(Format::Protobuf, Coding::Identity, filter).flatten().collect();
+        let body: Vec<u8> =
+            exposition.scrape(Format::Protobuf, ContentCoding::Identity, filter).flatten().collect();
         parse_protobuf(&body).iter().map(|family| family.name().to_owned()).collect()
     };
     let [up, info] =

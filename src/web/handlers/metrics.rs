@@ -1,4 +1,4 @@
-//! `GET /metrics`: what the request asks for, and the exposition as its response.
+//! `GET /metrics`: parses the query and the headers, and streams the exposition.
 
 use http_body_util::Either;
 use hyper::header::{
@@ -8,30 +8,30 @@ use hyper::header::{
 use hyper::{Request, Response, StatusCode};
 use tracing::error;
 
-use crate::negotiation::{Accept, Coding};
+use crate::negotiation::{Accept, ContentCoding};
 use crate::web::body::{BodyChunks, StreamingBody};
 use crate::web::response::{Body, NO_STORE, TEXT_PLAIN, response};
 
-/// Serves the telemetry path. [`metrics`](crate::metrics) implements it.
+/// Serves the telemetry path. Implemented in [`metrics`](crate::metrics).
 pub trait ServeMetrics: Send + Sync {
-    /// The exposition as it is now. Must not block: it runs on a thread that serves
-    /// other connections.
+    /// The current exposition. Must not block, because it runs on a thread that serves other
+    /// connections.
     ///
     /// # Errors
     /// What is wrong with the request, as a text for the client.
     fn serve_metrics(&self, request: &MetricsRequest) -> Result<MetricsResponse, String>;
 }
 
-/// What a client asks of the telemetry path.
+/// The parsed headers and query of a request to the telemetry path.
 #[derive(Debug)]
 pub struct MetricsRequest {
     /// The media types of its `Accept` headers.
     pub accept: Accept,
     /// The content coding negotiated from its `Accept-Encoding` headers.
-    pub coding: Coding,
-    /// The families of `collect[]`; empty for all.
+    pub coding: ContentCoding,
+    /// The values of `collect[]`: the families to include; empty for all.
     pub collect: Vec<String>,
-    /// The families of `exclude[]`.
+    /// The values of `exclude[]`: the families to leave out.
     pub exclude: Vec<String>,
 }
 
@@ -51,7 +51,7 @@ pub(in crate::web) fn respond<B>(metrics: &dyn ServeMetrics, request: &Request<B
     };
     let request = MetricsRequest {
         accept: Accept::parse(header_texts(request.headers(), &ACCEPT)),
-        coding: Coding::best(header_texts(request.headers(), &ACCEPT_ENCODING)),
+        coding: ContentCoding::negotiate(header_texts(request.headers(), &ACCEPT_ENCODING)),
         collect: values_of("collect[]"),
         exclude: values_of("exclude[]"),
     };
@@ -74,7 +74,7 @@ pub(in crate::web) fn respond<B>(metrics: &dyn ServeMetrics, request: &Request<B
     response
 }
 
-/// All values of a header that are visible ASCII.
+/// All values of a header, except those with characters other than visible ASCII.
 fn header_texts<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
 }

@@ -2,13 +2,14 @@
 //!
 //! - `GET /metrics` (or the telemetry path): the exposition
 //! - `GET /-/healthy`: 200 while the process lives
-//! - `GET /-/ready`: 200 once there is something to scrape, else 503
+//! - `GET /-/ready`: 200 once every target has had its first collection or a timeout has
+//!   passed (see [`readiness`](crate::readiness)); 503 before that
 //! - `POST /-/reload`: reload the configuration, if enabled
 //! - `GET /`: the status page; `GET /-/status.*`: its assets
 //!
-//! `HEAD` works wherever `GET` does. Another method gets 405 with `Allow`, another path 404.
-//! What is behind each route is passed in as [`Handlers`], so this module knows neither
-//! metrics nor configuration.
+//! `HEAD` works wherever `GET` does. Other methods get 405 with `Allow`, other paths 404.
+//! The caller passes in the implementation of each route as [`Handlers`], so this module
+//! knows neither metrics nor configuration.
 
 mod metrics;
 mod status;
@@ -31,7 +32,7 @@ use crate::web::response::{Body, TEXT_PLAIN, response};
 
 const RELOAD: &str = "/-/reload";
 
-/// What serves each route.
+/// The implementation of each route.
 pub struct Handlers {
     /// The path of the metrics.
     pub telemetry_path: TelemetryPath,
@@ -50,8 +51,8 @@ pub trait Reload: Send + Sync {
     /// Reloads the configuration and applies it.
     ///
     /// # Errors
-    /// What is wrong with it, in one line without secrets. The old configuration then
-    /// stays in force.
+    /// What is wrong with the configuration, in one line without secrets. The old
+    /// configuration then stays in force.
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
 }
 
@@ -77,7 +78,8 @@ impl Router {
             && matches!(*request.method(), Method::GET | Method::HEAD)
     }
 
-    /// Responds to a request. Only the status page and reloads are waited for.
+    /// Responds to a request. Only the status page and reloads take time; the other
+    /// handlers return immediately.
     pub(in crate::web) async fn respond<B>(&self, request: &Request<B>) -> Response<Body> {
         let (method, path) = (request.method(), request.uri().path());
         let telemetry_path = self.0.telemetry_path.as_str();
@@ -91,7 +93,7 @@ impl Router {
         if path != telemetry_path && asset.is_none() && ![HEALTHY, READY, "/"].contains(&path) {
             return response(StatusCode::NOT_FOUND, TEXT_PLAIN, "not found\n");
         }
-        // The body of a response to HEAD is removed later.
+        // HEAD is handled like GET here. `RequestService` and hyper remove the body.
         if !matches!(*method, Method::GET | Method::HEAD) {
             return method_not_allowed("GET, HEAD");
         }

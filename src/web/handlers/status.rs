@@ -11,9 +11,9 @@ use hyper::{Response, StatusCode};
 use crate::web::response::{Body, TEXT_HTML, TEXT_PLAIN, response};
 
 /// The page loads nothing but its own assets, submits forms to this server only and cannot
-/// be framed. Inline scripts do not run, so that a name from AWS that escaped escaping
-/// would still be harmless.
-const POLICY: HeaderValue = HeaderValue::from_static(
+/// be framed. Inline scripts do not run, so a name from AWS would be harmless even if the
+/// page failed to escape it.
+const PAGE_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
      frame-ancestors 'none'",
 );
@@ -22,9 +22,9 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 /// behind a URL never changes.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
 
-/// Serves `/`. [`status`](crate::status) implements it.
+/// Serves `/`. Implemented in `crate::status`.
 pub trait RenderPage: Send + Sync {
-    /// The page as HTML, for the query of the URL.
+    /// The page as HTML. `query` is the query of the URL, and may be empty.
     ///
     /// # Errors
     /// See [`PageError`].
@@ -34,10 +34,10 @@ pub trait RenderPage: Send + Sync {
     fn assets(&self) -> &[Asset];
 }
 
-/// A page that is being rendered.
+/// The future of [`RenderPage::html`].
 pub type PageFuture<'a> = Pin<Box<dyn Future<Output = Result<String, PageError>> + Send + 'a>>;
 
-/// Why there is no page.
+/// Why the page could not be rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageError {
     /// Too many pages are being rendered.
@@ -70,7 +70,7 @@ pub(in crate::web) async fn respond(page: &dyn RenderPage, query: &str) -> Respo
         }
     };
     let mut response = response(StatusCode::OK, TEXT_HTML, html);
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, POLICY);
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, PAGE_SECURITY_POLICY);
     with_browser_protection(response)
 }
 
@@ -82,7 +82,8 @@ pub(in crate::web) fn respond_with_asset(asset: &Asset) -> Response<Body> {
     with_browser_protection(response)
 }
 
-/// Keeps browsers from guessing content types, and from sending the page's URL to others.
+/// Keeps browsers from guessing content types, and from sending the page's URL to other
+/// sites.
 fn with_browser_protection(mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_that_would_hide_another_is_refused() {
+    fn malformed_and_reserved_paths_are_refused() {
         for text in ["/metrics", "/", "/a/b.c_d~e"] {
             assert!(text.parse::<TelemetryPath>().is_ok(), "{text}");
         }

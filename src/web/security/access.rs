@@ -2,7 +2,7 @@
 //! rules that can be replaced while the server runs.
 //!
 //! The rules come from the web configuration file, but this module knows neither files nor
-//! their format. Replaced rules apply to the next connection and the next request.
+//! their format. New rules apply to the next connection and the next request.
 
 use std::num::NonZeroU32;
 use std::str::FromStr;
@@ -31,7 +31,7 @@ const CHALLENGE: HeaderValue =
 pub struct RateLimit {
     /// The average time between two requests. Not zero.
     pub interval: Duration,
-    /// How many requests may exceed that rate for a moment.
+    /// The largest burst of requests that is admitted.
     pub burst: NonZeroU32,
 }
 
@@ -48,8 +48,8 @@ impl FromStr for ExcludedPath {
     type Err = InvalidExcludedPath;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = [HEALTHY, READY].into_iter().find(|path| *path == text);
-        found.map(Self).ok_or_else(|| InvalidExcludedPath(text.to_owned()))
+        let known = [HEALTHY, READY].into_iter().find(|path| *path == text);
+        known.map(Self).ok_or_else(|| InvalidExcludedPath(text.to_owned()))
     }
 }
 
@@ -62,9 +62,9 @@ pub struct AccessRules {
     pub headers: HeaderMap,
     /// The users with their password hashes. No password is needed if this is empty.
     pub users: Users,
-    /// The paths that need no password.
+    /// The paths that need no password and do not count against the rate limit.
     pub excluded_paths: Vec<ExcludedPath>,
-    /// The rate limit; `None` for none.
+    /// The limit on the rate of requests; `None` for no limit.
     pub rate_limit: Option<RateLimit>,
 }
 
@@ -78,15 +78,15 @@ pub struct AccessControl {
 pub(in crate::web) struct ActiveRules {
     rules: AccessRules,
     limiter: Option<Arc<DefaultDirectRateLimiter>>,
-    /// Cancelled when TLS settings change, so that existing connections end.
-    outdated: CancellationToken,
+    /// Cancelled when the TLS settings are replaced, so that existing connections end.
+    tls_replaced: CancellationToken,
 }
 
 impl ActiveRules {
     /// The TLS settings of new connections, and a token that is cancelled when those
     /// settings are replaced.
     pub(in crate::web) fn tls(&self) -> (Option<&Tls>, &CancellationToken) {
-        (self.rules.tls.as_ref(), &self.outdated)
+        (self.rules.tls.as_ref(), &self.tls_replaced)
     }
 
     pub(in crate::web) fn add_headers<B>(&self, response: &mut Response<B>) {
@@ -109,13 +109,13 @@ impl AccessControl {
     /// The system provides no random numbers, which the cache of verified passwords needs.
     pub fn new(rules: AccessRules) -> Result<Self, RandomnessError> {
         let limiter = rules.rate_limit.and_then(limiter);
-        let active = ActiveRules { rules, limiter, outdated: CancellationToken::new() };
+        let active = ActiveRules { rules, limiter, tls_replaced: CancellationToken::new() };
         Ok(Self { active: ArcSwap::from_pointee(active), passwords: PasswordVerifier::new()? })
     }
 
-    /// Replaces the rules. An unchanged rate limit keeps its state, so an exhausted one
-    /// stays exhausted. Existing connections end, once idle, only if the TLS settings
-    /// have changed.
+    /// Replaces the rules. If the rate limit is unchanged, it keeps its state, so a reload
+    /// does not reset an exhausted limit. If the TLS settings have changed, existing
+    /// connections are closed once they are idle.
     pub fn apply(&self, mut rules: AccessRules) {
         let previous = self.active.load_full();
         let limiter = if rules.rate_limit == previous.rules.rate_limit {
@@ -129,18 +129,17 @@ impl AccessControl {
             _ => false,
         };
         if same_tls {
-            // The old instance has the sessions that clients can resume.
+            // Keeps the TLS sessions that clients can resume.
             rules.tls.clone_from(&previous.rules.tls);
         }
-        let outdated = if same_tls { previous.outdated.clone() } else { CancellationToken::new() };
-        self.active.store(Arc::new(ActiveRules { rules, limiter, outdated }));
+        let tls_replaced = if same_tls { previous.tls_replaced.clone() } else { CancellationToken::new() };
+        self.active.store(Arc::new(ActiveRules { rules, limiter, tls_replaced }));
         if !same_tls {
-            previous.outdated.cancel();
+            previous.tls_replaced.cancel();
         }
     }
 
-    /// The rules as they are now.
-    pub(in crate::web) fn active(&self) -> Arc<ActiveRules> {
+    pub(in crate::web) fn current_rules(&self) -> Arc<ActiveRules> {
         self.active.load_full()
     }
 
@@ -212,7 +211,7 @@ mod tests {
         if let Some(authorization) = authorization {
             request.headers_mut().insert(AUTHORIZATION, authorization.parse().unwrap());
         }
-        let active = access.active();
+        let active = access.current_rules();
         match access.check(&active, &request).await {
             Ok(()) => 200,
             Err(refusal) => refusal.status().as_u16(),
@@ -230,17 +229,17 @@ mod tests {
 
     #[test]
     fn credentials_of_basic_authentication_are_parsed() {
-        let read = |text: &str| {
+        let parse = |text: &str| {
             let headers = HeaderMap::from_iter([(AUTHORIZATION, text.parse().unwrap())]);
             credentials(&headers).map(|(user, password)| (user, password.expose_secret().to_owned()))
         };
-        let found = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
-        assert_eq!(read("Basic YW5uOng="), found("ann", "x"));
-        assert_eq!(read("bAsIc  YW5uOng="), found("ann", "x"));
-        assert_eq!(read(&basic("ann:a:b")), found("ann", "a:b"));
-        assert_eq!(read(&basic(":")), found("", ""));
+        let expected = |user: &str, password: &str| Some((user.to_owned(), password.to_owned()));
+        assert_eq!(parse("Basic YW5uOng="), expected("ann", "x"));
+        assert_eq!(parse("bAsIc  YW5uOng="), expected("ann", "x"));
+        assert_eq!(parse(&basic("ann:a:b")), expected("ann", "a:b"));
+        assert_eq!(parse(&basic(":")), expected("", ""));
         for text in ["", "Basic", "Basic ", "Basic !", "Bearer YW5uOng=", &basic("ann")] {
-            assert_eq!(read(text), None, "{text}");
+            assert_eq!(parse(text), None, "{text}");
         }
     }
 

@@ -18,14 +18,14 @@ use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
 
 use crate::web::security::tls_names::InvalidTlsName;
 
-/// Whether a client certificate is requested, required and verified, under the names of
+/// Whether a client certificate is requested, required and verified. The names are those of
 /// Go's `crypto/tls`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ClientAuthType {
     /// No certificate is requested.
     #[default]
     NoClientCert,
-    /// A certificate is requested. None is required, and any is accepted unverified.
+    /// A certificate is requested but not required, and any is accepted unverified.
     RequestClientCert,
     /// A certificate is required, and any is accepted unverified.
     RequireAnyClientCert,
@@ -54,7 +54,7 @@ impl FromStr for ClientAuthType {
         match text {
             "NoClientCert" => Ok(Self::NoClientCert),
             "RequestClientCert" => Ok(Self::RequestClientCert),
-            // The older name of the exporter-toolkit.
+            // `RequireClientCert` is an older name in the exporter-toolkit.
             "RequireAnyClientCert" | "RequireClientCert" => Ok(Self::RequireAnyClientCert),
             "VerifyClientCertIfGiven" => Ok(Self::VerifyClientCertIfGiven),
             "RequireAndVerifyClientCert" => Ok(Self::RequireAndVerifyClientCert),
@@ -112,8 +112,9 @@ impl Authorities {
     }
 }
 
-/// An accepted subject alternative name: a DNS name, IP address, e-mail address or URI. It
-/// is compared literally, but for the notation of IP addresses.
+/// A subject alternative name that a client certificate may have: a DNS name, IP address,
+/// e-mail address or URI. Names are compared literally, except that IP addresses are
+/// normalized.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AllowedSan(String);
 
@@ -131,14 +132,14 @@ impl FromStr for AllowedSan {
 #[derive(Clone, Debug, Default)]
 pub struct ClientAuth {
     /// Whether a certificate is requested, required and verified.
-    pub kind: ClientAuthType,
+    pub auth_type: ClientAuthType,
     /// The accepted CAs. Required if certificates are verified.
     pub authorities: Option<Authorities>,
-    /// The accepted subject alternative names; `None` for any.
+    /// The accepted subject alternative names; `None` for any. They are checked only if
+    /// certificates are verified.
     pub allowed_sans: Option<BTreeSet<AllowedSan>>,
 }
 
-/// A verifier for these requirements.
 pub(in crate::web) fn verifier(
     auth: &ClientAuth,
     provider: &Arc<CryptoProvider>,
@@ -147,35 +148,35 @@ pub(in crate::web) fn verifier(
         Some(authorities) => Arc::clone(&authorities.roots),
         None => Arc::new(RootCertStore::empty()),
     };
-    let verifier: Arc<dyn ClientCertVerifier> = match auth.kind {
+    let verifier: Arc<dyn ClientCertVerifier> = match auth.auth_type {
         ClientAuthType::NoClientCert => return Ok(Arc::new(NoClientAuth)),
         ClientAuthType::RequestClientCert | ClientAuthType::RequireAnyClientCert => {
-            return Ok(Arc::new(AnyCertificate {
-                mandatory: auth.kind.is_mandatory(),
+            return Ok(Arc::new(AnyCertificateVerifier {
+                mandatory: auth.auth_type.is_mandatory(),
                 hints: roots.subjects(),
                 provider: Arc::clone(provider),
             }));
         }
         ClientAuthType::VerifyClientCertIfGiven | ClientAuthType::RequireAndVerifyClientCert => {
             let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
-            if auth.kind.is_mandatory() { builder } else { builder.allow_unauthenticated() }.build()?
+            if auth.auth_type.is_mandatory() { builder } else { builder.allow_unauthenticated() }.build()?
         }
     };
     Ok(match &auth.allowed_sans {
-        Some(allowed) => Arc::new(AllowedNames { inner: verifier, allowed: allowed.clone() }),
+        Some(allowed) => Arc::new(SanVerifier { inner: verifier, allowed: allowed.clone() }),
         None => verifier,
     })
 }
 
-/// Accepts any certificate, as long as the client proves that it has the key.
+/// Accepts any certificate if the client proves that it has the private key.
 #[derive(Debug)]
-struct AnyCertificate {
+struct AnyCertificateVerifier {
     mandatory: bool,
     hints: Vec<DistinguishedName>,
     provider: Arc<CryptoProvider>,
 }
 
-impl ClientCertVerifier for AnyCertificate {
+impl ClientCertVerifier for AnyCertificateVerifier {
     fn client_auth_mandatory(&self) -> bool {
         self.mandatory
     }
@@ -216,14 +217,15 @@ impl ClientCertVerifier for AnyCertificate {
     }
 }
 
-/// Accepts what `inner` accepts, if the certificate has an allowed name.
+/// Accepts the certificates that `inner` accepts and that have an allowed subject alternative
+/// name.
 #[derive(Debug)]
-struct AllowedNames {
+struct SanVerifier {
     inner: Arc<dyn ClientCertVerifier>,
     allowed: BTreeSet<AllowedSan>,
 }
 
-impl ClientCertVerifier for AllowedNames {
+impl ClientCertVerifier for SanVerifier {
     fn client_auth_mandatory(&self) -> bool {
         self.inner.client_auth_mandatory()
     }
@@ -239,7 +241,7 @@ impl ClientCertVerifier for AllowedNames {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let verified = self.inner.verify_client_cert(end_entity, intermediates, now)?;
-        if sans(end_entity).iter().any(|name| self.allowed.contains(name)) {
+        if subject_alternative_names(end_entity).iter().any(|name| self.allowed.contains(name)) {
             Ok(verified)
         } else {
             Err(CertificateError::ApplicationVerificationFailure.into())
@@ -269,8 +271,9 @@ impl ClientCertVerifier for AllowedNames {
     }
 }
 
-/// The subject alternative names of the types that Go supports.
-fn sans(certificate: &CertificateDer<'_>) -> Vec<AllowedSan> {
+/// The subject alternative names of a certificate, if they are of a type that Go supports.
+/// Empty if the certificate cannot be parsed.
+fn subject_alternative_names(certificate: &CertificateDer<'_>) -> Vec<AllowedSan> {
     let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return Vec::new() };
     let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
     let text = |name: &GeneralName<'_>| match name {
@@ -305,7 +308,7 @@ mod tests {
             SanType::IpAddress("192.0.2.1".parse().unwrap()),
         ];
         let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-        let names = sans(certificate.der());
+        let names = subject_alternative_names(certificate.der());
         let expected = [
             "prometheus.example",
             "ops@example",
@@ -318,6 +321,6 @@ mod tests {
 
     #[test]
     fn a_malformed_certificate_has_no_names() {
-        assert_eq!(sans(&CertificateDer::from(vec![1, 2, 3])), []);
+        assert_eq!(subject_alternative_names(&CertificateDer::from(vec![1, 2, 3])), []);
     }
 }

@@ -1,6 +1,6 @@
 //! Verifies passwords against bcrypt hashes.
 //!
-//! bcrypt takes a tenth of a second of a core or more, by design. Passwords are therefore
+//! By design, bcrypt occupies a core for a tenth of a second or more. Passwords are therefore
 //! verified on the blocking thread pool, one at a time, and successes are cached. The cache
 //! holds keyed hashes (HMAC with a random key of this process), so that a dump of the
 //! process's memory reveals no password and nothing that helps to guess one offline.
@@ -18,21 +18,23 @@ use tracing::error;
 
 use crate::gate::{Full, Gate};
 
-/// How many password checks may wait. A longer queue comes from a client that guesses.
+/// How many password checks may wait. Only a client that guesses passwords needs a longer
+/// queue.
 const MAX_QUEUED: usize = 32;
 
 /// How many successful checks are cached.
 const MAX_CACHED: usize = 128;
 
-/// The highest accepted bcrypt cost. One more, and a single check would take a core for
-/// about half a minute.
+/// The highest accepted bcrypt cost. With the next higher one, a single check would occupy a
+/// core for about half a minute.
 const MAX_COST: u32 = 18;
 
 /// The bcrypt hash of a password.
 #[derive(Clone)]
 pub struct PasswordHash(Arc<SecretString>);
 
-/// The text is not shown, because it may be the password itself.
+/// Why a text is not accepted as a bcrypt hash. The message does not contain the text, because
+/// the text may be the password itself.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidPasswordHash {
     /// Not the format of a bcrypt hash.
@@ -40,7 +42,7 @@ pub enum InvalidPasswordHash {
         "not a bcrypt hash; expected 60 characters that begin with $2y$10$, as `htpasswd -nBC 10 \"\" | tr -d ':\\n'` prints"
     )]
     Format,
-    /// The cost is above [`MAX_COST`].
+    /// The cost is above 18.
     #[error(
         "the cost {0} of the bcrypt hash is too high; the highest accepted cost is {MAX_COST}, and 10 is usual"
     )]
@@ -89,11 +91,12 @@ pub(in crate::web) struct PasswordVerifier {
     verify: Verify,
 }
 
-/// Successful checks, with a counter of when each was last used.
+/// The tokens of successful checks.
 #[derive(Default)]
 struct Cache {
+    /// The value of `lookups` when each token was last used.
     last_used: HashMap<[u8; 32], u64>,
-    count: u64,
+    lookups: u64,
 }
 
 /// The system provides no random numbers.
@@ -139,9 +142,9 @@ impl PasswordVerifier {
             let verify = self.verify;
             // The blocking task continues if the client disconnects, so it keeps the permit.
             tokio::task::spawn_blocking(move || {
-                let is_right = verify(&password, &hash);
+                let matches = verify(&password, &hash);
                 drop(permit);
-                is_right
+                matches
             })
             .await
         });
@@ -159,8 +162,8 @@ impl PasswordVerifier {
         }
     }
 
-    /// The hash that is verified for an unknown user: always the same one for the same
-    /// name, and unpredictable from outside.
+    /// The hash that is verified for an unknown user. It is always the same one for the same
+    /// name, and clients cannot predict which.
     fn decoy<'a>(&self, users: &'a Users, user: &str) -> Option<&'a PasswordHash> {
         let token = self.token(&[user]);
         let index =
@@ -168,6 +171,7 @@ impl PasswordVerifier {
         users.values().nth(index)
     }
 
+    /// A keyed hash of `texts`.
     fn token(&self, texts: &[&str]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.key);
         for text in texts {
@@ -180,11 +184,12 @@ impl PasswordVerifier {
         token
     }
 
+    /// Whether a success is cached. Counts as a use of it.
     fn is_cached(&self, token: &[u8; 32]) -> bool {
         let mut cache = self.cache.lock();
-        cache.count += 1;
-        let count = cache.count;
-        cache.last_used.get_mut(token).map(|last| *last = count).is_some()
+        cache.lookups += 1;
+        let now = cache.lookups;
+        cache.last_used.get_mut(token).map(|last| *last = now).is_some()
     }
 
     /// Caches a success. At [`MAX_CACHED`] the least recently used one is evicted.
@@ -194,8 +199,8 @@ impl PasswordVerifier {
         if let Some(oldest) = oldest.filter(|_| cache.last_used.len() >= MAX_CACHED) {
             cache.last_used.remove(&oldest);
         }
-        let count = cache.count;
-        cache.last_used.insert(token, count);
+        let now = cache.lookups;
+        cache.last_used.insert(token, now);
     }
 }
 
@@ -215,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_right_password_of_a_user_is_right() {
+    async fn only_the_password_of_an_existing_user_is_accepted() {
         let passwords = PasswordVerifier::new().unwrap();
         let users = users(&["ann", "bob"]);
         for (user, password, verdict) in [
@@ -283,7 +288,10 @@ mod tests {
         }
         assert_eq!(passwords.cache.lock().last_used.len(), MAX_CACHED);
         let hash = users["ann"].0.expose_secret();
-        assert!(passwords.is_cached(&passwords.token(&["ann", hash, "often"])), "a frequent one stays");
+        assert!(
+            passwords.is_cached(&passwords.token(&["ann", hash, "often"])),
+            "a frequently used password stays cached"
+        );
         assert!(!passwords.is_cached(&passwords.token(&["ann", hash, "0"])));
     }
 
@@ -317,17 +325,17 @@ mod tests {
 
     #[test]
     fn a_text_that_is_not_a_hash_is_refused_and_not_shown() {
-        let good = bcrypt::hash("x", 4).unwrap();
-        assert!(good.replace("$2b$", "$2y$").parse::<PasswordHash>().is_ok());
-        let bad = |text: &str| text.parse::<PasswordHash>().unwrap_err().to_string();
+        let valid = bcrypt::hash("x", 4).unwrap();
+        assert!(valid.replace("$2b$", "$2y$").parse::<PasswordHash>().is_ok());
+        let error = |text: &str| text.parse::<PasswordHash>().unwrap_err().to_string();
         for text in
-            ["", "hunter2", "$2y$10$", &good[..59], &good.replace("$04$", "$03$"), &good.replace('$', "%")]
+            ["", "hunter2", "$2y$10$", &valid[..59], &valid.replace("$04$", "$03$"), &valid.replace('$', "%")]
         {
-            let said = bad(text);
-            assert!(said.starts_with("not a bcrypt hash"), "{said}");
-            assert!(text.len() < 5 || !said.contains(text) || text == "$2y$10$", "{said}");
+            let error = error(text);
+            assert!(error.starts_with("not a bcrypt hash"), "{error}");
+            assert!(text.len() < 5 || !error.contains(text) || text == "$2y$10$", "{error}");
         }
-        assert!(bad(&good.replace("$04$", "$19$")).starts_with("the cost 19 of the bcrypt hash "));
-        assert_eq!(format!("{:?}", good.parse::<PasswordHash>().unwrap()), "PasswordHash");
+        assert!(error(&valid.replace("$04$", "$19$")).starts_with("the cost 19 of the bcrypt hash "));
+        assert_eq!(format!("{:?}", valid.parse::<PasswordHash>().unwrap()), "PasswordHash");
     }
 }

@@ -1,4 +1,5 @@
-//! The TLS settings of the server, validated as a whole, as a rustls configuration.
+//! Validates the TLS settings of the server as a whole, and converts them to a rustls
+//! configuration.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,12 +22,12 @@ pub(in crate::web) const H2: &[u8] = b"h2";
 /// The certificate chain and private key of the server.
 #[derive(Clone)]
 pub struct Identity {
-    key: Arc<CertifiedKey>,
+    certified_key: Arc<CertifiedKey>,
     /// A hash of both PEM texts.
     fingerprint: digest::Digest,
 }
 
-/// What is wrong with a certificate or its key. No message contains any of the key.
+/// What is wrong with a certificate or its key. No message contains any part of the key.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidIdentity {
     /// The PEM text has no certificate.
@@ -52,7 +53,7 @@ pub enum InvalidIdentity {
 impl InvalidIdentity {
     /// Whether the certificate is invalid, rather than the key.
     #[must_use]
-    pub fn is_of_certificate(&self) -> bool {
+    pub fn is_certificate_error(&self) -> bool {
         matches!(self, Self::NoCertificate | Self::Certificate(_))
     }
 }
@@ -77,13 +78,13 @@ impl Identity {
             return Err(InvalidIdentity::EncryptedKey);
         }
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| InvalidIdentity::NoKey)?;
-        let key =
+        let certified_key =
             CertifiedKey::from_der(certificates, key, &default_provider()).map_err(|error| match error {
                 Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => InvalidIdentity::Mismatch,
                 Error::InvalidCertificate(_) => InvalidIdentity::Certificate(1),
                 _ => InvalidIdentity::Key,
             })?;
-        Ok(Self { key: Arc::new(key), fingerprint: fingerprint.finish() })
+        Ok(Self { certified_key: Arc::new(certified_key), fingerprint: fingerprint.finish() })
     }
 }
 
@@ -115,7 +116,8 @@ pub struct TlsSettings {
     pub http2: bool,
 }
 
-/// Settings that contradict each other.
+/// Settings that contradict each other. The configuration puts the name of the setting in
+/// front of the message.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidTls {
     /// `min_version` is newer than `max_version`.
@@ -165,41 +167,43 @@ impl Tls {
         }
         provider.cipher_suites = suites(&settings.cipher_suites, &provider.cipher_suites);
 
-        let algorithm = settings.identity.key.key.algorithm();
+        let algorithm = settings.identity.certified_key.key.algorithm();
         let versions: Vec<&'static SupportedProtocolVersion> =
             [(TlsVersion::Tls13, &TLS13), (TlsVersion::Tls12, &TLS12)]
                 .into_iter()
                 .filter(|(version, _)| (min..=max).contains(version))
                 .map(|(_, version)| version)
                 .collect();
-        let with_curve: Vec<_> = versions
+        let versions_with_curve: Vec<_> = versions
             .into_iter()
             .filter(|version| {
                 provider.kx_groups.iter().any(|group| group.usable_for_version(version.version))
             })
             .collect();
-        if with_curve.is_empty() {
+        if versions_with_curve.is_empty() {
             return Err(InvalidTls::Curves);
         }
         provider.cipher_suites.retain(|suite| suite.usable_for_signature_algorithm(algorithm));
-        let versions: Vec<_> = with_curve
+        let versions: Vec<_> = versions_with_curve
             .into_iter()
             .filter(|version| provider.cipher_suites.iter().any(|suite| suite.version() == *version))
             .collect();
         if versions.is_empty() {
-            let kind = if algorithm == rustls::SignatureAlgorithm::RSA { "RSA" } else { "ECDSA" };
-            return Err(InvalidTls::Suites(kind));
+            let key_type = if algorithm == rustls::SignatureAlgorithm::RSA { "RSA" } else { "ECDSA" };
+            return Err(InvalidTls::Suites(key_type));
         }
 
         let provider = Arc::new(provider);
         let verifier =
             client_cert::verifier(&settings.client_auth, &provider).map_err(|_| InvalidTls::Authorities)?;
-        let mut config = builder(provider, &versions)?
-            .with_client_cert_verifier(verifier)
-            .with_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&settings.identity.key))));
+        let mut config =
+            builder(provider, &versions)?.with_client_cert_verifier(verifier).with_cert_resolver(Arc::new(
+                SingleCertAndKey::from(Arc::clone(&settings.identity.certified_key)),
+            ));
         config.ignore_client_order = settings.prefer_server_order;
-        if settings.client_auth.kind.verifies() {
-            // A resumed session is not verified again, so its certificate could have expired.
+        if settings.client_auth.auth_type.verifies() {
+            // No resumption: a resumed session is not verified again, although its certificate
+            // may have expired.
             config.session_storage = Arc::new(NoServerSessionStorage {});
             config.send_tls13_tickets = 0;
         }
@@ -225,7 +229,8 @@ fn builder(
         .map_err(|_| InvalidTls::Suites("RSA or ECDHE_ECDSA"))
 }
 
-/// The named suites, in that order. See [`TlsSettings::cipher_suites`] for TLS 1.3.
+/// The suites in the order in which they are named, or all if none is named. See
+/// [`TlsSettings::cipher_suites`] for TLS 1.3.
 fn suites(named: &[CipherSuite], all: &[SupportedCipherSuite]) -> Vec<SupportedCipherSuite> {
     if named.is_empty() {
         return all.to_vec();
@@ -244,11 +249,11 @@ fn fingerprint(settings: &TlsSettings) -> digest::Digest {
     for authority in settings.client_auth.authorities.iter().flat_map(|authorities| &authorities.ders) {
         fingerprint.update(authority);
     }
-    let ClientAuth { kind, allowed_sans, .. } = &settings.client_auth;
+    let ClientAuth { auth_type, allowed_sans, .. } = &settings.client_auth;
     let TlsSettings { min_version, max_version, cipher_suites, prefer_server_order, curves, http2, .. } =
         settings;
     let rest = format!(
-        "{kind:?} {allowed_sans:?} {min_version:?} {max_version:?} {cipher_suites:?} {prefer_server_order} {curves:?} {http2}"
+        "{auth_type:?} {allowed_sans:?} {min_version:?} {max_version:?} {cipher_suites:?} {prefer_server_order} {curves:?} {http2}"
     );
     fingerprint.update(rest.as_bytes());
     fingerprint.finish()

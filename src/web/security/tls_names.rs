@@ -69,9 +69,9 @@ impl FromStr for CipherSuite {
     type Err = InvalidTlsName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = SUITES.iter().find(|(name, _)| *name == text);
-        found.map(|(_, suite)| Self(*suite)).ok_or_else(|| {
-            // Go still has suites with CBC and RC4, which rustls deliberately lacks.
+        let suite = SUITES.iter().find(|(name, _)| *name == text);
+        suite.map(|(_, suite)| Self(*suite)).ok_or_else(|| {
+            // Go still has suites with CBC and RC4, which rustls omits on purpose.
             let why = if ["_CBC_", "_RC4_", "_3DES_", "TLS_RSA_"].iter().any(|weak| text.contains(weak)) {
                 "is insecure and not supported"
             } else {
@@ -103,8 +103,8 @@ impl FromStr for Curve {
     type Err = InvalidTlsName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = CURVES.iter().find(|(name, _)| *name == text);
-        found.map(|(_, group)| Self(*group)).ok_or_else(|| {
+        let group = CURVES.iter().find(|(name, _)| *name == text);
+        group.map(|(_, group)| Self(*group)).ok_or_else(|| {
             let why = if text == "CurveP521" { "is not supported" } else { "is not a curve" };
             InvalidTlsName(format!("`{text}` {why}; expected one of {}", names(&CURVES)))
         })

@@ -65,14 +65,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_written_as_for_other_exporters() {
+    fn addresses_have_the_syntax_of_other_exporters() {
         for text in [":10144", "127.0.0.1:0", "[::1]:9100", "localhost:80", "[::]:65535"] {
             assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
         }
     }
 
     #[test]
-    fn anything_else_is_refused() {
+    fn malformed_addresses_are_refused() {
         for text in [
             "",
             "10144",

@@ -1,6 +1,6 @@
 //! One connection: TLS, HTTP/1.1 or HTTP/2, timeouts and shutdown.
 //!
-//! The timeouts that hyper does not have are kept here and in the neighbouring modules:
+//! This module enforces the timeouts that hyper does not provide. They are implemented in
 //! [`connection_limit`](super::connection_limit) for idle connections and slow responses,
 //! [`header_timeout`](super::header_timeout) for slow request headers and
 //! [`write_timeout`](super::write_timeout) for clients that stop reading.
@@ -56,13 +56,14 @@ const RECEIVE_WINDOW: u32 = 65_535;
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A request arrived on a connection that has been evicted.
+/// The error of a request on a connection that has been evicted.
 #[derive(Debug, thiserror::Error)]
 #[error("the connection was closed to admit another")]
 struct Evicted;
 
-/// Serves requests on `stream` until the client closes it, it times out, it is evicted,
-/// or `shutdown`. A response that is in progress at shutdown has `drain` to complete.
+/// Serves requests on `stream` until the client closes it, it times out, it is evicted, or
+/// `shutdown` is cancelled. A response that is in progress then has the time `drain` to
+/// complete.
 pub(in crate::web) async fn serve(
     stream: TcpStream,
     permit: ConnectionPermit,
@@ -80,7 +81,7 @@ pub(in crate::web) async fn serve(
         () = evicted.cancelled() => debug!("connection closed to admit another"),
         () = connection.run(stream) => {}
     }
-    // Tasks of HTTP/2 requests outlive the connection otherwise.
+    // Otherwise the tasks of HTTP/2 requests would outlive the connection.
     evicted.cancel();
     streams.close();
     streams.wait().await;
@@ -97,16 +98,16 @@ struct Connection {
 
 impl Connection {
     async fn run(&self, stream: TcpStream) {
-        // Responses are written in large buffers already, so Nagle's algorithm only delays.
+        // Responses are written in large buffers, so Nagle's algorithm would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "cannot set TCP_NODELAY");
         }
-        let rules = self.service.access.active();
-        let (tls, outdated) = rules.tls();
-        let outdated = outdated.clone();
+        let rules = self.service.access.current_rules();
+        let (tls, tls_replaced) = rules.tls();
+        let tls_replaced = tls_replaced.clone();
         let Some(tls) = tls.map(|tls| Arc::clone(&tls.config)) else {
             drop(rules);
-            return self.http1(with_write_timeout(stream), outdated).await;
+            return self.http1(with_write_timeout(stream), tls_replaced).await;
         };
         drop(rules);
         let accepted = tokio::select! {
@@ -116,16 +117,16 @@ impl Connection {
         match accepted {
             Ok(stream) => {
                 if stream.get_ref().1.alpn_protocol() == Some(H2) {
-                    self.http2(stream, outdated).await;
+                    self.http2(stream, tls_replaced).await;
                 } else {
-                    self.http1(stream, outdated).await;
+                    self.http1(stream, tls_replaced).await;
                 }
             }
             Err(error) => debug!(%error, "TLS handshake failed"),
         }
     }
 
-    async fn http1(&self, stream: impl AsyncRead + AsyncWrite + Unpin, outdated: CancellationToken) {
+    async fn http1(&self, stream: impl AsyncRead + AsyncWrite + Unpin, tls_replaced: CancellationToken) {
         let stream = HeaderTimeout::new(stream, self.permit.progress());
         let connection = pin!(
             http1::Builder::new()
@@ -136,10 +137,10 @@ impl Connection {
                 .max_buf_size(MAX_SEND_BUFFER)
                 .serve_connection(TokioIo::new(stream), self.responder())
         );
-        self.drive(connection, http1::Connection::graceful_shutdown, IDLE_TIMEOUT, outdated).await;
+        self.drive(connection, http1::Connection::graceful_shutdown, IDLE_TIMEOUT, tls_replaced).await;
     }
 
-    async fn http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin, outdated: CancellationToken) {
+    async fn http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin, tls_replaced: CancellationToken) {
         let streams = StreamExecutor { tasks: self.streams.clone(), evicted: self.permit.evicted().clone() };
         let connection = pin!(
             http2::Builder::new(streams)
@@ -154,7 +155,7 @@ impl Connection {
                 .serve_connection(TokioIo::new(stream), self.responder())
         );
         // A client that has completed a handshake is expected to send a request soon.
-        self.drive(connection, http2::Connection::graceful_shutdown, HANDSHAKE_TIMEOUT, outdated).await;
+        self.drive(connection, http2::Connection::graceful_shutdown, HANDSHAKE_TIMEOUT, tls_replaced).await;
     }
 
     /// Polls a connection until it ends, times out or is shut down.
@@ -162,11 +163,11 @@ impl Connection {
         &self,
         mut connection: Pin<&mut C>,
         graceful_shutdown: fn(Pin<&mut C>),
-        first_request: Duration,
-        outdated: CancellationToken,
+        first_request_timeout: Duration,
+        tls_replaced: CancellationToken,
     ) {
         let timed_out = async {
-            self.permit.timed_out(first_request, IDLE_TIMEOUT, RESPONSE_TIMEOUT).await;
+            self.permit.timed_out(first_request_timeout, IDLE_TIMEOUT, RESPONSE_TIMEOUT).await;
             debug!("connection closed after a timeout");
         };
         let mut timed_out = pin!(timed_out);
@@ -175,7 +176,7 @@ impl Connection {
             tokio::select! {
                 ended = connection.as_mut() => break Ok(ended),
                 () = &mut timed_out => return,
-                () = outdated.cancelled(), if deadline.is_none() => {
+                () = tls_replaced.cancelled(), if deadline.is_none() => {
                     // The client reconnects under the new TLS settings.
                     graceful_shutdown(connection.as_mut());
                     deadline = Some(Instant::now() + RESPONSE_TIMEOUT);

@@ -28,16 +28,16 @@ const SLOW_RESPONSE: Duration = Duration::from_secs(10);
 /// reading the responses is idle only for moments.
 const IDLE_GRACE: Duration = Duration::from_millis(100);
 
-/// How often a new connection that waits looks for one to evict.
+/// How often a new connection that waits retries to evict another.
 const RETRY_EVICTION: Duration = Duration::from_secs(1);
 
-/// All open connections.
+/// Limits the open connections, and tracks whether they are idle.
 #[derive(Debug)]
 pub(in crate::web) struct ConnectionLimit {
     gate: Gate,
     open: Mutex<HashMap<u64, Arc<Connection>>>,
     next_id: AtomicU64,
-    /// A connection has become idle.
+    /// Notified when a connection becomes idle.
     became_idle: Notify,
 }
 
@@ -49,12 +49,13 @@ struct Connection {
 
 #[derive(Debug)]
 enum State {
-    /// `busy_since` is when the last run of requests began, if there was one.
+    /// `busy_since` is when the connection last became busy, if it ever did. Requests that
+    /// follow one another within [`IDLE_GRACE`] do not interrupt the busy time.
     Idle {
         since: Instant,
         busy_since: Option<Instant>,
     },
-    /// The requests in progress, by number, with the time when each began.
+    /// The numbers of the requests in progress, and when each started.
     Busy {
         since: Instant,
         requests: Vec<(u64, Instant)>,
@@ -69,7 +70,7 @@ pub(in crate::web) struct ConnectionPermit {
     id: u64,
     connection: Arc<Connection>,
     /// How many requests the connection has had.
-    requests: Arc<AtomicU64>,
+    request_count: Arc<AtomicU64>,
     _permit: Permit,
 }
 
@@ -115,7 +116,7 @@ impl ConnectionLimit {
             limit: Arc::clone(self),
             id,
             connection,
-            requests: Arc::default(),
+            request_count: Arc::default(),
             _permit: permit,
         })
     }
@@ -168,12 +169,15 @@ impl ConnectionPermit {
 
     /// A view of the connection's requests.
     pub(in crate::web) fn progress(&self) -> RequestProgress {
-        RequestProgress { connection: Arc::clone(&self.connection), requests: Arc::clone(&self.requests) }
+        RequestProgress {
+            connection: Arc::clone(&self.connection),
+            request_count: Arc::clone(&self.request_count),
+        }
     }
 
     /// Marks the connection as busy with a new request. `None` if it has been evicted.
     pub(in crate::web) fn begin_request(&self) -> Option<ActiveRequest> {
-        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let number = self.request_count.fetch_add(1, Ordering::Relaxed);
         let now = Instant::now();
         let mut state = self.connection.state.lock();
         match &mut *state {
@@ -188,27 +192,29 @@ impl ConnectionPermit {
         Some(ActiveRequest { limit, connection, number })
     }
 
-    /// Returns when the connection has been idle for `idle`, or for `first_request`
-    /// before its first request, or when a response has taken `response`.
+    /// Returns when the connection has been idle for `idle_timeout`, or for
+    /// `first_request_timeout` before its first request, or when a response has taken
+    /// `response_timeout`.
     pub(in crate::web) async fn timed_out(
         &self,
-        first_request: Duration,
-        idle: Duration,
-        response: Duration,
+        first_request_timeout: Duration,
+        idle_timeout: Duration,
+        response_timeout: Duration,
     ) {
         loop {
             let now = Instant::now();
-            let idle_timeout = if self.requests.load(Ordering::Relaxed) == 0 { first_request } else { idle };
+            let has_had_request = self.request_count.load(Ordering::Relaxed) > 0;
             let deadline = match &*self.connection.state.lock() {
-                State::Idle { since, .. } => *since + idle_timeout,
+                State::Idle { since, .. } if has_had_request => *since + idle_timeout,
+                State::Idle { since, .. } => *since + first_request_timeout,
                 State::Busy { requests, .. } => {
-                    let oldest = requests.iter().map(|(_, begun)| *begun).min();
-                    let deadline = oldest.map_or(now, |begun| begun + response);
+                    let oldest = requests.iter().map(|(_, started)| *started).min();
+                    let deadline = oldest.map_or(now, |started| started + response_timeout);
                     if deadline <= now {
                         return;
                     }
                     // The connection may become idle before that.
-                    deadline.min(now + idle)
+                    deadline.min(now + idle_timeout)
                 }
                 State::Evicted => return,
             };
@@ -227,7 +233,7 @@ impl Drop for ConnectionPermit {
 }
 
 impl ActiveRequest {
-    /// Ends the connection when cancelled.
+    /// Cancelling this token closes the connection.
     pub(in crate::web) fn evicted(&self) -> &CancellationToken {
         &self.connection.evicted
     }
@@ -250,15 +256,14 @@ impl Drop for ActiveRequest {
 #[derive(Debug)]
 pub(in crate::web) struct RequestProgress {
     connection: Arc<Connection>,
-    requests: Arc<AtomicU64>,
+    request_count: Arc<AtomicU64>,
 }
 
 impl RequestProgress {
-    /// The number of requests so far, counted from 0 and so the number of the next one.
-    /// `None` while the connection is busy.
+    /// The number of the next request, counted from 0. `None` while the connection is busy.
     pub(in crate::web) fn next_request(&self) -> Option<u64> {
         let is_idle = matches!(*self.connection.state.lock(), State::Idle { .. });
-        is_idle.then(|| self.requests.load(Ordering::Relaxed))
+        is_idle.then(|| self.request_count.load(Ordering::Relaxed))
     }
 }
 
@@ -337,7 +342,7 @@ mod tests {
         }
         assert!(limit.evict_one());
         assert!(permit.evicted().is_cancelled());
-        // A pause between requests does.
+        // Pauses between the requests do protect it.
         let limit = ConnectionLimit::new(1);
         let permit = limit.acquire().await.unwrap();
         for _ in 0..11 {

@@ -14,13 +14,14 @@ use crate::web::server::write_timeout::{TimedTcpStream, with_write_timeout};
 
 pub(in crate::web) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What servers written in Go reply, so that clients and people recognize it.
+/// The reply of Go's HTTP server in this case, which clients and people recognize.
 const PLAIN_HTTP_REPLY: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
 /// How much of a refused request is read before the connection is closed.
 const MAX_DISCARDED: u64 = 64 * 1024;
 
-/// Performs the handshake. A client that speaks plain HTTP gets a reply that says so.
+/// Performs the handshake. A client that speaks plain HTTP gets a reply that explains the
+/// mistake.
 pub(in crate::web) async fn accept(
     stream: TcpStream,
     tls: Arc<ServerConfig>,
@@ -48,8 +49,9 @@ async fn refuse_plain_http(mut stream: TcpStream) -> io::Result<()> {
     close(stream).await
 }
 
-/// Closes the connection after reading what the client has sent. Closing with unread data
-/// resets it, and the client could lose the reply or the TLS alert that explains the refusal.
+/// Closes the connection after reading what the client has sent. Closing a connection with
+/// unread data resets it, and the client could lose the reply or the TLS alert that explains
+/// the refusal.
 async fn close(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> io::Result<()> {
     stream.shutdown().await?;
     tokio::io::copy(&mut stream.take(MAX_DISCARDED), &mut tokio::io::sink()).await?;

@@ -98,7 +98,7 @@ mod tests {
         let permit = ConnectionLimit::new(1).acquire().await.unwrap();
         let (mut client, server) = duplex(64);
         let mut server = HeaderTimeout::new(server, permit.progress());
-        // Before that byte the connection may be idle.
+        // The connection may be idle before that.
         advance(Duration::from_hours(1)).await;
         client.write_all(b"a").await.unwrap();
         assert_eq!(server.read_u8().await.unwrap(), b'a');
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn every_request_has_a_timeout_of_its_own() {
+    async fn every_request_has_its_own_timeout() {
         let permit = ConnectionLimit::new(1).acquire().await.unwrap();
         let (mut client, server) = duplex(64);
         let mut server = HeaderTimeout::new(server, permit.progress());
@@ -130,7 +130,7 @@ mod tests {
             advance(HEADER_TIMEOUT / 2).await;
             let active = permit.begin_request().unwrap();
             advance(HEADER_TIMEOUT).await;
-            // Reading a request body does not count.
+            // The timeout does not apply to the body of a request.
             client.write_all(b"b").await.unwrap();
             assert_eq!(server.read_u8().await.unwrap(), b'b');
             drop(active);

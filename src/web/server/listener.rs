@@ -1,8 +1,7 @@
 //! Listening sockets, and the loop that accepts connections.
 //!
-//! The loop ignores accept errors of a single connection. An accept error of the system,
-//! such as a lack of file descriptors, is followed by a pause instead of an immediate
-//! retry.
+//! The loop ignores accept errors that concern a single connection. After any other error,
+//! such as running out of file descriptors, it pauses before it retries.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
@@ -21,24 +20,24 @@ use crate::web::server::connection_limit::{ConnectionLimit, ConnectionPermit};
 /// How many connections the system queues until they are accepted.
 const BACKLOG: i32 = 1024;
 
-/// How long to wait after an accept error of the system. An idle connection is evicted
-/// as well, to free its file descriptor.
+/// How long to pause after an accept error that does not concern a single connection. The
+/// loop also evicts a connection then, to free its file descriptor.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
 
-/// How often accept errors are logged at most.
+/// The shortest time between two log messages about accept errors.
 const LOG_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Bound sockets that listen.
+/// Sockets that are bound and listening.
 #[derive(Debug)]
 pub struct Listeners(Vec<TcpListener>);
 
 /// Why the exporter cannot listen.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    /// The address of a flag cannot be bound.
+    /// An address of `--web.listen-address` cannot be bound.
     #[error("cannot listen on {address}")]
     Address {
-        /// The address as given.
+        /// The address as given in the flag.
         address: ListenAddress,
         /// The error of the system.
         source: io::Error,
@@ -78,8 +77,8 @@ impl Listeners {
         Ok(Self(listeners))
     }
 
-    /// Listens on the sockets that systemd has passed to this process (`LISTEN_FDS`). This
-    /// takes them, so a second call finds none.
+    /// Listens on the sockets that systemd has passed to this process (`LISTEN_FDS`). Takes
+    /// ownership of them, so a second call finds none.
     ///
     /// # Errors
     /// There is no socket, or one that is not a listening TCP socket.
@@ -158,10 +157,10 @@ pub(in crate::web) async fn accept(
                 }
             }
             // The client disconnected while it was queued.
-            Err(error) if is_of_one_connection(&error) => {}
+            Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
-                // Without file descriptors, for example, an immediate retry would spin until
-                // some connection ends.
+                // An immediate retry would spin until a connection ends, for example if there
+                // are no file descriptors left.
                 if last_logged.is_none_or(|last| last.elapsed() > LOG_INTERVAL) {
                     warn!(%error, "cannot accept connections");
                     last_logged = Some(Instant::now());
@@ -173,7 +172,7 @@ pub(in crate::web) async fn accept(
     }
 }
 
-fn is_of_one_connection(error: &io::Error) -> bool {
+fn concerns_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset

@@ -1,4 +1,4 @@
-//! Listeners and connections.
+//! Listeners and connections, with the limits that protect the server from its clients:
 //!
 //! | limit | value | module |
 //! | --- | --- | --- |
@@ -7,8 +7,10 @@
 //! | TLS handshake | 10 s | `handshake` |
 //! | request headers, from their first byte | 10 s | `header_timeout` |
 //! | idle connection | 90 s | `connection` |
+//! | HTTP/2 connection before its first request | 10 s | `connection` |
 //! | write without progress | 30 s | `write_timeout` |
 //! | whole response body | 2 min | `web::body` |
+//! | whole response | 150 s | `connection` |
 
 mod address;
 pub(in crate::web) mod connection;

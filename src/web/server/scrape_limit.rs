@@ -13,11 +13,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::gate::{Gate, Permit};
 
-/// After how long a scrape can be cancelled for another one: Prometheus's default
+/// How long a scrape is safe from being cancelled for another one: Prometheus's default
 /// scrape timeout.
 const SLOW_SCRAPE: Duration = Duration::from_secs(10);
 
-/// All scrapes in progress.
+/// Limits the concurrent scrapes, and tracks those in progress.
 #[derive(Debug)]
 pub(in crate::web) struct ScrapeLimit {
     /// `None` if scrapes are not limited.
@@ -28,14 +28,14 @@ pub(in crate::web) struct ScrapeLimit {
 #[derive(Debug, Default)]
 struct Scrapes {
     next_id: u64,
-    /// In the order in which they began.
+    /// The oldest comes first.
     running: Vec<Scrape>,
 }
 
 #[derive(Debug)]
 struct Scrape {
     id: u64,
-    begun: Instant,
+    started: Instant,
     cancel: CancellationToken,
     permit: Option<Permit>,
 }
@@ -54,8 +54,9 @@ impl ScrapeLimit {
         Arc::new(Self { gate, scrapes: Mutex::default() })
     }
 
-    /// Admits a scrape, which is to stop when `cancel` is cancelled. `None` if the limit
-    /// is reached and no scrape in progress is slow enough to be cancelled for it.
+    /// Admits a scrape. `cancel` is cancelled if the scrape must make room for another one.
+    /// `None` if the limit is reached and no scrape in progress is slow enough to be
+    /// cancelled.
     pub(in crate::web) fn begin(self: &Arc<Self>, cancel: &CancellationToken) -> Option<ScrapePermit> {
         let mut scrapes = self.scrapes.lock();
         let permit = match &self.gate {
@@ -64,7 +65,7 @@ impl ScrapeLimit {
         };
         let id = scrapes.next_id;
         scrapes.next_id += 1;
-        scrapes.running.push(Scrape { id, begun: Instant::now(), cancel: cancel.clone(), permit });
+        scrapes.running.push(Scrape { id, started: Instant::now(), cancel: cancel.clone(), permit });
         Some(ScrapePermit { limit: Arc::clone(self), id })
     }
 }
@@ -72,7 +73,7 @@ impl ScrapeLimit {
 impl Scrapes {
     /// Cancels the oldest scrape, if it is slow, and returns its permit.
     fn cancel_oldest(&mut self) -> Option<Permit> {
-        if self.running.first()?.begun.elapsed() <= SLOW_SCRAPE {
+        if self.running.first()?.started.elapsed() <= SLOW_SCRAPE {
             return None;
         }
         let Scrape { cancel, permit, .. } = self.running.remove(0);

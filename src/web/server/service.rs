@@ -1,4 +1,4 @@
-//! From a request to its response: access control, the scrape limit, then the router.
+//! Responds to requests: checks access, enforces the scrape limit, then calls the router.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,11 +27,11 @@ impl RequestService {
     pub(in crate::web) async fn respond<B>(
         &self,
         request: &Request<B>,
-        active: ActiveRequest,
+        active_request: ActiveRequest,
     ) -> Response<TrackedBody> {
-        let rules = self.access.active();
+        let rules = self.access.current_rules();
         let (response, scrape) = match self.access.check(&rules, request).await {
-            Ok(()) => self.respond_if_not_busy(request, &active).await,
+            Ok(()) => self.respond_within_scrape_limit(request, &active_request).await,
             Err(refusal) => (refusal, None),
         };
         let response = if request.version() == Version::HTTP_2 && request.method() == Method::HEAD {
@@ -41,21 +41,24 @@ impl RequestService {
         };
         let (method, path, status) = (request.method(), request.uri().path(), response.status().as_u16());
         debug!(%method, path, status, "request");
-        let mut response =
-            response.map(|body| TrackedBody { body: Box::pin(body), _scrape: scrape, _active: active });
+        let mut response = response.map(|body| TrackedBody {
+            body: Box::pin(body),
+            _scrape: scrape,
+            _active_request: active_request,
+        });
         rules.add_headers(&mut response);
         response
     }
 
-    async fn respond_if_not_busy<B>(
+    async fn respond_within_scrape_limit<B>(
         &self,
         request: &Request<B>,
-        active: &ActiveRequest,
+        active_request: &ActiveRequest,
     ) -> (Response<Body>, Option<ScrapePermit>) {
         if !self.router.is_scrape(request) {
             return (self.router.respond(request).await, None);
         }
-        let Some(scrape) = self.scrapes.begin(active.evicted()) else {
+        let Some(scrape) = self.scrapes.begin(active_request.evicted()) else {
             let text = "too many concurrent scrapes; see --web.max-requests\n";
             let mut refusal = response(StatusCode::SERVICE_UNAVAILABLE, TEXT_PLAIN, text);
             refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
@@ -65,7 +68,7 @@ impl RequestService {
     }
 }
 
-/// hyper removes the body of a response to HEAD over HTTP/1 only.
+/// Removes the body of a response to HEAD. hyper does this over HTTP/1 only.
 fn without_body(response: Response<Body>) -> Response<Body> {
     let length = response.body().size_hint().exact();
     let mut response = response.map(|_| Either::Left(Full::default()));
@@ -80,7 +83,7 @@ fn without_body(response: Response<Body>) -> Response<Body> {
 pub(in crate::web) struct TrackedBody {
     body: Pin<Box<Body>>,
     _scrape: Option<ScrapePermit>,
-    _active: ActiveRequest,
+    _active_request: ActiveRequest,
 }
 
 impl HttpBody for TrackedBody {

@@ -1,4 +1,5 @@
-//! The negotiation of the format, and the choice of families.
+//! Tests of format negotiation, and of selecting families by `collect[]`, `exclude[]` and
+//! `metrics.disable`.
 
 use fake_aws::SyncKind;
 use pretty_assertions::assert_eq;
@@ -84,7 +85,7 @@ async fn every_client_gets_the_format_that_it_prefers_and_never_an_error() {
             &["text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8"],
             TEXT_0_0_4.to_owned(),
         ),
-        // Nothing that is supported.
+        // No supported type.
         (&["application/json"], TEXT_0_0_4.to_owned()),
         (&["*/*;q=0"], TEXT_0_0_4.to_owned()),
         (&["text/plain;q=0, application/*;q=0"], TEXT_0_0_4.to_owned()),
@@ -111,7 +112,7 @@ async fn every_client_gets_the_format_that_it_prefers_and_never_an_error() {
 }
 
 #[tokio::test]
-async fn collect_and_exclude_choose_families() {
+async fn collect_and_exclude_select_families() {
     let (_aws, exporter) = exporter_with_everything("1h").await;
     let status = "aws_ssm_resource_data_sync_last_status";
     let age = "aws_ssm_resource_data_sync_last_sync_age_seconds";
@@ -139,7 +140,7 @@ async fn collect_and_exclude_choose_families() {
                 all.iter().filter(|name| !without.contains(&name.as_str())).collect();
             assert_eq!(families(&format!("/metrics?{query}")).await.iter().collect::<Vec<_>>(), expected);
         }
-        // An exposition without families is no error, and has to be well-formed.
+        // An exposition without families is not an error and must be well-formed.
         let query: Vec<String> = all.iter().map(|name| format!("exclude[]={name}")).collect();
         for coding in CODINGS {
             let body = fetch(&exporter, &format!("/metrics?{}", query.join("&")), format, coding).await;
@@ -149,7 +150,7 @@ async fn collect_and_exclude_choose_families() {
 }
 
 #[tokio::test]
-async fn an_invalid_choice_of_families_is_rejected_with_a_hint() {
+async fn an_invalid_selection_of_families_is_rejected_with_a_hint() {
     let aws = fake_aws().await;
     let config = one_target().replace("1s", "1h") + "metrics: {disable: [aws_ssm_resource_data_sync_info]}\n";
     let exporter = Exporter::start_ready(&aws, &config).await;

@@ -1,4 +1,4 @@
-//! A real Prometheus scrapes every format.
+//! Tests that a real Prometheus reads the same samples from every format.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! Certificates, generated for each test.
+//! Generates certificates for a test, and connects with them.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ impl Authority {
 
     /// The configuration of a client that trusts this authority, with an optional client
     /// certificate.
-    pub(crate) fn client(&self, own: Option<&Signed>) -> Arc<ClientConfig> {
+    pub(crate) fn client_config(&self, client: Option<&Signed>) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(self.pem.as_bytes()).unwrap()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -63,11 +63,11 @@ impl Authority {
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots);
-        Arc::new(match own {
+        Arc::new(match client {
             None => builder.with_no_client_auth(),
-            Some(own) => {
-                let chain = vec![CertificateDer::from_pem_slice(own.certificate.as_bytes()).unwrap()];
-                let key = PrivateKeyDer::from_pem_slice(own.key.as_bytes()).unwrap();
+            Some(client) => {
+                let chain = vec![CertificateDer::from_pem_slice(client.certificate.as_bytes()).unwrap()];
+                let key = PrivateKeyDer::from_pem_slice(client.key.as_bytes()).unwrap();
                 builder.with_client_auth_cert(chain, key).unwrap()
             }
         })

@@ -1,22 +1,21 @@
-//! Tests with real clients: curl and Prometheus.
-
-use std::process::Command;
+//! Tests of TLS and passwords with real clients: curl and Prometheus.
 
 use pretty_assertions::assert_eq;
 use tempfile::TempDir;
 
-use super::{Files, SecuredExporter, TLS, users};
+use super::{SecuredExporter, TLS, WebFiles, users};
 use crate::exporter::Exporter;
 use crate::prometheus::Prometheus;
 use crate::tools;
 
-/// Requires a client certificate signed by the authority of [`Files`].
-const MUTUAL: &str = "  client_ca_file: ca.crt\n  client_auth_type: RequireAndVerifyClientCert\n";
+/// The part of `tls_server_config` that requires a client certificate signed by the authority of
+/// [`WebFiles`].
+const MUTUAL_TLS: &str = "  client_ca_file: ca.crt\n  client_auth_type: RequireAndVerifyClientCert\n";
 
 /// Runs curl. Returns the HTTP status, 0 if there was no response, and its output.
 async fn curl(
     exporter: &Exporter,
-    files: &Files,
+    files: &WebFiles,
     scheme: &str,
     path: &str,
     arguments: &[&str],
@@ -29,25 +28,22 @@ async fn curl(
         .args(["--write-out", "\nstatus=%{http_code} version=%{http_version}"])
         .args(arguments)
         .arg(url);
-    let output = run(command).await;
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
     let text = tools::written(&output);
     let (_, status) = text.split_once("\nstatus=").unwrap();
     (status[..3].parse().unwrap(), text)
 }
 
-async fn run(mut command: Command) -> std::process::Output {
-    tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap()
-}
-
-const CLIENT: [&str; 4] = ["--cert", "client.crt", "--key", "client.key"];
+/// The arguments of curl that send the client certificate.
+const CLIENT_CERTIFICATE: [&str; 4] = ["--cert", "client.crt", "--key", "client.key"];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
 async fn curl_connects_over_tls_with_a_password() {
     let headers = "http_server_config:\n  headers:\n    X-Frame-Options: deny\n";
-    let open = "auth_excluded_paths: [/-/healthy, /-/ready]\n";
+    let excluded = "auth_excluded_paths: [/-/healthy, /-/ready]\n";
     let SecuredExporter { exporter, files, _aws } =
-        SecuredExporter::start(&format!("{TLS}{headers}{}{open}", users())).await;
+        SecuredExporter::start(&format!("{TLS}{headers}{}{excluded}", users())).await;
     let right = ["--user", "ann:secret"];
     let curl = async |path: &str, arguments: &[&str]| curl(&exporter, &files, "https", path, arguments).await;
 
@@ -98,13 +94,13 @@ async fn client_certificates_are_accepted_or_rejected_by_client_auth_type() {
     let other = "  client_allowed_sans: [other.example]\n";
     let auth_type = |kind: &str| format!("{TLS}  client_auth_type: {kind}\n");
     let verify_if_given = format!("{}  client_ca_file: ca.crt\n", auth_type("VerifyClientCertIfGiven"));
-    // The expected status without a certificate, with one of our authority, and with one of another
-    // authority.
+    // The expected status without a certificate, with one signed by the configured authority, and
+    // with one signed by another authority. 0 means that the TLS connection failed.
     for (web, expected) in [
         (TLS.to_owned(), [200, 200, 200]),
-        (format!("{TLS}{MUTUAL}"), [0, 200, 0]),
-        (format!("{TLS}{MUTUAL}{allowed}"), [0, 200, 0]),
-        (format!("{TLS}{MUTUAL}{other}"), [0, 0, 0]),
+        (format!("{TLS}{MUTUAL_TLS}"), [0, 200, 0]),
+        (format!("{TLS}{MUTUAL_TLS}{allowed}"), [0, 200, 0]),
+        (format!("{TLS}{MUTUAL_TLS}{other}"), [0, 0, 0]),
         (verify_if_given.clone(), [200, 200, 0]),
         (verify_if_given + other, [200, 0, 0]),
         (auth_type("RequestClientCert"), [200, 200, 200]),
@@ -117,7 +113,8 @@ async fn client_certificates_are_accepted_or_rejected_by_client_auth_type() {
         files.write("foreign.crt", &foreign.certificate);
         files.write("foreign.key", &foreign.key);
         let foreign_client = ["--cert", "foreign.crt", "--key", "foreign.key"];
-        for (arguments, expected) in [&[][..], &CLIENT, &foreign_client].into_iter().zip(expected) {
+        for (arguments, expected) in [&[][..], &CLIENT_CERTIFICATE, &foreign_client].into_iter().zip(expected)
+        {
             for version in ["1.2", "1.3"] {
                 let arguments = [&["--tls-max", version][..], arguments].concat();
                 let (status, text) = curl(&exporter, &files, "https", "/-/healthy", &arguments).await;
@@ -133,8 +130,8 @@ async fn tls_versions_ciphers_and_curves_are_restricted_by_the_configuration() {
     let suite = |suites: &str| format!("{TLS}  cipher_suites: [{suites}]\n");
     let (ecdsa128, ecdsa256) =
         ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384");
-    let tls12 = |more| ["--tls-max", "1.2", "--ciphers", more];
-    for (web, arguments, expected) in [
+    let tls12 = |cipher| ["--tls-max", "1.2", "--ciphers", cipher];
+    for (web, arguments, connects) in [
         (TLS.to_owned(), &["--tls-max", "1.1"][..], false),
         (TLS.to_owned(), &["--tls-max", "1.2"], true),
         (TLS.to_owned(), &["--tlsv1.3"], true),
@@ -155,7 +152,7 @@ async fn tls_versions_ciphers_and_curves_are_restricted_by_the_configuration() {
     ] {
         let SecuredExporter { exporter, files, _aws } = SecuredExporter::start(&web).await;
         let (status, text) = curl(&exporter, &files, "https", "/-/healthy", arguments).await;
-        assert_eq!(status, if expected { 200 } else { 0 }, "{web} {arguments:?}: {text}");
+        assert_eq!(status, if connects { 200 } else { 0 }, "{web} {arguments:?}: {text}");
     }
     let SecuredExporter { exporter, files, _aws } =
         SecuredExporter::start(&format!("{TLS}http_server_config: {{http2: false}}\n")).await;
@@ -172,8 +169,9 @@ async fn plain_http_to_a_tls_port_gets_an_explanation() {
     assert!(text.contains("Client sent an HTTP request to an HTTPS server.\n"), "{text}");
 }
 
-/// The health of the exporter as a target of Prometheus, and the last scrape error.
-async fn health(exporter: &Exporter, files: &Files, job: &str) -> (String, String) {
+/// Starts a Prometheus that scrapes the exporter. Returns the health of its target and the last
+/// scrape error. `job` is YAML for the scrape job, with `FILES` for the directory of `files`.
+async fn health(exporter: &Exporter, files: &WebFiles, job: &str) -> (String, String) {
     let directory = TempDir::new().unwrap();
     let text = format!(
         "global: {{scrape_interval: 1s}}\nscrape_configs:\n  - job_name: ssm\n    scheme: https\n{job}    \
@@ -199,10 +197,10 @@ async fn health(exporter: &Exporter, files: &Files, job: &str) -> (String, Strin
 #[ignore = "needs tools that `tests/run` installs"]
 async fn prometheus_scrapes_with_a_certificate_and_a_password() {
     let SecuredExporter { exporter, files, _aws } =
-        SecuredExporter::start(&format!("{TLS}{MUTUAL}{}", users())).await;
+        SecuredExporter::start(&format!("{TLS}{MUTUAL_TLS}{}", users())).await;
     let tls =
         "    tls_config: {ca_file: FILES/ca.crt, cert_file: FILES/client.crt, key_file: FILES/client.key}\n";
-    let without = "    tls_config: {ca_file: FILES/ca.crt}\n";
+    let without_certificate = "    tls_config: {ca_file: FILES/ca.crt}\n";
     let password = "    basic_auth: {username: ann, password: secret}\n";
     let wrong = "    basic_auth: {username: ann, password: wrong}\n";
 
@@ -211,7 +209,7 @@ async fn prometheus_scrapes_with_a_certificate_and_a_password() {
     for (job, message) in [
         (format!("{tls}{wrong}"), "401"),
         (tls.to_owned(), "401"),
-        (format!("{without}{password}"), "certificate required"),
+        (format!("{without_certificate}{password}"), "certificate required"),
     ] {
         let (up, error) = health(&exporter, &files, &job).await;
         assert_eq!(up, "down", "{job}");

@@ -1,5 +1,5 @@
-//! Tests of limits: the rate limit, concurrent scrapes, timeouts and shutdown; and of checking the
-//! web configuration.
+//! Tests of the rate limit, the limit on scrapes, timeouts and shutdown, and of `--config.check`
+//! for the web configuration.
 
 use std::time::Duration;
 
@@ -13,11 +13,11 @@ use tokio::time::{Instant, interval, timeout};
 use tokio_rustls::client::TlsStream;
 
 use super::certificates::connect;
-use super::{Files, SecuredExporter, TLS, users};
+use super::{SecuredExporter, TLS, WebFiles, users};
 use crate::consistency::regions;
 use crate::exporter::{Exporter, REGION, Setup, fake_aws, one_target};
 
-/// The deadline of waits, which only a failing test reaches.
+/// The longest wait for anything. Only a failing test waits that long.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
 #[tokio::test]
@@ -27,9 +27,9 @@ async fn requests_beyond_the_rate_limit_get_429_with_the_configured_headers() {
     let SecuredExporter { exporter, files: _files, _aws } =
         SecuredExporter::start(&format!("{web}{}", users())).await;
     for (path, expected) in [("/-/healthy", 401), ("/missing", 401), ("/metrics", 401), ("/-/healthy", 429)] {
-        let answer = exporter.get(path).await;
-        assert_eq!(answer.status, expected, "{path}");
-        assert_eq!(answer.header("x-frame-options"), Some("deny"), "{path}");
+        let response = exporter.get(path).await;
+        assert_eq!(response.status, expected, "{path}");
+        assert_eq!(response.header("x-frame-options"), Some("deny"), "{path}");
     }
 }
 
@@ -102,8 +102,8 @@ async fn scrapes_beyond_the_limit_get_503_until_a_stalled_one_times_out() {
 
     exporter
         .wait_for("a free scrape permit", async || {
-            let answer = crate::http::request(exporter.address, "HEAD", "/metrics").await;
-            (answer.status == 200).then_some(())
+            let response = crate::http::request(exporter.address, "HEAD", "/metrics").await;
+            (response.status == 200).then_some(())
         })
         .await;
     assert!(before.elapsed() > Duration::from_secs(10));
@@ -118,43 +118,43 @@ async fn a_slow_request_head_times_out_and_an_idle_connection_does_not() {
     let SecuredExporter { exporter, files: _files, _aws } = SecuredExporter::start("").await;
     let mut idle = TcpStream::connect(exporter.address).await.unwrap();
     let slow = TcpStream::connect(exporter.address).await.unwrap();
-    let (mut from, mut to) = slow.into_split();
+    let (mut reader, mut writer) = slow.into_split();
     let before = Instant::now();
     let drip = async {
-        to.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
+        writer.write_all(b"GET / HTTP/1.1\r\n").await.unwrap();
         let mut ticks = interval(Duration::from_millis(500));
         loop {
             ticks.tick().await;
-            if to.write_all(b"X").await.is_err() {
+            if writer.write_all(b"X").await.is_err() {
                 return;
             }
         }
     };
     let mut rest = Vec::new();
-    let cut = async {
+    let closed = async {
         // The connection may be closed or reset.
-        let _read = from.read_to_end(&mut rest).await;
+        let _read = reader.read_to_end(&mut rest).await;
     };
     tokio::select! {
         () = drip => {}
-        () = cut => {}
+        () = closed => {}
         () = tokio::time::sleep(TIMEOUT) => panic!("the connection is still open"),
     }
     assert!(before.elapsed() > Duration::from_secs(9));
     idle.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
-    let mut answer = Vec::new();
-    timeout(TIMEOUT, idle.read_to_end(&mut answer)).await.unwrap().unwrap();
-    assert_eq!(crate::http::parse(&answer).status, 200);
+    let mut response = Vec::new();
+    timeout(TIMEOUT, idle.read_to_end(&mut response)).await.unwrap().unwrap();
+    assert_eq!(crate::http::parse(&response).status, 200);
 }
 
-/// Frame types of HTTP/2.
+/// The frame types of HTTP/2 that the tests wait for.
 const DATA: u8 = 0;
 const SETTINGS: u8 = 4;
 const GOAWAY: u8 = 7;
 
 /// Opens an HTTP/2 connection that never sends a window update.
-async fn http2(exporter: &Exporter, files: &Files) -> TlsStream<TcpStream> {
-    let mut client = (*files.authority.client(None)).clone();
+async fn http2(exporter: &Exporter, files: &WebFiles) -> TlsStream<TcpStream> {
+    let mut client = (*files.authority.client_config(None)).clone();
     client.alpn_protocols = vec![b"h2".to_vec()];
     let mut stream = connect(exporter.address, "127.0.0.1", &client.into()).await.unwrap();
     assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
@@ -173,17 +173,17 @@ async fn read_frame(stream: &mut TlsStream<TcpStream>) -> Option<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stalled_scrape_over_http2_times_out_and_frees_its_permit() {
-    let files = Files::new(TLS);
+    let files = WebFiles::new(TLS);
     let setup = Setup { max_requests: 1, web_config_file: Some(files.path("web.yaml")), ..Setup::default() };
     let (_aws, exporter) = exporter_with_large_body(&setup).await;
-    let client = files.authority.client(None);
+    let client = files.authority.client_config(None);
     let status = async |method: &str, path: &str| {
         let mut stream = connect(exporter.address, "127.0.0.1", &client).await.unwrap();
         let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         stream.write_all(head.as_bytes()).await.unwrap();
-        let mut answer = Vec::new();
-        timeout(TIMEOUT, stream.read_to_end(&mut answer)).await.unwrap().unwrap();
-        crate::http::parse(&answer).status
+        let mut response = Vec::new();
+        timeout(TIMEOUT, stream.read_to_end(&mut response)).await.unwrap().unwrap();
+        crate::http::parse(&response).status
     };
     let until_ok = async |method: &str, path: &str| {
         let deadline = Instant::now() + TIMEOUT;
@@ -225,7 +225,7 @@ async fn shutdown_sends_goaway_to_http2_clients() {
 
 #[test]
 fn config_check_validates_the_web_configuration_file() {
-    let files = Files::new("basic_auth_users: {}\n");
+    let files = WebFiles::new("basic_auth_users: {}\n");
     let file = files.path("web.yaml");
     let check = |arguments: &[&str]| {
         let mut command = crate::program::program();

@@ -25,10 +25,10 @@ async fn the_exporter_listens_on_several_addresses_and_ipv6() {
     let (v6, v4) = (free_address("::1"), free_address("127.0.0.1"));
     let (first, second) = (v6.to_string(), v4.to_string());
     let wildcard_port = free_address("::").port();
-    let all = format!(":{wildcard_port}");
+    let wildcard = format!(":{wildcard_port}");
     let mut command = program();
     command.env("AWS_REGION", REGION);
-    for address in [&first, &second, &all] {
+    for address in [&first, &second, &wildcard] {
         command.args(["--web.listen-address", address]);
     }
     let running = ExporterProcess::start(&mut command);
@@ -60,14 +60,14 @@ fn socket_activated(socket: impl Into<OwnedFd>) -> Command {
 async fn the_exporter_listens_on_the_systemd_socket() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    // Connections from before the start are served.
+    // The exporter serves connections from before its start.
     let mut early = TcpStream::connect(address).await.unwrap();
     early.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
     let running = ExporterProcess::start(&mut socket_activated(listener));
     assert_eq!(running.address, address, "--web.listen-address must be ignored");
-    let mut answer = Vec::new();
-    early.read_to_end(&mut answer).await.unwrap();
-    assert_eq!(http::parse(&answer).status, 200);
+    let mut response = Vec::new();
+    early.read_to_end(&mut response).await.unwrap();
+    assert_eq!(http::parse(&response).status, 200);
     assert_eq!(http::request(address, "GET", "/-/healthy").await.status, 200);
     let (status, _, log) = running.signal("TERM");
     assert_eq!(status.code(), Some(0), "{log}");

@@ -10,12 +10,12 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::certificates::connect;
-use super::{Files, SecuredExporter, TLS, hash, users};
+use super::{SecuredExporter, TLS, WebFiles, hash, users};
 use crate::exporter::REGION;
 use crate::http;
 use crate::program::{ExporterProcess, program};
 
-/// The deadline of waits, which only a failing test reaches.
+/// The longest wait for anything. Only a failing test waits that long.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Waits until an attempt succeeds.
@@ -30,7 +30,7 @@ async fn until(what: &str, mut attempt: impl AsyncFnMut() -> bool) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_renewed_certificate_is_used_for_new_connections() {
     let SecuredExporter { exporter, files, _aws } = SecuredExporter::start(TLS).await;
-    let client = files.authority.client(None);
+    let client = files.authority.client_config(None);
     let served = async || {
         let stream = connect(exporter.address, "127.0.0.1", &client).await.unwrap();
         stream.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
@@ -41,7 +41,7 @@ async fn a_renewed_certificate_is_used_for_new_connections() {
     assert_eq!(served().await, first);
 
     let mut idle = connect(exporter.address, "127.0.0.1", &client).await.unwrap();
-    files.renew_server("renewed.example");
+    files.renew_server_certificate("renewed.example");
     let second = on_disk();
     until("the new certificate", async || served().await == second).await;
     // Idle connections with the old certificate are closed.
@@ -55,12 +55,12 @@ async fn status(stream: &mut TcpStream, password: &str) -> u16 {
     let credentials = base64(&format!("ann:{password}"));
     let head = format!("GET /missing HTTP/1.1\r\nHost: x\r\nAuthorization: Basic {credentials}\r\n\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
-    let mut answer = Vec::new();
-    // Read until the last line of the body.
-    while !answer.ends_with(b"not found\n") && !answer.ends_with(b"unauthorized\n") {
-        answer.push(timeout(TIMEOUT, stream.read_u8()).await.unwrap().unwrap());
+    let mut response = Vec::new();
+    // The connection stays open, so the last line of the body marks the end.
+    while !response.ends_with(b"not found\n") && !response.ends_with(b"unauthorized\n") {
+        response.push(timeout(TIMEOUT, stream.read_u8()).await.unwrap().unwrap());
     }
-    http::parse(&answer).status
+    http::parse(&response).status
 }
 
 fn base64(text: &str) -> String {
@@ -70,7 +70,7 @@ fn base64(text: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_changed_password_applies_to_the_next_request_and_an_invalid_file_is_logged_once() {
-    let files = Files::new(&users());
+    let files = WebFiles::new(&users());
     let running = ExporterProcess::start(
         program()
             .env("AWS_REGION", REGION)
