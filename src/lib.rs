@@ -72,7 +72,26 @@
 //! - Every task is owned, every wait has a deadline, and every queue has a bound.
 //! - There are no globals: clock, counters and cancellation are passed in.
 //!
-//! The integration tests drive the daemon in process through [`app::App`].
+//! # Example
+//!
+//! The daemon in process, as the integration tests run it:
+//!
+//! ```no_run
+//! use ssm_sync_exporter::app::{App, Options};
+//! use ssm_sync_exporter::clock::Clock;
+//! use ssm_sync_exporter::config::Config;
+//! use tokio_util::sync::CancellationToken;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let config = Config::load(None, std::env::vars_os())?;
+//! let app = App::build(config, Options::new("127.0.0.1:0".parse()?), Clock::system()).await?;
+//! let addresses = app.local_addresses();
+//! let shutdown = CancellationToken::new();
+//! // `app.run` returns soon after another task cancels `shutdown`.
+//! app.run(shutdown).await?;
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod app;
 pub mod aws;

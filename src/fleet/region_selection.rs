@@ -95,6 +95,16 @@ impl fmt::Display for RegionPattern {
 }
 
 /// An entry of a configured list of regions.
+///
+/// ```
+/// use ssm_sync_exporter::fleet::{RegionOrPattern, RegionSelection};
+///
+/// let entries: Result<RegionSelection, _> =
+///     ["us-east-1", "eu-*"].iter().map(|entry| entry.parse::<RegionOrPattern>()).collect();
+/// let selection = entries.unwrap();
+/// assert_eq!((selection.named.len(), selection.patterns.len()), (1, 1));
+/// assert!("EU-*".parse::<RegionOrPattern>().is_err());
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegionOrPattern {
     /// A region by name.

@@ -45,6 +45,15 @@ impl Default for Shard {
 impl Shard {
     /// The shard `index`, counted from 0, of `total`.
     ///
+    /// ```
+    /// use std::num::NonZeroU32;
+    /// use ssm_sync_exporter::fleet::Shard;
+    ///
+    /// let total = NonZeroU32::new(3).unwrap();
+    /// assert_eq!(Shard::new(2, total).unwrap().index(), 2);
+    /// assert!(Shard::new(3, total).is_err());
+    /// ```
+    ///
     /// # Errors
     /// `index` is not below `total`.
     pub fn new(index: u32, total: NonZeroU32) -> Result<Self, InvalidShard> {

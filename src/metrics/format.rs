@@ -72,6 +72,18 @@ const OFFERS: [Offer; 4] = [
 impl Format {
     /// The acceptable format that the client prefers; the text format 0.0.4 if none is
     /// acceptable.
+    ///
+    /// ```
+    /// use ssm_sync_exporter::metrics::Format;
+    /// use ssm_sync_exporter::negotiation::Accept;
+    ///
+    /// let accept = Accept::parse(["application/openmetrics-text;version=1.0.0,text/plain;q=0.5"]);
+    /// let content_type = Format::negotiate(&accept).content_type();
+    /// assert!(content_type.starts_with("application/openmetrics-text; version=1.0.0"));
+    /// let accept = Accept::parse(["image/png"]);
+    /// let content_type = Format::negotiate(&accept).content_type();
+    /// assert!(content_type.starts_with("text/plain; version=0.0.4"));
+    /// ```
     #[must_use]
     pub fn negotiate(accept: &Accept) -> NegotiatedFormat {
         let (index, requested) = accept.best(&OFFERS).unwrap_or((0, &[]));

@@ -31,6 +31,14 @@ impl ContentCoding {
 
     /// The acceptable coding with the highest weight in these values of `Accept-Encoding`.
     /// [`Identity`](Self::Identity) if none is acceptable, which RFC 9110 permits.
+    ///
+    /// ```
+    /// use ssm_sync_exporter::negotiation::ContentCoding;
+    ///
+    /// assert_eq!(ContentCoding::negotiate(["gzip, zstd"]), ContentCoding::Gzip);
+    /// assert_eq!(ContentCoding::negotiate(["gzip;q=0.5, zstd"]), ContentCoding::Zstd);
+    /// assert_eq!(ContentCoding::negotiate(["gzip;q=0"]), ContentCoding::Identity);
+    /// ```
     #[must_use]
     pub fn negotiate<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
         let mut accepted = AcceptEncoding::default();

@@ -48,6 +48,23 @@ pub enum Format {
 }
 
 /// The stages of one-shot mode, ready to run.
+///
+/// ```no_run
+/// use ssm_sync_exporter::clock::Clock;
+/// use ssm_sync_exporter::config::Config;
+/// use ssm_sync_exporter::fleet::Shard;
+/// use ssm_sync_exporter::once::{Format, Once, Output, ProgressBar};
+/// use tokio_util::sync::CancellationToken;
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = Config::load(None, std::env::vars_os())?;
+/// let once = Once::build(config, Shard::default(), String::new(), Clock::system()).await?;
+/// let output = Output::open(Some("syncs.prom".as_ref()))?;
+/// let progress = ProgressBar::new(true);
+/// once.run(Format::Prometheus, output, &progress, &CancellationToken::new()).await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Once {
     stages: Stages,
