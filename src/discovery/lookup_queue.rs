@@ -12,7 +12,7 @@ use tokio_util::time::delay_queue::Key;
 
 use super::lookup::LookupKey;
 use crate::fleet::stable_hash;
-use crate::fleet::{AccountKey, Unresolved};
+use crate::fleet::{AccountKey, FailingLookups};
 use crate::model::Failure;
 
 /// The back-off after the first failure of a lookup. It doubles with each
@@ -143,9 +143,9 @@ impl LookupQueue {
         }
     }
 
-    pub(super) fn unresolved(&self) -> Unresolved {
+    pub(super) fn failing_lookups(&self) -> FailingLookups {
         let organization = self.failing.get(&LookupKey::Organization).map(|failing| failing.last.clone());
-        Unresolved { accounts: self.failing.len() - usize::from(organization.is_some()), organization }
+        FailingLookups { accounts: self.failing.len() - usize::from(organization.is_some()), organization }
     }
 
     /// The accounts whose regions could not be listed, and why.

@@ -215,7 +215,7 @@ impl<L: Lookups> Discovery<L> {
             None => self.queue.record_success(key),
             Some(failure) => self.queue.record_failure(key, failure),
         }
-        changed || self.target_list.borrow().unresolved != self.queue.unresolved()
+        changed || self.target_list.borrow().failing_lookups != self.queue.failing_lookups()
     }
 
     fn update_members(&mut self, result: Result<Members, Failure>) -> Update {
@@ -321,7 +321,7 @@ impl<L: Lookups> Discovery<L> {
             && (self.members.is_none() || self.members_are_outdated);
         let (mut target_list, warnings) =
             planner::target_list(&self.accounts, &self.enabled_regions, organization_pending, self.shard);
-        target_list.unresolved = self.queue.unresolved();
+        target_list.failing_lookups = self.queue.failing_lookups();
         if target_list.pending == 0 {
             self.log.warnings(warnings);
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::sources::{AccountSources, Members};
 use crate::fleet::{
-    Account, AccountId, AccountKey, Partition, RegionName, RegionSelection, Shard, Target, TargetKey,
-    TargetList, Unresolved,
+    Account, AccountId, AccountKey, FailingLookups, Partition, RegionName, RegionSelection, Shard, Target,
+    TargetKey, TargetList,
 };
 
 /// An account to poll, and the regions that are configured for it.
@@ -113,7 +113,7 @@ pub(super) fn target_list(
             }
         }
     }
-    (TargetList { targets, pending, unresolved: Unresolved::default() }, wildcards.warnings())
+    (TargetList { targets, pending, failing_lookups: FailingLookups::default() }, wildcards.warnings())
 }
 
 fn always_enabled(account: &Account) -> Vec<RegionName> {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fleet::{
-    Access, Account, AccountId, ExternalId, InvalidRoleArn, MemberRole, OrganizationalUnitId, Partition,
-    RegionName, RegionSelection, Role, SessionName, SessionPolicy,
+    Access, Account, AccountId, ExternalId, InvalidRoleArn, MemberRoleTemplate, OrganizationalUnitId,
+    Partition, RegionName, RegionSelection, Role, SessionName, SessionPolicy,
 };
 
 /// The accounts to poll and their regions, as far as the configuration tells.
@@ -67,7 +67,7 @@ pub struct MemberAccess {
     /// Roles to assume before that of the member, in this order.
     pub intermediate_roles: Vec<Role>,
     /// The role to assume in the member.
-    pub role: MemberRole,
+    pub role: MemberRoleTemplate,
     /// The external id that the role's trust policy requires.
     pub external_id: Option<ExternalId>,
     /// The session name of the role.

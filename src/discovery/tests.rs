@@ -165,9 +165,9 @@ impl Running {
 
     /// Whether the organization could not be listed, and for how many accounts the
     /// regions could not.
-    fn unresolved(&self) -> (bool, usize) {
-        let unresolved = &self.target_list.borrow().unresolved;
-        (unresolved.organization.is_some(), unresolved.accounts)
+    fn failing_lookups(&self) -> (bool, usize) {
+        let failing_lookups = &self.target_list.borrow().failing_lookups;
+        (failing_lookups.organization.is_some(), failing_lookups.accounts)
     }
 
     /// How many lookups have succeeded and failed.
@@ -234,11 +234,11 @@ async fn an_organization_that_has_never_been_listed_is_pending() {
         (running.targets().len(), running.pending(), running.outcomes(LookupKind::Organization)),
         (0, 1, (0, 1))
     );
-    assert_eq!(running.unresolved(), (true, 0));
+    assert_eq!(running.failing_lookups(), (true, 0));
     *running.fake.members.lock().unwrap() = Some(vec![7]);
     sleep(INITIAL_BACKOFF).await;
     assert_eq!((running.targets(), running.pending()), (vec!["7/eu-west-1".to_owned()], 0));
-    assert_eq!(running.unresolved(), (false, 0));
+    assert_eq!(running.failing_lookups(), (false, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -307,17 +307,17 @@ async fn an_account_whose_regions_cannot_be_listed_is_polled_in_those_always_ena
         "the regions that are always enabled"
     );
     assert_eq!((running.pending(), running.outcomes(LookupKind::Regions)), (0, (1, 1)));
-    assert_eq!(running.unresolved(), (false, 1));
+    assert_eq!(running.failing_lookups(), (false, 1));
     // The last result is kept when a later lookup fails.
     running.fake.regions.lock().unwrap().remove(&1);
     sleep(REFRESH * 2).await;
     assert_eq!(running.targets()[0], "1/us-east-1");
     assert_eq!(running.targets().len(), 5);
     assert!(running.fake.count("2") < 20, "{:?}", running.fake.times("2"));
-    assert_eq!(running.unresolved(), (false, 2));
+    assert_eq!(running.failing_lookups(), (false, 2));
     *running.fake.members.lock().unwrap() = Some(Vec::new());
     sleep(REFRESH).await;
-    assert_eq!(running.unresolved(), (false, 0), "accounts that have left are not unresolved");
+    assert_eq!(running.failing_lookups(), (false, 0), "accounts that have left are not failing_lookups");
 }
 
 #[tokio::test(start_paused = true)]
