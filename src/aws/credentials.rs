@@ -153,7 +153,7 @@ impl CredentialStore {
     /// obtaining the same credentials again.
     fn reject(&self, cached: &Arc<CachedCredentials>, failure: &Failure) {
         let earlier_rejections = self.rejections.load(Ordering::Relaxed);
-        // Not if newer credentials have replaced them, which STS may accept.
+        // Has no effect if newer credentials, which STS may accept, have replaced them.
         if self.cache.replace_with_failure(cached, failure.clone(), earlier_rejections) {
             self.rejections.store(earlier_rejections + 1, Ordering::Relaxed);
             *self.latest.lock() = None;
@@ -264,8 +264,8 @@ impl CredentialStore {
                     }
                     Err(AssumeRoleFailure { failure, .. }) if failure.reason == Reason::Credentials => {
                         // STS returns the same error if the role's account has not enabled
-                        // the region of the STS endpoint. `GetCallerIdentity` fails only if
-                        // the credentials are invalid.
+                        // the region of the STS endpoint. `GetCallerIdentity` returns it only
+                        // if the credentials are invalid.
                         match Box::pin(caller_account(config, &cached.credentials, observer)).await {
                             Err(identity_failure) if identity_failure.reason == Reason::Credentials => {
                                 base.reject(&cached, &failure);

@@ -30,7 +30,7 @@ use super::endpoints::EndpointKind;
 use crate::fleet::RegionName;
 
 /// The maximum number of attempts that the SDK makes for a call, including the
-/// first. After that, the call fails until the target's next collection.
+/// first. If all fail, the next collection of the target tries again.
 const MAX_ATTEMPTS: u32 = 3;
 
 /// How many attempts fit into the timeout of a collection. This is enough for all
@@ -228,8 +228,7 @@ pub(super) fn http_client(settings: &AwsSettings) -> SharedHttpClient {
 }
 
 /// An HTTP client without validation. The SDK validates the HTTP client of each new
-/// service client, which loads all root certificates and takes as much CPU time as a
-/// call. This wrapper does not forward the validation methods of [`HttpClient`], and
+/// service client, which loads all root certificates and costs as much as a call. This wrapper does not forward the validation methods of [`HttpClient`], and
 /// their default implementations do nothing.
 #[derive(Debug)]
 struct WithoutValidation(SharedHttpClient);

@@ -77,7 +77,7 @@ pub(super) fn accounts(
     (accounts, warnings)
 }
 
-/// The targets of `shard`, each unique. `organization_pending` adds one to the number of
+/// The targets of `shard`, each once. `organization_pending` adds one to the number of
 /// pending lookups.
 pub(super) fn target_list(
     accounts: &[AccountRegions],
