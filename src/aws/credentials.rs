@@ -1,9 +1,8 @@
-//! Where credentials come from, and how long they are cached.
+//! Obtains, caches and refreshes credentials.
 //!
 //! Credentials are obtained before a call is made. The SDK would obtain them in
-//! the middle of the call, so every target of an account would send a request of
-//! its own for them, and a failure to obtain them would look like a failure of
-//! the call.
+//! the middle of the call. Every target of an account would then send its own request
+//! for them, and a failure to obtain them would look like a failure of the call.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -20,42 +19,41 @@ use tracing::{info, warn};
 
 use super::errors;
 use super::instrumentation::ApiObserver;
-use super::sdk::SdkConfigSource;
+use super::sdk::SdkConfigLoader;
 use super::single_flight::{Fetched, SingleFlight};
 use super::sts::{AssumeRoleFailure, assume_role, caller_account, is_sts_unavailable};
 use crate::clock::Clock;
 use crate::fleet::{AccountId, RegionName, Role};
 use crate::model::{Failure, Reason};
 
-/// How long before they expire credentials are refreshed, or half of their
-/// lifetime if that is shorter.
+/// Credentials are refreshed this long before they expire. Those that live less than
+/// twice as long are refreshed after half of their lifetime.
 const REFRESH_BEFORE_EXPIRY: Duration = Duration::from_mins(5);
 
-/// How long credentials that do not expire are cached. The operator may have
-/// changed them meanwhile.
+/// How long credentials that do not expire are cached. They are obtained again because
+/// the operator may have changed them.
 const TTL_WITHOUT_EXPIRY: Duration = Duration::from_mins(15);
 
-/// After a failed refresh: how long the previous credentials, while they are
-/// valid, are used before the next attempt.
+/// The time between a failed refresh and the next attempt, while the previous
+/// credentials are still valid.
 const REFRESH_RETRY: Duration = Duration::from_secs(30);
 
-/// How long after its last failure STS counts as recovered.
+/// STS counts as recovered when it has not failed for this long.
 const STS_RECOVERY: Duration = Duration::from_mins(1);
 
-/// How many roles are assumed concurrently with the same credentials. AWS allows
-/// an account 600 requests a second in a region. (IAM user guide, quotas.)
+/// How many roles are assumed concurrently with the same credentials. The quota of STS is
+/// 600 requests per second, account and region. (IAM user guide, quotas.)
 const MAX_CONCURRENT_ASSUME_ROLE: usize = 16;
 
 /// Where credentials come from.
 #[derive(Debug)]
 pub(super) enum CredentialSource {
     /// A profile, or the SDK's default chain.
-    Sdk(SdkConfigSource),
-    /// A role that is assumed.
+    Sdk(SdkConfigLoader),
+    /// A role to assume.
     Role {
-        /// Its region decides which endpoint of STS is called. (Sessions from a
-        /// regional endpoint are valid in all regions, those from the global
-        /// endpoint are not.)
+        /// Its region is that of the STS endpoint. (Credentials from a regional endpoint
+        /// are valid in all regions, those from the global endpoint are not.)
         config: Arc<SdkConfig>,
         /// The credentials that assume the role.
         base: Arc<CredentialStore>,
@@ -67,7 +65,7 @@ pub(super) enum CredentialSource {
 impl fmt::Display for CredentialSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sdk(SdkConfigSource { profile: Some(profile), .. }) => write!(f, "profile {profile}"),
+            Self::Sdk(SdkConfigLoader { profile: Some(profile), .. }) => write!(f, "profile {profile}"),
             Self::Sdk(_) => f.write_str("default chain"),
             Self::Role { role, .. } => role.arn.fmt(f),
         }
@@ -81,15 +79,16 @@ pub(crate) struct CredentialStore {
     source: CredentialSource,
     timeout: Duration,
     cache: SingleFlight<CachedCredentials>,
-    /// The latest credentials that expire, and until when a collection may start
+    /// The latest credentials, if they expire, and until when a collection may start
     /// with them.
     latest: Mutex<Option<(Arc<CachedCredentials>, Instant)>>,
     /// The failure that was logged last, until credentials are obtained again.
     logged_failure: Mutex<Option<Reason>>,
-    /// How often in a row STS has rejected these credentials.
+    /// The number of consecutive times that STS has rejected these credentials.
     rejections: AtomicU32,
-    /// Why and when STS last failed to answer when a role was to be assumed with
-    /// these credentials. The first such failure was logged.
+    /// The reason and time of the last failure of STS itself when a role was assumed
+    /// with these credentials. The first such failure was logged. `None` once STS has
+    /// recovered.
     sts_failure: Mutex<Option<(Reason, Instant)>>,
     /// Limits how many roles are assumed concurrently with these credentials.
     assume_role_permits: Semaphore,
@@ -100,7 +99,7 @@ pub(crate) struct CredentialStore {
 pub(crate) struct CachedCredentials {
     pub(crate) credentials: Credentials,
     /// The client that uses them, created on first use.
-    pub(super) ssm: OnceLock<aws_sdk_ssm::Client>,
+    pub(super) ssm_client: OnceLock<aws_sdk_ssm::Client>,
     /// The account that they belong to, looked up on first use.
     pub(super) account: SingleFlight<AccountId>,
     /// The regions in which AWS has accepted them.
@@ -128,8 +127,8 @@ impl CredentialStore {
     /// No credentials could be obtained, now or recently. The store logs that, so
     /// the caller need not.
     pub(crate) async fn get(&self) -> Result<Arc<CachedCredentials>, Failure> {
-        // During a refresh, all callers but the first go on with credentials that
-        // are still valid.
+        // During a refresh, all callers but the first continue with the previous
+        // credentials if they are still valid.
         if self.cache.is_fetching()
             && let Some((cached, _)) = self.still_valid()
         {
@@ -138,8 +137,8 @@ impl CredentialStore {
         self.cache.get(self.fetch()).await.map_err(Failure::of_credentials)
     }
 
-    /// Evicts credentials that AWS does not accept any longer, unless newer ones
-    /// have replaced them.
+    /// Evicts credentials that AWS no longer accepts, unless newer ones have replaced
+    /// them.
     pub(crate) fn evict(&self, cached: &Arc<CachedCredentials>) {
         let mut latest = self.latest.lock();
         if latest.as_ref().is_some_and(|(latest, _)| Arc::ptr_eq(latest, cached)) {
@@ -149,37 +148,37 @@ impl CredentialStore {
         self.cache.evict(cached);
     }
 
-    /// STS has rejected these credentials, and would for every other role. The
-    /// failure is cached in their place, so that they are not obtained again at
-    /// the next call.
+    /// Replaces credentials that STS has rejected with the failure. STS would reject
+    /// them for every other role, too. Caching the failure prevents the next caller from
+    /// obtaining the same credentials again.
     fn reject(&self, cached: &Arc<CachedCredentials>, failure: &Failure) {
-        let earlier = self.rejections.load(Ordering::Relaxed);
-        // Newer credentials may be accepted.
-        if self.cache.replace_with_failure(cached, failure.clone(), earlier) {
-            self.rejections.store(earlier + 1, Ordering::Relaxed);
+        let earlier_rejections = self.rejections.load(Ordering::Relaxed);
+        // Has no effect if newer credentials, which STS may accept, have replaced them.
+        if self.cache.replace_with_failure(cached, failure.clone(), earlier_rejections) {
+            self.rejections.store(earlier_rejections + 1, Ordering::Relaxed);
             *self.latest.lock() = None;
             self.log_change(Some(failure));
         }
     }
 
-    /// A role was assumed with these credentials.
-    fn role_assumed(&self) {
+    /// Records that a role was assumed with these credentials.
+    fn record_assumed_role(&self) {
         if self.rejections.swap(0, Ordering::Relaxed) > 0 {
             self.log_change(None);
         }
         let mut sts_failure = self.sts_failure.lock();
-        // STS has not recovered while it fails for some of the roles.
+        // One success does not mean that STS has recovered: it may fail for other roles.
         if sts_failure.is_some_and(|(_, last)| last.elapsed() >= STS_RECOVERY) {
             *sts_failure = None;
             info!(source = %self.source, "can assume roles again");
         }
     }
 
-    /// STS did not answer, or is throttling. This concerns every role that is
-    /// assumed with these credentials, so it is logged once for all of them.
-    fn sts_unavailable(&self, failure: &Failure) {
-        let before = self.sts_failure.lock().replace((failure.reason, Instant::now()));
-        if before.is_none() {
+    /// Records that STS did not answer, or throttled the request. This concerns every
+    /// role that is assumed with these credentials, so it is logged once for all of them.
+    fn record_sts_failure(&self, failure: &Failure) {
+        let previous = self.sts_failure.lock().replace((failure.reason, Instant::now()));
+        if previous.is_none() {
             let Failure { reason, message, .. } = failure;
             warn!(source = %self.source, %reason, error = message, "cannot assume roles");
         }
@@ -188,22 +187,23 @@ impl CredentialStore {
     async fn fetch(&self) -> Fetched<CachedCredentials> {
         match self.obtain().await {
             Obtained::Credentials(credentials) => {
-                // After a rejection, only STS can tell whether these are accepted.
+                // After a rejection, a role has to be assumed before this counts as recovered.
                 if self.rejections.load(Ordering::Relaxed) == 0 {
                     self.log_change(None);
                 }
                 let Lifetime { refresh_after, expires_after } = lifetime(&credentials);
                 let cached = Arc::new(CachedCredentials {
                     credentials,
-                    ssm: OnceLock::new(),
+                    ssm_client: OnceLock::new(),
                     account: SingleFlight::default(),
                     accepted_in: Mutex::default(),
                 });
-                // A collection that starts with them must end before they expire.
+                // A collection that starts with them should end before they expire. Its
+                // timeout is twice that of this store.
                 let usable_for =
-                    |expires: Duration| expires.saturating_sub((self.timeout * 2).min(expires / 4));
-                *self.latest.lock() =
-                    expires_after.map(|expires| (Arc::clone(&cached), Instant::now() + usable_for(expires)));
+                    |lifetime: Duration| lifetime.saturating_sub((self.timeout * 2).min(lifetime / 4));
+                *self.latest.lock() = expires_after
+                    .map(|lifetime| (Arc::clone(&cached), Instant::now() + usable_for(lifetime)));
                 Fetched::Value(cached, Some(refresh_after))
             }
             Obtained::Failure(failure) => {
@@ -217,7 +217,8 @@ impl CredentialStore {
         }
     }
 
-    /// The latest credentials and for how long they may still be used, if at all.
+    /// The latest credentials and how much longer they may be used; `None` if they may
+    /// not, or do not expire.
     fn still_valid(&self) -> Option<(Arc<CachedCredentials>, Duration)> {
         let latest = self.latest.lock();
         let (cached, end) = latest.as_ref()?;
@@ -225,8 +226,8 @@ impl CredentialStore {
         (!usable_for.is_zero()).then(|| (Arc::clone(cached), usable_for))
     }
 
-    /// After a failed refresh: the latest credentials, if they are still valid,
-    /// until the next attempt.
+    /// After a failed refresh, caches the latest credentials until the next attempt, if
+    /// they are still valid.
     fn reuse_latest(&self) -> Option<Fetched<CachedCredentials>> {
         let (cached, usable_for) = self.still_valid()?;
         Some(Fetched::Value(cached, Some(usable_for.min(REFRESH_RETRY))))
@@ -244,7 +245,7 @@ impl CredentialStore {
                     }
                 }
             }
-            // The SDK's timeouts limit this one.
+            // This needs no timeout: the SDK limits each call to STS.
             CredentialSource::Role { config, base, role, observer } => {
                 let cached = match Box::pin(base.get()).await {
                     Ok(cached) => cached,
@@ -254,7 +255,7 @@ impl CredentialStore {
                 let _permit = base.assume_role_permits.acquire().await;
                 match Box::pin(assume_role(config, &cached.credentials, role, observer)).await {
                     Ok(credentials) => {
-                        base.role_assumed();
+                        base.record_assumed_role();
                         Obtained::Credentials(credentials)
                     }
                     Err(AssumeRoleFailure { failure, credentials_expired: true }) => {
@@ -262,10 +263,11 @@ impl CredentialStore {
                         Obtained::Failure(failure)
                     }
                     Err(AssumeRoleFailure { failure, .. }) if failure.reason == Reason::Credentials => {
-                        // STS answers the same if only the role's account has not
-                        // enabled the region of STS.
+                        // STS returns the same error if the role's account has not enabled
+                        // the region of the STS endpoint. `GetCallerIdentity` returns it only
+                        // if the credentials are invalid.
                         match Box::pin(caller_account(config, &cached.credentials, observer)).await {
-                            Err(of_caller) if of_caller.reason == Reason::Credentials => {
+                            Err(identity_failure) if identity_failure.reason == Reason::Credentials => {
                                 base.reject(&cached, &failure);
                                 Obtained::NoBaseCredentials(failure)
                             }
@@ -273,7 +275,7 @@ impl CredentialStore {
                         }
                     }
                     Err(AssumeRoleFailure { failure, .. }) if is_sts_unavailable(failure.reason) => {
-                        base.sts_unavailable(&failure);
+                        base.record_sts_failure(&failure);
                         Obtained::StsUnavailable(failure)
                     }
                     Err(AssumeRoleFailure { failure, .. }) => Obtained::Failure(failure),
@@ -283,14 +285,14 @@ impl CredentialStore {
     }
 
     /// Logs when credentials can no longer be obtained, when the reason changes,
-    /// and when they can be obtained again. The targets that share them do not
-    /// log it.
+    /// and when they can be obtained again. The targets that share the credentials do
+    /// not log it.
     fn log_change(&self, failure: Option<&Failure>) {
-        let before =
+        let previous =
             std::mem::replace(&mut *self.logged_failure.lock(), failure.map(|failure| failure.reason));
         let source = &self.source;
-        match (before, failure) {
-            (before, Some(Failure { reason, message, .. })) if before != Some(*reason) => {
+        match (previous, failure) {
+            (previous, Some(Failure { reason, message, .. })) if previous != Some(*reason) => {
                 warn!(%source, %reason, error = message, "cannot obtain credentials");
             }
             (Some(_), None) => info!(%source, "can obtain credentials again"),
@@ -302,11 +304,12 @@ impl CredentialStore {
 /// The outcome of an attempt to obtain credentials.
 enum Obtained {
     Credentials(Credentials),
-    /// The source has none, or refuses them.
+    /// The source has no credentials, or denies them.
     Failure(Failure),
-    /// STS did not answer, which the store of the base credentials has logged.
+    /// STS did not answer, or throttled the request. The store of the base credentials
+    /// has logged that.
     StsUnavailable(Failure),
-    /// There are no credentials to assume the role with. The store of the base
+    /// There are no valid credentials to assume the role with. The store of the base
     /// credentials has logged and cached that.
     NoBaseCredentials(Failure),
 }
@@ -314,8 +317,8 @@ enum Obtained {
 impl CachedCredentials {
     /// Records that AWS has accepted them in `region`.
     pub(crate) fn mark_accepted_in(&self, region: &RegionName) {
-        // Avoids a copy of the name for a region that is recorded already.
         let mut accepted_in = self.accepted_in.lock();
+        // Clones the name only if the region is new.
         if !accepted_in.contains(region) {
             accepted_in.insert(region.clone());
         }
@@ -328,7 +331,7 @@ impl CachedCredentials {
     }
 }
 
-/// How long credentials are used.
+/// When credentials are refreshed, and when they expire.
 struct Lifetime {
     refresh_after: Duration,
     /// `None` if they do not expire.
@@ -339,7 +342,7 @@ fn lifetime(credentials: &Credentials) -> Lifetime {
     let Some(expiry) = credentials.expiry() else {
         return Lifetime { refresh_after: TTL_WITHOUT_EXPIRY, expires_after: None };
     };
-    // AWS's times are of the real world, whatever clock a test uses.
+    // AWS's expiry is in real time, even if the exporter runs with a test clock.
     let expiry = expiry.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let now = Duration::try_from_secs_f64(Clock::system().now()).unwrap_or_default();
     let left = expiry.saturating_sub(now);

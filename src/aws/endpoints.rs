@@ -1,11 +1,11 @@
 //! Which regions have FIPS and dual-stack endpoints of SSM.
 //!
-//! The SDK composes a host name for any region. Without this check, an endpoint
-//! that does not exist would only show as a target that never answers.
+//! The SDK builds a host name for any region, whether or not it exists. With this check,
+//! such a configuration is rejected. Without it, the target would merely be down.
 
 use crate::fleet::{Partition, RegionName};
 
-/// Which variants of endpoints are used instead of the standard ones.
+/// The variant of the endpoints to use. With both fields `false`, the standard ones.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EndpointKind {
     /// FIPS 140 validated endpoints.
@@ -14,8 +14,8 @@ pub struct EndpointKind {
     pub dualstack: bool,
 }
 
-/// The regions with a host `ssm-fips.REGION.amazonaws.com`. (AWS General Reference,
-/// Systems Manager endpoints.)
+/// The regions in which `ssm-fips.REGION.amazonaws.com` exists. (AWS General
+/// Reference, Systems Manager endpoints.)
 const FIPS_REGIONS: [&str; 6] =
     ["ca-central-1", "ca-west-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2"];
 
@@ -24,7 +24,7 @@ impl EndpointKind {
     #[must_use]
     pub fn missing_in(self, region: &RegionName) -> Option<String> {
         let partition = region.partition();
-        // In GovCloud the standard endpoints are the validated ones.
+        // In GovCloud, the standard endpoints are FIPS validated.
         if self.fips && partition != Partition::AwsUsGov && !FIPS_REGIONS.contains(&region.as_str()) {
             return Some(format!(
                 "use_fips: SSM has no FIPS endpoint in {region}, only in {} and in GovCloud",

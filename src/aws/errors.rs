@@ -1,9 +1,9 @@
 //! Turns the SDK's errors into [failures](Failure) with a reason from the closed
 //! list.
 //!
-//! The API's models name few of the errors that occur, so the error code decides,
-//! and where there is none the HTTP status. The codes are the common errors of
-//! the SSM and STS API references.
+//! The API models declare few of the errors that occur. Errors are therefore
+//! classified by their code, or by the HTTP status if the code is missing or unknown.
+//! The codes are the common errors of the SSM and STS API references.
 
 use std::error::Error;
 
@@ -19,7 +19,7 @@ use aws_types::request_id::RequestId as _;
 
 use crate::model::{Failure, Reason};
 
-/// Why a call failed.
+/// Classifies the error of a call. The message is a single line without secrets.
 pub(crate) fn call_failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -43,7 +43,7 @@ where
     }
 }
 
-/// Why a profile or the default chain provides no credentials.
+/// Classifies the error of a profile or default chain that provided no credentials.
 pub(super) fn credentials_failure(error: &CredentialsError) -> Failure {
     // The SDK assumes roles for profiles and web identities.
     let role_failure =
@@ -62,7 +62,8 @@ pub(super) fn credentials_failure(error: &CredentialsError) -> Failure {
     }
 }
 
-/// The reason for a failure to assume a role, given that of the call.
+/// The reason for a failure to assume a role, where `reason` is that of the call:
+/// distinguishes a denied `AssumeRole` from other denied calls.
 pub(super) fn assume_role_reason(reason: Reason) -> Reason {
     match reason {
         Reason::AccessDenied => Reason::AssumeRoleDenied,
@@ -70,7 +71,7 @@ pub(super) fn assume_role_reason(reason: Reason) -> Reason {
     }
 }
 
-/// The reason where the response is an error.
+/// The reason for an error response.
 fn reason_of_error(code: Option<&str>, message: &str, status: StatusCode) -> Reason {
     match code.unwrap_or_default() {
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized" => {
@@ -93,6 +94,7 @@ fn reason_of_error(code: Option<&str>, message: &str, status: StatusCode) -> Rea
             Reason::RegionDisabled
         }
         code if THROTTLING_ERRORS.contains(&code) => Reason::Throttled,
+        // `RequestTimeout` and `RequestTimeoutException`.
         code if TRANSIENT_ERRORS.contains(&code) => Reason::Timeout,
         "InvalidNextToken" => Reason::Pagination,
         "InternalFailure" | "InternalServerError" | "ServiceUnavailable" | "ServiceUnavailableException" => {
@@ -106,7 +108,7 @@ fn reason_of_error(code: Option<&str>, message: &str, status: StatusCode) -> Rea
     }
 }
 
-/// The reason where the response has no error code, such as that of a proxy.
+/// The reason for a response without a known error code, such as that of a proxy.
 fn reason_of_status(status: StatusCode) -> Reason {
     match status.as_u16() {
         429 => Reason::Throttled,
@@ -115,7 +117,7 @@ fn reason_of_status(status: StatusCode) -> Reason {
     }
 }
 
-/// The reason where there was no response, or none that could be parsed.
+/// The reason if there was no response, or the response could not be parsed.
 fn reason_without_service_error<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Reason {
     match error {
         SdkError::TimeoutError(_) => Reason::Timeout,
@@ -172,7 +174,7 @@ fn without_process_output(mut message: String) -> String {
     message
 }
 
-/// Replaces control characters by spaces and truncates the text.
+/// Replaces control characters with spaces and truncates the text.
 fn single_line(text: &str) -> String {
     const MAX_CHARS: usize = 500;
     let mut line: String =

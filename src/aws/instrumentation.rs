@@ -1,9 +1,9 @@
 //! Reports each request that the SDK sends to an [`ApiObserver`].
 //!
-//! The SDK gives an interceptor the error of an operation with its type erased,
-//! and only the type can tell AWS's error code. Whoever makes a call therefore
-//! names the error types of its operations with
-//! [`with_error`](ObserveRequests::with_error). This module knows no operation.
+//! An interceptor gets the error of an operation as a type-erased value, and has to
+//! downcast it to read AWS's error code. Callers therefore register the error types of
+//! their operations with [`with_error`](ObserveRequests::with_error). This module
+//! itself knows no operation.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,30 +20,32 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-/// The longest error code that is reported. Codes become label values, and any
-/// proxy on the way to AWS may answer.
+/// The maximum length of an error code; longer ones are reported as `other`. Codes
+/// become label values, and a proxy on the way to AWS may return anything.
 const MAX_CODE_LENGTH: usize = 64;
 
-/// A request that was sent to AWS. A call that is retried makes several.
+/// A request that was sent to AWS. A call that is retried sends several.
 #[derive(Debug)]
 pub(crate) struct ApiRequest<'a> {
     /// The service as the SDK calls it, such as `SSM` or `STS`.
     pub(crate) service: &'a str,
     /// The operation, such as `ListResourceDataSync`.
     pub(crate) operation: &'a str,
-    /// From sending the request to having read the response.
+    /// The time from sending the request until the response has been read.
     pub(crate) duration: Duration,
-    /// AWS's error code, or the kind of failure if AWS did not answer. `None` if
-    /// the request succeeded.
+    /// `None` if the request succeeded. Otherwise AWS's error code, or the HTTP
+    /// status of a response without one, or one of `other`, `invalid_response`,
+    /// `timeout`, `connection` and `abandoned`.
     pub(crate) error_code: Option<String>,
 }
 
-/// Counts what is asked of AWS.
+/// Counts requests for the exporter's own metrics.
 pub(crate) trait ApiObserver: fmt::Debug + Send + Sync {
     /// A request has ended.
     fn request_ended(&self, request: &ApiRequest<'_>);
 
-    /// STS was asked which account some credentials belong to.
+    /// A lookup of the account that credentials belong to has ended. It may have taken
+    /// several requests.
     fn identity_lookup_ended(&self, succeeded: bool);
 }
 
@@ -55,29 +57,29 @@ type ReadErrorCode = fn(&Error) -> Option<&str>;
 #[derive(Clone, Debug)]
 pub(crate) struct ObserveRequests {
     observer: Arc<dyn ApiObserver>,
-    error_codes: Vec<ReadErrorCode>,
+    code_readers: Vec<ReadErrorCode>,
 }
 
 impl ObserveRequests {
     pub(crate) fn new(observer: &Arc<dyn ApiObserver>) -> Self {
-        Self { observer: Arc::clone(observer), error_codes: Vec::new() }
+        Self { observer: Arc::clone(observer), code_readers: Vec::new() }
     }
 
-    /// Reports the codes of errors of type `E`. Without it, the error of an
-    /// operation is reported by the HTTP status of the response.
+    /// Registers the error type `E` of an operation, so that AWS's error code is
+    /// reported. Errors of other types are reported as the HTTP status.
     pub(crate) fn with_error<E>(mut self) -> Self
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        self.error_codes.push(|error| error.downcast_ref::<E>().and_then(ProvideErrorMetadata::code));
+        self.code_readers.push(|error| error.downcast_ref::<E>().and_then(ProvideErrorMetadata::code));
         self
     }
 
-    /// AWS's error code; or the HTTP status, if the response is not AWS's; or
-    /// the kind of failure, if there is no response.
+    /// The value of [`ApiRequest::error_code`] for an attempt that failed.
     fn error_code(&self, error: &OrchestratorError<Error>, response: Option<&HttpResponse>) -> String {
-        let from_aws =
-            error.as_operation_error().and_then(|error| self.error_codes.iter().find_map(|code| code(error)));
+        let from_aws = error
+            .as_operation_error()
+            .and_then(|error| self.code_readers.iter().find_map(|read| read(error)));
         let code = match (from_aws, response) {
             (Some(code), _)
                 if code.len() <= MAX_CODE_LENGTH && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) =>
@@ -90,7 +92,7 @@ impl ObserveRequests {
             }
             (None, Some(response)) if response.body().bytes().is_some() => "invalid_response",
             (None, _) if error.is_timeout_error() => "timeout",
-            // There was no response, or it broke off.
+            // There was no response, or the connection was lost before its end.
             (None, _) => "connection",
         };
         code.to_owned()
@@ -98,7 +100,7 @@ impl ObserveRequests {
 }
 
 /// A request in flight. It is reported once: when it ends, or when it is dropped
-/// because the collection or lookup that sent it has run out of time.
+/// because the collection or lookup that sent it has timed out.
 #[derive(Debug)]
 struct RequestInFlight {
     observer: Arc<dyn ApiObserver>,
@@ -156,7 +158,7 @@ impl Intercept for ObserveRequests {
         _components: &RuntimeComponents,
         cfg: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        // An attempt may end before anything is sent.
+        // An attempt may fail before its request is sent.
         if let Some(request) = cfg.load::<RequestInFlight>() {
             let error = context.output_or_error().and_then(Result::err);
             request.report(error.map(|error| self.error_code(error, context.response())));

@@ -1,12 +1,13 @@
-//! Access to AWS: credentials, sessions, connections, and the meaning of errors.
+//! Access to AWS: credentials, sessions, the HTTP client, request counts, and the
+//! classification of errors.
 //!
-//! The [collector](crate::collector) and the [discovery](crate::discovery) make
-//! their calls with what this module provides. Apart from it, they are the only
-//! modules that know the AWS SDK. This module makes no calls of its own, except
-//! to STS, and does not know when or why others are made.
+//! The [collector](crate::collector) and the [discovery](crate::discovery) use this
+//! module to call AWS. No other module uses the AWS SDK. This module itself calls
+//! only STS. It does not know which other calls are made, when, or why.
 //!
-//! Everything that costs memory or connections is shared: there is one HTTP
-//! client with one connection pool, and one credential cache.
+//! Whatever costs memory or connections is shared: all calls use one HTTP client
+//! with one connection pool, and all targets of an account use the same cached
+//! credentials and SSM client.
 
 mod credentials;
 mod endpoints;

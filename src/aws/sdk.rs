@@ -1,5 +1,5 @@
-//! The SDK's configuration: endpoints, timeouts, retries, proxies, and the source
-//! of the first credentials.
+//! The SDK's configuration: endpoints, timeouts, retries, proxies, and the initial
+//! credentials, before any role is assumed.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -29,17 +29,17 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use super::endpoints::EndpointKind;
 use crate::fleet::RegionName;
 
-/// How many attempts the SDK makes for a call, the first included. Beyond that,
-/// the retry is the target's next collection.
+/// The maximum number of attempts that the SDK makes for a call, including the
+/// first. If all fail, the next collection of the target tries again.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// How many attempts fit into the timeout of a collection. This is enough for
-/// all attempts for its credentials and its lists, with the back-off in between.
+/// How many attempts fit into the timeout of a collection. This is enough for all
+/// attempts to obtain credentials and to list syncs, including the back-off.
 const ATTEMPTS_PER_COLLECTION: u32 = 8;
 
-/// The timeout of one attempt of a call, given that of a collection.
-pub(super) fn attempt_timeout(timeout: Duration) -> Duration {
-    timeout / ATTEMPTS_PER_COLLECTION
+/// The timeout of one attempt of a call.
+pub(super) fn attempt_timeout(collection_timeout: Duration) -> Duration {
+    collection_timeout / ATTEMPTS_PER_COLLECTION
 }
 
 /// The `aws` section of the configuration.
@@ -49,9 +49,9 @@ pub struct AwsSettings {
     pub use_fips: bool,
     /// Whether to use the dual-stack endpoints, reachable over IPv4 and IPv6.
     pub use_dualstack: bool,
-    /// The region whose STS is called, for accounts of its partition.
+    /// The region of the STS endpoint, for accounts in the same partition.
     pub sts_region: Option<RegionName>,
-    /// The endpoint of all services, instead of AWS's own.
+    /// Replaces the endpoints of all AWS services.
     pub endpoint_url: Option<String>,
     /// Overrides `AWS_CONFIG_FILE`, the file with the profiles.
     pub shared_config_file: Option<PathBuf>,
@@ -61,8 +61,8 @@ pub struct AwsSettings {
 }
 
 impl AwsSettings {
-    /// The endpoints that these settings ask for. The environment and the shared
-    /// AWS configuration may enable more.
+    /// The endpoint variants that these settings enable. The environment and the
+    /// shared AWS configuration may enable others as well.
     #[must_use]
     pub fn endpoint_kind(&self) -> EndpointKind {
         EndpointKind { fips: self.use_fips, dualstack: self.use_dualstack }
@@ -82,12 +82,13 @@ impl AwsSettings {
     }
 }
 
-/// What the SDK's configuration is loaded from.
+/// Loads the SDK's configuration of a profile or of the default chain.
 #[derive(Clone, Debug)]
-pub(super) struct SdkConfigSource {
-    /// `None` is the default chain.
+pub(super) struct SdkConfigLoader {
+    /// `None` uses the default credential chain.
     pub(super) profile: Option<String>,
-    /// `None` leaves it to the SDK to find one.
+    /// The region of the STS endpoint. With `None`, the SDK determines a default
+    /// region.
     pub(super) region: Option<Region>,
     pub(super) settings: AwsSettings,
     /// The timeout of a collection.
@@ -95,11 +96,11 @@ pub(super) struct SdkConfigSource {
     pub(super) http_client: SharedHttpClient,
 }
 
-impl SdkConfigSource {
+impl SdkConfigLoader {
     /// Obtains the credentials of the profile or the default chain. The SDK's
-    /// providers read a profile once and keep the result, even if it was missing.
-    /// Each call therefore creates new providers, so that an operator can add or
-    /// correct a profile without a restart.
+    /// providers read a profile once and keep the result, even if the profile was
+    /// missing. Each call therefore creates new providers, so that an operator can
+    /// add or correct a profile without a restart.
     pub(super) async fn credentials(&self) -> Result<Credentials, CredentialsError> {
         match self.load().await.credentials_provider() {
             Some(provider) => provider.provide_credentials().await,
@@ -107,7 +108,6 @@ impl SdkConfigSource {
         }
     }
 
-    /// Loads the SDK's configuration.
     pub(super) async fn load(&self) -> SdkConfig {
         let Self { profile, region, settings, timeout, http_client } = self;
         let attempt = attempt_timeout(*timeout);
@@ -119,7 +119,7 @@ impl SdkConfigSource {
             .http_client(http_client.clone())
             .timeout_config(timeouts)
             .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
-            // The timeout of the attempt covers a stalled body, too.
+            // The attempt timeout also covers a stalled body.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .profile_files(settings.profile_files());
         if let Ok(name) = AppName::new("ssm-sync-exporter") {
@@ -131,7 +131,8 @@ impl SdkConfigSource {
         if let Some(region) = region {
             loader = loader.region(region.clone());
         }
-        // What is not enabled here may be by AWS_USE_FIPS_ENDPOINT and the like.
+        // `false` would override `AWS_USE_FIPS_ENDPOINT` and its counterparts in the
+        // shared AWS configuration.
         if settings.use_fips {
             loader = loader.use_fips(true);
         }
@@ -144,9 +145,9 @@ impl SdkConfigSource {
         loader.load().await
     }
 
-    /// Provides the credentials of a profile and no others. The default chain
-    /// would prefer the environment's, and the syncs of another account would be
-    /// shown under this one's name.
+    /// Provides the credentials of the profile and no others. The default chain
+    /// would prefer those in the environment, and the syncs of another account would
+    /// be shown as this account's.
     fn profile_credentials(&self, profile: &str) -> ProfileFileCredentialsProvider {
         let settings = &self.settings;
         let config = ProviderConfig::without_region()
@@ -162,8 +163,9 @@ impl SdkConfigSource {
     }
 }
 
-/// The default region of a profile, or of the default chain. `None` if only the
-/// instance metadata service can tell.
+/// The default region according to the profile and the environment. A configured
+/// profile takes precedence over the environment; the `default` profile does not.
+/// `None` if neither has a region; the instance metadata service may still have one.
 pub(super) async fn default_region(profile: Option<&str>, settings: &AwsSettings) -> Option<Region> {
     let mut from_profile = ProfileFileRegionProvider::builder().profile_files(settings.profile_files());
     if let Some(profile) = profile {
@@ -177,13 +179,14 @@ pub(super) async fn default_region(profile: Option<&str>, settings: &AwsSettings
     chain.region().await
 }
 
-/// The region whose STS is called. For an account with a `home` region it is, in
-/// this order: the `configured` region or the `default` one, if they are in the
-/// same partition as the home region; the home region.
+/// The region of the STS endpoint: the first of `configured` (the `sts_region`
+/// setting), `default` (see [`default_region`]) and `home` (a region of the
+/// account's partition) that is in the partition of `home`. If the account's
+/// partition is not known, `home` is `None` and the first of the others is used.
 ///
-/// An opt-in region is only used if it is configured: accounts that have not
-/// enabled it do not accept credentials from its STS. (IAM user guide, managing
-/// STS in an AWS region.)
+/// With `home`, a `default` that is an opt-in region is skipped, because accounts that
+/// have not enabled the region do not accept credentials from its STS. (IAM user guide,
+/// managing STS in an AWS region.)
 pub(super) fn sts_region(
     configured: Option<&RegionName>,
     default: Option<Region>,
@@ -203,11 +206,12 @@ fn region(name: &RegionName) -> Region {
     Region::new(name.as_str().to_owned())
 }
 
-/// The HTTP client, with one connection pool for all calls. The SDK's default
-/// creates one for each service client, and does not use a proxy.
+/// The HTTP client, with one connection pool for all calls. By default, the SDK
+/// creates a pool for each service client and ignores the proxy settings of the
+/// environment.
 pub(super) fn http_client(settings: &AwsSettings) -> SharedHttpClient {
     // An endpoint without TLS is not AWS but a local substitute, which an outbound
-    // proxy cannot reach.
+    // proxy usually cannot reach.
     let is_local = settings.endpoint_url.as_ref().is_some_and(|url| url.starts_with("http://"));
     let client = Builder::new().build_with_connector_fn(move |settings, components| {
         let proxy = if is_local { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
@@ -223,9 +227,9 @@ pub(super) fn http_client(settings: &AwsSettings) -> SharedHttpClient {
     SharedHttpClient::new(WithoutValidation(client))
 }
 
-/// An HTTP client that keeps the default, empty methods for validating itself.
-/// The SDK validates the HTTP client of each new service client, which would read
-/// all certificates every time and cost as much as a call.
+/// An HTTP client without validation. The SDK validates the HTTP client of each new
+/// service client, which loads all root certificates and costs as much as a call. This wrapper does not forward the validation methods of [`HttpClient`], and
+/// their default implementations do nothing.
 #[derive(Debug)]
 struct WithoutValidation(SharedHttpClient);
 

@@ -15,64 +15,66 @@ use tracing::debug;
 use super::credentials::{CachedCredentials, CredentialSource, CredentialStore};
 use super::endpoints::EndpointKind;
 use super::instrumentation::ApiObserver;
-use super::sdk::{self, AwsSettings, SdkConfigSource};
+use super::sdk::{self, AwsSettings, SdkConfigLoader};
 use super::single_flight::Fetched;
 use super::sts;
 use crate::fleet::{Access, Account, AccountId, InvalidRegion, Partition, RegionName};
 use crate::model::{Failure, Reason};
 
-/// The longest that checking a configured account id may take.
+/// The maximum time for checking a configured account id.
 const MAX_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The sessions of all accounts, each created on first use. Accounts with the
-/// same access share one, and role chains share the credentials of the roles
-/// that they have in common.
+/// The sessions of all accounts, each created on first use. Accounts with the same
+/// access share a session. Role chains that begin with the same roles share the
+/// credentials of those roles.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     settings: AwsSettings,
     timeout: Duration,
     observer: Arc<dyn ApiObserver>,
     http_client: SharedHttpClient,
-    base_configs: Mutex<HashMap<BaseConfigKey, Arc<OnceCell<Arc<BaseConfig>>>>>,
+    profile_configs: Mutex<HashMap<ProfileConfigKey, Arc<OnceCell<Arc<ProfileConfig>>>>>,
     by_access: Mutex<HashMap<SessionKey, Arc<Session>>>,
     credential_stores: Mutex<HashMap<SessionKey, Weak<CredentialStore>>>,
 }
 
-/// How an account is accessed, and the partition whose STS is called, if it is
-/// known. Credentials are valid in all regions of a partition.
+/// How an account is accessed, and its partition if that is known. Regions are not part
+/// of the key, because credentials are valid in all regions of a partition.
 type SessionKey = (Access, Option<Partition>);
 
 fn session_key(account: &Account) -> SessionKey {
     (account.access.clone(), account.default_region.as_ref().map(RegionName::partition))
 }
 
-/// A profile (`None` is the default chain), and the home region of the account.
-type BaseConfigKey = (Option<String>, Option<RegionName>);
+/// The profile (`None` is the default chain) and the account's `default_region`. The
+/// latter is called the home region here, because the profile has a default region, too.
+type ProfileConfigKey = (Option<String>, Option<RegionName>);
 
-/// The SDK's configuration before any role is assumed.
+/// The SDK's configuration of a profile or the default chain, before any role is
+/// assumed.
 #[derive(Debug)]
-struct BaseConfig {
-    source: SdkConfigSource,
+struct ProfileConfig {
+    loader: SdkConfigLoader,
     config: Arc<SdkConfig>,
-    /// What all clients of SSM have in common.
-    ssm: aws_sdk_ssm::Config,
+    /// The configuration of SSM clients, without credentials.
+    ssm_config: aws_sdk_ssm::Config,
 }
 
-/// Access to the accounts that are reached with the same credentials.
+/// The SDK's configuration and the credentials for accounts with the same access.
 #[derive(Debug)]
 pub(crate) struct Session {
-    /// For clients of any service; without credentials of the account.
+    /// The configuration of clients of any service. The caller sets the credentials.
     pub(crate) config: Arc<SdkConfig>,
-    /// What all clients of SSM have in common.
-    ssm: aws_sdk_ssm::Config,
+    /// The configuration of SSM clients, without credentials.
+    ssm_config: aws_sdk_ssm::Config,
     pub(crate) credentials: Arc<CredentialStore>,
     pub(crate) observer: Arc<dyn ApiObserver>,
     check_timeout: Duration,
 }
 
 impl Sessions {
-    /// Creates no session yet. `timeout` is that of a collection; each attempt of
-    /// a call gets a share of it.
+    /// `timeout` is the timeout of a collection. The timeouts of credentials and of
+    /// each attempt of a call are fractions of it.
     pub(crate) fn new(settings: AwsSettings, timeout: Duration, observer: Arc<dyn ApiObserver>) -> Self {
         let http_client = sdk::http_client(&settings);
         Self {
@@ -80,7 +82,7 @@ impl Sessions {
             timeout,
             observer,
             http_client,
-            base_configs: Mutex::default(),
+            profile_configs: Mutex::default(),
             by_access: Mutex::default(),
             credential_stores: Mutex::default(),
         }
@@ -95,73 +97,77 @@ impl Sessions {
         &self,
         account: &Account,
     ) -> Result<Option<RegionName>, InvalidRegion> {
-        let base = self.base_config(account).await;
-        base.config.region().map(|region| region.as_ref().parse()).transpose()
+        let profile_config = self.profile_config(account).await;
+        profile_config.config.region().map(|region| region.as_ref().parse()).transpose()
     }
 
     /// Which endpoints are used for the account, by our configuration, the
     /// environment and the shared AWS configuration together.
     pub(crate) async fn endpoint_kind(&self, account: &Account) -> EndpointKind {
-        let config = &self.base_config(account).await.config;
+        let config = &self.profile_config(account).await.config;
         EndpointKind {
             fips: config.use_fips().unwrap_or_default(),
             dualstack: config.use_dual_stack().unwrap_or_default(),
         }
     }
 
-    /// Drops the sessions of all other accounts than these, and the credentials
-    /// that only those used.
+    /// Drops all sessions except those of `accounts`, and the credentials that no
+    /// remaining session uses.
     pub(crate) fn retain<'a>(&self, accounts: impl IntoIterator<Item = &'a Account>) {
         let kept: HashSet<SessionKey> = accounts.into_iter().map(session_key).collect();
         self.by_access.lock().retain(|key, _| kept.contains(key));
         self.credential_stores.lock().retain(|_, store| store.strong_count() > 0);
     }
 
-    /// The session of `account`.
     pub(crate) async fn get(&self, account: &Account) -> Arc<Session> {
         let key = session_key(account);
         if let Some(session) = self.by_access.lock().get(&key) {
             return Arc::clone(session);
         }
-        let base = self.base_config(account).await;
+        let profile_config = self.profile_config(account).await;
         let session = Session {
-            config: Arc::clone(&base.config),
-            ssm: base.ssm.clone(),
-            credentials: self.credential_store(&base, &key),
+            config: Arc::clone(&profile_config.config),
+            ssm_config: profile_config.ssm_config.clone(),
+            credentials: self.credential_store(&profile_config, &key),
             observer: Arc::clone(&self.observer),
             check_timeout: MAX_CHECK_TIMEOUT.min(sdk::attempt_timeout(self.timeout)),
         };
-        // A concurrent caller may have created it meanwhile.
         let session = Arc::new(session);
+        // A concurrent caller may have created the session meanwhile.
         Arc::clone(self.by_access.lock().entry(key).or_insert(session))
     }
 
-    async fn base_config(&self, account: &Account) -> Arc<BaseConfig> {
+    async fn profile_config(&self, account: &Account) -> Arc<ProfileConfig> {
         let key = (account.access.profile.clone(), account.default_region.clone());
-        let cell = Arc::clone(self.base_configs.lock().entry(key.clone()).or_default());
+        let cell = Arc::clone(self.profile_configs.lock().entry(key.clone()).or_default());
         Arc::clone(cell.get_or_init(|| async { Arc::new(self.load(key).await) }).await)
     }
 
-    /// Reads the shared AWS configuration. The only request that this may send is
-    /// to the instance metadata service, where nothing else names a region.
-    async fn load(&self, (profile, home): BaseConfigKey) -> BaseConfig {
+    /// Reads the shared AWS configuration. If nothing there or in the environment names
+    /// a region, the SDK asks the instance metadata service for it. No other request is
+    /// sent.
+    async fn load(&self, (profile, home): ProfileConfigKey) -> ProfileConfig {
         let default_region = sdk::default_region(profile.as_deref(), &self.settings).await;
-        let source = SdkConfigSource {
+        let loader = SdkConfigLoader {
             profile,
             region: sdk::sts_region(self.settings.sts_region.as_ref(), default_region, home.as_ref()),
             settings: self.settings.clone(),
             timeout: self.timeout,
             http_client: self.http_client.clone(),
         };
-        let config = source.load().await;
-        let ssm =
+        let config = loader.load().await;
+        let ssm_config =
             aws_sdk_ssm::config::Builder::from(&config).identity_cache(IdentityCache::no_cache()).build();
-        BaseConfig { source, config: Arc::new(config), ssm }
+        ProfileConfig { loader, config: Arc::new(config), ssm_config }
     }
 
-    /// The store of the credentials at the end of a role chain. Stores of the
-    /// credentials on the way to it are shared between chains.
-    fn credential_store(&self, base: &BaseConfig, (access, partition): &SessionKey) -> Arc<CredentialStore> {
+    /// The store for the credentials of the last role of a chain. The stores of the
+    /// profile and of the roles before it are shared with other chains.
+    fn credential_store(
+        &self,
+        profile_config: &ProfileConfig,
+        (access, partition): &SessionKey,
+    ) -> Arc<CredentialStore> {
         let mut stores = self.credential_stores.lock();
         let mut get_or_create = |access: &Access, source: &dyn Fn() -> CredentialSource| {
             let key = (access.clone(), *partition);
@@ -173,11 +179,11 @@ impl Sessions {
             store
         };
         let mut chain = Access { profile: access.profile.clone(), roles: Vec::new() };
-        let mut store = get_or_create(&chain, &|| CredentialSource::Sdk(base.source.clone()));
+        let mut store = get_or_create(&chain, &|| CredentialSource::Sdk(profile_config.loader.clone()));
         for role in &access.roles {
             chain.roles.push(role.clone());
             store = get_or_create(&chain, &|| CredentialSource::Role {
-                config: Arc::clone(&base.config),
+                config: Arc::clone(&profile_config.config),
                 base: Arc::clone(&store),
                 role: role.clone(),
                 observer: Arc::clone(&self.observer),
@@ -188,20 +194,21 @@ impl Sessions {
 }
 
 impl Session {
-    /// The client of SSM with these credentials, for any region. Creating one
-    /// takes much of the CPU time of a call, and one client per target would take
-    /// more memory than the whole snapshot. Requests are reported only if the
-    /// caller adds [`ObserveRequests`](super::ObserveRequests) to the call.
-    pub(crate) fn ssm<'a>(&self, cached: &'a CachedCredentials) -> &'a aws_sdk_ssm::Client {
-        cached.ssm.get_or_init(|| {
-            let config = self.ssm.to_builder().credentials_provider(cached.credentials.clone()).build();
+    /// The SSM client with these credentials, for all regions. Creating a client takes
+    /// much of the CPU time of a call, and one client per target would take more memory
+    /// than the whole snapshot. The caller sets the region of each call, and adds
+    /// [`ObserveRequests`](super::ObserveRequests) so that requests are counted.
+    pub(crate) fn ssm_client<'a>(&self, cached: &'a CachedCredentials) -> &'a aws_sdk_ssm::Client {
+        cached.ssm_client.get_or_init(|| {
+            let config =
+                self.ssm_config.to_builder().credentials_provider(cached.credentials.clone()).build();
             aws_sdk_ssm::Client::from_conf(config)
         })
     }
 
-    /// Checks that the credentials belong to the account with the `configured`
-    /// id. If STS cannot be asked, for example because the network only leads to
-    /// SSM, the configured id is trusted for now. STS's answer is cached.
+    /// Checks that the credentials belong to the account with the `configured` id. If
+    /// the lookup fails, for example because only SSM can be reached from this network,
+    /// the configured id is trusted for now. The result of the lookup is cached.
     ///
     /// # Errors
     /// The credentials belong to another account, so its syncs would be shown
@@ -228,11 +235,11 @@ impl Session {
         self.account_id(cached, self.check_timeout).await.is_ok()
     }
 
-    /// The account that the credentials belong to. STS is asked once, and again
-    /// after a failure.
+    /// The account that the credentials belong to, looked up once. A failed lookup is
+    /// repeated after a back-off.
     ///
     /// # Errors
-    /// STS did not tell within `timeout`, now or recently.
+    /// The lookup failed or exceeded `timeout`, now or recently.
     pub(crate) async fn account_id(
         &self,
         cached: &CachedCredentials,
@@ -240,7 +247,7 @@ impl Session {
     ) -> Result<AccountId, Failure> {
         let id = cached.account.get(async {
             // Boxed, because the future is large and rarely polled. The timeout is
-            // inside, so that running into it is cached.
+            // inside, so that a timeout is cached as well.
             let lookup = tokio::time::timeout(
                 timeout,
                 Box::pin(sts::caller_account(&self.config, &cached.credentials, &self.observer)),

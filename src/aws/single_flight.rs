@@ -1,4 +1,4 @@
-//! A cache of one value that concurrent callers fetch with one request.
+//! A cache of one value. Concurrent callers share a single fetch of it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use crate::model::Failure;
 
-/// How long the first failure is cached. Each consecutive one is cached twice as
-/// long as the one before.
+/// How long the first failure is cached. The time doubles with each consecutive
+/// failure.
 const INITIAL_BACKOFF: Duration = Duration::from_secs(5);
 
-/// The longest that a failure is cached.
+/// The maximum time that a failure is cached.
 const MAX_BACKOFF: Duration = Duration::from_mins(5);
 
 /// A value that is fetched on demand and cached. Callers that arrive during a
@@ -24,9 +24,9 @@ const MAX_BACKOFF: Duration = Duration::from_mins(5);
 #[derive(Debug)]
 pub(super) struct SingleFlight<T> {
     current: Mutex<Arc<OnceCell<Cached<T>>>>,
-    /// How many fetches have failed since the last success.
+    /// The number of fetches that have failed since the last success.
     failures: AtomicU32,
-    /// How many fetches are in progress.
+    /// The number of fetches in progress.
     in_progress: AtomicU32,
 }
 
@@ -40,11 +40,11 @@ struct Cached<T> {
 /// The outcome of a fetch.
 #[derive(Debug)]
 pub(super) enum Fetched<T> {
-    /// A value and how long it is cached; `None` is for ever.
+    /// A value, and how long it is cached; `None` means forever.
     Value(Arc<T>, Option<Duration>),
     /// A failure, which is cached with exponential back-off.
     Failed(Failure),
-    /// A failure that is cached elsewhere, and so not here.
+    /// A failure that is not cached here, because it is cached elsewhere.
     NotCached(Failure),
 }
 
@@ -79,8 +79,8 @@ impl<T> SingleFlight<T> {
                     Cached { outcome: Ok(value), expires: ttl.map(|ttl| now + ttl) }
                 }
                 Fetched::Failed(failure) => {
-                    let earlier = self.failures.fetch_add(1, Ordering::Relaxed);
-                    Cached { outcome: Err(failure), expires: Some(now + backoff(earlier)) }
+                    let earlier_failures = self.failures.fetch_add(1, Ordering::Relaxed);
+                    Cached { outcome: Err(failure), expires: Some(now + backoff(earlier_failures)) }
                 }
                 Fetched::NotCached(failure) => Cached { outcome: Err(failure), expires: Some(now) },
             }
@@ -98,29 +98,35 @@ impl<T> SingleFlight<T> {
         self.replace(value, Arc::default());
     }
 
-    /// Caches `failure` in the place of `value`, unless something newer has
-    /// replaced it. The back-off grows with the number of `earlier` failures.
-    /// Returns whether `value` was replaced.
-    pub(super) fn replace_with_failure(&self, value: &Arc<T>, failure: Failure, earlier: u32) -> bool {
-        let cached = Cached { outcome: Err(failure), expires: Some(Instant::now() + backoff(earlier)) };
+    /// Replaces `value` with `failure`, unless something newer has replaced it. The
+    /// failure is cached longer the more `earlier_failures` there were. Returns whether
+    /// `value` was replaced.
+    pub(super) fn replace_with_failure(
+        &self,
+        value: &Arc<T>,
+        failure: Failure,
+        earlier_failures: u32,
+    ) -> bool {
+        let cached =
+            Cached { outcome: Err(failure), expires: Some(Instant::now() + backoff(earlier_failures)) };
         self.replace(value, Arc::new(OnceCell::new_with(Some(cached))))
     }
 
-    fn replace(&self, value: &Arc<T>, by: Arc<OnceCell<Cached<T>>>) -> bool {
+    fn replace(&self, value: &Arc<T>, replacement: Arc<OnceCell<Cached<T>>>) -> bool {
         let mut current = self.current.lock();
         let is_current =
             |cached: &Cached<T>| cached.outcome.as_ref().is_ok_and(|cached| Arc::ptr_eq(cached, value));
         let replaced = current.get().is_some_and(is_current);
         if replaced {
-            *current = by;
+            *current = replacement;
         }
         replaced
     }
 }
 
-/// How long a failure is cached after so many `earlier` ones.
-fn backoff(earlier: u32) -> Duration {
-    INITIAL_BACKOFF.saturating_mul(1 << earlier.min(16)).min(MAX_BACKOFF)
+/// How long a failure is cached.
+fn backoff(earlier_failures: u32) -> Duration {
+    INITIAL_BACKOFF.saturating_mul(1 << earlier_failures.min(16)).min(MAX_BACKOFF)
 }
 
 /// Counts a fetch as in progress until it ends or its caller gives up.
@@ -215,10 +221,10 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_caller_that_gives_up_leaves_the_fetch_to_the_next() {
+    async fn the_next_caller_fetches_if_the_first_gives_up() {
         let fetcher = CountingFetcher::default();
-        let impatient = tokio::time::timeout(Duration::from_millis(500), fetcher.get(true));
-        let (first, second) = tokio::join!(impatient, fetcher.get(true));
+        let giving_up = tokio::time::timeout(Duration::from_millis(500), fetcher.get(true));
+        let (first, second) = tokio::join!(giving_up, fetcher.get(true));
         assert!(first.is_err());
         assert_eq!(second, Ok(1));
     }

@@ -1,4 +1,4 @@
-//! The calls to STS: assuming a role, and asking which account credentials
+//! The calls to STS: assuming a role, and looking up the account that credentials
 //! belong to.
 
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::model::{Failure, Reason};
 /// Why a role could not be assumed.
 pub(super) struct AssumeRoleFailure {
     pub(super) failure: Failure,
-    /// Whether the credentials that were to assume it have expired.
+    /// Whether the credentials that the call was made with have expired.
     pub(super) credentials_expired: bool,
 }
 
@@ -28,12 +28,12 @@ impl From<Failure> for AssumeRoleFailure {
     }
 }
 
-/// Whether a failure with this reason concerns STS itself, and not one role.
+/// Whether `reason` means that STS itself is unavailable, rather than one role.
 pub(super) fn is_sts_unavailable(reason: Reason) -> bool {
     matches!(reason, Reason::Timeout | Reason::Connection | Reason::ServerError | Reason::Throttled)
 }
 
-/// Assumes a role with the given credentials.
+/// Assumes a role. The region of `config` is that of the STS endpoint.
 ///
 /// # Errors
 /// [`Reason::Credentials`] means that STS rejected `credentials`.

@@ -16,36 +16,36 @@ use crate::aws::{CachedCredentials, ObserveRequests, Session, errors};
 use crate::fleet::Target;
 use crate::model::{DataSync, Failure, Reason, SyncType};
 
-/// The largest page that AWS returns.
+/// The largest page size that AWS allows.
 const PAGE_SIZE: i32 = 50;
 
-/// A limit on pagination that never ends: no account has thousands of syncs.
+/// Ends a pagination that never ends. No account has thousands of syncs.
 const MAX_PAGES: usize = 100;
 
-/// The code of SSM for an access key that it does not know.
+/// SSM's error code for an unknown access key.
 const UNRECOGNIZED_CLIENT: &str = "UnrecognizedClientException";
 
 type ListError = SdkError<ListResourceDataSyncError>;
 
-/// Lists the syncs of each type with calls of its own, because what a call
-/// without a type returns is not documented.
+/// Lists the syncs of each type with separate calls, because it is not documented what a
+/// call without a type returns.
 pub(super) async fn list(
     session: &Session,
     credentials: &Arc<CachedCredentials>,
     account: &str,
     target: &Target,
 ) -> Result<Vec<DataSync>, Failure> {
-    let client = session.ssm(credentials);
-    // The SDK limits retries per partition, by default one per service and
-    // region: one throttled account would use up the retries of all others there.
+    let client = session.ssm_client(credentials);
+    // The SDK limits retries within a "retry partition", by default all calls to a service
+    // in a region. One throttled account would use up the retries of the others there.
     let retry_partition = RetryPartition::new(format!("ssm-{account}-{}", target.region));
     let config = Config::builder()
         .region(Region::new(target.region.as_str().to_owned()))
         .retry_partition(retry_partition)
         .interceptor(ObserveRequests::new(&session.observer).with_error::<ListResourceDataSyncError>());
 
-    // The key removes duplicates: a list may shift between two pages, or a
-    // response may contain syncs of the other type.
+    // The key removes duplicates, which occur if the list changes between two pages or if a
+    // response contains syncs of the other type.
     let mut syncs = BTreeMap::new();
     for sync_type in SyncType::KNOWN {
         let add = |sync: DataSync| {
@@ -63,9 +63,9 @@ pub(super) async fn list(
     Ok(syncs.into_values().collect())
 }
 
-/// Distinguishes invalid credentials from a region that the account has not
-/// enabled, which SSM rejects with the same code. If the credentials are accepted
-/// in another region or by STS, it is the region.
+/// Distinguishes invalid credentials from a region that the account has not enabled. SSM
+/// returns the same code for both. If another region or STS accepts the credentials, the
+/// region is the cause.
 async fn call_failure(
     error: &ListError,
     session: &Session,

@@ -1,8 +1,8 @@
 //! Collects one target: calls AWS and turns the responses into plain data.
 //!
 //! The [scheduler](crate::scheduler) decides when. A collection always returns a
-//! [`Report`], and a failure is part of it. This module does not know what is
-//! done with reports.
+//! [`Report`]; if it fails, the report contains the failure. This module does not know
+//! what happens with reports.
 
 mod convert;
 mod list;
@@ -39,8 +39,9 @@ impl Collector {
         Self { sessions, timeout, clock }
     }
 
-    /// Lists the syncs of `target`. If the configuration does not give the
-    /// account's id, it is stored in `account` as soon as it is known.
+    /// Lists the syncs of `target`. If the account id is not configured, it is stored in
+    /// `account` as soon as STS has returned it, so that the report contains the id even if
+    /// the collection fails or times out afterwards.
     async fn list_syncs(
         &self,
         target: &Target,
@@ -49,7 +50,7 @@ impl Collector {
         let session = self.sessions.get(&target.account).await;
         let credentials = session.credentials.get().await?;
         match &target.account.id {
-            // The id is part of the role's ARN.
+            // Nothing to check: the configured id is that of the role's ARN.
             Some(_) if !target.account.access.roles.is_empty() => {}
             Some(configured) => session.check_account_id(&credentials, configured).await?,
             None => *account = Some(session.account_id(&credentials, self.timeout / 2).await?),

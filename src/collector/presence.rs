@@ -2,8 +2,8 @@
 //!
 //! The SDK turns an absent boolean into `false` and an absent list into an empty
 //! one. An absent field must not become a metric with the value 0, and a response
-//! without a list must not look like an account without syncs. Therefore an
-//! interceptor parses the body a second time, only for the presence of fields.
+//! without a list must not look like an account without syncs. An interceptor therefore
+//! parses the body a second time, only for the presence of fields.
 
 use std::sync::Arc;
 
@@ -29,8 +29,8 @@ pub(super) struct ItemPresence {
     source: Option<SourcePresence>,
 }
 
-/// Which of a source's fields were present, of those that the SDK fills with a
-/// default.
+/// Which fields of a source were present. Only fields that the SDK fills with a default if
+/// they are absent.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(super) struct SourcePresence {
     #[serde(default, rename = "IncludeFutureRegions", deserialize_with = "is_present")]
@@ -49,7 +49,8 @@ impl Presence {
         self.items.is_some()
     }
 
-    /// Which fields the source of the item at `index` contained.
+    /// Which fields the source of the item at `index` contained; no fields if it has no
+    /// source.
     pub(super) fn source(&self, index: usize) -> SourcePresence {
         self.items
             .as_ref()
@@ -59,7 +60,7 @@ impl Presence {
     }
 }
 
-/// The interceptor that records the presence of fields in the last response.
+/// An interceptor that records which fields the last response contained.
 #[derive(Clone, Debug, Default)]
 pub(super) struct RecordPresence(Arc<Mutex<Option<Presence>>>);
 

@@ -14,7 +14,7 @@ use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
 use crate::fleet::{
-    AccountId, ExternalId, MemberRole, OrganizationalUnitId, RegionName, RegionOrPattern, RoleArn,
+    AccountId, ExternalId, MemberRoleTemplate, OrganizationalUnitId, RegionName, RegionOrPattern, RoleArn,
     SessionName,
 };
 use crate::metrics::FamilyName;
@@ -99,7 +99,7 @@ pub(super) struct RawOrganization {
     pub(super) profile: Option<Text<Label>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) assume_roles: Vec<RawRole>,
-    pub(super) member_role: Text<MemberRole>,
+    pub(super) member_role: Text<MemberRoleTemplate>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) member_assume_roles: Vec<RawRole>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -366,7 +366,7 @@ pub(super) use printable;
 
 // Not `ExternalId`, which is a secret.
 printable! {
-    Duration, PathBuf, FamilyName, AccountId, MemberRole, RegionName, RegionOrPattern, RoleArn,
+    Duration, PathBuf, FamilyName, AccountId, MemberRoleTemplate, RegionName, RegionOrPattern, RoleArn,
     SessionName, OrganizationalUnitId, Label,
 }
 
@@ -374,7 +374,7 @@ from_text_by_from_str! {
     FamilyName: "the name of a metric family",
     AccountId: "an AWS account ID",
     ExternalId: "an external ID",
-    MemberRole: "the ARN of a role with the placeholder `{account_id}`",
+    MemberRoleTemplate: "the ARN of a role with the placeholder `{account_id}`",
     RegionName: "an AWS region",
     RegionOrPattern: "an AWS region, or a wildcard such as `eu-*`",
     RoleArn: "a role ARN",

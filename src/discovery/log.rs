@@ -1,4 +1,5 @@
-//! Logs changes of discovery, each once and in one line for all accounts.
+//! Logs changes in discovery. A failure that concerns many accounts is logged in one line
+//! for all of them.
 
 use std::collections::HashSet;
 
@@ -8,13 +9,13 @@ use super::planner::Warning;
 use crate::fleet::AccountKey;
 use crate::model::{Failure, FailureScope, Reason};
 
-/// Remembers what has been logged.
+/// Remembers what has been logged, so that only changes are.
 #[derive(Debug, Default)]
 pub(super) struct DiscoveryLog {
     warnings: HashSet<Warning>,
-    /// Why the organization's accounts cannot be listed.
+    /// The reason that was logged last, until the organization's accounts are listed again.
     organization_failure: Option<Reason>,
-    /// For how many accounts the enabled regions cannot be listed.
+    /// The number of accounts whose enabled regions cannot be listed, as logged last.
     failing_accounts: usize,
     counts: Option<Counts>,
 }
@@ -24,7 +25,7 @@ pub(super) struct DiscoveryLog {
 pub(super) struct Counts {
     pub(super) accounts: usize,
     pub(super) targets: usize,
-    /// Whether lookups are pending that may add more.
+    /// Whether lookups are pending that may add targets.
     pub(super) pending: bool,
 }
 
@@ -51,7 +52,7 @@ impl DiscoveryLog {
         }
     }
 
-    /// The last known accounts of the organization are `kept`.
+    /// `kept` is the number of last known accounts that are still polled.
     pub(super) fn organization_failed(&mut self, failure: &Failure, kept: usize) {
         let Failure { reason, message, scope, .. } = failure;
         // The credential store logs failures to obtain credentials.
@@ -61,8 +62,8 @@ impl DiscoveryLog {
         }
     }
 
-    /// The enabled regions of these accounts cannot be listed. As their number
-    /// may grow slowly, it is logged each time it has doubled.
+    /// Logs that the enabled regions of these accounts cannot be listed. The number of
+    /// accounts may grow slowly, so it is logged again only when it has doubled.
     pub(super) fn regions_failed(&mut self, accounts: &[(&AccountKey, &Failure)]) {
         let number = accounts.len();
         match accounts.iter().min_by_key(|(key, _)| *key) {

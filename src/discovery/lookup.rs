@@ -1,4 +1,4 @@
-//! The lookups that discovery makes, and who answers them.
+//! The lookups that discovery makes, and their implementation with calls to AWS.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use crate::aws::Sessions;
 use crate::fleet::{Account, AccountKey, RegionName};
 use crate::model::{Failure, Reason};
 
-/// The longest that listing an organization may take. A thousand organizational
-/// units take more than a thousand calls, and AWS allows only a few a second.
+/// The timeout of listing an organization. A thousand organizational units take more
+/// than a thousand calls, and AWS allows only a few per second.
 const ORGANIZATION_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// The longest that listing the regions of an account may take.
+/// The timeout of listing the regions of an account.
 const REGIONS_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// What is looked up.
+/// The kinds of lookups, which are the values of the `kind` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum LookupKind {
@@ -27,26 +27,26 @@ pub(crate) enum LookupKind {
     Regions,
 }
 
-/// Counts lookups.
+/// Counts lookups for the exporter's own metrics.
 pub(crate) trait LookupObserver: fmt::Debug + Send + Sync {
-    /// An attempt has ended.
+    /// An attempt to make a lookup has ended.
     fn lookup_ended(&self, kind: LookupKind, succeeded: bool);
 }
 
-/// Answers lookups. The implementation limits how long each takes.
+/// Makes lookups. The implementation limits how long each takes.
 pub(crate) trait Lookups: Send + Sync + 'static {
-    /// The accounts of an organization that can be polled.
+    /// The active accounts of an organization.
     fn members(&self, organization: &Organization) -> impl Future<Output = Result<Members, Failure>> + Send;
 
-    /// The regions that an account has enabled; at least one.
+    /// The regions that an account has enabled, at least one, in any order.
     fn regions(&self, account: &Account) -> impl Future<Output = Result<Vec<RegionName>, Failure>> + Send;
 
-    /// Only these accounts are called from now on. What is cached for others can
-    /// be dropped.
+    /// Drops whatever is cached for accounts other than these, which are not called any
+    /// more.
     fn retain(&self, accounts: &[&Account]);
 }
 
-/// Answers lookups by calling AWS.
+/// Makes lookups by calling AWS.
 #[derive(Debug)]
 pub(crate) struct AwsLookups(Arc<Sessions>);
 
@@ -97,7 +97,7 @@ impl LookupKey {
         }
     }
 
-    /// The result of a lookup that did not get to make a call.
+    /// The result of a lookup whose task panicked.
     pub(super) fn failed(&self, failure: Failure) -> LookupResult {
         match self {
             Self::Organization => LookupResult::Organization(Err(failure)),
@@ -106,7 +106,7 @@ impl LookupKey {
     }
 }
 
-/// A lookup with everything that is needed to make it.
+/// A lookup together with the parameters of its calls.
 pub(super) enum LookupRequest {
     Organization(Box<Organization>),
     Regions(Arc<Account>),

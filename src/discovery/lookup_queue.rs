@@ -1,7 +1,7 @@
-//! When each lookup is made: immediately, at its next refresh, or after a
+//! Decides when each lookup is made: immediately, at its next refresh, or after a
 //! back-off because it failed.
 //!
-//! The queue does not know what lookups are for, and does not make them.
+//! The queue makes no lookups and does not see their results, only their failures.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::{pending, poll_fn};
@@ -11,20 +11,18 @@ use tokio_util::time::DelayQueue;
 use tokio_util::time::delay_queue::Key;
 
 use super::lookup::LookupKey;
-use crate::fleet::stable_hash;
-use crate::fleet::{AccountKey, Unresolved};
+use crate::fleet::{AccountKey, FailingLookups, stable_hash};
 use crate::model::Failure;
 
 /// The back-off after the first failure of a lookup. It doubles with each
 /// consecutive failure, up to the refresh interval.
 pub(super) const INITIAL_BACKOFF: Duration = Duration::from_secs(10);
 
-/// All lookups that are to be made, each once.
+/// All lookups to make, each once.
 #[derive(Debug)]
 pub(super) struct LookupQueue {
     replica: String,
-    /// Those to make now. May contain keys that have been removed or delayed
-    /// since.
+    /// Lookups to make now. Some may have been removed or delayed since they were added.
     due: VecDeque<LookupKey>,
     delayed: DelayQueue<LookupKey>,
     /// Every lookup that is due, in progress or delayed, with its position in
@@ -36,6 +34,7 @@ pub(super) struct LookupQueue {
 
 #[derive(Debug)]
 struct Failing {
+    /// The number of consecutive failures, at least 1.
     consecutive: u32,
     last: Failure,
 }
@@ -53,11 +52,11 @@ impl LookupQueue {
         }
     }
 
-    /// Schedules a lookup for now, even if it was delayed. Has no effect while it
+    /// Schedules a lookup for now, even if it was delayed. Has no effect while the lookup
     /// is in progress.
     pub(super) fn schedule_now(&mut self, key: LookupKey) {
         match self.scheduled.insert(key.clone(), None) {
-            // It is due or in progress.
+            // Already due or in progress.
             Some(None) => {}
             Some(Some(position)) => {
                 self.delayed.remove(&position);
@@ -67,8 +66,8 @@ impl LookupQueue {
         }
     }
 
-    /// Delays a scheduled lookup until its next refresh, or for its back-off if it
-    /// has failed. Without a refresh interval, a lookup that succeeded is removed.
+    /// Delays a scheduled lookup by the refresh interval, or by its back-off if its last
+    /// attempt failed. Without a refresh interval, a lookup that succeeded is removed.
     /// Has no effect on a lookup that has been removed.
     pub(super) fn delay(&mut self, key: LookupKey, refresh_interval: Option<Duration>) {
         let Some(position) = self.scheduled.remove(&key) else { return };
@@ -82,7 +81,10 @@ impl LookupQueue {
     }
 
     /// Applies changed refresh intervals to all delayed lookups.
-    pub(super) fn delay_again(&mut self, refresh_interval: impl Fn(&LookupKey) -> Option<Duration>) {
+    pub(super) fn apply_refresh_intervals(
+        &mut self,
+        refresh_interval: impl Fn(&LookupKey) -> Option<Duration>,
+    ) {
         let delayed = self.scheduled.iter().filter(|(_, position)| position.is_some());
         let delayed: Vec<LookupKey> = delayed.map(|(key, _)| key.clone()).collect();
         for key in delayed {
@@ -91,11 +93,12 @@ impl LookupQueue {
         }
     }
 
-    /// The next lookup to make now. It stays scheduled, as one in progress.
+    /// The next lookup to make now. It stays scheduled while it is in progress.
     pub(super) fn pop_due(&mut self) -> Option<LookupKey> {
         while let Some(key) = self.due.pop_front() {
-            // An earlier attempt may have answered it, if it was removed and
-            // scheduled again during that attempt.
+            // Skips lookups that were removed, and those that were delayed. The latter
+            // happens if a lookup is removed and scheduled again during an attempt, whose
+            // result then serves for both.
             if self.scheduled.get(&key) == Some(&None) {
                 return Some(key);
             }
@@ -103,7 +106,7 @@ impl LookupQueue {
         None
     }
 
-    /// Schedules lookups again whose attempts have been dropped.
+    /// Makes lookups due again whose attempts were aborted.
     pub(super) fn restart(&mut self, in_progress: impl Iterator<Item = LookupKey>) {
         self.due.extend(in_progress.filter(|key| self.scheduled.contains_key(key)));
     }
@@ -143,9 +146,9 @@ impl LookupQueue {
         }
     }
 
-    pub(super) fn unresolved(&self) -> Unresolved {
+    pub(super) fn failing_lookups(&self) -> FailingLookups {
         let organization = self.failing.get(&LookupKey::Organization).map(|failing| failing.last.clone());
-        Unresolved { accounts: self.failing.len() - usize::from(organization.is_some()), organization }
+        FailingLookups { accounts: self.failing.len() - usize::from(organization.is_some()), organization }
     }
 
     /// The accounts whose regions could not be listed, and why.
@@ -164,7 +167,7 @@ impl LookupQueue {
                 refresh_interval.map_or(backoff, |interval| backoff.min(interval))
             }
         };
-        // Jitter of up to a tenth spreads the lookups of many accounts, and those
+        // Shortens the delay by up to a tenth, to spread the lookups of many accounts and
         // of several exporters.
         let jitter = stable_hash(&[&self.replica, &format!("{key:?}")]) % 100;
         let jitter = u32::try_from(jitter).unwrap_or_default();

@@ -1,14 +1,17 @@
-//! Determines the targets: the accounts of an organization, and the regions that
-//! accounts have enabled.
+//! Determines the targets from the configured accounts. For that, it looks up the
+//! accounts of an organization and the regions that accounts have enabled.
 //!
 //! Each change is published as a new [`TargetList`] for the
-//! [scheduler](crate::scheduler). Lookups are repeated at the refresh interval. A
-//! lookup that fails is retried with back-off, independently of all others, and
-//! its last result is kept meanwhile: no account is dropped because a lookup
-//! failed. An account whose regions have never been listed is polled in the
-//! regions that are always enabled, so that it is visible, and so is its failure.
+//! [scheduler](crate::scheduler). Discovery does not know when targets are polled or
+//! whether that succeeds.
 //!
-//! A configuration that names all accounts and regions needs no lookup.
+//! Lookups are repeated at the refresh interval. A lookup that fails is retried with
+//! back-off, independently of all others. Its last result is kept meanwhile, so no
+//! account is dropped because a lookup failed. An account whose regions could never be
+//! listed is polled in the regions that are always enabled, so that the account and its
+//! failure are visible.
+//!
+//! A configuration that names all accounts and regions needs no lookups.
 
 mod log;
 mod lookup;
@@ -39,14 +42,14 @@ use lookup::{LookupKey, LookupRequest, LookupResult};
 use lookup_queue::LookupQueue;
 use planner::{AccountRegions, EnabledRegions};
 
-/// How long results are collected before a new target list is published, while
-/// lookups are in progress.
+/// The maximum delay between a result and the new target list while other lookups are in
+/// progress. Their results are published together.
 const PUBLISH_DELAY: Duration = Duration::from_millis(200);
 
-/// What to look up, and how.
+/// The settings that a reload can change.
 #[derive(Debug)]
 pub(crate) struct Settings<L> {
-    /// Answers the lookups.
+    /// Makes the lookups.
     pub(crate) lookups: Arc<L>,
     /// The accounts to poll and their regions.
     pub(crate) sources: AccountSources,
@@ -63,24 +66,24 @@ pub(crate) struct Discovery<L> {
     observer: Arc<dyn LookupObserver>,
     target_list: watch::Sender<Arc<TargetList>>,
     queue: LookupQueue,
-    /// Whether a lookup that succeeded is repeated after the refresh interval.
+    /// Whether lookups that succeeded are repeated after the refresh interval.
     refreshes: bool,
     /// The accounts of the organization, once they have been listed.
     members: Option<Members>,
-    /// Whether `members` were listed with other settings than the current ones.
+    /// Whether `members` were listed with previous settings.
     members_are_outdated: bool,
     /// All accounts to poll.
     accounts: Vec<AccountRegions>,
-    /// For each account that needs a lookup of its regions, the result.
+    /// The result for each account that needs a lookup of its regions.
     enabled_regions: HashMap<AccountKey, EnabledRegions>,
     log: DiscoveryLog,
 }
 
 impl<L: Lookups> Discovery<L> {
-    /// Discovers the targets of `shard` by the latest of `settings`. The returned
-    /// receiver holds the first target list already, with all targets that need no
-    /// lookup. `replica` names this exporter, so that several exporters make the
-    /// same lookup at different times.
+    /// Discovers the targets of `shard` according to the latest of `settings`. The
+    /// returned receiver already holds the first target list, with all targets that need
+    /// no lookup. `replica` is the name of this exporter; exporters with different names
+    /// make the same lookup at different times.
     pub(crate) fn new(
         mut settings: watch::Receiver<Arc<Settings<L>>>,
         shard: Shard,
@@ -111,32 +114,33 @@ impl<L: Lookups> Discovery<L> {
         (discovery, receiver)
     }
 
-    /// Repeats only lookups that fail, for one-shot use. Their back-off is then not
-    /// limited by the refresh interval.
+    /// Repeats only lookups that fail, for one-shot mode. The refresh interval then does
+    /// not limit their back-off.
     pub(crate) fn without_refresh(self) -> Self {
         Self { refreshes: false, ..self }
     }
 
     /// Makes lookups and publishes target lists until `shutdown`.
     pub(crate) async fn run(mut self, shutdown: CancellationToken) {
-        let mut running: JoinSet<LookupResult> = JoinSet::new();
+        let mut tasks: JoinSet<LookupResult> = JoinSet::new();
+        // The lookup of each task.
         let mut in_progress: HashMap<Id, LookupKey> = HashMap::new();
         let mut publish_at: Option<Instant> = None;
         self.log_changes();
 
         loop {
-            while running.len() < self.settings.concurrency.get() {
+            while tasks.len() < self.settings.concurrency.get() {
                 let Some(key) = self.queue.pop_due() else { break };
                 match self.request(&key) {
                     Some(request) => {
                         let lookups = Arc::clone(&self.settings.lookups);
-                        let task = running.spawn(async move { request.send(&*lookups).await });
+                        let task = tasks.spawn(async move { request.send(&*lookups).await });
                         in_progress.insert(task.id(), key);
                     }
                     None => self.queue.remove(&key),
                 }
             }
-            if running.is_empty() {
+            if tasks.is_empty() {
                 if publish_at.take().is_some() {
                     self.publish();
                 }
@@ -148,13 +152,13 @@ impl<L: Lookups> Discovery<L> {
                 Ok(()) = self.settings_updates.changed() => {
                     if self.reconfigure() {
                         // Lookups in progress were started with the previous settings.
-                        running = JoinSet::new();
+                        tasks = JoinSet::new();
                         self.queue.restart(in_progress.drain().map(|(_, key)| key));
                         publish_at = None;
                         self.publish();
                     }
                 }
-                Some(ended) = running.join_next_with_id(), if !running.is_empty() => {
+                Some(ended) = tasks.join_next_with_id(), if !tasks.is_empty() => {
                     let id = ended.as_ref().map_or_else(JoinError::id, |(id, _)| *id);
                     let Some(key) = in_progress.remove(&id) else { continue };
                     let result = match ended {
@@ -189,8 +193,8 @@ impl<L: Lookups> Discovery<L> {
             }
             LookupKey::Regions(key) if !self.enabled_regions.contains_key(key) => None,
             LookupKey::Regions(key) => {
-                // Of several entries for the account, only the session policy of
-                // those with wildcards allows to list the regions.
+                // If the account has several entries, only those with wildcards have a
+                // session policy that allows listing regions.
                 let may_list =
                     |entry: &&AccountRegions| entry.regions.needs_discovery() && entry.account.key() == *key;
                 let entry = self.accounts.iter().find(may_list)?;
@@ -199,7 +203,7 @@ impl<L: Lookups> Discovery<L> {
         }
     }
 
-    /// Records the result of a lookup. Returns whether a new target list has to be
+    /// Records the result of a lookup. Returns whether a new target list should be
     /// published.
     fn handle_result(&mut self, key: &LookupKey, result: LookupResult) -> bool {
         let Update { changed, failure } = match result {
@@ -215,7 +219,7 @@ impl<L: Lookups> Discovery<L> {
             None => self.queue.record_success(key),
             Some(failure) => self.queue.record_failure(key, failure),
         }
-        changed || self.target_list.borrow().unresolved != self.queue.unresolved()
+        changed || self.target_list.borrow().failing_lookups != self.queue.failing_lookups()
     }
 
     fn update_members(&mut self, result: Result<Members, Failure>) -> Update {
@@ -253,46 +257,47 @@ impl<L: Lookups> Discovery<L> {
         Update { changed, failure }
     }
 
-    /// Applies the latest settings. Returns whether they change any lookup or
-    /// target. Results are kept until the lookup has been made with the new
-    /// settings.
+    /// Applies the latest settings. Returns whether they may change lookups or targets.
+    /// Results of the previous settings are kept until the next lookup replaces them,
+    /// except for another organization.
     fn reconfigure(&mut self) -> bool {
         let settings = Arc::clone(&self.settings_updates.borrow_and_update());
-        let before = std::mem::replace(&mut self.settings, settings);
-        let now = Arc::clone(&self.settings);
+        let previous = std::mem::replace(&mut self.settings, settings);
+        let current = Arc::clone(&self.settings);
         // The operator may have fixed the cause before the reload.
         self.queue.retry_failing();
-        if before.sources == now.sources && Arc::ptr_eq(&before.lookups, &now.lookups) {
+        if previous.sources == current.sources && Arc::ptr_eq(&previous.lookups, &current.lookups) {
             return false;
         }
-        match (&before.sources.organization, &now.sources.organization) {
+        match (&previous.sources.organization, &current.sources.organization) {
             (_, None) => self.members = None,
-            // It is another organization.
-            (Some(before), Some(now)) if before.administrator.id != now.administrator.id => {
+            // A different administrator account: most likely another organization.
+            (Some(previous), Some(current)) if previous.administrator.id != current.administrator.id => {
                 self.members = None;
             }
-            // It is most likely the same organization, listed or accessed in
-            // another way. Its accounts are kept until it has been listed again.
+            // Most likely the same organization, listed or accessed in another way. Its
+            // accounts are kept until it has been listed again.
             _ => self.members_are_outdated = self.members.is_some(),
         }
         self.update_accounts();
-        if now.sources.organization.is_some() {
+        if current.sources.organization.is_some() {
             self.queue.schedule_now(LookupKey::Organization);
         }
-        if before.sources.refresh_interval != now.sources.refresh_interval {
+        if previous.sources.refresh_interval != current.sources.refresh_interval {
             let refreshes = self.refreshes;
-            self.queue.delay_again(|key| refreshes.then(|| now.sources.refresh_interval_of(key)));
+            self.queue
+                .apply_refresh_intervals(|key| refreshes.then(|| current.sources.refresh_interval_of(key)));
         }
         true
     }
 
-    /// Recomputes the accounts to poll. Schedules lookups for new accounts, and
-    /// drops those of accounts that have left.
+    /// Recomputes the accounts to poll. Schedules lookups for new accounts, and drops
+    /// the lookups and results of accounts that have left.
     fn update_accounts(&mut self) {
         let (accounts, warnings) = planner::accounts(&self.settings.sources, self.members.as_ref());
         self.accounts = accounts;
         self.log.warnings(warnings);
-        let mut before = std::mem::take(&mut self.enabled_regions);
+        let mut previous = std::mem::take(&mut self.enabled_regions);
         let need_lookup: HashSet<AccountKey> = self
             .accounts
             .iter()
@@ -300,20 +305,20 @@ impl<L: Lookups> Discovery<L> {
             .map(|entry| entry.account.key())
             .collect();
         for key in need_lookup {
-            let enabled = before.remove(&key).unwrap_or_else(|| {
+            let enabled = previous.remove(&key).unwrap_or_else(|| {
                 self.queue.schedule_now(LookupKey::Regions(key.clone()));
                 EnabledRegions::Pending
             });
             self.enabled_regions.insert(key, enabled);
         }
-        for key in before.into_keys() {
+        for key in previous.into_keys() {
             self.queue.remove(&LookupKey::Regions(key));
         }
-        let mut called: Vec<&Account> = self.accounts.iter().map(|entry| &*entry.account).collect();
-        called.extend(
+        let mut accounts_to_call: Vec<&Account> = self.accounts.iter().map(|entry| &*entry.account).collect();
+        accounts_to_call.extend(
             self.settings.sources.organization.iter().map(|organization| &*organization.administrator),
         );
-        self.settings.lookups.retain(&called);
+        self.settings.lookups.retain(&accounts_to_call);
     }
 
     fn publish(&mut self) {
@@ -321,15 +326,15 @@ impl<L: Lookups> Discovery<L> {
             && (self.members.is_none() || self.members_are_outdated);
         let (mut target_list, warnings) =
             planner::target_list(&self.accounts, &self.enabled_regions, organization_pending, self.shard);
-        target_list.unresolved = self.queue.unresolved();
+        target_list.failing_lookups = self.queue.failing_lookups();
         if target_list.pending == 0 {
             self.log.warnings(warnings);
         }
         debug!(targets = target_list.targets.len(), pending = target_list.pending, "target list computed");
-        self.target_list.send_if_modified(|before| {
-            let changed = **before != target_list;
+        self.target_list.send_if_modified(|current| {
+            let changed = **current != target_list;
             if changed {
-                *before = Arc::new(target_list);
+                *current = Arc::new(target_list);
             }
             changed
         });
@@ -348,7 +353,7 @@ impl<L: Lookups> Discovery<L> {
     }
 }
 
-/// What the result of a lookup changes.
+/// The effect of a lookup's result.
 struct Update {
     /// Whether accounts or regions have changed.
     changed: bool,

@@ -1,4 +1,4 @@
-//! Lists the accounts of an organization.
+//! Lists the accounts of an organization with the calls of AWS Organizations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,19 +17,19 @@ use crate::aws::{CachedCredentials, ObserveRequests, Session, Sessions, errors};
 use crate::fleet::{Partition, RegionName};
 use crate::model::{Failure, Reason};
 
-/// A limit on a tree of organizational units that never ends: no organization has
-/// so many.
+/// Ends the traversal of a tree of organizational units that never ends. No real
+/// organization has this many units.
 const MAX_UNITS: usize = 10_000;
 
-/// A limit on pagination that never ends: an organization has some ten thousand
-/// accounts at most.
+/// Ends a pagination that never ends. An organization has some ten thousand accounts at
+/// most.
 const MAX_PAGES: usize = 20_000;
 
-/// Lists the accounts that can be polled.
+/// Lists the active accounts.
 ///
 /// # Errors
-/// The organization could not be listed completely. A part of it would look as if
-/// the other accounts had left.
+/// The organization could not be listed completely. A partial list is not returned,
+/// because the missing accounts would look as if they had left.
 pub(super) async fn members(sessions: &Sessions, organization: &Organization) -> Result<Members, Failure> {
     let session = sessions.get(&organization.administrator).await;
     let cached = session.credentials.get().await?;
@@ -59,13 +59,13 @@ async fn list(client: &Client, organization: &Organization) -> Result<Members, F
     if organization.units.is_empty() {
         let pages = client.list_accounts().into_paginator().send();
         for_each_page(pages, |page| listing.add(page.accounts.unwrap_or_default())).await?;
-        // The management account is always part of the response.
+        // The response always contains the management account.
         if listing.seen == 0 {
             let message = "the response to ListAccounts has no accounts";
             return Err(Failure::new(Reason::InvalidResponse, message));
         }
     }
-    // One configured unit may contain another.
+    // Units are visited once, even if one configured unit contains another.
     let mut units: Vec<String> = organization.units.iter().map(|unit| unit.as_str().to_owned()).collect();
     let mut visited = BTreeSet::new();
     while let Some(unit) = units.pop() {
@@ -94,8 +94,8 @@ async fn list(client: &Client, organization: &Organization) -> Result<Members, F
     Ok(Members { partition, accounts: listing.members.into_values().collect() })
 }
 
-/// Adds the organizational unit to the message: an id that does not exist is the
-/// most likely mistake.
+/// Adds the organizational unit to the message, because a unit id that does not exist is
+/// the most likely mistake.
 fn in_unit(unit: &str) -> impl Fn(Failure) -> Failure {
     move |failure| Failure { message: format!("{unit}: {}", failure.message), ..failure }
 }
@@ -107,7 +107,8 @@ async fn for_each_page<P, E>(
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    // The SDK returns an error if a page's token is that of the next page, too.
+    // The SDK's paginator returns an error if a page has the same token as the page before.
+    // It does not detect longer cycles.
     for _ in 0..MAX_PAGES {
         match pages.next().await {
             None => return Ok(()),
@@ -131,7 +132,7 @@ impl Listing {
     fn add(&mut self, accounts: Vec<AwsAccount>) -> Result<(), Failure> {
         for account in accounts {
             self.seen += 1;
-            if !can_be_polled(&account) {
+            if !is_active(&account) {
                 continue;
             }
             let id = account.id.unwrap_or_default();
@@ -151,10 +152,9 @@ impl Listing {
 }
 
 /// Whether the account is active: not suspended, not closed, and neither pending
-/// closure nor pending activation. An account in a state that is not known to
-/// this version is polled.
-fn can_be_polled(account: &AwsAccount) -> bool {
-    // `State` replaces `Status`, which AWS announced to retire on 2026-09-09.
+/// closure nor pending activation. An unknown state counts as active.
+fn is_active(account: &AwsAccount) -> bool {
+    // `State` replaces `Status`, which AWS has announced it will retire on 2026-09-09.
     let status = account.status.as_ref().map(AccountStatus::as_str);
     let state = account.state.as_ref().map(AccountState::as_str);
     let state = state.filter(|state| !state.is_empty()).or(status);
@@ -165,7 +165,8 @@ fn administrator_partition(organization: &Organization) -> Partition {
     organization.administrator.default_region.as_ref().map_or(Partition::Aws, RegionName::partition)
 }
 
-/// A role of one partition gives no access to the regions of another.
+/// Rejects configured regions of another partition, to which the roles of the
+/// organization give no access.
 fn check_partition(partition: Partition, organization: &Organization) -> Result<(), Failure> {
     match organization.regions.named.iter().find(|region| region.partition() != partition) {
         None => Ok(()),
@@ -184,8 +185,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accounts_are_polled_by_state_or_without_one_by_status() {
-        for (state, status, polled) in [
+    fn the_state_of_an_account_takes_precedence_over_its_status() {
+        for (state, status, active) in [
             (Some("ACTIVE"), None, true),
             (Some("ACTIVE"), Some("SUSPENDED"), true),
             (Some("SUSPENDED"), Some("ACTIVE"), false),
@@ -202,7 +203,7 @@ mod tests {
                 .set_state(state.map(AccountState::from))
                 .set_status(status.map(AccountStatus::from))
                 .build();
-            assert_eq!(can_be_polled(&account), polled, "{state:?} {status:?}");
+            assert_eq!(is_active(&account), active, "{state:?} {status:?}");
         }
     }
 }

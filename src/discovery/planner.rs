@@ -1,12 +1,13 @@
-//! Computes the target list from the sources and the results of lookups.
+//! Computes the target list from the sources and the results of lookups. These are pure
+//! functions: the caller makes the lookups and logs the warnings.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use super::sources::{AccountSources, Members};
 use crate::fleet::{
-    Account, AccountId, AccountKey, Partition, RegionName, RegionSelection, Shard, Target, TargetKey,
-    TargetList, Unresolved,
+    Account, AccountId, AccountKey, FailingLookups, Partition, RegionName, RegionSelection, Shard, Target,
+    TargetKey, TargetList,
 };
 
 /// An account to poll, and the regions that are configured for it.
@@ -21,8 +22,7 @@ pub(super) struct AccountRegions {
 pub(super) enum EnabledRegions {
     /// The first lookup has not ended.
     Pending,
-    /// No lookup has succeeded. Only the regions that are always enabled are
-    /// certain.
+    /// All lookups have failed so far. The regions that are always enabled are assumed.
     Unknown,
     /// The result of the last successful lookup.
     Known(Arc<[RegionName]>),
@@ -77,7 +77,8 @@ pub(super) fn accounts(
     (accounts, warnings)
 }
 
-/// The targets of all accounts that belong to `shard`, each once.
+/// The targets of `shard`, each once. `organization_pending` adds one to the number of
+/// pending lookups.
 pub(super) fn target_list(
     accounts: &[AccountRegions],
     enabled_regions: &HashMap<AccountKey, EnabledRegions>,
@@ -106,14 +107,14 @@ pub(super) fn target_list(
         };
         for region in selected {
             let target = Target { account: Arc::clone(account), region };
-            // Two entries for the same account may select the same region. The
-            // first one takes precedence.
+            // Two entries for the same account may select the same region. The first
+            // entry takes precedence.
             if seen.insert(target.key()) && shard.owns(&target) {
                 targets.push(target);
             }
         }
     }
-    (TargetList { targets, pending, unresolved: Unresolved::default() }, wildcards.warnings())
+    (TargetList { targets, pending, failing_lookups: FailingLookups::default() }, wildcards.warnings())
 }
 
 fn always_enabled(account: &Account) -> Vec<RegionName> {
@@ -128,7 +129,7 @@ struct WildcardMatches(BTreeMap<String, bool>);
 impl WildcardMatches {
     fn record(&mut self, regions: &RegionSelection, enabled: &[RegionName]) {
         for wildcard in &regions.patterns {
-            let matches = regions.unmatched(enabled).all(|idle| idle != wildcard);
+            let matches = regions.unmatched(enabled).all(|unmatched| unmatched != wildcard);
             *self.0.entry(wildcard.to_string()).or_default() |= matches;
         }
     }
@@ -192,7 +193,7 @@ mod tests {
         Members { partition: Partition::Aws, accounts: numbers.iter().map(member).collect() }
     }
 
-    fn names(list: &TargetList) -> Vec<String> {
+    fn target_names(list: &TargetList) -> Vec<String> {
         list.targets.iter().map(ToString::to_string).collect()
     }
 
@@ -202,7 +203,7 @@ mod tests {
         let (accounts, warnings) = accounts(&sources, Some(&members(&[3, 2, 1])));
         let (list, _) = target_list(&accounts, &HashMap::new(), false, Shard::default());
         assert_eq!(
-            names(&list),
+            target_names(&list),
             [
                 "000000000001/eu-west-1",
                 "000000000001/us-east-1",
@@ -221,7 +222,7 @@ mod tests {
         let sources = sources(vec![configured(1, &["sa-east-1"])], &["eu-west-1"], &[]);
         let (accounts, warnings) = accounts(&sources, Some(&members(&[1, 2])));
         let (list, _) = target_list(&accounts, &HashMap::new(), false, Shard::default());
-        assert_eq!(names(&list), ["000000000001/sa-east-1", "000000000002/eu-west-1"]);
+        assert_eq!(target_names(&list), ["000000000001/sa-east-1", "000000000002/eu-west-1"]);
         assert_eq!(warnings, [Warning::OverridesOrganization(id(1))]);
         assert_eq!(list.targets[0].account.name.as_deref(), Some("name-1"), "the entry has no name");
     }
@@ -230,21 +231,25 @@ mod tests {
     fn named_regions_are_polled_until_the_enabled_ones_are_known() {
         let sources = sources(vec![configured(1, &["me-south-1", "eu-*"])], &[], &[]);
         let (accounts, _) = accounts(&sources, None);
-        let with = |enabled| {
+        let list_with = |enabled| {
             let enabled = HashMap::from([(accounts[0].account.key(), enabled)]);
             target_list(&accounts, &enabled, true, Shard::default())
         };
-        let (pending, _) = with(EnabledRegions::Pending);
-        assert_eq!((names(&pending), pending.pending), (vec!["000000000001/me-south-1".to_owned()], 2));
-        let (unknown, _) = with(EnabledRegions::Unknown);
+        let (pending, _) = list_with(EnabledRegions::Pending);
+        assert_eq!(
+            (target_names(&pending), pending.pending),
+            (vec!["000000000001/me-south-1".to_owned()], 2)
+        );
+        let (unknown, _) = list_with(EnabledRegions::Unknown);
         assert_eq!(
             (unknown.targets.len(), unknown.pending),
             (1 + 5, 1),
             "the European regions that are always enabled"
         );
-        let (known, _) =
-            with(EnabledRegions::Known(["eu-south-1", "us-east-1"].map(|name| name.parse().unwrap()).into()));
-        assert_eq!(names(&known), ["000000000001/me-south-1", "000000000001/eu-south-1"]);
+        let (known, _) = list_with(EnabledRegions::Known(
+            ["eu-south-1", "us-east-1"].map(|name| name.parse().unwrap()).into(),
+        ));
+        assert_eq!(target_names(&known), ["000000000001/me-south-1", "000000000001/eu-south-1"]);
     }
 
     #[test]
@@ -286,26 +291,26 @@ mod tests {
                 &of_organization,
                 &[3],
             );
-            let expand = |members: &Members, shard| {
+            let targets_of = |members: &Members, shard| {
                 let (accounts, _) = accounts(&sources, Some(members));
                 let enabled =
                     accounts.iter().map(|entry| (entry.account.key(), EnabledRegions::Known(all.clone().into()))).collect();
-                names(&target_list(&accounts, &enabled, false, shard).0)
+                target_names(&target_list(&accounts, &enabled, false, shard).0)
             };
-            let targets = expand(&members(&in_organization), Shard::default());
-            let mut backwards = in_organization.clone();
-            backwards.reverse();
-            prop_assert_eq!(&expand(&members(&backwards), Shard::default()), &targets);
-            let mut once = targets.clone();
-            once.sort();
-            once.dedup();
-            prop_assert_eq!(once.len(), targets.len());
+            let targets = targets_of(&members(&in_organization), Shard::default());
+            let mut reversed = in_organization.clone();
+            reversed.reverse();
+            prop_assert_eq!(&targets_of(&members(&reversed), Shard::default()), &targets);
+            let mut unique = targets.clone();
+            unique.sort();
+            unique.dedup();
+            prop_assert_eq!(unique.len(), targets.len());
             let total = std::num::NonZeroU32::new(shards).unwrap();
-            let mut together: Vec<String> = (0..shards)
-                .flat_map(|index| expand(&members(&in_organization), Shard::new(index, total).unwrap()))
+            let mut of_all_shards: Vec<String> = (0..shards)
+                .flat_map(|index| targets_of(&members(&in_organization), Shard::new(index, total).unwrap()))
                 .collect();
-            together.sort();
-            prop_assert_eq!(together, once);
+            of_all_shards.sort();
+            prop_assert_eq!(of_all_shards, unique);
         }
     }
 }

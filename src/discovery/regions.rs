@@ -10,13 +10,13 @@ use crate::aws::{ObserveRequests, Sessions, errors};
 use crate::fleet::{Account, RegionName};
 use crate::model::{Failure, Reason};
 
-/// A limit on pagination that never ends: no account has so many regions.
+/// Ends a pagination that never ends. No account has this many pages of regions.
 const MAX_PAGES: usize = 100;
 
 /// Calls `ListRegions` with the account's own credentials.
 ///
 /// # Errors
-/// The regions could not be listed completely, or there were none.
+/// The regions could not be listed completely, or the list is empty.
 pub(super) async fn enabled(sessions: &Sessions, account: &Account) -> Result<Vec<RegionName>, Failure> {
     let session = sessions.get(account).await;
     let cached = session.credentials.get().await?;

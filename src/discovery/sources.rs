@@ -1,15 +1,16 @@
-//! Where the accounts to poll come from: the configuration, and an organization.
+//! The configured sources of accounts, and the accounts that an organization adds. Plain
+//! data without lookups.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fleet::{
-    Access, Account, AccountId, ExternalId, InvalidRoleArn, MemberRole, OrganizationalUnitId, Partition,
-    RegionName, RegionSelection, Role, SessionName, SessionPolicy,
+    Access, Account, AccountId, ExternalId, InvalidRoleArn, MemberRoleTemplate, OrganizationalUnitId,
+    Partition, RegionName, RegionSelection, Role, SessionName, SessionPolicy,
 };
 
-/// The accounts to poll and their regions, as far as the configuration tells.
+/// The accounts to poll and their regions, as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AccountSources {
     /// The entries of `accounts` in the configuration.
@@ -35,7 +36,7 @@ impl AccountSources {
 pub struct ConfiguredAccount {
     /// The account.
     pub account: Arc<Account>,
-    /// Its regions.
+    /// The regions to poll in the account.
     pub regions: RegionSelection,
 }
 
@@ -52,9 +53,9 @@ pub struct Organization {
     pub excluded: BTreeSet<AccountId>,
     /// How often the accounts are listed again.
     pub refresh_interval: Duration,
-    /// How to access its accounts.
+    /// How to access the accounts.
     pub member_access: MemberAccess,
-    /// Their regions.
+    /// The regions to poll in the accounts.
     pub regions: RegionSelection,
 }
 
@@ -64,26 +65,27 @@ pub struct MemberAccess {
     /// A profile of the shared AWS configuration; `None` is the SDK's default
     /// chain.
     pub profile: Option<String>,
-    /// Roles to assume before that of the member, in this order.
+    /// The roles to assume before the role of the member, in this order.
     pub intermediate_roles: Vec<Role>,
-    /// The role to assume in the member.
-    pub role: MemberRole,
+    /// The role to assume in each member.
+    pub role: MemberRoleTemplate,
     /// The external id that the role's trust policy requires.
     pub external_id: Option<ExternalId>,
     /// The session name of the role.
     pub session_name: SessionName,
     /// The session policy of the role.
     pub policy: SessionPolicy,
-    /// The default region of the members, if it is configured.
+    /// The [`Account::default_region`] of the members. If `None`, it is derived from the
+    /// partition of the organization.
     pub default_region: Option<RegionName>,
 }
 
 /// An active account of an organization.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Member {
-    /// Its id.
+    /// The account id.
     pub id: AccountId,
-    /// Its name in the organization.
+    /// The account name in the organization.
     pub name: Option<String>,
 }
 
@@ -92,16 +94,15 @@ pub struct Member {
 pub struct Members {
     /// The partition of the organization.
     pub partition: Partition,
-    /// The accounts that can be polled, ordered by id.
+    /// The active accounts, ordered by id.
     pub accounts: Vec<Member>,
 }
 
 impl MemberAccess {
-    /// The account to poll for a member.
+    /// The account to poll for `member` of an organization in `partition`.
     ///
     /// # Errors
-    /// The role's ARN is not valid once the placeholders are filled in. This does
-    /// not happen for a role that passed validation.
+    /// None in practice: parsing has validated the template of the role's ARN.
     pub fn account(&self, member: &Member, partition: Partition) -> Result<Account, InvalidRoleArn> {
         let mut roles = self.intermediate_roles.clone();
         roles.push(Role {

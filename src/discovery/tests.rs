@@ -1,4 +1,5 @@
-//! Discovery with paused time: all times are exact, except for the jitter.
+//! Runs discovery with fake lookups. Time is paused, so all times are exact except for the
+//! jitter.
 
 use std::sync::Mutex;
 
@@ -13,7 +14,7 @@ use crate::fleet::{Partition, RegionOrPattern, RegionSelection, SessionName, Ses
 struct FakeLookups {
     /// The accounts of the organization; `None` fails.
     members: Mutex<Option<Vec<u64>>>,
-    /// The enabled regions by account; fails for others.
+    /// The enabled regions by account; the lookup fails for others.
     regions: Mutex<HashMap<u64, Vec<&'static str>>>,
     /// The account whose lookup takes [`HANG`].
     hangs: Option<u64>,
@@ -112,7 +113,7 @@ fn sources(regions: &str) -> AccountSources {
     AccountSources { configured: Vec::new(), organization: Some(organization), refresh_interval: REFRESH }
 }
 
-struct Running {
+struct RunningDiscovery {
     fake: Arc<FakeLookups>,
     outcomes: Arc<Outcomes>,
     settings: watch::Sender<Arc<Settings<Arc<FakeLookups>>>>,
@@ -120,7 +121,7 @@ struct Running {
     _tasks: JoinSet<()>,
 }
 
-impl Running {
+impl RunningDiscovery {
     fn start(sources: AccountSources, fake: FakeLookups) -> Self {
         Self::start_with(sources, fake, |discovery| discovery)
     }
@@ -165,9 +166,9 @@ impl Running {
 
     /// Whether the organization could not be listed, and for how many accounts the
     /// regions could not.
-    fn unresolved(&self) -> (bool, usize) {
-        let unresolved = &self.target_list.borrow().unresolved;
-        (unresolved.organization.is_some(), unresolved.accounts)
+    fn failing_lookups(&self) -> (bool, usize) {
+        let failing_lookups = &self.target_list.borrow().failing_lookups;
+        (failing_lookups.organization.is_some(), failing_lookups.accounts)
     }
 
     /// How many lookups have succeeded and failed.
@@ -184,82 +185,84 @@ fn fake_lookups(members: &[u64], regions: &[(u64, &[&'static str])]) -> FakeLook
     }
 }
 
+/// Enough for lookups that do not hang, and for publishing their results.
 const SOON: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
-async fn accounts_join_and_leave_with_the_organization() {
-    let running = Running::start(sources("eu-west-1"), fake_lookups(&[1, 2], &[]));
-    assert_eq!((running.targets().len(), running.pending()), (0, 1));
+async fn accounts_that_join_or_leave_the_organization_are_added_or_dropped() {
+    let discovery = RunningDiscovery::start(sources("eu-west-1"), fake_lookups(&[1, 2], &[]));
+    assert_eq!((discovery.targets().len(), discovery.pending()), (0, 1));
     sleep(SOON).await;
     assert_eq!(
-        (running.targets(), running.pending()),
+        (discovery.targets(), discovery.pending()),
         (vec!["1/eu-west-1".to_owned(), "2/eu-west-1".to_owned()], 0)
     );
-    *running.fake.members.lock().unwrap() = Some(vec![2, 3]);
+    *discovery.fake.members.lock().unwrap() = Some(vec![2, 3]);
     sleep(REFRESH + SOON).await;
-    assert_eq!(running.targets(), ["2/eu-west-1", "3/eu-west-1"]);
-    assert_eq!(running.fake.count("members"), 2);
-    assert_eq!(running.outcomes(LookupKind::Organization), (2, 0));
-    assert_eq!(*running.fake.retained.lock().unwrap(), 3, "two members and the administrator");
-    assert!(running.fake.times("2").is_empty(), "named regions need no lookup");
+    assert_eq!(discovery.targets(), ["2/eu-west-1", "3/eu-west-1"]);
+    assert_eq!(discovery.fake.count("members"), 2);
+    assert_eq!(discovery.outcomes(LookupKind::Organization), (2, 0));
+    assert_eq!(*discovery.fake.retained.lock().unwrap(), 3, "two members and the administrator");
+    assert!(discovery.fake.times("2").is_empty(), "named regions need no lookup");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_failed_refresh_keeps_the_accounts_and_is_retried_with_backoff() {
-    let running = Running::start(sources("eu-west-1"), fake_lookups(&[1, 2], &[]));
+    let discovery = RunningDiscovery::start(sources("eu-west-1"), fake_lookups(&[1, 2], &[]));
     sleep(SOON).await;
-    *running.fake.members.lock().unwrap() = None;
+    *discovery.fake.members.lock().unwrap() = None;
     sleep(REFRESH + Duration::from_mins(5)).await;
-    assert_eq!(running.targets(), ["1/eu-west-1", "2/eu-west-1"]);
-    let times = running.fake.times("members");
+    assert_eq!(discovery.targets(), ["1/eu-west-1", "2/eu-west-1"]);
+    let times = discovery.fake.times("members");
     let pauses: Vec<u64> = times[1..].windows(2).map(|pair| pair[1].abs_diff(pair[0]).as_secs()).collect();
-    // The jitter takes away a tenth at most.
+    // The jitter shortens a pause by a tenth at most.
     assert_eq!(pauses.len(), 5, "{pauses:?}");
-    for (pause, most) in pauses.iter().zip([10, 20, 40, 80, 160]) {
-        assert!((most * 9 / 10..=most).contains(pause), "{pauses:?}");
+    for (pause, longest) in pauses.iter().zip([10, 20, 40, 80, 160]) {
+        assert!((longest * 9 / 10..=longest).contains(pause), "{pauses:?}");
     }
-    assert_eq!(running.outcomes(LookupKind::Organization), (1, 6));
-    *running.fake.members.lock().unwrap() = Some(vec![1]);
+    assert_eq!(discovery.outcomes(LookupKind::Organization), (1, 6));
+    *discovery.fake.members.lock().unwrap() = Some(vec![1]);
     sleep(Duration::from_mins(6)).await;
-    assert_eq!(running.targets(), ["1/eu-west-1"]);
-    assert_eq!(running.outcomes(LookupKind::Organization).0, 2);
+    assert_eq!(discovery.targets(), ["1/eu-west-1"]);
+    assert_eq!(discovery.outcomes(LookupKind::Organization).0, 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_organization_that_has_never_been_listed_is_pending() {
-    // Regression: the exporter was ready without targets, so a rollout went on.
-    let running = Running::start(sources("eu-west-1"), FakeLookups::default());
+    // Regression: the exporter was ready without targets, so a rollout continued.
+    let discovery = RunningDiscovery::start(sources("eu-west-1"), FakeLookups::default());
     sleep(SOON).await;
     assert_eq!(
-        (running.targets().len(), running.pending(), running.outcomes(LookupKind::Organization)),
+        (discovery.targets().len(), discovery.pending(), discovery.outcomes(LookupKind::Organization)),
         (0, 1, (0, 1))
     );
-    assert_eq!(running.unresolved(), (true, 0));
-    *running.fake.members.lock().unwrap() = Some(vec![7]);
+    assert_eq!(discovery.failing_lookups(), (true, 0));
+    *discovery.fake.members.lock().unwrap() = Some(vec![7]);
     sleep(INITIAL_BACKOFF).await;
-    assert_eq!((running.targets(), running.pending()), (vec!["7/eu-west-1".to_owned()], 0));
-    assert_eq!(running.unresolved(), (false, 0));
+    assert_eq!((discovery.targets(), discovery.pending()), (vec!["7/eu-west-1".to_owned()], 0));
+    assert_eq!(discovery.failing_lookups(), (false, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_account_that_leaves_and_returns_is_looked_up_immediately_and_only_once() {
     let mut sources = sources("eu-*");
     sources.organization.as_mut().unwrap().refresh_interval = Duration::from_mins(1);
-    let running = Running::start(sources, fake_lookups(&[1, 2], &[(1, &["eu-west-1"]), (2, &["eu-west-1"])]));
+    let discovery =
+        RunningDiscovery::start(sources, fake_lookups(&[1, 2], &[(1, &["eu-west-1"]), (2, &["eu-west-1"])]));
     sleep(SOON).await;
     for members in [vec![2], vec![1, 2], vec![2], vec![1, 2]] {
-        *running.fake.members.lock().unwrap() = Some(members.clone());
+        *discovery.fake.members.lock().unwrap() = Some(members.clone());
         sleep(Duration::from_mins(1) + SOON).await;
-        assert_eq!(running.targets().len(), members.len(), "{members:?}");
+        assert_eq!(discovery.targets().len(), members.len(), "{members:?}");
     }
-    assert_eq!(running.fake.count("1"), 3);
+    assert_eq!(discovery.fake.count("1"), 3);
     sleep(REFRESH * 2).await;
-    assert_eq!((running.fake.count("1"), running.fake.count("2")), (5, 3));
+    assert_eq!((discovery.fake.count("1"), discovery.fake.count("2")), (5, 3));
 }
 
 #[tokio::test(start_paused = true)]
 async fn regions_are_looked_up_with_an_entry_that_has_wildcards() {
-    // Regression: the session policy of the other entry only allows to list syncs.
+    // Regression: the session policy of the other entry allows only listing syncs.
     let entry = |profile: &str, entry: &str| {
         let access = crate::fleet::Access { profile: Some(profile.to_owned()), roles: Vec::new() };
         let account = Account { id: Some("000000000001".parse().unwrap()), access, ..Account::default() };
@@ -274,61 +277,65 @@ async fn regions_are_looked_up_with_an_entry_that_has_wildcards() {
         organization: None,
         refresh_interval: REFRESH,
     };
-    let running = Running::start(sources, fake_lookups(&[], &[(1, &["us-east-1", "eu-west-1"])]));
+    let discovery = RunningDiscovery::start(sources, fake_lookups(&[], &[(1, &["us-east-1", "eu-west-1"])]));
     sleep(SOON).await;
-    assert_eq!(running.targets(), ["1/sa-east-1", "1/us-east-1", "1/eu-west-1"]);
-    assert_eq!(running.fake.profiles.lock().unwrap().as_slice(), ["wildcard"]);
+    assert_eq!(discovery.targets(), ["1/sa-east-1", "1/us-east-1", "1/eu-west-1"]);
+    assert_eq!(discovery.fake.profiles.lock().unwrap().as_slice(), ["wildcard"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn wildcards_follow_what_each_account_has_enabled() {
-    let running = Running::start(
+    let discovery = RunningDiscovery::start(
         sources("eu-*"),
         fake_lookups(&[1, 2], &[(1, &["eu-west-1", "us-east-1"]), (2, &["eu-south-1", "eu-west-1"])]),
     );
     sleep(SOON).await;
-    assert_eq!(running.targets(), ["1/eu-west-1", "2/eu-south-1", "2/eu-west-1"]);
-    running.fake.regions.lock().unwrap().insert(2, vec!["eu-west-1", "eu-west-2"]);
-    *running.fake.members.lock().unwrap() = Some(vec![2]);
+    assert_eq!(discovery.targets(), ["1/eu-west-1", "2/eu-south-1", "2/eu-west-1"]);
+    discovery.fake.regions.lock().unwrap().insert(2, vec!["eu-west-1", "eu-west-2"]);
+    *discovery.fake.members.lock().unwrap() = Some(vec![2]);
     sleep(REFRESH + SOON).await;
-    assert_eq!(running.targets(), ["2/eu-west-1", "2/eu-west-2"]);
+    assert_eq!(discovery.targets(), ["2/eu-west-1", "2/eu-west-2"]);
     sleep(REFRESH).await;
-    assert!(running.fake.count("1") <= 2, "an account that has left is not looked up");
-    assert_eq!(running.fake.count("2"), 3);
+    assert!(discovery.fake.count("1") <= 2, "an account that has left is not looked up");
+    assert_eq!(discovery.fake.count("2"), 3);
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_account_whose_regions_cannot_be_listed_is_polled_in_those_always_enabled() {
-    let running = Running::start(sources("us-*"), fake_lookups(&[1, 2], &[(1, &["us-east-1"])]));
+    let discovery = RunningDiscovery::start(sources("us-*"), fake_lookups(&[1, 2], &[(1, &["us-east-1"])]));
     sleep(SOON).await;
     assert_eq!(
-        running.targets(),
+        discovery.targets(),
         ["1/us-east-1", "2/us-east-1", "2/us-east-2", "2/us-west-1", "2/us-west-2"],
         "the regions that are always enabled"
     );
-    assert_eq!((running.pending(), running.outcomes(LookupKind::Regions)), (0, (1, 1)));
-    assert_eq!(running.unresolved(), (false, 1));
+    assert_eq!((discovery.pending(), discovery.outcomes(LookupKind::Regions)), (0, (1, 1)));
+    assert_eq!(discovery.failing_lookups(), (false, 1));
     // The last result is kept when a later lookup fails.
-    running.fake.regions.lock().unwrap().remove(&1);
+    discovery.fake.regions.lock().unwrap().remove(&1);
     sleep(REFRESH * 2).await;
-    assert_eq!(running.targets()[0], "1/us-east-1");
-    assert_eq!(running.targets().len(), 5);
-    assert!(running.fake.count("2") < 20, "{:?}", running.fake.times("2"));
-    assert_eq!(running.unresolved(), (false, 2));
-    *running.fake.members.lock().unwrap() = Some(Vec::new());
+    assert_eq!(discovery.targets()[0], "1/us-east-1");
+    assert_eq!(discovery.targets().len(), 5);
+    assert!(discovery.fake.count("2") < 20, "{:?}", discovery.fake.times("2"));
+    assert_eq!(discovery.failing_lookups(), (false, 2));
+    *discovery.fake.members.lock().unwrap() = Some(Vec::new());
     sleep(REFRESH).await;
-    assert_eq!(running.unresolved(), (false, 0), "accounts that have left are not unresolved");
+    assert_eq!(
+        discovery.failing_lookups(),
+        (false, 0),
+        "lookups of accounts that have left do not count as failing"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_hanging_lookup_does_not_delay_others() {
     let mut fake = fake_lookups(&[1, 2], &[(2, &["eu-west-1"])]);
     fake.hangs = Some(1);
-    let running = Running::start(sources("eu-*"), fake);
+    let discovery = RunningDiscovery::start(sources("eu-*"), fake);
     sleep(SOON).await;
-    assert_eq!((running.targets(), running.pending()), (vec!["2/eu-west-1".to_owned()], 1));
+    assert_eq!((discovery.targets(), discovery.pending()), (vec!["2/eu-west-1".to_owned()], 1));
     sleep(HANG).await;
-    assert_eq!((running.targets().len(), running.pending()), (5 + 1, 0));
+    assert_eq!((discovery.targets().len(), discovery.pending()), (5 + 1, 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -339,101 +346,110 @@ async fn named_accounts_and_regions_need_no_lookups() {
     };
     let sources =
         AccountSources { configured: vec![configured], organization: None, refresh_interval: REFRESH };
-    let running = Running::start(sources, FakeLookups::default());
-    assert_eq!((running.targets(), running.pending()), (vec!["1/eu-west-1".to_owned()], 0), "immediately");
+    let discovery = RunningDiscovery::start(sources, FakeLookups::default());
+    assert_eq!(
+        (discovery.targets(), discovery.pending()),
+        (vec!["1/eu-west-1".to_owned()], 0),
+        "immediately"
+    );
     sleep(REFRESH * 3).await;
-    assert!(running.fake.lookups.lock().unwrap().is_empty());
+    assert!(discovery.fake.lookups.lock().unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reload_without_changes_makes_no_lookups() {
-    let running = Running::start(sources("eu-*"), fake_lookups(&[1], &[(1, &["eu-west-1"])]));
+    let discovery = RunningDiscovery::start(sources("eu-*"), fake_lookups(&[1], &[(1, &["eu-west-1"])]));
     sleep(SOON).await;
-    running.reconfigure(sources("eu-*"));
+    discovery.reconfigure(sources("eu-*"));
     sleep(SOON).await;
-    assert_eq!(running.fake.count("members"), 1);
-    assert_eq!(running.fake.count("1"), 1);
+    assert_eq!(discovery.fake.count("members"), 1);
+    assert_eq!(discovery.fake.count("1"), 1);
 }
 
 #[tokio::test(start_paused = true)]
 async fn results_are_kept_when_a_reload_changes_the_regions() {
     let regions: &[&str] = &["eu-west-1", "us-east-1"];
-    let running = Running::start(sources("eu-*"), fake_lookups(&[1, 2], &[(1, regions), (2, regions)]));
+    let discovery =
+        RunningDiscovery::start(sources("eu-*"), fake_lookups(&[1, 2], &[(1, regions), (2, regions)]));
     sleep(SOON).await;
-    assert_eq!(running.targets(), ["1/eu-west-1", "2/eu-west-1"]);
+    assert_eq!(discovery.targets(), ["1/eu-west-1", "2/eu-west-1"]);
     // Lookups fail from now on, but the results are known.
-    *running.fake.members.lock().unwrap() = None;
-    running.fake.regions.lock().unwrap().clear();
-    running.reconfigure(sources("us-*"));
+    *discovery.fake.members.lock().unwrap() = None;
+    discovery.fake.regions.lock().unwrap().clear();
+    discovery.reconfigure(sources("us-*"));
     sleep(SOON).await;
-    assert_eq!(running.targets(), ["1/us-east-1", "2/us-east-1"]);
-    assert_eq!(running.fake.count("1"), 1, "its regions are known");
+    assert_eq!(discovery.targets(), ["1/us-east-1", "2/us-east-1"]);
+    assert_eq!(discovery.fake.count("1"), 1, "its regions are known");
     assert_eq!(
-        running.fake.count("members"),
+        discovery.fake.count("members"),
         2,
         "the organization may have other accounts with the new settings"
     );
-    assert_eq!(running.pending(), 1, "the organization has not been listed again");
+    assert_eq!(discovery.pending(), 1, "the organization has not been listed again");
 }
 
 #[tokio::test(start_paused = true)]
 async fn another_organization_is_pending_and_a_removed_one_is_not() {
-    let running = Running::start(sources("eu-west-1"), fake_lookups(&[1], &[]));
+    let discovery = RunningDiscovery::start(sources("eu-west-1"), fake_lookups(&[1], &[]));
     sleep(SOON).await;
-    *running.fake.members.lock().unwrap() = None;
+    *discovery.fake.members.lock().unwrap() = None;
     let mut other = sources("eu-west-1");
     other.organization.as_mut().unwrap().administrator =
         Arc::new(Account { id: Some("999900000000".parse().unwrap()), ..Account::default() });
-    running.reconfigure(other);
+    discovery.reconfigure(other);
     sleep(SOON).await;
-    assert_eq!((running.targets().len(), running.pending()), (0, 1), "the administrator is another account");
+    assert_eq!(
+        (discovery.targets().len(), discovery.pending()),
+        (0, 1),
+        "the administrator is another account"
+    );
     let none = AccountSources { organization: None, ..sources("eu-west-1") };
-    running.reconfigure(none);
+    discovery.reconfigure(none);
     sleep(SOON).await;
-    assert_eq!((running.targets().len(), running.pending()), (0, 0));
-    let before = running.fake.count("members");
+    assert_eq!((discovery.targets().len(), discovery.pending()), (0, 0));
+    let before = discovery.fake.count("members");
     sleep(REFRESH * 3).await;
-    assert_eq!(running.fake.count("members"), before);
+    assert_eq!(discovery.fake.count("members"), before);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reload_retries_failed_lookups_immediately() {
-    let running = Running::start(sources("eu-*"), fake_lookups(&[1, 2], &[(2, &["eu-west-1"])]));
-    // By then, the back-off is long.
+    let discovery = RunningDiscovery::start(sources("eu-*"), fake_lookups(&[1, 2], &[(2, &["eu-west-1"])]));
+    // Long enough for a long back-off.
     sleep(Duration::from_mins(20)).await;
-    let before = running.fake.count("1");
-    running.fake.regions.lock().unwrap().insert(1, vec!["eu-west-3"]);
+    let before = discovery.fake.count("1");
+    discovery.fake.regions.lock().unwrap().insert(1, vec!["eu-west-3"]);
     let mut other = sources("eu-*");
     other.organization.as_mut().unwrap().member_access.policy = SessionPolicy::None;
-    running.reconfigure(other);
+    discovery.reconfigure(other);
     sleep(SOON).await;
-    assert_eq!(running.fake.count("1"), before + 1);
-    assert_eq!(running.fake.count("2"), 1);
-    assert_eq!(running.targets(), ["1/eu-west-3", "2/eu-west-1"]);
+    assert_eq!(discovery.fake.count("1"), before + 1);
+    assert_eq!(discovery.fake.count("2"), 1);
+    assert_eq!(discovery.targets(), ["1/eu-west-3", "2/eu-west-1"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_result_requested_with_previous_settings_is_discarded() {
     let hanging = FakeLookups { hangs: Some(1), ..fake_lookups(&[1], &[(1, &["eu-west-1"])]) };
-    let running = Running::start(sources("eu-*"), hanging);
+    let discovery = RunningDiscovery::start(sources("eu-*"), hanging);
     sleep(SOON).await;
     let mut other = sources("eu-*");
     other.organization.as_mut().unwrap().member_access.policy = SessionPolicy::None;
-    running.reconfigure(other);
+    discovery.reconfigure(other);
     sleep(SOON).await;
-    assert_eq!(running.fake.count("1"), 2, "it is looked up again with the new settings");
+    assert_eq!(discovery.fake.count("1"), 2, "it is looked up again with the new settings");
     sleep(HANG).await;
-    assert_eq!((running.targets(), running.pending()), (vec!["1/eu-west-1".into()], 0));
-    assert_eq!(running.fake.count("1"), 2);
+    assert_eq!((discovery.targets(), discovery.pending()), (vec!["1/eu-west-1".into()], 0));
+    assert_eq!(discovery.fake.count("1"), 2);
 }
 
 #[tokio::test(start_paused = true)]
 async fn delayed_lookups_follow_a_changed_refresh_interval() {
-    let running = Running::start(sources("eu-*"), fake_lookups(&[1], &[(1, &["eu-west-1"])]));
+    let discovery = RunningDiscovery::start(sources("eu-*"), fake_lookups(&[1], &[(1, &["eu-west-1"])]));
     sleep(SOON).await;
-    running.reconfigure(AccountSources { refresh_interval: Duration::from_mins(5), ..sources("eu-*") });
+    discovery.reconfigure(AccountSources { refresh_interval: Duration::from_mins(5), ..sources("eu-*") });
     sleep(Duration::from_mins(5) + SOON).await;
-    assert_eq!(running.fake.count("1"), 2);
+    assert_eq!(discovery.fake.count("1"), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -455,28 +471,28 @@ async fn accounts_are_kept_until_the_organization_is_listed_with_other_credentia
         });
         sources
     };
-    let running = Running::start(by_role("Lister", "eu-west-1"), fake_lookups(&[1, 2], &[]));
+    let discovery = RunningDiscovery::start(by_role("Lister", "eu-west-1"), fake_lookups(&[1, 2], &[]));
     sleep(SOON).await;
-    *running.fake.members.lock().unwrap() = None;
+    *discovery.fake.members.lock().unwrap() = None;
     for other in [by_role("Lister", "eu-central-1"), by_role("Denied", "eu-central-1")] {
-        running.reconfigure(other);
+        discovery.reconfigure(other);
         sleep(SOON).await;
-        assert_eq!((running.targets().len(), running.pending()), (2, 1));
+        assert_eq!((discovery.targets().len(), discovery.pending()), (2, 1));
     }
-    *running.fake.members.lock().unwrap() = Some(vec![2]);
+    *discovery.fake.members.lock().unwrap() = Some(vec![2]);
     sleep(INITIAL_BACKOFF * 2).await;
-    assert_eq!((running.targets(), running.pending()), (vec!["2/eu-west-1".to_owned()], 0));
+    assert_eq!((discovery.targets(), discovery.pending()), (vec!["2/eu-west-1".to_owned()], 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reload_resets_the_backoff() {
-    let running = Running::start(sources("eu-*"), fake_lookups(&[1], &[]));
+    let discovery = RunningDiscovery::start(sources("eu-*"), fake_lookups(&[1], &[]));
     sleep(REFRESH * 3).await;
-    running.reconfigure(sources("eu-*"));
+    discovery.reconfigure(sources("eu-*"));
     sleep(SOON).await;
-    let before = running.fake.count("1");
+    let before = discovery.fake.count("1");
     sleep(INITIAL_BACKOFF).await;
-    assert_eq!(running.fake.count("1"), before + 1, "not after an hour");
+    assert_eq!(discovery.fake.count("1"), before + 1, "after the initial back-off, not after an hour");
 }
 
 #[tokio::test(start_paused = true)]
@@ -484,18 +500,18 @@ async fn without_refresh_only_failed_lookups_are_repeated() {
     let mut sources = sources("eu-*");
     sources.refresh_interval = SOON;
     sources.organization.as_mut().unwrap().refresh_interval = SOON;
-    let running = Running::start_with(
+    let discovery = RunningDiscovery::start_with(
         sources,
         fake_lookups(&[1, 2], &[(1, &["eu-west-1"])]),
         Discovery::without_refresh,
     );
     sleep(Duration::from_secs(5)).await;
-    assert_eq!(running.fake.count("2"), 1, "the refresh interval does not shorten the back-off");
+    assert_eq!(discovery.fake.count("2"), 1, "the refresh interval does not shorten the back-off");
     sleep(Duration::from_secs(45)).await;
-    assert_eq!((running.fake.count("members"), running.fake.count("1")), (1, 1));
-    assert_eq!(running.fake.count("2"), 3, "after about 10 and 30 s");
-    running.fake.regions.lock().unwrap().insert(2, vec!["eu-west-2"]);
+    assert_eq!((discovery.fake.count("members"), discovery.fake.count("1")), (1, 1));
+    assert_eq!(discovery.fake.count("2"), 3, "after about 10 and 30 s");
+    discovery.fake.regions.lock().unwrap().insert(2, vec!["eu-west-2"]);
     sleep(REFRESH * 3).await;
-    assert_eq!(running.targets(), ["1/eu-west-1", "2/eu-west-2"]);
-    assert_eq!(running.fake.count("2"), 4);
+    assert_eq!(discovery.targets(), ["1/eu-west-1", "2/eu-west-2"]);
+    assert_eq!(discovery.fake.count("2"), 4);
 }

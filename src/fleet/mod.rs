@@ -22,12 +22,12 @@ pub use organizational_unit_id::{InvalidOrganizationalUnitId, OrganizationalUnit
 pub use region::{InvalidRegion, Partition, RegionName};
 pub use region_selection::{InvalidRegionPattern, RegionOrPattern, RegionPattern, RegionSelection};
 pub use role::{
-    ExternalId, InvalidExternalId, InvalidMemberRole, InvalidRoleArn, InvalidSessionName, MemberRole,
-    RoleArn, SessionName, SessionPolicy,
+    ExternalId, InvalidExternalId, InvalidMemberRoleTemplate, InvalidRoleArn, InvalidSessionName,
+    MemberRoleTemplate, RoleArn, SessionName, SessionPolicy,
 };
 pub use shard::{InvalidShard, Shard};
 pub(crate) use stable_hash::stable_hash;
-pub use target_list::{TargetList, Unresolved};
+pub use target_list::{FailingLookups, TargetList};
 
 /// An AWS account and the credentials to poll it with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

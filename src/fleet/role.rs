@@ -127,17 +127,17 @@ impl FromStr for SessionName {
 /// The template of the ARN of a role that exists in every account of an organization,
 /// with the placeholders `{account_id}` and, optionally, `{partition}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemberRole(String);
+pub struct MemberRoleTemplate(String);
 
-/// The text is not a [`MemberRole`] template.
+/// The text is not a [`MemberRoleTemplate`].
 #[derive(Debug, thiserror::Error)]
 #[error(
     "`{0}` is not the ARN of a role with `{{account_id}}` in it, such as \
      `arn:{{partition}}:iam::{{account_id}}:role/SsmSyncExporter`"
 )]
-pub struct InvalidMemberRole(String);
+pub struct InvalidMemberRoleTemplate(String);
 
-impl MemberRole {
+impl MemberRoleTemplate {
     /// The ARN of the role in `account`.
     ///
     /// # Errors
@@ -154,15 +154,16 @@ impl MemberRole {
     }
 }
 
-impl FromStr for MemberRole {
-    type Err = InvalidMemberRole;
+impl FromStr for MemberRoleTemplate {
+    type Err = InvalidMemberRoleTemplate;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let role = Self(text.to_owned());
+        let template = Self(text.to_owned());
         // The placeholder has to be where the account id belongs, not in the role's name.
         let account = AccountId::example();
-        let is_valid = role.in_account(&account, Partition::Aws).is_ok_and(|arn| *arn.account() == account);
-        if is_valid { Ok(role) } else { Err(InvalidMemberRole(text.to_owned())) }
+        let is_valid =
+            template.in_account(&account, Partition::Aws).is_ok_and(|arn| *arn.account() == account);
+        if is_valid { Ok(template) } else { Err(InvalidMemberRoleTemplate(text.to_owned())) }
     }
 }
 
@@ -304,10 +305,11 @@ mod tests {
     }
 
     #[test]
-    fn a_member_role_has_an_arn_in_each_account() {
-        let role: MemberRole = "arn:{partition}:iam::{account_id}:role/ops/Reader".parse().unwrap();
+    fn a_member_role_template_gives_an_arn_in_each_account() {
+        let template: MemberRoleTemplate =
+            "arn:{partition}:iam::{account_id}:role/ops/Reader".parse().unwrap();
         let account = "111122223333".parse().unwrap();
-        let arn = role.in_account(&account, Partition::AwsCn).unwrap();
+        let arn = template.in_account(&account, Partition::AwsCn).unwrap();
         assert_eq!(arn.as_str(), "arn:aws-cn:iam::111122223333:role/ops/Reader");
         for text in [
             "",
@@ -317,9 +319,9 @@ mod tests {
             "arn:{partitoin}:iam::{account_id}:role/x",
             "arn:aws:iam::{account_id}:user/x",
         ] {
-            assert!(text.parse::<MemberRole>().is_err(), "{text}");
+            assert!(text.parse::<MemberRoleTemplate>().is_err(), "{text}");
         }
-        assert!("arn:aws-us-gov:iam::{account_id}:role/x".parse::<MemberRole>().is_ok());
+        assert!("arn:aws-us-gov:iam::{account_id}:role/x".parse::<MemberRoleTemplate>().is_ok());
     }
 
     #[test]

@@ -13,13 +13,13 @@ pub struct TargetList {
     /// account.
     pub pending: usize,
     /// Discovery lookups whose last attempt failed.
-    pub unresolved: Unresolved,
+    pub failing_lookups: FailingLookups,
 }
 
 /// Discovery lookups whose last attempt failed, so that targets may be missing or
 /// outdated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Unresolved {
+pub struct FailingLookups {
     /// Why the accounts of the organization could not be listed.
     pub organization: Option<Failure>,
     /// The number of accounts whose enabled regions could not be listed.

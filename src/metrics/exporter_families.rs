@@ -197,10 +197,10 @@ impl ExporterMetrics {
         };
         let stats = &store.stats;
         let (index, shards) = (self.shard.index(), self.shard.total());
-        let unresolved = store.unresolved();
-        let failing_lookups = |kind| self.discovery_failing_lookups.with_label_values(&[kind]);
-        failing_lookups("organization").set(flag(unresolved.organization.is_some()));
-        failing_lookups("regions").set(count(unresolved.accounts as u64));
+        let failing_lookups = store.failing_lookups();
+        let failing_lookups_of = |kind| self.discovery_failing_lookups.with_label_values(&[kind]);
+        failing_lookups_of("organization").set(flag(failing_lookups.organization.is_some()));
+        failing_lookups_of("regions").set(count(failing_lookups.accounts as u64));
         let mut families = self.registry.gather();
         families.extend([
             family(

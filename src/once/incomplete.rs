@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Results, escape_control_characters, pluralize};
 use crate::duration;
-use crate::fleet::{Shard, Unresolved};
+use crate::fleet::{FailingLookups, Shard};
 use crate::snapshot::TargetView;
 
 /// Everything that could not be collected, as one line.
@@ -18,12 +18,12 @@ impl IncompleteCollection {
     /// result.
     pub(super) fn find(
         results: &Results,
-        unresolved: &Unresolved,
+        failing_lookups: &FailingLookups,
         pending: usize,
         ready_after: Duration,
         shard: Shard,
     ) -> Option<Self> {
-        let Unresolved { organization, accounts } = unresolved;
+        let FailingLookups { organization, accounts } = failing_lookups;
         let ready_after = duration::format(ready_after);
         let mut missing = Vec::new();
         if let Some(failure) = organization {

@@ -23,7 +23,7 @@ pub use progress::ProgressBar;
 use crate::app::{BuildError, Stages, log_warnings};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::fleet::{Shard, Unresolved};
+use crate::fleet::{FailingLookups, Shard};
 use crate::metrics::{self, Exposition, FamilyFilter, FamilyName};
 use crate::model::{DataSync, UnixSeconds};
 use crate::negotiation::ContentCoding;
@@ -166,9 +166,9 @@ impl Once {
 
         let now = self.clock.now();
         let targets: Vec<TargetView> = store.slots().iter().map(|slot| store.view(slot, now)).collect();
-        let unresolved = store.unresolved();
+        let failing_lookups = store.failing_lookups();
         let pending = store.pending();
-        let targets_complete = pending == 0 && *unresolved == Unresolved::default();
+        let targets_complete = pending == 0 && *failing_lookups == FailingLookups::default();
         let results = Results { targets, targets_complete, now };
         let text = match format {
             Format::Prometheus => exposition(&metrics, metrics::Format::Text0_0_4),
@@ -180,7 +180,7 @@ impl Once {
             return Err(OnceError::Interrupted);
         }
         let incomplete =
-            IncompleteCollection::find(&results, &unresolved, pending, self.ready_after, self.shard);
+            IncompleteCollection::find(&results, &failing_lookups, pending, self.ready_after, self.shard);
         incomplete.map_or(Ok(()), |incomplete| Err(incomplete.into()))
     }
 }
@@ -191,7 +191,7 @@ impl Once {
 async fn wait_until_collected(store: &Store, readiness: &Readiness, progress: &ProgressBar) {
     while let Err(not_ready) = readiness.check() {
         let NotReady { uncollected, pending, .. } = not_ready;
-        if uncollected == 0 && pending == 1 && store.unresolved().organization.is_some() {
+        if uncollected == 0 && pending == 1 && store.failing_lookups().organization.is_some() {
             break;
         }
         progress.update(store, pending > 0);

@@ -13,7 +13,7 @@ use super::owners::SeriesOwners;
 use super::stats::SchedulerStats;
 use super::{Change, Report, Slot, TargetState, TargetView};
 use crate::clock::millis;
-use crate::fleet::{TargetKey, TargetList, Unresolved};
+use crate::fleet::{FailingLookups, TargetKey, TargetList};
 use crate::model::{Failure, UnixSeconds};
 
 /// All targets and the state of each.
@@ -22,8 +22,8 @@ pub struct Store {
     slots: ArcSwap<Vec<Arc<Slot>>>,
     /// [`TargetList::pending`].
     pending: AtomicUsize,
-    /// [`TargetList::unresolved`].
-    unresolved: ArcSwap<Unresolved>,
+    /// [`TargetList::failing_lookups`].
+    failing_lookups: ArcSwap<FailingLookups>,
     stale_after_millis: AtomicU64,
     owners: Mutex<SeriesOwners>,
     changed: Notify,
@@ -38,7 +38,7 @@ impl Store {
         Self {
             slots: ArcSwap::default(),
             pending: AtomicUsize::new(0),
-            unresolved: ArcSwap::default(),
+            failing_lookups: ArcSwap::default(),
             stale_after_millis: AtomicU64::new(millis(stale_after)),
             owners: Mutex::default(),
             changed: Notify::new(),
@@ -87,7 +87,7 @@ impl Store {
         }
         *self.owners.lock() = SeriesOwners::of(&slots);
         self.slots.store(Arc::new(slots));
-        self.unresolved.store(Arc::new(list.unresolved.clone()));
+        self.failing_lookups.store(Arc::new(list.failing_lookups.clone()));
         // Stored after the slots, so that a reader that sees no pending lookups also sees all
         // targets.
         self.pending.store(list.pending, Ordering::Release);
@@ -110,8 +110,8 @@ impl Store {
     }
 
     /// The discovery lookups whose last attempt failed.
-    pub(crate) fn unresolved(&self) -> Arc<Unresolved> {
-        self.unresolved.load_full()
+    pub(crate) fn failing_lookups(&self) -> Arc<FailingLookups> {
+        self.failing_lookups.load_full()
     }
 
     /// The slots of all targets, in the order of the target list. Until the targets change,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::query::{HealthFilter, PageQuery};
-use crate::fleet::{RegionName, Unresolved};
+use crate::fleet::{FailingLookups, RegionName};
 use crate::health::{self, Health, HealthCounts};
 use crate::model::{DataSync, Failure, Reason, UnixSeconds};
 use crate::snapshot::{Store, TargetView};
@@ -18,7 +18,7 @@ pub(super) struct FleetOverview {
     /// The number of discovery lookups without a first result, each of which may add targets.
     pub(super) pending: usize,
     /// The discovery lookups whose last attempt failed. Targets may be missing because of them.
-    pub(super) unresolved: Arc<Unresolved>,
+    pub(super) failing_lookups: Arc<FailingLookups>,
     /// Sorted by account and region.
     pub(super) targets: Vec<TargetRow>,
     pub(super) target_counts: HealthCounts,
@@ -134,7 +134,7 @@ impl FleetOverview {
     pub(super) fn new(store: &Store, now: UnixSeconds) -> Self {
         // Read before the slots: a lookup that ends in between still counts as pending although
         // its targets are listed. In the other order, neither would be visible.
-        let (pending, unresolved) = (store.pending(), store.unresolved());
+        let (pending, failing_lookups) = (store.pending(), store.failing_lookups());
         let slots = store.slots();
         let mut targets: Vec<TargetRow> =
             slots.iter().map(|slot| TargetRow::new(store.view(slot, now), now)).collect();
@@ -147,7 +147,7 @@ impl FleetOverview {
             sync_counts.merge(&target.sync_counts);
         }
         let regions = targets.iter().map(|target| target.region().clone()).collect();
-        Self { now, pending, unresolved, targets, target_counts, sync_counts, regions }
+        Self { now, pending, failing_lookups, targets, target_counts, sync_counts, regions }
     }
 
     /// The targets that the query's account and region select, whatever their health.

@@ -1,4 +1,4 @@
-//! Runs the exporter in this process, against a fake AWS.
+//! Runs the exporter in the test's process, against a fake AWS.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -25,13 +25,14 @@ pub(crate) const REGION: &str = "eu-west-1";
 /// The role in [`ACCOUNT`] and in the members of an organization.
 pub(crate) const ROLE: &str = "SsmSyncExporter";
 
-/// The account whose credentials the exporter starts with.
+/// The account whose credentials the exporter starts with. From there, it assumes roles in
+/// the others.
 pub(crate) const HUB: &str = "999900000000";
 
 /// The time of the exporter's clock until a test sets it.
 pub(crate) const NOW: u64 = 1_763_800_000;
 
-/// How long [`Exporter::wait_for`] waits. Only a failing test waits this long.
+/// The timeout of [`Exporter::wait_for`]. Only a failing test waits this long.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A fake AWS with the hub account and [`ACCOUNT`], whose role the hub may assume.
@@ -42,7 +43,7 @@ pub(crate) async fn fake_aws() -> FakeAws {
     FakeAws::start(world, "127.0.0.1:0").await.unwrap()
 }
 
-/// The configuration of a single target.
+/// A configuration with a single target.
 pub(crate) fn one_target() -> String {
     format!(
         "interval: 1s\ntimeout: 16s\nregions: [{REGION}]\naccounts:\n  - name: production\n    profile: hub\n    assume_roles: \
@@ -52,7 +53,7 @@ pub(crate) fn one_target() -> String {
 
 /// The `aws` section of a configuration that uses the fake AWS. The profile `hub`
 /// has the credentials of the hub account.
-pub(crate) fn settings_for(aws: &FakeAws, directory: &Path) -> String {
+pub(crate) fn aws_settings(aws: &FakeAws, directory: &Path) -> String {
     let credentials = directory.join("credentials");
     let key = World::access_key(HUB);
     let text = format!("[hub]\naws_access_key_id = {key}\naws_secret_access_key = hub-secret\n");
@@ -67,11 +68,11 @@ pub(crate) fn settings_for(aws: &FakeAws, directory: &Path) -> String {
     )
 }
 
-/// What is set outside of the configuration file.
+/// Settings outside of the configuration file: environment variables and flags.
 pub(crate) struct Setup {
     pub(crate) telemetry_path: &'static str,
     pub(crate) shard: Shard,
-    /// Variables of the environment.
+    /// Environment variables.
     pub(crate) environment: &'static [(&'static str, &'static str)],
     /// Whether `/-/reload` is enabled.
     pub(crate) lifecycle: bool,
@@ -104,7 +105,7 @@ pub(crate) struct Exporter {
 }
 
 impl Exporter {
-    /// Starts an exporter with the given configuration, to which [`settings_for`] is
+    /// Starts an exporter with the given configuration, to which [`aws_settings`] is
     /// appended.
     pub(crate) async fn start(aws: &FakeAws, config: &str) -> Self {
         Self::start_with(aws, config, &Setup::default()).await
@@ -112,12 +113,12 @@ impl Exporter {
 
     pub(crate) async fn start_with(aws: &FakeAws, config: &str, setup: &Setup) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let appended = settings_for(aws, directory.path());
+        let appended = aws_settings(aws, directory.path());
         Self::build(directory, config, appended, setup).await
     }
 
     /// Starts an exporter with exactly the given configuration.
-    pub(crate) async fn start_as_given(config: &str) -> Self {
+    pub(crate) async fn start_with_exact_config(config: &str) -> Self {
         Self::build(tempfile::tempdir().unwrap(), config, String::new(), &Setup::default()).await
     }
 
@@ -185,21 +186,21 @@ impl Exporter {
 
     /// Scrapes `/metrics`.
     pub(crate) async fn scrape(&self) -> Scrape {
-        let answer = self.get("/metrics").await;
-        assert_eq!(answer.status, 200);
-        Scrape(answer.body)
+        let response = self.get("/metrics").await;
+        assert_eq!(response.status, 200);
+        Scrape(response.body)
     }
 
     /// Waits until every target has had a collection that started after this
     /// call, then scrapes.
     pub(crate) async fn scrape_after_next_collection(&self) -> Scrape {
         let before = self.scrape().await.values("ssm_sync_exporter_target_collections_total");
-        let all = async || {
+        let all_collected = async || {
             let now = self.scrape().await.values("ssm_sync_exporter_target_collections_total");
             // The first of two may have started before this call.
             (0..before.len()).all(|index| now[index] >= before[index] + 2.0).then_some(())
         };
-        self.wait_for("two more collections of every target", all).await;
+        self.wait_for("two more collections of every target", all_collected).await;
         self.scrape().await
     }
 
@@ -208,12 +209,12 @@ impl Exporter {
         self.wait_for(line, async || Some(self.scrape().await).filter(|scrape| scrape.has(line))).await
     }
 
-    /// Repeats `attempt` until it returns a value, for [`WAIT_TIMEOUT`] at most.
+    /// Repeats `attempt` until it returns a value. Panics after [`WAIT_TIMEOUT`].
     pub(crate) async fn wait_for<T>(&self, what: &str, mut attempt: impl AsyncFnMut() -> Option<T>) -> T {
         let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
-            if let Some(done) = attempt().await {
-                return done;
+            if let Some(value) = attempt().await {
+                return value;
             }
             assert!(
                 Instant::now() < deadline,
@@ -229,7 +230,7 @@ impl Exporter {
         self.shutdown.cancel();
     }
 
-    /// Waits until the exporter has ended.
+    /// Waits until the exporter has ended. Returns its result.
     pub(crate) async fn ended(self) -> Result<Result<(), RunError>, JoinError> {
         self.task.await
     }
@@ -240,7 +241,7 @@ impl Exporter {
 pub(crate) struct Scrape(pub(crate) String);
 
 impl Scrape {
-    /// Whether it has exactly this line.
+    /// Whether one line is exactly `line`.
     pub(crate) fn has(&self, line: &str) -> bool {
         self.0.lines().any(|candidate| candidate == line)
     }
@@ -269,7 +270,7 @@ impl Scrape {
         self.values(family).iter().sum()
     }
 
-    /// The name and labels of all series.
+    /// The name and labels of each series.
     pub(crate) fn series(&self) -> Vec<&str> {
         self.0
             .lines()
@@ -284,7 +285,8 @@ pub(crate) fn up(account: &str, region: &str, value: u8) -> String {
     format!("ssm_sync_exporter_target_up{{aws_account_id=\"{account}\",aws_region=\"{region}\"}} {value}")
 }
 
-/// Adds a sync to [`ACCOUNT`], as it is listed.
-pub(crate) fn put(aws: &FakeAws, kind: SyncKind, item: Value) {
+/// Adds a sync to [`ACCOUNT`] in [`REGION`]. `item` is its entry in the response of
+/// `ListResourceDataSync`.
+pub(crate) fn put_sync(aws: &FakeAws, kind: SyncKind, item: Value) {
     aws.world().put_item(ACCOUNT, REGION, kind, item);
 }

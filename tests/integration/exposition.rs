@@ -7,7 +7,7 @@ use fake_aws::{Fault, FaultRule, SyncKind};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
-use crate::exporter::{ACCOUNT, Exporter, HUB, NOW, REGION, Scrape, fake_aws, one_target, put, up};
+use crate::exporter::{ACCOUNT, Exporter, HUB, NOW, REGION, Scrape, fake_aws, one_target, put_sync, up};
 
 /// The lines of the families with this prefix, without the families that change from run to run.
 fn stable_lines(scrape: &Scrape, prefix: &str) -> String {
@@ -37,7 +37,7 @@ pub(crate) fn s3_sync() -> Value {
 #[tokio::test]
 async fn a_sync_to_s3_exposes_every_field() {
     let aws = fake_aws().await;
-    put(&aws, SyncKind::ToDestination, s3_sync());
+    put_sync(&aws, SyncKind::ToDestination, s3_sync());
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
     exporter.set_clock(0);
     let scrape = exporter.scrape().await;
@@ -47,7 +47,7 @@ async fn a_sync_to_s3_exposes_every_field() {
 #[tokio::test]
 async fn a_sync_from_a_source_exposes_every_field() {
     let aws = fake_aws().await;
-    put(
+    put_sync(
         &aws,
         SyncKind::FromSource,
         json!({
@@ -129,13 +129,13 @@ async fn the_exporter_exposes_metrics_about_itself() {
 #[tokio::test]
 async fn fields_that_aws_omits_yield_no_series() {
     let aws = fake_aws().await;
-    put(&aws, SyncKind::ToDestination, json!({"SyncName": "bare"}));
-    put(
+    put_sync(&aws, SyncKind::ToDestination, json!({"SyncName": "bare"}));
+    put_sync(
         &aws,
         SyncKind::ToDestination,
         json!({"SyncName": "bucket", "S3Destination": {"BucketName": "b", "SyncFormat": "JsonSerDe", "Region": "r"}}),
     );
-    put(&aws, SyncKind::FromSource, json!({"SyncName": "source", "SyncSource": {}}));
+    put_sync(&aws, SyncKind::FromSource, json!({"SyncName": "source", "SyncSource": {}}));
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
     let labels = |kind, name| {
         format!(
@@ -171,7 +171,7 @@ async fn fields_that_aws_omits_yield_no_series() {
 #[tokio::test]
 async fn unknown_enum_values_keep_their_raw_names() {
     let aws = fake_aws().await;
-    put(
+    put_sync(
         &aws,
         SyncKind::ToDestination,
         json!({
@@ -182,8 +182,8 @@ async fn unknown_enum_values_keep_their_raw_names() {
             },
         }),
     );
-    put(&aws, SyncKind::FromSource, json!({"SyncName": "source", "SyncSource": {"State": "Confused"}}));
-    put(&aws, SyncKind::FromSource, json!({"SyncName": "third", "SyncType": "SyncToMoon"}));
+    put_sync(&aws, SyncKind::FromSource, json!({"SyncName": "source", "SyncSource": {"State": "Confused"}}));
+    put_sync(&aws, SyncKind::FromSource, json!({"SyncName": "third", "SyncType": "SyncToMoon"}));
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
     let scrape = exporter.scrape().await;
     let values = |family: &str| -> Vec<(String, String)> {
@@ -223,12 +223,12 @@ async fn unknown_enum_values_keep_their_raw_names() {
 async fn no_series_is_exposed_twice() {
     let aws = fake_aws().await;
     let duplicate = json!({"SyncName": "twice", "SyncType": "SyncToDestination", "LastStatus": "Successful"});
-    put(&aws, SyncKind::ToDestination, duplicate.clone());
-    put(&aws, SyncKind::ToDestination, json!({"SyncName": "other"}));
+    put_sync(&aws, SyncKind::ToDestination, duplicate.clone());
+    put_sync(&aws, SyncKind::ToDestination, json!({"SyncName": "other"}));
     // The call for one type also lists a sync of the other type.
-    put(&aws, SyncKind::FromSource, duplicate);
+    put_sync(&aws, SyncKind::FromSource, duplicate);
     let hostile = "quote\" back\\slash\nline} 1\n# ünï";
-    put(&aws, SyncKind::ToDestination, json!({"SyncName": hostile}));
+    put_sync(&aws, SyncKind::ToDestination, json!({"SyncName": hostile}));
     aws.world().set_faults(vec![FaultRule::new(Fault::PageSize(1))]);
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
     let scrape = exporter.scrape().await;
@@ -242,7 +242,7 @@ async fn no_series_is_exposed_twice() {
 #[tokio::test]
 async fn ages_are_computed_when_scraped() {
     let aws = fake_aws().await;
-    put(
+    put_sync(
         &aws,
         SyncKind::ToDestination,
         json!({"SyncName": "a", "LastSyncTime": NOW - 5, "LastSuccessfulSyncTime": NOW - 9}),
@@ -263,7 +263,7 @@ async fn ages_are_computed_when_scraped() {
 #[tokio::test]
 async fn a_deleted_sync_disappears_with_the_next_collection() {
     let aws = fake_aws().await;
-    put(&aws, SyncKind::ToDestination, json!({"SyncName": "here", "LastStatus": "Successful"}));
+    put_sync(&aws, SyncKind::ToDestination, json!({"SyncName": "here", "LastStatus": "Successful"}));
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
     assert!(exporter.scrape().await.0.contains("sync_name=\"here\""));
     aws.world().clear_syncs(ACCOUNT, REGION);
@@ -276,7 +276,7 @@ async fn a_deleted_sync_disappears_with_the_next_collection() {
 #[tokio::test]
 async fn a_failing_target_keeps_its_syncs_until_stale_after() {
     let aws = fake_aws().await;
-    put(
+    put_sync(
         &aws,
         SyncKind::ToDestination,
         json!({"SyncName": "here", "LastStatus": "Successful", "LastSyncTime": NOW}),

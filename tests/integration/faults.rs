@@ -1,5 +1,5 @@
-//! Failures of AWS: what they do to a target, and that they do nothing to its
-//! neighbour.
+//! Tests the effects of failing calls to AWS: the reasons that are reported, and that other
+//! targets are not affected.
 
 use std::time::Duration;
 
@@ -9,20 +9,22 @@ use serde_json::json;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 
-use crate::exporter::{ACCOUNT, Exporter, HUB, REGION, ROLE, fake_aws, one_target, put, up};
+use crate::exporter::{ACCOUNT, Exporter, HUB, REGION, ROLE, fake_aws, one_target, put_sync, up};
 
-const NEIGHBOUR: &str = "us-east-1";
+const OTHER_REGION: &str = "us-east-1";
 
-/// Injects `fault` into the lists of one target and none into another's.
+/// Injects `fault` into listing the syncs of one of two targets. Checks that it fails with
+/// `reason`, that its requests fail with `code`, that the other target is not affected, and
+/// that the target recovers.
 async fn check_fault(fault: Fault, reason: &'static str, code: Option<&'static str>) {
     // Only a stalled request has to run into the timeout.
     let timeout = if fault == Fault::Stall { "16s" } else { "2m" };
     let aws = fake_aws().await;
-    aws.world().put_item(ACCOUNT, NEIGHBOUR, SyncKind::ToDestination, json!({"SyncName": "neighbour"}));
-    put(&aws, SyncKind::ToDestination, json!({"SyncName": "here"}));
+    aws.world().put_item(ACCOUNT, OTHER_REGION, SyncKind::ToDestination, json!({"SyncName": "elsewhere"}));
+    put_sync(&aws, SyncKind::ToDestination, json!({"SyncName": "here"}));
     aws.world()
         .set_faults(vec![FaultRule::new(fault.clone()).region(REGION).operation("ListResourceDataSync")]);
-    let config = one_target().replace(&format!("[{REGION}]"), &format!("[{REGION}, {NEIGHBOUR}]"));
+    let config = one_target().replace(&format!("[{REGION}]"), &format!("[{REGION}, {OTHER_REGION}]"));
     let exporter = Exporter::start_ready(&aws, &config.replace("16s", timeout)).await;
     let scrape = exporter.scrape().await;
     let labels = format!("aws_account_id=\"{ACCOUNT}\",aws_region=\"{REGION}\"");
@@ -39,10 +41,10 @@ async fn check_fault(fault: Fault, reason: &'static str, code: Option<&'static s
     }
     // The faulty target has no syncs, the other has all of them.
     assert!(!scrape.0.contains("sync_name=\"here\""));
-    assert!(scrape.has(&up(ACCOUNT, NEIGHBOUR, 1)), "{fault:?}");
-    assert!(scrape.0.contains("sync_name=\"neighbour\""));
+    assert!(scrape.has(&up(ACCOUNT, OTHER_REGION, 1)), "{fault:?}");
+    assert!(scrape.0.contains("sync_name=\"elsewhere\""));
 
-    // The target recovers with AWS.
+    // The target recovers when the fault ends.
     aws.world().set_faults(Vec::new());
     let scrape = exporter.scrape_until(&up(ACCOUNT, REGION, 1)).await;
     assert!(scrape.0.contains("sync_name=\"here\""), "{fault:?}");
@@ -89,7 +91,7 @@ async fn every_fault_has_its_reason_and_affects_no_other_target() {
         (response(429, "{}"), "throttled", Some("429")),
         (response(400, r#"{"__type": "SomethingNew"}"#), "other", Some("SomethingNew")),
     ];
-    // Concurrently: most of the time is spent in the SDK's back-off.
+    // The faults run concurrently, because most of the time is spent in the SDK's back-off.
     LocalSet::new()
         .run_until(async {
             let mut running = JoinSet::new();
@@ -109,7 +111,7 @@ async fn a_region_that_the_account_has_not_enabled_keeps_the_credentials() {
     ]);
     let exporter =
         Exporter::start_ready(&aws, &one_target().replace("[eu-west-1]", "[eu-west-1, me-south-1]")).await;
-    // SSM answers as if the key were unknown, but it accepts the key elsewhere.
+    // SSM responds as if the access key were unknown, but accepts it in the other region.
     let line = |reason: &str, number: u32| {
         format!(
             "ssm_sync_exporter_target_collection_failures_total{{aws_account_id=\"{ACCOUNT}\",aws_region=\"me-south-1\",reason=\"{reason}\"}} {number}"
@@ -171,8 +173,8 @@ async fn role_chains_share_their_common_roles() {
 #[tokio::test]
 async fn abandoned_requests_are_counted() {
     let aws = fake_aws().await;
-    // No page exceeds the timeout of an attempt, but all together exceed that of the
-    // collection.
+    // No page exceeds the timeout of an attempt, but all pages together exceed the timeout
+    // of the collection.
     let slow = Fault::EndlessSlowPages(500);
     aws.world().set_faults(vec![FaultRule::new(slow).operation("ListResourceDataSync")]);
     let exporter = Exporter::start_ready(&aws, &one_target().replace("1s", "1h")).await;
@@ -256,7 +258,7 @@ async fn unknown_keys_missing_profiles_and_unreachable_endpoints_have_their_reas
             credentials.display(),
             credentials.display(),
         );
-        let exporter = Exporter::start_as_given(&config).await;
+        let exporter = Exporter::start_with_exact_config(&config).await;
         exporter.wait_until_ready().await;
         let failures = exporter.scrape().await.samples("ssm_sync_exporter_target_collection_failures_total");
         failures.split("reason=\"").nth(1).unwrap().split('"').next().unwrap().to_owned()
@@ -272,7 +274,7 @@ async fn unknown_keys_missing_profiles_and_unreachable_endpoints_have_their_reas
 async fn each_page_takes_one_call() {
     let aws = fake_aws().await;
     for number in 0..7 {
-        put(&aws, SyncKind::ToDestination, json!({"SyncName": format!("sync-{number}")}));
+        put_sync(&aws, SyncKind::ToDestination, json!({"SyncName": format!("sync-{number}")}));
     }
     aws.world().set_faults(vec![FaultRule::new(Fault::PageSize(3))]);
     let exporter = Exporter::start_ready(&aws, &one_target().replace("1s", "1h")).await;

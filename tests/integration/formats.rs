@@ -10,7 +10,7 @@ use prometheus::{Encoder as _, TextEncoder};
 use protobuf::CodedInputStream;
 use serde_json::Value;
 
-use crate::exporter::{Exporter, Scrape, fake_aws, one_target, put};
+use crate::exporter::{Exporter, Scrape, fake_aws, one_target, put_sync};
 use crate::exposition::s3_sync;
 use crate::http::{self, Response};
 use crate::prometheus::{NASTY, exporter_with_everything, nasty_line};
@@ -373,7 +373,7 @@ fn lines_of(body: &str, prefixes: &[&str]) -> String {
 #[tokio::test]
 async fn a_sync_is_exposed_in_open_metrics() {
     let aws = fake_aws().await;
-    put(&aws, SyncKind::ToDestination, s3_sync());
+    put_sync(&aws, SyncKind::ToDestination, s3_sync());
     let exporter = Exporter::start_ready(&aws, &one_target().replace("1s", "1h")).await;
     let body = fetch(&exporter, "/metrics", Format::OpenMetrics, "identity").await;
     let body = String::from_utf8(body).unwrap();

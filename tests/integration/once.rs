@@ -14,7 +14,7 @@ use pretty_assertions::assert_eq;
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, Scrape, fake_aws, settings_for, up};
+use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, Scrape, aws_settings, fake_aws, up};
 use crate::program::{program, run, send};
 use crate::tools;
 
@@ -36,7 +36,7 @@ impl Setup {
 
     fn with_config(aws: FakeAws, config: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let config = format!("{config}{}", settings_for(&aws, directory.path()));
+        let config = format!("{config}{}", aws_settings(&aws, directory.path()));
         std::fs::write(directory.path().join("config.yaml"), config).unwrap();
         Self { aws, directory }
     }

@@ -1,5 +1,5 @@
-//! The program with an independent implementation of Organizations: moto serves
-//! STS and Organizations, fake-aws the rest.
+//! Tests the program with an independent implementation of AWS Organizations: moto serves
+//! STS and Organizations, and fake-aws serves SSM and the account API.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader};
@@ -73,8 +73,8 @@ impl Aws {
         Self { moto, fake }
     }
 
-    /// Runs the program with these keys of `organization`. Scrapes it once this many
-    /// accounts are up in all regions.
+    /// Runs the program with these keys in the section `organization`. Scrapes it once this
+    /// many accounts are up in all regions.
     async fn scrape(&self, keys: &str, accounts: usize) -> Scrape {
         let organization =
             format!("{{member_role: 'arn:{{partition}}:iam::{{account_id}}:role/SsmSyncExporter', {keys}}}");
@@ -120,7 +120,7 @@ fn syncs(scrape: &Scrape) -> BTreeSet<&str> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn accounts_below_an_organizational_unit_of_moto_are_polled() {
+async fn only_accounts_below_the_organizational_unit_are_polled_with_moto() {
     let aws = Aws::start().await;
     let keys = format!("organizational_units: [{}]", aws.moto.organization.units["outer"]);
     let scrape = aws.scrape(&keys, 2).await;
@@ -133,7 +133,7 @@ async fn accounts_below_an_organizational_unit_of_moto_are_polled() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn all_accounts_of_motos_organization_are_polled() {
+async fn all_active_accounts_of_the_organization_are_polled_with_moto() {
     let aws = Aws::start().await;
     let scrape = aws.scrape(&format!("exclude_accounts: ['{MANAGEMENT}']"), 4).await;
     let all = ["application", "database", "rooted", "sandbox"];

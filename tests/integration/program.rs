@@ -11,7 +11,7 @@ use fake_aws::{FakeAws, Fault, FaultRule, SyncKind, World};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
-use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, Scrape, fake_aws, settings_for, up};
+use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, Scrape, aws_settings, fake_aws, up};
 use crate::{http, tools};
 
 /// The program with a clean environment.
@@ -509,7 +509,7 @@ fn config_with_roles(aws: &FakeAws, directory: &Path) -> PathBuf {
         config += &entry;
     }
     let file = directory.join("config.yaml");
-    std::fs::write(&file, config + &settings_for(aws, directory)).unwrap();
+    std::fs::write(&file, config + &aws_settings(aws, directory)).unwrap();
     file
 }
 
@@ -647,7 +647,7 @@ async fn secrets_are_not_in_the_log_or_the_metrics() {
   - {{profile: hub, assume_roles: [{{arn: 'arn:aws:iam::{ACCOUNT}:role/Missing', external_id: wrong-external-id}}]}}
 "
     );
-    std::fs::write(&file, config + &settings_for(&aws, directory.path())).unwrap();
+    std::fs::write(&file, config + &aws_settings(&aws, directory.path())).unwrap();
     let running =
         ExporterProcess::start(program().arg("--config.file").arg(&file).args(["--log.level", "debug"]));
     let mut metrics = running.metrics_containing("reason=\"assume_role_denied\"").await;

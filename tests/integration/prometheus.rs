@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use crate::exporter::{ACCOUNT, Exporter, NOW, REGION, fake_aws, one_target, put};
+use crate::exporter::{ACCOUNT, Exporter, NOW, REGION, fake_aws, one_target, put_sync};
 use crate::{http, tools};
 
 /// A name that breaks an exposition unless it is escaped. Values from AWS may contain any text.
@@ -99,7 +99,7 @@ impl Prometheus {
 /// [`NASTY`].
 pub(crate) async fn exporter_with_everything(interval: &str) -> (fake_aws::FakeAws, Exporter) {
     let aws = fake_aws().await;
-    put(
+    put_sync(
         &aws,
         SyncKind::ToDestination,
         json!({
@@ -112,12 +112,12 @@ pub(crate) async fn exporter_with_everything(interval: &str) -> (fake_aws::FakeA
             },
         }),
     );
-    put(
+    put_sync(
         &aws,
         SyncKind::ToDestination,
         json!({"SyncName": "second", "SyncType": NASTY, "LastStatus": NASTY, "LastSyncTime": NOW as f64 - 0.125}),
     );
-    put(
+    put_sync(
         &aws,
         SyncKind::FromSource,
         json!({

@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 
 use crate::exporter::{
-    ACCOUNT, Exporter, REGION, ROLE, Scrape, Setup, fake_aws, one_target, put, settings_for, up,
+    ACCOUNT, Exporter, REGION, ROLE, Scrape, Setup, aws_settings, fake_aws, one_target, put_sync, up,
 };
 use crate::http;
 use crate::program::{ExporterProcess, program};
@@ -39,7 +39,7 @@ fn collections(scrape: &Scrape, region: &str) -> String {
 #[tokio::test]
 async fn new_targets_start_gone_ones_stop_and_the_others_do_not_notice() {
     let aws = fake_aws().await;
-    put(&aws, SyncKind::ToDestination, json!({"SyncName": "inventory", "LastStatus": "Failed"}));
+    put_sync(&aws, SyncKind::ToDestination, json!({"SyncName": "inventory", "LastStatus": "Failed"}));
     let exporter = reloadable(&aws, &rarely()).await;
     let before = exporter.scrape().await;
     assert_eq!(exporter.reload(&rarely().replace(REGION, "eu-west-1, us-east-1")).await.body, "reloaded\n");
@@ -112,7 +112,7 @@ async fn a_bad_file_changes_nothing_and_says_why() {
 #[tokio::test]
 async fn what_is_shown_follows_at_once() {
     let aws = fake_aws().await;
-    put(&aws, SyncKind::ToDestination, json!({"SyncName": "inventory", "LastStatus": "Failed"}));
+    put_sync(&aws, SyncKind::ToDestination, json!({"SyncName": "inventory", "LastStatus": "Failed"}));
     let exporter = reloadable(&aws, &rarely()).await;
     let quota = |number: u32| {
         format!(
@@ -133,7 +133,7 @@ async fn what_is_shown_follows_at_once() {
 #[tokio::test]
 async fn how_long_stale_syncs_are_shown_follows_at_once() {
     let aws = fake_aws().await;
-    put(&aws, SyncKind::ToDestination, json!({"SyncName": "inventory", "LastStatus": "Failed"}));
+    put_sync(&aws, SyncKind::ToDestination, json!({"SyncName": "inventory", "LastStatus": "Failed"}));
     let often = one_target() + "stale_after: 30m\n";
     let exporter = reloadable(&aws, &often).await;
     aws.world().set_faults(vec![FaultRule::new(Fault::Deny)]);
@@ -150,7 +150,7 @@ async fn how_long_stale_syncs_are_shown_follows_at_once() {
 async fn a_target_that_is_reached_in_another_way_is_collected_at_once_and_keeps_its_data() {
     let aws = fake_aws().await;
     aws.world().add_denied_role(ACCOUNT, "Denied");
-    put(&aws, SyncKind::ToDestination, json!({"SyncName": "inventory", "LastStatus": "Failed"}));
+    put_sync(&aws, SyncKind::ToDestination, json!({"SyncName": "inventory", "LastStatus": "Failed"}));
     let exporter = reloadable(&aws, &rarely()).await;
     assert_eq!(exporter.reload(&rarely().replace(ROLE, "Denied")).await.status, 200);
     let denied = exporter.scrape_until(&up(ACCOUNT, REGION, 0)).await;
@@ -191,7 +191,7 @@ async fn many_who_ask_at_once_are_all_answered() {
 /// The program with a configuration of one target.
 fn running(aws: &FakeAws, directory: &std::path::Path) -> (ExporterProcess, std::path::PathBuf) {
     let file = directory.join("config.yaml");
-    std::fs::write(&file, format!("{}{}", rarely(), settings_for(aws, directory))).unwrap();
+    std::fs::write(&file, format!("{}{}", rarely(), aws_settings(aws, directory))).unwrap();
     (ExporterProcess::start(program().arg("--config.file").arg(&file)), file)
 }
 
@@ -249,7 +249,7 @@ async fn the_service_manager_is_told() {
     let aws = fake_aws().await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.yaml");
-    std::fs::write(&file, format!("{}{}", rarely(), settings_for(&aws, directory.path()))).unwrap();
+    std::fs::write(&file, format!("{}{}", rarely(), aws_settings(&aws, directory.path()))).unwrap();
     let path = directory.path().join("notify");
     let socket = UnixDatagram::bind(&path).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();

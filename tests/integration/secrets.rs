@@ -1,4 +1,5 @@
-//! Tests that no secret appears in any output of the program: log, errors, pages, metrics.
+//! Tests that no secret appears in any output of the program: logs, errors, HTTP responses,
+//! and metrics.
 
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -7,12 +8,12 @@ use fake_aws::{Fault, FaultRule, SyncKind, World};
 use serde_json::json;
 use tokio::time::sleep;
 
-use crate::exporter::{ACCOUNT, HUB, ROLE, Scrape, fake_aws, settings_for};
+use crate::exporter::{ACCOUNT, HUB, ROLE, Scrape, aws_settings, fake_aws};
 use crate::http;
 use crate::program::{ExporterProcess, program};
 use crate::web_security::{WebFiles, hash};
 
-/// Texts that must not appear. Secret keys and tokens of the fake AWS begin with `fake-secret-` and
+/// Texts that must not appear in any output. Secret keys and tokens of the fake AWS begin with `fake-secret-` and
 /// `fake-token-`. The last one is `ann:web-password` in base64, as a client sends it.
 const SECRETS: [&str; 8] = [
     "hub-secret",
@@ -25,7 +26,7 @@ const SECRETS: [&str; 8] = [
     "YW5uOndlYi1wYXNzd29yZA==",
 ];
 
-/// The header with the user's password.
+/// The header that contains the user's password.
 const AUTHORIZATION: (&str, &str) = ("Authorization", "Basic YW5uOndlYi1wYXNzd29yZA==");
 
 #[track_caller]
@@ -37,9 +38,10 @@ fn assert_no_secrets(secrets: &[&str], place: &str, text: &str) {
     }
 }
 
-/// Each fault with a region, so that one round covers all of them.
+/// Each fault, and the region to inject it in. One exporter that polls all of these regions
+/// meets all faults.
 fn faults() -> Vec<(&'static str, Fault)> {
-    // The response of AWS to a wrong signature, which contains the session token.
+    // AWS's error for a wrong signature, which repeats the session token.
     let signature = json!({
         "__type": "InvalidSignatureException",
         "message": "The request signature we calculated does not match the signature you provided.\n\n\
@@ -92,7 +94,7 @@ async fn no_secret_appears_in_any_output() {
          member_role: 'arn:{{partition}}:iam::{{account_id}}:role/{ROLE}'\n  external_id: xid-of-members\n  regions: \
          [eu-west-1]\n{}",
         regions.join(", "),
-        settings_for(&aws, directory.path()),
+        aws_settings(&aws, directory.path()),
     );
     let file = directory.path().join("config.yaml");
     std::fs::write(&file, &config).unwrap();
@@ -119,7 +121,7 @@ async fn no_secret_appears_in_any_output() {
         assert!(Instant::now() < deadline, "{}", metrics.samples("ssm_sync_exporter_target_up"));
         sleep(Duration::from_millis(50)).await;
     }
-    // Faults of discovery and of assuming roles.
+    // Faults in discovery and in obtaining credentials.
     for fault in [Fault::Deny, Fault::ExpiredToken, Fault::ServerError] {
         for operation in ["AssumeRole", "ListAccounts", "GetCallerIdentity"] {
             world.set_faults(vec![FaultRule::new(fault.clone()).operation(operation)]);
@@ -127,9 +129,9 @@ async fn no_secret_appears_in_any_output() {
         }
     }
 
-    // Configurations with an error at the place of a secret.
+    // Invalid configurations whose error is in or next to a secret.
     let mut outputs = Vec::new();
-    for (right, wrong) in [
+    for (valid, invalid) in [
         ("external_id: xid-of-members", "external_id: 'xid-of-members with spaces'"),
         ("external_id: xid-of-members", "external_id: [xid-of-members]"),
         ("external_id: xid-of-members", "externalid: xid-of-members"),
@@ -137,19 +139,19 @@ async fn no_secret_appears_in_any_output() {
         ("xid-of-production}", "xid-of-production"),
         ("endpoint_url: 'http://", "endpoint_url: 'http://user:hub-secret@"),
     ] {
-        assert!(config.contains(right), "{right}");
-        std::fs::write(&file, config.replace(right, wrong)).unwrap();
+        assert!(config.contains(valid), "{valid}");
+        std::fs::write(&file, config.replace(valid, invalid)).unwrap();
         let rejected = reload().await;
-        assert_eq!(rejected.status, 500, "{wrong}");
+        assert_eq!(rejected.status, 500, "{invalid}");
         outputs.push(("the response to a reload", rejected.body));
         let mut check = program();
         with_files(check.arg("--config.check"));
-        outputs.push(("the error of --config.check", text(check.output().unwrap().stderr)));
+        outputs.push(("the error of --config.check", utf8(check.output().unwrap().stderr)));
     }
     std::fs::write(&file, &config).unwrap();
     assert_eq!(reload().await.status, 200);
     let key = std::fs::read_to_string(files.path("client.key")).unwrap().replace('\n', "\n    ");
-    for wrong in [
+    for invalid in [
         "basic_auth_users: {ann: web-password}\n".to_owned(),
         "basic_auth_users: [web-password]\n".to_owned(),
         format!("basic_auth_users: {{ann: {}}}\n", &hash[..50]),
@@ -157,9 +159,9 @@ async fn no_secret_appears_in_any_output() {
         format!("tls_server_config:\n  cert_file: server.crt\n  key_file: |\n    {key}\n"),
         format!("tls_server_config:\n  cert_file: server.crt\n  kye: |\n    {key}\n"),
     ] {
-        files.write("web.yaml", &wrong);
+        files.write("web.yaml", &invalid);
         let rejected = reload().await;
-        assert_eq!(rejected.status, 500, "{wrong}");
+        assert_eq!(rejected.status, 500, "{invalid}");
         outputs.push(("the response to a reload", rejected.body));
     }
     files.write("web.yaml", &format!("basic_auth_users: {{ann: {hash}}}\n"));
@@ -184,15 +186,17 @@ async fn no_secret_appears_in_any_output() {
         let mut once = program();
         with_files(once.args(["once", "--log.level=debug", "--format", format]));
         let output = once.output().unwrap();
-        outputs.push(("the output of once", text(output.stdout)));
-        outputs.push(("the log of once", text(output.stderr)));
+        outputs.push(("the output of once", utf8(output.stdout)));
+        outputs.push(("the log of once", utf8(output.stderr)));
     }
 
-    // The check works: texts that are not secret do appear.
-    let seen = |what: &str| outputs.iter().any(|(_, text)| text.contains(what));
-    for no_secret in ["Guarded", "request signature", "xid", ACCOUNT] {
-        assert_eq!(seen(no_secret), no_secret != "xid", "{no_secret}");
+    // Texts beside the secrets appear, so the outputs would contain secrets that were not
+    // redacted.
+    let appears = |text: &str| outputs.iter().any(|(_, output)| output.contains(text));
+    for public in ["Guarded", "request signature", ACCOUNT] {
+        assert!(appears(public), "{public}");
     }
+    assert!(!appears("xid"));
     assert!(World::access_key(HUB).starts_with("AKIA"));
     for (place, text) in &outputs {
         assert_ne!(text, "", "{place}");
@@ -201,6 +205,6 @@ async fn no_secret_appears_in_any_output() {
     }
 }
 
-fn text(bytes: Vec<u8>) -> String {
+fn utf8(bytes: Vec<u8>) -> String {
     String::from_utf8(bytes).unwrap()
 }

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-use crate::exporter::{ACCOUNT, Exporter, Scrape, Setup, fake_aws, one_target, settings_for, up};
+use crate::exporter::{ACCOUNT, Exporter, Scrape, Setup, aws_settings, fake_aws, one_target, up};
 use crate::http;
 use crate::program::{ExporterProcess, program};
 
@@ -142,7 +142,7 @@ async fn random_reloads_and_faults_lose_no_scrape_and_leak_nothing() {
     aws.world().set_default_syncs(SyncKind::ToDestination, syncs.collect());
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.yaml");
-    let aws_config = settings_for(&aws, directory.path());
+    let aws_config = aws_settings(&aws, directory.path());
     std::fs::write(&file, format!("{}{aws_config}", default_config(&REGIONS))).unwrap();
     let running =
         ExporterProcess::start(program().args(["--web.enable-lifecycle", "--config.file"]).arg(&file));

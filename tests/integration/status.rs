@@ -5,7 +5,7 @@ use fake_aws::{FakeAws, SyncKind};
 use pretty_assertions::assert_eq;
 use serde_json::json;
 
-use crate::exporter::{ACCOUNT, Exporter, NOW, ROLE, fake_aws, put};
+use crate::exporter::{ACCOUNT, Exporter, NOW, ROLE, fake_aws, put_sync};
 use crate::http;
 
 /// An account whose role cannot be assumed.
@@ -51,11 +51,11 @@ pub(crate) async fn start_with_problems(failed: usize) -> (FakeAws, Exporter) {
             "SyncName": name, "SyncType": "SyncToDestination", "LastStatus": "Failed", "LastSyncStatusMessage": HOSTILE_MESSAGE,
             "LastSyncTime": ago(60), "LastSuccessfulSyncTime": ago(90_000), "S3Destination": {"BucketName": "b", "Region": "eu-west-1", "SyncFormat": "JsonSerDe"},
         });
-        put(&aws, SyncKind::ToDestination, item);
+        put_sync(&aws, SyncKind::ToDestination, item);
     }
     for (name, success) in [("old", ago(9 * 86_400)), ("good", ago(600))] {
         let item = json!({"SyncName": name, "LastStatus": "Successful", "LastSyncTime": success, "LastSuccessfulSyncTime": success});
-        put(&aws, SyncKind::ToDestination, item);
+        put_sync(&aws, SyncKind::ToDestination, item);
     }
     let config = format!(
         "interval: 1h\ntimeout: 16s\nregions: [eu-west-1, us-east-1]\naccounts:\n  - name: production\n    profile: hub\n    \

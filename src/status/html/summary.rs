@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::Context;
 use super::components::{backticks_to_code, icon, label, meaning, pluralize, untrusted, with_commas};
-use crate::fleet::Unresolved;
+use crate::fleet::FailingLookups;
 use crate::health::remedy::for_reason;
 use crate::health::{Health, HealthCounts};
 use crate::model::Failure;
@@ -58,7 +58,7 @@ pub(super) fn headline(context: Context<'_>) -> Markup {
             @if overview.pending > 0 {
                 p { "Discovery of accounts or regions has not finished, so targets may be missing." }
             }
-            (unresolved(&overview.unresolved))
+            (failing_lookups_notes(&overview.failing_lookups))
             @for note in &query.notes { p.note { (note) } }
         }
     }
@@ -66,7 +66,7 @@ pub(super) fn headline(context: Context<'_>) -> Markup {
 
 /// The discovery lookups that failed. Without these notes, everything could look healthy
 /// while targets are missing.
-fn unresolved(Unresolved { organization, accounts }: &Unresolved) -> Markup {
+fn failing_lookups_notes(FailingLookups { organization, accounts }: &FailingLookups) -> Markup {
     html! {
         @if let Some(Failure { reason, message, .. }) = organization {
             p.note {
@@ -97,7 +97,7 @@ fn headline_text(overview: &FleetOverview, is_shard: bool) -> (Health, String) {
         return (worst, problems_text(overview));
     }
     let text = match (targets, collected) {
-        (0, _) if overview.unresolved.organization.is_some() => {
+        (0, _) if overview.failing_lookups.organization.is_some() => {
             return (Health::Down, "No targets known: discovery is failing.".to_owned());
         }
         (0, _) if overview.pending > 0 => "No targets known yet: discovery is running.".to_owned(),
@@ -110,7 +110,7 @@ fn headline_text(overview: &FleetOverview, is_shard: bool) -> (Health, String) {
         (_, 0) => format!("Waiting for the first collection of {}.", pluralize(targets, "target")),
         _ => {
             let discovery_is_complete =
-                overview.pending == 0 && *overview.unresolved == Unresolved::default();
+                overview.pending == 0 && *overview.failing_lookups == FailingLookups::default();
             let is_complete = collected == targets && discovery_is_complete;
             let no_problems = if is_complete { "No problems" } else { "No problems so far" };
             let collected = pluralize(collected, "target");
@@ -307,11 +307,11 @@ mod tests {
         assert_eq!(text_of(&store, false), "No targets known yet: discovery is running.");
         // Regression: the page did not mention that the organization could not be listed.
         let denied = Failure::new(Reason::AccessDenied, "not allowed <b>");
-        let denied = Unresolved { organization: Some(denied), accounts: 2 };
-        let target_list = crate::fleet::TargetList { unresolved: denied.clone(), ..Default::default() };
+        let denied = FailingLookups { organization: Some(denied), accounts: 2 };
+        let target_list = crate::fleet::TargetList { failing_lookups: denied.clone(), ..Default::default() };
         store.set_targets(&target_list);
         assert_eq!(text_of(&store, false), "No targets known: discovery is failing.");
-        let notes = unresolved(&denied).into_string();
+        let notes = failing_lookups_notes(&denied).into_string();
         assert!(
             notes.contains("Cannot list the accounts") && notes.contains("not allowed &lt;b&gt;"),
             "{notes}"

@@ -1,11 +1,12 @@
-//! How the accounts are accessed, and with how many calls.
+//! Tests how the accounts of the organization are accessed: roles, session policies,
+//! external ids, and the number of calls.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use fake_aws::{FakeAws, World};
 use pretty_assertions::assert_eq;
 
-use super::{ACCOUNTS, ALL, REGIONS, config, config_without_regions, organization, wait_until_up};
+use super::{ACCOUNTS, REGIONS, TARGET_COUNT, config, config_without_regions, organization, wait_until_up};
 use crate::exporter::{Exporter, HUB, ROLE, Setup, up};
 
 const LIST_SYNCS: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssm:ListResourceDataSync"],"Resource":"*"}]}"#;
@@ -23,7 +24,7 @@ fn session_policy(world: &World) -> Option<String> {
 async fn first_collections_take_one_call_per_role_and_two_per_target() {
     let aws = organization().await;
     let exporter = Exporter::start_ready(&aws, &config().replace("interval: 1s", "interval: 1h")).await;
-    wait_until_up(&exporter, ALL).await;
+    wait_until_up(&exporter, TARGET_COUNT).await;
     for (account, _) in ACCOUNTS {
         for region in REGIONS {
             let calls = aws.world().calls_of(account, region, "ListResourceDataSync");
@@ -42,7 +43,7 @@ async fn first_collections_take_one_call_per_role_and_two_per_target() {
 #[tokio::test]
 async fn session_policies_allow_only_what_is_needed() {
     let aws = organization().await;
-    wait_until_up(&Exporter::start(&aws, &config()).await, ALL).await;
+    wait_until_up(&Exporter::start(&aws, &config()).await, TARGET_COUNT).await;
     assert_eq!(session_policy(aws.world()).as_deref(), Some(LIST_SYNCS));
 
     let aws = organization().await;
@@ -53,17 +54,17 @@ async fn session_policies_allow_only_what_is_needed() {
     let aws = organization().await;
     let environment = &[("SSM_SYNC_EXPORTER_AWS__SESSION_POLICY", "false")];
     let setup = Setup { environment, ..Setup::default() };
-    wait_until_up(&Exporter::start_with(&aws, &config(), &setup).await, ALL).await;
+    wait_until_up(&Exporter::start_with(&aws, &config(), &setup).await, TARGET_COUNT).await;
     assert_eq!(session_policy(aws.world()), None);
 }
 
 #[tokio::test]
-async fn the_session_policy_of_the_organization_allows_only_to_list_it() {
+async fn the_session_policy_for_the_organization_allows_only_listing_it() {
     let aws = organization().await;
     aws.world().add_role(HUB, "Lister", Some("of-the-lister"));
     let lister = format!("arn:aws:iam::{HUB}:role/Lister");
     let config = format!("{}  assume_roles: [{{arn: '{lister}', external_id: of-the-lister}}]\n", config());
-    wait_until_up(&Exporter::start(&aws, &config).await, ALL).await;
+    wait_until_up(&Exporter::start(&aws, &config).await, TARGET_COUNT).await;
     let sessions = aws.world().assumed_roles();
     let of_lister: Vec<_> = sessions.iter().filter(|assumed| assumed.role == lister).collect();
     assert_eq!(of_lister.len(), 1);

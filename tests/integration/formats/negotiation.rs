@@ -6,7 +6,7 @@ use pretty_assertions::assert_eq;
 use serde_json::json;
 
 use super::{CODINGS, FORMATS, Format, OPEN_METRICS, PROTOBUF, TEXT_0_0_4, TEXT_1_0_0, fetch};
-use crate::exporter::{Exporter, NOW, fake_aws, one_target, put};
+use crate::exporter::{Exporter, NOW, fake_aws, one_target, put_sync};
 use crate::http;
 use crate::prometheus::exporter_with_everything;
 
@@ -189,7 +189,7 @@ async fn an_invalid_selection_of_families_is_rejected_with_a_hint() {
 #[tokio::test]
 async fn disabled_families_are_not_exposed() {
     let aws = fake_aws().await;
-    put(&aws, SyncKind::ToDestination, json!({"SyncName": "a", "LastSyncTime": NOW}));
+    put_sync(&aws, SyncKind::ToDestination, json!({"SyncName": "a", "LastSyncTime": NOW}));
     let disabled = [
         "aws_ssm_resource_data_sync_last_sync_age_seconds",
         "aws_ssm_resource_data_sync_quota",

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use super::{Setup, output_of};
-use crate::exporter::{ACCOUNT, REGION, Scrape, put, up};
+use crate::exporter::{ACCOUNT, REGION, Scrape, put_sync, up};
 use crate::exposition::s3_sync;
 use crate::program::run;
 use crate::prometheus::NASTY;
@@ -21,8 +21,8 @@ use crate::{http, tools};
 /// A target with a hostile sync name, and a target that fails.
 async fn setup() -> Setup {
     let setup = Setup::in_regions(&[REGION, "us-east-1"]).await;
-    put(&setup.aws, SyncKind::ToDestination, s3_sync());
-    put(&setup.aws, SyncKind::ToDestination, json!({"SyncName": NASTY, "LastStatus": NASTY}));
+    put_sync(&setup.aws, SyncKind::ToDestination, s3_sync());
+    put_sync(&setup.aws, SyncKind::ToDestination, json!({"SyncName": NASTY, "LastStatus": NASTY}));
     setup.inject(Fault::Deny, "us-east-1");
     setup
 }

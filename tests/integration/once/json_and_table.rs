@@ -7,7 +7,7 @@ use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
 use super::{Setup, output_of};
-use crate::exporter::{ACCOUNT, REGION, put};
+use crate::exporter::{ACCOUNT, REGION, put_sync};
 use crate::exposition::s3_sync;
 
 /// The JSON document without the times and durations of this run.
@@ -35,8 +35,8 @@ async fn document(setup: &Setup) -> Value {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_json_document_is_complete() {
     let setup = Setup::in_regions(&[REGION, "eu-central-1", "us-east-1"]).await;
-    put(&setup.aws, SyncKind::ToDestination, s3_sync());
-    put(
+    put_sync(&setup.aws, SyncKind::ToDestination, s3_sync());
+    put_sync(
         &setup.aws,
         SyncKind::FromSource,
         json!({
@@ -151,14 +151,14 @@ fn ago(seconds: f64) -> f64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_table_lists_failed_syncs_first_and_then_targets_that_are_down() {
     let setup = Setup::in_regions(&[REGION, "us-east-1"]).await;
-    put(
+    put_sync(
         &setup.aws,
         SyncKind::ToDestination,
         json!({
             "SyncName": "inventory", "LastStatus": "Successful", "LastSuccessfulSyncTime": ago(7230.0),
         }),
     );
-    put(
+    put_sync(
         &setup.aws,
         SyncKind::ToDestination,
         json!({
@@ -166,7 +166,7 @@ async fn the_table_lists_failed_syncs_first_and_then_targets_that_are_down() {
             "LastSyncStatusMessage": "no access to the bucket",
         }),
     );
-    put(
+    put_sync(
         &setup.aws,
         SyncKind::FromSource,
         json!({"SyncName": "explorer", "SyncSource": {"State": "NoPermissions"}}),
@@ -189,7 +189,7 @@ ACCOUNT                    REGION     TYPE               NAME       STATUS      
 async fn texts_from_aws_cannot_control_the_terminal() {
     let setup = Setup::in_regions(&[REGION]).await;
     let hostile = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\r\n\u{202e}x";
-    put(
+    put_sync(
         &setup.aws,
         SyncKind::ToDestination,
         json!({
