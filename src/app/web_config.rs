@@ -168,7 +168,8 @@ mod tests {
         assert_eq!(watcher.check(), Change::Applied);
         assert_eq!(watcher.check(), Change::None);
 
-        let missing = "1:35: rate_limit.burst: `none` is not a whole number of at least 0";
+        let missing =
+            "1:35: rate_limit.burst: `none` is invalid; expected a whole number from 0 to 4294967295";
         write("rate_limit: {interval: 1s, burst: none}\n");
         assert_eq!(watcher.check(), error(missing));
         for _ in 0..3 {

@@ -305,7 +305,7 @@ impl FromText for NonZeroUsize {
     const EXPECTED: &'static str = "a whole number of at least 1";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("`{text}` is not a whole number of at least 1"))
+        text.parse().map_err(|_| format!("`{text}` is invalid; expected a whole number of at least 1"))
     }
 }
 
@@ -313,7 +313,8 @@ impl FromText for u32 {
     const EXPECTED: &'static str = "a whole number of at least 0";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("`{text}` is not a whole number of at least 0"))
+        text.parse()
+            .map_err(|_| format!("`{text}` is invalid; expected a whole number from 0 to {}", Self::MAX))
     }
 }
 
@@ -372,14 +373,14 @@ printable! {
 
 from_text_by_from_str! {
     FamilyName: "the name of a metric family",
-    AccountId: "an AWS account ID",
-    ExternalId: "an external ID",
+    AccountId: "an AWS account id",
+    ExternalId: "an external id",
     MemberRole: "the ARN of a role with the placeholder `{account_id}`",
     RegionName: "an AWS region",
     RegionOrPattern: "an AWS region, or a wildcard such as `eu-*`",
     RoleArn: "a role ARN",
     SessionName: "a role session name",
-    OrganizationalUnitId: "the ID of an organizational unit",
+    OrganizationalUnitId: "the id of an organizational unit",
 }
 
 /// A name that is shown unchanged, in labels and on the status page.

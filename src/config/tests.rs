@@ -117,8 +117,8 @@ fn without_a_configuration_the_ambient_account_is_polled_in_its_default_region()
     assert_eq!(targets(&config, || "eu-west-1".parse().map(Some)).unwrap(), ["unknown/eu-west-1"]);
     assert_eq!(
         targets(&config, || "Frankfurt".parse().map(Some)).unwrap_err(),
-        "regions: the default region of the credentials is invalid: `Frankfurt` is not the name of an AWS region, such as \
-         `eu-west-1` or `us-gov-east-1`"
+        "regions: the default region of the credentials is invalid: `Frankfurt` is not an AWS region name; expected a name such \
+         as `eu-west-1` or `us-gov-east-1`"
     );
     assert_eq!(
         targets(&config, || Ok(None)).unwrap_err(),
@@ -163,8 +163,8 @@ fn an_invalid_variable_is_named() {
     );
     assert_eq!(
         from_environment(&[("SSM_SYNC_EXPORTER_REGIONS", "[eu-west-1, mars]")]).unwrap_err(),
-        "environment variable SSM_SYNC_EXPORTER_REGIONS: regions[1]: `mars` is not the name of an AWS region, such as \
-         `eu-west-1` or `us-gov-east-1`"
+        "environment variable SSM_SYNC_EXPORTER_REGIONS: regions[1]: `mars` is not an AWS region name; expected a name \
+         such as `eu-west-1` or `us-gov-east-1`"
     );
     assert_eq!(
         from_environment(&[("SSM_SYNC_EXPORTER_AWS", "{endpoint_url: nowhere}")]).unwrap_err(),

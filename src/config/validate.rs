@@ -133,7 +133,7 @@ impl Validator<'_> {
             let account = last.arn.account();
             if id.as_ref().is_some_and(|id| id != account) {
                 let message = format!(
-                    "the last of `assume_roles` is a role of the account {account}; use that ID, or omit `id`"
+                    "the last of `assume_roles` is a role of the account {account}; use that id, or omit `id`"
                 );
                 return Err(self.invalid(&path.join("id"), message));
             }

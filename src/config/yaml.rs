@@ -1,8 +1,8 @@
 //! YAML as a tree in which every node has a position and every scalar is the
 //! text that was typed.
 //!
-//! A deserializer that chooses types by itself would read an account ID such as
-//! `012345678901` or an external ID such as `0777` as a number, so scalars stay
+//! A deserializer that chooses types by itself would read an account id such as
+//! `012345678901` or an external id such as `0777` as a number, so scalars stay
 //! text until the type of their key reads them. `saphyr` builds the tree. Its
 //! events are checked on their way to it, because its loader does not limit the depth
 //! of a document, follows an alias of the node that it is part of to nowhere, and does
@@ -146,7 +146,7 @@ impl OpenCollection {
             return Ok(());
         }
         let Event::Scalar(key, ..) = event else {
-            return Err(SyntaxError::new(start, "the key is not a text"));
+            return Err(SyntaxError::new(start, "the key is not a string"));
         };
         // To the loader, `a` and `"a"` are different keys.
         match self.keys.insert(key.to_string(), start.line()) {
@@ -346,8 +346,8 @@ mod tests {
                 (2, 24),
                 "nested more than 32 levels deep",
             ),
-            ("a: &x b\n*x : c\n", (2, 1), "the key is not a text"),
-            ("? [a, b]\n: 1\n", (1, 3), "the key is not a text"),
+            ("a: &x b\n*x : c\n", (2, 1), "the key is not a string"),
+            ("? [a, b]\n: 1\n", (1, 3), "the key is not a string"),
             (&"[".repeat(100), (1, 34), "nested more than 32 levels deep"),
         ] {
             let error = Document::parse(text).unwrap_err();

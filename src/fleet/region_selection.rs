@@ -77,7 +77,7 @@ pub enum InvalidRegionPattern {
     Name(#[from] InvalidRegion),
     /// The text has a wildcard, but also characters that no region name contains.
     #[error(
-        "`{0}` is not a pattern for AWS regions: expected lower-case letters, digits, `-`, `?` (any one character) and `*` (any number of characters), such as `eu-*`"
+        "`{0}` is not a pattern for AWS regions; expected lower-case letters, digits, `-`, `?` (any one character) and `*` (any number of characters), such as `eu-*`"
     )]
     Pattern(String),
 }

@@ -224,7 +224,7 @@ fn an_invalid_shard_is_a_one_line_error_with_status_2() {
     for (arguments, expected) in [
         (
             &["--shard.index", "3", "--shard.total", "3"][..],
-            "shard index 3 is out of range: with 3 shards it must be 0 to 2",
+            "shard index 3 is out of range; expected 0 to 2 for a total of 3",
         ),
         (
             &["--shard.index", "0"],
@@ -269,14 +269,14 @@ fn the_shard_index_is_taken_from_the_host_name() {
         Some(Ok(0..3)) => assert_eq!((status, out.as_str()), (Some(0), "the configuration is valid\n")),
         Some(Ok(index)) => {
             assert_eq!((status, out.as_str()), (Some(2), ""));
-            let expected = format!("shard index {index} is out of range: with 3 shards it must be 0 to 2");
+            let expected = format!("shard index {index} is out of range; expected 0 to 2 for a total of 3");
             assert_eq!(err, format!("ssm-sync-exporter: {expected}\n"));
         }
         Some(Err(_)) | None => {
             assert_eq!((status, out.as_str()), (Some(2), ""));
             let expected = format!(
-                "the host name `{name}` does not end in a number, as the pods of a StatefulSet do (`exporter-0`); use \
-                 --shard.index instead"
+                "the host name `{name}` does not end in a shard index; expected a name such as `exporter-0`, as pods of a \
+                 StatefulSet have, or use --shard.index"
             );
             assert_eq!(err, format!("ssm-sync-exporter: {expected}\n"));
         }
@@ -311,8 +311,8 @@ fn an_invalid_configuration_is_a_one_line_error_with_status_2() {
     assert_eq!(status, Some(2));
     assert_eq!(
         err,
-        "ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_CONCURRENCY: concurrency: `none` is not a whole \
-         number of at least 1\n"
+        "ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_CONCURRENCY: concurrency: `none` is invalid; expected a \
+         whole number of at least 1\n"
     );
 }
 
@@ -356,7 +356,7 @@ fn a_wildcard_that_cannot_match_a_region_is_rejected() {
     assert_eq!(
         err,
         "ssm-sync-exporter: environment variable SSM_SYNC_EXPORTER_REGIONS: regions[1]: `EU-*` is not a pattern for AWS \
-         regions: expected lower-case letters, digits, `-`, `?` (any one character) and `*` (any number of characters), \
+         regions; expected lower-case letters, digits, `-`, `?` (any one character) and `*` (any number of characters), \
          such as `eu-*`\n"
     );
 }

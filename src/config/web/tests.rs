@@ -92,7 +92,7 @@ fn settings_reach_the_rules() {
     assert!(all.warnings.is_empty());
     assert_eq!(all.files.0.len(), 4, "the file itself, the certificate, its key and the client CA");
 
-    for name in ["empty.yaml", "only_comments.yaml", "no_users.yaml", "no_rate_limit.yaml"] {
+    for name in ["empty.yaml", "only_comments.yaml", "empty_users.yaml", "no_rate_limit.yaml"] {
         let AccessRules { tls, headers, users, excluded_paths, rate_limit } = good(name).rules;
         assert!(
             tls.is_none() && headers.is_empty() && users.is_empty() && excluded_paths.is_empty(),
@@ -100,7 +100,7 @@ fn settings_reach_the_rules() {
         );
         assert_eq!(rate_limit, None, "{name}");
     }
-    assert!(good("headers_that_are_blank.yaml").rules.headers.is_empty());
+    assert!(good("empty_headers.yaml").rules.headers.is_empty());
     assert_eq!(
         good("users_without_tls.yaml").warnings,
         ["basic_auth_users is set without tls_server_config, so passwords cross the network unencrypted"]
