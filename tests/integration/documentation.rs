@@ -10,7 +10,7 @@ use pretty_assertions::assert_eq;
 use serde_json::Value;
 
 use crate::deploy::{place, text, yaml};
-use crate::program::{program, run};
+use crate::process::{program, run};
 
 const REFERENCE: &str = "config/README.md";
 

@@ -14,7 +14,7 @@ use crate::exporter::{
     ACCOUNT, Exporter, REGION, ROLE, Scrape, Setup, fake_aws, one_target, put, settings_for, up,
 };
 use crate::http;
-use crate::program::{ExporterProcess, program};
+use crate::process::{ExporterProcess, program};
 
 const SUCCESSFUL: &str = "ssm_sync_exporter_config_last_reload_successful";
 
@@ -204,19 +204,19 @@ async fn sighup_reloads_and_is_logged() {
     let good = std::fs::read_to_string(&file).unwrap();
 
     std::fs::write(&file, good.replace(REGION, "us-east-1")).unwrap();
-    running.send("HUP");
+    running.send_signal("HUP");
     running.metrics_containing(&up(ACCOUNT, "us-east-1", 1)).await;
     std::fs::write(&file, "interval: soon\n").unwrap();
-    running.send("HUP");
+    running.send_signal("HUP");
     running.metrics_containing(&format!("{SUCCESSFUL} 0")).await;
     std::fs::write(&file, good).unwrap();
-    running.send("HUP");
+    running.send_signal("HUP");
     running.metrics_containing(&up(ACCOUNT, REGION, 1)).await;
 
     std::fs::remove_file(&file).unwrap();
-    running.send("HUP");
+    running.send_signal("HUP");
     running.metrics_containing(&format!("{SUCCESSFUL} 0")).await;
-    let (status, _, log) = running.signal("TERM");
+    let (status, _, log) = running.stop("TERM");
     assert_eq!(status.code(), Some(0));
     let said = |what: &str| log.lines().filter(|line| line.contains(what)).collect::<Vec<_>>();
     assert_eq!(said("configuration reloaded").len(), 2, "{log}");
@@ -236,10 +236,10 @@ async fn a_file_that_cannot_be_read_to_its_end_holds_up_nothing() {
     // Nobody will ever write into it.
     std::fs::remove_file(&file).unwrap();
     assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
-    running.send("HUP");
-    running.send("HUP");
+    running.send_signal("HUP");
+    running.send_signal("HUP");
     assert_eq!(http::request(running.address, "GET", "/metrics").await.status, 200);
-    let (status, took, log) = running.signal("TERM");
+    let (status, took, log) = running.stop("TERM");
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(took < Duration::from_secs(8) && !log.contains("shutdown timed out"), "{took:?} {log}");
 }
@@ -273,11 +273,11 @@ async fn the_service_manager_is_told() {
     );
     assert_eq!(told_but_of_life(), "READY=1\n");
     assert_eq!([told(), told()], ["WATCHDOG=1\n", "WATCHDOG=1\n"]);
-    running.send("HUP");
+    running.send_signal("HUP");
     let reloading = told_but_of_life();
     assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
     assert_eq!(told_but_of_life(), "READY=1\n");
-    let (status, _, log) = running.signal("TERM");
+    let (status, _, log) = running.stop("TERM");
     assert_eq!(status.code(), Some(0), "{log}");
     assert_eq!(told_but_of_life(), "STOPPING=1\n");
 }

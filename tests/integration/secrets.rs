@@ -9,7 +9,7 @@ use tokio::time::sleep;
 
 use crate::exporter::{ACCOUNT, HUB, ROLE, Scrape, fake_aws, settings_for};
 use crate::http;
-use crate::program::{ExporterProcess, program};
+use crate::process::{ExporterProcess, program};
 use crate::web_security::{Files, hash};
 
 /// Texts that must not appear. Secret keys and tokens of the fake AWS begin with `fake-secret-` and
@@ -174,7 +174,7 @@ async fn no_secret_appears_in_any_output() {
         "OpenMetrics",
         http::request_with(running.address, "GET", "/metrics", &openmetrics).await.body,
     ));
-    let (status, _, log) = running.signal("TERM");
+    let (status, _, log) = running.stop("TERM");
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(log.contains("level=debug"), "{log}");
     outputs.push(("the log", log));

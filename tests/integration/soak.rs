@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exporter::{ACCOUNT, Exporter, Scrape, Setup, fake_aws, one_target, settings_for, up};
 use crate::http;
-use crate::program::{ExporterProcess, program};
+use crate::process::{ExporterProcess, program};
 
 const REGIONS: [&str; 6] = ["eu-west-1", "eu-west-2", "eu-central-1", "us-east-1", "us-west-2", "sa-east-1"];
 
@@ -168,7 +168,7 @@ async fn random_reloads_and_faults_lose_no_scrape_and_leak_nothing() {
             }
             2 => {
                 soak.write(&random_config(&mut random));
-                soak.running.send("HUP");
+                soak.running.send_signal("HUP");
                 reloads += 1;
             }
             3 => {
@@ -220,7 +220,7 @@ async fn random_reloads_and_faults_lose_no_scrape_and_leak_nothing() {
     );
     println!("{report}");
     assert!(memory < 20e6 && files < 40.0 && threads < 20.0, "{report}");
-    let (status, _, log) = soak.running.signal("TERM");
+    let (status, _, log) = soak.running.stop("TERM");
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(!log.contains("panic") && !log.contains("which is a bug"), "{log}");
 }

@@ -14,7 +14,7 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use super::{Files, TLS};
 use crate::exporter::REGION;
 use crate::http;
-use crate::program::{ExporterProcess, program};
+use crate::process::{ExporterProcess, program};
 
 /// Number of connections of each kind.
 const CONNECTIONS: usize = 1000;
@@ -109,7 +109,7 @@ async fn scrapes_succeed_during_a_flood_of_idle_and_slow_connections() {
     report(&format!("flood: scrapes took {}, peak {} kB resident", percentiles(took), peak / 1000));
     assert!(peak < MAX_BYTES, "{peak} bytes");
     drop(flood);
-    let (status, _, log) = running.signal("TERM");
+    let (status, _, log) = running.stop("TERM");
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(log.lines().count() < 20, "{log}");
 }
@@ -169,7 +169,7 @@ async fn without_file_descriptors_the_exporter_slows_down_and_recovers() {
     report(&format!("no descriptors: {answered} responses in {:?}, {share:.2} of a core", before.elapsed()));
     assert!(share < 0.5, "{share} of a core");
     drop(flood);
-    let (status, _, log) = running.signal("TERM");
+    let (status, _, log) = running.stop("TERM");
     assert_eq!(status.code(), Some(0), "{log}");
     assert_eq!(log.matches("cannot accept connections").count(), 1, "{log}");
     assert!(log.lines().count() < 20, "{log}");
