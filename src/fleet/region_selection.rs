@@ -18,7 +18,7 @@ pub struct RegionSelection {
 }
 
 impl RegionSelection {
-    /// Whether the enabled regions of the account have to be looked up.
+    /// Whether the enabled regions of the account must be looked up.
     pub(crate) fn needs_discovery(&self) -> bool {
         !self.patterns.is_empty()
     }

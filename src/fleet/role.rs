@@ -159,7 +159,7 @@ impl FromStr for MemberRole {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let role = Self(text.to_owned());
-        // The placeholder has to be where the account id belongs, not in the role's name.
+        // The placeholder must be the account id of the ARN, not a part of the role's name.
         let account = AccountId::example();
         let is_valid = role.in_account(&account, Partition::Aws).is_ok_and(|arn| *arn.account() == account);
         if is_valid { Ok(role) } else { Err(InvalidMemberRole(text.to_owned())) }
