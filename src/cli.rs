@@ -91,18 +91,18 @@ pub struct Cli {
     pub log_format: Format,
 }
 
-/// A flag of the command `once` with another command.
+/// A flag that requires the command `once` was given with another command.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} requires the command `once`")]
-pub struct OnceOnly(&'static str);
+pub struct OnceOnlyFlag(&'static str);
 
 /// `--shard` flags that do not select a shard.
 #[derive(Debug, thiserror::Error)]
 pub enum ShardError {
-    /// The index is not below the total, or the host name has none.
+    /// The index is out of range, or the host name does not end in one.
     #[error(transparent)]
     Invalid(#[from] InvalidShard),
-    /// There is a total without an index.
+    /// `--shard.total` was given without an index.
     #[error("--shard.total requires --shard.index or --shard.from-hostname")]
     NoIndex,
 }
@@ -112,14 +112,14 @@ fn at_least_1(text: &str) -> Result<NonZeroU32, String> {
 }
 
 impl Cli {
-    /// Checks that the flags fit the command.
+    /// Checks that the flags are allowed with the command.
     ///
     /// # Errors
-    /// The first flag that does not.
-    pub fn check(&self) -> Result<(), OnceOnly> {
+    /// The first flag that is not.
+    pub fn check(&self) -> Result<(), OnceOnlyFlag> {
         match self.command {
-            Command::Serve if self.output.is_some() => Err(OnceOnly("--output")),
-            Command::Serve if self.format.is_some() => Err(OnceOnly("--format")),
+            Command::Serve if self.output.is_some() => Err(OnceOnlyFlag("--output")),
+            Command::Serve if self.format.is_some() => Err(OnceOnlyFlag("--format")),
             Command::Serve | Command::Once => Ok(()),
         }
     }
@@ -138,7 +138,7 @@ impl Cli {
     }
 }
 
-/// The commands.
+/// What to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Command {
     /// Poll AWS and serve the metrics (default)
@@ -147,11 +147,12 @@ pub enum Command {
     Once,
 }
 
-/// An error of clap on one line.
+/// Formats an error of clap as one line: the message and a hint, without the usage.
 #[must_use]
 pub fn one_line(error: &clap::Error) -> String {
     let text = error.render().to_string();
-    // The first paragraph is the error and a `tip` the suggestion. The rest is the usage.
+    // The first paragraph is the message. A line with `tip:` is a suggestion, and the rest
+    // is usage.
     let message =
         text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect::<Vec<_>>().join(" ");
     let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();

@@ -1,4 +1,4 @@
-//! The time of day, passed to whatever needs it, so that tests can set it.
+//! The wall clock. It is passed in wherever it is needed, so that tests can set the time.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,15 +6,15 @@ use std::time::{Duration, SystemTime};
 
 use crate::model::UnixSeconds;
 
-/// A source of the time of day. Intervals and deadlines come from tokio's clock instead,
-/// which never jumps.
+/// A wall clock. Intervals and deadlines use tokio's monotonic clock instead, because a
+/// wall clock can jump.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> UnixSeconds + Send + Sync>);
 
 impl Clock {
-    /// The system's clock.
+    /// The clock of the operating system.
     #[must_use]
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the time of day")]
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
     pub fn system() -> Self {
         Self::new(|| {
             // A clock before 1970 counts as 1970.
@@ -22,7 +22,7 @@ impl Clock {
         })
     }
 
-    /// A clock that returns what `now` does.
+    /// A clock that calls `now` for the time.
     pub fn new(now: impl Fn() -> UnixSeconds + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
@@ -40,7 +40,7 @@ impl fmt::Debug for Clock {
     }
 }
 
-/// A duration in whole milliseconds; `u64::MAX` if there are more.
+/// A duration in whole milliseconds, at most `u64::MAX`.
 pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! One format for an error with its causes.
+//! Formats an error with its causes.
 
 /// An error and all its sources on one line, such as `cannot read x: no such file`.
 pub(crate) fn with_causes(error: &dyn std::error::Error) -> String {

@@ -1,9 +1,8 @@
 //! Log lines on stderr, in logfmt or JSON.
 //!
 //! Both formats have the same fields with the same values, in the same order: `ts` (RFC
-//! 3339, UTC, milliseconds), `level` (lower case), `message`, then the fields of the
-//! event. JSON keeps the type of a number or a boolean, and logfmt puts quotes around a
-//! value where it needs them.
+//! 3339, UTC, milliseconds), `level` (lower case), `message`, then the fields of the event.
+//! JSON keeps the type of a number or a boolean. logfmt quotes a value only if it has to.
 
 use std::fmt;
 
@@ -43,8 +42,8 @@ pub enum Verbosity {
     Error,
 }
 
-/// Sets up logging for the whole process. `writer` writes to stderr without damaging
-/// what else is shown there.
+/// Sets up logging for the whole process. `writer` writes to stderr and takes care of
+/// whatever else is shown there, such as a progress bar.
 ///
 /// # Errors
 /// Logging has been set up before.
@@ -70,24 +69,24 @@ where
         Verbosity::Warn => Level::WARN,
         Verbosity::Error => Level::ERROR,
     };
-    // Errors of the libraries reach us as values and are logged once, in context. Their
-    // own lower levels log whole requests with the secrets in them, so no flag enables
-    // those.
+    // Libraries return their errors to the exporter, which logs each once, in context.
+    // Below the level `error`, they log whole requests with the secrets in them, so no flag
+    // enables those levels for them.
     let filter = Targets::new().with_target("ssm_sync_exporter", level).with_default(LevelFilter::ERROR);
     let layer = tracing_subscriber::fmt::layer()
         .fmt_fields(DefaultFields::new())
-        .event_format(Lines { format, clock })
+        .event_format(LineFormatter { format, clock })
         .with_writer(writer);
     tracing_subscriber::registry().with(filter).with(layer)
 }
 
-/// Formats an event as a line.
-struct Lines {
+/// Formats each event as one line.
+struct LineFormatter {
     format: Format,
     clock: Clock,
 }
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, DefaultFields> for Lines {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, DefaultFields> for LineFormatter {
     fn format_event(
         &self,
         _context: &FmtContext<'_, S, DefaultFields>,
@@ -108,9 +107,8 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> FormatEvent<S, DefaultFields> for L
     }
 }
 
-/// The time in RFC 3339, UTC, with milliseconds.
 fn timestamp(clock: &Clock) -> String {
-    #[expect(clippy::cast_possible_truncation, reason = "the time of day fits")]
+    #[expect(clippy::cast_possible_truncation, reason = "the Unix time fits")]
     let milliseconds = (clock.now() * 1000.0) as i64;
     format!("{:.3}", Timestamp::from_millisecond(milliseconds).unwrap_or_default())
 }
@@ -123,14 +121,15 @@ fn write_logfmt<'a>(writer: &mut Writer<'_>, fields: impl Iterator<Item = (&'a s
         write!(writer, "{name}=")?;
         match value {
             Value::String(text) if is_plain(&text) => writer.write_str(&text)?,
-            // logfmt has the quotes and escapes of JSON.
+            // logfmt quotes and escapes as JSON does.
             value => write_json_value(writer, &value)?,
         }
     }
     Ok(())
 }
 
-/// Writes a value in JSON, without characters that would control a terminal.
+/// Writes a value in JSON. Also escapes DEL and the C1 control characters, which JSON
+/// allows but which can control a terminal.
 fn write_json_value(writer: &mut Writer<'_>, value: &Value) -> fmt::Result {
     for character in value.to_string().chars() {
         match character {
@@ -161,7 +160,7 @@ fn write_json<'a>(writer: &mut Writer<'_>, fields: impl Iterator<Item = (&'a str
     writer.write_char('}')
 }
 
-/// The fields of an event.
+/// Collects the fields of an event.
 #[derive(Default)]
 struct Fields {
     message: String,
@@ -228,7 +227,7 @@ mod tests {
         }
     }
 
-    /// What is logged by `events` at a fixed time.
+    /// The log of `events` at a fixed time.
     fn logged(format: Format, events: impl FnOnce()) -> String {
         let sink = Sink::default();
         let writer = sink.clone();
@@ -238,7 +237,7 @@ mod tests {
         String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
     }
 
-    fn event() {
+    fn log_every_kind_of_field() {
         let absent: Option<u32> = None;
         warn!(
             target = "111122223333/eu-west-1",
@@ -258,12 +257,12 @@ mod tests {
     #[test]
     fn both_formats_have_the_same_fields() {
         assert_eq!(
-            logged(Format::Logfmt, event),
+            logged(Format::Logfmt, log_every_kind_of_field),
             "ts=2026-09-21T14:13:20.250Z level=warn message=\"target is down\" target=111122223333/eu-west-1 \
              reason=\"access denied\" quoted=\"a \\\"b\\\"\\n\" empty=\"\" failures=3 ratio=0.5 logged=true \
              error=\"x=y\" debugged=\"Some(\\\"z\\\")\"\n"
         );
-        let line = logged(Format::Json, event);
+        let line = logged(Format::Json, log_every_kind_of_field);
         assert_eq!(
             serde_json::from_str::<Value>(&line).unwrap(),
             json!({
@@ -289,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_one_line_and_cannot_be_forged() {
+    fn a_value_cannot_add_a_line_or_control_the_terminal() {
         for format in [Format::Logfmt, Format::Json] {
             let log = logged(format, || {
                 info!(name = "x\nts=2026 level=error \u{1b}[31m\u{9b}31m", "first\nsecond");

@@ -1,5 +1,6 @@
-//! The `ssm-sync-exporter` program: parses the command line, builds, runs until a signal,
-//! and maps the outcome to an exit status. Everything else is in the library.
+//! The `ssm-sync-exporter` program: parses the command line, runs the daemon or one-shot
+//! mode until it ends or a signal arrives, and maps the outcome to an exit status.
+//! Everything else is in the library.
 
 use std::io::Write as _;
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use ssm_sync_exporter::app::{App, BuildError, Options};
-use ssm_sync_exporter::cli::{Cli, Command, OnceOnly, ShardError};
+use ssm_sync_exporter::cli::{Cli, Command, OnceOnlyFlag, ShardError};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::{Config, ConfigError, WebConfig};
 use ssm_sync_exporter::fleet::Shard;
@@ -23,27 +24,27 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
-/// The SDK makes hundreds of small allocations per call, on any of the threads. The C
-/// library's allocator takes a quarter more CPU time for a call.
+/// The SDK makes hundreds of small allocations per call, on any thread. With the C
+/// library's allocator, a call takes a quarter more CPU time.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// The exporter failed.
-const FAILURE: u8 = 1;
-/// The command line or the configuration is invalid.
-const USAGE: u8 = 2;
+/// The exit status if the exporter failed.
+const STATUS_FAILURE: u8 = 1;
+/// The exit status if the command line or the configuration is invalid.
+const STATUS_USAGE: u8 = 2;
 
-/// How long threads may take to end after everything else has.
+/// How long the runtime waits for blocking threads, such as DNS lookups, before it exits.
 const THREAD_TIMEOUT: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() => return fail(USAGE, &cli::one_line(&error)),
+        Err(error) if error.use_stderr() => return fail(STATUS_USAGE, &cli::one_line(&error)),
         Err(help_or_version) => {
             return match help_or_version.print() {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(_) => ExitCode::from(FAILURE),
+                Err(_) => ExitCode::from(STATUS_FAILURE),
             };
         }
     };
@@ -65,7 +66,7 @@ fn run(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// Checks both configuration files, without a call to AWS.
+/// Checks both configuration files without calling AWS, and prints their warnings.
 fn check(config: &Config, web_config_file: Option<&Path>) -> anyhow::Result<()> {
     config.check()?;
     let web = web_config_file.map(WebConfig::load).transpose()?;
@@ -94,7 +95,8 @@ fn serve(cli: Cli, config: Config, shard: Shard, hostname: String) -> anyhow::Re
             reload_signals: Some(reload_signals),
             service_manager: ServiceManager::from_environment(),
         };
-        // Building may wait for the instance metadata service, which a signal has to end too.
+        // `build` may wait for the instance metadata service, and a signal must end that
+        // wait too.
         let building = Box::pin(App::build(config, options, Clock::system()));
         match shutdown.run_until_cancelled(building).await {
             Some(app) => Ok(app?.run(shutdown).await?),
@@ -106,7 +108,7 @@ fn serve(cli: Cli, config: Config, shard: Shard, hostname: String) -> anyhow::Re
 /// Polls every target once and writes the result.
 fn once(cli: &Cli, config: Config, shard: Shard, hostname: String) -> anyhow::Result<()> {
     let output = Output::open(cli.output.as_deref())?;
-    // A progress bar would be in the way of JSON lines.
+    // A progress bar on stderr would be mixed up with JSON log lines.
     let progress = ProgressBar::new(cli.log_format == Format::Logfmt);
     logging::init(cli.log_format, cli.log_level, progress.log_writer()).context("cannot set up logging")?;
     let format = cli.format.unwrap_or_default();
@@ -123,7 +125,8 @@ fn once(cli: &Cli, config: Config, shard: Shard, hostname: String) -> anyhow::Re
 }
 
 /// Runs `work` on a new runtime. The first signal cancels the token that `work` gets, and
-/// the second one drops `work`. Each SIGHUP is sent to the receiver.
+/// the second one drops `work`. Each SIGHUP sends a message to the receiver that `work`
+/// gets.
 fn run_until_signalled<F>(work: impl FnOnce(CancellationToken, Receiver<()>) -> F) -> anyhow::Result<()>
 where
     F: Future<Output = anyhow::Result<()>>,
@@ -156,14 +159,14 @@ fn raise_file_limit() {
 
 fn exit_status(error: &anyhow::Error) -> u8 {
     let is_usage = error.is::<ConfigError>()
-        || error.is::<OnceOnly>()
+        || error.is::<OnceOnlyFlag>()
         || error.is::<ShardError>()
         || matches!(error.downcast_ref(), Some(BuildError::Config(_)));
-    if is_usage { USAGE } else { FAILURE }
+    if is_usage { STATUS_USAGE } else { STATUS_FAILURE }
 }
 
 fn fail(status: u8, message: &str) -> ExitCode {
-    // Without stderr, the status is all that is left to report with.
+    // If stderr is closed, only the exit status reports the error.
     let _ignored = writeln!(std::io::stderr(), "ssm-sync-exporter: {message}");
     ExitCode::from(status)
 }

@@ -1,4 +1,4 @@
-//! The signals that the exporter handles.
+//! Handles SIGTERM and SIGINT (shutdown) and SIGHUP (reload).
 
 use std::io;
 
@@ -8,7 +8,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-/// SIGTERM, SIGINT and SIGHUP, handled from the moment that this is made.
+/// The installed signal handlers. From then on, the signals no longer end the process by
+/// themselves.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
@@ -20,7 +21,7 @@ impl Signals {
     /// Installs the signal handlers.
     ///
     /// # Errors
-    /// The system refuses.
+    /// The operating system rejects a handler.
     pub fn install() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
@@ -30,8 +31,8 @@ impl Signals {
     }
 
     /// Cancels `shutdown` at the first SIGTERM or SIGINT, and `abort` at the second, which
-    /// means that the shutdown takes too long. SIGHUP requests a reload. If `reloads` is
-    /// closed, nothing can be reloaded and SIGHUP shuts down, as it does by default.
+    /// means that the shutdown takes too long. SIGHUP requests a reload through `reloads`.
+    /// If that is closed, nothing can be reloaded, and SIGHUP shuts down as SIGTERM does.
     pub async fn handle(
         mut self,
         shutdown: CancellationToken,
@@ -44,7 +45,8 @@ impl Signals {
                 _ = self.interrupt.recv() => "SIGINT",
                 _ = self.hangup.recv() => match reloads.try_send(()) {
                     Err(TrySendError::Closed(())) if !shutdown.is_cancelled() => "SIGHUP",
-                    // A full channel holds a request that has not begun; one is enough.
+                    // A full channel means that a reload is pending, which will read the
+                    // latest files.
                     Ok(()) | Err(_) => continue,
                 },
             };

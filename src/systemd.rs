@@ -1,4 +1,4 @@
-//! Notifications to systemd: readiness, reloads and the watchdog.
+//! Notifies systemd of readiness, reloads, shutdown and liveness (`sd_notify`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,15 +9,16 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-/// The service manager that has started the daemon, if there is one.
+/// The service manager that started the daemon. Without one, notifications do nothing.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceManager {
-    /// Whether it expects notifications.
+    /// Whether `NOTIFY_SOCKET` is set.
     expects_notifications: bool,
-    /// The longest time between two watchdog notifications.
+    /// systemd restarts the daemon if no watchdog notification arrives for this long.
     watchdog_timeout: Option<Duration>,
-    /// Whether the last notification failed.
-    has_failed: Arc<AtomicBool>,
+    /// Whether the last notification failed, so that only the first of several failures is
+    /// logged.
+    is_failing: Arc<AtomicBool>,
 }
 
 impl ServiceManager {
@@ -27,15 +28,15 @@ impl ServiceManager {
         let expects_notifications = std::env::var_os("NOTIFY_SOCKET").is_some();
         let watchdog_timeout =
             sd_notify::watchdog_enabled().filter(|timeout| expects_notifications && !timeout.is_zero());
-        Self { expects_notifications, watchdog_timeout, has_failed: Arc::default() }
+        Self { expects_notifications, watchdog_timeout, is_failing: Arc::default() }
     }
 
-    /// Tells that requests are served, or that a reload has ended.
+    /// Sends `READY=1`: the daemon serves requests, or a reload has ended.
     pub(crate) fn ready(&self) {
         self.notify(&[NotifyState::Ready]);
     }
 
-    /// Tells that a reload begins; [`ready`](Self::ready) has to follow.
+    /// Sends `RELOADING=1`: a reload begins. [`ready`](Self::ready) must follow.
     pub(crate) fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(now) => self.notify(&[NotifyState::Reloading, now]),
@@ -43,12 +44,13 @@ impl ServiceManager {
         }
     }
 
-    /// Tells that the shutdown begins.
+    /// Sends `STOPPING=1`: the shutdown begins.
     pub(crate) fn stopping(&self) {
         self.notify(&[NotifyState::Stopping]);
     }
 
-    /// Notifies the watchdog until `shutdown`, as long as `heartbeats` grows.
+    /// Sends `WATCHDOG=1` regularly until `shutdown`, but only while `heartbeats` keeps
+    /// increasing.
     pub(crate) async fn run_watchdog(&self, heartbeats: impl Fn() -> u64, shutdown: CancellationToken) {
         let Some(timeout) = self.watchdog_timeout else { return shutdown.cancelled().await };
         let mut ticks = tokio::time::interval(timeout / CHECKS_PER_TIMEOUT);
@@ -70,8 +72,8 @@ impl ServiceManager {
             return;
         }
         match sd_notify::notify(state) {
-            Ok(()) => self.has_failed.store(false, Ordering::Relaxed),
-            Err(error) if !self.has_failed.swap(true, Ordering::Relaxed) => {
+            Ok(()) => self.is_failing.store(false, Ordering::Relaxed),
+            Err(error) if !self.is_failing.swap(true, Ordering::Relaxed) => {
                 warn!(%error, "cannot notify the service manager");
             }
             Err(_) => {}
@@ -79,11 +81,11 @@ impl ServiceManager {
     }
 }
 
-/// How often the heartbeats are checked within the timeout of the watchdog: often
-/// enough that a notification may come late.
+/// How often heartbeats are checked per watchdog timeout. With several checks, a single
+/// late notification does not exceed the timeout.
 const CHECKS_PER_TIMEOUT: u32 = 4;
 
-/// Whether a counter keeps growing.
+/// Detects that a counter no longer increases.
 #[derive(Debug, Default)]
 struct Liveness {
     last: Option<u64>,
@@ -94,7 +96,7 @@ struct Liveness {
 enum Check {
     Alive,
     Stalled,
-    /// The timeout of the watchdog is about to end. Returned once for each stall.
+    /// This was the last check before the watchdog timeout. Returned once per stall.
     StalledTooLong,
 }
 
@@ -115,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_counter_that_stops_growing_is_stalled() {
+    fn a_counter_that_no_longer_increases_is_stalled() {
         let mut liveness = Liveness::default();
         let checks = [7, 8, 8, 9, 9, 9, 9, 9, 10].map(|heartbeats| liveness.check(heartbeats));
         let expected = [Alive, Alive, Stalled, Alive, Stalled, Stalled, StalledTooLong, Stalled, Alive];

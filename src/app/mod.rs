@@ -1,8 +1,8 @@
 //! The composition root, the only module that knows all stages.
 //!
-//! [`App::build`] makes the stages and binds the sockets, so every error in the
-//! configuration shows before anything runs. [`App::run`] runs them. The first log line
-//! says what runs and where: one line, with all addresses in one field.
+//! [`App::build`] builds the stages and binds the sockets, so every error in the
+//! configuration is reported before anything runs. [`App::run`] runs them. Its first log
+//! line has the version and, in one field, all addresses.
 
 mod reload;
 mod stages;
@@ -39,7 +39,7 @@ pub(crate) use reload::log_warnings;
 pub(crate) use stages::Stages;
 
 /// How long requests in progress may take to end at shutdown.
-const DRAIN: Duration = Duration::from_secs(5);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long the whole shutdown may take.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(8);
@@ -47,7 +47,7 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(8);
 /// The default limit on concurrent scrapes, the same as that of `node_exporter`.
 pub const DEFAULT_MAX_REQUESTS: usize = 40;
 
-/// The settings that flags set and the configuration does not.
+/// The settings that come from flags and not from the configuration.
 #[derive(Debug)]
 pub struct Options {
     /// The addresses to listen on.
@@ -67,7 +67,7 @@ pub struct Options {
     pub replica: String,
     /// Whether `POST /-/reload` is served.
     pub enable_lifecycle: bool,
-    /// Receives requests for a reload other than those over HTTP.
+    /// Receives a message for each reload that is requested by SIGHUP.
     pub reload_signals: Option<Receiver<()>>,
     /// The service manager to notify.
     pub service_manager: ServiceManager,
@@ -117,9 +117,9 @@ pub enum BuildError {
     /// The exporter cannot listen on an address.
     #[error(transparent)]
     Bind(#[from] BindError),
-    /// The system has no random numbers.
+    /// The operating system provides no random numbers.
     #[error(transparent)]
-    RandomnessError(#[from] RandomnessError),
+    Randomness(#[from] RandomnessError),
     /// Two metrics have the same name, which is a bug.
     #[error("cannot register the exporter's own metrics")]
     Metrics(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -129,12 +129,12 @@ impl From<WebConfigError> for BuildError {
     fn from(error: WebConfigError) -> Self {
         match error {
             WebConfigError::Config(error) => error.into(),
-            WebConfigError::RandomnessError(error) => error.into(),
+            WebConfigError::Randomness(error) => error.into(),
         }
     }
 }
 
-/// A part of the daemon ended before the shutdown.
+/// A task of the daemon ended before the shutdown.
 #[derive(Debug, thiserror::Error)]
 #[error("the task `{task}` ended unexpectedly, which is a bug")]
 pub struct RunError {
@@ -144,7 +144,7 @@ pub struct RunError {
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 impl App {
-    /// Binds the sockets, validates the configuration and makes all stages. Nothing runs
+    /// Binds the sockets, validates the configuration and builds all stages. Nothing runs
     /// yet.
     ///
     /// # Errors
@@ -200,10 +200,11 @@ impl App {
         self.listeners.local_addresses()
     }
 
-    /// Runs until `shutdown`, then lets requests end, which takes less than ten seconds.
+    /// Runs until `shutdown`, then waits for requests in progress. Returns within ten
+    /// seconds of `shutdown`.
     ///
     /// # Errors
-    /// A part of the daemon ended before `shutdown`.
+    /// A task of the daemon ended before `shutdown`.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), RunError> {
         self.log_start();
 
@@ -219,10 +220,11 @@ impl App {
         spawn("metrics", Box::pin(self.metrics.keep_ready(shutdown.clone())));
         spawn("reload", Box::pin(self.reloader.run(shutdown.clone())));
         spawn("web_config", Box::pin(self.web_config.run(shutdown.clone())));
-        spawn("web", Box::pin(web::serve(self.listeners, self.server, shutdown.clone(), DRAIN)));
-        let (service_manager, until) = (self.service_manager.clone(), shutdown.clone());
-        let watchdog =
-            async move { service_manager.run_watchdog(|| self.store.stats.heartbeats(), until).await };
+        spawn("web", Box::pin(web::serve(self.listeners, self.server, shutdown.clone(), DRAIN_TIMEOUT)));
+        let (service_manager, watchdog_shutdown) = (self.service_manager.clone(), shutdown.clone());
+        let watchdog = async move {
+            service_manager.run_watchdog(|| self.store.stats.heartbeats(), watchdog_shutdown).await;
+        };
         spawn("watchdog", Box::pin(watchdog));
 
         self.service_manager.ready();
@@ -232,7 +234,7 @@ impl App {
         };
         self.service_manager.stopping();
         if let Some(ended) = ended.filter(|_| !shutdown.is_cancelled()) {
-            // Without one of its parts the daemon would look healthy and be useless.
+            // Without one of its tasks the daemon would look healthy but no longer work.
             shutdown.cancel();
             return Err(RunError { task: ended.unwrap_or("panicked") });
         }

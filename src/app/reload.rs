@@ -17,26 +17,29 @@ use crate::status::StatusPage;
 use crate::systemd::ServiceManager;
 use crate::web::Reload;
 
-/// How many requests for a reload may wait in the queue. Further ones wait to enter it.
-const QUEUE: usize = 16;
+/// How many requests over HTTP may be queued for a reload. Further requests wait for a
+/// place.
+const QUEUE_CAPACITY: usize = 16;
 
-/// The limit on reading and validating: the file may be on a network file system, and
-/// the SDK may ask the instance metadata service for the region.
+/// The limit on reading and validating, which can hang: the file may be on a network file
+/// system, and the SDK may ask the instance metadata service for the region.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The outcome of a reload, with the error as text for the HTTP client.
 type Outcome = Result<(), String>;
 
-/// Reloads the configuration when it is requested to.
+/// Reloads the configuration on request, by HTTP or by SIGHUP.
 #[derive(Debug)]
 pub(super) struct Reloader {
     applier: ConfigApplier,
     web_config: Arc<WebConfigWatcher>,
     page: Arc<StatusPage>,
     service_manager: ServiceManager,
+    /// Requests over HTTP, each as the channel for its reply.
     requests: Receiver<oneshot::Sender<Outcome>>,
-    /// Requests whose sender does not wait for the outcome.
+    /// Requests by SIGHUP, which get no reply.
     signals: Receiver<()>,
-    /// Has its one permit unless a file is being read.
+    /// Its single permit is taken while the files are read.
     read_permit: Arc<Semaphore>,
 }
 
@@ -64,33 +67,33 @@ impl Reloader {
         service_manager: ServiceManager,
         signals: Receiver<()>,
     ) -> (Self, ReloadHandle) {
-        let (requester, requests) = mpsc::channel(QUEUE);
+        let (sender, requests) = mpsc::channel(QUEUE_CAPACITY);
         let read_permit = Arc::new(Semaphore::new(1));
         let reloader = Self { applier, web_config, page, service_manager, requests, signals, read_permit };
-        (reloader, ReloadHandle(requester))
+        (reloader, ReloadHandle(sender))
     }
 
     /// Reloads on request until `shutdown`. A reload runs in this task and not in that of
-    /// its requester, so that it is not dropped halfway when the requester leaves.
+    /// the HTTP request, so that a client that disconnects does not cancel it halfway.
     pub(super) async fn run(mut self, shutdown: CancellationToken) {
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                Some(requester) = self.requests.recv() => {
-                    let mut requesters = vec![requester];
-                    // One reload serves all requests that came before it began.
-                    while let Ok(requester) = self.requests.try_recv() {
-                        requesters.push(requester);
+                Some(reply) = self.requests.recv() => {
+                    let mut replies = vec![reply];
+                    // One reload answers all requests that arrived before it began.
+                    while let Ok(reply) = self.requests.try_recv() {
+                        replies.push(reply);
                     }
                     let Some(outcome) = shutdown.run_until_cancelled(self.reload()).await else { break };
                     let outcome = outcome.map_err(|error| with_causes(&error));
-                    for requester in requesters {
-                        // The requester may have left.
-                        let _left = requester.send(outcome.clone());
+                    for reply in replies {
+                        // Fails if the client has disconnected.
+                        let _sent = reply.send(outcome.clone());
                     }
                 }
                 Some(()) = self.signals.recv() => {
-                    // `reload` logs the outcome, and a signal has no other answer.
+                    // `reload` logs the outcome. A signal gets no other reply.
                     let _outcome = shutdown.run_until_cancelled(self.reload()).await;
                 }
             }
@@ -125,7 +128,7 @@ impl Reloader {
     }
 
     async fn load(&self) -> Result<(ValidatedConfig, LoadedWebConfig), ReloadError> {
-        // A file system that hangs must not block one more thread with each attempt.
+        // Otherwise, if the file system hangs, each attempt would block another thread.
         let Ok(read_permit) = Arc::clone(&self.read_permit).try_acquire_owned() else {
             return Err(ReloadError::StillReading);
         };
@@ -145,14 +148,14 @@ impl Reload for ReloadHandle {
     fn reload(&self) -> Pin<Box<dyn Future<Output = Outcome> + Send + '_>> {
         Box::pin(async {
             let shutting_down = || "the exporter is shutting down".to_owned();
-            let (requester, outcome) = oneshot::channel();
-            self.0.send(requester).await.map_err(|_| shutting_down())?;
+            let (reply, outcome) = oneshot::channel();
+            self.0.send(reply).await.map_err(|_| shutting_down())?;
             outcome.await.map_err(|_| shutting_down())?
         })
     }
 }
 
-/// Logs the settings that are valid but probably not what was meant.
+/// Logs the warnings of the configuration in force.
 pub(crate) fn log_warnings(applier: &ConfigApplier) {
     for warning in &applier.config().warnings {
         warn!(warning, "configuration warning");

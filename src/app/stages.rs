@@ -1,6 +1,5 @@
-//! The stages from discovery to the metrics, connected to each other, for the daemon
-//! and for [one-shot mode](crate::once), and what applies another configuration to
-//! them while they run.
+//! Connects the stages from discovery to the metrics, for the daemon and for [one-shot
+//! mode](crate::once), and applies new configurations to them while they run.
 
 use std::sync::Arc;
 
@@ -45,7 +44,7 @@ pub(crate) struct ConfigApplier {
     defaults: SdkDefaults,
 }
 
-/// A configuration that can be applied: nothing about it can fail any more.
+/// A configuration that has passed all checks, so that applying it cannot fail.
 #[derive(Debug)]
 pub(crate) struct ValidatedConfig {
     config: Config,
@@ -69,8 +68,8 @@ impl AwsClients {
         Self { sessions, lookups }
     }
 
-    /// Asks the SDK for the defaults of the accounts, and validates the configuration
-    /// with them.
+    /// Asks the SDK for the defaults of the accounts and validates the configuration with
+    /// them.
     async fn validate(&self, config: &Config) -> Result<(AccountSources, SdkDefaults), ConfigError> {
         let mut defaults = SdkDefaults::default();
         for account in config.entry_accounts() {
@@ -83,7 +82,7 @@ impl AwsClients {
 }
 
 impl Stages {
-    /// Makes all stages. Nothing runs yet.
+    /// Builds all stages. Nothing runs yet.
     ///
     /// # Errors
     /// See [`BuildError`].
@@ -144,11 +143,11 @@ impl ConfigApplier {
     /// # Errors
     /// See [`Config::account_sources`].
     pub(crate) async fn validate(&self, config: Config) -> Result<ValidatedConfig, ConfigError> {
-        // The SDK is asked through new clients, because the old ones remember its defaults.
+        // Ask the SDK through new clients, because the old ones cache its defaults.
         let clients = AwsClients::new(&config, &self.observer);
         let (sources, defaults) = clients.validate(&config).await?;
-        // The old clients have credentials that are still valid, so they are kept if nothing
-        // changes for them.
+        // The old clients hold credentials that are still valid, so keep them if their
+        // settings are the same.
         let is_same_access = config.aws == self.config.aws
             && config.timeout == self.config.timeout
             && defaults.agree_with(&self.defaults);
@@ -156,21 +155,21 @@ impl ConfigApplier {
         Ok(ValidatedConfig { config, clients, defaults, sources })
     }
 
-    /// Puts another configuration into force. What it does not change is left alone.
+    /// Applies another configuration. Anything that it does not change is left alone.
     pub(crate) fn apply(&mut self, validated: ValidatedConfig) {
         let ValidatedConfig { config, clients, defaults, sources } = validated;
-        let kinds =
+        let discovered_kinds =
             [("organization", sources.organization.is_some()), ("regions", sources.needs_region_lookups())];
         // The scheduler comes first, so that it collects newly discovered targets with the new
         // settings.
         self.scheduler.send_replace(scheduler_settings(&config, &clients, &self.clock));
         self.discovery.send_replace(discovery_settings(&config, &clients, sources));
-        for (kind, _) in kinds.into_iter().filter(|(_, is_discovered)| !is_discovered) {
+        for (kind, _) in discovered_kinds.into_iter().filter(|(_, is_discovered)| !is_discovered) {
             self.exporter_metrics.forget_discovery(kind);
         }
         self.readiness.set_timeout(config.ready_after);
-        let shown = |config: &Config| (config.stale_after, config.quota, config.disabled_families.clone());
-        if shown(&config) != shown(&self.config) {
+        let exposed = |config: &Config| (config.stale_after, config.quota, config.disabled_families.clone());
+        if exposed(&config) != exposed(&self.config) {
             self.store.set_stale_after(config.stale_after);
             self.metrics.configure(config.quota, config.disabled_families.clone());
         }

@@ -1,8 +1,7 @@
-//! Applies the web configuration, and applies it again whenever one of its files
-//! changes.
+//! Applies the web configuration, and reloads it whenever one of its files changes.
 //!
 //! This module is between [`config`](crate::config), which reads the file, and
-//! [`web`](crate::web), which enforces it. Neither has to know that files change.
+//! [`web`](crate::web), which enforces it. Neither needs to know that files change.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,10 +16,10 @@ use crate::config::{ConfigError, FileHashes, WebConfig};
 use crate::error_chain::with_causes;
 use crate::web::{AccessControl, AccessRules, RandomnessError};
 
-/// How often the files are compared with what was read from them.
+/// How often the files are checked for changes.
 const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Keeps the [`AccessControl`] in line with the web configuration file, if there is one.
+/// Keeps the [`AccessControl`] in sync with the web configuration file, if there is one.
 #[derive(Debug)]
 pub(super) struct WebConfigWatcher {
     path: Option<PathBuf>,
@@ -33,11 +32,11 @@ struct State {
     /// The files of the web configuration in force.
     files: Arc<FileHashes>,
     uses_tls: bool,
-    /// The error in the files as they are now, if they could not be applied.
+    /// The error of the last check if the files could not be applied.
     error: Option<String>,
 }
 
-/// A web configuration that can be applied, or that there is none.
+/// A valid web configuration, ready to be applied; `None` without a web configuration file.
 #[derive(Debug)]
 pub(super) struct LoadedWebConfig(Option<WebConfig>);
 
@@ -47,9 +46,9 @@ pub enum WebConfigError {
     /// The web configuration is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The system has no random numbers, which password checks need.
+    /// The operating system provides no random numbers, which password checks need.
     #[error(transparent)]
-    RandomnessError(#[from] RandomnessError),
+    Randomness(#[from] RandomnessError),
 }
 
 impl WebConfigWatcher {
@@ -65,7 +64,7 @@ impl WebConfigWatcher {
         Ok(watcher)
     }
 
-    /// The access that enforces the web configuration.
+    /// The access control that enforces the web configuration.
     pub(super) fn access(&self) -> Arc<AccessControl> {
         Arc::clone(&self.access)
     }
@@ -86,7 +85,7 @@ impl WebConfigWatcher {
         for warning in warnings {
             warn!(warning, "web configuration warning");
         }
-        // The lock spans both, so that the state is that of the rules in force.
+        // Hold the lock for both, so that `state` always describes the rules in force.
         let mut state = self.state.lock();
         *state = State { files: Arc::new(files), uses_tls: rules.tls.is_some(), error: None };
         self.access.apply(rules);
@@ -99,9 +98,9 @@ impl WebConfigWatcher {
                 sleep(CHECK_INTERVAL).await;
                 let watcher = Arc::clone(&self);
                 match tokio::task::spawn_blocking(move || watcher.check()).await {
-                    Ok(Change::None | Change::SameError) => {}
-                    Ok(Change::Applied) => info!("web configuration reloaded"),
-                    Ok(Change::NewError(error)) => {
+                    Ok(CheckOutcome::Unchanged | CheckOutcome::SameError) => {}
+                    Ok(CheckOutcome::Applied) => info!("web configuration reloaded"),
+                    Ok(CheckOutcome::NewError(error)) => {
                         warn!(error, "web configuration reload failed, keeping the previous one");
                     }
                     Err(error) => {
@@ -116,24 +115,29 @@ impl WebConfigWatcher {
         shutdown.run_until_cancelled(watch).await;
     }
 
-    /// Applies the files if they have changed and are valid.
-    fn check(&self) -> Change {
+    /// Applies the files if they have changed and are valid. After an error, reads them
+    /// again even if none has changed: one that was missing may exist now.
+    fn check(&self) -> CheckOutcome {
         let (files, is_valid) = {
             let state = self.state.lock();
             (Arc::clone(&state.files), state.error.is_none())
         };
         if is_valid && !files.have_changed() {
-            return Change::None;
+            return CheckOutcome::Unchanged;
         }
         match self.load() {
             Ok(loaded) => {
                 self.apply(loaded);
-                Change::Applied
+                CheckOutcome::Applied
             }
             Err(error) => {
                 let error = with_causes(&error);
-                let before = self.state.lock().error.replace(error.clone());
-                if before.as_ref() == Some(&error) { Change::SameError } else { Change::NewError(error) }
+                let previous = self.state.lock().error.replace(error.clone());
+                if previous.as_ref() == Some(&error) {
+                    CheckOutcome::SameError
+                } else {
+                    CheckOutcome::NewError(error)
+                }
             }
         }
     }
@@ -141,11 +145,11 @@ impl WebConfigWatcher {
 
 /// The outcome of a check of the files.
 #[derive(Debug, PartialEq, Eq)]
-enum Change {
-    None,
+enum CheckOutcome {
+    Unchanged,
     Applied,
     NewError(String),
-    /// The error is that of the last check.
+    /// The error is the same as in the last check, so it is not logged again.
     SameError,
 }
 
@@ -158,44 +162,47 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("web.yaml");
         let write = |text: &str| std::fs::write(&path, text).unwrap();
-        let error = |what: &str| Change::NewError(format!("{}:{what}", path.display()));
+        let error = |message: &str| CheckOutcome::NewError(format!("{}:{message}", path.display()));
         let valid = "rate_limit: {interval: 1s, burst: 1}\n";
         write(valid);
         let watcher = WebConfigWatcher::open(Some(path.clone())).unwrap();
-        assert_eq!(watcher.check(), Change::None);
+        assert_eq!(watcher.check(), CheckOutcome::Unchanged);
 
         write("rate_limit: {interval: 1s, burst: 2}\n");
-        assert_eq!(watcher.check(), Change::Applied);
-        assert_eq!(watcher.check(), Change::None);
+        assert_eq!(watcher.check(), CheckOutcome::Applied);
+        assert_eq!(watcher.check(), CheckOutcome::Unchanged);
 
-        let missing = "1:35: rate_limit.burst: `none` is not a whole number of at least 0";
+        let invalid_burst =
+            "1:35: rate_limit.burst: `none` is invalid; expected a whole number from 0 to 4294967295";
         write("rate_limit: {interval: 1s, burst: none}\n");
-        assert_eq!(watcher.check(), error(missing));
+        assert_eq!(watcher.check(), error(invalid_burst));
         for _ in 0..3 {
-            assert_eq!(watcher.check(), Change::SameError);
+            assert_eq!(watcher.check(), CheckOutcome::SameError);
         }
-        assert!(format!("{:?}", watcher.access()).contains("burst: 2"), "the previous one stays in force");
+        assert!(
+            format!("{:?}", watcher.access()).contains("burst: 2"),
+            "the previous configuration stays in force"
+        );
 
         write("tls_server_config: {cert_file: server.crt, key_file: server.key}\n");
         assert!(
-            matches!(watcher.check(), Change::NewError(error) if error.contains("server.crt: No such file"))
+            matches!(watcher.check(), CheckOutcome::NewError(error) if error.contains("server.crt: No such file"))
         );
-        assert_eq!(watcher.check(), Change::SameError);
-        // A missing file is not among those that were read, but its appearance counts.
+        assert_eq!(watcher.check(), CheckOutcome::SameError);
         std::fs::write(directory.path().join("server.crt"), "").unwrap();
         assert!(
-            matches!(watcher.check(), Change::NewError(error) if error.contains("server.key: No such file"))
+            matches!(watcher.check(), CheckOutcome::NewError(error) if error.contains("server.key: No such file"))
         );
 
         write(valid);
-        assert_eq!(watcher.check(), Change::Applied);
-        assert_eq!(watcher.check(), Change::None);
+        assert_eq!(watcher.check(), CheckOutcome::Applied);
+        assert_eq!(watcher.check(), CheckOutcome::Unchanged);
         std::fs::remove_file(&path).unwrap();
         let removed = format!(
             "cannot read the configuration file {}: No such file or directory (os error 2)",
             path.display()
         );
-        assert_eq!(watcher.check(), Change::NewError(removed));
+        assert_eq!(watcher.check(), CheckOutcome::NewError(removed));
     }
 
     #[tokio::test]
@@ -209,12 +216,12 @@ mod tests {
         assert!(!format!("{:?}", watcher.access()).contains("deny"));
         watcher.apply(loaded);
         assert!(format!("{:?}", watcher.access()).contains("deny"));
-        assert_eq!(watcher.check(), Change::None);
+        assert_eq!(watcher.check(), CheckOutcome::Unchanged);
 
-        // Without a file there is nothing to watch until shutdown.
+        // Without a file, `run` only waits for the shutdown.
         let shutdown = CancellationToken::new();
-        let without = Arc::new(WebConfigWatcher::open(None).unwrap());
+        let watcher = Arc::new(WebConfigWatcher::open(None).unwrap());
         shutdown.cancel();
-        without.run(shutdown).await;
+        watcher.run(shutdown).await;
     }
 }

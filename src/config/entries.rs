@@ -1,9 +1,9 @@
-//! The accounts and the organization of a configuration, and the check that they can
-//! be polled together: no target twice, no role of another partition, no endpoint
-//! that does not exist.
+//! The accounts and the organization of a configuration. Checks that they can be polled
+//! together: no target is polled twice, every role is in the partition of its regions, and
+//! every region has the kind of endpoint that is used.
 //!
-//! Part of the check depends on defaults that only the SDK knows, so it runs once, after
-//! the SDK was asked. `--config.check` asks nobody and skips that part.
+//! Some checks need defaults that only the SDK knows, so they run after the SDK has been
+//! asked for them. `--config.check` does not ask the SDK and skips those checks.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -20,13 +20,14 @@ pub(crate) struct AccountEntry {
     pub(crate) account: Arc<Account>,
     pub(super) regions: Regions,
     pub(super) place: Place,
+    /// The path of the entry for error messages, such as `accounts[0]`.
     pub(super) key: String,
 }
 
 /// An organization and the regions to poll in its accounts.
 #[derive(Debug)]
 pub(crate) struct OrganizationEntry {
-    /// Its regions are empty until they are resolved.
+    /// Without regions until [`Entries::resolve`] determines them.
     pub(crate) organization: Organization,
     pub(super) regions: Regions,
     pub(super) place: Place,
@@ -50,12 +51,12 @@ pub(crate) struct AccountDefaults {
     pub(crate) endpoints: EndpointKind,
 }
 
-/// The [`AccountDefaults`] of accounts. What depends on those of an account that is not
-/// in here is not checked.
+/// The [`AccountDefaults`] of accounts. Checks that need the defaults of an account that is
+/// absent are skipped.
 #[derive(Debug, Default)]
 pub(crate) struct SdkDefaults(HashMap<DefaultsKey, AccountDefaults>);
 
-/// The credentials of an account, and its region as far as the configuration names one.
+/// The credentials of an account, and its region if the configuration determines one.
 type DefaultsKey = (Access, Option<RegionName>);
 
 impl SdkDefaults {
@@ -64,9 +65,9 @@ impl SdkDefaults {
         self.0.insert(Self::key(account), defaults);
     }
 
-    /// Whether the accounts that are in both have the same defaults.
+    /// Whether all accounts that are in both have the same defaults in both.
     pub(crate) fn agree_with(&self, other: &Self) -> bool {
-        self.0.iter().all(|(key, defaults)| other.0.get(key).is_none_or(|before| before == defaults))
+        self.0.iter().all(|(key, defaults)| other.0.get(key).is_none_or(|others| others == defaults))
     }
 
     fn get(&self, account: &Account) -> Option<&AccountDefaults> {
@@ -98,42 +99,42 @@ impl Entries<'_> {
     ) -> Result<(Vec<ResolvedRegions>, Option<ResolvedRegions>), ConfigError> {
         let mut by_id: HashMap<(&AccountId, RegionName), &str> = HashMap::new();
         let mut by_access: HashMap<(&Access, RegionName), &str> = HashMap::new();
-        let mut of_accounts = Vec::with_capacity(self.accounts.len());
+        let mut resolved_accounts = Vec::with_capacity(self.accounts.len());
         for entry in self.accounts {
-            let (account, at) = (&entry.account, entry.at());
-            let resolved = at.resolve(account, &entry.regions, defaults, endpoints)?;
+            let (account, location) = (&entry.account, entry.location());
+            let resolved = location.resolve(account, &entry.regions, defaults, endpoints)?;
             for region in
-                at.certain_regions(&resolved, |region| foreign_role(&account.access.roles, region))?
+                location.certain_regions(&resolved, |region| foreign_role(&account.access.roles, region))?
             {
                 if let Some(id) = &account.id
                     && let Some(first) = by_id.insert((id, region.clone()), &entry.key)
                 {
-                    return Err(at.invalid(format!(
+                    return Err(location.invalid(format!(
                         "{id} in {region} is already polled by {first}; remove it from one of the two"
                     )));
                 }
-                // The same credentials lead to the same account, whatever the entries
-                // call it.
+                // The same credentials belong to the same account, even if the ids of the
+                // entries differ.
                 if let Some(first) = by_access.insert((&account.access, region.clone()), &entry.key) {
-                    return Err(at.invalid(format!(
+                    return Err(location.invalid(format!(
                         "{first} polls {region} with the same credentials; give one of the two another `profile` or \
                          another role"
                     )));
                 }
             }
-            of_accounts.push(resolved);
+            resolved_accounts.push(resolved);
         }
-        let of_organization = self
+        let resolved_organization = self
             .organization
             .map(|OrganizationEntry { organization, regions, place }| {
-                let at = At { place, key: "organization" };
-                let resolved = at.resolve(&organization.administrator, regions, defaults, endpoints)?;
-                at.certain_regions(&resolved, |region| foreign_member_role(organization, region))?;
+                let location = EntryLocation { place, key: "organization" };
+                let resolved = location.resolve(&organization.administrator, regions, defaults, endpoints)?;
+                location.certain_regions(&resolved, |region| foreign_member_role(organization, region))?;
                 let mut partitions: Vec<Partition> =
                     resolved.regions.named.iter().map(RegionName::partition).collect();
                 partitions.dedup();
                 if let [first, second, ..] = partitions.as_slice() {
-                    return Err(at.invalid(format!(
+                    return Err(location.invalid(format!(
                         "its regions are in the partitions {first} and {second}, but an organization is in one; set \
                          `organization.regions` to regions of one partition"
                     )));
@@ -141,25 +142,25 @@ impl Entries<'_> {
                 Ok(resolved)
             })
             .transpose()?;
-        Ok((of_accounts, of_organization))
+        Ok((resolved_accounts, resolved_organization))
     }
 }
 
 /// The regions of an entry, with the defaults of the SDK filled in.
 pub(super) struct ResolvedRegions {
     pub(super) regions: RegionSelection,
-    /// A region in the partition of the account, if the partition is known.
+    /// A region in the partition of the account; `None` if the partition is unknown.
     pub(super) default_region: Option<RegionName>,
     endpoints: EndpointKind,
 }
 
-/// An entry that an error is about.
-pub(super) struct At<'a> {
+/// Where an entry is, for errors in it.
+pub(super) struct EntryLocation<'a> {
     place: &'a Place,
     key: &'a str,
 }
 
-impl At<'_> {
+impl EntryLocation<'_> {
     fn invalid(&self, message: impl Display) -> ConfigError {
         ConfigError::Invalid { place: self.place.clone(), message: format!("{}: {message}", self.key) }
     }
@@ -178,23 +179,23 @@ impl At<'_> {
             (Regions::Default, Some(Ok(Some(region)))) => {
                 RegionSelection { named: vec![region.clone()], patterns: Vec::new() }
             }
-            (Regions::Default, Some(Ok(None))) => return Err(self.without_region(account)),
+            (Regions::Default, Some(Ok(None))) => return Err(self.no_region(account)),
             (Regions::Default, Some(Err(error))) => {
                 return Err(
                     self.invalid(format!("the default region of the credentials is invalid: {error}"))
                 );
             }
         };
-        // Without a region the credentials are taken to be of the partition `aws`.
-        let of_credentials = defaults.map(|defaults| {
+        // Credentials without a region are assumed to belong to the partition `aws`.
+        let credentials_region = defaults.map(|defaults| {
             defaults.region.clone().ok().flatten().unwrap_or_else(|| Partition::Aws.default_region())
         });
-        let default_region = account.default_region.clone().or(of_credentials);
+        let default_region = account.default_region.clone().or(credentials_region);
         let endpoints = defaults.map_or(endpoints, |defaults| defaults.endpoints);
         Ok(ResolvedRegions { regions, default_region, endpoints })
     }
 
-    fn without_region(&self, account: &Account) -> ConfigError {
+    fn no_region(&self, account: &Account) -> ConfigError {
         match &account.access.profile {
             Some(profile) => self
                 .invalid(format!("no region is set; set `regions`, or `region` in the profile `{profile}`")),
@@ -204,9 +205,9 @@ impl At<'_> {
         }
     }
 
-    /// The regions that are polled in any case: those that are named, and those that
-    /// match a wildcard and are enabled in every account. `foreign_role` describes a
-    /// role of another partition than the region's.
+    /// Checks the regions that are known to be polled before any lookup, and returns them:
+    /// the named regions, and those that match a pattern and are enabled in every account.
+    /// `foreign_role` describes a role that is not in the partition of the region.
     fn certain_regions(
         &self,
         ResolvedRegions { regions, default_region, endpoints }: &ResolvedRegions,
@@ -219,18 +220,19 @@ impl At<'_> {
                 return Err(self.invalid(format!("{region} is in the partition {partition}, but {role}")));
             }
         }
-        let known: Vec<RegionName> = default_region
+        let always_enabled: Vec<RegionName> = default_region
             .iter()
             .flat_map(|default_region| default_region.partition().always_enabled())
             .collect();
-        let chosen = regions.choose(&known);
-        match chosen.iter().find_map(|region| endpoints.missing_in(region)) {
-            Some(lacking) => Err(self.invalid(lacking)),
-            None => Ok(chosen),
+        let certain = regions.choose(&always_enabled);
+        match certain.iter().find_map(|region| endpoints.missing_in(region)) {
+            Some(missing) => Err(self.invalid(missing)),
+            None => Ok(certain),
         }
     }
 }
 
+/// Describes the first role that is not in the partition of `region`, if there is one.
 fn foreign_role(roles: &[Role], region: &RegionName) -> Option<String> {
     let role = roles.iter().find(|role| role.arn.partition() != region.partition())?;
     Some(format!(
@@ -257,11 +259,11 @@ fn foreign_member_role(organization: &Organization, region: &RegionName) -> Opti
 }
 
 impl AccountEntry {
-    fn at(&self) -> At<'_> {
-        At { place: &self.place, key: &self.key }
+    fn location(&self) -> EntryLocation<'_> {
+        EntryLocation { place: &self.place, key: &self.key }
     }
 
     pub(super) fn invalid(&self, message: &str) -> ConfigError {
-        self.at().invalid(message)
+        self.location().invalid(message)
     }
 }

@@ -39,7 +39,7 @@ pub enum Place {
     /// In an environment variable.
     #[expect(missing_docs, reason = "the name says it")]
     Environment { variable: String },
-    /// Neither, because the setting is absent.
+    /// Nowhere: neither the file nor a variable has the setting.
     Absent,
 }
 
@@ -59,15 +59,15 @@ impl fmt::Display for Place {
     }
 }
 
-/// What serde complains about, in the words of somebody who writes YAML.
-pub(super) struct Complaint {
+/// A deserialization error, in terms of YAML instead of Rust types.
+pub(super) struct DeserializeError {
     pub(super) path: KeyPath,
     pub(super) message: String,
-    /// Whether it is about the key and not about its value.
+    /// Whether the key is wrong, and not its value.
     pub(super) is_about_key: bool,
 }
 
-impl Complaint {
+impl DeserializeError {
     pub(super) fn new(path: KeyPath, error: &figment::Error) -> Self {
         let message = match &error.kind {
             Kind::UnknownField(found, known) => {
@@ -79,9 +79,9 @@ impl Complaint {
                 let message = format!("unknown key; {}", suggestion(found, known));
                 return Self { path, message, is_about_key: true };
             }
-            Kind::MissingField(name) => format!("the key `{name}` is missing{}", example(name)),
+            Kind::MissingField(name) => format!("the key `{name}` is missing{}", missing_key_hint(name)),
             Kind::InvalidType(found, expected) => {
-                format!("found {}, expected {}", kind(found), wanted(expected))
+                format!("found {}, expected {}", kind_of_value(found), yaml_kind(expected))
             }
             Kind::Message(message) => message.clone(),
             other => other.to_string(),
@@ -90,8 +90,8 @@ impl Complaint {
     }
 }
 
-/// The kind of a value, and never the value, which may be a secret.
-fn kind(found: &Actual) -> &'static str {
+/// The kind of a value. The value itself may be a secret.
+fn kind_of_value(found: &Actual) -> &'static str {
     match found {
         Actual::Unit | Actual::Option => "nothing",
         Actual::Seq => "a list",
@@ -101,8 +101,8 @@ fn kind(found: &Actual) -> &'static str {
     }
 }
 
-/// The words of YAML for what serde calls sequences, maps and structs.
-fn wanted(expected: &str) -> &str {
+/// YAML's name for a type that serde calls a sequence, map or struct.
+fn yaml_kind(expected: &str) -> &str {
     match expected {
         "a sequence" => "a list, such as `[a, b]`",
         "struct RawTls" => "a mapping with at least `cert_file` and `key_file`",
@@ -115,8 +115,8 @@ fn wanted(expected: &str) -> &str {
     }
 }
 
-/// What to add where a key is missing.
-fn example(key: &str) -> &'static str {
+/// How to add a missing key, to append to the error.
+fn missing_key_hint(key: &str) -> &'static str {
     match key {
         "arn" => "; add it, for example `arn: arn:aws:iam::111122223333:role/SsmSyncExporter`",
         "member_role" => {

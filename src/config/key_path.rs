@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// One step of a [`KeyPath`].
+/// A segment of a [`KeyPath`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Segment {
     Key(String),
@@ -22,6 +22,7 @@ impl From<usize> for Segment {
     }
 }
 
+/// The keys and list indexes from the root to a value.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct KeyPath(Vec<Segment>);
 
@@ -36,8 +37,8 @@ impl KeyPath {
         Self(segments)
     }
 
-    /// The keys before the first index, which is how far figment and environment
-    /// variables can address a value.
+    /// The keys before the first index. figment and environment variables cannot address
+    /// the items of a list.
     pub(super) fn leading_keys(&self) -> Vec<&str> {
         self.0
             .iter()
@@ -70,7 +71,7 @@ impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (depth, segment) in self.0.iter().enumerate() {
             match segment {
-                // A password hash in the place of a user name.
+                // A bcrypt hash, written in place of a user name. It must not be shown.
                 Segment::Key(key) if key.starts_with("$2") => f.write_str("[...]")?,
                 Segment::Key(key) if depth == 0 => f.write_str(key)?,
                 Segment::Key(key) => write!(f, ".{key}")?,

@@ -1,5 +1,5 @@
-//! The layers of a configuration: defaults, then a file, then the environment. figment
-//! merges them, and each value can be traced back to its place.
+//! The layers of a configuration: defaults, overridden by a file, overridden by environment
+//! variables. figment merges them and can trace each value back to its layer.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use figment::value::{Dict, Empty, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde::de::DeserializeOwned;
 
-use super::error::{Complaint, ConfigError, Place};
+use super::error::{ConfigError, DeserializeError, Place};
 use super::key_path::KeyPath;
 use super::yaml::{Document, Position};
 
@@ -22,6 +22,7 @@ struct Variable {
 /// The prefix of the environment variables that are read.
 pub(super) const ENV_PREFIX: &str = "SSM_SYNC_EXPORTER_";
 
+/// The file and the environment variables, merged.
 pub(super) struct Layers {
     figment: Figment,
     file: Option<FileLayer>,
@@ -35,20 +36,20 @@ impl Layers {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        Self::over(file.map(FileLayer::read).transpose()?, environment)
+        Self::merge(file.map(FileLayer::read).transpose()?, environment)
     }
 
-    /// A single layer: the text of the file at `path`. An error suggests `example` where
-    /// the text is not a mapping.
+    /// A single layer: the text of the file at `path`. If it is not a mapping, the error
+    /// suggests `example`.
     pub(super) fn from_text(path: &Path, text: &str, example: &str) -> Result<Self, ConfigError> {
-        Self::over(Some(FileLayer::parse(path, text, example)?), [])
+        Self::merge(Some(FileLayer::parse(path, text, example)?), [])
     }
 
-    fn over(
+    fn merge(
         file: Option<FileLayer>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        let (environment, variables) = EnvironmentLayer::pick(environment)?;
+        let (environment, variables) = EnvironmentLayer::read(environment)?;
         let mut figment = Figment::new();
         if let Some(file) = &file {
             figment = figment.merge(file.clone());
@@ -56,16 +57,16 @@ impl Layers {
         Ok(Self { figment: figment.merge(environment), file, variables })
     }
 
-    /// The merged values as a `T`. A key of `defaults`, a YAML mapping, counts where no
-    /// layer sets it, or only to null.
+    /// Deserializes the merged values. `defaults`, a YAML mapping, applies to the keys that
+    /// no layer sets or that are null.
     pub(super) fn deserialize<T: DeserializeOwned>(&self, defaults: &str) -> Result<T, ConfigError> {
         let invalid = |message: String| ConfigError::Invalid { place: Place::Absent, message };
         let mut merged: Value = self.figment.extract().map_err(|error| invalid(error.to_string()))?;
         let defaults = Document::parse(defaults).map_err(|error| invalid(error.message))?.to_value();
-        fill_in(&mut merged, defaults);
+        apply_defaults(&mut merged, defaults);
         serde_path_to_error::deserialize(&merged).map_err(|error| {
-            let Complaint { path, message, is_about_key } =
-                Complaint::new(KeyPath::from(error.path()), error.inner());
+            let DeserializeError { path, message, is_about_key } =
+                DeserializeError::new(KeyPath::from(error.path()), error.inner());
             let place = if is_about_key { self.place_of_key(&path) } else { self.place(&path) };
             let message = if path.segments().is_empty() { message } else { format!("{path}: {message}") };
             ConfigError::Invalid { place, message }
@@ -88,7 +89,7 @@ impl Layers {
             .figment
             .find_metadata(&keys.join("."))
             .is_some_and(|metadata| metadata.name == EnvironmentLayer::NAME);
-        // A variable may set the whole mapping that the path leads into.
+        // A variable may set a mapping that contains the value.
         let variable =
             || self.variables.iter().find(|variable| keys.iter().zip(&variable.keys).all(|(a, b)| a == b));
         match (&self.file, from_environment.then(variable).flatten()) {
@@ -145,10 +146,10 @@ struct EnvironmentLayer(Dict);
 impl EnvironmentLayer {
     const NAME: &str = "environment";
 
-    fn pick(
+    fn read(
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<(Self, Vec<Variable>), ConfigError> {
-        let mut ours = Vec::new();
+        let mut named = Vec::new();
         for (name, text) in environment {
             let lossy = name.to_string_lossy();
             let Some(name) =
@@ -160,12 +161,12 @@ impl EnvironmentLayer {
                 place: Place::Environment { variable: lossy.to_string() },
                 message: "the value is not valid UTF-8".to_owned(),
             })?;
-            ours.push((name.to_owned(), text));
+            named.push((name.to_owned(), text));
         }
-        // The order of the environment is arbitrary.
-        ours.sort();
+        // The order of the environment is arbitrary, but the reported error should not be.
+        named.sort();
         let (mut dict, mut variables) = (Dict::new(), Vec::new());
-        for (name, text) in ours {
+        for (name, text) in named {
             let keys: Vec<String> = name.split("__").map(key_of_variable).collect();
             let value = parse_variable(&name, &text)?;
             if !insert(&mut dict, &keys, value) {
@@ -192,10 +193,10 @@ impl Provider for EnvironmentLayer {
     }
 }
 
-/// Whether Kubernetes has set the variable. In the namespace of Services called
-/// `ssm-sync-exporter` and `ssm-sync-exporter-metrics`, it adds variables such as
-/// `SSM_SYNC_EXPORTER_SERVICE_HOST` and `SSM_SYNC_EXPORTER_METRICS_PORT_10144_TCP` to
-/// every pod. No key of the configuration looks like them.
+/// Whether Kubernetes sets the variable. For Services called `ssm-sync-exporter` and
+/// `ssm-sync-exporter-metrics`, it adds variables such as `SSM_SYNC_EXPORTER_SERVICE_HOST`
+/// and `SSM_SYNC_EXPORTER_METRICS_PORT_10144_TCP` to every pod of their namespace. No key
+/// of the configuration looks like them.
 fn is_service_link(name: &str) -> bool {
     let parts: Vec<&str> = name.split('_').collect();
     let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
@@ -206,8 +207,8 @@ fn is_service_link(name: &str) -> bool {
             .any(|three| matches!(three, ["PORT", number, "TCP" | "UDP" | "SCTP"] if is_number(number)))
 }
 
-/// The key for a part of a variable's name: the same in lower case, except for the
-/// sync types, which the configuration spells as AWS does.
+/// The key for a part of a variable's name: the part in lower case, except for sync types,
+/// which the configuration spells as AWS does.
 fn key_of_variable(part: &str) -> String {
     match part {
         "SYNCTODESTINATION" => "SyncToDestination".to_owned(),
@@ -217,7 +218,8 @@ fn key_of_variable(part: &str) -> String {
 }
 
 fn parse_variable(name: &str, text: &str) -> Result<Value, ConfigError> {
-    // Only a list or a mapping is parsed as YAML: an ARN or a `*` has a meaning there.
+    // Only lists and mappings are parsed as YAML, because characters of other values have a
+    // meaning there, such as the `*` of a region pattern.
     if !text.starts_with(['[', '{']) {
         return Ok(Value::from(text));
     }
@@ -234,18 +236,18 @@ fn insert(dict: &mut Dict, keys: &[String], value: Value) -> bool {
         [] => false,
         [key] => dict.insert(key.clone(), value).is_none(),
         [key, rest @ ..] => match dict.entry(key.clone()).or_insert_with(|| Value::from(Dict::new())) {
-            Value::Dict(_, below) => insert(below, rest, value),
+            Value::Dict(_, nested) => insert(nested, rest, value),
             _ => false,
         },
     }
 }
 
-/// Sets what is absent or null in `value` to what it is in `defaults`.
-fn fill_in(value: &mut Value, defaults: Value) {
+/// Sets each key of `value` that is absent or null to its value in `defaults`.
+fn apply_defaults(value: &mut Value, defaults: Value) {
     match (value, defaults) {
         (Value::Dict(_, dict), Value::Dict(_, defaults)) => {
             for (key, default) in defaults {
-                fill_in(dict.entry(key).or_insert(Value::from(Empty::None)), default);
+                apply_defaults(dict.entry(key).or_insert(Value::from(Empty::None)), default);
             }
         }
         (value @ Value::Empty(..), default) => *value = default,

@@ -2,8 +2,8 @@
 //! into the plain types of the other stages.
 //!
 //! A [`Config`] is loaded without a call to AWS. Before it is put into force,
-//! [`Config::account_sources`] checks it against the defaults of the SDK. Nothing
-//! parses a setting after that. This module does not know how its values are used.
+//! [`Config::account_sources`] checks it against the defaults of the SDK. Nothing parses a
+//! setting after that. This module does not know what the values are used for.
 
 mod entries;
 mod error;
@@ -36,10 +36,10 @@ use entries::{AccountEntry, Entries, OrganizationEntry};
 use layers::{ENV_PREFIX, Layers};
 use raw::RawConfig;
 
-/// A configuration that was loaded.
+/// A loaded configuration.
 #[derive(Debug)]
 pub struct Config {
-    /// From the start of one collection of a target to that of the next.
+    /// The time between the starts of two collections of a target.
     pub(crate) interval: Duration,
     /// The limit on one collection, retries included.
     pub(crate) timeout: Duration,
@@ -50,7 +50,7 @@ pub struct Config {
     /// How long readiness waits for slow targets.
     pub(crate) ready_after: Duration,
     pub(crate) quota: Quota,
-    /// Empty only beside an organization.
+    /// Empty only if there is an organization.
     pub(crate) accounts: Vec<AccountEntry>,
     pub(crate) organization: Option<OrganizationEntry>,
     /// How often the enabled regions of accounts are looked up again.
@@ -68,8 +68,8 @@ pub struct Config {
 #[derive(Clone)]
 struct Source {
     file: Option<PathBuf>,
-    /// The variables that begin with our prefix. The environment of a process does
-    /// not change.
+    /// The variables that begin with [`ENV_PREFIX`]. A reload uses them again, because the
+    /// environment of a process does not change.
     environment: Vec<(OsString, OsString)>,
 }
 
@@ -78,15 +78,18 @@ impl Config {
     /// `environment` that begin with `SSM_SYNC_EXPORTER_`.
     ///
     /// # Errors
-    /// The first error in the configuration. Accounts that conflict with each other are
-    /// found by [`check`](Self::check).
+    /// The first error in the configuration. Conflicts between accounts are found by
+    /// [`check`](Self::check).
     pub fn load(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        let ours = |(name, _): &(OsString, _)| name.to_string_lossy().starts_with(ENV_PREFIX);
-        Source { file: file.map(Path::to_owned), environment: environment.into_iter().filter(ours).collect() }
-            .load()
+        let has_prefix = |(name, _): &(OsString, _)| name.to_string_lossy().starts_with(ENV_PREFIX);
+        Source {
+            file: file.map(Path::to_owned),
+            environment: environment.into_iter().filter(has_prefix).collect(),
+        }
+        .load()
     }
 
     /// Checks everything that can be checked without a call to AWS.
@@ -102,15 +105,15 @@ impl Config {
         self.source.file.as_deref()
     }
 
-    /// Prepares to load the configuration again from where it came from. The returned
-    /// function reads files, so it blocks.
+    /// Returns a function that loads the configuration again from the same file and
+    /// variables. It blocks, because it reads files.
     pub(crate) fn loader(&self) -> impl FnOnce() -> Result<Self, ConfigError> + Send + use<> {
         let source = self.source.clone();
         || source.load()
     }
 
-    /// The accounts whose [`AccountDefaults`] decide what is polled: those that are
-    /// listed, and the one that lists the accounts of the organization.
+    /// The accounts whose [`AccountDefaults`] decide what is polled: the listed accounts,
+    /// and the account that lists the members of the organization.
     pub(crate) fn entry_accounts(&self) -> impl Iterator<Item = &Account> {
         let listed = self.accounts.iter().map(|entry| &*entry.account);
         listed.chain(self.organization.iter().map(|entry| &*entry.organization.administrator))
@@ -124,19 +127,20 @@ impl Config {
     /// the kind that is set.
     pub(crate) fn account_sources(&self, defaults: &SdkDefaults) -> Result<AccountSources, ConfigError> {
         let entries = Entries { accounts: &self.accounts, organization: self.organization.as_ref() };
-        let (of_accounts, of_organization) = entries.resolve(defaults, self.aws.endpoint_kind())?;
+        let (resolved_accounts, resolved_organization) =
+            entries.resolve(defaults, self.aws.endpoint_kind())?;
         let with_default_region =
             |account: &Account, default_region| Arc::new(Account { default_region, ..account.clone() });
         let configured = self
             .accounts
             .iter()
-            .zip(of_accounts)
+            .zip(resolved_accounts)
             .map(|(entry, resolved)| ConfiguredAccount {
                 account: with_default_region(&entry.account, resolved.default_region),
                 regions: resolved.regions,
             })
             .collect();
-        let organization = self.organization.as_ref().zip(of_organization).map(|(entry, resolved)| {
+        let organization = self.organization.as_ref().zip(resolved_organization).map(|(entry, resolved)| {
             let mut organization = entry.organization.clone();
             organization.administrator =
                 with_default_region(&organization.administrator, resolved.default_region);

@@ -1,5 +1,5 @@
-//! The keys of the configuration, how the text of each is read, and what may be
-//! shown of it. Rules that involve several values are checked in
+//! The keys of the configuration, how their values are parsed, and how they are shown on
+//! the status page. Rules that involve several keys are checked in
 //! [`validate`](super::validate).
 
 use std::fmt;
@@ -29,16 +29,16 @@ pub(super) struct RawConfig {
     pub(super) ready_after: Text<Duration>,
     #[serde(
         default,
-        deserialize_with = "list",
+        deserialize_with = "non_null_list",
         serialize_with = "on_one_line",
         skip_serializing_if = "Option::is_none"
     )]
     pub(super) regions: Option<Vec<Text<RegionOrPattern>>>,
     pub(super) refresh_interval: Text<Duration>,
     pub(super) quota: RawQuota,
-    #[serde(default, deserialize_with = "list", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "non_null_list", skip_serializing_if = "Option::is_none")]
     pub(super) accounts: Option<Vec<RawAccount>>,
-    #[serde(default, deserialize_with = "filled", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "non_null", skip_serializing_if = "Option::is_none")]
     pub(super) organization: Option<RawOrganization>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) metrics: Option<RawMetrics>,
@@ -85,7 +85,7 @@ pub(super) struct RawAccount {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) assume_roles: Vec<RawRole>,
     #[serde(
-        deserialize_with = "list",
+        deserialize_with = "non_null_list",
         serialize_with = "on_one_line",
         skip_serializing_if = "Option::is_none"
     )]
@@ -108,7 +108,7 @@ pub(super) struct RawOrganization {
     pub(super) session_name: Option<Text<SessionName>>,
     #[serde(
         default,
-        deserialize_with = "list",
+        deserialize_with = "non_null_list",
         serialize_with = "on_one_line",
         skip_serializing_if = "Option::is_none"
     )]
@@ -119,7 +119,7 @@ pub(super) struct RawOrganization {
     pub(super) refresh_interval: Option<Text<Duration>>,
     #[serde(
         default,
-        deserialize_with = "list",
+        deserialize_with = "non_null_list",
         serialize_with = "on_one_line",
         skip_serializing_if = "Option::is_none"
     )]
@@ -155,53 +155,55 @@ pub(super) struct RawAws {
     pub(super) shared_credentials_file: Option<Text<PathBuf>>,
 }
 
-/// Reads a key that needs a list if it is present: with all of its entries
-/// commented out it must not turn into the default.
-pub(super) fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+/// Deserializes an optional list but rejects null: a list whose entries are all commented
+/// out must not become the default.
+pub(super) fn non_null_list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<Vec<T>>, D::Error> {
     Vec::deserialize(deserializer).map(Some)
 }
 
-/// Reads a key that needs a value if it is present: with all of its keys
-/// commented out it must not count as absent.
-pub(super) fn filled<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+/// Deserializes an optional mapping but rejects null: a mapping whose keys are all
+/// commented out must not count as absent.
+pub(super) fn non_null<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// Reads a mapping that counts as empty if all of its keys are commented out.
-pub(super) fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+/// Deserializes a mapping; null, which is a mapping whose keys are all commented out,
+/// counts as empty.
+pub(super) fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// Writes a list as `[a, b]`.
+/// Serializes a list as `[a, b]`.
 fn on_one_line<S: Serializer, T: Serialize>(list: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serde_saphyr::FlowSeq(list).serialize(serializer)
 }
 
-/// How a value is read from its text.
+/// A value that is parsed from the text of a YAML scalar.
 pub(super) trait FromText: Sized {
-    /// What may be written, for "expected ...".
+    /// Completes "expected …" in the error for a list or a mapping in place of the value.
     const EXPECTED: &'static str;
 
-    /// Reads a value. The error says what is wrong and what would be right, and does
-    /// not repeat a text that may be a secret.
+    /// Parses a value. The error says what is wrong and what would be right, and does not
+    /// repeat a text that may be a secret.
     fn from_text(text: &str) -> Result<Self, String>;
 }
 
-/// A value that is not a secret, so that its text may be shown.
+/// A value that is not a secret, so it may be shown.
 pub(super) trait Printable: FromText {
-    /// What is shown for a value that was written as `text`.
+    /// How a value that was written as `text` is shown.
     fn printed(text: &str) -> Printed {
         Printed::Text(text.to_owned())
     }
 }
 
-/// A value as it is shown: without quotes only if it is not a text.
+/// A value as it is shown. The kind decides about quotes: the boolean `true` has none, the
+/// text `true` does.
 #[derive(Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(untagged)]
 pub(super) enum Printed {
@@ -210,8 +212,8 @@ pub(super) enum Printed {
     Text(String),
 }
 
-/// A value with the text that it was read from. What is not [`Printable`] cannot be
-/// read into one.
+/// A value with the text that it was parsed from. A type that is not [`Printable`] cannot
+/// be deserialized into one.
 #[derive(Debug)]
 pub(super) struct Text<T> {
     pub(super) value: T,
@@ -269,7 +271,7 @@ impl<T> fmt::Debug for Secret<T> {
     }
 }
 
-/// Reads a `T` by way of a function of its text.
+/// Converts the text of a scalar with a function. `T` names the expected value in errors.
 struct TextVisitor<F, T>(F, PhantomData<T>);
 
 impl<O, T: FromText, F: FnOnce(&str) -> Result<O, String>> Visitor<'_> for TextVisitor<F, T> {
@@ -305,7 +307,7 @@ impl FromText for NonZeroUsize {
     const EXPECTED: &'static str = "a whole number of at least 1";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("`{text}` is not a whole number of at least 1"))
+        text.parse().map_err(|_| format!("`{text}` is invalid; expected a whole number of at least 1"))
     }
 }
 
@@ -313,7 +315,8 @@ impl FromText for u32 {
     const EXPECTED: &'static str = "a whole number of at least 0";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("`{text}` is not a whole number of at least 0"))
+        text.parse()
+            .map_err(|_| format!("`{text}` is invalid; expected a whole number from 0 to {}", Self::MAX))
     }
 }
 
@@ -372,14 +375,14 @@ printable! {
 
 from_text_by_from_str! {
     FamilyName: "the name of a metric family",
-    AccountId: "an AWS account ID",
-    ExternalId: "an external ID",
+    AccountId: "an AWS account id",
+    ExternalId: "an external id",
     MemberRoleTemplate: "the ARN of a role with the placeholder `{account_id}`",
     RegionName: "an AWS region",
     RegionOrPattern: "an AWS region, or a wildcard such as `eu-*`",
     RoleArn: "a role ARN",
     SessionName: "a role session name",
-    OrganizationalUnitId: "the ID of an organizational unit",
+    OrganizationalUnitId: "the id of an organizational unit",
 }
 
 /// A name that is shown unchanged, in labels and on the status page.

@@ -1,17 +1,16 @@
 //! The configuration as YAML for the status page: the settings of the file and the
 //! environment, with defaults for what they leave out and without secrets.
 //!
-//! The text is derived from the types in [`raw`](super::raw), so a new key shows up by
-//! itself, and a [`Secret`](super::raw::Secret) cannot.
+//! The types in [`raw`](super::raw) are serialized, so a new key is included automatically,
+//! and a [`Secret`](super::raw::Secret) is always redacted.
 
 use super::raw::RawConfig;
 
-/// Renders the configuration.
 pub(super) fn to_yaml(raw: &RawConfig) -> String {
     let options = serde_saphyr::ser_options! { compact_list_indent: false, prefer_block_scalars: false };
     let yaml = serde_saphyr::to_string_with_options(raw, options);
     let yaml = yaml.unwrap_or_else(|error| format!("# cannot be shown: {error}\n"));
-    // A name must not reverse the order in which a browser shows the rest of its line.
+    // A browser would show the text after such a character in another order.
     yaml.replace(is_bidi_control, "\u{fffd}")
 }
 
@@ -109,7 +108,7 @@ aws:
         let shown = Config::load(Some(&file), []).unwrap().redacted;
         let hidden: Vec<&str> = shown.lines().filter(|line| line.contains(SECRET)).map(str::trim).collect();
         assert_eq!(hidden, ["external_id: <secret>", "external_id: <secret>"]);
-        // Everything else is what the file says.
+        // Everything else is shown as in the file.
         let parsed = |text: &str| Document::parse(text).unwrap().to_dict().unwrap();
         let original = std::fs::read_to_string(&file).unwrap().replace("\"example\"", SECRET);
         // Keys without effect are not shown.
@@ -123,7 +122,7 @@ aws:
     }
 
     #[test]
-    fn every_name_survives_the_way_into_yaml_and_back() {
+    fn every_name_round_trips_through_yaml() {
         for name in [
             "null",
             "no",
@@ -159,7 +158,7 @@ aws:
     }
 
     #[test]
-    fn a_name_cannot_reverse_its_line() {
+    fn bidirectional_controls_in_a_name_are_replaced() {
         assert!(!loaded("accounts: [{name: \"a\\u202eb\"}]\n", &[]).contains('\u{202e}'));
     }
 }

@@ -1,5 +1,5 @@
-//! The first line of every file in `tests/fixtures/config/bad` is the error that it
-//! gives; every file in `config` is valid.
+//! Tests that every file in `tests/fixtures/config/bad` gives the error in its first line,
+//! that every file in `config` is valid, and how layers, accounts and roles are resolved.
 
 use std::path::PathBuf;
 
@@ -8,8 +8,8 @@ use crate::aws::EndpointKind;
 use crate::discovery::Member;
 use crate::fleet::{InvalidRegion, Partition, RegionName, SessionPolicy, Target};
 
-fn directory(name: &str) -> Vec<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+fn files_in(directory: &str) -> Vec<PathBuf> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
     let mut files: Vec<_> = std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     assert!(!files.is_empty());
@@ -41,7 +41,7 @@ fn loaded(text: &str) -> Config {
 #[test]
 fn every_invalid_file_gives_the_error_in_its_first_line() {
     let mut differences = String::new();
-    for file in directory("tests/fixtures/config/bad") {
+    for file in files_in("tests/fixtures/config/bad") {
         let text = std::fs::read_to_string(&file).unwrap();
         let expected =
             format!("{}:{}", file.display(), text.lines().next().unwrap().strip_prefix("# ").unwrap());
@@ -56,15 +56,15 @@ fn every_invalid_file_gives_the_error_in_its_first_line() {
 #[test]
 fn every_example_is_valid() {
     let is_yaml = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "yaml");
-    for file in directory("config").into_iter().filter(is_yaml) {
+    for file in files_in("config").into_iter().filter(is_yaml) {
         checked(Some(&file), Vec::new()).unwrap();
     }
 }
 
 #[test]
-fn the_full_example_holds_the_defaults() {
+fn the_full_example_has_the_defaults() {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/full.yaml");
-    let (full, none) = (Config::load(Some(&file), []).unwrap(), from_environment(&[]).unwrap());
+    let (full, default) = (Config::load(Some(&file), []).unwrap(), from_environment(&[]).unwrap());
     let settings = |config: &Config| {
         (
             config.interval,
@@ -77,10 +77,10 @@ fn the_full_example_holds_the_defaults() {
             format!("{:?}", config.aws),
         )
     };
-    assert_eq!(settings(&full), settings(&none));
+    assert_eq!(settings(&full), settings(&default));
 }
 
-/// What is polled if the SDK has the same defaults for all accounts.
+/// The accounts to poll if the SDK has the same defaults for all of them.
 fn sources(config: &Config, defaults: impl Fn() -> AccountDefaults) -> Result<AccountSources, String> {
     let mut all = SdkDefaults::default();
     for account in config.entry_accounts() {
@@ -106,7 +106,7 @@ fn targets(
 }
 
 #[test]
-fn a_missing_file_is_named() {
+fn the_error_names_a_missing_file() {
     let error = Config::load(Some(Path::new("/nonexistent/config.yaml")), []).unwrap_err();
     assert_eq!(error.to_string(), "cannot read the configuration file /nonexistent/config.yaml");
 }
@@ -117,8 +117,8 @@ fn without_a_configuration_the_ambient_account_is_polled_in_its_default_region()
     assert_eq!(targets(&config, || "eu-west-1".parse().map(Some)).unwrap(), ["unknown/eu-west-1"]);
     assert_eq!(
         targets(&config, || "Frankfurt".parse().map(Some)).unwrap_err(),
-        "regions: the default region of the credentials is invalid: `Frankfurt` is not the name of an AWS region, such as \
-         `eu-west-1` or `us-gov-east-1`"
+        "regions: the default region of the credentials is invalid: `Frankfurt` is not an AWS region name; expected a name such \
+         as `eu-west-1` or `us-gov-east-1`"
     );
     assert_eq!(
         targets(&config, || Ok(None)).unwrap_err(),
@@ -152,7 +152,7 @@ fn environment_variables_override_the_file() {
 }
 
 #[test]
-fn an_invalid_variable_is_named() {
+fn the_error_names_an_invalid_variable() {
     assert_eq!(
         from_environment(&[("SSM_SYNC_EXPORTER_AWS__USE_FIPS", "1")]).unwrap_err(),
         "environment variable SSM_SYNC_EXPORTER_AWS__USE_FIPS: aws.use_fips: `1` is not a boolean; expected true or false"
@@ -163,8 +163,8 @@ fn an_invalid_variable_is_named() {
     );
     assert_eq!(
         from_environment(&[("SSM_SYNC_EXPORTER_REGIONS", "[eu-west-1, mars]")]).unwrap_err(),
-        "environment variable SSM_SYNC_EXPORTER_REGIONS: regions[1]: `mars` is not the name of an AWS region, such as \
-         `eu-west-1` or `us-gov-east-1`"
+        "environment variable SSM_SYNC_EXPORTER_REGIONS: regions[1]: `mars` is not an AWS region name; expected a name \
+         such as `eu-west-1` or `us-gov-east-1`"
     );
     assert_eq!(
         from_environment(&[("SSM_SYNC_EXPORTER_AWS", "{endpoint_url: nowhere}")]).unwrap_err(),
@@ -192,7 +192,7 @@ fn an_invalid_variable_is_named() {
 }
 
 #[test]
-fn a_variable_that_is_not_utf8_is_named() {
+fn the_error_names_a_variable_that_is_not_utf8() {
     use std::os::unix::ffi::OsStringExt as _;
     let variable = ("SSM_SYNC_EXPORTER_INTERVAL".into(), OsString::from_vec(vec![0xff]));
     assert_eq!(
@@ -202,7 +202,7 @@ fn a_variable_that_is_not_utf8_is_named() {
 }
 
 #[test]
-fn the_variables_of_kubernetes_services_are_ignored() {
+fn variables_that_kubernetes_sets_for_services_are_ignored() {
     // A Service called ssm-sync-exporter must not keep its own pods from starting.
     let config = from_environment(&[
         ("SSM_SYNC_EXPORTER_SERVICE_HOST", "10.0.0.1"),
@@ -246,7 +246,7 @@ fn several_entries_may_poll_one_account_in_different_regions() {
 }
 
 #[test]
-fn a_default_region_must_not_repeat_the_target_of_another_entry() {
+fn a_target_that_is_duplicate_because_of_the_default_region_is_rejected() {
     let config = loaded(
         "accounts:\n  - {id: '111122223333', regions: [eu-west-1]}\n  - {id: '111122223333', profile: b}\n",
     );
@@ -257,7 +257,7 @@ fn a_default_region_must_not_repeat_the_target_of_another_entry() {
 }
 
 #[test]
-fn a_setting_that_is_null_has_its_default() {
+fn a_null_setting_has_its_default() {
     let config = loaded("interval: null\nquota:\n#  SyncToDestination: 7\naws: ~\n");
     assert_eq!((config.interval, config.quota), (Duration::from_mins(5), Quota::default()));
 }
@@ -285,7 +285,7 @@ fn an_interval_above_stale_after_gives_a_warning() {
     );
 }
 
-/// How a member of the organization is accessed.
+/// A member of the organization, with its access.
 fn member(config: &Config) -> Account {
     let organization = &config.organization.as_ref().unwrap().organization;
     let member = Member { id: "222233334444".parse().unwrap(), name: Some("member".to_owned()) };
@@ -350,20 +350,20 @@ fn sessions_of_the_last_role_get_a_policy_unless_it_is_disabled() {
 }
 
 #[test]
-fn fips_that_is_enabled_outside_of_the_configuration_is_checked_per_region() {
-    let with = |regions: &str, of_credentials: &str| {
+fn fips_from_the_aws_environment_is_checked_per_region() {
+    let sources_with_fips = |regions: &str, credentials_region: &str| {
         let defaults = || AccountDefaults {
-            region: of_credentials.parse().map(Some),
+            region: credentials_region.parse().map(Some),
             endpoints: EndpointKind { fips: true, dualstack: false },
         };
         sources(&loaded(&format!("regions: [{regions}]\n")), defaults)
     };
-    let error = with("us-east-1, eu-west-1", "us-east-1").unwrap_err();
+    let error = sources_with_fips("us-east-1, eu-west-1", "us-east-1").unwrap_err();
     assert!(
         error.contains("use_fips: SSM has no FIPS endpoint in eu-west-1, only in ca-central-1"),
         "{error}"
     );
-    assert!(with("'*'", "us-east-1").is_err(), "`*` matches regions without a FIPS endpoint");
-    assert!(with("'us-*'", "us-east-1").is_ok());
-    assert!(with("'*'", "us-gov-west-1").is_ok());
+    assert!(sources_with_fips("'*'", "us-east-1").is_err(), "`*` matches regions without a FIPS endpoint");
+    assert!(sources_with_fips("'us-*'", "us-east-1").is_ok());
+    assert!(sources_with_fips("'*'", "us-gov-west-1").is_ok());
 }

@@ -1,7 +1,7 @@
-//! The rules that several values of the configuration have to meet together, and the
-//! conversion of raw values to those that the other stages take.
+//! Checks the rules that involve several keys of the configuration, and converts the raw
+//! values to the types of the other stages.
 //!
-//! What depends on the SDK's defaults is checked in [`entries`](super::entries).
+//! Rules that involve the SDK's defaults are checked in [`entries`](super::entries).
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use crate::discovery::{MemberAccess, Organization};
 use crate::fleet::{Access, Account, RegionName, RegionOrPattern, RegionSelection, Role, SessionPolicy};
 use crate::model::Quota;
 
-/// A shorter interval would only run into AWS's rate limits.
+/// A shorter interval would only exceed AWS's rate limits.
 const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Converts a raw configuration that was read from `source`.
+/// Validates and converts a raw configuration that was read from `source`.
 pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Result<Config, ConfigError> {
     let key = |name: &str| KeyPath::default().join(name);
     let raw_aws = raw.aws.unwrap_or_default();
@@ -67,11 +67,9 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
             .collect::<Result<_, _>>()?,
     };
     if organization.is_some()
-        && let Some(unknown) = accounts.iter().find(|entry| entry.account.id.is_none())
+        && let Some(entry) = accounts.iter().find(|entry| entry.account.id.is_none())
     {
-        return Err(
-            unknown.invalid("the key `id` is missing; beside `organization`, every account needs one")
-        );
+        return Err(entry.invalid("the key `id` is missing; beside `organization`, every account needs one"));
     }
 
     let stale_after = raw.stale_after.value;
@@ -106,7 +104,7 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
 
 struct Validator<'a> {
     layers: &'a Layers,
-    /// Whether sessions get a policy that allows only the calls that are needed.
+    /// Whether sessions get a policy that allows only the necessary calls.
     session_policies: bool,
 }
 
@@ -133,7 +131,7 @@ impl Validator<'_> {
             let account = last.arn.account();
             if id.as_ref().is_some_and(|id| id != account) {
                 let message = format!(
-                    "the last of `assume_roles` is a role of the account {account}; use that ID, or omit `id`"
+                    "the last of `assume_roles` is a role of the account {account}; use that id, or omit `id`"
                 );
                 return Err(self.invalid(&path.join("id"), message));
             }
@@ -194,13 +192,14 @@ impl Validator<'_> {
             excluded: raw.exclude_accounts.into_iter().map(Text::into_value).collect(),
             refresh_interval: raw.refresh_interval.map_or(refresh_interval, Text::into_value),
             member_access,
-            // `entries` resolves them.
+            // Determined by `Entries::resolve`.
             regions: RegionSelection::default(),
         };
         Ok(OrganizationEntry { organization, regions, place: self.layers.place(path) })
     }
 
-    /// The regions that are listed at `path`, or the `inherited` ones without a list.
+    /// The regions that are `listed` at `path`, or the `inherited` ones if there is no
+    /// list.
     fn regions(
         &self,
         listed: Option<Vec<Text<RegionOrPattern>>>,
@@ -249,7 +248,8 @@ impl Validator<'_> {
     }
 }
 
-/// A region in the partition of an account, if regions or roles tell the partition.
+/// A region in the partition of an account; `None` if neither its regions nor its roles
+/// determine the partition.
 fn default_region(regions: &Regions, roles: &[Role]) -> Option<RegionName> {
     let named: &[RegionName] = match regions {
         Regions::Selected(regions) => &regions.named,

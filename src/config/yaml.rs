@@ -1,12 +1,11 @@
-//! YAML as a tree in which every node has a position and every scalar is the
-//! text that was typed.
+//! YAML as a tree in which every node has a position and every scalar is the text in the
+//! file.
 //!
-//! A deserializer that chooses types by itself would read an account ID such as
-//! `012345678901` or an external ID such as `0777` as a number, so scalars stay
-//! text until the type of their key reads them. `saphyr` builds the tree. Its
-//! events are checked on their way to it, because its loader does not limit the depth
-//! of a document, follows an alias of the node that it is part of to nowhere, and does
-//! not name a duplicate key.
+//! A deserializer that infers types would read an account id such as `012345678901` or an
+//! external id such as `0777` as a number, so scalars stay text until the type of their key
+//! parses them. `saphyr` builds the tree. The events of its parser are checked before they
+//! reach its loader, because the loader does not limit the depth of a document, accepts an
+//! alias inside of the collection that it refers to, and does not name a duplicate key.
 
 use std::collections::HashMap;
 
@@ -16,8 +15,8 @@ use saphyr_parser::{Event, Marker, Parser, SpannedEventReceiver as _};
 
 use super::key_path::{KeyPath, Segment};
 
-/// How deep collections may be nested: far more than any key needs, far less
-/// than the stack holds.
+/// How deep collections may be nested: far deeper than any key needs, and far from
+/// overflowing the stack.
 const MAX_DEPTH: usize = 32;
 
 /// How many nodes aliases may add to a document, so that a few lines cannot
@@ -38,7 +37,7 @@ impl From<&Marker> for Position {
     }
 }
 
-/// A text that is not YAML, or not the subset of it that is accepted.
+/// The text is not YAML, or outside of the subset of YAML that is accepted.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct SyntaxError {
     pub(super) position: Position,
@@ -51,8 +50,8 @@ impl SyntaxError {
     }
 }
 
-/// A document. Sequences have no empty items, and the keys of mappings are
-/// distinct texts.
+/// A document. Sequences have no empty items, and the keys of a mapping are distinct
+/// strings.
 #[derive(Clone, Debug)]
 pub(super) struct Document(MarkedYamlOwned);
 
@@ -73,13 +72,13 @@ impl Document {
         Ok(Self(document))
     }
 
-    /// The document for figment, with text at the leaves.
+    /// The document for figment, in which every scalar is a string or null.
     pub(super) fn to_value(&self) -> Value {
         to_value(&self.0)
     }
 
-    /// The document as a mapping, which an empty document is too; `None` for a
-    /// text or a list.
+    /// The document as a mapping, empty for an empty document; `None` for a scalar or a
+    /// list.
     pub(super) fn to_dict(&self) -> Option<Dict> {
         match to_value(&self.0) {
             Value::Dict(_, dict) => Some(dict),
@@ -88,11 +87,11 @@ impl Document {
         }
     }
 
-    /// The position of the value at `path`, or of as much of the path as exists.
-    /// A list or a mapping is located by its key.
+    /// The position of the value at `path`, or of its last ancestor that exists. The
+    /// position of a list or a mapping is that of its key.
     pub(super) fn locate(&self, path: &KeyPath) -> Position {
         let (key, value) = self.walk(path);
-        if text(value).is_some() { (&value.span.start).into() } else { key }
+        if non_null_text(value).is_some() { (&value.span.start).into() } else { key }
     }
 
     /// The position of the key at the end of `path`.
@@ -106,7 +105,7 @@ impl Document {
         for segment in path.segments() {
             let next = match (segment, &node.data) {
                 (Segment::Key(wanted), YamlDataOwned::Mapping(entries)) => {
-                    entries.iter().find(|(key, _)| typed(key) == Some(wanted.as_str()))
+                    entries.iter().find(|(key, _)| scalar_text(key) == Some(wanted.as_str()))
                 }
                 (Segment::Index(index), YamlDataOwned::Sequence(items)) => {
                     items.get(*index).map(|item| (item, item))
@@ -121,15 +120,15 @@ impl Document {
     }
 }
 
-/// A collection whose end has not been reached.
+/// A list or mapping whose end has not been parsed yet.
 struct OpenCollection {
     anchor: usize,
     is_mapping: bool,
-    /// The number of nodes directly in it so far; in a mapping, keys and values take turns.
+    /// The number of its direct children so far; in a mapping, keys and values alternate.
     nodes: usize,
     /// The line of each key so far.
     keys: HashMap<String, usize>,
-    /// The number of levels of collections below it so far.
+    /// The number of levels of collections in it so far.
     height: usize,
 }
 
@@ -138,7 +137,7 @@ impl OpenCollection {
         Self { anchor, is_mapping, nodes: 0, keys: HashMap::new(), height: 0 }
     }
 
-    /// Checks a node that begins directly in the collection.
+    /// Checks a direct child of the collection when it begins.
     fn check_node(&mut self, event: &Event<'_>, start: &Marker) -> Result<(), SyntaxError> {
         let is_key = self.is_mapping && self.nodes.is_multiple_of(2);
         self.nodes += 1;
@@ -146,7 +145,7 @@ impl OpenCollection {
             return Ok(());
         }
         let Event::Scalar(key, ..) = event else {
-            return Err(SyntaxError::new(start, "the key is not a text"));
+            return Err(SyntaxError::new(start, "the key is not a string"));
         };
         // To the loader, `a` and `"a"` are different keys.
         match self.keys.insert(key.to_string(), start.line()) {
@@ -162,12 +161,13 @@ impl OpenCollection {
     }
 }
 
-/// Loads all documents of a text.
+/// Loads all documents in `text`.
 fn load(text: &str) -> Result<Vec<MarkedYamlOwned>, SyntaxError> {
     let mut loader = YamlLoader::<MarkedYamlOwned>::default();
     loader.early_parse(false);
     loader.alias_limit(MAX_ALIASED_NODES);
     let mut open: Vec<OpenCollection> = Vec::new();
+    // The height of each collection by its anchor, for the depth that an alias adds.
     let mut heights: HashMap<usize, usize> = HashMap::new();
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error: ScanError| {
@@ -216,13 +216,13 @@ fn load(text: &str) -> Result<Vec<MarkedYamlOwned>, SyntaxError> {
     Ok(loader.into_documents())
 }
 
-/// Refuses empty list entries: what is left of an entry that was commented out must not
-/// turn into an entry with all the defaults.
+/// Rejects empty list entries: an entry whose keys are all commented out must not become an
+/// entry with all the defaults.
 fn check_lists(node: &MarkedYamlOwned) -> Result<(), SyntaxError> {
     match &node.data {
         YamlDataOwned::Tagged(_, inner) => check_lists(inner),
         YamlDataOwned::Sequence(items) => items.iter().try_for_each(|item| {
-            if typed(item).is_some() && text(item).is_none() {
+            if scalar_text(item).is_some() && non_null_text(item).is_none() {
                 return Err(SyntaxError::new(
                     &item.span.start,
                     "the list entry is empty; fill it in or remove it",
@@ -242,8 +242,8 @@ fn untagged(node: &MarkedYamlOwned) -> &MarkedYamlOwned {
     }
 }
 
-/// The text of a scalar as it was typed, even if it is a null; `None` for a collection.
-fn typed(node: &MarkedYamlOwned) -> Option<&str> {
+/// The text of a scalar, even of a null; `None` for a collection.
+fn scalar_text(node: &MarkedYamlOwned) -> Option<&str> {
     match &node.data {
         YamlDataOwned::Representation(text, ..) => Some(text),
         _ => None,
@@ -251,7 +251,7 @@ fn typed(node: &MarkedYamlOwned) -> Option<&str> {
 }
 
 /// The text of a scalar; `None` for a null or a collection.
-fn text(node: &MarkedYamlOwned) -> Option<&str> {
+fn non_null_text(node: &MarkedYamlOwned) -> Option<&str> {
     match &node.data {
         YamlDataOwned::Representation(text, ScalarStyle::Plain, _) => {
             Some(text.as_str()).filter(|text| !matches!(*text, "" | "~" | "null" | "Null" | "NULL"))
@@ -266,11 +266,12 @@ fn to_value(node: &MarkedYamlOwned) -> Value {
         YamlDataOwned::Tagged(_, inner) => to_value(inner),
         YamlDataOwned::Sequence(items) => Value::from(items.iter().map(to_value).collect::<Vec<_>>()),
         YamlDataOwned::Mapping(entries) => {
-            let named =
-                entries.iter().filter_map(|(key, value)| Some((typed(key)?.to_owned(), to_value(value))));
+            let named = entries
+                .iter()
+                .filter_map(|(key, value)| Some((scalar_text(key)?.to_owned(), to_value(value))));
             Value::from(named.collect::<Dict>())
         }
-        _ => text(node).map_or(Value::from(Empty::None), Value::from),
+        _ => non_null_text(node).map_or(Value::from(Empty::None), Value::from),
     }
 }
 
@@ -278,16 +279,16 @@ fn to_value(node: &MarkedYamlOwned) -> Value {
 mod tests {
     use super::*;
 
-    fn text_at(text: &str, key: &str) -> Value {
+    fn value_of(text: &str, key: &str) -> Value {
         Document::parse(text).unwrap().to_dict().unwrap()[key].clone()
     }
 
     #[test]
-    fn scalars_stay_the_text_that_was_typed() {
-        for typed in ["012345678901", "0777", "1e3", "0x1F", "true", "no", "1_000", "2026-01-01"] {
-            assert_eq!(text_at(&format!("key: {typed}"), "key").as_str(), Some(typed));
+    fn scalars_stay_text() {
+        for scalar in ["012345678901", "0777", "1e3", "0x1F", "true", "no", "1_000", "2026-01-01"] {
+            assert_eq!(value_of(&format!("key: {scalar}"), "key").as_str(), Some(scalar));
         }
-        assert_eq!(text_at("key: \"null\"", "key").as_str(), Some("null"));
+        assert_eq!(value_of("key: \"null\"", "key").as_str(), Some("null"));
     }
 
     #[test]
@@ -312,7 +313,7 @@ mod tests {
 
     #[test]
     fn aliases_are_followed_up_to_a_limit() {
-        assert_eq!(text_at("a: &x [1, 2]\nb: *x\n", "b"), text_at("b: [1, 2]\n", "b"),);
+        assert_eq!(value_of("a: &x [1, 2]\nb: *x\n", "b"), value_of("b: [1, 2]\n", "b"),);
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for level in 1..9 {
             let previous = format!("*a{}", level - 1);
@@ -323,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn unsupported_yaml_is_refused_with_its_position() {
+    fn unsupported_yaml_is_rejected_with_its_position() {
         for (text, position, message) in [
             ("a: 1\na: 2\n", (2, 1), "the key `a` is set twice, first on line 1; remove one of the two"),
             ("a: 1\n\"a\": 2\n", (2, 1), "the key `a` is set twice, first on line 1; remove one of the two"),
@@ -346,8 +347,8 @@ mod tests {
                 (2, 24),
                 "nested more than 32 levels deep",
             ),
-            ("a: &x b\n*x : c\n", (2, 1), "the key is not a text"),
-            ("? [a, b]\n: 1\n", (1, 3), "the key is not a text"),
+            ("a: &x b\n*x : c\n", (2, 1), "the key is not a string"),
+            ("? [a, b]\n: 1\n", (1, 3), "the key is not a string"),
             (&"[".repeat(100), (1, 34), "nested more than 32 levels deep"),
         ] {
             let error = Document::parse(text).unwrap_err();

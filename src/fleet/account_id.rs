@@ -10,7 +10,7 @@ pub struct AccountId(Arc<str>);
 
 /// The text is not an AWS account id.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not an AWS account id: twelve digits, such as \"012345678901\"")]
+#[error("`{0}` is not an AWS account id; expected twelve digits, such as `012345678901`")]
 pub struct InvalidAccountId(String);
 
 impl AccountId {
@@ -59,7 +59,7 @@ mod tests {
             let error = text.parse::<AccountId>().unwrap_err();
             assert_eq!(
                 error.to_string(),
-                format!("`{text}` is not an AWS account id: twelve digits, such as \"012345678901\"")
+                format!("`{text}` is not an AWS account id; expected twelve digits, such as `012345678901`")
             );
         }
     }

@@ -11,7 +11,7 @@ pub struct OrganizationalUnitId(String);
 /// The text is not the id of an organizational unit or root.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`{0}` is not the id of an organizational unit, such as `ou-abcd-11111111`, or of a root, such as `r-abcd`"
+    "`{0}` is not the id of an organizational unit or root; expected an id such as `ou-abcd-11111111` or `r-abcd`"
 )]
 pub struct InvalidOrganizationalUnitId(String);
 

@@ -15,7 +15,7 @@ pub struct RegionName(Arc<str>);
 
 /// The text does not have the form of a region name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not the name of an AWS region, such as `eu-west-1` or `us-gov-east-1`")]
+#[error("`{0}` is not an AWS region name; expected a name such as `eu-west-1` or `us-gov-east-1`")]
 pub struct InvalidRegion(String);
 
 /// The directions that occur in region names.

@@ -18,7 +18,7 @@ pub struct RegionSelection {
 }
 
 impl RegionSelection {
-    /// Whether the enabled regions of the account have to be looked up.
+    /// Whether the enabled regions of the account must be looked up.
     pub(crate) fn needs_discovery(&self) -> bool {
         !self.patterns.is_empty()
     }
@@ -77,7 +77,7 @@ pub enum InvalidRegionPattern {
     Name(#[from] InvalidRegion),
     /// The text has a wildcard, but also characters that no region name contains.
     #[error(
-        "`{0}` is not a pattern for AWS regions: expected lower-case letters, digits, `-`, `?` (any one character) and `*` (any number of characters), such as `eu-*`"
+        "`{0}` is not a pattern for AWS regions; expected lower-case letters, digits, `-`, `?` (any one character) and `*` (any number of characters), such as `eu-*`"
     )]
     Pattern(String),
 }

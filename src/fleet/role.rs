@@ -18,7 +18,7 @@ pub struct RoleArn {
 
 /// The text is not the ARN of an IAM role.
 #[derive(Debug, thiserror::Error)]
-#[error("`{0}` is not the ARN of a role, such as `arn:aws:iam::111122223333:role/SsmSyncExporter`")]
+#[error("`{0}` is not a role ARN; expected an ARN such as `arn:aws:iam::111122223333:role/SsmSyncExporter`")]
 pub struct InvalidRoleArn(String);
 
 impl RoleArn {
@@ -87,7 +87,7 @@ pub struct SessionName(String);
 /// The text is not a valid role session name.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`{0}` is not the name of a role session: 2 to 64 letters, digits and `_+=,.@-`, where `{{account_id}}` counts as 12 and \
+    "`{0}` is not a role session name; expected 2 to 64 letters, digits and `_+=,.@-`, where `{{account_id}}` counts as 12 and \
      `{{region}}` as {longest}",
     longest = RegionName::MAX_LEN
 )]
@@ -132,7 +132,7 @@ pub struct MemberRoleTemplate(String);
 /// The text is not a [`MemberRoleTemplate`].
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "`{0}` is not the ARN of a role with `{{account_id}}` in it, such as \
+    "`{0}` is not a role ARN with `{{account_id}}` as its account; expected a template such as \
      `arn:{{partition}}:iam::{{account_id}}:role/SsmSyncExporter`"
 )]
 pub struct InvalidMemberRoleTemplate(String);
@@ -159,7 +159,7 @@ impl FromStr for MemberRoleTemplate {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let template = Self(text.to_owned());
-        // The placeholder has to be where the account id belongs, not in the role's name.
+        // The placeholder must be the account id of the ARN, not a part of the role's name.
         let account = AccountId::example();
         let is_valid =
             template.in_account(&account, Partition::Aws).is_ok_and(|arn| *arn.account() == account);
@@ -212,7 +212,7 @@ pub struct ExternalId(SecretString);
 /// external ids are secrets.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "not an external id: 2 to 1224 letters, digits and `_+=,.@:/-` (the value is not shown, it is a secret)"
+    "not an external id; expected 2 to 1224 letters, digits and `_+=,.@:/-` (the value is secret and not shown)"
 )]
 pub struct InvalidExternalId;
 

@@ -17,20 +17,20 @@ pub struct Shard {
     total: NonZeroU32,
 }
 
-/// Why the configured shard is invalid.
+/// The reasons why a shard is invalid.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidShard {
     /// The index is not below the number of shards.
-    #[error("shard index {index} is out of range: with {total} shards it must be 0 to {}", .total.get() - 1)]
+    #[error("shard index {index} is out of range; expected 0 to {} for a total of {total}", .total.get() - 1)]
     OutOfRange {
         /// The configured index.
         index: u32,
         /// The number of shards.
         total: NonZeroU32,
     },
-    /// The host name does not end in an index.
+    /// The host name does not end in a number.
     #[error(
-        "the host name `{0}` does not end in a number, as the pods of a StatefulSet do (`exporter-0`); use --shard.index instead"
+        "the host name `{0}` does not end in a shard index; expected a name such as `exporter-0`, as pods of a StatefulSet have, or use --shard.index"
     )]
     NoOrdinal(String),
 }
@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(shard("exporter-0.exporter.monitoring.svc.cluster.local"), Shard::new(0, total(3)));
         assert_eq!(
             shard("exporter-3").unwrap_err().to_string(),
-            "shard index 3 is out of range: with 3 shards it must be 0 to 2"
+            "shard index 3 is out of range; expected 0 to 2 for a total of 3"
         );
         for name in ["exporter", "exporter-", "exporter-6b7f9c-x2x9z", "12", "", "exporter-99999999999"] {
             assert_eq!(shard(name), Err(InvalidShard::NoOrdinal(name.to_owned())));

@@ -22,7 +22,7 @@ pub(crate) fn for_reason(reason: Reason) -> Explanation {
         Reason::AssumeRoleDenied => (
             "Cannot assume a role",
             "Check that the role exists in the account, that its trust policy allows the exporter's identity and expects the \
-             configured external ID (if any), and that this identity has sts:AssumeRole on the role.",
+             configured external id (if any), and that this identity has sts:AssumeRole on the role.",
         ),
         Reason::AccessDenied => (
             "Not allowed to list resource data syncs",

@@ -23,7 +23,7 @@ use tokio::time::{Instant, interval, sleep};
 use crate::exporter::{Scrape, fake_aws};
 use crate::formats::{CODINGS, FORMATS, Format, decoded, messages};
 use crate::http;
-use crate::program::{ExporterProcess, program, with_ambient_credentials};
+use crate::process::{ExporterProcess, program, with_ambient_credentials};
 
 /// The number of syncs of each target. They fit on one page of a listing, because the
 /// generation may change between two pages.

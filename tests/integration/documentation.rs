@@ -10,17 +10,17 @@ use pretty_assertions::assert_eq;
 use serde_json::Value;
 
 use crate::deploy::{place, text, yaml};
-use crate::program::{program, run};
+use crate::process::{program, run};
 
 const REFERENCE: &str = "config/README.md";
 
 /// The most lines that a newcomer can be expected to read.
 const MAX_README_LINES: usize = 200;
 
-/// Directories whose files are not ours.
-const FOREIGN: [&str; 3] = [".git", "node_modules", "target"];
+/// Directories that are not searched, because their files are not ours.
+const IGNORED_DIRECTORIES: [&str; 3] = [".git", "node_modules", "target"];
 
-/// What the paths of our files begin with.
+/// The directories that a code span is checked for: other words with a slash are not paths.
 const ROOTS: [&str; 6] = [".ci/", ".github/", "config/", "deploy/", "src/", "tests/"];
 
 /// All Markdown files below `root`.
@@ -31,7 +31,7 @@ fn pages(root: &Path) -> Vec<PathBuf> {
         for entry in fs::read_dir(directory).unwrap() {
             let entry = entry.unwrap();
             let kind = entry.file_type().unwrap();
-            if kind.is_dir() && !FOREIGN.iter().any(|name| entry.file_name() == *name) {
+            if kind.is_dir() && !IGNORED_DIRECTORIES.iter().any(|name| entry.file_name() == *name) {
                 directories.push(entry.path());
             } else if kind.is_file() && is_markdown(&entry.path()) {
                 found.push(entry.path());
@@ -71,7 +71,7 @@ fn code_spans(line: &str) -> impl Iterator<Item = &str> {
     line.split('`').skip(1).step_by(2)
 }
 
-/// Where the links and images of a page lead, with the number of the line.
+/// The destinations of the links and images of a page, with their line numbers.
 fn links(page: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     for (number, line) in prose(page) {
@@ -80,7 +80,7 @@ fn links(page: &str) -> Vec<(usize, String)> {
         let inline = inline.map(|(destination, _)| destination);
         let definition = line.strip_prefix('[').and_then(|rest| rest.split_once("]: "));
         for destination in inline.chain(definition.map(|(_, destination)| destination)) {
-            // A title may follow.
+            // A title may follow the destination.
             let destination = destination.split_whitespace().next().unwrap_or_default();
             found.push((number, destination.trim_matches(['<', '>']).to_owned()));
         }
@@ -88,7 +88,7 @@ fn links(page: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// The anchors that GitHub gives the headings of a page.
+/// The anchors that GitHub generates for the headings of a page.
 fn anchors(page: &str) -> BTreeSet<String> {
     let mut seen: HashMap<String, usize> = HashMap::new();
     let mut anchors = BTreeSet::new();
@@ -106,7 +106,7 @@ fn anchors(page: &str) -> BTreeSet<String> {
 }
 
 fn anchor(heading: &str) -> String {
-    // Of a link, only the text counts.
+    // A link is replaced by its text.
     let mut shown = String::new();
     let mut rest = heading;
     while let Some((before, link)) = rest.split_once("](") {
@@ -119,8 +119,7 @@ fn anchor(heading: &str) -> String {
     text.to_lowercase().replace(' ', "-")
 }
 
-/// The paths of our files in the code spans of a page, with the
-/// number of the line.
+/// The paths in the code spans of a page, with their line numbers.
 fn paths(page: &str) -> Vec<(usize, &str)> {
     let is_path = |word: &&str| {
         ROOTS.iter().any(|root| word.starts_with(root))
@@ -134,8 +133,8 @@ fn paths(page: &str) -> Vec<(usize, &str)> {
         .collect()
 }
 
-/// What is wrong with the links of all pages below `root`, and how many links were
-/// followed.
+/// Follows the relative links of all pages below `root`. Returns an error for each broken link, and
+/// the number of links.
 fn broken_links(root: &Path) -> (Vec<String>, usize) {
     let root = root.canonicalize().unwrap();
     let (mut broken, mut followed) = (Vec::new(), 0);
@@ -155,7 +154,7 @@ fn broken_links(root: &Path) -> (Vec<String>, usize) {
     (broken, followed)
 }
 
-/// Follows a relative link from a page.
+/// Follows a relative link from a page. The error says why it is broken.
 fn follow(root: &Path, page: &Path, link: &str) -> Result<(), &'static str> {
     let (path, fragment) = link.split_once('#').map_or((link, None), |(path, id)| (path, Some(id)));
     let target = if path.is_empty() { page.to_owned() } else { page.parent().unwrap().join(path) };
@@ -179,7 +178,7 @@ fn every_relative_link_leads_to_a_file_and_a_heading_that_exist() {
 }
 
 #[test]
-fn broken_links_are_found() {
+fn a_broken_link_is_reported_with_its_place() {
     let directory = tempfile::tempdir().unwrap();
     let write = |path: &str, text: &str| {
         let path = directory.path().join(path);
@@ -225,7 +224,7 @@ fn every_path_in_a_code_span_exists() {
     for page in pages(&root) {
         let text = fs::read_to_string(&page).unwrap();
         for (line, path) in paths(&text) {
-            // Some pages name files as seen from their own directory.
+            // Some pages use paths relative to their own directory.
             if root.join(path).exists() || page.parent().unwrap().join(path).exists() {
                 found += 1;
             } else {
@@ -243,9 +242,9 @@ fn the_readme_is_short() {
     assert!(lines <= MAX_README_LINES, "README.md has {lines} lines, at most {MAX_README_LINES} are allowed");
 }
 
-/// What the tables of a section of the reference describe: the code spans in the first
-/// cell of each row. A section ends at the next heading.
-fn described(section: &str) -> BTreeSet<String> {
+/// The keys or flags that the tables of a section of the reference describe: the code spans in the
+/// first cell of each row. A section ends at the next heading.
+fn described_in(section: &str) -> BTreeSet<String> {
     let reference = text(REFERENCE);
     let is_heading = |line: &str| line.starts_with('#');
     let mut lines = prose(&reference).map(|(_, line)| line);
@@ -256,27 +255,28 @@ fn described(section: &str) -> BTreeSet<String> {
     cells.flat_map(code_spans).map(ToOwned::to_owned).collect()
 }
 
-/// A key that the program does not know, nor one like it.
+/// A key that the program does not know and that resembles none of its keys, so that it suggests
+/// none.
 const UNKNOWN: &str = "qqqqqqqq";
 
-/// The keys that the program knows where a file has an unknown one: its error ends
-/// with a list of them.
+/// The keys that the program accepts where `file` has the key `UNKNOWN`. The error for an unknown
+/// key ends with a list of them.
 fn known_keys(flag: &str, file: &str) -> BTreeSet<String> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file.yaml");
     fs::write(&path, file.replace("UNKNOWN", UNKNOWN)).unwrap();
     let (status, _, error) = run(program().arg("--config.check").arg(flag).arg(&path));
     assert!(status == Some(2) && error.contains(UNKNOWN), "{file}: {status:?} {error}");
-    // In whatever words the list begins, its first entry is the last of them.
+    // The list follows some words, so its first entry is the last word before the first comma.
     let (first, others) = error.trim_end().split_once(", ").unwrap_or((error.trim_end(), ""));
     let first = first.rsplit(' ').next().unwrap();
     let keys = [first].into_iter().chain(others.split(", ")).map(|key| key.trim_matches('`'));
     keys.filter(|key| !key.is_empty()).map(ToOwned::to_owned).collect()
 }
 
-/// The keys that the program knows at several places, each with its prefix in the
-/// reference.
-fn known_at(flag: &str, places: &[(&str, &str)]) -> BTreeSet<String> {
+/// The keys that the program accepts at several places, each place given as the prefix of its keys
+/// in the reference and a file with the key `UNKNOWN` there.
+fn known_keys_at(flag: &str, places: &[(&str, &str)]) -> BTreeSet<String> {
     let at = |(prefix, file): &(&str, &str)| {
         let keys = known_keys(flag, file).into_iter();
         keys.map(|key| format!("{prefix}{key}")).collect::<Vec<_>>()
@@ -284,8 +284,10 @@ fn known_at(flag: &str, places: &[(&str, &str)]) -> BTreeSet<String> {
     places.iter().flat_map(at).collect()
 }
 
+/// A file with an unknown key of the organization.
 const ORGANIZATION: &str = "organization: {UNKNOWN: 1, member_role: 'arn:aws:iam::{account_id}:role/x'}";
 
+/// The roles of an account, with an unknown key.
 const ROLE: &str = "assume_roles: [{UNKNOWN: 1, arn: 'arn:aws:iam::111122223333:role/x'}]";
 
 #[test]
@@ -301,7 +303,7 @@ fn the_reference_describes_the_keys_of_the_main_configuration() {
         ("`aws`", &[("", "aws: {UNKNOWN: 1}")]),
     ];
     for (section, places) in sections {
-        assert_eq!(described(section), known_at("--config.file", places), "{section}");
+        assert_eq!(described_in(section), known_keys_at("--config.file", places), "{section}");
     }
 }
 
@@ -320,7 +322,7 @@ fn the_reference_describes_the_keys_of_the_web_configuration() {
         ("`rate_limit`", &[("", "rate_limit: {UNKNOWN: 1}")]),
     ];
     for (section, places) in sections {
-        assert_eq!(described(section), known_at("--web.config.file", places), "{section}");
+        assert_eq!(described_in(section), known_keys_at("--web.config.file", places), "{section}");
     }
 }
 
@@ -349,7 +351,7 @@ fn the_reference_describes_every_flag_with_its_default() {
     let mut flags: BTreeMap<String, Option<String>> = BTreeMap::new();
     let mut last = String::new();
     for line in help.lines() {
-        // Texts are indented further than flags.
+        // Help texts are indented further than flags.
         let is_text = line.starts_with("        ");
         let line = line.trim();
         let long = line.strip_prefix("-h, ").or_else(|| line.strip_prefix("-V, ")).unwrap_or(line);
@@ -365,7 +367,7 @@ fn the_reference_describes_every_flag_with_its_default() {
     assert!(flags.len() > 10, "{help}");
 
     let described: BTreeSet<String> =
-        described("Command line").into_iter().filter(|span| span.starts_with("--")).collect();
+        described_in("Command line").into_iter().filter(|span| span.starts_with("--")).collect();
     assert_eq!(described, flags.keys().cloned().collect());
     let reference = text(REFERENCE);
     for (flag, default) in flags {
@@ -377,7 +379,7 @@ fn the_reference_describes_every_flag_with_its_default() {
 
 /// GitHub ignores a form that breaks these rules, without saying so anywhere else.
 #[test]
-fn issue_forms_are_what_github_accepts() {
+fn issue_forms_follow_the_rules_of_github() {
     const FORMS: &str = ".github/ISSUE_TEMPLATE";
     let mut forms = 0;
     for entry in fs::read_dir(place(FORMS)).unwrap() {
@@ -389,14 +391,14 @@ fn issue_forms_are_what_github_accepts() {
             let attribute = match element["type"].as_str().unwrap() {
                 "markdown" => "value",
                 "input" | "textarea" => "label",
-                other => panic!("{name}: no test knows {other}"),
+                other => panic!("{name}: unsupported element type {other}"),
             };
             assert!(element["attributes"][attribute].is_string(), "{name}: {element}");
             let Some(id) = element["id"].as_str() else { continue };
-            assert!(ids.insert(id.to_owned()), "{name}: {id} is there twice");
+            assert!(ids.insert(id.to_owned()), "{name}: the id {id} is not unique");
         }
-        assert!(!ids.is_empty(), "{name} asks for nothing");
+        assert!(!ids.is_empty(), "{name} has no fields");
         forms += 1;
     }
-    assert!(forms > 0, "there are no forms");
+    assert!(forms > 0, "no forms in {FORMS}");
 }

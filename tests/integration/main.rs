@@ -23,6 +23,7 @@ mod http;
 mod layering;
 mod once;
 mod organization;
+mod process;
 mod program;
 mod prometheus;
 mod reload;

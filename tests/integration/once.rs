@@ -15,7 +15,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, Scrape, aws_settings, fake_aws, up};
-use crate::program::{program, run, send};
+use crate::process::{program, run, send_signal};
 use crate::tools;
 
 /// A fake AWS, and a configuration for it.
@@ -271,7 +271,7 @@ async fn a_signal_interrupts_the_collection_and_nothing_is_written() {
         let mut process = tools::KillOnDrop(once.spawn().unwrap());
         setup.wait_for_calls(calls).await;
         let began = Instant::now();
-        send(signal, &process);
+        send_signal(signal, &process);
         let status = process.0.wait().unwrap();
         assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
         let err = std::io::read_to_string(process.0.stderr.take().unwrap()).unwrap();
@@ -305,7 +305,7 @@ async fn a_signal_interrupts_writing_to_a_blocked_pipe() {
     let mut process = tools::KillOnDrop(once.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
     let mut out = process.0.stdout.take().unwrap();
     tokio::task::block_in_place(|| out.read_exact(&mut [0]).unwrap());
-    send("TERM", &process);
+    send_signal("TERM", &process);
     assert_eq!(process.0.wait().unwrap().code(), Some(1));
 }
 

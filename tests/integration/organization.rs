@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::exporter::Scrape;
-use crate::program::{ExporterProcess, program};
+use crate::process::{ExporterProcess, program};
 use crate::tools;
 
 /// The management account of moto's organization.

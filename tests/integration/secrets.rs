@@ -10,7 +10,7 @@ use tokio::time::sleep;
 
 use crate::exporter::{ACCOUNT, HUB, ROLE, Scrape, aws_settings, fake_aws};
 use crate::http;
-use crate::program::{ExporterProcess, program};
+use crate::process::{ExporterProcess, program};
 use crate::web_security::{WebFiles, hash};
 
 /// Texts that must not appear in any output. Secret keys and tokens of the fake AWS begin with `fake-secret-` and
@@ -176,7 +176,7 @@ async fn no_secret_appears_in_any_output() {
         "OpenMetrics",
         http::request_with(running.address, "GET", "/metrics", &openmetrics).await.body,
     ));
-    let (status, _, log) = running.signal("TERM");
+    let (status, _, log) = running.stop("TERM");
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(log.contains("level=debug"), "{log}");
     outputs.push(("the log", log));

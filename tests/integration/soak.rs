@@ -1,7 +1,7 @@
 //! Soak test: runs the program under random reloads, signals, scrapes and AWS faults, and checks
 //! that no scrape fails, nothing leaks and nothing panics.
 //!
-//! It runs for 15 seconds. Set `SOAK_SECONDS` to run longer.
+//! The test runs for 15 seconds. Set `SOAK_SECONDS` to run longer.
 
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::exporter::{ACCOUNT, Exporter, Scrape, Setup, aws_settings, fake_aws, one_target, up};
 use crate::http;
-use crate::program::{ExporterProcess, program};
+use crate::process::{ExporterProcess, program};
 
 const REGIONS: [&str; 6] = ["eu-west-1", "eu-west-2", "eu-central-1", "us-east-1", "us-west-2", "sa-east-1"];
 
@@ -49,14 +49,14 @@ fn random_config(random: &mut Random) -> String {
         .replace("interval: 1s", &format!("interval: {}s", 1 + random.below(3)))
         .replace("timeout: 16s", &format!("timeout: {}s", random.pick(&[2, 3, 16])))
         .replace("name: production", &format!("name: {}", random.pick(&["production", "prod"])));
-    let more = [
+    let extra_settings = [
         "quota: {SyncToDestination: 7}\n",
         "concurrency: 2\n",
         "stale_after: 3s\n",
         "metrics: {disable: [aws_ssm_resource_data_sync_info]}\n",
         "",
     ];
-    text + random.pick(&more)
+    text + random.pick(&extra_settings)
 }
 
 fn random_faults(random: &mut Random) -> Vec<FaultRule> {
@@ -77,30 +77,33 @@ fn random_faults(random: &mut Random) -> Vec<FaultRule> {
 
 /// Scrapes until `stop` is cancelled. Panics if a response is incomplete or contains a series
 /// twice.
-async fn scrape(address: SocketAddr, seed: u64, stop: CancellationToken, scrapes: Arc<AtomicU64>) {
+async fn scrape(address: SocketAddr, seed: u64, stop: CancellationToken, scrape_count: Arc<AtomicU64>) {
     let mut random = Random(seed);
-    let accepted = [
+    let accept_headers = [
         "text/plain;version=0.0.4",
         "application/openmetrics-text;version=1.0.0",
         "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",
     ];
     while !stop.is_cancelled() {
-        let (path, accept) =
-            (random.pick(&["/metrics", "/metrics", "/metrics", "/", "/-/ready"]), random.pick(&accepted));
+        let (path, accept) = (
+            random.pick(&["/metrics", "/metrics", "/metrics", "/", "/-/ready"]),
+            random.pick(&accept_headers),
+        );
         let coding = random.pick(&["identity", "gzip", "zstd"]);
         let headers = [("Accept", accept), ("Accept-Encoding", coding)];
-        let answer = http::request_with(address, "GET", path, &headers).await;
-        let not_ready = path == "/-/ready" && answer.status == 503;
-        assert!(answer.status == 200 || not_ready, "{path}: {}", answer.head);
+        let response = http::request_with(address, "GET", path, &headers).await;
+        let not_ready = path == "/-/ready" && response.status == 503;
+        assert!(response.status == 200 || not_ready, "{path}: {}", response.head);
         if path == "/metrics" {
-            assert!(answer.bytes.len() > 500, "{}", answer.head);
+            assert!(response.bytes.len() > 500, "{}", response.head);
             if coding == "identity" && accept.starts_with("text/plain") {
-                let scrape = Scrape(answer.body);
-                let (all, once) = (scrape.series(), scrape.series().into_iter().collect::<HashSet<_>>());
-                assert_eq!(all.len(), once.len(), "{}", scrape.0);
+                let scrape = Scrape(response.body);
+                let series = scrape.series();
+                let unique: HashSet<_> = series.iter().collect();
+                assert_eq!(series.len(), unique.len(), "{}", scrape.0);
             }
         }
-        scrapes.fetch_add(1, Ordering::Relaxed);
+        scrape_count.fetch_add(1, Ordering::Relaxed);
         sleep(Duration::from_millis(random.below(30) as u64)).await;
     }
 }
@@ -149,17 +152,16 @@ async fn random_reloads_and_faults_lose_no_scrape_and_leak_nothing() {
     let soak = Soak { running, file, aws_config };
     soak.running.metrics_containing(&up(ACCOUNT, "sa-east-1", 1)).await;
 
-    let (stop, scrapes) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
-    let mut scraping = JoinSet::new();
-    for reader in 0..4 {
-        scraping.spawn(scrape(soak.running.address, seed + reader, stop.clone(), Arc::clone(&scrapes)));
+    let (stop, scrape_count) = (CancellationToken::new(), Arc::new(AtomicU64::new(0)));
+    let mut scrapers = JoinSet::new();
+    for number in 0..4 {
+        scrapers.spawn(scrape(soak.running.address, seed + number, stop.clone(), Arc::clone(&scrape_count)));
     }
     let mut random = Random(seed);
     let (mut reloads, mut rejected) = (0, 0);
-    let begun = Instant::now();
-    // Resource use after warm-up.
-    let mut settled = None;
-    while begun.elapsed() < Duration::from_secs(seconds) {
+    let start = Instant::now();
+    let mut after_warm_up = None;
+    while start.elapsed() < Duration::from_secs(seconds) {
         match random.below(6) {
             0 | 1 => {
                 soak.write(&random_config(&mut random));
@@ -168,7 +170,7 @@ async fn random_reloads_and_faults_lose_no_scrape_and_leak_nothing() {
             }
             2 => {
                 soak.write(&random_config(&mut random));
-                soak.running.send("HUP");
+                soak.running.send_signal("HUP");
                 reloads += 1;
             }
             3 => {
@@ -179,12 +181,12 @@ async fn random_reloads_and_faults_lose_no_scrape_and_leak_nothing() {
             _ => aws.world().set_faults(random_faults(&mut random)),
         }
         sleep(Duration::from_millis(random.below(200) as u64)).await;
-        if settled.is_none() && begun.elapsed() > Duration::from_secs(seconds / 3) {
-            settled = Some(resource_use(&soak.running).await);
+        if after_warm_up.is_none() && start.elapsed() > Duration::from_secs(seconds / 3) {
+            after_warm_up = Some(resource_use(&soak.running).await);
         }
     }
     stop.cancel();
-    while let Some(ended) = scraping.join_next().await {
+    while let Some(ended) = scrapers.join_next().await {
         ended.unwrap();
     }
 
@@ -195,22 +197,21 @@ async fn random_reloads_and_faults_lose_no_scrape_and_leak_nothing() {
     for region in REGIONS {
         soak.running.metrics_containing(&up(ACCOUNT, region, 1)).await;
     }
-    // Each target is collected at its interval, and not more often.
-    let collections = async || {
-        Scrape(soak.running.metrics_containing("").await).values("ssm_sync_exporter_target_collections_total")
-    };
-    let begun = collections().await;
+    // Each target is collected once per interval again.
+    let collections =
+        async || Scrape(soak.running.metrics().await).values("ssm_sync_exporter_target_collections_total");
+    let before = collections().await;
     sleep(Duration::from_secs(6)).await;
-    for (begun, now) in begun.iter().zip(collections().await) {
+    for (before, after) in before.iter().zip(collections().await) {
         // Targets that failed before may take up to three intervals.
-        assert!((2.0..=8.0).contains(&(now - begun)), "{begun} {now}");
+        assert!((2.0..=8.0).contains(&(after - before)), "{before} {after}");
     }
-    let (before, after) = (settled.unwrap(), resource_use(&soak.running).await);
+    let (before, after) = (after_warm_up.unwrap(), resource_use(&soak.running).await);
     let (memory, files, threads) = (after.0 - before.0, after.1 - before.1, after.2 - before.2);
     let report = format!(
         "{seconds} s, {} scrapes, {reloads} reloads, {rejected} rejected; resident {:.1} MB after a third of the time, \
          {:.1} MB at the end; {} and {} open files; {} and {} threads",
-        scrapes.load(Ordering::Relaxed),
+        scrape_count.load(Ordering::Relaxed),
         before.0 / 1e6,
         after.0 / 1e6,
         before.1,
@@ -220,7 +221,7 @@ async fn random_reloads_and_faults_lose_no_scrape_and_leak_nothing() {
     );
     println!("{report}");
     assert!(memory < 20e6 && files < 40.0 && threads < 20.0, "{report}");
-    let (status, _, log) = soak.running.signal("TERM");
+    let (status, _, log) = soak.running.stop("TERM");
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(!log.contains("panic") && !log.contains("which is a bug"), "{log}");
 }
@@ -243,12 +244,12 @@ async fn reloads_leave_no_tasks_behind() {
     exporter.wait_until_ready().await;
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
-    for turn in 0..40 {
+    for reload in 0..40 {
         // A changed timeout creates new clients, and a changed region new targets.
-        let regions = &REGIONS[..=turn % REGIONS.len()];
+        let regions = &REGIONS[..=reload % REGIONS.len()];
         let config = default_config(regions)
             .replace("interval: 1s", "interval: 1h")
-            .replace("16s", &format!("{}s", 10 + turn));
+            .replace("16s", &format!("{}s", 10 + reload));
         assert_eq!(exporter.reload(&config).await.status, 200);
     }
     assert_eq!(exporter.reload(&config).await.status, 200);

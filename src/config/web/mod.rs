@@ -1,9 +1,9 @@
 //! The web configuration: a file in the format of the Prometheus exporter-toolkit,
 //! with the certificates and keys that it refers to.
 //!
-//! All exporters of a machine can share the file, so it has no defaults of ours and no
-//! environment layer. Certificates and keys are read and checked here, so that a loaded
-//! web configuration can be applied as a whole.
+//! All exporters of a machine can share the file, so neither defaults nor environment
+//! variables of this exporter are added to it. Certificates and keys are read and checked
+//! here, so that a loaded web configuration can be applied as a whole.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -30,7 +30,10 @@ use crate::web::{
 use raw::{FileName, Pem, RawHeaders, RawRateLimit, RawTls, RawWebConfig};
 
 /// The largest file that is read: far more than certificates need.
-const MAX_BYTES: u64 = 1024 * 1024;
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// The longest time that a burst may cover, at one request per interval.
+const MAX_BURST_DURATION: Duration = Duration::from_hours(720);
 
 /// A valid web configuration.
 #[derive(Debug)]
@@ -38,16 +41,16 @@ pub struct WebConfig {
     pub(crate) rules: AccessRules,
     /// Settings that are valid but probably not what was meant.
     pub warnings: Vec<String>,
-    /// The files that it was read from.
+    /// The files that it was read from, for noticing changes.
     pub(crate) files: FileHashes,
 }
 
 impl WebConfig {
-    /// Loads the file at `path` and the files that it refers to. Relative paths in it
-    /// start at its directory.
+    /// Loads the file at `path` and the files that it refers to. Relative paths in it are
+    /// relative to its directory.
     ///
     /// # Errors
-    /// The first error in it.
+    /// The first error in the web configuration.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let mut files = FileHashes::default();
         let text = files
@@ -63,17 +66,16 @@ impl WebConfig {
     }
 }
 
-/// The longest time that a burst may cover, at one request per interval.
-const MAX_BURST: Duration = Duration::from_hours(720);
-
-/// Files and a hash of what was in each when it was read.
+/// The files that were read, each with a hash of its contents.
 #[derive(Debug, Default)]
 pub(crate) struct FileHashes(Vec<(PathBuf, u64)>);
 
 impl FileHashes {
-    /// Whether the contents of any file differ now. Reads all of them.
+    /// Whether the contents of any file differ now, or it cannot be read. Reads the files.
     pub(crate) fn have_changed(&self) -> bool {
-        self.0.iter().any(|(path, before)| read(path).map_or(true, |bytes| hash(&bytes) != *before))
+        self.0
+            .iter()
+            .any(|(path, hash_when_read)| read(path).map_or(true, |bytes| hash(&bytes) != *hash_when_read))
     }
 
     fn read(&mut self, path: &Path) -> io::Result<Vec<u8>> {
@@ -85,14 +87,14 @@ impl FileHashes {
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
+    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is larger than 1 MiB"));
     }
     Ok(bytes)
 }
 
-/// Not cryptographic: whoever can write the files can also apply them.
+/// Need not be cryptographic: whoever can write a file can set any configuration anyway.
 fn hash(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
@@ -117,8 +119,8 @@ impl Validator<'_> {
             .map(|(name, hash)| (name, hash.into_value()))
             .collect();
         if let Some(user) = users.keys().find(|user| user.contains(':')) {
-            let what = "a user name cannot contain a colon: HTTP basic authentication ends the name there";
-            return Err(self.invalid(&["basic_auth_users", user], what));
+            let message = "a user name cannot contain a colon: HTTP basic authentication ends the name there";
+            return Err(self.invalid(&["basic_auth_users", user], message));
         }
         if tls.is_none() && !users.is_empty() {
             let warning = "basic_auth_users is set without tls_server_config, so passwords cross the network unencrypted";
@@ -127,8 +129,8 @@ impl Validator<'_> {
         let excluded_paths = values(raw.auth_excluded_paths);
         let rate_limit = self.rate_limit(&raw.rate_limit)?;
         if users.is_empty() && rate_limit.is_none() && !Vec::is_empty(&excluded_paths) {
-            let what = "has no effect without basic_auth_users or rate_limit; client certificates are checked before the path is known";
-            return Err(self.invalid(&["auth_excluded_paths"], what));
+            let message = "has no effect without basic_auth_users or rate_limit; client certificates are checked before the path is known";
+            return Err(self.invalid(&["auth_excluded_paths"], message));
         }
         let headers = headers(raw.http_server_config.headers);
         Ok((AccessRules { tls, headers, users, excluded_paths, rate_limit }, warnings))
@@ -144,30 +146,30 @@ impl Validator<'_> {
                 Some(Authorities::from_pem(pem).map_err(|error| self.invalid_tls(key, &error.to_string()))?)
             }
             None if kind.verifies() => {
-                let what =
+                let message =
                     format!("{kind:?} requires client_ca_file or client_ca to verify certificates against");
-                return Err(self.invalid_tls("client_auth_type", &what));
+                return Err(self.invalid_tls("client_auth_type", &message));
             }
             None => None,
         };
         if authorities.is_some() && kind == crate::web::ClientAuthType::NoClientCert {
-            let what = "client_ca is set, but client_auth_type NoClientCert requests no client certificate; use \
+            let message = "client_ca is set, but client_auth_type NoClientCert requests no client certificate; use \
                         RequireAndVerifyClientCert";
-            return Err(self.invalid(&["tls_server_config"], what));
+            return Err(self.invalid(&["tls_server_config"], message));
         }
         let allowed_sans: Option<BTreeSet<_>> =
             raw.client_allowed_sans.map(|names| names.into_iter().map(Text::into_value).collect());
         match &allowed_sans {
             Some(_) if !kind.verifies() => {
-                let what = format!(
+                let message = format!(
                     "client_auth_type {kind:?} does not verify certificates, so the names in them prove nothing; use \
                      RequireAndVerifyClientCert"
                 );
-                return Err(self.invalid_tls("client_allowed_sans", &what));
+                return Err(self.invalid_tls("client_allowed_sans", &message));
             }
             Some(names) if names.is_empty() => {
-                let what = "the list is empty, so every certificate would be rejected; remove the key to accept all verified ones";
-                return Err(self.invalid_tls("client_allowed_sans", what));
+                let message = "the list is empty, so every certificate would be rejected; remove the key to accept all verified ones";
+                return Err(self.invalid_tls("client_allowed_sans", message));
             }
             _ => {}
         }
@@ -202,22 +204,22 @@ impl Validator<'_> {
     ) -> Result<Identity, ConfigError> {
         let chain = self.pem("cert", cert, cert_file)?;
         let key = self.pem("key", key, key_file)?;
-        let missing = |what, example| {
-            let what = format!(
-                "{what}_file and {what} are both missing; add one, for example `{what}_file: {example}`"
+        let missing = |setting, example| {
+            let message = format!(
+                "{setting}_file and {setting} are both missing; add one, for example `{setting}_file: {example}`"
             );
-            self.invalid(&["tls_server_config"], &what)
+            self.invalid(&["tls_server_config"], &message)
         };
-        let (cert_key, chain) = chain.ok_or_else(|| missing("cert", "server.crt"))?;
-        let (key_key, key) = key.ok_or_else(|| missing("key", "server.key"))?;
+        let (cert_setting, chain) = chain.ok_or_else(|| missing("cert", "server.crt"))?;
+        let (key_setting, key) = key.ok_or_else(|| missing("key", "server.key"))?;
         Identity::from_pem(&chain, &key).map_err(|error| {
-            let invalid_key = if error.is_certificate_error() { &cert_key } else { &key_key };
-            self.invalid_tls(invalid_key, &error.to_string())
+            let setting = if error.is_certificate_error() { &cert_setting } else { &key_setting };
+            self.invalid_tls(setting, &error.to_string())
         })
     }
 
-    /// The PEM under `key`, or in the file under `key` with `_file`, and the key that it
-    /// came from. An empty string counts as absent, as it does in the toolkit.
+    /// The PEM that is set by `key`, or that is in the file set by `key` with `_file`, and
+    /// which of the two keys is set. An empty string counts as absent, as in the toolkit.
     fn pem(
         &mut self,
         key: &str,
@@ -230,8 +232,8 @@ impl Validator<'_> {
         match (inline, file) {
             (None, None) => Ok(None),
             (Some(_), Some(_)) => {
-                let what = format!("{key} and {key_of_file} are both set; remove one of the two");
-                Err(self.invalid_tls(key, &what))
+                let message = format!("{key} and {key_of_file} are both set; remove one of the two");
+                Err(self.invalid_tls(key, &message))
             }
             (Some(pem), None) => Ok(Some((key.to_owned(), pem.expose_secret().as_bytes().to_vec()))),
             (None, Some(name)) => {
@@ -239,8 +241,8 @@ impl Validator<'_> {
                 match self.files.read(&path) {
                     Ok(pem) => Ok(Some((key_of_file, pem))),
                     Err(error) => {
-                        let what = format!("cannot read {}: {error}", path.display());
-                        Err(self.invalid_tls(&key_of_file, &what))
+                        let message = format!("cannot read {}: {error}", path.display());
+                        Err(self.invalid_tls(&key_of_file, &message))
                     }
                 }
             }
@@ -254,23 +256,23 @@ impl Validator<'_> {
         }
         let Some(burst) = raw.burst() else {
             let key: &[&str] = if raw.burst.is_some() { &["rate_limit", "burst"] } else { &["rate_limit"] };
-            let what = "a burst of 0 refuses every request; expected a whole number of at least 1, such as `burst: 10`";
-            return Err(self.invalid(key, what));
+            let message = "a burst of 0 refuses every request; expected a whole number of at least 1, such as `burst: 10`";
+            return Err(self.invalid(key, message));
         };
-        if interval.checked_mul(burst.get()).is_none_or(|all| all > MAX_BURST) {
-            let what = "the burst covers more than 720h of intervals; expected less, such as `burst: 10`";
-            return Err(self.invalid(&["rate_limit", "burst"], what));
+        if interval.checked_mul(burst.get()).is_none_or(|all| all > MAX_BURST_DURATION) {
+            let message = "the burst covers more than 720h of intervals; expected less, such as `burst: 10`";
+            return Err(self.invalid(&["rate_limit", "burst"], message));
         }
         Ok(Some(RateLimit { interval, burst }))
     }
 
-    fn invalid_tls(&self, key: &str, what: &str) -> ConfigError {
-        self.invalid(&["tls_server_config", key], what)
+    fn invalid_tls(&self, key: &str, message: &str) -> ConfigError {
+        self.invalid(&["tls_server_config", key], message)
     }
 
-    fn invalid(&self, keys: &[&str], what: &str) -> ConfigError {
+    fn invalid(&self, keys: &[&str], message: &str) -> ConfigError {
         let path = keys.iter().fold(KeyPath::default(), |path, key| path.join(*key));
-        ConfigError::Invalid { place: self.layers.place(&path), message: format!("{path}: {what}") }
+        ConfigError::Invalid { place: self.layers.place(&path), message: format!("{path}: {message}") }
     }
 }
 
@@ -278,7 +280,7 @@ fn values<T>(list: Option<Vec<Text<T>>>) -> Vec<T> {
     list.unwrap_or_default().into_iter().map(Text::into_value).collect()
 }
 
-/// The headers that are set to a value that is not empty.
+/// The headers that are set to a non-empty value.
 fn headers(raw: RawHeaders) -> HeaderMap {
     let set = [
         (CONTENT_SECURITY_POLICY, raw.content_security_policy.map(|text| text.value.0)),

@@ -1,5 +1,5 @@
 //! The keys of the web configuration, which are those of the exporter-toolkit, and how
-//! the text of each is read.
+//! their values are parsed.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -10,24 +10,25 @@ use http::HeaderValue;
 use secrecy::SecretString;
 
 use super::super::raw::{
-    FromText, MAX_DURATION, Secret, Text, filled, from_text_by_from_str, list, or_default, printable,
+    FromText, MAX_DURATION, Secret, Text, from_text_by_from_str, non_null, non_null_list, null_as_default,
+    printable,
 };
 use crate::web::{AllowedSan, CipherSuite, ClientAuthType, Curve, ExcludedPath, PasswordHash, TlsVersion};
 
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawWebConfig {
-    #[serde(deserialize_with = "filled")]
+    #[serde(deserialize_with = "non_null")]
     pub(super) tls_server_config: Option<RawTls>,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "null_as_default")]
     pub(super) http_server_config: RawHttp,
     /// With all users commented out the key must not count as absent, which would
     /// allow requests without a password.
-    #[serde(deserialize_with = "filled")]
+    #[serde(deserialize_with = "non_null")]
     pub(super) basic_auth_users: Option<BTreeMap<String, Secret<PasswordHash>>>,
-    #[serde(deserialize_with = "list")]
+    #[serde(deserialize_with = "non_null_list")]
     pub(super) auth_excluded_paths: Option<Vec<Text<ExcludedPath>>>,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "null_as_default")]
     pub(super) rate_limit: RawRateLimit,
 }
 
@@ -41,14 +42,14 @@ pub(super) struct RawTls {
     pub(super) client_ca: Option<Secret<Pem>>,
     pub(super) client_ca_file: Option<Text<FileName>>,
     pub(super) client_auth_type: Option<Text<ClientAuthType>>,
-    #[serde(deserialize_with = "list")]
+    #[serde(deserialize_with = "non_null_list")]
     pub(super) client_allowed_sans: Option<Vec<Text<AllowedSan>>>,
     pub(super) min_version: Option<Text<TlsVersion>>,
     pub(super) max_version: Option<Text<TlsVersion>>,
-    #[serde(deserialize_with = "list")]
+    #[serde(deserialize_with = "non_null_list")]
     pub(super) cipher_suites: Option<Vec<Text<CipherSuite>>>,
     pub(super) prefer_server_cipher_suites: Option<Text<bool>>,
-    #[serde(deserialize_with = "list")]
+    #[serde(deserialize_with = "non_null_list")]
     pub(super) curve_preferences: Option<Vec<Text<Curve>>>,
 }
 
@@ -56,7 +57,7 @@ pub(super) struct RawTls {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawHttp {
     pub(super) http2: Option<Text<bool>>,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "null_as_default")]
     pub(super) headers: RawHeaders,
 }
 
@@ -84,13 +85,13 @@ pub(super) struct RawRateLimit {
 }
 
 impl RawRateLimit {
-    /// The number of requests that may come at once; `None` for 0.
+    /// The number of requests that may arrive together; `None` if it is absent or 0.
     pub(super) fn burst(&self) -> Option<NonZeroU32> {
         self.burst.as_ref().and_then(|burst| NonZeroU32::new(burst.value))
     }
 }
 
-/// A certificate or a key in the file itself.
+/// A certificate or a private key as PEM in the configuration file itself.
 pub(super) struct Pem(pub(super) SecretString);
 
 impl FromText for Pem {
@@ -175,7 +176,7 @@ impl FromText for ContentTypeOptions {
     }
 }
 
-/// One of the allowed values, or an empty one.
+/// One of the `allowed` values, or an empty one.
 fn one_of(allowed: &[&'static str], text: &str) -> Result<HeaderValue, String> {
     let found = allowed.iter().chain([&""]).find(|allowed| **allowed == text);
     found

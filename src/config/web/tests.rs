@@ -1,6 +1,6 @@
-//! The first line of every file in `tests/fixtures/web/bad` is the error that it gives;
-//! every file in `tests/fixtures/web/good` is valid. The certificates and keys that they
-//! refer to are made here.
+//! Tests that every file in `tests/fixtures/web/bad` gives the error in its first line, and
+//! that every file in `tests/fixtures/web/good` is valid. The certificates and keys that
+//! they refer to are generated here.
 
 use rcgen::{CertificateParams, KeyPair};
 use tempfile::TempDir;
@@ -22,7 +22,7 @@ fn certificates() -> TempDir {
     directory
 }
 
-/// The names and texts of the fixtures of a kind.
+/// The names and texts of the fixtures in the directory `kind`: `good` or `bad`.
 fn fixtures(kind: &str) -> Vec<(String, String)> {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/web").join(kind);
     let mut files: Vec<_> = std::fs::read_dir(directory)
@@ -92,7 +92,7 @@ fn settings_reach_the_rules() {
     assert!(all.warnings.is_empty());
     assert_eq!(all.files.0.len(), 4, "the file itself, the certificate, its key and the client CA");
 
-    for name in ["empty.yaml", "only_comments.yaml", "no_users.yaml", "no_rate_limit.yaml"] {
+    for name in ["empty.yaml", "only_comments.yaml", "empty_users.yaml", "no_rate_limit.yaml"] {
         let AccessRules { tls, headers, users, excluded_paths, rate_limit } = good(name).rules;
         assert!(
             tls.is_none() && headers.is_empty() && users.is_empty() && excluded_paths.is_empty(),
@@ -100,7 +100,7 @@ fn settings_reach_the_rules() {
         );
         assert_eq!(rate_limit, None, "{name}");
     }
-    assert!(good("headers_that_are_blank.yaml").rules.headers.is_empty());
+    assert!(good("empty_headers.yaml").rules.headers.is_empty());
     assert_eq!(
         good("users_without_tls.yaml").warnings,
         ["basic_auth_users is set without tls_server_config, so passwords cross the network unencrypted"]
@@ -122,7 +122,7 @@ fn certificates_and_keys_can_be_inline() {
     );
     let config = load(&directory, "inline.yaml", &text).unwrap();
     assert!(config.rules.tls.is_some());
-    // Not even an error beside the key shows it.
+    // Neither `Debug` nor an error in the same file shows the key.
     let secret = indented("server.key").lines().nth(1).unwrap().trim().to_owned();
     let shown = format!("{config:?}");
     let error = load(&directory, "wrong.yaml", &text.replace("cert: |", "cert_file: |")).unwrap_err();
@@ -133,14 +133,14 @@ fn certificates_and_keys_can_be_inline() {
 }
 
 #[test]
-fn an_unreadable_file_is_named() {
+fn the_error_names_an_unreadable_file() {
     let directory = certificates();
     let missing = directory.path().join("missing.yaml");
     let error = WebConfig::load(&missing).unwrap_err();
     assert_eq!(error.to_string(), format!("cannot read the configuration file {}", missing.display()));
-    let long = directory.path().join("long.yaml");
-    std::fs::write(&long, "#".repeat(1024 * 1024 + 1)).unwrap();
-    let error = WebConfig::load(&long).unwrap_err();
+    let large = directory.path().join("large.yaml");
+    std::fs::write(&large, "#".repeat(1024 * 1024 + 1)).unwrap();
+    let error = WebConfig::load(&large).unwrap_err();
     assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the file is larger than 1 MiB");
 }
 
@@ -151,7 +151,7 @@ fn a_change_of_any_file_is_detected() {
         || load(&directory, "web.yaml", "tls_server_config: {cert_file: server.crt, key_file: server.key}\n");
     let config = load().unwrap();
     assert!(!config.files.have_changed());
-    // Writing the same contents is no change.
+    // Rewriting the same contents is not a change.
     let key = directory.path().join("server.key");
     let text = std::fs::read(&key).unwrap();
     std::fs::write(&key, &text).unwrap();

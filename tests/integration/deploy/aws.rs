@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use super::{place, succeed, text};
 use crate::organization::{MANAGEMENT, Moto};
-use crate::program::{program, run};
+use crate::process::{program, run};
 use crate::{http, tools};
 
 const README: &str = "deploy/aws/README.md";

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{place, succeed, text, yaml};
-use crate::program::{ExporterProcess, program, run};
+use crate::process::{ExporterProcess, program, run};
 use crate::prometheus::Prometheus;
 use crate::tools;
 

@@ -15,7 +15,7 @@ use ssm_sync_exporter::metrics::FamilyName;
 use tokio::time::{Instant, sleep};
 
 use super::{list, place, succeed, text, yaml};
-use crate::program::ExporterProcess;
+use crate::process::ExporterProcess;
 use crate::prometheus::Prometheus;
 use crate::tools;
 

@@ -6,7 +6,7 @@ use std::process::Command;
 use pretty_assertions::assert_eq;
 
 use super::{place, succeed, text};
-use crate::program::{program, run};
+use crate::process::{program, run};
 use crate::tools;
 
 const SERVICE: &str = "deploy/systemd/ssm-sync-exporter.service";

@@ -14,7 +14,7 @@ use tokio::net::TcpStream;
 use super::{Setup, output_of};
 use crate::exporter::{ACCOUNT, REGION, Scrape, put_sync, up};
 use crate::exposition::s3_sync;
-use crate::program::run;
+use crate::process::run;
 use crate::prometheus::NASTY;
 use crate::{http, tools};
 

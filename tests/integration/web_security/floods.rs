@@ -14,7 +14,7 @@ use tokio::time::{Instant, interval, sleep, timeout};
 use super::{TLS, WebFiles};
 use crate::exporter::REGION;
 use crate::http;
-use crate::program::{ExporterProcess, program};
+use crate::process::{ExporterProcess, program};
 
 /// The number of connections of each kind.
 const CONNECTIONS: usize = 1000;
@@ -109,7 +109,7 @@ async fn scrapes_succeed_during_a_flood_of_idle_and_slow_connections() {
     report(&format!("flood: scrapes took {}, peak {} kB resident", percentiles(durations), peak / 1000));
     assert!(peak < MAX_RESIDENT_BYTES, "{peak} bytes");
     drop(flood);
-    let (status, _, log) = running.signal("TERM");
+    let (status, _, log) = running.stop("TERM");
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(log.lines().count() < 20, "{log}");
 }
@@ -175,7 +175,7 @@ async fn without_file_descriptors_the_exporter_responds_and_does_not_spin() {
     ));
     assert!(cpu_share < 0.5, "{cpu_share} of a core");
     drop(flood);
-    let (status, _, log) = running.signal("TERM");
+    let (status, _, log) = running.stop("TERM");
     assert_eq!(status.code(), Some(0), "{log}");
     assert_eq!(log.matches("cannot accept connections").count(), 1, "{log}");
     assert!(log.lines().count() < 20, "{log}");

@@ -228,8 +228,8 @@ fn config_check_validates_the_web_configuration_file() {
     let files = WebFiles::new("basic_auth_users: {}\n");
     let file = files.path("web.yaml");
     let check = |arguments: &[&str]| {
-        let mut command = crate::program::program();
-        crate::program::run(command.args(arguments).arg("--web.config.file").arg(&file))
+        let mut command = crate::process::program();
+        crate::process::run(command.args(arguments).arg("--web.config.file").arg(&file))
     };
     let (status, out, err) = check(&["--config.check"]);
     assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "the configuration is valid\n", ""));
@@ -251,7 +251,7 @@ fn config_check_validates_the_web_configuration_file() {
             )
         );
     }
-    let (status, _, err) = crate::program::run(crate::program::program().args([
+    let (status, _, err) = crate::process::run(crate::process::program().args([
         "--web.config.file",
         "/nonexistent.yaml",
         "--config.check",

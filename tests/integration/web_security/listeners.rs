@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 
 use crate::exporter::REGION;
 use crate::http;
-use crate::program::{ExporterProcess, program, run};
+use crate::process::{ExporterProcess, program, run};
 
 /// An address with a free port.
 fn free_address(host: &str) -> SocketAddr {
@@ -69,7 +69,7 @@ async fn the_exporter_listens_on_the_systemd_socket() {
     early.read_to_end(&mut response).await.unwrap();
     assert_eq!(http::parse(&response).status, 200);
     assert_eq!(http::request(address, "GET", "/-/healthy").await.status, 200);
-    let (status, _, log) = running.signal("TERM");
+    let (status, _, log) = running.stop("TERM");
     assert_eq!(status.code(), Some(0), "{log}");
     assert_eq!(log.matches("listening").count(), 1, "{log}");
 }

@@ -13,7 +13,7 @@ use super::certificates::connect;
 use super::{SecuredExporter, TLS, WebFiles, hash, users};
 use crate::exporter::REGION;
 use crate::http;
-use crate::program::{ExporterProcess, program};
+use crate::process::{ExporterProcess, program};
 
 /// The longest wait for anything. Only a failing test waits that long.
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -91,7 +91,7 @@ async fn a_changed_password_applies_to_the_next_request_and_an_invalid_file_is_l
     until("the new password", async || status(&mut stream, "hunter2").await == 404).await;
     assert_eq!(status(&mut stream, "secret").await, 401);
 
-    let (_, _, log) = running.signal("TERM");
+    let (_, _, log) = running.stop("TERM");
     let errors: Vec<&str> = log.lines().filter(|line| line.contains("reload failed")).collect();
     assert_eq!(errors.len(), 1, "{log}");
     assert!(errors[0].contains("web.yaml:2:8: basic_auth_users.ann: not a bcrypt hash"), "{log}");

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{Dashboard, dashboards, list, used_variables};
 use crate::http;
-use crate::program::ExporterProcess;
+use crate::process::ExporterProcess;
 use crate::prometheus::Prometheus;
 use crate::tools;
 

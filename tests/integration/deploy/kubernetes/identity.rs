@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::exporter::{HUB, REGION, fake_aws, up};
-use crate::program::{ExporterProcess, program};
+use crate::process::{ExporterProcess, program};
 
 /// An HTTP server with canned responses. It sends the body of the first key that the request
 /// contains, and records the requests.

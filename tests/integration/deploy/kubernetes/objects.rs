@@ -11,7 +11,7 @@ use super::chart::{
     value_file, value_sets,
 };
 use crate::deploy::{place, succeed, text};
-use crate::program::{program, run};
+use crate::process::{program, run};
 use crate::tools;
 
 /// The oldest Kubernetes version that the chart supports, and the newest with a schema.

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::chart::{NAMESPACE, Rendered, list, string, value_sets};
 use crate::exporter::{REGION, ROLE, fake_aws};
-use crate::program::{ExporterProcess, program, run, with_ambient_credentials};
+use crate::process::{ExporterProcess, program, run, with_ambient_credentials};
 use crate::prometheus::Prometheus;
 use crate::tools;
 use crate::web_security::certificates::Authority;
@@ -221,7 +221,7 @@ async fn the_exporter_stops_within_the_grace_period() {
     running.metrics_containing("ssm_sync_exporter_build_info").await;
     let grace = pod.rendered.pod()["terminationGracePeriodSeconds"].as_u64().unwrap();
     assert!(grace > 10);
-    let (status, took, log) = running.signal("TERM");
+    let (status, took, log) = running.stop("TERM");
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(took.as_secs() < 10, "{took:?}");
 }

@@ -9,7 +9,8 @@ use pretty_assertions::assert_eq;
 use tempfile::TempDir;
 
 use super::super::{place, succeed, text};
-use crate::{program, tools};
+use crate::process::{program, run};
+use crate::tools;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_ssm-sync-exporter");
 
@@ -21,7 +22,7 @@ fn release(command: &[&str]) -> Command {
 
 /// The version that the program prints.
 fn version() -> String {
-    let (_, stdout, _) = program::run(program::program().arg("--version"));
+    let (_, stdout, _) = run(program().arg("--version"));
     stdout.split(' ').nth(1).unwrap().to_owned()
 }
 
