@@ -1,8 +1,8 @@
 //! Obtains, caches and refreshes credentials.
 //!
-//! Credentials are obtained before a call is made. The SDK would obtain them in
-//! the middle of the call. Every target of an account would then send its own request
-//! for them, and a failure to obtain them would look like a failure of the call.
+//! Credentials are obtained before a call is made. Left to the SDK, they would be obtained
+//! during the call: every target of an account would send its own request for credentials,
+//! and a failure to obtain them would look like a failure of the call.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -26,8 +26,8 @@ use crate::clock::Clock;
 use crate::fleet::{AccountId, RegionName, Role};
 use crate::model::{Failure, Reason};
 
-/// Credentials are refreshed this long before they expire. Those that live less than
-/// twice as long are refreshed after half of their lifetime.
+/// How long before their expiry credentials are refreshed. Credentials that expire in less
+/// than twice this time are refreshed after half of the time left.
 const REFRESH_BEFORE_EXPIRY: Duration = Duration::from_mins(5);
 
 /// How long credentials that do not expire are cached. They are obtained again because
@@ -38,10 +38,10 @@ const TTL_WITHOUT_EXPIRY: Duration = Duration::from_mins(15);
 /// credentials are still valid.
 const REFRESH_RETRY: Duration = Duration::from_secs(30);
 
-/// STS counts as recovered when it has not failed for this long.
+/// How long STS must not have failed before it counts as recovered.
 const STS_RECOVERY: Duration = Duration::from_mins(1);
 
-/// How many roles are assumed concurrently with the same credentials. The quota of STS is
+/// How many roles may be assumed concurrently with the same credentials. The quota of STS is
 /// 600 requests per second, account and region. (IAM user guide, quotas.)
 const MAX_CONCURRENT_ASSUME_ROLE: usize = 16;
 
@@ -52,8 +52,9 @@ pub(super) enum CredentialSource {
     Sdk(SdkConfigLoader),
     /// A role to assume.
     Role {
-        /// Its region is that of the STS endpoint. (Credentials from a regional endpoint
-        /// are valid in all regions, those from the global endpoint are not.)
+        /// The SDK's configuration, with the region of the STS endpoint. (Credentials from
+        /// a regional endpoint are valid in all regions, those from the global endpoint are
+        /// not.)
         config: Arc<SdkConfig>,
         /// The credentials that assume the role.
         base: Arc<CredentialStore>,
@@ -79,8 +80,8 @@ pub(crate) struct CredentialStore {
     source: CredentialSource,
     timeout: Duration,
     cache: SingleFlight<CachedCredentials>,
-    /// The latest credentials, if they expire, and until when a collection may start
-    /// with them.
+    /// The latest credentials and the time until which a collection may start with them.
+    /// `None` if they do not expire.
     latest: Mutex<Option<(Arc<CachedCredentials>, Instant)>>,
     /// The failure that was logged last, until credentials are obtained again.
     logged_failure: Mutex<Option<Reason>>,
@@ -98,16 +99,17 @@ pub(crate) struct CredentialStore {
 #[derive(Debug)]
 pub(crate) struct CachedCredentials {
     pub(crate) credentials: Credentials,
-    /// The client that uses them, created on first use.
+    /// The client that uses these credentials, created on first use.
     pub(super) ssm_client: OnceLock<aws_sdk_ssm::Client>,
-    /// The account that they belong to, looked up on first use.
+    /// The account that the credentials belong to, looked up on first use.
     pub(super) account: SingleFlight<AccountId>,
-    /// The regions in which AWS has accepted them.
+    /// The regions in which AWS has accepted the credentials.
     accepted_in: Mutex<BTreeSet<RegionName>>,
 }
 
 impl CredentialStore {
-    /// A store for the credentials of `source`. Obtaining them may take `timeout`.
+    /// A store for the credentials of `source`. A profile or default chain must provide
+    /// them within `timeout`, which is half of the timeout of a collection.
     pub(super) fn new(source: CredentialSource, timeout: Duration) -> Arc<Self> {
         Arc::new(Self {
             source,
@@ -124,7 +126,7 @@ impl CredentialStore {
     /// The cached credentials, or new ones.
     ///
     /// # Errors
-    /// No credentials could be obtained, now or recently. The store logs that, so
+    /// No credentials could be obtained, now or recently. The store logs the failure, so
     /// the caller need not.
     pub(crate) async fn get(&self) -> Result<Arc<CachedCredentials>, Failure> {
         // During a refresh, all callers but the first continue with the previous
@@ -148,12 +150,12 @@ impl CredentialStore {
         self.cache.evict(cached);
     }
 
-    /// Replaces credentials that STS has rejected with the failure. STS would reject
-    /// them for every other role, too. Caching the failure prevents the next caller from
-    /// obtaining the same credentials again.
+    /// Evicts credentials that STS has rejected, and caches `failure` in their place. STS
+    /// would reject the credentials for every other role, too, and without the cached
+    /// failure, the next caller would obtain the same credentials again.
     fn reject(&self, cached: &Arc<CachedCredentials>, failure: &Failure) {
         let earlier_rejections = self.rejections.load(Ordering::Relaxed);
-        // Has no effect if newer credentials, which STS may accept, have replaced them.
+        // Credentials that have meanwhile replaced `cached` stay: STS may accept them.
         if self.cache.replace_with_failure(cached, failure.clone(), earlier_rejections) {
             self.rejections.store(earlier_rejections + 1, Ordering::Relaxed);
             *self.latest.lock() = None;
@@ -174,8 +176,8 @@ impl CredentialStore {
         }
     }
 
-    /// Records that STS did not answer, or throttled the request. This concerns every
-    /// role that is assumed with these credentials, so it is logged once for all of them.
+    /// Records that STS was unavailable when a role was assumed with these credentials. No
+    /// other role can be assumed then either, so this is logged once for all roles.
     fn record_sts_failure(&self, failure: &Failure) {
         let previous = self.sts_failure.lock().replace((failure.reason, Instant::now()));
         if previous.is_none() {
@@ -187,7 +189,8 @@ impl CredentialStore {
     async fn fetch(&self) -> Fetched<CachedCredentials> {
         match self.obtain().await {
             Obtained::Credentials(credentials) => {
-                // After a rejection, a role has to be assumed before this counts as recovered.
+                // After STS has rejected credentials, recovery is logged only when a role has
+                // been assumed.
                 if self.rejections.load(Ordering::Relaxed) == 0 {
                     self.log_change(None);
                 }
@@ -198,8 +201,8 @@ impl CredentialStore {
                     account: SingleFlight::default(),
                     accepted_in: Mutex::default(),
                 });
-                // A collection that starts with them should end before they expire. Its
-                // timeout is twice that of this store.
+                // A collection that starts with these credentials should end before they
+                // expire. The timeout of a collection is twice that of this store.
                 let usable_for =
                     |lifetime: Duration| lifetime.saturating_sub((self.timeout * 2).min(lifetime / 4));
                 *self.latest.lock() = expires_after
@@ -217,8 +220,8 @@ impl CredentialStore {
         }
     }
 
-    /// The latest credentials and how much longer they may be used; `None` if they may
-    /// not, or do not expire.
+    /// The latest credentials, and for how much longer a collection may start with them.
+    /// `None` if that time is over, or if the credentials do not expire.
     fn still_valid(&self) -> Option<(Arc<CachedCredentials>, Duration)> {
         let latest = self.latest.lock();
         let (cached, end) = latest.as_ref()?;
@@ -245,7 +248,7 @@ impl CredentialStore {
                     }
                 }
             }
-            // This needs no timeout: the SDK limits each call to STS.
+            // Assuming a role needs no timeout: the SDK limits each call to STS.
             CredentialSource::Role { config, base, role, observer } => {
                 let cached = match Box::pin(base.get()).await {
                     Ok(cached) => cached,
@@ -286,7 +289,7 @@ impl CredentialStore {
 
     /// Logs when credentials can no longer be obtained, when the reason changes,
     /// and when they can be obtained again. The targets that share the credentials do
-    /// not log it.
+    /// not log that themselves.
     fn log_change(&self, failure: Option<&Failure>) {
         let previous =
             std::mem::replace(&mut *self.logged_failure.lock(), failure.map(|failure| failure.reason));
@@ -304,18 +307,17 @@ impl CredentialStore {
 /// The outcome of an attempt to obtain credentials.
 enum Obtained {
     Credentials(Credentials),
-    /// The source has no credentials, or denies them.
+    /// The source did not provide credentials. This store logs and caches the failure.
     Failure(Failure),
-    /// STS did not answer, or throttled the request. The store of the base credentials
-    /// has logged that.
+    /// STS is unavailable. The store of the base credentials has logged the failure.
     StsUnavailable(Failure),
     /// There are no valid credentials to assume the role with. The store of the base
-    /// credentials has logged and cached that.
+    /// credentials has logged and cached the failure.
     NoBaseCredentials(Failure),
 }
 
 impl CachedCredentials {
-    /// Records that AWS has accepted them in `region`.
+    /// Records that AWS has accepted the credentials in `region`.
     pub(crate) fn mark_accepted_in(&self, region: &RegionName) {
         let mut accepted_in = self.accepted_in.lock();
         // Clones the name only if the region is new.
@@ -324,7 +326,7 @@ impl CachedCredentials {
         }
     }
 
-    /// Whether AWS has accepted them in other regions, but never in `region`.
+    /// Whether AWS has accepted the credentials in other regions, but never in `region`.
     pub(crate) fn accepted_only_outside(&self, region: &RegionName) -> bool {
         let accepted_in = self.accepted_in.lock();
         !accepted_in.is_empty() && !accepted_in.contains(region)

@@ -1,11 +1,13 @@
 //! Which regions have FIPS and dual-stack endpoints of SSM.
 //!
-//! The SDK builds a host name for any region, whether or not it exists. With this check,
-//! such a configuration is rejected. Without it, the target would merely be down.
+//! The SDK builds an endpoint's host name for any region, even if the host does not exist.
+//! This check rejects a configuration with such a region. Without the check, the target
+//! would merely be down.
 
 use crate::fleet::{Partition, RegionName};
 
-/// The variant of the endpoints to use. With both fields `false`, the standard ones.
+/// The variant of the endpoints to use. If both fields are `false`, that is the standard
+/// endpoints.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct EndpointKind {
     /// FIPS 140 validated endpoints.
@@ -20,7 +22,7 @@ const FIPS_REGIONS: [&str; 6] =
     ["ca-central-1", "ca-west-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2"];
 
 impl EndpointKind {
-    /// Why SSM has no such endpoint in `region`; `None` if it has one.
+    /// Why SSM has no endpoint of this kind in `region`; `None` if it has one.
     #[must_use]
     pub fn missing_in(self, region: &RegionName) -> Option<String> {
         let partition = region.partition();

@@ -1,9 +1,8 @@
-//! Turns the SDK's errors into [failures](Failure) with a reason from the closed
-//! list.
+//! Turns the SDK's errors into [failures](Failure), each with a [`Reason`].
 //!
 //! The API models declare few of the errors that occur. Errors are therefore
 //! classified by their code, or by the HTTP status if the code is missing or unknown.
-//! The codes are the common errors of the SSM and STS API references.
+//! The codes are those that the API references of SSM and STS list as common errors.
 
 use std::error::Error;
 
@@ -62,8 +61,8 @@ pub(super) fn credentials_failure(error: &CredentialsError) -> Failure {
     }
 }
 
-/// The reason for a failure to assume a role, where `reason` is that of the call:
-/// distinguishes a denied `AssumeRole` from other denied calls.
+/// The reason for a failure to assume a role, given the reason for the failure of the
+/// call. A denied `AssumeRole` has a reason of its own.
 pub(super) fn assume_role_reason(reason: Reason) -> Reason {
     match reason {
         Reason::AccessDenied => Reason::AssumeRoleDenied,
@@ -108,7 +107,7 @@ fn reason_of_error(code: Option<&str>, message: &str, status: StatusCode) -> Rea
     }
 }
 
-/// The reason for a response without a known error code, such as that of a proxy.
+/// The reason for an error response without a known error code, for example from a proxy.
 fn reason_of_status(status: StatusCode) -> Reason {
     match status.as_u16() {
         429 => Reason::Throttled,
@@ -123,7 +122,8 @@ fn reason_without_service_error<E: Error + 'static>(error: &SdkError<E, HttpResp
         SdkError::TimeoutError(_) => Reason::Timeout,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => Reason::Timeout,
         SdkError::DispatchFailure(_) => Reason::Connection,
-        // The SDK parses a body only after reading it completely.
+        // The SDK parses a body only after reading it completely, so the connection was
+        // lost if the body is not in memory.
         SdkError::ResponseError(response) if response.raw().body().bytes().is_none() => Reason::Connection,
         SdkError::ResponseError(response) => reason_of_status(response.raw().status()),
         _ => Reason::Other,
@@ -158,8 +158,8 @@ fn with_distinct_causes(error: &(dyn Error + 'static)) -> String {
     single_line(&text)
 }
 
-/// The first line of a message. If a signature is wrong, AWS repeats the request
-/// on the following lines, including the session token.
+/// The first line of a message. If a signature is wrong, AWS repeats the request,
+/// including the session token, on the lines after it.
 fn without_echoed_request(message: &str) -> &str {
     message.lines().next().unwrap_or_default()
 }
@@ -174,7 +174,7 @@ fn without_process_output(mut message: String) -> String {
     message
 }
 
-/// Replaces control characters with spaces and truncates the text.
+/// Replaces control characters with spaces and truncates the text to 500 characters.
 fn single_line(text: &str) -> String {
     const MAX_CHARS: usize = 500;
     let mut line: String =

@@ -1,9 +1,9 @@
-//! Reports each request that the SDK sends to an [`ApiObserver`].
+//! Reports to an [`ApiObserver`] each request that the SDK sends.
 //!
 //! An interceptor gets the error of an operation as a type-erased value, and has to
 //! downcast it to read AWS's error code. Callers therefore register the error types of
 //! their operations with [`with_error`](ObserveRequests::with_error). This module
-//! itself knows no operation.
+//! itself does not know any operation.
 
 use std::fmt;
 use std::sync::Arc;
@@ -39,7 +39,7 @@ pub(crate) struct ApiRequest<'a> {
     pub(crate) error_code: Option<String>,
 }
 
-/// Counts requests for the exporter's own metrics.
+/// Counts requests and lookups of account ids for the exporter's own metrics.
 pub(crate) trait ApiObserver: fmt::Debug + Send + Sync {
     /// A request has ended.
     fn request_ended(&self, request: &ApiRequest<'_>);
@@ -92,15 +92,16 @@ impl ObserveRequests {
             }
             (None, Some(response)) if response.body().bytes().is_some() => "invalid_response",
             (None, _) if error.is_timeout_error() => "timeout",
-            // There was no response, or the connection was lost before its end.
+            // There was no response, or the connection was lost before the response was
+            // complete.
             (None, _) => "connection",
         };
         code.to_owned()
     }
 }
 
-/// A request in flight. It is reported once: when it ends, or when it is dropped
-/// because the collection or lookup that sent it has timed out.
+/// A request in flight. It is reported once: when it ends, or when it is dropped before
+/// that, for example because the collection or lookup that sent it has timed out.
 #[derive(Debug)]
 struct RequestInFlight {
     observer: Arc<dyn ApiObserver>,

@@ -5,9 +5,8 @@
 //! module to call AWS. No other module uses the AWS SDK. This module itself calls
 //! only STS. It does not know which other calls are made, when, or why.
 //!
-//! Whatever costs memory or connections is shared: all calls use one HTTP client
-//! with one connection pool, and all targets of an account use the same cached
-//! credentials and SSM client.
+//! To save memory and connections, all calls use one HTTP client with one connection
+//! pool, and all targets of an account use the same cached credentials and SSM client.
 
 mod credentials;
 mod endpoints;

@@ -33,8 +33,9 @@ use crate::fleet::RegionName;
 /// first. If all fail, the next collection of the target tries again.
 const MAX_ATTEMPTS: u32 = 3;
 
-/// How many attempts fit into the timeout of a collection. This is enough for all
-/// attempts to obtain credentials and to list syncs, including the back-off.
+/// How many attempts fit into the timeout of a collection: enough to exhaust
+/// [`MAX_ATTEMPTS`] while obtaining credentials and again while listing syncs, including
+/// the back-off.
 const ATTEMPTS_PER_COLLECTION: u32 = 8;
 
 /// The timeout of one attempt of a call.
@@ -49,7 +50,7 @@ pub struct AwsSettings {
     pub use_fips: bool,
     /// Whether to use the dual-stack endpoints, reachable over IPv4 and IPv6.
     pub use_dualstack: bool,
-    /// The region of the STS endpoint, for accounts in the same partition.
+    /// The region of the STS endpoint, for accounts in the partition of this region.
     pub sts_region: Option<RegionName>,
     /// Replaces the endpoints of all AWS services.
     pub endpoint_url: Option<String>,
@@ -82,25 +83,24 @@ impl AwsSettings {
     }
 }
 
-/// Loads the SDK's configuration of a profile or of the default chain.
+/// Loads the SDK's configuration for a profile or for the default credential chain.
 #[derive(Clone, Debug)]
 pub(super) struct SdkConfigLoader {
     /// `None` uses the default credential chain.
     pub(super) profile: Option<String>,
-    /// The region of the STS endpoint. With `None`, the SDK determines a default
-    /// region.
+    /// The region of the STS endpoint. If `None`, the SDK determines a default region.
     pub(super) region: Option<Region>,
     pub(super) settings: AwsSettings,
-    /// The timeout of a collection.
-    pub(super) timeout: Duration,
+    /// The timeout of a collection, from which that of a call's attempt is derived.
+    pub(super) collection_timeout: Duration,
     pub(super) http_client: SharedHttpClient,
 }
 
 impl SdkConfigLoader {
-    /// Obtains the credentials of the profile or the default chain. The SDK's
-    /// providers read a profile once and keep the result, even if the profile was
-    /// missing. Each call therefore creates new providers, so that an operator can
-    /// add or correct a profile without a restart.
+    /// Obtains the credentials of the profile or the default chain. This creates new
+    /// providers every time, so that an operator can add or correct a profile without a
+    /// restart. The SDK's providers read a profile once and keep the result, even if the
+    /// profile was missing.
     pub(super) async fn credentials(&self) -> Result<Credentials, CredentialsError> {
         match self.load().await.credentials_provider() {
             Some(provider) => provider.provide_credentials().await,
@@ -109,11 +109,11 @@ impl SdkConfigLoader {
     }
 
     pub(super) async fn load(&self) -> SdkConfig {
-        let Self { profile, region, settings, timeout, http_client } = self;
-        let attempt = attempt_timeout(*timeout);
+        let Self { profile, region, settings, collection_timeout, http_client } = self;
+        let attempt_timeout = attempt_timeout(*collection_timeout);
         let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(attempt)
-            .connect_timeout(attempt.min(Duration::from_secs(5)))
+            .operation_attempt_timeout(attempt_timeout)
+            .connect_timeout(attempt_timeout.min(Duration::from_secs(5)))
             .build();
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(http_client.clone())
@@ -126,13 +126,14 @@ impl SdkConfigLoader {
             loader = loader.app_name(name);
         }
         if let Some(profile) = profile {
-            loader = loader.profile_name(profile).credentials_provider(self.profile_credentials(profile));
+            loader =
+                loader.profile_name(profile).credentials_provider(self.profile_credentials_provider(profile));
         }
         if let Some(region) = region {
             loader = loader.region(region.clone());
         }
-        // `false` would override `AWS_USE_FIPS_ENDPOINT` and its counterparts in the
-        // shared AWS configuration.
+        // `use_fips` and `use_dual_stack` are set only to `true`. `false` would override
+        // the environment and the shared AWS configuration.
         if settings.use_fips {
             loader = loader.use_fips(true);
         }
@@ -145,10 +146,10 @@ impl SdkConfigLoader {
         loader.load().await
     }
 
-    /// Provides the credentials of the profile and no others. The default chain
-    /// would prefer those in the environment, and the syncs of another account would
-    /// be shown as this account's.
-    fn profile_credentials(&self, profile: &str) -> ProfileFileCredentialsProvider {
+    /// A provider of the credentials of `profile` and no others. The default chain would
+    /// prefer credentials in the environment, so the syncs of another account could be
+    /// exported under the id of the profile's account.
+    fn profile_credentials_provider(&self, profile: &str) -> ProfileFileCredentialsProvider {
         let settings = &self.settings;
         let config = ProviderConfig::without_region()
             .with_region(self.region.clone())
@@ -165,7 +166,8 @@ impl SdkConfigLoader {
 
 /// The default region according to the profile and the environment. A configured
 /// profile takes precedence over the environment; the `default` profile does not.
-/// `None` if neither has a region; the instance metadata service may still have one.
+/// `None` if neither the profile nor the environment has a region. The instance metadata
+/// service, which may have one, is not asked.
 pub(super) async fn default_region(profile: Option<&str>, settings: &AwsSettings) -> Option<Region> {
     let mut from_profile = ProfileFileRegionProvider::builder().profile_files(settings.profile_files());
     if let Some(profile) = profile {
@@ -179,30 +181,32 @@ pub(super) async fn default_region(profile: Option<&str>, settings: &AwsSettings
     chain.region().await
 }
 
-/// The region of the STS endpoint: the first of `configured` (the `sts_region`
-/// setting), `default` (see [`default_region`]) and `home` (a region of the
-/// account's partition) that is in the partition of `home`. If the account's
-/// partition is not known, `home` is `None` and the first of the others is used.
+/// The region of the STS endpoint: the first of these that is in the account's partition.
 ///
-/// With `home`, a `default` that is an opt-in region is skipped, because accounts that
-/// have not enabled the region do not accept credentials from its STS. (IAM user guide,
-/// managing STS in an AWS region.)
+/// 1. `configured`, the `sts_region` setting
+/// 2. `default`, see [`default_region`], unless it is an opt-in region: accounts that have
+///    not enabled an opt-in region do not accept credentials from its STS (IAM user guide,
+///    managing STS in an AWS region)
+/// 3. `home`, a region of the account's partition
+///
+/// If the account's partition is not known, `home` is `None`. The result is then
+/// `configured` or else `default`, even if it is an opt-in region.
 pub(super) fn sts_region(
     configured: Option<&RegionName>,
     default: Option<Region>,
     home: Option<&RegionName>,
 ) -> Option<Region> {
-    let Some(home) = home else { return configured.map(region).or(default) };
+    let Some(home) = home else { return configured.map(sdk_region).or(default) };
     let in_partition = |region: &&RegionName| region.partition() == home.partition();
     if let Some(configured) = configured.filter(in_partition) {
-        return Some(region(configured));
+        return Some(sdk_region(configured));
     }
     let default = default.and_then(|region| region.as_ref().parse().ok());
     let default = default.filter(|region: &RegionName| in_partition(&region) && region.is_always_enabled());
-    Some(region(&default.unwrap_or_else(|| home.clone())))
+    Some(sdk_region(&default.unwrap_or_else(|| home.clone())))
 }
 
-fn region(name: &RegionName) -> Region {
+fn sdk_region(name: &RegionName) -> Region {
     Region::new(name.as_str().to_owned())
 }
 
@@ -213,27 +217,29 @@ pub(super) fn http_client(settings: &AwsSettings) -> SharedHttpClient {
     // An endpoint without TLS is not AWS but a local substitute, which an outbound
     // proxy usually cannot reach.
     let is_local = settings.endpoint_url.as_ref().is_some_and(|url| url.starts_with("http://"));
-    let client = Builder::new().build_with_connector_fn(move |settings, components| {
+    let client = Builder::new().build_with_connector_fn(move |connector_settings, components| {
         let proxy = if is_local { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
         let mut connector = Connector::builder().proxy_config(proxy);
-        if let Some(settings) = settings {
-            connector = connector.connector_settings(settings.clone());
+        if let Some(connector_settings) = connector_settings {
+            connector = connector.connector_settings(connector_settings.clone());
         }
         if let Some(sleep) = components.and_then(RuntimeComponents::sleep_impl) {
             connector = connector.sleep_impl(sleep);
         }
         connector.tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).build()
     });
-    SharedHttpClient::new(WithoutValidation(client))
+    SharedHttpClient::new(SkipConstructionCheck(client))
 }
 
-/// An HTTP client without validation. The SDK validates the HTTP client of each new
-/// service client, which loads all root certificates and costs as much as a call. This wrapper does not forward the validation methods of [`HttpClient`], and
-/// their default implementations do nothing.
+/// Skips the check of the HTTP client that the SDK makes whenever it constructs a service
+/// client. The check loads all root certificates, which costs as much as a call. It is
+/// skipped because this wrapper leaves the validation methods of [`HttpClient`] at their
+/// default implementations, which do nothing. TLS certificates of servers are verified as
+/// usual.
 #[derive(Debug)]
-struct WithoutValidation(SharedHttpClient);
+struct SkipConstructionCheck(SharedHttpClient);
 
-impl HttpClient for WithoutValidation {
+impl HttpClient for SkipConstructionCheck {
     fn http_connector(
         &self,
         settings: &HttpConnectorSettings,

@@ -30,7 +30,7 @@ const MAX_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Sessions {
     settings: AwsSettings,
-    timeout: Duration,
+    collection_timeout: Duration,
     observer: Arc<dyn ApiObserver>,
     http_client: SharedHttpClient,
     profile_configs: Mutex<HashMap<ProfileConfigKey, Arc<OnceCell<Arc<ProfileConfig>>>>>,
@@ -73,13 +73,17 @@ pub(crate) struct Session {
 }
 
 impl Sessions {
-    /// `timeout` is the timeout of a collection. The timeouts of credentials and of
-    /// each attempt of a call are fractions of it.
-    pub(crate) fn new(settings: AwsSettings, timeout: Duration, observer: Arc<dyn ApiObserver>) -> Self {
+    /// The timeouts for obtaining credentials and for each attempt of a call are fractions
+    /// of `collection_timeout`.
+    pub(crate) fn new(
+        settings: AwsSettings,
+        collection_timeout: Duration,
+        observer: Arc<dyn ApiObserver>,
+    ) -> Self {
         let http_client = sdk::http_client(&settings);
         Self {
             settings,
-            timeout,
+            collection_timeout,
             observer,
             http_client,
             profile_configs: Mutex::default(),
@@ -92,7 +96,7 @@ impl Sessions {
     /// environment, the profile, or the metadata of the EC2 instance.
     ///
     /// # Errors
-    /// The value that is set is not the name of a region.
+    /// The region that is set there is not a valid region name.
     pub(crate) async fn default_region(
         &self,
         account: &Account,
@@ -101,8 +105,8 @@ impl Sessions {
         profile_config.config.region().map(|region| region.as_ref().parse()).transpose()
     }
 
-    /// Which endpoints are used for the account, by our configuration, the
-    /// environment and the shared AWS configuration together.
+    /// The variant of the endpoints that the SDK uses for the account, according to the
+    /// exporter's configuration, the environment and the shared AWS configuration.
     pub(crate) async fn endpoint_kind(&self, account: &Account) -> EndpointKind {
         let config = &self.profile_config(account).await.config;
         EndpointKind {
@@ -130,7 +134,7 @@ impl Sessions {
             ssm_config: profile_config.ssm_config.clone(),
             credentials: self.credential_store(&profile_config, &key),
             observer: Arc::clone(&self.observer),
-            check_timeout: MAX_CHECK_TIMEOUT.min(sdk::attempt_timeout(self.timeout)),
+            check_timeout: MAX_CHECK_TIMEOUT.min(sdk::attempt_timeout(self.collection_timeout)),
         };
         let session = Arc::new(session);
         // A concurrent caller may have created the session meanwhile.
@@ -143,16 +147,15 @@ impl Sessions {
         Arc::clone(cell.get_or_init(|| async { Arc::new(self.load(key).await) }).await)
     }
 
-    /// Reads the shared AWS configuration. If nothing there or in the environment names
-    /// a region, the SDK asks the instance metadata service for it. No other request is
-    /// sent.
+    /// Reads the shared AWS configuration. Sends no request, except that the SDK asks the
+    /// instance metadata service for a region if [`sdk::sts_region`] determines none.
     async fn load(&self, (profile, home): ProfileConfigKey) -> ProfileConfig {
         let default_region = sdk::default_region(profile.as_deref(), &self.settings).await;
         let loader = SdkConfigLoader {
             profile,
             region: sdk::sts_region(self.settings.sts_region.as_ref(), default_region, home.as_ref()),
             settings: self.settings.clone(),
-            timeout: self.timeout,
+            collection_timeout: self.collection_timeout,
             http_client: self.http_client.clone(),
         };
         let config = loader.load().await;
@@ -161,8 +164,9 @@ impl Sessions {
         ProfileConfig { loader, config: Arc::new(config), ssm_config }
     }
 
-    /// The store for the credentials of the last role of a chain. The stores of the
-    /// profile and of the roles before it are shared with other chains.
+    /// The store for the credentials that `access` leads to: those of its last role, or
+    /// those of the profile or default chain if it has no roles. Role chains that begin
+    /// with the same profile and roles share the stores for these.
     fn credential_store(
         &self,
         profile_config: &ProfileConfig,
@@ -174,7 +178,7 @@ impl Sessions {
             if let Some(store) = stores.get(&key).and_then(Weak::upgrade) {
                 return store;
             }
-            let store = CredentialStore::new(source(), self.timeout / 2);
+            let store = CredentialStore::new(source(), self.collection_timeout / 2);
             stores.insert(key, Arc::downgrade(&store));
             store
         };
@@ -194,9 +198,9 @@ impl Sessions {
 }
 
 impl Session {
-    /// The SSM client with these credentials, for all regions. Creating a client takes
-    /// much of the CPU time of a call, and one client per target would take more memory
-    /// than the whole snapshot. The caller sets the region of each call, and adds
+    /// The SSM client that uses the `cached` credentials, for all regions. Creating a client
+    /// takes much of the CPU time of a call, and one client per target would take more
+    /// memory than the whole snapshot. The caller sets the region of each call, and adds
     /// [`ObserveRequests`](super::ObserveRequests) so that requests are counted.
     pub(crate) fn ssm_client<'a>(&self, cached: &'a CachedCredentials) -> &'a aws_sdk_ssm::Client {
         cached.ssm_client.get_or_init(|| {

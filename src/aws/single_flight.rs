@@ -1,4 +1,4 @@
-//! A cache of one value. Concurrent callers share a single fetch of it.
+//! A cache of one value. Concurrent callers share a single fetch of the value.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -33,14 +33,14 @@ pub(super) struct SingleFlight<T> {
 #[derive(Debug)]
 struct Cached<T> {
     outcome: Result<Arc<T>, Failure>,
-    /// `None` never expires.
+    /// `None` if the outcome never expires.
     expires: Option<Instant>,
 }
 
 /// The outcome of a fetch.
 #[derive(Debug)]
 pub(super) enum Fetched<T> {
-    /// A value, and how long it is cached; `None` means forever.
+    /// A value, and how long it is cached. `None` means that it is cached forever.
     Value(Arc<T>, Option<Duration>),
     /// A failure, which is cached with exponential back-off.
     Failed(Failure),
@@ -98,9 +98,9 @@ impl<T> SingleFlight<T> {
         self.replace(value, Arc::default());
     }
 
-    /// Replaces `value` with `failure`, unless something newer has replaced it. The
-    /// failure is cached longer the more `earlier_failures` there were. Returns whether
-    /// `value` was replaced.
+    /// Replaces `value` with `failure`, unless a newer outcome has replaced it. How long
+    /// the failure is cached increases with the number of `earlier_failures`. Returns
+    /// whether `value` was replaced.
     pub(super) fn replace_with_failure(
         &self,
         value: &Arc<T>,

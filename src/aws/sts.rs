@@ -28,7 +28,7 @@ impl From<Failure> for AssumeRoleFailure {
     }
 }
 
-/// Whether `reason` means that STS itself is unavailable, rather than one role.
+/// Whether `reason` means that STS itself is unavailable, so that no role can be assumed.
 pub(super) fn is_sts_unavailable(reason: Reason) -> bool {
     matches!(reason, Reason::Timeout | Reason::Connection | Reason::ServerError | Reason::Throttled)
 }
@@ -36,7 +36,8 @@ pub(super) fn is_sts_unavailable(reason: Reason) -> bool {
 /// Assumes a role. The region of `config` is that of the STS endpoint.
 ///
 /// # Errors
-/// [`Reason::Credentials`] means that STS rejected `credentials`.
+/// [`Reason::Credentials`] means that STS rejected `credentials`, or that the role's
+/// account has not enabled the region of the STS endpoint.
 pub(super) async fn assume_role(
     config: &SdkConfig,
     credentials: &Credentials,
@@ -89,7 +90,7 @@ pub(super) async fn caller_account(
     id.parse().map_err(|error| Failure::new(Reason::InvalidResponse, format!("GetCallerIdentity: {error}")))
 }
 
-/// A client of STS that uses only the given credentials.
+/// An STS client that uses only `credentials`.
 fn sts_client(
     config: &SdkConfig,
     credentials: &Credentials,

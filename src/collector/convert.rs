@@ -70,9 +70,9 @@ fn source(from: ResourceDataSyncSourceWithState, presence: SourcePresence) -> So
         organization_source_type: organization
             .and_then(|organization| non_empty(Some(organization.organization_source_type))),
         regions: from.source_regions.map(|regions| regions.len()),
-        include_future_regions: presence.include_future_regions.then_some(from.include_future_regions),
+        include_future_regions: presence.has_include_future_regions.then_some(from.include_future_regions),
         enable_all_ops_data_sources: presence
-            .enable_all_ops_data_sources
+            .has_enable_all_ops_data_sources
             .then_some(from.enable_all_ops_data_sources),
         state: non_empty(from.state).map(|text| SourceState::from(text.as_str())),
     }

@@ -19,7 +19,7 @@ use crate::model::{DataSync, Failure, Reason, SyncType};
 /// The largest page size that AWS allows.
 const PAGE_SIZE: i32 = 50;
 
-/// Ends a pagination that never ends. No account has thousands of syncs.
+/// Stops a pagination that would otherwise never end. No account has thousands of syncs.
 const MAX_PAGES: usize = 100;
 
 /// SSM's error code for an unknown access key.
@@ -32,13 +32,13 @@ type ListError = SdkError<ListResourceDataSyncError>;
 pub(super) async fn list(
     session: &Session,
     credentials: &Arc<CachedCredentials>,
-    account: &str,
+    account_id: &str,
     target: &Target,
 ) -> Result<Vec<DataSync>, Failure> {
     let client = session.ssm_client(credentials);
     // The SDK limits retries within a "retry partition", by default all calls to a service
     // in a region. One throttled account would use up the retries of the others there.
-    let retry_partition = RetryPartition::new(format!("ssm-{account}-{}", target.region));
+    let retry_partition = RetryPartition::new(format!("ssm-{account_id}-{}", target.region));
     let config = Config::builder()
         .region(Region::new(target.region.as_str().to_owned()))
         .retry_partition(retry_partition)
@@ -54,7 +54,7 @@ pub(super) async fn list(
         match list_type(client, &config, sync_type, add).await {
             Ok(()) => {}
             Err(ListTypeError::Call(error)) => {
-                return Err(call_failure(&error, session, target, credentials).await);
+                return Err(list_failure(&error, session, target, credentials).await);
             }
             Err(ListTypeError::Response(failure)) => return Err(failure),
         }
@@ -63,10 +63,10 @@ pub(super) async fn list(
     Ok(syncs.into_values().collect())
 }
 
-/// Distinguishes invalid credentials from a region that the account has not enabled. SSM
-/// returns the same code for both. If another region or STS accepts the credentials, the
-/// region is the cause.
-async fn call_failure(
+/// Classifies the error of a call. SSM returns the same error code for invalid credentials
+/// and for a region that the account has not enabled. If another region or STS accepts the
+/// credentials, the cause is the region. Otherwise the credentials are evicted.
+async fn list_failure(
     error: &ListError,
     session: &Session,
     target: &Target,
@@ -129,7 +129,7 @@ async fn list_type(
             return Err(Failure::new(Reason::InvalidResponse, message).into());
         }
         for (index, item) in page.resource_data_sync_items.unwrap_or_default().into_iter().enumerate() {
-            add(convert::data_sync(item, sync_type, presence.source(index))?);
+            add(convert::data_sync(item, sync_type, presence.of_source(index))?);
         }
         match page.next_token.filter(|token| !token.is_empty()) {
             None => return Ok(()),
@@ -141,6 +141,6 @@ async fn list_type(
             next => token = next,
         }
     }
-    let message = format!("ListResourceDataSync for {sync_type} returned more than {MAX_PAGES} pages");
+    let message = format!("ListResourceDataSync for {sync_type} did not end within {MAX_PAGES} pages");
     Err(Failure::new(Reason::Pagination, message).into())
 }

@@ -1,8 +1,8 @@
 //! Collects one target: calls AWS and turns the responses into plain data.
 //!
-//! The [scheduler](crate::scheduler) decides when. A collection always returns a
-//! [`Report`]; if it fails, the report contains the failure. This module does not know
-//! what happens with reports.
+//! The [scheduler](crate::scheduler) decides when a target is collected. A collection
+//! always returns a [`Report`]; if it fails, the report contains the failure. This module
+//! does not know who uses the reports.
 
 mod convert;
 mod list;
@@ -34,7 +34,7 @@ pub(crate) struct Collector {
 }
 
 impl Collector {
-    /// Each collection may take `timeout`.
+    /// A collection fails if it takes longer than `timeout`.
     pub(crate) fn new(sessions: Arc<Sessions>, timeout: Duration, clock: Clock) -> Self {
         Self { sessions, timeout, clock }
     }
@@ -50,13 +50,13 @@ impl Collector {
         let session = self.sessions.get(&target.account).await;
         let credentials = session.credentials.get().await?;
         match &target.account.id {
-            // Nothing to check: the configured id is that of the role's ARN.
+            // Nothing to check: the account id is taken from the ARN of the last role.
             Some(_) if !target.account.access.roles.is_empty() => {}
             Some(configured) => session.check_account_id(&credentials, configured).await?,
             None => *account = Some(session.account_id(&credentials, self.timeout / 2).await?),
         }
-        let id = account.as_ref().or(target.account.id.as_ref()).map_or("", AccountId::as_str);
-        list::list(&session, &credentials, id, target).await
+        let account_id = account.as_ref().or(target.account.id.as_ref()).map_or("", AccountId::as_str);
+        list::list(&session, &credentials, account_id, target).await
     }
 }
 

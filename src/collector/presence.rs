@@ -3,7 +3,7 @@
 //! The SDK turns an absent boolean into `false` and an absent list into an empty
 //! one. An absent field must not become a metric with the value 0, and a response
 //! without a list must not look like an account without syncs. An interceptor therefore
-//! parses the body a second time, only for the presence of fields.
+//! parses the body a second time, only to record which fields it contains.
 
 use std::sync::Arc;
 
@@ -29,14 +29,14 @@ pub(super) struct ItemPresence {
     source: Option<SourcePresence>,
 }
 
-/// Which fields of a source were present. Only fields that the SDK fills with a default if
-/// they are absent.
+/// Whether a source contained each of the fields that the SDK would otherwise fill with a
+/// default.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub(super) struct SourcePresence {
     #[serde(default, rename = "IncludeFutureRegions", deserialize_with = "is_present")]
-    pub(super) include_future_regions: bool,
+    pub(super) has_include_future_regions: bool,
     #[serde(default, rename = "EnableAllOpsDataSources", deserialize_with = "is_present")]
-    pub(super) enable_all_ops_data_sources: bool,
+    pub(super) has_enable_all_ops_data_sources: bool,
 }
 
 fn is_present<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
@@ -49,9 +49,9 @@ impl Presence {
         self.items.is_some()
     }
 
-    /// Which fields the source of the item at `index` contained; no fields if it has no
-    /// source.
-    pub(super) fn source(&self, index: usize) -> SourcePresence {
+    /// Which fields the source of the item at `index` contained. If the item has no source,
+    /// no field is present.
+    pub(super) fn of_source(&self, index: usize) -> SourcePresence {
         self.items
             .as_ref()
             .and_then(|items| items.get(index))
@@ -65,8 +65,8 @@ impl Presence {
 pub(super) struct RecordPresence(Arc<Mutex<Option<Presence>>>);
 
 impl RecordPresence {
-    /// Takes the record of the last response; `None` if the body was not a JSON
-    /// object of the expected form.
+    /// Takes the record of the last response. `None` if the body of the response was not a
+    /// JSON object of the expected form, or if there was no response since the last call.
     pub(super) fn take(&self) -> Option<Presence> {
         self.0.lock().take()
     }
@@ -116,8 +116,8 @@ mod tests {
             ]}"#,
         );
         let present = |index| {
-            let source = presence.source(index);
-            (source.include_future_regions, source.enable_all_ops_data_sources)
+            let source = presence.of_source(index);
+            (source.has_include_future_regions, source.has_enable_all_ops_data_sources)
         };
         assert_eq!(
             [present(0), present(1), present(2), present(3)],
