@@ -1,5 +1,5 @@
-//! Logs changes in discovery. A failure that concerns many accounts is logged in one line
-//! for all of them.
+//! Logs changes in discovery. A failure that concerns many accounts is logged once for all
+//! of them.
 
 use std::collections::HashSet;
 
@@ -9,14 +9,15 @@ use super::planner::Warning;
 use crate::fleet::AccountKey;
 use crate::model::{Failure, FailureScope, Reason};
 
-/// Remembers what has been logged, so that only changes are.
+/// Remembers what has been logged, so that only changes are logged.
 #[derive(Debug, Default)]
 pub(super) struct DiscoveryLog {
     warnings: HashSet<Warning>,
-    /// The reason that was logged last, until the organization's accounts are listed again.
+    /// The reason that was logged last. `None` once the organization's accounts have been
+    /// listed again.
     organization_failure: Option<Reason>,
     /// The number of accounts whose enabled regions cannot be listed, as logged last.
-    failing_accounts: usize,
+    logged_failing_accounts: usize,
     counts: Option<Counts>,
 }
 
@@ -26,7 +27,7 @@ pub(super) struct Counts {
     pub(super) accounts: usize,
     pub(super) targets: usize,
     /// Whether lookups are pending that may add targets.
-    pub(super) pending: bool,
+    pub(super) has_pending_lookups: bool,
 }
 
 impl DiscoveryLog {
@@ -55,29 +56,30 @@ impl DiscoveryLog {
     /// `kept` is the number of last known accounts that are still polled.
     pub(super) fn organization_failed(&mut self, failure: &Failure, kept: usize) {
         let Failure { reason, message, scope, .. } = failure;
-        // The credential store logs failures to obtain credentials.
+        // The credential store logs failures to obtain credentials, so they are skipped here.
         if *scope != FailureScope::Credentials && self.organization_failure.replace(*reason) != Some(*reason)
         {
             warn!(%reason, error = message, kept, "cannot list the organization's accounts");
         }
     }
 
-    /// Logs that the enabled regions of these accounts cannot be listed. The number of
-    /// accounts may grow slowly, so it is logged again only when it has doubled.
-    pub(super) fn regions_failed(&mut self, accounts: &[(&AccountKey, &Failure)]) {
-        let number = accounts.len();
-        match accounts.iter().min_by_key(|(key, _)| *key) {
+    /// Logs the number of accounts whose enabled regions cannot be listed. The number may
+    /// grow slowly, so it is logged again only when it has doubled. `failing` contains all
+    /// of these accounts; if it is empty, the recovery is logged.
+    pub(super) fn regions_failed(&mut self, failing: &[(&AccountKey, &Failure)]) {
+        let number = failing.len();
+        match failing.iter().min_by_key(|(key, _)| *key) {
             Some((example, Failure { reason, message, .. }))
-                if number >= (2 * self.failing_accounts).max(1) =>
+                if number >= (2 * self.logged_failing_accounts).max(1) =>
             {
-                self.failing_accounts = number;
+                self.logged_failing_accounts = number;
                 warn!(
                     accounts = number, %example, %reason, error = message,
                     "cannot list the enabled regions of accounts"
                 );
             }
-            None if self.failing_accounts > 0 => {
-                self.failing_accounts = 0;
+            None if self.logged_failing_accounts > 0 => {
+                self.logged_failing_accounts = 0;
                 info!("can list the enabled regions of all accounts again");
             }
             _ => {}
@@ -88,8 +90,8 @@ impl DiscoveryLog {
         if self.counts.replace(counts) == Some(counts) {
             return;
         }
-        let Counts { accounts, targets, pending } = counts;
-        if !pending && targets == 0 {
+        let Counts { accounts, targets, has_pending_lookups } = counts;
+        if !has_pending_lookups && targets == 0 {
             warn!(accounts, "no targets to poll");
         } else if targets > 0 {
             info!(accounts, targets, "target list changed");

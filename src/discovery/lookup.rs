@@ -17,7 +17,7 @@ const ORGANIZATION_TIMEOUT: Duration = Duration::from_mins(10);
 /// The timeout of listing the regions of an account.
 const REGIONS_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The kinds of lookups, which are the values of the `kind` label.
+/// The kinds of lookups. Their names are the values of the `kind` label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum LookupKind {
@@ -33,7 +33,7 @@ pub(crate) trait LookupObserver: fmt::Debug + Send + Sync {
     fn lookup_ended(&self, kind: LookupKind, succeeded: bool);
 }
 
-/// Makes lookups. The implementation limits how long each takes.
+/// Makes lookups. The implementation limits how long each lookup takes.
 pub(crate) trait Lookups: Send + Sync + 'static {
     /// The active accounts of an organization.
     fn members(&self, organization: &Organization) -> impl Future<Output = Result<Members, Failure>> + Send;
@@ -41,8 +41,8 @@ pub(crate) trait Lookups: Send + Sync + 'static {
     /// The regions that an account has enabled, at least one, in any order.
     fn regions(&self, account: &Account) -> impl Future<Output = Result<Vec<RegionName>, Failure>> + Send;
 
-    /// Drops whatever is cached for accounts other than these, which are not called any
-    /// more.
+    /// Drops everything that is cached for accounts other than `accounts`, because
+    /// AWS is no longer called for those other accounts.
     fn retain(&self, accounts: &[&Account]);
 }
 
@@ -98,7 +98,7 @@ impl LookupKey {
     }
 
     /// The result of a lookup whose task panicked.
-    pub(super) fn failed(&self, failure: Failure) -> LookupResult {
+    pub(super) fn failed_result(&self, failure: Failure) -> LookupResult {
         match self {
             Self::Organization => LookupResult::Organization(Err(failure)),
             Self::Regions(key) => LookupResult::Regions(key.clone(), Err(failure)),

@@ -14,7 +14,7 @@ use super::lookup::LookupKey;
 use crate::fleet::{AccountKey, FailingLookups, stable_hash};
 use crate::model::Failure;
 
-/// The back-off after the first failure of a lookup. It doubles with each
+/// The back-off after the first failure of a lookup. The back-off doubles with each
 /// consecutive failure, up to the refresh interval.
 pub(super) const INITIAL_BACKOFF: Duration = Duration::from_secs(10);
 
@@ -22,7 +22,8 @@ pub(super) const INITIAL_BACKOFF: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct LookupQueue {
     replica: String,
-    /// Lookups to make now. Some may have been removed or delayed since they were added.
+    /// Lookups to make now. Some of them may have been removed or delayed since they were
+    /// added here.
     due: VecDeque<LookupKey>,
     delayed: DelayQueue<LookupKey>,
     /// Every lookup that is due, in progress or delayed, with its position in
@@ -93,12 +94,12 @@ impl LookupQueue {
         }
     }
 
-    /// The next lookup to make now. It stays scheduled while it is in progress.
+    /// The next lookup to make now. The lookup stays scheduled while it is in progress.
     pub(super) fn pop_due(&mut self) -> Option<LookupKey> {
         while let Some(key) = self.due.pop_front() {
-            // Skips lookups that were removed, and those that were delayed. The latter
-            // happens if a lookup is removed and scheduled again during an attempt, whose
-            // result then serves for both.
+            // Skips lookups that have been removed or delayed since they were added. A
+            // lookup is delayed while it is due if it was removed and scheduled again during
+            // an attempt: the result of that attempt then makes another one unnecessary.
             if self.scheduled.get(&key) == Some(&None) {
                 return Some(key);
             }
@@ -106,12 +107,13 @@ impl LookupQueue {
         None
     }
 
-    /// Makes lookups due again whose attempts were aborted.
+    /// Makes the lookups `in_progress` due again after their attempts were aborted. Has no
+    /// effect on lookups that have been removed.
     pub(super) fn restart(&mut self, in_progress: impl Iterator<Item = LookupKey>) {
         self.due.extend(in_progress.filter(|key| self.scheduled.contains_key(key)));
     }
 
-    /// Waits until a delayed lookup is due. Cancel safe.
+    /// Waits until the delay of a lookup ends, and makes the lookup due. Cancel safe.
     pub(super) async fn delay_elapsed(&mut self) {
         match poll_fn(|context| self.delayed.poll_expired(context)).await {
             Some(expired) => {

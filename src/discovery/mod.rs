@@ -1,15 +1,15 @@
-//! Determines the targets from the configured accounts. For that, it looks up the
-//! accounts of an organization and the regions that accounts have enabled.
+//! Determines the targets from the configured accounts, the accounts of an organization and
+//! the regions that accounts have enabled. Lookups provide the latter two.
 //!
 //! Each change is published as a new [`TargetList`] for the
 //! [scheduler](crate::scheduler). Discovery does not know when targets are polled or
-//! whether that succeeds.
+//! whether polling succeeds.
 //!
 //! Lookups are repeated at the refresh interval. A lookup that fails is retried with
-//! back-off, independently of all others. Its last result is kept meanwhile, so no
-//! account is dropped because a lookup failed. An account whose regions could never be
-//! listed is polled in the regions that are always enabled, so that the account and its
-//! failure are visible.
+//! back-off, independently of all others. Until the lookup succeeds, its last result is
+//! kept, so no account is dropped because a lookup failed. An account whose regions could
+//! never be listed is polled in the regions that are always enabled, so that the account
+//! and its failure are visible.
 //!
 //! A configuration that names all accounts and regions needs no lookups.
 
@@ -42,8 +42,8 @@ use lookup::{LookupKey, LookupRequest, LookupResult};
 use lookup_queue::LookupQueue;
 use planner::{AccountRegions, EnabledRegions};
 
-/// The maximum delay between a result and the new target list while other lookups are in
-/// progress. Their results are published together.
+/// The maximum delay between a result and the new target list. Other lookups in progress
+/// may end within the delay, and then all results are published together.
 const PUBLISH_DELAY: Duration = Duration::from_millis(200);
 
 /// The settings that a reload can change.
@@ -68,13 +68,13 @@ pub(crate) struct Discovery<L> {
     queue: LookupQueue,
     /// Whether lookups that succeeded are repeated after the refresh interval.
     refreshes: bool,
-    /// The accounts of the organization, once they have been listed.
+    /// The accounts of the organization. `None` until they have been listed.
     members: Option<Members>,
     /// Whether `members` were listed with previous settings.
     members_are_outdated: bool,
     /// All accounts to poll.
     accounts: Vec<AccountRegions>,
-    /// The result for each account that needs a lookup of its regions.
+    /// The enabled regions of each account for which they must be looked up.
     enabled_regions: HashMap<AccountKey, EnabledRegions>,
     log: DiscoveryLog,
 }
@@ -163,7 +163,7 @@ impl<L: Lookups> Discovery<L> {
                     let Some(key) = in_progress.remove(&id) else { continue };
                     let result = match ended {
                         Ok((_, result)) => result,
-                        Err(error) => key.failed(panicked(&error)),
+                        Err(error) => key.failed_result(panicked(&error)),
                     };
                     if self.handle_result(&key, result) {
                         publish_at.get_or_insert(Instant::now() + PUBLISH_DELAY);
@@ -180,6 +180,7 @@ impl<L: Lookups> Discovery<L> {
         }
     }
 
+    /// `None` if lookups that succeeded are not repeated.
     fn refresh_interval(&self, key: &LookupKey) -> Option<Duration> {
         self.refreshes.then(|| self.settings.sources.refresh_interval_of(key))
     }
@@ -208,7 +209,7 @@ impl<L: Lookups> Discovery<L> {
     fn handle_result(&mut self, key: &LookupKey, result: LookupResult) -> bool {
         let Update { changed, failure } = match result {
             LookupResult::Organization(result) => self.update_members(result),
-            // The account may have left during the lookup.
+            // The account may have left the organization during the lookup.
             LookupResult::Regions(account, _) if !self.enabled_regions.contains_key(&account) => {
                 return false;
             }
@@ -258,24 +259,25 @@ impl<L: Lookups> Discovery<L> {
     }
 
     /// Applies the latest settings. Returns whether they may change lookups or targets.
-    /// Results of the previous settings are kept until the next lookup replaces them,
-    /// except for another organization.
+    /// Results of lookups with the previous settings are kept until the next lookup
+    /// replaces them. The accounts of the organization are dropped if the latest settings
+    /// have no organization, or most likely another one.
     fn reconfigure(&mut self) -> bool {
         let settings = Arc::clone(&self.settings_updates.borrow_and_update());
         let previous = std::mem::replace(&mut self.settings, settings);
         let current = Arc::clone(&self.settings);
-        // The operator may have fixed the cause before the reload.
+        // The operator may have fixed the cause of a failure before the reload.
         self.queue.retry_failing();
         if previous.sources == current.sources && Arc::ptr_eq(&previous.lookups, &current.lookups) {
             return false;
         }
         match (&previous.sources.organization, &current.sources.organization) {
             (_, None) => self.members = None,
-            // A different administrator account: most likely another organization.
+            // With a different administrator account, it is most likely another organization.
             (Some(previous), Some(current)) if previous.administrator.id != current.administrator.id => {
                 self.members = None;
             }
-            // Most likely the same organization, listed or accessed in another way. Its
+            // It is most likely the same organization, listed or accessed in another way. Its
             // accounts are kept until it has been listed again.
             _ => self.members_are_outdated = self.members.is_some(),
         }
@@ -291,8 +293,9 @@ impl<L: Lookups> Discovery<L> {
         true
     }
 
-    /// Recomputes the accounts to poll. Schedules lookups for new accounts, and drops
-    /// the lookups and results of accounts that have left.
+    /// Recomputes the accounts to poll. Schedules a lookup of the regions of each account
+    /// that newly needs one, and drops the lookups and results of accounts that no longer
+    /// need one, for example because they have left the organization.
     fn update_accounts(&mut self) {
         let (accounts, warnings) = planner::accounts(&self.settings.sources, self.members.as_ref());
         self.accounts = accounts;
@@ -322,11 +325,12 @@ impl<L: Lookups> Discovery<L> {
     }
 
     fn publish(&mut self) {
-        let organization_pending = self.settings.sources.organization.is_some()
+        let organization_is_pending = self.settings.sources.organization.is_some()
             && (self.members.is_none() || self.members_are_outdated);
         let (mut target_list, warnings) =
-            planner::target_list(&self.accounts, &self.enabled_regions, organization_pending, self.shard);
+            planner::target_list(&self.accounts, &self.enabled_regions, organization_is_pending, self.shard);
         target_list.failing_lookups = self.queue.failing_lookups();
+        // A pending lookup may still find a region that a wildcard matches.
         if target_list.pending == 0 {
             self.log.warnings(warnings);
         }
@@ -341,15 +345,15 @@ impl<L: Lookups> Discovery<L> {
     }
 
     fn log_changes(&mut self) {
-        // The credential store logs failures to obtain credentials.
+        // The credential store logs failures to obtain credentials, so they are skipped here.
         let failing =
             self.queue.failing_accounts().filter(|(_, failure)| failure.scope != FailureScope::Credentials);
         self.log.regions_failed(&failing.collect::<Vec<_>>());
-        let (targets, pending) = {
+        let (targets, has_pending_lookups) = {
             let target_list = self.target_list.borrow();
             (target_list.targets.len(), target_list.pending > 0)
         };
-        self.log.counts(Counts { accounts: self.accounts.len(), targets, pending });
+        self.log.counts(Counts { accounts: self.accounts.len(), targets, has_pending_lookups });
     }
 }
 

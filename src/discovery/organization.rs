@@ -1,4 +1,4 @@
-//! Lists the accounts of an organization with the calls of AWS Organizations.
+//! Lists the accounts of an organization by calling AWS Organizations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,12 +17,12 @@ use crate::aws::{CachedCredentials, ObserveRequests, Session, Sessions, errors};
 use crate::fleet::{Partition, RegionName};
 use crate::model::{Failure, Reason};
 
-/// Ends the traversal of a tree of organizational units that never ends. No real
+/// Stops a traversal of organizational units that would otherwise never end. No real
 /// organization has this many units.
 const MAX_UNITS: usize = 10_000;
 
-/// Ends a pagination that never ends. An organization has some ten thousand accounts at
-/// most.
+/// Stops a pagination that would otherwise never end. An organization has some ten thousand
+/// accounts at most, so this is enough even with one account per page.
 const MAX_PAGES: usize = 20_000;
 
 /// Lists the active accounts.
@@ -59,7 +59,7 @@ async fn list(client: &Client, organization: &Organization) -> Result<Members, F
     if organization.units.is_empty() {
         let pages = client.list_accounts().into_paginator().send();
         for_each_page(pages, |page| listing.add(page.accounts.unwrap_or_default())).await?;
-        // The response always contains the management account.
+        // A genuine response contains at least the management account.
         if listing.seen == 0 {
             let message = "the response to ListAccounts has no accounts";
             return Err(Failure::new(Reason::InvalidResponse, message));
@@ -94,8 +94,8 @@ async fn list(client: &Client, organization: &Organization) -> Result<Members, F
     Ok(Members { partition, accounts: listing.members.into_values().collect() })
 }
 
-/// Adds the organizational unit to the message, because a unit id that does not exist is
-/// the most likely mistake.
+/// Adds the organizational unit to the message, because the most likely cause is a unit in
+/// the configuration that does not exist.
 fn in_unit(unit: &str) -> impl Fn(Failure) -> Failure {
     move |failure| Failure { message: format!("{unit}: {}", failure.message), ..failure }
 }
@@ -115,16 +115,16 @@ where
             Some(page) => handle(page.map_err(|error| errors::call_failure(&error))?)?,
         }
     }
-    let message = format!("listing the organization returned more than {MAX_PAGES} pages");
+    let message = format!("listing the organization did not end within {MAX_PAGES} pages");
     Err(Failure::new(Reason::Pagination, message))
 }
 
-/// The accounts found so far.
+/// The active accounts found so far.
 #[derive(Default)]
 struct Listing {
     members: BTreeMap<String, Member>,
     partition: Option<Partition>,
-    /// The number of accounts in any state.
+    /// The number of accounts found, active or not.
     seen: usize,
 }
 
@@ -165,8 +165,8 @@ fn administrator_partition(organization: &Organization) -> Partition {
     organization.administrator.default_region.as_ref().map_or(Partition::Aws, RegionName::partition)
 }
 
-/// Rejects configured regions of another partition, to which the roles of the
-/// organization give no access.
+/// Rejects configured regions of another partition than the organization's. The roles of
+/// its accounts give no access to such regions.
 fn check_partition(partition: Partition, organization: &Organization) -> Result<(), Failure> {
     match organization.regions.named.iter().find(|region| region.partition() != partition) {
         None => Ok(()),
@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_state_of_an_account_takes_precedence_over_its_status() {
+    fn an_account_is_active_by_its_state_or_else_its_status() {
         for (state, status, active) in [
             (Some("ACTIVE"), None, true),
             (Some("ACTIVE"), Some("SUSPENDED"), true),

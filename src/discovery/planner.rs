@@ -1,5 +1,5 @@
-//! Computes the target list from the sources and the results of lookups. These are pure
-//! functions: the caller makes the lookups and logs the warnings.
+//! Computes the target list from the sources and the results of lookups. The functions
+//! are pure: their caller makes the lookups and logs the warnings.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -31,15 +31,15 @@ pub(super) enum EnabledRegions {
 /// A possible mistake in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Warning {
-    /// An account of the organization is also an entry of `accounts`, which takes
+    /// An account of the organization also has an entry in `accounts`. The entry takes
     /// precedence.
     OverridesOrganization(AccountId),
     /// A wildcard matches no enabled region of any account.
     MatchesNoRegion(String),
 }
 
-/// All accounts to poll: the configured ones in their order, then the others of
-/// the organization by id.
+/// All accounts to poll: the configured accounts in their order, then the other accounts
+/// of the organization by id.
 pub(super) fn accounts(
     sources: &AccountSources,
     members: Option<&Members>,
@@ -47,13 +47,14 @@ pub(super) fn accounts(
     let mut warnings = Vec::new();
     let no_members = Members { partition: Partition::Aws, accounts: Vec::new() };
     let Members { partition, accounts: members } = members.unwrap_or(&no_members);
-    let mut others: BTreeMap<&AccountId, _> = members.iter().map(|member| (&member.id, member)).collect();
+    let mut members_by_id: BTreeMap<&AccountId, _> =
+        members.iter().map(|member| (&member.id, member)).collect();
     let mut accounts = Vec::new();
     let configured_ids: HashSet<&AccountId> =
         sources.configured.iter().filter_map(|entry| entry.account.id.as_ref()).collect();
     for entry in &sources.configured {
         let mut account = Arc::clone(&entry.account);
-        let member = account.id.as_ref().and_then(|id| others.get(id));
+        let member = account.id.as_ref().and_then(|id| members_by_id.get(id));
         // A configured name takes precedence over the organization's.
         if let (None, Some(member)) = (&account.name, member) {
             account = Arc::new(Account { name: member.name.clone(), ..Account::clone(&account) });
@@ -61,12 +62,13 @@ pub(super) fn accounts(
         accounts.push(AccountRegions { account, regions: entry.regions.clone() });
     }
     for id in configured_ids {
-        if others.remove(id).is_some() {
+        if members_by_id.remove(id).is_some() {
             warnings.push(Warning::OverridesOrganization(id.clone()));
         }
     }
     if let Some(organization) = &sources.organization {
-        for member in others.into_values().filter(|member| !organization.excluded.contains(&member.id)) {
+        for member in members_by_id.into_values().filter(|member| !organization.excluded.contains(&member.id))
+        {
             // The configuration has been validated, so the ARN is valid.
             if let Ok(account) = organization.member_access.account(member, *partition) {
                 let regions = organization.regions.clone();
@@ -77,17 +79,17 @@ pub(super) fn accounts(
     (accounts, warnings)
 }
 
-/// The targets of `shard`, each once. `organization_pending` adds one to the number of
-/// pending lookups.
+/// The targets of `shard`, each once. If `organization_is_pending`, the lookup of the
+/// organization counts as one of the pending lookups.
 pub(super) fn target_list(
     accounts: &[AccountRegions],
     enabled_regions: &HashMap<AccountKey, EnabledRegions>,
-    organization_pending: bool,
+    organization_is_pending: bool,
     shard: Shard,
 ) -> (TargetList, Vec<Warning>) {
     let mut seen: HashSet<TargetKey> = HashSet::new();
     let mut targets = Vec::new();
-    let mut pending = usize::from(organization_pending);
+    let mut pending = usize::from(organization_is_pending);
     let mut wildcards = WildcardMatches::default();
     for AccountRegions { account, regions } in accounts {
         let selected = if regions.needs_discovery() {
@@ -129,15 +131,15 @@ struct WildcardMatches(BTreeMap<String, bool>);
 impl WildcardMatches {
     fn record(&mut self, regions: &RegionSelection, enabled: &[RegionName]) {
         for wildcard in &regions.patterns {
-            let matches = regions.unmatched(enabled).all(|unmatched| unmatched != wildcard);
-            *self.0.entry(wildcard.to_string()).or_default() |= matches;
+            let has_match = regions.unmatched(enabled).all(|unmatched| unmatched != wildcard);
+            *self.0.entry(wildcard.to_string()).or_default() |= has_match;
         }
     }
 
     fn warnings(self) -> Vec<Warning> {
         self.0
             .into_iter()
-            .filter(|(_, matches)| !matches)
+            .filter(|(_, has_match)| !has_match)
             .map(|(wildcard, _)| Warning::MatchesNoRegion(wildcard))
             .collect()
     }
@@ -266,7 +268,7 @@ mod tests {
         assert_eq!(warnings, ["af-*", "mars-*"].map(|pattern| Warning::MatchesNoRegion(pattern.to_owned())));
     }
 
-    fn entry() -> impl Strategy<Value = &'static str> {
+    fn region_or_pattern() -> impl Strategy<Value = &'static str> {
         prop_oneof![
             Just("*"),
             Just("eu-*"),
@@ -280,15 +282,15 @@ mod tests {
     proptest! {
         #[test]
         fn the_target_list_is_deterministic_free_of_duplicates_and_divided_among_the_shards(
-            of_configured in proptest::collection::vec((0u64..6, proptest::collection::vec(entry(), 1..4)), 0..6),
-            of_organization in proptest::collection::vec(entry(), 1..4),
-            in_organization in proptest::collection::vec(0u64..12, 0..12),
+            configured_accounts in proptest::collection::vec((0u64..6, proptest::collection::vec(region_or_pattern(), 1..4)), 0..6),
+            organization_regions in proptest::collection::vec(region_or_pattern(), 1..4),
+            member_numbers in proptest::collection::vec(0u64..12, 0..12),
             shards in 1u32..6,
         ) {
             let all = ["eu-west-1", "eu-west-2", "us-east-1", "us-east-2"].map(|name| name.parse().unwrap());
             let sources = sources(
-                of_configured.iter().map(|(number, entries)| configured(*number, entries)).collect(),
-                &of_organization,
+                configured_accounts.iter().map(|(number, entries)| configured(*number, entries)).collect(),
+                &organization_regions,
                 &[3],
             );
             let targets_of = |members: &Members, shard| {
@@ -297,8 +299,8 @@ mod tests {
                     accounts.iter().map(|entry| (entry.account.key(), EnabledRegions::Known(all.clone().into()))).collect();
                 target_names(&target_list(&accounts, &enabled, false, shard).0)
             };
-            let targets = targets_of(&members(&in_organization), Shard::default());
-            let mut reversed = in_organization.clone();
+            let targets = targets_of(&members(&member_numbers), Shard::default());
+            let mut reversed = member_numbers.clone();
             reversed.reverse();
             prop_assert_eq!(&targets_of(&members(&reversed), Shard::default()), &targets);
             let mut unique = targets.clone();
@@ -307,7 +309,7 @@ mod tests {
             prop_assert_eq!(unique.len(), targets.len());
             let total = std::num::NonZeroU32::new(shards).unwrap();
             let mut of_all_shards: Vec<String> = (0..shards)
-                .flat_map(|index| targets_of(&members(&in_organization), Shard::new(index, total).unwrap()))
+                .flat_map(|index| targets_of(&members(&member_numbers), Shard::new(index, total).unwrap()))
                 .collect();
             of_all_shards.sort();
             prop_assert_eq!(of_all_shards, unique);

@@ -10,13 +10,14 @@ use crate::aws::{ObserveRequests, Sessions, errors};
 use crate::fleet::{Account, RegionName};
 use crate::model::{Failure, Reason};
 
-/// Ends a pagination that never ends. No account has this many pages of regions.
+/// Stops a pagination that would otherwise never end. No account has this many pages of
+/// regions.
 const MAX_PAGES: usize = 100;
 
 /// Calls `ListRegions` with the account's own credentials.
 ///
 /// # Errors
-/// The regions could not be listed completely, or the list is empty.
+/// The regions could not be listed completely, or no region has a valid name.
 pub(super) async fn enabled(sessions: &Sessions, account: &Account) -> Result<Vec<RegionName>, Failure> {
     let session = sessions.get(account).await;
     let cached = session.credentials.get().await?;
@@ -43,7 +44,7 @@ pub(super) async fn enabled(sessions: &Sessions, account: &Account) -> Result<Ve
                 return Err(failure);
             }
             None if regions.is_empty() => {
-                let message = "the response to ListRegions has no regions";
+                let message = "the response to ListRegions has no region with a valid name";
                 return Err(Failure::new(Reason::InvalidResponse, message));
             }
             None => return Ok(regions),
@@ -51,9 +52,9 @@ pub(super) async fn enabled(sessions: &Sessions, account: &Account) -> Result<Ve
         for name in page.regions.unwrap_or_default().into_iter().filter_map(|region| region.region_name) {
             match name.parse() {
                 Ok(region) => regions.push(region),
-                Err(error) => debug!(%error, "ignoring a region with an unknown name"),
+                Err(error) => debug!(%error, "ignoring a region with an invalid name"),
             }
         }
     }
-    Err(Failure::new(Reason::Pagination, format!("ListRegions returned more than {MAX_PAGES} pages")))
+    Err(Failure::new(Reason::Pagination, format!("ListRegions did not end within {MAX_PAGES} pages")))
 }

@@ -1,5 +1,5 @@
-//! The configured sources of accounts, and the accounts that an organization adds. Plain
-//! data without lookups.
+//! The configured sources of accounts, and the accounts that an organization adds. This is
+//! plain data; no lookups are made here.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -46,16 +46,16 @@ pub struct Organization {
     /// The account that lists the organization: the management account, or a
     /// delegated administrator.
     pub administrator: Arc<Account>,
-    /// Only accounts in these organizational units and the units below them are
-    /// polled. If empty, all accounts are.
+    /// The organizational units whose accounts are polled, including all units below them.
+    /// If empty, all accounts of the organization are polled.
     pub units: Vec<OrganizationalUnitId>,
-    /// Accounts that are not polled.
+    /// Accounts that are not polled, except those that are configured as well.
     pub excluded: BTreeSet<AccountId>,
-    /// How often the accounts are listed again.
+    /// How often the organization is listed again.
     pub refresh_interval: Duration,
-    /// How to access the accounts.
+    /// How to access the organization's accounts.
     pub member_access: MemberAccess,
-    /// The regions to poll in the accounts.
+    /// The regions to poll in the organization's accounts.
     pub regions: RegionSelection,
 }
 

@@ -12,13 +12,13 @@ use crate::fleet::{Partition, RegionOrPattern, RegionSelection, SessionName, Ses
 /// Returns what the test has set, and records all lookups.
 #[derive(Debug, Default)]
 struct FakeLookups {
-    /// The accounts of the organization; `None` fails.
+    /// The accounts of the organization. If `None`, the lookup fails.
     members: Mutex<Option<Vec<u64>>>,
-    /// The enabled regions by account; the lookup fails for others.
+    /// The enabled regions by account. For other accounts, the lookup fails.
     regions: Mutex<HashMap<u64, Vec<&'static str>>>,
     /// The account whose lookup takes [`HANG`].
-    hangs: Option<u64>,
-    /// `members` or the number of the account, and when it was looked up.
+    hanging_account: Option<u64>,
+    /// What was looked up (`members` or the number of the account), and when.
     lookups: Mutex<Vec<(String, Duration)>>,
     /// The profiles with which regions were looked up.
     profiles: Mutex<Vec<String>>,
@@ -60,7 +60,7 @@ impl Lookups for Arc<FakeLookups> {
         let number = number(account);
         self.record(number.to_string());
         self.profiles.lock().unwrap().extend(account.access.profile.clone());
-        if self.hangs == Some(number) {
+        if self.hanging_account == Some(number) {
             sleep(HANG).await;
         }
         let regions = self.regions.lock().unwrap().get(&number).cloned();
@@ -164,8 +164,8 @@ impl RunningDiscovery {
         self.target_list.borrow().pending
     }
 
-    /// Whether the organization could not be listed, and for how many accounts the
-    /// regions could not.
+    /// Whether the organization could not be listed, and the number of accounts whose
+    /// regions could not be listed.
     fn failing_lookups(&self) -> (bool, usize) {
         let failing_lookups = &self.target_list.borrow().failing_lookups;
         (failing_lookups.organization.is_some(), failing_lookups.accounts)
@@ -185,7 +185,7 @@ fn fake_lookups(members: &[u64], regions: &[(u64, &[&'static str])]) -> FakeLook
     }
 }
 
-/// Enough for lookups that do not hang, and for publishing their results.
+/// Long enough for lookups that do not hang, and for publishing their results.
 const SOON: Duration = Duration::from_secs(1);
 
 #[tokio::test(start_paused = true)]
@@ -330,7 +330,7 @@ async fn an_account_whose_regions_cannot_be_listed_is_polled_in_those_always_ena
 #[tokio::test(start_paused = true)]
 async fn a_hanging_lookup_does_not_delay_others() {
     let mut fake = fake_lookups(&[1, 2], &[(2, &["eu-west-1"])]);
-    fake.hangs = Some(1);
+    fake.hanging_account = Some(1);
     let discovery = RunningDiscovery::start(sources("eu-*"), fake);
     sleep(SOON).await;
     assert_eq!((discovery.targets(), discovery.pending()), (vec!["2/eu-west-1".to_owned()], 1));
@@ -401,7 +401,7 @@ async fn another_organization_is_pending_and_a_removed_one_is_not() {
     assert_eq!(
         (discovery.targets().len(), discovery.pending()),
         (0, 1),
-        "the administrator is another account"
+        "another administrator account means another organization"
     );
     let none = AccountSources { organization: None, ..sources("eu-west-1") };
     discovery.reconfigure(none);
@@ -430,7 +430,7 @@ async fn a_reload_retries_failed_lookups_immediately() {
 
 #[tokio::test(start_paused = true)]
 async fn a_result_requested_with_previous_settings_is_discarded() {
-    let hanging = FakeLookups { hangs: Some(1), ..fake_lookups(&[1], &[(1, &["eu-west-1"])]) };
+    let hanging = FakeLookups { hanging_account: Some(1), ..fake_lookups(&[1], &[(1, &["eu-west-1"])]) };
     let discovery = RunningDiscovery::start(sources("eu-*"), hanging);
     sleep(SOON).await;
     let mut other = sources("eu-*");
