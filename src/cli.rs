@@ -14,8 +14,8 @@ use crate::web::{ListenAddress, TelemetryPath};
 
 /// Prometheus exporter for AWS Systems Manager resource data syncs.
 ///
-/// Without a configuration it polls the account of the ambient AWS credentials in their
-/// default region.
+/// Without a configuration, the exporter polls the account of the ambient AWS credentials in
+/// their default region.
 #[derive(Debug, Parser)]
 #[expect(clippy::struct_excessive_bools, reason = "each is an independent flag")]
 #[command(name = "ssm-sync-exporter", version = build_info::LONG_VERSION)]
@@ -28,11 +28,11 @@ pub struct Cli {
     #[arg(long = "config.file", value_name = "FILE")]
     pub config_file: Option<PathBuf>,
 
-    /// Check the configuration, and the file of --web.config.file, without calling AWS, and exit
+    /// Check the configuration and the file of --web.config.file without calling AWS, then exit
     #[arg(long = "config.check")]
-    pub config_check: bool,
+    pub check_config: bool,
 
-    /// Address to listen on, on all interfaces if HOST is empty; may be repeated
+    /// Address to listen on; without HOST, on all interfaces; may be repeated
     #[arg(long = "web.listen-address", value_name = "HOST:PORT", default_value = ":10144")]
     pub listen_addresses: Vec<ListenAddress>,
 
@@ -40,17 +40,17 @@ pub struct Cli {
     #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
     pub telemetry_path: TelemetryPath,
 
-    /// File with TLS, users and limits, in the format of the Prometheus exporter-toolkit
+    /// File with TLS settings, users and limits, in the format of the Prometheus exporter-toolkit
     #[arg(long = "web.config.file", value_name = "FILE")]
     pub web_config_file: Option<PathBuf>,
 
     /// Listen on the sockets of a systemd socket unit instead of --web.listen-address
     #[arg(long = "web.systemd-socket")]
-    pub web_systemd_socket: bool,
+    pub use_systemd_socket: bool,
 
     /// Maximum number of concurrent scrapes; 0 for no limit
     #[arg(long = "web.max-requests", value_name = "NUMBER", default_value_t = DEFAULT_MAX_REQUESTS)]
-    pub web_max_requests: usize,
+    pub max_requests: usize,
 
     /// Enable `POST /-/reload`, which reloads the configuration as SIGHUP does
     #[arg(long = "web.enable-lifecycle")]
@@ -69,16 +69,16 @@ pub struct Cli {
     #[arg(long = "shard.total", value_name = "NUMBER", value_parser = at_least_1)]
     pub shard_total: Option<NonZeroU32>,
 
-    /// Take the index of this shard from the end of the host name, such as the 2 of `exporter-2`
-    /// in a Kubernetes StatefulSet; requires --shard.total
+    /// Take the index of this shard from the end of the host name, such as 2 from `exporter-2` in
+    /// a Kubernetes StatefulSet; requires --shard.total
     #[arg(long = "shard.from-hostname", requires = "shard_total")]
     pub shard_from_hostname: bool,
 
-    /// File to write to, replaced atomically; `-` is stdout (`once` only) [default: -]
+    /// File for the output of `once`, replaced atomically; `-` for stdout [default: -]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// Format of the output (`once` only) [default: prometheus]
+    /// Format of the output of `once` [default: prometheus]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<once::Format>,
 
@@ -91,15 +91,15 @@ pub struct Cli {
     pub log_format: Format,
 }
 
-/// A flag that requires the command `once` was given with another command.
+/// The error for a flag of `once` that was given with another command.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} requires the command `once`")]
-pub struct OnceOnlyFlag(&'static str);
+pub struct OnceOnlyFlagError(&'static str);
 
 /// `--shard` flags that do not select a shard.
 #[derive(Debug, thiserror::Error)]
 pub enum ShardError {
-    /// The index is out of range, or the host name does not end in one.
+    /// The index is out of range, or the host name does not end in an index.
     #[error(transparent)]
     Invalid(#[from] InvalidShard),
     /// `--shard.total` was given without an index.
@@ -112,14 +112,14 @@ fn at_least_1(text: &str) -> Result<NonZeroU32, String> {
 }
 
 impl Cli {
-    /// Checks that the flags are allowed with the command.
+    /// Checks that the command accepts all flags.
     ///
     /// # Errors
-    /// The first flag that is not.
-    pub fn check(&self) -> Result<(), OnceOnlyFlag> {
+    /// The first flag that the command does not accept.
+    pub fn check_flags(&self) -> Result<(), OnceOnlyFlagError> {
         match self.command {
-            Command::Serve if self.output.is_some() => Err(OnceOnlyFlag("--output")),
-            Command::Serve if self.format.is_some() => Err(OnceOnlyFlag("--format")),
+            Command::Serve if self.output.is_some() => Err(OnceOnlyFlagError("--output")),
+            Command::Serve if self.format.is_some() => Err(OnceOnlyFlagError("--format")),
             Command::Serve | Command::Once => Ok(()),
         }
     }

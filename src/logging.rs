@@ -2,7 +2,8 @@
 //!
 //! Both formats have the same fields with the same values, in the same order: `ts` (RFC
 //! 3339, UTC, milliseconds), `level` (lower case), `message`, then the fields of the event.
-//! JSON keeps the type of a number or a boolean. logfmt quotes a value only if it has to.
+//! JSON keeps the type of a number or a boolean. In logfmt, a value has quotes only if it
+//! needs them.
 
 use std::fmt;
 
@@ -42,8 +43,8 @@ pub enum Verbosity {
     Error,
 }
 
-/// Sets up logging for the whole process. `writer` writes to stderr and takes care of
-/// whatever else is shown there, such as a progress bar.
+/// Sets up logging for the whole process. `writer` writes to stderr and must not garble a
+/// progress bar that is shown there.
 ///
 /// # Errors
 /// Logging has been set up before.
@@ -69,9 +70,9 @@ where
         Verbosity::Warn => Level::WARN,
         Verbosity::Error => Level::ERROR,
     };
-    // Libraries return their errors to the exporter, which logs each once, in context.
-    // Below the level `error`, they log whole requests with the secrets in them, so no flag
-    // enables those levels for them.
+    // Of the events of libraries, only those of level `error` are logged, whatever the flag
+    // says. Events of lower levels can contain whole requests with secrets, and they are not
+    // needed: libraries return their errors to the exporter, which logs each one in context.
     let filter = Targets::new().with_target("ssm_sync_exporter", level).with_default(LevelFilter::ERROR);
     let layer = tracing_subscriber::fmt::layer()
         .fmt_fields(DefaultFields::new())
@@ -215,9 +216,9 @@ mod tests {
     use super::*;
 
     #[derive(Clone, Default)]
-    struct Sink(Arc<Mutex<Vec<u8>>>);
+    struct CapturedLog(Arc<Mutex<Vec<u8>>>);
 
-    impl io::Write for Sink {
+    impl io::Write for CapturedLog {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             self.0.lock().unwrap().write(bytes)
         }
@@ -229,15 +230,15 @@ mod tests {
 
     /// The log of `events` at a fixed time.
     fn logged(format: Format, events: impl FnOnce()) -> String {
-        let sink = Sink::default();
-        let writer = sink.clone();
+        let captured = CapturedLog::default();
+        let writer = captured.clone();
         let clock = Clock::new(|| 1_790_000_000.25);
         let subscriber = subscriber(format, Verbosity::Info, move || writer.clone(), clock);
         tracing::subscriber::with_default(subscriber, events);
-        String::from_utf8(sink.0.lock().unwrap().clone()).unwrap()
+        String::from_utf8(captured.0.lock().unwrap().clone()).unwrap()
     }
 
-    fn log_every_kind_of_field() {
+    fn log_event_with_every_kind_of_field() {
         let absent: Option<u32> = None;
         warn!(
             target = "111122223333/eu-west-1",
@@ -257,12 +258,12 @@ mod tests {
     #[test]
     fn both_formats_have_the_same_fields() {
         assert_eq!(
-            logged(Format::Logfmt, log_every_kind_of_field),
+            logged(Format::Logfmt, log_event_with_every_kind_of_field),
             "ts=2026-09-21T14:13:20.250Z level=warn message=\"target is down\" target=111122223333/eu-west-1 \
              reason=\"access denied\" quoted=\"a \\\"b\\\"\\n\" empty=\"\" failures=3 ratio=0.5 logged=true \
              error=\"x=y\" debugged=\"Some(\\\"z\\\")\"\n"
         );
-        let line = logged(Format::Json, log_every_kind_of_field);
+        let line = logged(Format::Json, log_event_with_every_kind_of_field);
         assert_eq!(
             serde_json::from_str::<Value>(&line).unwrap(),
             json!({

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use ssm_sync_exporter::app::{App, BuildError, Options};
-use ssm_sync_exporter::cli::{Cli, Command, OnceOnlyFlag, ShardError};
+use ssm_sync_exporter::cli::{Cli, Command, OnceOnlyFlagError, ShardError};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::{Config, ConfigError, WebConfig};
 use ssm_sync_exporter::fleet::Shard;
@@ -34,7 +34,8 @@ const STATUS_FAILURE: u8 = 1;
 /// The exit status if the command line or the configuration is invalid.
 const STATUS_USAGE: u8 = 2;
 
-/// How long the runtime waits for blocking threads, such as DNS lookups, before it exits.
+/// How long the process waits for threads that block, such as in a DNS lookup, before it
+/// exits.
 const THREAD_TIMEOUT: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
@@ -55,12 +56,12 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<()> {
-    cli.check()?;
+    cli.check_flags()?;
     let hostname = gethostname::gethostname().to_string_lossy().into_owned();
     let shard = cli.shard(&hostname)?;
     let config = Config::load(cli.config_file.as_deref(), std::env::vars_os())?;
     match cli.command {
-        _ if cli.config_check => check(&config, cli.web_config_file.as_deref()),
+        _ if cli.check_config => check(&config, cli.web_config_file.as_deref()),
         Command::Serve => serve(cli, config, shard, hostname),
         Command::Once => once(&cli, config, shard, hostname),
     }
@@ -78,15 +79,15 @@ fn check(config: &Config, web_config_file: Option<&Path>) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Serves until a signal.
+/// Runs the daemon until a signal arrives.
 fn serve(cli: Cli, config: Config, shard: Shard, hostname: String) -> anyhow::Result<()> {
     logging::init(cli.log_format, cli.log_level, std::io::stderr).context("cannot set up logging")?;
     run_until_signalled(|shutdown, reload_signals| async move {
         let options = Options {
             listen_addresses: cli.listen_addresses,
-            systemd_socket: cli.web_systemd_socket,
+            use_systemd_socket: cli.use_systemd_socket,
             web_config_file: cli.web_config_file,
-            max_requests: cli.web_max_requests,
+            max_requests: cli.max_requests,
             telemetry_path: cli.telemetry_path,
             shard,
             // Replicas with the same configuration run on different hosts or pods.
@@ -124,9 +125,8 @@ fn once(cli: &Cli, config: Config, shard: Shard, hostname: String) -> anyhow::Re
     })
 }
 
-/// Runs `work` on a new runtime. The first signal cancels the token that `work` gets, and
-/// the second one drops `work`. Each SIGHUP sends a message to the receiver that `work`
-/// gets.
+/// Runs `work` on a new runtime, with a token that the first signal cancels and a receiver
+/// that gets a message for each SIGHUP. The second signal drops `work`.
 fn run_until_signalled<F>(work: impl FnOnce(CancellationToken, Receiver<()>) -> F) -> anyhow::Result<()>
 where
     F: Future<Output = anyhow::Result<()>>,
@@ -158,11 +158,11 @@ fn raise_file_limit() {
 }
 
 fn exit_status(error: &anyhow::Error) -> u8 {
-    let is_usage = error.is::<ConfigError>()
-        || error.is::<OnceOnlyFlag>()
+    let is_usage_error = error.is::<ConfigError>()
+        || error.is::<OnceOnlyFlagError>()
         || error.is::<ShardError>()
         || matches!(error.downcast_ref(), Some(BuildError::Config(_)));
-    if is_usage { STATUS_USAGE } else { STATUS_FAILURE }
+    if is_usage_error { STATUS_USAGE } else { STATUS_FAILURE }
 }
 
 fn fail(status: u8, message: &str) -> ExitCode {

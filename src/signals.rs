@@ -8,8 +8,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio_util::sync::CancellationToken;
 use tracing::info;
 
-/// The installed signal handlers. From then on, the signals no longer end the process by
-/// themselves.
+/// The installed signal handlers. Once they are installed, the signals no longer end the
+/// process by themselves.
 #[derive(Debug)]
 pub struct Signals {
     terminate: Signal,
@@ -30,9 +30,9 @@ impl Signals {
         })
     }
 
-    /// Cancels `shutdown` at the first SIGTERM or SIGINT, and `abort` at the second, which
-    /// means that the shutdown takes too long. SIGHUP requests a reload through `reloads`.
-    /// If that is closed, nothing can be reloaded, and SIGHUP shuts down as SIGTERM does.
+    /// Cancels `shutdown` at the first SIGTERM or SIGINT, and `abort` at the second, which is
+    /// sent when the shutdown takes too long. SIGHUP requests a reload through `reloads`. If
+    /// `reloads` is closed, nothing can be reloaded, and SIGHUP shuts down as SIGTERM does.
     pub async fn handle(
         mut self,
         shutdown: CancellationToken,
@@ -45,8 +45,8 @@ impl Signals {
                 _ = self.interrupt.recv() => "SIGINT",
                 _ = self.hangup.recv() => match reloads.try_send(()) {
                     Err(TrySendError::Closed(())) if !shutdown.is_cancelled() => "SIGHUP",
-                    // A full channel means that a reload is pending, which will read the
-                    // latest files.
+                    // If the channel is full, a reload is pending that will read the latest
+                    // files. During the shutdown, SIGHUP has no effect.
                     Ok(()) | Err(_) => continue,
                 },
             };

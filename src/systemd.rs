@@ -9,7 +9,7 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-/// The service manager that started the daemon. Without one, notifications do nothing.
+/// The service manager that started the daemon. If there is none, notifications do nothing.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceManager {
     /// Whether `NOTIFY_SOCKET` is set.
@@ -49,8 +49,8 @@ impl ServiceManager {
         self.notify(&[NotifyState::Stopping]);
     }
 
-    /// Sends `WATCHDOG=1` regularly until `shutdown`, but only while `heartbeats` keeps
-    /// increasing.
+    /// Sends `WATCHDOG=1` regularly until `shutdown`, but only while the count that
+    /// `heartbeats` returns keeps increasing.
     pub(crate) async fn run_watchdog(&self, heartbeats: impl Fn() -> u64, shutdown: CancellationToken) {
         let Some(timeout) = self.watchdog_timeout else { return shutdown.cancelled().await };
         let mut ticks = tokio::time::interval(timeout / CHECKS_PER_TIMEOUT);
@@ -81,7 +81,7 @@ impl ServiceManager {
     }
 }
 
-/// How often heartbeats are checked per watchdog timeout. With several checks, a single
+/// How often the heartbeats are checked within one watchdog timeout. With several checks, a single
 /// late notification does not exceed the timeout.
 const CHECKS_PER_TIMEOUT: u32 = 4;
 

@@ -1,8 +1,8 @@
 //! The composition root, the only module that knows all stages.
 //!
 //! [`App::build`] builds the stages and binds the sockets, so every error in the
-//! configuration is reported before anything runs. [`App::run`] runs them. Its first log
-//! line has the version and, in one field, all addresses.
+//! configuration is reported before anything runs. [`App::run`] runs them. The
+//! daemon's first log line has the version and, in one field, all addresses.
 
 mod reload;
 mod stages;
@@ -47,14 +47,14 @@ const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(8);
 /// The default limit on concurrent scrapes, the same as that of `node_exporter`.
 pub const DEFAULT_MAX_REQUESTS: usize = 40;
 
-/// The settings that come from flags and not from the configuration.
+/// The settings that flags set and the configuration does not.
 #[derive(Debug)]
 pub struct Options {
     /// The addresses to listen on.
     pub listen_addresses: Vec<ListenAddress>,
     /// Whether to listen on the sockets of a systemd socket unit instead.
-    pub systemd_socket: bool,
-    /// The file with TLS, users and limits.
+    pub use_systemd_socket: bool,
+    /// The web configuration: a file with TLS settings, users and limits.
     pub web_config_file: Option<PathBuf>,
     /// The limit on concurrent scrapes; 0 for none.
     pub max_requests: usize,
@@ -62,8 +62,8 @@ pub struct Options {
     pub telemetry_path: TelemetryPath,
     /// The part of the targets to poll.
     pub shard: Shard,
-    /// A name that differs between exporters that poll the same targets, which spreads
-    /// their collections over the interval.
+    /// A name that is different in each exporter that polls the same targets, so that their
+    /// collections are spread over the interval.
     pub replica: String,
     /// Whether `POST /-/reload` is served.
     pub enable_lifecycle: bool,
@@ -79,7 +79,7 @@ impl Options {
     pub fn new(listen_address: ListenAddress) -> Self {
         Self {
             listen_addresses: vec![listen_address],
-            systemd_socket: false,
+            use_systemd_socket: false,
             web_config_file: None,
             max_requests: DEFAULT_MAX_REQUESTS,
             telemetry_path: TelemetryPath::default(),
@@ -151,7 +151,7 @@ impl App {
     /// See [`BuildError`].
     pub async fn build(config: Config, options: Options, clock: Clock) -> Result<Self, BuildError> {
         let web_config = Arc::new(WebConfigWatcher::open(options.web_config_file)?);
-        let listeners = if options.systemd_socket {
+        let listeners = if options.use_systemd_socket {
             Listeners::from_systemd()?
         } else {
             Listeners::bind(&options.listen_addresses).await?

@@ -17,11 +17,11 @@ use crate::status::StatusPage;
 use crate::systemd::ServiceManager;
 use crate::web::Reload;
 
-/// How many requests over HTTP may be queued for a reload. Further requests wait for a
-/// place.
+/// How many HTTP requests for a reload may be queued. Further requests wait until the queue
+/// has room.
 const QUEUE_CAPACITY: usize = 16;
 
-/// The limit on reading and validating, which can hang: the file may be on a network file
+/// The time limit for reading and validating, which can hang: the file may be on a network file
 /// system, and the SDK may ask the instance metadata service for the region.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -40,7 +40,7 @@ pub(super) struct Reloader {
     /// Requests by SIGHUP, which get no reply.
     signals: Receiver<()>,
     /// Its single permit is taken while the files are read.
-    read_permit: Arc<Semaphore>,
+    read_semaphore: Arc<Semaphore>,
 }
 
 /// Requests a reload and waits for its outcome.
@@ -68,8 +68,8 @@ impl Reloader {
         signals: Receiver<()>,
     ) -> (Self, ReloadHandle) {
         let (sender, requests) = mpsc::channel(QUEUE_CAPACITY);
-        let read_permit = Arc::new(Semaphore::new(1));
-        let reloader = Self { applier, web_config, page, service_manager, requests, signals, read_permit };
+        let read_semaphore = Arc::new(Semaphore::new(1));
+        let reloader = Self { applier, web_config, page, service_manager, requests, signals, read_semaphore };
         (reloader, ReloadHandle(sender))
     }
 
@@ -128,13 +128,15 @@ impl Reloader {
     }
 
     async fn load(&self) -> Result<(ValidatedConfig, LoadedWebConfig), ReloadError> {
-        // Otherwise, if the file system hangs, each attempt would block another thread.
-        let Ok(read_permit) = Arc::clone(&self.read_permit).try_acquire_owned() else {
+        // Only one thread may read at a time. Without this limit, each reload would block
+        // another thread while the file system hangs.
+        let Ok(read_permit) = Arc::clone(&self.read_semaphore).try_acquire_owned() else {
             return Err(ReloadError::StillReading);
         };
-        let (load, web_config) = (self.applier.config().loader(), Arc::clone(&self.web_config));
+        let (load_config, web_config_watcher) =
+            (self.applier.config().loader(), Arc::clone(&self.web_config));
         let read = move || {
-            let loaded = load().and_then(|config| Ok((config, web_config.load()?)));
+            let loaded = load_config().and_then(|config| Ok((config, web_config_watcher.load()?)));
             drop(read_permit);
             loaded
         };

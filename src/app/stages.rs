@@ -146,8 +146,8 @@ impl ConfigApplier {
         // Ask the SDK through new clients, because the old ones cache its defaults.
         let clients = AwsClients::new(&config, &self.observer);
         let (sources, defaults) = clients.validate(&config).await?;
-        // The old clients hold credentials that are still valid, so keep them if their
-        // settings are the same.
+        // Keep the old clients if their settings are the same, because they hold credentials
+        // that are still valid.
         let is_same_access = config.aws == self.config.aws
             && config.timeout == self.config.timeout
             && defaults.agree_with(&self.defaults);
@@ -155,7 +155,7 @@ impl ConfigApplier {
         Ok(ValidatedConfig { config, clients, defaults, sources })
     }
 
-    /// Applies another configuration. Anything that it does not change is left alone.
+    /// Applies another configuration. Stages whose settings are the same are not disturbed.
     pub(crate) fn apply(&mut self, validated: ValidatedConfig) {
         let ValidatedConfig { config, clients, defaults, sources } = validated;
         let discovered_kinds =

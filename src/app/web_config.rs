@@ -1,7 +1,7 @@
 //! Applies the web configuration, and reloads it whenever one of its files changes.
 //!
 //! This module is between [`config`](crate::config), which reads the file, and
-//! [`web`](crate::web), which enforces it. Neither needs to know that files change.
+//! [`web`](crate::web), which enforces it. Neither of the two watches files.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -52,8 +52,8 @@ pub enum WebConfigError {
 }
 
 impl WebConfigWatcher {
-    /// Loads and applies the web configuration at `path`. Without one there is no TLS,
-    /// and requests need no password.
+    /// Loads and applies the web configuration at `path`. If there is no file, connections
+    /// do not use TLS, and requests need no password.
     ///
     /// # Errors
     /// See [`WebConfigError`].
@@ -115,8 +115,8 @@ impl WebConfigWatcher {
         shutdown.run_until_cancelled(watch).await;
     }
 
-    /// Applies the files if they have changed and are valid. After an error, reads them
-    /// again even if none has changed: one that was missing may exist now.
+    /// Applies the files if they have changed and are valid. After an error, reads the files
+    /// even if none has changed, because a file that was missing may exist now.
     fn check(&self) -> CheckOutcome {
         let (files, is_valid) = {
             let state = self.state.lock();

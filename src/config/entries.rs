@@ -21,13 +21,14 @@ pub(crate) struct AccountEntry {
     pub(super) regions: Regions,
     pub(super) place: Place,
     /// The path of the entry for error messages, such as `accounts[0]`.
-    pub(super) key: String,
+    pub(super) path: String,
 }
 
 /// An organization and the regions to poll in its accounts.
 #[derive(Debug)]
 pub(crate) struct OrganizationEntry {
-    /// Without regions until [`Entries::resolve`] determines them.
+    /// Its `regions` are empty. [`Config::account_sources`](super::Config::account_sources)
+    /// sets them in a copy.
     pub(crate) organization: Organization,
     pub(super) regions: Regions,
     pub(super) place: Place,
@@ -41,22 +42,22 @@ pub(super) enum Regions {
     Selected(RegionSelection),
 }
 
-/// The defaults that the SDK takes from outside of the configuration: from the
-/// environment, the shared AWS configuration and the instance.
+/// The SDK's defaults for an account, which come from outside of the configuration: from
+/// the environment, the shared AWS configuration and the instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AccountDefaults {
-    /// The region of the credentials, if there is one.
+    /// The default region of the credentials, if there is one.
     pub(crate) region: Result<Option<RegionName>, InvalidRegion>,
-    /// The kind of endpoint that services are called at.
+    /// The kind of endpoint that calls use.
     pub(crate) endpoints: EndpointKind,
 }
 
-/// The [`AccountDefaults`] of accounts. Checks that need the defaults of an account that is
-/// absent are skipped.
+/// The [`AccountDefaults`] of accounts. If those of an account are absent, the checks that
+/// need them are skipped.
 #[derive(Debug, Default)]
 pub(crate) struct SdkDefaults(HashMap<DefaultsKey, AccountDefaults>);
 
-/// The credentials of an account, and its region if the configuration determines one.
+/// The credentials of an account and its [`Account::default_region`].
 type DefaultsKey = (Access, Option<RegionName>);
 
 impl SdkDefaults {
@@ -91,7 +92,8 @@ impl Entries<'_> {
     /// the entries can be polled together.
     ///
     /// # Errors
-    /// Two entries poll the same target, or an entry cannot be called in a region.
+    /// Two entries poll the same target, an entry has no region, or its roles or endpoints
+    /// do not allow calls in one of its regions.
     pub(super) fn resolve(
         self,
         defaults: &SdkDefaults,
@@ -107,7 +109,7 @@ impl Entries<'_> {
                 location.certain_regions(&resolved, |region| foreign_role(&account.access.roles, region))?
             {
                 if let Some(id) = &account.id
-                    && let Some(first) = by_id.insert((id, region.clone()), &entry.key)
+                    && let Some(first) = by_id.insert((id, region.clone()), &entry.path)
                 {
                     return Err(location.invalid(format!(
                         "{id} in {region} is already polled by {first}; remove it from one of the two"
@@ -115,7 +117,7 @@ impl Entries<'_> {
                 }
                 // The same credentials belong to the same account, even if the ids of the
                 // entries differ.
-                if let Some(first) = by_access.insert((&account.access, region.clone()), &entry.key) {
+                if let Some(first) = by_access.insert((&account.access, region.clone()), &entry.path) {
                     return Err(location.invalid(format!(
                         "{first} polls {region} with the same credentials; give one of the two another `profile` or \
                          another role"
@@ -127,7 +129,7 @@ impl Entries<'_> {
         let resolved_organization = self
             .organization
             .map(|OrganizationEntry { organization, regions, place }| {
-                let location = EntryLocation { place, key: "organization" };
+                let location = EntryLocation { place, path: "organization" };
                 let resolved = location.resolve(&organization.administrator, regions, defaults, endpoints)?;
                 location.certain_regions(&resolved, |region| foreign_member_role(organization, region))?;
                 let mut partitions: Vec<Partition> =
@@ -149,20 +151,20 @@ impl Entries<'_> {
 /// The regions of an entry, with the defaults of the SDK filled in.
 pub(super) struct ResolvedRegions {
     pub(super) regions: RegionSelection,
-    /// A region in the partition of the account; `None` if the partition is unknown.
+    /// The [`Account::default_region`] to use; `None` if the account's partition is unknown.
     pub(super) default_region: Option<RegionName>,
     endpoints: EndpointKind,
 }
 
-/// Where an entry is, for errors in it.
+/// Where an entry is, for error messages.
 pub(super) struct EntryLocation<'a> {
     place: &'a Place,
-    key: &'a str,
+    path: &'a str,
 }
 
 impl EntryLocation<'_> {
     fn invalid(&self, message: impl Display) -> ConfigError {
-        ConfigError::Invalid { place: self.place.clone(), message: format!("{}: {message}", self.key) }
+        ConfigError::Invalid { place: self.place.clone(), message: format!("{}: {message}", self.path) }
     }
 
     fn resolve(
@@ -260,7 +262,7 @@ fn foreign_member_role(organization: &Organization, region: &RegionName) -> Opti
 
 impl AccountEntry {
     fn location(&self) -> EntryLocation<'_> {
-        EntryLocation { place: &self.place, key: &self.key }
+        EntryLocation { place: &self.place, path: &self.path }
     }
 
     pub(super) fn invalid(&self, message: &str) -> ConfigError {

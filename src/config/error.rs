@@ -23,7 +23,7 @@ pub enum ConfigError {
     /// A setting is invalid.
     #[error("{place}{message}")]
     Invalid {
-        /// Where it is.
+        /// Where the setting is.
         place: Place,
         /// The key, what is wrong and what would be right.
         message: String,
@@ -63,7 +63,7 @@ impl fmt::Display for Place {
 pub(super) struct DeserializeError {
     pub(super) path: KeyPath,
     pub(super) message: String,
-    /// Whether the key is wrong, and not its value.
+    /// Whether the key itself is wrong and not its value.
     pub(super) is_about_key: bool,
 }
 

@@ -71,7 +71,8 @@ impl fmt::Display for KeyPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (depth, segment) in self.0.iter().enumerate() {
             match segment {
-                // A bcrypt hash, written in place of a user name. It must not be shown.
+                // This key is a bcrypt hash, written in place of a user name. It must not be
+                // shown.
                 Segment::Key(key) if key.starts_with("$2") => f.write_str("[...]")?,
                 Segment::Key(key) if depth == 0 => f.write_str(key)?,
                 Segment::Key(key) => write!(f, ".{key}")?,

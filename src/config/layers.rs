@@ -1,5 +1,5 @@
-//! The layers of a configuration: defaults, overridden by a file, overridden by environment
-//! variables. figment merges them and can trace each value back to its layer.
+//! The layers of a configuration: a file, overridden by environment variables. figment
+//! merges the two and traces each value to its layer. Defaults then fill the gaps.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -57,8 +57,8 @@ impl Layers {
         Ok(Self { figment: figment.merge(environment), file, variables })
     }
 
-    /// Deserializes the merged values. `defaults`, a YAML mapping, applies to the keys that
-    /// no layer sets or that are null.
+    /// Deserializes the merged layers. Keys that no layer sets, or that are null, get their
+    /// values from `defaults`, a YAML mapping.
     pub(super) fn deserialize<T: DeserializeOwned>(&self, defaults: &str) -> Result<T, ConfigError> {
         let invalid = |message: String| ConfigError::Invalid { place: Place::Absent, message };
         let mut merged: Value = self.figment.extract().map_err(|error| invalid(error.to_string()))?;
@@ -85,14 +85,14 @@ impl Layers {
 
     fn find(&self, path: &KeyPath, locate: fn(&Document, &KeyPath) -> Position) -> Place {
         let keys = path.leading_keys();
-        let from_environment = self
+        let is_from_environment = self
             .figment
             .find_metadata(&keys.join("."))
             .is_some_and(|metadata| metadata.name == EnvironmentLayer::NAME);
         // A variable may set a mapping that contains the value.
         let variable =
             || self.variables.iter().find(|variable| keys.iter().zip(&variable.keys).all(|(a, b)| a == b));
-        match (&self.file, from_environment.then(variable).flatten()) {
+        match (&self.file, is_from_environment.then(variable).flatten()) {
             (_, Some(variable)) => Place::Environment { variable: variable.name.clone() },
             (Some(file), None) => Place::in_file(&file.path, locate(&file.document, path)),
             (None, None) => Place::Absent,
@@ -149,35 +149,36 @@ impl EnvironmentLayer {
     fn read(
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<(Self, Vec<Variable>), ConfigError> {
-        let mut named = Vec::new();
+        let mut texts = Vec::new();
         for (name, text) in environment {
-            let lossy = name.to_string_lossy();
-            let Some(name) =
-                lossy.strip_prefix(ENV_PREFIX).filter(|name| !text.is_empty() && !is_service_link(name))
+            let name = name.to_string_lossy();
+            let Some(suffix) =
+                name.strip_prefix(ENV_PREFIX).filter(|suffix| !text.is_empty() && !is_service_link(suffix))
             else {
                 continue;
             };
             let text = text.into_string().map_err(|_| ConfigError::Invalid {
-                place: Place::Environment { variable: lossy.to_string() },
+                place: Place::Environment { variable: name.to_string() },
                 message: "the value is not valid UTF-8".to_owned(),
             })?;
-            named.push((name.to_owned(), text));
+            texts.push((suffix.to_owned(), text));
         }
         // The order of the environment is arbitrary, but the reported error should not be.
-        named.sort();
+        texts.sort();
         let (mut dict, mut variables) = (Dict::new(), Vec::new());
-        for (name, text) in named {
-            let keys: Vec<String> = name.split("__").map(key_of_variable).collect();
+        for (suffix, text) in texts {
+            let name = format!("{ENV_PREFIX}{suffix}");
+            let keys: Vec<String> = suffix.split("__").map(key_of_part).collect();
             let value = parse_variable(&name, &text)?;
             if !insert(&mut dict, &keys, value) {
                 return Err(ConfigError::Invalid {
-                    place: Place::Environment { variable: format!("{ENV_PREFIX}{name}") },
+                    place: Place::Environment { variable: name },
                     message:
-                        "conflicts with a variable that sets its parent key; set the key in only one of them"
+                        "conflicts with a variable that sets the same key, its parent or a key below it; set the key in only one of them"
                             .to_owned(),
                 });
             }
-            variables.push(Variable { name: format!("{ENV_PREFIX}{name}"), keys });
+            variables.push(Variable { name, keys });
         }
         Ok((Self(dict), variables))
     }
@@ -193,12 +194,13 @@ impl Provider for EnvironmentLayer {
     }
 }
 
-/// Whether Kubernetes sets the variable. For Services called `ssm-sync-exporter` and
-/// `ssm-sync-exporter-metrics`, it adds variables such as `SSM_SYNC_EXPORTER_SERVICE_HOST`
-/// and `SSM_SYNC_EXPORTER_METRICS_PORT_10144_TCP` to every pod of their namespace. No key
-/// of the configuration looks like them.
-fn is_service_link(name: &str) -> bool {
-    let parts: Vec<&str> = name.split('_').collect();
+/// Whether the name, without [`ENV_PREFIX`], looks like one that Kubernetes sets for a
+/// Service. For Services called `ssm-sync-exporter` and `ssm-sync-exporter-metrics`,
+/// Kubernetes adds variables such as `SSM_SYNC_EXPORTER_SERVICE_HOST` and
+/// `SSM_SYNC_EXPORTER_METRICS_PORT_10144_TCP` to every pod of their namespace. No key of
+/// the configuration has such a name.
+fn is_service_link(suffix: &str) -> bool {
+    let parts: Vec<&str> = suffix.split('_').collect();
     let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     parts.ends_with(&["PORT"])
         || parts.windows(2).any(|pair| matches!(pair, ["SERVICE", "HOST" | "PORT"]))
@@ -207,9 +209,9 @@ fn is_service_link(name: &str) -> bool {
             .any(|three| matches!(three, ["PORT", number, "TCP" | "UDP" | "SCTP"] if is_number(number)))
 }
 
-/// The key for a part of a variable's name: the part in lower case, except for sync types,
-/// which the configuration spells as AWS does.
-fn key_of_variable(part: &str) -> String {
+/// The key for a part of a variable's name: the part in lower case. Sync types are the
+/// exception, because the configuration spells them as AWS does.
+fn key_of_part(part: &str) -> String {
     match part {
         "SYNCTODESTINATION" => "SyncToDestination".to_owned(),
         "SYNCFROMSOURCE" => "SyncFromSource".to_owned(),
@@ -218,19 +220,20 @@ fn key_of_variable(part: &str) -> String {
 }
 
 fn parse_variable(name: &str, text: &str) -> Result<Value, ConfigError> {
-    // Only lists and mappings are parsed as YAML, because characters of other values have a
-    // meaning there, such as the `*` of a region pattern.
+    // Only lists and mappings are parsed as YAML. Other values may contain characters that are
+    // special in YAML, such as the region pattern `*`.
     if !text.starts_with(['[', '{']) {
         return Ok(Value::from(text));
     }
     let document = Document::parse(text).map_err(|error| ConfigError::Invalid {
-        place: Place::Environment { variable: format!("{ENV_PREFIX}{name}") },
+        place: Place::Environment { variable: name.to_owned() },
         message: format!("column {}: {}", error.position.column, error.message),
     })?;
     Ok(document.to_value())
 }
 
-/// Sets the value at `keys`; returns `false` if it or a parent of it is already set.
+/// Sets the value at `keys`. Returns `false` if the same key, its parent or a key below it
+/// is already set.
 fn insert(dict: &mut Dict, keys: &[String], value: Value) -> bool {
     match keys {
         [] => false,

@@ -1,9 +1,9 @@
 //! The configuration: built-in defaults, a YAML file and environment variables, read
-//! into the plain types of the other stages.
+//! into the types that the other modules use.
 //!
-//! A [`Config`] is loaded without a call to AWS. Before it is put into force,
-//! [`Config::account_sources`] checks it against the defaults of the SDK. Nothing parses a
-//! setting after that. This module does not know what the values are used for.
+//! A [`Config`] is loaded without a call to AWS. Before it is applied,
+//! [`Config::account_sources`] checks it against the defaults of the SDK. No setting
+//! is parsed after that. This module does not know what the values are used for.
 
 mod entries;
 mod error;
@@ -41,7 +41,7 @@ use raw::RawConfig;
 pub struct Config {
     /// The time between the starts of two collections of a target.
     pub(crate) interval: Duration,
-    /// The limit on one collection, retries included.
+    /// The time limit of a collection, including retries.
     pub(crate) timeout: Duration,
     /// How many collections may run concurrently.
     pub(crate) concurrency: NonZeroUsize,
@@ -68,8 +68,8 @@ pub struct Config {
 #[derive(Clone)]
 struct Source {
     file: Option<PathBuf>,
-    /// The variables that begin with [`ENV_PREFIX`]. A reload uses them again, because the
-    /// environment of a process does not change.
+    /// The variables that begin with [`ENV_PREFIX`]. A reload uses the same variables,
+    /// because nothing changes the environment of the process.
     environment: Vec<(OsString, OsString)>,
 }
 
@@ -123,8 +123,8 @@ impl Config {
     /// [entry accounts](Self::entry_accounts).
     ///
     /// # Errors
-    /// Two accounts conflict, an account has no region, or a region has no endpoint of
-    /// the kind that is set.
+    /// Two accounts conflict, an account has no region, a role is in another partition than
+    /// a region, or a region has no endpoint of the kind that is set.
     pub(crate) fn account_sources(&self, defaults: &SdkDefaults) -> Result<AccountSources, ConfigError> {
         let entries = Entries { accounts: &self.accounts, organization: self.organization.as_ref() };
         let (resolved_accounts, resolved_organization) =

@@ -1,6 +1,6 @@
 //! The keys of the configuration, how their values are parsed, and how they are shown on
-//! the status page. Rules that involve several keys are checked in
-//! [`validate`](super::validate).
+//! the status page. [`validate`](super::validate) checks the remaining rules, such as those that
+//! involve several keys.
 
 use std::fmt;
 use std::io;
@@ -79,9 +79,9 @@ pub(super) struct RawAccount {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<Text<AccountId>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) name: Option<Text<Label>>,
+    pub(super) name: Option<Text<Name>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) profile: Option<Text<Label>>,
+    pub(super) profile: Option<Text<Name>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) assume_roles: Vec<RawRole>,
     #[serde(
@@ -96,7 +96,7 @@ pub(super) struct RawAccount {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawOrganization {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) profile: Option<Text<Label>>,
+    pub(super) profile: Option<Text<Name>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) assume_roles: Vec<RawRole>,
     pub(super) member_role: Text<MemberRoleTemplate>,
@@ -202,8 +202,8 @@ pub(super) trait Printable: FromText {
     }
 }
 
-/// A value as it is shown. The kind decides about quotes: the boolean `true` has none, the
-/// text `true` does.
+/// A value as it is shown. The variant decides about quotes: the boolean `true` has none,
+/// the text `true` has.
 #[derive(Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(untagged)]
 pub(super) enum Printed {
@@ -212,8 +212,8 @@ pub(super) enum Printed {
     Text(String),
 }
 
-/// A value with the text that it was parsed from. A type that is not [`Printable`] cannot
-/// be deserialized into one.
+/// A value with the text that it was parsed from. It can be deserialized only if `T` is
+/// [`Printable`], so a secret cannot end up in a `Text`.
 #[derive(Debug)]
 pub(super) struct Text<T> {
     pub(super) value: T,
@@ -245,8 +245,8 @@ impl<T> Serialize for Text<T> {
 pub(super) struct Secret<T>(T);
 
 impl<T> Secret<T> {
-    /// What is shown in place of a secret, as in Prometheus.
-    pub(super) const SHOWN: &str = "<secret>";
+    /// The text that is shown in place of every secret, the same as in Prometheus.
+    pub(super) const PLACEHOLDER: &str = "<secret>";
 
     pub(super) fn into_value(self) -> T {
         self.0
@@ -261,13 +261,13 @@ impl<'de, T: FromText> Deserialize<'de> for Secret<T> {
 
 impl<T> Serialize for Secret<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(Self::SHOWN)
+        serializer.serialize_str(Self::PLACEHOLDER)
     }
 }
 
 impl<T> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::SHOWN)
+        f.write_str(Self::PLACEHOLDER)
     }
 }
 
@@ -332,7 +332,7 @@ impl FromText for PathBuf {
     const EXPECTED: &'static str = "the path of a file";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        // The SDK would report a missing file only when it is used, in every collection.
+        // Without this check, the SDK would report a missing file in every collection.
         let readable = std::fs::metadata(text).and_then(|metadata| {
             if metadata.is_dir() {
                 Err(io::ErrorKind::IsADirectory.into())
@@ -367,10 +367,10 @@ macro_rules! printable {
 }
 pub(super) use printable;
 
-// Not `ExternalId`, which is a secret.
+// `ExternalId` is missing here because it is a secret.
 printable! {
     Duration, PathBuf, FamilyName, AccountId, MemberRoleTemplate, RegionName, RegionOrPattern, RoleArn,
-    SessionName, OrganizationalUnitId, Label,
+    SessionName, OrganizationalUnitId, Name,
 }
 
 from_text_by_from_str! {
@@ -385,11 +385,11 @@ from_text_by_from_str! {
     OrganizationalUnitId: "the id of an organizational unit",
 }
 
-/// A name that is shown unchanged, in labels and on the status page.
+/// The name of an account or of an AWS profile: any text without control characters.
 #[derive(Debug)]
-pub(super) struct Label(pub(super) String);
+pub(super) struct Name(pub(super) String);
 
-impl FromText for Label {
+impl FromText for Name {
     const EXPECTED: &'static str = "a name";
 
     fn from_text(text: &str) -> Result<Self, String> {
@@ -412,12 +412,12 @@ impl FromText for EndpointUrl {
 
     fn from_text(text: &str) -> Result<Self, String> {
         let uri = text.parse::<http::Uri>().ok();
-        let usable = uri.as_ref().is_some_and(|uri| {
+        let is_usable = uri.as_ref().is_some_and(|uri| {
             matches!(uri.scheme_str(), Some("http" | "https"))
                 && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
                 && uri.query().is_none()
         });
-        if usable {
+        if is_usable {
             Ok(Self(text.to_owned()))
         } else {
             // The text is not repeated: it may contain a password.
@@ -446,7 +446,8 @@ macro_rules! printable_numbers {
 printable_numbers! { NonZeroUsize, u32 }
 
 impl Printable for EndpointUrl {
-    // `from_text` refuses credentials, but a secret must not depend on a check elsewhere.
+    // `from_text` rejects a URL with credentials, but redaction must not depend on a check
+    // elsewhere.
     fn printed(text: &str) -> Printed {
         let url = text.split(['?', '#']).next().unwrap_or_default();
         Printed::Text(match (url.split_once("://"), url.rsplit_once('@')) {

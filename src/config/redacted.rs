@@ -29,7 +29,7 @@ mod tests {
     use super::super::yaml::Document;
     use super::*;
 
-    const SECRET: &str = Secret::<()>::SHOWN;
+    const SECRET: &str = Secret::<()>::PLACEHOLDER;
 
     fn loaded(text: &str, environment: &[(&str, &str)]) -> String {
         let directory = tempfile::tempdir().unwrap();

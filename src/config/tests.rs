@@ -186,8 +186,8 @@ fn the_error_names_an_invalid_variable() {
             ("SSM_SYNC_EXPORTER_AWS__USE_FIPS", "x")
         ])
         .unwrap_err(),
-        "environment variable SSM_SYNC_EXPORTER_AWS__USE_FIPS: conflicts with a variable that sets its \
-         parent key; set the key in only one of them"
+        "environment variable SSM_SYNC_EXPORTER_AWS__USE_FIPS: conflicts with a variable that sets the \
+         same key, its parent or a key below it; set the key in only one of them"
     );
 }
 
@@ -281,7 +281,9 @@ fn an_interval_above_stale_after_gives_a_warning() {
     assert!(loaded("interval: 10m\n").warnings.is_empty());
     assert_eq!(
         loaded("interval: 1h\n").warnings,
-        ["stale_after is shorter than interval, so a single failed collection drops the syncs of its target"]
+        [
+            "`stale_after` is shorter than `interval`, so the syncs of a target are dropped after a single failed collection"
+        ]
     );
 }
 

@@ -1,7 +1,8 @@
-//! Checks the rules that involve several keys of the configuration, and converts the raw
-//! values to the types of the other stages.
+//! Checks the rules that the parsers of the values do not: the minimum interval, empty
+//! lists, duplicates and conflicts between keys. Converts the raw values to the types that
+//! the other modules use.
 //!
-//! Rules that involve the SDK's defaults are checked in [`entries`](super::entries).
+//! Rules that depend on the SDK's defaults are checked in [`entries`](super::entries).
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -23,23 +24,23 @@ const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Validates and converts a raw configuration that was read from `source`.
 pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Result<Config, ConfigError> {
-    let key = |name: &str| KeyPath::default().join(name);
+    let top_level = |key: &str| KeyPath::default().join(key);
     let raw_aws = raw.aws.unwrap_or_default();
-    let session_policies = raw_aws.session_policy.as_ref().is_none_or(|enabled| enabled.value);
-    let validator = Validator { layers, session_policies };
+    let restrict_sessions = raw_aws.session_policy.as_ref().is_none_or(|enabled| enabled.value);
+    let validator = Validator { layers, restrict_sessions };
 
     let interval = raw.interval.value;
     if interval < MIN_INTERVAL {
         let message = format!("`{interval:?}` is too short; expected at least {MIN_INTERVAL:?}");
-        return Err(validator.invalid(&key("interval"), message));
+        return Err(validator.invalid(&top_level("interval"), message));
     }
-    let regions = validator.regions(raw.regions, Regions::Default, &key("regions"))?;
+    let regions = validator.regions(raw.regions, Regions::Default, &top_level("regions"))?;
     let refresh_interval = raw.refresh_interval.value;
-    let aws = validator.aws(raw_aws, &key("aws"))?;
+    let aws = validator.aws(raw_aws, &top_level("aws"))?;
 
     let organization = raw
         .organization
-        .map(|raw| validator.organization(raw, regions.clone(), refresh_interval, &key("organization")))
+        .map(|raw| validator.organization(raw, regions.clone(), refresh_interval, &top_level("organization")))
         .transpose()?;
     let accounts = match raw.accounts {
         None if organization.is_some() => Vec::new(),
@@ -49,8 +50,8 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
                 ..Account::default()
             }),
             regions,
-            place: layers.place(&key("regions")),
-            key: "regions".to_owned(),
+            place: layers.place(&top_level("regions")),
+            path: "regions".to_owned(),
         }],
         Some(accounts) if accounts.is_empty() => {
             let default = match organization {
@@ -58,25 +59,29 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
                 None => "the account of the ambient credentials",
             };
             let message = format!("the list is empty; add an account, or remove the key to poll {default}");
-            return Err(validator.invalid(&key("accounts"), message));
+            return Err(validator.invalid(&top_level("accounts"), message));
         }
         Some(accounts) => accounts
             .into_iter()
             .enumerate()
-            .map(|(index, account)| validator.account(account, regions.clone(), &key("accounts").join(index)))
+            .map(|(index, account)| {
+                validator.account(account, regions.clone(), &top_level("accounts").join(index))
+            })
             .collect::<Result<_, _>>()?,
     };
     if organization.is_some()
         && let Some(entry) = accounts.iter().find(|entry| entry.account.id.is_none())
     {
-        return Err(entry.invalid("the key `id` is missing; beside `organization`, every account needs one"));
+        return Err(
+            entry.invalid("the key `id` is missing; when `organization` is set, every account needs an `id`")
+        );
     }
 
     let stale_after = raw.stale_after.value;
     let mut warnings = Vec::new();
     if stale_after < interval {
         warnings.push(
-            "stale_after is shorter than interval, so a single failed collection drops the syncs of its target"
+            "`stale_after` is shorter than `interval`, so the syncs of a target are dropped after a single failed collection"
                 .to_owned(),
         );
     }
@@ -104,8 +109,8 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
 
 struct Validator<'a> {
     layers: &'a Layers,
-    /// Whether sessions get a policy that allows only the necessary calls.
-    session_policies: bool,
+    /// Whether sessions get a policy that allows only the calls that the exporter makes.
+    restrict_sessions: bool,
 }
 
 impl Validator<'_> {
@@ -121,13 +126,12 @@ impl Validator<'_> {
     ) -> Result<AccountEntry, ConfigError> {
         let regions = self.regions(raw.regions, inherited, &path.join("regions"))?;
         let mut roles: Vec<Role> = raw.assume_roles.into_iter().map(role).collect();
-        if let Some(last) = roles.last_mut().filter(|_| self.session_policies) {
+        if let Some(last) = roles.last_mut().filter(|_| self.restrict_sessions) {
             last.policy = policy_for(&regions);
         }
         let mut id = raw.id.map(Text::into_value);
         if let Some(last) = roles.last() {
-            // The credentials of the last role list the syncs, so the account is
-            // that role's.
+            // The last role's credentials list the syncs of the account that the role is in.
             let account = last.arn.account();
             if id.as_ref().is_some_and(|id| id != account) {
                 let message = format!(
@@ -146,7 +150,7 @@ impl Validator<'_> {
             }),
             regions,
             place: self.layers.place(path),
-            key: path.to_string(),
+            path: path.to_string(),
         })
     }
 
@@ -167,7 +171,7 @@ impl Validator<'_> {
         };
         let profile = raw.profile.map(|profile| profile.value.0);
         let mut roles: Vec<Role> = raw.assume_roles.into_iter().map(role).collect();
-        if let Some(last) = roles.last_mut().filter(|_| self.session_policies) {
+        if let Some(last) = roles.last_mut().filter(|_| self.restrict_sessions) {
             last.policy = SessionPolicy::ListAccounts;
         }
         let intermediate_roles: Vec<Role> = raw.member_assume_roles.into_iter().map(role).collect();
@@ -176,7 +180,7 @@ impl Validator<'_> {
             role: raw.member_role.into_value(),
             external_id: raw.external_id.map(Secret::into_value),
             session_name: raw.session_name.map(Text::into_value).unwrap_or_default(),
-            policy: if self.session_policies { policy_for(&regions) } else { SessionPolicy::None },
+            policy: if self.restrict_sessions { policy_for(&regions) } else { SessionPolicy::None },
             default_region: default_region(&regions, &intermediate_roles),
             intermediate_roles,
         };
@@ -192,7 +196,7 @@ impl Validator<'_> {
             excluded: raw.exclude_accounts.into_iter().map(Text::into_value).collect(),
             refresh_interval: raw.refresh_interval.map_or(refresh_interval, Text::into_value),
             member_access,
-            // Determined by `Entries::resolve`.
+            // Set later, by `Config::account_sources`.
             regions: RegionSelection::default(),
         };
         Ok(OrganizationEntry { organization, regions, place: self.layers.place(path) })
@@ -209,7 +213,7 @@ impl Validator<'_> {
         let Some(entries) = listed else { return Ok(inherited) };
         if entries.is_empty() {
             let default = if path.segments().len() > 1 {
-                "the regions of the top level"
+                "the regions of the top-level key `regions`"
             } else {
                 "the default region of the credentials"
             };
@@ -237,8 +241,9 @@ impl Validator<'_> {
             shared_config_file: raw.shared_config_file.map(Text::into_value),
             shared_credentials_file: raw.shared_credentials_file.map(Text::into_value),
         };
-        for (key, enabled) in [("use_fips", settings.use_fips), ("use_dualstack", settings.use_dualstack)] {
-            if enabled && settings.endpoint_url.is_some() {
+        for (key, is_enabled) in [("use_fips", settings.use_fips), ("use_dualstack", settings.use_dualstack)]
+        {
+            if is_enabled && settings.endpoint_url.is_some() {
                 let message =
                     "conflicts with `endpoint_url`, which replaces AWS's endpoints; remove one of the two";
                 return Err(self.invalid(&path.join(key), message));
@@ -248,21 +253,23 @@ impl Validator<'_> {
     }
 }
 
-/// A region in the partition of an account; `None` if neither its regions nor its roles
-/// determine the partition.
+/// The [`Account::default_region`] of an account with these regions and roles: a region of
+/// its partition, in which to request credentials. `None` if neither the regions nor the
+/// roles determine the partition.
 fn default_region(regions: &Regions, roles: &[Role]) -> Option<RegionName> {
     let named: &[RegionName] = match regions {
         Regions::Selected(regions) => &regions.named,
         Regions::Default => &[],
     };
-    let partition = named.first().map(RegionName::partition);
-    let partition = partition.or_else(|| roles.first().map(|role| role.arn.partition()))?;
-    // An account rejects credentials from the STS of a region that it has not enabled.
-    let named = named.iter().find(|region| region.is_always_enabled()).cloned();
-    Some(named.unwrap_or_else(|| partition.default_region()))
+    let partition_of_regions = named.first().map(RegionName::partition);
+    let partition = partition_of_regions.or_else(|| roles.first().map(|role| role.arn.partition()))?;
+    // Only a region that every account has enabled will do, because an account rejects
+    // credentials from the STS of a region that it has not enabled.
+    let always_enabled = named.iter().find(|region| region.is_always_enabled()).cloned();
+    Some(always_enabled.unwrap_or_else(|| partition.default_region()))
 }
 
-/// The policy of a session that polls `regions`.
+/// The policy that restricts a session to the calls needed to poll `regions`.
 fn policy_for(regions: &Regions) -> SessionPolicy {
     match regions {
         Regions::Selected(regions) if regions.needs_discovery() => SessionPolicy::ListSyncsAndRegions,

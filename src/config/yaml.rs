@@ -5,7 +5,8 @@
 //! external id such as `0777` as a number, so scalars stay text until the type of their key
 //! parses them. `saphyr` builds the tree. The events of its parser are checked before they
 //! reach its loader, because the loader does not limit the depth of a document, accepts an
-//! alias inside of the collection that it refers to, and does not name a duplicate key.
+//! alias inside of the collection that it refers to, and does not say which key is a
+//! duplicate.
 
 use std::collections::HashMap;
 
@@ -15,8 +16,8 @@ use saphyr_parser::{Event, Marker, Parser, SpannedEventReceiver as _};
 
 use super::key_path::{KeyPath, Segment};
 
-/// How deep collections may be nested: far deeper than any key needs, and far from
-/// overflowing the stack.
+/// How deep collections may be nested: deeper than any key needs, but not so deep that the
+/// stack could overflow.
 const MAX_DEPTH: usize = 32;
 
 /// How many nodes aliases may add to a document, so that a few lines cannot
@@ -90,8 +91,8 @@ impl Document {
     /// The position of the value at `path`, or of its last ancestor that exists. The
     /// position of a list or a mapping is that of its key.
     pub(super) fn locate(&self, path: &KeyPath) -> Position {
-        let (key, value) = self.walk(path);
-        if non_null_text(value).is_some() { (&value.span.start).into() } else { key }
+        let (key_position, value) = self.walk(path);
+        if non_null_text(value).is_some() { (&value.span.start).into() } else { key_position }
     }
 
     /// The position of the key at the end of `path`.
@@ -99,6 +100,7 @@ impl Document {
         self.walk(path).0
     }
 
+    /// The last node on `path` that exists, and the position of its key.
     fn walk(&self, path: &KeyPath) -> (Position, &MarkedYamlOwned) {
         let mut node = untagged(&self.0);
         let mut position = (&node.span.start).into();
@@ -150,7 +152,7 @@ impl OpenCollection {
         // To the loader, `a` and `"a"` are different keys.
         match self.keys.insert(key.to_string(), start.line()) {
             Some(first) => {
-                // `KeyPath` hides what looks like a password hash.
+                // `KeyPath` hides a key that looks like a password hash.
                 let key = KeyPath::default().join(&**key);
                 let message =
                     format!("the key `{key}` is set twice, first on line {first}; remove one of the two");

@@ -29,7 +29,7 @@ use crate::web::{
 };
 use raw::{FileName, Pem, RawHeaders, RawRateLimit, RawTls, RawWebConfig};
 
-/// The largest file that is read: far more than certificates need.
+/// The size of the largest file that is read. Certificates need far less.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// The longest time that a burst may cover, at one request per interval.
@@ -41,13 +41,13 @@ pub struct WebConfig {
     pub(crate) rules: AccessRules,
     /// Settings that are valid but probably not what was meant.
     pub warnings: Vec<String>,
-    /// The files that it was read from, for noticing changes.
+    /// The files that the configuration was read from, to detect changes.
     pub(crate) files: FileHashes,
 }
 
 impl WebConfig {
-    /// Loads the file at `path` and the files that it refers to. Relative paths in it are
-    /// relative to its directory.
+    /// Loads the file at `path` and the files that it refers to. Relative paths in the file
+    /// start from its directory.
     ///
     /// # Errors
     /// The first error in the web configuration.
@@ -71,7 +71,7 @@ impl WebConfig {
 pub(crate) struct FileHashes(Vec<(PathBuf, u64)>);
 
 impl FileHashes {
-    /// Whether the contents of any file differ now, or it cannot be read. Reads the files.
+    /// Whether any of the files has other contents now or can no longer be read. Blocks.
     pub(crate) fn have_changed(&self) -> bool {
         self.0
             .iter()
@@ -94,7 +94,8 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Need not be cryptographic: whoever can write a file can set any configuration anyway.
+/// The hash need not be cryptographic, because a user who could forge a collision can write
+/// the file and thus set any configuration.
 fn hash(bytes: &[u8]) -> u64 {
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
@@ -139,20 +140,21 @@ impl Validator<'_> {
     fn tls(&mut self, raw: RawTls, http2: bool) -> Result<Tls, ConfigError> {
         let identity = self.identity(raw.cert, raw.cert_file, raw.key, raw.key_file)?;
 
-        let kind = raw.client_auth_type.map(Text::into_value).unwrap_or_default();
+        let auth_type = raw.client_auth_type.map(Text::into_value).unwrap_or_default();
         let client_ca = self.pem("client_ca", raw.client_ca, raw.client_ca_file)?;
         let authorities = match &client_ca {
             Some((key, pem)) => {
                 Some(Authorities::from_pem(pem).map_err(|error| self.invalid_tls(key, &error.to_string()))?)
             }
-            None if kind.verifies() => {
-                let message =
-                    format!("{kind:?} requires client_ca_file or client_ca to verify certificates against");
+            None if auth_type.verifies() => {
+                let message = format!(
+                    "{auth_type:?} requires client_ca_file or client_ca to verify certificates against"
+                );
                 return Err(self.invalid_tls("client_auth_type", &message));
             }
             None => None,
         };
-        if authorities.is_some() && kind == crate::web::ClientAuthType::NoClientCert {
+        if authorities.is_some() && auth_type == crate::web::ClientAuthType::NoClientCert {
             let message = "client_ca is set, but client_auth_type NoClientCert requests no client certificate; use \
                         RequireAndVerifyClientCert";
             return Err(self.invalid(&["tls_server_config"], message));
@@ -160,9 +162,9 @@ impl Validator<'_> {
         let allowed_sans: Option<BTreeSet<_>> =
             raw.client_allowed_sans.map(|names| names.into_iter().map(Text::into_value).collect());
         match &allowed_sans {
-            Some(_) if !kind.verifies() => {
+            Some(_) if !auth_type.verifies() => {
                 let message = format!(
-                    "client_auth_type {kind:?} does not verify certificates, so the names in them prove nothing; use \
+                    "client_auth_type {auth_type:?} does not verify certificates, so the names in them prove nothing; use \
                      RequireAndVerifyClientCert"
                 );
                 return Err(self.invalid_tls("client_allowed_sans", &message));
@@ -176,7 +178,7 @@ impl Validator<'_> {
 
         let settings = TlsSettings {
             identity,
-            client_auth: ClientAuth { auth_type: kind, authorities, allowed_sans },
+            client_auth: ClientAuth { auth_type, authorities, allowed_sans },
             min_version: raw.min_version.map_or(TlsVersion::Tls12, Text::into_value),
             max_version: raw.max_version.map_or(TlsVersion::Tls13, Text::into_value),
             cipher_suites: values(raw.cipher_suites),
@@ -218,8 +220,9 @@ impl Validator<'_> {
         })
     }
 
-    /// The PEM that is set by `key`, or that is in the file set by `key` with `_file`, and
-    /// which of the two keys is set. An empty string counts as absent, as in the toolkit.
+    /// The PEM that `key` sets, or the contents of the file that the key `{key}_file` names,
+    /// together with the name of the key that is set. An empty string counts as absent, as in
+    /// the toolkit.
     fn pem(
         &mut self,
         key: &str,

@@ -1,5 +1,5 @@
-//! The keys of the web configuration, which are those of the exporter-toolkit, and how
-//! their values are parsed.
+//! The keys of the web configuration, the same as in the exporter-toolkit, and how their
+//! values are parsed.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
@@ -22,7 +22,7 @@ pub(super) struct RawWebConfig {
     pub(super) tls_server_config: Option<RawTls>,
     #[serde(deserialize_with = "null_as_default")]
     pub(super) http_server_config: RawHttp,
-    /// With all users commented out the key must not count as absent, which would
+    /// Must not be null: if all users are commented out, treating the key as absent would
     /// allow requests without a password.
     #[serde(deserialize_with = "non_null")]
     pub(super) basic_auth_users: Option<BTreeMap<String, Secret<PasswordHash>>>,
@@ -85,7 +85,8 @@ pub(super) struct RawRateLimit {
 }
 
 impl RawRateLimit {
-    /// The number of requests that may arrive together; `None` if it is absent or 0.
+    /// The number of requests that may arrive together; `None` if the key is
+    /// absent or 0.
     pub(super) fn burst(&self) -> Option<NonZeroU32> {
         self.burst.as_ref().and_then(|burst| NonZeroU32::new(burst.value))
     }
@@ -194,7 +195,7 @@ from_text_by_from_str! {
     TlsVersion: "TLS12 or TLS13",
 }
 
-// Neither `Pem` nor `PasswordHash`, which are secrets.
+// `Pem` and `PasswordHash` are missing here because they are secrets.
 printable! {
     AllowedSan, CipherSuite, ClientAuthType, Curve, ExcludedPath, TlsVersion, FileName, Interval, HeaderText, FrameOptions,
     ContentTypeOptions,

@@ -89,7 +89,7 @@ fn config_check_validates_without_starting() {
     assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "the configuration is valid\n", ""));
     let (status, out, _) = run(program().arg("--config.check").env("SSM_SYNC_EXPORTER_INTERVAL", "2h"));
     assert_eq!(status, Some(0));
-    assert!(out.starts_with("warning: stale_after is shorter than interval"), "{out}");
+    assert!(out.starts_with("warning: `stale_after` is shorter than `interval`"), "{out}");
 }
 
 #[test]
