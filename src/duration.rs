@@ -9,9 +9,9 @@ use std::time::Duration;
 /// Durations of at least this many seconds are shown in whole days.
 const WHOLE_DAYS_FROM_SECS: u64 = 10 * 86_400;
 
-/// Formats a duration in its largest unit, followed by the next smaller unit unless that
-/// is zero: `2m 5s`, `1h`, `1d 2h`. Fractions of a second are dropped, as are the hours
-/// from 10 days on.
+/// Formats a duration in its largest unit, followed by the next smaller unit unless its
+/// number is zero: `2m 5s`, `1h`, `1d 2h`. Fractions of a second are dropped. From 10 days
+/// on, hours are dropped, too.
 pub(crate) fn format(duration: Duration) -> String {
     const UNITS: [(u64, char); 4] = [(86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')];
     let seconds = duration.as_secs();
@@ -35,8 +35,8 @@ pub(crate) fn format_elapsed(elapsed: Duration) -> String {
 }
 
 /// Formats the age of something that happened `seconds` ago: `3h 5m ago`. A negative age
-/// is in the future: `in 2h`. Up to a minute of that is attributed to clock skew and shown
-/// as `just now`.
+/// means a time in the future: `in 2h`. A time up to a minute in the future is attributed
+/// to clock skew and shown as `just now`.
 pub(crate) fn format_age(seconds: f64) -> String {
     let absolute = Duration::try_from_secs_f64(seconds.abs()).unwrap_or_default();
     match seconds {

@@ -11,8 +11,8 @@ use crate::clock::millis;
 use crate::snapshot::Store;
 
 /// Decides when the exporter is ready: as soon as discovery has resolved all targets and
-/// the first collection of each has ended, successfully or not; at the latest when the
-/// timeout has passed. Once ready, the exporter stays ready.
+/// the first collection of each has ended, successfully or not, but no later than the
+/// timeout. Once ready, the exporter stays ready.
 #[derive(Debug)]
 pub(crate) struct Readiness {
     store: Arc<Store>,
@@ -28,9 +28,9 @@ pub struct NotReady {
     pub uncollected: usize,
     /// The number of all targets, collected or not.
     pub targets: usize,
-    /// The number of discovery lookups that have not had a result yet. Each may add
-    /// targets.
-    pub pending: usize,
+    /// The number of discovery lookups that have not had a result yet, each of which may
+    /// add targets.
+    pub pending_lookups: usize,
 }
 
 impl Readiness {
@@ -53,13 +53,13 @@ impl Readiness {
         if self.ready.load(Ordering::Relaxed) {
             return Ok(());
         }
-        // `pending` is read first: a lookup that finishes between the two reads has by then
-        // added its targets, so they are counted as uncollected.
-        let (pending, uncollected) = (self.store.pending(), self.store.uncollected());
-        if (uncollected > 0 || pending > 0)
+        // `pending_lookups` is read first: a lookup that finishes between the two reads has
+        // by then added its targets, so they are counted as uncollected.
+        let (pending_lookups, uncollected) = (self.store.pending_lookups(), self.store.uncollected());
+        if (uncollected > 0 || pending_lookups > 0)
             && millis(self.started.elapsed()) < self.timeout_millis.load(Ordering::Relaxed)
         {
-            return Err(NotReady { uncollected, targets: self.store.len(), pending });
+            return Err(NotReady { uncollected, targets: self.store.len(), pending_lookups });
         }
         self.ready.store(true, Ordering::Relaxed);
         Ok(())
@@ -80,11 +80,11 @@ mod tests {
         regions.iter().map(target).collect()
     }
 
-    fn readiness(pending: usize) -> (Arc<Store>, Vec<Arc<Slot>>, Readiness) {
+    fn readiness(pending_lookups: usize) -> (Arc<Store>, Vec<Arc<Slot>>, Readiness) {
         let store = Arc::new(Store::new(Duration::from_mins(30)));
         let slots = store.set_targets(&TargetList {
             targets: targets(&["eu-west-1", "us-east-1"]),
-            pending,
+            pending_lookups,
             ..TargetList::default()
         });
         (Arc::clone(&store), slots, Readiness::new(store, Duration::from_mins(10)))
@@ -98,9 +98,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_exporter_is_ready_once_every_target_has_been_collected_successfully_or_not() {
         let (store, slots, readiness) = readiness(0);
-        assert_eq!(readiness.check(), Err(NotReady { uncollected: 2, targets: 2, pending: 0 }));
+        assert_eq!(readiness.check(), Err(NotReady { uncollected: 2, targets: 2, pending_lookups: 0 }));
         store.record(&slots[0], Report { outcome: Ok(Vec::new()), ..failed() });
-        assert_eq!(readiness.check(), Err(NotReady { uncollected: 1, targets: 2, pending: 0 }));
+        assert_eq!(readiness.check(), Err(NotReady { uncollected: 1, targets: 2, pending_lookups: 0 }));
         store.record(&slots[1], failed());
         assert_eq!(readiness.check(), Ok(()));
     }
@@ -111,13 +111,13 @@ mod tests {
         for slot in &slots {
             store.record(slot, failed());
         }
-        assert_eq!(readiness.check(), Err(NotReady { uncollected: 0, targets: 2, pending: 1 }));
+        assert_eq!(readiness.check(), Err(NotReady { uncollected: 0, targets: 2, pending_lookups: 1 }));
         let new = store.set_targets(&TargetList {
             targets: targets(&["eu-west-1", "us-east-1", "sa-east-1"]),
-            pending: 0,
+            pending_lookups: 0,
             ..TargetList::default()
         });
-        assert_eq!(readiness.check(), Err(NotReady { uncollected: 1, targets: 3, pending: 0 }));
+        assert_eq!(readiness.check(), Err(NotReady { uncollected: 1, targets: 3, pending_lookups: 0 }));
         store.record(&new[0], failed());
         assert_eq!(readiness.check(), Ok(()));
     }

@@ -331,10 +331,14 @@ impl<L: Lookups> Discovery<L> {
             planner::target_list(&self.accounts, &self.enabled_regions, organization_is_pending, self.shard);
         target_list.failing_lookups = self.queue.failing_lookups();
         // A pending lookup may still find a region that a wildcard matches.
-        if target_list.pending == 0 {
+        if target_list.pending_lookups == 0 {
             self.log.warnings(warnings);
         }
-        debug!(targets = target_list.targets.len(), pending = target_list.pending, "target list computed");
+        debug!(
+            targets = target_list.targets.len(),
+            pending = target_list.pending_lookups,
+            "target list computed"
+        );
         self.target_list.send_if_modified(|current| {
             let changed = **current != target_list;
             if changed {
@@ -351,7 +355,7 @@ impl<L: Lookups> Discovery<L> {
         self.log.regions_failed(&failing.collect::<Vec<_>>());
         let (targets, has_pending_lookups) = {
             let target_list = self.target_list.borrow();
-            (target_list.targets.len(), target_list.pending > 0)
+            (target_list.targets.len(), target_list.pending_lookups > 0)
         };
         self.log.counts(Counts { accounts: self.accounts.len(), targets, has_pending_lookups });
     }

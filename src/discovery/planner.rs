@@ -89,13 +89,13 @@ pub(super) fn target_list(
 ) -> (TargetList, Vec<Warning>) {
     let mut seen: HashSet<TargetKey> = HashSet::new();
     let mut targets = Vec::new();
-    let mut pending = usize::from(organization_is_pending);
+    let mut pending_lookups = usize::from(organization_is_pending);
     let mut wildcards = WildcardMatches::default();
     for AccountRegions { account, regions } in accounts {
         let selected = if regions.needs_discovery() {
             match enabled_regions.get(&account.key()).unwrap_or(&EnabledRegions::Pending) {
                 EnabledRegions::Pending => {
-                    pending += 1;
+                    pending_lookups += 1;
                     regions.named.clone()
                 }
                 EnabledRegions::Unknown => regions.choose(&always_enabled(account)),
@@ -116,7 +116,10 @@ pub(super) fn target_list(
             }
         }
     }
-    (TargetList { targets, pending, failing_lookups: FailingLookups::default() }, wildcards.warnings())
+    (
+        TargetList { targets, pending_lookups, failing_lookups: FailingLookups::default() },
+        wildcards.warnings(),
+    )
 }
 
 fn always_enabled(account: &Account) -> Vec<RegionName> {
@@ -213,7 +216,7 @@ mod tests {
                 "000000000003/us-east-1"
             ]
         );
-        assert_eq!((warnings.len(), list.pending), (0, 0));
+        assert_eq!((warnings.len(), list.pending_lookups), (0, 0));
         let account = &list.targets[0].account;
         assert_eq!(account.name.as_deref(), Some("name-1"));
         assert_eq!(account.access.roles[0].arn.as_str(), "arn:aws:iam::000000000001:role/Reader");
@@ -239,12 +242,12 @@ mod tests {
         };
         let (pending, _) = list_with(EnabledRegions::Pending);
         assert_eq!(
-            (target_names(&pending), pending.pending),
+            (target_names(&pending), pending.pending_lookups),
             (vec!["000000000001/me-south-1".to_owned()], 2)
         );
         let (unknown, _) = list_with(EnabledRegions::Unknown);
         assert_eq!(
-            (unknown.targets.len(), unknown.pending),
+            (unknown.targets.len(), unknown.pending_lookups),
             (1 + 5, 1),
             "the European regions that are always enabled"
         );

@@ -161,7 +161,7 @@ impl RunningDiscovery {
     }
 
     fn pending(&self) -> usize {
-        self.target_list.borrow().pending
+        self.target_list.borrow().pending_lookups
     }
 
     /// Whether the organization could not be listed, and the number of accounts whose

@@ -2,7 +2,7 @@
 //!
 //! All stages share these plain types. Parsing validates them, so no stage has to check
 //! them again. This module knows neither the configuration that lists the accounts nor the
-//! AWS SDK that calls them.
+//! AWS SDK.
 
 mod account_id;
 mod organizational_unit_id;
@@ -108,7 +108,8 @@ pub struct Role {
     pub policy: SessionPolicy,
 }
 
-// Equal roles have equal ARNs. The external id is a secret without a hash.
+// Hashing only the ARN is enough, because equal roles have equal ARNs. `ExternalId` does
+// not implement `Hash`, because it is a secret.
 impl Hash for Role {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.arn.hash(state);
@@ -133,8 +134,8 @@ impl Target {
     }
 
     /// Whether `other` is the same target with the same credentials. The account name is
-    /// ignored. So is the default region as long as its partition is the same, because
-    /// credentials are valid in the whole partition.
+    /// ignored. Of the default region, only the partition is compared, because credentials
+    /// are valid in the whole partition.
     pub(crate) fn has_same_access_as(&self, other: &Self) -> bool {
         let access = |target: &Self| {
             let Account { id, access, default_region, name: _ } = &*target.account;

@@ -1,10 +1,10 @@
-//! Ids of organizational units.
+//! Ids of organizational units and roots.
 
 use std::fmt;
 use std::str::FromStr;
 
 /// The id of an organizational unit, such as `ou-abcd-11111111`, or of the root of an
-/// organization, such as `r-abcd`.
+/// organization, such as `r-abcd`. A root is accepted wherever a unit is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OrganizationalUnitId(String);
 
@@ -30,12 +30,12 @@ impl FromStr for OrganizationalUnitId {
             (min_len..=32).contains(&part.len())
                 && part.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
         };
-        let well_formed = match text.split('-').collect::<Vec<_>>().as_slice() {
+        let is_well_formed = match text.split('-').collect::<Vec<_>>().as_slice() {
             ["ou", root, unit] => is_part(root, 4) && is_part(unit, 8),
             ["r", root] => is_part(root, 4),
             _ => false,
         };
-        if well_formed {
+        if is_well_formed {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidOrganizationalUnitId(text.to_owned()))

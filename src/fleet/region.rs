@@ -60,7 +60,7 @@ impl FromStr for RegionName {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let parts: Vec<&str> = text.split('-').collect();
-        let well_formed = match parts.as_slice() {
+        let is_well_formed = match parts.as_slice() {
             [area, middle @ .., direction, number] => {
                 (2..=4).contains(&area.len())
                     && area.bytes().all(|byte| byte.is_ascii_lowercase())
@@ -74,7 +74,7 @@ impl FromStr for RegionName {
             }
             _ => false,
         };
-        if well_formed { Ok(Self(text.into())) } else { Err(InvalidRegion(text.to_owned())) }
+        if is_well_formed { Ok(Self(text.into())) } else { Err(InvalidRegion(text.to_owned())) }
     }
 }
 

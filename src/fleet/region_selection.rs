@@ -29,7 +29,8 @@ impl RegionSelection {
     }
 
     /// The regions to poll in an account where `enabled` are enabled: the named regions in
-    /// their order, then the sorted regions that match a pattern. Each region occurs once.
+    /// the configured order, then the sorted regions that match a pattern. Each region
+    /// occurs once.
     pub(crate) fn choose(&self, enabled: &[RegionName]) -> Vec<RegionName> {
         let mut chosen = self.named.clone();
         let mut matching: Vec<_> = enabled

@@ -26,7 +26,7 @@ impl RoleArn {
         &self.text
     }
 
-    /// The account of the role, and thus of the credentials that assuming it gives.
+    /// The account that the role and its credentials belong to.
     pub(crate) fn account(&self) -> &AccountId {
         &self.account
     }
@@ -55,10 +55,10 @@ impl FromStr for RoleArn {
             };
             let path = resource.strip_prefix("role/")?;
             let name = path.rsplit('/').next()?;
-            let well_formed = (1..=64).contains(&name.len())
+            let is_well_formed = (1..=64).contains(&name.len())
                 && path.len() <= 512 + 64
                 && path.bytes().all(|byte| byte == b'/' || is_name_byte(byte));
-            well_formed.then_some(())?;
+            is_well_formed.then_some(())?;
             Some(Self {
                 text: text.to_owned(),
                 partition: partition.parse().ok()?,
@@ -141,7 +141,8 @@ impl MemberRoleTemplate {
     /// The ARN of the role in `account`.
     ///
     /// # Errors
-    /// None in practice: parsing has validated the template with an example account.
+    /// This never fails in practice, because parsing has validated the template with an
+    /// example account.
     pub(crate) fn in_account(
         &self,
         account: &AccountId,
@@ -235,9 +236,9 @@ impl FromStr for ExternalId {
     type Err = InvalidExternalId;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let well_formed = (2..=1224).contains(&text.len())
+        let is_well_formed = (2..=1224).contains(&text.len())
             && text.bytes().all(|byte| is_name_byte(byte) || matches!(byte, b':' | b'/'));
-        if well_formed { Ok(Self(text.into())) } else { Err(InvalidExternalId) }
+        if is_well_formed { Ok(Self(text.into())) } else { Err(InvalidExternalId) }
     }
 }
 

@@ -100,7 +100,7 @@ impl Shard {
 
     /// Whether this shard polls `target`.
     pub(crate) fn owns(self, target: &Target) -> bool {
-        // Most exporters are not sharded. They need not hash every target.
+        // Most exporters are not sharded, so they skip the hashing.
         !self.is_one_of_many() || self.index == owner(&target.to_string(), self.total)
     }
 }

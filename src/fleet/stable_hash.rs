@@ -1,5 +1,6 @@
 //! A hash that is the same in every process, on every machine and in every version of the
-//! exporter, unlike the standard library's. Sharding and collection times depend on it.
+//! exporter, unlike the standard library's. Sharding and collection times depend on this
+//! stability.
 
 use std::hash::Hasher as _;
 

@@ -1,4 +1,4 @@
-//! What discovery hands to the scheduler.
+//! The list of targets that discovery hands to the scheduler.
 
 use super::Target;
 use crate::model::Failure;
@@ -11,7 +11,7 @@ pub struct TargetList {
     /// The number of discovery lookups that have not had a result yet, each of which may
     /// add targets. A lookup lists the accounts of the organization or the regions of an
     /// account.
-    pub pending: usize,
+    pub pending_lookups: usize,
     /// Discovery lookups whose last attempt failed.
     pub failing_lookups: FailingLookups,
 }

@@ -1,9 +1,9 @@
 //! The health of syncs and targets: one definition for the status page, one-shot mode and
 //! the scheduler's summary. [`remedy`] says what to do about a problem.
 //!
-//! The health of a sync follows from the fields that AWS last returned for it, the health
-//! of a target from its last collection. This module does not know about pages, output
-//! formats or logs.
+//! The health of a sync follows from the fields that AWS last returned for the sync. The
+//! health of a target follows from its last collection and the health of its syncs. This
+//! module does not know about pages, output formats or logs.
 
 pub(crate) mod remedy;
 
@@ -13,8 +13,10 @@ use crate::model::{DataSync, SyncStatus, SyncType, UnixSeconds};
 use crate::snapshot::TargetView;
 
 /// A sync without a success for longer than this, in seconds, is stale. Inventory is
-/// usually collected at least once a day, so a gap of a little over a day is normal.
-pub(crate) const STALE_AFTER: UnixSeconds = 48.0 * 3600.0;
+/// usually collected at least once a day, so a gap of a little over a day is normal. Not to
+/// be confused with the configuration key `stale_after`, which limits how long the syncs of
+/// a failing target are served.
+pub(crate) const SYNC_STALE_AFTER: UnixSeconds = 48.0 * 3600.0;
 
 /// The health of a sync or a target, worst first. A target whose last collection succeeded
 /// has the health of its worst sync.
@@ -39,7 +41,7 @@ pub(crate) enum Health {
     Failed,
     /// AWS reports a state of the sync's source. Every documented state is a fault.
     SourceFault,
-    /// The last success of the sync is longer ago than [`STALE_AFTER`].
+    /// The last success of the sync is longer ago than [`SYNC_STALE_AFTER`].
     Stale,
     /// The sync is running. AWS reports some syncs as running forever; they become stale.
     InProgress,
@@ -72,7 +74,7 @@ impl Health {
         // reports no successes for syncs from a source, so their age says nothing.
         let created = sync.created.filter(|_| sync.sync_type != SyncType::FromSource);
         match (sync.last_successful_sync.or(created), &sync.last_status) {
-            (Some(since), _) if now - since > STALE_AFTER => Self::Stale,
+            (Some(since), _) if now - since > SYNC_STALE_AFTER => Self::Stale,
             (_, Some(SyncStatus::InProgress)) => Self::InProgress,
             _ => Self::Healthy,
         }
@@ -187,8 +189,11 @@ pub(crate) mod tests {
         assert_eq!(health_after(|sync| sync.last_status = Some(SyncStatus::InProgress)), InProgress);
         let unknown_status = |sync: &mut DataSync| sync.last_status = Some("Paused".into());
         assert_eq!(health_after(unknown_status), Healthy);
-        assert_eq!(health_after(|sync| sync.last_successful_sync = Some(NOW - STALE_AFTER)), Healthy);
-        assert_eq!(health_after(|sync| sync.last_successful_sync = Some(NOW - STALE_AFTER - 1.0)), Stale);
+        assert_eq!(health_after(|sync| sync.last_successful_sync = Some(NOW - SYNC_STALE_AFTER)), Healthy);
+        assert_eq!(
+            health_after(|sync| sync.last_successful_sync = Some(NOW - SYNC_STALE_AFTER - 1.0)),
+            Stale
+        );
         assert_eq!(health_after(|sync| sync.last_successful_sync = Some(f64::NAN)), Healthy);
         let running_without_a_success_for_days = |sync: &mut DataSync| {
             sync.last_status = Some(SyncStatus::InProgress);

@@ -1,7 +1,8 @@
 //! What to do about an unhealthy sync or a target that is down.
 //!
 //! The causes come from the AWS documentation and from reports of users of resource data
-//! syncs; each function names its source. Names between backticks are configuration keys.
+//! syncs. A function that relies on the AWS documentation names the document. In the
+//! remedies of [`for_reason`], names between backticks are configuration keys.
 
 use super::Health;
 use crate::model::{DataSync, ManagedBy, Reason, SourceState, SyncType};
@@ -31,8 +32,8 @@ pub(crate) fn for_reason(reason: Reason) -> Explanation {
         ),
         Reason::ScpDenied => (
             "Denied by a service control policy",
-            "If the organization denies this region on purpose, remove it from `regions`. Otherwise exempt the exporter's role \
-             from the policy for ssm:ListResourceDataSync.",
+            "If the organization denies this region on purpose, remove the region from `regions`. Otherwise change the policy \
+             so that it no longer denies ssm:ListResourceDataSync to the exporter's role.",
         ),
         Reason::Credentials => (
             "No valid credentials",
@@ -46,7 +47,7 @@ pub(crate) fn for_reason(reason: Reason) -> Explanation {
         ),
         Reason::Throttled => (
             "Throttled by AWS",
-            "If this is temporary, there is nothing to do: the exporter retries at the next interval. If it persists, increase \
+            "If this is temporary, there is nothing to do: the exporter retries with a back-off. If it persists, increase \
              `interval`, and look for other clients that call Systems Manager or STS in this account.",
         ),
         Reason::Timeout => (
@@ -61,7 +62,7 @@ pub(crate) fn for_reason(reason: Reason) -> Explanation {
         ),
         Reason::ServerError => (
             "AWS server error",
-            "If this is temporary, there is nothing to do: the exporter retries at the next interval. If it persists, check the AWS \
+            "If this is temporary, there is nothing to do: the exporter retries with a back-off. If it persists, check the AWS \
              Health Dashboard.",
         ),
         Reason::InvalidResponse => (
@@ -69,7 +70,7 @@ pub(crate) fn for_reason(reason: Reason) -> Explanation {
             "The response does not match the API. Check whether a proxy or `aws.endpoint_url` answers in place of AWS.",
         ),
         Reason::Pagination => (
-            "Pagination does not end",
+            "Pagination failed",
             "Check whether a proxy or `aws.endpoint_url` answers in place of AWS. If AWS itself answers, report a bug and include the \
              message.",
         ),
@@ -81,7 +82,8 @@ pub(crate) fn for_reason(reason: Reason) -> Explanation {
     Explanation { title, remedy }
 }
 
-/// What to do about a sync with this health. `None` if there is nothing to do.
+/// What to do about a sync with this health. `None` unless the sync failed, has a source
+/// fault or is stale.
 pub(crate) fn for_sync(sync: &DataSync, health: Health) -> Option<&'static str> {
     match health {
         Health::Failed => Some(match sync.managed_by() {
@@ -102,17 +104,18 @@ pub(crate) fn for_sync(sync: &DataSync, health: Health) -> Option<&'static str> 
         }),
         Health::SourceFault => sync.source.as_ref()?.state.as_ref().map(for_source_state),
         Health::Stale if sync.sync_type == SyncType::FromSource => Some(
-            "Check in Systems Manager Explorer whether data still arrives from the sources, and whether the roles and the \
-             trusted access of Explorer exist.",
+            "Check in Systems Manager Explorer whether data still arrives from the sources, and whether Explorer's roles still \
+             exist and its trusted access is still enabled.",
         ),
         Health::Stale => Some(for_stale_sync(sync.managed_by())),
         _ => None,
     }
 }
 
-/// The causes come from the AWS documentation, "Create a resource data sync for Inventory",
-/// and from its page on organizations. AWS does not document the texts of the messages, so
-/// this function searches for words that a message about each cause is likely to contain.
+/// The causes come from the Systems Manager user guide: from the instructions for creating
+/// a resource data sync for Inventory, for one account and for the accounts of an
+/// organization. AWS does not document the texts of the messages, so this function searches
+/// for words that a message about each cause is likely to contain.
 fn for_failure_message(message: &str) -> &'static str {
     let message = message.to_lowercase();
     let contains_any = |words: &[&str]| words.iter().any(|word| message.contains(word));
@@ -120,13 +123,14 @@ fn for_failure_message(message: &str) -> &'static str {
         "Allow ssm.amazonaws.com to call kms:GenerateDataKey in the KMS key policy, and check that the key is in the bucket's \
          region."
     } else if contains_any(&["object lock", "objectlock", "content-md5"]) {
-        "The bucket has a default Object Lock retention, which resource data syncs do not support. Use a bucket without one."
+        "The bucket has a default Object Lock retention, which resource data syncs do not support. Use a bucket without \
+         a default retention."
     } else if contains_any(&["nosuchbucket", "not exist", "not found"]) {
-        "Check that the bucket still exists in the region that the sync names. A sync to S3 cannot be edited: delete it and \
-         create it again."
+        "Check that the bucket still exists in the region that the sync names. If not, recreate the bucket with its policy. To \
+         change the bucket or the region, delete the sync and create it again, because a sync to S3 cannot be edited."
     } else if contains_any(&["tagging", "orgid", "requestobjecttag"]) {
-        "For a bucket that is shared with the organization, allow ssm.amazonaws.com to call s3:PutObjectTagging, and \
-         s3:PutObject with the condition s3:RequestObjectTag/OrgId, in the bucket policy."
+        "In the bucket policy, allow ssm.amazonaws.com to call s3:PutObject and s3:PutObjectTagging on the condition that \
+         s3:RequestObjectTag/OrgId is the id of your organization. A sync that shares its data with the organization needs both."
     } else if contains_any(&[
         "polic",
         "denied",
@@ -136,11 +140,13 @@ fn for_failure_message(message: &str) -> &'static str {
         "forbidden",
         "403",
     ]) {
-        "In the bucket policy, allow ssm.amazonaws.com to call s3:GetBucketAcl on the bucket, and s3:PutObject with \
-         bucket-owner-full-control on PREFIX/*/accountid=ACCOUNT/*. Check the KMS key policy if there is one."
+        "In the bucket policy, allow ssm.amazonaws.com to call s3:GetBucketAcl on the bucket, and s3:PutObject on \
+         PREFIX/*/accountid=ACCOUNT/* on the condition that s3:x-amz-acl is bucket-owner-full-control. If the sync uses a KMS \
+         key, check the key policy as well."
     } else {
-        "Check, in this order: the bucket and its region; the bucket policy (s3:GetBucketAcl and s3:PutObject for \
-         ssm.amazonaws.com, with bucket-owner-full-control); Object Lock; the KMS key policy (kms:GenerateDataKey)."
+        "Check, in this order: the bucket and its region; the bucket policy (for ssm.amazonaws.com: s3:GetBucketAcl, and \
+         s3:PutObject on the condition that s3:x-amz-acl is bucket-owner-full-control); Object Lock; the KMS key policy \
+         (kms:GenerateDataKey)."
     }
 }
 
@@ -148,14 +154,15 @@ fn for_failure_message(message: &str) -> &'static str {
 fn for_source_state(state: &SourceState) -> &'static str {
     match state {
         SourceState::OrganizationNotExists => {
-            "The account is not, or no longer, a member of an organization: delete the sync, or add the account to one."
+            "The account is not, or no longer, a member of an organization: delete the sync, or add the account to an \
+             organization."
         }
         SourceState::NoPermissions => {
             "The service-linked role AWSServiceRoleForAmazonSSM_AccountDiscovery may not read the organization: recreate the \
              role, and check service control policies."
         }
         SourceState::InvalidOrganizationalUnit => {
-            "An organizational unit of the sync no longer exists: update the sync's organizational units."
+            "An organizational unit of the sync no longer exists: update the sync so that it names only existing units."
         }
         SourceState::TrustedAccessDisabled => {
             "Enable trusted access for Systems Manager in AWS Organizations, from the management account."
@@ -166,9 +173,9 @@ fn for_source_state(state: &SourceState) -> &'static str {
     }
 }
 
-/// A sync copies data only when inventory changes, so a stale sync in an account without
-/// managed nodes is not necessarily broken. The License Manager user guide says that License
-/// Manager recreates its syncs.
+/// A sync copies data only when inventory is collected from managed nodes, so a stale sync
+/// in an account without managed nodes is not necessarily broken. The License Manager user
+/// guide says that License Manager recreates its syncs.
 fn for_stale_sync(managed_by: ManagedBy) -> &'static str {
     match managed_by {
         ManagedBy::LicenseManager => {
@@ -180,9 +187,9 @@ fn for_stale_sync(managed_by: ManagedBy) -> &'static str {
              whether there are managed nodes that report inventory."
         }
         ManagedBy::QuickSetup | ManagedBy::Customer => {
-            "A sync copies data only when managed nodes report inventory. Check whether the account has managed nodes, and \
+            "A sync copies data only when inventory is collected from managed nodes. Check whether the account has managed nodes, and \
              whether an association with AWS-GatherSoftwareInventory runs on them. In an account without managed nodes the sync \
-             is not broken, and can be deleted."
+             is not broken; you may keep or delete it."
         }
     }
 }

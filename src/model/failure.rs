@@ -10,24 +10,25 @@ pub struct Failure {
     /// The error from AWS, the network or the SDK, for people to read. It contains no
     /// secrets.
     pub message: String,
-    /// Whether the credentials belong to a different account than configured, or than
-    /// before. The syncs collected so far must then no longer be served.
-    pub wrong_account: bool,
-    /// What failed: a call for this target, or obtaining the credentials that it shares
-    /// with others.
+    /// Whether the credentials belong to a different account than the configured one, or
+    /// than in earlier collections. The syncs collected so far must then no longer be
+    /// served.
+    pub is_wrong_account: bool,
+    /// How far the cause reaches: to this target, or to all targets that share its
+    /// credentials.
     pub scope: FailureScope,
 }
 
 impl Failure {
     /// A failure of one target for `reason`, described by `message`.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), wrong_account: false, scope: FailureScope::Target }
+        Self { reason, message: message.into(), is_wrong_account: false, scope: FailureScope::Target }
     }
 
-    /// A failure because the credentials belong to a different account than configured, or
-    /// than before.
+    /// A failure because the credentials belong to a different account than the configured
+    /// one, or than in earlier collections.
     pub(crate) fn wrong_account(message: impl Into<String>) -> Self {
-        Self { wrong_account: true, ..Self::new(Reason::Credentials, message) }
+        Self { is_wrong_account: true, ..Self::new(Reason::Credentials, message) }
     }
 
     /// The same failure, as one of obtaining shared credentials.

@@ -9,11 +9,11 @@ use strum::IntoStaticStr;
 pub enum ManagedBy {
     /// Amazon Inspector.
     Inspector,
-    /// AWS License Manager. It deletes and recreates some of its syncs.
+    /// AWS License Manager, which deletes and recreates some of its syncs.
     LicenseManager,
     /// Systems Manager Quick Setup, for Explorer.
     QuickSetup,
-    /// No AWS service is known to manage it.
+    /// The customer, or an AWS service that this version does not know.
     Customer,
 }
 

@@ -18,7 +18,7 @@ pub type UnixSeconds = f64;
 
 /// One resource data sync, an item of `ListResourceDataSync`.
 ///
-/// Within a target, `sync_type` and `name` identify it.
+/// Within a target, `sync_type` and `name` identify a sync.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DataSync {
     /// Whether the sync writes to a bucket or reads from a source.
@@ -83,7 +83,8 @@ pub struct Source {
     pub include_future_regions: Option<bool>,
     /// Whether all OpsData sources are enabled.
     pub enable_all_ops_data_sources: Option<bool>,
-    /// The state. All documented states are faults. `None` means that AWS reported none.
+    /// The state of the source. Every state that AWS documents is a fault. `None` means
+    /// that AWS reported no state.
     pub state: Option<SourceState>,
 }
 
@@ -126,7 +127,7 @@ pub enum SharingType {
     Unknown(String),
 }
 
-/// A fault in the source of a sync.
+/// The state of a sync's source. Every state that AWS documents is a fault.
 #[derive(AsRefStr, Clone, Debug, Display, EnumString, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SourceState {
     /// The account does not belong to an organization.

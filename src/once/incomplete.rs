@@ -13,13 +13,13 @@ use crate::snapshot::TargetView;
 pub struct IncompleteCollection(Vec<String>);
 
 impl IncompleteCollection {
-    /// Lists everything that is missing from `results` after `ready_after`, or returns `None`
-    /// if nothing is missing. `pending` is the number of discovery lookups without a first
-    /// result.
+    /// Lists everything that is missing from `results` after `ready_after`, or returns
+    /// `None` if nothing is missing. `pending_lookups` is the number of discovery lookups
+    /// without a first result.
     pub(super) fn find(
         results: &Results,
         failing_lookups: &FailingLookups,
-        pending: usize,
+        pending_lookups: usize,
         ready_after: Duration,
         shard: Shard,
     ) -> Option<Self> {
@@ -34,7 +34,7 @@ impl IncompleteCollection {
             missing.push(format!("cannot list the enabled regions of {}", pluralize(*accounts, "account")));
         }
         // A failed first listing of the organization is still pending, and has its own entry.
-        let unanswered = pending.saturating_sub(usize::from(organization.is_some()));
+        let unanswered = pending_lookups.saturating_sub(usize::from(organization.is_some()));
         if unanswered > 0 {
             let lookups = pluralize(unanswered, "discovery lookup");
             missing.push(format!("{lookups} not answered within {ready_after} (`ready_after`)"));

@@ -43,7 +43,8 @@ pub enum Format {
     Openmetrics,
     /// One JSON document with all targets and their syncs.
     Json,
-    /// Tables for people: syncs, failed ones first, and targets that are down.
+    /// Tables for people: the syncs, with failed syncs first, and the targets that are down
+    /// or not collected.
     Table,
 }
 
@@ -167,8 +168,8 @@ impl Once {
         let now = self.clock.now();
         let targets: Vec<TargetView> = store.slots().iter().map(|slot| store.view(slot, now)).collect();
         let failing_lookups = store.failing_lookups();
-        let pending = store.pending();
-        let targets_complete = pending == 0 && *failing_lookups == FailingLookups::default();
+        let pending_lookups = store.pending_lookups();
+        let targets_complete = pending_lookups == 0 && *failing_lookups == FailingLookups::default();
         let results = Results { targets, targets_complete, now };
         let text = match format {
             Format::Prometheus => exposition(&metrics, metrics::Format::Text0_0_4),
@@ -179,8 +180,13 @@ impl Once {
         if shutdown.run_until_cancelled(output.write(text)).await.transpose()?.is_none() {
             return Err(OnceError::Interrupted);
         }
-        let incomplete =
-            IncompleteCollection::find(&results, &failing_lookups, pending, self.ready_after, self.shard);
+        let incomplete = IncompleteCollection::find(
+            &results,
+            &failing_lookups,
+            pending_lookups,
+            self.ready_after,
+            self.shard,
+        );
         incomplete.map_or(Ok(()), |incomplete| Err(incomplete.into()))
     }
 }
@@ -190,11 +196,11 @@ impl Once {
 /// organization if everything else has been collected.
 async fn wait_until_collected(store: &Store, readiness: &Readiness, progress: &ProgressBar) {
     while let Err(not_ready) = readiness.check() {
-        let NotReady { uncollected, pending, .. } = not_ready;
-        if uncollected == 0 && pending == 1 && store.failing_lookups().organization.is_some() {
+        let NotReady { uncollected, pending_lookups, .. } = not_ready;
+        if uncollected == 0 && pending_lookups == 1 && store.failing_lookups().organization.is_some() {
             break;
         }
-        progress.update(store, pending > 0);
+        progress.update(store, pending_lookups > 0);
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

@@ -34,7 +34,7 @@ impl Output {
     /// written, so that an error is reported before minutes are spent on collecting.
     ///
     /// # Errors
-    /// The path is not one of a regular file, or its directory is not writable.
+    /// The path exists but is not a regular file, or its directory is not writable.
     pub fn open(path: Option<&Path>) -> Result<Self, OutputError> {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
             return Ok(Self(Destination::Stdout));

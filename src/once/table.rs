@@ -18,9 +18,9 @@ const WIDE_TERMINAL: u16 = 100;
 /// A column is narrow if its contents have at most this width.
 const NARROW_COLUMN: u16 = 20;
 
-/// Renders a table of the syncs, failed ones first; a table of the targets that are down or
-/// not collected, if there are any; and a line of totals. No line is longer than `width`
-/// columns, if given.
+/// Renders a table of the syncs, with failed syncs first; a table of the targets that are
+/// down or not collected, if there are any; and a line of totals. No line is longer than
+/// `width` columns, if given.
 pub(super) fn tables(results: &Results, width: Option<u16>) -> String {
     let now = results.now;
     let mut syncs: Vec<(&TargetView, &DataSync, Health)> =

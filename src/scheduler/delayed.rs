@@ -20,8 +20,8 @@ impl DelayedJobs {
         self.next_sequence += 1;
     }
 
-    /// Waits until the first job is due and removes it; `None` if there are no jobs. A
-    /// dropped future loses no job.
+    /// Waits until the first job is due and removes it; `None` if there are no jobs. No job
+    /// is lost if the future is dropped.
     pub(super) async fn next(&mut self) -> Option<Job> {
         let (due, _) = self.jobs.first_key_value()?.0;
         tokio::time::sleep_until(*due).await;

@@ -17,12 +17,13 @@ pub(super) struct Job {
     /// When the last collection of the target started. Before the first collection, this is
     /// when the target was added.
     pub(super) last_started: Instant,
-    /// Regular collections that are missed after this time count as overruns. This is `due`
-    /// for a regular collection, so that its own delay counts. `None` means the time at
-    /// which this collection starts: the first collection, and any after a back-off, are not
-    /// due at a regular time, so their delay does not count.
+    /// Regular collections that are missed after this time count as overruns. For a regular
+    /// collection, the time is `due`, so that its own delay counts. `None` means that
+    /// overruns count from the start of this collection: the first collection and a retry
+    /// after a back-off are not due at a regular time, so their delay does not count.
     pub(super) overruns_from: Option<Instant>,
-    /// Whether the last collection timed out or lost its connection.
+    /// Whether the last collection failed with [`Reason::Timeout`] or
+    /// [`Reason::Connection`].
     pub(super) timed_out: bool,
 }
 
@@ -37,13 +38,13 @@ impl Job {
     /// missed in between.
     pub(super) fn next(self, timing: &Timing) -> (Self, u64) {
         let target = self.slot.target();
-        let failures = FailureStreak::of(&self.slot.state());
+        let streak = FailureStreak::of(&self.slot.state());
         let regular = timing.next_regular(&target, self.last_started);
         let overruns = timing.overruns(&target, self.overruns_from.unwrap_or(self.last_started), regular);
-        let due = timing.with_backoff(&target, regular, failures);
+        let due = timing.with_backoff(&target, regular, streak);
         let overruns_from = (due == regular).then_some(due);
         let timed_out =
-            failures.is_some_and(|failures| matches!(failures.reason, Reason::Timeout | Reason::Connection));
+            streak.is_some_and(|streak| matches!(streak.reason, Reason::Timeout | Reason::Connection));
         (Self { due, overruns_from, timed_out, ..self }, overruns)
     }
 }

@@ -67,7 +67,8 @@ pub(crate) struct Scheduler<C> {
     target_lists: watch::Receiver<Arc<TargetList>>,
     replica: String,
     clock: Clock,
-    single_round: bool,
+    /// Whether to collect each target only once.
+    is_single_round: bool,
     /// The slots of the first target list, which [`run`](Self::run) schedules.
     first_slots: Vec<Arc<Slot>>,
     permanent_failures: PermanentFailures,
@@ -93,7 +94,7 @@ impl<C: Collect> Scheduler<C> {
             target_lists,
             replica,
             clock,
-            single_round: false,
+            is_single_round: false,
             first_slots,
             permanent_failures: PermanentFailures::default(),
         }
@@ -102,7 +103,7 @@ impl<C: Collect> Scheduler<C> {
     /// Collects each target only once, for one-shot mode. This includes targets that are
     /// added later.
     pub(crate) fn single_round(self) -> Self {
-        Self { single_round: true, ..self }
+        Self { is_single_round: true, ..self }
     }
 
     /// Runs until `shutdown` is cancelled, then drops the collections in flight, because
@@ -133,7 +134,7 @@ impl<C: Collect> Scheduler<C> {
                 in_flight.insert(task.id(), job);
             }
             self.store.stats.set_in_flight(running.len());
-            let summary_interval = if self.single_round { NEVER } else { self.settings.interval };
+            let summary_interval = if self.is_single_round { NEVER } else { self.settings.interval };
             let summary_due = summary.due(summary_interval, running.is_empty(), &self.store);
 
             tokio::select! {
@@ -176,7 +177,7 @@ impl<C: Collect> Scheduler<C> {
                     }
                     self.record(&job.slot, report);
                     summary.count(&job.slot.state());
-                    if self.single_round {
+                    if self.is_single_round {
                         continue;
                     }
                     let (next, overruns) = job.next(&timing);
@@ -202,7 +203,8 @@ impl<C: Collect> Scheduler<C> {
         let (account, region) = (target.account.display_id(report.account.as_ref()), target.region.as_str());
         debug!(account, region, success, took_ms, "collection finished");
         match self.store.record(slot, report) {
-            // The credential store logs these, once for all targets that share them.
+            // The credential store logs these failures, once for all targets that share the
+            // credentials.
             Change::None
             | Change::StartedFailing(Failure { scope: FailureScope::Credentials, .. })
             | Change::ReasonChanged(Failure { scope: FailureScope::Credentials, .. })

@@ -8,13 +8,14 @@ use crate::fleet::{AccountKey, RegionName, TargetList};
 
 /// Jobs that are due and wait to start.
 ///
-/// The next job is taken from the account with the fewest collections in flight, or from
-/// the account that has waited longest if several have as few. No single account or region
-/// may use more than half of the concurrency if there are others, and targets that timed
-/// out last time share at most half, so that hung targets cannot starve healthy ones.
+/// The next job is taken from the account with the fewest collections in flight, and among
+/// several such accounts, from the account that has waited longest. No single account or
+/// region may use more than half of the concurrency if there are others, and targets that
+/// timed out last time (see [`Job::timed_out`]) share at most half, so that hung targets
+/// cannot starve healthy ones.
 #[derive(Debug, Default)]
 pub(super) struct ReadyQueue {
-    accounts: HashMap<AccountKey, Account>,
+    accounts: HashMap<AccountKey, AccountQueue>,
     /// All accounts with queued jobs, ordered by collections in flight and ticket.
     order: BTreeSet<(usize, u64, AccountKey)>,
     regions: HashMap<RegionName, Group>,
@@ -28,8 +29,9 @@ pub(super) struct ReadyQueue {
     region_limit: usize,
 }
 
+/// The jobs of an account.
 #[derive(Debug, Default)]
-struct Account {
+struct AccountQueue {
     queued: VecDeque<Job>,
     in_flight: usize,
     /// Renewed each time the account is queued, so the account with the lowest ticket has
@@ -37,7 +39,7 @@ struct Account {
     ticket: u64,
 }
 
-/// Targets that share a limit.
+/// The jobs of targets that share a limit.
 #[derive(Debug, Default)]
 struct Group {
     in_flight: usize,
@@ -50,7 +52,7 @@ impl ReadyQueue {
     /// the number of accounts and regions in `list`.
     pub(super) fn set_limits(&mut self, concurrency: NonZeroUsize, list: &TargetList) {
         self.concurrency = concurrency.get();
-        let limit = |members: usize| if members > 1 { self.half() } else { self.concurrency };
+        let limit = |count: usize| if count > 1 { self.half() } else { self.concurrency };
         let accounts: HashSet<AccountKey> = list.targets.iter().map(|target| target.account.key()).collect();
         let regions: HashSet<&RegionName> = list.targets.iter().map(|target| &target.region).collect();
         (self.account_limit, self.region_limit) = (limit(accounts.len()), limit(regions.len()));
@@ -145,7 +147,8 @@ impl ReadyQueue {
         let mut unblocked = Vec::new();
         if let Some(region) = self.regions.get_mut(&target.region) {
             region.in_flight = region.in_flight.saturating_sub(1);
-            // Unblock all jobs, not just the first: its account may have reached its limit.
+            // Unblock all jobs, because the account of the first may have reached its
+            // limit.
             unblocked.append(&mut region.blocked);
             if region.in_flight == 0 {
                 self.regions.remove(&target.region);
@@ -177,7 +180,7 @@ mod tests {
     fn queue_of(concurrency: usize, targets: &str) -> ReadyQueue {
         let list = TargetList {
             targets: targets.split(' ').map(target).collect(),
-            pending: 0,
+            pending_lookups: 0,
             ..TargetList::default()
         };
         let mut queue = ReadyQueue::default();
@@ -195,7 +198,7 @@ mod tests {
     }
 
     fn finish(queue: &mut ReadyQueue, text: &str) {
-        let list = TargetList { targets: vec![target(text)], pending: 0, ..TargetList::default() };
+        let list = TargetList { targets: vec![target(text)], pending_lookups: 0, ..TargetList::default() };
         let slot = Store::new(Duration::ZERO).set_targets(&list).remove(0);
         queue.finished(&job(slot));
     }

@@ -36,12 +36,13 @@ impl Summary {
         }
     }
 
-    /// When to log the next summary: one polling `interval` after the previous one. The first
-    /// is due as soon as every target has been collected. That check visits every target, so
-    /// it is made only while the scheduler `is_idle`, that is, runs no collection.
+    /// When to log the next summary: one polling `interval` after the previous summary. The
+    /// first is due as soon as every target has been collected. Checking this visits every
+    /// target, so it is done only while the scheduler `is_idle`, that is, runs no
+    /// collection.
     pub(super) fn due(&self, interval: Duration, is_idle: bool, store: &Store) -> Instant {
         let may_be_early = self.is_first && is_idle && self.succeeded + self.failed > 0;
-        if may_be_early && store.pending() == 0 && store.uncollected() == 0 {
+        if may_be_early && store.pending_lookups() == 0 && store.uncollected() == 0 {
             return self.since;
         }
         self.since + interval.max(MIN_SUMMARY_INTERVAL)

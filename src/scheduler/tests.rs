@@ -77,7 +77,7 @@ fn target(region: &str) -> Target {
 fn target_list(regions: &[&str]) -> Arc<TargetList> {
     Arc::new(TargetList {
         targets: regions.iter().map(|region| target(region)).collect(),
-        pending: 0,
+        pending_lookups: 0,
         ..TargetList::default()
     })
 }

@@ -25,7 +25,7 @@ const MAX_BACKOFF_PERMANENT: u32 = 12;
 pub(super) struct Timing {
     interval: Duration,
     replica: String,
-    /// A point in time, and how far into its interval it is.
+    /// A point in time, and the time that had passed since the start of its interval.
     reference: (Instant, Duration),
 }
 
@@ -73,8 +73,9 @@ impl Timing {
         self.at_or_after(target, Instant::now().max(last_started + self.interval / 2))
     }
 
-    /// The number of regular collections of a target that were missed between `from` and the
-    /// next one at `next_regular`, because a collection started or ended too late.
+    /// The number of regular collections of a target that were missed between `from` and
+    /// `next_regular`, the time of the next regular collection, because a collection
+    /// started or ended too late.
     pub(super) fn overruns(&self, target: &Target, from: Instant, next_regular: Instant) -> u64 {
         let expected = self.at_or_after(target, from + self.interval / 2);
         let late = next_regular.saturating_duration_since(expected);
@@ -102,13 +103,12 @@ impl Timing {
         &self,
         target: &Target,
         regular: Instant,
-        failures: Option<FailureStreak>,
+        streak: Option<FailureStreak>,
     ) -> Instant {
-        let Some(failures) = failures else { return regular };
-        let extra = self.interval * (backoff_intervals(failures) - 1);
+        let Some(streak) = streak else { return regular };
+        let extra = self.interval * (backoff_intervals(streak) - 1);
         // The jitter spreads the retries of targets that started failing at the same time.
-        let jitter =
-            hash_below(extra / 4, &[&self.replica, &target.to_string(), &failures.length.to_string()]);
+        let jitter = hash_below(extra / 4, &[&self.replica, &target.to_string(), &streak.length.to_string()]);
         regular + extra - jitter
     }
 }
@@ -120,9 +120,9 @@ fn hash_below(limit: Duration, texts: &[&str]) -> Duration {
 
 /// The number of intervals until a failing target is retried. It starts at 1, or at 2 if AWS
 /// throttled the target, and doubles with each further failure.
-fn backoff_intervals(failures: FailureStreak) -> u32 {
-    let max = if is_permanent(failures.reason) { MAX_BACKOFF_PERMANENT } else { MAX_BACKOFF };
-    let doublings = failures.length.saturating_sub(u64::from(!failures.throttled));
+fn backoff_intervals(streak: FailureStreak) -> u32 {
+    let max = if is_permanent(streak.reason) { MAX_BACKOFF_PERMANENT } else { MAX_BACKOFF };
+    let doublings = streak.length.saturating_sub(u64::from(!streak.throttled));
     1_u32.checked_shl(u32::try_from(doublings).unwrap_or(u32::MAX)).unwrap_or(u32::MAX).min(max)
 }
 
@@ -150,7 +150,7 @@ mod tests {
         Timing::new(INTERVAL, replica.to_owned(), now)
     }
 
-    fn failures(reason: Reason, length: u64) -> FailureStreak {
+    fn streak(reason: Reason, length: u64) -> FailureStreak {
         FailureStreak { reason, length, throttled: reason == Reason::Throttled }
     }
 
@@ -182,7 +182,7 @@ mod tests {
         ) {
             let timing = timing("a", 0.0);
             let regular = timing.reference.0;
-            let after = |length| timing.with_backoff(&target(account), regular, Some(failures(reason, length))) - regular;
+            let after = |length| timing.with_backoff(&target(account), regular, Some(streak(reason, length))) - regular;
             let max = INTERVAL * (if matches!(reason, Reason::RegionDisabled | Reason::ScpDenied) { 12 } else { 3 } - 1);
             prop_assert!(after(length) <= max);
             // The jitter shortens the back-off by a quarter at most.
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn the_back_off_doubles_up_to_a_limit_that_is_higher_for_permanent_failures() {
         let sequence =
-            |reason| [1, 2, 3, 4, 5, 6, 100].map(|length| backoff_intervals(failures(reason, length)));
+            |reason| [1, 2, 3, 4, 5, 6, 100].map(|length| backoff_intervals(streak(reason, length)));
         assert_eq!(sequence(Reason::Timeout), [1, 2, 3, 3, 3, 3, 3]);
         assert_eq!(sequence(Reason::Throttled), [2, 3, 3, 3, 3, 3, 3]);
         assert_eq!(sequence(Reason::ScpDenied), [1, 2, 4, 8, 12, 12, 12]);

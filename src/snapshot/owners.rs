@@ -18,8 +18,8 @@ pub(super) struct SeriesOwners(HashMap<(AccountId, RegionName), TargetKey>);
 
 impl SeriesOwners {
     /// Determines the owners among the targets of `slots`. Targets with a configured id
-    /// take precedence over targets that have learned theirs, and earlier targets over later
-    /// ones. A target that owns nothing loses the id it has learned and its syncs.
+    /// take precedence over targets that have learned theirs, and earlier targets over
+    /// later ones. A target that owns no series loses its learned id and its syncs.
     pub(super) fn of(slots: &[Arc<Slot>]) -> Self {
         let mut owners = HashMap::new();
         for slot in slots {

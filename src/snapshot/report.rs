@@ -1,12 +1,12 @@
-//! What the collector reports to the scheduler.
+//! The report that the collector returns to the scheduler.
 
 use std::time::Duration;
 
 use crate::fleet::AccountId;
 use crate::model::{DataSync, Failure, UnixSeconds};
 
-/// The result of one collection of one target. A failed collection has a report, too, and
-/// not just an error, because its time, its duration and the account id matter as well.
+/// The result of one collection of one target. A failed collection returns a report instead
+/// of an error, because its time, its duration and the account id are needed as well.
 #[derive(Debug)]
 pub struct Report {
     /// The account id, if the collection asked STS for it.

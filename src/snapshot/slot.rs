@@ -11,8 +11,8 @@ use crate::fleet::Target;
 /// A target's entry in the [`Store`](super::Store), shared by the scheduler and the readers.
 #[derive(Debug)]
 pub struct Slot {
-    /// Only the name and the default region of the account ever change. For any other
-    /// change, the target gets a new slot.
+    /// Only the account's name changes, and its default region within the same partition.
+    /// For any other change, the target gets a new slot.
     target: ArcSwap<Target>,
     state: ArcSwap<TargetState>,
     removed: AtomicBool,
@@ -59,7 +59,7 @@ impl Slot {
         self.state.store(Arc::new(state));
     }
 
-    pub(super) fn remove(&self) {
+    pub(super) fn mark_removed(&self) {
         self.removed.store(true, Ordering::Relaxed);
     }
 }

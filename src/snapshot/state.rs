@@ -86,27 +86,29 @@ impl TargetState {
         outcome: Result<Vec<DataSync>, Failure>,
     ) -> Change {
         self.collections += 1;
-        let before = self.last.take().and_then(|last| last.failure);
+        let previous_failure = self.last.take().and_then(|last| last.failure);
         let (failure, change) = match outcome {
             Ok(syncs) => {
                 self.syncs = Some(syncs.into());
                 self.last_success = Some(ended);
                 let failures = std::mem::take(&mut self.consecutive_failures);
-                let change = match before {
+                let change = match previous_failure {
                     Some(last) => Change::Recovered { failures, last },
                     None => Change::None,
                 };
                 (None, change)
             }
             Err(failure) => {
-                if failure.wrong_account {
+                if failure.is_wrong_account {
                     self.syncs = None;
                 }
                 self.failures[failure.reason as usize] += 1;
                 self.consecutive_failures += 1;
-                let change = match before {
+                let change = match previous_failure {
                     None => Change::StartedFailing(failure.clone()),
-                    Some(before) if before.reason != failure.reason => Change::ReasonChanged(failure.clone()),
+                    Some(previous) if previous.reason != failure.reason => {
+                        Change::ReasonChanged(failure.clone())
+                    }
                     Some(_) => Change::None,
                 };
                 (Some(failure), change)

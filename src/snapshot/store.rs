@@ -20,8 +20,8 @@ use crate::model::{Failure, UnixSeconds};
 #[derive(Debug)]
 pub struct Store {
     slots: ArcSwap<Vec<Arc<Slot>>>,
-    /// [`TargetList::pending`].
-    pending: AtomicUsize,
+    /// [`TargetList::pending_lookups`].
+    pending_lookups: AtomicUsize,
     /// [`TargetList::failing_lookups`].
     failing_lookups: ArcSwap<FailingLookups>,
     stale_after_millis: AtomicU64,
@@ -37,7 +37,7 @@ impl Store {
     pub fn new(stale_after: Duration) -> Self {
         Self {
             slots: ArcSwap::default(),
-            pending: AtomicUsize::new(0),
+            pending_lookups: AtomicUsize::new(0),
             failing_lookups: ArcSwap::default(),
             stale_after_millis: AtomicU64::new(millis(stale_after)),
             owners: Mutex::default(),
@@ -73,7 +73,7 @@ impl Store {
                     continue;
                 }
                 Some(replaced) => {
-                    replaced.remove();
+                    replaced.mark_removed();
                     Slot::new(target, replaced.state())
                 }
                 None => Slot::new(target, Arc::new(TargetState::new(target))),
@@ -83,14 +83,14 @@ impl Store {
             new_slots.push(slot);
         }
         for slot in old_by_key.into_values() {
-            slot.remove();
+            slot.mark_removed();
         }
         *self.owners.lock() = SeriesOwners::of(&slots);
         self.slots.store(Arc::new(slots));
         self.failing_lookups.store(Arc::new(list.failing_lookups.clone()));
         // Stored after the slots, so that a reader that sees no pending lookups also sees all
         // targets.
-        self.pending.store(list.pending, Ordering::Release);
+        self.pending_lookups.store(list.pending_lookups, Ordering::Release);
         self.changed.notify_one();
         new_slots
     }
@@ -105,8 +105,8 @@ impl Store {
     }
 
     /// The number of discovery lookups that have not had a result yet.
-    pub(crate) fn pending(&self) -> usize {
-        self.pending.load(Ordering::Acquire)
+    pub(crate) fn pending_lookups(&self) -> usize {
+        self.pending_lookups.load(Ordering::Acquire)
     }
 
     /// The discovery lookups whose last attempt failed.
@@ -139,8 +139,8 @@ impl Store {
     }
 
     /// Updates a target with the report of its collection. Concurrent calls for the same
-    /// target would lose updates; the scheduler never runs two of its collections at the
-    /// same time.
+    /// target would lose updates; the scheduler never runs two collections of a target at
+    /// the same time.
     pub fn record(&self, slot: &Slot, report: Report) -> Change {
         let Report { account, ended, took, mut outcome } = report;
         let mut state = TargetState::clone(&slot.peek_state());

@@ -33,7 +33,7 @@ fn report_with_learned_id(id: &str) -> Report {
 
 fn store_of(targets: Vec<Target>) -> (Store, Vec<Arc<Slot>>) {
     let store = Store::new(Duration::from_mins(30));
-    let slots = store.set_targets(&TargetList { targets, pending: 0, ..TargetList::default() });
+    let slots = store.set_targets(&TargetList { targets, pending_lookups: 0, ..TargetList::default() });
     (store, slots)
 }
 
@@ -123,16 +123,20 @@ fn a_new_target_list_keeps_the_state_of_targets_that_stay_and_removes_the_others
     store.record(&slots[0], report(0.0, Ok(())));
     let new = store.set_targets(&TargetList {
         targets: vec![added.clone(), stays.clone()],
-        pending: 2,
+        pending_lookups: 2,
         ..TargetList::default()
     });
     assert_eq!(new.iter().map(|slot| slot.target()).collect::<Vec<_>>(), [Arc::new(added)]);
-    assert_eq!((slots[0].is_removed(), slots[1].is_removed(), store.pending()), (false, true, 2));
+    assert_eq!((slots[0].is_removed(), slots[1].is_removed(), store.pending_lookups()), (false, true, 2));
     let up: Vec<_> = (0..store.len()).map(|index| view(&store, index, 0.0).up()).collect();
     assert_eq!(up, [None, Some(true)]);
     // A removed target that is added again starts without a state.
     store.record(&slots[1], report(0.0, Ok(())));
-    let new = store.set_targets(&TargetList { targets: vec![removed], pending: 0, ..TargetList::default() });
+    let new = store.set_targets(&TargetList {
+        targets: vec![removed],
+        pending_lookups: 0,
+        ..TargetList::default()
+    });
     assert_eq!((new.len(), new[0].is_removed(), new[0].state().last.is_none()), (1, false, true));
     assert!(slots[0].is_removed());
 }
@@ -145,7 +149,7 @@ fn a_target_whose_account_gets_a_name_keeps_its_slot_and_state() {
         Arc::new(Account { name: Some("production".to_owned()), ..Account::clone(&named.account) });
     assert!(
         store
-            .set_targets(&TargetList { targets: vec![named], pending: 0, ..TargetList::default() })
+            .set_targets(&TargetList { targets: vec![named], pending_lookups: 0, ..TargetList::default() })
             .is_empty()
     );
     assert!(!slot.is_removed());
@@ -158,7 +162,11 @@ fn a_target_whose_credentials_change_gets_a_new_slot_with_its_state() {
     let (store, slot) = store_of_one_target();
     store.record(&slot, report(7.0, Ok(())));
     let changed = target(Some("111122223333"), Some("other"));
-    let new = store.set_targets(&TargetList { targets: vec![changed], pending: 0, ..TargetList::default() });
+    let new = store.set_targets(&TargetList {
+        targets: vec![changed],
+        pending_lookups: 0,
+        ..TargetList::default()
+    });
     assert!(slot.is_removed());
     assert_eq!(new[0].state().last_success, Some(7.0));
 }
@@ -168,7 +176,11 @@ fn a_configured_account_id_takes_precedence_over_a_learned_one() {
     let (by_profile, by_id) = (target(None, Some("a")), target(Some("111122223333"), None));
     let (store, slots) = store_of(vec![by_profile.clone()]);
     store.record(&slots[0], report_with_learned_id("111122223333"));
-    store.set_targets(&TargetList { targets: vec![by_profile, by_id], pending: 0, ..TargetList::default() });
+    store.set_targets(&TargetList {
+        targets: vec![by_profile, by_id],
+        pending_lookups: 0,
+        ..TargetList::default()
+    });
     let account = |index: usize| view(&store, index, 0.0).state.account.clone();
     assert_eq!((account(0), account(1).unwrap().as_str()), (None, "111122223333"));
     assert!(matches!(

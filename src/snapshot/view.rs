@@ -27,13 +27,13 @@ impl TargetView {
         now: UnixSeconds,
         stale_after: Duration,
     ) -> Self {
-        let stale_at = match state.last_success {
+        let served_until = match state.last_success {
             Some(last_success) if state.consecutive_failures > 0 => last_success + stale_after.as_secs_f64(),
             _ => UnixSeconds::INFINITY,
         };
-        let serves_syncs = now <= stale_at;
-        // Stale syncs do not return if the clock is set back.
-        let valid_until = if serves_syncs { stale_at } else { UnixSeconds::INFINITY };
+        let serves_syncs = now <= served_until;
+        // Syncs that are no longer served do not return if the clock is set back.
+        let valid_until = if serves_syncs { served_until } else { UnixSeconds::INFINITY };
         Self { target, state, serves_syncs, valid_until }
     }
 

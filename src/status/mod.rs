@@ -44,8 +44,9 @@ const ASSETS: [Asset; 3] = [
     Asset { path: "/-/status.svg", content_type: "image/svg+xml", body: include_str!("status.svg") },
 ];
 
-/// The maximum number of pages that are rendered concurrently. With 17,000 targets, each
-/// occupies a thread for tens of milliseconds, and scrapes take precedence.
+/// The maximum number of pages that are rendered concurrently. With 17,000 targets,
+/// rendering a page occupies a thread for tens of milliseconds, and scrapes take
+/// precedence.
 const MAX_CONCURRENT: usize = 2;
 
 /// The maximum number of requests that wait for their turn. Further requests fail with
@@ -65,7 +66,8 @@ struct PageState {
     started: UnixSeconds,
     info: ExporterInfo,
     configuration: ArcSwap<LoadedConfiguration>,
-    /// A hash of the assets. It is part of their URLs, so browsers cache them until it changes.
+    /// A hash of the assets. The hash is part of the assets' URLs, so browsers cache an
+    /// asset until the hash changes.
     asset_version: String,
 }
 

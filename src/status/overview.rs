@@ -16,7 +16,7 @@ use crate::snapshot::{Store, TargetView};
 pub(super) struct FleetOverview {
     pub(super) now: UnixSeconds,
     /// The number of discovery lookups without a first result, each of which may add targets.
-    pub(super) pending: usize,
+    pub(super) pending_lookups: usize,
     /// The discovery lookups whose last attempt failed. Targets may be missing because of them.
     pub(super) failing_lookups: Arc<FailingLookups>,
     /// Sorted by account and region.
@@ -53,7 +53,7 @@ impl TargetRow {
         self.view.target().account.name.as_deref()
     }
 
-    /// Why the last collection failed. `None` if it succeeded.
+    /// Why the last collection failed. `None` if it succeeded, or if there has been none.
     pub(super) fn failure(&self) -> Option<&Failure> {
         self.view.state.last.as_ref()?.failure.as_ref()
     }
@@ -86,9 +86,9 @@ pub(super) struct SyncRow<'a> {
 
 /// All targets that are down for one reason.
 #[derive(Debug)]
-pub(super) struct FailuresByReason<'a> {
+pub(super) struct FailuresForReason<'a> {
     pub(super) reason: Reason,
-    pub(super) targets: usize,
+    pub(super) target_count: usize,
     /// The targets by account or by region, whichever gives fewer groups. Largest first.
     pub(super) groups: Vec<FailureGroup<'a>>,
 }
@@ -124,7 +124,7 @@ impl AccountRow<'_> {
 /// The grid of accounts and regions.
 #[derive(Debug)]
 pub(super) struct AccountGrid<'a> {
-    /// The regions of all rows, by name.
+    /// The regions of all rows, sorted by name.
     pub(super) regions: Vec<&'a RegionName>,
     /// Worst health first.
     pub(super) rows: Vec<AccountRow<'a>>,
@@ -132,9 +132,10 @@ pub(super) struct AccountGrid<'a> {
 
 impl FleetOverview {
     pub(super) fn new(store: &Store, now: UnixSeconds) -> Self {
-        // Read before the slots: a lookup that ends in between still counts as pending although
-        // its targets are listed. In the other order, neither would be visible.
-        let (pending, failing_lookups) = (store.pending(), store.failing_lookups());
+        // Read before the slots: a lookup that ends in between still counts as pending
+        // although its targets are listed. In the other order, a page could show neither
+        // the lookup nor its targets.
+        let (pending_lookups, failing_lookups) = (store.pending_lookups(), store.failing_lookups());
         let slots = store.slots();
         let mut targets: Vec<TargetRow> =
             slots.iter().map(|slot| TargetRow::new(store.view(slot, now), now)).collect();
@@ -147,7 +148,7 @@ impl FleetOverview {
             sync_counts.merge(&target.sync_counts);
         }
         let regions = targets.iter().map(|target| target.region().clone()).collect();
-        Self { now, pending, failing_lookups, targets, target_counts, sync_counts, regions }
+        Self { now, pending_lookups, failing_lookups, targets, target_counts, sync_counts, regions }
     }
 
     /// The targets that the query's account and region select, whatever their health.
@@ -198,8 +199,8 @@ impl FleetOverview {
         rows
     }
 
-    /// Why targets that the query selects are down, most frequent reason first.
-    pub(super) fn failures<'a>(&'a self, query: &'a PageQuery) -> Vec<FailuresByReason<'a>> {
+    /// The targets that the query selects and that are down, most frequent reason first.
+    pub(super) fn failures<'a>(&'a self, query: &'a PageQuery) -> Vec<FailuresForReason<'a>> {
         if query.health.is_some_and(|filter| !filter.matches(Health::Down)) {
             return Vec::new();
         }
@@ -209,9 +210,9 @@ impl FleetOverview {
                 by_reason.entry(failure.reason).or_default().push((target, failure));
             }
         }
-        let mut failures: Vec<FailuresByReason<'_>> =
+        let mut failures: Vec<FailuresForReason<'_>> =
             by_reason.into_iter().map(|(reason, targets)| group_failures(reason, &targets)).collect();
-        failures.sort_by_key(|failures| (Reverse(failures.targets), failures.reason));
+        failures.sort_by_key(|failures| (Reverse(failures.target_count), failures.reason));
         failures
     }
 
@@ -236,7 +237,7 @@ impl FleetOverview {
     }
 }
 
-fn group_failures<'a>(reason: Reason, targets: &[(&'a TargetRow, &'a Failure)]) -> FailuresByReason<'a> {
+fn group_failures<'a>(reason: Reason, targets: &[(&'a TargetRow, &'a Failure)]) -> FailuresForReason<'a> {
     let mut by_account: BTreeMap<&str, Vec<_>> = BTreeMap::new();
     let mut by_region: BTreeMap<&RegionName, Vec<_>> = BTreeMap::new();
     for (target, failure) in targets {
@@ -256,7 +257,7 @@ fn group_failures<'a>(reason: Reason, targets: &[(&'a TargetRow, &'a Failure)]) 
         by_region.into_iter().map(group).collect()
     };
     groups.sort_by_key(|group| Reverse(group.targets.len()));
-    FailuresByReason { reason, targets: targets.len(), groups }
+    FailuresForReason { reason, target_count: targets.len(), groups }
 }
 
 #[cfg(test)]
@@ -367,7 +368,7 @@ mod tests {
         let failures = overview.failures(&query);
         let summary: Vec<_> = failures
             .iter()
-            .map(|failures| (failures.reason, failures.targets, failures.groups.len()))
+            .map(|failures| (failures.reason, failures.target_count, failures.groups.len()))
             .collect();
         assert_eq!(summary, [(Reason::RegionDisabled, 9, 1), (Reason::AssumeRoleDenied, 3, 1)]);
         assert_eq!(failures[0].groups[0].key, GroupKey::Region(&"us-east-1".parse().unwrap()));

@@ -20,7 +20,7 @@ pub(super) struct PageQuery {
     pub(super) reason: Option<Reason>,
     pub(super) pages: Pages,
     /// Whether to show the whole configuration, however long.
-    pub(super) whole_configuration: bool,
+    pub(super) show_whole_configuration: bool,
     /// Notes about ignored values, each a sentence.
     pub(super) notes: Vec<String>,
 }
@@ -48,7 +48,7 @@ impl HealthFilter {
     /// The value in URLs.
     pub(super) fn as_str(self) -> &'static str {
         match self {
-            // Documented and bookmarked, so it keeps this name.
+            // This value is documented, and bookmarks contain it, so it must not change.
             Self::AnyProblem => "trouble",
             Self::Only(health) => health.as_str(),
         }
@@ -93,8 +93,8 @@ impl PageQuery {
                 (self.reason.is_some(), "a known reason")
             }
             "configuration" => {
-                self.whole_configuration = value == "all";
-                (self.whole_configuration, "“all”")
+                self.show_whole_configuration = value == "all";
+                (self.show_whole_configuration, "“all”")
             }
             "syncs" => (set_page(&mut self.pages.syncs, &value), "a page number"),
             "targets" => (set_page(&mut self.pages.targets, &value), "a page number"),
@@ -112,10 +112,10 @@ impl PageQuery {
         !self.account.is_empty() || self.region.is_some() || self.health.is_some() || self.reason.is_some()
     }
 
-    /// A query with the same filter and the first page of each list, for links that change the
-    /// filter or open a list. The notes and the whole configuration are dropped.
+    /// A query with the same filter and the first page of each list, for links that change
+    /// the filter or open a list. The notes and `show_whole_configuration` are reset.
     pub(super) fn first_pages(&self) -> Self {
-        Self { pages: Pages::default(), notes: Vec::new(), whole_configuration: false, ..self.clone() }
+        Self { pages: Pages::default(), notes: Vec::new(), show_whole_configuration: false, ..self.clone() }
     }
 
     /// A URL with this query, relative to the page.
@@ -126,7 +126,7 @@ impl PageQuery {
             ("region", self.region.as_ref().map_or("", RegionName::as_str)),
             ("status", self.health.map_or("", HealthFilter::as_str)),
             ("reason", self.reason.map_or("", Reason::as_str)),
-            ("configuration", if self.whole_configuration { "all" } else { "" }),
+            ("configuration", if self.show_whole_configuration { "all" } else { "" }),
         ];
         for (key, value) in filters.into_iter().filter(|(_, value)| !value.is_empty()) {
             query.append_pair(key, value);

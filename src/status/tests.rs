@@ -30,7 +30,7 @@ pub(super) fn failed(reason: Reason) -> Failure {
 pub(super) fn store(targets: Vec<(Target, Collected)>) -> Store {
     let store = Store::new(Duration::from_mins(30));
     let (targets, collected): (Vec<_>, Vec<_>) = targets.into_iter().unzip();
-    let slots = store.set_targets(&TargetList { targets, pending: 0, ..TargetList::default() });
+    let slots = store.set_targets(&TargetList { targets, pending_lookups: 0, ..TargetList::default() });
     for (slot, collected) in slots.iter().zip(collected) {
         if let Some(outcome) = collected {
             let took = Duration::from_millis(5);

@@ -69,7 +69,7 @@ fn store(targets: usize) -> Arc<Store> {
     let store = Arc::new(Store::new(Duration::from_mins(30)));
     for slot in store.set_targets(&TargetList {
         targets: (0..targets).map(target).collect(),
-        pending: 0,
+        pending_lookups: 0,
         ..TargetList::default()
     }) {
         store.record(&slot, report(0));

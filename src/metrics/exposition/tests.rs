@@ -54,7 +54,7 @@ fn success(syncs: Vec<DataSync>) -> Report {
 fn exposition_of(targets: Vec<(Target, Vec<DataSync>)>) -> (Arc<Store>, Exposition) {
     let store = Arc::new(Store::new(Duration::from_mins(30)));
     let (targets, syncs): (Vec<_>, Vec<_>) = targets.into_iter().unzip();
-    let slots = store.set_targets(&TargetList { targets, pending: 0, ..TargetList::default() });
+    let slots = store.set_targets(&TargetList { targets, pending_lookups: 0, ..TargetList::default() });
     for (slot, syncs) in slots.iter().zip(syncs) {
         store.record(slot, success(syncs));
     }
@@ -338,11 +338,11 @@ fn the_exposition_follows_the_target_list() {
     let ids = [2, 3, 4, 30, 5, 19];
     store.set_targets(&TargetList {
         targets: ids.map(|id| target(id, None)).to_vec(),
-        pending: 0,
+        pending_lookups: 0,
         ..TargetList::default()
     });
     assert_eq!(shown(), ids.map(|id| format!("{id:012}")));
-    store.set_targets(&TargetList { targets: Vec::new(), pending: 0, ..TargetList::default() });
+    store.set_targets(&TargetList { targets: Vec::new(), pending_lookups: 0, ..TargetList::default() });
     assert_eq!(text(&exposition), "");
     assert_eq!(body(&exposition, Format::OpenMetrics1_0_0, ContentCoding::Identity), b"# EOF\n");
 }

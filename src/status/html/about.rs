@@ -20,8 +20,8 @@ pub(super) fn section(context: Context<'_>) -> Markup {
     let Context { state, overview, query } = context;
     let configuration = state.configuration.load();
     let text = configuration.text.as_str();
-    let shown = if query.whole_configuration { text } else { excerpt(text) };
-    let whole = PageQuery { whole_configuration: true, ..query.clone() };
+    let shown = if query.show_whole_configuration { text } else { excerpt(text) };
+    let whole = PageQuery { show_whole_configuration: true, ..query.clone() };
     let uptime = Duration::try_from_secs_f64(overview.now - state.started).unwrap_or_default();
     let stats = &state.store.stats;
     html! {
@@ -43,7 +43,7 @@ pub(super) fn section(context: Context<'_>) -> Markup {
             }
             h3 { "Effective configuration" }
             p.hint { "The file and the environment, merged with the defaults. Secrets are masked. Command-line flags are not included." }
-            details.configuration #configuration open[query.whole_configuration] {
+            details.configuration #configuration open[query.show_whole_configuration] {
                 summary { (pluralize(text.lines().count(), "line")) " of YAML" }
                 pre tabindex="0" { code { (shown) } }
                 @if shown.len() < text.len() {

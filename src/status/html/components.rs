@@ -40,8 +40,9 @@ pub(super) fn meaning(health: Health) -> &'static str {
     }
 }
 
-/// Each health has its own shape, so that colour is not needed to tell them apart. The shapes
-/// are paths and not characters, so that they do not depend on the fonts of the client.
+/// Each health has its own shape, so that readers need no colour to distinguish them. The
+/// shapes are paths and not characters, so that they do not depend on the fonts of the
+/// client.
 fn icon_shape(health: Health) -> &'static str {
     match health {
         Health::Down => {

@@ -55,7 +55,7 @@ pub(super) fn headline(context: Context<'_>) -> Markup {
             @if not_collected > 0 && not_collected < overview.targets.len() {
                 p { "Not collected yet: " (with_commas(not_collected)) " of " (pluralize(overview.targets.len(), "target")) "." }
             }
-            @if overview.pending > 0 {
+            @if overview.pending_lookups > 0 {
                 p { "Discovery of accounts or regions has not finished, so targets may be missing." }
             }
             (failing_lookups_notes(&overview.failing_lookups))
@@ -85,9 +85,9 @@ fn failing_lookups_notes(FailingLookups { organization, accounts }: &FailingLook
     }
 }
 
-/// The headline, and the health whose icon and colour it gets. Having no targets is normal
-/// for one of several shards, and otherwise a problem.
-fn headline_text(overview: &FleetOverview, is_shard: bool) -> (Health, String) {
+/// The headline, and the health that determines its icon and colour. Having no targets is
+/// normal for one of several shards, and otherwise a problem.
+fn headline_text(overview: &FleetOverview, is_one_of_many_shards: bool) -> (Health, String) {
     let (targets, syncs) = (overview.targets.len(), overview.sync_counts.total());
     let collected = targets - overview.target_counts.get(Health::NotCollected);
     let occurs =
@@ -100,8 +100,10 @@ fn headline_text(overview: &FleetOverview, is_shard: bool) -> (Health, String) {
         (0, _) if overview.failing_lookups.organization.is_some() => {
             return (Health::Down, "No targets known: discovery is failing.".to_owned());
         }
-        (0, _) if overview.pending > 0 => "No targets known yet: discovery is running.".to_owned(),
-        (0, _) if is_shard => return (Health::NoSyncs, "No targets belong to this shard.".to_owned()),
+        (0, _) if overview.pending_lookups > 0 => "No targets known yet: discovery is running.".to_owned(),
+        (0, _) if is_one_of_many_shards => {
+            return (Health::NoSyncs, "No targets belong to this shard.".to_owned());
+        }
         (0, _) => {
             let text = "No targets to poll. Check `accounts`, `organization` and `regions` in the configuration, and the \
                         exporter's shard.";
@@ -110,7 +112,7 @@ fn headline_text(overview: &FleetOverview, is_shard: bool) -> (Health, String) {
         (_, 0) => format!("Waiting for the first collection of {}.", pluralize(targets, "target")),
         _ => {
             let discovery_is_complete =
-                overview.pending == 0 && *overview.failing_lookups == FailingLookups::default();
+                overview.pending_lookups == 0 && *overview.failing_lookups == FailingLookups::default();
             let is_complete = collected == targets && discovery_is_complete;
             let no_problems = if is_complete { "No problems" } else { "No problems so far" };
             let collected = pluralize(collected, "target");
@@ -302,8 +304,10 @@ mod tests {
     fn without_targets_the_headline_says_why() {
         assert!(headline_of(Vec::new()).1.starts_with("No targets to poll"));
         let store = Store::new(std::time::Duration::from_mins(30));
-        store.set_targets(&crate::fleet::TargetList { pending: 1, ..Default::default() });
-        let text_of = |store: &Store, is_shard| headline_text(&FleetOverview::new(store, NOW), is_shard).1;
+        store.set_targets(&crate::fleet::TargetList { pending_lookups: 1, ..Default::default() });
+        let text_of = |store: &Store, is_one_of_many_shards| {
+            headline_text(&FleetOverview::new(store, NOW), is_one_of_many_shards).1
+        };
         assert_eq!(text_of(&store, false), "No targets known yet: discovery is running.");
         // Regression: the page did not mention that the organization could not be listed.
         let denied = Failure::new(Reason::AccessDenied, "not allowed <b>");

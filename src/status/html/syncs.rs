@@ -20,12 +20,12 @@ pub(super) fn section(context: Context<'_>) -> Markup {
     let Context { overview, query, .. } = context;
     let is_target_only =
         |filter| matches!(filter, HealthFilter::Only(health) if Health::TARGET_ONLY_VALUES.contains(&health));
-    // No sync can match.
+    // No sync can have such a health.
     if query.health.is_some_and(is_target_only) {
         return html! {};
     }
     let rows = overview.syncs(query);
-    // A reason selects targets that are down, so an empty list of syncs is nothing to point out.
+    // A reason selects targets that are down, and it is normal that those have no syncs.
     if rows.is_empty() && query.reason.is_some() {
         return html! {};
     }

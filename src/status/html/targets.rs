@@ -10,7 +10,7 @@ use crate::duration;
 use crate::health::Health;
 use crate::health::remedy::{self, Explanation};
 use crate::model::{Failure, UnixSeconds};
-use crate::status::overview::{FailureGroup, FailuresByReason, GroupKey, TargetRow};
+use crate::status::overview::{FailureGroup, FailuresForReason, GroupKey, TargetRow};
 use crate::status::query::{HealthFilter, PageQuery, Pages};
 
 const PER_PAGE: usize = 25;
@@ -23,7 +23,7 @@ const NO_SUCCESS: &str = "none since the exporter started";
 /// The targets that are down, by reason, and what to do about each reason.
 pub(super) fn failures(context: Context<'_>) -> Markup {
     let failures = context.overview.failures(context.query);
-    let targets: usize = failures.iter().map(|failures| failures.targets).sum();
+    let targets: usize = failures.iter().map(|failures| failures.target_count).sum();
     html! {
         @if !failures.is_empty() {
             section #causes aria-labelledby="causes-heading" {
@@ -38,7 +38,7 @@ pub(super) fn failures(context: Context<'_>) -> Markup {
     }
 }
 
-fn reason_article(context: Context<'_>, failures: &FailuresByReason<'_>) -> Markup {
+fn reason_article(context: Context<'_>, failures: &FailuresForReason<'_>) -> Markup {
     let Explanation { title, remedy } = remedy::for_reason(failures.reason);
     let same_reason = PageQuery {
         health: Some(HealthFilter::Only(Health::Down)),
@@ -48,7 +48,7 @@ fn reason_article(context: Context<'_>, failures: &FailuresByReason<'_>) -> Mark
     let hidden_groups = failures.groups.len().saturating_sub(GROUPS_PER_REASON);
     html! {
         article.cause {
-            h3 { (title) " " code { (failures.reason) } " " span.total { (pluralize(failures.targets, "target")) } }
+            h3 { (title) " " code { (failures.reason) } " " span.total { (pluralize(failures.target_count, "target")) } }
             p.advice { b { "What to do: " } (backticks_to_code(remedy)) }
             table.list {
                 thead { tr {
@@ -63,7 +63,7 @@ fn reason_article(context: Context<'_>, failures: &FailuresByReason<'_>) -> Mark
             }
             @if hidden_groups > 0 {
                 p.more {
-                    a href={ (same_reason.link()) "#targets" } { "Show all " (pluralize(failures.targets, "target")) }
+                    a href={ (same_reason.link()) "#targets" } { "Show all " (pluralize(failures.target_count, "target")) }
                     " (" (pluralize(hidden_groups, "row")) " not shown)"
                 }
             }

@@ -109,12 +109,12 @@ impl Router {
     }
 
     fn ready(&self) -> Response<Body> {
-        let Err(NotReady { uncollected, targets, pending }) = (self.0.ready)() else {
+        let Err(NotReady { uncollected, targets, pending_lookups }) = (self.0.ready)() else {
             return response(StatusCode::OK, TEXT_PLAIN, "ready\n");
         };
         let mut text =
             format!("not ready: {uncollected} of {targets} targets have not had their first collection");
-        if pending > 0 {
+        if pending_lookups > 0 {
             text += "; discovery is still in progress, so there may be more targets";
         }
         text += "\n";
