@@ -2,18 +2,20 @@
 //!
 //! Each kind of work that a client can start has its own [`Gate`]: connections, scrapes,
 //! status pages and password checks. The caller decides what happens when a gate is full:
-//! connections and scrapes evict an older one; status pages and password checks wait, or
-//! are rejected if the queue is full, too.
+//! a new connection or scrape replaces an older one; a status page or a password check
+//! waits, or is rejected if the queue is full as well.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Limits how much work runs concurrently and how much waits for it.
+/// Limits how many callers run concurrently and how many wait in
+/// [`run_queued`](Self::run_queued).
 #[derive(Debug)]
 pub(crate) struct Gate {
     running: Arc<Semaphore>,
-    /// Limits running and queued work together.
+    /// Limits the callers inside [`run_queued`](Self::run_queued), running or waiting. Callers of
+    /// `try_enter` and `enter` do not count.
     admitted: Semaphore,
 }
 
@@ -41,15 +43,16 @@ impl Gate {
         Arc::clone(&self.running).try_acquire_owned().ok().map(Permit)
     }
 
-    /// Waits for a permit, however long the queue is. Use this only where something else
-    /// bounds the number of callers, such as the tasks that accept connections.
+    /// Waits for a permit, however many callers already wait. Use this only where the number
+    /// of callers is bounded otherwise. Each accept loop, for example, waits for one permit
+    /// at a time.
     pub(crate) async fn enter(&self) -> Option<Permit> {
         // Fails only if the semaphore is closed, which never happens.
         Arc::clone(&self.running).acquire_owned().await.ok().map(Permit)
     }
 
     /// Runs `work` as soon as a permit is free, or fails immediately if the queue is full.
-    /// Dropping the future leaves the queue.
+    /// Dropping the future removes the caller from the queue.
     pub(crate) async fn run_queued<T>(&self, work: impl AsyncFnOnce(Permit) -> T) -> Result<T, Full> {
         let _admitted = self.admitted.try_acquire().map_err(|_| Full)?;
         let permit = self.enter().await.ok_or(Full)?;
@@ -58,7 +61,7 @@ impl Gate {
 
     /// How many more callers [`run_queued`](Self::run_queued) would admit.
     #[cfg(test)]
-    pub(crate) fn available_queue(&self) -> usize {
+    pub(crate) fn available_admissions(&self) -> usize {
         self.admitted.available_permits()
     }
 }
@@ -72,7 +75,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_dropped_permit_is_free_again() {
+    async fn dropping_a_permit_frees_it() {
         let gate = Gate::new(1, 0);
         let permit = gate.try_enter().unwrap();
         assert!(gate.try_enter().is_none());

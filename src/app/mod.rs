@@ -32,7 +32,7 @@ use crate::snapshot::Store;
 use crate::status::{ExporterInfo, StatusPage};
 use crate::systemd::ServiceManager;
 use crate::web::{
-    self, BindError, Handlers, ListenAddress, Listeners, RandomnessError, Router, Server, TelemetryPath,
+    self, Handlers, ListenAddress, ListenError, Listeners, RandomnessError, Router, Server, TelemetryPath,
 };
 use reload::Reloader;
 pub(crate) use reload::log_warnings;
@@ -116,7 +116,7 @@ pub enum BuildError {
     Config(#[from] ConfigError),
     /// The exporter cannot listen on an address.
     #[error(transparent)]
-    Bind(#[from] BindError),
+    Bind(#[from] ListenError),
     /// The operating system provides no random numbers.
     #[error(transparent)]
     Randomness(#[from] RandomnessError),

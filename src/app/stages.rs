@@ -165,7 +165,7 @@ impl ConfigApplier {
         self.scheduler.send_replace(scheduler_settings(&config, &clients, &self.clock));
         self.discovery.send_replace(discovery_settings(&config, &clients, sources));
         for (kind, _) in discovered_kinds.into_iter().filter(|(_, is_discovered)| !is_discovered) {
-            self.exporter_metrics.forget_discovery(kind);
+            self.exporter_metrics.forget_discovery_success(kind);
         }
         self.readiness.set_timeout(config.ready_after);
         let exposed = |config: &Config| (config.stale_after, config.quota, config.disabled_families.clone());

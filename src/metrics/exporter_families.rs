@@ -1,7 +1,7 @@
 //! The families about the exporter itself.
 //!
 //! Other modules record events in [`ExporterMetrics`] as they happen. Each scrape reads the
-//! other values from the snapshot.
+//! remaining values from the snapshot and from `/proc`.
 
 use std::fmt;
 use std::time::Duration;
@@ -58,7 +58,7 @@ pub struct ExporterMetrics {
 }
 
 impl ExporterMetrics {
-    /// Metrics of an exporter that polls `shard`, all at zero.
+    /// Metrics of an exporter that polls `shard`, before any event has been recorded.
     ///
     /// # Errors
     /// If a metric name is invalid or registered twice, which is a bug.
@@ -147,7 +147,7 @@ impl ExporterMetrics {
     }
 
     /// Counts a request to AWS. `error` is the error code, or the kind of failure if AWS
-    /// did not answer.
+    /// sent no error code; `None` if the request succeeded.
     pub(crate) fn record_api_request(
         &self,
         service: &str,
@@ -183,9 +183,9 @@ impl ExporterMetrics {
         self.discovery_failures.with_label_values(&[kind]).inc();
     }
 
-    /// Removes the time of the last success of this kind of lookup. Called when the
-    /// configuration no longer needs such lookups.
-    pub(crate) fn forget_discovery(&self, kind: &str) {
+    /// Removes the time of the last success of a discovery lookup of this kind. Called when
+    /// the configuration no longer needs such lookups.
+    pub(crate) fn forget_discovery_success(&self, kind: &str) {
         // An error means that no lookup of this kind has ever succeeded.
         let _absent = self.discovery_success_timestamp.remove_label_values(&[kind]);
     }

@@ -1,8 +1,9 @@
-//! A metric family as data: a name, a help text, a type and a function that writes
-//! the samples of one target or one sync.
+//! A metric family as data: a name, a help text, a type, and a function that maps one
+//! target or one sync to its samples.
 //!
-//! Families know neither the format nor how often they are rendered: a
-//! [`SampleWriter`] hides the encoding from them.
+//! Families know neither the format nor how often they are rendered. Their functions add
+//! samples to a [`SampleWriter`], which hides the encoding, or return the time from which
+//! each scrape computes an age.
 
 use prometheus::proto::{Metric, MetricFamily, MetricType};
 
@@ -30,13 +31,13 @@ pub(super) enum SampleSource {
     Target(fn(&TargetView, &Quota, &mut SampleWriter)),
 }
 
-/// Writes the tails of samples: their values and the labels that they do not share (see
+/// Writes the tail of each sample: the sample's own labels and its value (see
 /// [`sample_encoding`](super::sample_encoding)). The caller adds the labels that all samples
 /// of a target or a sync share.
 #[derive(Debug)]
 pub(super) struct SampleWriter {
     encoding: SampleEncoding,
-    /// Applies to the samples added from now on. The caller sets it for each family.
+    /// The metric type of the samples that are added next. The caller sets it for each family.
     pub(super) kind: Kind,
     bytes: Vec<u8>,
     tail_ends: Vec<u32>,
@@ -73,7 +74,7 @@ impl SampleWriter {
     }
 }
 
-/// A family as the `prometheus` crate represents it.
+/// Builds a family of the `prometheus` crate.
 pub(super) fn metric_family(
     name: &str,
     help: &str,

@@ -37,11 +37,11 @@ pub struct NegotiatedFormat {
 }
 
 /// The supported escaping schemes: those that leave the exporter's metric names unchanged.
-/// The fourth one, `dots`, would double every underscore.
+/// The fourth scheme, `dots`, would double every underscore.
 const ESCAPINGS: &[&str] = &["underscores", "allow-utf-8", "values"];
 
-/// The media types, in the order of the variants of [`Format`], which
-/// [`Format::negotiate`] relies on.
+/// The media types, in the order of the variants of [`Format`]. [`Format::negotiate`] relies
+/// on this order.
 const OFFERS: [Offer; 4] = [
     Offer {
         type_name: "text",
@@ -86,8 +86,8 @@ impl Format {
     /// ```
     #[must_use]
     pub fn negotiate(accept: &Accept) -> NegotiatedFormat {
-        let (index, requested) = accept.best(&OFFERS).unwrap_or((0, &[]));
-        let requested = requested.iter().find(|(name, _)| name.eq_ignore_ascii_case("escaping"));
+        let (index, parameters) = accept.best(&OFFERS).unwrap_or((0, &[]));
+        let requested = parameters.iter().find(|(name, _)| name.eq_ignore_ascii_case("escaping"));
         let known = |value: &str| ESCAPINGS.iter().copied().find(|known| known.eq_ignore_ascii_case(value));
         let escaping = requested.and_then(|(_, value)| known(value)).unwrap_or(ESCAPINGS[0]);
         NegotiatedFormat { format: Self::VARIANTS[index], escaping }

@@ -80,8 +80,8 @@ pub struct UnknownFamily {
     hint: String,
 }
 
-/// The length, in bytes, of the longest unknown name for which a similar name is suggested.
-/// The search takes time proportional to the length. A longer name is cut off in the error.
+/// For an unknown name with more bytes, no similar name is suggested, because the search
+/// takes time proportional to the length. The error shows at most this many characters.
 const MAX_MISTYPED_LEN: usize = 100;
 
 impl FamilyName {

@@ -8,7 +8,7 @@ use super::format::Format;
 use super::registry::{FamilyFilter, FamilyName, UnknownFamily};
 use crate::web;
 
-/// Why the families that a request names cannot be served.
+/// Why `collect[]` or `exclude[]` of a request is rejected.
 #[derive(Debug, thiserror::Error)]
 enum InvalidRequest {
     #[error("collect[] and exclude[] cannot be combined")]
@@ -28,8 +28,8 @@ impl web::ServeMetrics for Exposition {
     }
 }
 
-/// Converts `collect[]` and `exclude[]` to a filter. Both work as in `node_exporter`, except
-/// that they name metric families instead of collectors.
+/// Converts `collect[]` and `exclude[]` to a filter. Both parameters work as in
+/// `node_exporter`, but name metric families instead of collectors.
 fn filter(
     exposition: &Exposition,
     collect: &[String],

@@ -26,7 +26,7 @@ use super::escape::write_label_value;
 /// The number of the field `metric` in the message `MetricFamily`.
 const METRIC_FIELD: u32 = 4;
 
-/// The metric type of a family that is rendered from the snapshot.
+/// The metric type of a family that is not a histogram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Counter,
@@ -132,7 +132,7 @@ impl SampleEncoding {
     /// Appends a whole sample whose value is an age in seconds, rounded to
     /// milliseconds, because the timestamps of AWS are no more precise.
     pub(super) fn join_age(self, prefix: &[u8], shared_labels: &[u8], age: f64, out: &mut Vec<u8>) {
-        #[expect(clippy::cast_possible_truncation, reason = "it saturates, after 292 million years")]
+        #[expect(clippy::cast_possible_truncation, reason = "the cast saturates after 292 million years")]
         let millis = (age * 1000.0).round() as i64;
         match self {
             Self::Text => {
@@ -165,7 +165,7 @@ impl SampleEncoding {
     }
 }
 
-/// Appends a line of a text format.
+/// Appends a whole sample as a line of a text format.
 pub(super) fn write_text_sample<'a>(
     name: &str,
     labels: impl IntoIterator<Item = (&'a str, &'a str)>,
@@ -199,7 +199,7 @@ fn write_text_label((name, value): (&str, &str), out: &mut Vec<u8>) {
 }
 
 /// Appends a number of milliseconds in seconds, without trailing zeros. Every scrape
-/// writes two for each sync, and formatting a float takes five times as long.
+/// writes two ages for each sync, and formatting a float takes five times as long.
 fn write_seconds(millis: i64, out: &mut Vec<u8>) {
     if millis < 0 {
         out.push(b'-');

@@ -8,7 +8,7 @@ use super::Weight;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumString, IntoStaticStr)]
 #[strum(ascii_case_insensitive, serialize_all = "lowercase")]
 pub enum ContentCoding {
-    /// RFC 1952. RFC 9110 recommends to treat `x-gzip` as equivalent.
+    /// RFC 1952. RFC 9110 recommends treating `x-gzip` as equivalent.
     #[strum(to_string = "gzip", serialize = "x-gzip")]
     Gzip,
     /// RFC 8878.
@@ -18,9 +18,10 @@ pub enum ContentCoding {
 }
 
 impl ContentCoding {
-    /// All codings, in the server's order of preference. zstd is smaller and faster than
-    /// gzip, but a body of the exporter has many frames, and some clients read only the
-    /// first. zstd is therefore used only for clients that prefer it to gzip.
+    /// All codings, in the server's order of preference. zstd is faster than gzip and its
+    /// output is smaller, but a body of the exporter has many zstd frames, and some clients
+    /// read only the first. zstd is therefore used only for clients that do not accept gzip
+    /// or prefer zstd to it.
     pub const ALL: [Self; 3] = [Self::Gzip, Self::Zstd, Self::Identity];
 
     /// The value of `Content-Encoding`; `None` without compression.
@@ -69,9 +70,9 @@ impl AcceptEncoding {
     }
 
     fn weight(&self, coding: ContentCoding) -> Weight {
-        let named = self.named.iter().find(|(named, _)| *named == coding).map(|(_, weight)| *weight);
-        named.or(self.wildcard).unwrap_or(match coding {
-            // Acceptable unless it is excluded, but after every coding that is named.
+        let own = self.named.iter().find(|(named, _)| *named == coding).map(|(_, weight)| *weight);
+        own.or(self.wildcard).unwrap_or(match coding {
+            // Acceptable unless the client excludes it, but every named coding is preferred.
             ContentCoding::Identity => Weight(1),
             ContentCoding::Gzip | ContentCoding::Zstd => Weight::NOT_ACCEPTABLE,
         })

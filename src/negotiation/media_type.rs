@@ -49,7 +49,7 @@ impl Accept {
             };
             let parameters = item
                 .params()
-                // Parameters after the weight are extensions of `Accept`, not of the type.
+                // Parameters after the weight belong to `Accept`, not to the media type.
                 .take_while(|(name, _)| *name != Q)
                 .map(|(name, value)| (name.as_str().to_owned(), value.unquoted_str().into_owned()))
                 .collect();
@@ -63,8 +63,9 @@ impl Accept {
     }
 
     /// The index of the offer with the highest weight, and the parameters that the client
-    /// asked for; `None` if no offer is acceptable. Among offers of equal weight the most
-    /// specifically named wins, then the first in the header, then the first offered.
+    /// asked for; `None` if no offer is acceptable. Among offers of equal weight, the offer
+    /// that the most specific range matches wins, then the first in the header, then the first
+    /// in `offers`.
     pub(crate) fn best(&self, offers: &[Offer]) -> Option<(usize, &[(String, String)])> {
         let ranked = |(index, offer): (usize, &Offer)| {
             // The most specific range that matches an offer determines its weight.

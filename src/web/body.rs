@@ -7,13 +7,13 @@ use std::time::Duration;
 use hyper::body::{Body, Bytes, Frame};
 use tokio::time::Instant;
 
-/// How long a client may take to read a body. It is checked when there is room for the
-/// next chunk. Prometheus gives up sooner, and a body that is still being sent keeps an
+/// How long a client may take to read a body. The timeout is checked when there is room for
+/// the next chunk. Prometheus gives up sooner, and a body that is still being sent keeps an
 /// outdated snapshot in memory.
 const BODY_TIMEOUT: Duration = Duration::from_mins(2);
 
 /// How many chunks are produced before the task yields. A client that reads as fast as
-/// the body is written would otherwise occupy the thread until its end.
+/// the body is written would otherwise occupy the thread until the end of the body.
 const CHUNKS_PER_YIELD: u32 = 16;
 
 /// The chunks of a body, produced on demand. An empty chunk means that producing the next
@@ -39,7 +39,7 @@ impl StreamingBody {
         Self { chunks, deadline: Instant::now() + BODY_TIMEOUT, chunks_since_yield: 0, yielding: None }
     }
 
-    /// Yields to the runtime, so that it polls other tasks, sockets and timers.
+    /// Yields, so that the runtime polls other tasks, sockets and timers.
     fn poll_yield(&mut self, context: &mut Context<'_>) -> Poll<()> {
         // Two yields, because hyper polls a pending body once more before it returns.
         let yielding = self.yielding.get_or_insert_with(|| {

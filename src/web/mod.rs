@@ -4,9 +4,9 @@
 //! - [`security`]: TLS, client certificates, passwords and the rate limit
 //! - [`handlers`]: the routes and their responses
 //!
-//! This is the only module that knows hyper and rustls. The caller passes in what to serve
-//! as [`Handlers`], and who may send requests as [`AccessRules`], so this module knows
-//! neither metrics nor AWS nor configuration files.
+//! This is the only module that knows hyper and rustls. The caller passes in the
+//! implementation of each route ([`Handlers`]) and the access rules ([`AccessRules`]), so this
+//! module knows neither metrics nor AWS nor configuration files.
 //!
 //! Every resource that a client can hold is bounded in number and time: see the table in
 //! [`server`].
@@ -35,15 +35,15 @@ pub use security::{
     InvalidPasswordHash, InvalidTls, InvalidTlsName, PasswordHash, RandomnessError, RateLimit, Tls,
     TlsSettings, TlsVersion, Users,
 };
-pub use server::{BindError, InvalidListenAddress, ListenAddress, Listeners};
+pub use server::{InvalidListenAddress, ListenAddress, ListenError, Listeners};
 
 use server::connection_limit::ConnectionLimit;
 use server::scrape_limit::ScrapeLimit;
 use server::service::RequestService;
 use server::{connection, listener};
 
-/// The limit on open connections. A Prometheus server needs one; the rest are for people,
-/// probes and further Prometheus servers.
+/// The limit on open connections. A Prometheus server needs one connection; the rest are for
+/// people, probes and further Prometheus servers.
 const MAX_CONNECTIONS: usize = 512;
 
 /// The configuration of [`serve`], apart from its listeners.
@@ -58,14 +58,19 @@ pub struct Server {
 }
 
 /// Serves on all `listeners` until `shutdown` is cancelled. Responses that are in progress
-/// then have the time `drain` to complete.
-pub async fn serve(listeners: Listeners, server: Server, shutdown: CancellationToken, drain: Duration) {
+/// then have `drain_timeout` to complete.
+pub async fn serve(
+    listeners: Listeners,
+    server: Server,
+    shutdown: CancellationToken,
+    drain_timeout: Duration,
+) {
     let Server { router, access, max_scrapes } = server;
-    let service = Arc::new(RequestService { router, access, scrapes: ScrapeLimit::new(max_scrapes) });
+    let service = Arc::new(RequestService { router, access, scrape_limit: ScrapeLimit::new(max_scrapes) });
     let limit = ConnectionLimit::new(max_connections());
     let connections = TaskTracker::new();
     let accept_loops = TaskTracker::new();
-    for listener in listeners.into_tokio() {
+    for listener in listeners.into_inner() {
         let (service, limit, connections) = (Arc::clone(&service), Arc::clone(&limit), connections.clone());
         let shutdown = shutdown.clone();
         accept_loops.spawn(async move {
@@ -75,7 +80,7 @@ pub async fn serve(listeners: Listeners, server: Server, shutdown: CancellationT
                     permit,
                     Arc::clone(&service),
                     shutdown.clone(),
-                    drain,
+                    drain_timeout,
                 ));
             });
             // Dropping the listener makes the kernel refuse further connections.

@@ -45,7 +45,7 @@ impl ChunkList {
     fn for_slots(&self, slots: Arc<Vec<Arc<Slot>>>, store: &Store, now: UnixSeconds) -> Self {
         let mut old_chunks = self.chunks.iter().map(|chunk| Arc::clone(&chunk.lock()));
         let chunk = |slots: &[Arc<Slot>]| {
-            let same = old_chunks.next().filter(|chunk| chunk.has_targets(slots));
+            let same = old_chunks.next().filter(|chunk| chunk.matches_slots(slots));
             Mutex::new(same.unwrap_or_else(|| Arc::new(Chunk::new(slots, store, now))))
         };
         let chunks = slots.chunks(TARGETS_PER_CHUNK).map(chunk).collect();

@@ -1,10 +1,13 @@
 //! A chunk: a few targets that are rendered and compressed together.
 //!
-//! The views of a chunk never change. When one of its targets has been collected, a new
-//! chunk replaces the old one, so a reader of a chunk sees a single collection of each
-//! target. A chunk is rendered and compressed when that is first needed, once for all
-//! readers. A chunk that replaces another is rendered immediately in the encodings of the
-//! old one, which is cheap: the targets that have not changed are copied.
+//! A chunk has a view of each target, which is the target's state at one moment. The views of
+//! a chunk never change: when one of its targets has been collected, a new chunk replaces the
+//! old one. A reader of a chunk therefore sees a single collection of each target.
+//!
+//! A chunk is rendered and compressed when that is first needed, once for all readers. A
+//! chunk that replaces another is rendered immediately in the sample encodings of the old
+//! chunk that were requested recently. This is cheap, because the targets that have not
+//! changed are copied.
 
 use std::sync::{Arc, OnceLock};
 
@@ -19,20 +22,21 @@ use crate::model::{Quota, UnixSeconds};
 use crate::negotiation::ContentCoding;
 use crate::snapshot::{Slot, Store, TargetView};
 
-/// More targets in a chunk make bodies smaller, but more has to be compressed again
-/// when one of them has been collected.
+/// Larger chunks compress better, but after each collection of a target, more samples have
+/// to be compressed again.
 pub(super) const TARGETS_PER_CHUNK: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Chunk {
     targets: Box<[Arc<ChunkTarget>]>,
-    /// By encoding.
+    /// By sample encoding.
     rendered: [OnceLock<RenderedSamples>; SampleEncoding::ALL.len()],
-    /// By encoding and coding; never set for [`ContentCoding::Identity`].
+    /// By sample encoding and content coding; never set for [`ContentCoding::Identity`].
     compressed: [[OnceLock<Box<CompressedFamilies>>; ContentCoding::ALL.len()]; SampleEncoding::ALL.len()],
 }
 
-/// A target, as it was when the chunk was created.
+/// A target and a view of it. A chunk shares the unchanged targets of the chunk that it
+/// replaces.
 #[derive(Debug)]
 struct ChunkTarget {
     slot: Arc<Slot>,
@@ -48,10 +52,10 @@ type CompressedFamilies = [OnceLock<Arc<CompressedSamples>>; SNAPSHOT_FAMILY_COU
 pub(super) struct RenderContext {
     pub(super) quota: Quota,
     /// By index of the snapshot family. A disabled family is not rendered.
-    pub(super) enabled: [bool; SNAPSHOT_FAMILY_COUNT],
+    pub(super) is_enabled: [bool; SNAPSHOT_FAMILY_COUNT],
     pub(super) compressors: Compressors,
-    /// A chunk that replaces another drops the encodings and codings that were not requested
-    /// recently.
+    /// A chunk that replaces another drops the sample encodings and content codings that were
+    /// not requested recently.
     pub(super) recent_requests: Arc<RecentRequests>,
 }
 
@@ -65,7 +69,7 @@ impl ChunkTarget {
     }
 
     fn render(&self, encoding: SampleEncoding, context: &RenderContext) -> RenderedSamples {
-        RenderedSamples::of_target(encoding, &self.view, context.quota, &context.enabled)
+        RenderedSamples::of_target(encoding, &self.view, context.quota, &context.is_enabled)
     }
 }
 
@@ -78,7 +82,8 @@ impl Chunk {
         }
     }
 
-    pub(super) fn has_targets(&self, slots: &[Arc<Slot>]) -> bool {
+    /// Whether the targets are those of `slots`, in the same order.
+    pub(super) fn matches_slots(&self, slots: &[Arc<Slot>]) -> bool {
         self.targets.iter().map(|target| Arc::as_ptr(&target.slot)).eq(slots.iter().map(Arc::as_ptr))
     }
 
@@ -88,7 +93,7 @@ impl Chunk {
     }
 
     /// The chunk that replaces this one. It takes over the samples that have not changed, in
-    /// the encodings and codings that were requested recently.
+    /// the sample encodings and content codings that were requested recently.
     pub(super) fn updated(&self, store: &Store, context: &RenderContext, now: UnixSeconds) -> Self {
         let update = |target: &Arc<ChunkTarget>| {
             if target.is_current(now) {
@@ -113,7 +118,7 @@ impl Chunk {
                 match (self.compressed_families(encoding, coding).get(), old_and_new) {
                     (Some(families), Some((old, new))) if is_recent(encoding, coding) => {
                         OnceLock::from(Box::new(std::array::from_fn(|family| match families[family].get() {
-                            Some(samples) if old.has_same_samples(new, family) => {
+                            Some(samples) if old.has_same_encoded_samples(new, family) => {
                                 OnceLock::from(Arc::clone(samples))
                             }
                             _ => OnceLock::new(),
@@ -126,8 +131,8 @@ impl Chunk {
         Self { targets, rendered, compressed }
     }
 
-    /// Renders those of the new `targets` that differ from the targets of this chunk. Copies
-    /// the others from `old`, the rendered samples of this chunk.
+    /// Returns the samples of the new `targets`. Renders the targets that have changed, and
+    /// copies the others from `old`, the rendered samples of this chunk.
     fn rerendered(
         &self,
         old: &RenderedSamples,
@@ -146,7 +151,7 @@ impl Chunk {
         RenderedSamples::concat(encoding, &sources)
     }
 
-    /// Returns the samples of all targets in an encoding, and whether this call has rendered
+    /// Returns the samples of all targets in a sample encoding, and whether this call has rendered
     /// them.
     pub(super) fn rendered(
         &self,

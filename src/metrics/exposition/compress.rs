@@ -30,7 +30,7 @@ pub(super) struct CompressedSamples {
     checksum: Crc,
 }
 
-/// A pool of compressors. Each takes about 300 kB of memory, so they are reused. For each
+/// A pool of compressors, which are reused because each takes about 300 kB of memory. For each
 /// coding, the pool grows to the largest number of threads that have compressed concurrently.
 #[derive(Debug, Default)]
 pub(super) struct Compressors {
@@ -67,11 +67,13 @@ impl Compressors {
     }
 
     fn compress(&self, coding: ContentCoding, plain: &[u8], out: &mut Vec<u8>) {
-        let idle = {
+        let reused = {
             let mut idle = self.idle.lock();
-            idle.iter().position(|(known, _)| *known == coding).map(|index| idle.swap_remove(index).1)
+            idle.iter()
+                .position(|(idle_coding, _)| *idle_coding == coding)
+                .map(|index| idle.swap_remove(index).1)
         };
-        let Some(mut compressor) = idle.or_else(|| Compressor::new(coding)) else {
+        let Some(mut compressor) = reused.or_else(|| Compressor::new(coding)) else {
             out.extend_from_slice(plain);
             return;
         };
@@ -197,8 +199,8 @@ mod tests {
             let plain: Vec<u8> = pieces.iter().flat_map(|(_, plain)| plain).copied().collect();
             for coding in [ContentCoding::Gzip, ContentCoding::Zstd] {
                 let (mut compressor, mut body) = (BodyCompressor::new(coding), Vec::new());
-                for (compressed_earlier, plain) in &pieces {
-                    match compressed_earlier {
+                for (was_compressed_earlier, plain) in &pieces {
+                    match was_compressed_earlier {
                         true => compressor.write_compressed(&compressors.compress_samples(coding, plain), &mut body),
                         false => compressor.write(plain, &compressors, &mut body),
                     }

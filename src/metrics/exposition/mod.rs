@@ -20,9 +20,9 @@
 //!   whatever is missing, such as every chunk in a format that is requested for the first
 //!   time.
 //! - **When a chunk is invalid.** There is no explicit invalidation. A chunk keeps the
-//!   views that it was rendered from. `keep_ready` and scrapes compare these views with
-//!   the store when they take a chunk from the cache, and replace the chunk if a view is
-//!   outdated. The new chunk takes over the rendered targets and compressed families that
+//!   views that it was rendered from, each the state of one target at one moment.
+//!   `keep_ready` and scrapes compare these views with the store when they take a chunk
+//!   from the cache, and replace the chunk if a view is outdated. The new chunk takes over the rendered targets and compressed families that
 //!   have not changed. A new target list keeps the chunks whose targets are the same. A
 //!   new configuration starts a generation with an empty cache.
 //! - **What a scrape concatenates.** For each family, in the order of names: its header,
@@ -64,7 +64,7 @@ use recent_requests::RecentRequests;
 /// The shortest pause between two runs of [`Exposition::keep_ready`].
 const MIN_PAUSE: Duration = Duration::from_secs(1);
 
-/// The metrics of a store and of the exporter itself, in every format and coding.
+/// The metrics of a store and of the exporter itself, in every format and content coding.
 #[derive(Debug)]
 pub struct Exposition {
     store: Arc<Store>,
@@ -77,8 +77,8 @@ pub struct Exposition {
 /// The part of the exposition that a new configuration replaces.
 #[derive(Debug)]
 struct Generation {
-    /// The families that are not disabled, sorted by name.
-    enabled: Vec<FamilyId>,
+    /// Sorted by name.
+    enabled_families: Vec<FamilyId>,
     context: Arc<RenderContext>,
     cache: ChunkCache,
 }
@@ -87,10 +87,10 @@ impl Generation {
     fn new(quota: Quota, disabled: Vec<FamilyName>, recent_requests: &Arc<RecentRequests>) -> Self {
         let filter = FamilyFilter::Except(disabled);
         Self {
-            enabled: all_families().into_iter().filter(|family| filter.includes(*family)).collect(),
+            enabled_families: all_families().into_iter().filter(|family| filter.includes(*family)).collect(),
             context: Arc::new(RenderContext {
                 quota,
-                enabled: std::array::from_fn(|index| filter.includes(FamilyId::Snapshot(index))),
+                is_enabled: std::array::from_fn(|index| filter.includes(FamilyId::Snapshot(index))),
                 compressors: Compressors::default(),
                 recent_requests: Arc::clone(recent_requests),
             }),
@@ -122,7 +122,7 @@ impl Exposition {
 
     /// Whether scrapes may include a family.
     pub(super) fn is_enabled(&self, family: FamilyName) -> bool {
-        self.generation.load().enabled.iter().any(|enabled| enabled.name() == family.as_str())
+        self.generation.load().enabled_families.iter().any(|enabled| enabled.name() == family.as_str())
     }
 
     /// A scrape of the enabled families that `filter` includes, as of now.
@@ -130,15 +130,16 @@ impl Exposition {
     pub fn scrape(&self, format: Format, coding: ContentCoding, filter: &FamilyFilter) -> Scrape {
         self.recent_requests.record(format.encoding(), coding, Instant::now());
         let now = self.clock.now();
-        let Generation { enabled, context, cache } = &*self.generation.load_full();
+        let Generation { enabled_families, context, cache } = &*self.generation.load_full();
         let chunks = cache.chunks(&self.store, now);
-        let families = enabled.iter().copied().filter(|family| filter.includes(*family)).collect();
+        let families = enabled_families.iter().copied().filter(|family| filter.includes(*family)).collect();
         let rendering = (Arc::clone(&self.store), chunks, Arc::clone(context));
         Scrape::new(rendering, (format, coding), Arc::clone(&self.exporter), families, now)
     }
 
     /// Renders and compresses chunks whenever the store has changed, so that a scrape finds
-    /// them ready if its encoding and coding were requested recently. Runs until `shutdown`.
+    /// them ready if its sample encoding and content coding were requested recently. Runs until
+    /// `shutdown` is cancelled.
     pub(crate) async fn keep_ready(self: Arc<Self>, shutdown: CancellationToken) {
         while shutdown.run_until_cancelled(self.store.changed()).await.is_some() {
             let started = Instant::now();
@@ -154,8 +155,8 @@ impl Exposition {
         }
     }
 
-    /// Renders and compresses all outdated chunks once, in the encodings and codings that
-    /// were requested recently.
+    /// Renders and compresses all outdated chunks once, in the sample encodings and content
+    /// codings that were requested recently.
     pub async fn make_ready(&self) {
         let recent = self.recent_requests.all(Instant::now());
         if recent.is_empty() {
@@ -163,21 +164,21 @@ impl Exposition {
         }
         let now = self.clock.now();
         let generation = self.generation.load_full();
-        let Generation { enabled, context, cache } = &*generation;
+        let Generation { enabled_families, context, cache } = &*generation;
         let chunks = cache.chunks(&self.store, now);
         for index in 0..chunks.len() {
-            // No scrape will read the chunks of an old configuration.
+            // No new scrape reads the chunks of an old configuration.
             if !Arc::ptr_eq(&generation, &self.generation.load()) {
                 return;
             }
             let mut did_work = false;
             for (encoding, coding) in recent.iter().copied() {
-                let (chunk, rendered) = chunks.refresh(index, encoding, (&self.store, context), now);
-                did_work |= rendered;
+                let (chunk, was_refreshed_now) = chunks.refresh(index, encoding, (&self.store, context), now);
+                did_work |= was_refreshed_now;
                 if coding != ContentCoding::Identity {
-                    for family in enabled.iter().filter_map(|family| family.cacheable_index()) {
-                        let (_, compressed) = chunk.compressed(family, encoding, coding, context);
-                        did_work |= compressed;
+                    for family in enabled_families.iter().filter_map(|family| family.cacheable_index()) {
+                        let (_, was_compressed_now) = chunk.compressed(family, encoding, coding, context);
+                        did_work |= was_compressed_now;
                     }
                 }
             }

@@ -29,7 +29,7 @@ const COMPRESSION_BATCH_LEN: usize = 128 * 1024;
 /// milliseconds, during which the thread runs no other task.
 const WORK_BUDGET: usize = 8;
 
-/// The body of a scrape, as an iterator over buffers. Each is produced on demand. An empty
+/// The body of a scrape, as an iterator over buffers that are produced on demand. An empty
 /// buffer means that the iterator has used up its work budget, and that the caller should
 /// yield before it calls `next` again.
 ///
@@ -43,6 +43,7 @@ pub struct Scrape {
     context: Arc<RenderContext>,
     format: Format,
     now: UnixSeconds,
+    /// The chunks that have been taken so far.
     chunks: Vec<Arc<Chunk>>,
     exporter: Arc<ExporterMetrics>,
     /// By name. Gathered after all chunks have been taken.
@@ -59,7 +60,7 @@ enum Stage {
     TakeChunk,
     /// Write the header of the next family.
     StartFamily,
-    /// Write the samples of a family in this chunk.
+    /// Write the samples of a family in a chunk. Both are indices.
     WriteSamples {
         family: usize,
         chunk: usize,
@@ -228,7 +229,7 @@ impl Iterator for Scrape {
                 return Some(Vec::new());
             }
             if self.output.encoded.capacity() == 0 {
-                // With spare capacity, because the last write may exceed `BUFFER_LEN`.
+                // The capacity has a reserve, because the last write may exceed `BUFFER_LEN`.
                 self.output.encoded = Vec::with_capacity(BUFFER_LEN + BUFFER_LEN / 4);
             }
             work += self.step();

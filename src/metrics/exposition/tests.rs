@@ -216,7 +216,7 @@ proptest! {
         steps in proptest::collection::vec((0_usize..20, 0_usize..3, any::<bool>(), any::<bool>()), 1..20),
     ) {
         let (store, exposition) = exposition_of((1..=20).map(|id| (target(id, None), vec![sync("a")])).collect());
-        for (index, syncs, fails, scraped) in steps {
+        for (index, syncs, fails, is_scraped) in steps {
             let slot = &store.slots()[index];
             let outcome = if fails {
                 Err(Failure::new(Reason::Timeout, "no answer"))
@@ -224,7 +224,7 @@ proptest! {
                 Ok((0..syncs).map(|number| sync(&number.to_string())).collect())
             };
             store.record(slot, Report { outcome, ..success(Vec::new()) });
-            if scraped {
+            if is_scraped {
                 let fresh = new_exposition(&store, Clock::new(|| NOW));
                 for (format, coding) in [(Format::Text0_0_4, ContentCoding::Gzip), (Format::Protobuf, ContentCoding::Zstd)] {
                     let expected = body(&fresh, format, ContentCoding::Identity);

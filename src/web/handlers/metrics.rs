@@ -25,9 +25,9 @@ pub trait ServeMetrics: Send + Sync {
 /// The parsed headers and query of a request to the telemetry path.
 #[derive(Debug)]
 pub struct MetricsRequest {
-    /// The media types of its `Accept` headers.
+    /// The parsed `Accept` headers.
     pub accept: Accept,
-    /// The content coding negotiated from its `Accept-Encoding` headers.
+    /// The content coding negotiated from the `Accept-Encoding` headers.
     pub coding: ContentCoding,
     /// The values of `collect[]`: the families to include; empty for all.
     pub collect: Vec<String>,

@@ -40,7 +40,7 @@ pub struct Handlers {
     pub metrics: Arc<dyn ServeMetrics>,
     /// Serves `/` and its assets.
     pub page: Arc<dyn RenderPage>,
-    /// Decides `/-/ready`.
+    /// Determines the response to `/-/ready`.
     pub ready: Box<dyn Fn() -> Result<(), NotReady> + Send + Sync>,
     /// Serves `/-/reload`. `None` if reloading over HTTP is not enabled.
     pub reload: Option<Arc<dyn Reload>>,
@@ -66,7 +66,7 @@ impl fmt::Debug for Router {
 }
 
 impl Router {
-    /// A router to `handlers`.
+    /// A router that dispatches to `handlers`.
     #[must_use]
     pub fn new(handlers: Handlers) -> Self {
         Self(handlers)

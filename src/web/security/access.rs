@@ -39,7 +39,7 @@ pub struct RateLimit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ExcludedPath(&'static str);
 
-/// Only the two health paths can be excluded.
+/// A path that cannot be excluded. Only the two health paths can.
 #[derive(Debug, thiserror::Error)]
 #[error("`{0}` cannot be excluded from authentication; expected /-/healthy or /-/ready")]
 pub struct InvalidExcludedPath(String);
@@ -53,7 +53,8 @@ impl FromStr for ExcludedPath {
     }
 }
 
-/// Who may send requests, and how. The default is plain HTTP for everyone.
+/// The rules for connections and requests. By default, everyone may send requests over plain
+/// HTTP.
 #[derive(Debug, Default)]
 pub struct AccessRules {
     /// The TLS settings; `None` for plain HTTP.
@@ -154,7 +155,8 @@ impl AccessControl {
     ) -> Result<(), Response<Body>> {
         let rules = &active.rules;
         let path = request.uri().path();
-        // Before the rate limit: other clients' requests must not fail a liveness probe.
+        // Checked before the rate limit, so that other clients' requests cannot make a liveness
+        // probe fail.
         if rules.excluded_paths.iter().any(|excluded| excluded.0 == path) {
             return Ok(());
         }

@@ -112,7 +112,7 @@ impl Authorities {
     }
 }
 
-/// A subject alternative name that a client certificate may have: a DNS name, IP address,
+/// A subject alternative name that is accepted in a client certificate: a DNS name, IP address,
 /// e-mail address or URI. Names are compared literally, except that IP addresses are
 /// normalized.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,8 +152,8 @@ pub(in crate::web) fn verifier(
         ClientAuthType::NoClientCert => return Ok(Arc::new(NoClientAuth)),
         ClientAuthType::RequestClientCert | ClientAuthType::RequireAnyClientCert => {
             return Ok(Arc::new(AnyCertificateVerifier {
-                mandatory: auth.auth_type.is_mandatory(),
-                hints: roots.subjects(),
+                is_mandatory: auth.auth_type.is_mandatory(),
+                root_hints: roots.subjects(),
                 provider: Arc::clone(provider),
             }));
         }
@@ -171,18 +171,18 @@ pub(in crate::web) fn verifier(
 /// Accepts any certificate if the client proves that it has the private key.
 #[derive(Debug)]
 struct AnyCertificateVerifier {
-    mandatory: bool,
-    hints: Vec<DistinguishedName>,
+    is_mandatory: bool,
+    root_hints: Vec<DistinguishedName>,
     provider: Arc<CryptoProvider>,
 }
 
 impl ClientCertVerifier for AnyCertificateVerifier {
     fn client_auth_mandatory(&self) -> bool {
-        self.mandatory
+        self.is_mandatory
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &self.hints
+        &self.root_hints
     }
 
     fn verify_client_cert(

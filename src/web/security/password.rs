@@ -25,7 +25,7 @@ const MAX_QUEUED: usize = 32;
 /// How many successful checks are cached.
 const MAX_CACHED: usize = 128;
 
-/// The highest accepted bcrypt cost. With the next higher one, a single check would occupy a
+/// The highest accepted bcrypt cost. At the next higher cost, a single check would occupy a
 /// core for about half a minute.
 const MAX_COST: u32 = 18;
 
@@ -91,7 +91,7 @@ pub(in crate::web) struct PasswordVerifier {
     verify: Verify,
 }
 
-/// The tokens of successful checks.
+/// The tokens of successful checks (see [`PasswordVerifier::token`]).
 #[derive(Default)]
 struct Cache {
     /// The value of `lookups` when each token was last used.
@@ -134,7 +134,7 @@ impl PasswordVerifier {
         if exists && self.is_cached(&token) {
             return Verdict::Accepted;
         }
-        let verified = self.gate.run_queued(async |permit| {
+        let verification = self.gate.run_queued(async |permit| {
             // The same password may have been verified while this check was queued.
             if exists && self.is_cached(&token) {
                 return Ok(true);
@@ -148,7 +148,7 @@ impl PasswordVerifier {
             })
             .await
         });
-        match verified.await {
+        match verification.await {
             Err(Full) => Verdict::Busy,
             Ok(Ok(true)) if exists => {
                 self.cache(token);
@@ -162,8 +162,8 @@ impl PasswordVerifier {
         }
     }
 
-    /// The hash that is verified for an unknown user. It is always the same one for the same
-    /// name, and clients cannot predict which.
+    /// The hash that is verified for an unknown user. The same name always gets the same hash,
+    /// but clients cannot predict which.
     fn decoy<'a>(&self, users: &'a Users, user: &str) -> Option<&'a PasswordHash> {
         let token = self.token(&[user]);
         let index =
@@ -184,7 +184,7 @@ impl PasswordVerifier {
         token
     }
 
-    /// Whether a success is cached. Counts as a use of it.
+    /// Whether a success is cached. A hit counts as a use of the cached success.
     fn is_cached(&self, token: &[u8; 32]) -> bool {
         let mut cache = self.cache.lock();
         cache.lookups += 1;
@@ -192,7 +192,7 @@ impl PasswordVerifier {
         cache.last_used.get_mut(token).map(|last| *last = now).is_some()
     }
 
-    /// Caches a success. At [`MAX_CACHED`] the least recently used one is evicted.
+    /// Caches a success. If the cache is full, evicts the least recently used success.
     fn cache(&self, token: [u8; 32]) {
         let mut cache = self.cache.lock();
         let oldest = cache.last_used.iter().min_by_key(|(_, last)| **last).map(|(token, _)| *token);
@@ -315,7 +315,7 @@ mod tests {
             let (passwords, users) = (Arc::clone(&passwords), Arc::clone(&users));
             checks.spawn(async move { passwords.check(&users, "ann", number.to_string().into()).await });
         }
-        while passwords.gate.available_queue() > 0 {
+        while passwords.gate.available_admissions() > 0 {
             tokio::task::yield_now().await;
         }
         assert_eq!(passwords.check(&users, "ann", "one more".into()).await, Verdict::Busy);

@@ -27,7 +27,7 @@ pub struct Identity {
     fingerprint: digest::Digest,
 }
 
-/// What is wrong with a certificate or its key. No message contains any part of the key.
+/// Why a certificate or its key is invalid. No message contains any part of the key.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidIdentity {
     /// The PEM text has no certificate.
@@ -105,8 +105,9 @@ pub struct TlsSettings {
     pub min_version: TlsVersion,
     /// The newest version to accept.
     pub max_version: TlsVersion,
-    /// The cipher suites; empty for all. A list without TLS 1.3 suites enables all of those,
-    /// because Go, whose names the file uses, does not let them be configured.
+    /// The cipher suites; empty for all. A list without TLS 1.3 suites enables all TLS 1.3
+    /// suites, because Go, whose names the web configuration file uses, does not let TLS 1.3
+    /// suites be configured.
     pub cipher_suites: Vec<CipherSuite>,
     /// Whether the server's order of cipher suites takes precedence over the client's.
     pub prefer_server_order: bool,

@@ -33,7 +33,7 @@ use crate::web::server::write_timeout::with_write_timeout;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 
 /// How long a response may take. A body has a shorter timeout of its own, but over
-/// HTTP/2 hyper does not poll the body while the client grants no flow-control window.
+/// HTTP/2, hyper does not poll the body while the client grants no flow-control window.
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// Limits on a request's headers, far above what a scrape sends.
@@ -62,19 +62,24 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 struct Evicted;
 
 /// Serves requests on `stream` until the client closes it, it times out, it is evicted, or
-/// `shutdown` is cancelled. A response that is in progress then has the time `drain` to
+/// `shutdown` is cancelled. A response that is in progress then has `drain_timeout` to
 /// complete.
 pub(in crate::web) async fn serve(
     stream: TcpStream,
     permit: ConnectionPermit,
     service: Arc<RequestService>,
     shutdown: CancellationToken,
-    drain: Duration,
+    drain_timeout: Duration,
 ) {
     let permit = Arc::new(permit);
-    let streams = TaskTracker::new();
-    let connection =
-        Connection { permit: Arc::clone(&permit), service, streams: streams.clone(), shutdown, drain };
+    let request_tasks = TaskTracker::new();
+    let connection = Connection {
+        permit: Arc::clone(&permit),
+        service,
+        request_tasks: request_tasks.clone(),
+        shutdown,
+        drain_timeout,
+    };
     let evicted = permit.evicted().clone();
     tokio::select! {
         biased;
@@ -83,17 +88,17 @@ pub(in crate::web) async fn serve(
     }
     // Otherwise the tasks of HTTP/2 requests would outlive the connection.
     evicted.cancel();
-    streams.close();
-    streams.wait().await;
+    request_tasks.close();
+    request_tasks.wait().await;
 }
 
 struct Connection {
     permit: Arc<ConnectionPermit>,
     service: Arc<RequestService>,
-    /// The tasks of HTTP/2 requests.
-    streams: TaskTracker,
+    /// The tasks of HTTP/2 requests. HTTP/1.1 requests run in the task of the connection.
+    request_tasks: TaskTracker,
     shutdown: CancellationToken,
-    drain: Duration,
+    drain_timeout: Duration,
 }
 
 impl Connection {
@@ -141,9 +146,10 @@ impl Connection {
     }
 
     async fn http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin, tls_replaced: CancellationToken) {
-        let streams = StreamExecutor { tasks: self.streams.clone(), evicted: self.permit.evicted().clone() };
+        let executor =
+            RequestExecutor { tasks: self.request_tasks.clone(), evicted: self.permit.evicted().clone() };
         let connection = pin!(
-            http2::Builder::new(streams)
+            http2::Builder::new(executor)
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(MAX_STREAMS)
                 .max_header_list_size(MAX_HEADER_BYTES)
@@ -185,7 +191,7 @@ impl Connection {
                 () = sleep_until(deadline.unwrap_or_else(Instant::now)), if deadline.is_some() => return,
                 () = self.shutdown.cancelled() => {
                     graceful_shutdown(connection.as_mut());
-                    break tokio::time::timeout(self.drain, connection).await;
+                    break tokio::time::timeout(self.drain_timeout, connection).await;
                 }
             }
         };
@@ -212,7 +218,7 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Evicted>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        // Before the future is polled, so that the connection counts as busy immediately.
+        // Called before the future is polled, so that the connection counts as busy immediately.
         let active = self.permit.begin_request();
         let service = Arc::clone(&self.service);
         // Request bodies are ignored.
@@ -221,16 +227,17 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
     }
 }
 
-/// Spawns the requests of an HTTP/2 connection, and drops them when it is evicted.
+/// Spawns the requests of an HTTP/2 connection, and drops the requests when the connection is
+/// evicted.
 #[derive(Clone)]
-struct StreamExecutor {
+struct RequestExecutor {
     tasks: TaskTracker,
     evicted: CancellationToken,
 }
 
-impl<F: Future<Output: Send> + Send + 'static> Executor<F> for StreamExecutor {
-    fn execute(&self, stream: F) {
+impl<F: Future<Output: Send> + Send + 'static> Executor<F> for RequestExecutor {
+    fn execute(&self, request: F) {
         let evicted = self.evicted.clone();
-        self.tasks.spawn(async move { evicted.run_until_cancelled(stream).await });
+        self.tasks.spawn(async move { evicted.run_until_cancelled(request).await });
     }
 }

@@ -1,11 +1,11 @@
-//! The limit on open connections, and which one is closed when it is reached.
+//! The limit on open connections, and which connection is closed when the limit is reached.
 //!
 //! A connection is either idle (before or during a handshake, or between requests) or
 //! busy with responses. When the limit is reached, the connection that has been idle
-//! longest is closed to admit a new one. If none is idle, the one that has been busy
-//! longest is closed, provided that this exceeds [`SLOW_RESPONSE`]. No client can
-//! therefore lock others out, whether it sends nothing or reads nothing, and however
-//! many connections it opens.
+//! longest is closed to admit a new one. If none is idle, the connection that has been busy
+//! longest is closed if it has been busy for more than [`SLOW_RESPONSE`]. A client therefore
+//! cannot lock others out, whether it sends nothing or reads nothing, and however many
+//! connections it opens.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ const SLOW_RESPONSE: Duration = Duration::from_secs(10);
 /// reading the responses is idle only for moments.
 const IDLE_GRACE: Duration = Duration::from_millis(100);
 
-/// How often a new connection that waits retries to evict another.
+/// How often a waiting new connection tries again to evict another.
 const RETRY_EVICTION: Duration = Duration::from_secs(1);
 
 /// Limits the open connections, and tracks whether they are idle.
@@ -92,8 +92,8 @@ impl ConnectionLimit {
         })
     }
 
-    /// Admits a new connection. At the limit this evicts another one, or waits until
-    /// one can be evicted.
+    /// Admits a new connection. If the limit is reached, evicts another connection, or waits
+    /// until one ends or can be evicted.
     pub(in crate::web) async fn acquire(self: &Arc<Self>) -> Option<ConnectionPermit> {
         let permit = loop {
             if let Some(permit) = self.gate.try_enter() {
@@ -121,7 +121,7 @@ impl ConnectionLimit {
         })
     }
 
-    /// Evicts one connection. `false` if none may be evicted now.
+    /// Evicts one connection. Returns `false` if no connection may be evicted now.
     pub(in crate::web) fn evict_one(&self) -> bool {
         let open = self.open.lock();
         loop {
@@ -167,7 +167,7 @@ impl ConnectionPermit {
         &self.connection.evicted
     }
 
-    /// A view of the connection's requests.
+    /// A handle for reading the progress of the connection's requests.
     pub(in crate::web) fn progress(&self) -> RequestProgress {
         RequestProgress {
             connection: Arc::clone(&self.connection),
@@ -213,7 +213,7 @@ impl ConnectionPermit {
                     if deadline <= now {
                         return;
                     }
-                    // The connection may become idle before that.
+                    // The connection may become idle before that deadline.
                     deadline.min(now + idle_timeout)
                 }
                 State::Evicted => return,
@@ -289,7 +289,7 @@ mod tests {
         let second = limit.acquire().await.unwrap();
         advance(MOMENT).await;
         let third = limit.acquire().await.unwrap();
-        // The first has had a request since, so the second has been idle longest.
+        // The first connection has had a request since, so the second has been idle longest.
         advance(MOMENT).await;
         drop(first.begin_request().unwrap());
         let (fourth, ()) = tokio::join!(limit.acquire(), close_when_evicted(second));

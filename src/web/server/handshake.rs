@@ -14,10 +14,11 @@ use crate::web::server::write_timeout::{TimedTcpStream, with_write_timeout};
 
 pub(in crate::web) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The reply of Go's HTTP server in this case, which clients and people recognize.
+/// The reply to a plain HTTP request. Go's HTTP server sends the same, so clients and people
+/// recognize it.
 const PLAIN_HTTP_REPLY: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\nClient sent an HTTP request to an HTTPS server.\n";
 
-/// How much of a refused request is read before the connection is closed.
+/// How many bytes from a refused client are read before the connection is closed.
 const MAX_DISCARDED: u64 = 64 * 1024;
 
 /// Performs the handshake. A client that speaks plain HTTP gets a reply that explains the

@@ -38,16 +38,17 @@ impl<S: AsyncRead + Unpin> AsyncRead for HeaderTimeout<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let next = this.progress.next_request();
-        if this.reading.as_ref().is_some_and(|(request, _)| next != Some(*request)) {
+        // `None` while the connection is busy. The timeout does not apply then.
+        let awaited_request = this.progress.next_request();
+        if this.reading.as_ref().is_some_and(|(request, _)| awaited_request != Some(*request)) {
             this.reading = None;
         }
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(context, buffer);
-        if let Some(request) = next.filter(|_| buffer.filled().len() > before) {
+        if let Some(request) = awaited_request.filter(|_| buffer.filled().len() > before) {
             this.reading.get_or_insert_with(|| (request, Box::pin(sleep(HEADER_TIMEOUT))));
         }
-        // Checked even when bytes were read: they might keep arriving one by one.
+        // Checked even when bytes were read, because bytes might keep arriving one by one.
         if this.reading.as_mut().is_some_and(|(_, timeout)| timeout.as_mut().poll(context).is_ready()) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
@@ -98,7 +99,7 @@ mod tests {
         let permit = ConnectionLimit::new(1).acquire().await.unwrap();
         let (mut client, server) = duplex(64);
         let mut server = HeaderTimeout::new(server, permit.progress());
-        // The connection may be idle before that.
+        // The idle time before the first byte does not count.
         advance(Duration::from_hours(1)).await;
         client.write_all(b"a").await.unwrap();
         assert_eq!(server.read_u8().await.unwrap(), b'a');

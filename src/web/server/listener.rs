@@ -20,8 +20,8 @@ use crate::web::server::connection_limit::{ConnectionLimit, ConnectionPermit};
 /// How many connections the system queues until they are accepted.
 const BACKLOG: i32 = 1024;
 
-/// How long to pause after an accept error that does not concern a single connection. The
-/// loop also evicts a connection then, to free its file descriptor.
+/// How long to pause after an accept error that does not concern a single connection. Before
+/// the pause, the loop evicts a connection to free its file descriptor.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(50);
 
 /// The shortest time between two log messages about accept errors.
@@ -33,13 +33,13 @@ pub struct Listeners(Vec<TcpListener>);
 
 /// Why the exporter cannot listen.
 #[derive(Debug, thiserror::Error)]
-pub enum BindError {
+pub enum ListenError {
     /// An address of `--web.listen-address` cannot be bound.
     #[error("cannot listen on {address}")]
     Address {
         /// The address as given in the flag.
         address: ListenAddress,
-        /// The error of the system.
+        /// The error from the operating system.
         source: io::Error,
     },
     /// systemd has passed no sockets to this process.
@@ -49,12 +49,12 @@ pub enum BindError {
     NoSocket,
     /// A socket that systemd has passed is not a listening TCP socket.
     #[error(
-        "cannot listen on socket {number} passed by systemd; expected a listening TCP socket, such as ListenStream=10144 with Accept=no"
+        "cannot listen on socket {number} passed by systemd; expected a listening TCP socket, as from a socket unit with ListenStream=10144 and Accept=no"
     )]
     Socket {
-        /// The position of the socket, counted from 1.
+        /// The position of the socket among those passed, counted from 1.
         number: usize,
-        /// The error of the system.
+        /// The error from the operating system.
         source: io::Error,
     },
 }
@@ -63,8 +63,8 @@ impl Listeners {
     /// Listens on all `addresses`. Port 0 lets the system choose a port.
     ///
     /// # Errors
-    /// The first address that cannot be bound. No socket stays open then.
-    pub async fn bind(addresses: &[ListenAddress]) -> Result<Self, BindError> {
+    /// An address cannot be bound. The sockets of the addresses before it are closed again.
+    pub async fn bind(addresses: &[ListenAddress]) -> Result<Self, ListenError> {
         let mut listeners = Vec::with_capacity(addresses.len());
         for address in addresses {
             let listener = bind(address).await.and_then(|listener| {
@@ -72,7 +72,7 @@ impl Listeners {
                 TcpListener::from_std(listener)
             });
             listeners
-                .push(listener.map_err(|source| BindError::Address { address: address.clone(), source })?);
+                .push(listener.map_err(|source| ListenError::Address { address: address.clone(), source })?);
         }
         Ok(Self(listeners))
     }
@@ -81,8 +81,8 @@ impl Listeners {
     /// ownership of them, so a second call finds none.
     ///
     /// # Errors
-    /// There is no socket, or one that is not a listening TCP socket.
-    pub fn from_systemd() -> Result<Self, BindError> {
+    /// systemd has passed no socket, or a socket that is not a listening TCP socket.
+    pub fn from_systemd() -> Result<Self, ListenError> {
         let mut passed = ListenFd::from_env();
         let mut listeners = Vec::with_capacity(passed.len());
         for index in 0..passed.len() {
@@ -94,9 +94,9 @@ impl Listeners {
                 listener.set_nonblocking(true)?;
                 TcpListener::from_std(listener)
             });
-            listeners.push(listener.map_err(|source| BindError::Socket { number: index + 1, source })?);
+            listeners.push(listener.map_err(|source| ListenError::Socket { number: index + 1, source })?);
         }
-        if listeners.is_empty() { Err(BindError::NoSocket) } else { Ok(Self(listeners)) }
+        if listeners.is_empty() { Err(ListenError::NoSocket) } else { Ok(Self(listeners)) }
     }
 
     /// The bound addresses, with the ports that the system has chosen.
@@ -105,7 +105,7 @@ impl Listeners {
         self.0.iter().filter_map(|listener| listener.local_addr().ok()).collect()
     }
 
-    pub(in crate::web) fn into_tokio(self) -> Vec<TcpListener> {
+    pub(in crate::web) fn into_inner(self) -> Vec<TcpListener> {
         self.0
     }
 }
@@ -142,7 +142,8 @@ fn listen(address: SocketAddr) -> io::Result<StdListener> {
     Ok(socket.into())
 }
 
-/// Accepts connections forever and passes each to `serve` together with its permit.
+/// Accepts connections until the future is dropped. Each connection is passed to `serve` with
+/// its permit.
 pub(in crate::web) async fn accept(
     listener: TcpListener,
     limit: &Arc<ConnectionLimit>,
@@ -156,7 +157,7 @@ pub(in crate::web) async fn accept(
                     serve(stream, permit);
                 }
             }
-            // The client disconnected while it was queued.
+            // The client disconnected while its connection was queued.
             Err(error) if concerns_one_connection(&error) => {}
             Err(error) => {
                 // An immediate retry would spin until a connection ends, for example if there

@@ -23,4 +23,4 @@ pub(in crate::web) mod service;
 mod write_timeout;
 
 pub use address::{InvalidListenAddress, ListenAddress};
-pub use listener::{BindError, Listeners};
+pub use listener::{ListenError, Listeners};

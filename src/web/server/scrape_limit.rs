@@ -1,8 +1,8 @@
 //! The limit on concurrent scrapes.
 //!
-//! A scrape that has taken longer than [`SLOW_SCRAPE`] has been abandoned by Prometheus.
-//! It is cancelled when another scrape needs its place, so that clients that read slowly
-//! or not at all cannot keep Prometheus out.
+//! Prometheus abandons a scrape that takes longer than its scrape timeout. A scrape that has
+//! taken longer than [`SLOW_SCRAPE`] is therefore cancelled when another scrape needs its
+//! place. Clients that read slowly or not at all cannot keep Prometheus out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::gate::{Gate, Permit};
 
-/// How long a scrape is safe from being cancelled for another one: Prometheus's default
-/// scrape timeout.
+/// How long a scrape may take before it can be cancelled for another one: Prometheus's
+/// default scrape timeout.
 const SLOW_SCRAPE: Duration = Duration::from_secs(10);
 
 /// Limits the concurrent scrapes, and tracks those in progress.

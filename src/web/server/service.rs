@@ -20,7 +20,7 @@ use crate::web::server::scrape_limit::{ScrapeLimit, ScrapePermit};
 pub(in crate::web) struct RequestService {
     pub(in crate::web) router: Router,
     pub(in crate::web) access: Arc<AccessControl>,
-    pub(in crate::web) scrapes: Arc<ScrapeLimit>,
+    pub(in crate::web) scrape_limit: Arc<ScrapeLimit>,
 }
 
 impl RequestService {
@@ -58,7 +58,7 @@ impl RequestService {
         if !self.router.is_scrape(request) {
             return (self.router.respond(request).await, None);
         }
-        let Some(scrape) = self.scrapes.begin(active_request.evicted()) else {
+        let Some(scrape) = self.scrape_limit.begin(active_request.evicted()) else {
             let text = "too many concurrent scrapes; see --web.max-requests\n";
             let mut refusal = response(StatusCode::SERVICE_UNAVAILABLE, TEXT_PLAIN, text);
             refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));

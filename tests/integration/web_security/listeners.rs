@@ -101,8 +101,8 @@ fn an_unusable_systemd_socket_is_a_one_line_error_with_status_1() {
         assert_eq!(
             err,
             format!(
-                "ssm-sync-exporter: cannot listen on socket 1 passed by systemd; expected a listening TCP socket, such as \
-                 ListenStream=10144 with Accept=no: {cause}\n"
+                "ssm-sync-exporter: cannot listen on socket 1 passed by systemd; expected a listening TCP socket, as \
+                 from a socket unit with ListenStream=10144 and Accept=no: {cause}\n"
             )
         );
     }
