@@ -73,7 +73,7 @@ impl AwsClients {
     async fn validate(&self, config: &Config) -> Result<(AccountSources, SdkDefaults), ConfigError> {
         let mut defaults = SdkDefaults::default();
         for account in config.entry_accounts() {
-            let region = self.sessions.default_region(account).await;
+            let region = self.sessions.sdk_region(account).await;
             let endpoints = self.sessions.endpoint_kind(account).await;
             defaults.insert(account, AccountDefaults { region, endpoints });
         }

@@ -21,7 +21,8 @@ use super::sts;
 use crate::fleet::{Access, Account, AccountId, InvalidRegion, Partition, RegionName};
 use crate::model::{Failure, Reason};
 
-/// The maximum time for checking a configured account id.
+/// The maximum time for a lookup whose failure is tolerated: whether a configured account
+/// id is right, or whether STS confirms credentials.
 const MAX_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The sessions of all accounts, each created on first use. Accounts with the same
@@ -92,15 +93,14 @@ impl Sessions {
         }
     }
 
-    /// The default region of the account's credentials, if there is one: from the
+    /// The region in the SDK's configuration of the account, if there is one: see
+    /// [`sdk::sts_region`]. For an account whose partition is not known, and without the
+    /// `sts_region` setting, it is the default region of the credentials: that of the
     /// environment, the profile, or the metadata of the EC2 instance.
     ///
     /// # Errors
     /// The region that is set there is not a valid region name.
-    pub(crate) async fn default_region(
-        &self,
-        account: &Account,
-    ) -> Result<Option<RegionName>, InvalidRegion> {
+    pub(crate) async fn sdk_region(&self, account: &Account) -> Result<Option<RegionName>, InvalidRegion> {
         let profile_config = self.profile_config(account).await;
         profile_config.config.region().map(|region| region.as_ref().parse()).transpose()
     }
@@ -149,11 +149,11 @@ impl Sessions {
 
     /// Reads the shared AWS configuration. Sends no request, except that the SDK asks the
     /// instance metadata service for a region if [`sdk::sts_region`] determines none.
-    async fn load(&self, (profile, home): ProfileConfigKey) -> ProfileConfig {
+    async fn load(&self, (profile, home_region): ProfileConfigKey) -> ProfileConfig {
         let default_region = sdk::default_region(profile.as_deref(), &self.settings).await;
         let loader = SdkConfigLoader {
             profile,
-            region: sdk::sts_region(self.settings.sts_region.as_ref(), default_region, home.as_ref()),
+            region: sdk::sts_region(self.settings.sts_region.as_ref(), default_region, home_region.as_ref()),
             settings: self.settings.clone(),
             collection_timeout: self.collection_timeout,
             http_client: self.http_client.clone(),
@@ -234,8 +234,9 @@ impl Session {
         }
     }
 
-    /// Whether STS accepts the credentials. The call needs no permission.
-    pub(crate) async fn are_accepted_by_sts(&self, cached: &CachedCredentials) -> bool {
+    /// Whether STS confirms the credentials; false also if STS cannot be reached. The call
+    /// needs no permission.
+    pub(crate) async fn sts_confirms(&self, cached: &CachedCredentials) -> bool {
         self.account_id(cached, self.check_timeout).await.is_ok()
     }
 
@@ -249,24 +250,24 @@ impl Session {
         cached: &CachedCredentials,
         timeout: Duration,
     ) -> Result<AccountId, Failure> {
-        let id = cached.account.get(async {
+        let lookup = cached.account.get(async {
             // Boxed, because the future is large and rarely polled. The timeout is
             // inside, so that a timeout is cached as well.
-            let lookup = tokio::time::timeout(
+            let response = tokio::time::timeout(
                 timeout,
                 Box::pin(sts::caller_account(&self.config, &cached.credentials, &self.observer)),
             )
             .await;
-            let id = lookup.unwrap_or_else(|_elapsed| {
+            let result = response.unwrap_or_else(|_elapsed| {
                 let message = format!("GetCallerIdentity: no answer within {timeout:?}");
                 Err(Failure::new(Reason::Timeout, message))
             });
-            self.observer.identity_lookup_ended(id.is_ok());
-            match id {
+            self.observer.identity_lookup_ended(result.is_ok());
+            match result {
                 Ok(id) => Fetched::Value(Arc::new(id), None),
                 Err(failure) => Fetched::Failed(failure),
             }
         });
-        id.await.map(|id| AccountId::clone(&id))
+        lookup.await.map(|id| AccountId::clone(&id))
     }
 }

@@ -77,8 +77,7 @@ async fn list_failure(
         return failure;
     }
     if error.code() == Some(UNRECOGNIZED_CLIENT)
-        && (credentials.accepted_only_outside(&target.region)
-            || session.are_accepted_by_sts(credentials).await)
+        && (credentials.accepted_only_outside(&target.region) || session.sts_confirms(credentials).await)
     {
         let message = format!("the account has probably not enabled the region: {}", failure.message);
         return Failure::new(Reason::RegionDisabled, message);

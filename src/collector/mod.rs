@@ -40,12 +40,12 @@ impl Collector {
     }
 
     /// Lists the syncs of `target`. If the account id is not configured, it is stored in
-    /// `account` as soon as STS has returned it, so that the report contains the id even if
+    /// `looked_up_id` as soon as STS has returned it, so that the report contains the id even if
     /// the collection fails or times out afterwards.
     async fn list_syncs(
         &self,
         target: &Target,
-        account: &mut Option<AccountId>,
+        looked_up_id: &mut Option<AccountId>,
     ) -> Result<Vec<DataSync>, Failure> {
         let session = self.sessions.get(&target.account).await;
         let credentials = session.credentials.get().await?;
@@ -53,9 +53,9 @@ impl Collector {
             // Nothing to check: the account id is taken from the ARN of the last role.
             Some(_) if !target.account.access.roles.is_empty() => {}
             Some(configured) => session.check_account_id(&credentials, configured).await?,
-            None => *account = Some(session.account_id(&credentials, self.timeout / 2).await?),
+            None => *looked_up_id = Some(session.account_id(&credentials, self.timeout / 2).await?),
         }
-        let account_id = account.as_ref().or(target.account.id.as_ref()).map_or("", AccountId::as_str);
+        let account_id = looked_up_id.as_ref().or(target.account.id.as_ref()).map_or("", AccountId::as_str);
         list::list(&session, &credentials, account_id, target).await
     }
 }
@@ -63,12 +63,12 @@ impl Collector {
 impl Collect for Collector {
     async fn collect(&self, target: &Target) -> Report {
         let started = Instant::now();
-        let mut account = None;
-        let syncs = tokio::time::timeout(self.timeout, self.list_syncs(target, &mut account));
+        let mut looked_up_id = None;
+        let syncs = tokio::time::timeout(self.timeout, self.list_syncs(target, &mut looked_up_id));
         let outcome = syncs.await.unwrap_or_else(|_elapsed| {
             let message = format!("the collection did not end within {:?}", self.timeout);
             Err(Failure::new(Reason::Timeout, message))
         });
-        Report { account, ended: self.clock.now(), took: started.elapsed(), outcome }
+        Report { account: looked_up_id, ended: self.clock.now(), took: started.elapsed(), outcome }
     }
 }

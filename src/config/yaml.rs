@@ -2,8 +2,8 @@
 //! file.
 //!
 //! A deserializer that infers types would read an account id such as `012345678901` or an
-//! external id such as `0777` as a number, so scalars stay text until the type of their key
-//! parses them. `saphyr` builds the tree. The events of its parser are checked before they
+//! external id such as `0777` as a number, so scalars stay text until the setting that they
+//! are for parses them. `saphyr` builds the tree. The events of its parser are checked before they
 //! reach its loader, because the loader does not limit the depth of a document, accepts an
 //! alias inside of the collection that it refers to, and does not say which key is a
 //! duplicate.
@@ -16,7 +16,7 @@ use saphyr_parser::{Event, Marker, Parser, SpannedEventReceiver as _};
 
 use super::key_path::{KeyPath, Segment};
 
-/// How deep collections may be nested: deeper than any key needs, but not so deep that the
+/// How deep collections may be nested inside the outermost one: deeper than any key needs, but not so deep that the
 /// stack could overflow.
 const MAX_DEPTH: usize = 32;
 
@@ -57,7 +57,8 @@ impl SyntaxError {
 pub(super) struct Document(MarkedYamlOwned);
 
 impl Document {
-    /// Parses a single document. An empty text is an empty mapping.
+    /// Parses a single document. An empty text is accepted: [`to_dict`](Self::to_dict)
+    /// returns an empty mapping for it, and [`to_value`](Self::to_value) a null.
     pub(super) fn parse(text: &str) -> Result<Self, SyntaxError> {
         // Windows editors put a byte order mark in front.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -69,7 +70,7 @@ impl Document {
                 "a second document begins here; the file may have only one",
             ));
         }
-        check_lists(&document)?;
+        reject_empty_list_entries(&document)?;
         Ok(Self(document))
     }
 
@@ -88,8 +89,8 @@ impl Document {
         }
     }
 
-    /// The position of the value at `path`, or of its last ancestor that exists. The
-    /// position of a list or a mapping is that of its key.
+    /// The position of the value at `path`, or of its nearest existing ancestor. A list,
+    /// a mapping or a null is located at its key, or at its own start if it is a list item.
     pub(super) fn locate(&self, path: &KeyPath) -> Position {
         let (key_position, value) = self.walk(path);
         if non_null_text(value).is_some() { (&value.span.start).into() } else { key_position }
@@ -147,7 +148,10 @@ impl OpenCollection {
             return Ok(());
         }
         let Event::Scalar(key, ..) = event else {
-            return Err(SyntaxError::new(start, "the key is not a string"));
+            return Err(SyntaxError::new(
+                start,
+                "a key must be written as a string, not as an alias, a list or a mapping",
+            ));
         };
         // To the loader, `a` and `"a"` are different keys.
         match self.keys.insert(key.to_string(), start.line()) {
@@ -220,9 +224,9 @@ fn load(text: &str) -> Result<Vec<MarkedYamlOwned>, SyntaxError> {
 
 /// Rejects empty list entries: an entry whose keys are all commented out must not become an
 /// entry with all the defaults.
-fn check_lists(node: &MarkedYamlOwned) -> Result<(), SyntaxError> {
+fn reject_empty_list_entries(node: &MarkedYamlOwned) -> Result<(), SyntaxError> {
     match &node.data {
-        YamlDataOwned::Tagged(_, inner) => check_lists(inner),
+        YamlDataOwned::Tagged(_, inner) => reject_empty_list_entries(inner),
         YamlDataOwned::Sequence(items) => items.iter().try_for_each(|item| {
             if scalar_text(item).is_some() && non_null_text(item).is_none() {
                 return Err(SyntaxError::new(
@@ -230,9 +234,9 @@ fn check_lists(node: &MarkedYamlOwned) -> Result<(), SyntaxError> {
                     "the list entry is empty; fill it in or remove it",
                 ));
             }
-            check_lists(item)
+            reject_empty_list_entries(item)
         }),
-        YamlDataOwned::Mapping(entries) => entries.values().try_for_each(check_lists),
+        YamlDataOwned::Mapping(entries) => entries.values().try_for_each(reject_empty_list_entries),
         _ => Ok(()),
     }
 }
@@ -349,8 +353,16 @@ mod tests {
                 (2, 24),
                 "nested more than 32 levels deep",
             ),
-            ("a: &x b\n*x : c\n", (2, 1), "the key is not a string"),
-            ("? [a, b]\n: 1\n", (1, 3), "the key is not a string"),
+            (
+                "a: &x b\n*x : c\n",
+                (2, 1),
+                "a key must be written as a string, not as an alias, a list or a mapping",
+            ),
+            (
+                "? [a, b]\n: 1\n",
+                (1, 3),
+                "a key must be written as a string, not as an alias, a list or a mapping",
+            ),
             (&"[".repeat(100), (1, 34), "nested more than 32 levels deep"),
         ] {
             let error = Document::parse(text).unwrap_err();

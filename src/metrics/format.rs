@@ -100,8 +100,9 @@ impl Format {
         }
     }
 
-    /// The bytes before the samples of a family. In protobuf, this is all fields except
-    /// `metric`, without the length of the message.
+    /// The bytes before the samples of a family. In protobuf, these are the encoded
+    /// fields of the `MetricFamily` except `metric`; the length prefix of the message is not
+    /// included.
     pub(super) fn header(self, name: &str, help: &str, metric_type: MetricType) -> Vec<u8> {
         match self {
             Self::Text0_0_4 | Self::Text1_0_0 => text_header(name, help, metric_type),
@@ -182,6 +183,7 @@ fn open_metrics_header(name: &str, help: &str, metric_type: MetricType) -> Vec<u
         header.extend_from_slice(format!("# UNIT {name} {unit}\n").as_bytes());
     }
     header.extend_from_slice(format!("# HELP {name} ").as_bytes());
+    // OpenMetrics escapes help texts like label values, including double quotes.
     write_label_value(help, &mut header);
     header.push(b'\n');
     header

@@ -1,4 +1,4 @@
-//! Which AWS service manages a sync.
+//! Who manages a sync, judging by its name.
 
 use strum::IntoStaticStr;
 
@@ -11,7 +11,7 @@ pub enum ManagedBy {
     Inspector,
     /// AWS License Manager, which deletes and recreates some of its syncs.
     LicenseManager,
-    /// Systems Manager Quick Setup, for Explorer.
+    /// Systems Manager Quick Setup, which creates syncs for Systems Manager Explorer.
     QuickSetup,
     /// The customer, or an AWS service that this version does not know.
     Customer,

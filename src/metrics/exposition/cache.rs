@@ -14,7 +14,7 @@ use crate::snapshot::{Slot, Store};
 
 #[derive(Debug, Default)]
 pub(super) struct ChunkCache {
-    chunks: Mutex<Arc<ChunkList>>,
+    list: Mutex<Arc<ChunkList>>,
 }
 
 /// The chunks of one target list.
@@ -25,16 +25,15 @@ pub(super) struct ChunkList {
 }
 
 impl ChunkCache {
-    /// The chunks of the store's current targets. Chunks with new targets have not been
-    /// rendered yet.
-    pub(super) fn chunks(&self, store: &Store, now: UnixSeconds) -> Arc<ChunkList> {
-        let mut chunks = self.chunks.lock();
+    /// The chunks of the store's current targets. New chunks have not been rendered yet.
+    pub(super) fn current_list(&self, store: &Store, now: UnixSeconds) -> Arc<ChunkList> {
+        let mut list = self.list.lock();
         // Loaded under the lock, so that an older list never replaces a newer one.
         let slots = store.slots();
-        if !Arc::ptr_eq(&chunks.slots, &slots) {
-            *chunks = Arc::new(chunks.for_slots(slots, store, now));
+        if !Arc::ptr_eq(&list.slots, &slots) {
+            *list = Arc::new(list.for_slots(slots, store, now));
         }
-        Arc::clone(&chunks)
+        Arc::clone(&list)
     }
 }
 
@@ -44,11 +43,11 @@ impl ChunkList {
     /// therefore new.
     fn for_slots(&self, slots: Arc<Vec<Arc<Slot>>>, store: &Store, now: UnixSeconds) -> Self {
         let mut old_chunks = self.chunks.iter().map(|chunk| Arc::clone(&chunk.lock()));
-        let chunk = |slots: &[Arc<Slot>]| {
-            let same = old_chunks.next().filter(|chunk| chunk.matches_slots(slots));
-            Mutex::new(same.unwrap_or_else(|| Arc::new(Chunk::new(slots, store, now))))
+        let reuse_or_create = |chunk_slots: &[Arc<Slot>]| {
+            let same = old_chunks.next().filter(|chunk| chunk.matches_slots(chunk_slots));
+            Mutex::new(same.unwrap_or_else(|| Arc::new(Chunk::new(chunk_slots, store, now))))
         };
-        let chunks = slots.chunks(TARGETS_PER_CHUNK).map(chunk).collect();
+        let chunks = slots.chunks(TARGETS_PER_CHUNK).map(reuse_or_create).collect();
         Self { slots, chunks }
     }
 

@@ -17,21 +17,22 @@
 //! - **When a chunk is rendered.** [`Exposition::keep_ready`] renders and compresses a
 //!   chunk soon after one of its targets has been collected, in the sample encodings and
 //!   content codings that were requested recently ([`RecentRequests`]). A scrape renders
-//!   whatever is missing, such as every chunk in a format that is requested for the first
-//!   time.
+//!   whatever is missing, such as every chunk if its sample encoding or content coding was
+//!   not requested recently.
 //! - **When a chunk is invalid.** There is no explicit invalidation. A chunk keeps the
 //!   views that it was rendered from, each the state of one target at one moment.
 //!   `keep_ready` and scrapes compare these views with the store when they take a chunk
-//!   from the cache, and replace the chunk if a view is outdated. The new chunk takes over the rendered targets and compressed families that
-//!   have not changed. A new target list keeps the chunks whose targets are the same. A
-//!   new configuration starts a generation with an empty cache.
+//!   from the cache, and replace the chunk if a view is outdated. The new chunk takes over
+//!   the rendered targets and compressed families that have not changed. A new target list
+//!   keeps the chunks that have the same targets at the same position. A new configuration
+//!   starts a generation with an empty cache.
 //! - **What a scrape concatenates.** For each family, in the order of names: its header,
-//!   then its samples from each chunk. The scrape itself computes and compresses the ages
-//!   and the families about the exporter.
+//!   then its samples from each chunk. The scrape itself computes and compresses the
+//!   families whose values are ages, because these change from scrape to scrape, and the
+//!   families about the exporter.
 //!
-//! Imports go in one direction: [`Exposition`], [`scrape`], [`cache`], [`chunk`], and then
-//! [`rendered`], [`compress`] and [`recent_requests`]. The families must not import this
-//! module.
+//! Each of these imports only later ones: [`Exposition`], [`scrape`], [`cache`], [`chunk`],
+//! [`rendered`]. The families must not import this module.
 
 mod cache;
 mod chunk;
@@ -61,7 +62,7 @@ use chunk::RenderContext;
 use compress::Compressors;
 use recent_requests::RecentRequests;
 
-/// The shortest pause between two runs of [`Exposition::keep_ready`].
+/// The shortest pause between two runs of [`Exposition::make_ready`].
 const MIN_PAUSE: Duration = Duration::from_secs(1);
 
 /// The metrics of a store and of the exporter itself, in every format and content coding.
@@ -131,7 +132,7 @@ impl Exposition {
         self.recent_requests.record(format.encoding(), coding, Instant::now());
         let now = self.clock.now();
         let Generation { enabled_families, context, cache } = &*self.generation.load_full();
-        let chunks = cache.chunks(&self.store, now);
+        let chunks = cache.current_list(&self.store, now);
         let families = enabled_families.iter().copied().filter(|family| filter.includes(*family)).collect();
         let rendering = (Arc::clone(&self.store), chunks, Arc::clone(context));
         Scrape::new(rendering, (format, coding), Arc::clone(&self.exporter), families, now)
@@ -165,7 +166,7 @@ impl Exposition {
         let now = self.clock.now();
         let generation = self.generation.load_full();
         let Generation { enabled_families, context, cache } = &*generation;
-        let chunks = cache.chunks(&self.store, now);
+        let chunks = cache.current_list(&self.store, now);
         for index in 0..chunks.len() {
             // No new scrape reads the chunks of an old configuration.
             if !Arc::ptr_eq(&generation, &self.generation.load()) {
@@ -176,8 +177,10 @@ impl Exposition {
                 let (chunk, was_refreshed_now) = chunks.refresh(index, encoding, (&self.store, context), now);
                 did_work |= was_refreshed_now;
                 if coding != ContentCoding::Identity {
-                    for family in enabled_families.iter().filter_map(|family| family.cacheable_index()) {
-                        let (_, was_compressed_now) = chunk.compressed(family, encoding, coding, context);
+                    for family_index in enabled_families.iter().filter_map(|family| family.cacheable_index())
+                    {
+                        let (_, was_compressed_now) =
+                            chunk.compressed(family_index, encoding, coding, context);
                         did_work |= was_compressed_now;
                     }
                 }

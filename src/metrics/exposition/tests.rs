@@ -269,7 +269,7 @@ fn only_what_changed_is_compressed_again() {
     ]
     .map(index);
     let is_compressed_now = |chunk: usize, family: usize| {
-        let chunks = cache.chunks(&store, NOW);
+        let chunks = cache.current_list(&store, NOW);
         let (chunk, _) = chunks.refresh(chunk, SampleEncoding::Text, (&*store, context), NOW);
         chunk.compressed(family, SampleEncoding::Text, ContentCoding::Gzip, context).1
     };
@@ -294,7 +294,7 @@ async fn recently_requested_codings_are_kept_ready() {
     tasks.spawn(Arc::clone(&exposition).keep_ready(shutdown.clone()));
     let is_ready = |coding| {
         let Generation { context, cache, .. } = &*exposition.generation.load_full();
-        let chunks = cache.chunks(&store, NOW);
+        let chunks = cache.current_list(&store, NOW);
         let (chunk, _) = chunks.refresh(0, SampleEncoding::Text, (&*store, context), NOW);
         !chunk.compressed(0, SampleEncoding::Text, coding, context).1
     };

@@ -61,7 +61,7 @@ impl ScrapeLimit {
         let mut scrapes = self.scrapes.lock();
         let permit = match &self.gate {
             None => None,
-            Some(gate) => Some(gate.try_enter().or_else(|| scrapes.cancel_oldest())?),
+            Some(gate) => Some(gate.try_enter().or_else(|| scrapes.cancel_oldest_if_slow())?),
         };
         let id = scrapes.next_id;
         scrapes.next_id += 1;
@@ -72,7 +72,7 @@ impl ScrapeLimit {
 
 impl Scrapes {
     /// Cancels the oldest scrape, if it is slow, and returns its permit.
-    fn cancel_oldest(&mut self) -> Option<Permit> {
+    fn cancel_oldest_if_slow(&mut self) -> Option<Permit> {
         if self.running.first()?.started.elapsed() <= SLOW_SCRAPE {
             return None;
         }
@@ -109,7 +109,7 @@ mod tests {
         let third = limit.begin(&cancel[2]).unwrap();
         assert!(cancel[0].is_cancelled(), "the oldest is cancelled");
         assert!(!cancel[1].is_cancelled() && !cancel[2].is_cancelled());
-        // The permit of the cancelled scrape has been reused and is not free a second time.
+        // `third` took over the permit of `first`, so dropping `first` frees nothing.
         drop(first);
         assert_eq!(limit.scrapes.lock().running.len(), 2);
         drop((second, third));
