@@ -79,7 +79,7 @@ fn check(config: &Config, web_config_file: Option<&Path>) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// Runs the daemon until a signal arrives.
+/// Runs the daemon until a termination signal arrives.
 fn serve(cli: Cli, config: Config, shard: Shard, hostname: String) -> anyhow::Result<()> {
     logging::init(cli.log_format, cli.log_level, std::io::stderr).context("cannot set up logging")?;
     run_until_signalled(|shutdown, reload_signals| async move {
@@ -115,7 +115,7 @@ fn once(cli: &Cli, config: Config, shard: Shard, hostname: String) -> anyhow::Re
     let format = cli.format.unwrap_or_default();
     let progress = &progress;
     run_until_signalled(|shutdown, reload_signals| async move {
-        // Nothing can be reloaded, so SIGHUP ends the run.
+        // Nothing can be reloaded. Without a receiver, SIGHUP is a termination signal.
         drop(reload_signals);
         let building = Box::pin(Once::build(config, shard, hostname, Clock::system()));
         match shutdown.run_until_cancelled(building).await {
@@ -125,8 +125,9 @@ fn once(cli: &Cli, config: Config, shard: Shard, hostname: String) -> anyhow::Re
     })
 }
 
-/// Runs `work` on a new runtime, with a token that the first signal cancels and a receiver
-/// that gets a message for each SIGHUP. The second signal drops `work`.
+/// Runs `work` on a new runtime, with a token that the first termination signal (SIGTERM or
+/// SIGINT) cancels, and a receiver that gets a message for each SIGHUP. If `work` drops the
+/// receiver, SIGHUP is a termination signal, too. A second termination signal drops `work`.
 fn run_until_signalled<F>(work: impl FnOnce(CancellationToken, Receiver<()>) -> F) -> anyhow::Result<()>
 where
     F: Future<Output = anyhow::Result<()>>,

@@ -63,13 +63,13 @@ fn source(from: ResourceDataSyncSourceWithState, presence: SourcePresence) -> So
     let organization = from.aws_organizations_source;
     Source {
         source_type: non_empty(from.source_type),
-        organizational_units: organization
+        organizational_unit_count: organization
             .as_ref()
             .and_then(|organization| organization.organizational_units.as_ref())
             .map(Vec::len),
         organization_source_type: organization
             .and_then(|organization| non_empty(Some(organization.organization_source_type))),
-        regions: from.source_regions.map(|regions| regions.len()),
+        region_count: from.source_regions.map(|regions| regions.len()),
         include_future_regions: presence.has_include_future_regions.then_some(from.include_future_regions),
         enable_all_ops_data_sources: presence
             .has_enable_all_ops_data_sources

@@ -81,7 +81,7 @@ impl DeserializeError {
             }
             Kind::MissingField(name) => format!("the key `{name}` is missing{}", missing_key_hint(name)),
             Kind::InvalidType(found, expected) => {
-                format!("found {}, expected {}", kind_of_value(found), yaml_kind(expected))
+                format!("found {}, expected {}", kind_of_value(found), describe_expected(expected))
             }
             Kind::Message(message) => message.clone(),
             other => other.to_string(),
@@ -90,7 +90,8 @@ impl DeserializeError {
     }
 }
 
-/// The kind of a value. The value itself may be a secret.
+/// The kind of a value, for an error message. The value itself is not shown, because it may
+/// be a secret.
 fn kind_of_value(found: &Actual) -> &'static str {
     match found {
         Actual::Unit | Actual::Option => "nothing",
@@ -101,8 +102,9 @@ fn kind_of_value(found: &Actual) -> &'static str {
     }
 }
 
-/// YAML's name for a type that serde calls a sequence, map or struct.
-fn yaml_kind(expected: &str) -> &str {
+/// What a setting should be, in terms of YAML, for a type as serde names it. The only plain
+/// map in both configurations is that of the users.
+fn describe_expected(expected: &str) -> &str {
     match expected {
         "a sequence" => "a list, such as `[a, b]`",
         "struct RawTls" => "a mapping with at least `cert_file` and `key_file`",

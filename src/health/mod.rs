@@ -18,8 +18,9 @@ use crate::snapshot::TargetView;
 /// a failing target are served.
 pub(crate) const SYNC_STALE_AFTER: UnixSeconds = 48.0 * 3600.0;
 
-/// The health of a sync or a target, worst first. A target whose last collection succeeded
-/// has the health of its worst sync.
+/// The health of a sync or a target: worst first, then the two values of a target without
+/// known syncs. A target whose last collection succeeded has the health of its worst sync,
+/// or [`NoSyncs`](Self::NoSyncs).
 #[derive(
     Clone,
     Copy,
@@ -43,7 +44,8 @@ pub(crate) enum Health {
     SourceFault,
     /// The last success of the sync is longer ago than [`SYNC_STALE_AFTER`].
     Stale,
-    /// The sync is running. AWS reports some syncs as running forever; they become stale.
+    /// The sync is running. AWS never stops reporting some working syncs as running, so such
+    /// a sync is stale only if its last success is too long ago.
     InProgress,
     Healthy,
     /// The target has not been collected yet.
@@ -53,7 +55,7 @@ pub(crate) enum Health {
 }
 
 impl Health {
-    /// Every value, worst first.
+    /// Every value, in the order of the declaration.
     pub(crate) const ALL: &[Self] = Self::VARIANTS;
 
     /// The values that a sync can have, worst first. A target can have them as well.
@@ -97,8 +99,8 @@ impl Health {
         self <= Self::Stale
     }
 
-    /// Whether a sync counts as failed: AWS reports that its last attempt failed, or that
-    /// its source has a fault. A stale sync does not.
+    /// Whether a sync counts as failed: not only [`Failed`](Self::Failed), but also
+    /// [`SourceFault`](Self::SourceFault). A stale sync does not count.
     pub(crate) fn is_failed_sync(self) -> bool {
         matches!(self, Self::Failed | Self::SourceFault)
     }

@@ -8,9 +8,9 @@ pub(super) fn write_label_value(text: &str, out: &mut Vec<u8>) {
     write_escaped(text, |byte| matches!(byte, b'\\' | b'\n' | b'"'), out);
 }
 
-/// Appends a help text, escaped as the Prometheus text format requires: a double
-/// quote stays as it is.
-pub(super) fn write_help(text: &str, out: &mut Vec<u8>) {
+/// Appends a help text, escaped as the Prometheus text format requires: a double quote stays
+/// as it is. For `OpenMetrics`, use [`write_label_value`].
+pub(super) fn write_prometheus_help(text: &str, out: &mut Vec<u8>) {
     write_escaped(text, |byte| matches!(byte, b'\\' | b'\n'), out);
 }
 
@@ -62,16 +62,16 @@ mod tests {
     proptest! {
         #[test]
         fn texts_are_escaped_as_by_the_prometheus_crate(text in any_text().prop_filter("the crate omits an empty help text", |text| !text.is_empty())) {
-            let (help, value) = (escaped(write_help, &text), escaped(write_label_value, &text));
+            let (help, value) = (escaped(write_prometheus_help, &text), escaped(write_label_value, &text));
             let expected = format!("# HELP name {help}\n# TYPE name gauge\nname{{label=\"{value}\"}} 0\n");
             prop_assert_eq!(encoded_by_the_crate(&text), expected);
         }
     }
 
     #[test]
-    fn quotes_are_escaped_in_labels_only() {
+    fn prometheus_help_keeps_quotes() {
         assert_eq!(escaped(write_label_value, "a\\b\"c\nd"), r#"a\\b\"c\nd"#);
-        assert_eq!(escaped(write_help, "a\\b\"c\nd"), r#"a\\b"c\nd"#);
+        assert_eq!(escaped(write_prometheus_help, "a\\b\"c\nd"), r#"a\\b"c\nd"#);
         assert_eq!(escaped(write_label_value, ""), "");
     }
 }

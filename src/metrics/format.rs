@@ -8,7 +8,7 @@ use prometheus::{Encoder as _, TextEncoder};
 use protobuf::Message as _;
 use strum::VariantArray as _;
 
-use super::escape::{write_help, write_label_value};
+use super::escape::{write_label_value, write_prometheus_help};
 use super::family::{count, metric_family};
 use super::sample_encoding::{SampleEncoding, infallible, write_text_sample};
 use crate::negotiation::{Accept, Offer};
@@ -162,7 +162,7 @@ fn text_header(name: &str, help: &str, metric_type: MetricType) -> Vec<u8> {
         _ => "gauge",
     };
     let mut header = format!("# HELP {name} ").into_bytes();
-    write_help(help, &mut header);
+    write_prometheus_help(help, &mut header);
     header.extend_from_slice(format!("\n# TYPE {name} {metric_type}\n").as_bytes());
     header
 }

@@ -109,7 +109,7 @@ pub(super) const FAMILIES: [Family; 14] = [
         "aws_ssm_resource_data_sync_source_regions",
         "Number of AWS regions that a resource data sync reads from, as of the last good collection.",
         |sync, samples| {
-            samples.add_if_known(sync.source.as_ref().and_then(|from| optional_count(from.regions)));
+            samples.add_if_known(sync.source.as_ref().and_then(|from| optional_count(from.region_count)));
         },
     ),
     gauge(
@@ -117,7 +117,7 @@ pub(super) const FAMILIES: [Family; 14] = [
         "Number of organizational units that a resource data sync reads from, as of the last good collection.",
         |sync, samples| {
             samples.add_if_known(
-                sync.source.as_ref().and_then(|from| optional_count(from.organizational_units)),
+                sync.source.as_ref().and_then(|from| optional_count(from.organizational_unit_count)),
             );
         },
     ),

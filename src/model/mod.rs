@@ -44,7 +44,8 @@ pub struct DataSync {
 }
 
 impl DataSync {
-    /// The AWS service that manages the sync, or the customer, according to its name.
+    /// Who manages the sync, an AWS service or the customer, as derived from the name of the
+    /// sync.
     pub(crate) fn managed_by(&self) -> ManagedBy {
         ManagedBy::from_sync_name(&self.name)
     }
@@ -75,10 +76,10 @@ pub struct Source {
     pub source_type: Option<String>,
     /// `OrganizationalUnits` or `EntireOrganization`.
     pub organization_source_type: Option<String>,
-    /// The number of listed organizational units.
-    pub organizational_units: Option<usize>,
-    /// The number of listed regions.
-    pub regions: Option<usize>,
+    /// The number of organizational units that the source lists.
+    pub organizational_unit_count: Option<usize>,
+    /// The number of regions that the source lists.
+    pub region_count: Option<usize>,
     /// Whether regions that AWS opens later are included.
     pub include_future_regions: Option<bool>,
     /// Whether all OpsData sources are enabled.
@@ -102,7 +103,7 @@ pub enum SyncType {
     Unknown(String),
 }
 
-/// The outcome of the last attempt of a sync.
+/// The status of the last attempt of a sync.
 #[derive(AsRefStr, Clone, Debug, Display, EnumString, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SyncStatus {
     /// The attempt succeeded.

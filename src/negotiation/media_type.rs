@@ -62,10 +62,10 @@ impl Accept {
         Self { ranges: items.filter_map(range).collect() }
     }
 
-    /// The index of the offer with the highest weight, and the parameters that the client
-    /// asked for; `None` if no offer is acceptable. Among offers of equal weight, the offer
-    /// that the most specific range matches wins, then the first in the header, then the first
-    /// in `offers`.
+    /// The index of the offer with the highest weight, and the parameters of the range that
+    /// it matched; `None` if no offer is acceptable. Among offers of equal weight, the one with
+    /// the more specific range wins, then the one whose range comes first in the header, then
+    /// the first in `offers`.
     pub(crate) fn best(&self, offers: &[Offer]) -> Option<(usize, &[(String, String)])> {
         let ranked = |(index, offer): (usize, &Offer)| {
             // The most specific range that matches an offer determines its weight.

@@ -33,7 +33,8 @@ impl IncompleteCollection {
         if *accounts > 0 {
             missing.push(format!("cannot list the enabled regions of {}", pluralize(*accounts, "account")));
         }
-        // A failed first listing of the organization is still pending, and has its own entry.
+        // `pending_lookups` also counts the listing of the organization if it has only failed
+        // so far. That failure has an entry above.
         let unanswered = pending_lookups.saturating_sub(usize::from(organization.is_some()));
         if unanswered > 0 {
             let lookups = pluralize(unanswered, "discovery lookup");

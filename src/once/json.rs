@@ -194,8 +194,8 @@ fn source(source: &Source) -> SyncSource<'_> {
     SyncSource {
         source_type: source.source_type.as_deref(),
         organization_source_type: source.organization_source_type.as_deref(),
-        organizational_units: source.organizational_units,
-        regions: source.regions,
+        organizational_units: source.organizational_unit_count,
+        regions: source.region_count,
         include_future_regions: source.include_future_regions,
         enable_all_ops_data_sources: source.enable_all_ops_data_sources,
         state: source.state.as_ref().map(SourceState::as_str),
