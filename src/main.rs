@@ -108,7 +108,7 @@ fn serve(cli: Cli, config: Config, shard: Shard, hostname: String) -> anyhow::Re
 
 /// Polls every target once and writes the result.
 fn once(cli: &Cli, config: Config, shard: Shard, hostname: String) -> anyhow::Result<()> {
-    let output = Output::open(cli.output.as_deref())?;
+    let output = Output::new(cli.output.as_deref())?;
     // A progress bar on stderr would be mixed up with JSON log lines.
     let progress = ProgressBar::new(cli.log_format == Format::Logfmt);
     logging::init(cli.log_format, cli.log_level, progress.log_writer()).context("cannot set up logging")?;

@@ -22,19 +22,19 @@ use crate::metrics::FamilyName;
 #[derive(Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawConfig {
-    pub(super) interval: Text<Duration>,
-    pub(super) timeout: Text<Duration>,
-    pub(super) concurrency: Text<NonZeroUsize>,
-    pub(super) stale_after: Text<Duration>,
-    pub(super) ready_after: Text<Duration>,
+    pub(super) interval: Shown<Duration>,
+    pub(super) timeout: Shown<Duration>,
+    pub(super) concurrency: Shown<NonZeroUsize>,
+    pub(super) stale_after: Shown<Duration>,
+    pub(super) ready_after: Shown<Duration>,
     #[serde(
         default,
         deserialize_with = "non_null_list",
         serialize_with = "on_one_line",
         skip_serializing_if = "Option::is_none"
     )]
-    pub(super) regions: Option<Vec<Text<RegionOrPattern>>>,
-    pub(super) refresh_interval: Text<Duration>,
+    pub(super) regions: Option<Vec<Shown<RegionOrPattern>>>,
+    pub(super) refresh_interval: Shown<Duration>,
     pub(super) quota: RawQuota,
     #[serde(default, deserialize_with = "non_null_list", skip_serializing_if = "Option::is_none")]
     pub(super) accounts: Option<Vec<RawAccount>>,
@@ -61,27 +61,27 @@ quota: { SyncToDestination: 5, SyncFromSource: 5 }
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawMetrics {
     #[serde(serialize_with = "on_one_line", skip_serializing_if = "Vec::is_empty")]
-    pub(super) disable: Vec<Text<FamilyName>>,
+    pub(super) disable: Vec<Shown<FamilyName>>,
 }
 
 #[derive(Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawQuota {
     #[serde(rename = "SyncToDestination")]
-    pub(super) to_destination: Text<u32>,
+    pub(super) to_destination: Shown<u32>,
     #[serde(rename = "SyncFromSource")]
-    pub(super) from_source: Text<u32>,
+    pub(super) from_source: Shown<u32>,
 }
 
 #[derive(Debug, Default, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawAccount {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) id: Option<Text<AccountId>>,
+    pub(super) id: Option<Shown<AccountId>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) name: Option<Text<Name>>,
+    pub(super) name: Option<Shown<Name>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) profile: Option<Text<Name>>,
+    pub(super) profile: Option<Shown<Name>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) assume_roles: Vec<RawRole>,
     #[serde(
@@ -89,70 +89,70 @@ pub(super) struct RawAccount {
         serialize_with = "on_one_line",
         skip_serializing_if = "Option::is_none"
     )]
-    pub(super) regions: Option<Vec<Text<RegionOrPattern>>>,
+    pub(super) regions: Option<Vec<Shown<RegionOrPattern>>>,
 }
 
 #[derive(Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawOrganization {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) profile: Option<Text<Name>>,
+    pub(super) profile: Option<Shown<Name>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) assume_roles: Vec<RawRole>,
-    pub(super) member_role: Text<MemberRoleTemplate>,
+    pub(super) member_role: Shown<MemberRoleTemplate>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) member_assume_roles: Vec<RawRole>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) external_id: Option<Secret<ExternalId>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) session_name: Option<Text<SessionName>>,
+    pub(super) session_name: Option<Shown<SessionName>>,
     #[serde(
         default,
         deserialize_with = "non_null_list",
         serialize_with = "on_one_line",
         skip_serializing_if = "Option::is_none"
     )]
-    pub(super) organizational_units: Option<Vec<Text<OrganizationalUnitId>>>,
+    pub(super) organizational_units: Option<Vec<Shown<OrganizationalUnitId>>>,
     #[serde(default, serialize_with = "on_one_line", skip_serializing_if = "Vec::is_empty")]
-    pub(super) exclude_accounts: Vec<Text<AccountId>>,
+    pub(super) exclude_accounts: Vec<Shown<AccountId>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) refresh_interval: Option<Text<Duration>>,
+    pub(super) refresh_interval: Option<Shown<Duration>>,
     #[serde(
         default,
         deserialize_with = "non_null_list",
         serialize_with = "on_one_line",
         skip_serializing_if = "Option::is_none"
     )]
-    pub(super) regions: Option<Vec<Text<RegionOrPattern>>>,
+    pub(super) regions: Option<Vec<Shown<RegionOrPattern>>>,
 }
 
 #[derive(Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRole {
-    pub(super) arn: Text<RoleArn>,
+    pub(super) arn: Shown<RoleArn>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) external_id: Option<Secret<ExternalId>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) session_name: Option<Text<SessionName>>,
+    pub(super) session_name: Option<Shown<SessionName>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawAws {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) use_fips: Option<Text<bool>>,
+    pub(super) use_fips: Option<Shown<bool>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) use_dualstack: Option<Text<bool>>,
+    pub(super) use_dualstack: Option<Shown<bool>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) session_policy: Option<Text<bool>>,
+    pub(super) session_policy: Option<Shown<bool>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) sts_region: Option<Text<RegionName>>,
+    pub(super) sts_region: Option<Shown<RegionName>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) endpoint_url: Option<Text<EndpointUrl>>,
+    pub(super) endpoint_url: Option<Shown<EndpointUrl>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) shared_config_file: Option<Text<PathBuf>>,
+    pub(super) shared_config_file: Option<Shown<PathBuf>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) shared_credentials_file: Option<Text<PathBuf>>,
+    pub(super) shared_credentials_file: Option<Shown<PathBuf>>,
 }
 
 /// Deserializes an optional list but rejects null: a list whose entries are all commented
@@ -186,7 +186,8 @@ fn on_one_line<S: Serializer, T: Serialize>(list: &T, serializer: S) -> Result<S
 
 /// A value that is parsed from the text of a YAML scalar.
 pub(super) trait FromText: Sized {
-    /// Completes "expected …" in the error for a list or a mapping in place of the value.
+    /// What comes after "expected" in the error when the file has a list or a mapping instead
+    /// of a scalar.
     const EXPECTED: &'static str;
 
     /// Parses a value. The error says what is wrong and what would be right, and does not
@@ -202,8 +203,8 @@ pub(super) trait Printable: FromText {
     }
 }
 
-/// A value as it is shown. The variant decides about quotes: the boolean `true` has none,
-/// the text `true` has.
+/// A value as it is shown. The variant determines the quotes: the boolean is shown as `true`,
+/// the text as `"true"`.
 #[derive(Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(untagged)]
 pub(super) enum Printed {
@@ -212,21 +213,21 @@ pub(super) enum Printed {
     Text(String),
 }
 
-/// A value with the text that it was parsed from. It can be deserialized only if `T` is
-/// [`Printable`], so a secret cannot end up in a `Text`.
+/// A parsed value together with how it is shown. It can be deserialized only if `T` is
+/// [`Printable`], so a secret cannot end up in a `Shown`.
 #[derive(Debug)]
-pub(super) struct Text<T> {
+pub(super) struct Shown<T> {
     pub(super) value: T,
     printed: Printed,
 }
 
-impl<T> Text<T> {
+impl<T> Shown<T> {
     pub(super) fn into_value(self) -> T {
         self.value
     }
 }
 
-impl<'de, T: Printable> Deserialize<'de> for Text<T> {
+impl<'de, T: Printable> Deserialize<'de> for Shown<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(TextVisitor(
             |text: &str| Ok(Self { value: T::from_text(text)?, printed: T::printed(text) }),
@@ -235,7 +236,7 @@ impl<'de, T: Printable> Deserialize<'de> for Text<T> {
     }
 }
 
-impl<T> Serialize for Text<T> {
+impl<T> Serialize for Shown<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.printed.serialize(serializer)
     }
@@ -385,7 +386,8 @@ from_text_by_from_str! {
     OrganizationalUnitId: "the id of an organizational unit",
 }
 
-/// The name of an account or of an AWS profile: any text without control characters.
+/// The name of an account or of an AWS profile: any text that is not blank and has no control
+/// characters.
 #[derive(Debug)]
 pub(super) struct Name(pub(super) String);
 

@@ -29,9 +29,9 @@ mod tests {
     use super::super::yaml::Document;
     use super::*;
 
-    const SECRET: &str = Secret::<()>::PLACEHOLDER;
+    const PLACEHOLDER: &str = Secret::<()>::PLACEHOLDER;
 
-    fn loaded(text: &str, environment: &[(&str, &str)]) -> String {
+    fn redacted_yaml(text: &str, environment: &[(&str, &str)]) -> String {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("config.yaml");
         std::fs::write(&file, text).unwrap();
@@ -61,7 +61,7 @@ mod tests {
               assume_roles: []
             aws: {sts_region: null}
         ";
-        let shown = loaded(
+        let shown = redacted_yaml(
             text,
             &[
                 ("SSM_SYNC_EXPORTER_CONCURRENCY", "7"),
@@ -106,11 +106,12 @@ aws:
     fn only_the_secrets_of_the_full_example_are_hidden() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("config/full.yaml");
         let shown = Config::load(Some(&file), []).unwrap().redacted;
-        let hidden: Vec<&str> = shown.lines().filter(|line| line.contains(SECRET)).map(str::trim).collect();
+        let hidden: Vec<&str> =
+            shown.lines().filter(|line| line.contains(PLACEHOLDER)).map(str::trim).collect();
         assert_eq!(hidden, ["external_id: <secret>", "external_id: <secret>"]);
         // Everything else is shown as in the file.
         let parsed = |text: &str| Document::parse(text).unwrap().to_dict().unwrap();
-        let original = std::fs::read_to_string(&file).unwrap().replace("\"example\"", SECRET);
+        let original = std::fs::read_to_string(&file).unwrap().replace("\"example\"", PLACEHOLDER);
         // Keys without effect are not shown.
         let original = original.lines().filter(|line| !line.contains("assume_roles: []"));
         let original = parsed(&original.collect::<Vec<_>>().join("\n"));
@@ -159,6 +160,6 @@ aws:
 
     #[test]
     fn bidirectional_controls_in_a_name_are_replaced() {
-        assert!(!loaded("accounts: [{name: \"a\\u202eb\"}]\n", &[]).contains('\u{202e}'));
+        assert!(!redacted_yaml("accounts: [{name: \"a\\u202eb\"}]\n", &[]).contains('\u{202e}'));
     }
 }

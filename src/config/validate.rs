@@ -12,7 +12,7 @@ use super::entries::{AccountEntry, OrganizationEntry, Regions};
 use super::error::ConfigError;
 use super::key_path::KeyPath;
 use super::layers::Layers;
-use super::raw::{RawAccount, RawAws, RawConfig, RawOrganization, RawRole, Secret, Text};
+use super::raw::{RawAccount, RawAws, RawConfig, RawOrganization, RawRole, Secret, Shown};
 use super::{Config, Source};
 use crate::aws::AwsSettings;
 use crate::discovery::{MemberAccess, Organization};
@@ -129,7 +129,7 @@ impl Validator<'_> {
         if let Some(last) = roles.last_mut().filter(|_| self.restrict_sessions) {
             last.policy = policy_for(&regions);
         }
-        let mut id = raw.id.map(Text::into_value);
+        let mut id = raw.id.map(Shown::into_value);
         if let Some(last) = roles.last() {
             // The last role's credentials list the syncs of the account that the role is in.
             let account = last.arn.account();
@@ -179,7 +179,7 @@ impl Validator<'_> {
             profile: profile.clone(),
             role: raw.member_role.into_value(),
             external_id: raw.external_id.map(Secret::into_value),
-            session_name: raw.session_name.map(Text::into_value).unwrap_or_default(),
+            session_name: raw.session_name.map(Shown::into_value).unwrap_or_default(),
             policy: if self.restrict_sessions { policy_for(&regions) } else { SessionPolicy::None },
             default_region: default_region(&regions, &intermediate_roles),
             intermediate_roles,
@@ -193,8 +193,8 @@ impl Validator<'_> {
         let organization = Organization {
             administrator,
             units,
-            excluded: raw.exclude_accounts.into_iter().map(Text::into_value).collect(),
-            refresh_interval: raw.refresh_interval.map_or(refresh_interval, Text::into_value),
+            excluded: raw.exclude_accounts.into_iter().map(Shown::into_value).collect(),
+            refresh_interval: raw.refresh_interval.map_or(refresh_interval, Shown::into_value),
             member_access,
             // Set later, by `Config::account_sources`.
             regions: RegionSelection::default(),
@@ -206,7 +206,7 @@ impl Validator<'_> {
     /// list.
     fn regions(
         &self,
-        listed: Option<Vec<Text<RegionOrPattern>>>,
+        listed: Option<Vec<Shown<RegionOrPattern>>>,
         inherited: Regions,
         path: &KeyPath,
     ) -> Result<Regions, ConfigError> {
@@ -234,12 +234,12 @@ impl Validator<'_> {
 
     fn aws(&self, raw: RawAws, path: &KeyPath) -> Result<AwsSettings, ConfigError> {
         let settings = AwsSettings {
-            use_fips: raw.use_fips.is_some_and(Text::into_value),
-            use_dualstack: raw.use_dualstack.is_some_and(Text::into_value),
+            use_fips: raw.use_fips.is_some_and(Shown::into_value),
+            use_dualstack: raw.use_dualstack.is_some_and(Shown::into_value),
             endpoint_url: raw.endpoint_url.map(|url| url.value.0),
-            sts_region: raw.sts_region.map(Text::into_value),
-            shared_config_file: raw.shared_config_file.map(Text::into_value),
-            shared_credentials_file: raw.shared_credentials_file.map(Text::into_value),
+            sts_region: raw.sts_region.map(Shown::into_value),
+            shared_config_file: raw.shared_config_file.map(Shown::into_value),
+            shared_credentials_file: raw.shared_credentials_file.map(Shown::into_value),
         };
         for (key, is_enabled) in [("use_fips", settings.use_fips), ("use_dualstack", settings.use_dualstack)]
         {
@@ -281,11 +281,11 @@ fn role(raw: RawRole) -> Role {
     Role {
         arn: raw.arn.into_value(),
         external_id: raw.external_id.map(Secret::into_value),
-        session_name: raw.session_name.map(Text::into_value).unwrap_or_default(),
+        session_name: raw.session_name.map(Shown::into_value).unwrap_or_default(),
         policy: SessionPolicy::None,
     }
 }
 
-fn values<T>(list: Vec<Text<T>>) -> Vec<T> {
-    list.into_iter().map(Text::into_value).collect()
+fn values<T>(list: Vec<Shown<T>>) -> Vec<T> {
+    list.into_iter().map(Shown::into_value).collect()
 }

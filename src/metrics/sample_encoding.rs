@@ -7,7 +7,7 @@
 //!
 //! ```text
 //!             prefix    shared labels                tail
-//!             family    target or sync               this sample
+//! depends on  family    target or sync               this sample
 //! text        name{     a="1",b="2"                  ,c="3"} 4.5\n
 //! protobuf    (none)    two fields `label`           a field `label`, a field `gauge`
 //! ```
@@ -198,8 +198,9 @@ fn write_text_label((name, value): (&str, &str), out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// Appends a number of milliseconds in seconds, without trailing zeros. Every scrape
-/// writes two ages for each sync, and formatting a float takes five times as long.
+/// Appends `millis` as a decimal number of seconds, without trailing zeros. Integers are
+/// used because every scrape writes two ages for each sync, and formatting a float takes five
+/// times as long.
 fn write_seconds(millis: i64, out: &mut Vec<u8>) {
     if millis < 0 {
         out.push(b'-');
@@ -266,10 +267,10 @@ mod tests {
             let with_values = |labels: &[(&'_ str, Option<&'_ str>)]| -> Vec<(String, String)> {
                 labels.iter().filter_map(|(name, value)| Some(((*name).to_owned(), (*value)?.to_owned()))).collect()
             };
-            let owned = with_values(&shared);
-            let shared: Vec<(&str, &str)> = owned.iter().map(|(name, value)| (&**name, &**value)).collect();
+            let shared_pairs = with_values(&shared);
+            let shared: Vec<(&str, &str)> = shared_pairs.iter().map(|(name, value)| (&**name, &**value)).collect();
             let mut metric = kind.metric(value);
-            metric.set_label(owned.iter().chain(&with_values(&own)).map(|(name, value)| label_pair(name, value)).collect());
+            metric.set_label(shared_pairs.iter().chain(&with_values(&own)).map(|(name, value)| label_pair(name, value)).collect());
             let mut family = MetricFamily::default();
             family.set_name("name".to_owned());
             family.set_field_type(kind.metric_type());
@@ -294,8 +295,8 @@ mod tests {
                     SampleEncoding::Protobuf => {
                         prop_assert_eq!(sample.len(), SampleEncoding::protobuf_len(&labels, tail.len()));
                         let family = MetricFamily::parse_from_bytes(&sample).unwrap();
-                        // By their bytes, because NaN differs from itself.
                         prop_assert_eq!(family.get_metric().len(), 1);
+                        // Compared as bytes, because NaN differs from itself.
                         prop_assert_eq!(
                             family.get_metric()[0].write_to_bytes().unwrap(),
                             metric.write_to_bytes().unwrap()

@@ -124,15 +124,15 @@ struct SyncSource<'a> {
 
 /// Renders the document, with a newline at its end.
 pub(super) fn document(results: &Results) -> serde_json::Result<Vec<u8>> {
-    let syncs = health::count_syncs(results.syncs().map(|(_, sync)| sync), results.now);
+    let sync_counts = health::count_syncs(results.syncs().map(|(_, sync)| sync), results.now);
     let summary = Summary {
         targets: results.targets.len(),
         targets_up: results.with_up(Some(true)).count(),
         targets_failed: results.with_up(Some(false)).count(),
         targets_not_collected: results.with_up(None).count(),
         targets_complete: results.targets_complete,
-        syncs: syncs.total(),
-        syncs_failed: syncs.failed_syncs(),
+        syncs: sync_counts.total(),
+        syncs_failed: sync_counts.failed_syncs(),
     };
     let document = Document {
         generated_at: rfc3339(results.now),

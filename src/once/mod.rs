@@ -60,7 +60,7 @@ pub enum Format {
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let config = Config::load(None, std::env::vars_os())?;
 /// let once = Once::build(config, Shard::default(), String::new(), Clock::system()).await?;
-/// let output = Output::open(Some("syncs.prom".as_ref()))?;
+/// let output = Output::new(Some("syncs.prom".as_ref()))?;
 /// let progress = ProgressBar::new(true);
 /// once.run(Format::Prometheus, output, &progress, &CancellationToken::new()).await?;
 /// # Ok(())

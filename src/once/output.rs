@@ -35,7 +35,7 @@ impl Output {
     ///
     /// # Errors
     /// The path exists but is not a regular file, or its directory is not writable.
-    pub fn open(path: Option<&Path>) -> Result<Self, OutputError> {
+    pub fn new(path: Option<&Path>) -> Result<Self, OutputError> {
         let Some(path) = path.filter(|path| *path != Path::new("-")) else {
             return Ok(Self(Destination::Stdout));
         };
@@ -70,8 +70,9 @@ impl Output {
         }
     }
 
-    /// Writes the whole text. A write to stdout can be cancelled by dropping the future, because
-    /// a reader of a pipe may block it indefinitely. A file is written synchronously.
+    /// Writes the whole text. The reader of a pipe may block a write to stdout indefinitely, so
+    /// that write runs on a thread of its own: dropping the future stops waiting for it. A file
+    /// is written synchronously.
     pub(super) async fn write(self, text: Vec<u8>) -> Result<(), OutputError> {
         match self.0 {
             Destination::Stdout => {

@@ -19,8 +19,8 @@ const WIDE_TERMINAL: u16 = 100;
 const NARROW_COLUMN: u16 = 20;
 
 /// Renders a table of the syncs, with failed syncs first; a table of the targets that are
-/// down or not collected, if there are any; and a line of totals. No line is longer than
-/// `width` columns, if given.
+/// down or not collected, if there are any; and a line of totals. No line of a table is
+/// longer than `width` columns, if given.
 pub(super) fn tables(results: &Results, width: Option<u16>) -> String {
     let now = results.now;
     let mut syncs: Vec<(&TargetView, &DataSync, Health)> =
@@ -39,8 +39,9 @@ pub(super) fn tables(results: &Results, width: Option<u16>) -> String {
         let header = ["ACCOUNT", "REGION", "REASON", "MESSAGE"];
         text += &table(header, not_up.iter().map(|view| target_row(view)), width);
     }
-    let (all_syncs, targets) = (pluralize(syncs.len(), "sync"), pluralize(results.targets.len(), "target"));
-    let totals = format!("{all_syncs}, {failed_syncs} failed; {targets}, {} failed", not_up.len());
+    let (syncs_text, targets_text) =
+        (pluralize(syncs.len(), "sync"), pluralize(results.targets.len(), "target"));
+    let totals = format!("{syncs_text}, {failed_syncs} failed; {targets_text}, {} failed", not_up.len());
     let note = if results.targets_complete {
         ""
     } else {

@@ -13,7 +13,7 @@ use crate::snapshot::{Store, TargetState};
 /// interval.
 const MIN_SUMMARY_INTERVAL: Duration = Duration::from_mins(1);
 
-/// Counts the collections since the last summary.
+/// Counts the collections since the last summary line, and logs the next one.
 #[derive(Debug)]
 pub(super) struct Summary {
     since: Instant,
@@ -36,8 +36,9 @@ impl Summary {
         }
     }
 
-    /// When to log the next summary: one polling `interval` after the previous summary. The
-    /// first is due as soon as every target has been collected. Checking this visits every
+    /// When to log the next summary: one polling `interval`, but at least
+    /// [`MIN_SUMMARY_INTERVAL`], after the previous summary. The first is due immediately (an
+    /// instant in the past) once every target has been collected. Checking this visits every
     /// target, so it is done only while the scheduler `is_idle`, that is, runs no
     /// collection.
     pub(super) fn due(&self, interval: Duration, is_idle: bool, store: &Store) -> Instant {

@@ -23,7 +23,7 @@ mod raw;
 use super::error::ConfigError;
 use super::key_path::KeyPath;
 use super::layers::Layers;
-use super::raw::{Secret, Text};
+use super::raw::{Secret, Shown};
 use crate::web::{
     AccessRules, Authorities, ClientAuth, Identity, InvalidTls, RateLimit, Tls, TlsSettings, TlsVersion,
 };
@@ -111,7 +111,7 @@ struct Validator<'a> {
 impl Validator<'_> {
     fn rules(&mut self, raw: RawWebConfig) -> Result<(AccessRules, Vec<String>), ConfigError> {
         let mut warnings = Vec::new();
-        let http2 = raw.http_server_config.http2.is_none_or(Text::into_value);
+        let http2 = raw.http_server_config.http2.is_none_or(Shown::into_value);
         let tls = raw.tls_server_config.map(|tls| self.tls(tls, http2)).transpose()?;
         let users: crate::web::Users = raw
             .basic_auth_users
@@ -140,7 +140,7 @@ impl Validator<'_> {
     fn tls(&mut self, raw: RawTls, http2: bool) -> Result<Tls, ConfigError> {
         let identity = self.identity(raw.cert, raw.cert_file, raw.key, raw.key_file)?;
 
-        let auth_type = raw.client_auth_type.map(Text::into_value).unwrap_or_default();
+        let auth_type = raw.client_auth_type.map(Shown::into_value).unwrap_or_default();
         let client_ca = self.pem("client_ca", raw.client_ca, raw.client_ca_file)?;
         let authorities = match &client_ca {
             Some((key, pem)) => {
@@ -160,7 +160,7 @@ impl Validator<'_> {
             return Err(self.invalid(&["tls_server_config"], message));
         }
         let allowed_sans: Option<BTreeSet<_>> =
-            raw.client_allowed_sans.map(|names| names.into_iter().map(Text::into_value).collect());
+            raw.client_allowed_sans.map(|names| names.into_iter().map(Shown::into_value).collect());
         match &allowed_sans {
             Some(_) if !auth_type.verifies() => {
                 let message = format!(
@@ -179,10 +179,10 @@ impl Validator<'_> {
         let settings = TlsSettings {
             identity,
             client_auth: ClientAuth { auth_type, authorities, allowed_sans },
-            min_version: raw.min_version.map_or(TlsVersion::Tls12, Text::into_value),
-            max_version: raw.max_version.map_or(TlsVersion::Tls13, Text::into_value),
+            min_version: raw.min_version.map_or(TlsVersion::Tls12, Shown::into_value),
+            max_version: raw.max_version.map_or(TlsVersion::Tls13, Shown::into_value),
             cipher_suites: values(raw.cipher_suites),
-            prefer_server_order: raw.prefer_server_cipher_suites.is_none_or(Text::into_value),
+            prefer_server_order: raw.prefer_server_cipher_suites.is_none_or(Shown::into_value),
             curves: values(raw.curve_preferences),
             http2,
         };
@@ -200,9 +200,9 @@ impl Validator<'_> {
     fn identity(
         &mut self,
         cert: Option<Secret<Pem>>,
-        cert_file: Option<Text<FileName>>,
+        cert_file: Option<Shown<FileName>>,
         key: Option<Secret<Pem>>,
-        key_file: Option<Text<FileName>>,
+        key_file: Option<Shown<FileName>>,
     ) -> Result<Identity, ConfigError> {
         let chain = self.pem("cert", cert, cert_file)?;
         let key = self.pem("key", key, key_file)?;
@@ -227,7 +227,7 @@ impl Validator<'_> {
         &mut self,
         key: &str,
         inline: Option<Secret<Pem>>,
-        file: Option<Text<FileName>>,
+        file: Option<Shown<FileName>>,
     ) -> Result<Option<(String, Vec<u8>)>, ConfigError> {
         let inline = inline.map(|pem| pem.into_value().0).filter(|pem| !pem.expose_secret().is_empty());
         let file = file.map(|name| name.value.0).filter(|name| !name.is_empty());
@@ -279,8 +279,8 @@ impl Validator<'_> {
     }
 }
 
-fn values<T>(list: Option<Vec<Text<T>>>) -> Vec<T> {
-    list.unwrap_or_default().into_iter().map(Text::into_value).collect()
+fn values<T>(list: Option<Vec<Shown<T>>>) -> Vec<T> {
+    list.unwrap_or_default().into_iter().map(Shown::into_value).collect()
 }
 
 /// The headers that are set to a non-empty value.

@@ -10,7 +10,7 @@ use http::HeaderValue;
 use secrecy::SecretString;
 
 use super::super::raw::{
-    FromText, MAX_DURATION, Secret, Text, from_text_by_from_str, non_null, non_null_list, null_as_default,
+    FromText, MAX_DURATION, Secret, Shown, from_text_by_from_str, non_null, non_null_list, null_as_default,
     printable,
 };
 use crate::web::{AllowedSan, CipherSuite, ClientAuthType, Curve, ExcludedPath, PasswordHash, TlsVersion};
@@ -27,7 +27,7 @@ pub(super) struct RawWebConfig {
     #[serde(deserialize_with = "non_null")]
     pub(super) basic_auth_users: Option<BTreeMap<String, Secret<PasswordHash>>>,
     #[serde(deserialize_with = "non_null_list")]
-    pub(super) auth_excluded_paths: Option<Vec<Text<ExcludedPath>>>,
+    pub(super) auth_excluded_paths: Option<Vec<Shown<ExcludedPath>>>,
     #[serde(deserialize_with = "null_as_default")]
     pub(super) rate_limit: RawRateLimit,
 }
@@ -36,27 +36,27 @@ pub(super) struct RawWebConfig {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawTls {
     pub(super) cert: Option<Secret<Pem>>,
-    pub(super) cert_file: Option<Text<FileName>>,
+    pub(super) cert_file: Option<Shown<FileName>>,
     pub(super) key: Option<Secret<Pem>>,
-    pub(super) key_file: Option<Text<FileName>>,
+    pub(super) key_file: Option<Shown<FileName>>,
     pub(super) client_ca: Option<Secret<Pem>>,
-    pub(super) client_ca_file: Option<Text<FileName>>,
-    pub(super) client_auth_type: Option<Text<ClientAuthType>>,
+    pub(super) client_ca_file: Option<Shown<FileName>>,
+    pub(super) client_auth_type: Option<Shown<ClientAuthType>>,
     #[serde(deserialize_with = "non_null_list")]
-    pub(super) client_allowed_sans: Option<Vec<Text<AllowedSan>>>,
-    pub(super) min_version: Option<Text<TlsVersion>>,
-    pub(super) max_version: Option<Text<TlsVersion>>,
+    pub(super) client_allowed_sans: Option<Vec<Shown<AllowedSan>>>,
+    pub(super) min_version: Option<Shown<TlsVersion>>,
+    pub(super) max_version: Option<Shown<TlsVersion>>,
     #[serde(deserialize_with = "non_null_list")]
-    pub(super) cipher_suites: Option<Vec<Text<CipherSuite>>>,
-    pub(super) prefer_server_cipher_suites: Option<Text<bool>>,
+    pub(super) cipher_suites: Option<Vec<Shown<CipherSuite>>>,
+    pub(super) prefer_server_cipher_suites: Option<Shown<bool>>,
     #[serde(deserialize_with = "non_null_list")]
-    pub(super) curve_preferences: Option<Vec<Text<Curve>>>,
+    pub(super) curve_preferences: Option<Vec<Shown<Curve>>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawHttp {
-    pub(super) http2: Option<Text<bool>>,
+    pub(super) http2: Option<Shown<bool>>,
     #[serde(deserialize_with = "null_as_default")]
     pub(super) headers: RawHeaders,
 }
@@ -66,22 +66,22 @@ pub(super) struct RawHttp {
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawHeaders {
     #[serde(rename = "Content-Security-Policy")]
-    pub(super) content_security_policy: Option<Text<HeaderText>>,
+    pub(super) content_security_policy: Option<Shown<HeaderText>>,
     #[serde(rename = "X-Frame-Options")]
-    pub(super) x_frame_options: Option<Text<FrameOptions>>,
+    pub(super) x_frame_options: Option<Shown<FrameOptions>>,
     #[serde(rename = "X-Content-Type-Options")]
-    pub(super) x_content_type_options: Option<Text<ContentTypeOptions>>,
+    pub(super) x_content_type_options: Option<Shown<ContentTypeOptions>>,
     #[serde(rename = "X-XSS-Protection")]
-    pub(super) x_xss_protection: Option<Text<HeaderText>>,
+    pub(super) x_xss_protection: Option<Shown<HeaderText>>,
     #[serde(rename = "Strict-Transport-Security")]
-    pub(super) strict_transport_security: Option<Text<HeaderText>>,
+    pub(super) strict_transport_security: Option<Shown<HeaderText>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawRateLimit {
-    pub(super) interval: Option<Text<Interval>>,
-    pub(super) burst: Option<Text<u32>>,
+    pub(super) interval: Option<Shown<Interval>>,
+    pub(super) burst: Option<Shown<u32>>,
 }
 
 impl RawRateLimit {

@@ -80,14 +80,14 @@ pub(in crate::web) async fn serve(
         shutdown,
         drain_timeout,
     };
-    let evicted = permit.evicted().clone();
+    let close_token = permit.close_token().clone();
     tokio::select! {
         biased;
-        () = evicted.cancelled() => debug!("connection closed to admit another"),
+        () = close_token.cancelled() => debug!("connection closed to admit another"),
         () = connection.run(stream) => {}
     }
     // Otherwise the tasks of HTTP/2 requests would outlive the connection.
-    evicted.cancel();
+    close_token.cancel();
     request_tasks.close();
     request_tasks.wait().await;
 }
@@ -132,7 +132,7 @@ impl Connection {
     }
 
     async fn http1(&self, stream: impl AsyncRead + AsyncWrite + Unpin, tls_replaced: CancellationToken) {
-        let stream = HeaderTimeout::new(stream, self.permit.progress());
+        let stream = HeaderTimeout::new(stream, self.permit.request_counter());
         let connection = pin!(
             http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -146,8 +146,10 @@ impl Connection {
     }
 
     async fn http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin, tls_replaced: CancellationToken) {
-        let executor =
-            RequestExecutor { tasks: self.request_tasks.clone(), evicted: self.permit.evicted().clone() };
+        let executor = RequestExecutor {
+            tasks: self.request_tasks.clone(),
+            close_token: self.permit.close_token().clone(),
+        };
         let connection = pin!(
             http2::Builder::new(executor)
                 .timer(TokioTimer::new())
@@ -232,12 +234,12 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
 #[derive(Clone)]
 struct RequestExecutor {
     tasks: TaskTracker,
-    evicted: CancellationToken,
+    close_token: CancellationToken,
 }
 
 impl<F: Future<Output: Send> + Send + 'static> Executor<F> for RequestExecutor {
     fn execute(&self, request: F) {
-        let evicted = self.evicted.clone();
-        self.tasks.spawn(async move { evicted.run_until_cancelled(request).await });
+        let close_token = self.close_token.clone();
+        self.tasks.spawn(async move { close_token.run_until_cancelled(request).await });
     }
 }

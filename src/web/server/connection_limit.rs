@@ -3,7 +3,7 @@
 //! A connection is either idle (before or during a handshake, or between requests) or
 //! busy with responses. When the limit is reached, the connection that has been idle
 //! longest is closed to admit a new one. If none is idle, the connection that has been busy
-//! longest is closed if it has been busy for more than [`SLOW_RESPONSE`]. A client therefore
+//! longest is closed if it has been busy for more than [`EVICTABLE_AFTER_BUSY`]. A client therefore
 //! cannot lock others out, whether it sends nothing or reads nothing, and however many
 //! connections it opens.
 
@@ -21,11 +21,11 @@ use crate::gate::{Gate, Permit};
 
 /// How long a connection may be busy before it can be evicted: Prometheus's default
 /// scrape timeout.
-const SLOW_RESPONSE: Duration = Duration::from_secs(10);
+const EVICTABLE_AFTER_BUSY: Duration = Duration::from_secs(10);
 
-/// How long a connection has to be idle after a response before it counts as idle. Part
-/// of the response may still be in flight, and a client that sends requests without
-/// reading the responses is idle only for moments.
+/// How long after a response an idle connection is evicted only after all others, or as if
+/// it were still busy. Part of the response may still be in flight, and a client that sends
+/// requests without reading the responses is idle only for moments.
 const IDLE_GRACE: Duration = Duration::from_millis(100);
 
 /// How often a waiting new connection tries again to evict another.
@@ -44,20 +44,21 @@ pub(in crate::web) struct ConnectionLimit {
 #[derive(Debug)]
 struct Connection {
     state: Mutex<State>,
-    evicted: CancellationToken,
+    close: CancellationToken,
 }
 
 #[derive(Debug)]
 enum State {
-    /// `busy_since` is when the connection last became busy, if it ever did. Requests that
-    /// follow one another within [`IDLE_GRACE`] do not interrupt the busy time.
     Idle {
         since: Instant,
+        /// When the last busy period began, if there was one. A pause between requests that is
+        /// shorter than [`IDLE_GRACE`] does not end a busy period.
         busy_since: Option<Instant>,
     },
-    /// The numbers of the requests in progress, and when each started.
     Busy {
+        /// When the busy period began.
         since: Instant,
+        /// The numbers of the requests in progress, and when each started.
         requests: Vec<(u64, Instant)>,
     },
     Evicted,
@@ -110,7 +111,7 @@ impl ConnectionLimit {
         };
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let state = Mutex::new(State::Idle { since: Instant::now(), busy_since: None });
-        let connection = Arc::new(Connection { state, evicted: CancellationToken::new() });
+        let connection = Arc::new(Connection { state, close: CancellationToken::new() });
         self.open.lock().insert(id, Arc::clone(&connection));
         Some(ConnectionPermit {
             limit: Arc::clone(self),
@@ -135,7 +136,7 @@ impl ConnectionLimit {
             // A request may have arrived in between.
             if state.eviction_rank(now) == Some(rank) {
                 *state = State::Evicted;
-                connection.evicted.cancel();
+                connection.close.cancel();
                 return true;
             }
         }
@@ -151,7 +152,7 @@ impl State {
             Self::Idle { since, busy_since: None } => Some((0, since)),
             Self::Idle { since, .. } if now - since >= IDLE_GRACE => Some((0, since)),
             Self::Idle { busy_since: Some(busy), .. } | Self::Busy { since: busy, .. }
-                if now - busy > SLOW_RESPONSE =>
+                if now - busy > EVICTABLE_AFTER_BUSY =>
             {
                 Some((1, busy))
             }
@@ -163,13 +164,13 @@ impl State {
 
 impl ConnectionPermit {
     /// Cancelled when the connection has to close immediately.
-    pub(in crate::web) fn evicted(&self) -> &CancellationToken {
-        &self.connection.evicted
+    pub(in crate::web) fn close_token(&self) -> &CancellationToken {
+        &self.connection.close
     }
 
     /// A handle for reading the progress of the connection's requests.
-    pub(in crate::web) fn progress(&self) -> RequestProgress {
-        RequestProgress {
+    pub(in crate::web) fn request_counter(&self) -> RequestCounter {
+        RequestCounter {
             connection: Arc::clone(&self.connection),
             request_count: Arc::clone(&self.request_count),
         }
@@ -192,9 +193,9 @@ impl ConnectionPermit {
         Some(ActiveRequest { limit, connection, number })
     }
 
-    /// Returns when the connection has been idle for `idle_timeout`, or for
-    /// `first_request_timeout` before its first request, or when a response has taken
-    /// `response_timeout`.
+    /// Returns when the connection has been idle for too long (`first_request_timeout` if it
+    /// has had no request yet, otherwise `idle_timeout`), when a response has taken
+    /// `response_timeout`, or when the connection turns out to be evicted.
     pub(in crate::web) async fn timed_out(
         &self,
         first_request_timeout: Duration,
@@ -209,12 +210,13 @@ impl ConnectionPermit {
                 State::Idle { since, .. } => *since + first_request_timeout,
                 State::Busy { requests, .. } => {
                     let oldest = requests.iter().map(|(_, started)| *started).min();
-                    let deadline = oldest.map_or(now, |started| started + response_timeout);
-                    if deadline <= now {
+                    let response_deadline = oldest.map_or(now, |started| started + response_timeout);
+                    if response_deadline <= now {
                         return;
                     }
-                    // The connection may become idle before that deadline.
-                    deadline.min(now + idle_timeout)
+                    // If the connection becomes idle now, it times out after `idle_timeout`, which
+                    // may be before the response deadline.
+                    response_deadline.min(now + idle_timeout)
                 }
                 State::Evicted => return,
             };
@@ -233,9 +235,9 @@ impl Drop for ConnectionPermit {
 }
 
 impl ActiveRequest {
-    /// Cancelling this token closes the connection.
-    pub(in crate::web) fn evicted(&self) -> &CancellationToken {
-        &self.connection.evicted
+    /// Cancelled on eviction. Cancelling it closes the connection.
+    pub(in crate::web) fn close_token(&self) -> &CancellationToken {
+        &self.connection.close
     }
 }
 
@@ -254,14 +256,14 @@ impl Drop for ActiveRequest {
 
 /// How many requests a connection has had, and whether it is idle.
 #[derive(Debug)]
-pub(in crate::web) struct RequestProgress {
+pub(in crate::web) struct RequestCounter {
     connection: Arc<Connection>,
     request_count: Arc<AtomicU64>,
 }
 
-impl RequestProgress {
+impl RequestCounter {
     /// The number of the next request, counted from 0. `None` while the connection is busy.
-    pub(in crate::web) fn next_request(&self) -> Option<u64> {
+    pub(in crate::web) fn next_request_number(&self) -> Option<u64> {
         let is_idle = matches!(*self.connection.state.lock(), State::Idle { .. });
         is_idle.then(|| self.request_count.load(Ordering::Relaxed))
     }
@@ -277,7 +279,7 @@ mod tests {
 
     /// Closes the connection when it is evicted, as its task does.
     async fn close_when_evicted(permit: ConnectionPermit) {
-        permit.evicted().clone().cancelled().await;
+        permit.close_token().clone().cancelled().await;
         drop(permit);
     }
 
@@ -294,9 +296,9 @@ mod tests {
         drop(first.begin_request().unwrap());
         let (fourth, ()) = tokio::join!(limit.acquire(), close_when_evicted(second));
         assert!(fourth.is_some());
-        assert!(!first.evicted().is_cancelled() && !third.evicted().is_cancelled());
+        assert!(!first.close_token().is_cancelled() && !third.close_token().is_cancelled());
         let (fifth, ()) = tokio::join!(limit.acquire(), close_when_evicted(third));
-        assert!(fifth.is_some() && !first.evicted().is_cancelled());
+        assert!(fifth.is_some() && !first.close_token().is_cancelled());
     }
 
     #[tokio::test(start_paused = true)]
@@ -307,7 +309,7 @@ mod tests {
         assert!(timeout(Duration::from_secs(4), limit.acquire()).await.is_err());
         drop(one);
         assert!(timeout(Duration::from_secs(4), limit.acquire()).await.is_err());
-        assert!(!permit.evicted().is_cancelled());
+        assert!(!permit.close_token().is_cancelled());
         let next = limit.acquire();
         let end = async {
             drop(two);
@@ -324,10 +326,10 @@ mod tests {
         let _stuck = first.begin_request().unwrap();
         advance(Duration::from_secs(1)).await;
         let _active = second.begin_request().unwrap();
-        let (evicted, before) = (first.evicted().clone(), Instant::now());
+        let (evicted, before) = (first.close_token().clone(), Instant::now());
         let (next, ()) = tokio::join!(limit.acquire(), close_when_evicted(first));
-        assert!(next.is_some() && evicted.is_cancelled() && !second.evicted().is_cancelled());
-        assert!(before.elapsed() <= SLOW_RESPONSE + RETRY_EVICTION, "{:?}", before.elapsed());
+        assert!(next.is_some() && evicted.is_cancelled() && !second.close_token().is_cancelled());
+        assert!(before.elapsed() <= EVICTABLE_AFTER_BUSY + RETRY_EVICTION, "{:?}", before.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
@@ -341,7 +343,7 @@ mod tests {
             active = permit.begin_request().unwrap();
         }
         assert!(limit.evict_one());
-        assert!(permit.evicted().is_cancelled());
+        assert!(permit.close_token().is_cancelled());
         // Pauses between the requests do protect it.
         let limit = ConnectionLimit::new(1);
         let permit = limit.acquire().await.unwrap();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use crate::web::server::connection_limit::RequestProgress;
+use crate::web::server::connection_limit::RequestCounter;
 
 /// How long a client may take to send the headers of a request.
 pub(in crate::web) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -20,14 +20,14 @@ pub(in crate::web) const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// A stream whose reads fail when the headers of a request take too long.
 pub(in crate::web) struct HeaderTimeout<S> {
     stream: S,
-    progress: RequestProgress,
+    counter: RequestCounter,
     /// The number of the request whose headers are being read, and its timeout.
     reading: Option<(u64, Pin<Box<Sleep>>)>,
 }
 
 impl<S> HeaderTimeout<S> {
-    pub(in crate::web) fn new(stream: S, progress: RequestProgress) -> Self {
-        Self { stream, progress, reading: None }
+    pub(in crate::web) fn new(stream: S, counter: RequestCounter) -> Self {
+        Self { stream, counter, reading: None }
     }
 }
 
@@ -39,7 +39,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for HeaderTimeout<S> {
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         // `None` while the connection is busy. The timeout does not apply then.
-        let awaited_request = this.progress.next_request();
+        let awaited_request = this.counter.next_request_number();
         if this.reading.as_ref().is_some_and(|(request, _)| awaited_request != Some(*request)) {
             this.reading = None;
         }
@@ -98,7 +98,7 @@ mod tests {
     async fn headers_time_out_from_their_first_byte() {
         let permit = ConnectionLimit::new(1).acquire().await.unwrap();
         let (mut client, server) = duplex(64);
-        let mut server = HeaderTimeout::new(server, permit.progress());
+        let mut server = HeaderTimeout::new(server, permit.request_counter());
         // The idle time before the first byte does not count.
         advance(Duration::from_hours(1)).await;
         client.write_all(b"a").await.unwrap();
@@ -124,7 +124,7 @@ mod tests {
     async fn every_request_has_its_own_timeout() {
         let permit = ConnectionLimit::new(1).acquire().await.unwrap();
         let (mut client, server) = duplex(64);
-        let mut server = HeaderTimeout::new(server, permit.progress());
+        let mut server = HeaderTimeout::new(server, permit.request_counter());
         for _ in 0..5 {
             client.write_all(b"a").await.unwrap();
             assert_eq!(server.read_u8().await.unwrap(), b'a');

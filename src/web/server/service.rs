@@ -58,7 +58,7 @@ impl RequestService {
         if !self.router.is_scrape(request) {
             return (self.router.respond(request).await, None);
         }
-        let Some(scrape) = self.scrape_limit.begin(active_request.evicted()) else {
+        let Some(scrape) = self.scrape_limit.begin(active_request.close_token()) else {
             let text = "too many concurrent scrapes; see --web.max-requests\n";
             let mut refusal = response(StatusCode::SERVICE_UNAVAILABLE, TEXT_PLAIN, text);
             refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
