@@ -30,8 +30,8 @@ impl Signals {
         })
     }
 
-    /// Cancels `shutdown` at the first SIGTERM or SIGINT, and `abort` at the second, which is
-    /// sent when the shutdown takes too long. SIGHUP requests a reload through `reloads`. If
+    /// The first SIGTERM or SIGINT cancels `shutdown`. One that arrives during the shutdown
+    /// cancels `abort`, so that an operator can cut a slow shutdown short. SIGHUP requests a reload through `reloads`. If
     /// `reloads` is closed, nothing can be reloaded, and SIGHUP shuts down as SIGTERM does.
     pub async fn handle(
         mut self,

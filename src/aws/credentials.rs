@@ -136,7 +136,7 @@ impl CredentialStore {
         {
             return Ok(cached);
         }
-        self.cache.get(self.fetch()).await.map_err(Failure::of_credentials)
+        self.cache.get(self.fetch()).await.map_err(Failure::with_credentials_scope)
     }
 
     /// Evicts credentials that AWS no longer accepts, unless newer ones have replaced

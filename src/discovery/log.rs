@@ -12,16 +12,16 @@ use crate::model::{Failure, FailureScope, Reason};
 /// Remembers what has been logged, so that only changes are logged.
 #[derive(Debug, Default)]
 pub(super) struct DiscoveryLog {
-    warnings: HashSet<Warning>,
+    logged_warnings: HashSet<Warning>,
     /// The reason that was logged last. `None` once the organization's accounts have been
     /// listed again.
     organization_failure: Option<Reason>,
     /// The number of accounts whose enabled regions cannot be listed, as logged last.
     logged_failing_accounts: usize,
-    counts: Option<Counts>,
+    logged_counts: Option<Counts>,
 }
 
-/// The size of the target list.
+/// The size of the target list, and whether it may still grow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Counts {
     pub(super) accounts: usize,
@@ -31,14 +31,14 @@ pub(super) struct Counts {
 }
 
 impl DiscoveryLog {
-    pub(super) fn warnings(&mut self, warnings: Vec<Warning>) {
+    pub(super) fn log_warnings(&mut self, warnings: Vec<Warning>) {
         for warning in warnings {
-            if !self.warnings.insert(warning.clone()) {
+            if !self.logged_warnings.insert(warning.clone()) {
                 continue;
             }
             match warning {
                 Warning::OverridesOrganization(account) => {
-                    info!(%account, "entry in `accounts` overrides the organization's");
+                    info!(%account, "account of the organization is polled as configured in `accounts`");
                 }
                 Warning::MatchesNoRegion(pattern) => {
                     warn!(pattern, "wildcard matches no enabled region of any account");
@@ -53,20 +53,21 @@ impl DiscoveryLog {
         }
     }
 
-    /// `kept` is the number of last known accounts that are still polled.
-    pub(super) fn organization_failed(&mut self, failure: &Failure, kept: usize) {
+    /// `still_polled_accounts` is the number of accounts of the last successful listing, which
+    /// are still polled.
+    pub(super) fn organization_failed(&mut self, failure: &Failure, still_polled_accounts: usize) {
         let Failure { reason, message, scope, .. } = failure;
         // The credential store logs failures to obtain credentials, so they are skipped here.
         if *scope != FailureScope::Credentials && self.organization_failure.replace(*reason) != Some(*reason)
         {
-            warn!(%reason, error = message, kept, "cannot list the organization's accounts");
+            warn!(%reason, error = message, still_polled_accounts, "cannot list the organization's accounts");
         }
     }
 
-    /// Logs the number of accounts whose enabled regions cannot be listed. The number may
-    /// grow slowly, so it is logged again only when it has doubled. `failing` contains all
-    /// of these accounts; if it is empty, the recovery is logged.
-    pub(super) fn regions_failed(&mut self, failing: &[(&AccountKey, &Failure)]) {
+    /// `failing` is every account whose enabled regions cannot currently be listed. Their
+    /// number may grow slowly, so it is logged again only when it has doubled. The recovery is
+    /// logged when `failing` is empty.
+    pub(super) fn failing_accounts(&mut self, failing: &[(&AccountKey, &Failure)]) {
         let number = failing.len();
         match failing.iter().min_by_key(|(key, _)| *key) {
             Some((example, Failure { reason, message, .. }))
@@ -86,15 +87,15 @@ impl DiscoveryLog {
         }
     }
 
-    pub(super) fn counts(&mut self, counts: Counts) {
-        if self.counts.replace(counts) == Some(counts) {
+    pub(super) fn log_counts(&mut self, counts: Counts) {
+        if self.logged_counts.replace(counts) == Some(counts) {
             return;
         }
         let Counts { accounts, targets, has_pending_lookups } = counts;
         if !has_pending_lookups && targets == 0 {
             warn!(accounts, "no targets to poll");
         } else if targets > 0 {
-            info!(accounts, targets, "target list changed");
+            info!(accounts, targets, "polling targets");
         }
     }
 }

@@ -299,7 +299,7 @@ impl<L: Lookups> Discovery<L> {
     fn update_accounts(&mut self) {
         let (accounts, warnings) = planner::accounts(&self.settings.sources, self.members.as_ref());
         self.accounts = accounts;
-        self.log.warnings(warnings);
+        self.log.log_warnings(warnings);
         let mut previous = std::mem::take(&mut self.enabled_regions);
         let need_lookup: HashSet<AccountKey> = self
             .accounts
@@ -332,7 +332,7 @@ impl<L: Lookups> Discovery<L> {
         target_list.failing_lookups = self.queue.failing_lookups();
         // A pending lookup may still find a region that a wildcard matches.
         if target_list.pending_lookups == 0 {
-            self.log.warnings(warnings);
+            self.log.log_warnings(warnings);
         }
         debug!(
             targets = target_list.targets.len(),
@@ -352,12 +352,12 @@ impl<L: Lookups> Discovery<L> {
         // The credential store logs failures to obtain credentials, so they are skipped here.
         let failing =
             self.queue.failing_accounts().filter(|(_, failure)| failure.scope != FailureScope::Credentials);
-        self.log.regions_failed(&failing.collect::<Vec<_>>());
+        self.log.failing_accounts(&failing.collect::<Vec<_>>());
         let (targets, has_pending_lookups) = {
             let target_list = self.target_list.borrow();
             (target_list.targets.len(), target_list.pending_lookups > 0)
         };
-        self.log.counts(Counts { accounts: self.accounts.len(), targets, has_pending_lookups });
+        self.log.log_counts(Counts { accounts: self.accounts.len(), targets, has_pending_lookups });
     }
 }
 

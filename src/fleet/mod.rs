@@ -76,9 +76,9 @@ impl Account {
     /// The account id as shown in labels, logs and the status page: the id `learned` by a
     /// collection, or else the configured id, or else `unknown` with the profile.
     ///
-    /// The text is unique within a region. Two accounts without an id have the same text
-    /// only if they have the same credentials, which the configuration must not use twice
-    /// in a region.
+    /// The text is unique within a region: accounts without an id have the same text only if
+    /// they use the same credentials, and the configuration does not allow that within a
+    /// region.
     pub(crate) fn display_id(&self, learned: Option<&AccountId>) -> String {
         learned.map_or_else(|| self.key().to_string(), ToString::to_string)
     }
@@ -136,7 +136,7 @@ impl Target {
     /// Whether `other` is the same target with the same credentials. The account name is
     /// ignored. Of the default region, only the partition is compared, because credentials
     /// are valid in the whole partition.
-    pub(crate) fn has_same_access_as(&self, other: &Self) -> bool {
+    pub(crate) fn is_same_target_with_same_access(&self, other: &Self) -> bool {
         let access = |target: &Self| {
             let Account { id, access, default_region, name: _ } = &*target.account;
             let partition = default_region.as_ref().map(RegionName::partition);

@@ -8,9 +8,9 @@ use crate::model::Failure;
 pub struct TargetList {
     /// The targets, each once.
     pub targets: Vec<Target>,
-    /// The number of discovery lookups that have not had a result yet, each of which may
-    /// add targets. A lookup lists the accounts of the organization or the regions of an
-    /// account.
+    /// The number of discovery lookups that may still add targets: the listing of the
+    /// organization until it has succeeded, and the listing of an account's regions until its
+    /// first attempt has ended.
     pub pending_lookups: usize,
     /// Discovery lookups whose last attempt failed.
     pub failing_lookups: FailingLookups,

@@ -14,15 +14,15 @@ pub struct Failure {
     /// than in earlier collections. The syncs collected so far must then no longer be
     /// served.
     pub is_wrong_account: bool,
-    /// How far the cause reaches: to this target, or to all targets that share its
+    /// How far the cause reaches: to the call that failed, or to everything that shares its
     /// credentials.
     pub scope: FailureScope,
 }
 
 impl Failure {
-    /// A failure of one target for `reason`, described by `message`.
+    /// A failure of one call for `reason`, described by `message`.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), is_wrong_account: false, scope: FailureScope::Target }
+        Self { reason, message: message.into(), is_wrong_account: false, scope: FailureScope::Call }
     }
 
     /// A failure because the credentials belong to a different account than the configured
@@ -31,8 +31,8 @@ impl Failure {
         Self { is_wrong_account: true, ..Self::new(Reason::Credentials, message) }
     }
 
-    /// The same failure, as one of obtaining shared credentials.
-    pub(crate) fn of_credentials(self) -> Self {
+    /// This failure, marked as a failure to obtain shared credentials.
+    pub(crate) fn with_credentials_scope(self) -> Self {
         Self { scope: FailureScope::Credentials, ..self }
     }
 }
@@ -40,8 +40,8 @@ impl Failure {
 /// How far the cause of a failure reaches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureScope {
-    /// A call for one target failed.
-    Target,
+    /// A single call failed, for a target or a discovery lookup.
+    Call,
     /// Credentials could not be obtained, so no call was made. All targets that share the
     /// credentials fail alike, and the credential store logs the failure once for all of
     /// them.

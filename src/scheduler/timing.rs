@@ -48,7 +48,7 @@ impl FailureStreak {
             reason: failure.reason,
             length: state.consecutive_failures,
             // If STS throttled the shared credentials, SSM did not throttle this target.
-            throttled: failure.reason == Reason::Throttled && failure.scope == FailureScope::Target,
+            throttled: failure.reason == Reason::Throttled && failure.scope == FailureScope::Call,
         })
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 /// same writer and the same readers as the targets.
 #[derive(Debug, Default)]
 pub(crate) struct SchedulerStats {
+    /// Collections in progress.
     in_flight: AtomicUsize,
     overruns: AtomicU64,
     heartbeats: AtomicU64,

@@ -65,7 +65,7 @@ impl Store {
         let (mut slots, mut new_slots) = (Vec::with_capacity(list.targets.len()), Vec::new());
         for target in &list.targets {
             let slot = match old_by_key.remove(&target.key()) {
-                Some(slot) if slot.target().has_same_access_as(target) => {
+                Some(slot) if slot.target().is_same_target_with_same_access(target) => {
                     if *slot.target() != *target {
                         slot.set_target(target);
                     }

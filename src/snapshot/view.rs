@@ -32,12 +32,14 @@ impl TargetView {
             _ => UnixSeconds::INFINITY,
         };
         let serves_syncs = now <= served_until;
-        // Syncs that are no longer served do not return if the clock is set back.
+        // A view that no longer serves its syncs stays valid, so the syncs do not return if the
+        // clock is set back.
         let valid_until = if serves_syncs { served_until } else { UnixSeconds::INFINITY };
         Self { target, state, serves_syncs, valid_until }
     }
 
-    /// Whether a new view of `slot` at `now` would equal this one.
+    /// Whether this view may still be used for `slot` at `now`: neither the target nor its
+    /// state has changed, and its syncs have not become stale since.
     pub(crate) fn is_current(&self, slot: &Slot, now: UnixSeconds) -> bool {
         Arc::ptr_eq(&slot.peek_state(), &self.state)
             && Arc::ptr_eq(&slot.peek_target(), &self.target)

@@ -69,13 +69,15 @@ async fn main() -> anyhow::Result<()> {
     for (pattern, problem) in [
         (r#"'"Failed"} 1'"#, "a sync that failed"),
         (r"'successful_sync_age.*} [0-9]\{6\}'", "a sync without a success for days"),
-        (r#"'"InProgress"} 1'"#, "running syncs, one of which is stuck"),
+        (r"'last_sync_age.*} [0-9]\{5\}\(\.\|$\)'", "a stuck sync: its run began hours ago"),
         (r"'source_state.*} 1'", "a sync with a faulty source"),
         (r"'target_up.*} 0'", "an account that cannot be polled"),
     ] {
         println!("  # {problem}\n  curl -s {url}/metrics | grep {pattern}");
     }
-    println!("\nPress Ctrl-C to stop the demo.\n");
+    println!(
+        "\nPress Ctrl-C to stop the demo. The log follows; its one warning is about the account\nthat cannot be polled.\n"
+    );
 
     let shutdown = CancellationToken::new();
     let mut tasks = JoinSet::new();

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// An address to listen on: `host:port`, or `:port` for all addresses of the host.
+/// An address to listen on: `host:port`, or `:port` for all addresses of this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListenAddress {
     host: Option<String>,
@@ -65,7 +65,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_have_the_syntax_of_other_exporters() {
+    fn valid_addresses_parse_and_display_unchanged() {
         for text in [":10144", "127.0.0.1:0", "[::1]:9100", "localhost:80", "[::]:65535"] {
             assert_eq!(text.parse::<ListenAddress>().unwrap().to_string(), text);
         }
