@@ -129,14 +129,15 @@ impl PasswordVerifier {
         };
         let token = self.token(&[user, hash.0.expose_secret(), password.expose_secret()]);
         // A removed user may have the same decoy hash as before, so the cache alone does
-        // not prove that the user exists.
+        // not prove that the user exists. It is looked up for unknown users as well, so that
+        // they take the same path.
         let exists = users.contains_key(user);
-        if exists && self.is_cached(&token) {
+        if self.is_cached(&token) && exists {
             return Verdict::Accepted;
         }
         let verification = self.gate.run_queued(async |permit| {
             // The same password may have been verified while this check was queued.
-            if exists && self.is_cached(&token) {
+            if self.is_cached(&token) && exists {
                 return Ok(true);
             }
             let verify = self.verify;
