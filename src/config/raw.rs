@@ -225,6 +225,10 @@ impl<T> Shown<T> {
     pub(super) fn into_value(self) -> T {
         self.value
     }
+
+    pub(super) fn into_values(list: Vec<Self>) -> Vec<T> {
+        list.into_iter().map(Self::into_value).collect()
+    }
 }
 
 impl<'de, T: Printable> Deserialize<'de> for Shown<T> {

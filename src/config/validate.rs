@@ -99,7 +99,7 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
         accounts,
         organization,
         refresh_interval,
-        disabled_families: raw.metrics.map(|metrics| values(metrics.disable)).unwrap_or_default(),
+        disabled_families: raw.metrics.map(|metrics| Shown::into_values(metrics.disable)).unwrap_or_default(),
         aws,
         warnings,
         redacted: String::new(),
@@ -167,7 +167,7 @@ impl Validator<'_> {
                 let message = "the list is empty; add a unit, or remove the key to poll all accounts of the organization";
                 return Err(self.invalid(&path.join("organizational_units"), message));
             }
-            units => values(units.unwrap_or_default()),
+            units => Shown::into_values(units.unwrap_or_default()),
         };
         let profile = raw.profile.map(|profile| profile.value.0);
         let mut roles: Vec<Role> = raw.assume_roles.into_iter().map(role).collect();
@@ -220,7 +220,7 @@ impl Validator<'_> {
             let message = format!("the list is empty; add a region, or remove the key to poll {default}");
             return Err(self.invalid(path, message));
         }
-        let entries = values(entries);
+        let entries = Shown::into_values(entries);
         for (index, entry) in entries.iter().enumerate() {
             if entries[..index].contains(entry) {
                 return Err(self.invalid(
@@ -284,8 +284,4 @@ fn role(raw: RawRole) -> Role {
         session_name: raw.session_name.map(Shown::into_value).unwrap_or_default(),
         policy: SessionPolicy::None,
     }
-}
-
-fn values<T>(list: Vec<Shown<T>>) -> Vec<T> {
-    list.into_iter().map(Shown::into_value).collect()
 }

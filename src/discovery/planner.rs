@@ -153,8 +153,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::discovery::{ConfiguredAccount, Member, MemberAccess, Organization};
-    use crate::fleet::{RegionOrPattern, SessionName, SessionPolicy};
+    use crate::discovery::tests::organization;
+    use crate::discovery::{ConfiguredAccount, Member, Organization};
+    use crate::fleet::RegionOrPattern;
 
     fn id(number: u64) -> AccountId {
         format!("{number:012}").parse().unwrap()
@@ -171,20 +172,8 @@ mod tests {
 
     fn sources(configured: Vec<ConfiguredAccount>, entries: &[&str], excluded: &[u64]) -> AccountSources {
         let organization = Organization {
-            administrator: Arc::default(),
-            units: Vec::new(),
             excluded: excluded.iter().map(|number| id(*number)).collect(),
-            refresh_interval: std::time::Duration::from_hours(1),
-            member_access: MemberAccess {
-                profile: None,
-                intermediate_roles: Vec::new(),
-                role: "arn:{partition}:iam::{account_id}:role/Reader".parse().unwrap(),
-                external_id: None,
-                session_name: SessionName::default(),
-                policy: SessionPolicy::ListSyncs,
-                default_region: None,
-            },
-            regions: regions(entries),
+            ..organization(regions(entries))
         };
         AccountSources {
             configured,

@@ -93,8 +93,9 @@ fn selection(entry: &str) -> RegionSelection {
     [entry.parse::<RegionOrPattern>().unwrap()].into_iter().collect()
 }
 
-fn sources(regions: &str) -> AccountSources {
-    let organization = Organization {
+/// An organization with the role `Reader` in each of its accounts.
+pub(super) fn organization(regions: RegionSelection) -> Organization {
+    Organization {
         administrator: Arc::default(),
         units: Vec::new(),
         excluded: std::collections::BTreeSet::new(),
@@ -108,8 +109,12 @@ fn sources(regions: &str) -> AccountSources {
             policy: SessionPolicy::ListSyncs,
             default_region: None,
         },
-        regions: selection(regions),
-    };
+        regions,
+    }
+}
+
+fn sources(regions: &str) -> AccountSources {
+    let organization = organization(selection(regions));
     AccountSources { configured: Vec::new(), organization: Some(organization), refresh_interval: REFRESH }
 }
 

@@ -127,7 +127,7 @@ impl Validator<'_> {
             let warning = "basic_auth_users is set without tls_server_config, so passwords cross the network unencrypted";
             warnings.push(warning.to_owned());
         }
-        let excluded_paths = values(raw.auth_excluded_paths);
+        let excluded_paths = Shown::into_values(raw.auth_excluded_paths.unwrap_or_default());
         let rate_limit = self.rate_limit(&raw.rate_limit)?;
         if users.is_empty() && rate_limit.is_none() && !Vec::is_empty(&excluded_paths) {
             let message = "has no effect without basic_auth_users or rate_limit; client certificates are checked before the path is known";
@@ -181,9 +181,9 @@ impl Validator<'_> {
             client_auth: ClientAuth { auth_type, authorities, allowed_sans },
             min_version: raw.min_version.map_or(TlsVersion::Tls12, Shown::into_value),
             max_version: raw.max_version.map_or(TlsVersion::Tls13, Shown::into_value),
-            cipher_suites: values(raw.cipher_suites),
+            cipher_suites: Shown::into_values(raw.cipher_suites.unwrap_or_default()),
             prefer_server_order: raw.prefer_server_cipher_suites.is_none_or(Shown::into_value),
-            curves: values(raw.curve_preferences),
+            curves: Shown::into_values(raw.curve_preferences.unwrap_or_default()),
             http2,
         };
         Tls::new(&settings).map_err(|error| {
@@ -277,10 +277,6 @@ impl Validator<'_> {
         let path = keys.iter().fold(KeyPath::default(), |path, key| path.join(*key));
         ConfigError::Invalid { place: self.layers.place(&path), message: format!("{path}: {message}") }
     }
-}
-
-fn values<T>(list: Option<Vec<Shown<T>>>) -> Vec<T> {
-    list.unwrap_or_default().into_iter().map(Shown::into_value).collect()
 }
 
 /// The headers that are set to a non-empty value.
