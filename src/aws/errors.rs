@@ -18,7 +18,7 @@ use aws_types::request_id::RequestId as _;
 
 use crate::model::{Failure, Reason};
 
-/// Classifies the error of a call. The message is a single line without secrets.
+/// Classifies the error of a call. The message contains no secrets.
 pub(crate) fn call_failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -36,7 +36,7 @@ where
             if let Some(id) = service.raw().request_id() {
                 text = format!("{text} (request {id})");
             }
-            Failure::new(reason, single_line(&text))
+            Failure::new(reason, text)
         }
         other => Failure::new(reason_without_service_error(other), with_distinct_causes(other)),
     }
@@ -142,7 +142,7 @@ fn find_cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Optio
     None
 }
 
-/// The error and its causes in one line. A cause that the text already contains
+/// The error and its causes. A cause that the text already contains
 /// is left out: many SDK errors repeat their cause.
 fn with_distinct_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -155,7 +155,7 @@ fn with_distinct_causes(error: &(dyn Error + 'static)) -> String {
         }
         next = cause.source();
     }
-    single_line(&text)
+    text
 }
 
 /// The first line of a message. If a signature is wrong, AWS repeats the request,
@@ -172,17 +172,6 @@ fn without_process_output(mut message: String) -> String {
         message += "(not shown)";
     }
     message
-}
-
-/// Replaces control characters with spaces and truncates the text to 500 characters.
-fn single_line(text: &str) -> String {
-    const MAX_CHARS: usize = 500;
-    let mut line: String =
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_CHARS).collect();
-    if text.chars().nth(MAX_CHARS).is_some() {
-        line.push('…');
-    }
-    line
 }
 
 #[cfg(test)]
