@@ -222,7 +222,7 @@ impl MetricsObserver {
 impl ApiObserver for MetricsObserver {
     fn request_ended(&self, request: &ApiRequest<'_>) {
         let ApiRequest { service, operation, duration, error_code } = request;
-        self.metrics.record_api_request(service, operation, *duration, error_code.as_deref());
+        self.metrics.record_api_request(service, operation, *duration, error_code.as_ref());
     }
 
     fn identity_lookup_ended(&self, succeeded: bool) {

@@ -70,11 +70,49 @@ pub(super) fn assume_role_reason(reason: Reason) -> Reason {
     }
 }
 
+/// Error codes of the operations that the exporter calls whose reason is told from the HTTP
+/// status.
+const UNCLASSIFIED_CODES: [&str; 14] = [
+    "AWSOrganizationsNotInUseException",
+    "IDPCommunicationError",
+    "IDPRejectedClaim",
+    "InternalServerException",
+    "InvalidIdentityToken",
+    "InvalidInputException",
+    "MalformedPolicyDocument",
+    "PackedPolicyTooLarge",
+    "ParentNotFoundException",
+    "ResourceDataSyncInvalidConfigurationException",
+    "ServiceException",
+    "ValidationError",
+    "ValidationException",
+    "UnknownOperationException",
+];
+
+/// Whether `code` is an error code that AWS documents, as opposed to one that a proxy may have
+/// made up.
+pub(super) fn is_documented(code: &str) -> bool {
+    reason_of_code(code).is_some() || UNCLASSIFIED_CODES.contains(&code)
+}
+
 /// The reason for an error response.
 fn reason_of_error(code: Option<&str>, message: &str, status: StatusCode) -> Reason {
-    match code.unwrap_or_default() {
+    match (code.and_then(reason_of_code), code.unwrap_or_default()) {
+        (Some(Reason::AccessDenied), _) if message.contains("service control policy") => Reason::ScpDenied,
+        (Some(reason), _) => reason,
+        (None, "") => reason_of_status(status),
+        (None, _) => match reason_of_status(status) {
+            Reason::InvalidResponse => Reason::Other,
+            reason => reason,
+        },
+    }
+}
+
+/// The reason for a known error code.
+fn reason_of_code(code: &str) -> Option<Reason> {
+    Some(match code {
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized" => {
-            if message.contains("service control policy") { Reason::ScpDenied } else { Reason::AccessDenied }
+            Reason::AccessDenied
         }
         "ExpiredToken"
         | "ExpiredTokenException"
@@ -99,12 +137,8 @@ fn reason_of_error(code: Option<&str>, message: &str, status: StatusCode) -> Rea
         "InternalFailure" | "InternalServerError" | "ServiceUnavailable" | "ServiceUnavailableException" => {
             Reason::ServerError
         }
-        "" => reason_of_status(status),
-        _ => match reason_of_status(status) {
-            Reason::InvalidResponse => Reason::Other,
-            reason => reason,
-        },
-    }
+        _ => return None,
+    })
 }
 
 /// The reason for an error response without a known error code, for example from a proxy.

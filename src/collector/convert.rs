@@ -72,10 +72,7 @@ fn source(from: ResourceDataSyncSourceWithState, presence: SourcePresence) -> Re
     Ok(Source {
         source_type: text("the source type of a sync", from.source_type)?,
         organizational_unit_count,
-        organization_source_type: text(
-            "the organization source type of a sync",
-            organization_source_type,
-        )?,
+        organization_source_type: text("the organization source type of a sync", organization_source_type)?,
         region_count,
         include_future_regions: presence.has_include_future_regions.then_some(from.include_future_regions),
         enable_all_ops_data_sources: presence
@@ -166,7 +163,9 @@ mod tests {
             ("the status of a sync", |item, text| item.last_status = Some(text.as_str().into())),
             ("the status message of a sync", |item, text| item.last_sync_status_message = Some(text)),
             ("the name of a bucket", |item, text| item.s3_destination.as_mut().unwrap().bucket_name = text),
-            ("the prefix of a bucket", |item, text| item.s3_destination.as_mut().unwrap().prefix = Some(text)),
+            ("the prefix of a bucket", |item, text| {
+                item.s3_destination.as_mut().unwrap().prefix = Some(text)
+            }),
             ("the region of a bucket", |item, text| item.s3_destination.as_mut().unwrap().region = text),
             ("the format of a sync", |item, text| {
                 item.s3_destination.as_mut().unwrap().sync_format = text.as_str().into();
@@ -193,7 +192,9 @@ mod tests {
             ("the name of a source region of a sync", |item, text| {
                 item.sync_source.as_mut().unwrap().source_regions.as_mut().unwrap()[0] = text;
             }),
-            ("the state of a sync's source", |item, text| item.sync_source.as_mut().unwrap().state = Some(text)),
+            ("the state of a sync's source", |item, text| {
+                item.sync_source.as_mut().unwrap().state = Some(text)
+            }),
         ];
         for (name, set) in texts {
             let mut item = item("text", 1);

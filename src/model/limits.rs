@@ -20,8 +20,9 @@ pub(crate) const MAX_ORGANIZATIONS_TOKEN_CHARS: usize = 100_000;
 /// The length of a message about a failure in characters. Longer messages are truncated.
 pub(crate) const MAX_MESSAGE_CHARS: usize = 500;
 
-/// The number of syncs of a target. The default quota is 5 of each type.
-pub(crate) const MAX_SYNCS: usize = 1000;
+/// The number of syncs of a target, of all types together. The default quota is 5 of each
+/// type.
+pub(crate) const MAX_SYNCS: usize = 2000;
 
 /// The number of regions or organizational units that the source of a sync lists. The API model
 /// declares this maximum for organizational units and none for regions.
@@ -109,6 +110,6 @@ mod tests {
     fn a_number_of_items_is_limited() {
         assert_eq!(check_number("syncs", MAX_SYNCS, MAX_SYNCS), Ok(()));
         let failure = check_number("syncs", MAX_SYNCS + 1, MAX_SYNCS).unwrap_err();
-        assert_eq!(failure.message, "there are more than 1000 syncs, the limit of the exporter");
+        assert_eq!(failure.message, "there are more than 2000 syncs, the limit of the exporter");
     }
 }
