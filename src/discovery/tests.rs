@@ -142,7 +142,8 @@ impl RunningDiscovery {
         let concurrency = NonZeroUsize::new(8).unwrap();
         let lookups = Arc::new(Arc::clone(&fake));
         let (settings, receiver) = watch::channel(Arc::new(Settings { lookups, sources, concurrency }));
-        let (discovery, target_list) = Discovery::new(receiver, Shard::default(), "a".to_owned(), observer);
+        let (discovery, target_list) =
+            Discovery::new(receiver, Shard::default(), "a".to_owned(), observer, Arc::default());
         let mut tasks = JoinSet::new();
         tasks.spawn(configure(discovery).run(CancellationToken::new()));
         Self { fake, outcomes, settings, target_list, _tasks: tasks }

@@ -107,6 +107,34 @@ mod tests {
     }
 
     #[test]
+    fn the_limits_are_documented() {
+        let readme = include_str!("../../config/README.md");
+        let with_commas = |number: usize| match (number / 1000, number % 1000) {
+            (0, rest) => rest.to_string(),
+            (thousands, rest) => format!("{thousands},{rest:03}"),
+        };
+        for (what, limit) in [
+            (
+                "any text, such as the name of a sync, a status message or the name of an account",
+                MAX_TEXT_CHARS,
+            ),
+            ("page token of Organizations", MAX_ORGANIZATIONS_TOKEN_CHARS),
+            ("syncs of a target, of all types together", MAX_SYNCS),
+            ("regions, and organizational units, in the source of a sync", MAX_SOURCE_ITEMS),
+            ("enabled regions of an account", MAX_REGIONS),
+            ("accounts of an organization, active or not", MAX_ACCOUNTS),
+            ("organizational units of an organization", MAX_UNITS),
+            ("pages of a list of syncs or regions", MAX_PAGES),
+            ("pages of a list of an organization", MAX_ORGANIZATION_PAGES),
+        ] {
+            let row = format!("| {what} | {}", with_commas(limit));
+            assert!(readme.contains(&row), "{row}");
+        }
+        assert!(readme.contains(&format!(", nested {MAX_UNIT_DEPTH} levels deep |")));
+        assert!(readme.contains(&format!("truncated to {MAX_MESSAGE_CHARS} characters")));
+    }
+
+    #[test]
     fn a_number_of_items_is_limited() {
         assert_eq!(check_number("syncs", MAX_SYNCS, MAX_SYNCS), Ok(()));
         let failure = check_number("syncs", MAX_SYNCS + 1, MAX_SYNCS).unwrap_err();

@@ -106,8 +106,14 @@ fn run_with(
     let (settings, new_settings) = watch::channel(settings(&sleeper, INTERVAL, concurrency));
     let started = Instant::now();
     let clock = Clock::new(move || started.elapsed().as_secs_f64());
-    let scheduler =
-        Scheduler::new(new_settings, Arc::clone(&store), new_target_lists, "exporter".to_owned(), clock);
+    let scheduler = Scheduler::new(
+        new_settings,
+        Arc::clone(&store),
+        new_target_lists,
+        "exporter".to_owned(),
+        clock,
+        Arc::default(),
+    );
     let shutdown = CancellationToken::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(configure(scheduler).run(shutdown.clone()));
