@@ -164,7 +164,7 @@ mod tests {
             ("the status message of a sync", |item, text| item.last_sync_status_message = Some(text)),
             ("the name of a bucket", |item, text| item.s3_destination.as_mut().unwrap().bucket_name = text),
             ("the prefix of a bucket", |item, text| {
-                item.s3_destination.as_mut().unwrap().prefix = Some(text)
+                item.s3_destination.as_mut().unwrap().prefix = Some(text);
             }),
             ("the region of a bucket", |item, text| item.s3_destination.as_mut().unwrap().region = text),
             ("the format of a sync", |item, text| {
@@ -193,7 +193,7 @@ mod tests {
                 item.sync_source.as_mut().unwrap().source_regions.as_mut().unwrap()[0] = text;
             }),
             ("the state of a sync's source", |item, text| {
-                item.sync_source.as_mut().unwrap().state = Some(text)
+                item.sync_source.as_mut().unwrap().state = Some(text);
             }),
         ];
         for (name, set) in texts {

@@ -99,4 +99,4 @@ impl FailureLog {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -18,10 +18,27 @@ const REGION: &str = "eu-west-1";
 
 /// The lines that have been logged, such as `WARN target is failing account=1`.
 #[derive(Clone, Debug, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
+
+impl Lines {
+    /// Collects the lines of this thread until the guard is dropped.
+    pub(crate) fn collect() -> (Self, DefaultGuard) {
+        let lines = Self::default();
+        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
+        (lines, guard)
+    }
+
+    /// The lines of the failure log since the last call.
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut *self.0.lock())
+    }
+}
 
 impl<S: tracing::Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
+        if !event.metadata().target().contains("failure_log") {
+            return;
+        }
         let mut fields = Fields::default();
         event.record(&mut fields);
         let Fields { message, others } = fields;
@@ -60,8 +77,7 @@ struct Running {
 
 impl Running {
     fn start() -> Self {
-        let lines = Lines::default();
-        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
+        let (lines, guard) = Lines::collect();
         let (log, shutdown) = (Arc::new(FailureLog::default()), CancellationToken::new());
         let mut tasks = JoinSet::new();
         let (task_log, token) = (Arc::clone(&log), shutdown.clone());
@@ -69,9 +85,8 @@ impl Running {
         Self { log, lines, shutdown, tasks, _guard: guard }
     }
 
-    /// The lines since the last call.
     fn take(&self) -> Vec<String> {
-        std::mem::take(&mut *self.lines.0.lock())
+        self.lines.take()
     }
 
     fn fail(&self, account: usize, reason: Reason, message: &str) {
