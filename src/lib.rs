@@ -49,7 +49,7 @@
 //! readiness
 //! snapshot
 //! fleet logging
-//! clock
+//! clock failure_log
 //! model negotiation gate duration error_chain build_info signals systemd
 //! ```
 //!
@@ -103,6 +103,7 @@ pub mod config;
 pub mod discovery;
 mod duration;
 mod error_chain;
+mod failure_log;
 pub mod fleet;
 mod gate;
 mod health;

@@ -25,6 +25,7 @@ use crate::clock::Clock;
 use crate::collector::Collector;
 use crate::config::{Config, ConfigError};
 use crate::discovery::{AwsLookups, Discovery};
+use crate::failure_log::FailureLog;
 use crate::fleet::Shard;
 use crate::metrics::Exposition;
 use crate::scheduler::Scheduler;
@@ -103,6 +104,7 @@ pub struct App {
     discovery: Discovery<AwsLookups>,
     scheduler: Scheduler<Collector>,
     reloader: Reloader,
+    failure_log: Arc<FailureLog>,
     service_manager: ServiceManager,
     shard: Shard,
     config_file: Option<PathBuf>,
@@ -156,7 +158,7 @@ impl App {
         } else {
             Listeners::bind(&options.listen_addresses).await?
         };
-        let Stages { discovery, scheduler, store, metrics, readiness, applier } =
+        let Stages { discovery, scheduler, store, metrics, readiness, failure_log, applier } =
             Stages::build(config, options.shard, options.replica, clock.clone()).await?;
         log_warnings(&applier);
         let info = ExporterInfo { telemetry_path: options.telemetry_path.clone(), shard: options.shard };
@@ -188,6 +190,7 @@ impl App {
             discovery,
             scheduler,
             reloader,
+            failure_log,
             service_manager: options.service_manager,
             shard: options.shard,
             config_file,
@@ -217,6 +220,8 @@ impl App {
         };
         spawn("discovery", Box::pin(self.discovery.run(shutdown.clone())));
         spawn("scheduler", Box::pin(self.scheduler.run(shutdown.clone())));
+        let (failure_log, failure_log_shutdown) = (self.failure_log, shutdown.clone());
+        spawn("failure_log", Box::pin(async move { failure_log.run(failure_log_shutdown).await }));
         spawn("metrics", Box::pin(self.metrics.keep_ready(shutdown.clone())));
         spawn("reload", Box::pin(self.reloader.run(shutdown.clone())));
         spawn("web_config", Box::pin(self.web_config.run(shutdown.clone())));

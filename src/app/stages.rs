@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::collector::Collector;
 use crate::config::{AccountDefaults, Config, ConfigError, SdkDefaults};
 use crate::discovery::{self, AccountSources, AwsLookups, Discovery, LookupKind, LookupObserver};
+use crate::failure_log::FailureLog;
 use crate::fleet::Shard;
 use crate::metrics::{ExporterMetrics, Exposition};
 use crate::readiness::Readiness;
@@ -25,6 +26,7 @@ pub(crate) struct Stages {
     pub(crate) store: Arc<Store>,
     pub(crate) metrics: Arc<Exposition>,
     pub(crate) readiness: Arc<Readiness>,
+    pub(crate) failure_log: Arc<FailureLog>,
     pub(crate) applier: ConfigApplier,
 }
 
@@ -38,6 +40,7 @@ pub(crate) struct ConfigApplier {
     readiness: Arc<Readiness>,
     exporter_metrics: Arc<ExporterMetrics>,
     observer: Arc<dyn ApiObserver>,
+    failure_log: Arc<FailureLog>,
     clock: Clock,
     config: Config,
     clients: AwsClients,
@@ -62,8 +65,9 @@ struct AwsClients {
 }
 
 impl AwsClients {
-    fn new(config: &Config, observer: &Arc<dyn ApiObserver>) -> Self {
-        let sessions = Arc::new(Sessions::new(config.aws.clone(), config.timeout, Arc::clone(observer)));
+    fn new(config: &Config, observer: &Arc<dyn ApiObserver>, failure_log: &Arc<FailureLog>) -> Self {
+        let (observer, failure_log) = (Arc::clone(observer), Arc::clone(failure_log));
+        let sessions = Arc::new(Sessions::new(config.aws.clone(), config.timeout, observer, failure_log));
         let lookups = Arc::new(AwsLookups::new(Arc::clone(&sessions)));
         Self { sessions, lookups }
     }
@@ -98,14 +102,23 @@ impl Stages {
         let metrics_observer =
             Arc::new(MetricsObserver { metrics: Arc::clone(&exporter_metrics), clock: clock.clone() });
         let observer: Arc<dyn ApiObserver> = Arc::clone(&metrics_observer) as _;
-        let clients = AwsClients::new(&config, &observer);
+        let failure_log = Arc::new(FailureLog::default());
+        let clients = AwsClients::new(&config, &observer, &failure_log);
         let (sources, defaults) = clients.validate(&config).await?;
 
         let (to_discovery, settings) = watch::channel(discovery_settings(&config, &clients, sources));
-        let (discovery, target_lists) = Discovery::new(settings, shard, replica.clone(), metrics_observer);
+        let (discovery, target_lists) =
+            Discovery::new(settings, shard, replica.clone(), metrics_observer, Arc::clone(&failure_log));
         let store = Arc::new(Store::new(config.stale_after));
         let (to_scheduler, settings) = watch::channel(scheduler_settings(&config, &clients, &clock));
-        let scheduler = Scheduler::new(settings, Arc::clone(&store), target_lists, replica, clock.clone());
+        let scheduler = Scheduler::new(
+            settings,
+            Arc::clone(&store),
+            target_lists,
+            replica,
+            clock.clone(),
+            Arc::clone(&failure_log),
+        );
         let metrics = Arc::new(Exposition::new(
             Arc::clone(&store),
             Arc::clone(&exporter_metrics),
@@ -123,12 +136,13 @@ impl Stages {
             readiness: Arc::clone(&readiness),
             exporter_metrics,
             observer,
+            failure_log: Arc::clone(&failure_log),
             clock,
             config,
             clients,
             defaults,
         };
-        Ok(Self { discovery, scheduler, store, metrics, readiness, applier })
+        Ok(Self { discovery, scheduler, store, metrics, readiness, failure_log, applier })
     }
 }
 
@@ -144,7 +158,7 @@ impl ConfigApplier {
     /// See [`Config::account_sources`].
     pub(crate) async fn validate(&self, config: Config) -> Result<ValidatedConfig, ConfigError> {
         // Ask the SDK through new clients, because the old ones cache its defaults.
-        let clients = AwsClients::new(&config, &self.observer);
+        let clients = AwsClients::new(&config, &self.observer, &self.failure_log);
         let (sources, defaults) = clients.validate(&config).await?;
         // Keep the old clients if their settings are the same, because they hold credentials
         // that are still valid.
@@ -222,7 +236,7 @@ impl MetricsObserver {
 impl ApiObserver for MetricsObserver {
     fn request_ended(&self, request: &ApiRequest<'_>) {
         let ApiRequest { service, operation, duration, error_code } = request;
-        self.metrics.record_api_request(service, operation, *duration, error_code.as_deref());
+        self.metrics.record_api_request(service, operation, *duration, error_code.as_ref());
     }
 
     fn identity_lookup_ended(&self, succeeded: bool) {

@@ -15,7 +15,6 @@ use aws_credential_types::Credentials;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
-use tracing::{info, warn};
 
 use super::errors;
 use super::instrumentation::ApiObserver;
@@ -23,6 +22,7 @@ use super::sdk::SdkConfigLoader;
 use super::single_flight::{Fetched, SingleFlight};
 use super::sts::{AssumeRoleFailure, assume_role, caller_account, is_sts_unavailable};
 use crate::clock::Clock;
+use crate::failure_log::{FailureLog, Problem, Subject};
 use crate::fleet::{AccountId, RegionName, Role};
 use crate::model::{Failure, Reason};
 
@@ -83,16 +83,16 @@ pub(crate) struct CredentialStore {
     /// The latest credentials and the time until which a collection may start with them.
     /// `None` if they do not expire.
     latest: Mutex<Option<(Arc<CachedCredentials>, Instant)>>,
-    /// The failure that was logged last, until credentials are obtained again.
-    logged_failure: Mutex<Option<Reason>>,
     /// The number of consecutive times that STS has rejected these credentials.
     rejections: AtomicU32,
-    /// The reason and time of the last failure of STS itself when a role was assumed
-    /// with these credentials. The first such failure was logged. `None` once STS has
-    /// recovered.
-    sts_failure: Mutex<Option<(Reason, Instant)>>,
+    /// The time of the last failure of STS itself when a role was assumed with these
+    /// credentials. The first such failure was logged. `None` once STS has recovered.
+    sts_failure: Mutex<Option<Instant>>,
     /// Limits how many roles are assumed concurrently with these credentials.
     assume_role_permits: Semaphore,
+    failure_log: Arc<FailureLog>,
+    /// Identifies this store in `failure_log`.
+    id: u64,
 }
 
 /// Credentials, and what has been learned about them.
@@ -110,16 +110,21 @@ pub(crate) struct CachedCredentials {
 impl CredentialStore {
     /// A store for the credentials of `source`. A profile or default chain must provide
     /// them within `timeout`, which is half of the timeout of a collection.
-    pub(super) fn new(source: CredentialSource, timeout: Duration) -> Arc<Self> {
+    pub(super) fn new(
+        source: CredentialSource,
+        timeout: Duration,
+        failure_log: &Arc<FailureLog>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             source,
             timeout,
             cache: SingleFlight::default(),
             latest: Mutex::default(),
-            logged_failure: Mutex::default(),
             rejections: AtomicU32::new(0),
             sts_failure: Mutex::default(),
             assume_role_permits: Semaphore::new(MAX_CONCURRENT_ASSUME_ROLE),
+            failure_log: Arc::clone(failure_log),
+            id: failure_log.next_id(),
         })
     }
 
@@ -168,21 +173,19 @@ impl CredentialStore {
         if self.rejections.swap(0, Ordering::Relaxed) > 0 {
             self.log_change(None);
         }
-        let mut sts_failure = self.sts_failure.lock();
         // One success does not mean that STS has recovered: it may fail for other roles.
-        if sts_failure.is_some_and(|(_, last)| last.elapsed() >= STS_RECOVERY) {
-            *sts_failure = None;
-            info!(source = %self.source, "can assume roles again");
+        let recovered = self.sts_failure.lock().take_if(|last| last.elapsed() >= STS_RECOVERY);
+        if recovered.is_some() {
+            self.failure_log.recovered(self.roles(), None);
         }
     }
 
     /// Records that STS was unavailable when a role was assumed with these credentials. No
     /// other role can be assumed then either, so this is logged once for all roles.
     fn record_sts_failure(&self, failure: &Failure) {
-        let previous = self.sts_failure.lock().replace((failure.reason, Instant::now()));
+        let previous = self.sts_failure.lock().replace(Instant::now());
         if previous.is_none() {
-            let Failure { reason, message, .. } = failure;
-            warn!(source = %self.source, %reason, error = message, "cannot assume roles");
+            self.failure_log.failed(self.roles(), Problem::NoRoles, failure);
         }
     }
 
@@ -291,16 +294,23 @@ impl CredentialStore {
     /// and when they can be obtained again. The targets that share the credentials do
     /// not log that themselves.
     fn log_change(&self, failure: Option<&Failure>) {
-        let previous =
-            std::mem::replace(&mut *self.logged_failure.lock(), failure.map(|failure| failure.reason));
-        let source = &self.source;
-        match (previous, failure) {
-            (previous, Some(Failure { reason, message, .. })) if previous != Some(*reason) => {
-                warn!(%source, %reason, error = message, "cannot obtain credentials");
-            }
-            (Some(_), None) => info!(%source, "can obtain credentials again"),
-            _ => {}
+        let subject = Subject::credentials(self.id, self.source.to_string());
+        match failure {
+            Some(failure) => self.failure_log.failed(subject, Problem::NoCredentials, failure),
+            None => self.failure_log.recovered(subject, None),
         }
+    }
+
+    /// The roles that are assumed with these credentials, in the failure log.
+    fn roles(&self) -> Subject {
+        Subject::roles(self.id, self.source.to_string())
+    }
+}
+
+impl Drop for CredentialStore {
+    fn drop(&mut self) {
+        self.failure_log.forget(&Subject::credentials(self.id, String::new()));
+        self.failure_log.forget(&self.roles());
     }
 }
 

@@ -18,7 +18,7 @@ use aws_types::request_id::RequestId as _;
 
 use crate::model::{Failure, Reason};
 
-/// Classifies the error of a call. The message is a single line without secrets.
+/// Classifies the error of a call. The message contains no secrets.
 pub(crate) fn call_failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
 where
     E: ProvideErrorMetadata + Error + 'static,
@@ -36,7 +36,7 @@ where
             if let Some(id) = service.raw().request_id() {
                 text = format!("{text} (request {id})");
             }
-            Failure::new(reason, single_line(&text))
+            Failure::new(reason, text)
         }
         other => Failure::new(reason_without_service_error(other), with_distinct_causes(other)),
     }
@@ -70,11 +70,49 @@ pub(super) fn assume_role_reason(reason: Reason) -> Reason {
     }
 }
 
+/// Error codes of the operations that the exporter calls whose reason is told from the HTTP
+/// status.
+const UNCLASSIFIED_CODES: [&str; 14] = [
+    "AWSOrganizationsNotInUseException",
+    "IDPCommunicationError",
+    "IDPRejectedClaim",
+    "InternalServerException",
+    "InvalidIdentityToken",
+    "InvalidInputException",
+    "MalformedPolicyDocument",
+    "PackedPolicyTooLarge",
+    "ParentNotFoundException",
+    "ResourceDataSyncInvalidConfigurationException",
+    "ServiceException",
+    "ValidationError",
+    "ValidationException",
+    "UnknownOperationException",
+];
+
+/// Whether `code` is an error code that AWS documents, as opposed to one that a proxy may have
+/// made up.
+pub(super) fn is_documented(code: &str) -> bool {
+    reason_of_code(code).is_some() || UNCLASSIFIED_CODES.contains(&code)
+}
+
 /// The reason for an error response.
 fn reason_of_error(code: Option<&str>, message: &str, status: StatusCode) -> Reason {
-    match code.unwrap_or_default() {
+    match (code.and_then(reason_of_code), code.unwrap_or_default()) {
+        (Some(Reason::AccessDenied), _) if message.contains("service control policy") => Reason::ScpDenied,
+        (Some(reason), _) => reason,
+        (None, "") => reason_of_status(status),
+        (None, _) => match reason_of_status(status) {
+            Reason::InvalidResponse => Reason::Other,
+            reason => reason,
+        },
+    }
+}
+
+/// The reason for a known error code.
+fn reason_of_code(code: &str) -> Option<Reason> {
+    Some(match code {
         "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized" => {
-            if message.contains("service control policy") { Reason::ScpDenied } else { Reason::AccessDenied }
+            Reason::AccessDenied
         }
         "ExpiredToken"
         | "ExpiredTokenException"
@@ -99,12 +137,8 @@ fn reason_of_error(code: Option<&str>, message: &str, status: StatusCode) -> Rea
         "InternalFailure" | "InternalServerError" | "ServiceUnavailable" | "ServiceUnavailableException" => {
             Reason::ServerError
         }
-        "" => reason_of_status(status),
-        _ => match reason_of_status(status) {
-            Reason::InvalidResponse => Reason::Other,
-            reason => reason,
-        },
-    }
+        _ => return None,
+    })
 }
 
 /// The reason for an error response without a known error code, for example from a proxy.
@@ -142,7 +176,7 @@ fn find_cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Optio
     None
 }
 
-/// The error and its causes in one line. A cause that the text already contains
+/// The error and its causes. A cause that the text already contains
 /// is left out: many SDK errors repeat their cause.
 fn with_distinct_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
@@ -155,7 +189,7 @@ fn with_distinct_causes(error: &(dyn Error + 'static)) -> String {
         }
         next = cause.source();
     }
-    single_line(&text)
+    text
 }
 
 /// The first line of a message. If a signature is wrong, AWS repeats the request,
@@ -172,17 +206,6 @@ fn without_process_output(mut message: String) -> String {
         message += "(not shown)";
     }
     message
-}
-
-/// Replaces control characters with spaces and truncates the text to 500 characters.
-fn single_line(text: &str) -> String {
-    const MAX_CHARS: usize = 500;
-    let mut line: String =
-        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_CHARS).collect();
-    if text.chars().nth(MAX_CHARS).is_some() {
-        line.push('…');
-    }
-    line
 }
 
 #[cfg(test)]

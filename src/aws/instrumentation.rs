@@ -20,8 +20,11 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use super::errors;
+
 /// The maximum length of an error code; longer ones are reported as `other`. Codes
-/// become label values, and a proxy on the way to AWS may return anything.
+/// become label values, and a proxy on the way to AWS may return anything. How many unknown
+/// codes become label values is up to the [`ApiObserver`].
 const MAX_CODE_LENGTH: usize = 64;
 
 /// A request that was sent to AWS. A call that is retried sends several.
@@ -33,10 +36,45 @@ pub(crate) struct ApiRequest<'a> {
     pub(crate) operation: &'a str,
     /// The time from sending the request until the response has been read.
     pub(crate) duration: Duration,
-    /// `None` if the request succeeded. Otherwise AWS's error code, or the HTTP
-    /// status of a response without one, or one of `other`, `invalid_response`,
-    /// `timeout`, `connection` and `abandoned`.
-    pub(crate) error_code: Option<String>,
+    /// `None` if the request succeeded.
+    pub(crate) error_code: Option<ErrorCode>,
+}
+
+/// Why a request failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorCode {
+    /// An error code that AWS documents, a usual HTTP status, or one of `other`,
+    /// `invalid_response`, `timeout`, `connection` and `abandoned`. There are about a hundred.
+    Known(String),
+    /// Another error code or HTTP status. AWS may have introduced it, or a proxy made it up.
+    Unknown(String),
+}
+
+/// The HTTP statuses of error responses from AWS and from usual proxies.
+const KNOWN_STATUSES: [u16; 16] =
+    [400, 401, 403, 404, 405, 407, 408, 411, 413, 429, 431, 500, 501, 502, 503, 504];
+
+impl ErrorCode {
+    fn known(code: &str) -> Self {
+        Self::Known(code.to_owned())
+    }
+
+    /// The error code of a response.
+    fn from_aws(code: &str) -> Self {
+        if errors::is_documented(code) {
+            Self::known(code)
+        } else if code.len() <= MAX_CODE_LENGTH && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            Self::Unknown(code.to_owned())
+        } else {
+            Self::known("other")
+        }
+    }
+
+    /// The HTTP status of an error response without an error code.
+    fn from_status(status: u16) -> Self {
+        let code = status.to_string();
+        if KNOWN_STATUSES.contains(&status) { Self::Known(code) } else { Self::Unknown(code) }
+    }
 }
 
 /// Counts requests and lookups of account ids for the exporter's own metrics.
@@ -76,27 +114,23 @@ impl ObserveRequests {
     }
 
     /// The value of [`ApiRequest::error_code`] for an attempt that failed.
-    fn error_code(&self, error: &OrchestratorError<Error>, response: Option<&HttpResponse>) -> String {
+    fn error_code(&self, error: &OrchestratorError<Error>, response: Option<&HttpResponse>) -> ErrorCode {
         let from_aws = error
             .as_operation_error()
             .and_then(|error| self.code_readers.iter().find_map(|read| read(error)));
-        let code = match (from_aws, response) {
-            (Some(code), _)
-                if code.len() <= MAX_CODE_LENGTH && code.bytes().all(|byte| byte.is_ascii_alphanumeric()) =>
-            {
-                code
-            }
-            (Some(_), _) => "other",
+        match (from_aws, response) {
+            (Some(code), _) => ErrorCode::from_aws(code),
             (None, Some(response)) if !response.status().is_success() => {
-                return response.status().as_u16().to_string();
+                ErrorCode::from_status(response.status().as_u16())
             }
-            (None, Some(response)) if response.body().bytes().is_some() => "invalid_response",
-            (None, _) if error.is_timeout_error() => "timeout",
+            (None, Some(response)) if response.body().bytes().is_some() => {
+                ErrorCode::known("invalid_response")
+            }
+            (None, _) if error.is_timeout_error() => ErrorCode::known("timeout"),
             // There was no response, or the connection was lost before the response was
             // complete.
-            (None, _) => "connection",
-        };
-        code.to_owned()
+            (None, _) => ErrorCode::known("connection"),
+        }
     }
 }
 
@@ -115,7 +149,7 @@ impl Storable for RequestInFlight {
 }
 
 impl RequestInFlight {
-    fn report(&self, error_code: Option<String>) {
+    fn report(&self, error_code: Option<ErrorCode>) {
         if !self.reported.swap(true, Ordering::Relaxed) {
             let (service, operation) = (self.metadata.service(), self.metadata.name());
             let duration = self.sent.elapsed();
@@ -126,7 +160,7 @@ impl RequestInFlight {
 
 impl Drop for RequestInFlight {
     fn drop(&mut self) {
-        self.report(Some("abandoned".to_owned()));
+        self.report(Some(ErrorCode::known("abandoned")));
     }
 }
 
@@ -165,5 +199,35 @@ impl Intercept for ObserveRequests {
             request.report(error.map(|error| self.error_code(error, context.response())));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documented_codes_and_usual_statuses_are_known() {
+        let known = |code: &str| ErrorCode::Known(code.to_owned());
+        let unknown = |code: &str| ErrorCode::Unknown(code.to_owned());
+        for code in [
+            "ThrottlingException",
+            "TooManyRequestsException",
+            "AccessDeniedException",
+            "ResourceDataSyncInvalidConfigurationException",
+            "AWSOrganizationsNotInUseException",
+            "ValidationException",
+            "InvalidNextToken",
+        ] {
+            assert_eq!(ErrorCode::from_aws(code), known(code));
+        }
+        assert_eq!(ErrorCode::from_aws("MadeUp17"), unknown("MadeUp17"));
+        for code in ["", "made up", "ü", &"x".repeat(MAX_CODE_LENGTH + 1)] {
+            let expected = if code.is_empty() { unknown("") } else { known("other") };
+            assert_eq!(ErrorCode::from_aws(code), expected, "{code}");
+        }
+        assert_eq!(ErrorCode::from_status(503), known("503"));
+        assert_eq!(ErrorCode::from_status(418), unknown("418"));
+        assert_eq!(ErrorCode::from_status(999), unknown("999"));
     }
 }

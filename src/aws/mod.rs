@@ -19,6 +19,6 @@ mod sts;
 
 pub(crate) use credentials::CachedCredentials;
 pub use endpoints::EndpointKind;
-pub(crate) use instrumentation::{ApiObserver, ApiRequest, ObserveRequests};
+pub(crate) use instrumentation::{ApiObserver, ApiRequest, ErrorCode, ObserveRequests};
 pub use sdk::AwsSettings;
 pub(crate) use session::{Session, Sessions};

@@ -18,6 +18,7 @@ use super::instrumentation::ApiObserver;
 use super::sdk::{self, AwsSettings, SdkConfigLoader};
 use super::single_flight::Fetched;
 use super::sts;
+use crate::failure_log::FailureLog;
 use crate::fleet::{Access, Account, AccountId, InvalidRegion, Partition, RegionName};
 use crate::model::{Failure, Reason};
 
@@ -33,6 +34,7 @@ pub(crate) struct Sessions {
     settings: AwsSettings,
     collection_timeout: Duration,
     observer: Arc<dyn ApiObserver>,
+    failure_log: Arc<FailureLog>,
     http_client: SharedHttpClient,
     profile_configs: Mutex<HashMap<ProfileConfigKey, Arc<OnceCell<Arc<ProfileConfig>>>>>,
     by_access: Mutex<HashMap<SessionKey, Arc<Session>>>,
@@ -80,12 +82,14 @@ impl Sessions {
         settings: AwsSettings,
         collection_timeout: Duration,
         observer: Arc<dyn ApiObserver>,
+        failure_log: Arc<FailureLog>,
     ) -> Self {
         let http_client = sdk::http_client(&settings);
         Self {
             settings,
             collection_timeout,
             observer,
+            failure_log,
             http_client,
             profile_configs: Mutex::default(),
             by_access: Mutex::default(),
@@ -178,7 +182,7 @@ impl Sessions {
             if let Some(store) = stores.get(&key).and_then(Weak::upgrade) {
                 return store;
             }
-            let store = CredentialStore::new(source(), self.collection_timeout / 2);
+            let store = CredentialStore::new(source(), self.collection_timeout / 2, &self.failure_log);
             stores.insert(key, Arc::downgrade(&store));
             store
         };

@@ -13,7 +13,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use super::errors;
 use super::instrumentation::{ApiObserver, ObserveRequests};
 use crate::fleet::{AccountId, Role};
-use crate::model::{Failure, Reason};
+use crate::model::{Failure, Reason, limits};
 
 /// Why a role could not be assumed.
 pub(super) struct AssumeRoleFailure {
@@ -87,7 +87,9 @@ pub(super) async fn caller_account(
     let sts = sts_client(config, credentials, observer);
     let identity = sts.get_caller_identity().send().await.map_err(|error| errors::call_failure(&error))?;
     let id = identity.account().unwrap_or_default();
-    id.parse().map_err(|error| Failure::new(Reason::InvalidResponse, format!("GetCallerIdentity: {error}")))
+    limits::check_text("the account id", id)
+        .and_then(|()| id.parse().map_err(|error| Failure::new(Reason::InvalidResponse, format!("{error}"))))
+        .map_err(|failure| failure.in_context("the response to GetCallerIdentity"))
 }
 
 /// An STS client that uses only `credentials`.

@@ -14,13 +14,11 @@ use super::convert;
 use super::presence::RecordPresence;
 use crate::aws::{CachedCredentials, ObserveRequests, Session, errors};
 use crate::fleet::Target;
+use crate::model::limits::{self, MAX_PAGES, MAX_SYNCS};
 use crate::model::{DataSync, Failure, Reason, SyncType};
 
 /// The largest page size that AWS allows.
 const PAGE_SIZE: i32 = 50;
-
-/// Stops a pagination that would otherwise never end. No account has thousands of syncs.
-const MAX_PAGES: usize = 100;
 
 /// SSM's error code for an unknown access key.
 const UNRECOGNIZED_CLIENT: &str = "UnrecognizedClientException";
@@ -50,6 +48,7 @@ pub(super) async fn list(
     for sync_type in SyncType::KNOWN {
         let add = |sync: DataSync| {
             syncs.insert((sync.sync_type.clone(), sync.name.clone()), sync);
+            limits::check_number("syncs in the target", syncs.len(), MAX_SYNCS)
         };
         match list_type(client, &config, sync_type, add).await {
             Ok(()) => {}
@@ -104,7 +103,7 @@ async fn list_type(
     client: &Client,
     config: &Builder,
     sync_type: &SyncType,
-    mut add: impl FnMut(DataSync),
+    mut add: impl FnMut(DataSync) -> Result<(), Failure>,
 ) -> Result<(), ListTypeError> {
     let record_presence = RecordPresence::default();
     let mut seen_tokens = HashSet::new();
@@ -127,9 +126,16 @@ async fn list_type(
                 format!("the response to ListResourceDataSync for {sync_type} has no list of syncs");
             return Err(Failure::new(Reason::InvalidResponse, message).into());
         }
+        let in_response = |failure: Failure| {
+            failure.in_context(&format!("the response to ListResourceDataSync for {sync_type}"))
+        };
         for (index, item) in page.resource_data_sync_items.unwrap_or_default().into_iter().enumerate() {
-            add(convert::data_sync(item, sync_type, presence.of_source(index))?);
+            convert::data_sync(item, sync_type, presence.of_source(index))
+                .and_then(&mut add)
+                .map_err(in_response)?;
         }
+        limits::check_text("the page token", page.next_token.as_deref().unwrap_or_default())
+            .map_err(in_response)?;
         match page.next_token.filter(|token| !token.is_empty()) {
             None => return Ok(()),
             Some(next) if !seen_tokens.insert(next.clone()) => {

@@ -1,12 +1,11 @@
-//! Logs changes in discovery. A failure that concerns many accounts is logged once for all
-//! of them.
+//! Logs changes in discovery, except failures that may concern many accounts, which the
+//! [`FailureLog`](crate::failure_log::FailureLog) logs.
 
 use std::collections::HashSet;
 
 use tracing::{info, warn};
 
 use super::planner::Warning;
-use crate::fleet::AccountKey;
 use crate::model::{Failure, FailureScope, Reason};
 
 /// Remembers what has been logged, so that only changes are logged.
@@ -16,8 +15,6 @@ pub(super) struct DiscoveryLog {
     /// The reason that was logged last. `None` once the organization's accounts have been
     /// listed again.
     organization_failure: Option<Reason>,
-    /// The number of accounts whose enabled regions cannot be listed, as logged last.
-    logged_failing_accounts: usize,
     logged_counts: Option<Counts>,
 }
 
@@ -61,29 +58,6 @@ impl DiscoveryLog {
         if *scope != FailureScope::Credentials && self.organization_failure.replace(*reason) != Some(*reason)
         {
             warn!(%reason, error = message, still_polled_accounts, "cannot list the organization's accounts");
-        }
-    }
-
-    /// `failing` is every account whose enabled regions cannot currently be listed. Their
-    /// number may grow slowly, so it is logged again only when it has doubled. The recovery is
-    /// logged when `failing` is empty.
-    pub(super) fn failing_accounts(&mut self, failing: &[(&AccountKey, &Failure)]) {
-        let number = failing.len();
-        match failing.iter().min_by_key(|(key, _)| *key) {
-            Some((example, Failure { reason, message, .. }))
-                if number >= (2 * self.logged_failing_accounts).max(1) =>
-            {
-                self.logged_failing_accounts = number;
-                warn!(
-                    accounts = number, %example, %reason, error = message,
-                    "cannot list the enabled regions of accounts"
-                );
-            }
-            None if self.logged_failing_accounts > 0 => {
-                self.logged_failing_accounts = 0;
-                info!("can list the enabled regions of all accounts again");
-            }
-            _ => {}
         }
     }
 

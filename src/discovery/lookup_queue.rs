@@ -11,7 +11,7 @@ use tokio_util::time::DelayQueue;
 use tokio_util::time::delay_queue::Key;
 
 use super::lookup::LookupKey;
-use crate::fleet::{AccountKey, FailingLookups, stable_hash};
+use crate::fleet::{FailingLookups, stable_hash};
 use crate::model::Failure;
 
 /// The back-off after the first failure of a lookup. The back-off doubles with each
@@ -151,14 +151,6 @@ impl LookupQueue {
     pub(super) fn failing_lookups(&self) -> FailingLookups {
         let organization = self.failing.get(&LookupKey::Organization).map(|failing| failing.last.clone());
         FailingLookups { accounts: self.failing.len() - usize::from(organization.is_some()), organization }
-    }
-
-    /// The accounts whose regions could not be listed, and why.
-    pub(super) fn failing_accounts(&self) -> impl Iterator<Item = (&AccountKey, &Failure)> {
-        self.failing.iter().filter_map(|(key, failing)| match key {
-            LookupKey::Regions(account) => Some((account, &failing.last)),
-            LookupKey::Organization => None,
-        })
     }
 
     fn delay_of(&self, key: &LookupKey, refresh_interval: Option<Duration>) -> Option<Duration> {

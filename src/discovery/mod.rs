@@ -35,6 +35,7 @@ use tracing::{debug, error};
 pub(crate) use lookup::{AwsLookups, LookupKind, LookupObserver, Lookups};
 pub use sources::{AccountSources, ConfiguredAccount, Member, MemberAccess, Members, Organization};
 
+use crate::failure_log::{FailureLog, Problem, Subject};
 use crate::fleet::{Account, AccountKey, RegionName, Shard, TargetList};
 use crate::model::{Failure, FailureScope, Reason};
 use log::{Counts, DiscoveryLog};
@@ -77,6 +78,7 @@ pub(crate) struct Discovery<L> {
     /// The enabled regions of each account for which they must be looked up.
     enabled_regions: HashMap<AccountKey, EnabledRegions>,
     log: DiscoveryLog,
+    failure_log: Arc<FailureLog>,
 }
 
 impl<L: Lookups> Discovery<L> {
@@ -89,6 +91,7 @@ impl<L: Lookups> Discovery<L> {
         shard: Shard,
         replica: String,
         observer: Arc<dyn LookupObserver>,
+        failure_log: Arc<FailureLog>,
     ) -> (Self, watch::Receiver<Arc<TargetList>>) {
         let current = Arc::clone(&settings.borrow_and_update());
         let (target_list, receiver) = watch::channel(Arc::default());
@@ -105,6 +108,7 @@ impl<L: Lookups> Discovery<L> {
             accounts: Vec::new(),
             enabled_regions: HashMap::new(),
             log: DiscoveryLog::default(),
+            failure_log,
         };
         if discovery.settings.sources.organization.is_some() {
             discovery.queue.schedule_now(LookupKey::Organization);
@@ -244,6 +248,13 @@ impl<L: Lookups> Discovery<L> {
     }
 
     fn update_regions(&mut self, account: AccountKey, result: Result<Vec<RegionName>, Failure>) -> Update {
+        let subject = Subject::enabled_regions(account.to_string());
+        match &result {
+            Ok(_) => self.failure_log.recovered(subject, None),
+            // The credential store logs failures to obtain credentials.
+            Err(Failure { scope: FailureScope::Credentials, .. }) => self.failure_log.forget(&subject),
+            Err(failure) => self.failure_log.failed(subject, Problem::RegionsNotListed, failure),
+        }
         let enabled = self.enabled_regions.entry(account).or_insert(EnabledRegions::Pending);
         let (new, failure) = match result {
             Ok(mut regions) => {
@@ -315,6 +326,7 @@ impl<L: Lookups> Discovery<L> {
             self.enabled_regions.insert(key, enabled);
         }
         for key in previous.into_keys() {
+            self.failure_log.forget(&Subject::enabled_regions(key.to_string()));
             self.queue.remove(&LookupKey::Regions(key));
         }
         let mut accounts_to_call: Vec<&Account> = self.accounts.iter().map(|entry| &*entry.account).collect();
@@ -349,10 +361,6 @@ impl<L: Lookups> Discovery<L> {
     }
 
     fn log_changes(&mut self) {
-        // The credential store logs failures to obtain credentials, so they are skipped here.
-        let failing =
-            self.queue.failing_accounts().filter(|(_, failure)| failure.scope != FailureScope::Credentials);
-        self.log.failing_accounts(&failing.collect::<Vec<_>>());
         let (targets, has_pending_lookups) = {
             let target_list = self.target_list.borrow();
             (target_list.targets.len(), target_list.pending_lookups > 0)

@@ -14,21 +14,16 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::sources::{Member, Members, Organization};
 use crate::aws::{CachedCredentials, ObserveRequests, Session, Sessions, errors};
-use crate::fleet::{Partition, RegionName};
+use crate::fleet::{OrganizationalUnitId, Partition, RegionName};
+use crate::model::limits::{
+    self, MAX_ACCOUNTS, MAX_ORGANIZATION_PAGES, MAX_ORGANIZATIONS_TOKEN_CHARS, MAX_UNIT_DEPTH, MAX_UNITS,
+};
 use crate::model::{Failure, Reason};
-
-/// Stops a traversal of organizational units that would otherwise never end. No real
-/// organization has this many units.
-const MAX_UNITS: usize = 10_000;
-
-/// Stops a pagination that would otherwise never end. An organization has some ten thousand
-/// accounts at most, so this is enough even with one account per page.
-const MAX_PAGES: usize = 20_000;
 
 /// Lists the active accounts.
 ///
 /// # Errors
-/// The organization could not be listed completely. A partial list is not returned,
+/// The organization could not be listed completely, or exceeds a limit. A partial list is not returned,
 /// because the missing accounts would look as if they had left.
 pub(super) async fn members(sessions: &Sessions, organization: &Organization) -> Result<Members, Failure> {
     let session = sessions.get(&organization.administrator).await;
@@ -58,7 +53,11 @@ async fn list(client: &Client, organization: &Organization) -> Result<Members, F
     let mut listing = Listing::default();
     if organization.units.is_empty() {
         let pages = client.list_accounts().into_paginator().send();
-        for_each_page(pages, |page| listing.add(page.accounts.unwrap_or_default())).await?;
+        for_each_page(pages, |page| {
+            check_token(page.next_token.as_deref())?;
+            listing.add(page.accounts.unwrap_or_default())
+        })
+        .await?;
         // A genuine response contains at least the management account.
         if listing.seen == 0 {
             let message = "the response to ListAccounts has no accounts";
@@ -66,38 +65,50 @@ async fn list(client: &Client, organization: &Organization) -> Result<Members, F
         }
     }
     // Units are visited once, even if one configured unit contains another.
-    let mut units: Vec<String> = organization.units.iter().map(|unit| unit.as_str().to_owned()).collect();
-    let mut visited = BTreeSet::new();
-    while let Some(unit) = units.pop() {
-        if !visited.insert(unit.clone()) {
-            continue;
-        }
-        if visited.len() > MAX_UNITS {
-            let message = format!("the organization has more than {MAX_UNITS} organizational units");
-            return Err(Failure::new(Reason::Pagination, message));
-        }
-        let pages = client.list_accounts_for_parent().parent_id(&unit).into_paginator().send();
-        for_each_page(pages, |page| listing.add(page.accounts.unwrap_or_default()))
-            .await
-            .map_err(in_unit(&unit))?;
-        let pages = client.list_organizational_units_for_parent().parent_id(&unit).into_paginator().send();
+    let mut known: BTreeSet<OrganizationalUnitId> = organization.units.iter().cloned().collect();
+    // Each unit with its depth below a configured unit.
+    let mut to_visit: Vec<(OrganizationalUnitId, usize)> =
+        known.iter().map(|unit| (unit.clone(), 0)).collect();
+    while let Some((unit, depth)) = to_visit.pop() {
+        // The message names the unit, because the most likely cause is a unit in the configuration
+        // that does not exist.
+        let in_unit = |failure: Failure| failure.in_context(unit.as_str());
+        let pages = client.list_accounts_for_parent().parent_id(unit.as_str()).into_paginator().send();
         for_each_page(pages, |page| {
-            let children = page.organizational_units.unwrap_or_default();
-            units.extend(children.into_iter().filter_map(|child: OrganizationalUnit| child.id));
+            check_token(page.next_token.as_deref())?;
+            listing.add(page.accounts.unwrap_or_default())
+        })
+        .await
+        .map_err(in_unit)?;
+        let request = client.list_organizational_units_for_parent().parent_id(unit.as_str());
+        for_each_page(request.into_paginator().send(), |page| {
+            check_token(page.next_token.as_deref())?;
+            for child in page.organizational_units.unwrap_or_default() {
+                let child = unit_id(child)?;
+                if known.insert(child.clone()) {
+                    limits::check_number("organizational units in the organization", known.len(), MAX_UNITS)?;
+                    limits::check_number("levels of organizational units", depth + 1, MAX_UNIT_DEPTH)?;
+                    to_visit.push((child, depth + 1));
+                }
+            }
             Ok(())
         })
         .await
-        .map_err(in_unit(&unit))?;
+        .map_err(in_unit)?;
     }
     let partition = listing.partition.unwrap_or_else(|| administrator_partition(organization));
     check_partition(partition, organization)?;
     Ok(Members { partition, accounts: listing.members.into_values().collect() })
 }
 
-/// Adds the organizational unit to the message, because the most likely cause is a unit in
-/// the configuration that does not exist.
-fn in_unit(unit: &str) -> impl Fn(Failure) -> Failure {
-    move |failure| Failure { message: format!("{unit}: {}", failure.message), ..failure }
+fn unit_id(unit: OrganizationalUnit) -> Result<OrganizationalUnitId, Failure> {
+    let id = unit.id.unwrap_or_default();
+    limits::check_text("the id of an organizational unit", &id)?;
+    id.parse().map_err(|error| Failure::new(Reason::InvalidResponse, format!("{error}")))
+}
+
+fn check_token(token: Option<&str>) -> Result<(), Failure> {
+    limits::check_length("the page token", token.unwrap_or_default(), MAX_ORGANIZATIONS_TOKEN_CHARS)
 }
 
 async fn for_each_page<P, E>(
@@ -109,13 +120,13 @@ where
 {
     // The SDK's paginator returns an error if a page has the same token as the page before.
     // It does not detect longer cycles.
-    for _ in 0..MAX_PAGES {
+    for _ in 0..MAX_ORGANIZATION_PAGES {
         match pages.next().await {
             None => return Ok(()),
             Some(page) => handle(page.map_err(|error| errors::call_failure(&error))?)?,
         }
     }
-    let message = format!("listing the organization did not end within {MAX_PAGES} pages");
+    let message = format!("listing the organization did not end within {MAX_ORGANIZATION_PAGES} pages");
     Err(Failure::new(Reason::Pagination, message))
 }
 
@@ -132,6 +143,8 @@ impl Listing {
     fn add(&mut self, accounts: Vec<AwsAccount>) -> Result<(), Failure> {
         for account in accounts {
             self.seen += 1;
+            limits::check_number("accounts in the organization", self.seen, MAX_ACCOUNTS)?;
+            check_texts(&account)?;
             if !is_active(&account) {
                 continue;
             }
@@ -149,6 +162,19 @@ impl Listing {
         }
         Ok(())
     }
+}
+
+fn check_texts(account: &AwsAccount) -> Result<(), Failure> {
+    for (what, text) in [
+        ("the id of an account", account.id.as_deref()),
+        ("the name of an account", account.name.as_deref()),
+        ("the ARN of an account", account.arn.as_deref()),
+        ("the status of an account", account.status.as_ref().map(AccountStatus::as_str)),
+        ("the state of an account", account.state.as_ref().map(AccountState::as_str)),
+    ] {
+        limits::check_text(what, text.unwrap_or_default())?;
+    }
+    Ok(())
 }
 
 /// Whether the account is active: not suspended, not closed, and neither pending

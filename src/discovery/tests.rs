@@ -7,6 +7,7 @@ use tokio::time::sleep;
 
 use super::lookup_queue::INITIAL_BACKOFF;
 use super::*;
+use crate::failure_log::tests::Lines;
 use crate::fleet::{Partition, RegionOrPattern, RegionSelection, SessionName, SessionPolicy};
 
 /// Returns what the test has set, and records all lookups.
@@ -142,8 +143,11 @@ impl RunningDiscovery {
         let concurrency = NonZeroUsize::new(8).unwrap();
         let lookups = Arc::new(Arc::clone(&fake));
         let (settings, receiver) = watch::channel(Arc::new(Settings { lookups, sources, concurrency }));
-        let (discovery, target_list) = Discovery::new(receiver, Shard::default(), "a".to_owned(), observer);
+        let failure_log = Arc::new(FailureLog::default());
+        let (discovery, target_list) =
+            Discovery::new(receiver, Shard::default(), "a".to_owned(), observer, Arc::clone(&failure_log));
         let mut tasks = JoinSet::new();
+        tasks.spawn(async move { failure_log.run(CancellationToken::new()).await });
         tasks.spawn(configure(discovery).run(CancellationToken::new()));
         Self { fake, outcomes, settings, target_list, _tasks: tasks }
     }
@@ -519,4 +523,33 @@ async fn without_refresh_only_failed_lookups_are_repeated() {
     sleep(REFRESH * 3).await;
     assert_eq!(discovery.targets(), ["1/eu-west-1", "2/eu-west-2"]);
     assert_eq!(discovery.fake.count("2"), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_lookups_of_many_accounts_are_logged_together() {
+    let (lines, _guard) = Lines::collect();
+    let members: Vec<u64> = (1..=200).collect();
+    let discovery = RunningDiscovery::start(sources("eu-*"), fake_lookups(&members, &[]));
+    sleep(Duration::from_mins(30)).await;
+    assert_eq!(discovery.failing_lookups(), (false, 200));
+    let begin = lines.take();
+    assert_eq!(begin.len(), 2, "{begin:#?}");
+    assert!(begin[0].starts_with("WARN cannot list the enabled regions of an account account=00000000"));
+    assert!(
+        begin[1].starts_with(
+            "WARN cannot list the enabled regions of accounts reason=access_denied accounts=200 failing=200 "
+        ),
+        "{begin:#?}"
+    );
+    // An account that leaves is forgotten, and does not delay the end.
+    *discovery.fake.members.lock().unwrap() = Some((1..=199).collect());
+    sleep(REFRESH).await;
+    *discovery.fake.regions.lock().unwrap() = (1..=199).map(|number| (number, vec!["eu-west-1"])).collect();
+    sleep(REFRESH * 2).await;
+    let end = lines.take();
+    assert!(
+        end.last().unwrap().starts_with("INFO can list the enabled regions of all accounts again "),
+        "{end:#?}"
+    );
+    assert!(end.len() < 30, "{end:#?}");
 }

@@ -11,7 +11,9 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::proto::MetricFamily;
 use prometheus::{Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
+use super::error_codes::ErrorCodes;
 use super::family::{Kind, count, flag, metric_family};
+use crate::aws::ErrorCode;
 use crate::build_info;
 use crate::fleet::Shard;
 use crate::model::UnixSeconds;
@@ -49,6 +51,7 @@ pub struct ExporterMetrics {
     shard: Shard,
     api_requests: IntCounterVec,
     api_request_failures: IntCounterVec,
+    error_codes: ErrorCodes,
     api_request_duration: HistogramVec,
     reload_successful: Gauge,
     reload_success_timestamp: Gauge,
@@ -80,6 +83,7 @@ impl ExporterMetrics {
                 ),
                 &["service", "operation", "code"],
             )?,
+            error_codes: ErrorCodes::default(),
             api_request_duration: HistogramVec::new(
                 HistogramOpts::new(
                     "ssm_sync_exporter_api_request_duration_seconds",
@@ -146,18 +150,18 @@ impl ExporterMetrics {
         Ok(metrics)
     }
 
-    /// Counts a request to AWS. `error` is the error code, or the kind of failure if AWS
-    /// sent no error code; `None` if the request succeeded.
+    /// Counts a request to AWS. `error` is `None` if the request succeeded.
     pub(crate) fn record_api_request(
         &self,
         service: &str,
         operation: &str,
         duration: Duration,
-        error: Option<&str>,
+        error: Option<&ErrorCode>,
     ) {
         self.api_requests.with_label_values(&[service, operation]).inc();
         self.api_request_duration.with_label_values(&[service, operation]).observe(duration.as_secs_f64());
         if let Some(code) = error {
+            let code = self.error_codes.label(code);
             self.api_request_failures.with_label_values(&[service, operation, code]).inc();
         }
     }
@@ -258,7 +262,7 @@ mod tests {
             "ssm",
             "ListResourceDataSync",
             Duration::from_millis(1),
-            Some("Throttled"),
+            Some(&ErrorCode::Known("ThrottlingException".to_owned())),
         );
         metrics.discovery_succeeded("regions", 1_763_800_000.25);
         let mut names: Vec<String> =

@@ -18,6 +18,7 @@
 //! Nothing here checks for duplicate series. The snapshot rules them out: no two targets,
 //! and no two syncs of a target, ever have the same key.
 
+mod error_codes;
 mod escape;
 mod exporter_families;
 mod exposition;

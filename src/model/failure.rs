@@ -2,13 +2,15 @@
 
 use strum::{Display, EnumCount, EnumString, IntoStaticStr, VariantArray};
 
+use super::limits::MAX_MESSAGE_CHARS;
+
 /// Why a collection or a discovery lookup failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The reason, from a closed list.
     pub reason: Reason,
-    /// The error from AWS, the network or the SDK, for people to read. It contains no
-    /// secrets.
+    /// The error from AWS, the network or the SDK, for people to read: a single line of limited
+    /// length. It contains no secrets.
     pub message: String,
     /// Whether the credentials belong to a different account than the configured one, or
     /// than in earlier collections. The syncs collected so far must then no longer be
@@ -22,7 +24,13 @@ pub struct Failure {
 impl Failure {
     /// A failure of one call for `reason`, described by `message`.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), is_wrong_account: false, scope: FailureScope::Call }
+        let message = single_line(&message.into());
+        Self { reason, message, is_wrong_account: false, scope: FailureScope::Call }
+    }
+
+    /// This failure, with `context` before its message.
+    pub(crate) fn in_context(self, context: &str) -> Self {
+        Self { message: single_line(&format!("{context}: {}", self.message)), ..self }
     }
 
     /// A failure because the credentials belong to a different account than the configured
@@ -35,6 +43,17 @@ impl Failure {
     pub(crate) fn with_credentials_scope(self) -> Self {
         Self { scope: FailureScope::Credentials, ..self }
     }
+}
+
+/// Replaces control characters with spaces and truncates the text. The text may be from AWS, or
+/// from a proxy that answers in its place.
+fn single_line(text: &str) -> String {
+    let without_controls = |c: char| if c.is_control() { ' ' } else { c };
+    let mut line: String = text.chars().map(without_controls).take(MAX_MESSAGE_CHARS).collect();
+    if text.chars().nth(MAX_MESSAGE_CHARS).is_some() {
+        line.push('…');
+    }
+    line
 }
 
 /// How far the cause of a failure reaches.
@@ -116,5 +135,18 @@ mod tests {
             "assume_role_denied access_denied scp_denied credentials region_disabled throttled timeout \
              connection server_error invalid_response pagination other"
         );
+    }
+
+    #[test]
+    fn a_message_is_a_single_line_of_limited_length() {
+        // Regression: an invalid account id of 3 MB became a log line of 3 MB.
+        let expected = format!("a b{}…", "ü".repeat(MAX_MESSAGE_CHARS - 3));
+        let long = format!("a\nb{}", "ü".repeat(MAX_MESSAGE_CHARS));
+        let failure = Failure::new(Reason::Other, long.clone());
+        assert_eq!(failure.message, expected);
+        assert_eq!(Failure::wrong_account(long).message, expected);
+        let in_context = failure.in_context("context");
+        assert!(in_context.message.starts_with("context: a b"), "{in_context:?}");
+        assert_eq!(in_context.message.chars().count(), MAX_MESSAGE_CHARS + 1);
     }
 }

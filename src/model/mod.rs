@@ -5,6 +5,7 @@
 //! the text that AWS sent.
 
 mod failure;
+pub(crate) mod limits;
 mod managed_by;
 
 use strum::{AsRefStr, Display, EnumString};

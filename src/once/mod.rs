@@ -150,11 +150,14 @@ impl Once {
     ) -> Result<(), OnceError> {
         // The stages receive their settings over channels that close if the applier is
         // dropped.
-        let Stages { discovery, scheduler, store, metrics, readiness, applier: _applier } = self.stages;
+        let Stages { discovery, scheduler, store, metrics, readiness, failure_log, applier: _applier } =
+            self.stages;
         let stop = CancellationToken::new();
         let mut tasks = JoinSet::new();
         tasks.spawn(discovery.without_refresh().run(stop.clone()));
         tasks.spawn(scheduler.single_round().run(stop.clone()));
+        let failure_log_stop = stop.clone();
+        tasks.spawn(async move { failure_log.run(failure_log_stop).await });
         tokio::select! {
             biased;
             () = shutdown.cancelled() => return Err(OnceError::Interrupted),

@@ -19,7 +19,7 @@ mod queue;
 mod summary;
 mod timing;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,16 +28,17 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error};
 
 use crate::clock::{Clock, millis};
 use crate::collector::Collect;
+use crate::failure_log::{FailureLog, Problem, Subject};
 use crate::fleet::TargetList;
 use crate::model::{Failure, FailureScope, Reason};
 use crate::snapshot::{Change, Report, Slot, Store};
 use delayed::DelayedJobs;
 use job::Job;
-use permanent::{PermanentFailures, is_permanent};
+use permanent::is_permanent;
 use queue::ReadyQueue;
 use summary::Summary;
 use timing::Timing;
@@ -71,7 +72,7 @@ pub(crate) struct Scheduler<C> {
     is_single_round: bool,
     /// The slots of the first target list, which [`run`](Self::run) schedules.
     first_slots: Vec<Arc<Slot>>,
-    permanent_failures: PermanentFailures,
+    failure_log: Arc<FailureLog>,
 }
 
 impl<C: Collect> Scheduler<C> {
@@ -84,6 +85,7 @@ impl<C: Collect> Scheduler<C> {
         mut target_lists: watch::Receiver<Arc<TargetList>>,
         replica: String,
         clock: Clock,
+        failure_log: Arc<FailureLog>,
     ) -> Self {
         let first_slots = store.set_targets(&target_lists.borrow_and_update());
         let settings = Arc::clone(&new_settings.borrow_and_update());
@@ -96,7 +98,7 @@ impl<C: Collect> Scheduler<C> {
             clock,
             is_single_round: false,
             first_slots,
-            permanent_failures: PermanentFailures::default(),
+            failure_log,
         }
     }
 
@@ -164,6 +166,8 @@ impl<C: Collect> Scheduler<C> {
                     ready.set_limits(self.settings.concurrency, &list);
                     push_first_jobs(&mut ready, self.store.set_targets(&list), &timing);
                     delayed.retain(|job| !job.slot.is_removed());
+                    let names: HashSet<String> = list.targets.iter().map(ToString::to_string).collect();
+                    self.failure_log.retain_targets(|name| names.contains(name));
                 }
                 Some(ended) = running.join_next_with_id(), if !running.is_empty() => {
                     let (id, report) = match ended {
@@ -196,42 +200,27 @@ impl<C: Collect> Scheduler<C> {
     }
 
     /// Records the report in the store, and logs how it changes the state of the target.
-    fn record(&mut self, slot: &Slot, report: Report) {
+    fn record(&self, slot: &Slot, report: Report) {
         let took_ms = millis(report.took);
         let success = report.outcome.is_ok();
         let target = slot.target();
         let (account, region) = (target.account.display_id(report.account.as_ref()), target.region.as_str());
         debug!(account, region, success, took_ms, "collection finished");
+        let subject = || Subject::target(target.to_string(), account.clone(), region);
         match self.store.record(slot, report) {
+            Change::None => {}
             // The credential store logs these failures, once for all targets that share the
             // credentials.
-            Change::None
-            | Change::StartedFailing(Failure { scope: FailureScope::Credentials, .. })
-            | Change::ReasonChanged(Failure { scope: FailureScope::Credentials, .. })
-            | Change::Recovered { last: Failure { scope: FailureScope::Credentials, .. }, .. } => {}
-            Change::StartedFailing(Failure { reason, message, .. })
-            | Change::ReasonChanged(Failure { reason, message, .. })
-                if is_permanent(reason) =>
-            {
-                if let Some(accounts) = self.permanent_failures.record(&target.region, reason) {
-                    warn!(
-                        account, region, %reason, accounts, error = message,
-                        "region unavailable, polling it rarely"
-                    );
-                }
+            Change::StartedFailing(Failure { scope: FailureScope::Credentials, .. })
+            | Change::ReasonChanged(Failure { scope: FailureScope::Credentials, .. }) => {
+                self.failure_log.forget(&subject());
             }
-            Change::StartedFailing(Failure { reason, message, .. }) => {
-                warn!(account, region, %reason, error = message, "target is failing");
+            Change::StartedFailing(failure) | Change::ReasonChanged(failure) => {
+                let is_permanent = is_permanent(failure.reason);
+                let problem = if is_permanent { Problem::RegionUnavailable } else { Problem::TargetFailing };
+                self.failure_log.failed(subject(), problem, &failure);
             }
-            Change::ReasonChanged(Failure { reason, message, .. }) => {
-                warn!(account, region, %reason, error = message, "target is failing for another reason");
-            }
-            Change::Recovered { failures, last } if is_permanent(last.reason) => {
-                debug!(account, region, failures, "region available again");
-            }
-            Change::Recovered { failures, .. } => {
-                info!(account, region, failures, "target recovered");
-            }
+            Change::Recovered { failures, .. } => self.failure_log.recovered(subject(), Some(failures)),
         }
     }
 

@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use tokio::time::{advance, sleep};
 
 use super::*;
+use crate::failure_log::tests::Lines;
 use crate::fleet::{Account, Target};
 
 /// A collector that sleeps instead of calling AWS, and records when each collection
@@ -44,7 +45,10 @@ impl Collect for Arc<Sleeper> {
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
         let outcome = match self.failures.get(region) {
             Some((failing, reason)) if failing.contains(&(self.starts(region).len() - 1)) => {
-                Err(Failure::new(*reason, "injected by the test"))
+                let failure = Failure::new(*reason, "injected by the test");
+                // The credential store logs these.
+                let is_shared = *reason == Reason::Credentials;
+                Err(if is_shared { failure.with_credentials_scope() } else { failure })
             }
             _ => Ok(Vec::new()),
         };
@@ -106,11 +110,20 @@ fn run_with(
     let (settings, new_settings) = watch::channel(settings(&sleeper, INTERVAL, concurrency));
     let started = Instant::now();
     let clock = Clock::new(move || started.elapsed().as_secs_f64());
-    let scheduler =
-        Scheduler::new(new_settings, Arc::clone(&store), new_target_lists, "exporter".to_owned(), clock);
+    let failure_log = Arc::new(FailureLog::default());
+    let scheduler = Scheduler::new(
+        new_settings,
+        Arc::clone(&store),
+        new_target_lists,
+        "exporter".to_owned(),
+        clock,
+        Arc::clone(&failure_log),
+    );
     let shutdown = CancellationToken::new();
     let mut tasks = JoinSet::new();
     tasks.spawn(configure(scheduler).run(shutdown.clone()));
+    let failure_log_shutdown = shutdown.clone();
+    tasks.spawn(async move { failure_log.run(failure_log_shutdown).await });
     RunningScheduler { sleeper, store, settings, target_lists, shutdown, tasks }
 }
 
@@ -407,4 +420,46 @@ async fn a_summary_is_due_after_the_first_round_and_then_once_per_interval_or_mi
     let logged_at = Instant::now();
     assert_eq!(summary.due(short, true, &running.store), logged_at + Duration::from_mins(1));
     assert_eq!(summary.due(INTERVAL, true, &running.store), logged_at + INTERVAL);
+}
+
+#[tokio::test(start_paused = true)]
+async fn targets_that_fail_for_the_same_cause_are_logged_together() {
+    let (lines, _guard) = Lines::collect();
+    let failures = REGIONS.map(|region| (region, (0..3, Reason::Timeout)));
+    let running = run(&REGIONS, 64, Sleeper { failures: HashMap::from(failures), ..Sleeper::default() });
+    sleep(INTERVAL * 12).await;
+    let lines = lines.take();
+    assert!(
+        lines[0].starts_with("WARN target is failing account=111122223333 region=")
+            && lines[0].ends_with(" reason=timeout error=injected by the test"),
+        "{lines:#?}"
+    );
+    assert!(
+        lines[1].starts_with("WARN targets are failing reason=timeout targets=6 failing=6 "),
+        "{lines:#?}"
+    );
+    assert!(lines[2].starts_with("INFO target recovered account=111122223333 region="), "{lines:#?}");
+    assert!(lines.last().unwrap().starts_with("INFO all targets recovered reason=timeout targets=6 "));
+    assert!(lines[2..lines.len() - 1].iter().all(|line| line.contains("recovered")), "{lines:#?}");
+    assert_eq!(running.store.uncollected(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_to_obtain_credentials_and_removed_targets_are_not_logged() {
+    let (lines, _guard) = Lines::collect();
+    let failures = HashMap::from([
+        ("eu-west-1", (0..3, Reason::Credentials)),
+        ("eu-west-2", (0..1000, Reason::Timeout)),
+        ("eu-west-3", (0..1000, Reason::Timeout)),
+    ]);
+    let running = run(&REGIONS, 64, Sleeper { failures, ..Sleeper::default() });
+    sleep(INTERVAL * 12).await;
+    assert_eq!(lines.take().len(), 2, "those of the two other targets");
+    running.target_lists.send_replace(target_list(&["eu-west-1"]));
+    sleep(INTERVAL * 12).await;
+    assert_eq!(lines.take(), Vec::<String>::new());
+    running.target_lists.send_replace(target_list(&["eu-west-1", "eu-west-2"]));
+    sleep(Duration::from_secs(1)).await;
+    let lines = lines.take();
+    assert!(lines.len() == 1 && lines[0].starts_with("WARN target is failing "), "{lines:#?}");
 }

@@ -1,6 +1,8 @@
 //! Tests the effects of failing calls to AWS: the reasons that are reported, and that other
 //! targets are not affected.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use fake_aws::{Fault, FaultRule, SyncKind};
@@ -9,9 +11,11 @@ use serde_json::json;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 
-use crate::exporter::{ACCOUNT, Exporter, HUB, REGION, ROLE, fake_aws, one_target, put_sync, up};
+use crate::exporter::{ACCOUNT, Exporter, HUB, REGION, ROLE, Scrape, fake_aws, one_target, put_sync, up};
 
 const OTHER_REGION: &str = "us-east-1";
+
+const DIRECTIONS: [&str; 5] = ["central", "east", "north", "south", "west"];
 
 /// Injects `fault` into listing the syncs of one of two targets. Checks that it fails with
 /// `reason`, that its requests fail with `code`, that the other target is not affected, and
@@ -101,6 +105,51 @@ async fn every_fault_has_its_reason_and_affects_no_other_target() {
             running.join_all().await;
         })
         .await;
+}
+
+/// The values of the label `code` of all failed requests, with the number of requests.
+fn failed_requests_by_code(scrape: &Scrape) -> BTreeMap<String, f64> {
+    let samples = scrape.samples("ssm_sync_exporter_api_request_failures_total");
+    let parse = |line: &str| {
+        let (series, number) = line.rsplit_once(' ').unwrap();
+        let code = series.split("code=\"").nth(1).unwrap().split('"').next().unwrap();
+        (code.to_owned(), number.parse().unwrap())
+    };
+    samples.lines().map(parse).collect()
+}
+
+#[tokio::test]
+async fn made_up_error_codes_add_few_series_and_are_all_counted() {
+    // Regression: every error code that an answer made up added a series.
+    let aws = fake_aws().await;
+    let made_up = |number: usize| match number % 4 {
+        0 => Fault::Response { status: u16::try_from(420 + number).unwrap(), body: "{}".to_owned() },
+        _ => Fault::Response { status: 400, body: json!({"__type": format!("Code{number}")}).to_string() },
+    };
+    let rules = |range: Range<usize>| {
+        let rule = |number| FaultRule::new(made_up(number)).operation("ListResourceDataSync").times(1);
+        range.map(rule).collect::<Vec<_>>()
+    };
+    let regions: Vec<String> =
+        (0..50).map(|number| format!("eu-{}-{}", DIRECTIONS[number / 10], number % 10)).collect();
+    aws.world().set_faults(rules(0..100));
+    let config = one_target().replace("[eu-west-1]", &format!("[{}]", regions.join(", ")));
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    let all_answered = async || {
+        let codes = failed_requests_by_code(&exporter.scrape().await);
+        (codes.values().sum::<f64>() >= 100.0).then_some(codes)
+    };
+    let codes = exporter.wait_for("100 failed requests", all_answered).await;
+    // Two of the HTTP statuses, 500 and 504, are usual.
+    assert_eq!(codes.len(), 64 + 2 + 1, "{codes:?}");
+    assert_eq!(codes["other"], 34.0, "counted although their series are missing: {codes:?}");
+
+    // Codes that AWS documents always have a series of their own.
+    aws.world().set_faults(vec![FaultRule::new(Fault::Throttle).operation("ListResourceDataSync")]);
+    let throttled = async || {
+        failed_requests_by_code(&exporter.scrape().await).contains_key("ThrottlingException").then_some(())
+    };
+    exporter.wait_for("throttled requests", throttled).await;
 }
 
 #[tokio::test]

@@ -3,5 +3,6 @@
 mod command_line;
 mod credentials;
 mod logs;
+mod outage;
 mod signals;
 mod startup;
