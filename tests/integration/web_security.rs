@@ -6,6 +6,7 @@ mod clients;
 mod floods;
 mod limits;
 mod listeners;
+mod refusals;
 mod reload;
 
 use std::path::{Path, PathBuf};

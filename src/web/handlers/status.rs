@@ -8,6 +8,7 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 
+use crate::web::refusals::refused_as_busy;
 use crate::web::response::{Body, TEXT_HTML, TEXT_PLAIN, response};
 
 /// The page loads nothing but its own assets, submits forms to this server only and cannot
@@ -61,8 +62,7 @@ pub(in crate::web) async fn respond(page: &dyn RenderPage, query: &str) -> Respo
     let html = match page.html(query).await {
         Ok(html) => html,
         Err(PageError::Busy) => {
-            let text = "too many concurrent requests for the status page\n";
-            return response(StatusCode::SERVICE_UNAVAILABLE, TEXT_PLAIN, text);
+            return refused_as_busy("too many concurrent requests for the status page\n");
         }
         Err(PageError::Failed) => {
             let text = "cannot render the status page\n";

@@ -165,6 +165,11 @@ impl State {
 }
 
 impl ConnectionPermit {
+    /// The client that has opened the connection.
+    pub(in crate::web) fn peer(&self) -> Peer {
+        self.connection.peer
+    }
+
     /// Cancelled when the connection has to close immediately.
     pub(in crate::web) fn close_token(&self) -> &CancellationToken {
         &self.connection.close
