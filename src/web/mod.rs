@@ -29,6 +29,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use crate::gate::Caller;
 pub use body::BodyChunks;
 pub use handlers::{
     Asset, Handlers, InvalidTelemetryPath, MetricsRequest, MetricsResponse, PageError, PageFuture, Reload,

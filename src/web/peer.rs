@@ -12,6 +12,13 @@ use std::net::{IpAddr, Ipv6Addr};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(in crate::web) struct Peer(IpAddr);
 
+impl Peer {
+    /// The address, or the network with an address part of zeros.
+    pub(in crate::web) fn address(self) -> IpAddr {
+        self.0
+    }
+}
+
 impl From<IpAddr> for Peer {
     fn from(address: IpAddr) -> Self {
         Self(match address.to_canonical() {

@@ -4,6 +4,7 @@
 pub(crate) mod certificates;
 mod clients;
 mod floods;
+mod guessing;
 mod limits;
 mod listeners;
 mod refusals;

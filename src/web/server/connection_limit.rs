@@ -9,7 +9,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -17,7 +17,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use crate::gate::{Gate, Permit};
+use crate::gate::{Caller, Gate, Permit};
 use crate::web::peer::Peer;
 
 /// How long a connection may be busy before it can be evicted: Prometheus's default
@@ -44,7 +44,9 @@ pub(in crate::web) struct ConnectionLimit {
 
 #[derive(Debug)]
 struct Connection {
+    id: u64,
     peer: Peer,
+    refusals: AtomicU32,
     state: Mutex<State>,
     close: CancellationToken,
 }
@@ -88,7 +90,7 @@ pub(in crate::web) struct ActiveRequest {
 impl ConnectionLimit {
     pub(in crate::web) fn new(limit: usize) -> Arc<Self> {
         Arc::new(Self {
-            gate: Gate::new(limit, 0),
+            gate: Gate::new(limit),
             open: Mutex::default(),
             next_id: AtomicU64::new(0),
             became_idle: Notify::new(),
@@ -113,7 +115,13 @@ impl ConnectionLimit {
         };
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let state = Mutex::new(State::Idle { since: Instant::now(), busy_since: None });
-        let connection = Arc::new(Connection { peer, state, close: CancellationToken::new() });
+        let connection = Arc::new(Connection {
+            id,
+            peer,
+            refusals: AtomicU32::new(0),
+            state,
+            close: CancellationToken::new(),
+        });
         self.open.lock().insert(id, Arc::clone(&connection));
         Some(ConnectionPermit {
             limit: Arc::clone(self),
@@ -245,6 +253,17 @@ impl ActiveRequest {
     /// The client that has sent the request.
     pub(in crate::web) fn peer(&self) -> Peer {
         self.connection.peer
+    }
+
+    /// The client for the queues that requests may have to wait in.
+    pub(in crate::web) fn caller(&self) -> Caller {
+        let Connection { id, peer, refusals, .. } = &*self.connection;
+        Caller { peer: peer.address(), connection: *id, refusals: refusals.load(Ordering::Relaxed) }
+    }
+
+    /// Counts a refused request of the connection.
+    pub(in crate::web) fn count_refusal(&self) {
+        self.connection.refusals.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Cancelled on eviction. Cancelling it closes the connection.

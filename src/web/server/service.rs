@@ -32,11 +32,12 @@ impl RequestService {
         active_request: ActiveRequest,
     ) -> Response<TrackedBody> {
         let rules = self.access.current_rules();
-        let (response, scrape) = match self.access.check(&rules, request).await {
+        let (response, scrape) = match self.access.check(&rules, request, active_request.caller()).await {
             Ok(()) => self.respond_within_scrape_limit(request, &active_request).await,
             Err(refusal) => (refusal, None),
         };
         if let Some(reason) = RefusalReason::of(&response) {
+            active_request.count_refusal();
             self.refusals.record(reason, active_request.peer());
         }
         let response = if request.version() == Version::HTTP_2 && request.method() == Method::HEAD {
@@ -61,12 +62,12 @@ impl RequestService {
         active_request: &ActiveRequest,
     ) -> (Response<Body>, Option<ScrapePermit>) {
         if !self.router.is_scrape(request) {
-            return (self.router.respond(request).await, None);
+            return (self.router.respond(request, active_request.caller()).await, None);
         }
         let Some(scrape) = self.scrape_limit.begin(active_request.close_token()) else {
             return (refused_as_busy("too many concurrent scrapes; see --web.max-requests\n"), None);
         };
-        (self.router.respond(request).await, Some(scrape))
+        (self.router.respond(request, active_request.caller()).await, Some(scrape))
     }
 }
 
