@@ -161,6 +161,7 @@ impl App {
         let Stages { discovery, scheduler, store, metrics, readiness, failure_log, applier } =
             Stages::build(config, options.shard, options.replica, clock.clone()).await?;
         log_warnings(&applier);
+        let refusals = applier.exporter_metrics() as _;
         let info = ExporterInfo { telemetry_path: options.telemetry_path.clone(), shard: options.shard };
         let redacted = applier.config().redacted.clone();
         let page = Arc::new(StatusPage::new(Arc::clone(&store), clock, info, redacted));
@@ -180,7 +181,8 @@ impl App {
             ready: Box::new(move || readiness.check()),
             reload: options.enable_lifecycle.then(|| Arc::new(reload_handle) as _),
         });
-        let server = Server { router, access: web_config.access(), max_scrapes: options.max_requests };
+        let server =
+            Server { router, access: web_config.access(), max_scrapes: options.max_requests, refusals };
         Ok(Self {
             listeners,
             server,

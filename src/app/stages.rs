@@ -152,6 +152,11 @@ impl ConfigApplier {
         &self.config
     }
 
+    /// The metrics about the exporter itself.
+    pub(crate) fn exporter_metrics(&self) -> Arc<ExporterMetrics> {
+        Arc::clone(&self.exporter_metrics)
+    }
+
     /// Validates another configuration. Changes nothing.
     ///
     /// # Errors

@@ -18,9 +18,10 @@ use crate::build_info;
 use crate::fleet::Shard;
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
+use crate::web::{CountRefusals, RefusalReason};
 
 /// The names of all families that [`ExporterMetrics::gather`] may return, sorted.
-pub(super) const NAMES: [&str; 21] = [
+pub(super) const NAMES: [&str; 22] = [
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",
@@ -39,6 +40,7 @@ pub(super) const NAMES: [&str; 21] = [
     "ssm_sync_exporter_discovery_failing_lookups",
     "ssm_sync_exporter_discovery_failures_total",
     "ssm_sync_exporter_discovery_last_success_timestamp_seconds",
+    "ssm_sync_exporter_http_refused_total",
     "ssm_sync_exporter_shard_index",
     "ssm_sync_exporter_shards",
     "ssm_sync_exporter_targets",
@@ -58,6 +60,7 @@ pub struct ExporterMetrics {
     discovery_success_timestamp: GaugeVec,
     discovery_failures: IntCounterVec,
     discovery_failing_lookups: GaugeVec,
+    http_refused: IntCounterVec,
 }
 
 impl ExporterMetrics {
@@ -121,8 +124,18 @@ impl ExporterMetrics {
                 ),
                 &["kind"],
             )?,
+            http_refused: IntCounterVec::new(
+                Opts::new(
+                    "ssm_sync_exporter_http_refused_total",
+                    "Total number of HTTP requests, TLS handshakes and connections that were refused, by reason. Clients that disconnect without sending a byte are not counted.",
+                ),
+                &["reason"],
+            )?,
         };
         // Exposed as 0 from the start, so that the first failure is an increase.
+        for reason in RefusalReason::ALL {
+            metrics.http_refused.with_label_values(&[reason.name()]);
+        }
         for kind in ["identity", "organization", "regions"] {
             metrics.discovery_failures.with_label_values(&[kind]);
         }
@@ -146,6 +159,7 @@ impl ExporterMetrics {
         registry.register(Box::new(metrics.discovery_success_timestamp.clone()))?;
         registry.register(Box::new(metrics.discovery_failures.clone()))?;
         registry.register(Box::new(metrics.discovery_failing_lookups.clone()))?;
+        registry.register(Box::new(metrics.http_refused.clone()))?;
         registry.register(Box::new(ProcessCollector::for_self()))?;
         Ok(metrics)
     }
@@ -239,6 +253,12 @@ impl ExporterMetrics {
             ),
         ]);
         families
+    }
+}
+
+impl CountRefusals for ExporterMetrics {
+    fn refused(&self, reason: RefusalReason) {
+        self.http_refused.with_label_values(&[reason.name()]).inc();
     }
 }
 

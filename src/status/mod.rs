@@ -17,13 +17,15 @@ mod timestamp;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use tokio::time::timeout;
 
 use crate::clock::Clock;
 use crate::fleet::Shard;
 use crate::fleet::stable_hash;
-use crate::gate::{Full, Gate};
+use crate::gate::{Caller, FairGate};
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
 use crate::web::{Asset, PageError, PageFuture, RenderPage, TelemetryPath};
@@ -49,14 +51,17 @@ const ASSETS: [Asset; 3] = [
 /// precedence.
 const MAX_CONCURRENT: usize = 2;
 
-/// The maximum number of requests that wait for their turn. Further requests fail with
-/// [`PageError::Busy`].
-const MAX_QUEUED: usize = 14;
+/// The maximum number of requests that wait for their turn: half of the limit on connections.
+/// Beyond that, requests of the client with the most of them fail with [`PageError::Busy`].
+const MAX_QUEUED: usize = 256;
+
+/// How long a request may wait for its turn before it fails with [`PageError::Busy`].
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// The page under `/`.
 pub(crate) struct StatusPage {
     state: Arc<PageState>,
-    gate: Gate,
+    gate: FairGate,
 }
 
 /// The inputs of a page, shared with the threads that render it.
@@ -101,7 +106,7 @@ impl StatusPage {
         let asset_version = format!("{:016x}", stable_hash(&ASSETS.map(|asset| asset.body)));
         Self {
             state: Arc::new(PageState { store, clock, started, info, configuration, asset_version }),
-            gate: Gate::new(MAX_CONCURRENT, MAX_QUEUED),
+            gate: FairGate::new(MAX_CONCURRENT, MAX_QUEUED),
         }
     }
 
@@ -113,24 +118,20 @@ impl StatusPage {
 }
 
 impl RenderPage for StatusPage {
-    fn html<'a>(&'a self, query: &'a str) -> PageFuture<'a> {
-        Box::pin(async {
+    fn html<'a>(&'a self, query: &'a str, caller: Caller) -> PageFuture<'a> {
+        Box::pin(async move {
             let (state, query) = (Arc::clone(&self.state), PageQuery::parse(query));
-            let rendered = self.gate.run_queued(async |permit| {
-                // Pages are rendered on the blocking pool, so that scrapes are not delayed.
-                // Rendering continues if the client disconnects, so the task keeps the permit.
-                let rendering = tokio::task::spawn_blocking(move || {
-                    let html = state.render(&query);
-                    drop(permit);
-                    html
-                });
-                rendering.await
+            let Ok(Ok(turn)) = timeout(MAX_WAIT, self.gate.enter(caller)).await else {
+                return Err(PageError::Busy);
+            };
+            // Pages are rendered on the blocking pool, so that scrapes are not delayed.
+            // Rendering continues if the client disconnects, so the task keeps the turn.
+            let rendering = tokio::task::spawn_blocking(move || {
+                let html = state.render(&query);
+                drop(turn);
+                html
             });
-            match rendered.await {
-                Ok(Ok(html)) => Ok(html),
-                Ok(Err(_panicked)) => Err(PageError::Failed),
-                Err(Full) => Err(PageError::Busy),
-            }
+            rendering.await.map_err(|_panicked| PageError::Failed)
         })
     }
 

@@ -3,10 +3,12 @@
 //! - [`server`]: sockets and connections, with their limits and timeouts
 //! - [`security`]: TLS, client certificates, passwords and the rate limit
 //! - [`handlers`]: the routes and their responses
+//! - [`refusals`]: counts and logs what is refused
 //!
 //! This is the only module that knows hyper and rustls. The caller passes in the
-//! implementation of each route ([`Handlers`]) and the access rules ([`AccessRules`]), so this
-//! module knows neither metrics nor AWS nor configuration files.
+//! implementation of each route ([`Handlers`]), the access rules ([`AccessRules`]) and the counter
+//! of refusals ([`CountRefusals`]), so this module knows neither metrics nor AWS nor
+//! configuration files.
 //!
 //! Every resource that a client can hold is bounded in number and time: see the table in
 //! [`server`].
@@ -14,21 +16,26 @@
 mod body;
 mod handlers;
 mod paths;
+mod peer;
+mod refusals;
 mod response;
 mod security;
 mod server;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub use crate::gate::Caller;
 pub use body::BodyChunks;
 pub use handlers::{
     Asset, Handlers, InvalidTelemetryPath, MetricsRequest, MetricsResponse, PageError, PageFuture, Reload,
     RenderPage, Router, ServeMetrics, TelemetryPath,
 };
+pub use refusals::{CountRefusals, RefusalReason};
 pub use security::{
     AccessControl, AccessRules, AllowedSan, Authorities, CipherSuite, ClientAuth, ClientAuthType, Curve,
     ExcludedPath, Identity, InvalidAuthorities, InvalidClientAuthType, InvalidExcludedPath, InvalidIdentity,
@@ -37,6 +44,7 @@ pub use security::{
 };
 pub use server::{InvalidListenAddress, ListenAddress, ListenError, Listeners};
 
+use refusals::Refusals;
 use server::connection_limit::ConnectionLimit;
 use server::scrape_limit::ScrapeLimit;
 use server::service::RequestService;
@@ -47,7 +55,6 @@ use server::{connection, listener};
 const MAX_CONNECTIONS: usize = 512;
 
 /// The configuration of [`serve`], apart from its listeners.
-#[derive(Debug)]
 pub struct Server {
     /// Responds to the requests that are admitted.
     pub router: Router,
@@ -55,6 +62,14 @@ pub struct Server {
     pub access: Arc<AccessControl>,
     /// The limit on concurrent scrapes; 0 for none.
     pub max_scrapes: usize,
+    /// Counts what is refused.
+    pub refusals: Arc<dyn CountRefusals>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("router", &self.router).finish_non_exhaustive()
+    }
 }
 
 /// Serves on all `listeners` until `shutdown` is cancelled. Responses that are in progress
@@ -65,8 +80,9 @@ pub async fn serve(
     shutdown: CancellationToken,
     drain_timeout: Duration,
 ) {
-    let Server { router, access, max_scrapes } = server;
-    let service = Arc::new(RequestService { router, access, scrape_limit: ScrapeLimit::new(max_scrapes) });
+    let Server { router, access, max_scrapes, refusals } = server;
+    let (scrape_limit, refusals) = (ScrapeLimit::new(max_scrapes), Refusals::new(refusals));
+    let service = Arc::new(RequestService { router, access, scrape_limit, refusals: Arc::clone(&refusals) });
     let limit = ConnectionLimit::new(max_connections());
     let connections = TaskTracker::new();
     let accept_loops = TaskTracker::new();
@@ -88,7 +104,7 @@ pub async fn serve(
         });
     }
     accept_loops.close();
-    accept_loops.wait().await;
+    tokio::join!(accept_loops.wait(), refusals.run(&shutdown));
     connections.close();
     connections.wait().await;
 }

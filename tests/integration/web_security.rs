@@ -4,8 +4,10 @@
 pub(crate) mod certificates;
 mod clients;
 mod floods;
+mod guessing;
 mod limits;
 mod listeners;
+mod refusals;
 mod reload;
 
 use std::path::{Path, PathBuf};

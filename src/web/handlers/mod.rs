@@ -26,6 +26,7 @@ pub use metrics::{MetricsRequest, MetricsResponse, ServeMetrics};
 pub use status::{Asset, PageError, PageFuture, RenderPage};
 pub use telemetry_path::{InvalidTelemetryPath, TelemetryPath};
 
+use crate::gate::Caller;
 use crate::readiness::NotReady;
 use crate::web::paths::{HEALTHY, READY};
 use crate::web::response::{Body, TEXT_PLAIN, response};
@@ -80,7 +81,7 @@ impl Router {
 
     /// Responds to a request. Only the status page and reloads take time; the other
     /// handlers return immediately.
-    pub(in crate::web) async fn respond<B>(&self, request: &Request<B>) -> Response<Body> {
+    pub(in crate::web) async fn respond<B>(&self, request: &Request<B>, caller: Caller) -> Response<Body> {
         let (method, path) = (request.method(), request.uri().path());
         let telemetry_path = self.0.telemetry_path.as_str();
         if path == RELOAD {
@@ -104,7 +105,7 @@ impl Router {
             path if path == telemetry_path => metrics::respond(&*self.0.metrics, request),
             HEALTHY => response(StatusCode::OK, TEXT_PLAIN, "healthy\n"),
             READY => self.ready(),
-            _ => status::respond(&*self.0.page, request.uri().query().unwrap_or_default()).await,
+            _ => status::respond(&*self.0.page, request.uri().query().unwrap_or_default(), caller).await,
         }
     }
 

@@ -8,6 +8,8 @@ use hyper::header::{
 };
 use hyper::{Response, StatusCode};
 
+use crate::gate::Caller;
+use crate::web::refusals::refused_as_busy;
 use crate::web::response::{Body, TEXT_HTML, TEXT_PLAIN, response};
 
 /// The page loads nothing but its own assets, submits forms to this server only and cannot
@@ -24,11 +26,12 @@ const IMMUTABLE: HeaderValue = HeaderValue::from_static("max-age=31536000, immut
 
 /// Serves `/`. Implemented in `crate::status`.
 pub trait RenderPage: Send + Sync {
-    /// The page as HTML. `query` is the query of the URL, and may be empty.
+    /// The page as HTML. `query` is the query of the URL, and may be empty. If too many pages
+    /// are being rendered, waits for a turn that is fair to `caller`.
     ///
     /// # Errors
     /// See [`PageError`].
-    fn html<'a>(&'a self, query: &'a str) -> PageFuture<'a>;
+    fn html<'a>(&'a self, query: &'a str, caller: Caller) -> PageFuture<'a>;
 
     /// The files that the page loads.
     fn assets(&self) -> &[Asset];
@@ -57,12 +60,11 @@ pub struct Asset {
     pub body: &'static str,
 }
 
-pub(in crate::web) async fn respond(page: &dyn RenderPage, query: &str) -> Response<Body> {
-    let html = match page.html(query).await {
+pub(in crate::web) async fn respond(page: &dyn RenderPage, query: &str, caller: Caller) -> Response<Body> {
+    let html = match page.html(query, caller).await {
         Ok(html) => html,
         Err(PageError::Busy) => {
-            let text = "too many concurrent requests for the status page\n";
-            return response(StatusCode::SERVICE_UNAVAILABLE, TEXT_PLAIN, text);
+            return refused_as_busy("too many concurrent requests for the status page\n");
         }
         Err(PageError::Failed) => {
             let text = "cannot render the status page\n";

@@ -3,37 +3,34 @@
 //!
 //! The rules come from the web configuration file, but this module knows neither files nor
 //! their format. New rules apply to the next connection and the next request.
+//!
+//! The rate limit counts requests after authentication: those that need no password, or have
+//! the right one. Requests that fail authentication must not use it up, so they have a budget of
+//! the same size for each peer ([`rate_limit`](super::rate_limit)). A used-up budget only turns the 401 of
+//! further failures into 429. It does not keep a password from being checked, because a client
+//! with the right one may have the same address as one that guesses; how checks wait for each
+//! other is decided in [`password`](super::password).
 
-use std::num::NonZeroU32;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use governor::{DefaultDirectRateLimiter, Quota};
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Request, Response, StatusCode};
 use secrecy::SecretString;
 use tokio_util::sync::CancellationToken;
 
+use crate::gate::Caller;
 use crate::web::paths::{HEALTHY, READY};
 use crate::web::response::{Body, TEXT_PLAIN, response};
 use crate::web::security::password::{PasswordVerifier, RandomnessError, Users, Verdict};
+use crate::web::security::rate_limit::{RateLimit, RateLimiter};
 use crate::web::security::tls::Tls;
 
 const CHALLENGE: HeaderValue =
     HeaderValue::from_static("Basic realm=\"ssm-sync-exporter\", charset=\"UTF-8\"");
-
-/// A limit on the rate of requests, over all clients together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateLimit {
-    /// The average time between two requests. Not zero.
-    pub interval: Duration,
-    /// The largest burst of requests that is admitted.
-    pub burst: NonZeroU32,
-}
 
 /// A path that neither needs a password nor counts against the rate limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,7 +75,7 @@ pub struct AccessControl {
 /// Rules with the state that enforcing them needs.
 pub(in crate::web) struct ActiveRules {
     rules: AccessRules,
-    limiter: Option<Arc<DefaultDirectRateLimiter>>,
+    limiter: Option<Arc<RateLimiter>>,
     /// Cancelled when the TLS settings are replaced, so that existing connections end.
     tls_replaced: CancellationToken,
 }
@@ -107,9 +104,9 @@ impl AccessControl {
     /// Enforces `rules` until [`apply`](Self::apply) replaces them.
     ///
     /// # Errors
-    /// The system provides no random numbers, which the cache of verified passwords needs.
+    /// The system provides no random numbers, which the cache of passwords needs.
     pub fn new(rules: AccessRules) -> Result<Self, RandomnessError> {
-        let limiter = rules.rate_limit.and_then(limiter);
+        let limiter = rules.rate_limit.and_then(RateLimiter::new);
         let active = ActiveRules { rules, limiter, tls_replaced: CancellationToken::new() };
         Ok(Self { active: ArcSwap::from_pointee(active), passwords: PasswordVerifier::new()? })
     }
@@ -122,7 +119,7 @@ impl AccessControl {
         let limiter = if rules.rate_limit == previous.rules.rate_limit {
             previous.limiter.clone()
         } else {
-            rules.rate_limit.and_then(limiter)
+            rules.rate_limit.and_then(RateLimiter::new)
         };
         let same_tls = match (&rules.tls, &previous.rules.tls) {
             (None, None) => true,
@@ -144,7 +141,7 @@ impl AccessControl {
         self.active.load_full()
     }
 
-    /// Checks a request against the rate limit and the passwords.
+    /// Checks a request against the passwords and the rate limit.
     ///
     /// # Errors
     /// The response to a request that is refused.
@@ -152,42 +149,49 @@ impl AccessControl {
         &self,
         active: &ActiveRules,
         request: &Request<B>,
+        caller: Caller,
     ) -> Result<(), Response<Body>> {
-        let rules = &active.rules;
+        let ActiveRules { rules, limiter, .. } = active;
         let path = request.uri().path();
         // Checked before the rate limit, so that other clients' requests cannot make a liveness
         // probe fail.
         if rules.excluded_paths.iter().any(|excluded| excluded.0 == path) {
             return Ok(());
         }
-        if active.limiter.as_ref().is_some_and(|limiter| limiter.check().is_err()) {
-            return Err(response(StatusCode::TOO_MANY_REQUESTS, TEXT_PLAIN, "too many requests\n"));
-        }
-        if rules.users.is_empty() {
-            return Ok(());
-        }
-        let verdict = match credentials(request.headers()) {
-            Some((user, password)) => self.passwords.check(&rules.users, &user, password).await,
-            None => Verdict::Rejected,
-        };
-        match verdict {
-            Verdict::Accepted => Ok(()),
-            Verdict::Rejected => {
-                let mut refusal = response(StatusCode::UNAUTHORIZED, TEXT_PLAIN, "unauthorized\n");
-                refusal.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);
-                Err(refusal)
-            }
-            Verdict::Busy => {
-                let text = "too many password checks in progress\n";
-                Err(response(StatusCode::TOO_MANY_REQUESTS, TEXT_PLAIN, text))
+        if !rules.users.is_empty() {
+            match self.authenticate(rules, request.headers(), caller).await {
+                Verdict::Accepted => {}
+                Verdict::Rejected => {
+                    let is_limited =
+                        limiter.as_ref().is_some_and(|limiter| !limiter.admit_failure(caller.peer));
+                    return Err(if is_limited { too_many_requests() } else { unauthorized() });
+                }
+                Verdict::Busy => return Err(too_many_requests()),
             }
         }
+        if limiter.as_ref().is_some_and(|limiter| !limiter.admit()) {
+            return Err(too_many_requests());
+        }
+        Ok(())
+    }
+
+    async fn authenticate(&self, rules: &AccessRules, headers: &HeaderMap, caller: Caller) -> Verdict {
+        let Some((user, password)) = credentials(headers) else { return Verdict::Rejected };
+        let verdict = self.passwords.check(&rules.users, &user, password, caller).await;
+        // The rules may have been replaced while the check waited.
+        let current = self.current_rules();
+        if current.rules.users.get(&user) == rules.users.get(&user) { verdict } else { Verdict::Rejected }
     }
 }
 
-fn limiter(limit: RateLimit) -> Option<Arc<DefaultDirectRateLimiter>> {
-    let quota = Quota::with_period(limit.interval)?.allow_burst(limit.burst);
-    Some(Arc::new(DefaultDirectRateLimiter::direct(quota)))
+fn unauthorized() -> Response<Body> {
+    let mut refusal = response(StatusCode::UNAUTHORIZED, TEXT_PLAIN, "unauthorized\n");
+    refusal.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);
+    refusal
+}
+
+fn too_many_requests() -> Response<Body> {
+    response(StatusCode::TOO_MANY_REQUESTS, TEXT_PLAIN, "too many requests\n")
 }
 
 /// The user and password of a request with basic authentication.
@@ -203,21 +207,38 @@ fn credentials(headers: &HeaderMap) -> Option<(String, SecretString)> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+    use std::time::Duration;
+
     use secrecy::ExposeSecret as _;
 
     use super::*;
 
-    async fn status(access: &AccessControl, path: &str, authorization: Option<&str>) -> u16 {
+    /// The status of the response to a request from this client.
+    async fn status_for(
+        access: &AccessControl,
+        caller: Caller,
+        path: &str,
+        authorization: Option<&str>,
+    ) -> u16 {
         let mut request = Request::new(());
         *request.uri_mut() = path.parse().unwrap();
         if let Some(authorization) = authorization {
             request.headers_mut().insert(AUTHORIZATION, authorization.parse().unwrap());
         }
         let active = access.current_rules();
-        match access.check(&active, &request).await {
+        match access.check(&active, &request, caller).await {
             Ok(()) => 200,
             Err(refusal) => refusal.status().as_u16(),
         }
+    }
+
+    fn caller(peer: u8) -> Caller {
+        Caller { peer: [192, 0, 2, peer].into(), connection: 0, refusals: 0 }
+    }
+
+    async fn status(access: &AccessControl, path: &str, authorization: Option<&str>) -> u16 {
+        status_for(access, caller(1), path, authorization).await
     }
 
     fn basic(text: &str) -> String {
@@ -292,5 +313,68 @@ mod tests {
         access.apply(limited(1));
         assert_eq!(status(&access, "/", None).await, 200);
         assert_eq!(status(&access, "/", None).await, 429);
+    }
+
+    fn limited(user: &str, password: &str, burst: u32) -> AccessRules {
+        let interval = Duration::from_hours(1);
+        let rate_limit = Some(RateLimit { interval, burst: NonZeroU32::new(burst).unwrap() });
+        AccessRules { rate_limit, ..rules(user, password) }
+    }
+
+    /// Regression: requests without a password used up the rate limit of those with one.
+    #[tokio::test]
+    async fn failed_requests_have_a_limit_of_their_own_for_each_peer() {
+        let access = AccessControl::new(limited("ann", "secret", 20)).unwrap();
+        let (right, wrong) = (basic("ann:secret"), basic("ann:wrong"));
+        for (peer, authorization) in [(1, None), (2, Some(&wrong))] {
+            for number in 0..40 {
+                let authorization = authorization.map(String::as_str);
+                let status = status_for(&access, caller(peer), "/metrics", authorization).await;
+                assert_eq!(status, if number < 20 { 401 } else { 429 }, "request {number} of {peer}");
+            }
+        }
+        // The right password is accepted from the same peers, first unverified, then cached.
+        for number in 0..20 {
+            let peer = 1 + number % 2;
+            assert_eq!(status_for(&access, caller(peer), "/metrics", Some(&right)).await, 200, "{number}");
+        }
+        // The configured limit holds for those who have the password.
+        assert_eq!(status_for(&access, caller(3), "/metrics", Some(&right)).await, 429);
+        // A reload renews neither budget.
+        access.apply(limited("ann", "secret", 20));
+        assert_eq!(status_for(&access, caller(3), "/metrics", Some(&right)).await, 429);
+        assert_eq!(status_for(&access, caller(1), "/metrics", None).await, 429);
+        assert_eq!(status_for(&access, caller(4), "/metrics", None).await, 401);
+    }
+
+    /// Checks wait for each other, so a reload may come in between.
+    #[tokio::test]
+    async fn a_user_who_is_removed_while_the_check_waits_is_refused() {
+        let access = AccessControl::new(rules("ann", "secret")).unwrap();
+        for (replaced, expected) in [(rules("bob", "secret"), 401), (rules("ann", "other"), 401)] {
+            access.apply(rules("ann", "secret"));
+            let turn = access.passwords.gate.enter(caller(1)).await.unwrap();
+            let login = basic("ann:secret");
+            let login = status(&access, "/", Some(&login));
+            let replace = async {
+                tokio::task::yield_now().await;
+                access.apply(replaced);
+                drop(turn);
+            };
+            assert_eq!(tokio::join!(login, replace).0, expected);
+        }
+        // The same rules again, as a reload applies them, change nothing.
+        let AccessRules { users, .. } = rules("ann", "secret");
+        let same = || AccessRules { users: users.clone(), ..AccessRules::default() };
+        access.apply(same());
+        let turn = access.passwords.gate.enter(caller(1)).await.unwrap();
+        let login = basic("ann:secret");
+        let login = status(&access, "/", Some(&login));
+        let replace = async {
+            tokio::task::yield_now().await;
+            access.apply(same());
+            drop(turn);
+        };
+        assert_eq!(tokio::join!(login, replace).0, 200);
     }
 }

@@ -6,13 +6,16 @@
 pub(in crate::web) mod access;
 mod client_cert;
 mod password;
+mod rate_limit;
 pub(in crate::web) mod tls;
 mod tls_names;
+mod token_cache;
 
-pub use access::{AccessControl, AccessRules, ExcludedPath, InvalidExcludedPath, RateLimit};
+pub use access::{AccessControl, AccessRules, ExcludedPath, InvalidExcludedPath};
 pub use client_cert::{
     AllowedSan, Authorities, ClientAuth, ClientAuthType, InvalidAuthorities, InvalidClientAuthType,
 };
 pub use password::{InvalidPasswordHash, PasswordHash, RandomnessError, Users};
+pub use rate_limit::RateLimit;
 pub use tls::{Identity, InvalidIdentity, InvalidTls, Tls, TlsSettings};
 pub use tls_names::{CipherSuite, Curve, InvalidTlsName, TlsVersion};

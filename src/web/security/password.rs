@@ -1,29 +1,48 @@
 //! Verifies passwords against bcrypt hashes.
 //!
 //! By design, bcrypt occupies a core for a tenth of a second or more. Passwords are therefore
-//! verified on the blocking thread pool, one at a time, and successes are cached. The cache
-//! holds keyed hashes (HMAC with a random key of this process), so that a dump of the
-//! process's memory reveals no password and nothing that helps to guess one offline.
+//! verified on the blocking thread pool, one at a time. Clients that guess passwords must not
+//! keep others out meanwhile, so
+//!
+//! - a password that has been verified before is accepted without waiting;
+//! - a password that has been rejected before is rejected without a check;
+//! - every other check waits in a [`FairGate`]. Its queue has room for one check of half of the
+//!   connections that the server admits, so the other half stays free for clients that need not
+//!   wait. At the usual cost of 10, a client among 60 that guess waits for at most 60 to 90
+//!   checks, which is less than Prometheus's scrape timeout, and for a few checks if it
+//!   has another address or the guesses arrive on connections that have guessed before. A limit
+//!   on the guesses of an address could not do that, because the client may have the same
+//!   address: behind a NAT gateway, for example.
+//!
+//! The caches hold keyed hashes (HMAC with a random key of this process), never passwords.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use aws_lc_rs::rand::SystemRandom;
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
+use tokio::time::timeout;
 use tracing::error;
 
-use crate::gate::{Full, Gate};
+use crate::gate::{Caller, FairGate};
+use crate::web::security::token_cache::{Token, TokenCache};
 
-/// How many password checks may wait. Only a client that guesses passwords needs a longer
-/// queue.
-const MAX_QUEUED: usize = 32;
+/// How many password checks may wait: half of the limit on connections.
+const MAX_QUEUED: usize = 256;
 
-/// How many successful checks are cached.
-const MAX_CACHED: usize = 128;
+/// How long a check may wait. At the usual cost, no check waits that long.
+const MAX_WAIT: Duration = Duration::from_mins(2);
+
+/// How many accepted passwords are cached.
+const MAX_ACCEPTED: usize = 128;
+
+/// How many rejected passwords are cached.
+const MAX_REJECTED: usize = 1024;
 
 /// The highest accepted bcrypt cost. At the next higher cost, a single check would occupy a
 /// core for about half a minute.
@@ -62,6 +81,12 @@ impl FromStr for PasswordHash {
     }
 }
 
+impl PartialEq for PasswordHash {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.expose_secret() == other.0.expose_secret()
+    }
+}
+
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("PasswordHash")
@@ -77,26 +102,45 @@ pub(in crate::web) enum Verdict {
     Accepted,
     /// The password is wrong, or the user does not exist.
     Rejected,
-    /// The queue is full.
+    /// Too many checks wait, most of them for the same client.
     Busy,
 }
 
 type Verify = fn(&SecretString, &PasswordHash) -> bool;
 
-/// Verifies passwords and caches successes.
+/// Verifies passwords and caches the results.
 pub(in crate::web) struct PasswordVerifier {
     key: hmac::Key,
-    cache: Mutex<Cache>,
-    gate: Gate,
+    results: Arc<Mutex<Results>>,
+    pub(super) gate: FairGate,
     verify: Verify,
 }
 
-/// The tokens of successful checks (see [`PasswordVerifier::token`]).
-#[derive(Default)]
-struct Cache {
-    /// The value of `lookups` when each token was last used.
-    last_used: HashMap<[u8; 32], u64>,
-    lookups: u64,
+/// The tokens of earlier checks (see [`PasswordVerifier::token`]). They are kept apart, so that
+/// wrong passwords evict no right ones.
+#[derive(Debug)]
+struct Results {
+    accepted: TokenCache,
+    rejected: TokenCache,
+}
+
+impl Results {
+    fn get(&mut self, token: &Token) -> Option<Verdict> {
+        let (is_accepted, is_rejected) = (self.accepted.contains(token), self.rejected.contains(token));
+        match (is_accepted, is_rejected) {
+            (true, _) => Some(Verdict::Accepted),
+            (false, true) => Some(Verdict::Rejected),
+            (false, false) => None,
+        }
+    }
+
+    fn insert(&mut self, token: Token, verdict: Verdict) {
+        match verdict {
+            Verdict::Accepted => self.accepted.insert(token),
+            Verdict::Rejected => self.rejected.insert(token),
+            Verdict::Busy => {}
+        }
+    }
 }
 
 /// The system provides no random numbers.
@@ -113,54 +157,61 @@ impl PasswordVerifier {
     }
 
     fn with_verify(verify: Verify) -> Result<Self, RandomnessError> {
+        let results =
+            Results { accepted: TokenCache::new(MAX_ACCEPTED), rejected: TokenCache::new(MAX_REJECTED) };
         Ok(Self {
             key: hmac::Key::generate(HMAC_SHA256, &SystemRandom::new()).map_err(|_| RandomnessError)?,
-            cache: Mutex::default(),
-            gate: Gate::new(1, MAX_QUEUED),
+            results: Arc::new(Mutex::new(results)),
+            gate: FairGate::new(1, MAX_QUEUED),
             verify,
         })
     }
 
     /// Whether `password` is that of `user`. Rejecting an unknown user takes as long as
     /// rejecting a wrong password, so that timing does not reveal which users exist.
-    pub(in crate::web) async fn check(&self, users: &Users, user: &str, password: SecretString) -> Verdict {
+    pub(in crate::web) async fn check(
+        &self,
+        users: &Users,
+        user: &str,
+        password: SecretString,
+        caller: Caller,
+    ) -> Verdict {
         let Some(hash) = users.get(user).or_else(|| self.decoy(users, user)).cloned() else {
             return Verdict::Rejected;
         };
-        let token = self.token(&[user, hash.0.expose_secret(), password.expose_secret()]);
-        // A removed user may have the same decoy hash as before, so the cache alone does
-        // not prove that the user exists. It is looked up for unknown users as well, so that
-        // they take the same path.
+        // An unknown user has the hash of another. If a reload adds or removes the user, the
+        // cached results of the other case must not apply.
         let exists = users.contains_key(user);
-        if self.is_cached(&token) && exists {
-            return Verdict::Accepted;
+        let kind = if exists { "known" } else { "unknown" };
+        let token = self.token(&[kind, user, hash.0.expose_secret(), password.expose_secret()]);
+        if let Some(verdict) = self.cached(&token) {
+            return verdict;
         }
-        let verification = self.gate.run_queued(async |permit| {
-            // The same password may have been verified while this check was queued.
-            if self.is_cached(&token) && exists {
-                return Ok(true);
-            }
-            let verify = self.verify;
-            // The blocking task continues if the client disconnects, so it keeps the permit.
-            tokio::task::spawn_blocking(move || {
-                let matches = verify(&password, &hash);
-                drop(permit);
-                matches
-            })
-            .await
+        let Ok(Ok(turn)) = timeout(MAX_WAIT, self.gate.enter(caller)).await else {
+            return Verdict::Busy;
+        };
+        // The same password may have been verified while this check was queued.
+        if let Some(verdict) = self.cached(&token) {
+            return verdict;
+        }
+        let (verify, results) = (self.verify, Arc::clone(&self.results));
+        // The blocking task continues if the client disconnects, so it keeps the turn, and
+        // caches the result for the next request of the client.
+        let verification = tokio::task::spawn_blocking(move || {
+            let matches = verify(&password, &hash);
+            let verdict = if matches && exists { Verdict::Accepted } else { Verdict::Rejected };
+            results.lock().insert(token, verdict);
+            drop(turn);
+            verdict
         });
-        match verification.await {
-            Err(Full) => Verdict::Busy,
-            Ok(Ok(true)) if exists => {
-                self.cache(token);
-                Verdict::Accepted
-            }
-            Ok(Ok(_)) => Verdict::Rejected,
-            Ok(Err(error)) => {
-                error!(%error, "a password check panicked, which is a bug");
-                Verdict::Rejected
-            }
-        }
+        verification.await.unwrap_or_else(|error| {
+            error!(%error, "a password check panicked, which is a bug");
+            Verdict::Rejected
+        })
+    }
+
+    fn cached(&self, token: &Token) -> Option<Verdict> {
+        self.results.lock().get(token)
     }
 
     /// The hash that is verified for an unknown user. The same name always gets the same hash,
@@ -173,7 +224,7 @@ impl PasswordVerifier {
     }
 
     /// A keyed hash of `texts`.
-    fn token(&self, texts: &[&str]) -> [u8; 32] {
+    fn token(&self, texts: &[&str]) -> Token {
         let mut context = hmac::Context::with_key(&self.key);
         for text in texts {
             // With the lengths, `a` + `bc` differs from `ab` + `c`.
@@ -184,32 +235,18 @@ impl PasswordVerifier {
         token.copy_from_slice(context.sign().as_ref());
         token
     }
-
-    /// Whether a success is cached. A hit counts as a use of the cached success.
-    fn is_cached(&self, token: &[u8; 32]) -> bool {
-        let mut cache = self.cache.lock();
-        cache.lookups += 1;
-        let now = cache.lookups;
-        cache.last_used.get_mut(token).map(|last| *last = now).is_some()
-    }
-
-    /// Caches a success. If the cache is full, evicts the least recently used success.
-    fn cache(&self, token: [u8; 32]) {
-        let mut cache = self.cache.lock();
-        let oldest = cache.last_used.iter().min_by_key(|(_, last)| **last).map(|(token, _)| *token);
-        if let Some(oldest) = oldest.filter(|_| cache.last_used.len() >= MAX_CACHED) {
-            cache.last_used.remove(&oldest);
-        }
-        let now = cache.lookups;
-        cache.last_used.insert(token, now);
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+    use std::pin::Pin;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::{Context, Poll, Waker};
 
     use super::*;
+
+    const CALLER: Caller = Caller { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), connection: 0, refusals: 0 };
 
     /// A hash with the lowest cost.
     fn hash(password: &str) -> PasswordHash {
@@ -218,6 +255,10 @@ mod tests {
 
     fn users(names: &[&str]) -> Users {
         names.iter().map(|name| ((*name).to_owned(), hash(&format!("password of {name}")))).collect()
+    }
+
+    async fn check(passwords: &PasswordVerifier, users: &Users, user: &str, password: &str) -> Verdict {
+        passwords.check(users, user, password.into(), CALLER).await
     }
 
     #[tokio::test]
@@ -234,94 +275,128 @@ mod tests {
             ("eve", "password of bob", Verdict::Rejected),
         ] {
             for _ in 0..2 {
-                assert_eq!(
-                    passwords.check(&users, user, password.into()).await,
-                    verdict,
-                    "{user} {password}"
-                );
+                assert_eq!(check(&passwords, &users, user, password).await, verdict, "{user} {password}");
             }
         }
-        assert_eq!(passwords.check(&Users::new(), "ann", "password of ann".into()).await, Verdict::Rejected);
+        assert_eq!(check(&passwords, &Users::new(), "ann", "password of ann").await, Verdict::Rejected);
     }
 
     #[tokio::test]
     async fn an_unknown_user_costs_as_much_as_a_known_one() {
         static CHECKS: AtomicUsize = AtomicUsize::new(0);
-        let passwords = PasswordVerifier::with_verify(|_, _| {
+        let passwords = PasswordVerifier::with_verify(|password, _| {
             CHECKS.fetch_add(1, Ordering::SeqCst);
             // Even a password that matches the decoy by chance is rejected.
-            true
+            password.expose_secret() == "x"
         })
         .unwrap();
         let users = users(&["ann"]);
-        for _ in 0..3 {
-            assert_eq!(passwords.check(&users, "eve", "x".into()).await, Verdict::Rejected);
+        for (user, password, verdict) in [
+            ("eve", "x", Verdict::Rejected),
+            ("eve", "y", Verdict::Rejected),
+            ("ann", "x", Verdict::Accepted),
+            ("ann", "y", Verdict::Rejected),
+        ] {
+            for _ in 0..3 {
+                assert_eq!(check(&passwords, &users, user, password).await, verdict, "{user} {password}");
+            }
+            assert_eq!(CHECKS.swap(0, Ordering::SeqCst), 1, "{user} {password}: the result is cached");
         }
-        assert_eq!(CHECKS.swap(0, Ordering::SeqCst), 3);
-        for _ in 0..3 {
-            assert_eq!(passwords.check(&users, "ann", "x".into()).await, Verdict::Accepted);
-        }
-        assert_eq!(CHECKS.load(Ordering::SeqCst), 1, "a success is cached");
-        // A changed hash invalidates the cached success.
+        // A changed hash invalidates the cached results.
         let changed = self::users(&["ann"]);
-        assert_eq!(passwords.check(&changed, "ann", "x".into()).await, Verdict::Accepted);
+        assert_eq!(check(&passwords, &changed, "ann", "x").await, Verdict::Accepted);
+        assert_eq!(check(&passwords, &changed, "ann", "y").await, Verdict::Rejected);
         assert_eq!(CHECKS.load(Ordering::SeqCst), 2);
     }
 
     #[tokio::test]
-    async fn a_cached_success_does_not_survive_the_removal_of_the_user() {
+    async fn a_cached_result_does_not_survive_the_addition_or_removal_of_the_user() {
         // Regression: the decoy of a removed user was the hash that it had before.
         let passwords = PasswordVerifier::new().unwrap();
         let hash = hash("secret");
         let named = |name: &str| Users::from([(name.to_owned(), hash.clone())]);
-        assert_eq!(passwords.check(&named("ann"), "ann", "secret".into()).await, Verdict::Accepted);
-        assert_eq!(passwords.check(&named("robert"), "ann", "secret".into()).await, Verdict::Rejected);
-        assert_eq!(passwords.check(&named("robert"), "robert", "secret".into()).await, Verdict::Accepted);
+        assert_eq!(check(&passwords, &named("ann"), "ann", "secret").await, Verdict::Accepted);
+        assert_eq!(check(&passwords, &named("robert"), "ann", "secret").await, Verdict::Rejected);
+        assert_eq!(check(&passwords, &named("robert"), "robert", "secret").await, Verdict::Accepted);
+        assert_eq!(check(&passwords, &named("ann"), "ann", "secret").await, Verdict::Accepted);
     }
 
     #[tokio::test]
-    async fn the_cache_is_bounded_and_evicts_the_least_recently_used() {
-        let passwords = PasswordVerifier::with_verify(|_, _| true).unwrap();
+    async fn wrong_passwords_do_not_evict_a_right_one() {
+        let passwords =
+            PasswordVerifier::with_verify(|password, _| password.expose_secret() == "right").unwrap();
         let users = users(&["ann"]);
-        for number in 0..=2 * MAX_CACHED {
-            passwords.check(&users, "ann", "often".into()).await;
-            passwords.check(&users, "ann", number.to_string().into()).await;
+        assert_eq!(check(&passwords, &users, "ann", "right").await, Verdict::Accepted);
+        for number in 0..MAX_REJECTED + 10 {
+            check(&passwords, &users, "ann", &number.to_string()).await;
         }
-        assert_eq!(passwords.cache.lock().last_used.len(), MAX_CACHED);
-        let hash = users["ann"].0.expose_secret();
-        assert!(
-            passwords.is_cached(&passwords.token(&["ann", hash, "often"])),
-            "a frequently used password stays cached"
-        );
-        assert!(!passwords.is_cached(&passwords.token(&["ann", hash, "0"])));
+        let _running = passwords.gate.enter(CALLER).await.unwrap();
+        assert_eq!(check(&passwords, &users, "ann", "right").await, Verdict::Accepted, "without waiting");
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn one_password_is_verified_at_a_time_and_the_queue_is_bounded() {
         static CONCURRENT: AtomicUsize = AtomicUsize::new(0);
         let passwords = Arc::new(
-            PasswordVerifier::with_verify(|_, _| {
+            PasswordVerifier::with_verify(|password, _| {
                 assert_eq!(CONCURRENT.fetch_add(1, Ordering::SeqCst), 0);
-                std::thread::sleep(std::time::Duration::from_millis(2));
+                std::thread::yield_now();
                 CONCURRENT.fetch_sub(1, Ordering::SeqCst);
-                false
+                password.expose_secret() == "right"
             })
             .unwrap(),
         );
         let users = Arc::new(users(&["ann"]));
         // No check runs before all are queued.
-        let permit = passwords.gate.enter().await.unwrap();
-        let mut checks = tokio::task::JoinSet::new();
-        for number in 0..=MAX_QUEUED {
+        let turn = passwords.gate.enter(CALLER).await.unwrap();
+        let mut guesses = tokio::task::JoinSet::new();
+        for number in 0..MAX_QUEUED + 40 {
             let (passwords, users) = (Arc::clone(&passwords), Arc::clone(&users));
-            checks.spawn(async move { passwords.check(&users, "ann", number.to_string().into()).await });
+            guesses.spawn(async move { check(&passwords, &users, "ann", &number.to_string()).await });
         }
-        while passwords.gate.available_admissions() > 0 {
-            tokio::task::yield_now().await;
+        // All guesses come from one connection, so those beyond the queue are refused.
+        for _ in 0..40 {
+            assert_eq!(guesses.join_next().await.unwrap().unwrap(), Verdict::Busy);
         }
-        assert_eq!(passwords.check(&users, "ann", "one more".into()).await, Verdict::Busy);
-        drop(permit);
-        assert!(checks.join_all().await.into_iter().all(|verdict| verdict == Verdict::Rejected));
+        // Regression: a right password was refused while the queue was full.
+        let mut login = tokio::task::JoinSet::new();
+        let (verifier, known) = (Arc::clone(&passwords), Arc::clone(&users));
+        let caller = Caller { connection: 1, ..CALLER };
+        login.spawn(async move { verifier.check(&known, "ann", "right".into(), caller).await });
+        assert_eq!(guesses.join_next().await.unwrap().unwrap(), Verdict::Busy, "a guess makes room");
+        drop(turn);
+        assert_eq!(login.join_all().await, [Verdict::Accepted]);
+        assert!(guesses.join_all().await.into_iter().all(|verdict| verdict == Verdict::Rejected));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_does_not_wait_forever() {
+        let passwords = PasswordVerifier::with_verify(|_, _| true).unwrap();
+        let _stuck = passwords.gate.enter(CALLER).await.unwrap();
+        assert_eq!(check(&passwords, &users(&["ann"]), "ann", "x").await, Verdict::Busy);
+        assert_eq!(passwords.gate.waiting(), 0);
+    }
+
+    #[tokio::test]
+    async fn the_result_for_a_client_that_has_gone_is_cached() {
+        static RUNNING: Mutex<()> = Mutex::new(());
+        let running = RUNNING.lock();
+        let passwords = PasswordVerifier::with_verify(|_, _| {
+            drop(RUNNING.lock());
+            true
+        })
+        .unwrap();
+        let users = users(&["ann"]);
+        let mut first = Box::pin(check(&passwords, &users, "ann", "x"));
+        assert!(poll(&mut first).is_pending());
+        drop(first);
+        drop(running);
+        let _next_turn = passwords.gate.enter(CALLER).await.unwrap();
+        assert_eq!(check(&passwords, &users, "ann", "x").await, Verdict::Accepted);
+    }
+
+    fn poll<T>(future: &mut Pin<Box<impl Future<Output = T>>>) -> Poll<T> {
+        future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
     }
 
     #[test]

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
+use crate::web::refusals::RefusalReason;
 use crate::web::security::tls::H2;
 use crate::web::server::connection_limit::ConnectionPermit;
 use crate::web::server::handshake::{self, HANDSHAKE_TIMEOUT};
@@ -83,7 +84,7 @@ pub(in crate::web) async fn serve(
     let close_token = permit.close_token().clone();
     tokio::select! {
         biased;
-        () = close_token.cancelled() => debug!("connection closed to admit another"),
+        () = close_token.cancelled() => connection.refused(RefusalReason::TooManyConnections),
         () = connection.run(stream) => {}
     }
     // Otherwise the tasks of HTTP/2 requests would outlive the connection.
@@ -120,14 +121,18 @@ impl Connection {
             () = self.shutdown.cancelled() => return,
         };
         match accepted {
-            Ok(stream) => {
+            Ok(Some(stream)) => {
                 if stream.get_ref().1.alpn_protocol() == Some(H2) {
                     self.http2(stream, tls_replaced).await;
                 } else {
                     self.http1(stream, tls_replaced).await;
                 }
             }
-            Err(error) => debug!(%error, "TLS handshake failed"),
+            Ok(None) => debug!("client disconnected before the TLS handshake"),
+            Err(error) => {
+                debug!(%error, "TLS handshake failed");
+                self.refused(RefusalReason::TlsHandshake);
+            }
         }
     }
 
@@ -202,6 +207,10 @@ impl Connection {
             Ok(Err(error)) => debug!(%error, "connection failed"),
             Err(_) => debug!("connection closed before its response was complete, to shut down in time"),
         }
+    }
+
+    fn refused(&self, reason: RefusalReason) {
+        self.service.refusals.record(reason, self.permit.peer());
     }
 
     fn responder(&self) -> Responder {

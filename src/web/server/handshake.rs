@@ -7,6 +7,7 @@ use std::time::Duration;
 use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -22,27 +23,29 @@ const PLAIN_HTTP_REPLY: &[u8] = b"HTTP/1.0 400 Bad Request\r\nContent-Type: text
 const MAX_DISCARDED: u64 = 64 * 1024;
 
 /// Performs the handshake. A client that speaks plain HTTP gets a reply that explains the
-/// mistake.
+/// mistake. `None` if the client has sent nothing, as a port scan or a TCP health check does.
 pub(in crate::web) async fn accept(
     stream: TcpStream,
     tls: Arc<ServerConfig>,
-) -> io::Result<TlsStream<TimedTcpStream>> {
+) -> io::Result<Option<TlsStream<TimedTcpStream>>> {
+    let deadline = Instant::now() + HANDSHAKE_TIMEOUT;
+    let mut first = [0];
+    let Ok(Ok(1..)) = timeout_at(deadline, stream.peek(&mut first)).await else { return Ok(None) };
     let handshake = async {
-        let mut first = [0];
         // A TLS record begins with a content type below 32, an HTTP method with a letter.
-        if stream.peek(&mut first).await? == 1 && first[0].is_ascii_uppercase() {
+        if first[0].is_ascii_uppercase() {
             refuse_plain_http(stream).await?;
             return Err(io::Error::other("the client sent an HTTP request to an HTTPS server"));
         }
         match TlsAcceptor::from(tls).accept(with_write_timeout(stream)).into_fallible().await {
-            Ok(stream) => Ok(stream),
+            Ok(stream) => Ok(Some(stream)),
             Err((error, stream)) => {
                 close(stream).await?;
                 Err(error)
             }
         }
     };
-    tokio::time::timeout(HANDSHAKE_TIMEOUT, handshake).await?
+    timeout_at(deadline, handshake).await?
 }
 
 async fn refuse_plain_http(mut stream: TcpStream) -> io::Result<()> {

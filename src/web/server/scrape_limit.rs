@@ -50,7 +50,7 @@ pub(in crate::web) struct ScrapePermit {
 impl ScrapeLimit {
     /// Allows at most `limit` concurrent scrapes; 0 is no limit.
     pub(in crate::web) fn new(limit: usize) -> Arc<Self> {
-        let gate = (limit > 0).then(|| Gate::new(limit, 0));
+        let gate = (limit > 0).then(|| Gate::new(limit));
         Arc::new(Self { gate, scrapes: Mutex::default() })
     }
 

@@ -6,12 +6,13 @@ use std::task::{Context, Poll};
 
 use http_body_util::{Either, Full};
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
-use hyper::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
-use hyper::{Method, Request, Response, StatusCode, Version};
+use hyper::header::CONTENT_LENGTH;
+use hyper::{Method, Request, Response, Version};
 use tracing::debug;
 
 use crate::web::handlers::Router;
-use crate::web::response::{Body, TEXT_PLAIN, response};
+use crate::web::refusals::{RefusalReason, Refusals, refused_as_busy};
+use crate::web::response::Body;
 use crate::web::security::access::AccessControl;
 use crate::web::server::connection_limit::ActiveRequest;
 use crate::web::server::scrape_limit::{ScrapeLimit, ScrapePermit};
@@ -21,6 +22,7 @@ pub(in crate::web) struct RequestService {
     pub(in crate::web) router: Router,
     pub(in crate::web) access: Arc<AccessControl>,
     pub(in crate::web) scrape_limit: Arc<ScrapeLimit>,
+    pub(in crate::web) refusals: Arc<Refusals>,
 }
 
 impl RequestService {
@@ -30,17 +32,21 @@ impl RequestService {
         active_request: ActiveRequest,
     ) -> Response<TrackedBody> {
         let rules = self.access.current_rules();
-        let (response, scrape) = match self.access.check(&rules, request).await {
+        let (response, scrape) = match self.access.check(&rules, request, active_request.caller()).await {
             Ok(()) => self.respond_within_scrape_limit(request, &active_request).await,
             Err(refusal) => (refusal, None),
         };
+        if let Some(reason) = RefusalReason::of(&response) {
+            active_request.count_refusal();
+            self.refusals.record(reason, active_request.peer());
+        }
         let response = if request.version() == Version::HTTP_2 && request.method() == Method::HEAD {
             without_body(response)
         } else {
             response
         };
         let (method, path, status) = (request.method(), request.uri().path(), response.status().as_u16());
-        debug!(%method, path, status, "request");
+        debug!(peer = %active_request.peer(), %method, path, status, "request");
         let mut response = response.map(|body| TrackedBody {
             body: Box::pin(body),
             _scrape: scrape,
@@ -56,15 +62,12 @@ impl RequestService {
         active_request: &ActiveRequest,
     ) -> (Response<Body>, Option<ScrapePermit>) {
         if !self.router.is_scrape(request) {
-            return (self.router.respond(request).await, None);
+            return (self.router.respond(request, active_request.caller()).await, None);
         }
         let Some(scrape) = self.scrape_limit.begin(active_request.close_token()) else {
-            let text = "too many concurrent scrapes; see --web.max-requests\n";
-            let mut refusal = response(StatusCode::SERVICE_UNAVAILABLE, TEXT_PLAIN, text);
-            refusal.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-            return (refusal, None);
+            return (refused_as_busy("too many concurrent scrapes; see --web.max-requests\n"), None);
         };
-        (self.router.respond(request).await, Some(scrape))
+        (self.router.respond(request, active_request.caller()).await, Some(scrape))
     }
 }
 
