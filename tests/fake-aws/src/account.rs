@@ -58,16 +58,16 @@ pub(crate) fn operation(path: &str) -> &'static str {
     if path == "/listRegions" { "ListRegions" } else { "" }
 }
 
-/// Handles a call of `operation`. `fault` may affect its paging.
+/// Handles a call of `operation`. `faults` may affect its paging.
 pub(crate) fn handle(
     world: &World,
     caller: &Caller,
     operation: &str,
     request: &Value,
-    fault: Option<&Fault>,
+    faults: &[Fault],
 ) -> Reply {
     let result = match operation {
-        "ListRegions" => list_regions(world, caller, request, fault),
+        "ListRegions" => list_regions(world, caller, request, faults),
         _ => Err(ApiError::new("UnknownOperationException", "").status(404)),
     };
     result.map_or_else(Reply::Error, |body| Reply::Json(body.to_string()))
@@ -77,7 +77,7 @@ fn list_regions(
     world: &World,
     caller: &Caller,
     request: &Value,
-    fault: Option<&Fault>,
+    faults: &[Fault],
 ) -> Result<Value, ApiError> {
     // Listing the regions of another account requires trusted access in the organization, which the
     // fake does not support.
@@ -97,7 +97,7 @@ fn list_regions(
         violations.one_of(request, &format!("/RegionOptStatusContains/{index}"), &STATUSES);
     }
     violations.check()?;
-    let page = Page::new("ListRegions", size, request, fault)
+    let page = Page::new("ListRegions", size, request, faults)
         .ok_or_else(|| ApiError::new("ValidationException", "The specified token is not valid."))?;
 
     let is_wanted = |status: &str| {

@@ -39,12 +39,100 @@ pub enum Fault {
     EndlessPages,
     /// Like `EndlessPages`, with a delay of this many milliseconds before each page.
     EndlessSlowPages(u64),
+    /// Status 400 with an error code that no earlier response had.
+    NewErrorCode,
+    /// The list is a single page with this many items. Applies to lists of syncs, accounts and
+    /// regions.
+    ManyItems(u64),
+    /// The credentials of `AssumeRole` expire this many seconds from now, in the past if negative.
+    /// The fake itself still accepts them.
+    ExpiresIn(i64),
+    /// Replaces the first value of a field in the body.
+    Text {
+        /// The name of the field in JSON or XML, for example `SyncName`, `__type` or `Expiration`.
+        field: String,
+        /// The new value as written in the body: with escapes, and within the quotes of a string.
+        value: String,
+        /// How often the value is repeated.
+        #[serde(default = "once")]
+        repeat: u64,
+    },
+    /// Replaces the headers of these names. A name that occurs twice is sent twice, and without a
+    /// value the header is left out.
+    Headers(Vec<(String, Option<String>)>),
+    /// The header `Date` is off by this many seconds.
+    DateOffBy(i64),
+    /// Sends this many additional headers, at most 30,000.
+    ManyHeaders(u16),
+    /// Sends spaces after the body.
+    Padding {
+        /// The number of spaces.
+        bytes: u64,
+        /// Whether the response has no `Content-Length`.
+        #[serde(default)]
+        chunked: bool,
+    },
+    /// Sends the body one byte at a time, with a delay of this many milliseconds before each.
+    Dribble(u64),
+    /// Sends the head and half of the body, then resets the connection.
+    Reset,
+    /// All of these faults. The first that decides on the result of the call applies.
+    All(Vec<Fault>),
+}
+
+fn once() -> u64 {
+    1
+}
+
+impl Fault {
+    /// A `Text` fault whose value is `length` letters.
+    #[must_use]
+    pub fn long_text(field: &str, length: u64) -> Self {
+        Self::Text { field: field.to_owned(), value: "x".to_owned(), repeat: length }
+    }
+
+    /// A `Text` fault with this value.
+    #[must_use]
+    pub fn text(field: &str, value: &str) -> Self {
+        Self::Text { field: field.to_owned(), value: value.to_owned(), repeat: 1 }
+    }
+
+    /// A `Headers` fault that sets one header.
+    #[must_use]
+    pub fn header(name: &str, value: &str) -> Self {
+        Self::Headers(vec![(name.to_owned(), Some(value.to_owned()))])
+    }
+
+    /// A `Headers` fault that leaves out one header.
+    #[must_use]
+    pub fn without_header(name: &str) -> Self {
+        Self::Headers(vec![(name.to_owned(), None)])
+    }
+
+    /// This fault together with `other`.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        let (mut all, other) = (self.into_list(), other.into_list());
+        all.extend(other);
+        Self::All(all)
+    }
+
+    /// The faults that this one consists of.
+    pub(crate) fn into_list(self) -> Vec<Self> {
+        match self {
+            Self::All(faults) => faults.into_iter().flat_map(Self::into_list).collect(),
+            fault => vec![fault],
+        }
+    }
 }
 
 /// Which calls fail, and how. A field that is `None` matches every call.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
+    /// Name of the service: `ssm`, `sts`, `organizations` or `account`.
+    #[serde(default)]
+    pub service: Option<String>,
     /// Account of the caller.
     #[serde(default)]
     pub account: Option<String>,
@@ -65,7 +153,14 @@ impl FaultRule {
     /// A rule that matches every call.
     #[must_use]
     pub fn new(fault: Fault) -> Self {
-        Self { account: None, region: None, operation: None, times: None, fault }
+        Self { service: None, account: None, region: None, operation: None, times: None, fault }
+    }
+
+    /// Limits the rule to calls of `service`: `ssm`, `sts`, `organizations` or `account`.
+    #[must_use]
+    pub fn service(mut self, service: &str) -> Self {
+        self.service = Some(service.to_owned());
+        self
     }
 
     /// Limits the rule to calls by `account`.
@@ -96,10 +191,11 @@ impl FaultRule {
         self
     }
 
-    pub(crate) fn matches(&self, account: &str, region: &str, operation: &str) -> bool {
+    pub(crate) fn matches(&self, service: &str, account: &str, region: &str, operation: &str) -> bool {
         let matches =
             |wanted: &Option<String>, actual: &str| wanted.as_ref().is_none_or(|wanted| wanted == actual);
         self.times != Some(0)
+            && matches(&self.service, service)
             && matches(&self.account, account)
             && matches(&self.region, region)
             && matches(&self.operation, operation)

@@ -29,6 +29,8 @@
 //! ```
 
 mod account;
+mod body;
+mod effects;
 mod fault;
 mod organizations;
 mod paging;

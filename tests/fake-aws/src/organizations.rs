@@ -10,13 +10,13 @@ use crate::world::{Member, ORGANIZATION, Organization, ROOT, Unit, World, aws_ti
 
 const MAX_PAGE_SIZE: usize = 20;
 
-/// Handles a call of `operation`. `fault` may affect its paging.
+/// Handles a call of `operation`. `faults` may affect its paging.
 pub(crate) fn handle(
     world: &World,
     account: &str,
     operation: &str,
     request: &Value,
-    fault: Option<&Fault>,
+    faults: &[Fault],
 ) -> Reply {
     let result = world.with_organization(|organization| {
         let organization =
@@ -34,7 +34,7 @@ pub(crate) fn handle(
             let message = "You don't have permissions to access this resource.";
             return Err(ApiError::new("AccessDeniedException", message));
         }
-        let list = ListRequest { organization, request, fault };
+        let list = ListRequest { organization, request, faults };
         match operation {
             "ListAccounts" => list.accounts(),
             "ListAccountsForParent" => list.accounts_for_parent(),
@@ -50,7 +50,7 @@ pub(crate) fn handle(
 struct ListRequest<'a> {
     organization: &'a Organization,
     request: &'a Value,
-    fault: Option<&'a Fault>,
+    faults: &'a [Fault],
 }
 
 impl ListRequest<'_> {
@@ -115,7 +115,7 @@ impl ListRequest<'_> {
                 format!("You provided a value for MaxResults that is not between 1 and {MAX_PAGE_SIZE}.");
             invalid(&format!("{reason}_VALUE_EXCEEDED"), &message)
         })?;
-        let page = Page::new(list, size, self.request, self.fault).ok_or_else(|| {
+        let page = Page::new(list, size, self.request, self.faults).ok_or_else(|| {
             invalid("INVALID_NEXT_TOKEN", "You provided a value for NextToken that is not valid.")
         })?;
         let items: Vec<_> = page.of(all).map(|item| to_json(item)).collect();

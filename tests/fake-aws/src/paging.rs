@@ -25,23 +25,23 @@ pub(crate) struct Page<'a> {
     list: &'a str,
     start: usize,
     size: usize,
-    fault: Option<&'a Fault>,
+    faults: &'a [Fault],
 }
 
 impl<'a> Page<'a> {
     /// The page that the request asks for, or `None` if the token is not one of this list.
-    pub(crate) fn new(list: &'a str, size: usize, request: &Value, fault: Option<&'a Fault>) -> Option<Self> {
+    pub(crate) fn new(list: &'a str, size: usize, request: &Value, faults: &'a [Fault]) -> Option<Self> {
         let start = match request.get("NextToken").and_then(Value::as_str) {
             None | Some("") => 0,
             Some(token) => {
                 token.strip_prefix("fake:")?.strip_prefix(list)?.strip_prefix(':')?.parse().ok()?
             }
         };
-        let size = match fault {
-            Some(Fault::PageSize(max)) => size.min((*max).max(1)),
-            _ => size,
-        };
-        Some(Self { list, start, size, fault })
+        let max = faults.iter().find_map(|fault| match fault {
+            Fault::PageSize(max) => Some((*max).max(1)),
+            _ => None,
+        });
+        Some(Self { list, start, size: max.map_or(size, |max| size.min(max)), faults })
     }
 
     /// The items of `all` that are on this page.
@@ -52,11 +52,12 @@ impl<'a> Page<'a> {
     /// The token of the next page of a list with `total` items, if there is one.
     pub(crate) fn next(&self, total: usize) -> Option<String> {
         let end = self.start.saturating_add(self.size);
-        let next = match self.fault {
-            Some(Fault::RepeatToken) => Some(0),
-            Some(Fault::EndlessPages | Fault::EndlessSlowPages(_)) => Some(self.start.saturating_add(1)),
-            _ => (end < total).then_some(end),
-        };
+        let endless = self.faults.iter().find_map(|fault| match fault {
+            Fault::RepeatToken => Some(0),
+            Fault::EndlessPages | Fault::EndlessSlowPages(_) => Some(self.start.saturating_add(1)),
+            _ => None,
+        });
+        let next = endless.or_else(|| (end < total).then_some(end));
         next.map(|next| format!("fake:{}:{next}", self.list))
     }
 }

@@ -1,21 +1,15 @@
 //! Responses in the protocols of the AWS services: XML for STS, REST with JSON for Account
 //! Management, and JSON 1.1 for SSM and Organizations.
 
-use std::io;
-use std::time::Duration;
+use std::borrow::Cow;
 
-use futures_util::stream;
-use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
-use hyper::body::{Bytes, Frame};
-use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
 use quick_xml::escape::escape;
 use serde_json::{Value, json};
 
 use crate::service::Service;
-
-pub(crate) type Body = BoxBody<Bytes, io::Error>;
 
 /// The outcome of a call, before it is encoded in the protocol of the service.
 #[derive(Debug, PartialEq)]
@@ -33,7 +27,7 @@ pub(crate) enum Reply {
 /// An error response of AWS.
 #[derive(Debug, PartialEq)]
 pub(crate) struct ApiError {
-    pub(crate) code: &'static str,
+    pub(crate) code: Cow<'static, str>,
     pub(crate) status: u16,
     pub(crate) message: String,
     /// The fields of the error other than the message.
@@ -41,8 +35,8 @@ pub(crate) struct ApiError {
 }
 
 impl ApiError {
-    pub(crate) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, status: 400, message: message.into(), fields: json!({}) }
+    pub(crate) fn new(code: impl Into<Cow<'static, str>>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), status: 400, message: message.into(), fields: json!({}) }
     }
 
     pub(crate) fn status(mut self, status: u16) -> Self {
@@ -61,7 +55,7 @@ const REST: HeaderValue = HeaderValue::from_static("application/json");
 const XML: HeaderValue = HeaderValue::from_static("text/xml");
 
 /// Encodes a reply in the protocol of `service`.
-pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Response<Full<Bytes>> {
+pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Response<Bytes> {
     // The error code, if the protocol sends it in a header.
     let mut code = None;
     let (status, content_type, body) = match reply {
@@ -96,12 +90,12 @@ pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Resp
         }
         Reply::Error(error) => {
             let mut body = error.fields;
-            body["__type"] = error.code.into();
+            body["__type"] = error.code.as_ref().into();
             // Exceptions in the service's API model spell the field `Message`, and the errors
             // common to all services `message`.
             let in_model = match service {
                 Service::Organizations => !matches!(
-                    error.code,
+                    error.code.as_ref(),
                     "ExpiredTokenException"
                         | "SerializationException"
                         | "UnknownOperationException"
@@ -120,8 +114,8 @@ pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Resp
     let mut response = plain(status, body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
-    if let Some(code) = code {
-        headers.insert("x-amzn-errortype", HeaderValue::from_static(code));
+    if let Some(Ok(code)) = code.map(|code| HeaderValue::from_str(&code)) {
+        headers.insert("x-amzn-errortype", code);
     }
     if let Ok(id) = HeaderValue::from_str(request_id) {
         headers.insert("x-amzn-requestid", id);
@@ -130,32 +124,8 @@ pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Resp
 }
 
 /// A response without AWS headers.
-pub(crate) fn plain(status: u16, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
+pub(crate) fn plain(status: u16, body: impl Into<Bytes>) -> Response<Bytes> {
+    let mut response = Response::new(body.into());
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response
-}
-
-/// Sends the complete response.
-pub(crate) fn full(response: Response<Full<Bytes>>) -> Response<Body> {
-    response.map(|body| body.map_err(|never| match never {}).boxed())
-}
-
-/// Sends the head and half of the body of the response, then breaks the connection.
-pub(crate) async fn truncated(response: Response<Full<Bytes>>) -> Response<Body> {
-    let (mut head, body) = response.into_parts();
-    let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
-    head.headers.insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
-    let half = body.slice(..body.len() / 2);
-    let frames = stream::unfold(Some(half), |half| async {
-        match half {
-            Some(half) => Some((Ok(Frame::data(half)), None)),
-            None => {
-                // Give hyper time to send the first half before the error closes the connection.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                Some((Err(io::Error::other("response truncated by an injected fault")), None))
-            }
-        }
-    });
-    Response::from_parts(head, BodyExt::boxed(StreamBody::new(frames)))
 }

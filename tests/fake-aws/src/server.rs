@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::AUTHORIZATION;
 use hyper::server::conn::http1;
@@ -17,12 +17,13 @@ use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::task::JoinSet;
 
+use crate::body::{self, Body};
 use crate::fault::{Fault, FaultRule};
-use crate::reply::{self, ApiError, Body, Reply};
+use crate::reply::{self, ApiError, Reply};
 use crate::service::Service;
 use crate::sigv4::Scope;
 use crate::world::{World, now};
-use crate::{account, organizations, ssm, sts};
+use crate::{account, effects, organizations, ssm, sts};
 
 /// Maximum length of a request body in bytes.
 const MAX_BODY: usize = 1024 * 1024;
@@ -82,25 +83,33 @@ async fn serve(stream: TcpStream, world: Arc<World>) {
         let world = Arc::clone(&world);
         async move { Ok::<_, Infallible>(handle(&world, request).await) }
     });
+    // Faults decide on the header `Date`.
+    let mut connection =
+        http1::Builder::new().auto_date_header(false).serve_connection(TokioIo::new(stream), service);
     // A broken connection is either the client's fault or injected on purpose.
-    let _ignored = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+    if let Err(error) = (&mut connection).await
+        && body::is_reset(&error)
+    {
+        let _ignored = connection.into_parts().io.into_inner().set_zero_linger();
+    }
 }
 
 async fn handle(world: &World, request: Request<Incoming>) -> Response<Body> {
     let (head, body) = request.into_parts();
     let Ok(body) = Limited::new(body, MAX_BODY).collect().await.map(http_body_util::Collected::to_bytes)
     else {
-        return reply::full(reply::plain(413, "too large\n"));
+        return body::full(reply::plain(413, "too large\n"));
     };
     if head.uri.path().starts_with("/_fake/") {
-        return reply::full(control(world, &head.method, head.uri.path(), &body));
+        return body::full(control(world, &head.method, head.uri.path(), &body));
     }
 
     let authorization =
         head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let request_id = world.request_id();
+    let number = world.count_request();
+    let request_id = format!("00000000-0000-4000-8000-{number:012}");
     let error_response =
-        |service, error| reply::full(reply::response(service, Reply::Error(error), &request_id));
+        |service, error| effects::send(reply::response(service, Reply::Error(error), &request_id), "", &[]);
     let Some(scope) = Scope::parse(authorization) else {
         let error = ApiError::new("MissingAuthenticationTokenException", "Missing Authentication Token");
         return error_response(Service::Ssm, error);
@@ -125,42 +134,47 @@ async fn handle(world: &World, request: Request<Incoming>) -> Response<Body> {
         Err(error) => return error_response(service, service.credential_error(&error)),
     };
 
-    let fault = world.record_call(&caller.account, scope.region, operation);
-    match &fault {
-        Some(Fault::Stall) => std::future::pending().await,
-        Some(Fault::Delay(millis) | Fault::EndlessSlowPages(millis)) => {
-            tokio::time::sleep(Duration::from_millis(*millis)).await;
+    let faults = world.record_call(service.name(), &caller.account, scope.region, operation);
+    for fault in &faults {
+        match fault {
+            Fault::Stall => std::future::pending().await,
+            Fault::Delay(millis) | Fault::EndlessSlowPages(millis) => {
+                tokio::time::sleep(Duration::from_millis(*millis)).await;
+            }
+            Fault::Response { status, body } => {
+                return effects::send(reply::plain(*status, body.clone()), operation, &faults);
+            }
+            _ => {}
         }
-        Some(Fault::Response { status, body }) => return reply::full(reply::plain(*status, body.clone())),
-        _ => {}
     }
-    let error = fault.as_ref().and_then(|fault| service.fault_error(fault, &caller, operation));
+    let error = faults.iter().find_map(|fault| service.fault_error(fault, &caller, operation, number));
     let error = error.or_else(|| service.policy_denial(&caller, operation));
     let reply = match (error, service) {
         (Some(error), _) => Reply::Error(error),
-        (None, Service::Sts) => sts::handle(world, &caller, scope.region, operation, &parameters, now()),
+        (None, Service::Sts) => {
+            sts::handle(world, &caller, scope.region, operation, &parameters, &faults, now())
+        }
         (None, _) => match serde_json::from_slice::<Value>(&body) {
             Ok(request @ Value::Object(_)) => {
-                let (account, fault) = (&caller.account, fault.as_ref());
+                let (account, faults) = (&caller.account, faults.as_slice());
                 match service {
                     Service::Organizations => {
-                        organizations::handle(world, account, operation, &request, fault)
+                        organizations::handle(world, account, operation, &request, faults)
                     }
-                    Service::Account => account::handle(world, &caller, operation, &request, fault),
-                    _ => ssm::handle(world, account, scope.region, operation, &request, fault),
+                    Service::Account => account::handle(world, &caller, operation, &request, faults),
+                    _ => ssm::handle(world, account, scope.region, operation, &request, faults),
                 }
             }
             _ => Reply::Error(ApiError::new("SerializationException", "")),
         },
     };
-    let response = reply::response(service, reply, &request_id);
-    if fault == Some(Fault::TruncatedBody) { reply::truncated(response).await } else { reply::full(response) }
+    effects::send(reply::response(service, reply, &request_id), operation, &faults)
 }
 
 /// The control API for tests in other languages: `PUT /_fake/faults` sets a JSON list of
 /// [`FaultRule`]s, and `GET /_fake/calls` returns the number of calls of each operation by account
 /// and region.
-fn control(world: &World, method: &Method, path: &str, body: &[u8]) -> Response<Full<Bytes>> {
+fn control(world: &World, method: &Method, path: &str, body: &[u8]) -> Response<Bytes> {
     match (method, path) {
         (&Method::PUT, "/_fake/faults") => match serde_json::from_slice::<Vec<FaultRule>>(body) {
             Ok(rules) => {

@@ -62,8 +62,15 @@ impl Service {
         Some(self.access_denied(caller, operation, &why))
     }
 
-    /// The error response that `fault` causes, or `None` if it has another effect.
-    pub(crate) fn fault_error(self, fault: &Fault, caller: &Caller, operation: &str) -> Option<ApiError> {
+    /// The error response that `fault` causes, or `None` if it has another effect. `number` is that
+    /// of the request.
+    pub(crate) fn fault_error(
+        self,
+        fault: &Fault,
+        caller: &Caller,
+        operation: &str,
+        number: u64,
+    ) -> Option<ApiError> {
         match fault {
             Fault::Throttle => Some(self.throttling_error()),
             Fault::Deny => Some(self.access_denied(
@@ -84,6 +91,9 @@ impl Service {
             // A region that is not enabled rejects the account's keys as unknown.
             Fault::RegionDisabled => Some(self.credential_error(&CredentialError::UnknownKey)),
             Fault::ServerError => Some(self.server_error()),
+            Fault::NewErrorCode => {
+                Some(ApiError::new(format!("Fake{number}Exception"), "An error that no other response has"))
+            }
             Fault::Stall
             | Fault::Delay(_)
             | Fault::TruncatedBody
@@ -91,7 +101,17 @@ impl Service {
             | Fault::PageSize(_)
             | Fault::RepeatToken
             | Fault::EndlessPages
-            | Fault::EndlessSlowPages(_) => None,
+            | Fault::EndlessSlowPages(_)
+            | Fault::ManyItems(_)
+            | Fault::ExpiresIn(_)
+            | Fault::Text { .. }
+            | Fault::Headers(_)
+            | Fault::DateOffBy(_)
+            | Fault::ManyHeaders(_)
+            | Fault::Padding { .. }
+            | Fault::Dribble(_)
+            | Fault::Reset
+            | Fault::All(_) => None,
         }
     }
 

@@ -20,20 +20,20 @@ const EMPTY_RESULT: &str = "{}";
 /// the most common cause.
 const FAILING_BUCKET_PREFIX: &str = "denied-";
 
-/// Handles a call of `operation`. `fault` may affect its paging.
+/// Handles a call of `operation`. `faults` may affect its paging.
 pub(crate) fn handle(
     world: &World,
     account: &str,
     region: &str,
     operation: &str,
     request: &Value,
-    fault: Option<&Fault>,
+    faults: &[Fault],
 ) -> Reply {
     let at = AccountRegion { world, account, region };
     let result = match operation {
         "CreateResourceDataSync" => at.create(request).map(|()| EMPTY_RESULT.to_owned()),
         "UpdateResourceDataSync" => at.update(request).map(|()| EMPTY_RESULT.to_owned()),
-        "ListResourceDataSync" => at.list(request, fault),
+        "ListResourceDataSync" => at.list(request, faults),
         "DeleteResourceDataSync" => at.delete(request).map(|()| EMPTY_RESULT.to_owned()),
         _ => Err(ApiError::new("UnknownOperationException", "")),
     };
@@ -112,7 +112,7 @@ impl AccountRegion<'_> {
         })
     }
 
-    fn list(&self, request: &Value, fault: Option<&Fault>) -> Result<String, ApiError> {
+    fn list(&self, request: &Value, faults: &[Fault]) -> Result<String, ApiError> {
         let mut violations = Violations::default();
         violations.text(request, "/SyncType", MAX_NAME, false);
         let size = paging::size(request, MAX_PAGE_SIZE).unwrap_or_else(|value| {
@@ -121,7 +121,7 @@ impl AccountRegion<'_> {
         });
         violations.check()?;
         let kind = kind_of(request)?;
-        let page = Page::new(kind.as_str(), size, request, fault)
+        let page = Page::new(kind.as_str(), size, request, faults)
             .ok_or_else(|| ApiError::new("InvalidNextToken", "The specified token is not valid."))?;
         let (schedule, reports_sharing, now) =
             (self.world.run_schedule(), self.world.reports_sharing(), now());
@@ -294,7 +294,7 @@ mod tests {
 
     fn names(world: &World, region: &str, kind: SyncKind) -> Vec<String> {
         let request = json!({"SyncType": kind.as_str(), "MaxResults": 2});
-        let reply = handle(world, ACCOUNT, region, "ListResourceDataSync", &request, None);
+        let reply = handle(world, ACCOUNT, region, "ListResourceDataSync", &request, &[]);
         let Reply::Json(text) = reply else { panic!("{reply:?}") };
         let page: Value = serde_json::from_str(&text).unwrap();
         let items = page["ResourceDataSyncItems"].as_array().unwrap();

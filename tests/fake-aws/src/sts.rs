@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use quick_xml::escape::escape;
 
+use crate::fault::Fault;
 use crate::policy::{MAX_POLICY_LENGTH, Policy};
 use crate::reply::{ApiError, Reply};
 use crate::world::{AssumedRole, Caller, World, session_token};
@@ -20,6 +21,7 @@ pub(crate) fn handle(
     region: &str,
     operation: &str,
     parameters: &Parameters,
+    faults: &[Fault],
     now: f64,
 ) -> Reply {
     let result = match operation {
@@ -32,7 +34,7 @@ pub(crate) fn handle(
                 caller.account
             ),
         }),
-        "AssumeRole" => assume_role(world, caller, region, parameters, now),
+        "AssumeRole" => assume_role(world, caller, region, parameters, faults, now),
         _ => Err(ApiError::new("InvalidAction", format!("Could not find operation {operation}"))),
     };
     result.unwrap_or_else(Reply::Error)
@@ -43,6 +45,7 @@ fn assume_role(
     caller: &Caller,
     region: &str,
     parameters: &Parameters,
+    faults: &[Fault],
     now: f64,
 ) -> Result<Reply, ApiError> {
     let required = |name: &str| {
@@ -97,6 +100,14 @@ fn assume_role(
     });
     let (arn, user_id) = (assumed.arn.clone(), assumed.user_id.clone());
     let (key, expires) = world.open_session(assumed, Duration::from_secs(seconds), now);
+    let expires = faults
+        .iter()
+        .find_map(|fault| match fault {
+            #[expect(clippy::cast_precision_loss, reason = "exact for any sensible time")]
+            Fault::ExpiresIn(seconds) => Some(now + *seconds as f64),
+            _ => None,
+        })
+        .unwrap_or(expires);
     Ok(Reply::Xml {
         operation: "AssumeRole",
         result: format!(
@@ -165,7 +176,7 @@ mod tests {
                 ("Policy", policy),
             ]
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
-            handle(&world, &caller, "us-gov-west-1", "AssumeRole", &parameters.into(), 0.0)
+            handle(&world, &caller, "us-gov-west-1", "AssumeRole", &parameters.into(), &[], 0.0)
         };
         let code = |reply| match reply {
             Reply::Error(error) => error.code,

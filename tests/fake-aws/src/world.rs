@@ -210,7 +210,7 @@ impl World {
     /// # Errors
     /// The code and message of the error that AWS would return.
     pub fn create_sync(&self, account: &str, region: &str, request: &Value) -> Result<(), String> {
-        match ssm::handle(self, account, region, "CreateResourceDataSync", request, None) {
+        match ssm::handle(self, account, region, "CreateResourceDataSync", request, &[]) {
             Reply::Error(error) => Err(format!("{}: {}", error.code, error.message)),
             Reply::Json(_) | Reply::Xml { .. } => Ok(()),
         }

@@ -65,8 +65,14 @@ impl World {
             .collect()
     }
 
-    /// Counts a call and returns the fault to inject, if there is one.
-    pub(crate) fn record_call(&self, account: &str, region: &str, operation: &str) -> Option<Fault> {
+    /// Counts a call and returns the faults to inject.
+    pub(crate) fn record_call(
+        &self,
+        service: &str,
+        account: &str,
+        region: &str,
+        operation: &str,
+    ) -> Vec<Fault> {
         let mut inner = self.lock();
         let records_call_times = inner.records_call_times;
         let key = (account.to_owned(), region.to_owned(), operation.to_owned());
@@ -75,18 +81,21 @@ impl World {
         if records_call_times && calls.times.len() < MAX_TIMES {
             calls.times.push(Instant::now());
         }
-        let rule = inner.faults.iter_mut().find(|rule| rule.matches(account, region, operation))?;
+        let mut rules = inner.faults.iter_mut();
+        let Some(rule) = rules.find(|rule| rule.matches(service, account, region, operation)) else {
+            return Vec::new();
+        };
         if let Some(times) = &mut rule.times {
             *times -= 1;
         }
-        Some(rule.fault.clone())
+        rule.fault.clone().into_list()
     }
 
-    /// Returns a new request id.
-    pub(crate) fn request_id(&self) -> String {
+    /// Counts a request and returns its number.
+    pub(crate) fn count_request(&self) -> u64 {
         let mut inner = self.lock();
         inner.requests += 1;
-        format!("00000000-0000-4000-8000-{:012}", inner.requests)
+        inner.requests
     }
 }
 
@@ -97,7 +106,7 @@ mod tests {
     #[test]
     fn call_times_are_only_recorded_on_request() {
         let world = World::new();
-        let call = || world.record_call("111122223333", "eu-west-1", "ListResourceDataSync");
+        let call = || world.record_call("ssm", "111122223333", "eu-west-1", "ListResourceDataSync");
         let call_times = || world.call_times("111122223333", "eu-west-1", "ListResourceDataSync");
         call();
         assert_eq!(call_times(), []);
