@@ -20,6 +20,8 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use super::http_client::is_invalid_response;
+
 /// The maximum length of an error code; longer ones are reported as `other`. Codes
 /// become label values, and a proxy on the way to AWS may return anything.
 const MAX_CODE_LENGTH: usize = 64;
@@ -92,6 +94,9 @@ impl ObserveRequests {
             }
             (None, Some(response)) if response.body().bytes().is_some() => "invalid_response",
             (None, _) if error.is_timeout_error() => "timeout",
+            (None, None) if error.as_connector_error().is_some_and(|error| is_invalid_response(error)) => {
+                "invalid_response"
+            }
             // There was no response, or the connection was lost before the response was
             // complete.
             (None, _) => "connection",

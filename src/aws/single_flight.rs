@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use super::panics::catch_panic;
 use crate::model::Failure;
 
 /// How long the first failure is cached. The time doubles with each consecutive
@@ -70,7 +71,8 @@ impl<T> SingleFlight<T> {
         };
         let cached = cell.get_or_init(|| async {
             let in_progress = FetchGuard::new(&self.in_progress);
-            let fetched = fetch.await;
+            // Without this, every waiting caller would panic in turn.
+            let fetched = catch_panic("the request", fetch).await.unwrap_or_else(Fetched::Failed);
             drop(in_progress);
             let now = Instant::now();
             match fetched {

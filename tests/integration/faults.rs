@@ -11,6 +11,9 @@ use tokio::time::Instant;
 
 use crate::exporter::{ACCOUNT, Exporter, HUB, REGION, ROLE, fake_aws, one_target, put_sync, up};
 
+/// The limit of a response body in bytes.
+const MAX_BODY: u64 = 8 * 1024 * 1024;
+
 const OTHER_REGION: &str = "us-east-1";
 
 /// Injects `fault` into listing the syncs of one of two targets. Checks that it fails with
@@ -53,6 +56,7 @@ async fn check_fault(fault: Fault, reason: &'static str, code: Option<&'static s
 #[tokio::test]
 async fn every_fault_has_its_reason_and_affects_no_other_target() {
     let response = |status, body: &str| Fault::Response { status, body: body.to_owned() };
+    let padding = |bytes, chunked| Fault::Padding { bytes, chunked };
     let faults = [
         (Fault::Throttle, "throttled", Some("ThrottlingException")),
         (Fault::Deny, "access_denied", Some("AccessDeniedException")),
@@ -86,6 +90,11 @@ async fn every_fault_has_its_reason_and_affects_no_other_target() {
             "invalid_response",
             Some("invalid_response"),
         ),
+        (padding(MAX_BODY, true), "invalid_response", Some("invalid_response")),
+        (padding(MAX_BODY, false), "invalid_response", Some("invalid_response")),
+        (Fault::ServerError.and(padding(MAX_BODY, true)), "invalid_response", Some("invalid_response")),
+        // More headers than hyper accepts.
+        (Fault::ManyHeaders(200), "invalid_response", Some("invalid_response")),
         (response(403, "<html>Forbidden by proxy</html>"), "invalid_response", Some("403")),
         (response(502, "<html>Bad gateway</html>"), "server_error", Some("502")),
         (response(429, "{}"), "throttled", Some("429")),
