@@ -160,3 +160,80 @@ impl ClassifyRetry for RetryAfterClockSkew {
         "RetryAfterClockSkew"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
+
+    use super::*;
+
+    const EXPIRED: &str =
+        r#"{"__type":"InvalidSignatureException","message":"Signature expired: x is now earlier than y"}"#;
+
+    fn date(seconds_from_now: i64) -> String {
+        let now = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(seconds_from_now);
+        now.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    }
+
+    /// Whether the SDK sees the date of the response, and signs by it.
+    fn is_believed(status: u16, headers: &[(&'static str, &str)], body: &str) -> bool {
+        let mut response = HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::empty());
+        for (name, value) in headers {
+            response.headers_mut().append(*name, (*value).to_owned());
+        }
+        hide_unconfirmed_date(&mut response, body.as_bytes(), &SkewWarning::default());
+        let is_retried = response.extension::<SigningTimeRejected>().is_some();
+        assert_eq!(response.headers().contains_key("date"), is_retried);
+        is_retried
+    }
+
+    #[test]
+    fn a_date_is_believed_only_if_the_time_of_the_signature_was_rejected() {
+        let date = date(3600);
+        let in_header = [("date", date.as_str()), ("x-amzn-errortype", "RequestExpired")];
+        assert!(is_believed(400, &in_header, "{}"));
+        let is_believed = |status, body| is_believed(status, &[("date", &date)], body);
+        assert!(is_believed(400, EXPIRED));
+        assert!(is_believed(403, "<Code>SignatureDoesNotMatch</Code><Message>Signature not yet current: x"));
+        for code in ["RequestExpired", "RequestTimeTooSkewed", "RequestInTheFuture"] {
+            assert!(is_believed(400, code), "{code}");
+        }
+        for (status, body) in [
+            (200, EXPIRED),
+            (503, EXPIRED),
+            (400, r#"{"__type":"InvalidSignatureException","message":"The signature does not match"}"#),
+            (400, r#"{"__type":"ExpiredTokenException"}"#),
+            (403, ""),
+        ] {
+            assert!(!is_believed(status, body), "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn only_a_plausible_date_is_believed() {
+        for seconds in [0, 3600, -3600, 6 * 24 * 3600, -6 * 24 * 3600] {
+            assert!(is_believed(400, &[("date", &date(seconds))], EXPIRED), "{seconds}");
+        }
+        for date in [
+            "Fri, 31 Dec 9999 23:59:59 GMT",
+            "Mon, 01 Jan 0001 00:00:00 GMT",
+            "Wed, 31 Dec 1969 23:59:59 GMT",
+            "Sun, 06 Nov 1994 08:49:37. GMT",
+            "Sunday, 06-Nov-94 08:49:37 GMT",
+            "Sun Nov  6 08:49:37 1994",
+            "Sun, 99 Nov 2026 99:99:99 GMT",
+            "Sun, 06 Nov 1994 08:49:37 G\u{fc}T",
+            "1763800000",
+            "",
+            &date(8 * 24 * 3600),
+            &date(-8 * 24 * 3600),
+        ] {
+            assert!(!is_believed(400, &[("date", date)], EXPIRED), "{date}");
+        }
+        let now = date(0);
+        assert!(!is_believed(400, &[], EXPIRED));
+        assert!(!is_believed(400, &[("date", &now), ("date", &now)], EXPIRED));
+        assert!(!is_believed(400, &[("date", &now), ("age", "3600")], EXPIRED));
+    }
+}

@@ -220,6 +220,7 @@ mod tests {
             ),
             (Some("ExpiredTokenException"), "", 400, Reason::Credentials),
             (Some("UnrecognizedClientException"), "", 400, Reason::Credentials),
+            (Some("RequestInTheFuture"), "", 403, Reason::Credentials),
             (Some("InvalidClientTokenId"), "", 403, Reason::Credentials),
             (Some("RegionDisabledException"), "", 403, Reason::RegionDisabled),
             (Some("OptInRequired"), "", 403, Reason::RegionDisabled),

@@ -149,3 +149,21 @@ async fn read(mut body: SdkBody) -> Result<Vec<u8>, ConnectorError> {
     }
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_may_have_the_maximum_length_and_no_more() {
+        let body = |length| SdkBody::from(vec![b' '; length]);
+        assert_eq!(read(body(0)).await.unwrap(), b"");
+        assert_eq!(read(body(MAX_BODY)).await.unwrap().len(), MAX_BODY);
+        let error = read(body(MAX_BODY + 1)).await.unwrap_err();
+        assert!(is_invalid_response(&error));
+        assert_eq!(
+            crate::error_chain::with_causes(&error),
+            "other: the body of the response is longer than the limit of 8 MiB"
+        );
+    }
+}

@@ -232,6 +232,25 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_panic_is_a_failure_that_is_shared_and_cached() {
+        let flight = SingleFlight::<u32>::default();
+        let fetch = || async {
+            sleep(Duration::from_secs(1)).await;
+            panic!("the fetch panics");
+        };
+        let failure = Err(Failure::new(Reason::Other, "the request panicked, which is a bug"));
+        let shared = async { unreachable!("the failure is shared") };
+        assert_eq!(tokio::join!(flight.get(fetch()), flight.get(shared)), (failure.clone(), failure.clone()));
+        assert!(!flight.is_fetching());
+        advance(INITIAL_BACKOFF).await;
+        assert_eq!(flight.get(fetch()).await, failure, "the second back-off is longer");
+        advance(INITIAL_BACKOFF).await;
+        assert_eq!(flight.get(async { Fetched::Value(Arc::new(1), None) }).await, failure);
+        advance(INITIAL_BACKOFF).await;
+        assert_eq!(flight.get(async { Fetched::Value(Arc::new(1), None) }).await, Ok(Arc::new(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_evicted_value_is_fetched_again_and_a_newer_one_is_not_evicted() {
         let flight = SingleFlight::default();
         let first = flight.get(async { Fetched::Value(Arc::new(1), None) }).await.unwrap();

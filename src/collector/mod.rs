@@ -83,3 +83,6 @@ impl Collect for Collector {
         Report { account: progress.account, ended: self.clock.now(), took: started.elapsed(), outcome }
     }
 }
+
+#[cfg(test)]
+mod tests;

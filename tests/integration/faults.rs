@@ -20,8 +20,8 @@ const OTHER_REGION: &str = "us-east-1";
 /// `reason`, that its requests fail with `code`, that the other target is not affected, and
 /// that the target recovers.
 async fn check_fault(fault: Fault, reason: &'static str, code: Option<&'static str>) {
-    // Only a stalled request has to run into the timeout.
-    let timeout = if fault == Fault::Stall { "16s" } else { "2m" };
+    // Only a request that stalls has to run into the timeout.
+    let timeout = if matches!(fault, Fault::Stall | Fault::Dribble(_)) { "16s" } else { "2m" };
     let aws = fake_aws().await;
     aws.world().put_item(ACCOUNT, OTHER_REGION, SyncKind::ToDestination, json!({"SyncName": "elsewhere"}));
     put_sync(&aws, SyncKind::ToDestination, json!({"SyncName": "here"}));
@@ -64,6 +64,7 @@ async fn every_fault_has_its_reason_and_affects_no_other_target() {
         (Fault::ExpiredToken, "credentials", Some("ExpiredTokenException")),
         (Fault::ServerError, "server_error", Some("InternalServerError")),
         (Fault::Stall, "timeout", Some("timeout")),
+        (Fault::Dribble(1000), "timeout", Some("timeout")),
         (Fault::TruncatedBody, "connection", Some("connection")),
         (Fault::RepeatToken, "pagination", None),
         (Fault::EndlessPages, "pagination", None),

@@ -4,7 +4,10 @@
 use std::time::Duration;
 
 use fake_aws::{FakeAws, Fault, FaultRule, World};
+use futures_util::future::join_all;
 use pretty_assertions::assert_eq;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use crate::exporter::{ACCOUNT, Exporter, HUB, REGION, ROLE, Scrape, aws_settings, fake_aws, one_target, up};
 use crate::process::{ExporterProcess, program};
@@ -60,26 +63,28 @@ async fn check_all_up(aws: &FakeAws, exporter: &Exporter) {
 /// client. They were down most of the time, and the credentials were thrown away each time.
 #[tokio::test]
 async fn a_wrong_date_in_one_region_affects_no_region() {
-    for seconds in [3600, -3600, 900_000] {
+    join_all([3600, -3600, 900_000].map(async |seconds| {
         let aws = fake_aws().await;
         let wrong = FaultRule::new(Fault::DateOffBy(seconds)).region("us-east-2");
         aws.world().set_faults(vec![wrong.operation("ListResourceDataSync"), check_signing_time()]);
         let exporter = Exporter::start_ready(&aws, &four_targets()).await;
         check_all_up(&aws, &exporter).await;
-    }
+    }))
+    .await;
 }
 
 /// A date of 9999 made every later call of the client panic.
 #[tokio::test]
 async fn an_implausible_date_is_ignored() {
-    for date in [
+    let dates_to_ignore = [
         "Fri, 31 Dec 9999 23:59:59 GMT",
         "Mon, 01 Jan 0001 00:00:00 GMT",
         "Wed, 31 Dec 1969 23:59:59 GMT",
         "Sun, 06 Nov 1994 08:49:37. GMT",
         "99999999999999999999",
         "",
-    ] {
+    ];
+    join_all(dates_to_ignore.map(async |date| {
         let aws = fake_aws().await;
         // The responses of STS, too.
         let assume_role = FaultRule::new(dates(&[date])).operation("AssumeRole");
@@ -87,7 +92,8 @@ async fn an_implausible_date_is_ignored() {
         aws.world().set_faults(vec![assume_role, wrong, check_signing_time()]);
         let exporter = Exporter::start_ready(&aws, &four_targets()).await;
         check_all_up(&aws, &exporter).await;
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -105,7 +111,7 @@ async fn a_rejected_signature_affects_one_target_and_keeps_the_credentials() {
         response(400, r#"{"__type": "RequestExpired"}"#),
         response(400, r#"{"__type": "IncompleteSignature"}"#),
     ];
-    for fault in faults {
+    join_all(faults.map(async |fault| {
         let aws = fake_aws().await;
         let rejects = FaultRule::new(fault.clone()).region("us-east-2").operation("ListResourceDataSync");
         aws.world().set_faults(vec![rejects, check_signing_time()]);
@@ -123,12 +129,13 @@ async fn a_rejected_signature_affects_one_target_and_keeps_the_credentials() {
         aws.world().set_faults(vec![check_signing_time()]);
         exporter.scrape_until(&up(ACCOUNT, "us-east-2", 1)).await;
         assert_eq!(aws.world().calls("AssumeRole"), 1, "{fault:?}");
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
 async fn a_wrong_host_clock_takes_one_failed_request_for_each_target() {
-    for seconds in [HOUR, -HOUR] {
+    join_all([HOUR, -HOUR].map(async |seconds| {
         let aws = fake_aws().await;
         aws.world().set_session_lifetime(Some(LIFETIME));
         aws.world().set_faults(vec![FaultRule::new(Fault::ClockAhead(seconds))]);
@@ -155,12 +162,13 @@ async fn a_wrong_host_clock_takes_one_failed_request_for_each_target() {
         let scrape = collect_three_times(&exporter).await;
         check(&scrape, &failed_requests.replace("} 4", "} 8"));
         assert_eq!(aws.world().calls("AssumeRole"), 2);
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
 async fn discovery_works_with_a_wrong_host_clock() {
-    for seconds in [HOUR, -HOUR] {
+    join_all([HOUR, -HOUR].map(async |seconds| {
         let aws = fake_aws().await;
         aws.world().set_session_lifetime(Some(LIFETIME));
         aws.world().set_faults(vec![FaultRule::new(Fault::ClockAhead(seconds))]);
@@ -169,11 +177,37 @@ async fn discovery_works_with_a_wrong_host_clock() {
         let scrape = exporter.scrape_until(&up(ACCOUNT, "eu-west-3", 1)).await;
         assert!(scrape.has("ssm_sync_exporter_discovery_failures_total{kind=\"regions\"} 0"), "{}", scrape.0);
         assert_eq!(aws.world().calls("AssumeRole"), 2, "the attempts of one call");
-    }
+    }))
+    .await;
 }
 
-/// STS rejects the signatures of the hub for a while. Its credentials are not obtained again for
-/// each role, and the failure is logged once for all roles.
+/// The SDK itself assumes the role of such a profile.
+#[tokio::test]
+async fn a_profile_with_a_role_works_with_a_wrong_host_clock() {
+    let aws = fake_aws().await;
+    aws.world().set_session_lifetime(Some(LIFETIME));
+    aws.world().set_faults(vec![FaultRule::new(Fault::ClockAhead(HOUR))]);
+    let directory = tempfile::tempdir().unwrap();
+    let settings = aws_settings(&aws, directory.path());
+    let profile = format!(
+        "[profile member]\nrole_arn = arn:aws:iam::{ACCOUNT}:role/{ROLE}\nsource_profile = hub\nregion = {REGION}\n"
+    );
+    std::fs::write(directory.path().join("config"), profile).unwrap();
+    let config = format!(
+        "interval: 1s\ntimeout: 16s\nregions: [{REGION}]\naccounts: [{{id: '{ACCOUNT}', profile: member}}]\n"
+    );
+    // The SDK takes the endpoint of its own STS client from the environment only.
+    let running =
+        ExporterProcess::start(program().env("AWS_ENDPOINT_URL", aws.url()).arg("--config.file").arg({
+            let file = directory.path().join("config.yaml");
+            std::fs::write(&file, config + &settings).unwrap();
+            file
+        }));
+    running.metrics_containing(&up(ACCOUNT, REGION, 1)).await;
+    assert_eq!(aws.world().calls("AssumeRole"), 2, "the attempts of one call");
+    running.stop("TERM");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wrong_host_clock_is_logged_once() {
     let aws = fake_aws().await;
@@ -201,6 +235,7 @@ async fn a_wrong_host_clock_is_logged_once() {
     );
 }
 
+/// The credentials were obtained again, as if STS had rejected them.
 #[tokio::test]
 async fn a_signature_that_sts_rejects_keeps_the_base_credentials() {
     let aws = fake_aws().await;
@@ -237,7 +272,7 @@ async fn a_signature_that_sts_rejects_keeps_the_base_credentials() {
 /// The SDK waited up to 20 seconds before each retry, so the collection timed out.
 #[tokio::test]
 async fn a_throttled_target_does_not_wait_for_as_long_as_the_response_says() {
-    for value in ["3600000", "18446744073709551615", "-1", "soon", ""] {
+    join_all(["3600000", "18446744073709551615", "-1", "soon", ""].map(async |value| {
         let aws = fake_aws().await;
         let headers = ["x-amz-retry-after", "retry-after"];
         let headers = headers.map(|name| (name.to_owned(), Some(value.to_owned())));
@@ -250,7 +285,8 @@ async fn a_throttled_target_does_not_wait_for_as_long_as_the_response_says() {
         assert!(failures.contains("aws_region=\"us-east-2\",reason=\"throttled\"} 1"), "{value}: {failures}");
         assert_eq!(aws.world().calls_of(ACCOUNT, "us-east-2", "ListResourceDataSync"), 3, "all attempts");
         assert_eq!(scrape.sum("ssm_sync_exporter_target_up"), 3.0, "{value}");
-    }
+    }))
+    .await;
 }
 
 /// A body of 1,500 MiB took 1.9 GB of memory.
@@ -270,6 +306,35 @@ async fn a_response_that_is_too_long_names_the_limit() {
     );
     let page = exporter.get("/").await.body;
     assert!(page.contains("the body of the response is longer than the limit of 8 MiB"), "{page}");
+}
+
+/// The SDK's own requests for credentials pass through the same HTTP client.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_response_with_credentials_that_is_too_long_is_invalid() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/credentials", listener.local_addr().unwrap());
+    let mut command = program();
+    command.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", url).env("AWS_REGION", REGION);
+    let running = ExporterProcess::start(&mut command);
+    let endless = async {
+        loop {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.read(&mut [0; 4096]).await.unwrap();
+            let head =
+                b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+            stream.write_all(head).await.unwrap();
+            let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+            while stream.write_all(&chunk).await.is_ok() {}
+        }
+    };
+    tokio::select! {
+        metrics = running.metrics_containing("reason=\"invalid_response\"") => {
+            assert!(metrics.contains("ssm_sync_exporter_target_up{aws_account_id=\"unknown\",aws_region=\"eu-west-1\"} 0"));
+        }
+        () = endless => {}
+    }
+    let (_, _, log) = running.stop("TERM");
+    assert!(log.contains("longer than the limit of 8 MiB"), "{log}");
 }
 
 /// Calls to STS shared the SDK's limit on retries, so that failures for one account used up the
