@@ -7,13 +7,14 @@ use futures_util::FutureExt as _;
 
 use crate::model::{Failure, Reason};
 
-/// The output of `work`.
-///
-/// # Errors
-/// `work` panicked. `what` says what it was, for the message. The panic hook has logged the
-/// panic itself. `work` is dropped; the caller drops what it may have left in an
-/// inconsistent state.
-pub(crate) async fn catch_panic<T>(what: &str, work: impl Future<Output = T>) -> Result<T, Failure> {
-    let caught = AssertUnwindSafe(work).catch_unwind().await;
-    caught.map_err(|_panic| Failure::new(Reason::Other, format!("{what} panicked, which is a bug")))
+/// The output of `work`, or a failure if it panicked. `what` says in the message what it was.
+/// The panic itself is logged by the panic hook. The caller drops what `work` may have left in
+/// an inconsistent state.
+// Not an `async fn`, whose future would have room for `work` twice.
+pub(crate) fn catch_panic<T>(
+    what: &str,
+    work: impl Future<Output = T>,
+) -> impl Future<Output = Result<T, Failure>> {
+    let failed = move || Failure::new(Reason::Other, format!("{what} panicked, which is a bug"));
+    AssertUnwindSafe(work).catch_unwind().map(move |caught| caught.map_err(|_panic| failed()))
 }

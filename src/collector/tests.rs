@@ -59,7 +59,7 @@ impl Setup {
             ..AwsSettings::default()
         };
         let observer = Arc::new(PanickingObserver { operation, times: times.into() });
-        let timeout = Duration::from_secs(60);
+        let timeout = Duration::from_mins(1);
         let sessions = Arc::new(Sessions::new(settings, timeout, observer));
         let role = Role {
             arn: format!("arn:aws:iam::{ACCOUNT}:role/SsmSyncExporter").parse().unwrap(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use fake_aws::{FakeAws, Fault, FaultRule, World};
 use futures_util::future::join_all;
-use pretty_assertions::assert_eq;
+use pretty_assertions::{assert_eq, assert_ne};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 
@@ -319,11 +319,11 @@ async fn a_response_with_credentials_that_is_too_long_is_invalid() {
     let endless = async {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            stream.read(&mut [0; 4096]).await.unwrap();
+            assert_ne!(stream.read(&mut [0; 4096]).await.unwrap(), 0);
             let head =
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
             stream.write_all(head).await.unwrap();
-            let chunk = [b"10000\r\n".as_slice(), &[b' '; 0x10000], b"\r\n"].concat();
+            let chunk = [b"1000\r\n".as_slice(), &[b' '; 0x1000], b"\r\n"].concat();
             while stream.write_all(&chunk).await.is_ok() {}
         }
     };
@@ -344,15 +344,16 @@ async fn failures_to_assume_roles_do_not_use_up_the_retries_of_other_roles() {
     let aws = FakeAws::start(World::new(), "127.0.0.1:0").await.unwrap();
     aws.world().add_account(HUB);
     let mut config = format!("interval: 1h\ntimeout: 2m\nregions: [{REGION}]\naccounts:\n");
-    // By default, the SDK allows for 100 retries. A role takes two.
-    for number in 0..60 {
-        let account = format!("1000000000{number:02}");
+    // By default, the SDK allows for 100 retries that fail.
+    for number in 0..130 {
+        let account = format!("100000000{number:03}");
         aws.world().add_role(&account, ROLE, None);
-        config +=
-            &format!("  - {{profile: hub, assume_roles: [{{arn: 'arn:aws:iam::{account}:role/{ROLE}'}}]}}\n");
+        let role = format!("arn:aws:iam::{account}:role/{ROLE}");
+        let entry = format!("  - {{profile: hub, assume_roles: [{{arn: '{role}'}}]}}\n");
+        config += &entry;
     }
     aws.world().set_faults(vec![FaultRule::new(Fault::Throttle).operation("AssumeRole")]);
     let exporter = Exporter::start_ready(&aws, &config).await;
-    assert_eq!(exporter.scrape().await.sum("ssm_sync_exporter_target_consecutive_failures"), 60.0);
-    assert_eq!(aws.world().calls("AssumeRole"), 60 * 3);
+    assert_eq!(exporter.scrape().await.sum("ssm_sync_exporter_target_consecutive_failures"), 130.0);
+    assert_eq!(aws.world().calls("AssumeRole"), 130 * 3);
 }
