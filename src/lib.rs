@@ -55,7 +55,7 @@
 //!
 //! Each external crate stays in one place: the AWS SDK in [`aws`] and the two modules that
 //! make calls through it, [`discovery`] and [`collector`]; `prometheus` in [`metrics`];
-//! `maud` in `status`; `hyper` and `rustls` in [`web`]; `figment` in [`config`]; `clap` in
+//! `maud` in `status`; `hyper` and `rustls` in [`web`] (and the errors of `hyper` in [`aws`]); `figment` in [`config`]; `clap` in
 //! [`cli`] and [`logging`]; progress bars and tables in [`once`].
 //!
 //! # Invariants
@@ -68,6 +68,8 @@
 //!   for a limited time. An unknown value has no series; it is never exported as 0.
 //! - Targets do not delay each other. All they share is the limit on concurrent collections
 //!   and, within an account, the requests for credentials.
+//! - A response of AWS affects only the target or lookup that it is for. Its size is limited,
+//!   and the SDK learns nothing from it that another call uses.
 //! - Discovery keeps the last known accounts and regions when a lookup fails.
 //! - Every task is owned, every wait has a deadline, and every queue has a bound.
 //! - There are no globals: clock, counters and cancellation are passed in.

@@ -6,8 +6,8 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -18,6 +18,7 @@ use tokio::time::Instant;
 
 use super::errors;
 use super::instrumentation::ApiObserver;
+use super::panics::catch_panic;
 use super::sdk::SdkConfigLoader;
 use super::single_flight::{Fetched, SingleFlight};
 use super::sts::{AssumeRoleFailure, assume_role, caller_account, is_sts_unavailable};
@@ -100,7 +101,7 @@ pub(crate) struct CredentialStore {
 pub(crate) struct CachedCredentials {
     pub(crate) credentials: Credentials,
     /// The client that uses these credentials, created on first use.
-    pub(super) ssm_client: OnceLock<aws_sdk_ssm::Client>,
+    pub(super) ssm_client: Mutex<Option<aws_sdk_ssm::Client>>,
     /// The account that the credentials belong to, looked up on first use.
     pub(super) account: SingleFlight<AccountId>,
     /// The regions in which AWS has accepted the credentials.
@@ -190,7 +191,8 @@ impl CredentialStore {
     }
 
     async fn fetch(&self) -> Fetched<CachedCredentials> {
-        match self.obtain().await {
+        let obtained = catch_panic("the request for credentials", self.obtain()).await;
+        match obtained.unwrap_or_else(Obtained::Failure) {
             Obtained::Credentials(credentials) => {
                 // After STS has rejected credentials, recovery is logged only when a role has
                 // been assumed.
@@ -200,7 +202,7 @@ impl CredentialStore {
                 let Lifetime { refresh_after, expires_after } = lifetime(&credentials);
                 let cached = Arc::new(CachedCredentials {
                     credentials,
-                    ssm_client: OnceLock::new(),
+                    ssm_client: Mutex::default(),
                     account: SingleFlight::default(),
                     accepted_in: Mutex::default(),
                 });
@@ -268,19 +270,19 @@ impl CredentialStore {
                         base.evict(&cached);
                         Obtained::Failure(failure)
                     }
-                    Err(AssumeRoleFailure { failure, .. }) if failure.reason == Reason::Credentials => {
+                    Err(AssumeRoleFailure { failure, .. }) if failure.rejects_credentials => {
                         // STS returns the same error if the role's account has not enabled
                         // the region of the STS endpoint. `GetCallerIdentity` returns it only
                         // if the credentials are invalid.
                         match Box::pin(caller_account(config, &cached.credentials, observer)).await {
-                            Err(identity_failure) if identity_failure.reason == Reason::Credentials => {
+                            Err(identity_failure) if identity_failure.rejects_credentials => {
                                 base.reject(&cached, &failure);
                                 Obtained::NoBaseCredentials(failure)
                             }
                             _ => Obtained::Failure(failure),
                         }
                     }
-                    Err(AssumeRoleFailure { failure, .. }) if is_sts_unavailable(failure.reason) => {
+                    Err(AssumeRoleFailure { failure, .. }) if is_sts_unavailable(&failure) => {
                         base.record_sts_failure(&failure);
                         Obtained::StsUnavailable(failure)
                     }

@@ -16,6 +16,8 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId as _;
 
+use super::http_client::is_invalid_response;
+use crate::error_chain::find_cause;
 use crate::model::{Failure, Reason};
 
 /// Classifies the error of a call. The message contains no secrets.
@@ -36,7 +38,7 @@ where
             if let Some(id) = service.raw().request_id() {
                 text = format!("{text} (request {id})");
             }
-            Failure::new(reason, text)
+            Failure { rejects_credentials: rejects_credentials(code), ..Failure::new(reason, text) }
         }
         other => Failure::new(reason_without_service_error(other), with_distinct_causes(other)),
     }
@@ -56,6 +58,9 @@ pub(super) fn credentials_failure(error: &CredentialsError) -> Failure {
         ),
         (None, CredentialsError::ProviderTimedOut(_)) => {
             Failure::new(Reason::Timeout, with_distinct_causes(error))
+        }
+        (None, _) if is_invalid_response(error) => {
+            Failure::new(Reason::InvalidResponse, with_distinct_causes(error))
         }
         (None, _) => Failure::new(Reason::Credentials, with_distinct_causes(error)),
     }
@@ -95,6 +100,23 @@ pub(super) fn is_documented(code: &str) -> bool {
     reason_of_code(code).is_some() || UNCLASSIFIED_CODES.contains(&code)
 }
 
+/// Whether the error means that AWS does not accept the credentials, and that other
+/// credentials may be accepted. An error about a signature or its time is a matter of the
+/// host's clock, of a proxy that changes requests, or of a wrong secret key. With new session
+/// credentials, the request would fail again.
+fn rejects_credentials(code: Option<&str>) -> bool {
+    matches!(
+        code,
+        Some(
+            "ExpiredToken"
+                | "ExpiredTokenException"
+                | "InvalidAccessKeyId"
+                | "InvalidClientTokenId"
+                | "UnrecognizedClientException"
+        )
+    )
+}
+
 /// The reason for an error response.
 fn reason_of_error(code: Option<&str>, message: &str, status: StatusCode) -> Reason {
     match (code.and_then(reason_of_code), code.unwrap_or_default()) {
@@ -124,6 +146,7 @@ fn reason_of_code(code: &str) -> Option<Reason> {
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
         | "RequestExpired"
+        | "RequestInTheFuture"
         | "RequestTimeTooSkewed"
         | "SignatureDoesNotMatch"
         | "UnrecognizedClientException" => Reason::Credentials,
@@ -155,25 +178,11 @@ fn reason_without_service_error<E: Error + 'static>(error: &SdkError<E, HttpResp
     match error {
         SdkError::TimeoutError(_) => Reason::Timeout,
         SdkError::DispatchFailure(failure) if failure.is_timeout() => Reason::Timeout,
+        SdkError::DispatchFailure(_) if is_invalid_response(error) => Reason::InvalidResponse,
         SdkError::DispatchFailure(_) => Reason::Connection,
-        // The SDK parses a body only after reading it completely, so the connection was
-        // lost if the body is not in memory.
-        SdkError::ResponseError(response) if response.raw().body().bytes().is_none() => Reason::Connection,
         SdkError::ResponseError(response) => reason_of_status(response.raw().status()),
         _ => Reason::Other,
     }
-}
-
-/// The first error of type `T` among `error` and its causes.
-fn find_cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
 }
 
 /// The error and its causes. A cause that the text already contains
@@ -231,6 +240,7 @@ mod tests {
             ),
             (Some("ExpiredTokenException"), "", 400, Reason::Credentials),
             (Some("UnrecognizedClientException"), "", 400, Reason::Credentials),
+            (Some("RequestInTheFuture"), "", 403, Reason::Credentials),
             (Some("InvalidClientTokenId"), "", 403, Reason::Credentials),
             (Some("RegionDisabledException"), "", 403, Reason::RegionDisabled),
             (Some("OptInRequired"), "", 403, Reason::RegionDisabled),

@@ -21,6 +21,7 @@ use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::errors;
+use super::http_client::is_invalid_response;
 
 /// The maximum length of an error code; longer ones are reported as `other`. Codes
 /// become label values, and a proxy on the way to AWS may return anything. How many unknown
@@ -127,6 +128,9 @@ impl ObserveRequests {
                 ErrorCode::known("invalid_response")
             }
             (None, _) if error.is_timeout_error() => ErrorCode::known("timeout"),
+            (None, None) if error.as_connector_error().is_some_and(|error| is_invalid_response(error)) => {
+                ErrorCode::known("invalid_response")
+            }
             // There was no response, or the connection was lost before the response was
             // complete.
             (None, _) => ErrorCode::known("connection"),

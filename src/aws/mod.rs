@@ -8,17 +8,23 @@
 //! To save memory and connections, all calls use one HTTP client with one connection
 //! pool, and all targets of an account use the same cached credentials and SSM client.
 
+mod clock_skew;
 mod credentials;
 mod endpoints;
 pub(crate) mod errors;
+mod http_client;
 mod instrumentation;
+mod panics;
 mod sdk;
 mod session;
 mod single_flight;
 mod sts;
 
+pub(crate) use clock_skew::RetryAfterClockSkew;
 pub(crate) use credentials::CachedCredentials;
 pub use endpoints::EndpointKind;
 pub(crate) use instrumentation::{ApiObserver, ApiRequest, ErrorCode, ObserveRequests};
+pub(crate) use panics::catch_panic;
 pub use sdk::AwsSettings;
+pub(crate) use sdk::own_retry_partition;
 pub(crate) use session::{Session, Sessions};

@@ -1,5 +1,5 @@
-//! The SDK's configuration: endpoints, timeouts, retries, proxies, and the initial
-//! credentials, before any role is assumed.
+//! The SDK's configuration: endpoints, timeouts, retries, and the initial credentials,
+//! before any role is assumed.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,14 +17,8 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
-use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
-use aws_smithy_http_client::{Builder, Connector};
-use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
-use aws_smithy_runtime_api::client::http::{
-    HttpClient, HttpConnectorSettings, SharedHttpClient, SharedHttpConnector,
-};
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_sdk_sts::config::retry::RetryPartition;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
 use super::endpoints::EndpointKind;
 use crate::fleet::RegionName;
@@ -41,6 +35,13 @@ const ATTEMPTS_PER_COLLECTION: u32 = 8;
 /// The timeout of one attempt of a call.
 pub(super) fn attempt_timeout(collection_timeout: Duration) -> Duration {
     collection_timeout / ATTEMPTS_PER_COLLECTION
+}
+
+/// A retry partition for one client. The SDK limits the retries of all calls within a
+/// partition together, by default of all calls to a service in a region. One throttled
+/// account would then use up the retries of the others.
+pub(crate) fn own_retry_partition() -> RetryPartition {
+    RetryPartition::custom("ssm-sync-exporter").build()
 }
 
 /// The `aws` section of the configuration.
@@ -208,47 +209,4 @@ pub(super) fn sts_region(
 
 fn sdk_region(name: &RegionName) -> Region {
     Region::new(name.as_str().to_owned())
-}
-
-/// The HTTP client, with one connection pool for all calls. By default, the SDK
-/// creates a pool for each service client and ignores the proxy settings of the
-/// environment.
-pub(super) fn http_client(settings: &AwsSettings) -> SharedHttpClient {
-    // An endpoint without TLS is not AWS but a local substitute, which an outbound
-    // proxy usually cannot reach.
-    let is_local = settings.endpoint_url.as_ref().is_some_and(|url| url.starts_with("http://"));
-    let client = Builder::new().build_with_connector_fn(move |connector_settings, components| {
-        let proxy = if is_local { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
-        let mut connector = Connector::builder().proxy_config(proxy);
-        if let Some(connector_settings) = connector_settings {
-            connector = connector.connector_settings(connector_settings.clone());
-        }
-        if let Some(sleep) = components.and_then(RuntimeComponents::sleep_impl) {
-            connector = connector.sleep_impl(sleep);
-        }
-        connector.tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).build()
-    });
-    SharedHttpClient::new(SkipConstructionCheck(client))
-}
-
-/// Skips the check of the HTTP client that the SDK makes whenever it constructs a service
-/// client. The check loads all root certificates, which costs as much as a call. It is
-/// skipped because this wrapper leaves the validation methods of [`HttpClient`] at their
-/// default implementations, which do nothing. TLS certificates of servers are verified as
-/// usual.
-#[derive(Debug)]
-struct SkipConstructionCheck(SharedHttpClient);
-
-impl HttpClient for SkipConstructionCheck {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
-        self.0.http_connector(settings, components)
-    }
-
-    fn connector_metadata(&self) -> Option<ConnectorMetadata> {
-        self.0.connector_metadata()
-    }
 }

@@ -7,13 +7,17 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::identity::IdentityCache;
+use aws_sdk_ssm::config::retry::RetryPartition;
+use aws_sdk_ssm::config::{Region, SharedInterceptor};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use tracing::debug;
 
+use super::clock_skew::{self, RetryAfterClockSkew};
 use super::credentials::{CachedCredentials, CredentialSource, CredentialStore};
 use super::endpoints::EndpointKind;
+use super::http_client::http_client;
 use super::instrumentation::ApiObserver;
 use super::sdk::{self, AwsSettings, SdkConfigLoader};
 use super::single_flight::Fetched;
@@ -73,6 +77,15 @@ pub(crate) struct Session {
     pub(crate) credentials: Arc<CredentialStore>,
     pub(crate) observer: Arc<dyn ApiObserver>,
     check_timeout: Duration,
+    /// Kept while the session is, so a region that is no longer polled keeps its few bytes.
+    ssm_regions: Mutex<HashMap<RegionName, SsmRegion>>,
+}
+
+/// What the SDK remembers between the calls to SSM in one region. No two targets share it.
+#[derive(Clone, Debug)]
+struct SsmRegion {
+    clock_skew: SharedInterceptor,
+    retry_partition: RetryPartition,
 }
 
 impl Sessions {
@@ -84,7 +97,7 @@ impl Sessions {
         observer: Arc<dyn ApiObserver>,
         failure_log: Arc<FailureLog>,
     ) -> Self {
-        let http_client = sdk::http_client(&settings);
+        let http_client = http_client(&settings);
         Self {
             settings,
             collection_timeout,
@@ -139,6 +152,7 @@ impl Sessions {
             credentials: self.credential_store(&profile_config, &key),
             observer: Arc::clone(&self.observer),
             check_timeout: MAX_CHECK_TIMEOUT.min(sdk::attempt_timeout(self.collection_timeout)),
+            ssm_regions: Mutex::default(),
         };
         let session = Arc::new(session);
         // A concurrent caller may have created the session meanwhile.
@@ -204,14 +218,43 @@ impl Sessions {
 impl Session {
     /// The SSM client that uses the `cached` credentials, for all regions. Creating a client
     /// takes much of the CPU time of a call, and one client per target would take more
-    /// memory than the whole snapshot. The caller sets the region of each call, and adds
-    /// [`ObserveRequests`](super::ObserveRequests) so that requests are counted.
-    pub(crate) fn ssm_client<'a>(&self, cached: &'a CachedCredentials) -> &'a aws_sdk_ssm::Client {
-        cached.ssm_client.get_or_init(|| {
+    /// memory than the whole snapshot. Each call needs the configuration of its
+    /// [region](Self::ssm_region_config).
+    pub(crate) fn ssm_client(&self, cached: &CachedCredentials) -> aws_sdk_ssm::Client {
+        let mut client = cached.ssm_client.lock();
+        let client = client.get_or_insert_with(|| {
             let config =
                 self.ssm_config.to_builder().credentials_provider(cached.credentials.clone()).build();
             aws_sdk_ssm::Client::from_conf(config)
-        })
+        });
+        client.clone()
+    }
+
+    /// Drops the SSM client, and what the SDK remembers of `region`, after a panic that their
+    /// state may have caused. The next call starts with new ones. Calls in progress, in other
+    /// regions, keep theirs.
+    pub(crate) fn drop_ssm_client(&self, cached: &CachedCredentials, region: &RegionName) {
+        *cached.ssm_client.lock() = None;
+        self.ssm_regions.lock().remove(region);
+    }
+
+    /// The part of the configuration of a call to SSM that depends on the region. The caller
+    /// adds [`ObserveRequests`](super::ObserveRequests), so that requests are counted.
+    pub(crate) fn ssm_region_config(&self, region: &RegionName) -> aws_sdk_ssm::config::Builder {
+        let mut regions = self.ssm_regions.lock();
+        let known = regions.get(region).cloned();
+        let SsmRegion { clock_skew, retry_partition } = known.unwrap_or_else(|| {
+            let new =
+                SsmRegion { clock_skew: clock_skew::memory(), retry_partition: sdk::own_retry_partition() };
+            regions.entry(region.clone()).or_insert(new).clone()
+        });
+        drop(regions);
+        let mut config = aws_sdk_ssm::Config::builder()
+            .region(Region::new(region.as_str().to_owned()))
+            .retry_partition(retry_partition)
+            .retry_classifier(RetryAfterClockSkew);
+        config.push_interceptor(clock_skew);
+        config
     }
 
     /// Checks that the credentials belong to the account with the `configured` id. If

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
+use super::panics::catch_panic;
 use crate::model::Failure;
 
 /// How long the first failure is cached. The time doubles with each consecutive
@@ -70,7 +71,8 @@ impl<T> SingleFlight<T> {
         };
         let cached = cell.get_or_init(|| async {
             let in_progress = FetchGuard::new(&self.in_progress);
-            let fetched = fetch.await;
+            // Without this, every waiting caller would panic in turn.
+            let fetched = catch_panic("the request", fetch).await.unwrap_or_else(Fetched::Failed);
             drop(in_progress);
             let now = Instant::now();
             match fetched {
@@ -227,6 +229,25 @@ mod tests {
         let (first, second) = tokio::join!(giving_up, fetcher.get(true));
         assert!(first.is_err());
         assert_eq!(second, Ok(1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_panic_is_a_failure_that_is_shared_and_cached() {
+        let flight = SingleFlight::<u32>::default();
+        let fetch = || async {
+            sleep(Duration::from_secs(1)).await;
+            panic!("the fetch panics");
+        };
+        let failure = Err(Failure::new(Reason::Other, "the request panicked, which is a bug"));
+        let shared = async { unreachable!("the failure is shared") };
+        assert_eq!(tokio::join!(flight.get(fetch()), flight.get(shared)), (failure.clone(), failure.clone()));
+        assert!(!flight.is_fetching());
+        advance(INITIAL_BACKOFF).await;
+        assert_eq!(flight.get(fetch()).await, failure, "the second back-off is longer");
+        advance(INITIAL_BACKOFF).await;
+        assert_eq!(flight.get(async { Fetched::Value(Arc::new(1), None) }).await, failure);
+        advance(INITIAL_BACKOFF).await;
+        assert_eq!(flight.get(async { Fetched::Value(Arc::new(1), None) }).await, Ok(Arc::new(1)));
     }
 
     #[tokio::test(start_paused = true)]

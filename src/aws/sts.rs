@@ -10,8 +10,10 @@ use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 
+use super::clock_skew::RetryAfterClockSkew;
 use super::errors;
 use super::instrumentation::{ApiObserver, ObserveRequests};
+use super::sdk::own_retry_partition;
 use crate::fleet::{AccountId, Role};
 use crate::model::{Failure, Reason, limits};
 
@@ -28,15 +30,21 @@ impl From<Failure> for AssumeRoleFailure {
     }
 }
 
-/// Whether `reason` means that STS itself is unavailable, so that no role can be assumed.
-pub(super) fn is_sts_unavailable(reason: Reason) -> bool {
-    matches!(reason, Reason::Timeout | Reason::Connection | Reason::ServerError | Reason::Throttled)
+/// Whether a failure to assume a role means that no role can be assumed, although STS may
+/// accept the credentials: STS is unavailable, or it rejects signatures, most likely because
+/// the host's clock is wrong.
+pub(super) fn is_sts_unavailable(failure: &Failure) -> bool {
+    match failure.reason {
+        Reason::Timeout | Reason::Connection | Reason::ServerError | Reason::Throttled => true,
+        Reason::Credentials => !failure.rejects_credentials,
+        _ => false,
+    }
 }
 
 /// Assumes a role. The region of `config` is that of the STS endpoint.
 ///
 /// # Errors
-/// [`Reason::Credentials`] means that STS rejected `credentials`, or that the role's
+/// [`Failure::rejects_credentials`] means that STS rejected `credentials`, or that the role's
 /// account has not enabled the region of the STS endpoint.
 pub(super) async fn assume_role(
     config: &SdkConfig,
@@ -55,10 +63,11 @@ pub(super) async fn assume_role(
         .send()
         .await
         .map_err(|error| {
-            let Failure { reason, message, .. } = errors::call_failure(&error);
-            let message = format!("cannot assume the role {arn}: {message}");
+            let failure = errors::call_failure(&error);
+            let reason = errors::assume_role_reason(failure.reason);
+            let message = format!("cannot assume the role {arn}: {}", failure.message);
             AssumeRoleFailure {
-                failure: Failure::new(errors::assume_role_reason(reason), message),
+                failure: Failure { reason, message, ..failure },
                 credentials_expired: matches!(error.code(), Some("ExpiredToken" | "ExpiredTokenException")),
             }
         })?;
@@ -92,7 +101,8 @@ pub(super) async fn caller_account(
         .map_err(|failure| failure.in_context("the response to GetCallerIdentity"))
 }
 
-/// An STS client that uses only `credentials`.
+/// An STS client that uses only `credentials`. A client makes one call, so it shares neither
+/// its retries nor the measured clock skew with other calls.
 fn sts_client(
     config: &SdkConfig,
     credentials: &Credentials,
@@ -104,6 +114,8 @@ fn sts_client(
         .credentials_provider(credentials.clone())
         .identity_cache(IdentityCache::no_cache())
         .interceptor(observe)
+        .retry_classifier(RetryAfterClockSkew)
+        .retry_partition(own_retry_partition())
         .build();
     aws_sdk_sts::Client::from_conf(config)
 }

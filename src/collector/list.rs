@@ -3,11 +3,10 @@
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
-use aws_sdk_ssm::config::retry::RetryPartition;
-use aws_sdk_ssm::config::{Builder, Region};
+use aws_sdk_ssm::Client;
+use aws_sdk_ssm::config::Builder;
 use aws_sdk_ssm::error::SdkError;
 use aws_sdk_ssm::operation::list_resource_data_sync::ListResourceDataSyncError;
-use aws_sdk_ssm::{Client, Config};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 
 use super::convert;
@@ -30,16 +29,11 @@ type ListError = SdkError<ListResourceDataSyncError>;
 pub(super) async fn list(
     session: &Session,
     credentials: &Arc<CachedCredentials>,
-    account_id: &str,
     target: &Target,
 ) -> Result<Vec<DataSync>, Failure> {
     let client = session.ssm_client(credentials);
-    // The SDK limits retries within a "retry partition", by default all calls to a service
-    // in a region. One throttled account would use up the retries of the others there.
-    let retry_partition = RetryPartition::new(format!("ssm-{account_id}-{}", target.region));
-    let config = Config::builder()
-        .region(Region::new(target.region.as_str().to_owned()))
-        .retry_partition(retry_partition)
+    let config = session
+        .ssm_region_config(&target.region)
         .interceptor(ObserveRequests::new(&session.observer).with_error::<ListResourceDataSyncError>());
 
     // The key removes duplicates, which occur if the list changes between two pages or if a
@@ -50,7 +44,7 @@ pub(super) async fn list(
             syncs.insert((sync.sync_type.clone(), sync.name.clone()), sync);
             limits::check_number("syncs in the target", syncs.len(), MAX_SYNCS)
         };
-        match list_type(client, &config, sync_type, add).await {
+        match list_type(&client, &config, sync_type, add).await {
             Ok(()) => {}
             Err(ListTypeError::Call(error)) => {
                 return Err(list_failure(&error, session, target, credentials).await);
@@ -64,7 +58,8 @@ pub(super) async fn list(
 
 /// Classifies the error of a call. SSM returns the same error code for invalid credentials
 /// and for a region that the account has not enabled. If another region or STS accepts the
-/// credentials, the cause is the region. Otherwise the credentials are evicted.
+/// credentials, the cause is the region. Otherwise the credentials are evicted. An error about
+/// the signature does not evict them.
 async fn list_failure(
     error: &ListError,
     session: &Session,
@@ -72,7 +67,7 @@ async fn list_failure(
     credentials: &Arc<CachedCredentials>,
 ) -> Failure {
     let failure = errors::call_failure(error);
-    if failure.reason != Reason::Credentials {
+    if !failure.rejects_credentials {
         return failure;
     }
     if error.code() == Some(UNRECOGNIZED_CLIENT)

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::aws::Sessions;
+use crate::aws::{CachedCredentials, Session, Sessions, catch_panic};
 use crate::clock::Clock;
 use crate::fleet::{AccountId, Target};
 use crate::model::{DataSync, Failure, Reason};
@@ -39,36 +39,50 @@ impl Collector {
         Self { sessions, timeout, clock }
     }
 
-    /// Lists the syncs of `target`. If the account id is not configured, it is stored in
-    /// `looked_up_id` as soon as STS has returned it, so that the report contains the id even if
-    /// the collection fails or times out afterwards.
-    async fn list_syncs(
-        &self,
-        target: &Target,
-        looked_up_id: &mut Option<AccountId>,
-    ) -> Result<Vec<DataSync>, Failure> {
+    /// Lists the syncs of `target`.
+    async fn list_syncs(&self, target: &Target, progress: &mut Progress) -> Result<Vec<DataSync>, Failure> {
         let session = self.sessions.get(&target.account).await;
         let credentials = session.credentials.get().await?;
+        let (session, credentials) = progress.access.insert((session, credentials));
         match &target.account.id {
             // Nothing to check: the account id is taken from the ARN of the last role.
             Some(_) if !target.account.access.roles.is_empty() => {}
-            Some(configured) => session.check_account_id(&credentials, configured).await?,
-            None => *looked_up_id = Some(session.account_id(&credentials, self.timeout / 2).await?),
+            Some(configured) => session.check_account_id(credentials, configured).await?,
+            None => progress.account = Some(session.account_id(credentials, self.timeout / 2).await?),
         }
-        let account_id = looked_up_id.as_ref().or(target.account.id.as_ref()).map_or("", AccountId::as_str);
-        list::list(&session, &credentials, account_id, target).await
+        list::list(session, credentials, target).await
     }
+}
+
+/// How far a collection has come, in case it times out or panics.
+#[derive(Default)]
+struct Progress {
+    /// The account id according to STS, if none is configured.
+    account: Option<AccountId>,
+    access: Option<(Arc<Session>, Arc<CachedCredentials>)>,
 }
 
 impl Collect for Collector {
     async fn collect(&self, target: &Target) -> Report {
         let started = Instant::now();
-        let mut looked_up_id = None;
-        let syncs = tokio::time::timeout(self.timeout, self.list_syncs(target, &mut looked_up_id));
-        let outcome = syncs.await.unwrap_or_else(|_elapsed| {
-            let message = format!("the collection did not end within {:?}", self.timeout);
-            Err(Failure::new(Reason::Timeout, message))
-        });
-        Report { account: looked_up_id, ended: self.clock.now(), took: started.elapsed(), outcome }
+        let mut progress = Progress::default();
+        let syncs = catch_panic("the collection", self.list_syncs(target, &mut progress));
+        let outcome = match tokio::time::timeout(self.timeout, syncs).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(panic)) => {
+                if let Some((session, credentials)) = &progress.access {
+                    session.drop_ssm_client(credentials, &target.region);
+                }
+                Err(panic)
+            }
+            Err(_elapsed) => {
+                let message = format!("the collection did not end within {:?}", self.timeout);
+                Err(Failure::new(Reason::Timeout, message))
+            }
+        };
+        Report { account: progress.account, ended: self.clock.now(), took: started.elapsed(), outcome }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,9 @@ use aws_smithy_async::future::pagination_stream::PaginationStream;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
 use super::sources::{Member, Members, Organization};
-use crate::aws::{CachedCredentials, ObserveRequests, Session, Sessions, errors};
+use crate::aws::{
+    CachedCredentials, ObserveRequests, RetryAfterClockSkew, Session, Sessions, errors, own_retry_partition,
+};
 use crate::fleet::{OrganizationalUnitId, Partition, RegionName};
 use crate::model::limits::{
     self, MAX_ACCOUNTS, MAX_ORGANIZATION_PAGES, MAX_ORGANIZATIONS_TOKEN_CHARS, MAX_UNIT_DEPTH, MAX_UNITS,
@@ -30,7 +32,7 @@ pub(super) async fn members(sessions: &Sessions, organization: &Organization) ->
     let cached = session.credentials.get().await?;
     let client = client(&session, &cached);
     let members = list(&client, organization).await;
-    if members.as_ref().is_err_and(|failure| failure.reason == Reason::Credentials) {
+    if members.as_ref().is_err_and(|failure| failure.rejects_credentials) {
         session.credentials.evict(&cached);
     }
     members
@@ -45,6 +47,8 @@ fn client(session: &Session, cached: &CachedCredentials) -> Client {
         .credentials_provider(cached.credentials.clone())
         .identity_cache(IdentityCache::no_cache())
         .interceptor(observe)
+        .retry_classifier(RetryAfterClockSkew)
+        .retry_partition(own_retry_partition())
         .build();
     Client::from_conf(config)
 }

@@ -8,7 +8,7 @@ use aws_sdk_account::operation::list_regions::ListRegionsError;
 use aws_sdk_account::types::RegionOptStatus;
 use tracing::debug;
 
-use crate::aws::{ObserveRequests, Sessions, errors};
+use crate::aws::{ObserveRequests, RetryAfterClockSkew, Sessions, errors, own_retry_partition};
 use crate::fleet::{Account, RegionName};
 use crate::model::limits::{self, MAX_PAGES, MAX_REGIONS};
 use crate::model::{Failure, Reason};
@@ -25,6 +25,8 @@ pub(super) async fn enabled(sessions: &Sessions, account: &Account) -> Result<Ve
         .credentials_provider(cached.credentials.clone())
         .identity_cache(IdentityCache::no_cache())
         .interceptor(ObserveRequests::new(&session.observer).with_error::<ListRegionsError>())
+        .retry_classifier(RetryAfterClockSkew)
+        .retry_partition(own_retry_partition())
         .build();
     let mut pages = Client::from_conf(config)
         .list_regions()
@@ -39,7 +41,7 @@ pub(super) async fn enabled(sessions: &Sessions, account: &Account) -> Result<Ve
             Some(Ok(page)) => page,
             Some(Err(error)) => {
                 let failure = errors::call_failure(&error);
-                if failure.reason == Reason::Credentials {
+                if failure.rejects_credentials {
                     session.credentials.evict(&cached);
                 }
                 return Err(failure);

@@ -16,6 +16,9 @@ pub struct Failure {
     /// than in earlier collections. The syncs collected so far must then no longer be
     /// served.
     pub is_wrong_account: bool,
+    /// Whether AWS does not accept the credentials of the call, so that new ones are needed.
+    /// An error about a signature does not mean that.
+    pub rejects_credentials: bool,
     /// How far the cause reaches: to the call that failed, or to everything that shares its
     /// credentials.
     pub scope: FailureScope,
@@ -24,8 +27,13 @@ pub struct Failure {
 impl Failure {
     /// A failure of one call for `reason`, described by `message`.
     pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
-        let message = single_line(&message.into());
-        Self { reason, message, is_wrong_account: false, scope: FailureScope::Call }
+        Self {
+            reason,
+            message: single_line(&message.into()),
+            is_wrong_account: false,
+            rejects_credentials: false,
+            scope: FailureScope::Call,
+        }
     }
 
     /// This failure, with `context` before its message.

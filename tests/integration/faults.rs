@@ -13,6 +13,9 @@ use tokio::time::Instant;
 
 use crate::exporter::{ACCOUNT, Exporter, HUB, REGION, ROLE, Scrape, fake_aws, one_target, put_sync, up};
 
+/// The limit of a response body in bytes.
+const MAX_BODY: u64 = 8 * 1024 * 1024;
+
 const OTHER_REGION: &str = "us-east-1";
 
 const DIRECTIONS: [&str; 5] = ["central", "east", "north", "south", "west"];
@@ -21,8 +24,8 @@ const DIRECTIONS: [&str; 5] = ["central", "east", "north", "south", "west"];
 /// `reason`, that its requests fail with `code`, that the other target is not affected, and
 /// that the target recovers.
 async fn check_fault(fault: Fault, reason: &'static str, code: Option<&'static str>) {
-    // Only a stalled request has to run into the timeout.
-    let timeout = if fault == Fault::Stall { "16s" } else { "2m" };
+    // Only a request that stalls has to run into the timeout.
+    let timeout = if matches!(fault, Fault::Stall | Fault::Dribble(_)) { "16s" } else { "2m" };
     let aws = fake_aws().await;
     aws.world().put_item(ACCOUNT, OTHER_REGION, SyncKind::ToDestination, json!({"SyncName": "elsewhere"}));
     put_sync(&aws, SyncKind::ToDestination, json!({"SyncName": "here"}));
@@ -57,6 +60,7 @@ async fn check_fault(fault: Fault, reason: &'static str, code: Option<&'static s
 #[tokio::test]
 async fn every_fault_has_its_reason_and_affects_no_other_target() {
     let response = |status, body: &str| Fault::Response { status, body: body.to_owned() };
+    let padding = |bytes, chunked| Fault::Padding { bytes, chunked };
     let faults = [
         (Fault::Throttle, "throttled", Some("ThrottlingException")),
         (Fault::Deny, "access_denied", Some("AccessDeniedException")),
@@ -64,6 +68,7 @@ async fn every_fault_has_its_reason_and_affects_no_other_target() {
         (Fault::ExpiredToken, "credentials", Some("ExpiredTokenException")),
         (Fault::ServerError, "server_error", Some("InternalServerError")),
         (Fault::Stall, "timeout", Some("timeout")),
+        (Fault::Dribble(1000), "timeout", Some("timeout")),
         (Fault::TruncatedBody, "connection", Some("connection")),
         (Fault::RepeatToken, "pagination", None),
         (Fault::EndlessPages, "pagination", None),
@@ -90,6 +95,11 @@ async fn every_fault_has_its_reason_and_affects_no_other_target() {
             "invalid_response",
             Some("invalid_response"),
         ),
+        (padding(MAX_BODY, true), "invalid_response", Some("invalid_response")),
+        (padding(MAX_BODY, false), "invalid_response", Some("invalid_response")),
+        (Fault::ServerError.and(padding(MAX_BODY, true)), "invalid_response", Some("invalid_response")),
+        // More headers than hyper accepts.
+        (Fault::ManyHeaders(200), "invalid_response", Some("invalid_response")),
         (response(403, "<html>Forbidden by proxy</html>"), "invalid_response", Some("403")),
         (response(502, "<html>Bad gateway</html>"), "server_error", Some("502")),
         (response(429, "{}"), "throttled", Some("429")),

@@ -32,5 +32,6 @@ mod secrets;
 mod soak;
 mod status;
 mod tools;
+mod untrusted_responses;
 mod web;
 mod web_security;

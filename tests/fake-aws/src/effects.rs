@@ -29,6 +29,9 @@ pub(crate) fn send(response: Response<Bytes>, operation: &str, faults: &[Fault])
             Fault::Text { field, value, repeat } => replace(&mut body, field, value, *repeat),
             Fault::Headers(headers) => set_headers(&mut head.headers, headers),
             Fault::DateOffBy(seconds) => set_date(&mut head.headers, SignedDuration::from_secs(*seconds)),
+            Fault::ClockAhead(seconds) => {
+                set_date(&mut head.headers, SignedDuration::from_secs((*seconds).into()));
+            }
             Fault::ManyHeaders(count) => {
                 for number in 0..*count.min(&MAX_HEADERS) {
                     if let Ok(name) = HeaderName::try_from(format!("x-fake-{number}")) {

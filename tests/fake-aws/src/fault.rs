@@ -62,6 +62,9 @@ pub enum Fault {
     Headers(Vec<(String, Option<String>)>),
     /// The header `Date` is off by this many seconds.
     DateOffBy(i64),
+    /// The clock of the service is this many seconds ahead of the host's, or behind if negative.
+    /// Requests that were signed more than five minutes from its time are rejected.
+    ClockAhead(i32),
     /// Sends this many additional headers, at most 30,000.
     ManyHeaders(u16),
     /// Sends spaces after the body.

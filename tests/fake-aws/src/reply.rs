@@ -97,6 +97,7 @@ pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Resp
                 Service::Organizations => !matches!(
                     error.code.as_ref(),
                     "ExpiredTokenException"
+                        | "InvalidSignatureException"
                         | "SerializationException"
                         | "UnknownOperationException"
                         | "UnrecognizedClientException"

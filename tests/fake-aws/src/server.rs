@@ -23,7 +23,7 @@ use crate::reply::{self, ApiError, Reply};
 use crate::service::Service;
 use crate::sigv4::Scope;
 use crate::world::{World, now};
-use crate::{account, effects, organizations, ssm, sts};
+use crate::{account, effects, organizations, sigv4, ssm, sts};
 
 /// Maximum length of a request body in bytes.
 const MAX_BODY: usize = 1024 * 1024;
@@ -147,7 +147,14 @@ async fn handle(world: &World, request: Request<Incoming>) -> Response<Body> {
             _ => {}
         }
     }
-    let error = faults.iter().find_map(|fault| service.fault_error(fault, &caller, operation, number));
+    // The time of a signature is checked before permissions.
+    let error = faults.iter().find_map(|fault| {
+        let Fault::ClockAhead(seconds) = fault else { return None };
+        let message = sigv4::check_signing_time(header("x-amz-date").unwrap_or_default(), *seconds).err()?;
+        Some(service.signing_time_error(message))
+    });
+    let error = error
+        .or_else(|| faults.iter().find_map(|fault| service.fault_error(fault, &caller, operation, number)));
     let error = error.or_else(|| service.policy_denial(&caller, operation));
     let reply = match (error, service) {
         (Some(error), _) => Reply::Error(error),

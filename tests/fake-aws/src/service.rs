@@ -107,12 +107,19 @@ impl Service {
             | Fault::Text { .. }
             | Fault::Headers(_)
             | Fault::DateOffBy(_)
+            | Fault::ClockAhead(_)
             | Fault::ManyHeaders(_)
             | Fault::Padding { .. }
             | Fault::Dribble(_)
             | Fault::Reset
             | Fault::All(_) => None,
         }
+    }
+
+    /// The error for a signature whose time is too far from the service's.
+    pub(crate) fn signing_time_error(self, message: String) -> ApiError {
+        let code = if self == Self::Sts { "SignatureDoesNotMatch" } else { "InvalidSignatureException" };
+        ApiError::new(code, message).status(self.access_denied_status())
     }
 
     fn throttling_error(self) -> ApiError {

@@ -1,4 +1,9 @@
 //! Parses the `Authorization` header of AWS Signature Version 4, and the account id in access keys.
+//! Checks the times of signatures.
+
+use jiff::fmt::strtime;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 
 /// The access key and the credential scope of a request.
 #[derive(Debug, PartialEq, Eq)]
@@ -19,6 +24,36 @@ impl<'a> Scope<'a> {
         let scope = Self { access_key: parts.next()?, region: parts.nth(1)?, service: parts.next()? };
         (parts.next() == Some("aws4_request") && parts.next().is_none()).then_some(scope)
     }
+}
+
+/// How far the time of a signature may be from the service's.
+const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
+
+/// The form of `X-Amz-Date`.
+const AMZ_DATE: &str = "%Y%m%dT%H%M%SZ";
+
+/// Checks that a request was signed within five minutes of the time of a service, whose clock is
+/// `ahead` seconds ahead of the host's. `amz_date` is the `X-Amz-Date` header. The error is the
+/// message of AWS.
+pub(crate) fn check_signing_time(amz_date: &str, ahead: i32) -> Result<(), String> {
+    check_time(amz_date, Timestamp::now() + SignedDuration::from_secs(ahead.into()))
+}
+
+fn check_time(amz_date: &str, now: Timestamp) -> Result<(), String> {
+    let signed = strtime::parse(AMZ_DATE, amz_date).and_then(|time| time.to_datetime());
+    let Ok(signed) = signed.and_then(|time| TimeZone::UTC.to_timestamp(time)) else {
+        return Err(format!("Date must be in ISO-8601: {amz_date}"));
+    };
+    let (earliest, latest) = (now - MAX_SKEW, now + MAX_SKEW);
+    let (error, limit, sign) = if signed < earliest {
+        (format!("Signature expired: {amz_date} is now earlier"), earliest, '-')
+    } else if signed > latest {
+        (format!("Signature not yet current: {amz_date} is still later"), latest, '+')
+    } else {
+        return Ok(());
+    };
+    let text = |time: Timestamp| time.strftime(AMZ_DATE).to_string();
+    Err(format!("{error} than {} ({} {sign} 5 min.)", text(limit), text(now)))
 }
 
 /// The account id that is encoded in an access key of AWS.
@@ -53,6 +88,27 @@ mod tests {
         assert_eq!(scope, Scope { access_key: "AKIAEXAMPLE", region: "eu-west-1", service: "ssm" });
         assert_eq!(Scope::parse("Basic Zm9vOmJhcg=="), None);
         assert_eq!(Scope::parse("AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20261122, Signature=00"), None);
+    }
+
+    #[test]
+    fn the_time_of_a_signature_is_checked() {
+        let now = "2026-11-22T12:00:00Z".parse().unwrap();
+        for time in ["20261122T115500Z", "20261122T120000Z", "20261122T120500Z"] {
+            assert_eq!(check_time(time, now), Ok(()), "{time}");
+        }
+        for (time, error) in [
+            (
+                "20261122T115459Z",
+                "Signature expired: 20261122T115459Z is now earlier than 20261122T115500Z (20261122T120000Z - 5 min.)",
+            ),
+            (
+                "20261122T120501Z",
+                "Signature not yet current: 20261122T120501Z is still later than 20261122T120500Z (20261122T120000Z + 5 min.)",
+            ),
+            ("today", "Date must be in ISO-8601: today"),
+        ] {
+            assert_eq!(check_time(time, now).unwrap_err(), error);
+        }
     }
 
     #[test]

@@ -105,6 +105,7 @@ fn assume_role(
         .find_map(|fault| match fault {
             #[expect(clippy::cast_precision_loss, reason = "exact for any sensible time")]
             Fault::ExpiresIn(seconds) => Some(now + *seconds as f64),
+            Fault::ClockAhead(seconds) => Some(expires + f64::from(*seconds)),
             _ => None,
         })
         .unwrap_or(expires);
