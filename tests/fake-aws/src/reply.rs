@@ -129,6 +129,16 @@ pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Resp
     response
 }
 
+/// A time in seconds since the Unix epoch as the value of a `Date` header.
+pub(crate) fn http_date(time: f64) -> Option<HeaderValue> {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "truncates to whole seconds, and the time is in range"
+    )]
+    let time = jiff::Timestamp::from_second(time as i64).ok()?;
+    HeaderValue::from_str(&time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()).ok()
+}
+
 /// A response without AWS headers.
 pub(crate) fn plain(status: u16, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body.into()));
@@ -158,4 +168,14 @@ pub(crate) async fn truncated(response: Response<Full<Bytes>>) -> Response<Body>
         }
     });
     Response::from_parts(head, BodyExt::boxed(StreamBody::new(frames)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_have_the_format_of_http() {
+        assert_eq!(http_date(784_111_777.9).unwrap(), "Sun, 06 Nov 1994 08:49:37 GMT");
+    }
 }

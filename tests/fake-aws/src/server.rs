@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::AUTHORIZATION;
+use hyper::header::{AUTHORIZATION, DATE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
@@ -21,7 +21,7 @@ use crate::fault::{Fault, FaultRule};
 use crate::reply::{self, ApiError, Body, Reply};
 use crate::service::Service;
 use crate::sigv4::Scope;
-use crate::world::{World, now};
+use crate::world::World;
 use crate::{account, organizations, ssm, sts};
 
 /// Maximum length of a request body in bytes.
@@ -80,7 +80,13 @@ async fn accept(listener: TcpListener, world: Arc<World>) {
 async fn serve(stream: TcpStream, world: Arc<World>) {
     let service = service_fn(move |request| {
         let world = Arc::clone(&world);
-        async move { Ok::<_, Infallible>(handle(&world, request).await) }
+        async move {
+            let mut response = handle(&world, request).await;
+            if let Some(date) = reply::http_date(world.now()) {
+                response.headers_mut().insert(DATE, date);
+            }
+            Ok::<_, Infallible>(response)
+        }
     });
     // A broken connection is either the client's fault or injected on purpose.
     let _ignored = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
@@ -120,7 +126,7 @@ async fn handle(world: &World, request: Request<Incoming>) -> Response<Body> {
         Service::Organizations => target.strip_prefix("AWSOrganizationsV20161128.").unwrap_or_default(),
         Service::Account => account::operation(head.uri.path()),
     };
-    let caller = match world.caller(scope.access_key, header("x-amz-security-token"), now()) {
+    let caller = match world.caller(scope.access_key, header("x-amz-security-token"), world.now()) {
         Ok(caller) => caller,
         Err(error) => return error_response(service, service.credential_error(&error)),
     };
@@ -138,7 +144,9 @@ async fn handle(world: &World, request: Request<Incoming>) -> Response<Body> {
     let error = error.or_else(|| service.policy_denial(&caller, operation));
     let reply = match (error, service) {
         (Some(error), _) => Reply::Error(error),
-        (None, Service::Sts) => sts::handle(world, &caller, scope.region, operation, &parameters, now()),
+        (None, Service::Sts) => {
+            sts::handle(world, &caller, scope.region, operation, &parameters, world.now())
+        }
         (None, _) => match serde_json::from_slice::<Value>(&body) {
             Ok(request @ Value::Object(_)) => {
                 let (account, fault) = (&caller.account, fault.as_ref());

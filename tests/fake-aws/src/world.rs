@@ -68,6 +68,8 @@ struct Inner {
     requests: u64,
     run_schedule: RunSchedule,
     session_lifetime: Option<Duration>,
+    /// How far the clock of the fake is ahead of the system's, in seconds.
+    clock_offset: f64,
     trusts_foreign_keys: bool,
     reports_sharing: bool,
 }
@@ -148,6 +150,7 @@ impl Default for World {
             requests: 0,
             run_schedule: RunSchedule::default(),
             session_lifetime: None,
+            clock_offset: 0.0,
             trusts_foreign_keys: false,
             reports_sharing: true,
         }))
@@ -214,6 +217,18 @@ impl World {
             Reply::Error(error) => Err(format!("{}: {}", error.code, error.message)),
             Reply::Json(_) | Reply::Xml { .. } => Ok(()),
         }
+    }
+
+    /// Sets how far the clock of the fake is ahead of the system's, in seconds. Negative values
+    /// make the clocks of all clients look as if they were ahead. The clock determines the `Date` of
+    /// responses and when sessions expire.
+    pub fn set_clock_offset(&self, seconds: f64) {
+        self.lock().clock_offset = seconds;
+    }
+
+    /// Seconds since the Unix epoch by the clock of the fake.
+    pub(crate) fn now(&self) -> f64 {
+        now() + self.lock().clock_offset
     }
 
     /// Removes all syncs of an account in a region.
