@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::BuildError;
-use crate::aws::{ApiObserver, ApiRequest, Sessions};
+use crate::aws::{ApiObserver, ApiRequest, CredentialProcesses, Sessions};
 use crate::clock::Clock;
 use crate::collector::Collector;
 use crate::config::{AccountDefaults, Config, ConfigError, SdkDefaults};
@@ -38,6 +38,7 @@ pub(crate) struct ConfigApplier {
     readiness: Arc<Readiness>,
     exporter_metrics: Arc<ExporterMetrics>,
     observer: Arc<dyn ApiObserver>,
+    processes: Arc<CredentialProcesses>,
     clock: Clock,
     config: Config,
     clients: AwsClients,
@@ -62,8 +63,10 @@ struct AwsClients {
 }
 
 impl AwsClients {
-    fn new(config: &Config, observer: &Arc<dyn ApiObserver>) -> Self {
-        let sessions = Arc::new(Sessions::new(config.aws.clone(), config.timeout, Arc::clone(observer)));
+    fn new(config: &Config, observer: &Arc<dyn ApiObserver>, processes: &Arc<CredentialProcesses>) -> Self {
+        let sessions =
+            Sessions::new(config.aws.clone(), config.timeout, Arc::clone(observer), Arc::clone(processes));
+        let sessions = Arc::new(sessions);
         let lookups = Arc::new(AwsLookups::new(Arc::clone(&sessions)));
         Self { sessions, lookups }
     }
@@ -98,7 +101,8 @@ impl Stages {
         let metrics_observer =
             Arc::new(MetricsObserver { metrics: Arc::clone(&exporter_metrics), clock: clock.clone() });
         let observer: Arc<dyn ApiObserver> = Arc::clone(&metrics_observer) as _;
-        let clients = AwsClients::new(&config, &observer);
+        let processes = Arc::default();
+        let clients = AwsClients::new(&config, &observer, &processes);
         let (sources, defaults) = clients.validate(&config).await?;
 
         let (to_discovery, settings) = watch::channel(discovery_settings(&config, &clients, sources));
@@ -123,6 +127,7 @@ impl Stages {
             readiness: Arc::clone(&readiness),
             exporter_metrics,
             observer,
+            processes,
             clock,
             config,
             clients,
@@ -144,7 +149,7 @@ impl ConfigApplier {
     /// See [`Config::account_sources`].
     pub(crate) async fn validate(&self, config: Config) -> Result<ValidatedConfig, ConfigError> {
         // Ask the SDK through new clients, because the old ones cache its defaults.
-        let clients = AwsClients::new(&config, &self.observer);
+        let clients = AwsClients::new(&config, &self.observer, &self.processes);
         let (sources, defaults) = clients.validate(&config).await?;
         // Keep the old clients if their settings are the same, because they hold credentials
         // that are still valid.

@@ -8,15 +8,21 @@
 //! To save memory and connections, all calls use one HTTP client with one connection
 //! pool, and all targets of an account use the same cached credentials and SSM client.
 
+mod credential_check;
+mod credential_process;
 mod credentials;
 mod endpoints;
 pub(crate) mod errors;
 mod instrumentation;
+mod lifetime;
+mod profile;
+mod response_date;
 mod sdk;
 mod session;
 mod single_flight;
 mod sts;
 
+pub(crate) use credential_process::CredentialProcesses;
 pub(crate) use credentials::CachedCredentials;
 pub use endpoints::EndpointKind;
 pub(crate) use instrumentation::{ApiObserver, ApiRequest, ObserveRequests};

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use tracing::debug;
 
+use super::credential_process::CredentialProcesses;
 use super::credentials::{CachedCredentials, CredentialSource, CredentialStore};
 use super::endpoints::EndpointKind;
 use super::instrumentation::ApiObserver;
@@ -34,6 +35,7 @@ pub(crate) struct Sessions {
     collection_timeout: Duration,
     observer: Arc<dyn ApiObserver>,
     http_client: SharedHttpClient,
+    processes: Arc<CredentialProcesses>,
     profile_configs: Mutex<HashMap<ProfileConfigKey, Arc<OnceCell<Arc<ProfileConfig>>>>>,
     by_access: Mutex<HashMap<SessionKey, Arc<Session>>>,
     credential_stores: Mutex<HashMap<SessionKey, Weak<CredentialStore>>>,
@@ -80,6 +82,7 @@ impl Sessions {
         settings: AwsSettings,
         collection_timeout: Duration,
         observer: Arc<dyn ApiObserver>,
+        processes: Arc<CredentialProcesses>,
     ) -> Self {
         let http_client = sdk::http_client(&settings);
         Self {
@@ -87,6 +90,7 @@ impl Sessions {
             collection_timeout,
             observer,
             http_client,
+            processes,
             profile_configs: Mutex::default(),
             by_access: Mutex::default(),
             credential_stores: Mutex::default(),
@@ -157,6 +161,7 @@ impl Sessions {
             settings: self.settings.clone(),
             collection_timeout: self.collection_timeout,
             http_client: self.http_client.clone(),
+            processes: Arc::clone(&self.processes),
         };
         let config = loader.load().await;
         let ssm_config =

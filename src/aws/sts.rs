@@ -2,18 +2,29 @@
 //! belong to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::identity::IdentityCache;
 use aws_credential_types::Credentials;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
+use aws_smithy_types::DateTime;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 
 use super::errors;
 use super::instrumentation::{ApiObserver, ObserveRequests};
+use super::lifetime::Validity;
+use super::response_date::ResponseDate;
 use crate::fleet::{AccountId, Role};
 use crate::model::{Failure, Reason};
+
+/// The name of the provider in the credentials of assumed roles.
+pub(super) const PROVIDER_NAME: &str = "SsmSyncExporterAssumeRole";
+
+/// How long the credentials of an assumed role are valid if the request does not set a
+/// duration. (STS API reference, `AssumeRole`.)
+const DEFAULT_DURATION: Duration = Duration::from_hours(1);
 
 /// Why a role could not be assumed.
 pub(super) struct AssumeRoleFailure {
@@ -33,7 +44,8 @@ pub(super) fn is_sts_unavailable(reason: Reason) -> bool {
     matches!(reason, Reason::Timeout | Reason::Connection | Reason::ServerError | Reason::Throttled)
 }
 
-/// Assumes a role. The region of `config` is that of the STS endpoint.
+/// Assumes a role. Returns the credentials and how long they are valid. The region of
+/// `config` is that of the STS endpoint.
 ///
 /// # Errors
 /// [`Reason::Credentials`] means that STS rejected `credentials`, or that the role's
@@ -43,15 +55,18 @@ pub(super) async fn assume_role(
     credentials: &Credentials,
     role: &Role,
     observer: &Arc<dyn ApiObserver>,
-) -> Result<Credentials, AssumeRoleFailure> {
+) -> Result<(Credentials, Validity), AssumeRoleFailure> {
     let arn = &role.arn;
     let region = config.region().map_or("", |region| region.as_ref());
+    let date = ResponseDate::default();
     let response = sts_client(config, credentials, observer)
         .assume_role()
         .role_arn(arn.as_str())
         .role_session_name(role.session_name.expand(arn.account(), region))
         .set_external_id(role.external_id.as_ref().map(|id| id.expose().to_owned()))
         .set_policy(role.policy.document())
+        .customize()
+        .interceptor(date.clone())
         .send()
         .await
         .map_err(|error| {
@@ -62,20 +77,31 @@ pub(super) async fn assume_role(
                 credentials_expired: matches!(error.code(), Some("ExpiredToken" | "ExpiredTokenException")),
             }
         })?;
-    let missing = |what| {
-        let message = format!("cannot assume the role {arn}: the response has no {what}");
+    let assumed = response.credentials.ok_or_else(|| {
+        let message = format!("cannot assume the role {arn}: the response has no credentials");
         Failure::new(Reason::InvalidResponse, message)
-    };
-    let assumed = response.credentials.ok_or_else(|| missing("credentials"))?;
-    let expiry = assumed.expiration.try_into().map_err(|_| missing("valid expiration"))?;
-    Ok(Credentials::builder()
+    })?;
+    let validity = validity(assumed.expiration, date.get());
+    // Without an expiry: it would be compared with the clock of this host.
+    let credentials = Credentials::builder()
         .access_key_id(assumed.access_key_id)
         .secret_access_key(assumed.secret_access_key)
         .session_token(assumed.session_token)
-        .expiry(expiry)
         .account_id(AccountId::as_str(arn.account()))
-        .provider_name("SsmSyncExporterAssumeRole")
-        .build())
+        .provider_name(PROVIDER_NAME)
+        .build();
+    Ok((credentials, validity))
+}
+
+/// How long the credentials of an assumed role are valid, by AWS's clock: the time from
+/// the `Date` of the response until the expiration. Never longer than requested, and as long
+/// as requested if the response has no `Date`.
+fn validity(expiration: DateTime, date: Option<DateTime>) -> Validity {
+    let left = date.map_or(DEFAULT_DURATION, |date| {
+        let seconds = expiration.secs().saturating_sub(date.secs());
+        Duration::from_secs(u64::try_from(seconds).unwrap_or(0))
+    });
+    Validity::Known(left.min(DEFAULT_DURATION))
 }
 
 /// The account that the credentials belong to. The call needs no permission.
@@ -104,4 +130,27 @@ fn sts_client(
         .interceptor(observe)
         .build();
     aws_sdk_sts::Client::from_conf(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_assumed_role_is_valid_from_the_date_of_the_response() {
+        let date = DateTime::from_secs(1_763_800_000);
+        for (expiration, date, seconds) in [
+            (1_763_803_600, Some(date), 3600),
+            (1_763_800_008, Some(date), 8),
+            (1_763_799_999, Some(date), 0),
+            (253_402_300_799, Some(date), 3600),
+            (0, Some(date), 0),
+            (i64::MIN, Some(date), 0),
+            (i64::MAX, Some(DateTime::from_secs(i64::MIN)), 3600),
+            (0, None, 3600),
+        ] {
+            let expected = Validity::Known(Duration::from_secs(seconds));
+            assert_eq!(validity(DateTime::from_secs(expiration), date), expected, "{expiration}");
+        }
+    }
 }
