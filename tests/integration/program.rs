@@ -1,6 +1,7 @@
 //! Tests of the program from outside: flags, exit statuses, credentials, log lines and signals.
 
 mod command_line;
+mod credential_process;
 mod credentials;
 mod logs;
 mod signals;
