@@ -78,7 +78,8 @@ impl AwsClients {
         for account in config.entry_accounts() {
             let region = self.sessions.sdk_region(account).await;
             let endpoints = self.sessions.endpoint_kind(account).await;
-            defaults.insert(account, AccountDefaults { region, endpoints });
+            let unusable_endpoint_url = self.sessions.unusable_endpoint_url(account).await;
+            defaults.insert(account, AccountDefaults { region, endpoints, unusable_endpoint_url });
         }
         Ok((config.account_sources(&defaults)?, defaults))
     }

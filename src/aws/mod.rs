@@ -25,6 +25,7 @@ mod sts;
 pub(crate) use credential_process::CredentialProcesses;
 pub(crate) use credentials::CachedCredentials;
 pub use endpoints::EndpointKind;
+pub(crate) use endpoints::{EXPECTED_URL as EXPECTED_ENDPOINT_URL, is_usable_url as is_usable_endpoint_url};
 pub(crate) use instrumentation::{ApiObserver, ApiRequest, ObserveRequests};
 pub use sdk::AwsSettings;
 pub(crate) use session::{Session, Sessions};

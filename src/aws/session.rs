@@ -14,7 +14,7 @@ use tracing::debug;
 
 use super::credential_process::CredentialProcesses;
 use super::credentials::{CachedCredentials, CredentialSource, CredentialStore};
-use super::endpoints::EndpointKind;
+use super::endpoints::{self, EndpointKind};
 use super::instrumentation::ApiObserver;
 use super::sdk::{self, AwsSettings, SdkConfigLoader};
 use super::single_flight::Fetched;
@@ -107,6 +107,15 @@ impl Sessions {
     pub(crate) async fn sdk_region(&self, account: &Account) -> Result<Option<RegionName>, InvalidRegion> {
         let profile_config = self.profile_config(account).await;
         profile_config.config.region().map(|region| region.as_ref().parse()).transpose()
+    }
+
+    /// Describes an endpoint URL in the environment or the shared AWS configuration that cannot
+    /// be used for calls.
+    pub(crate) async fn unusable_endpoint_url(&self, account: &Account) -> Option<String> {
+        // The setting has precedence, and it is valid.
+        let is_overridden = self.settings.endpoint_url.is_some();
+        let config = &self.profile_config(account).await.config;
+        if is_overridden { None } else { endpoints::unusable_url(config) }
     }
 
     /// The variant of the endpoints that the SDK uses for the account, according to the
