@@ -1,12 +1,15 @@
 //! Tests of credentials, and of texts with which they are obtained, that no request can carry.
 
 use std::ffi::OsStr;
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::Command;
 
-use fake_aws::{FakeAws, World};
+use fake_aws::{FakeAws, Fault, FaultRule, World};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, fake_aws};
 use crate::process::{program, run};
@@ -248,6 +251,92 @@ fn an_unusable_region_in_the_environment_is_one_line() {
             assert!(stderr.lines().count() == 1 && stderr.len() < 500, "{stderr}");
             assert!(stderr.contains("the default region of the credentials is invalid"), "{stderr}");
             assert!(!stderr.contains('\u{1b}'), "{stderr}");
+        }
+    }
+}
+
+/// Serves `body` as the response to every request.
+async fn serve(body: String) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let _read = stream.read(&mut request).await;
+            let head =
+                format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+            let _written = stream.write_all((head + &body).as_bytes()).await;
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_answers_of_the_container_endpoint_and_of_sts_are_checked() {
+    let aws = fake_aws().await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config");
+    let config = format!(
+        "[profile app]\nrole_arn = arn:aws:iam::{ACCOUNT}:role/{ROLE}\ncredential_source = EcsContainer\n"
+    );
+    std::fs::write(&file, config).unwrap();
+    for (text, problem) in UNUSABLE {
+        for (field, name) in [
+            ("AccessKeyId", "access key id"),
+            ("SecretAccessKey", "secret access key"),
+            ("Token", "session token"),
+        ] {
+            let mut json = json!({
+                "AccessKeyId": World::access_key(HUB),
+                "SecretAccessKey": "any",
+                "Token": "any",
+                "Expiration": "2099-01-01T00:00:00Z"
+            });
+            json[field] = text.into();
+            let address = serve(json.to_string()).await;
+            for profile in ["default", "app"] {
+                let mut command = once(&aws);
+                command
+                    .env("AWS_CONFIG_FILE", &file)
+                    .env("AWS_PROFILE", profile)
+                    .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://{address}/"));
+                let (reason, message) = failure(&mut command);
+                assert_eq!(reason, "credentials", "{message}");
+                let expected = format!(
+                    "the {name} {problem}; the credentials are from the container credentials endpoint (ECS or EKS)"
+                );
+                assert!(message.ends_with(&expected), "{message}");
+            }
+
+            let field = if field == "Token" { "SessionToken" } else { field };
+            let element = |name: &str| {
+                let value = if name == field {
+                    text.replace('\n', "&#10;").replace('\r', "&#13;").replace('\u{1b}', "&#27;")
+                } else {
+                    "any".to_owned()
+                };
+                format!("<{name}>{value}</{name}>")
+            };
+            let body = format!(
+                "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>{}{}{}\
+                 <Expiration>2099-01-01T00:00:00Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>",
+                element("AccessKeyId"),
+                element("SecretAccessKey"),
+                element("SessionToken"),
+            );
+            let fault = Fault::Response { status: 200, body };
+            aws.world().set_faults(vec![FaultRule::new(fault).operation("AssumeRole")]);
+            let role = format!("[{{assume_roles: [{{arn: 'arn:aws:iam::{ACCOUNT}:role/{ROLE}'}}]}}]");
+            let mut command = once(&aws);
+            command
+                .env("AWS_ACCESS_KEY_ID", World::access_key(HUB))
+                .env("AWS_SECRET_ACCESS_KEY", "any")
+                .env("SSM_SYNC_EXPORTER_ACCOUNTS", role);
+            let (reason, message) = failure(&mut command);
+            aws.world().set_faults(Vec::new());
+            assert_eq!(reason, "credentials", "{message}");
+            assert_eq!(message, format!("the {name} {problem}; the credentials are from AssumeRole"));
         }
     }
 }
