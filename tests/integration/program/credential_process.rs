@@ -5,12 +5,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use fake_aws::{FakeAws, SyncKind, World};
+use fake_aws::{FakeAws, Fault, FaultRule, SyncKind, World};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, fake_aws};
+use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, Scrape, fake_aws};
 use crate::process::{ExporterProcess, program, run};
 
 /// The processes whose ids are in a file and that still run. The parent of a process that has
@@ -189,5 +189,59 @@ fn check_chain(aws: &FakeAws, config: &str, credentials: &str, account: &str) {
         assert_eq!(status, Some(0), "{config} {credentials}: {stderr}");
         let document: Value = serde_json::from_str(&stdout).unwrap();
         assert_eq!(document["targets"][0]["aws_account_id"], account, "{config} {credentials}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_whose_credentials_seem_to_have_expired_is_not_run_for_every_collection() {
+    // With an expiry in the past, or a host clock that is ahead, it ran in every collection.
+    let aws = fake_aws().await;
+    for (expiration, is_rejected, max_runs) in [
+        ("1970-01-01T00:00:00Z", false, 1),
+        ("0000-01-01T00:00:00Z", false, 1),
+        ("9999-12-31T23:59:59Z", false, 1),
+        // The back-off is five seconds, then ten.
+        ("2020-01-01T00:00:00Z", true, 2),
+    ] {
+        let fault = FaultRule::new(Fault::ExpiredToken).operation("ListResourceDataSync");
+        aws.world().set_faults(if is_rejected { vec![fault] } else { Vec::new() });
+        let directory = tempfile::tempdir().unwrap();
+        let (file, runs) = (directory.path().join("config"), directory.path().join("runs"));
+        let json = json!({
+            "Version": 1,
+            "AccessKeyId": World::access_key(HUB),
+            "SecretAccessKey": "any",
+            "Expiration": expiration,
+        });
+        let process =
+            format!("[default]\ncredential_process = echo >> '{}'; echo '{json}'\n", runs.display());
+        std::fs::write(&file, process).unwrap();
+        let exporter = ExporterProcess::start(
+            program()
+                .env("AWS_CONFIG_FILE", &file)
+                .env("AWS_ENDPOINT_URL", aws.url())
+                .env("AWS_REGION", REGION)
+                .env("PATH", std::env::var_os("PATH").unwrap())
+                .env("SSM_SYNC_EXPORTER_INTERVAL", "1s"),
+        );
+        let collected = |metrics: &str| {
+            Scrape(metrics.to_owned()).sum("ssm_sync_exporter_target_collections_total") >= 4.0
+        };
+        let metrics = exporter.metrics_when("four collections", collected).await;
+        let runs = std::fs::read_to_string(&runs).unwrap().lines().count();
+        assert!(runs <= max_runs, "{expiration}: {runs} runs");
+        let (_, _, log) = exporter.stop("TERM");
+        let warnings: Vec<&str> = log.lines().filter(|line| line.contains("level=warn")).collect();
+        let expired: Vec<&&str> = warnings.iter().filter(|line| line.contains("already expired")).collect();
+        assert_eq!(expired.len(), usize::from(!expiration.starts_with('9')), "{log}");
+        if is_rejected {
+            assert!(metrics.contains("reason=\"credentials\""), "{metrics}");
+            let about_credentials: Vec<&&str> =
+                warnings.iter().filter(|line| line.contains("cannot obtain credentials")).collect();
+            assert_eq!(about_credentials.len(), 1, "{log}");
+            assert!(about_credentials[0].contains("is expired"), "{log}");
+        } else {
+            assert_eq!(Scrape(metrics).sum("ssm_sync_exporter_target_up"), 1.0, "{log}");
+        }
     }
 }
