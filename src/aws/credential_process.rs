@@ -306,7 +306,7 @@ mod tests {
         assert_eq!(credentials.access_key_id(), "AKIA");
         assert_eq!(credentials.secret_access_key(), "hidden");
         assert_eq!(credentials.session_token(), Some("token"));
-        assert_eq!(credentials.expiry(), Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1_651_516_560)));
+        assert_eq!(credentials.expiry(), Some(SystemTime::UNIX_EPOCH + Duration::from_mins(27_525_276)));
         assert_eq!(credentials.account_id().unwrap().as_str(), "222233334444");
 
         let json = GOOD.to_ascii_lowercase();
