@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use super::BuildError;
-use crate::aws::{ApiObserver, ApiRequest, Sessions};
+use crate::aws::{ApiObserver, ApiRequest, CredentialProcesses, Sessions};
 use crate::clock::Clock;
 use crate::collector::Collector;
 use crate::config::{AccountDefaults, Config, ConfigError, SdkDefaults};
@@ -41,6 +41,7 @@ pub(crate) struct ConfigApplier {
     exporter_metrics: Arc<ExporterMetrics>,
     observer: Arc<dyn ApiObserver>,
     failure_log: Arc<FailureLog>,
+    processes: Arc<CredentialProcesses>,
     clock: Clock,
     config: Config,
     clients: AwsClients,
@@ -65,9 +66,19 @@ struct AwsClients {
 }
 
 impl AwsClients {
-    fn new(config: &Config, observer: &Arc<dyn ApiObserver>, failure_log: &Arc<FailureLog>) -> Self {
-        let (observer, failure_log) = (Arc::clone(observer), Arc::clone(failure_log));
-        let sessions = Arc::new(Sessions::new(config.aws.clone(), config.timeout, observer, failure_log));
+    fn new(
+        config: &Config,
+        observer: &Arc<dyn ApiObserver>,
+        processes: &Arc<CredentialProcesses>,
+        failure_log: &Arc<FailureLog>,
+    ) -> Self {
+        let sessions = Arc::new(Sessions::new(
+            config.aws.clone(),
+            config.timeout,
+            Arc::clone(observer),
+            Arc::clone(processes),
+            Arc::clone(failure_log),
+        ));
         let lookups = Arc::new(AwsLookups::new(Arc::clone(&sessions)));
         Self { sessions, lookups }
     }
@@ -79,7 +90,8 @@ impl AwsClients {
         for account in config.entry_accounts() {
             let region = self.sessions.sdk_region(account).await;
             let endpoints = self.sessions.endpoint_kind(account).await;
-            defaults.insert(account, AccountDefaults { region, endpoints });
+            let unusable_endpoint_url = self.sessions.unusable_endpoint_url(account).await;
+            defaults.insert(account, AccountDefaults { region, endpoints, unusable_endpoint_url });
         }
         Ok((config.account_sources(&defaults)?, defaults))
     }
@@ -102,8 +114,8 @@ impl Stages {
         let metrics_observer =
             Arc::new(MetricsObserver { metrics: Arc::clone(&exporter_metrics), clock: clock.clone() });
         let observer: Arc<dyn ApiObserver> = Arc::clone(&metrics_observer) as _;
-        let failure_log = Arc::new(FailureLog::default());
-        let clients = AwsClients::new(&config, &observer, &failure_log);
+        let (processes, failure_log) = (Arc::default(), Arc::new(FailureLog::default()));
+        let clients = AwsClients::new(&config, &observer, &processes, &failure_log);
         let (sources, defaults) = clients.validate(&config).await?;
 
         let (to_discovery, settings) = watch::channel(discovery_settings(&config, &clients, sources));
@@ -137,6 +149,7 @@ impl Stages {
             exporter_metrics,
             observer,
             failure_log: Arc::clone(&failure_log),
+            processes,
             clock,
             config,
             clients,
@@ -163,7 +176,7 @@ impl ConfigApplier {
     /// See [`Config::account_sources`].
     pub(crate) async fn validate(&self, config: Config) -> Result<ValidatedConfig, ConfigError> {
         // Ask the SDK through new clients, because the old ones cache its defaults.
-        let clients = AwsClients::new(&config, &self.observer, &self.failure_log);
+        let clients = AwsClients::new(&config, &self.observer, &self.processes, &self.failure_log);
         let (sources, defaults) = clients.validate(&config).await?;
         // Keep the old clients if their settings are the same, because they hold credentials
         // that are still valid.

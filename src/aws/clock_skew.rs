@@ -21,12 +21,11 @@ use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
-use aws_smithy_types::DateTime;
-use aws_smithy_types::date_time::Format;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::warn;
 
+use super::response_date;
 use crate::clock::Clock;
 
 /// The largest difference between the host's clock and AWS's that is corrected.
@@ -40,9 +39,6 @@ const WARNING_INTERVAL: Duration = Duration::from_hours(1);
 
 /// How much of a body is searched for an error.
 const MAX_ERROR: usize = 64 * 1024;
-
-/// The length of a date such as `Sun, 06 Nov 1994 08:49:37 GMT`.
-const HTTP_DATE_LENGTH: usize = 29;
 
 /// Error codes and beginnings of error messages by which AWS rejects the time of a signature.
 /// SSM and the other services with JSON return `InvalidSignatureException`, and STS
@@ -86,17 +82,7 @@ fn rejects_signing_time(response: &HttpResponse, body: &[u8]) -> bool {
 /// How far the clock of the sender differs from `now`. `None` if that cannot be determined or
 /// is not plausible.
 fn skew(response: &HttpResponse, now: SystemTime) -> Option<Skew> {
-    // The response comes from a cache, so its date is old.
-    if response.headers().contains_key("age") {
-        return None;
-    }
-    let mut dates = response.headers().get_all("date");
-    let date = dates.next().filter(|date| date.len() == HTTP_DATE_LENGTH)?;
-    if dates.next().is_some() {
-        return None;
-    }
-    let date = DateTime::from_str(date, Format::HttpDate).ok()?;
-    let date = SystemTime::try_from(date).ok()?;
+    let date = SystemTime::try_from(response_date::date(response)?).ok()?;
     let skew = match now.duration_since(date) {
         Ok(ahead) => Skew { host_is_ahead: true, difference: ahead },
         Err(error) => Skew { host_is_ahead: false, difference: error.duration() },

@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -15,25 +15,19 @@ use aws_credential_types::Credentials;
 use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tracing::warn;
 
+use super::credential_check::check_credentials;
 use super::errors;
 use super::instrumentation::ApiObserver;
+use super::lifetime::{Lifetime, Validity};
 use super::panics::catch_panic;
 use super::sdk::SdkConfigLoader;
 use super::single_flight::{Fetched, SingleFlight};
 use super::sts::{AssumeRoleFailure, assume_role, caller_account, is_sts_unavailable};
-use crate::clock::Clock;
 use crate::failure_log::{FailureLog, Problem, Subject};
 use crate::fleet::{AccountId, RegionName, Role};
 use crate::model::{Failure, Reason};
-
-/// How long before their expiry credentials are refreshed. Credentials that expire in less
-/// than twice this time are refreshed after half of the time left.
-const REFRESH_BEFORE_EXPIRY: Duration = Duration::from_mins(5);
-
-/// How long credentials that do not expire are cached. They are obtained again because
-/// the operator may have changed them.
-const TTL_WITHOUT_EXPIRY: Duration = Duration::from_mins(15);
 
 /// The time between a failed refresh and the next attempt, while the previous
 /// credentials are still valid.
@@ -84,8 +78,13 @@ pub(crate) struct CredentialStore {
     /// The latest credentials and the time until which a collection may start with them.
     /// `None` if they do not expire.
     latest: Mutex<Option<(Arc<CachedCredentials>, Instant)>>,
-    /// The number of consecutive times that STS has rejected these credentials.
+    /// The number of consecutive times that AWS has rejected new credentials.
     rejections: AtomicU32,
+    /// How many of the latest credentials had little time left when they were obtained. See
+    /// [`Lifetime::is_short`].
+    short_lived: AtomicU32,
+    /// Whether it was logged that credentials had expired already when they were obtained.
+    expiry_logged: AtomicBool,
     /// The time of the last failure of STS itself when a role was assumed with these
     /// credentials. The first such failure was logged. `None` once STS has recovered.
     sts_failure: Mutex<Option<Instant>>,
@@ -104,7 +103,9 @@ pub(crate) struct CachedCredentials {
     pub(super) ssm_client: Mutex<Option<aws_sdk_ssm::Client>>,
     /// The account that the credentials belong to, looked up on first use.
     pub(super) account: SingleFlight<AccountId>,
-    /// The regions in which AWS has accepted the credentials.
+    /// Whether AWS has accepted the credentials at least once.
+    accepted: AtomicBool,
+    /// The regions in which SSM has accepted the credentials.
     accepted_in: Mutex<BTreeSet<RegionName>>,
 }
 
@@ -122,6 +123,8 @@ impl CredentialStore {
             cache: SingleFlight::default(),
             latest: Mutex::default(),
             rejections: AtomicU32::new(0),
+            short_lived: AtomicU32::new(0),
+            expiry_logged: AtomicBool::new(false),
             sts_failure: Mutex::default(),
             assume_role_permits: Semaphore::new(MAX_CONCURRENT_ASSUME_ROLE),
             failure_log: Arc::clone(failure_log),
@@ -145,35 +148,48 @@ impl CredentialStore {
         self.cache.get(self.fetch()).await.map_err(Failure::with_credentials_scope)
     }
 
-    /// Evicts credentials that AWS no longer accepts, unless newer ones have replaced
-    /// them.
-    pub(crate) fn evict(&self, cached: &Arc<CachedCredentials>) {
-        let mut latest = self.latest.lock();
-        if latest.as_ref().is_some_and(|(latest, _)| Arc::ptr_eq(latest, cached)) {
-            *latest = None;
+    /// Removes credentials that AWS has rejected with `failure`, unless newer ones have
+    /// replaced them. New credentials are obtained immediately if AWS has accepted the old
+    /// ones before, because they have probably expired. Otherwise new ones would probably be
+    /// rejected as well: the failure is cached in their place, with a back-off, and logged.
+    /// Returns whether the failure is cached.
+    pub(crate) fn reject(&self, cached: &Arc<CachedCredentials>, failure: &Failure) -> bool {
+        if cached.accepted.load(Ordering::Relaxed) {
+            let mut latest = self.latest.lock();
+            if latest.as_ref().is_some_and(|(latest, _)| Arc::ptr_eq(latest, cached)) {
+                *latest = None;
+            }
+            drop(latest);
+            self.cache.evict(cached);
+            return false;
         }
-        drop(latest);
-        self.cache.evict(cached);
+        self.cache_rejection(cached, failure);
+        true
     }
 
-    /// Evicts credentials that STS has rejected, and caches `failure` in their place. STS
-    /// would reject the credentials for every other role, too, and without the cached
-    /// failure, the next caller would obtain the same credentials again.
-    fn reject(&self, cached: &Arc<CachedCredentials>, failure: &Failure) {
+    /// Caches `failure` in place of credentials that AWS has rejected, unless newer ones
+    /// have replaced them.
+    fn cache_rejection(&self, cached: &Arc<CachedCredentials>, failure: &Failure) {
         let earlier_rejections = self.rejections.load(Ordering::Relaxed);
-        // Credentials that have meanwhile replaced `cached` stay: STS may accept them.
+        // Credentials that have meanwhile replaced `cached` stay: AWS may accept them.
         if self.cache.replace_with_failure(cached, failure.clone(), earlier_rejections) {
-            self.rejections.store(earlier_rejections + 1, Ordering::Relaxed);
+            self.rejections.store(earlier_rejections.saturating_add(1), Ordering::Relaxed);
             *self.latest.lock() = None;
             self.log_change(Some(failure));
         }
     }
 
-    /// Records that a role was assumed with these credentials.
-    fn record_assumed_role(&self) {
-        if self.rejections.swap(0, Ordering::Relaxed) > 0 {
+    /// Records that AWS has accepted the credentials.
+    pub(crate) fn record_acceptance(&self, cached: &CachedCredentials) {
+        cached.accepted.store(true, Ordering::Relaxed);
+        if self.rejections.load(Ordering::Relaxed) > 0 && self.rejections.swap(0, Ordering::Relaxed) > 0 {
             self.log_change(None);
         }
+    }
+
+    /// Records that a role was assumed with these credentials.
+    fn record_assumed_role(&self, cached: &CachedCredentials) {
+        self.record_acceptance(cached);
         // One success does not mean that STS has recovered: it may fail for other roles.
         let recovered = self.sts_failure.lock().take_if(|last| last.elapsed() >= STS_RECOVERY);
         if recovered.is_some() {
@@ -193,17 +209,18 @@ impl CredentialStore {
     async fn fetch(&self) -> Fetched<CachedCredentials> {
         let obtained = catch_panic("the request for credentials", self.obtain()).await;
         match obtained.unwrap_or_else(Obtained::Failure) {
-            Obtained::Credentials(credentials) => {
-                // After STS has rejected credentials, recovery is logged only when a role has
-                // been assumed.
+            Obtained::Credentials(credentials, validity) => {
+                // After AWS has rejected credentials, recovery is logged only when it accepts
+                // new ones.
                 if self.rejections.load(Ordering::Relaxed) == 0 {
                     self.log_change(None);
                 }
-                let Lifetime { refresh_after, expires_after } = lifetime(&credentials);
+                let Lifetime { refresh_after, expires_after, .. } = self.lifetime(validity);
                 let cached = Arc::new(CachedCredentials {
                     credentials,
                     ssm_client: Mutex::default(),
                     account: SingleFlight::default(),
+                    accepted: AtomicBool::new(false),
                     accepted_in: Mutex::default(),
                 });
                 // A collection that starts with these credentials should end before they
@@ -223,6 +240,22 @@ impl CredentialStore {
                 self.reuse_latest().unwrap_or(Fetched::NotCached(failure))
             }
         }
+    }
+
+    /// The lifetime of new credentials, which depends on that of the previous ones.
+    fn lifetime(&self, validity: Validity) -> Lifetime {
+        let earlier_short = self.short_lived.load(Ordering::Relaxed);
+        let lifetime = Lifetime::new(validity, earlier_short);
+        let short_lived = if lifetime.is_short { earlier_short.saturating_add(1) } else { 0 };
+        self.short_lived.store(short_lived, Ordering::Relaxed);
+        if !self.expiry_logged.swap(lifetime.has_expired, Ordering::Relaxed) && lifetime.has_expired {
+            warn!(
+                source = %self.source,
+                retry_after = ?lifetime.refresh_after,
+                "new credentials have already expired, or the clock of this host is ahead"
+            );
+        }
+        lifetime
     }
 
     /// The latest credentials, and for how much longer a collection may start with them.
@@ -245,7 +278,10 @@ impl CredentialStore {
         match &self.source {
             CredentialSource::Sdk(source) => {
                 match tokio::time::timeout(self.timeout, Box::pin(source.credentials())).await {
-                    Ok(Ok(credentials)) => Obtained::Credentials(credentials),
+                    Ok(Ok(credentials)) => {
+                        let validity = Validity::until(credentials.expiry());
+                        Obtained::checked(credentials, validity)
+                    }
                     Ok(Err(error)) => Obtained::Failure(errors::credentials_failure(&error)),
                     Err(_elapsed) => {
                         let message = format!("no credentials within {:?}", self.timeout);
@@ -262,13 +298,16 @@ impl CredentialStore {
                 // The semaphore is never closed.
                 let _permit = base.assume_role_permits.acquire().await;
                 match Box::pin(assume_role(config, &cached.credentials, role, observer)).await {
-                    Ok(credentials) => {
-                        base.record_assumed_role();
-                        Obtained::Credentials(credentials)
+                    Ok((credentials, validity)) => {
+                        base.record_assumed_role(&cached);
+                        Obtained::checked(credentials, validity)
                     }
                     Err(AssumeRoleFailure { failure, credentials_expired: true }) => {
-                        base.evict(&cached);
-                        Obtained::Failure(failure)
+                        if base.reject(&cached, &failure) {
+                            Obtained::NoBaseCredentials(failure)
+                        } else {
+                            Obtained::Failure(failure)
+                        }
                     }
                     Err(AssumeRoleFailure { failure, .. }) if failure.rejects_credentials => {
                         // STS returns the same error if the role's account has not enabled
@@ -276,7 +315,8 @@ impl CredentialStore {
                         // if the credentials are invalid.
                         match Box::pin(caller_account(config, &cached.credentials, observer)).await {
                             Err(identity_failure) if identity_failure.rejects_credentials => {
-                                base.reject(&cached, &failure);
+                                // STS would reject the credentials for every other role, too.
+                                base.cache_rejection(&cached, &failure);
                                 Obtained::NoBaseCredentials(failure)
                             }
                             _ => Obtained::Failure(failure),
@@ -318,7 +358,7 @@ impl Drop for CredentialStore {
 
 /// The outcome of an attempt to obtain credentials.
 enum Obtained {
-    Credentials(Credentials),
+    Credentials(Credentials, Validity),
     /// The source did not provide credentials. This store logs and caches the failure.
     Failure(Failure),
     /// STS is unavailable. The store of the base credentials has logged the failure.
@@ -328,8 +368,18 @@ enum Obtained {
     NoBaseCredentials(Failure),
 }
 
+impl Obtained {
+    /// A failure if the credentials cannot be used.
+    fn checked(credentials: Credentials, validity: Validity) -> Self {
+        match check_credentials(&credentials) {
+            Ok(()) => Self::Credentials(credentials, validity),
+            Err(failure) => Self::Failure(failure),
+        }
+    }
+}
+
 impl CachedCredentials {
-    /// Records that AWS has accepted the credentials in `region`.
+    /// Records that SSM has accepted the credentials in `region`.
     pub(crate) fn mark_accepted_in(&self, region: &RegionName) {
         let mut accepted_in = self.accepted_in.lock();
         // Clones the name only if the region is new.
@@ -342,26 +392,5 @@ impl CachedCredentials {
     pub(crate) fn accepted_only_outside(&self, region: &RegionName) -> bool {
         let accepted_in = self.accepted_in.lock();
         !accepted_in.is_empty() && !accepted_in.contains(region)
-    }
-}
-
-/// When credentials are refreshed, and when they expire.
-struct Lifetime {
-    refresh_after: Duration,
-    /// `None` if they do not expire.
-    expires_after: Option<Duration>,
-}
-
-fn lifetime(credentials: &Credentials) -> Lifetime {
-    let Some(expiry) = credentials.expiry() else {
-        return Lifetime { refresh_after: TTL_WITHOUT_EXPIRY, expires_after: None };
-    };
-    // AWS's expiry is in real time, even if the exporter runs with a test clock.
-    let expiry = expiry.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let now = Duration::try_from_secs_f64(Clock::system().now()).unwrap_or_default();
-    let left = expiry.saturating_sub(now);
-    Lifetime {
-        refresh_after: left.saturating_sub(REFRESH_BEFORE_EXPIRY.min(left / 2)),
-        expires_after: Some(left),
     }
 }

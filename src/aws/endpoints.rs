@@ -1,8 +1,12 @@
-//! Which regions have FIPS and dual-stack endpoints of SSM.
+//! Which regions have FIPS and dual-stack endpoints of SSM, and which URLs can replace the
+//! endpoints.
 //!
 //! The SDK builds an endpoint's host name for any region, even if the host does not exist.
 //! This check rejects a configuration with such a region. Without the check, the target
 //! would merely be down.
+
+use aws_config::SdkConfig;
+use aws_types::service_config::ServiceConfigKey;
 
 use crate::fleet::{Partition, RegionName};
 
@@ -42,6 +46,61 @@ impl EndpointKind {
         }
         None
     }
+}
+
+/// The services that are called, as the SDK and as environment variables name them.
+const SERVICES: [(&str, &str); 6] = [
+    ("SSM", "SSM"),
+    ("STS", "STS"),
+    ("Organizations", "ORGANIZATIONS"),
+    ("Account", "ACCOUNT"),
+    ("SSO", "SSO"),
+    ("SSO OIDC", "SSO_OIDC"),
+];
+
+/// The environment variable with the URL of all endpoints.
+const ENDPOINT_URL: &str = "AWS_ENDPOINT_URL";
+
+/// What [`is_usable_url`] requires.
+pub(crate) const EXPECTED_URL: &str =
+    "expected a URL such as `http://host:port` or `https://host`, without a user and without a query";
+
+/// Whether `text` can replace the endpoints of AWS.
+pub(crate) fn is_usable_url(text: &str) -> bool {
+    text.parse::<http::Uri>().is_ok_and(|uri| {
+        matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            && uri.query().is_none()
+    })
+}
+
+/// Describes the first endpoint URL in the environment or the shared AWS configuration that
+/// cannot be used. With an empty one, the SDK panics in every call, and an error about
+/// another one may contain the request. The URL is not repeated: it may contain a password.
+pub(super) fn unusable_url(config: &SdkConfig) -> Option<String> {
+    let configured = |service: &str| {
+        let key = ServiceConfigKey::builder()
+            .service_id(service)
+            .env(ENDPOINT_URL)
+            .profile("endpoint_url")
+            .build()
+            .ok()?;
+        config.service_config()?.load_config(key)
+    };
+    let is_unusable = |service: &str| configured(service).is_some_and(|url| !is_usable_url(&url));
+    let (service, suffix) = SERVICES.into_iter().find(|(service, _)| is_unusable(service))?;
+    let is_set = |variable: &String| std::env::var_os(variable).is_some();
+    let variable = [format!("{ENDPOINT_URL}_{suffix}"), ENDPOINT_URL.to_owned()].into_iter().find(is_set);
+    Some(match variable {
+        Some(variable) => {
+            format!("the environment variable {variable} is invalid; {EXPECTED_URL}, or unset it")
+        }
+        None => {
+            format!(
+                "the `endpoint_url` of {service} in the shared AWS configuration is invalid; {EXPECTED_URL}"
+            )
+        }
+    })
 }
 
 #[cfg(test)]

@@ -191,7 +191,7 @@ fn with_distinct_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {
-        let message = without_process_output(cause.to_string());
+        let message = without_secrets(cause.to_string());
         if !text.contains(&message) {
             text += ": ";
             text += &message;
@@ -207,12 +207,14 @@ fn without_echoed_request(message: &str) -> &str {
     message.lines().next().unwrap_or_default()
 }
 
-/// Redacts the output of a `credential_process`, which may contain secrets.
-fn without_process_output(mut message: String) -> String {
-    const OUTPUT: &str = "Stderr: ";
-    if let Some(at) = message.find(OUTPUT) {
-        message.truncate(at + OUTPUT.len());
-        message += "(not shown)";
+/// Redacts what may contain secrets: the output of a `credential_process`, and the request in
+/// an error about an endpoint, whose body may contain an external id.
+fn without_secrets(mut message: String) -> String {
+    for marker in ["Stderr: ", "to request `"] {
+        if let Some(at) = message.find(marker) {
+            message.truncate(at + marker.len());
+            message += "(not shown)";
+        }
     }
     message
 }
@@ -220,6 +222,20 @@ fn without_process_output(mut message: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn requests_and_output_in_errors_are_not_shown() {
+        for (message, shown) in [
+            (
+                "failed to apply endpoint `foo` to request `Request { body: ExternalId=s3cr3t }`",
+                "failed to apply endpoint `foo` to request `(not shown)",
+            ),
+            ("exited with code 1. Stderr: s3cr3t", "exited with code 1. Stderr: (not shown)"),
+            ("connection refused", "connection refused"),
+        ] {
+            assert_eq!(without_secrets(message.to_owned()), shown);
+        }
+    }
 
     #[test]
     fn error_codes_map_to_reasons() {

@@ -9,20 +9,27 @@
 //! pool, and all targets of an account use the same cached credentials and SSM client.
 
 mod clock_skew;
+mod credential_check;
+mod credential_process;
 mod credentials;
 mod endpoints;
 pub(crate) mod errors;
 mod http_client;
 mod instrumentation;
+mod lifetime;
 mod panics;
+mod profile;
+mod response_date;
 mod sdk;
 mod session;
 mod single_flight;
 mod sts;
 
 pub(crate) use clock_skew::RetryAfterClockSkew;
+pub(crate) use credential_process::CredentialProcesses;
 pub(crate) use credentials::CachedCredentials;
 pub use endpoints::EndpointKind;
+pub(crate) use endpoints::{EXPECTED_URL as EXPECTED_ENDPOINT_URL, is_usable_url as is_usable_endpoint_url};
 pub(crate) use instrumentation::{ApiObserver, ApiRequest, ErrorCode, ObserveRequests};
 pub(crate) use panics::catch_panic;
 pub use sdk::AwsSettings;

@@ -1,9 +1,12 @@
 //! The SDK's configuration: endpoints, timeouts, retries, and the initial credentials,
 //! before any role is assumed.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use aws_config::ecs::EcsCredentialsProvider;
 use aws_config::environment::region::EnvironmentVariableRegionProvider;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::profile::ProfileFileCredentialsProvider;
@@ -14,13 +17,17 @@ use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
-use aws_credential_types::provider::ProvideCredentials as _;
 use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_sts::config::retry::RetryPartition;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_types::os_shim_internal::{Env, Fs};
 
+use super::credential_check::{CheckedProvider, EnvironmentProvider, check_environment};
+use super::credential_process::{CredentialProcesses, ProcessProvider};
 use super::endpoints::EndpointKind;
+use super::profile::{self, Base, BaseSource, ProfileChain};
 use crate::fleet::RegionName;
 
 /// The maximum number of attempts that the SDK makes for a call, including the
@@ -71,6 +78,12 @@ impl AwsSettings {
     }
 
     fn profile_files(&self) -> EnvConfigFiles {
+        self.profile_files_and("")
+    }
+
+    /// The profile files and, with precedence, a configuration file with the contents
+    /// `additional`.
+    fn profile_files_and(&self, additional: &str) -> EnvConfigFiles {
         let mut files = EnvConfigFiles::builder()
             .include_default_config_file(self.shared_config_file.is_none())
             .include_default_credentials_file(self.shared_credentials_file.is_none());
@@ -80,7 +93,7 @@ impl AwsSettings {
         if let Some(path) = &self.shared_credentials_file {
             files = files.with_file(EnvConfigFileKind::Credentials, path);
         }
-        files.build()
+        files.with_contents(EnvConfigFileKind::Config, additional).build()
     }
 }
 
@@ -95,6 +108,7 @@ pub(super) struct SdkConfigLoader {
     /// The timeout of a collection, from which that of a call's attempt is derived.
     pub(super) collection_timeout: Duration,
     pub(super) http_client: SharedHttpClient,
+    pub(super) processes: Arc<CredentialProcesses>,
 }
 
 impl SdkConfigLoader {
@@ -103,23 +117,34 @@ impl SdkConfigLoader {
     /// restart. The SDK's providers read a profile once and keep the result, even if the
     /// profile was missing.
     pub(super) async fn credentials(&self) -> Result<Credentials, CredentialsError> {
-        match self.load().await.credentials_provider() {
-            Some(provider) => provider.provide_credentials().await,
-            None => Err(CredentialsError::not_loaded("no credentials provider is configured")),
+        if self.profile.is_none() {
+            // In the default chain, the environment takes precedence over profiles.
+            match EnvironmentProvider.provide_credentials().await {
+                Err(CredentialsError::CredentialsNotLoaded(_)) => {}
+                result => return result,
+            }
         }
+        if let Some(provider) = self.chain_provider().await? {
+            return provider.provide_credentials().await;
+        }
+        let config = self.load().await;
+        let Some(provider) = config.credentials_provider() else {
+            return Err(CredentialsError::not_loaded("no credentials provider is configured"));
+        };
+        let result = provider.provide_credentials().await;
+        if result.is_err() && self.profile.is_none() {
+            // The error of the SDK may not say that its cause is in the environment.
+            check_environment().await.map_err(CredentialsError::invalid_configuration)?;
+        }
+        result
     }
 
     pub(super) async fn load(&self) -> SdkConfig {
-        let Self { profile, region, settings, collection_timeout, http_client } = self;
-        let attempt_timeout = attempt_timeout(*collection_timeout);
-        let timeouts = TimeoutConfig::builder()
-            .operation_attempt_timeout(attempt_timeout)
-            .connect_timeout(attempt_timeout.min(Duration::from_secs(5)))
-            .build();
+        let Self { profile, region, settings, .. } = self;
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
-            .http_client(http_client.clone())
-            .timeout_config(timeouts)
-            .retry_config(RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS))
+            .http_client(self.http_client.clone())
+            .timeout_config(self.timeouts())
+            .retry_config(retries())
             // The attempt timeout also covers a stalled body.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .profile_files(settings.profile_files());
@@ -127,8 +152,8 @@ impl SdkConfigLoader {
             loader = loader.app_name(name);
         }
         if let Some(profile) = profile {
-            loader =
-                loader.profile_name(profile).credentials_provider(self.profile_credentials_provider(profile));
+            let provider = self.profile_provider(profile).profile_files(settings.profile_files()).build();
+            loader = loader.profile_name(profile).credentials_provider(provider);
         }
         if let Some(region) = region {
             loader = loader.region(region.clone());
@@ -147,22 +172,73 @@ impl SdkConfigLoader {
         loader.load().await
     }
 
+    /// The provider for a profile that leads to a role or to a `credential_process`. `None` if
+    /// the SDK's own provider will do.
+    ///
+    /// # Errors
+    /// The profile is unusable.
+    async fn chain_provider(&self) -> Result<Option<ProfileFileCredentialsProvider>, CredentialsError> {
+        let (profile, files) = (self.profile.clone().map(Cow::Owned), self.settings.profile_files());
+        // The SDK's own provider reports errors in the files.
+        let Ok(profiles) = aws_config::profile::load(&Fs::real(), &Env::real(), &files, profile).await else {
+            return Ok(None);
+        };
+        let chain = profile::resolve(&profiles).map_err(CredentialsError::invalid_configuration)?;
+        Ok(chain.map(|chain| self.provider_of_chain(profiles.selected_profile(), chain)))
+    }
+
+    fn provider_of_chain(&self, profile: &str, chain: ProfileChain) -> ProfileFileCredentialsProvider {
+        let provider = self.profile_provider(profile);
+        let Some(Base { source, profile_file }) = chain.base else {
+            return provider.profile_files(self.settings.profile_files()).build();
+        };
+        let base = match source {
+            BaseSource::Process(process) => SharedCredentialsProvider::new(ProcessProvider {
+                process,
+                processes: Arc::clone(&self.processes),
+            }),
+            BaseSource::Profile(name) => SharedCredentialsProvider::new(
+                self.profile_provider(&name).profile_files(self.settings.profile_files()).build(),
+            ),
+        };
+        provider
+            .profile_files(self.settings.profile_files_and(&profile_file))
+            .with_custom_provider(profile::CREDENTIAL_SOURCE, CheckedProvider(base))
+            .build()
+    }
+
     /// A provider of the credentials of `profile` and no others. The default chain would
     /// prefer credentials in the environment, so the syncs of another account could be
     /// exported under the id of the profile's account.
-    fn profile_credentials_provider(&self, profile: &str) -> ProfileFileCredentialsProvider {
+    fn profile_provider(&self, profile: &str) -> aws_config::profile::credentials::Builder {
         let settings = &self.settings;
         let config = ProviderConfig::without_region()
             .with_region(self.region.clone())
             .with_use_fips(settings.use_fips.then_some(true))
             .with_use_dual_stack(settings.use_dualstack.then_some(true))
+            .with_retry_config(retries())
+            .with_timeout_config(self.timeouts())
             .with_http_client(self.http_client.clone());
+        let container = EcsCredentialsProvider::builder().configure(&config).build();
+        // The SDK assumes roles with the credentials of these sources.
         ProfileFileCredentialsProvider::builder()
             .configure(&config)
-            .profile_files(settings.profile_files())
             .profile_name(profile)
+            .with_custom_provider("Environment", CheckedProvider(EnvironmentProvider))
+            .with_custom_provider("EcsContainer", CheckedProvider(container))
+    }
+
+    fn timeouts(&self) -> TimeoutConfig {
+        let attempt_timeout = attempt_timeout(self.collection_timeout);
+        TimeoutConfig::builder()
+            .operation_attempt_timeout(attempt_timeout)
+            .connect_timeout(attempt_timeout.min(Duration::from_secs(5)))
             .build()
     }
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS)
 }
 
 /// The default region according to the profile and the environment. A configured

@@ -15,8 +15,9 @@ use tokio::sync::OnceCell;
 use tracing::debug;
 
 use super::clock_skew::{self, RetryAfterClockSkew};
+use super::credential_process::CredentialProcesses;
 use super::credentials::{CachedCredentials, CredentialSource, CredentialStore};
-use super::endpoints::EndpointKind;
+use super::endpoints::{self, EndpointKind};
 use super::http_client::http_client;
 use super::instrumentation::ApiObserver;
 use super::sdk::{self, AwsSettings, SdkConfigLoader};
@@ -40,6 +41,7 @@ pub(crate) struct Sessions {
     observer: Arc<dyn ApiObserver>,
     failure_log: Arc<FailureLog>,
     http_client: SharedHttpClient,
+    processes: Arc<CredentialProcesses>,
     profile_configs: Mutex<HashMap<ProfileConfigKey, Arc<OnceCell<Arc<ProfileConfig>>>>>,
     by_access: Mutex<HashMap<SessionKey, Arc<Session>>>,
     credential_stores: Mutex<HashMap<SessionKey, Weak<CredentialStore>>>,
@@ -95,6 +97,7 @@ impl Sessions {
         settings: AwsSettings,
         collection_timeout: Duration,
         observer: Arc<dyn ApiObserver>,
+        processes: Arc<CredentialProcesses>,
         failure_log: Arc<FailureLog>,
     ) -> Self {
         let http_client = http_client(&settings);
@@ -104,6 +107,7 @@ impl Sessions {
             observer,
             failure_log,
             http_client,
+            processes,
             profile_configs: Mutex::default(),
             by_access: Mutex::default(),
             credential_stores: Mutex::default(),
@@ -120,6 +124,15 @@ impl Sessions {
     pub(crate) async fn sdk_region(&self, account: &Account) -> Result<Option<RegionName>, InvalidRegion> {
         let profile_config = self.profile_config(account).await;
         profile_config.config.region().map(|region| region.as_ref().parse()).transpose()
+    }
+
+    /// Describes an endpoint URL in the environment or the shared AWS configuration that cannot
+    /// be used for calls.
+    pub(crate) async fn unusable_endpoint_url(&self, account: &Account) -> Option<String> {
+        // The setting has precedence, and it is valid.
+        let is_overridden = self.settings.endpoint_url.is_some();
+        let config = &self.profile_config(account).await.config;
+        if is_overridden { None } else { endpoints::unusable_url(config) }
     }
 
     /// The variant of the endpoints that the SDK uses for the account, according to the
@@ -175,6 +188,7 @@ impl Sessions {
             settings: self.settings.clone(),
             collection_timeout: self.collection_timeout,
             http_client: self.http_client.clone(),
+            processes: Arc::clone(&self.processes),
         };
         let config = loader.load().await;
         let ssm_config =

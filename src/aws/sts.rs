@@ -2,20 +2,32 @@
 //! belong to.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::identity::IdentityCache;
 use aws_credential_types::Credentials;
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
+use aws_smithy_types::DateTime;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 
 use super::clock_skew::RetryAfterClockSkew;
 use super::errors;
 use super::instrumentation::{ApiObserver, ObserveRequests};
+use super::lifetime::Validity;
+use super::response_date::ResponseDate;
 use super::sdk::own_retry_partition;
+use crate::clock::Clock;
 use crate::fleet::{AccountId, Role};
-use crate::model::{Failure, Reason, limits};
+use crate::model::{Failure, Reason, UnixSeconds, limits};
+
+/// The name of the provider in the credentials of assumed roles.
+pub(super) const PROVIDER_NAME: &str = "SsmSyncExporterAssumeRole";
+
+/// How long the credentials of an assumed role are valid if the request does not set a
+/// duration. (STS API reference, `AssumeRole`.)
+const DEFAULT_DURATION: Duration = Duration::from_hours(1);
 
 /// Why a role could not be assumed.
 pub(super) struct AssumeRoleFailure {
@@ -41,7 +53,8 @@ pub(super) fn is_sts_unavailable(failure: &Failure) -> bool {
     }
 }
 
-/// Assumes a role. The region of `config` is that of the STS endpoint.
+/// Assumes a role. Returns the credentials and how long they are valid. The region of
+/// `config` is that of the STS endpoint.
 ///
 /// # Errors
 /// [`Failure::rejects_credentials`] means that STS rejected `credentials`, or that the role's
@@ -51,15 +64,18 @@ pub(super) async fn assume_role(
     credentials: &Credentials,
     role: &Role,
     observer: &Arc<dyn ApiObserver>,
-) -> Result<Credentials, AssumeRoleFailure> {
+) -> Result<(Credentials, Validity), AssumeRoleFailure> {
     let arn = &role.arn;
     let region = config.region().map_or("", |region| region.as_ref());
+    let date = ResponseDate::default();
     let response = sts_client(config, credentials, observer)
         .assume_role()
         .role_arn(arn.as_str())
         .role_session_name(role.session_name.expand(arn.account(), region))
         .set_external_id(role.external_id.as_ref().map(|id| id.expose().to_owned()))
         .set_policy(role.policy.document())
+        .customize()
+        .interceptor(date.clone())
         .send()
         .await
         .map_err(|error| {
@@ -71,20 +87,32 @@ pub(super) async fn assume_role(
                 credentials_expired: matches!(error.code(), Some("ExpiredToken" | "ExpiredTokenException")),
             }
         })?;
-    let missing = |what| {
-        let message = format!("cannot assume the role {arn}: the response has no {what}");
+    let assumed = response.credentials.ok_or_else(|| {
+        let message = format!("cannot assume the role {arn}: the response has no credentials");
         Failure::new(Reason::InvalidResponse, message)
-    };
-    let assumed = response.credentials.ok_or_else(|| missing("credentials"))?;
-    let expiry = assumed.expiration.try_into().map_err(|_| missing("valid expiration"))?;
-    Ok(Credentials::builder()
+    })?;
+    let validity = validity(assumed.expiration, date.get(), Clock::system().now());
+    // Without an expiry: it would be compared with the clock of this host.
+    let credentials = Credentials::builder()
         .access_key_id(assumed.access_key_id)
         .secret_access_key(assumed.secret_access_key)
         .session_token(assumed.session_token)
-        .expiry(expiry)
         .account_id(AccountId::as_str(arn.account()))
-        .provider_name("SsmSyncExporterAssumeRole")
-        .build())
+        .provider_name(PROVIDER_NAME)
+        .build();
+    Ok((credentials, validity))
+}
+
+/// How long the credentials of an assumed role are valid: the time until the expiration by
+/// AWS's clock, which the `Date` of the response tells, or by that of this host. Each of them
+/// may be wrong. One that is ahead makes valid credentials look as if they had expired, so the
+/// later one counts, but never more than was requested.
+fn validity(expiration: DateTime, date: Option<DateTime>, now: UnixSeconds) -> Validity {
+    let until_expiration = |now: UnixSeconds| {
+        Duration::try_from_secs_f64(expiration.as_secs_f64() - now).unwrap_or(Duration::ZERO)
+    };
+    let by_date = date.map_or(DEFAULT_DURATION, |date| until_expiration(date.as_secs_f64()));
+    Validity::Known(by_date.max(until_expiration(now)).min(DEFAULT_DURATION))
 }
 
 /// The account that the credentials belong to. The call needs no permission.
@@ -118,4 +146,39 @@ fn sts_client(
         .retry_partition(own_retry_partition())
         .build();
     aws_sdk_sts::Client::from_conf(config)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_assumed_role_is_valid_until_its_expiration_by_the_later_clock() {
+        const NOW: i64 = 1_763_800_000;
+        let at = |seconds_from_now: i64| Some(DateTime::from_secs(NOW + seconds_from_now));
+        let ancient = Some(DateTime::from_secs(i64::MIN));
+        for (expiration, date, host_ahead, seconds) in [
+            (NOW + 3600, at(0), 0, 3600),
+            (NOW + 8, at(0), 0, 8),
+            (NOW - 1, at(0), 0, 0),
+            // The clock of the host is wrong.
+            (NOW + 3600, at(0), 3600, 3600),
+            (NOW + 3600, at(0), -3600, 3600),
+            // The date is wrong.
+            (NOW + 3600, at(3600), 0, 3600),
+            (NOW + 8, at(3600), 0, 8),
+            (NOW + 3600, ancient, 0, 3600),
+            (NOW + 3600, None, 3600, 3600),
+            // The expiration is wrong.
+            (253_402_300_799, at(0), 0, 3600),
+            (0, at(0), 0, 0),
+            (i64::MIN, at(0), 0, 0),
+            (i64::MAX, ancient, 0, 3600),
+        ] {
+            let expected = Validity::Known(Duration::from_secs(seconds));
+            #[expect(clippy::cast_precision_loss, reason = "exact for this time")]
+            let now = (NOW + host_ahead) as f64;
+            assert_eq!(validity(DateTime::from_secs(expiration), date, now), expected, "{expiration}");
+        }
+    }
 }

@@ -53,13 +53,14 @@ pub(super) async fn list(
         }
     }
     credentials.mark_accepted_in(&target.region);
+    session.credentials.record_acceptance(credentials);
     Ok(syncs.into_values().collect())
 }
 
 /// Classifies the error of a call. SSM returns the same error code for invalid credentials
 /// and for a region that the account has not enabled. If another region or STS accepts the
-/// credentials, the cause is the region. Otherwise the credentials are evicted. An error about
-/// the signature does not evict them.
+/// credentials, the cause is the region. Otherwise the credentials are replaced. An error about
+/// the signature does not replace them.
 async fn list_failure(
     error: &ListError,
     session: &Session,
@@ -76,7 +77,7 @@ async fn list_failure(
         let message = format!("the account has probably not enabled the region: {}", failure.message);
         return Failure::new(Reason::RegionDisabled, message);
     }
-    session.credentials.evict(credentials);
+    session.credentials.reject(credentials, &failure);
     failure
 }
 

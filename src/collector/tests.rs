@@ -60,7 +60,7 @@ impl Setup {
         };
         let observer = Arc::new(PanickingObserver { operation, times: times.into() });
         let timeout = Duration::from_mins(1);
-        let sessions = Arc::new(Sessions::new(settings, timeout, observer, Arc::default()));
+        let sessions = Arc::new(Sessions::new(settings, timeout, observer, Arc::default(), Arc::default()));
         let role = Role {
             arn: format!("arn:aws:iam::{ACCOUNT}:role/SsmSyncExporter").parse().unwrap(),
             external_id: None,

@@ -50,6 +50,8 @@ pub(crate) struct AccountDefaults {
     pub(crate) region: Result<Option<RegionName>, InvalidRegion>,
     /// The kind of endpoint that calls use.
     pub(crate) endpoints: EndpointKind,
+    /// Describes an endpoint URL that cannot be used, if there is one.
+    pub(crate) unusable_endpoint_url: Option<String>,
 }
 
 /// The [`AccountDefaults`] of accounts. If those of an account are absent, the checks that
@@ -175,6 +177,9 @@ impl EntryLocation<'_> {
         endpoints: EndpointKind,
     ) -> Result<ResolvedRegions, ConfigError> {
         let defaults = defaults.get(account);
+        if let Some(error) = defaults.and_then(|defaults| defaults.unusable_endpoint_url.as_ref()) {
+            return Err(self.invalid(error));
+        }
         let regions = match (regions, defaults.map(|defaults| &defaults.region)) {
             (Regions::Selected(regions), _) => regions.clone(),
             (Regions::Default, None) => RegionSelection::default(),

@@ -11,6 +11,7 @@ mod key_path;
 mod layers;
 mod raw;
 mod redacted;
+mod scalar;
 mod validate;
 mod web;
 mod yaml;

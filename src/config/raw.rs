@@ -2,17 +2,18 @@
 //! the status page. [`validate`](super::validate) checks the remaining rules, such as those that
 //! involve several keys.
 
-use std::fmt;
 use std::io;
-use std::marker::PhantomData;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
+use super::scalar::{FromText, Printable, Printed, Secret, Shown, from_text_by_from_str, printable};
+use crate::aws::{EXPECTED_ENDPOINT_URL, is_usable_endpoint_url};
+use crate::error_chain::excerpt;
 use crate::fleet::{
     AccountId, ExternalId, MemberRoleTemplate, OrganizationalUnitId, RegionName, RegionOrPattern, RoleArn,
     SessionName,
@@ -81,7 +82,7 @@ pub(super) struct RawAccount {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<Shown<Name>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) profile: Option<Shown<Name>>,
+    pub(super) profile: Option<Shown<ProfileName>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) assume_roles: Vec<RawRole>,
     #[serde(
@@ -96,7 +97,7 @@ pub(super) struct RawAccount {
 #[serde(deny_unknown_fields)]
 pub(super) struct RawOrganization {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) profile: Option<Shown<Name>>,
+    pub(super) profile: Option<Shown<ProfileName>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) assume_roles: Vec<RawRole>,
     pub(super) member_role: Shown<MemberRoleTemplate>,
@@ -184,113 +185,6 @@ fn on_one_line<S: Serializer, T: Serialize>(list: &T, serializer: S) -> Result<S
     serde_saphyr::FlowSeq(list).serialize(serializer)
 }
 
-/// A value that is parsed from the text of a YAML scalar.
-pub(super) trait FromText: Sized {
-    /// What comes after "expected" in the error when the file has a list or a mapping instead
-    /// of a scalar.
-    const EXPECTED: &'static str;
-
-    /// Parses a value. The error says what is wrong and what would be right, and does not
-    /// repeat a text that may be a secret.
-    fn from_text(text: &str) -> Result<Self, String>;
-}
-
-/// A value that is not a secret, so it may be shown.
-pub(super) trait Printable: FromText {
-    /// How a value that was written as `text` is shown.
-    fn printed(text: &str) -> Printed {
-        Printed::Text(text.to_owned())
-    }
-}
-
-/// A value as it is shown. The variant determines the quotes: the boolean is shown as `true`,
-/// the text as `"true"`.
-#[derive(Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(untagged)]
-pub(super) enum Printed {
-    Bool(bool),
-    Number(u64),
-    Text(String),
-}
-
-/// A parsed value together with how it is shown. It can be deserialized only if `T` is
-/// [`Printable`], so a secret cannot end up in a `Shown`.
-#[derive(Debug)]
-pub(super) struct Shown<T> {
-    pub(super) value: T,
-    printed: Printed,
-}
-
-impl<T> Shown<T> {
-    pub(super) fn into_value(self) -> T {
-        self.value
-    }
-
-    pub(super) fn into_values(list: Vec<Self>) -> Vec<T> {
-        list.into_iter().map(Self::into_value).collect()
-    }
-}
-
-impl<'de, T: Printable> Deserialize<'de> for Shown<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(TextVisitor(
-            |text: &str| Ok(Self { value: T::from_text(text)?, printed: T::printed(text) }),
-            PhantomData::<T>,
-        ))
-    }
-}
-
-impl<T> Serialize for Shown<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.printed.serialize(serializer)
-    }
-}
-
-/// A value that is never shown, neither in a log nor on the status page.
-pub(super) struct Secret<T>(T);
-
-impl<T> Secret<T> {
-    /// The text that is shown in place of every secret, the same as in Prometheus.
-    pub(super) const PLACEHOLDER: &str = "<secret>";
-
-    pub(super) fn into_value(self) -> T {
-        self.0
-    }
-}
-
-impl<'de, T: FromText> Deserialize<'de> for Secret<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_str(TextVisitor(|text: &str| T::from_text(text).map(Self), PhantomData::<T>))
-    }
-}
-
-impl<T> Serialize for Secret<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(Self::PLACEHOLDER)
-    }
-}
-
-impl<T> fmt::Debug for Secret<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Self::PLACEHOLDER)
-    }
-}
-
-/// Converts the text of a scalar with a function. `T` names the expected value in errors.
-struct TextVisitor<F, T>(F, PhantomData<T>);
-
-impl<O, T: FromText, F: FnOnce(&str) -> Result<O, String>> Visitor<'_> for TextVisitor<F, T> {
-    type Value = O;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(T::EXPECTED)
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        (self.0)(text).map_err(E::custom)
-    }
-}
-
 /// Thirty days: a longer duration is a mistake, and timers have their limits.
 pub(super) const MAX_DURATION: Duration = Duration::from_hours(720);
 
@@ -352,30 +246,10 @@ impl FromText for PathBuf {
     }
 }
 
-macro_rules! from_text_by_from_str {
-    ($($type:ty: $expected:literal),+ $(,)?) => {
-        $(impl $crate::config::raw::FromText for $type {
-            const EXPECTED: &'static str = $expected;
-
-            fn from_text(text: &str) -> Result<Self, String> {
-                text.parse().map_err(|error: <$type as std::str::FromStr>::Err| error.to_string())
-            }
-        })+
-    };
-}
-pub(super) use from_text_by_from_str;
-
-macro_rules! printable {
-    ($($type:ty),+ $(,)?) => {
-        $(impl $crate::config::raw::Printable for $type {})+
-    };
-}
-pub(super) use printable;
-
 // `ExternalId` is missing here because it is a secret.
 printable! {
     Duration, PathBuf, FamilyName, AccountId, MemberRoleTemplate, RegionName, RegionOrPattern, RoleArn,
-    SessionName, OrganizationalUnitId, Name,
+    SessionName, OrganizationalUnitId, Name, ProfileName,
 }
 
 from_text_by_from_str! {
@@ -390,8 +264,14 @@ from_text_by_from_str! {
     OrganizationalUnitId: "the id of an organizational unit",
 }
 
-/// The name of an account or of an AWS profile: any text that is not blank and has no control
+/// The maximum length of the name of an account in bytes. The names of AWS have at most 50
 /// characters.
+const MAX_NAME: usize = 1024;
+
+/// The maximum length of the name of a profile.
+const MAX_PROFILE_NAME: usize = 256;
+
+/// The name of an account: any text that is not blank and has no control characters.
 #[derive(Debug)]
 pub(super) struct Name(pub(super) String);
 
@@ -403,7 +283,31 @@ impl FromText for Name {
             return Err("the name is empty; set a name or remove the key".to_owned());
         }
         if text.chars().any(char::is_control) {
-            return Err(format!("the name {text:?} contains control characters; remove them"));
+            return Err(format!("the name \"{}\" contains control characters; remove them", excerpt(text)));
+        }
+        if text.len() > MAX_NAME {
+            return Err(format!("the name `{text}` is too long; expected at most {MAX_NAME} bytes"));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// The name of an AWS profile, with the characters that the SDK accepts.
+#[derive(Debug)]
+pub(super) struct ProfileName(pub(super) String);
+
+impl FromText for ProfileName {
+    const EXPECTED: &'static str = "the name of an AWS profile";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text.trim().is_empty() {
+            return Err("the name is empty; set a name or remove the key".to_owned());
+        }
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-/.%@:+".contains(&byte);
+        if text.len() > MAX_PROFILE_NAME || !text.bytes().all(is_allowed) {
+            return Err(format!(
+                "`{text}` is not the name of an AWS profile; expected at most {MAX_PROFILE_NAME} letters, digits and `_-/.%@:+`"
+            ));
         }
         Ok(Self(text.to_owned()))
     }
@@ -417,18 +321,11 @@ impl FromText for EndpointUrl {
     const EXPECTED: &'static str = "a URL";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        let uri = text.parse::<http::Uri>().ok();
-        let is_usable = uri.as_ref().is_some_and(|uri| {
-            matches!(uri.scheme_str(), Some("http" | "https"))
-                && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
-                && uri.query().is_none()
-        });
-        if is_usable {
+        if is_usable_endpoint_url(text) {
             Ok(Self(text.to_owned()))
         } else {
             // The text is not repeated: it may contain a password.
-            Err("expected a URL such as `http://host:port` or `https://host`, without a user and without a query"
-                .to_owned())
+            Err(EXPECTED_ENDPOINT_URL.to_owned())
         }
     }
 }
@@ -467,6 +364,38 @@ impl Printable for EndpointUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_repeats_only_the_beginning_of_a_long_or_multi_line_text() {
+        fn error<T: Printable>(text: &str) -> String {
+            let value = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
+            let Err(error) = Shown::<T>::deserialize(value) else { panic!("{text} is accepted") };
+            error.to_string()
+        }
+        let long = "x".repeat(1_000_000);
+        for text in ["s\n", "s\r\n", "s\0", "s\u{1b}[31m", "", &long] {
+            for error in [
+                error::<ProfileName>(text),
+                error::<Name>(text),
+                error::<RegionName>(text),
+                error::<RegionOrPattern>(text),
+                error::<RoleArn>(text),
+                error::<MemberRoleTemplate>(text),
+                error::<SessionName>(text),
+                error::<AccountId>(text),
+                error::<OrganizationalUnitId>(text),
+                error::<FamilyName>(text),
+                error::<Duration>(text),
+                error::<bool>(text),
+                error::<u32>(text),
+                error::<PathBuf>(text),
+                error::<EndpointUrl>(text),
+            ] {
+                assert!(!error.contains(char::is_control), "{error:?}");
+                assert!(error.len() < 500, "{error}");
+            }
+        }
+    }
 
     #[test]
     fn a_url_is_printed_without_credentials() {

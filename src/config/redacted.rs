@@ -2,7 +2,7 @@
 //! environment, with defaults for what they leave out and without secrets.
 //!
 //! The types in [`raw`](super::raw) are serialized, so a new key is included automatically,
-//! and a [`Secret`](super::raw::Secret) is always redacted.
+//! and a [`Secret`](super::scalar::Secret) is always redacted.
 
 use super::raw::RawConfig;
 
@@ -25,7 +25,8 @@ mod tests {
     use figment::value::{Dict, Value};
 
     use super::super::Config;
-    use super::super::raw::{DEFAULTS, Secret};
+    use super::super::raw::DEFAULTS;
+    use super::super::scalar::Secret;
     use super::super::yaml::Document;
     use super::*;
 

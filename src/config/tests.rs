@@ -95,7 +95,11 @@ fn targets(
     default_region: impl Fn() -> Result<Option<RegionName>, InvalidRegion>,
 ) -> Result<Vec<String>, String> {
     let endpoints = config.aws.endpoint_kind();
-    let sources = sources(config, || AccountDefaults { region: default_region(), endpoints })?;
+    let sources = sources(config, || AccountDefaults {
+        region: default_region(),
+        endpoints,
+        unusable_endpoint_url: None,
+    })?;
     let targets = sources.configured.into_iter().flat_map(|ConfiguredAccount { account, regions }| {
         regions
             .named
@@ -357,6 +361,7 @@ fn fips_from_the_aws_environment_is_checked_per_region() {
         let defaults = || AccountDefaults {
             region: credentials_region.parse().map(Some),
             endpoints: EndpointKind { fips: true, dualstack: false },
+            unusable_endpoint_url: None,
         };
         sources(&loaded(&format!("regions: [{regions}]\n")), defaults)
     };

@@ -32,8 +32,12 @@ pub(super) async fn members(sessions: &Sessions, organization: &Organization) ->
     let cached = session.credentials.get().await?;
     let client = client(&session, &cached);
     let members = list(&client, organization).await;
-    if members.as_ref().is_err_and(|failure| failure.rejects_credentials) {
-        session.credentials.evict(&cached);
+    match &members {
+        Ok(_) => session.credentials.record_acceptance(&cached),
+        Err(failure) if failure.rejects_credentials => {
+            session.credentials.reject(&cached, failure);
+        }
+        Err(_) => {}
     }
     members
 }

@@ -38,11 +38,14 @@ pub(super) async fn enabled(sessions: &Sessions, account: &Account) -> Result<Ve
     let mut invalid_names = 0_usize;
     for _ in 0..MAX_PAGES {
         let page = match pages.next().await {
-            Some(Ok(page)) => page,
+            Some(Ok(page)) => {
+                session.credentials.record_acceptance(&cached);
+                page
+            }
             Some(Err(error)) => {
                 let failure = errors::call_failure(&error);
                 if failure.rejects_credentials {
-                    session.credentials.evict(&cached);
+                    session.credentials.reject(&cached, &failure);
                 }
                 return Err(failure);
             }

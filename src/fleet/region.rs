@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
+use crate::error_chain::excerpt;
+
 /// The name of an AWS region, such as `eu-west-1`.
 ///
 /// Only the form of the name is checked, because a list of regions would be outdated as
@@ -74,7 +76,7 @@ impl FromStr for RegionName {
             }
             _ => false,
         };
-        if is_well_formed { Ok(Self(text.into())) } else { Err(InvalidRegion(text.to_owned())) }
+        if is_well_formed { Ok(Self(text.into())) } else { Err(InvalidRegion(excerpt(text))) }
     }
 }
 

@@ -378,3 +378,49 @@ async fn a_scrape_does_not_wait_for_aws() {
     );
     assert!(scrape.has("ssm_sync_exporter_collections_in_flight 1"));
 }
+
+/// The seconds by which the clock of this host is ahead of AWS's.
+async fn check_assumed_once(host_ahead: i32) {
+    let aws = fake_aws().await;
+    aws.world().set_clock_offset(-host_ahead);
+    let exporter = Exporter::start_ready(&aws, &one_target()).await;
+    for _ in 0..2 {
+        exporter.scrape_after_next_collection().await;
+    }
+    let scrape = exporter.scrape().await;
+    assert_eq!(scrape.samples("ssm_sync_exporter_target_collection_failures_total"), "", "{host_ahead}");
+    assert_eq!(aws.world().calls("AssumeRole"), 1, "{host_ahead}");
+}
+
+#[tokio::test]
+async fn a_wrong_host_clock_does_not_assume_roles_more_often() {
+    // If the host was an hour ahead, the credentials of a role seemed to have expired at
+    // once, and the role was assumed for every collection.
+    for host_ahead in [3600, 3590, 86400, -3600, -86400] {
+        check_assumed_once(host_ahead).await;
+    }
+}
+
+#[tokio::test]
+async fn credentials_that_expire_too_soon_are_not_obtained_for_every_collection() {
+    for lifetime in [Duration::ZERO, Duration::from_secs(1)] {
+        let aws = fake_aws().await;
+        aws.world().set_session_lifetime(Some(lifetime));
+        let exporter = Exporter::start_ready(&aws, &one_target()).await;
+        for _ in 0..2 {
+            exporter.scrape_after_next_collection().await;
+        }
+        let (assumed, collected) = (
+            aws.world().calls("AssumeRole"),
+            exporter.scrape().await.sum("ssm_sync_exporter_target_collections_total"),
+        );
+        assert!(collected >= 5.0, "{collected}");
+        // After the first rejection, the back-off is five seconds, then ten.
+        assert!(assumed <= 2, "{lifetime:?}: {assumed} roles assumed in {collected} collections");
+        if lifetime.is_zero() {
+            let page = exporter.get("/").await.body;
+            assert!(page.contains("is expired"), "{page}");
+            assert!(exporter.scrape().await.0.contains("reason=\"credentials\""));
+        }
+    }
+}

@@ -1,8 +1,10 @@
 //! Tests of the program from outside: flags, exit statuses, credentials, log lines and signals.
 
 mod command_line;
+mod credential_process;
 mod credentials;
 mod logs;
 mod outage;
 mod signals;
 mod startup;
+mod unusable_credentials;

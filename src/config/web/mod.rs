@@ -23,7 +23,7 @@ mod raw;
 use super::error::ConfigError;
 use super::key_path::KeyPath;
 use super::layers::Layers;
-use super::raw::{Secret, Shown};
+use super::scalar::{Secret, Shown};
 use crate::web::{
     AccessRules, Authorities, ClientAuth, Identity, InvalidTls, RateLimit, Tls, TlsSettings, TlsVersion,
 };

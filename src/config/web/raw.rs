@@ -9,10 +9,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use secrecy::SecretString;
 
-use super::super::raw::{
-    FromText, MAX_DURATION, Secret, Shown, from_text_by_from_str, non_null, non_null_list, null_as_default,
-    printable,
-};
+use super::super::raw::{MAX_DURATION, non_null, non_null_list, null_as_default};
+use super::super::scalar::{FromText, Secret, Shown, from_text_by_from_str, printable};
 use crate::web::{AllowedSan, CipherSuite, ClientAuthType, Curve, ExcludedPath, PasswordHash, TlsVersion};
 
 #[derive(Debug, Default, serde::Deserialize)]

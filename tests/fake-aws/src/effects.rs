@@ -17,20 +17,28 @@ use crate::fault::Fault;
 /// Maximum number of additional headers. A `HeaderMap` holds about 2,000 more.
 const MAX_HEADERS: u16 = 30_000;
 
-/// Sends the response to a call of `operation`, with the effects of `faults`.
-pub(crate) fn send(response: Response<Bytes>, operation: &str, faults: &[Fault]) -> Response<Body> {
+/// Sends the response to a call of `operation`, with the effects of `faults`. The clock of the fake
+/// is `clock_offset` ahead of the system's.
+pub(crate) fn send(
+    response: Response<Bytes>,
+    operation: &str,
+    faults: &[Fault],
+    clock_offset: SignedDuration,
+) -> Response<Body> {
     let (mut head, text) = response.into_parts();
     let mut body = Parts::new(text);
     let mut chunked = false;
-    set_date(&mut head.headers, SignedDuration::ZERO);
+    set_date(&mut head.headers, clock_offset);
     for fault in faults {
         match fault {
             Fault::ManyItems(count) if head.status.is_success() => many_items(&mut body, operation, *count),
             Fault::Text { field, value, repeat } => replace(&mut body, field, value, *repeat),
             Fault::Headers(headers) => set_headers(&mut head.headers, headers),
-            Fault::DateOffBy(seconds) => set_date(&mut head.headers, SignedDuration::from_secs(*seconds)),
+            Fault::DateOffBy(seconds) => {
+                set_date(&mut head.headers, clock_offset.saturating_add(SignedDuration::from_secs(*seconds)))
+            }
             Fault::ClockAhead(seconds) => {
-                set_date(&mut head.headers, SignedDuration::from_secs((*seconds).into()));
+                set_date(&mut head.headers, clock_offset + SignedDuration::from_secs((*seconds).into()));
             }
             Fault::ManyHeaders(count) => {
                 for number in 0..*count.min(&MAX_HEADERS) {

@@ -9,8 +9,8 @@
 //!
 //! No public AWS emulator implements the SSM calls. Clients connect over a real socket. State is
 //! kept per account, which is taken from the access key, and per region, which is taken from the
-//! credential scope of the signature. Signatures are not verified, and their times only with
-//! [`Fault::ClockAhead`].
+//! credential scope of the signature. Signatures are not verified, but a request that was signed
+//! more than five minutes ago or ahead is rejected.
 //!
 //! Every account has a static access key, see [`World::access_key`], that works with any secret
 //! key. Access keys of other emulators are accepted after [`World::trust_foreign_keys`]. A caller

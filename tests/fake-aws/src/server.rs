@@ -13,6 +13,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
+use jiff::SignedDuration;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::task::JoinSet;
@@ -22,7 +23,7 @@ use crate::fault::{Fault, FaultRule};
 use crate::reply::{self, ApiError, Reply};
 use crate::service::Service;
 use crate::sigv4::Scope;
-use crate::world::{World, now};
+use crate::world::World;
 use crate::{account, effects, organizations, sigv4, ssm, sts};
 
 /// Maximum length of a request body in bytes.
@@ -108,8 +109,10 @@ async fn handle(world: &World, request: Request<Incoming>) -> Response<Body> {
         head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let number = world.count_request();
     let request_id = format!("00000000-0000-4000-8000-{number:012}");
-    let error_response =
-        |service, error| effects::send(reply::response(service, Reply::Error(error), &request_id), "", &[]);
+    let clock_offset = world.clock_offset();
+    let error_response = |service, error| {
+        effects::send(reply::response(service, Reply::Error(error), &request_id), "", &[], clock_offset)
+    };
     let Some(scope) = Scope::parse(authorization) else {
         let error = ApiError::new("MissingAuthenticationTokenException", "Missing Authentication Token");
         return error_response(Service::Ssm, error);
@@ -129,7 +132,7 @@ async fn handle(world: &World, request: Request<Incoming>) -> Response<Body> {
         Service::Organizations => target.strip_prefix("AWSOrganizationsV20161128.").unwrap_or_default(),
         Service::Account => account::operation(head.uri.path()),
     };
-    let caller = match world.caller(scope.access_key, header("x-amz-security-token"), now()) {
+    let caller = match world.caller(scope.access_key, header("x-amz-security-token"), world.now()) {
         Ok(caller) => caller,
         Err(error) => return error_response(service, service.credential_error(&error)),
     };
@@ -142,24 +145,25 @@ async fn handle(world: &World, request: Request<Incoming>) -> Response<Body> {
                 tokio::time::sleep(Duration::from_millis(*millis)).await;
             }
             Fault::Response { status, body } => {
-                return effects::send(reply::plain(*status, body.clone()), operation, &faults);
+                return effects::send(reply::plain(*status, body.clone()), operation, &faults, clock_offset);
             }
             _ => {}
         }
     }
     // The time of a signature is checked before permissions.
-    let error = faults.iter().find_map(|fault| {
-        let Fault::ClockAhead(seconds) = fault else { return None };
-        let message = sigv4::check_signing_time(header("x-amz-date").unwrap_or_default(), *seconds).err()?;
-        Some(service.signing_time_error(message))
+    let ahead = faults.iter().fold(clock_offset, |ahead, fault| match fault {
+        Fault::ClockAhead(seconds) => ahead + SignedDuration::from_secs((*seconds).into()),
+        _ => ahead,
     });
+    let signing_time = sigv4::check_signing_time(header("x-amz-date").unwrap_or_default(), ahead);
+    let error = signing_time.err().map(|message| service.signing_time_error(message));
     let error = error
         .or_else(|| faults.iter().find_map(|fault| service.fault_error(fault, &caller, operation, number)));
     let error = error.or_else(|| service.policy_denial(&caller, operation));
     let reply = match (error, service) {
         (Some(error), _) => Reply::Error(error),
         (None, Service::Sts) => {
-            sts::handle(world, &caller, scope.region, operation, &parameters, &faults, now())
+            sts::handle(world, &caller, scope.region, operation, &parameters, &faults, world.now())
         }
         (None, _) => match serde_json::from_slice::<Value>(&body) {
             Ok(request @ Value::Object(_)) => {
@@ -175,7 +179,7 @@ async fn handle(world: &World, request: Request<Incoming>) -> Response<Body> {
             _ => Reply::Error(ApiError::new("SerializationException", "")),
         },
     };
-    effects::send(reply::response(service, reply, &request_id), operation, &faults)
+    effects::send(reply::response(service, reply, &request_id), operation, &faults, clock_offset)
 }
 
 /// The control API for tests in other languages: `PUT /_fake/faults` sets a JSON list of

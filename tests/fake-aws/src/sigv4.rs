@@ -33,10 +33,9 @@ const MAX_SKEW: SignedDuration = SignedDuration::from_mins(5);
 const AMZ_DATE: &str = "%Y%m%dT%H%M%SZ";
 
 /// Checks that a request was signed within five minutes of the time of a service, whose clock is
-/// `ahead` seconds ahead of the host's. `amz_date` is the `X-Amz-Date` header. The error is the
-/// message of AWS.
-pub(crate) fn check_signing_time(amz_date: &str, ahead: i32) -> Result<(), String> {
-    check_time(amz_date, Timestamp::now() + SignedDuration::from_secs(ahead.into()))
+/// `ahead` of the host's. `amz_date` is the `X-Amz-Date` header. The error is the message of AWS.
+pub(crate) fn check_signing_time(amz_date: &str, ahead: SignedDuration) -> Result<(), String> {
+    check_time(amz_date, Timestamp::now() + ahead)
 }
 
 fn check_time(amz_date: &str, now: Timestamp) -> Result<(), String> {

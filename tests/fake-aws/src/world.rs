@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 
 use crate::fault::FaultRule;
@@ -68,6 +69,8 @@ struct Inner {
     requests: u64,
     run_schedule: RunSchedule,
     session_lifetime: Option<Duration>,
+    /// How far the clock of the fake is ahead of the system's.
+    clock_offset: SignedDuration,
     trusts_foreign_keys: bool,
     reports_sharing: bool,
 }
@@ -148,6 +151,7 @@ impl Default for World {
             requests: 0,
             run_schedule: RunSchedule::default(),
             session_lifetime: None,
+            clock_offset: SignedDuration::ZERO,
             trusts_foreign_keys: false,
             reports_sharing: true,
         }))
@@ -214,6 +218,22 @@ impl World {
             Reply::Error(error) => Err(format!("{}: {}", error.code, error.message)),
             Reply::Json(_) | Reply::Xml { .. } => Ok(()),
         }
+    }
+
+    /// Sets how many seconds the clock of the fake is ahead of the system's. Negative values
+    /// make the clocks of all clients look as if they were ahead. The clock determines the `Date` of
+    /// responses, which signatures are rejected as too old or too new, and when sessions expire.
+    pub fn set_clock_offset(&self, seconds: i32) {
+        self.lock().clock_offset = SignedDuration::from_secs(seconds.into());
+    }
+
+    pub(crate) fn clock_offset(&self) -> SignedDuration {
+        self.lock().clock_offset
+    }
+
+    /// Seconds since the Unix epoch by the clock of the fake.
+    pub(crate) fn now(&self) -> f64 {
+        now() + self.clock_offset().as_secs_f64()
     }
 
     /// Removes all syncs of an account in a region.
