@@ -227,12 +227,12 @@ impl App {
         };
         spawn("watchdog", Box::pin(watchdog));
 
-        self.service_manager.ready();
+        self.service_manager.ready().await;
         let ended = tokio::select! {
             () = shutdown.cancelled() => None,
             ended = tasks.join_next() => ended,
         };
-        self.service_manager.stopping();
+        self.service_manager.stopping().await;
         if let Some(ended) = ended.filter(|_| !shutdown.is_cancelled()) {
             // Without one of its tasks the daemon would look healthy but no longer work.
             shutdown.cancel();

@@ -103,7 +103,7 @@ impl Reloader {
     /// Reads both files again, validates them and applies them. An error leaves both
     /// configurations as they were.
     async fn reload(&mut self) -> Result<(), ReloadError> {
-        self.service_manager.reloading();
+        self.service_manager.reloading().await;
         let loaded = tokio::time::timeout(TIMEOUT, self.load()).await;
         let outcome = match loaded.unwrap_or(Err(ReloadError::Timeout)) {
             Ok((config, web_config)) => {
@@ -123,7 +123,7 @@ impl Reloader {
                 Err(error)
             }
         };
-        self.service_manager.ready();
+        self.service_manager.ready().await;
         outcome
     }
 
