@@ -70,7 +70,9 @@
 //!   and, within an account, the requests for credentials.
 //! - Discovery keeps the last known accounts and regions when a lookup fails.
 //! - Every task is owned, every wait has a deadline, and every queue has a bound.
-//! - There are no globals: clock, counters and cancellation are passed in.
+//! - Nothing waits for the reader of stderr or for the service manager.
+//! - There are no globals except the log of events and of panics: clock, counters and
+//!   cancellation are passed in.
 //!
 //! # Example
 //!

@@ -72,7 +72,7 @@ impl ServiceManager {
 
     async fn notify(&self, states: &[NotifyState<'_>]) {
         let Some(socket) = &self.socket else { return };
-        let message: String = states.iter().map(|state| format!("{state}\n")).collect();
+        let message: String = states.iter().flat_map(|state| [state.to_string(), "\n".to_owned()]).collect();
         let sent = tokio::time::timeout(NOTIFY_TIMEOUT, send(socket, &message)).await;
         match sent.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into())) {
             Ok(()) => self.is_failing.store(false, Ordering::Relaxed),

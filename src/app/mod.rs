@@ -26,6 +26,7 @@ use crate::collector::Collector;
 use crate::config::{Config, ConfigError};
 use crate::discovery::{AwsLookups, Discovery};
 use crate::fleet::Shard;
+use crate::logging::LogCounters;
 use crate::metrics::Exposition;
 use crate::scheduler::Scheduler;
 use crate::snapshot::Store;
@@ -71,6 +72,8 @@ pub struct Options {
     pub reload_signals: Option<Receiver<()>>,
     /// The service manager to notify.
     pub service_manager: ServiceManager,
+    /// The counters of panics and dropped log lines, which are served as metrics.
+    pub log_counters: Arc<LogCounters>,
 }
 
 impl Options {
@@ -88,6 +91,7 @@ impl Options {
             enable_lifecycle: false,
             reload_signals: None,
             service_manager: ServiceManager::default(),
+            log_counters: Arc::default(),
         }
     }
 }
@@ -157,7 +161,8 @@ impl App {
             Listeners::bind(&options.listen_addresses).await?
         };
         let Stages { discovery, scheduler, store, metrics, readiness, applier } =
-            Stages::build(config, options.shard, options.replica, clock.clone()).await?;
+            Stages::build(config, options.shard, options.replica, options.log_counters, clock.clone())
+                .await?;
         log_warnings(&applier);
         let info = ExporterInfo { telemetry_path: options.telemetry_path.clone(), shard: options.shard };
         let redacted = applier.config().redacted.clone();

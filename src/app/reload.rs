@@ -55,8 +55,9 @@ enum ReloadError {
     Timeout,
     #[error("the previous reload is still reading the configuration file")]
     StillReading,
-    #[error("reading the configuration panicked, which is a bug")]
-    Panicked(#[source] tokio::task::JoinError),
+    // Without the message of the panic, which may contain a secret of the configuration.
+    #[error("reading the configuration panicked in task {0}, which is a bug")]
+    Panicked(tokio::task::Id),
 }
 
 impl Reloader {
@@ -141,7 +142,7 @@ impl Reloader {
             loaded
         };
         let (config, web_config) =
-            tokio::task::spawn_blocking(read).await.map_err(ReloadError::Panicked)??;
+            tokio::task::spawn_blocking(read).await.map_err(|error| ReloadError::Panicked(error.id()))??;
         Ok((Box::pin(self.applier.validate(config)).await?, web_config))
     }
 }

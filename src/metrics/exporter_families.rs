@@ -4,6 +4,7 @@
 //! remaining values from the snapshot and from `/proc`.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::core::Collector as _;
@@ -14,11 +15,12 @@ use prometheus::{Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Op
 use super::family::{Kind, count, flag, metric_family};
 use crate::build_info;
 use crate::fleet::Shard;
+use crate::logging::LogCounters;
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
 
 /// The names of all families that [`ExporterMetrics::gather`] may return, sorted.
-pub(super) const NAMES: [&str; 21] = [
+pub(super) const NAMES: [&str; 23] = [
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",
@@ -37,6 +39,8 @@ pub(super) const NAMES: [&str; 21] = [
     "ssm_sync_exporter_discovery_failing_lookups",
     "ssm_sync_exporter_discovery_failures_total",
     "ssm_sync_exporter_discovery_last_success_timestamp_seconds",
+    "ssm_sync_exporter_log_lines_dropped_total",
+    "ssm_sync_exporter_panics_total",
     "ssm_sync_exporter_shard_index",
     "ssm_sync_exporter_shards",
     "ssm_sync_exporter_targets",
@@ -55,6 +59,7 @@ pub struct ExporterMetrics {
     discovery_success_timestamp: GaugeVec,
     discovery_failures: IntCounterVec,
     discovery_failing_lookups: GaugeVec,
+    log_counters: Arc<LogCounters>,
 }
 
 impl ExporterMetrics {
@@ -62,7 +67,7 @@ impl ExporterMetrics {
     ///
     /// # Errors
     /// If a metric name is invalid or registered twice, which is a bug.
-    pub fn new(shard: Shard) -> Result<Self, prometheus::Error> {
+    pub fn new(shard: Shard, log_counters: Arc<LogCounters>) -> Result<Self, prometheus::Error> {
         let metrics = Self {
             registry: Registry::new(),
             shard,
@@ -117,6 +122,7 @@ impl ExporterMetrics {
                 ),
                 &["kind"],
             )?,
+            log_counters,
         };
         // Exposed as 0 from the start, so that the first failure is an increase.
         for kind in ["identity", "organization", "regions"] {
@@ -233,6 +239,18 @@ impl ExporterMetrics {
                 Kind::Counter,
                 count(stats.overruns()),
             ),
+            family(
+                "ssm_sync_exporter_log_lines_dropped_total",
+                "Total number of log lines that were not written because stderr could not take them.",
+                Kind::Counter,
+                count(self.log_counters.dropped_lines()),
+            ),
+            family(
+                "ssm_sync_exporter_panics_total",
+                "Total number of panics. Each one is a bug in the exporter.",
+                Kind::Counter,
+                count(self.log_counters.panics()),
+            ),
         ]);
         families
     }
@@ -253,7 +271,7 @@ mod tests {
     #[test]
     fn the_list_of_names_is_complete() {
         let store = Store::new(Duration::from_mins(30));
-        let metrics = ExporterMetrics::new(Shard::default()).unwrap();
+        let metrics = ExporterMetrics::new(Shard::default(), Arc::default()).unwrap();
         metrics.record_api_request(
             "ssm",
             "ListResourceDataSync",

@@ -8,6 +8,7 @@ use tokio::time::{advance, sleep};
 
 use super::*;
 use crate::fleet::{Account, Target};
+use crate::logging::captured::ThreadLog;
 
 /// A collector that sleeps instead of calling AWS, and records when each collection
 /// started.
@@ -196,7 +197,8 @@ async fn a_long_first_round_causes_no_overruns() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_fails_only_its_own_target() {
+async fn a_panic_fails_only_its_own_target_and_its_message_is_not_shown() {
+    let log = ThreadLog::start();
     let running = run(&REGIONS, 2, Sleeper { panics_in: Some("eu-west-2"), ..Sleeper::default() });
     advance(Duration::from_millis(10)).await;
     sleep(INTERVAL * 2).await;
@@ -205,6 +207,12 @@ async fn a_panic_fails_only_its_own_target() {
         assert_eq!(up, Some(*region != "eu-west-2"), "{region}");
     }
     assert!(running.sleeper.starts("eu-west-2").len() >= 2, "retried");
+    let log = log.finish();
+    let panicked: Vec<&str> = log.lines().filter(|line| line.contains("panicked")).collect();
+    assert_eq!(panicked.len(), 1, "one line for several panics, besides those of the panic hook: {log}");
+    assert!(panicked[0].contains("region=eu-west-2 reason=other error=\"the collection panicked in task "));
+    // Regression test: the message of a panic was logged, and can contain a secret.
+    assert!(!log.contains("injected by the test"), "{log}");
 }
 
 /// The times between the collections of a region, rounded to whole intervals.

@@ -5,3 +5,4 @@ mod credentials;
 mod logs;
 mod signals;
 mod startup;
+mod stderr;
