@@ -34,6 +34,8 @@ const STATUS_FAILURE: u8 = 1;
 /// The exit status if the command line or the configuration is invalid.
 const STATUS_USAGE: u8 = 2;
 
+const CANNOT_WRITE: &str = "cannot write to stdout";
+
 /// How long the process waits for threads that block, such as in a DNS lookup, before it
 /// exits.
 const THREAD_TIMEOUT: Duration = Duration::from_millis(500);
@@ -58,7 +60,7 @@ fn start(log: &Log) -> ExitCode {
         Err(help_or_version) => {
             return match help_or_version.print() {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(_) => ExitCode::from(STATUS_FAILURE),
+                Err(error) => fail(log, STATUS_FAILURE, &format!("{CANNOT_WRITE}: {error}")),
             };
         }
     };
@@ -83,7 +85,6 @@ fn run(cli: Cli, log: &Log) -> anyhow::Result<()> {
 
 /// Checks both configuration files without calling AWS, and prints their warnings.
 fn check(config: &Config, web_config_file: Option<&Path>) -> anyhow::Result<()> {
-    const CANNOT_WRITE: &str = "cannot write to stdout";
     config.check()?;
     let web = web_config_file.map(WebConfig::load).transpose()?;
     let mut out = std::io::stdout().lock();

@@ -143,7 +143,10 @@ impl Log {
     /// stderr if [`start`](Self::start) has not been called.
     pub fn finish(&self, timeout: Duration) {
         if !self.0.is_started.load(Ordering::Acquire) && self.start(io::stderr()).is_err() {
-            return;
+            // Without a thread there is no timeout, but the reason why the process ends is not
+            // lost.
+            self.0.queue.close();
+            return self.write_lines(LineWriter::new(Box::new(io::stderr())));
         }
         self.0.queue.drain(timeout);
     }

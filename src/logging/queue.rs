@@ -128,12 +128,17 @@ impl LineQueue {
         state.is_stalled = waited.timed_out();
     }
 
+    /// Ends the writer thread once the queue is empty.
+    pub(super) fn close(&self) {
+        self.state.lock().is_closed = true;
+        self.filled.notify_one();
+    }
+
     /// Closes the queue and waits until it is empty.
     pub(super) fn drain(&self, timeout: Duration) {
         let deadline = Instant::now() + timeout;
+        self.close();
         let mut state = self.state.lock();
-        state.is_closed = true;
-        self.filled.notify_one();
         let is_busy = |state: &mut State| !state.lines.is_empty() || state.dropped > 0 || state.is_writing;
         self.written.wait_while_until(&mut state, is_busy, deadline);
     }
