@@ -284,4 +284,19 @@ mod tests {
         names.sort_unstable();
         assert_eq!(names, NAMES);
     }
+
+    #[test]
+    fn the_counters_of_the_log_are_exposed() {
+        let log_counters = Arc::new(LogCounters::default());
+        let metrics = ExporterMetrics::new(Shard::default(), Arc::clone(&log_counters)).unwrap();
+        log_counters.count_panic();
+        log_counters.count_dropped_lines(3);
+        let families = metrics.gather(&Store::new(Duration::from_mins(30)));
+        let value = |name: &str| {
+            let family = families.iter().find(|family| family.name() == name).unwrap();
+            family.get_metric()[0].get_counter().value()
+        };
+        assert_eq!(value("ssm_sync_exporter_panics_total").to_bits(), 1_f64.to_bits());
+        assert_eq!(value("ssm_sync_exporter_log_lines_dropped_total").to_bits(), 3_f64.to_bits());
+    }
 }
