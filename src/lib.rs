@@ -48,15 +48,17 @@
 //! health aws web
 //! readiness
 //! snapshot
-//! fleet logging
-//! clock failure_log
+//! fleet failure_log
+//! logging
+//! clock
 //! model negotiation gate duration error_chain build_info signals systemd
 //! ```
 //!
 //! Each external crate stays in one place: the AWS SDK in [`aws`] and the two modules that
 //! make calls through it, [`discovery`] and [`collector`]; `prometheus` in [`metrics`];
-//! `maud` in `status`; `hyper` and `rustls` in [`web`] (and the errors of `hyper` in [`aws`]); `figment` in [`config`]; `clap` in
-//! [`cli`] and [`logging`]; progress bars and tables in [`once`].
+//! `maud` in `status`; `hyper` and `rustls` in [`web`] (and the errors of `hyper` in [`aws`]);
+//! `figment` in [`config`]; `clap` in [`cli`] and [`logging`]; progress bars and tables in
+//! [`once`].
 //!
 //! # Invariants
 //!
@@ -72,7 +74,9 @@
 //!   and the SDK learns nothing from it that another call uses.
 //! - Discovery keeps the last known accounts and regions when a lookup fails.
 //! - Every task is owned, every wait has a deadline, and every queue has a bound.
-//! - There are no globals: clock, counters and cancellation are passed in.
+//! - Nothing waits for the reader of stderr or for the service manager.
+//! - There are no globals except the log of events and of panics: clock, counters and
+//!   cancellation are passed in.
 //!
 //! # Example
 //!

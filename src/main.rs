@@ -3,6 +3,7 @@
 //! Everything else is in the library.
 
 use std::io::Write as _;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -10,15 +11,14 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use ssm_sync_exporter::app::{App, BuildError, Options};
-use ssm_sync_exporter::cli::{Cli, Command, OnceOnlyFlagError, ShardError};
+use ssm_sync_exporter::cli::{self, Cli, Command, OnceOnlyFlagError, ShardError};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::{Config, ConfigError, WebConfig};
 use ssm_sync_exporter::fleet::Shard;
-use ssm_sync_exporter::logging::Format;
+use ssm_sync_exporter::logging::{Format, Log};
 use ssm_sync_exporter::once::{Once, OnceError, Output, ProgressBar};
 use ssm_sync_exporter::signals::Signals;
 use ssm_sync_exporter::systemd::ServiceManager;
-use ssm_sync_exporter::{cli, logging};
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -34,36 +34,52 @@ const STATUS_FAILURE: u8 = 1;
 /// The exit status if the command line or the configuration is invalid.
 const STATUS_USAGE: u8 = 2;
 
+const CANNOT_WRITE: &str = "cannot write to stdout";
+
 /// How long the process waits for threads that block, such as in a DNS lookup, before it
 /// exits.
 const THREAD_TIMEOUT: Duration = Duration::from_millis(500);
 
+/// How long the process waits until the last log lines are written. If the reader of stderr is
+/// paused, they are lost.
+const LOG_TIMEOUT: Duration = Duration::from_millis(500);
+
 fn main() -> ExitCode {
+    let log = Log::new(Clock::system());
+    log.install_panic_hook();
+    // The panic hook logs why this fails.
+    let status = catch_unwind(AssertUnwindSafe(|| start(&log))).unwrap_or(ExitCode::from(STATUS_FAILURE));
+    log.finish(LOG_TIMEOUT);
+    status
+}
+
+fn start(log: &Log) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() => return fail(STATUS_USAGE, &cli::one_line(&error)),
+        Err(error) if error.use_stderr() => return fail(log, STATUS_USAGE, &cli::one_line(&error)),
         Err(help_or_version) => {
             return match help_or_version.print() {
                 Ok(()) => ExitCode::SUCCESS,
-                Err(_) => ExitCode::from(STATUS_FAILURE),
+                Err(error) => fail(log, STATUS_FAILURE, &format!("{CANNOT_WRITE}: {error}")),
             };
         }
     };
-    match run(cli) {
+    log.set_format(cli.log_format);
+    match run(cli, log) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(exit_status(&error), &format!("{error:#}")),
+        Err(error) => fail(log, exit_status(&error), &format!("{error:#}")),
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<()> {
+fn run(cli: Cli, log: &Log) -> anyhow::Result<()> {
     cli.check_flags()?;
     let hostname = gethostname::gethostname().to_string_lossy().into_owned();
     let shard = cli.shard(&hostname)?;
     let config = Config::load(cli.config_file.as_deref(), std::env::vars_os())?;
     match cli.command {
         _ if cli.check_config => check(&config, cli.web_config_file.as_deref()),
-        Command::Serve => serve(cli, config, shard, hostname),
-        Command::Once => once(&cli, config, shard, hostname),
+        Command::Serve => serve(cli, log, config, shard, hostname),
+        Command::Once => once(&cli, log, config, shard, hostname),
     }
 }
 
@@ -73,15 +89,16 @@ fn check(config: &Config, web_config_file: Option<&Path>) -> anyhow::Result<()> 
     let web = web_config_file.map(WebConfig::load).transpose()?;
     let mut out = std::io::stdout().lock();
     for warning in config.warnings.iter().chain(web.iter().flat_map(|web| &web.warnings)) {
-        writeln!(out, "warning: {warning}")?;
+        writeln!(out, "warning: {warning}").context(CANNOT_WRITE)?;
     }
-    writeln!(out, "the configuration is valid")?;
+    writeln!(out, "the configuration is valid").context(CANNOT_WRITE)?;
     Ok(())
 }
 
 /// Runs the daemon until a termination signal arrives.
-fn serve(cli: Cli, config: Config, shard: Shard, hostname: String) -> anyhow::Result<()> {
-    logging::init(cli.log_format, cli.log_level, std::io::stderr).context("cannot set up logging")?;
+fn serve(cli: Cli, log: &Log, config: Config, shard: Shard, hostname: String) -> anyhow::Result<()> {
+    log.start(std::io::stderr()).context("cannot start the thread that writes the log")?;
+    log.subscribe(cli.log_level).context("cannot set up logging")?;
     run_until_signalled(|shutdown, reload_signals| async move {
         let options = Options {
             listen_addresses: cli.listen_addresses,
@@ -95,6 +112,7 @@ fn serve(cli: Cli, config: Config, shard: Shard, hostname: String) -> anyhow::Re
             enable_lifecycle: cli.enable_lifecycle,
             reload_signals: Some(reload_signals),
             service_manager: ServiceManager::from_environment(),
+            log_counters: log.counters(),
         };
         // `build` may wait for the instance metadata service, and a signal must end that
         // wait too.
@@ -107,17 +125,18 @@ fn serve(cli: Cli, config: Config, shard: Shard, hostname: String) -> anyhow::Re
 }
 
 /// Polls every target once and writes the result.
-fn once(cli: &Cli, config: Config, shard: Shard, hostname: String) -> anyhow::Result<()> {
+fn once(cli: &Cli, log: &Log, config: Config, shard: Shard, hostname: String) -> anyhow::Result<()> {
     let output = Output::new(cli.output.as_deref())?;
     // A progress bar on stderr would be mixed up with JSON log lines.
     let progress = ProgressBar::new(cli.log_format == Format::Logfmt);
-    logging::init(cli.log_format, cli.log_level, progress.log_writer()).context("cannot set up logging")?;
+    log.start(progress.log_writer()).context("cannot start the thread that writes the log")?;
+    log.subscribe(cli.log_level).context("cannot set up logging")?;
     let format = cli.format.unwrap_or_default();
     let progress = &progress;
     run_until_signalled(|shutdown, reload_signals| async move {
         // Nothing can be reloaded. Without a receiver, SIGHUP is a termination signal.
         drop(reload_signals);
-        let building = Box::pin(Once::build(config, shard, hostname, Clock::system()));
+        let building = Box::pin(Once::build(config, shard, hostname, log.counters(), Clock::system()));
         match shutdown.run_until_cancelled(building).await {
             Some(once) => Ok(once?.run(format, output, progress, &shutdown).await?),
             None => Err(OnceError::Interrupted.into()),
@@ -166,8 +185,7 @@ fn exit_status(error: &anyhow::Error) -> u8 {
     if is_usage_error { STATUS_USAGE } else { STATUS_FAILURE }
 }
 
-fn fail(status: u8, message: &str) -> ExitCode {
-    // If stderr is closed, only the exit status reports the error.
-    let _ignored = writeln!(std::io::stderr(), "ssm-sync-exporter: {message}");
+fn fail(log: &Log, status: u8, message: &str) -> ExitCode {
+    log.print(&format!("ssm-sync-exporter: {message}"));
     ExitCode::from(status)
 }

@@ -1,10 +1,13 @@
 //! Notifies systemd of readiness, reloads, shutdown and liveness (`sd_notify`).
 
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokio::net::UnixDatagram;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -12,8 +15,8 @@ use tracing::{debug, warn};
 /// The service manager that started the daemon. If there is none, notifications do nothing.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceManager {
-    /// Whether `NOTIFY_SOCKET` is set.
-    expects_notifications: bool,
+    /// Where to send notifications: the value of `NOTIFY_SOCKET`.
+    socket: Option<PathBuf>,
     /// systemd restarts the daemon if no watchdog notification arrives for this long.
     watchdog_timeout: Option<Duration>,
     /// Whether the last notification failed, so that only the first of several failures is
@@ -25,28 +28,28 @@ impl ServiceManager {
     /// The service manager that `NOTIFY_SOCKET` and `WATCHDOG_USEC` describe.
     #[must_use]
     pub fn from_environment() -> Self {
-        let expects_notifications = std::env::var_os("NOTIFY_SOCKET").is_some();
+        let socket = std::env::var_os("NOTIFY_SOCKET").map(PathBuf::from);
         let watchdog_timeout =
-            sd_notify::watchdog_enabled().filter(|timeout| expects_notifications && !timeout.is_zero());
-        Self { expects_notifications, watchdog_timeout, is_failing: Arc::default() }
+            sd_notify::watchdog_enabled().filter(|timeout| socket.is_some() && !timeout.is_zero());
+        Self { socket, watchdog_timeout, is_failing: Arc::default() }
     }
 
     /// Sends `READY=1`: the daemon serves requests, or a reload has ended.
-    pub(crate) fn ready(&self) {
-        self.notify(&[NotifyState::Ready]);
+    pub(crate) async fn ready(&self) {
+        self.notify(&[NotifyState::Ready]).await;
     }
 
     /// Sends `RELOADING=1`: a reload begins. [`ready`](Self::ready) must follow.
-    pub(crate) fn reloading(&self) {
+    pub(crate) async fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
-            Ok(now) => self.notify(&[NotifyState::Reloading, now]),
+            Ok(now) => self.notify(&[NotifyState::Reloading, now]).await,
             Err(error) => debug!(%error, "cannot read the monotonic clock"),
         }
     }
 
     /// Sends `STOPPING=1`: the shutdown begins.
-    pub(crate) fn stopping(&self) {
-        self.notify(&[NotifyState::Stopping]);
+    pub(crate) async fn stopping(&self) {
+        self.notify(&[NotifyState::Stopping]).await;
     }
 
     /// Sends `WATCHDOG=1` regularly until `shutdown`, but only while the count that
@@ -58,7 +61,7 @@ impl ServiceManager {
         let mut liveness = Liveness::default();
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
             match liveness.check(heartbeats()) {
-                Check::Alive => self.notify(&[NotifyState::Watchdog]),
+                Check::Alive => self.notify(&[NotifyState::Watchdog]).await,
                 Check::Stalled => {}
                 Check::StalledTooLong => {
                     warn!("scheduler stalled, no longer notifying the watchdog");
@@ -67,11 +70,11 @@ impl ServiceManager {
         }
     }
 
-    fn notify(&self, state: &[NotifyState<'_>]) {
-        if !self.expects_notifications {
-            return;
-        }
-        match sd_notify::notify(state) {
+    async fn notify(&self, states: &[NotifyState<'_>]) {
+        let Some(socket) = &self.socket else { return };
+        let message: String = states.iter().flat_map(|state| [state.to_string(), "\n".to_owned()]).collect();
+        let sent = tokio::time::timeout(NOTIFY_TIMEOUT, send(socket, &message)).await;
+        match sent.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into())) {
             Ok(()) => self.is_failing.store(false, Ordering::Relaxed),
             Err(error) if !self.is_failing.swap(true, Ordering::Relaxed) => {
                 warn!(%error, "cannot notify the service manager");
@@ -79,6 +82,18 @@ impl ServiceManager {
             Err(_) => {}
         }
     }
+}
+
+/// How long a notification may wait until the service manager has read earlier ones.
+const NOTIFY_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Sends a message without blocking the thread, which `sd_notify::notify` does while the queue
+/// of the socket is full.
+async fn send(socket: &Path, message: &str) -> io::Result<()> {
+    let sender = UnixDatagram::unbound()?;
+    sender.connect(socket)?;
+    // A datagram is sent as a whole.
+    sender.send(message.as_bytes()).await.map(|_length| ())
 }
 
 /// How often the heartbeats are checked within one watchdog timeout. With several checks, a single

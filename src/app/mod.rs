@@ -27,6 +27,7 @@ use crate::config::{Config, ConfigError};
 use crate::discovery::{AwsLookups, Discovery};
 use crate::failure_log::FailureLog;
 use crate::fleet::Shard;
+use crate::logging::LogCounters;
 use crate::metrics::Exposition;
 use crate::scheduler::Scheduler;
 use crate::snapshot::Store;
@@ -72,6 +73,8 @@ pub struct Options {
     pub reload_signals: Option<Receiver<()>>,
     /// The service manager to notify.
     pub service_manager: ServiceManager,
+    /// The counters of panics and dropped log lines, which are served as metrics.
+    pub log_counters: Arc<LogCounters>,
 }
 
 impl Options {
@@ -89,6 +92,7 @@ impl Options {
             enable_lifecycle: false,
             reload_signals: None,
             service_manager: ServiceManager::default(),
+            log_counters: Arc::default(),
         }
     }
 }
@@ -159,7 +163,8 @@ impl App {
             Listeners::bind(&options.listen_addresses).await?
         };
         let Stages { discovery, scheduler, store, metrics, readiness, failure_log, applier } =
-            Stages::build(config, options.shard, options.replica, clock.clone()).await?;
+            Stages::build(config, options.shard, options.replica, options.log_counters, clock.clone())
+                .await?;
         log_warnings(&applier);
         let refusals = applier.exporter_metrics() as _;
         let info = ExporterInfo { telemetry_path: options.telemetry_path.clone(), shard: options.shard };
@@ -234,12 +239,12 @@ impl App {
         };
         spawn("watchdog", Box::pin(watchdog));
 
-        self.service_manager.ready();
+        self.service_manager.ready().await;
         let ended = tokio::select! {
             () = shutdown.cancelled() => None,
             ended = tasks.join_next() => ended,
         };
-        self.service_manager.stopping();
+        self.service_manager.stopping().await;
         if let Some(ended) = ended.filter(|_| !shutdown.is_cancelled()) {
             // Without one of its tasks the daemon would look healthy but no longer work.
             shutdown.cancel();

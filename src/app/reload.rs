@@ -55,8 +55,9 @@ enum ReloadError {
     Timeout,
     #[error("the previous reload is still reading the configuration file")]
     StillReading,
-    #[error("reading the configuration panicked, which is a bug")]
-    Panicked(#[source] tokio::task::JoinError),
+    // Without the message of the panic, which may contain a secret of the configuration.
+    #[error("reading the configuration panicked in task {0}, which is a bug")]
+    Panicked(tokio::task::Id),
 }
 
 impl Reloader {
@@ -103,7 +104,7 @@ impl Reloader {
     /// Reads both files again, validates them and applies them. An error leaves both
     /// configurations as they were.
     async fn reload(&mut self) -> Result<(), ReloadError> {
-        self.service_manager.reloading();
+        self.service_manager.reloading().await;
         let loaded = tokio::time::timeout(TIMEOUT, self.load()).await;
         let outcome = match loaded.unwrap_or(Err(ReloadError::Timeout)) {
             Ok((config, web_config)) => {
@@ -123,7 +124,7 @@ impl Reloader {
                 Err(error)
             }
         };
-        self.service_manager.ready();
+        self.service_manager.ready().await;
         outcome
     }
 
@@ -141,7 +142,7 @@ impl Reloader {
             loaded
         };
         let (config, web_config) =
-            tokio::task::spawn_blocking(read).await.map_err(ReloadError::Panicked)??;
+            tokio::task::spawn_blocking(read).await.map_err(|error| ReloadError::Panicked(error.id()))??;
         Ok((Box::pin(self.applier.validate(config)).await?, web_config))
     }
 }

@@ -13,6 +13,7 @@ use crate::config::{AccountDefaults, Config, ConfigError, SdkDefaults};
 use crate::discovery::{self, AccountSources, AwsLookups, Discovery, LookupKind, LookupObserver};
 use crate::failure_log::FailureLog;
 use crate::fleet::Shard;
+use crate::logging::LogCounters;
 use crate::metrics::{ExporterMetrics, Exposition};
 use crate::readiness::Readiness;
 use crate::scheduler::{self, Scheduler};
@@ -106,10 +107,11 @@ impl Stages {
         config: Config,
         shard: Shard,
         replica: String,
+        log_counters: Arc<LogCounters>,
         clock: Clock,
     ) -> Result<Self, BuildError> {
         let exporter_metrics =
-            ExporterMetrics::new(shard).map_err(|error| BuildError::Metrics(error.into()))?;
+            ExporterMetrics::new(shard, log_counters).map_err(|error| BuildError::Metrics(error.into()))?;
         let exporter_metrics = Arc::new(exporter_metrics);
         let metrics_observer =
             Arc::new(MetricsObserver { metrics: Arc::clone(&exporter_metrics), clock: clock.clone() });

@@ -104,7 +104,8 @@ impl WebConfigWatcher {
                         warn!(error, "web configuration reload failed, keeping the previous one");
                     }
                     Err(error) => {
-                        error!(%error, "the check of the web configuration panicked, which is a bug");
+                        // The panic hook has logged the location. The message may contain a secret.
+                        error!(task = %error.id(), "the check of the web configuration panicked, which is a bug");
                     }
                 }
             }

@@ -30,7 +30,7 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error};
+use tracing::debug;
 
 pub(crate) use lookup::{AwsLookups, LookupKind, LookupObserver, Lookups};
 pub use sources::{AccountSources, ConfiguredAccount, Member, MemberAccess, Members, Organization};
@@ -387,8 +387,9 @@ impl AccountSources {
 
 /// A panic in one lookup is a failure of that lookup only.
 fn panicked(error: &JoinError) -> Failure {
-    error!(%error, "lookup panicked, which is a bug");
-    Failure::new(Reason::Other, "the lookup panicked, which is a bug")
+    // The panic hook has logged the location with the same task number. The message of the panic
+    // is not shown, because it may contain a secret.
+    Failure::new(Reason::Other, format!("the lookup panicked in task {}, which is a bug", error.id()))
 }
 
 #[cfg(test)]

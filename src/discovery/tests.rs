@@ -7,8 +7,8 @@ use tokio::time::sleep;
 
 use super::lookup_queue::INITIAL_BACKOFF;
 use super::*;
-use crate::failure_log::tests::Lines;
 use crate::fleet::{Partition, RegionOrPattern, RegionSelection, SessionName, SessionPolicy};
+use crate::logging::captured::Lines;
 
 /// Returns what the test has set, and records all lookups.
 #[derive(Debug, Default)]
@@ -527,7 +527,7 @@ async fn without_refresh_only_failed_lookups_are_repeated() {
 
 #[tokio::test(start_paused = true)]
 async fn failed_lookups_of_many_accounts_are_logged_together() {
-    let (lines, _guard) = Lines::collect();
+    let (lines, _guard) = Lines::of("failure_log");
     let members: Vec<u64> = (1..=200).collect();
     let discovery = RunningDiscovery::start(sources("eu-*"), fake_lookups(&members, &[]));
     sleep(Duration::from_mins(30)).await;

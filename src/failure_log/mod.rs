@@ -99,4 +99,4 @@ impl FailureLog {
 }
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;

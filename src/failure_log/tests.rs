@@ -1,70 +1,18 @@
 //! Tests the log with tokio's time paused, so that all times are exact.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use pretty_assertions::assert_eq;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
-use tracing::field::{Field, Visit};
 use tracing::subscriber::DefaultGuard;
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use super::*;
+use crate::logging::captured::Lines;
 use crate::model::Reason;
 
 const REGION: &str = "eu-west-1";
-
-/// The lines that have been logged, such as `WARN target is failing account=1`.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
-
-impl Lines {
-    /// Collects the lines of this thread until the guard is dropped.
-    pub(crate) fn collect() -> (Self, DefaultGuard) {
-        let lines = Self::default();
-        let guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines.clone()));
-        (lines, guard)
-    }
-
-    /// The lines of the failure log since the last call.
-    pub(crate) fn take(&self) -> Vec<String> {
-        std::mem::take(&mut *self.0.lock())
-    }
-}
-
-impl<S: tracing::Subscriber> Layer<S> for Lines {
-    fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
-        if !event.metadata().target().contains("failure_log") {
-            return;
-        }
-        let mut fields = Fields::default();
-        event.record(&mut fields);
-        let Fields { message, others } = fields;
-        self.0.lock().push(format!("{} {message}{others}", event.metadata().level()));
-    }
-}
-
-#[derive(Default)]
-struct Fields {
-    message: String,
-    others: String,
-}
-
-impl Visit for Fields {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        write!(self.others, " {field}={value}").unwrap();
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "message" {
-            self.message = format!("{value:?}");
-        } else {
-            write!(self.others, " {field}={value:?}").unwrap();
-        }
-    }
-}
 
 /// A failure log whose task is running.
 struct Running {
@@ -77,7 +25,7 @@ struct Running {
 
 impl Running {
     fn start() -> Self {
-        let (lines, guard) = Lines::collect();
+        let (lines, guard) = Lines::of("failure_log");
         let (log, shutdown) = (Arc::new(FailureLog::default()), CancellationToken::new());
         let mut tasks = JoinSet::new();
         let (task_log, token) = (Arc::clone(&log), shutdown.clone());

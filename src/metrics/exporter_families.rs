@@ -4,6 +4,7 @@
 //! remaining values from the snapshot and from `/proc`.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::core::Collector as _;
@@ -16,12 +17,13 @@ use super::family::{Kind, count, flag, metric_family};
 use crate::aws::ErrorCode;
 use crate::build_info;
 use crate::fleet::Shard;
+use crate::logging::LogCounters;
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
 use crate::web::{CountRefusals, RefusalReason};
 
 /// The names of all families that [`ExporterMetrics::gather`] may return, sorted.
-pub(super) const NAMES: [&str; 22] = [
+pub(super) const NAMES: [&str; 24] = [
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",
@@ -41,6 +43,8 @@ pub(super) const NAMES: [&str; 22] = [
     "ssm_sync_exporter_discovery_failures_total",
     "ssm_sync_exporter_discovery_last_success_timestamp_seconds",
     "ssm_sync_exporter_http_refused_total",
+    "ssm_sync_exporter_log_lines_dropped_total",
+    "ssm_sync_exporter_panics_total",
     "ssm_sync_exporter_shard_index",
     "ssm_sync_exporter_shards",
     "ssm_sync_exporter_targets",
@@ -61,6 +65,7 @@ pub struct ExporterMetrics {
     discovery_failures: IntCounterVec,
     discovery_failing_lookups: GaugeVec,
     http_refused: IntCounterVec,
+    log_counters: Arc<LogCounters>,
 }
 
 impl ExporterMetrics {
@@ -68,7 +73,7 @@ impl ExporterMetrics {
     ///
     /// # Errors
     /// If a metric name is invalid or registered twice, which is a bug.
-    pub fn new(shard: Shard) -> Result<Self, prometheus::Error> {
+    pub fn new(shard: Shard, log_counters: Arc<LogCounters>) -> Result<Self, prometheus::Error> {
         let metrics = Self {
             registry: Registry::new(),
             shard,
@@ -131,6 +136,7 @@ impl ExporterMetrics {
                 ),
                 &["reason"],
             )?,
+            log_counters,
         };
         // Exposed as 0 from the start, so that the first failure is an increase.
         for reason in RefusalReason::ALL {
@@ -251,6 +257,18 @@ impl ExporterMetrics {
                 Kind::Counter,
                 count(stats.overruns()),
             ),
+            family(
+                "ssm_sync_exporter_log_lines_dropped_total",
+                "Total number of log lines that were not written because stderr could not take them.",
+                Kind::Counter,
+                count(self.log_counters.dropped_lines()),
+            ),
+            family(
+                "ssm_sync_exporter_panics_total",
+                "Total number of panics. Each one is a bug in the exporter.",
+                Kind::Counter,
+                count(self.log_counters.panics()),
+            ),
         ]);
         families
     }
@@ -277,7 +295,7 @@ mod tests {
     #[test]
     fn the_list_of_names_is_complete() {
         let store = Store::new(Duration::from_mins(30));
-        let metrics = ExporterMetrics::new(Shard::default()).unwrap();
+        let metrics = ExporterMetrics::new(Shard::default(), Arc::default()).unwrap();
         metrics.record_api_request(
             "ssm",
             "ListResourceDataSync",
@@ -289,5 +307,20 @@ mod tests {
             metrics.gather(&store).iter().map(|family| family.name().to_owned()).collect();
         names.sort_unstable();
         assert_eq!(names, NAMES);
+    }
+
+    #[test]
+    fn the_counters_of_the_log_are_exposed() {
+        let log_counters = Arc::new(LogCounters::default());
+        let metrics = ExporterMetrics::new(Shard::default(), Arc::clone(&log_counters)).unwrap();
+        log_counters.count_panic();
+        log_counters.count_dropped_lines(3);
+        let families = metrics.gather(&Store::new(Duration::from_mins(30)));
+        let value = |name: &str| {
+            let family = families.iter().find(|family| family.name() == name).unwrap();
+            family.get_metric()[0].get_counter().value()
+        };
+        assert_eq!(value("ssm_sync_exporter_panics_total").to_bits(), 1_f64.to_bits());
+        assert_eq!(value("ssm_sync_exporter_log_lines_dropped_total").to_bits(), 3_f64.to_bits());
     }
 }

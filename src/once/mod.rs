@@ -11,6 +11,7 @@ mod output;
 mod progress;
 mod table;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -24,6 +25,7 @@ use crate::app::{BuildError, Stages, log_warnings};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fleet::{FailingLookups, Shard};
+use crate::logging::LogCounters;
 use crate::metrics::{self, Exposition, FamilyFilter, FamilyName};
 use crate::model::{DataSync, UnixSeconds};
 use crate::negotiation::ContentCoding;
@@ -54,12 +56,15 @@ pub enum Format {
 /// use ssm_sync_exporter::clock::Clock;
 /// use ssm_sync_exporter::config::Config;
 /// use ssm_sync_exporter::fleet::Shard;
+/// use ssm_sync_exporter::logging::Log;
 /// use ssm_sync_exporter::once::{Format, Once, Output, ProgressBar};
 /// use tokio_util::sync::CancellationToken;
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let config = Config::load(None, std::env::vars_os())?;
-/// let once = Once::build(config, Shard::default(), String::new(), Clock::system()).await?;
+/// let log = Log::new(Clock::system());
+/// let once =
+///     Once::build(config, Shard::default(), String::new(), log.counters(), Clock::system()).await?;
 /// let output = Output::new(Some("syncs.prom".as_ref()))?;
 /// let progress = ProgressBar::new(true);
 /// once.run(Format::Prometheus, output, &progress, &CancellationToken::new()).await?;
@@ -125,13 +130,14 @@ impl Once {
         mut config: Config,
         shard: Shard,
         replica: String,
+        log_counters: Arc<LogCounters>,
         clock: Clock,
     ) -> Result<Self, BuildError> {
         let ready_after = config.ready_after;
         // node_exporter has process metrics of its own and rejects a textfile that repeats
         // them.
         config.disabled_families.extend(FamilyName::process_families());
-        let stages = Stages::build(config, shard, replica, clock.clone()).await?;
+        let stages = Stages::build(config, shard, replica, log_counters, clock.clone()).await?;
         log_warnings(&stages.applier);
         Ok(Self { stages, shard, ready_after, clock })
     }

@@ -28,7 +28,7 @@ use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error};
+use tracing::debug;
 
 use crate::clock::{Clock, millis};
 use crate::collector::Collect;
@@ -226,12 +226,14 @@ impl<C: Collect> Scheduler<C> {
 
     /// The report of a collection that panicked. Only its own target fails.
     fn panicked(&self, error: &tokio::task::JoinError) -> Report {
-        error!(%error, "collection panicked, which is a bug");
+        // The panic hook has logged the location with the same task number. The message of the
+        // panic is not shown, because it may contain a secret.
+        let message = format!("the collection panicked in task {}, which is a bug", error.id());
         Report {
             account: None,
             ended: self.clock.now(),
             took: Duration::ZERO,
-            outcome: Err(Failure::new(Reason::Other, "the collection panicked, which is a bug")),
+            outcome: Err(Failure::new(Reason::Other, message)),
         }
     }
 }

@@ -7,8 +7,8 @@ use parking_lot::Mutex;
 use tokio::time::{advance, sleep};
 
 use super::*;
-use crate::failure_log::tests::Lines;
 use crate::fleet::{Account, Target};
+use crate::logging::captured::{Lines, ThreadLog};
 
 /// A collector that sleeps instead of calling AWS, and records when each collection
 /// started.
@@ -209,7 +209,8 @@ async fn a_long_first_round_causes_no_overruns() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_panic_fails_only_its_own_target() {
+async fn a_panic_fails_only_its_own_target_and_its_message_is_not_shown() {
+    let log = ThreadLog::start();
     let running = run(&REGIONS, 2, Sleeper { panics_in: Some("eu-west-2"), ..Sleeper::default() });
     advance(Duration::from_millis(10)).await;
     sleep(INTERVAL * 2).await;
@@ -218,6 +219,12 @@ async fn a_panic_fails_only_its_own_target() {
         assert_eq!(up, Some(*region != "eu-west-2"), "{region}");
     }
     assert!(running.sleeper.starts("eu-west-2").len() >= 2, "retried");
+    let log = log.finish();
+    let panicked: Vec<&str> = log.lines().filter(|line| line.contains("panicked")).collect();
+    assert_eq!(panicked.len(), 1, "one line for several panics, besides those of the panic hook: {log}");
+    assert!(panicked[0].contains("region=eu-west-2 reason=other error=\"the collection panicked in task "));
+    // Regression test: the message of a panic was logged, and can contain a secret.
+    assert!(!log.contains("injected by the test"), "{log}");
 }
 
 /// The times between the collections of a region, rounded to whole intervals.
@@ -424,7 +431,7 @@ async fn a_summary_is_due_after_the_first_round_and_then_once_per_interval_or_mi
 
 #[tokio::test(start_paused = true)]
 async fn targets_that_fail_for_the_same_cause_are_logged_together() {
-    let (lines, _guard) = Lines::collect();
+    let (lines, _guard) = Lines::of("failure_log");
     let failures = REGIONS.map(|region| (region, (0..3, Reason::Timeout)));
     let running = run(&REGIONS, 64, Sleeper { failures: HashMap::from(failures), ..Sleeper::default() });
     sleep(INTERVAL * 12).await;
@@ -446,7 +453,7 @@ async fn targets_that_fail_for_the_same_cause_are_logged_together() {
 
 #[tokio::test(start_paused = true)]
 async fn failures_to_obtain_credentials_and_removed_targets_are_not_logged() {
-    let (lines, _guard) = Lines::collect();
+    let (lines, _guard) = Lines::of("failure_log");
     let failures = HashMap::from([
         ("eu-west-1", (0..3, Reason::Credentials)),
         ("eu-west-2", (0..1000, Reason::Timeout)),

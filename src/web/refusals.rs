@@ -162,9 +162,9 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use tokio::task::JoinSet;
-    use tracing_subscriber::fmt::MakeWriter;
 
     use super::*;
+    use crate::logging::captured::Lines;
 
     #[derive(Default)]
     struct Counter(AtomicUsize);
@@ -175,52 +175,13 @@ mod tests {
         }
     }
 
-    /// Collects the log as text.
-    #[derive(Clone, Default)]
-    struct Log(Arc<Mutex<Vec<u8>>>);
-
-    impl std::io::Write for Log {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            self.0.lock().extend_from_slice(bytes);
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    impl<'a> MakeWriter<'a> for Log {
-        type Writer = Self;
-
-        fn make_writer(&'a self) -> Self {
-            self.clone()
-        }
-    }
-
-    impl Log {
-        /// The lines since the last call.
-        fn lines(&self) -> Vec<String> {
-            let text = String::from_utf8(std::mem::take(&mut self.0.lock())).unwrap();
-            text.lines().map(|line| line.trim().to_owned()).collect()
-        }
-    }
-
     fn peer(number: u8) -> Peer {
         IpAddr::from([192, 0, 2, number]).into()
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_flood_of_refusals_logs_its_first_and_then_a_line_a_minute() {
-        let log = Log::default();
-        let subscriber = tracing_subscriber::fmt()
-            .with_writer(log.clone())
-            .without_time()
-            .with_target(false)
-            .with_level(false)
-            .with_ansi(false)
-            .finish();
-        let _guard = tracing::subscriber::set_default(subscriber);
+        let (log, _guard) = Lines::of("refusals");
         let counter = Arc::new(Counter::default());
         let refusals = Refusals::new(Arc::clone(&counter) as _);
         let shutdown = CancellationToken::new();
@@ -233,28 +194,28 @@ mod tests {
         }
         refusals.record(RefusalReason::TlsHandshake, peer(7));
         assert_eq!(
-            log.lines(),
+            log.take(),
             [
-                "requests refused reason=\"unauthorized\" number=1 last_peer=192.0.2.1",
-                "requests refused reason=\"tls_handshake\" number=1 last_peer=192.0.2.7",
+                "WARN requests refused reason=unauthorized number=1 last_peer=192.0.2.1",
+                "WARN requests refused reason=tls_handshake number=1 last_peer=192.0.2.7",
             ]
         );
         sleep(Duration::from_secs(59)).await;
-        assert_eq!(log.lines(), [""; 0]);
+        assert_eq!(log.take(), [""; 0]);
         sleep(Duration::from_secs(7)).await;
         assert_eq!(
-            log.lines(),
-            ["requests refused reason=\"unauthorized\" number=199 last_peer=192.0.2.200"]
+            log.take(),
+            ["WARN requests refused reason=unauthorized number=199 last_peer=192.0.2.200"]
         );
         // After a quiet minute, the first is logged immediately again.
         sleep(Duration::from_mins(10)).await;
         refusals.record(RefusalReason::Unauthorized, peer(1));
-        assert_eq!(log.lines().len(), 1);
+        assert_eq!(log.take().len(), 1);
         refusals.record(RefusalReason::Unauthorized, peer(2));
-        assert_eq!(log.lines().len(), 0);
+        assert_eq!(log.take().len(), 0);
         shutdown.cancel();
         task.join_all().await;
-        assert_eq!(log.lines(), ["requests refused reason=\"unauthorized\" number=1 last_peer=192.0.2.2"]);
+        assert_eq!(log.take(), ["WARN requests refused reason=unauthorized number=1 last_peer=192.0.2.2"]);
         assert_eq!(counter.0.load(Ordering::Relaxed), 203);
     }
 

@@ -78,7 +78,7 @@ fn store(targets: usize) -> Arc<Store> {
 }
 
 fn exposition(store: &Arc<Store>) -> Exposition {
-    let exporter = Arc::new(ExporterMetrics::new(Shard::default()).unwrap());
+    let exporter = Arc::new(ExporterMetrics::new(Shard::default(), Arc::default()).unwrap());
     Exposition::new(Arc::clone(store), exporter, Quota::default(), Vec::new(), Clock::new(|| NOW))
 }
 

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use ssm_sync_exporter::app::{App, Options};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::Config;
-use ssm_sync_exporter::logging::{self, Format, Verbosity};
+use ssm_sync_exporter::logging::{Log, Verbosity};
 use ssm_sync_exporter::signals::Signals;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -41,7 +41,9 @@ const REGIONS: [&str; 3] = ["eu-west-1", "eu-central-1", "us-east-1"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    logging::init(Format::Logfmt, Verbosity::Info, std::io::stderr)?;
+    let log = Log::new(Clock::system());
+    log.start(std::io::stderr())?;
+    log.subscribe(Verbosity::Info)?;
     let aws = FakeAws::start(organization()?, "127.0.0.1:0").await.context("cannot start the fake AWS")?;
     let directory = tempfile::tempdir()?;
     let config = Config::load(Some(&configure(&aws, directory.path())?), [])?;
@@ -51,6 +53,7 @@ async fn main() -> anyhow::Result<()> {
     let options = Options {
         enable_lifecycle: true,
         reload_signals: Some(reload_signals),
+        log_counters: log.counters(),
         ..Options::new(address.parse()?)
     };
     let app = Box::pin(App::build(config, options, Clock::system())).await?;
@@ -83,6 +86,7 @@ async fn main() -> anyhow::Result<()> {
     let mut tasks = JoinSet::new();
     tasks.spawn(Signals::install()?.handle(shutdown.clone(), CancellationToken::new(), reloads));
     app.run(shutdown).await?;
+    log.finish(Duration::from_millis(500));
     Ok(())
 }
 

@@ -113,6 +113,8 @@ async fn the_exporter_exposes_metrics_about_itself() {
         "ssm_sync_exporter_shards 1",
         "ssm_sync_exporter_collections_in_flight 0",
         "ssm_sync_exporter_collection_overruns_total 0",
+        "ssm_sync_exporter_log_lines_dropped_total 0",
+        "ssm_sync_exporter_panics_total 0",
         "ssm_sync_exporter_config_last_reload_successful 1",
         &format!("ssm_sync_exporter_config_last_reload_success_timestamp_seconds {NOW}"),
         "ssm_sync_exporter_api_requests_total{operation=\"AssumeRole\",service=\"STS\"} 1",

@@ -7,4 +7,5 @@ mod logs;
 mod outage;
 mod signals;
 mod startup;
+mod stderr;
 mod unusable_credentials;

@@ -63,7 +63,7 @@ fn exposition_of(targets: Vec<(Target, Vec<DataSync>)>) -> (Arc<Store>, Expositi
 }
 
 fn new_exposition(store: &Arc<Store>, clock: Clock) -> Exposition {
-    let exporter = ExporterMetrics::new(Shard::default()).unwrap();
+    let exporter = ExporterMetrics::new(Shard::default(), Arc::default()).unwrap();
     let disabled = exporter_families::NAMES.iter().map(|name| name.parse().unwrap()).collect();
     Exposition::new(Arc::clone(store), Arc::new(exporter), Quota::default(), disabled, clock)
 }

@@ -205,7 +205,8 @@ impl PasswordVerifier {
             verdict
         });
         verification.await.unwrap_or_else(|error| {
-            error!(%error, "a password check panicked, which is a bug");
+            // The panic hook has logged the location. The message may contain the password.
+            error!(task = %error.id(), "a password check panicked, which is a bug");
             Verdict::Rejected
         })
     }
@@ -245,6 +246,7 @@ mod tests {
     use std::task::{Context, Poll, Waker};
 
     use super::*;
+    use crate::logging::captured::ThreadLog;
 
     const CALLER: Caller = Caller { peer: IpAddr::V4(Ipv4Addr::LOCALHOST), connection: 0, refusals: 0 };
 
@@ -413,5 +415,17 @@ mod tests {
         }
         assert!(error(&valid.replace("$04$", "$19$")).starts_with("the cost 19 of the bcrypt hash "));
         assert_eq!(format!("{:?}", valid.parse::<PasswordHash>().unwrap()), "PasswordHash");
+    }
+
+    #[tokio::test]
+    async fn a_check_that_panics_is_rejected_and_its_message_is_not_logged() {
+        let log = ThreadLog::start();
+        let passwords =
+            PasswordVerifier::with_verify(|password, _| panic!("{}", password.expose_secret())).unwrap();
+        let verdict = passwords.check(&users(&["ann"]), "ann", "password of ann".into(), CALLER).await;
+        assert_eq!(verdict, Verdict::Rejected);
+        let log = log.finish();
+        assert!(log.contains("message=\"a password check panicked, which is a bug\" task="), "{log}");
+        assert!(!log.contains("password of ann"), "{log}");
     }
 }
