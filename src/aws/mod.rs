@@ -5,6 +5,10 @@
 //! module to call AWS. No other module uses the AWS SDK. This module itself calls
 //! only STS. It does not know which other calls are made, when, or why.
 //!
+//! Credentials are checked when they are obtained, because the SDK panics if a request cannot
+//! carry them. A `credential_process` is run here and not by the SDK, which would leave it
+//! behind on a timeout.
+//!
 //! To save memory and connections, all calls use one HTTP client with one connection
 //! pool, and all targets of an account use the same cached credentials and SSM client.
 
