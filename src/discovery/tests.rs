@@ -348,6 +348,19 @@ async fn a_hanging_lookup_does_not_delay_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lookup_that_panics_fails_alone_and_is_retried() {
+    // The fake panics because the name is not valid.
+    let fake = fake_lookups(&[1, 2], &[(1, &["not a region"]), (2, &["eu-west-1"])]);
+    let discovery = RunningDiscovery::start(sources("eu-*"), fake);
+    sleep(SOON).await;
+    assert_eq!((discovery.targets().len(), discovery.pending()), (5 + 1, 0));
+    assert_eq!(discovery.failing_lookups(), (false, 1));
+    discovery.fake.regions.lock().unwrap().insert(1, vec!["eu-west-3"]);
+    sleep(INITIAL_BACKOFF).await;
+    assert_eq!(discovery.targets(), ["1/eu-west-3", "2/eu-west-1"]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn named_accounts_and_regions_need_no_lookups() {
     let configured = ConfiguredAccount {
         account: Arc::new(Account { id: Some("000000000001".parse().unwrap()), ..Account::default() }),
