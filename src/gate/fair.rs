@@ -14,8 +14,11 @@
 //!   waits for a few turns only, however long the queue is.
 //!
 //! If the queue is full, the most demanding caller by the same measure leaves it. A caller is
-//! thus refused only if its own peer fills the queue.
+//! thus refused only if its own peer fills the queue. Of equally demanding callers, the one that
+//! has waited longest leaves: a refused client that tries again at once on the same connection
+//! is more demanding by then, and does not keep a newcomer out.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -138,7 +141,10 @@ impl Queue {
         self.waiting.push(Waiting { number, position: number, caller, turn });
         let displaced = if self.waiting.len() > self.capacity {
             let demand = self.demand();
-            (0..self.waiting.len()).max_by_key(|index| demand(&self.waiting[*index]))
+            (0..self.waiting.len()).max_by_key(|index| {
+                let waiting = &self.waiting[*index];
+                (demand(waiting), Reverse(waiting.number))
+            })
         } else {
             None
         };
@@ -151,7 +157,7 @@ impl Queue {
         let indices = 0..self.waiting.len();
         let next = if self.turns.is_multiple_of(3) {
             let demand = self.demand();
-            indices.min_by_key(|index| demand(&self.waiting[*index]))
+            indices.min_by_key(|index| (demand(&self.waiting[*index]), self.waiting[*index].number))
         } else {
             indices.min_by_key(|index| (self.waiting[*index].position, self.waiting[*index].number))
         };
@@ -165,17 +171,16 @@ impl Queue {
         Some(next)
     }
 
-    /// Measures how demanding a caller is. Of two equally demanding callers, the one that came
-    /// later is the more demanding.
-    fn demand(&self) -> impl Fn(&Waiting) -> (usize, usize, u32, u64) + use<> {
+    /// Measures how demanding a caller is.
+    fn demand(&self) -> impl Fn(&Waiting) -> (usize, usize, u32) + use<> {
         let (mut by_peer, mut by_connection) = (HashMap::new(), HashMap::new());
         for Waiting { caller, .. } in &self.waiting {
             *by_peer.entry(caller.peer).or_default() += 1;
             *by_connection.entry(caller.connection).or_default() += 1;
         }
-        move |Waiting { caller: Caller { peer, connection, refusals }, number, .. }| {
+        move |Waiting { caller: Caller { peer, connection, refusals }, .. }| {
             let count = |count: Option<&usize>| count.copied().unwrap_or_default();
-            (count(by_peer.get(peer)), count(by_connection.get(connection)), *refusals, *number)
+            (count(by_peer.get(peer)), count(by_connection.get(connection)), *refusals)
         }
     }
 
@@ -314,14 +319,15 @@ mod tests {
         let refused = |waiting: &mut [Entering<'_>]| -> Vec<usize> {
             (0..waiting.len()).filter(|index| poll(&mut waiting[*index]).is_ready()).collect()
         };
-        // The peer with the most callers, and of its connections the one with the most.
+        // The peer with the most callers, and of its connections the one with the most, which
+        // loses its oldest.
         let mut waiting =
             queue(&gate, [(1, 1), (1, 2), (1, 2), (2, 3)].map(|(peer, id)| caller(peer, id, 0)));
         waiting.extend(queue(&gate, [caller(3, 4, 7)]));
-        assert_eq!(refused(&mut waiting), [2]);
+        assert_eq!(refused(&mut waiting), [1]);
         drop(waiting);
-        // Of connections with as many callers, the one that has been refused most, then the
-        // newest, which may be the new caller.
+        // Of connections with as many callers, the one that has been refused most. This may be
+        // the new caller.
         let mut waiting =
             queue(&gate, [0, 2, 1, 0].map(|refusals| caller(1, 10 + u64::from(refusals), refusals)));
         drop(waiting.pop());

@@ -1,6 +1,6 @@
 //! Limits on concurrent work.
 //!
-//! Each kind of work that a client can start has its own limit: connections and scrapes have a
+//! Each kind of work that a client can start has its own limit. Connections and scrapes have a
 //! [`Gate`], and a new one replaces an older one if all permits are taken. Status pages and
 //! password checks have a [`FairGate`], where callers wait for their turn.
 

@@ -25,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 use crate::gate::Caller;
 use crate::web::paths::{HEALTHY, READY};
 use crate::web::response::{Body, TEXT_PLAIN, response};
-use crate::web::security::password::{PasswordVerifier, RandomnessError, Users, Verdict};
+use crate::web::security::password::{PasswordVerifier, RandomnessError, Verdict};
+use crate::web::security::password_hash::Users;
 use crate::web::security::rate_limit::{RateLimit, RateLimiter};
 use crate::web::security::tls::Tls;
 

@@ -6,19 +6,19 @@
 //!
 //! - a password that has been verified before is accepted without waiting;
 //! - a password that has been rejected before is rejected without a check;
-//! - every other check waits in a [`FairGate`]. Its queue has room for one check of half of the
-//!   connections that the server admits, so the other half stays free for clients that need not
-//!   wait. At the usual cost of 10, a client among 60 that guess waits for at most 60 to 90
-//!   checks, which is less than Prometheus's scrape timeout, and for a few checks if it
-//!   has another address or the guesses arrive on connections that have guessed before. A limit
-//!   on the guesses of an address could not do that, because the client may have the same
-//!   address: behind a NAT gateway, for example.
+//! - every other check waits in a [`FairGate`], whose queue has room for a check on most of the
+//!   connections that the server admits;
+//! - while checks have to wait for long, a client that is rejected gets its response late, so
+//!   that it cannot guess again immediately.
+//!
+//! A limit on the guesses of an address would refuse a client with the right password behind the
+//! same NAT gateway. Its first check waits for at most 60 to 90 others instead while 60
+//! connections guess, and only for a few if it has another address or if the guesses arrive
+//! on connections that have guessed before. At the usual cost of 10, that is less than the scrape
+//! timeout of Prometheus.
 //!
 //! The caches hold keyed hashes (HMAC with a random key of this process), never passwords.
 
-use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,75 +26,35 @@ use aws_lc_rs::hmac::{self, HMAC_SHA256};
 use aws_lc_rs::rand::SystemRandom;
 use parking_lot::Mutex;
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use tracing::error;
 
-use crate::gate::{Caller, FairGate};
+use crate::gate::{Caller, FairGate, Gate};
+use crate::web::security::password_hash::{PasswordHash, Users};
 use crate::web::security::token_cache::{Token, TokenCache};
 
-/// How many password checks may wait: half of the limit on connections.
-const MAX_QUEUED: usize = 256;
+/// How many password checks may wait. Together with [`MAX_DELAYED`], this leaves some of the
+/// connections that the server admits to clients that need not wait.
+const MAX_QUEUED: usize = 384;
 
 /// How long a check may wait. At the usual cost, no check waits that long.
 const MAX_WAIT: Duration = Duration::from_mins(2);
+
+/// A rejection is delayed by [`REJECTION_DELAY`] if its check has waited for longer than this.
+const LONG_WAIT: Duration = Duration::from_secs(1);
+
+/// Less than the scrape timeout of Prometheus, so that a wrong password in its configuration
+/// shows up there as status 401.
+const REJECTION_DELAY: Duration = Duration::from_secs(8);
+
+/// How many rejections may be delayed at a time, because each occupies a connection.
+const MAX_DELAYED: usize = 64;
 
 /// How many accepted passwords are cached.
 const MAX_ACCEPTED: usize = 128;
 
 /// How many rejected passwords are cached.
 const MAX_REJECTED: usize = 1024;
-
-/// The highest accepted bcrypt cost. At the next higher cost, a single check would occupy a
-/// core for about half a minute.
-const MAX_COST: u32 = 18;
-
-/// The bcrypt hash of a password.
-#[derive(Clone)]
-pub struct PasswordHash(Arc<SecretString>);
-
-/// Why a text is not accepted as a bcrypt hash. The message does not contain the text, because
-/// the text may be the password itself.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidPasswordHash {
-    /// Not the format of a bcrypt hash.
-    #[error(
-        "not a bcrypt hash; expected 60 characters that begin with $2y$10$, as `htpasswd -nBC 10 \"\" | tr -d ':\\n'` prints"
-    )]
-    Format,
-    /// The cost is above 18.
-    #[error(
-        "the cost {0} of the bcrypt hash is too high; the highest accepted cost is {MAX_COST}, and 10 is usual"
-    )]
-    Cost(u32),
-}
-
-impl FromStr for PasswordHash {
-    type Err = InvalidPasswordHash;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parts: bcrypt::HashParts = text.parse().map_err(|_| InvalidPasswordHash::Format)?;
-        match parts.get_cost() {
-            4..=MAX_COST => Ok(Self(Arc::new(text.into()))),
-            0..4 => Err(InvalidPasswordHash::Format),
-            cost => Err(InvalidPasswordHash::Cost(cost)),
-        }
-    }
-}
-
-impl PartialEq for PasswordHash {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.expose_secret() == other.0.expose_secret()
-    }
-}
-
-impl fmt::Debug for PasswordHash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("PasswordHash")
-    }
-}
-
-/// Password hashes by user name.
-pub type Users = BTreeMap<String, PasswordHash>;
 
 /// The result of a password check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +73,7 @@ pub(in crate::web) struct PasswordVerifier {
     key: hmac::Key,
     results: Arc<Mutex<Results>>,
     pub(super) gate: FairGate,
+    delayed: Gate,
     verify: Verify,
 }
 
@@ -152,7 +113,7 @@ impl PasswordVerifier {
     pub(in crate::web) fn new() -> Result<Self, RandomnessError> {
         // The format of the hash was checked when it was parsed.
         Self::with_verify(|password, hash| {
-            bcrypt::verify(password.expose_secret(), hash.0.expose_secret()).unwrap_or(false)
+            bcrypt::verify(password.expose_secret(), hash.text()).unwrap_or(false)
         })
     }
 
@@ -163,6 +124,7 @@ impl PasswordVerifier {
             key: hmac::Key::generate(HMAC_SHA256, &SystemRandom::new()).map_err(|_| RandomnessError)?,
             results: Arc::new(Mutex::new(results)),
             gate: FairGate::new(1, MAX_QUEUED),
+            delayed: Gate::new(MAX_DELAYED),
             verify,
         })
     }
@@ -183,13 +145,16 @@ impl PasswordVerifier {
         // cached results of the other case must not apply.
         let exists = users.contains_key(user);
         let kind = if exists { "known" } else { "unknown" };
-        let token = self.token(&[kind, user, hash.0.expose_secret(), password.expose_secret()]);
+        let token = self.token(&[kind, user, hash.text(), password.expose_secret()]);
         if let Some(verdict) = self.cached(&token) {
             return verdict;
         }
+        let queued = Instant::now();
         let Ok(Ok(turn)) = timeout(MAX_WAIT, self.gate.enter(caller)).await else {
+            self.delay().await;
             return Verdict::Busy;
         };
+        let has_waited_long = queued.elapsed() > LONG_WAIT;
         // The same password may have been verified while this check was queued.
         if let Some(verdict) = self.cached(&token) {
             return verdict;
@@ -204,11 +169,21 @@ impl PasswordVerifier {
             drop(turn);
             verdict
         });
-        verification.await.unwrap_or_else(|error| {
+        let verdict = verification.await.unwrap_or_else(|error| {
             // The panic hook has logged the location. The message may contain the password.
             error!(task = %error.id(), "a password check panicked, which is a bug");
             Verdict::Rejected
-        })
+        });
+        if verdict == Verdict::Rejected && has_waited_long {
+            self.delay().await;
+        }
+        verdict
+    }
+
+    async fn delay(&self) {
+        if let Some(_permit) = self.delayed.try_enter() {
+            sleep(REJECTION_DELAY).await;
+        }
     }
 
     fn cached(&self, token: &Token) -> Option<Verdict> {
@@ -244,6 +219,8 @@ mod tests {
     use std::pin::Pin;
     use std::sync::atomic::{AtomicUsize, Ordering};
     use std::task::{Context, Poll, Waker};
+
+    use tokio::task::JoinSet;
 
     use super::*;
     use crate::logging::captured::ThreadLog;
@@ -336,39 +313,35 @@ mod tests {
         assert_eq!(check(&passwords, &users, "ann", "right").await, Verdict::Accepted, "without waiting");
     }
 
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    #[tokio::test(start_paused = true)]
     async fn one_password_is_verified_at_a_time_and_the_queue_is_bounded() {
         static CONCURRENT: AtomicUsize = AtomicUsize::new(0);
-        let passwords = Arc::new(
-            PasswordVerifier::with_verify(|password, _| {
-                assert_eq!(CONCURRENT.fetch_add(1, Ordering::SeqCst), 0);
-                std::thread::yield_now();
-                CONCURRENT.fetch_sub(1, Ordering::SeqCst);
-                password.expose_secret() == "right"
-            })
-            .unwrap(),
-        );
-        let users = Arc::new(users(&["ann"]));
+        let passwords = PasswordVerifier::with_verify(|password, _| {
+            assert_eq!(CONCURRENT.fetch_add(1, Ordering::SeqCst), 0);
+            std::thread::yield_now();
+            CONCURRENT.fetch_sub(1, Ordering::SeqCst);
+            password.expose_secret() == "right"
+        });
+        let (passwords, users) = (Arc::new(passwords.unwrap()), Arc::new(users(&["ann"])));
         // No check runs before all are queued.
         let turn = passwords.gate.enter(CALLER).await.unwrap();
-        let mut guesses = tokio::task::JoinSet::new();
-        for number in 0..MAX_QUEUED + 40 {
-            let (passwords, users) = (Arc::clone(&passwords), Arc::clone(&users));
-            guesses.spawn(async move { check(&passwords, &users, "ann", &number.to_string()).await });
-        }
-        // All guesses come from one connection, so those beyond the queue are refused.
-        for _ in 0..40 {
-            assert_eq!(guesses.join_next().await.unwrap().unwrap(), Verdict::Busy);
-        }
+        let mut checks = JoinSet::new();
+        let mut start = |password: String, connection| {
+            let (passwords, users, caller) =
+                (Arc::clone(&passwords), Arc::clone(&users), Caller { connection, ..CALLER });
+            checks.spawn(async move { passwords.check(&users, "ann", password.into(), caller).await });
+        };
+        (0..MAX_QUEUED + 40).for_each(|number| start(number.to_string(), 0));
         // Regression: a right password was refused while the queue was full.
-        let mut login = tokio::task::JoinSet::new();
-        let (verifier, known) = (Arc::clone(&passwords), Arc::clone(&users));
-        let caller = Caller { connection: 1, ..CALLER };
-        login.spawn(async move { verifier.check(&known, "ann", "right".into(), caller).await });
-        assert_eq!(guesses.join_next().await.unwrap().unwrap(), Verdict::Busy, "a guess makes room");
+        start("right".to_owned(), 1);
+        // The paused clock moves once all of them wait.
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(passwords.gate.waiting(), MAX_QUEUED);
         drop(turn);
-        assert_eq!(login.join_all().await, [Verdict::Accepted]);
-        assert!(guesses.join_all().await.into_iter().all(|verdict| verdict == Verdict::Rejected));
+        let verdicts = checks.join_all().await;
+        let number = |verdict| verdicts.iter().filter(|other| **other == verdict).count();
+        assert_eq!(number(Verdict::Accepted), 1);
+        assert_eq!(number(Verdict::Busy), 41, "guesses of the same connection");
     }
 
     #[tokio::test(start_paused = true)]
@@ -377,6 +350,32 @@ mod tests {
         let _stuck = passwords.gate.enter(CALLER).await.unwrap();
         assert_eq!(check(&passwords, &users(&["ann"]), "ann", "x").await, Verdict::Busy);
         assert_eq!(passwords.gate.waiting(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rejection_is_delayed_only_if_its_check_had_to_wait() {
+        let passwords =
+            PasswordVerifier::with_verify(|password, _| password.expose_secret() == "right").unwrap();
+        let users = users(&["ann"]);
+        for (password, wait, expected) in [
+            ("right", LONG_WAIT * 2, Duration::ZERO),
+            ("wrong", LONG_WAIT * 2, REJECTION_DELAY),
+            ("wrong again", LONG_WAIT / 2, Duration::ZERO),
+        ] {
+            let turn = passwords.gate.enter(CALLER).await.unwrap();
+            let release = async {
+                sleep(wait).await;
+                drop(turn);
+                Instant::now()
+            };
+            let response = async {
+                check(&passwords, &users, "ann", password).await;
+                Instant::now()
+            };
+            let (released, responded) = tokio::join!(release, response);
+            assert!(responded - released >= expected, "{password}");
+            assert!(responded - released <= expected + LONG_WAIT, "{password}");
+        }
     }
 
     #[tokio::test]
@@ -399,22 +398,6 @@ mod tests {
 
     fn poll<T>(future: &mut Pin<Box<impl Future<Output = T>>>) -> Poll<T> {
         future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-    }
-
-    #[test]
-    fn a_text_that_is_not_a_hash_is_refused_and_not_shown() {
-        let valid = bcrypt::hash("x", 4).unwrap();
-        assert!(valid.replace("$2b$", "$2y$").parse::<PasswordHash>().is_ok());
-        let error = |text: &str| text.parse::<PasswordHash>().unwrap_err().to_string();
-        for text in
-            ["", "hunter2", "$2y$10$", &valid[..59], &valid.replace("$04$", "$03$"), &valid.replace('$', "%")]
-        {
-            let error = error(text);
-            assert!(error.starts_with("not a bcrypt hash"), "{error}");
-            assert!(text.len() < 5 || !error.contains(text) || text == "$2y$10$", "{error}");
-        }
-        assert!(error(&valid.replace("$04$", "$19$")).starts_with("the cost 19 of the bcrypt hash "));
-        assert_eq!(format!("{:?}", valid.parse::<PasswordHash>().unwrap()), "PasswordHash");
     }
 
     #[tokio::test]

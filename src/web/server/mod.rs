@@ -5,7 +5,7 @@
 //! | open connections | 512, or half of the file descriptors | `connection_limit` |
 //! | concurrent scrapes | `--web.max-requests` | `scrape_limit` |
 //! | status pages that wait | 256, 30 s | `status` |
-//! | password checks that wait | 256, 2 min | `security::password` |
+//! | password checks that wait | 384, 2 min | `security::password` |
 //! | TLS handshake | 10 s | `handshake` |
 //! | request headers, from their first byte | 10 s | `header_timeout` |
 //! | idle connection | 90 s | `connection` |
