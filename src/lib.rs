@@ -50,7 +50,7 @@
 //! snapshot
 //! fleet logging
 //! clock failure_log
-//! model negotiation gate duration error_chain build_info signals systemd
+//! model negotiation gate duration error_chain printable build_info signals systemd
 //! ```
 //!
 //! Each external crate stays in one place: the AWS SDK in [`aws`] and the two modules that
@@ -114,6 +114,7 @@ pub mod metrics;
 pub mod model;
 pub mod negotiation;
 pub mod once;
+mod printable;
 pub mod readiness;
 pub mod scheduler;
 pub mod signals;
