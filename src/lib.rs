@@ -38,7 +38,7 @@
 //! checks this.
 //!
 //! ```text
-//! cli
+//! cli fuzzing
 //! once
 //! app
 //! config
@@ -107,6 +107,8 @@ mod duration;
 mod error_chain;
 mod failure_log;
 pub mod fleet;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gate;
 mod health;
 pub mod logging;
