@@ -38,7 +38,7 @@
 //! checks this.
 //!
 //! ```text
-//! cli
+//! cli fuzzing
 //! once
 //! app
 //! config
@@ -51,7 +51,7 @@
 //! fleet failure_log
 //! logging
 //! clock
-//! model negotiation gate duration error_chain build_info signals systemd
+//! model negotiation gate duration error_chain printable build_info signals systemd
 //! ```
 //!
 //! Each external crate stays in one place: the AWS SDK in [`aws`] and the two modules that
@@ -111,6 +111,8 @@ mod duration;
 mod error_chain;
 mod failure_log;
 pub mod fleet;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod gate;
 mod health;
 pub mod logging;
@@ -118,6 +120,7 @@ pub mod metrics;
 pub mod model;
 pub mod negotiation;
 pub mod once;
+mod printable;
 pub mod readiness;
 pub mod scheduler;
 pub mod signals;

@@ -69,6 +69,8 @@ pub(super) fn http_client(settings: &AwsSettings) -> SharedHttpClient {
         }
         connector.tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).build()
     });
+    #[cfg(fuzzing)]
+    let client = super::fuzzing::http_client().unwrap_or(client);
     SharedHttpClient::new(LimitingClient { client, skew_warning: SkewWarning::default() })
 }
 

@@ -18,6 +18,8 @@ mod credential_process;
 mod credentials;
 mod endpoints;
 pub(crate) mod errors;
+#[cfg(fuzzing)]
+pub(crate) mod fuzzing;
 mod http_client;
 mod instrumentation;
 mod lifetime;

@@ -1,5 +1,5 @@
-//! Errors in a configuration. Each is one line: the place, the key, what is wrong and
-//! what would be right.
+//! Errors in a configuration. Each is one line without control characters: the place, the
+//! key, what is wrong and what would be right.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,7 @@ use figment::error::{Actual, Kind};
 
 use super::key_path::{KeyPath, Segment};
 use super::yaml::Position;
+use crate::printable::escape_control_characters;
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -21,7 +22,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// A setting is invalid.
-    #[error("{place}{message}")]
+    #[error("{}", escape_control_characters(&format!("{place}{message}")))]
     Invalid {
         /// Where the setting is.
         place: Place,

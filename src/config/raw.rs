@@ -13,12 +13,12 @@ use serde::ser::{Serialize, Serializer};
 
 use super::scalar::{FromText, Printable, Printed, Secret, Shown, from_text_by_from_str, printable};
 use crate::aws::{EXPECTED_ENDPOINT_URL, is_usable_endpoint_url};
-use crate::error_chain::excerpt;
 use crate::fleet::{
     AccountId, ExternalId, MemberRoleTemplate, OrganizationalUnitId, RegionName, RegionOrPattern, RoleArn,
     SessionName,
 };
 use crate::metrics::FamilyName;
+use crate::printable::excerpt;
 
 #[derive(Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use crate::error_chain::excerpt;
+use crate::printable::excerpt;
 
 /// A value that is parsed from the text of a YAML scalar.
 pub(super) trait FromText: Sized {

@@ -54,6 +54,22 @@ fn every_invalid_file_gives_the_error_in_its_first_line() {
 }
 
 #[test]
+fn an_error_is_one_line_whatever_the_settings_contain() {
+    // Found by the fuzz target `config`: the error repeated the key with its escape sequence.
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.yaml");
+    std::fs::write(&file, "\"me\\etrics\": 1").unwrap();
+    let error = checked(Some(&file), Vec::new()).unwrap_err();
+    let expected = r"config.yaml:1:1: me\u{1b}trics: unknown key; did you mean `metrics`?";
+    assert!(error.ends_with(expected), "{error}");
+
+    let error = from_environment(&[("SSM_SYNC_EXPORTER_INTERVAL", "5m\r\n\u{1b}[2J")]).unwrap_err();
+    assert!(!error.contains(char::is_control), "{error:?}");
+    let error = from_environment(&[("SSM_SYNC_EXPORTER_INTERVAL\n", "5m")]).unwrap_err();
+    assert!(!error.contains(char::is_control), "{error:?}");
+}
+
+#[test]
 fn every_example_is_valid() {
     let is_yaml = |file: &PathBuf| file.extension().is_some_and(|extension| extension == "yaml");
     for file in files_in("config").into_iter().filter(is_yaml) {

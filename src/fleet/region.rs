@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use strum::{Display, EnumString, IntoStaticStr, VariantArray};
 
-use crate::error_chain::excerpt;
+use crate::printable::excerpt;
 
 /// The name of an AWS region, such as `eu-west-1`.
 ///

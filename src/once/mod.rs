@@ -29,6 +29,7 @@ use crate::logging::LogCounters;
 use crate::metrics::{self, Exposition, FamilyFilter, FamilyName};
 use crate::model::{DataSync, UnixSeconds};
 use crate::negotiation::ContentCoding;
+use crate::printable::escape_control_characters;
 use crate::readiness::{NotReady, Readiness};
 use crate::snapshot::{Store, TargetView};
 
@@ -219,36 +220,7 @@ fn exposition(metrics: &Exposition, format: metrics::Format) -> Vec<u8> {
     chunks.concat()
 }
 
-/// Makes a text from AWS or the configuration safe for a terminal: escapes control characters
-/// as in a Rust string literal.
-fn escape_control_characters(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            // `escape_debug` would escape these as well.
-            '"' | '\'' | '\\' => escaped.push(character),
-            _ => escaped.extend(character.escape_debug()),
-        }
-    }
-    escaped
-}
-
 /// A number with its noun, such as `1 sync` and `2 syncs`.
 fn pluralize(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_are_escaped() {
-        let plain = "plain \"ünï\" \\ 日本";
-        assert_eq!(escape_control_characters(plain), plain);
-        assert_eq!(
-            escape_control_characters("\u{1b}[2J\u{9b}31m\r\n\t\u{7f}\u{202e}"),
-            "\\u{1b}[2J\\u{9b}31m\\r\\n\\t\\u{7f}\\u{202e}"
-        );
-    }
 }

@@ -1,0 +1,46 @@
+//! Makes texts from outside safe for terminals and logs.
+
+/// Makes a text from AWS or the configuration safe for a terminal: escapes control characters
+/// as in a Rust string literal.
+pub(crate) fn escape_control_characters(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            // `escape_debug` would escape these as well.
+            '"' | '\'' | '\\' => escaped.push(character),
+            _ => escaped.extend(character.escape_debug()),
+        }
+    }
+    escaped
+}
+
+/// The beginning of a text that an error message repeats, without control characters.
+pub(crate) fn excerpt(text: &str) -> String {
+    const MAX_CHARS: usize = 100;
+    match text.char_indices().nth(MAX_CHARS) {
+        Some((end, _)) => escape_control_characters(&text[..end]) + "…",
+        None => escape_control_characters(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped() {
+        let plain = "plain \"ünï\" \\ 日本";
+        assert_eq!(escape_control_characters(plain), plain);
+        assert_eq!(
+            escape_control_characters("\u{1b}[2J\u{9b}31m\r\n\t\u{7f}\u{202e}"),
+            "\\u{1b}[2J\\u{9b}31m\\r\\n\\t\\u{7f}\\u{202e}"
+        );
+    }
+
+    #[test]
+    fn an_excerpt_is_one_short_line() {
+        assert_eq!(excerpt("eu-wset-1 ü"), "eu-wset-1 ü");
+        assert_eq!(excerpt("a\r\nb\0\u{1b}[31m"), "a\\r\\nb\\0\\u{1b}[31m");
+        assert_eq!(excerpt(&"ü".repeat(1_000_000)), "ü".repeat(100) + "…");
+    }
+}
