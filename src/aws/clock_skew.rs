@@ -14,18 +14,19 @@
 //!   of other services live no longer than one lookup, and the difference with them.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use aws_runtime::service_clock_skew::ServiceClockSkewInterceptor;
 use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 use aws_smithy_runtime_api::client::interceptors::context::InterceptorContext;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction};
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::response_date;
 use crate::clock::Clock;
 
 /// The largest difference between the host's clock and AWS's that is corrected.
@@ -39,6 +40,9 @@ const WARNING_INTERVAL: Duration = Duration::from_hours(1);
 
 /// How much of a body is searched for an error.
 const MAX_ERROR: usize = 64 * 1024;
+
+/// The length of a date such as `Sun, 06 Nov 1994 08:49:37 GMT`.
+const HTTP_DATE_LENGTH: usize = 29;
 
 /// Error codes and beginnings of error messages by which AWS rejects the time of a signature.
 /// SSM and the other services with JSON return `InvalidSignatureException`, and STS
@@ -56,12 +60,18 @@ const SIGNING_TIME_ERRORS: [&str; 5] = [
 #[derive(Clone, Copy, Debug)]
 struct SigningTimeRejected;
 
+/// The date of a response whose header may be hidden from the SDK.
+#[derive(Clone, Copy, Debug)]
+struct ResponseDate(DateTime);
+
 /// Removes the `Date` of a response, unless AWS rejected the time of the request's signature
-/// and the date is plausible: only one, and within [`MAX_SKEW`] of the host's clock.
+/// and the date is plausible: only one, and within [`MAX_SKEW`] of the host's clock. The date
+/// is still available from [`response_date`].
 pub(super) fn hide_unconfirmed_date(response: &mut HttpResponse, body: &[u8], warning: &SkewWarning) {
-    let now = SystemTime::UNIX_EPOCH
-        .checked_add(Duration::try_from_secs_f64(Clock::system().now()).unwrap_or_default());
-    match now.filter(|_| rejects_signing_time(response, body)).and_then(|now| skew(response, now)) {
+    if let Some(date) = parse_date(response) {
+        response.add_extension(ResponseDate(date));
+    }
+    match response_date(response).filter(|_| rejects_signing_time(response, body)).and_then(skew) {
         Some(skew) => {
             response.add_extension(SigningTimeRejected);
             warning.report(skew);
@@ -72,6 +82,21 @@ pub(super) fn hide_unconfirmed_date(response: &mut HttpResponse, body: &[u8], wa
     }
 }
 
+/// The `Date` of a response of the HTTP client. `None` if it was missing or not valid.
+pub(super) fn response_date(response: &HttpResponse) -> Option<DateTime> {
+    response.extension().map(|ResponseDate(date)| *date)
+}
+
+fn parse_date(response: &HttpResponse) -> Option<DateTime> {
+    let mut dates = response.headers().get_all_bytes("date");
+    let date = dates.next().filter(|date| date.len() == HTTP_DATE_LENGTH)?;
+    // A response from a cache has the date at which it was stored.
+    if dates.next().is_some() || response.headers().contains_key("age") {
+        return None;
+    }
+    DateTime::from_str(str::from_utf8(date).ok()?, Format::HttpDate).ok()
+}
+
 fn rejects_signing_time(response: &HttpResponse, body: &[u8]) -> bool {
     let contains_error = |text: &str| SIGNING_TIME_ERRORS.iter().any(|error| text.contains(error));
     response.status().is_client_error()
@@ -79,14 +104,12 @@ fn rejects_signing_time(response: &HttpResponse, body: &[u8]) -> bool {
             || contains_error(&String::from_utf8_lossy(&body[..body.len().min(MAX_ERROR)])))
 }
 
-/// How far the clock of the sender differs from `now`. `None` if that cannot be determined or
-/// is not plausible.
-fn skew(response: &HttpResponse, now: SystemTime) -> Option<Skew> {
-    let date = SystemTime::try_from(response_date::date(response)?).ok()?;
-    let skew = match now.duration_since(date) {
-        Ok(ahead) => Skew { host_is_ahead: true, difference: ahead },
-        Err(error) => Skew { host_is_ahead: false, difference: error.duration() },
-    };
+/// How far `date`, the current time of AWS, is from the host's time. `None` if that is not
+/// plausible.
+fn skew(date: DateTime) -> Option<Skew> {
+    let now = Duration::try_from_secs_f64(Clock::system().now()).ok()?;
+    let date = Duration::from_secs(u64::try_from(date.secs()).ok()?);
+    let skew = Skew { host_is_ahead: now > date, difference: now.abs_diff(date) };
     (skew.difference <= MAX_SKEW).then_some(skew)
 }
 
@@ -171,6 +194,8 @@ mod tests {
         hide_unconfirmed_date(&mut response, body.as_bytes(), &SkewWarning::default());
         let is_retried = response.extension::<SigningTimeRejected>().is_some();
         assert_eq!(response.headers().contains_key("date"), is_retried);
+        let has_one_date = headers.iter().filter(|(name, _)| *name == "date").count() == 1;
+        assert!(!is_retried || has_one_date && response_date(&response).is_some());
         is_retried
     }
 
@@ -194,6 +219,15 @@ mod tests {
         ] {
             assert!(!is_believed(status, body), "{status} {body}");
         }
+    }
+
+    #[test]
+    fn the_exporter_sees_a_date_that_is_hidden_from_the_sdk() {
+        let mut response = HttpResponse::new(StatusCode::try_from(200).unwrap(), SdkBody::empty());
+        response.headers_mut().append("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+        hide_unconfirmed_date(&mut response, b"", &SkewWarning::default());
+        assert!(!response.headers().contains_key("date"));
+        assert_eq!(response_date(&response), Some(DateTime::from_secs(784_111_777)));
     }
 
     #[test]

@@ -34,7 +34,6 @@ use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 
 use super::clock_skew::{self, SkewWarning};
-use super::response_date;
 use super::sdk::AwsSettings;
 use crate::error_chain::find_cause;
 
@@ -123,7 +122,6 @@ impl HttpConnector for LimitingConnector {
         HttpConnectorFuture::new(async move {
             let mut response = response.await?;
             let body = read(response.take_body()).await?;
-            response_date::attach(&mut response);
             clock_skew::hide_unconfirmed_date(&mut response, &body, &skew_warning);
             for name in RETRY_AFTER_HEADERS {
                 response.headers_mut().remove(name);
