@@ -14,6 +14,7 @@
 mod body;
 mod handlers;
 mod paths;
+mod peer;
 mod response;
 mod security;
 mod server;

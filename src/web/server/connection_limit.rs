@@ -18,6 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::{Gate, Permit};
+use crate::web::peer::Peer;
 
 /// How long a connection may be busy before it can be evicted: Prometheus's default
 /// scrape timeout.
@@ -43,6 +44,7 @@ pub(in crate::web) struct ConnectionLimit {
 
 #[derive(Debug)]
 struct Connection {
+    peer: Peer,
     state: Mutex<State>,
     close: CancellationToken,
 }
@@ -93,9 +95,9 @@ impl ConnectionLimit {
         })
     }
 
-    /// Admits a new connection. If the limit is reached, evicts another connection, or waits
+    /// Admits a new connection from `peer`. If the limit is reached, evicts another connection, or waits
     /// until one ends or can be evicted.
-    pub(in crate::web) async fn acquire(self: &Arc<Self>) -> Option<ConnectionPermit> {
+    pub(in crate::web) async fn acquire(self: &Arc<Self>, peer: Peer) -> Option<ConnectionPermit> {
         let permit = loop {
             if let Some(permit) = self.gate.try_enter() {
                 break permit;
@@ -111,7 +113,7 @@ impl ConnectionLimit {
         };
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let state = Mutex::new(State::Idle { since: Instant::now(), busy_since: None });
-        let connection = Arc::new(Connection { state, close: CancellationToken::new() });
+        let connection = Arc::new(Connection { peer, state, close: CancellationToken::new() });
         self.open.lock().insert(id, Arc::clone(&connection));
         Some(ConnectionPermit {
             limit: Arc::clone(self),
@@ -235,6 +237,11 @@ impl Drop for ConnectionPermit {
 }
 
 impl ActiveRequest {
+    /// The client that has sent the request.
+    pub(in crate::web) fn peer(&self) -> Peer {
+        self.connection.peer
+    }
+
     /// Cancelled on eviction. Cancelling it closes the connection.
     pub(in crate::web) fn close_token(&self) -> &CancellationToken {
         &self.connection.close
@@ -271,11 +278,17 @@ impl RequestCounter {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use tokio::time::{advance, timeout};
 
     use super::*;
 
     const MOMENT: Duration = Duration::from_millis(1);
+
+    fn peer() -> Peer {
+        IpAddr::from([192, 0, 2, 1]).into()
+    }
 
     /// Closes the connection when it is evicted, as its task does.
     async fn close_when_evicted(permit: ConnectionPermit) {
@@ -286,31 +299,31 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_connection_that_has_been_idle_longest_is_evicted() {
         let limit = ConnectionLimit::new(3);
-        let first = limit.acquire().await.unwrap();
+        let first = limit.acquire(peer()).await.unwrap();
         advance(MOMENT).await;
-        let second = limit.acquire().await.unwrap();
+        let second = limit.acquire(peer()).await.unwrap();
         advance(MOMENT).await;
-        let third = limit.acquire().await.unwrap();
+        let third = limit.acquire(peer()).await.unwrap();
         // The first connection has had a request since, so the second has been idle longest.
         advance(MOMENT).await;
         drop(first.begin_request().unwrap());
-        let (fourth, ()) = tokio::join!(limit.acquire(), close_when_evicted(second));
+        let (fourth, ()) = tokio::join!(limit.acquire(peer()), close_when_evicted(second));
         assert!(fourth.is_some());
         assert!(!first.close_token().is_cancelled() && !third.close_token().is_cancelled());
-        let (fifth, ()) = tokio::join!(limit.acquire(), close_when_evicted(third));
+        let (fifth, ()) = tokio::join!(limit.acquire(peer()), close_when_evicted(third));
         assert!(fifth.is_some() && !first.close_token().is_cancelled());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_busy_connection_stays_until_its_last_response() {
         let limit = ConnectionLimit::new(1);
-        let permit = limit.acquire().await.unwrap();
+        let permit = limit.acquire(peer()).await.unwrap();
         let (one, two) = (permit.begin_request().unwrap(), permit.begin_request().unwrap());
-        assert!(timeout(Duration::from_secs(4), limit.acquire()).await.is_err());
+        assert!(timeout(Duration::from_secs(4), limit.acquire(peer())).await.is_err());
         drop(one);
-        assert!(timeout(Duration::from_secs(4), limit.acquire()).await.is_err());
+        assert!(timeout(Duration::from_secs(4), limit.acquire(peer())).await.is_err());
         assert!(!permit.close_token().is_cancelled());
-        let next = limit.acquire();
+        let next = limit.acquire(peer());
         let end = async {
             drop(two);
             close_when_evicted(permit).await;
@@ -322,12 +335,12 @@ mod tests {
     async fn a_connection_whose_client_reads_nothing_is_evicted_in_time() {
         // Regression: clients that did not read their response kept their connections.
         let limit = ConnectionLimit::new(2);
-        let (first, second) = (limit.acquire().await.unwrap(), limit.acquire().await.unwrap());
+        let (first, second) = (limit.acquire(peer()).await.unwrap(), limit.acquire(peer()).await.unwrap());
         let _stuck = first.begin_request().unwrap();
         advance(Duration::from_secs(1)).await;
         let _active = second.begin_request().unwrap();
         let (evicted, before) = (first.close_token().clone(), Instant::now());
-        let (next, ()) = tokio::join!(limit.acquire(), close_when_evicted(first));
+        let (next, ()) = tokio::join!(limit.acquire(peer()), close_when_evicted(first));
         assert!(next.is_some() && evicted.is_cancelled() && !second.close_token().is_cancelled());
         assert!(before.elapsed() <= EVICTABLE_AFTER_BUSY + RETRY_EVICTION, "{:?}", before.elapsed());
     }
@@ -335,7 +348,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn requests_without_a_pause_do_not_protect_a_connection() {
         let limit = ConnectionLimit::new(1);
-        let permit = limit.acquire().await.unwrap();
+        let permit = limit.acquire(peer()).await.unwrap();
         let mut active = permit.begin_request().unwrap();
         for _ in 0..11 {
             advance(Duration::from_secs(1)).await;
@@ -346,7 +359,7 @@ mod tests {
         assert!(permit.close_token().is_cancelled());
         // Pauses between the requests do protect it.
         let limit = ConnectionLimit::new(1);
-        let permit = limit.acquire().await.unwrap();
+        let permit = limit.acquire(peer()).await.unwrap();
         for _ in 0..11 {
             let active = permit.begin_request().unwrap();
             advance(Duration::from_secs(1)).await;
@@ -360,7 +373,8 @@ mod tests {
     #[tokio::test]
     async fn a_request_on_an_evicted_connection_is_not_answered() {
         let limit = ConnectionLimit::new(1);
-        let permit = limit.acquire().await.unwrap();
+        let permit = limit.acquire(peer()).await.unwrap();
+        assert_eq!(permit.begin_request().unwrap().peer(), peer());
         assert!(limit.evict_one());
         assert!(permit.begin_request().is_none());
         assert!(!limit.evict_one(), "no connection is evicted twice");
@@ -376,9 +390,9 @@ mod tests {
             before.elapsed().as_secs()
         };
         let limit = ConnectionLimit::new(2);
-        let permit = limit.acquire().await.unwrap();
+        let permit = limit.acquire(peer()).await.unwrap();
         assert_eq!(seconds_until_timeout(&permit).await, 10, "before the first request");
-        let permit = limit.acquire().await.unwrap();
+        let permit = limit.acquire(peer()).await.unwrap();
         drop(permit.begin_request());
         assert_eq!(seconds_until_timeout(&permit).await, 90, "after a request");
         let active = permit.begin_request();

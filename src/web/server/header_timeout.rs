@@ -88,15 +88,22 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for HeaderTimeout<S> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
     use tokio::time::{Instant, advance};
 
     use super::*;
-    use crate::web::server::connection_limit::ConnectionLimit;
+    use crate::web::server::connection_limit::{ConnectionLimit, ConnectionPermit};
+
+    async fn permit() -> ConnectionPermit {
+        let peer = IpAddr::from([192, 0, 2, 1]).into();
+        ConnectionLimit::new(1).acquire(peer).await.unwrap()
+    }
 
     #[tokio::test(start_paused = true)]
     async fn headers_time_out_from_their_first_byte() {
-        let permit = ConnectionLimit::new(1).acquire().await.unwrap();
+        let permit = permit().await;
         let (mut client, server) = duplex(64);
         let mut server = HeaderTimeout::new(server, permit.request_counter());
         // The idle time before the first byte does not count.
@@ -122,7 +129,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn every_request_has_its_own_timeout() {
-        let permit = ConnectionLimit::new(1).acquire().await.unwrap();
+        let permit = permit().await;
         let (mut client, server) = duplex(64);
         let mut server = HeaderTimeout::new(server, permit.request_counter());
         for _ in 0..5 {

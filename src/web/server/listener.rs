@@ -152,8 +152,8 @@ pub(in crate::web) async fn accept(
     let mut last_logged: Option<Instant> = None;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => {
-                if let Some(permit) = limit.acquire().await {
+            Ok((stream, address)) => {
+                if let Some(permit) = limit.acquire(address.ip().into()).await {
                     serve(stream, permit);
                 }
             }

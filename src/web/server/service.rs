@@ -40,7 +40,7 @@ impl RequestService {
             response
         };
         let (method, path, status) = (request.method(), request.uri().path(), response.status().as_u16());
-        debug!(%method, path, status, "request");
+        debug!(peer = %active_request.peer(), %method, path, status, "request");
         let mut response = response.map(|body| TrackedBody {
             body: Box::pin(body),
             _scrape: scrape,
