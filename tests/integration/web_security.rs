@@ -3,7 +3,10 @@
 
 pub(crate) mod certificates;
 mod clients;
+mod cross_site;
 mod floods;
+#[expect(dead_code, reason = "used by tests that follow")]
+mod http2;
 mod limits;
 mod listeners;
 mod reload;

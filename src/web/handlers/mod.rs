@@ -7,10 +7,14 @@
 //! - `POST /-/reload`: reload the configuration, if enabled
 //! - `GET /`: the status page; `GET /-/status.*`: its assets
 //!
+//! A request that a page of another site makes a browser send gets 403, unless it is `GET` or
+//! `HEAD` (see [`cross_site`]).
+//!
 //! `HEAD` works wherever `GET` does. Other methods get 405 with `Allow`, other paths 404.
 //! The caller passes in the implementation of each route as [`Handlers`], so this module
 //! knows neither metrics nor configuration.
 
+mod cross_site;
 mod metrics;
 mod status;
 mod telemetry_path;
@@ -74,8 +78,7 @@ impl Router {
 
     /// Whether the request is for the metrics.
     pub(in crate::web) fn is_scrape<B>(&self, request: &Request<B>) -> bool {
-        request.uri().path() == self.0.telemetry_path.as_str()
-            && matches!(*request.method(), Method::GET | Method::HEAD)
+        request.uri().path() == self.0.telemetry_path.as_str() && is_safe(request.method())
     }
 
     /// Responds to a request. Only the status page and reloads take time; the other
@@ -83,6 +86,12 @@ impl Router {
     pub(in crate::web) async fn respond<B>(&self, request: &Request<B>) -> Response<Body> {
         let (method, path) = (request.method(), request.uri().path());
         let telemetry_path = self.0.telemetry_path.as_str();
+        // GET and HEAD change nothing, and browsers do not show the responses to foreign pages.
+        if !is_safe(method)
+            && let Err(reason) = cross_site::check(request)
+        {
+            return response(StatusCode::FORBIDDEN, TEXT_PLAIN, reason);
+        }
         if path == RELOAD {
             return match *method {
                 Method::POST => self.reload().await,
@@ -94,7 +103,7 @@ impl Router {
             return response(StatusCode::NOT_FOUND, TEXT_PLAIN, "not found\n");
         }
         // HEAD is handled like GET here. `RequestService` and hyper remove the body.
-        if !matches!(*method, Method::GET | Method::HEAD) {
+        if !is_safe(method) {
             return method_not_allowed("GET, HEAD");
         }
         if let Some(asset) = asset {
@@ -133,6 +142,11 @@ impl Router {
             Err(message) => response(StatusCode::INTERNAL_SERVER_ERROR, TEXT_PLAIN, message + "\n"),
         }
     }
+}
+
+/// Whether requests with this method change nothing.
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }
 
 fn method_not_allowed(allowed: &'static str) -> Response<Body> {

@@ -2,10 +2,7 @@
 
 use std::pin::Pin;
 
-use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY};
 use hyper::{Response, StatusCode};
 
 use crate::web::response::{Body, TEXT_HTML, TEXT_PLAIN, response};
@@ -21,6 +18,9 @@ const PAGE_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
 /// The page requests an [`Asset`] with a hash of its content in the query, so the content
 /// behind a URL never changes.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
+
+/// Keeps browsers from sending the page's URL, with its filters, to other sites.
+const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 
 /// Serves `/`. Implemented in `crate::status`.
 pub trait RenderPage: Send + Sync {
@@ -71,7 +71,8 @@ pub(in crate::web) async fn respond(page: &dyn RenderPage, query: &str) -> Respo
     };
     let mut response = response(StatusCode::OK, TEXT_HTML, html);
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, PAGE_SECURITY_POLICY);
-    with_browser_protection(response)
+    response.headers_mut().insert(REFERRER_POLICY, NO_REFERRER);
+    response
 }
 
 pub(in crate::web) fn respond_with_asset(asset: &Asset) -> Response<Body> {
@@ -79,13 +80,6 @@ pub(in crate::web) fn respond_with_asset(asset: &Asset) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
     headers.insert(CACHE_CONTROL, IMMUTABLE);
-    with_browser_protection(response)
-}
-
-/// Keeps browsers from guessing content types, and from sending the page's URL to other
-/// sites.
-fn with_browser_protection(mut response: Response<Body>) -> Response<Body> {
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(REFERRER_POLICY, NO_REFERRER);
     response
 }

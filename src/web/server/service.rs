@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use http_body_util::{Either, Full};
 use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
-use hyper::header::{CONTENT_LENGTH, HeaderValue, RETRY_AFTER};
+use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Method, Request, Response, StatusCode, Version};
 use tracing::debug;
 
@@ -15,6 +15,13 @@ use crate::web::response::{Body, TEXT_PLAIN, response};
 use crate::web::security::access::AccessControl;
 use crate::web::server::connection_limit::ActiveRequest;
 use crate::web::server::scrape_limit::{ScrapeLimit, ScrapePermit};
+
+/// Keeps browsers from loading a response into a page of another site, for example as a script
+/// or an image.
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
+/// Keeps browsers from guessing another content type.
+const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 #[derive(Debug)]
 pub(in crate::web) struct RequestService {
@@ -46,6 +53,8 @@ impl RequestService {
             _scrape: scrape,
             _active_request: active_request,
         });
+        response.headers_mut().insert(CROSS_ORIGIN_RESOURCE_POLICY, SAME_ORIGIN);
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
         rules.add_headers(&mut response);
         response
     }
