@@ -1,9 +1,8 @@
 //! A limit on concurrent work, with an optional bounded queue in front of it.
 //!
-//! Each kind of work that a client can start has its own [`Gate`]: connections, scrapes,
-//! status pages and password checks. The caller decides what happens when a gate is full:
-//! a new connection or scrape replaces an older one; a status page or a password check
-//! waits, or is rejected if the queue is full as well.
+//! Each kind of work that a client can start has its own [`Gate`]: sockets, reloads, the
+//! rendering of status pages and password checks. When a gate is full, the work waits, or is rejected if
+//! the queue is full as well.
 
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(crate) struct Gate {
     running: Arc<Semaphore>,
     /// Limits the callers inside [`run_queued`](Self::run_queued), running or waiting. Callers of
-    /// `try_enter` and `enter` do not count.
+    /// `enter` do not count.
     admitted: Semaphore,
 }
 
@@ -39,6 +38,7 @@ impl Gate {
     }
 
     /// Returns a permit if one is free now.
+    #[cfg(test)]
     pub(crate) fn try_enter(&self) -> Option<Permit> {
         Arc::clone(&self.running).try_acquire_owned().ok().map(Permit)
     }

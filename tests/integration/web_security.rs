@@ -5,10 +5,10 @@ pub(crate) mod certificates;
 mod clients;
 mod cross_site;
 mod floods;
-#[expect(dead_code, reason = "used by tests that follow")]
 mod http2;
 mod limits;
 mod listeners;
+mod occupation;
 mod reload;
 
 use std::path::{Path, PathBuf};

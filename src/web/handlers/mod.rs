@@ -30,6 +30,7 @@ pub use metrics::{MetricsRequest, MetricsResponse, ServeMetrics};
 pub use status::{Asset, PageError, PageFuture, RenderPage};
 pub use telemetry_path::{InvalidTelemetryPath, TelemetryPath};
 
+use crate::gate::Gate;
 use crate::readiness::NotReady;
 use crate::web::paths::{HEALTHY, READY};
 use crate::web::response::{Body, TEXT_PLAIN, response};
@@ -60,12 +61,21 @@ pub trait Reload: Send + Sync {
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
 }
 
+/// The limit on concurrent requests for a reload. One reload answers all that arrived before it
+/// began.
+const MAX_RELOADS: usize = 64;
+
 /// Dispatches requests to [`Handlers`].
-pub struct Router(Handlers);
+pub struct Router {
+    handlers: Handlers,
+    reload_gate: Gate,
+}
 
 impl fmt::Debug for Router {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Router").field("telemetry_path", &self.0.telemetry_path).finish_non_exhaustive()
+        f.debug_struct("Router")
+            .field("telemetry_path", &self.handlers.telemetry_path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -73,19 +83,24 @@ impl Router {
     /// A router that dispatches to `handlers`.
     #[must_use]
     pub fn new(handlers: Handlers) -> Self {
-        Self(handlers)
+        Self { handlers, reload_gate: Gate::new(MAX_RELOADS, 0) }
     }
 
     /// Whether the request is for the metrics.
     pub(in crate::web) fn is_scrape<B>(&self, request: &Request<B>) -> bool {
-        request.uri().path() == self.0.telemetry_path.as_str() && is_safe(request.method())
+        request.uri().path() == self.handlers.telemetry_path.as_str() && is_safe(request.method())
+    }
+
+    /// Whether the request is for the status page.
+    pub(in crate::web) fn is_page<B>(&self, request: &Request<B>) -> bool {
+        request.uri().path() == "/" && is_safe(request.method()) && !self.is_scrape(request)
     }
 
     /// Responds to a request. Only the status page and reloads take time; the other
     /// handlers return immediately.
     pub(in crate::web) async fn respond<B>(&self, request: &Request<B>) -> Response<Body> {
         let (method, path) = (request.method(), request.uri().path());
-        let telemetry_path = self.0.telemetry_path.as_str();
+        let telemetry_path = self.handlers.telemetry_path.as_str();
         // GET and HEAD change nothing, and browsers do not show the responses to foreign pages.
         if !is_safe(method)
             && let Err(reason) = cross_site::check(request)
@@ -98,7 +113,7 @@ impl Router {
                 _ => method_not_allowed("POST"),
             };
         }
-        let asset = self.0.page.assets().iter().find(|asset| asset.path == path);
+        let asset = self.handlers.page.assets().iter().find(|asset| asset.path == path);
         if path != telemetry_path && asset.is_none() && ![HEALTHY, READY, "/"].contains(&path) {
             return response(StatusCode::NOT_FOUND, TEXT_PLAIN, "not found\n");
         }
@@ -110,15 +125,15 @@ impl Router {
             return status::respond_with_asset(asset);
         }
         match path {
-            path if path == telemetry_path => metrics::respond(&*self.0.metrics, request),
+            path if path == telemetry_path => metrics::respond(&*self.handlers.metrics, request),
             HEALTHY => response(StatusCode::OK, TEXT_PLAIN, "healthy\n"),
             READY => self.ready(),
-            _ => status::respond(&*self.0.page, request.uri().query().unwrap_or_default()).await,
+            _ => status::respond(&*self.handlers.page, request.uri().query().unwrap_or_default()).await,
         }
     }
 
     fn ready(&self) -> Response<Body> {
-        let Err(NotReady { uncollected, targets, pending_lookups }) = (self.0.ready)() else {
+        let Err(NotReady { uncollected, targets, pending_lookups }) = (self.handlers.ready)() else {
             return response(StatusCode::OK, TEXT_PLAIN, "ready\n");
         };
         let mut text =
@@ -131,12 +146,16 @@ impl Router {
     }
 
     async fn reload(&self) -> Response<Body> {
-        let Some(reload) = &self.0.reload else {
+        let Some(reload) = &self.handlers.reload else {
             let text =
                 "reloading over HTTP is not enabled; start with --web.enable-lifecycle, or send SIGHUP\n";
             return response(StatusCode::FORBIDDEN, TEXT_PLAIN, text);
         };
-        match reload.reload().await {
+        let Ok(outcome) = self.reload_gate.run_queued(async |_permit| reload.reload().await).await else {
+            let text = "too many concurrent requests for a reload\n";
+            return response(StatusCode::SERVICE_UNAVAILABLE, TEXT_PLAIN, text);
+        };
+        match outcome {
             Ok(()) => response(StatusCode::OK, TEXT_PLAIN, "reloaded\n"),
             // The status is that of Prometheus's own reload endpoint.
             Err(message) => response(StatusCode::INTERNAL_SERVER_ERROR, TEXT_PLAIN, message + "\n"),

@@ -2,10 +2,12 @@
 
 use std::pin::Pin;
 
+use http_body_util::Either;
 use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY};
 use hyper::{Response, StatusCode};
 
-use crate::web::response::{Body, TEXT_HTML, TEXT_PLAIN, response};
+use crate::web::body::StreamingBody;
+use crate::web::response::{Body, NO_STORE, TEXT_HTML, TEXT_PLAIN, response};
 
 /// The page loads nothing but its own assets, submits forms to this server only and cannot
 /// be framed. Inline scripts do not run, so a name from AWS would be harmless even if the
@@ -69,9 +71,12 @@ pub(in crate::web) async fn respond(page: &dyn RenderPage, query: &str) -> Respo
             return response(StatusCode::INTERNAL_SERVER_ERROR, TEXT_PLAIN, text);
         }
     };
-    let mut response = response(StatusCode::OK, TEXT_HTML, html);
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, PAGE_SECURITY_POLICY);
-    response.headers_mut().insert(REFERRER_POLICY, NO_REFERRER);
+    let mut response = Response::new(Either::Right(StreamingBody::of_text(html)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, TEXT_HTML);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(CONTENT_SECURITY_POLICY, PAGE_SECURITY_POLICY);
+    headers.insert(REFERRER_POLICY, NO_REFERRER);
     response
 }
 

@@ -1,50 +1,54 @@
 //! The limit on open connections, and which connection is closed when the limit is reached.
 //!
 //! A connection is either idle (before or during a handshake, or between requests) or
-//! busy with responses. When the limit is reached, the connection that has been idle
-//! longest is closed to admit a new one. If none is idle, the connection that has been busy
-//! longest is closed if it has been busy for more than [`EVICTABLE_AFTER_BUSY`]. A client therefore
-//! cannot lock others out, whether it sends nothing or reads nothing, and however many
-//! connections it opens.
+//! busy with responses. When the limit is reached, the connection that has been idle longest,
+//! or whose client has not read a response for a while, is closed to admit a new one. If
+//! there is none, the connection that has been busy longest is closed if it has been busy for
+//! more than [`EVICTABLE_AFTER_BUSY`]. Peers with many connections lose theirs first (see
+//! [`admission`](super::admission)). A client therefore cannot lock others out, whether it sends
+//! nothing or reads nothing, and however many connections it opens.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::{Gate, Permit};
 use crate::web::peer::Peer;
+use crate::web::server::admission::{
+    Admission, AdmissionPermit, Client, EvictionClass, EvictionRank, Limits, Occupant, Ticket,
+};
+use crate::web::server::progress::Progress;
 
 /// How long a connection may be busy before it can be evicted: Prometheus's default
 /// scrape timeout.
 const EVICTABLE_AFTER_BUSY: Duration = Duration::from_secs(10);
 
 /// How long after a response an idle connection is evicted only after all others, or as if
-/// it were still busy. Part of the response may still be in flight, and a client that sends
-/// requests without reading the responses is idle only for moments.
+/// it were still busy. A client that sends requests without a pause is idle only for moments.
 const IDLE_GRACE: Duration = Duration::from_millis(100);
 
-/// How often a waiting new connection tries again to evict another.
-const RETRY_EVICTION: Duration = Duration::from_secs(1);
+/// How long a new connection may wait: longer than it takes until a busy connection can
+/// be evicted.
+const PATIENCE: Duration = Duration::from_secs(12);
 
 /// Limits the open connections, and tracks whether they are idle.
 #[derive(Debug)]
 pub(in crate::web) struct ConnectionLimit {
-    gate: Gate,
-    open: Mutex<HashMap<u64, Arc<Connection>>>,
+    admission: Arc<Admission<Connection>>,
+    /// Limits the sockets: those of open connections, of new connections that wait to be admitted
+    /// and of evicted connections that are about to close.
+    sockets: Gate,
     next_id: AtomicU64,
-    /// Notified when a connection becomes idle.
-    became_idle: Notify,
 }
 
 #[derive(Debug)]
 struct Connection {
     peer: Peer,
+    id: u64,
     state: Mutex<State>,
     close: CancellationToken,
 }
@@ -60,108 +64,141 @@ enum State {
     Busy {
         /// When the busy period began.
         since: Instant,
-        /// The numbers of the requests in progress, and when each started.
-        requests: Vec<(u64, Instant)>,
+        requests: Vec<RequestInProgress>,
     },
     Evicted,
+}
+
+#[derive(Debug)]
+struct RequestInProgress {
+    number: u64,
+    started: Instant,
+    progress: Arc<Progress>,
+}
+
+/// A new connection that waits to be admitted.
+#[derive(Debug)]
+pub(in crate::web) struct ConnectionTicket {
+    ticket: Ticket<Connection>,
+    connection: Arc<Connection>,
+    socket: Permit,
 }
 
 /// Permission for one connection to be open, until this is dropped.
 #[derive(Debug)]
 pub(in crate::web) struct ConnectionPermit {
-    limit: Arc<ConnectionLimit>,
-    id: u64,
     connection: Arc<Connection>,
     /// How many requests the connection has had.
     request_count: Arc<AtomicU64>,
-    _permit: Permit,
+    _permit: AdmissionPermit<Connection>,
+    _socket: Permit,
 }
 
 /// A request whose response is not complete, until this is dropped.
 #[derive(Debug)]
 pub(in crate::web) struct ActiveRequest {
-    limit: Arc<ConnectionLimit>,
     connection: Arc<Connection>,
     number: u64,
+    progress: Arc<Progress>,
+    cancel: CancellationToken,
 }
 
 impl ConnectionLimit {
+    /// Allows at most `limit` open connections, three quarters of them to one peer.
     pub(in crate::web) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self {
-            gate: Gate::new(limit, 0),
-            open: Mutex::default(),
-            next_id: AtomicU64::new(0),
-            became_idle: Notify::new(),
-        })
+        let waiting = (limit / 8).max(1);
+        let admission = Admission::new(Limits {
+            total: limit,
+            per_peer: limit - limit / 4,
+            per_connection: 1,
+            waiting,
+            patience: PATIENCE,
+        });
+        Arc::new(Self { admission, sockets: Gate::new(limit + 2 * waiting, 0), next_id: AtomicU64::new(0) })
     }
 
-    /// Admits a new connection from `peer`. If the limit is reached, evicts another connection, or waits
-    /// until one ends or can be evicted.
-    pub(in crate::web) async fn acquire(self: &Arc<Self>, peer: Peer) -> Option<ConnectionPermit> {
-        let permit = loop {
-            if let Some(permit) = self.gate.try_enter() {
-                break permit;
-            }
-            // An evicted connection frees its permit immediately, but another waiter
-            // may take it first.
-            let evicted = self.evict_one();
-            tokio::select! {
-                permit = self.gate.enter() => break permit?,
-                () = self.became_idle.notified(), if !evicted => {}
-                () = tokio::time::sleep(RETRY_EVICTION) => {}
-            }
-        };
+    /// Waits until there may be another socket. Evicted connections close without delay, so
+    /// the wait is short.
+    pub(in crate::web) async fn socket(&self) -> Option<Permit> {
+        self.sockets.enter().await
+    }
+
+    /// Requests that a new connection is admitted.
+    pub(in crate::web) fn request(&self, peer: Peer, socket: Permit) -> ConnectionTicket {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let state = Mutex::new(State::Idle { since: Instant::now(), busy_since: None });
-        let connection = Arc::new(Connection { peer, state, close: CancellationToken::new() });
-        self.open.lock().insert(id, Arc::clone(&connection));
-        Some(ConnectionPermit {
-            limit: Arc::clone(self),
-            id,
-            connection,
-            request_count: Arc::default(),
-            _permit: permit,
-        })
+        let connection = Arc::new(Connection { peer, id, state, close: CancellationToken::new() });
+        let ticket = self.admission.request(Client { peer, connection: id }, Arc::clone(&connection));
+        ConnectionTicket { ticket, connection, socket }
+    }
+
+    #[cfg(test)]
+    pub(in crate::web) async fn acquire(&self, peer: Peer) -> Option<ConnectionPermit> {
+        let socket = self.socket().await?;
+        self.request(peer, socket).admitted().await
     }
 
     /// Evicts one connection. Returns `false` if no connection may be evicted now.
     pub(in crate::web) fn evict_one(&self) -> bool {
-        let open = self.open.lock();
-        loop {
-            let now = Instant::now();
-            let candidate = open
-                .values()
-                .filter_map(|connection| Some((connection.state.lock().eviction_rank(now)?, connection)))
-                .min_by_key(|(rank, _)| *rank);
-            let Some((rank, connection)) = candidate else { return false };
-            let mut state = connection.state.lock();
-            // A request may have arrived in between.
-            if state.eviction_rank(now) == Some(rank) {
-                *state = State::Evicted;
-                connection.close.cancel();
-                return true;
-            }
+        self.admission.evict_one()
+    }
+}
+
+impl ConnectionTicket {
+    /// Waits until the connection is admitted. `None` if it is refused, because all connections
+    /// are busy.
+    pub(in crate::web) async fn admitted(self) -> Option<ConnectionPermit> {
+        let Self { ticket, connection, socket } = self;
+        let permit = ticket.admitted().await?;
+        // The timeouts do not count the wait.
+        if let State::Idle { since, .. } = &mut *connection.state.lock() {
+            *since = Instant::now();
         }
+        Some(ConnectionPermit { connection, request_count: Arc::default(), _permit: permit, _socket: socket })
+    }
+}
+
+impl Occupant for Connection {
+    fn eviction_rank(&self, _: Instant, now: Instant) -> Option<EvictionRank> {
+        self.state.lock().eviction_rank(now)
+    }
+
+    fn evict(&self, _: Instant, now: Instant, rank: EvictionRank) -> bool {
+        let mut state = self.state.lock();
+        let is_unchanged = state.eviction_rank(now) == Some(rank);
+        if is_unchanged {
+            *state = State::Evicted;
+            self.close.cancel();
+        }
+        is_unchanged
     }
 }
 
 impl State {
-    /// The connection with the lowest rank is evicted first: idle ones, then those that
-    /// have been busy for too long, then those that have only just become idle. `None`
-    /// if the connection must stay.
-    fn eviction_rank(&self, now: Instant) -> Option<(u8, Instant)> {
-        match *self {
-            Self::Idle { since, busy_since: None } => Some((0, since)),
-            Self::Idle { since, .. } if now - since >= IDLE_GRACE => Some((0, since)),
-            Self::Idle { busy_since: Some(busy), .. } | Self::Busy { since: busy, .. }
-                if now - busy > EVICTABLE_AFTER_BUSY =>
-            {
-                Some((1, busy))
+    /// `None` if the connection has been evicted.
+    fn eviction_rank(&self, now: Instant) -> Option<EvictionRank> {
+        let (class, since) = match self {
+            Self::Idle { since, busy_since: None } => (EvictionClass::Inactive, *since),
+            Self::Idle { since, .. } if now - *since >= IDLE_GRACE => (EvictionClass::Inactive, *since),
+            Self::Idle { busy_since: Some(busy), .. } if now - *busy > EVICTABLE_AFTER_BUSY => {
+                (EvictionClass::Slow, *busy)
             }
-            Self::Idle { since, .. } => Some((2, since)),
-            Self::Busy { .. } | Self::Evicted => None,
-        }
+            Self::Idle { since, .. } => (EvictionClass::JustInactive, *since),
+            Self::Busy { since, requests } => match stalled_since(requests, now) {
+                Some(stalled) => (EvictionClass::Inactive, stalled),
+                None if now - *since > EVICTABLE_AFTER_BUSY => (EvictionClass::Slow, *since),
+                None => (EvictionClass::Active, *since),
+            },
+            Self::Evicted => return None,
+        };
+        Some(EvictionRank { class, since })
     }
+}
+
+/// Since when all responses of a connection have been stalled, if they are.
+fn stalled_since(requests: &[RequestInProgress], now: Instant) -> Option<Instant> {
+    let stalled = requests.iter().map(|request| request.progress.stalled_since(now));
+    stalled.collect::<Option<Vec<_>>>()?.into_iter().max()
 }
 
 impl ConnectionPermit {
@@ -178,21 +215,22 @@ impl ConnectionPermit {
         }
     }
 
-    /// Marks the connection as busy with a new request. `None` if it has been evicted.
-    pub(in crate::web) fn begin_request(&self) -> Option<ActiveRequest> {
+    /// Marks the connection as busy with a new request, which `cancel` cancels. `None` if the
+    /// connection has been evicted.
+    pub(in crate::web) fn begin_request(&self, cancel: CancellationToken) -> Option<ActiveRequest> {
         let number = self.request_count.fetch_add(1, Ordering::Relaxed);
-        let now = Instant::now();
+        let (now, progress) = (Instant::now(), Arc::<Progress>::default());
+        let request = RequestInProgress { number, started: now, progress: Arc::clone(&progress) };
         let mut state = self.connection.state.lock();
         match &mut *state {
             State::Idle { since, busy_since } => {
                 let since = busy_since.filter(|_| now - *since < IDLE_GRACE).unwrap_or(now);
-                *state = State::Busy { since, requests: vec![(number, now)] };
+                *state = State::Busy { since, requests: vec![request] };
             }
-            State::Busy { requests, .. } => requests.push((number, now)),
+            State::Busy { requests, .. } => requests.push(request),
             State::Evicted => return None,
         }
-        let (limit, connection) = (Arc::clone(&self.limit), Arc::clone(&self.connection));
-        Some(ActiveRequest { limit, connection, number })
+        Some(ActiveRequest { connection: Arc::clone(&self.connection), number, progress, cancel })
     }
 
     /// Returns when the connection has been idle for too long (`first_request_timeout` if it
@@ -211,7 +249,7 @@ impl ConnectionPermit {
                 State::Idle { since, .. } if has_had_request => *since + idle_timeout,
                 State::Idle { since, .. } => *since + first_request_timeout,
                 State::Busy { requests, .. } => {
-                    let oldest = requests.iter().map(|(_, started)| *started).min();
+                    let oldest = requests.iter().map(|request| request.started).min();
                     let response_deadline = oldest.map_or(now, |started| started + response_timeout);
                     if response_deadline <= now {
                         return;
@@ -230,21 +268,25 @@ impl ConnectionPermit {
     }
 }
 
-impl Drop for ConnectionPermit {
-    fn drop(&mut self) {
-        self.limit.open.lock().remove(&self.id);
-    }
-}
-
 impl ActiveRequest {
     /// The client that has sent the request.
     pub(in crate::web) fn peer(&self) -> Peer {
         self.connection.peer
     }
 
-    /// Cancelled on eviction. Cancelling it closes the connection.
-    pub(in crate::web) fn close_token(&self) -> &CancellationToken {
-        &self.connection.close
+    /// The number of the connection.
+    pub(in crate::web) fn connection_id(&self) -> u64 {
+        self.connection.id
+    }
+
+    /// How far the response has been sent.
+    pub(in crate::web) fn progress(&self) -> &Arc<Progress> {
+        &self.progress
+    }
+
+    /// Cancels the request. Over HTTP/1, this closes the connection.
+    pub(in crate::web) fn cancel_token(&self) -> &CancellationToken {
+        &self.cancel
     }
 }
 
@@ -252,10 +294,9 @@ impl Drop for ActiveRequest {
     fn drop(&mut self) {
         let mut state = self.connection.state.lock();
         if let State::Busy { since, requests } = &mut *state {
-            requests.retain(|(number, _)| *number != self.number);
+            requests.retain(|request| request.number != self.number);
             if requests.is_empty() {
                 *state = State::Idle { since: Instant::now(), busy_since: Some(*since) };
-                self.limit.became_idle.notify_one();
             }
         }
     }
@@ -306,7 +347,7 @@ mod tests {
         let third = limit.acquire(peer()).await.unwrap();
         // The first connection has had a request since, so the second has been idle longest.
         advance(MOMENT).await;
-        drop(first.begin_request().unwrap());
+        drop(first.begin_request(CancellationToken::new()).unwrap());
         let (fourth, ()) = tokio::join!(limit.acquire(peer()), close_when_evicted(second));
         assert!(fourth.is_some());
         assert!(!first.close_token().is_cancelled() && !third.close_token().is_cancelled());
@@ -318,7 +359,10 @@ mod tests {
     async fn a_busy_connection_stays_until_its_last_response() {
         let limit = ConnectionLimit::new(1);
         let permit = limit.acquire(peer()).await.unwrap();
-        let (one, two) = (permit.begin_request().unwrap(), permit.begin_request().unwrap());
+        let (one, two) = (
+            permit.begin_request(CancellationToken::new()).unwrap(),
+            permit.begin_request(CancellationToken::new()).unwrap(),
+        );
         assert!(timeout(Duration::from_secs(4), limit.acquire(peer())).await.is_err());
         drop(one);
         assert!(timeout(Duration::from_secs(4), limit.acquire(peer())).await.is_err());
@@ -336,24 +380,24 @@ mod tests {
         // Regression: clients that did not read their response kept their connections.
         let limit = ConnectionLimit::new(2);
         let (first, second) = (limit.acquire(peer()).await.unwrap(), limit.acquire(peer()).await.unwrap());
-        let _stuck = first.begin_request().unwrap();
+        let _stuck = first.begin_request(CancellationToken::new()).unwrap();
         advance(Duration::from_secs(1)).await;
-        let _active = second.begin_request().unwrap();
+        let _active = second.begin_request(CancellationToken::new()).unwrap();
         let (evicted, before) = (first.close_token().clone(), Instant::now());
         let (next, ()) = tokio::join!(limit.acquire(peer()), close_when_evicted(first));
         assert!(next.is_some() && evicted.is_cancelled() && !second.close_token().is_cancelled());
-        assert!(before.elapsed() <= EVICTABLE_AFTER_BUSY + RETRY_EVICTION, "{:?}", before.elapsed());
+        assert!(before.elapsed() <= EVICTABLE_AFTER_BUSY + Duration::from_secs(1), "{:?}", before.elapsed());
     }
 
     #[tokio::test(start_paused = true)]
     async fn requests_without_a_pause_do_not_protect_a_connection() {
         let limit = ConnectionLimit::new(1);
         let permit = limit.acquire(peer()).await.unwrap();
-        let mut active = permit.begin_request().unwrap();
+        let mut active = permit.begin_request(CancellationToken::new()).unwrap();
         for _ in 0..11 {
             advance(Duration::from_secs(1)).await;
             drop(active);
-            active = permit.begin_request().unwrap();
+            active = permit.begin_request(CancellationToken::new()).unwrap();
         }
         assert!(limit.evict_one());
         assert!(permit.close_token().is_cancelled());
@@ -361,12 +405,12 @@ mod tests {
         let limit = ConnectionLimit::new(1);
         let permit = limit.acquire(peer()).await.unwrap();
         for _ in 0..11 {
-            let active = permit.begin_request().unwrap();
+            let active = permit.begin_request(CancellationToken::new()).unwrap();
             advance(Duration::from_secs(1)).await;
             drop(active);
             advance(IDLE_GRACE).await;
         }
-        let _active = permit.begin_request().unwrap();
+        let _active = permit.begin_request(CancellationToken::new()).unwrap();
         assert!(!limit.evict_one());
     }
 
@@ -374,9 +418,9 @@ mod tests {
     async fn a_request_on_an_evicted_connection_is_not_answered() {
         let limit = ConnectionLimit::new(1);
         let permit = limit.acquire(peer()).await.unwrap();
-        assert_eq!(permit.begin_request().unwrap().peer(), peer());
+        assert_eq!(permit.begin_request(CancellationToken::new()).unwrap().peer(), peer());
         assert!(limit.evict_one());
-        assert!(permit.begin_request().is_none());
+        assert!(permit.begin_request(CancellationToken::new()).is_none());
         assert!(!limit.evict_one(), "no connection is evicted twice");
     }
 
@@ -393,12 +437,12 @@ mod tests {
         let permit = limit.acquire(peer()).await.unwrap();
         assert_eq!(seconds_until_timeout(&permit).await, 10, "before the first request");
         let permit = limit.acquire(peer()).await.unwrap();
-        drop(permit.begin_request());
+        drop(permit.begin_request(CancellationToken::new()));
         assert_eq!(seconds_until_timeout(&permit).await, 90, "after a request");
-        let active = permit.begin_request();
+        let active = permit.begin_request(CancellationToken::new());
         assert_eq!(seconds_until_timeout(&permit).await, 120, "during a response");
         drop(active);
-        let active = permit.begin_request();
+        let active = permit.begin_request(CancellationToken::new());
         let end = async {
             sleep_until(Instant::now() + Duration::from_secs(100)).await;
             drop(active);

@@ -31,6 +31,7 @@ pub(crate) const DEFAULT_WINDOW: u32 = 65_535;
 /// A connection that never sends a window update by itself.
 pub(crate) struct Http2 {
     stream: TlsStream<TcpStream>,
+    received: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -61,7 +62,7 @@ impl Http2 {
         let tcp = socket.connect(address).await?;
         let stream = TlsConnector::from(std::sync::Arc::new(client)).connect(name, tcp).await?;
         assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-        let mut connection = Self { stream };
+        let mut connection = Self { stream, received: Vec::new() };
         connection.stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await?;
         // SETTINGS_INITIAL_WINDOW_SIZE.
         let window = [&[0, 4][..], &stream_window.to_be_bytes()].concat();
@@ -116,17 +117,22 @@ impl Http2 {
         timeout(TIMEOUT, self.read_frame()).await.unwrap().ok()
     }
 
+    /// Loses nothing when it is cancelled.
     async fn read_frame(&mut self) -> std::io::Result<Frame> {
-        let length = u32::from_be_bytes([0, self.byte().await?, self.byte().await?, self.byte().await?]);
-        let (kind, flags) = (self.byte().await?, self.byte().await?);
-        let stream = self.stream.read_u32().await?;
-        let mut payload = vec![0; usize::try_from(length).unwrap()];
-        self.stream.read_exact(&mut payload).await?;
-        Ok(Frame { kind, flags, stream, payload })
-    }
-
-    async fn byte(&mut self) -> std::io::Result<u8> {
-        self.stream.read_u8().await
+        loop {
+            if let Some((head, rest)) = self.received.split_first_chunk::<9>() {
+                let [l0, l1, l2, kind, flags, s0, s1, s2, s3] = *head;
+                let length = usize::try_from(u32::from_be_bytes([0, l0, l1, l2])).unwrap();
+                if let Some(payload) = rest.get(..length) {
+                    let payload = payload.to_vec();
+                    self.received.drain(..9 + length);
+                    return Ok(Frame { kind, flags, stream: u32::from_be_bytes([s0, s1, s2, s3]), payload });
+                }
+            }
+            if self.stream.read_buf(&mut self.received).await? == 0 {
+                return Err(std::io::ErrorKind::UnexpectedEof.into());
+            }
+        }
     }
 
     /// Waits for a frame of this type, on any stream.
