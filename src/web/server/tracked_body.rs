@@ -143,3 +143,76 @@ impl Drop for TrackedChunk {
         self.sending.remove_unsent(self.bytes.len());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::net::IpAddr;
+
+    use http_body_util::Either;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+    use crate::web::body::StreamingBody;
+    use crate::web::server::connection_limit::{ConnectionLimit, ConnectionPermit};
+
+    async fn connect() -> ConnectionPermit {
+        ConnectionLimit::new(1).acquire(IpAddr::from([192, 0, 2, 1]).into()).await.unwrap()
+    }
+
+    fn body(connection: &ConnectionPermit, chunks: &[usize], is_http2: bool) -> Pin<Box<TrackedBody>> {
+        let chunks: Vec<Vec<u8>> = chunks.iter().map(|length| vec![0; *length]).collect();
+        let body = Either::Right(StreamingBody::new(Box::new(chunks.into_iter())));
+        let request = connection.begin_request(CancellationToken::new()).unwrap();
+        Box::pin(TrackedBody::new(body, None, request, is_http2))
+    }
+
+    /// The next chunk; `None` at the end of the body.
+    async fn next(body: &mut Pin<Box<TrackedBody>>) -> Option<TrackedChunk> {
+        let frame = poll_fn(|context| body.as_mut().poll_frame(context)).await?;
+        Some(frame.ok().unwrap().into_data().ok().unwrap())
+    }
+
+    fn is_pending(body: &mut Pin<Box<TrackedBody>>) -> bool {
+        body.as_mut().poll_frame(&mut Context::from_waker(Waker::noop())).is_pending()
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_busy_until_the_last_chunk_has_been_sent() {
+        let connection = connect().await;
+        let is_idle = || connection.request_counter().next_request_number().is_some();
+        let mut body = body(&connection, &[10], false);
+        let mut chunk = next(&mut body).await.unwrap();
+        assert!(next(&mut body).await.is_none());
+        drop(body);
+        assert!(!is_idle());
+        chunk.advance(10);
+        assert!(!is_idle(), "hyper drops the chunk when it has sent it");
+        drop(chunk);
+        assert!(is_idle());
+    }
+
+    #[tokio::test]
+    async fn over_http2_a_body_ends_when_it_has_been_sent() {
+        let connection = connect().await;
+        let mut body = body(&connection, &[10], true);
+        let mut chunk = next(&mut body).await.unwrap();
+        assert!(is_pending(&mut body));
+        chunk.advance(9);
+        assert!(is_pending(&mut body));
+        chunk.advance(1);
+        assert!(next(&mut body).await.is_none());
+    }
+
+    #[tokio::test]
+    async fn over_http2_no_chunk_is_produced_while_much_is_unsent() {
+        let connection = connect().await;
+        let mut body = body(&connection, &[MAX_UNSENT, 1, 1], true);
+        let first = next(&mut body).await.unwrap();
+        let _second = next(&mut body).await.unwrap();
+        assert!(is_pending(&mut body));
+        // A chunk that is dropped will never be sent.
+        drop(first);
+        assert!(next(&mut body).await.is_some());
+    }
+}

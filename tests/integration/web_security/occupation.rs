@@ -1,7 +1,7 @@
 //! Tests of clients that occupy places without reading what they have requested: others are
 //! served all the same, and the exporter's memory stays bounded.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,8 +13,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::TlsConnector;
 
-use super::http2::{DATA, DEFAULT_WINDOW, HEADERS, Http2, RST_STREAM};
+use super::http2::{DATA, DEFAULT_WINDOW, GOAWAY, HEADERS, Http2, RST_STREAM};
 use super::limits::{exporter_with_large_body, stall};
+use super::listeners::free_address;
 use super::{TLS, WebFiles};
 use crate::exporter::{Exporter, REGION, Setup};
 use crate::http;
@@ -22,6 +23,9 @@ use crate::process::{ExporterProcess, program};
 
 /// How many streams the exporter allows an HTTP/2 connection.
 const STREAMS: u32 = 16;
+
+/// The error code of HTTP/2 for a client that causes too much work.
+const ENHANCE_YOUR_CALM: [u8; 4] = [0, 0, 0, 11];
 
 /// Prometheus's default scrape timeout.
 const SCRAPE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,7 +54,7 @@ async fn start(max_requests: usize) -> (fake_aws::FakeAws, Exporter, Arc<WebFile
 /// time, or the connection is closed before it is complete.
 async fn get(source: IpAddr, address: SocketAddr, files: &WebFiles, path: &str) -> Option<u16> {
     let request = async {
-        let socket = TcpSocket::new_v4().ok()?;
+        let socket = if source.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.ok()?;
         socket.bind(SocketAddr::new(source, 0)).ok()?;
         let tcp = socket.connect(address).await.ok()?;
         let connector = TlsConnector::from(files.authority.client_config(None));
@@ -163,7 +167,7 @@ async fn attack(
         attackers.spawn(occupy(source, address, Arc::clone(files), path, behaviour, occupied.clone()));
     }
     for _ in 0..attackers.len() {
-        occupations.recv().await.unwrap();
+        timeout(Duration::from_mins(1), occupations.recv()).await.unwrap().unwrap();
     }
     attackers
 }
@@ -286,6 +290,45 @@ async fn status_pages_that_are_not_read_keep_neither_places_nor_memory() {
     }
     let peak = running.resident_bytes();
     assert!(peak < 100_000_000, "{peak} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_over_ipv4_and_ipv6_do_not_keep_each_other_out() {
+    let files = Arc::new(WebFiles::new(TLS));
+    let mut command = program();
+    command.env("AWS_REGION", REGION).arg("--web.config.file").arg(files.path("web.yaml"));
+    // A dual-stack socket, on which IPv4 addresses are mapped to IPv6 addresses.
+    let port = free_address("::").port();
+    let listen = format!("--web.listen-address=:{port}");
+    let _running = ExporterProcess::start(command.args(["--web.max-requests=8", &listen]));
+    let (v4, v6) = ((Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into());
+    let over_v4 =
+        attack([attacker(1), attacker(2)].into_iter(), v4, &files, "/metrics", Behaviour::Hold).await;
+    let sources = std::iter::repeat_n(IpAddr::from(Ipv6Addr::LOCALHOST), 3);
+    let over_v6 = attack(sources, v6, &files, "/metrics", Behaviour::Hold).await;
+    for _ in 0..10 {
+        assert_eq!(get(LOCALHOST, v4, &files, "/metrics").await, Some(200));
+        assert_eq!(get(Ipv6Addr::LOCALHOST.into(), v6, &files, "/metrics").await, Some(200));
+    }
+    drop((over_v4, over_v6));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_resets_its_requests_rapidly_is_disconnected() {
+    let (_aws, exporter, files) = start(8).await;
+    let mut client = Http2::connect(exporter.address, &files, 0).await;
+    for number in 0..100_000 {
+        let stream = 2 * number + 1;
+        let request = client.request(stream, "GET", "/metrics", &[]).await;
+        if request.is_err() || client.reset(stream).await.is_err() {
+            break;
+        }
+    }
+    // The connection may be reset before the frame arrives.
+    while let Some(frame) = client.frame().await {
+        assert!(frame.kind != GOAWAY || frame.payload[4..8] == ENHANCE_YOUR_CALM, "{frame:?}");
+    }
+    scrape(5, LOCALHOST, &exporter, &files).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
