@@ -28,13 +28,13 @@ use tokio::sync::oneshot;
 
 /// The client on whose behalf work waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// The address of the client, or its network.
-    pub peer: IpAddr,
+    pub(crate) peer: IpAddr,
     /// The number of the connection. No two connections have the same.
-    pub connection: u64,
+    pub(crate) connection: u64,
     /// How many requests on this connection have been refused.
-    pub refusals: u32,
+    pub(crate) refusals: u32,
 }
 
 /// The queue was full, and this caller was one of the most demanding.

@@ -1,8 +1,8 @@
 //! Limits on concurrent work.
 //!
-//! Each kind of work that a client can start has its own limit. Connections and scrapes have a
-//! [`Gate`], and a new one replaces an older one if all permits are taken. Status pages and
-//! password checks have a [`FairGate`], where callers wait for their turn.
+//! Each kind of work that a client can start has its own limit: sockets, reloads, the rendering
+//! of status pages and delayed responses have a [`Gate`]. Password checks have a [`FairGate`],
+//! because clients that try to keep others out may be among those that wait.
 
 mod fair;
 
@@ -10,8 +10,7 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-pub use fair::Caller;
-pub(crate) use fair::FairGate;
+pub(crate) use fair::{Caller, FairGate};
 
 /// Limits how many callers run concurrently.
 #[derive(Debug)]

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 use crate::clock::Clock;
 use crate::fleet::Shard;
 use crate::fleet::stable_hash;
-use crate::gate::{Caller, FairGate};
+use crate::gate::Gate;
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
 use crate::web::{Asset, PageError, PageFuture, RenderPage, TelemetryPath};
@@ -51,17 +51,14 @@ const ASSETS: [Asset; 3] = [
 /// precedence.
 const MAX_CONCURRENT: usize = 2;
 
-/// The maximum number of requests that wait for their turn: half of the limit on connections.
-/// Beyond that, requests of the client with the most of them fail with [`PageError::Busy`].
-const MAX_QUEUED: usize = 256;
-
-/// How long a request may wait for its turn before it fails with [`PageError::Busy`].
+/// How long a request may wait for its turn before it fails with [`PageError::Busy`]. The web
+/// server limits how many wait.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// The page under `/`.
 pub(crate) struct StatusPage {
     state: Arc<PageState>,
-    gate: FairGate,
+    gate: Gate,
 }
 
 /// The inputs of a page, shared with the threads that render it.
@@ -106,7 +103,7 @@ impl StatusPage {
         let asset_version = format!("{:016x}", stable_hash(&ASSETS.map(|asset| asset.body)));
         Self {
             state: Arc::new(PageState { store, clock, started, info, configuration, asset_version }),
-            gate: FairGate::new(MAX_CONCURRENT, MAX_QUEUED),
+            gate: Gate::new(MAX_CONCURRENT),
         }
     }
 
@@ -118,17 +115,17 @@ impl StatusPage {
 }
 
 impl RenderPage for StatusPage {
-    fn html<'a>(&'a self, query: &'a str, caller: Caller) -> PageFuture<'a> {
-        Box::pin(async move {
+    fn html<'a>(&'a self, query: &'a str) -> PageFuture<'a> {
+        Box::pin(async {
             let (state, query) = (Arc::clone(&self.state), PageQuery::parse(query));
-            let Ok(Ok(turn)) = timeout(MAX_WAIT, self.gate.enter(caller)).await else {
+            let Ok(Some(permit)) = timeout(MAX_WAIT, self.gate.enter()).await else {
                 return Err(PageError::Busy);
             };
             // Pages are rendered on the blocking pool, so that scrapes are not delayed.
-            // Rendering continues if the client disconnects, so the task keeps the turn.
+            // Rendering continues if the client disconnects, so the task keeps the permit.
             let rendering = tokio::task::spawn_blocking(move || {
                 let html = state.render(&query);
-                drop(turn);
+                drop(permit);
                 html
             });
             rendering.await.map_err(|_panicked| PageError::Failed)

@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use hyper::body::{Body, Bytes, Frame};
+use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tokio::time::Instant;
 
 /// How long a client may take to read a body. The timeout is checked when there is room for
@@ -16,6 +16,9 @@ const BODY_TIMEOUT: Duration = Duration::from_mins(2);
 /// the body is written would otherwise occupy the thread until the end of the body.
 const CHUNKS_PER_YIELD: u32 = 16;
 
+/// How much of a text is copied into one chunk.
+const TEXT_CHUNK: usize = 32 * 1024;
+
 /// The chunks of a body, produced on demand. An empty chunk means that producing the next
 /// one takes more work, and that the task should yield first.
 pub type BodyChunks = Box<dyn Iterator<Item = Vec<u8>> + Send>;
@@ -24,6 +27,8 @@ pub type BodyChunks = Box<dyn Iterator<Item = Vec<u8>> + Send>;
 /// few chunks are in memory.
 pub(in crate::web) struct StreamingBody {
     chunks: BodyChunks,
+    /// How many bytes are left, if that is known.
+    length: Option<u64>,
     deadline: Instant,
     chunks_since_yield: u32,
     yielding: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
@@ -36,7 +41,19 @@ pub(in crate::web) struct BodyTimeout;
 
 impl StreamingBody {
     pub(in crate::web) fn new(chunks: BodyChunks) -> Self {
-        Self { chunks, deadline: Instant::now() + BODY_TIMEOUT, chunks_since_yield: 0, yielding: None }
+        let deadline = Instant::now() + BODY_TIMEOUT;
+        Self { chunks, length: None, deadline, chunks_since_yield: 0, yielding: None }
+    }
+
+    /// A body of known length. The chunks are copies, so that the last ones do not keep the whole
+    /// text in memory while the connection buffers them.
+    pub(in crate::web) fn of_text(text: String) -> Self {
+        let length = text.len() as u64;
+        let chunks = (0..text.len()).step_by(TEXT_CHUNK).map(move |start| {
+            let end = text.len().min(start + TEXT_CHUNK);
+            text.as_bytes()[start..end].to_vec()
+        });
+        Self { length: Some(length), ..Self::new(Box::new(chunks)) }
     }
 
     /// Yields, so that the runtime polls other tasks, sockets and timers.
@@ -75,10 +92,20 @@ impl Body for StreamingBody {
                 Some(chunk) if chunk.is_empty() => self.chunks_since_yield = CHUNKS_PER_YIELD,
                 Some(chunk) => {
                     self.chunks_since_yield += 1;
+                    let left = |length: u64| length.saturating_sub(chunk.len() as u64);
+                    self.length = self.length.map(left);
                     return Poll::Ready(Some(Ok(Frame::data(chunk.into()))));
                 }
             }
         }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.length == Some(0)
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }
 
@@ -142,5 +169,23 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(1)).await;
         let error = frame(&mut body).await.unwrap().unwrap_err();
         assert_eq!(error.to_string(), "the client did not read the response body within 120 s");
+    }
+
+    #[tokio::test]
+    async fn a_text_is_sent_in_chunks_and_its_length_is_known() {
+        for length in [0, 1, TEXT_CHUNK, TEXT_CHUNK + 1, 3 * TEXT_CHUNK] {
+            let text = "x".repeat(length);
+            let mut body = Box::pin(StreamingBody::of_text(text.clone()));
+            assert_eq!(body.size_hint().exact(), Some(length as u64));
+            let mut received = Vec::new();
+            while let Some(chunk) = frame(&mut body).await {
+                let chunk = chunk.unwrap();
+                assert!(chunk.len() <= TEXT_CHUNK);
+                received.extend_from_slice(&chunk);
+                assert_eq!(body.size_hint().exact(), Some((length - received.len()) as u64));
+            }
+            assert_eq!(received, text.as_bytes());
+            assert!(body.is_end_stream());
+        }
     }
 }

@@ -29,7 +29,6 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-pub use crate::gate::Caller;
 pub use body::BodyChunks;
 pub use handlers::{
     Asset, Handlers, InvalidTelemetryPath, MetricsRequest, MetricsResponse, PageError, PageFuture, Reload,
@@ -46,13 +45,17 @@ pub use server::{InvalidListenAddress, ListenAddress, ListenError, Listeners};
 
 use refusals::Refusals;
 use server::connection_limit::ConnectionLimit;
-use server::scrape_limit::ScrapeLimit;
+use server::response_limit::ResponseLimit;
 use server::service::RequestService;
 use server::{connection, listener};
 
 /// The limit on open connections. A Prometheus server needs one connection; the rest are for
 /// people, probes and further Prometheus servers.
 const MAX_CONNECTIONS: usize = 512;
+
+/// The limit on status pages that are rendered or sent. A page can be megabytes long, and is
+/// in memory until it has been sent.
+const MAX_PAGES: usize = 16;
 
 /// The configuration of [`serve`], apart from its listeners.
 pub struct Server {
@@ -81,8 +84,14 @@ pub async fn serve(
     drain_timeout: Duration,
 ) {
     let Server { router, access, max_scrapes, refusals } = server;
-    let (scrape_limit, refusals) = (ScrapeLimit::new(max_scrapes), Refusals::new(refusals));
-    let service = Arc::new(RequestService { router, access, scrape_limit, refusals: Arc::clone(&refusals) });
+    let refusals = Refusals::new(refusals);
+    let service = Arc::new(RequestService {
+        router,
+        access,
+        scrape_limit: ResponseLimit::new(max_scrapes),
+        page_limit: ResponseLimit::new(MAX_PAGES),
+        refusals: Arc::clone(&refusals),
+    });
     let limit = ConnectionLimit::new(max_connections());
     let connections = TaskTracker::new();
     let accept_loops = TaskTracker::new();
@@ -90,10 +99,10 @@ pub async fn serve(
         let (service, limit, connections) = (Arc::clone(&service), Arc::clone(&limit), connections.clone());
         let shutdown = shutdown.clone();
         accept_loops.spawn(async move {
-            let accept = listener::accept(listener, &limit, |stream, permit| {
+            let accept = listener::accept(listener, &limit, |stream, ticket| {
                 connections.spawn(connection::serve(
                     stream,
-                    permit,
+                    ticket,
                     Arc::clone(&service),
                     shutdown.clone(),
                     drain_timeout,

@@ -88,6 +88,13 @@ impl ExporterProcess {
         self.log.lock().unwrap().clone()
     }
 
+    /// The resident memory, in bytes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.process.0.id()
     }

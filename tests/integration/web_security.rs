@@ -3,10 +3,13 @@
 
 pub(crate) mod certificates;
 mod clients;
+mod cross_site;
 mod floods;
 mod guessing;
+mod http2;
 mod limits;
 mod listeners;
+mod occupation;
 mod refusals;
 mod reload;
 

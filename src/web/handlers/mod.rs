@@ -7,10 +7,14 @@
 //! - `POST /-/reload`: reload the configuration, if enabled
 //! - `GET /`: the status page; `GET /-/status.*`: its assets
 //!
+//! A request that a page of another site makes a browser send gets 403, unless it is `GET` or
+//! `HEAD` (see [`cross_site`]).
+//!
 //! `HEAD` works wherever `GET` does. Other methods get 405 with `Allow`, other paths 404.
 //! The caller passes in the implementation of each route as [`Handlers`], so this module
 //! knows neither metrics nor configuration.
 
+mod cross_site;
 mod metrics;
 mod status;
 mod telemetry_path;
@@ -26,9 +30,10 @@ pub use metrics::{MetricsRequest, MetricsResponse, ServeMetrics};
 pub use status::{Asset, PageError, PageFuture, RenderPage};
 pub use telemetry_path::{InvalidTelemetryPath, TelemetryPath};
 
-use crate::gate::Caller;
+use crate::gate::Gate;
 use crate::readiness::NotReady;
 use crate::web::paths::{HEALTHY, READY};
+use crate::web::refusals::refused_as_busy;
 use crate::web::response::{Body, TEXT_PLAIN, response};
 
 const RELOAD: &str = "/-/reload";
@@ -57,12 +62,21 @@ pub trait Reload: Send + Sync {
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
 }
 
+/// The limit on concurrent requests for a reload. One reload answers all that arrived before it
+/// began.
+const MAX_RELOADS: usize = 64;
+
 /// Dispatches requests to [`Handlers`].
-pub struct Router(Handlers);
+pub struct Router {
+    handlers: Handlers,
+    reload_gate: Gate,
+}
 
 impl fmt::Debug for Router {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Router").field("telemetry_path", &self.0.telemetry_path).finish_non_exhaustive()
+        f.debug_struct("Router")
+            .field("telemetry_path", &self.handlers.telemetry_path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -70,42 +84,52 @@ impl Router {
     /// A router that dispatches to `handlers`.
     #[must_use]
     pub fn new(handlers: Handlers) -> Self {
-        Self(handlers)
+        Self { handlers, reload_gate: Gate::new(MAX_RELOADS) }
     }
 
     /// Whether the request is for the metrics.
     pub(in crate::web) fn is_scrape<B>(&self, request: &Request<B>) -> bool {
-        request.uri().path() == self.0.telemetry_path.as_str()
-            && matches!(*request.method(), Method::GET | Method::HEAD)
+        request.uri().path() == self.handlers.telemetry_path.as_str() && is_safe(request.method())
+    }
+
+    /// Whether the request is for the status page.
+    pub(in crate::web) fn is_page<B>(&self, request: &Request<B>) -> bool {
+        request.uri().path() == "/" && is_safe(request.method()) && !self.is_scrape(request)
     }
 
     /// Responds to a request. Only the status page and reloads take time; the other
     /// handlers return immediately.
-    pub(in crate::web) async fn respond<B>(&self, request: &Request<B>, caller: Caller) -> Response<Body> {
+    pub(in crate::web) async fn respond<B>(&self, request: &Request<B>) -> Response<Body> {
         let (method, path) = (request.method(), request.uri().path());
-        let telemetry_path = self.0.telemetry_path.as_str();
+        let telemetry_path = self.handlers.telemetry_path.as_str();
+        // GET and HEAD change nothing, and browsers do not show the responses to foreign pages.
+        if !is_safe(method)
+            && let Err(reason) = cross_site::check(request)
+        {
+            return response(StatusCode::FORBIDDEN, TEXT_PLAIN, reason);
+        }
         if path == RELOAD {
             return match *method {
                 Method::POST => self.reload().await,
                 _ => method_not_allowed("POST"),
             };
         }
-        let asset = self.0.page.assets().iter().find(|asset| asset.path == path);
+        let asset = self.handlers.page.assets().iter().find(|asset| asset.path == path);
         if path != telemetry_path && asset.is_none() && ![HEALTHY, READY, "/"].contains(&path) {
             return response(StatusCode::NOT_FOUND, TEXT_PLAIN, "not found\n");
         }
         // HEAD is handled like GET here. `RequestService` and hyper remove the body.
-        if !matches!(*method, Method::GET | Method::HEAD) {
+        if !is_safe(method) {
             return method_not_allowed("GET, HEAD");
         }
         if let Some(asset) = asset {
             return status::respond_with_asset(asset);
         }
         match path {
-            path if path == telemetry_path => metrics::respond(&*self.0.metrics, request),
+            path if path == telemetry_path => metrics::respond(&*self.handlers.metrics, request),
             HEALTHY => response(StatusCode::OK, TEXT_PLAIN, "healthy\n"),
             READY => self.ready(),
-            _ => status::respond(&*self.0.page, request.uri().query().unwrap_or_default(), caller).await,
+            _ => status::respond(&*self.handlers.page, request.uri().query().unwrap_or_default()).await,
         }
     }
 
@@ -121,7 +145,7 @@ impl Router {
     }
 
     fn ready(&self) -> Response<Body> {
-        let Err(NotReady { uncollected, targets, pending_lookups }) = (self.0.ready)() else {
+        let Err(NotReady { uncollected, targets, pending_lookups }) = (self.handlers.ready)() else {
             return response(StatusCode::OK, TEXT_PLAIN, "ready\n");
         };
         let mut text =
@@ -134,10 +158,13 @@ impl Router {
     }
 
     async fn reload(&self) -> Response<Body> {
-        let Some(reload) = &self.0.reload else {
+        let Some(reload) = &self.handlers.reload else {
             let text =
                 "reloading over HTTP is not enabled; start with --web.enable-lifecycle, or send SIGHUP\n";
             return response(StatusCode::FORBIDDEN, TEXT_PLAIN, text);
+        };
+        let Some(_permit) = self.reload_gate.try_enter() else {
+            return refused_as_busy("too many concurrent requests for a reload\n");
         };
         match reload.reload().await {
             Ok(()) => response(StatusCode::OK, TEXT_PLAIN, "reloaded\n"),
@@ -145,6 +172,11 @@ impl Router {
             Err(message) => response(StatusCode::INTERNAL_SERVER_ERROR, TEXT_PLAIN, message + "\n"),
         }
     }
+}
+
+/// Whether requests with this method change nothing.
+fn is_safe(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
 }
 
 fn method_not_allowed(allowed: &'static str) -> Response<Body> {

@@ -2,15 +2,13 @@
 
 use std::pin::Pin;
 
-use hyper::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY,
-    X_CONTENT_TYPE_OPTIONS,
-};
+use http_body_util::Either;
+use hyper::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY};
 use hyper::{Response, StatusCode};
 
-use crate::gate::Caller;
+use crate::web::body::StreamingBody;
 use crate::web::refusals::refused_as_busy;
-use crate::web::response::{Body, TEXT_HTML, TEXT_PLAIN, response};
+use crate::web::response::{Body, NO_STORE, TEXT_HTML, TEXT_PLAIN, response};
 
 /// The page loads nothing but its own assets, submits forms to this server only and cannot
 /// be framed. Inline scripts do not run, so a name from AWS would be harmless even if the
@@ -24,14 +22,16 @@ const PAGE_SECURITY_POLICY: HeaderValue = HeaderValue::from_static(
 /// behind a URL never changes.
 const IMMUTABLE: HeaderValue = HeaderValue::from_static("max-age=31536000, immutable");
 
+/// Keeps browsers from sending the page's URL, with its filters, to other sites.
+const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+
 /// Serves `/`. Implemented in `crate::status`.
 pub trait RenderPage: Send + Sync {
-    /// The page as HTML. `query` is the query of the URL, and may be empty. If too many pages
-    /// are being rendered, waits for a turn that is fair to `caller`.
+    /// The page as HTML. `query` is the query of the URL, and may be empty.
     ///
     /// # Errors
     /// See [`PageError`].
-    fn html<'a>(&'a self, query: &'a str, caller: Caller) -> PageFuture<'a>;
+    fn html<'a>(&'a self, query: &'a str) -> PageFuture<'a>;
 
     /// The files that the page loads.
     fn assets(&self) -> &[Asset];
@@ -43,7 +43,7 @@ pub type PageFuture<'a> = Pin<Box<dyn Future<Output = Result<String, PageError>>
 /// Why the page could not be rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageError {
-    /// Too many pages are being rendered.
+    /// Rendering other pages takes too long.
     Busy,
     /// Rendering failed, which is a bug.
     Failed,
@@ -60,8 +60,8 @@ pub struct Asset {
     pub body: &'static str,
 }
 
-pub(in crate::web) async fn respond(page: &dyn RenderPage, query: &str, caller: Caller) -> Response<Body> {
-    let html = match page.html(query, caller).await {
+pub(in crate::web) async fn respond(page: &dyn RenderPage, query: &str) -> Response<Body> {
+    let html = match page.html(query).await {
         Ok(html) => html,
         Err(PageError::Busy) => {
             return refused_as_busy("too many concurrent requests for the status page\n");
@@ -71,9 +71,13 @@ pub(in crate::web) async fn respond(page: &dyn RenderPage, query: &str, caller: 
             return response(StatusCode::INTERNAL_SERVER_ERROR, TEXT_PLAIN, text);
         }
     };
-    let mut response = response(StatusCode::OK, TEXT_HTML, html);
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, PAGE_SECURITY_POLICY);
-    with_browser_protection(response)
+    let mut response = Response::new(Either::Right(StreamingBody::of_text(html)));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, TEXT_HTML);
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(CONTENT_SECURITY_POLICY, PAGE_SECURITY_POLICY);
+    headers.insert(REFERRER_POLICY, NO_REFERRER);
+    response
 }
 
 pub(in crate::web) fn respond_with_asset(asset: &Asset) -> Response<Body> {
@@ -81,13 +85,6 @@ pub(in crate::web) fn respond_with_asset(asset: &Asset) -> Response<Body> {
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(asset.content_type));
     headers.insert(CACHE_CONTROL, IMMUTABLE);
-    with_browser_protection(response)
-}
-
-/// Keeps browsers from guessing content types, and from sending the page's URL to other
-/// sites.
-fn with_browser_protection(mut response: Response<Body>) -> Response<Body> {
-    response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    response.headers_mut().insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(REFERRER_POLICY, NO_REFERRER);
     response
 }

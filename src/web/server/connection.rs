@@ -14,6 +14,8 @@ use hyper::rt::Executor;
 use hyper::server::conn::{http1, http2};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use parking_lot::Mutex;
+use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until};
@@ -23,10 +25,11 @@ use tracing::debug;
 
 use crate::web::refusals::RefusalReason;
 use crate::web::security::tls::H2;
-use crate::web::server::connection_limit::ConnectionPermit;
+use crate::web::server::connection_limit::{ConnectionPermit, ConnectionTicket};
 use crate::web::server::handshake::{self, HANDSHAKE_TIMEOUT};
 use crate::web::server::header_timeout::HeaderTimeout;
-use crate::web::server::service::{RequestService, TrackedBody};
+use crate::web::server::service::RequestService;
+use crate::web::server::tracked_body::TrackedBody;
 use crate::web::server::write_timeout::with_write_timeout;
 
 /// How long a connection may be idle between two requests: longer than the usual
@@ -48,6 +51,16 @@ const MAX_SEND_BUFFER: usize = 128 * 1024;
 /// How many concurrent requests an HTTP/2 client may have.
 const MAX_STREAMS: u32 = 16;
 
+/// How many streams an HTTP/2 client may reset before hyper has seen their requests, and how
+/// many it may cause the server to reset, until the connection is closed. The values are the
+/// defaults of h2.
+const MAX_RESET_STREAMS: usize = 20;
+const MAX_ERROR_STREAMS: usize = 1024;
+
+/// How much the kernel buffers that it cannot send yet, so that the progress of a response is
+/// seen in small steps, and slow clients do not occupy megabytes of the kernel's memory.
+const MAX_UNSENT: u32 = 64 * 1024;
+
 /// The HTTP/2 flow-control window for request bodies, which are not read: the smallest
 /// that the protocol allows for a connection.
 const RECEIVE_WINDOW: u32 = 65_535;
@@ -62,16 +75,22 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 #[error("the connection was closed to admit another")]
 struct Evicted;
 
-/// Serves requests on `stream` until the client closes it, it times out, it is evicted, or
-/// `shutdown` is cancelled. A response that is in progress then has `drain_timeout` to
+/// Serves requests on `stream`, once it is admitted, until the client closes it, it times out, it
+/// is evicted, or `shutdown` is cancelled. A response that is in progress then has `drain_timeout` to
 /// complete.
 pub(in crate::web) async fn serve(
     stream: TcpStream,
-    permit: ConnectionPermit,
+    ticket: ConnectionTicket,
     service: Arc<RequestService>,
     shutdown: CancellationToken,
     drain_timeout: Duration,
 ) {
+    let peer = ticket.peer();
+    let Some(admitted) = shutdown.run_until_cancelled(ticket.admitted()).await else { return };
+    let Some(permit) = admitted else {
+        service.refusals.record(RefusalReason::TooManyConnections, peer);
+        return;
+    };
     let permit = Arc::new(permit);
     let request_tasks = TaskTracker::new();
     let connection = Connection {
@@ -107,6 +126,10 @@ impl Connection {
         // Responses are written in large buffers, so Nagle's algorithm would only delay them.
         if let Err(error) = stream.set_nodelay(true) {
             debug!(%error, "cannot set TCP_NODELAY");
+        }
+        #[cfg(target_os = "linux")]
+        if let Err(error) = SockRef::from(&stream).set_tcp_notsent_lowat(MAX_UNSENT) {
+            debug!(%error, "cannot set TCP_NOTSENT_LOWAT");
         }
         let rules = self.service.access.current_rules();
         let (tls, tls_replaced) = rules.tls();
@@ -145,27 +168,31 @@ impl Connection {
                 .max_headers(MAX_HEADERS)
                 .max_header_size(MAX_HEADER_BYTES as usize)
                 .max_buf_size(MAX_SEND_BUFFER)
-                .serve_connection(TokioIo::new(stream), self.responder())
+                .serve_connection(TokioIo::new(stream), self.responder(None))
         );
         self.drive(connection, http1::Connection::graceful_shutdown, IDLE_TIMEOUT, tls_replaced).await;
     }
 
     async fn http2(&self, stream: impl AsyncRead + AsyncWrite + Unpin, tls_replaced: CancellationToken) {
+        let next_cancel = NextCancel::default();
         let executor = RequestExecutor {
             tasks: self.request_tasks.clone(),
             close_token: self.permit.close_token().clone(),
+            next_cancel: next_cancel.clone(),
         };
         let connection = pin!(
             http2::Builder::new(executor)
                 .timer(TokioTimer::new())
                 .max_concurrent_streams(MAX_STREAMS)
+                .max_pending_accept_reset_streams(MAX_RESET_STREAMS)
+                .max_local_error_reset_streams(MAX_ERROR_STREAMS)
                 .max_header_list_size(MAX_HEADER_BYTES)
                 .max_send_buf_size(MAX_SEND_BUFFER)
                 .initial_connection_window_size(RECEIVE_WINDOW)
                 .initial_stream_window_size(RECEIVE_WINDOW)
                 .keep_alive_interval(PING_INTERVAL)
                 .keep_alive_timeout(PING_TIMEOUT)
-                .serve_connection(TokioIo::new(stream), self.responder())
+                .serve_connection(TokioIo::new(stream), self.responder(Some(next_cancel)))
         );
         // A client that has completed a handshake is expected to send a request soon.
         self.drive(connection, http2::Connection::graceful_shutdown, HANDSHAKE_TIMEOUT, tls_replaced).await;
@@ -213,14 +240,16 @@ impl Connection {
         self.service.refusals.record(reason, self.permit.peer());
     }
 
-    fn responder(&self) -> Responder {
-        Responder { permit: Arc::clone(&self.permit), service: Arc::clone(&self.service) }
+    fn responder(&self, next_cancel: Option<NextCancel>) -> Responder {
+        Responder { permit: Arc::clone(&self.permit), service: Arc::clone(&self.service), next_cancel }
     }
 }
 
 struct Responder {
     permit: Arc<ConnectionPermit>,
     service: Arc<RequestService>,
+    /// `None` over HTTP/1, where a request can be cancelled only with its connection.
+    next_cancel: Option<NextCancel>,
 }
 
 impl hyper::service::Service<Request<Incoming>> for Responder {
@@ -229,8 +258,10 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Evicted>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let close = self.permit.close_token();
+        let cancel = self.next_cancel.as_ref().map_or_else(|| close.clone(), |next| next.create(close));
         // Called before the future is polled, so that the connection counts as busy immediately.
-        let active = self.permit.begin_request();
+        let active = self.permit.begin_request(cancel);
         let service = Arc::clone(&self.service);
         // Request bodies are ignored.
         let request = request.map(drop);
@@ -238,17 +269,35 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
     }
 }
 
-/// Spawns the requests of an HTTP/2 connection, and drops the requests when the connection is
-/// evicted.
+/// Passes the token that cancels an HTTP/2 request from the service to the executor. hyper
+/// spawns a request directly after it has called the service.
+#[derive(Clone, Default)]
+struct NextCancel(Arc<Mutex<Option<CancellationToken>>>);
+
+impl NextCancel {
+    fn create(&self, close_token: &CancellationToken) -> CancellationToken {
+        let cancel = close_token.child_token();
+        *self.0.lock() = Some(cancel.clone());
+        cancel
+    }
+
+    fn take(&self) -> Option<CancellationToken> {
+        self.0.lock().take()
+    }
+}
+
+/// Spawns the requests of an HTTP/2 connection, and drops a request when it is cancelled or its
+/// connection is evicted. hyper then resets the stream.
 #[derive(Clone)]
 struct RequestExecutor {
     tasks: TaskTracker,
     close_token: CancellationToken,
+    next_cancel: NextCancel,
 }
 
 impl<F: Future<Output: Send> + Send + 'static> Executor<F> for RequestExecutor {
     fn execute(&self, request: F) {
-        let close_token = self.close_token.clone();
-        self.tasks.spawn(async move { close_token.run_until_cancelled(request).await });
+        let cancel = self.next_cancel.take().unwrap_or_else(|| self.close_token.clone());
+        self.tasks.spawn(async move { cancel.run_until_cancelled(request).await });
     }
 }

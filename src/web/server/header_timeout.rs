@@ -92,6 +92,7 @@ mod tests {
 
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
     use tokio::time::{Instant, advance};
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::web::server::connection_limit::{ConnectionLimit, ConnectionPermit};
@@ -136,7 +137,7 @@ mod tests {
             client.write_all(b"a").await.unwrap();
             assert_eq!(server.read_u8().await.unwrap(), b'a');
             advance(HEADER_TIMEOUT / 2).await;
-            let active = permit.begin_request().unwrap();
+            let active = permit.begin_request(CancellationToken::new()).unwrap();
             advance(HEADER_TIMEOUT).await;
             // The timeout does not apply to the body of a request.
             client.write_all(b"b").await.unwrap();

@@ -5,7 +5,6 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener as StdListener};
-use std::sync::Arc;
 use std::time::Duration;
 
 use listenfd::ListenFd;
@@ -15,7 +14,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::web::server::address::ListenAddress;
-use crate::web::server::connection_limit::{ConnectionLimit, ConnectionPermit};
+use crate::web::server::connection_limit::{ConnectionLimit, ConnectionTicket};
 
 /// How many connections the system queues until they are accepted.
 const BACKLOG: i32 = 1024;
@@ -142,19 +141,20 @@ fn listen(address: SocketAddr) -> io::Result<StdListener> {
     Ok(socket.into())
 }
 
-/// Accepts connections until the future is dropped. Each connection is passed to `serve` with
-/// its permit.
+/// Accepts connections until the future is dropped. Each connection is passed to `serve`, with
+/// its place in the queue for admission. The loop itself does not wait for a permit: a client
+/// that is refused one must not delay the next.
 pub(in crate::web) async fn accept(
     listener: TcpListener,
-    limit: &Arc<ConnectionLimit>,
-    mut serve: impl FnMut(TcpStream, ConnectionPermit),
+    limit: &ConnectionLimit,
+    mut serve: impl FnMut(TcpStream, ConnectionTicket),
 ) {
     let mut last_logged: Option<Instant> = None;
     loop {
         match listener.accept().await {
             Ok((stream, address)) => {
-                if let Some(permit) = limit.acquire(address.ip().into()).await {
-                    serve(stream, permit);
+                if let Some(socket) = limit.socket().await {
+                    serve(stream, limit.request(address.ip().into(), socket));
                 }
             }
             // The client disconnected while its connection was queued.

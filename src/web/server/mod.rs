@@ -3,25 +3,46 @@
 //! | limit | value | module |
 //! | --- | --- | --- |
 //! | open connections | 512, or half of the file descriptors | `connection_limit` |
-//! | concurrent scrapes | `--web.max-requests` | `scrape_limit` |
-//! | status pages that wait | 256, 30 s | `status` |
+//! | open connections of one peer | three quarters of them | `connection_limit` |
+//! | new connections that wait for another to end | an eighth of them, for 12 s | `connection_limit` |
+//! | concurrent scrapes | `--web.max-requests` | `response_limit` |
+//! | concurrent status pages | 16 | `response_limit` |
+//! | of these, for one peer; for one connection | three quarters; a quarter | `response_limit` |
+//! | scrapes, or pages, that wait for another to end | 256, for 5 s | `response_limit` |
+//! | scrape or page that makes room for another | without progress for 2 s, or older than 10 s | `progress` |
 //! | password checks that wait | 384, 2 min | `security::password` |
 //! | TLS handshake | 10 s | `handshake` |
 //! | request headers, from their first byte | 10 s | `header_timeout` |
+//! | size of request headers | 64 headers, 16 KiB | `connection` |
 //! | idle connection | 90 s | `connection` |
 //! | HTTP/2 connection before its first request | 10 s | `connection` |
+//! | HTTP/2 streams of a connection | 16 | `connection` |
+//! | HTTP/2 streams reset before hyper has seen them | 20 | `connection` |
 //! | write without progress | 30 s | `write_timeout` |
 //! | whole response body | 2 min | `web::body` |
 //! | whole response | 150 s | `connection` |
+//!
+//! A client that reads nothing can therefore make the server hold:
+//!
+//! - for each connection, the buffers of TLS and of hyper, each up to 128 KiB
+//! - for each scrape, 64 KiB and a chunk, and the snapshot from which the next chunk would come
+//! - for each of the 16 status pages, the whole page
+//! - for any other response, a line of text and its headers
+//!
+//! What counts is what has not been passed to the socket yet (see [`tracked_body`]). The places
+//! are shared fairly between peers (see [`admission`]).
 
 mod address;
+mod admission;
 pub(in crate::web) mod connection;
 pub(in crate::web) mod connection_limit;
 mod handshake;
 mod header_timeout;
 pub(in crate::web) mod listener;
-pub(in crate::web) mod scrape_limit;
+mod progress;
+pub(in crate::web) mod response_limit;
 pub(in crate::web) mod service;
+mod tracked_body;
 mod write_timeout;
 
 pub use address::{InvalidListenAddress, ListenAddress};

@@ -1,12 +1,10 @@
-//! Responds to requests: checks access, enforces the scrape limit, then calls the router.
+//! Responds to requests: checks access, enforces the limits on responses, then calls the router.
 
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use http_body_util::{Either, Full};
-use hyper::body::{Body as HttpBody, Bytes, Frame, SizeHint};
-use hyper::header::CONTENT_LENGTH;
+use hyper::body::Body as _;
+use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use hyper::{Method, Request, Response, Version};
 use tracing::debug;
 
@@ -15,13 +13,22 @@ use crate::web::refusals::{RefusalReason, Refusals, refused_as_busy};
 use crate::web::response::Body;
 use crate::web::security::access::AccessControl;
 use crate::web::server::connection_limit::ActiveRequest;
-use crate::web::server::scrape_limit::{ScrapeLimit, ScrapePermit};
+use crate::web::server::response_limit::{ResponseLimit, ResponsePermit};
+use crate::web::server::tracked_body::TrackedBody;
+
+/// Keeps browsers from loading a response into a page of another site, for example as a script
+/// or an image.
+const CROSS_ORIGIN_RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+const SAME_ORIGIN: HeaderValue = HeaderValue::from_static("same-origin");
+/// Keeps browsers from guessing another content type.
+const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 #[derive(Debug)]
 pub(in crate::web) struct RequestService {
     pub(in crate::web) router: Router,
     pub(in crate::web) access: Arc<AccessControl>,
-    pub(in crate::web) scrape_limit: Arc<ScrapeLimit>,
+    pub(in crate::web) scrape_limit: ResponseLimit,
+    pub(in crate::web) page_limit: ResponseLimit,
     pub(in crate::web) refusals: Arc<Refusals>,
 }
 
@@ -32,8 +39,8 @@ impl RequestService {
         active_request: ActiveRequest,
     ) -> Response<TrackedBody> {
         let rules = self.access.current_rules();
-        let (response, scrape) = match self.access.check(&rules, request, active_request.caller()).await {
-            Ok(()) => self.respond_within_scrape_limit(request, &active_request).await,
+        let (response, permit) = match self.access.check(&rules, request, active_request.caller()).await {
+            Ok(()) => self.respond_within_limits(request, &active_request).await,
             Err(refusal) => (refusal, None),
         };
         if let Some(reason) = RefusalReason::of(&response) {
@@ -47,27 +54,30 @@ impl RequestService {
         };
         let (method, path, status) = (request.method(), request.uri().path(), response.status().as_u16());
         debug!(peer = %active_request.peer(), %method, path, status, "request");
-        let mut response = response.map(|body| TrackedBody {
-            body: Box::pin(body),
-            _scrape: scrape,
-            _active_request: active_request,
-        });
+        let is_http2 = request.version() == Version::HTTP_2;
+        let mut response = response.map(|body| TrackedBody::new(body, permit, active_request, is_http2));
+        response.headers_mut().insert(CROSS_ORIGIN_RESOURCE_POLICY, SAME_ORIGIN);
+        response.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, NO_SNIFF);
         rules.add_headers(&mut response);
         response
     }
 
-    async fn respond_within_scrape_limit<B>(
+    async fn respond_within_limits<B>(
         &self,
         request: &Request<B>,
         active_request: &ActiveRequest,
-    ) -> (Response<Body>, Option<ScrapePermit>) {
-        if !self.router.is_scrape(request) {
-            return (self.router.respond(request, active_request.caller()).await, None);
-        }
-        let Some(scrape) = self.scrape_limit.begin(active_request.close_token()) else {
-            return (refused_as_busy("too many concurrent scrapes; see --web.max-requests\n"), None);
+    ) -> (Response<Body>, Option<ResponsePermit>) {
+        let (limit, refusal) = if self.router.is_scrape(request) {
+            (&self.scrape_limit, "too many concurrent scrapes; see --web.max-requests\n")
+        } else if self.router.is_page(request) {
+            (&self.page_limit, "too many concurrent requests for the status page\n")
+        } else {
+            return (self.router.respond(request).await, None);
         };
-        (self.router.respond(request, active_request.caller()).await, Some(scrape))
+        let Some(permit) = limit.admit(active_request).await else {
+            return (refused_as_busy(refusal), None);
+        };
+        (self.router.respond(request).await, Some(permit))
     }
 }
 
@@ -79,32 +89,4 @@ fn without_body(response: Response<Body>) -> Response<Body> {
         response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
     response
-}
-
-/// A response body that holds the scrape permit and keeps the connection busy until it has
-/// been sent or dropped.
-pub(in crate::web) struct TrackedBody {
-    body: Pin<Box<Body>>,
-    _scrape: Option<ScrapePermit>,
-    _active_request: ActiveRequest,
-}
-
-impl HttpBody for TrackedBody {
-    type Data = Bytes;
-    type Error = <Body as HttpBody>::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        self.body.as_mut().poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
 }

@@ -6,9 +6,7 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio_io_timeout::TimeoutStream;
 
-/// How long a write may make no progress before the connection is closed. The kernel frees
-/// its send buffer in steps of up to a megabyte, so this also disconnects a client that
-/// reads less than about 30 kB/s of a large response.
+/// How long a write may make no progress before the connection is closed.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A TCP stream whose writes time out.

@@ -65,13 +65,6 @@ async fn flood(address: SocketAddr, number: usize) -> JoinSet<()> {
     flood
 }
 
-/// The resident memory of a process, in bytes.
-fn resident_bytes(pid: u32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
-    line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
-}
-
 /// The CPU time of a process, in ticks of 10 ms.
 fn cpu_ticks(pid: u32) -> u64 {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
@@ -104,7 +97,7 @@ async fn scrapes_succeed_during_a_flood_of_idle_and_slow_connections() {
         let response = timeout(TIMEOUT, http::request(running.address, "GET", "/metrics")).await.unwrap();
         assert_eq!(response.status, 200);
         durations.push(before.elapsed());
-        peak = peak.max(resident_bytes(running.pid()));
+        peak = peak.max(running.resident_bytes());
     }
     report(&format!("flood: scrapes took {}, peak {} kB resident", percentiles(durations), peak / 1000));
     assert!(peak < MAX_RESIDENT_BYTES, "{peak} bytes");
@@ -130,7 +123,7 @@ async fn tls_handshakes_succeed_during_a_flood_of_connections_without_one() {
         let handshake = super::certificates::connect(running.address, "127.0.0.1", &client);
         timeout(TIMEOUT, handshake).await.unwrap().unwrap();
         durations.push(before.elapsed());
-        peak = peak.max(resident_bytes(running.pid()));
+        peak = peak.max(running.resident_bytes());
     }
     report(&format!("flood: handshakes took {}, peak {} kB resident", percentiles(durations), peak / 1000));
     assert!(peak < MAX_RESIDENT_BYTES, "{peak} bytes");

@@ -1,6 +1,7 @@
 //! Tests of the rate limit, the limit on scrapes, timeouts and shutdown, and of `--config.check`
 //! for the web configuration.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use fake_aws::{FakeAws, SyncKind};
@@ -9,10 +10,10 @@ use serde_json::json;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, interval, timeout};
-use tokio_rustls::client::TlsStream;
 
-use super::certificates::connect;
+use super::http2::{DEFAULT_WINDOW, GOAWAY, Http2, SETTINGS};
 use super::{SecuredExporter, TLS, WebFiles, users};
 use crate::consistency::regions;
 use crate::exporter::{Exporter, REGION, Setup, fake_aws, one_target};
@@ -55,22 +56,22 @@ async fn a_rate_limit_interval_of_zero_disables_the_limit() {
     }
 }
 
-/// Requests the metrics and reads only the first line of the response.
-async fn stall(exporter: &Exporter) -> TcpStream {
-    let socket = TcpSocket::new_v4().unwrap();
+/// Requests the metrics and reads only the first line of the response. `None` if the connection
+/// fails, or the response is not the metrics.
+pub(super) async fn stall(address: SocketAddr) -> Option<TcpStream> {
+    let socket = TcpSocket::new_v4().ok()?;
     // A small buffer, so that the kernel does not receive the whole body.
-    socket.set_recv_buffer_size(4096).unwrap();
-    SockRef::from(&socket).set_tcp_mss(1024).unwrap();
-    let mut stream = socket.connect(exporter.address).await.unwrap();
-    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+    socket.set_recv_buffer_size(4096).ok()?;
+    SockRef::from(&socket).set_tcp_mss(1024).ok()?;
+    let mut stream = socket.connect(address).await.ok()?;
+    stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await.ok()?;
     let mut first = [0; 17];
-    stream.read_exact(&mut first).await.unwrap();
-    assert_eq!(&first, b"HTTP/1.1 200 OK\r\n");
-    stream
+    stream.read_exact(&mut first).await.ok()?;
+    (&first == b"HTTP/1.1 200 OK\r\n").then_some(stream)
 }
 
 /// Starts an exporter whose metrics do not fit in the buffers between it and a client.
-async fn exporter_with_large_body(setup: &Setup) -> (FakeAws, Exporter) {
+pub(super) async fn exporter_with_large_body(setup: &Setup) -> (FakeAws, Exporter) {
     let aws = fake_aws().await;
     let sync =
         |number| json!({"SyncName": format!("sync-{number:05}"), "LastStatus": "Failed", "LastSyncTime": 1});
@@ -82,31 +83,42 @@ async fn exporter_with_large_body(setup: &Setup) -> (FakeAws, Exporter) {
     (aws, exporter)
 }
 
+/// Reads a steady megabyte per second or so until the task is aborted.
+async fn read_steadily(mut stream: TcpStream) {
+    let mut ticks = interval(Duration::from_millis(100));
+    let mut buffer = vec![0; 100_000];
+    loop {
+        ticks.tick().await;
+        stream.read_exact(&mut buffer).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn scrapes_beyond_the_limit_get_503_until_a_stalled_one_times_out() {
+async fn a_stalled_scrape_makes_room_for_another_and_one_that_progresses_does_not() {
     let (_aws, exporter) = exporter_with_large_body(&Setup { max_requests: 2, ..Setup::default() }).await;
     exporter.wait_until_ready().await;
     let size = exporter.scrape().await.0.len();
     assert!(size > 8_000_000, "a body of {size} bytes could fit in buffers");
 
+    let mut active = JoinSet::new();
+    active.spawn(read_steadily(stall(exporter.address).await.unwrap()));
+    active.spawn(read_steadily(stall(exporter.address).await.unwrap()));
     let before = Instant::now();
-    let mut first = stall(&exporter).await;
-    let _second = stall(&exporter).await;
     let rejected = exporter.get("/metrics").await;
     assert_eq!(
         (rejected.status, rejected.body.as_str()),
         (503, "too many concurrent scrapes; see --web.max-requests\n")
     );
+    assert!(before.elapsed() >= Duration::from_secs(5), "a place might become free");
     assert_eq!(rejected.header("content-type"), Some("text/plain; charset=utf-8"));
+    assert_eq!(rejected.header("retry-after"), Some("1"));
     assert_eq!(exporter.get("/-/healthy").await.status, 200);
+    assert!(active.try_join_next().is_none(), "neither of them was aborted");
+    active.shutdown().await;
 
-    exporter
-        .wait_for("a free scrape permit", async || {
-            let response = crate::http::request(exporter.address, "HEAD", "/metrics").await;
-            (response.status == 200).then_some(())
-        })
-        .await;
-    assert!(before.elapsed() > Duration::from_secs(10));
+    let mut first = stall(exporter.address).await.unwrap();
+    let _second = stall(exporter.address).await.unwrap();
+    assert_eq!(exporter.get("/metrics").await.status, 200);
     // The oldest scrape was aborted.
     let mut rest = Vec::new();
     let read = timeout(TIMEOUT, first.read_to_end(&mut rest)).await.unwrap();
@@ -147,79 +159,13 @@ async fn a_slow_request_head_times_out_and_an_idle_connection_does_not() {
     assert_eq!(crate::http::parse(&response).status, 200);
 }
 
-/// The frame types of HTTP/2 that the tests wait for.
-const DATA: u8 = 0;
-const SETTINGS: u8 = 4;
-const GOAWAY: u8 = 7;
-
-/// Opens an HTTP/2 connection that never sends a window update.
-async fn http2(exporter: &Exporter, files: &WebFiles) -> TlsStream<TcpStream> {
-    let mut client = (*files.authority.client_config(None)).clone();
-    client.alpn_protocols = vec![b"h2".to_vec()];
-    let mut stream = connect(exporter.address, "127.0.0.1", &client.into()).await.unwrap();
-    assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
-    stream.write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0").await.unwrap();
-    stream
-}
-
-/// Reads a frame. Returns its type, or `None` at the end of the connection.
-async fn read_frame(stream: &mut TlsStream<TcpStream>) -> Option<u8> {
-    let mut head = [0; 9];
-    timeout(TIMEOUT, stream.read_exact(&mut head)).await.unwrap().ok()?;
-    let length = usize::from(head[0]) << 16 | usize::from(head[1]) << 8 | usize::from(head[2]);
-    stream.read_exact(&mut vec![0; length]).await.ok()?;
-    Some(head[3])
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_stalled_scrape_over_http2_times_out_and_frees_its_permit() {
-    let files = WebFiles::new(TLS);
-    let setup = Setup { max_requests: 1, web_config_file: Some(files.path("web.yaml")), ..Setup::default() };
-    let (_aws, exporter) = exporter_with_large_body(&setup).await;
-    let client = files.authority.client_config(None);
-    let status = async |method: &str, path: &str| {
-        let mut stream = connect(exporter.address, "127.0.0.1", &client).await.unwrap();
-        let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-        stream.write_all(head.as_bytes()).await.unwrap();
-        let mut response = Vec::new();
-        timeout(TIMEOUT, stream.read_to_end(&mut response)).await.unwrap().unwrap();
-        crate::http::parse(&response).status
-    };
-    let until_ok = async |method: &str, path: &str| {
-        let deadline = Instant::now() + TIMEOUT;
-        while status(method, path).await != 200 {
-            assert!(Instant::now() < deadline, "timed out waiting for {path}");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    until_ok("GET", "/-/ready").await;
-
-    let mut stuck = http2(&exporter, &files).await;
-    // HEADERS of GET https://x/metrics.
-    let head = b"\x82\x87\x44\x08/metrics\x41\x01x";
-    send_headers(&mut stuck, head).await;
-    while read_frame(&mut stuck).await.unwrap() != DATA {}
-    let before = Instant::now();
-    assert_eq!(status("GET", "/metrics").await, 503);
-    until_ok("HEAD", "/metrics").await;
-    assert!(before.elapsed() > Duration::from_secs(9));
-    while read_frame(&mut stuck).await.is_some() {}
-}
-
-/// Sends a HEADERS frame on stream 1 that ends the request.
-async fn send_headers(stream: &mut TlsStream<TcpStream>, head: &[u8]) {
-    let length = u8::try_from(head.len()).unwrap();
-    let frame = [&[0, 0, length, 1, 5, 0, 0, 0, 1], head].concat();
-    stream.write_all(&frame).await.unwrap();
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shutdown_sends_goaway_to_http2_clients() {
     let SecuredExporter { exporter, files, _aws } = SecuredExporter::start(TLS).await;
-    let mut stream = http2(&exporter, &files).await;
-    assert_eq!(read_frame(&mut stream).await, Some(SETTINGS));
+    let mut client = Http2::connect(exporter.address, &files, DEFAULT_WINDOW).await;
+    client.wait_for(SETTINGS).await;
     exporter.shut_down();
-    while read_frame(&mut stream).await.expect("GOAWAY before the end") != GOAWAY {}
+    client.wait_for(GOAWAY).await;
     timeout(Duration::from_secs(10), exporter.ended()).await.expect("within ten seconds").unwrap().unwrap();
 }
 

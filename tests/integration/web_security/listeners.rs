@@ -14,7 +14,7 @@ use crate::http;
 use crate::process::{ExporterProcess, program, run};
 
 /// An address with a free port.
-fn free_address(host: &str) -> SocketAddr {
+pub(super) fn free_address(host: &str) -> SocketAddr {
     let listener =
         TcpListener::bind((host, 0)).unwrap_or_else(|error| panic!("cannot listen on {host}: {error}"));
     listener.local_addr().unwrap()

@@ -1,0 +1,274 @@
+//! Limits on what clients occupy, and how the places are shared between the clients.
+//!
+//! A peer can be one client or, behind a NAT gateway or a reverse proxy, many. A peer may
+//! therefore have most of the places (not all, so that others find some free), and within a
+//! peer, a connection may have some of them. When there is no place for a client, an occupant
+//! that makes no use of its place is evicted: first those of the peer with the most places,
+//! and never one of a peer that has no more places than the client's own. If there is
+//! none, the client waits for a short time. The client whose peer has the fewest places is
+//! admitted first.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+
+use crate::web::peer::Peer;
+
+/// How often a waiting client checks whether an occupant can be evicted by now.
+const RETRY_EVICTION: Duration = Duration::from_millis(200);
+
+/// How many places there are.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::web) struct Limits {
+    pub(in crate::web) total: usize,
+    pub(in crate::web) per_peer: usize,
+    pub(in crate::web) per_connection: usize,
+    /// How many clients may wait for a place.
+    pub(in crate::web) waiting: usize,
+    /// How long a client may wait.
+    pub(in crate::web) patience: Duration,
+}
+
+/// Who occupies a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::web) struct Client {
+    pub(in crate::web) peer: Peer,
+    /// The number of the connection.
+    pub(in crate::web) connection: u64,
+}
+
+/// What occupies a place.
+pub(in crate::web) trait Occupant {
+    /// How readily the occupant is evicted; `None` if it must stay. `admitted` is when it got
+    /// its place.
+    fn eviction_rank(&self, admitted: Instant, now: Instant) -> Option<EvictionRank>;
+
+    /// Ends the occupant. Returns `false` if its rank is no longer `rank`.
+    fn evict(&self, admitted: Instant, now: Instant, rank: EvictionRank) -> bool;
+}
+
+/// An occupant of a lower class is evicted first, and within a class of the same peer and
+/// connection the one with the earlier time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::web) struct EvictionRank {
+    pub(in crate::web) class: EvictionClass,
+    pub(in crate::web) since: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::web) enum EvictionClass {
+    /// Nothing happens: an idle connection, or a response that its client does not read.
+    Inactive,
+    /// Active, but for longer than an honest client would be.
+    Slow,
+    /// Active until a moment ago.
+    JustInactive,
+    /// Active. Evicted only for a client whose peer would still have at most half as many
+    /// places.
+    Active,
+}
+
+/// Admits clients up to [`Limits`].
+#[derive(Debug)]
+pub(in crate::web) struct Admission<O> {
+    limits: Limits,
+    state: Mutex<State<O>>,
+}
+
+#[derive(Debug)]
+struct State<O> {
+    next_id: u64,
+    occupied: BTreeMap<u64, Place<O>>,
+    /// In the order of arrival.
+    waiting: Vec<Waiter<O>>,
+}
+
+#[derive(Debug)]
+struct Place<O> {
+    client: Client,
+    occupant: Arc<O>,
+    admitted: Instant,
+}
+
+#[derive(Debug)]
+struct Waiter<O> {
+    id: u64,
+    client: Client,
+    occupant: Arc<O>,
+    admit: oneshot::Sender<()>,
+}
+
+/// A request for a place. Dropping it withdraws the request.
+#[derive(Debug)]
+pub(in crate::web) struct Ticket<O: Occupant> {
+    entry: Entry<O>,
+    admitted: oneshot::Receiver<()>,
+}
+
+/// A place, which is free again when this is dropped.
+#[derive(Debug)]
+pub(in crate::web) struct AdmissionPermit<O: Occupant>(
+    #[expect(dead_code, reason = "held until dropped")] Entry<O>,
+);
+
+/// Removes a waiter or a place when it is dropped.
+#[derive(Debug)]
+struct Entry<O: Occupant> {
+    admission: Arc<Admission<O>>,
+    id: u64,
+}
+
+impl<O: Occupant> Admission<O> {
+    pub(in crate::web) fn new(limits: Limits) -> Arc<Self> {
+        let state = State { next_id: 0, occupied: BTreeMap::new(), waiting: Vec::new() };
+        Arc::new(Self { limits, state: Mutex::new(state) })
+    }
+
+    /// Requests a place for `occupant`. If too many clients wait for places, the last one of
+    /// the peer that has the most places and waiters is refused.
+    pub(in crate::web) fn request(self: &Arc<Self>, client: Client, occupant: Arc<O>) -> Ticket<O> {
+        let (admit, admitted) = oneshot::channel();
+        let mut state = self.state.lock();
+        let id = state.next_id;
+        state.next_id += 1;
+        state.waiting.push(Waiter { id, client, occupant, admit });
+        state.admit_waiting(&self.limits);
+        if state.waiting.len() > self.limits.waiting {
+            state.refuse_one();
+        }
+        Ticket { entry: Entry { admission: Arc::clone(self), id }, admitted }
+    }
+
+    /// Evicts an occupant as if for a client without any. Returns `false` if all must stay.
+    pub(in crate::web) fn evict_one(&self) -> bool {
+        self.state.lock().evict(|_, _, class| class < EvictionClass::Active)
+    }
+}
+
+impl<O: Occupant> State<O> {
+    fn held_by_peer(&self, peer: Peer) -> usize {
+        self.occupied.values().filter(|place| place.client.peer == peer).count()
+    }
+
+    fn held_by_connection(&self, connection: u64) -> usize {
+        self.occupied.values().filter(|place| place.client.connection == connection).count()
+    }
+
+    /// Admits as many waiting clients as possible.
+    fn admit_waiting(&mut self, limits: &Limits) {
+        loop {
+            let mut order: Vec<usize> = (0..self.waiting.len()).collect();
+            order.sort_by_cached_key(|index| {
+                let Client { peer, connection } = self.waiting[*index].client;
+                (self.held_by_peer(peer), self.held_by_connection(connection), *index)
+            });
+            let has_room = |index: &usize| self.make_room(self.waiting[*index].client, limits);
+            let Some(index) = order.into_iter().find(has_room) else { return };
+            let Waiter { id, client, occupant, admit } = self.waiting.remove(index);
+            self.occupied.insert(id, Place { client, occupant, admitted: Instant::now() });
+            // Fails if the client has just given up. Its `Entry` then frees the place.
+            let _admitted = admit.send(());
+        }
+    }
+
+    /// Ensures that there is a place for a client, by an eviction if need be.
+    fn make_room(&mut self, client: Client, limits: &Limits) -> bool {
+        let held = self.held_by_peer(client.peer);
+        if self.held_by_connection(client.connection) >= limits.per_connection {
+            return self.evict(|other, _, class| other == client && class < EvictionClass::Active);
+        }
+        if held >= limits.per_peer {
+            return self.evict(|other, _, class| other.peer == client.peer && class < EvictionClass::Active);
+        }
+        if self.occupied.len() < limits.total {
+            return true;
+        }
+        self.evict(|other, held_by_other, class| match class {
+            EvictionClass::Active => held_by_other >= 2 * (held + 1),
+            _ => other.peer == client.peer || held_by_other > held,
+        })
+    }
+
+    /// Evicts the first of the occupants that may be evicted. `may_evict` gets the client of an
+    /// occupant, how many places its peer has, and the occupant's class.
+    fn evict(&mut self, may_evict: impl Fn(Client, usize, EvictionClass) -> bool) -> bool {
+        let (mut by_peer, mut by_connection) = (HashMap::new(), HashMap::new());
+        for Place { client, .. } in self.occupied.values() {
+            *by_peer.entry(client.peer).or_insert(0) += 1;
+            *by_connection.entry(client.connection).or_insert(0) += 1;
+        }
+        let now = Instant::now();
+        loop {
+            let candidates = self.occupied.iter().filter_map(|(id, place)| {
+                let (client, rank) = (place.client, place.occupant.eviction_rank(place.admitted, now)?);
+                let held_by_peer = by_peer[&client.peer];
+                may_evict(client, held_by_peer, rank.class).then(|| {
+                    let held = (Reverse(held_by_peer), Reverse(by_connection[&client.connection]));
+                    ((rank.class, held, rank.since), *id, rank)
+                })
+            });
+            let Some((_, id, rank)) = candidates.min_by_key(|(order, ..)| *order) else { return false };
+            // Otherwise the occupant has become active in between.
+            if self.occupied[&id].evict(now, rank) {
+                self.occupied.remove(&id);
+                return true;
+            }
+        }
+    }
+
+    /// Refuses the last waiter of the peer that has the most places and waiters.
+    fn refuse_one(&mut self) {
+        let demand = |peer| {
+            let waiting = self.waiting.iter().filter(|waiter| waiter.client.peer == peer).count();
+            waiting + self.held_by_peer(peer)
+        };
+        let last = (0..self.waiting.len()).max_by_key(|index| demand(self.waiting[*index].client.peer));
+        if let Some(index) = last {
+            self.waiting.remove(index);
+        }
+    }
+}
+
+impl<O: Occupant> Place<O> {
+    fn evict(&self, now: Instant, rank: EvictionRank) -> bool {
+        self.occupant.evict(self.admitted, now, rank)
+    }
+}
+
+impl<O: Occupant> Ticket<O> {
+    /// Waits for a place. `None` if the client is refused or has waited for too long.
+    pub(in crate::web) async fn admitted(mut self) -> Option<AdmissionPermit<O>> {
+        let admission = Arc::clone(&self.entry.admission);
+        let deadline = Instant::now() + admission.limits.patience;
+        loop {
+            let retry = deadline.min(Instant::now() + RETRY_EVICTION);
+            tokio::select! {
+                biased;
+                admitted = &mut self.admitted => return admitted.ok().map(|()| AdmissionPermit(self.entry)),
+                () = sleep_until(retry) => {}
+            }
+            if Instant::now() >= deadline {
+                return None;
+            }
+            admission.state.lock().admit_waiting(&admission.limits);
+        }
+    }
+}
+
+impl<O: Occupant> Drop for Entry<O> {
+    fn drop(&mut self) {
+        let mut state = self.admission.state.lock();
+        state.waiting.retain(|waiter| waiter.id != self.id);
+        if state.occupied.remove(&self.id).is_some() {
+            state.admit_waiting(&self.admission.limits);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,90 @@
+//! How a response progresses, as far as its client reads it.
+
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::time::Instant;
+
+/// A client that reads less than [`MIN_PROGRESS`] in this time counts as reading nothing.
+pub(in crate::web) const STALLED_AFTER: Duration = Duration::from_secs(2);
+
+/// A client could otherwise keep its place by reading a few bytes at a time.
+const MIN_PROGRESS: usize = 8 * 1024;
+
+/// The progress of one response. It counts what has been passed to the socket, or to TLS.
+#[derive(Debug, Default)]
+pub(in crate::web) struct Progress(Mutex<Option<Sending>>);
+
+#[derive(Debug)]
+struct Sending {
+    /// When the response began, or the last [`MIN_PROGRESS`] bytes were complete.
+    since: Instant,
+    /// The bytes since then.
+    bytes: usize,
+}
+
+impl Progress {
+    /// Called when the response is ready to be sent. A response that is still being prepared
+    /// does not stall.
+    pub(in crate::web) fn begin(&self) {
+        *self.0.lock() = Some(Sending { since: Instant::now(), bytes: 0 });
+    }
+
+    pub(in crate::web) fn sent(&self, bytes: usize) {
+        if let Some(sending) = &mut *self.0.lock() {
+            sending.bytes += bytes;
+            if sending.bytes >= MIN_PROGRESS {
+                *sending = Sending { since: Instant::now(), bytes: 0 };
+            }
+        }
+    }
+
+    /// Since when the response has been stalled, if it is.
+    pub(in crate::web) fn stalled_since(&self, now: Instant) -> Option<Instant> {
+        let sending = self.0.lock();
+        sending.as_ref().map(|sending| sending.since).filter(|since| now - *since >= STALLED_AFTER)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::advance;
+
+    use super::*;
+
+    /// Whether a response stalls that sends `bytes` in every tenth of a second.
+    async fn stalls_at(bytes: usize) -> bool {
+        let progress = Progress::default();
+        progress.begin();
+        for _ in 0..100 {
+            advance(Duration::from_millis(100)).await;
+            progress.sent(bytes);
+            if progress.stalled_since(Instant::now()).is_some() {
+                return true;
+            }
+        }
+        false
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_few_bytes_at_a_time_are_no_progress() {
+        assert!(stalls_at(0).await);
+        assert!(stalls_at(1).await);
+        assert!(stalls_at(300).await);
+        assert!(!stalls_at(500).await);
+        assert!(!stalls_at(100_000).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_stalls_only_once_it_is_ready() {
+        let progress = Progress::default();
+        advance(Duration::from_mins(1)).await;
+        assert_eq!(progress.stalled_since(Instant::now()), None);
+        let begun = Instant::now();
+        progress.begin();
+        advance(STALLED_AFTER / 2).await;
+        assert_eq!(progress.stalled_since(Instant::now()), None);
+        advance(STALLED_AFTER / 2).await;
+        assert_eq!(progress.stalled_since(Instant::now()), Some(begun));
+    }
+}
