@@ -138,8 +138,7 @@ impl Router {
     pub(crate) async fn respond_in_full<B>(&self, request: &Request<B>) -> Response<hyper::body::Bytes> {
         use http_body_util::BodyExt as _;
 
-        let caller = Caller { peer: std::net::Ipv4Addr::LOCALHOST.into(), connection: 0, refusals: 0 };
-        let (head, body) = self.respond(request, caller).await.into_parts();
+        let (head, body) = self.respond(request).await.into_parts();
         let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         Response::from_parts(head, body)
     }
