@@ -17,6 +17,9 @@ use aws_types::os_shim_internal::Fs;
 
 use crate::model::{Failure, Reason};
 
+/// The name of the provider in the credentials of roles that the exporter assumes.
+pub(super) const ASSUME_ROLE_PROVIDER: &str = "SsmSyncExporterAssumeRole";
+
 /// The maximum length of an access key id. (IAM API reference, `AccessKey`.)
 pub(super) const MAX_ACCESS_KEY_ID: usize = 128;
 
@@ -93,7 +96,9 @@ pub(super) fn check_credentials(credentials: &Credentials) -> Result<(), Failure
 fn check_texts(credentials: &Credentials) -> Result<(), UnusableText> {
     check_text("access key id", credentials.access_key_id(), MAX_ACCESS_KEY_ID)?;
     check_text("secret access key", credentials.secret_access_key(), MAX_SECRET_ACCESS_KEY)?;
-    credentials.session_token().map_or(Ok(()), |token| check_text("session token", token, MAX_TOKEN))
+    // Some endpoints send an empty token with credentials that need none.
+    let token = credentials.session_token().filter(|token| !token.is_empty());
+    token.map_or(Ok(()), |token| check_text("session token", token, MAX_TOKEN))
 }
 
 /// Where the credentials are from, in words that an operator knows.
@@ -109,7 +114,7 @@ fn provider_in_words(credentials: &Credentials) -> &'static str {
         "Login" => "a console session (`aws login`)",
         "EcsContainer" => "the container credentials endpoint (ECS or EKS)",
         "IMDSv2" => "the EC2 instance metadata service",
-        "AssumeRoleProvider" | super::sts::PROVIDER_NAME => "AssumeRole",
+        "AssumeRoleProvider" | ASSUME_ROLE_PROVIDER => "AssumeRole",
         _ => "an unknown provider",
     }
 }
@@ -227,6 +232,10 @@ mod tests {
                 ("secret access key", credentials("AKIA", text, None, "EnvironmentVariable")),
                 ("session token", credentials("AKIA", "secret", Some(text), "EnvironmentVariable")),
             ] {
+                if (name, text) == ("session token", "") {
+                    assert_eq!(check_credentials(&credentials), Ok(()), "an empty token is none");
+                    continue;
+                }
                 let failure = check_credentials(&credentials).unwrap_err();
                 assert_eq!(failure.reason, Reason::Credentials);
                 let expected = format!("the {name} {problem}");

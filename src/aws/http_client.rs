@@ -34,7 +34,6 @@ use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 
 use super::clock_skew::{self, SkewWarning};
-use super::sdk::AwsSettings;
 use crate::error_chain::find_cause;
 
 /// The maximum length of a response body in bytes. The largest genuine response, a page of
@@ -52,11 +51,11 @@ struct BodyTooLong;
 
 /// The HTTP client, with one connection pool for all calls. By default, the SDK
 /// creates a pool for each service client and ignores the proxy settings of the
-/// environment.
-pub(super) fn http_client(settings: &AwsSettings) -> SharedHttpClient {
+/// environment. `endpoint_url` replaces the endpoints of AWS.
+pub(super) fn http_client(endpoint_url: Option<&str>) -> SharedHttpClient {
     // An endpoint without TLS is not AWS but a local substitute, which an outbound
     // proxy usually cannot reach.
-    let is_local = settings.endpoint_url.as_ref().is_some_and(|url| url.starts_with("http://"));
+    let is_local = endpoint_url.is_some_and(|url| url.starts_with("http://"));
     let client = Builder::new().build_with_connector_fn(move |connector_settings, components| {
         let proxy = if is_local { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
         let mut connector = Connector::builder().proxy_config(proxy);

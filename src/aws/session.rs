@@ -100,7 +100,7 @@ impl Sessions {
         processes: Arc<CredentialProcesses>,
         failure_log: Arc<FailureLog>,
     ) -> Self {
-        let http_client = http_client(&settings);
+        let http_client = http_client(settings.endpoint_url.as_deref());
         Self {
             settings,
             collection_timeout,
