@@ -13,13 +13,13 @@
 #![no_main]
 
 use fuzz::aws::{Answer, Call};
-use fuzz::exporter;
+use fuzz::exporter::{self, Fleet};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: &[u8]| {
     let answers: Vec<_> = split(input, b"\n---\n").into_iter().filter_map(parse).collect();
     if !answers.is_empty() {
-        exporter::check_answers(answers);
+        exporter::check_answers(Fleet::Everything, answers);
     }
 });
 

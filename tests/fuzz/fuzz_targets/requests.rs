@@ -5,7 +5,8 @@
 use std::sync::OnceLock;
 
 use fuzz::aws::{Answer, Call, FakeAws};
-use fuzz::{exporter, exposition};
+use fuzz::exporter::{self, Fleet};
+use fuzz::exposition;
 use http::{HeaderName, HeaderValue, Request, Uri};
 use libfuzzer_sys::fuzz_target;
 use ssm_sync_exporter::fuzzing::Exporter;
@@ -23,11 +24,8 @@ fuzz_target!(|input: &str| {
             body: br#"{"__type": "AccessDeniedException"}"#.into(),
         };
         let call = Call::ListResourceDataSync;
-        exporter::runtime().block_on(exporter::collect(FakeAws::new([
-            (call, Answer::ok(syncs)),
-            (call, Answer::ok(syncs)),
-            (call, denied),
-        ])))
+        let answers = [(call, Answer::ok(syncs)), (call, Answer::ok(syncs)), (call, denied)];
+        exporter::runtime().block_on(exporter::collect(Fleet::Everything, FakeAws::new(answers)))
     });
     let mut lines = input.lines();
     let Ok(uri) = lines.next().unwrap_or_default().parse::<Uri>() else { return };
