@@ -1,8 +1,8 @@
 //! Runs the `credential_process` of a profile, in place of the SDK.
 //!
 //! The SDK leaves the process behind if it does not end in time, and starts another one in
-//! the next collection. Here, a process is killed together with its children when nobody
-//! waits for it any longer, and runs once for all callers that wait for it.
+//! the next collection. Here, a process runs once for all callers that wait for it. When no
+//! caller waits any longer, it is killed together with its children.
 
 use std::collections::HashMap;
 use std::os::unix::process::ExitStatusExt as _;
@@ -76,7 +76,7 @@ enum Problem {
     Expiration,
 }
 
-/// The processes that are running, shared by all sessions: also by those of an earlier
+/// The processes that are running, shared by all sessions, including those of an earlier
 /// configuration.
 #[derive(Debug, Default)]
 pub(crate) struct CredentialProcesses {
@@ -91,7 +91,7 @@ impl CredentialProcesses {
     /// give up.
     ///
     /// # Errors
-    /// The process failed or has written something else than credentials.
+    /// The process failed, or its output is not that of a `credential_process`.
     async fn credentials(&self, process: &CredentialProcess) -> Result<Credentials, ProcessError> {
         let run = self.join(process);
         // If the caller that runs the process gives up, its process is killed, and the next

@@ -1,5 +1,5 @@
-//! Tests that answers beyond the limits of the exporter are rejected as a whole, with the limit
-//! in the message, and affect no other target.
+//! Tests that AWS responses beyond a limit are rejected as a whole, with the limit in the message,
+//! and affect no other target.
 
 use std::time::Duration;
 
