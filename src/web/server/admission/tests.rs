@@ -5,9 +5,9 @@ use tokio::time::advance;
 
 use super::*;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
-const LIMITS: Limits = Limits { total: 8, per_peer: 6, per_connection: 2, waiting: 4, patience: PATIENCE };
+const LIMITS: Limits = Limits { total: 8, per_peer: 6, per_connection: 2, waiting: 4, max_wait: MAX_WAIT };
 
 /// An occupant with the class that a test gives it.
 #[derive(Debug)]
@@ -147,7 +147,7 @@ async fn the_wait_has_an_end_and_leaves_nothing_behind() {
     let (_, permit) = occupy(&admission, client(1, 0), None).await;
     let before = Instant::now();
     assert!(!is_admitted(&admission, client(1, 1)).await);
-    assert_eq!(before.elapsed(), PATIENCE);
+    assert_eq!(before.elapsed(), MAX_WAIT);
     drop(admission.request(client(1, 2), fake(None)));
     assert!(admission.state.lock().waiting.is_empty());
     drop(permit);
