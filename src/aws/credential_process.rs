@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_output_is_an_error_that_does_not_show_it() {
+    async fn invalid_output_is_an_error_that_does_not_show_it() {
         for (command, error) in [
             (
                 "echo hidden; exit 3",
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_child_in_the_background_neither_delays_the_credentials_nor_is_left() {
+    async fn a_child_in_the_background_neither_delays_the_credentials_nor_survives() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("pids");
         let command = format!("sleep 1000 & echo $! > '{}'; echo '{GOOD}'", file.display());

@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expiry_far_in_the_future_is_none() {
+    fn an_expiry_far_in_the_future_counts_as_no_expiry() {
         for left in [MAX_LIFETIME + Duration::from_secs(1), Duration::from_hours(70_000_000), Duration::MAX] {
             for validity in [Validity::Known(left), Validity::Estimated(left)] {
                 assert_eq!(Lifetime::new(validity, 0), Lifetime::UNLIMITED);

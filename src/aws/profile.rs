@@ -194,7 +194,7 @@ mod tests {
     const ROLE: &str = "role_arn = arn:aws:iam::111122223333:role/x";
 
     #[tokio::test]
-    async fn a_process_is_found_wherever_it_is() {
+    async fn a_process_is_found_anywhere_in_a_chain_of_profiles() {
         for (files, profile) in [
             ("[profile app]\ncredential_process = get creds", "app"),
             ("---[app]\ncredential_process = get creds", "app"),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_takes_precedence_over_a_process_is_left_to_the_sdk() {
+    async fn sources_that_take_precedence_over_a_process_are_left_to_the_sdk() {
         for (files, expected) in [
             ("[profile other]\ncredential_process = get creds", None),
             ("[profile app]\nregion = eu-west-1", None),
