@@ -35,6 +35,9 @@ pub(super) const MAX_EXTERNAL_ID: usize = 1224;
 /// The maximum length of a URL or of the name of a profile.
 const MAX_URL: usize = 2048;
 
+/// The name of the provider in the credentials of roles that the exporter assumes.
+pub(super) const ASSUME_ROLE_PROVIDER: &str = "SsmSyncExporterAssumeRole";
+
 /// What is wrong with a text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {name} {problem}")]
@@ -109,7 +112,7 @@ fn provider_in_words(credentials: &Credentials) -> &'static str {
         "Login" => "a console session (`aws login`)",
         "EcsContainer" => "the container credentials endpoint (ECS or EKS)",
         "IMDSv2" => "the EC2 instance metadata service",
-        "AssumeRoleProvider" | super::sts::PROVIDER_NAME => "AssumeRole",
+        "AssumeRoleProvider" | ASSUME_ROLE_PROVIDER => "AssumeRole",
         _ => "an unknown provider",
     }
 }
