@@ -2,7 +2,7 @@
 //!
 //! Some clients may try to keep others out of the queue. They can open many connections,
 //! reconnect for each request, and send many concurrent requests on one connection. Behind a NAT
-//! gateway or a reverse proxy, honest clients have the same address as they. The queue therefore
+//! gateway or a reverse proxy, they share their address with honest clients. The queue therefore
 //! combines two orders:
 //!
 //! - Two of three turns are round robin over the connections: the caller that has waited longest
