@@ -70,8 +70,8 @@
 //!   for a limited time. An unknown value has no series; it is never exported as 0.
 //! - Targets do not delay each other. All they share is the limit on concurrent collections
 //!   and, within an account, the requests for credentials.
-//! - A response of AWS affects only the target or lookup that it is for. Its size is limited,
-//!   and the SDK learns nothing from it that another call uses.
+//! - An AWS response affects only the target or lookup that it is for. Its size is limited, and
+//!   nothing that the SDK remembers from it affects another target.
 //! - Discovery keeps the last known accounts and regions when a lookup fails.
 //! - Every task is owned, every wait has a deadline, and every queue has a bound.
 //! - Nothing waits for the reader of stderr or for the service manager.

@@ -1,7 +1,7 @@
 //! Corrects the time of signatures if the host's clock is wrong.
 //!
-//! AWS rejects a request whose signature is more than five minutes old or ahead. The SDK
-//! therefore signs by AWS's clock: it takes the `Date` of *every* response as the time, even
+//! AWS rejects a request whose signature is more than five minutes old, or as far in the
+//! future. The SDK therefore signs by AWS's clock: it takes the `Date` of *every* response as the time, even
 //! if AWS accepted the request, and keeps the difference for all later calls of the client.
 //! A single response with a wrong date would make AWS reject the signatures for other
 //! regions, and a date such as the year 9999 makes the SDK panic.
@@ -10,8 +10,8 @@
 //!
 //! - The SDK sees a `Date` only if AWS rejected the time of the signature and the date is
 //!   plausible, see [`hide_unconfirmed_date`].
-//! - Each target has its own [`memory`], so that no response affects another target. Clients
-//!   of other services live no longer than one lookup, and the difference with them.
+//! - Each target has its own [`memory`], so that no response affects another target. A client
+//!   of another service is used for one lookup only, so what it remembers affects no other.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,16 +60,16 @@ const SIGNING_TIME_ERRORS: [&str; 5] = [
 #[derive(Clone, Copy, Debug)]
 struct SigningTimeRejected;
 
-/// The date of a response whose header may be hidden from the SDK.
+/// Keeps the date of a response for the exporter, whether or not the SDK may see the header.
 #[derive(Clone, Copy, Debug)]
-struct ResponseDate(DateTime);
+struct ReceivedDate(DateTime);
 
 /// Removes the `Date` of a response, unless AWS rejected the time of the request's signature
 /// and the date is plausible: only one, and within [`MAX_SKEW`] of the host's clock. The date
 /// is still available from [`response_date`].
 pub(super) fn hide_unconfirmed_date(response: &mut HttpResponse, body: &[u8], warning: &SkewWarning) {
     if let Some(date) = parse_date(response) {
-        response.add_extension(ResponseDate(date));
+        response.add_extension(ReceivedDate(date));
     }
     match response_date(response).filter(|_| rejects_signing_time(response, body)).and_then(skew) {
         Some(skew) => {
@@ -84,7 +84,7 @@ pub(super) fn hide_unconfirmed_date(response: &mut HttpResponse, body: &[u8], wa
 
 /// The `Date` of a response of the HTTP client. `None` if it was missing or not valid.
 pub(super) fn response_date(response: &HttpResponse) -> Option<DateTime> {
-    response.extension().map(|ResponseDate(date)| *date)
+    response.extension().map(|ReceivedDate(date)| *date)
 }
 
 fn parse_date(response: &HttpResponse) -> Option<DateTime> {

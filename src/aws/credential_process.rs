@@ -1,8 +1,8 @@
 //! Runs the `credential_process` of a profile, in place of the SDK.
 //!
 //! The SDK leaves the process behind if it does not end in time, and starts another one in
-//! the next collection. Here, a process is killed together with its children when nobody
-//! waits for it any longer, and runs once for all callers that wait for it.
+//! the next collection. Here, a process runs once for all callers that wait for it. When no
+//! caller waits any longer, it is killed together with its children.
 
 use std::collections::HashMap;
 use std::os::unix::process::ExitStatusExt as _;
@@ -76,7 +76,7 @@ enum Problem {
     Expiration,
 }
 
-/// The processes that are running, shared by all sessions: also by those of an earlier
+/// The processes that are running, shared by all sessions, including those of an earlier
 /// configuration.
 #[derive(Debug, Default)]
 pub(crate) struct CredentialProcesses {
@@ -91,7 +91,7 @@ impl CredentialProcesses {
     /// give up.
     ///
     /// # Errors
-    /// The process failed or has written something else than credentials.
+    /// The process failed, or its output is not that of a `credential_process`.
     async fn credentials(&self, process: &CredentialProcess) -> Result<Credentials, ProcessError> {
         let run = self.join(process);
         // If the caller that runs the process gives up, its process is killed, and the next
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn other_output_is_an_error_that_does_not_show_it() {
+    async fn invalid_output_is_an_error_that_does_not_show_it() {
         for (command, error) in [
             (
                 "echo hidden; exit 3",
@@ -380,7 +380,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_child_in_the_background_neither_delays_the_credentials_nor_is_left() {
+    async fn a_child_in_the_background_neither_delays_the_credentials_nor_survives() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("pids");
         let command = format!("sleep 1000 & echo $! > '{}'; echo '{GOOD}'", file.display());

@@ -75,8 +75,8 @@ pub(super) fn assume_role_reason(reason: Reason) -> Reason {
     }
 }
 
-/// Error codes of the operations that the exporter calls whose reason is told from the HTTP
-/// status.
+/// Documented error codes of the operations that the exporter calls for which
+/// [`reason_of_code`] has no reason. The HTTP status determines the reason.
 const UNCLASSIFIED_CODES: [&str; 14] = [
     "AWSOrganizationsNotInUseException",
     "IDPCommunicationError",
@@ -101,9 +101,9 @@ pub(super) fn is_documented(code: &str) -> bool {
 }
 
 /// Whether the error means that AWS does not accept the credentials, and that other
-/// credentials may be accepted. An error about a signature or its time is a matter of the
-/// host's clock, of a proxy that changes requests, or of a wrong secret key. With new session
-/// credentials, the request would fail again.
+/// credentials may be accepted. An error about a signature or its time does not: its cause is
+/// the host's clock, a proxy that changes requests, or a wrong secret key, so a request with new
+/// session credentials would fail again.
 fn rejects_credentials(code: Option<&str>) -> bool {
     matches!(
         code,

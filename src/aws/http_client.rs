@@ -44,7 +44,7 @@ const MAX_BODY: usize = 8 * 1024 * 1024;
 /// The collection would then time out, and its reason would not be that AWS throttled it.
 const RETRY_AFTER_HEADERS: [&str; 2] = ["x-amz-retry-after", "retry-after"];
 
-/// Why a response was not read to its end.
+/// The body of a response exceeds [`MAX_BODY`].
 #[derive(Debug, thiserror::Error)]
 #[error("the body of the response is longer than the limit of {} MiB", MAX_BODY / 1024 / 1024)]
 struct BodyTooLong;
@@ -166,5 +166,7 @@ mod tests {
             crate::error_chain::with_causes(&error),
             "other: the body of the response is longer than the limit of 8 MiB"
         );
+        let readme = include_str!("../../config/README.md");
+        assert!(readme.contains("| body of a response | 8 MiB |"), "the limit is documented");
     }
 }

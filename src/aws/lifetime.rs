@@ -28,11 +28,11 @@ const SUSPICIOUSLY_SHORT: Duration = Duration::from_mins(15);
 /// If less is left, credentials have expired for practical purposes.
 const EXPIRED: Duration = Duration::from_secs(2);
 
-/// The minimum time between two refreshes after the first credentials with little time
-/// left. The time doubles with each further ones.
+/// The minimum time until the next refresh after the first credentials with little time left.
+/// It doubles each time that the next credentials have little time left as well.
 const INITIAL_BACKOFF: Duration = Duration::from_mins(1);
 
-/// The maximum of that time.
+/// The maximum of the doubled [`INITIAL_BACKOFF`].
 const MAX_BACKOFF: Duration = Duration::from_mins(15);
 
 /// How long credentials are still valid when they are obtained.
@@ -72,8 +72,8 @@ pub(super) struct Lifetime {
 }
 
 impl Lifetime {
-    /// The lifetime of credentials that were obtained after the latest `earlier_short` ones
-    /// had little time left.
+    /// The lifetime of new credentials. `earlier_short` is how many in a row had little time
+    /// left before these.
     pub(super) fn new(validity: Validity, earlier_short: u32) -> Self {
         let (left, short) = match validity {
             Validity::Unlimited => return Self::UNLIMITED,
@@ -91,7 +91,8 @@ impl Lifetime {
             number => INITIAL_BACKOFF.saturating_mul(1 << number.saturating_sub(1).min(16)).min(MAX_BACKOFF),
         };
         let refresh_after = until_refresh.max(min_until_refresh);
-        // Whether the credentials have really expired is for AWS to say.
+        // The credentials are used until the refresh. AWS rejects them if they really have
+        // expired.
         Self { refresh_after, expires_after: Some(left.max(refresh_after)), is_short, has_expired }
     }
 
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expiry_far_in_the_future_is_none() {
+    fn an_expiry_far_in_the_future_counts_as_no_expiry() {
         for left in [MAX_LIFETIME + Duration::from_secs(1), Duration::from_hours(70_000_000), Duration::MAX] {
             for validity in [Validity::Known(left), Validity::Estimated(left)] {
                 assert_eq!(Lifetime::new(validity, 0), Lifetime::UNLIMITED);

@@ -7,9 +7,9 @@ use futures_util::FutureExt as _;
 
 use crate::model::{Failure, Reason};
 
-/// The output of `work`, or a failure if it panicked. `what` says in the message what it was.
-/// The panic itself is logged by the panic hook. The caller drops what `work` may have left in
-/// an inconsistent state.
+/// The output of `work`, or a failure if it panicked. `what` names the work in the message.
+/// The panic hook logs the panic itself. The caller must drop whatever state `work` may have
+/// left inconsistent.
 // Not an `async fn`, whose future would have room for `work` twice.
 pub(crate) fn catch_panic<T>(
     what: &str,

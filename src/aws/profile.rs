@@ -41,7 +41,7 @@ pub(super) enum BaseSource {
     Profile(String),
 }
 
-/// A profile that requests cannot be made with.
+/// A profile with a value that no request can carry.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the profile `{profile}` is unusable: {error}")]
 pub(super) struct UnusableProfile {
@@ -50,8 +50,8 @@ pub(super) struct UnusableProfile {
     error: UnusableText,
 }
 
-/// Follows the selected profile to its end. `None` if it needs no special treatment, or if
-/// it is invalid, which is for the SDK to report.
+/// Follows the selected profile to the end of its chain. `None` if the SDK can resolve the
+/// profile by itself, or if the profile is invalid, so that the SDK reports the error.
 ///
 /// # Errors
 /// A role or key in the chain contains characters that no request can carry.
@@ -102,7 +102,7 @@ fn end_of_chain(profile: &Profile, is_selected: bool) -> Option<ProfileChain> {
     Some(ProfileChain { base: Some(Base { source, profile_file }) })
 }
 
-/// A chain that ends at a profile with a role whose source is the same profile.
+/// A chain that ends at a profile with a role, whose source profile is the profile itself.
 fn own_source(profile: &Profile) -> ProfileChain {
     let base = process(profile).map(|process| Base {
         source: BaseSource::Process(process),
@@ -194,7 +194,7 @@ mod tests {
     const ROLE: &str = "role_arn = arn:aws:iam::111122223333:role/x";
 
     #[tokio::test]
-    async fn a_process_is_found_wherever_it_is() {
+    async fn a_process_is_found_anywhere_in_a_chain_of_profiles() {
         for (files, profile) in [
             ("[profile app]\ncredential_process = get creds", "app"),
             ("---[app]\ncredential_process = get creds", "app"),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_takes_precedence_over_a_process_is_left_to_the_sdk() {
+    async fn sources_that_take_precedence_over_a_process_are_left_to_the_sdk() {
         for (files, expected) in [
             ("[profile other]\ncredential_process = get creds", None),
             ("[profile app]\nregion = eu-west-1", None),

@@ -79,7 +79,8 @@ pub(crate) struct Session {
     pub(crate) credentials: Arc<CredentialStore>,
     pub(crate) observer: Arc<dyn ApiObserver>,
     check_timeout: Duration,
-    /// Kept while the session is, so a region that is no longer polled keeps its few bytes.
+    /// Lives as long as the session. An entry is small, so those of regions that are no longer
+    /// polled are not removed.
     ssm_regions: Mutex<HashMap<RegionName, SsmRegion>>,
 }
 

@@ -101,10 +101,10 @@ pub(super) async fn assume_role(
     Ok((credentials, validity))
 }
 
-/// How long the credentials of an assumed role are valid: the time until the expiration by
-/// AWS's clock, which the `Date` of the response tells, or by that of this host. Each of them
-/// may be wrong. One that is ahead makes valid credentials look as if they had expired, so the
-/// later one counts, but never more than was requested.
+/// How long the credentials of an assumed role are valid: the time until their expiration,
+/// either by AWS's clock (the `Date` of the response) or by the clock of this host. Either clock
+/// may be wrong. A clock that is ahead makes valid credentials look as if they had expired, so
+/// the longer time counts, but never more than was requested.
 fn validity(expiration: DateTime, date: Option<DateTime>, now: UnixSeconds) -> Validity {
     let until_expiration = |now: UnixSeconds| {
         Duration::try_from_secs_f64(expiration.as_secs_f64() - now).unwrap_or(Duration::ZERO)

@@ -1,9 +1,9 @@
-//! Which failures have the same cause.
+//! Decides which failures have the same cause.
 
 use super::subject::{Problem, Subject};
 use crate::model::{Failure, Reason};
 
-/// The cause of a failure, as far as the failure tells it.
+/// The cause of a failure, derived from its reason and message.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Cause {
     Known {
@@ -24,7 +24,7 @@ impl Cause {
     }
 }
 
-/// Replaced details.
+/// Replaces a detail.
 const DETAIL: &str = "…";
 
 /// Replaces `names` and all words that may be different for each subject or request: account

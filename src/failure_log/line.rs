@@ -30,7 +30,7 @@ pub(super) struct Line {
 }
 
 /// The subjects that one line is about.
-pub(super) struct Several {
+pub(super) struct Subjects {
     pub(super) number: usize,
     /// How many are still failing.
     pub(super) failing: usize,
@@ -63,8 +63,8 @@ impl Line {
         Self { account, region, source, ..self }
     }
 
-    fn about_several(self, cause: &Cause, several: Several) -> Self {
-        let Several { number, failing, examples } = several;
+    fn about_several(self, cause: &Cause, subjects: Subjects) -> Self {
+        let Subjects { number, failing, examples } = subjects;
         let (failing, examples) = (Some(failing), Some(examples).filter(|examples| !examples.is_empty()));
         Self { failing, examples, ..self.with_number(cause, number) }
     }
@@ -96,12 +96,12 @@ impl Line {
         Self { reason, error, ..Self::new(Level::WARN, message).about(subject) }
     }
 
-    pub(super) fn several_failed(cause: &Cause, several: Several, error: &str) -> Self {
+    pub(super) fn several_failed(cause: &Cause, subjects: Subjects, error: &str) -> Self {
         let (message, reason) = match cause {
             Cause::Known { problem, reason, .. } => (problem.messages().several_failed, Some(*reason)),
             Cause::Other => ("further failures for other causes", None),
         };
-        let line = Self::new(Level::WARN, message).about_several(cause, several);
+        let line = Self::new(Level::WARN, message).about_several(cause, subjects);
         Self { reason, error: Some(error.to_owned()), ..line }
     }
 
@@ -110,7 +110,7 @@ impl Line {
         Self { failures, ..line.about(subject) }
     }
 
-    pub(super) fn several_recovered(cause: &Cause, several: Several) -> Self {
+    pub(super) fn several_recovered(cause: &Cause, subjects: Subjects) -> Self {
         let line = match cause {
             Cause::Known { problem, reason, .. } => Self {
                 reason: Some(*reason),
@@ -118,7 +118,7 @@ impl Line {
             },
             Cause::Other => Self::new(Level::INFO, "further recoveries"),
         };
-        line.about_several(cause, several)
+        line.about_several(cause, subjects)
     }
 
     /// The end of a cause for which `number` subjects were failing. `error` is its first

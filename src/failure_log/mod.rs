@@ -1,18 +1,19 @@
 //! Logs failures without repeating the same line for every target of a fleet.
 //!
-//! The first failure for a cause is logged immediately, with its own fields. Failures of others
-//! for the same cause are counted, and one line a minute has their number and three examples.
-//! Recoveries are logged in the same way, and so is the end of a cause that concerned several.
-//! Few causes are logged separately at a time, because a proxy on the way to AWS can make up a
-//! new message for every request. All others share one line a minute.
+//! The first failure for a cause is logged immediately, with its own fields. Further subjects
+//! that fail for the same cause are counted, and one line a minute has their number and three
+//! examples. Recoveries are logged in the same way. When all subjects that failed for a cause
+//! have recovered, a last line says so. The number of causes with lines of their own is limited,
+//! because a proxy on the way to AWS can make up a new message for every request. All other
+//! causes share one line a minute.
 //!
 //! The scheduler, discovery and the credential stores report when something begins to fail and
 //! when it succeeds again:
 //!
-//! - `subject`: what can fail, and what the log says about it;
-//! - `cause`: which failures have the same cause;
-//! - `window`: what is logged together after a minute;
-//! - `state`: who is failing now, and what has to be logged;
+//! - `subject`: targets, credentials and lookups, and the messages about them;
+//! - `cause`: decides which failures have the same cause;
+//! - `window`: the failures or recoveries of a minute, which are logged together;
+//! - `state`: the subjects that are failing, and the lines that are due;
 //! - `line`: a line of the log.
 
 mod cause;

@@ -1,4 +1,4 @@
-//! Who is failing now, and what has to be logged.
+//! The subjects that are failing, and the lines that are due.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::cause::Cause;
-use super::line::{Line, Several};
+use super::line::{Line, Subjects};
 use super::subject::{Key, Problem, Subject};
 use super::window::{Event, Window};
 use crate::model::{Failure, Reason};
@@ -16,8 +16,8 @@ pub(super) const MAX_CAUSES: usize = 10;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// All subjects that are failing. Their owners report when they recover or no longer exist,
-    /// so there are no more than subjects.
+    /// All subjects that are failing. Bounded by the number of subjects, because their owners
+    /// report when they recover or no longer exist.
     failing: HashMap<Key, Failing>,
     /// The causes for which subjects are failing, or that have ended recently.
     outages: HashMap<Arc<Cause>, Outage>,
@@ -131,10 +131,9 @@ impl State {
         windows.iter().filter_map(|window| self.line(window)).collect()
     }
 
-    /// Adds `subject` to the window of `cause`, which is created if it does not exist. Returns
-    /// whether it was created, so that the subject should be logged immediately. If there are
-    /// too many windows, the subject is added to that of all other causes. Also returns the
-    /// cause whose window it is.
+    /// Adds `subject` to the window of `cause`, which is created if it does not exist, or to the
+    /// window of all other causes if there are too many. Returns the cause of the window, and
+    /// whether the window was created, so that the subject should be logged immediately.
     fn add_to_window(
         &mut self,
         event: Event,
@@ -192,14 +191,14 @@ impl State {
                 _ => None,
             };
         }
-        let several = Several {
+        let subjects = Subjects {
             number: window.number(),
             failing: self.outages.get(cause).map_or(0, |outage| outage.failing),
             examples: window.example_names(),
         };
         Some(match window.event {
-            Event::Failed => Line::several_failed(cause, several, &window.error),
-            Event::Recovered => Line::several_recovered(cause, several),
+            Event::Failed => Line::several_failed(cause, subjects, &window.error),
+            Event::Recovered => Line::several_recovered(cause, subjects),
         })
     }
 

@@ -1,4 +1,4 @@
-//! What can fail, and what the log says about it.
+//! Targets, credentials and lookups, and the log messages about them.
 
 /// Something that fails and recovers: a target, credentials or a lookup.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ impl Subject {
     }
 }
 
-/// In which way a subject fails. This determines the messages.
+/// What fails for a subject. This determines the messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Problem {
     /// A target cannot be collected.

@@ -148,7 +148,7 @@ async fn the_end_of_an_outage_is_logged_if_the_last_target_recovers_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_has_not_been_logged_is_logged_at_shutdown() {
+async fn pending_lines_are_logged_at_shutdown() {
     let mut running = Running::start();
     running.disconnect(0..300);
     running.take();
@@ -222,7 +222,7 @@ async fn made_up_messages_make_a_limited_number_of_lines() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_target_that_fails_and_recovers_all_the_time_is_two_lines_a_minute() {
+async fn a_flapping_target_is_two_lines_a_minute() {
     let running = Running::start();
     for _ in 0..150 {
         running.disconnect(5..6);
@@ -256,7 +256,7 @@ async fn forgotten_targets_do_not_recover_and_leave_nothing_behind() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn credentials_and_lookups_are_logged_together_as_targets_are() {
+async fn failures_of_credentials_and_lookups_are_grouped_like_those_of_targets() {
     let running = Running::start();
     let failure = Failure::new(Reason::Connection, "no route");
     for number in 0..500_u64 {

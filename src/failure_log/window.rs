@@ -1,4 +1,4 @@
-//! What is logged together.
+//! The failures or recoveries for one cause that are logged together after a minute.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,22 +1,22 @@
 //! A limit on concurrent work, with a queue that clients share fairly.
 //!
-//! The clients of a queue may include some that try to keep others out. They can open many
-//! connections, reconnect for each request, and send many requests at a time on one
-//! connection. An honest client may have the same address, behind a NAT gateway or a reverse
-//! proxy. So the queue combines two orders:
+//! Some clients may try to keep others out of the queue. They can open many connections,
+//! reconnect for each request, and send many concurrent requests on one connection. Behind a NAT
+//! gateway or a reverse proxy, they share their address with honest clients. The queue therefore
+//! combines two orders:
 //!
-//! - Two turns of three go around the connections: to the caller that has waited longest, and
-//!   then the other callers of its connection move to the back. A caller therefore waits for at
-//!   most one and a half turns per connection in the queue, whatever the others do.
-//! - Every third turn goes to the least demanding caller: the one whose peer, then whose
-//!   connection has the fewest callers in the queue, then whose connection has been refused
-//!   least. So a client that neither floods the queue nor shares its address with one that does
-//!   waits for a few turns only, however long the queue is.
+//! - Two of three turns are round robin over the connections: the caller that has waited longest
+//!   runs, and the other callers of its connection move to the back. A caller therefore waits for
+//!   at most one and a half turns per connection in the queue, whatever the others do.
+//! - Every third turn is for the least demanding caller. Callers are compared by the number of
+//!   callers of their peer in the queue, then of their connection, then by the refusals of their
+//!   connection. A client that neither floods the queue nor shares its address with one that does
+//!   therefore waits for a few turns only, however long the queue is.
 //!
-//! If the queue is full, the most demanding caller by the same measure leaves it. A caller is
-//! thus refused only if its own peer fills the queue. Of equally demanding callers, the one that
-//! has waited longest leaves: a refused client that tries again at once on the same connection
-//! is more demanding by then, and does not keep a newcomer out.
+//! If the queue is full, the most demanding caller is refused, so a caller is refused only if its
+//! own peer fills the queue. Of equally demanding callers, the one that has waited longest is
+//! refused. If it tries again immediately on the same connection, it is more demanding than
+//! before, and does not keep a new client out.
 
 use std::cmp::Reverse;
 use std::collections::HashMap;
@@ -37,7 +37,7 @@ pub(crate) struct Caller {
     pub(crate) refusals: u32,
 }
 
-/// The queue was full, and this caller was one of the most demanding.
+/// The queue was full, and this caller was the most demanding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
 
@@ -98,7 +98,7 @@ impl FairGate {
             queue.push(caller, sender)
         };
         let _place = Place { gate: self.clone(), number };
-        // May be this caller itself.
+        // Dropping its sender refuses the displaced caller, which may be this one.
         drop(displaced);
         turn.await.map_err(|_displaced| Full)
     }

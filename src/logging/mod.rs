@@ -128,7 +128,7 @@ impl Log {
     /// Logs the events of the whole process.
     ///
     /// # Errors
-    /// Another log does already.
+    /// The process already has a subscriber.
     pub fn subscribe(&self, verbosity: Verbosity) -> Result<(), TryInitError> {
         self.subscriber(verbosity).try_init()
     }

@@ -1,8 +1,8 @@
 //! Logs panics as one line each.
 //!
 //! A panic message may contain anything, such as a header with a password that could not be
-//! parsed. Only messages that are literals in the source are logged. For all others, the
-//! location of the panic has to do.
+//! parsed. Only messages that are literals in the source are logged. Of all other panics, the
+//! log has only the location.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;
@@ -29,7 +29,8 @@ pub(super) fn entry(info: &PanicHookInfo<'_>) -> Entry {
         None => fields.push(("thread", thread::current().name().unwrap_or("unnamed").into())),
     }
     fields.push(("panic", message(info).into()));
-    // Captured only if RUST_BACKTRACE is set. Contains names and places in the source only.
+    // Captured only if RUST_BACKTRACE is set. A backtrace has names and locations in the source,
+    // but no values.
     let backtrace = Backtrace::capture();
     if backtrace.status() == BacktraceStatus::Captured {
         fields.push(("backtrace", backtrace.to_string().into()));
@@ -61,7 +62,7 @@ mod tests {
     use crate::logging::{Format, Log, Verbosity};
 
     const CASE: &str = "TEST_PANIC_CASE";
-    const PATIENT: Duration = Duration::from_mins(1);
+    const TIMEOUT: Duration = Duration::from_mins(1);
 
     /// The hook is global, so each case runs in a process of its own: this test binary with only
     /// the test `run_the_case_of_the_environment`. Returns its exit status and the lines that it
@@ -165,7 +166,7 @@ mod tests {
             }
             _ => unreachable!(),
         }
-        log.finish(PATIENT);
+        log.finish(TIMEOUT);
         writeln!(io::stderr(), "panics={}", log.counters().panics()).unwrap();
     }
 

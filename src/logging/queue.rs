@@ -41,7 +41,7 @@ pub(super) struct LineQueue {
     state: Mutex<State>,
     /// Wakes the writer thread when there is something to write.
     filled: Condvar,
-    /// Wakes those who wait for a line to be written.
+    /// Wakes the threads that wait until a line is written, or the queue is empty.
     written: Condvar,
 }
 
@@ -58,9 +58,9 @@ struct State {
     /// How many lines have been added and how many of them are done, written or lost.
     added: u64,
     done: u64,
-    /// Whether the writer thread has a batch in hand.
+    /// Whether the writer thread is writing a batch.
     is_writing: bool,
-    /// Whether somebody waited for a line in vain, and nothing has been written since.
+    /// Whether a wait for a line has timed out, and nothing has been written since.
     is_stalled: bool,
     is_closed: bool,
 }
@@ -117,7 +117,7 @@ impl LineQueue {
         self.written.notify_all();
     }
 
-    /// Waits until a line is done. Does not wait if an earlier wait was in vain and nothing has
+    /// Waits until a line is done. Does not wait if an earlier wait has timed out and nothing has
     /// been written since.
     pub(super) fn wait_for_line(&self, number: LineNumber, timeout: Duration) {
         let mut state = self.state.lock();

@@ -12,7 +12,7 @@ use super::queue::{MAX_BYTES, MAX_LINES};
 use super::*;
 
 /// Long enough for everything that does not hang.
-const PATIENT: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 fn log_at_a_fixed_time() -> Log {
     Log::new(Clock::new(|| 1_790_000_000.25))
@@ -24,7 +24,7 @@ fn logged(format: Format, events: impl FnOnce()) -> String {
     log.set_format(format);
     log.start(captured.clone()).unwrap();
     tracing::subscriber::with_default(log.subscriber(Verbosity::Info), events);
-    log.finish(PATIENT);
+    log.finish(TIMEOUT);
     captured.text()
 }
 
@@ -103,7 +103,7 @@ impl PausedReader {
         let (resume, resumed) = mpsc::channel();
         log.start(Self { captured: captured.clone(), is_blocked: sender, resume: resumed }).unwrap();
         log.print("first");
-        is_blocked.recv_timeout(PATIENT).unwrap();
+        is_blocked.recv_timeout(TIMEOUT).unwrap();
         (log, captured, resume)
     }
 }
@@ -139,7 +139,7 @@ fn lines_that_do_not_fit_are_dropped_counted_and_reported() {
     assert_eq!(log.counters().dropped_lines(), 10);
     log.print("last");
     drop(resume);
-    log.finish(PATIENT);
+    log.finish(TIMEOUT);
     let kept = (0..MAX_LINES).map(|number| format!("kept {number}"));
     let expected = ["first".to_owned()].into_iter().chain(kept).collect::<Vec<_>>().join("\n");
     assert_eq!(captured.text(), format!("{expected}\n{REPORT_OF_10}last\n"));
@@ -154,14 +154,14 @@ fn lines_are_accepted_again_when_the_queue_is_half_empty() {
         assert!(!push(&log, "lost"));
     }
     drop(resume);
-    let deadline = Instant::now() + PATIENT;
+    let deadline = Instant::now() + TIMEOUT;
     let mut lost = 10;
     while !push(&log, "resumed") {
         lost += 1;
         assert!(Instant::now() < deadline);
         thread::yield_now();
     }
-    log.finish(PATIENT);
+    log.finish(TIMEOUT);
     let text = captured.text();
     let tail: Vec<&str> = text.lines().rev().take(3).collect();
     let report = REPORT_OF_10.replace("=10", &format!("={lost}"));
@@ -177,7 +177,7 @@ fn lines_dropped_last_are_reported_without_another_line() {
         assert!(!push(&log, &"x".repeat(MAX_BYTES)));
     }
     drop(resume);
-    log.finish(PATIENT);
+    log.finish(TIMEOUT);
     assert_eq!(captured.text(), format!("first\n{REPORT_OF_10}"));
 }
 
@@ -198,7 +198,7 @@ fn a_full_queue_has_room_for_essential_lines_but_not_without_bound() {
         log.print("essential");
     }
     drop(resume);
-    log.finish(PATIENT);
+    log.finish(TIMEOUT);
     assert_eq!(captured.text().matches("essential").count(), 64);
     assert_eq!(log.counters().dropped_lines(), 1 + 1000 - 64);
 }
@@ -212,7 +212,7 @@ fn finishing_does_not_wait_for_a_paused_reader() {
         log.finish(Duration::from_millis(10));
         sender.send(()).unwrap();
     });
-    finished.recv_timeout(PATIENT).unwrap();
+    finished.recv_timeout(TIMEOUT).unwrap();
     assert_eq!(captured.text(), "");
 }
 
@@ -222,7 +222,7 @@ fn lines_from_before_the_start_are_written() {
     log.print("early");
     log.start(captured.clone()).unwrap();
     log.print("late");
-    log.finish(PATIENT);
+    log.finish(TIMEOUT);
     assert_eq!(captured.text(), "early\nlate\n");
 }
 
@@ -255,7 +255,7 @@ fn a_slow_reader_in_non_blocking_mode_gets_every_byte() {
     log.start(SlowReader { captured: captured.clone(), attempts: 0 }).unwrap();
     log.print("abc");
     log.print("defg");
-    log.finish(PATIENT);
+    log.finish(TIMEOUT);
     assert_eq!(captured.text(), "abc\ndefg\n");
     assert_eq!(log.counters().dropped_lines(), 0);
 }
@@ -290,14 +290,14 @@ fn lines_that_cannot_be_written_are_counted_and_reported() {
     for line in ["whole", "partial", "lost", "lost"] {
         log.print(line);
     }
-    let deadline = Instant::now() + PATIENT;
+    let deadline = Instant::now() + TIMEOUT;
     while log.counters().dropped_lines() < 3 {
         assert!(Instant::now() < deadline);
         thread::yield_now();
     }
     has_space.store(true, Ordering::SeqCst);
     log.print("later");
-    log.finish(PATIENT);
+    log.finish(TIMEOUT);
     let report = REPORT_OF_10.replace("=10", "=3");
     assert_eq!(captured.text(), format!("whole\npa\n{report}later\n"));
     assert_eq!(log.counters().dropped_lines(), 3);
@@ -323,11 +323,11 @@ fn lines_of_several_threads_are_whole_and_in_order() {
     }
     let mut text = String::new();
     let finished = thread::spawn(move || {
-        let deadline = Instant::now() + PATIENT;
+        let deadline = Instant::now() + TIMEOUT;
         while log.0.queue.added() < (THREADS * LINES) as u64 && Instant::now() < deadline {
             thread::yield_now();
         }
-        log.finish(PATIENT);
+        log.finish(TIMEOUT);
         log.counters().dropped_lines()
     });
     io::Read::read_to_string(&mut reader, &mut text).unwrap();

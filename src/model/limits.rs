@@ -1,51 +1,51 @@
-//! Limits on what an answer of AWS may contain. An answer beyond a limit is rejected as a whole
+//! Limits on the content of AWS responses. A response beyond a limit is rejected as a whole
 //! with [`Reason::InvalidResponse`], or with [`Reason::Pagination`] if it has too many pages.
 //!
-//! Answers are served again as metrics, pages and log lines, and a proxy on the way to AWS can
-//! make up answers of any size. Each limit is far above what the API models and the quotas of
-//! AWS allow, so no genuine answer reaches it.
+//! The content becomes metrics, status pages and log lines, and a proxy on the way to AWS can
+//! make up responses of any size. Each limit is far above what the API models and the quotas of
+//! AWS allow, so no genuine response reaches it.
 //!
 //! `config/README.md` lists these limits for operators.
 
 use super::{Failure, Reason};
 
-/// The length of a text in characters. The longest text whose length the API models declare
+/// The maximum length of a text in characters. The longest text whose length the API models declare
 /// is the name of a bucket, with this length.
 pub(crate) const MAX_TEXT_CHARS: usize = 2048;
 
-/// The length of a page token of Organizations in characters, as its API model declares. The
-/// models of other services declare none, so [`MAX_TEXT_CHARS`] applies to their page tokens.
+/// The maximum length of a page token of Organizations in characters, as its API model declares.
+/// The models of other services declare none, so [`MAX_TEXT_CHARS`] applies to their page tokens.
 pub(crate) const MAX_ORGANIZATIONS_TOKEN_CHARS: usize = 100_000;
 
-/// The length of a message about a failure in characters. Longer messages are truncated.
+/// The maximum length of a message about a failure in characters. Longer messages are truncated.
 pub(crate) const MAX_MESSAGE_CHARS: usize = 500;
 
-/// The number of syncs of a target, of all types together. The default quota is 5 of each
-/// type.
+/// The maximum number of syncs of a target, of all types together. The default quota is 5 of
+/// each type.
 pub(crate) const MAX_SYNCS: usize = 2000;
 
-/// The number of regions or organizational units that the source of a sync lists. The API model
-/// declares this maximum for organizational units and none for regions.
+/// The maximum number of regions, and of organizational units, that the source of a sync lists.
+/// The API model declares this maximum for organizational units and none for regions.
 pub(crate) const MAX_SOURCE_ITEMS: usize = 1000;
 
-/// The number of pages when syncs or regions are listed.
+/// The maximum number of pages when syncs or regions are listed.
 pub(crate) const MAX_PAGES: usize = 100;
 
-/// The number of regions that an account has enabled. AWS has about 40.
+/// The maximum number of regions that an account has enabled. AWS has about 40.
 pub(crate) const MAX_REGIONS: usize = 100;
 
-/// The number of accounts of an organization, active or not. The quota can be raised to some
-/// ten thousand.
+/// The maximum number of accounts of an organization, active or not. AWS raises the quota to
+/// some ten thousand on request.
 pub(crate) const MAX_ACCOUNTS: usize = 50_000;
 
-/// The number of organizational units of an organization. The quota is 2,000.
+/// The maximum number of organizational units of an organization. The quota is 2,000.
 pub(crate) const MAX_UNITS: usize = 10_000;
 
-/// How many organizational units may be nested. The quota is 5.
+/// The maximum depth of nested organizational units. The quota is 5.
 pub(crate) const MAX_UNIT_DEPTH: usize = 10;
 
-/// The number of pages of each list of an organization, enough even with a few accounts per
-/// page.
+/// The maximum number of pages of each list of an organization, enough even with a few accounts
+/// per page.
 pub(crate) const MAX_ORGANIZATION_PAGES: usize = 20_000;
 
 /// Checks the length of a text. `what` names the text, such as `the name of a sync`.

@@ -3,7 +3,7 @@
 //! - [`server`]: sockets and connections, with their limits and timeouts
 //! - [`security`]: TLS, client certificates, passwords and the rate limit
 //! - [`handlers`]: the routes and their responses
-//! - [`refusals`]: counts and logs what is refused
+//! - [`refusals`]: counts and logs refused requests and connections
 //!
 //! This is the only module that knows hyper and rustls. The caller passes in the
 //! implementation of each route ([`Handlers`]), the access rules ([`AccessRules`]) and the counter
@@ -65,7 +65,7 @@ pub struct Server {
     pub access: Arc<AccessControl>,
     /// The limit on concurrent scrapes; 0 for none.
     pub max_scrapes: usize,
-    /// Counts what is refused.
+    /// Counts refused requests and connections.
     pub refusals: Arc<dyn CountRefusals>,
 }
 

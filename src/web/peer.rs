@@ -3,8 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// The address that limits per client count by: an IPv4 address, or the /64 network of an
-/// IPv6 address, because one host usually has all of it. An IPv4-mapped IPv6 address, as a
+/// The key of limits per client: an IPv4 address, or the /64 network of an IPv6 address, because
+/// one host usually has a whole /64 network. An IPv4-mapped IPv6 address, as a
 /// dual-stack socket reports it, is the IPv4 address.
 ///
 /// A peer can be more than one client: everything behind a NAT gateway or a reverse proxy has

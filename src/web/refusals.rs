@@ -1,13 +1,13 @@
-//! Counts and logs what the server turns away.
+//! Counts and logs refused requests, handshakes and connections.
 //!
 //! A refusal is marked where it is decided, as an extension of its response
 //! ([`refused_as_busy`]) or by its status (401, 403, 429), and recorded in one place, where the
 //! peer is known. Refused handshakes and closed connections have no response and are recorded
 //! directly.
 //!
-//! The caller passes in the counter, so this module knows no metrics. The log gets the first
-//! refusal of each reason, then a line a minute with the number of further ones, however many
-//! there are. Nothing that a client has sent is logged.
+//! The caller passes in the counter, so this module knows no metrics. The first refusal of each
+//! reason is logged immediately, then one line a minute has the number of further ones. Nothing
+//! that a client has sent is logged.
 
 use std::fmt;
 use std::sync::Arc;

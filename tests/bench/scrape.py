@@ -331,6 +331,7 @@ def create_syncs(url, accounts, regions):
                 scope = f"AKIA{account}FAKE/20260101/{region}/ssm/aws4_request"
                 connection.request("POST", "/", body, {
                     "X-Amz-Target": "AmazonSSM.CreateResourceDataSync",
+                    "X-Amz-Date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
                     "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0"})
                 response = connection.getresponse()
                 response.read()

@@ -39,6 +39,7 @@ def create_syncs(url):
             connection = http.client.HTTPConnection(host)
             connection.request("POST", "/", body, {
                 "X-Amz-Target": "AmazonSSM.CreateResourceDataSync",
+                "X-Amz-Date": time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()),
                 "Authorization": f"AWS4-HMAC-SHA256 Credential=AKIA{ACCOUNT}FAKE/20260101/{region}/ssm/aws4_request, "
                                  "SignedHeaders=host, Signature=0"})
             assert connection.getresponse().status == 200

@@ -130,7 +130,7 @@ fn failed_requests_by_code(scrape: &Scrape) -> BTreeMap<String, f64> {
 
 #[tokio::test]
 async fn made_up_error_codes_add_few_series_and_are_all_counted() {
-    // Regression: every error code that an answer made up added a series.
+    // Regression: every error code that a response made up added a series.
     let aws = fake_aws().await;
     let made_up = |number: usize| match number % 4 {
         0 => Fault::Response { status: u16::try_from(420 + number).unwrap(), body: "{}".to_owned() },

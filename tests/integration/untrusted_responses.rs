@@ -271,7 +271,7 @@ async fn a_signature_that_sts_rejects_keeps_the_base_credentials() {
 
 /// The SDK waited up to 20 seconds before each retry, so the collection timed out.
 #[tokio::test]
-async fn a_throttled_target_does_not_wait_for_as_long_as_the_response_says() {
+async fn a_throttled_target_ignores_the_delay_that_the_response_asks_for() {
     join_all(["3600000", "18446744073709551615", "-1", "soon", ""].map(async |value| {
         let aws = fake_aws().await;
         let headers = ["x-amz-retry-after", "retry-after"];

@@ -9,9 +9,9 @@ mod guessing;
 mod http2;
 mod limits;
 mod listeners;
-mod occupation;
 mod refusals;
 mod reload;
+mod unread_responses;
 
 use std::path::{Path, PathBuf};
 

@@ -62,8 +62,8 @@ pub trait Reload: Send + Sync {
     fn reload(&self) -> Pin<Box<dyn Future<Output = Result<(), String>> + Send + '_>>;
 }
 
-/// The limit on concurrent requests for a reload. One reload answers all that arrived before it
-/// began.
+/// The limit on concurrent requests for a reload. One reload serves all requests that arrived
+/// before it began.
 const MAX_RELOADS: usize = 64;
 
 /// Dispatches requests to [`Handlers`].

@@ -43,7 +43,7 @@ pub type PageFuture<'a> = Pin<Box<dyn Future<Output = Result<String, PageError>>
 /// Why the page could not be rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PageError {
-    /// Rendering other pages takes too long.
+    /// Other pages are being rendered, and the request has waited too long.
     Busy,
     /// Rendering failed, which is a bug.
     Failed,

@@ -4,12 +4,11 @@
 //! The rules come from the web configuration file, but this module knows neither files nor
 //! their format. New rules apply to the next connection and the next request.
 //!
-//! The rate limit counts requests after authentication: those that need no password, or have
-//! the right one. Requests that fail authentication must not use it up, so they have a budget of
-//! the same size for each peer ([`rate_limit`](super::rate_limit)). A used-up budget only turns the 401 of
-//! further failures into 429. It does not keep a password from being checked, because a client
-//! with the right one may have the same address as one that guesses; how checks wait for each
-//! other is decided in [`password`](super::password).
+//! The rate limit counts requests that need no password or have the right one. Requests that fail
+//! authentication must not use it up, so they have a budget of the same size for each peer
+//! ([`rate_limit`](super::rate_limit)). A used-up budget only turns the 401 of further failures into
+//! 429. Passwords are still checked, because a client with the right one may have the same address
+//! as one that guesses. [`password`](super::password) decides the order of the checks.
 
 use std::str::FromStr;
 use std::sync::Arc;

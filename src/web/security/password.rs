@@ -2,20 +2,20 @@
 //!
 //! By design, bcrypt occupies a core for a tenth of a second or more. Passwords are therefore
 //! verified on the blocking thread pool, one at a time. Clients that guess passwords must not
-//! keep others out meanwhile, so
+//! keep others out meanwhile:
 //!
-//! - a password that has been verified before is accepted without waiting;
-//! - a password that has been rejected before is rejected without a check;
-//! - every other check waits in a [`FairGate`], whose queue has room for a check on most of the
-//!   connections that the server admits;
-//! - while checks have to wait for long, a client that is rejected gets its response late, so
-//!   that it cannot guess again immediately.
+//! - A password that has been accepted before is accepted without waiting.
+//! - A password that has been rejected before is rejected without a check.
+//! - Every other check waits in a [`FairGate`], whose queue has room for a check on most of the
+//!   connections that the server admits.
+//! - If a check had to wait for long, its rejection is delayed, so that the client cannot guess
+//!   again immediately.
 //!
-//! A limit on the guesses of an address would refuse a client with the right password behind the
-//! same NAT gateway. Its first check waits for at most 60 to 90 others instead while 60
-//! connections guess, and only for a few if it has another address or if the guesses arrive
-//! on connections that have guessed before. At the usual cost of 10, that is less than the scrape
-//! timeout of Prometheus.
+//! There is no limit on the guesses of an address, because it would refuse a client with the right
+//! password behind the same NAT gateway. While 60 connections of that address guess, the first
+//! check of such a client waits for 60 to 90 others. It waits for only a few if it has another
+//! address, or if those connections have been refused before. At the usual cost of 10, either is
+//! less than the scrape timeout of Prometheus.
 //!
 //! The caches hold keyed hashes (HMAC with a random key of this process), never passwords.
 
@@ -62,7 +62,7 @@ pub(in crate::web) enum Verdict {
     Accepted,
     /// The password is wrong, or the user does not exist.
     Rejected,
-    /// Too many checks wait, most of them for the same client.
+    /// Too many checks wait, and the peer of this one has the most. Or the check waited too long.
     Busy,
 }
 

@@ -57,8 +57,8 @@ const MAX_STREAMS: u32 = 16;
 const MAX_RESET_STREAMS: usize = 20;
 const MAX_ERROR_STREAMS: usize = 1024;
 
-/// How much the kernel buffers that it cannot send yet, so that the progress of a response is
-/// seen in small steps, and slow clients do not occupy megabytes of the kernel's memory.
+/// How much unsent data the kernel buffers. The limit makes the progress of a response visible in
+/// small steps, and keeps slow clients from occupying megabytes of the kernel's memory.
 const MAX_UNSENT: u32 = 64 * 1024;
 
 /// The HTTP/2 flow-control window for request bodies, which are not read: the smallest
@@ -76,8 +76,8 @@ const PING_TIMEOUT: Duration = Duration::from_secs(10);
 struct Evicted;
 
 /// Serves requests on `stream`, once it is admitted, until the client closes it, it times out, it
-/// is evicted, or `shutdown` is cancelled. A response that is in progress then has `drain_timeout` to
-/// complete.
+/// is evicted, or `shutdown` is cancelled. After `shutdown`, a response that is in progress has
+/// `drain_timeout` to complete.
 pub(in crate::web) async fn serve(
     stream: TcpStream,
     ticket: ConnectionTicket,

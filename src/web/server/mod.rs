@@ -4,12 +4,14 @@
 //! | --- | --- | --- |
 //! | open connections | 512, or half of the file descriptors | `connection_limit` |
 //! | open connections of one peer | three quarters of them | `connection_limit` |
-//! | new connections that wait for another to end | an eighth of them, for 12 s | `connection_limit` |
+//! | new connections that wait for a place | an eighth of them, for 12 s | `connection_limit` |
 //! | concurrent scrapes | `--web.max-requests` | `response_limit` |
 //! | concurrent status pages | 16 | `response_limit` |
-//! | of these, for one peer; for one connection | three quarters; a quarter | `response_limit` |
-//! | scrapes, or pages, that wait for another to end | 256, for 5 s | `response_limit` |
-//! | scrape or page that makes room for another | without progress for 2 s, or older than 10 s | `progress` |
+//! | concurrent scrapes, or pages, of one peer | three quarters of the limit | `response_limit` |
+//! | concurrent scrapes, or pages, of one connection | a quarter of the limit | `response_limit` |
+//! | scrapes, or pages, that wait for a place | 256, for 5 s | `response_limit` |
+//! | scrape or page without progress, before it can be evicted | 2 s | `progress` |
+//! | scrape or page with progress, before it can be evicted | 10 s | `response_limit` |
 //! | password checks that wait | 384, 2 min | `security::password` |
 //! | TLS handshake | 10 s | `handshake` |
 //! | request headers, from their first byte | 10 s | `header_timeout` |
@@ -29,8 +31,8 @@
 //! - for each of the 16 status pages, the whole page
 //! - for any other response, a line of text and its headers
 //!
-//! What counts is what has not been passed to the socket yet (see [`tracked_body`]). The places
-//! are shared fairly between peers (see [`admission`]).
+//! Data counts until it has been passed to the socket (see [`tracked_body`]). Places are shared
+//! fairly between peers (see [`admission`]).
 
 mod address;
 mod admission;

@@ -1,4 +1,4 @@
-//! How a response progresses, as far as its client reads it.
+//! Tracks whether the client of a response reads it.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 /// A client that reads less than [`MIN_PROGRESS`] in this time counts as reading nothing.
 pub(in crate::web) const STALLED_AFTER: Duration = Duration::from_secs(2);
 
-/// A client could otherwise keep its place by reading a few bytes at a time.
+/// Without a minimum, a client could keep its place by reading a few bytes at a time.
 const MIN_PROGRESS: usize = 8 * 1024;
 
 /// The progress of one response. It counts what has been passed to the socket, or to TLS.
@@ -19,7 +19,7 @@ pub(in crate::web) struct Progress(Mutex<Option<Sending>>);
 struct Sending {
     /// When the response began, or the last [`MIN_PROGRESS`] bytes were complete.
     since: Instant,
-    /// The bytes since then.
+    /// The bytes sent since then.
     bytes: usize,
 }
 
@@ -39,7 +39,7 @@ impl Progress {
         }
     }
 
-    /// Since when the response has been stalled, if it is.
+    /// When the response stalled. `None` if it makes progress.
     pub(in crate::web) fn stalled_since(&self, now: Instant) -> Option<Instant> {
         let sending = self.0.lock();
         sending.as_ref().map(|sending| sending.since).filter(|since| now - *since >= STALLED_AFTER)

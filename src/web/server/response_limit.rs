@@ -1,10 +1,10 @@
-//! The limits on concurrent responses that cost something while they are sent: scrapes and
+//! The limits on concurrent responses that hold much memory while they are sent: scrapes and
 //! status pages.
 //!
 //! Clients that read slowly or not at all cannot keep Prometheus out. When another client needs
-//! a place, a response that its client has not read for [`STALLED_AFTER`] is cancelled, or
-//! one that has taken longer than [`SLOW_RESPONSE`]: Prometheus abandons a scrape that takes
-//! longer than its scrape timeout. See [`admission`](super::admission) for the order.
+//! a place, a response that its client has not read for [`STALLED_AFTER`] is cancelled. If there
+//! is none, one that has taken longer than [`SLOW_RESPONSE`] is cancelled, because Prometheus
+//! would have abandoned it by then. See [`admission`](super::admission) for the order.
 //!
 //! [`STALLED_AFTER`]: super::progress::STALLED_AFTER
 
@@ -26,7 +26,7 @@ const SLOW_RESPONSE: Duration = Duration::from_secs(10);
 
 /// How long a request may wait for a place: longer than the time until a stalled response can
 /// be cancelled, and half of Prometheus's default scrape timeout.
-const PATIENCE: Duration = Duration::from_secs(5);
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// How many requests may wait for a place: half of the limit on connections.
 const MAX_WAITING: usize = 256;
@@ -54,7 +54,7 @@ impl ResponseLimit {
                 per_peer: usize::MAX,
                 per_connection: usize::MAX,
                 waiting: MAX_WAITING,
-                patience: PATIENCE,
+                max_wait: MAX_WAIT,
             }
         } else {
             Limits {
@@ -62,7 +62,7 @@ impl ResponseLimit {
                 per_peer: limit - limit / 4,
                 per_connection: limit.div_ceil(4),
                 waiting: MAX_WAITING,
-                patience: PATIENCE,
+                max_wait: MAX_WAIT,
             }
         };
         Self(Admission::new(limits))
@@ -149,7 +149,7 @@ mod tests {
             () = progress => {}
         }
         assert!(stalled.cancel_token().is_cancelled() && !active.cancel_token().is_cancelled());
-        assert!(before.elapsed() >= STALLED_AFTER && before.elapsed() < PATIENCE);
+        assert!(before.elapsed() >= STALLED_AFTER && before.elapsed() < MAX_WAIT);
     }
 
     #[tokio::test(start_paused = true)]
@@ -192,7 +192,7 @@ mod tests {
         assert_eq!(before.elapsed(), Duration::ZERO, "places are left for other peers");
         let same_peer = begin(&connect(&connections, 1).await);
         assert!(limit.admit(&same_peer).await.is_some());
-        assert!(before.elapsed() < PATIENCE, "a stalled response of the peer makes room");
+        assert!(before.elapsed() < MAX_WAIT, "a stalled response of the peer makes room");
     }
 
     #[tokio::test(start_paused = true)]

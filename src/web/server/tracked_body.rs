@@ -71,7 +71,7 @@ impl Sending {
         Poll::Pending
     }
 
-    /// Called when bytes have been sent, or will never be.
+    /// Called when bytes have been sent or dropped.
     fn remove_unsent(&self, bytes: usize) {
         let waker = {
             let mut unsent = self.unsent.lock();

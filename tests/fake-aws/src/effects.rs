@@ -1,5 +1,4 @@
-//! The effects of faults on a response that has been made: its headers, its body, and how it is
-//! sent.
+//! Applies faults to a finished response: to its headers, to its body, and to the way it is sent.
 
 use std::io;
 use std::ops::Range;

@@ -6,6 +6,7 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use fake_aws::{FakeAws, Fault, FaultRule, SyncKind, World};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -23,9 +24,10 @@ async fn start() -> FakeAws {
 /// Sends a request and returns the connection, from which the response can be read.
 async fn send(aws: &FakeAws, service: &str, region: &str, target: &str, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(aws.url().strip_prefix("http://").unwrap()).await.unwrap();
+    let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     let request = format!(
         "POST / HTTP/1.1\r\nHost: fake\r\nConnection: close\r\nX-Amz-Target: {target}\r\nContent-Length: {}\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential={}/20261122/{region}/{service}/aws4_request\r\n\r\n{body}",
+         X-Amz-Date: {now}\r\nAuthorization: AWS4-HMAC-SHA256 Credential={}/20261122/{region}/{service}/aws4_request\r\n\r\n{body}",
         body.len(),
         World::access_key(ACCOUNT),
     );

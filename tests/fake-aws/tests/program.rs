@@ -7,6 +7,7 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 fn program() -> Command {
@@ -34,9 +35,10 @@ fn start(arguments: &[&str], lines: usize) -> (Process, String, Vec<String>) {
 
 fn call(address: &str, account: &str, service: &str, target: &str) -> Value {
     let mut stream = TcpStream::connect(address).unwrap();
+    let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     let head = format!(
         "POST / HTTP/1.1\r\nHost: fake\r\nConnection: close\r\nX-Amz-Target: {target}\r\nContent-Length: 2\r\n\
-         Authorization: AWS4-HMAC-SHA256 Credential=AKIA{account}FAKE/20261122/eu-west-1/{service}/aws4_request\r\n"
+         X-Amz-Date: {now}\r\nAuthorization: AWS4-HMAC-SHA256 Credential=AKIA{account}FAKE/20261122/eu-west-1/{service}/aws4_request\r\n"
     );
     stream.write_all(format!("{head}\r\n{{}}").as_bytes()).unwrap();
     let mut answer = String::new();

@@ -1,5 +1,5 @@
-//! What the fuzz targets share: an AWS whose responses they choose, and checks of what the
-//! exporter makes of them.
+//! Shared code of the fuzz targets: a fake AWS whose responses they choose, and checks of what the
+//! exporter serves.
 
 pub mod aws;
 pub mod exporter;

@@ -132,7 +132,7 @@ async fn no_process_is_left_by_one_shot_mode_or_by_an_abort() {
 const ROLE_ARN: &str = "role_arn = arn:aws:iam::111122223333:role/SsmSyncExporter";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn roles_are_assumed_with_the_credentials_of_a_process_wherever_it_is() {
+async fn roles_are_assumed_with_the_credentials_of_a_process_anywhere_in_the_chain() {
     let aws = fake_aws().await;
     aws.world().put_item(ACCOUNT, REGION, SyncKind::ToDestination, json!({"SyncName": "a"}));
     aws.world().add_role(HUB, "Jump", None);
@@ -159,7 +159,7 @@ async fn roles_are_assumed_with_the_credentials_of_a_process_wherever_it_is() {
     }
 }
 
-/// Checks that the profile `app` leads to `account`, both as a configured profile and in the
+/// Checks that the profile `app` has credentials of `account`, both as a configured profile and in the
 /// default chain. In the files, `PROCESS` is a `credential_process` with the credentials of the
 /// hub, `KEY` the access key of the hub, and `ROLE` a role of [`ACCOUNT`].
 #[track_caller]

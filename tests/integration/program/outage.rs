@@ -1,4 +1,4 @@
-//! Tests that an outage of AWS is a handful of log lines, however many targets it concerns.
+//! Tests that an outage of AWS adds only a few log lines, however many targets it affects.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};

@@ -273,7 +273,7 @@ async fn serve(body: String) -> SocketAddr {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_answers_of_the_container_endpoint_and_of_sts_are_checked() {
+async fn the_responses_of_the_container_endpoint_and_of_sts_are_checked() {
     let aws = fake_aws().await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config");

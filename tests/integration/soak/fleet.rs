@@ -28,7 +28,7 @@ const MEMBER: &str = "100000000001";
 /// The number of targets, if [`ACCOUNT`] is polled in all of its regions.
 pub(super) const TARGETS: usize = REGIONS.len() + NEIGHBOUR_REGIONS.len() + 1 + 1 + 1;
 
-/// An AWS with these accounts.
+/// A fake AWS with these accounts.
 pub(super) async fn aws() -> FakeAws {
     let world = World::new();
     for account in [HUB, NEIGHBOUR_HUB, DIRECT] {

@@ -89,7 +89,7 @@ async fn failed_handshakes_are_counted_and_port_scans_are_not() {
     // A client that does not trust the certificate.
     let stranger = WebFiles::new(TLS).authority.client_config(None);
     assert!(connect(exporter.address, "127.0.0.1", &stranger).await.is_err());
-    // Plain HTTP, and bytes that are no handshake.
+    // Plain HTTP, and bytes that are not a handshake.
     assert_eq!(http::request(exporter.address, "GET", "/metrics").await.status, 400);
     let mut stream = TcpStream::connect(exporter.address).await.unwrap();
     stream.write_all(b"\x01 no handshake").await.unwrap();

@@ -1,12 +1,15 @@
-//! Limits on what clients occupy, and how the places are shared between the clients.
+//! Limits how many places clients occupy (a place is an open connection or a response in
+//! progress), and shares the places fairly between clients.
 //!
 //! A peer can be one client or, behind a NAT gateway or a reverse proxy, many. A peer may
-//! therefore have most of the places (not all, so that others find some free), and within a
-//! peer, a connection may have some of them. When there is no place for a client, an occupant
-//! that makes no use of its place is evicted: first those of the peer with the most places,
-//! and never one of a peer that has no more places than the client's own. If there is
-//! none, the client waits for a short time. The client whose peer has the fewest places is
-//! admitted first.
+//! therefore have most of the places (not all, so that others find some free), and each of its
+//! connections some of them. When there is no place for a client, an occupant that makes no use
+//! of its place is evicted. The peer with the most places loses one first, and a peer never loses
+//! one to a peer that has as many. If no occupant can be evicted, the client waits for a short
+//! time. The waiting client whose peer has the fewest places is admitted first.
+//!
+//! [`FairGate`](crate::gate::FairGate) solves a different problem: its work is short and cannot
+//! be evicted, so only the order of the queue decides.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
@@ -22,7 +25,7 @@ use crate::web::peer::Peer;
 /// How often a waiting client checks whether an occupant can be evicted by now.
 const RETRY_EVICTION: Duration = Duration::from_millis(200);
 
-/// How many places there are.
+/// How many places there are, and how clients may wait for them.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::web) struct Limits {
     pub(in crate::web) total: usize,
@@ -31,10 +34,10 @@ pub(in crate::web) struct Limits {
     /// How many clients may wait for a place.
     pub(in crate::web) waiting: usize,
     /// How long a client may wait.
-    pub(in crate::web) patience: Duration,
+    pub(in crate::web) max_wait: Duration,
 }
 
-/// Who occupies a place.
+/// The client that occupies or requests a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::web) struct Client {
     pub(in crate::web) peer: Peer,
@@ -42,7 +45,7 @@ pub(in crate::web) struct Client {
     pub(in crate::web) connection: u64,
 }
 
-/// What occupies a place.
+/// A connection or response that occupies a place.
 pub(in crate::web) trait Occupant {
     /// How readily the occupant is evicted; `None` if it must stay. `admitted` is when it got
     /// its place.
@@ -62,7 +65,7 @@ pub(in crate::web) struct EvictionRank {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::web) enum EvictionClass {
-    /// Nothing happens: an idle connection, or a response that its client does not read.
+    /// An idle connection, or a response that its client does not read.
     Inactive,
     /// Active, but for longer than an honest client would be.
     Slow,
@@ -213,7 +216,8 @@ impl<O: Occupant> State<O> {
                 })
             });
             let Some((_, id, rank)) = candidates.min_by_key(|(order, ..)| *order) else { return false };
-            // Otherwise the occupant has become active in between.
+            // If the eviction fails, the occupant has become active in between, and the next one is
+            // tried.
             if self.occupied[&id].evict(now, rank) {
                 self.occupied.remove(&id);
                 return true;
@@ -244,7 +248,7 @@ impl<O: Occupant> Ticket<O> {
     /// Waits for a place. `None` if the client is refused or has waited for too long.
     pub(in crate::web) async fn admitted(mut self) -> Option<AdmissionPermit<O>> {
         let admission = Arc::clone(&self.entry.admission);
-        let deadline = Instant::now() + admission.limits.patience;
+        let deadline = Instant::now() + admission.limits.max_wait;
         loop {
             let retry = deadline.min(Instant::now() + RETRY_EVICTION);
             tokio::select! {

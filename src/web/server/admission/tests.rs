@@ -5,9 +5,9 @@ use tokio::time::advance;
 
 use super::*;
 
-const PATIENCE: Duration = Duration::from_secs(5);
+const MAX_WAIT: Duration = Duration::from_secs(5);
 
-const LIMITS: Limits = Limits { total: 8, per_peer: 6, per_connection: 2, waiting: 4, patience: PATIENCE };
+const LIMITS: Limits = Limits { total: 8, per_peer: 6, per_connection: 2, waiting: 4, max_wait: MAX_WAIT };
 
 /// An occupant with the class that a test gives it.
 #[derive(Debug)]
@@ -79,7 +79,7 @@ async fn a_peer_and_a_connection_may_have_only_some_of_the_places() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_peer_with_the_most_places_loses_the_one_without_use_for_longest() {
+async fn the_peer_with_the_most_places_loses_its_longest_inactive_one() {
     let admission = Admission::new(LIMITS);
     let inactive = Some(EvictionClass::Inactive);
     let one = occupy(&admission, client(1, 0), inactive).await;
@@ -97,7 +97,7 @@ async fn the_peer_with_the_most_places_loses_the_one_without_use_for_longest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_never_evicts_one_that_has_no_more_places() {
+async fn a_peer_never_evicts_an_occupant_of_a_peer_with_as_few_places() {
     let admission = Admission::new(LIMITS);
     let inactive = Some(EvictionClass::Inactive);
     let mut permits = Vec::new();
@@ -142,12 +142,12 @@ async fn a_client_waits_until_an_occupant_can_be_evicted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_wait_has_an_end_and_leaves_nothing_behind() {
+async fn a_client_that_has_waited_too_long_is_refused_and_leaves_the_queue() {
     let admission = Admission::new(Limits { total: 1, per_peer: 1, ..LIMITS });
     let (_, permit) = occupy(&admission, client(1, 0), None).await;
     let before = Instant::now();
     assert!(!is_admitted(&admission, client(1, 1)).await);
-    assert_eq!(before.elapsed(), PATIENCE);
+    assert_eq!(before.elapsed(), MAX_WAIT);
     drop(admission.request(client(1, 2), fake(None)));
     assert!(admission.state.lock().waiting.is_empty());
     drop(permit);
@@ -185,7 +185,7 @@ async fn the_queue_is_bounded_and_a_peer_cannot_fill_it_for_others() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn peers_with_places_cannot_fill_the_queue_for_one_without() {
+async fn peers_with_places_cannot_fill_the_queue_for_a_peer_without_any() {
     let admission = Admission::new(LIMITS);
     let mut permits = Vec::new();
     for number in 0..8 {

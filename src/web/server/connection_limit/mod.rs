@@ -27,13 +27,13 @@ use crate::web::server::progress::Progress;
 /// scrape timeout.
 const EVICTABLE_AFTER_BUSY: Duration = Duration::from_secs(10);
 
-/// How long after a response an idle connection is evicted only after all others, or as if
-/// it were still busy. A client that sends requests without a pause is idle only for moments.
+/// For how long after a response an idle connection still counts as busy, or is evicted after
+/// all other idle ones. A client that sends requests without a pause is idle only for moments.
 const IDLE_GRACE: Duration = Duration::from_millis(100);
 
 /// How long a new connection may wait: longer than it takes until a busy connection can
 /// be evicted.
-const PATIENCE: Duration = Duration::from_secs(12);
+const MAX_WAIT: Duration = Duration::from_secs(12);
 
 /// Limits the open connections, and tracks whether they are idle.
 #[derive(Debug)]
@@ -114,7 +114,7 @@ impl ConnectionLimit {
             per_peer: limit - limit / 4,
             per_connection: 1,
             waiting,
-            patience: PATIENCE,
+            max_wait: MAX_WAIT,
         });
         Arc::new(Self { admission, sockets: Gate::new(limit + 2 * waiting), next_id: AtomicU64::new(0) })
     }
@@ -208,7 +208,7 @@ impl State {
     }
 }
 
-/// Since when all responses of a connection have been stalled, if they are.
+/// When the last of the responses of a connection stalled. `None` unless all are stalled.
 fn stalled_since(requests: &[RequestInProgress], now: Instant) -> Option<Instant> {
     let stalled = requests.iter().map(|request| request.progress.stalled_since(now));
     stalled.collect::<Option<Vec<_>>>()?.into_iter().max()

@@ -1,5 +1,5 @@
-//! Tests of clients that occupy places without reading what they have requested: others are
-//! served all the same, and the exporter's memory stays bounded.
+//! Tests of clients that do not read the responses to their requests: other clients are served,
+//! and the exporter's memory stays bounded.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Tests that answers beyond the limits of the exporter are rejected as a whole, with the limit
-//! in the message, and affect no other target.
+//! Tests that AWS responses beyond a limit are rejected as a whole, with the limit in the message,
+//! and affect no other target.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ fn huge_text() -> String {
     "x".repeat(1_000_000)
 }
 
-/// Replaces the answers to an operation by `body`.
+/// Replaces the responses to an operation by `body`.
 fn answer(operation: &str, body: &Value) -> FaultRule {
     raw_answer(operation, body.to_string())
 }
@@ -36,7 +36,7 @@ async fn assert_page_shows(exporter: &Exporter, text: &str) {
     exporter.wait_for(text, shown).await;
 }
 
-/// Answers the list of syncs in one region with `items`. Checks that the target is down with
+/// Responds to the list of syncs in one region with `items`. Checks that the target is down with
 /// `message`, and that the other region is not affected.
 async fn assert_syncs_are_rejected(items: Value, message: &str) {
     let aws = fake_aws().await;
@@ -195,7 +195,7 @@ async fn invalid_and_too_deeply_nested_organizational_units_are_rejected() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_answer_makes_a_long_log_line() {
+async fn no_response_makes_a_long_log_line() {
     let aws = fake_aws().await;
     let directory = tempfile::tempdir().unwrap();
     let huge = huge_text();
