@@ -38,9 +38,6 @@ pub(super) const MAX_EXTERNAL_ID: usize = 1224;
 /// The maximum length of a URL or of the name of a profile.
 const MAX_URL: usize = 2048;
 
-/// The name of the provider in the credentials of roles that the exporter assumes.
-pub(super) const ASSUME_ROLE_PROVIDER: &str = "SsmSyncExporterAssumeRole";
-
 /// What is wrong with a text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the {name} {problem}")]
