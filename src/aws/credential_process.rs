@@ -64,6 +64,8 @@ enum Problem {
     Wait(String),
     #[error("{}; its output is not shown, because it may contain secrets", describe(*.0))]
     Exit(ExitStatus),
+    #[error("did not end within {0:?} and was killed")]
+    Timeout(Duration),
     #[error("has written more than {MAX_OUTPUT} bytes")]
     TooMuchOutput,
     #[error("has not written a JSON object with the credentials")]
@@ -74,6 +76,12 @@ enum Problem {
     Missing(&'static str),
     #[error("has written an `Expiration` that is not a time such as `2030-01-31T23:59:59Z`")]
     Expiration,
+}
+
+impl ProcessError {
+    pub(super) fn is_timeout(&self) -> bool {
+        matches!(self.problem, Problem::Timeout(_))
+    }
 }
 
 /// The processes that are running, shared by all sessions: also by those of an earlier
@@ -118,6 +126,19 @@ impl CredentialProcesses {
 pub(super) struct ProcessProvider {
     pub(super) process: CredentialProcess,
     pub(super) processes: Arc<CredentialProcesses>,
+    /// Less than the timeout of those who wait for the credentials, which does not know what
+    /// they wait for.
+    pub(super) timeout: Duration,
+}
+
+impl ProcessProvider {
+    async fn credentials(&self) -> Result<Credentials, ProcessError> {
+        let credentials = self.processes.credentials(&self.process);
+        tokio::time::timeout(self.timeout, credentials).await.unwrap_or_else(|_elapsed| {
+            let profile = self.process.profile.clone();
+            Err(ProcessError { profile, problem: Problem::Timeout(self.timeout) })
+        })
+    }
 }
 
 impl ProvideCredentials for ProcessProvider {
@@ -126,7 +147,7 @@ impl ProvideCredentials for ProcessProvider {
         Self: 'a,
     {
         future::ProvideCredentials::new(async {
-            self.processes.credentials(&self.process).await.map_err(CredentialsError::provider_error)
+            self.credentials().await.map_err(CredentialsError::provider_error)
         })
     }
 }
@@ -142,6 +163,13 @@ async fn run_process(process: &CredentialProcess) -> Result<Credentials, Process
 
 fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
+        // Codes of the shell, which the process itself may use as well.
+        (Some(126), _) => {
+            "exited with code 126, which usually means that the command cannot be executed".to_owned()
+        }
+        (Some(127), _) => {
+            "exited with code 127, which usually means that there is no such command".to_owned()
+        }
         (Some(code), _) => format!("exited with code {code}"),
         (None, Some(signal)) => format!("was ended by the signal {signal}"),
         (None, None) => "failed".to_owned(),
@@ -232,7 +260,9 @@ fn parse(output: &[u8], default_account_id: Option<&str>) -> Result<Credentials,
         .access_key_id(required("AccessKeyId")?)
         .secret_access_key(required("SecretAccessKey")?)
         .provider_name("CredentialProcess");
-    credentials.set_session_token(text("SessionToken").map(ToOwned::to_owned));
+    // As for the AWS CLI, an empty token is none: the credentials are those of a user.
+    credentials
+        .set_session_token(text("SessionToken").filter(|token| !token.is_empty()).map(ToOwned::to_owned));
     credentials.set_expiry(expiry);
     credentials.set_account_id(text("AccountId").or(default_account_id).map(AccountId::from));
     Ok(credentials.build())
@@ -300,6 +330,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_documented_output_is_understood() {
+        // As the AWS CLI does it.
+        let json =
+            r#"{"Version": 1, "AccessKeyId": "AKIA", "SecretAccessKey": "hidden", "SessionToken": ""}"#;
+        assert_eq!(parse(json.as_bytes(), None).unwrap().session_token(), None);
         let json = r#"{"Version": 1, "AccessKeyId": "AKIA", "SecretAccessKey": "hidden", "SessionToken": "token",
             "Expiration": "2022-05-02T18:36:00+00:00", "AccountId": "222233334444", "Other": [1]}"#;
         let credentials = run(&format!("echo '{json}'")).await.unwrap();
@@ -331,7 +365,7 @@ mod tests {
             ),
             (
                 "hidden-command 2>/dev/null",
-                "exited with code 127; its output is not shown, because it may contain secrets",
+                "exited with code 127, which usually means that there is no such command; its output is not shown, because it may contain secrets",
             ),
             ("true", "has not written a JSON object with the credentials"),
             ("echo hidden", "has not written a JSON object with the credentials"),
