@@ -17,11 +17,12 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use parking_lot::Mutex;
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Map, Value};
 use tokio::io::AsyncReadExt as _;
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{ChildStdout, Command};
 use tokio::sync::OnceCell;
+
+use super::process_group::KilledGroups;
 
 /// The maximum length of the output. The session token is the only part that is not short.
 const MAX_OUTPUT: usize = 256 * 1024;
@@ -89,6 +90,7 @@ impl ProcessError {
 #[derive(Debug, Default)]
 pub(crate) struct CredentialProcesses {
     running: Mutex<HashMap<CredentialProcess, Weak<Run>>>,
+    killed: KilledGroups,
 }
 
 /// A run of a process, shared by all callers that wait for it.
@@ -104,7 +106,7 @@ impl CredentialProcesses {
         let run = self.join(process);
         // If the caller that runs the process gives up, its process is killed, and the next
         // caller starts another one.
-        let result = run.get_or_init(|| Box::pin(run_process(process))).await;
+        let result = run.get_or_init(|| Box::pin(run_process(process, &self.killed))).await;
         result.clone()
     }
 
@@ -153,9 +155,12 @@ impl ProvideCredentials for ProcessProvider {
 }
 
 /// Runs the process to its end. If the future is dropped before, the process is killed.
-async fn run_process(process: &CredentialProcess) -> Result<Credentials, ProcessError> {
+async fn run_process(
+    process: &CredentialProcess,
+    killed: &KilledGroups,
+) -> Result<Credentials, ProcessError> {
     let result = async {
-        let output = output(&process.command).await?;
+        let output = output(&process.command, killed).await?;
         parse(&output, process.account_id.as_deref())
     };
     result.await.map_err(|problem| ProcessError { profile: process.profile.clone(), problem })
@@ -177,7 +182,8 @@ fn describe(status: ExitStatus) -> String {
 }
 
 /// What the process writes to its standard output.
-async fn output(command: &str) -> Result<Vec<u8>, Problem> {
+async fn output(command: &str, killed: &KilledGroups) -> Result<Vec<u8>, Problem> {
+    killed.reap();
     let mut child = Command::new("sh")
         .args(["-c", command])
         .stdin(Stdio::null())
@@ -187,7 +193,7 @@ async fn output(command: &str) -> Result<Vec<u8>, Problem> {
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| Problem::Start(error.to_string()))?;
-    let group = ProcessGroup::of(&child);
+    let group = killed.group_of(&child);
     let mut stdout = child.stdout.take();
     let mut output = Vec::new();
     let status = {
@@ -222,28 +228,6 @@ async fn read(stdout: Option<&mut ChildStdout>, output: &mut Vec<u8>) -> Result<
         }
     }
     Ok(())
-}
-
-/// Kills the processes of a group when dropped.
-#[derive(Debug)]
-struct ProcessGroup(Option<Pid>);
-
-impl ProcessGroup {
-    /// The group whose leader is `child`.
-    fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
-    }
-}
-
-impl Drop for ProcessGroup {
-    fn drop(&mut self) {
-        // The group is dropped at the latest immediately after the leader has been waited
-        // for, so its id cannot have been given to another group yet.
-        if let Some(group) = self.0 {
-            // Fails if no process of the group is left.
-            let _killed = kill_process_group(group, Signal::KILL);
-        }
-    }
 }
 
 /// Parses the output, as "Sourcing credentials with an external process" in the user guide
@@ -283,7 +267,7 @@ mod tests {
     use std::path::Path;
     use std::time::Instant;
 
-    use rustix::process::test_kill_process;
+    use rustix::process::{Pid, test_kill_process};
     use tokio::time::{sleep, timeout};
 
     use super::*;
