@@ -13,8 +13,13 @@ use aws_config::environment::credentials::EnvironmentVariableCredentialsProvider
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use aws_types::os_shim_internal::Fs;
 
+use crate::error_chain::find_cause;
 use crate::model::{Failure, Reason};
 
 /// The name of the provider in the credentials of roles that the exporter assumes.
@@ -35,8 +40,13 @@ pub(super) const MAX_ROLE_ARN: usize = 2048;
 pub(super) const MAX_SESSION_NAME: usize = 64;
 pub(super) const MAX_EXTERNAL_ID: usize = 1224;
 
+/// The name of the provider in the credentials of roles that the exporter assumes itself.
+pub(super) const ASSUME_ROLE_PROVIDER: &str = "SsmSyncExporterAssumeRole";
+
 /// The maximum length of a URL or of the name of a profile.
 const MAX_URL: usize = 2048;
+
+const WEB_IDENTITY_TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
 /// What is wrong with a text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -46,7 +56,7 @@ pub(super) struct UnusableText {
     problem: Problem,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 enum Problem {
     #[error("is empty")]
     Empty,
@@ -60,6 +70,8 @@ enum Problem {
     Space,
     #[error("is not valid UTF-8")]
     NotUtf8,
+    #[error("cannot be read: {0}")]
+    Unreadable(String),
 }
 
 /// Checks that `text` has between 1 and `max` characters, all of them printable ASCII and
@@ -120,11 +132,12 @@ fn provider_in_words(credentials: &Credentials) -> &'static str {
 }
 
 /// Checks the texts in the environment with which the default chain obtains credentials:
-/// those of web identities, of containers and of the instance metadata service.
+/// those of web identities, of containers and of the instance metadata service. `error` is the
+/// error of that chain.
 ///
 /// # Errors
 /// One of them cannot be used.
-pub(super) async fn check_environment() -> Result<(), UnusableText> {
+pub(super) async fn check_environment(error: &CredentialsError) -> Result<(), UnusableText> {
     for (variable, max) in [
         ("AWS_PROFILE", MAX_URL),
         ("AWS_ROLE_ARN", MAX_ROLE_ARN),
@@ -142,14 +155,27 @@ pub(super) async fn check_environment() -> Result<(), UnusableText> {
             Err(VarError::NotPresent) => {}
         }
     }
-    for variable in ["AWS_WEB_IDENTITY_TOKEN_FILE", "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] {
+    for variable in [WEB_IDENTITY_TOKEN_FILE, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] {
         let Ok(path) = std::env::var(variable) else { continue };
-        // The SDK reports a file that cannot be read.
-        let Ok(content) = Fs::real().read_to_end(path).await else { continue };
         let name = format!("file that {variable} names");
-        check_text(&name, &String::from_utf8_lossy(&content).replace(' ', ""), MAX_TOKEN)?;
+        let content = match Fs::real().read_to_end(path).await {
+            Ok(content) => content,
+            Err(error) => return Err(UnusableText { name, problem: Problem::Unreadable(error.to_string()) }),
+        };
+        let mut content = String::from_utf8_lossy(&content).replace(' ', "");
+        if variable == WEB_IDENTITY_TOKEN_FILE && !is_token_rejected(error) {
+            // The token is not sent in a header, and STS may accept one that ends in a line end.
+            content.truncate(content.trim_end_matches(['\r', '\n']).len());
+        }
+        check_text(&name, &content, MAX_TOKEN)?;
     }
     Ok(())
+}
+
+/// Whether STS did not accept the token of a web identity.
+fn is_token_rejected(error: &CredentialsError) -> bool {
+    find_cause::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>(error)
+        .is_some_and(|error| error.code() == Some("InvalidIdentityToken"))
 }
 
 /// Provides the credentials in environment variables.
@@ -158,8 +184,10 @@ pub(super) struct EnvironmentProvider;
 
 impl EnvironmentProvider {
     async fn credentials(&self) -> Result<Credentials, CredentialsError> {
-        // The error of the SDK would contain the value.
-        for variable in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "SECRET_ACCESS_KEY"] {
+        // The error of the SDK would contain the value, or the SDK would ignore the token.
+        for variable in
+            ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"]
+        {
             if let Err(VarError::NotUnicode(_)) = std::env::var(variable) {
                 let name = format!("environment variable {variable}");
                 return Err(CredentialsError::invalid_configuration(UnusableText {

@@ -17,11 +17,12 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use parking_lot::Mutex;
-use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Map, Value};
 use tokio::io::AsyncReadExt as _;
-use tokio::process::{Child, ChildStdout, Command};
+use tokio::process::{ChildStdout, Command};
 use tokio::sync::OnceCell;
+
+use super::process_group::KilledGroups;
 
 /// The maximum length of the output. The session token is the only part that is not short.
 const MAX_OUTPUT: usize = 256 * 1024;
@@ -64,6 +65,8 @@ enum Problem {
     Wait(String),
     #[error("{}; its output is not shown, because it may contain secrets", describe(*.0))]
     Exit(ExitStatus),
+    #[error("did not end within {0:?} and was killed")]
+    Timeout(Duration),
     #[error("has written more than {MAX_OUTPUT} bytes")]
     TooMuchOutput,
     #[error("has not written a JSON object with the credentials")]
@@ -76,11 +79,18 @@ enum Problem {
     Expiration,
 }
 
+impl ProcessError {
+    pub(super) fn is_timeout(&self) -> bool {
+        matches!(self.problem, Problem::Timeout(_))
+    }
+}
+
 /// The processes that are running, shared by all sessions, including those of an earlier
 /// configuration.
 #[derive(Debug, Default)]
 pub(crate) struct CredentialProcesses {
     running: Mutex<HashMap<CredentialProcess, Weak<Run>>>,
+    killed: KilledGroups,
 }
 
 /// A run of a process, shared by all callers that wait for it.
@@ -96,7 +106,7 @@ impl CredentialProcesses {
         let run = self.join(process);
         // If the caller that runs the process gives up, its process is killed, and the next
         // caller starts another one.
-        let result = run.get_or_init(|| Box::pin(run_process(process))).await;
+        let result = run.get_or_init(|| Box::pin(run_process(process, &self.killed))).await;
         result.clone()
     }
 
@@ -118,6 +128,19 @@ impl CredentialProcesses {
 pub(super) struct ProcessProvider {
     pub(super) process: CredentialProcess,
     pub(super) processes: Arc<CredentialProcesses>,
+    /// Less than the timeout of those who wait for the credentials, which does not know what
+    /// they wait for.
+    pub(super) timeout: Duration,
+}
+
+impl ProcessProvider {
+    async fn credentials(&self) -> Result<Credentials, ProcessError> {
+        let credentials = self.processes.credentials(&self.process);
+        tokio::time::timeout(self.timeout, credentials).await.unwrap_or_else(|_elapsed| {
+            let profile = self.process.profile.clone();
+            Err(ProcessError { profile, problem: Problem::Timeout(self.timeout) })
+        })
+    }
 }
 
 impl ProvideCredentials for ProcessProvider {
@@ -126,15 +149,18 @@ impl ProvideCredentials for ProcessProvider {
         Self: 'a,
     {
         future::ProvideCredentials::new(async {
-            self.processes.credentials(&self.process).await.map_err(CredentialsError::provider_error)
+            self.credentials().await.map_err(CredentialsError::provider_error)
         })
     }
 }
 
 /// Runs the process to its end. If the future is dropped before, the process is killed.
-async fn run_process(process: &CredentialProcess) -> Result<Credentials, ProcessError> {
+async fn run_process(
+    process: &CredentialProcess,
+    killed: &KilledGroups,
+) -> Result<Credentials, ProcessError> {
     let result = async {
-        let output = output(&process.command).await?;
+        let output = output(&process.command, killed).await?;
         parse(&output, process.account_id.as_deref())
     };
     result.await.map_err(|problem| ProcessError { profile: process.profile.clone(), problem })
@@ -142,6 +168,13 @@ async fn run_process(process: &CredentialProcess) -> Result<Credentials, Process
 
 fn describe(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
+        // Codes of the shell, which the process itself may use as well.
+        (Some(126), _) => {
+            "exited with code 126, which usually means that the command cannot be executed".to_owned()
+        }
+        (Some(127), _) => {
+            "exited with code 127, which usually means that there is no such command".to_owned()
+        }
         (Some(code), _) => format!("exited with code {code}"),
         (None, Some(signal)) => format!("was ended by the signal {signal}"),
         (None, None) => "failed".to_owned(),
@@ -149,7 +182,8 @@ fn describe(status: ExitStatus) -> String {
 }
 
 /// What the process writes to its standard output.
-async fn output(command: &str) -> Result<Vec<u8>, Problem> {
+async fn output(command: &str, killed: &KilledGroups) -> Result<Vec<u8>, Problem> {
+    killed.reap();
     let mut child = Command::new("sh")
         .args(["-c", command])
         .stdin(Stdio::null())
@@ -159,7 +193,7 @@ async fn output(command: &str) -> Result<Vec<u8>, Problem> {
         .kill_on_drop(true)
         .spawn()
         .map_err(|error| Problem::Start(error.to_string()))?;
-    let group = ProcessGroup::of(&child);
+    let group = killed.group_of(&child);
     let mut stdout = child.stdout.take();
     let mut output = Vec::new();
     let status = {
@@ -196,28 +230,6 @@ async fn read(stdout: Option<&mut ChildStdout>, output: &mut Vec<u8>) -> Result<
     Ok(())
 }
 
-/// Kills the processes of a group when dropped.
-#[derive(Debug)]
-struct ProcessGroup(Option<Pid>);
-
-impl ProcessGroup {
-    /// The group whose leader is `child`.
-    fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
-    }
-}
-
-impl Drop for ProcessGroup {
-    fn drop(&mut self) {
-        // The group is dropped at the latest immediately after the leader has been waited
-        // for, so its id cannot have been given to another group yet.
-        if let Some(group) = self.0 {
-            // Fails if no process of the group is left.
-            let _killed = kill_process_group(group, Signal::KILL);
-        }
-    }
-}
-
 /// Parses the output, as "Sourcing credentials with an external process" in the user guide
 /// of the AWS CLI describes it.
 fn parse(output: &[u8], default_account_id: Option<&str>) -> Result<Credentials, Problem> {
@@ -232,7 +244,9 @@ fn parse(output: &[u8], default_account_id: Option<&str>) -> Result<Credentials,
         .access_key_id(required("AccessKeyId")?)
         .secret_access_key(required("SecretAccessKey")?)
         .provider_name("CredentialProcess");
-    credentials.set_session_token(text("SessionToken").map(ToOwned::to_owned));
+    // As for the AWS CLI, an empty token is none: the credentials are those of a user.
+    credentials
+        .set_session_token(text("SessionToken").filter(|token| !token.is_empty()).map(ToOwned::to_owned));
     credentials.set_expiry(expiry);
     credentials.set_account_id(text("AccountId").or(default_account_id).map(AccountId::from));
     Ok(credentials.build())
@@ -253,7 +267,7 @@ mod tests {
     use std::path::Path;
     use std::time::Instant;
 
-    use rustix::process::test_kill_process;
+    use rustix::process::{Pid, test_kill_process};
     use tokio::time::{sleep, timeout};
 
     use super::*;
@@ -300,6 +314,10 @@ mod tests {
 
     #[tokio::test]
     async fn the_documented_output_is_understood() {
+        // As the AWS CLI does it.
+        let json =
+            r#"{"Version": 1, "AccessKeyId": "AKIA", "SecretAccessKey": "hidden", "SessionToken": ""}"#;
+        assert_eq!(parse(json.as_bytes(), None).unwrap().session_token(), None);
         let json = r#"{"Version": 1, "AccessKeyId": "AKIA", "SecretAccessKey": "hidden", "SessionToken": "token",
             "Expiration": "2022-05-02T18:36:00+00:00", "AccountId": "222233334444", "Other": [1]}"#;
         let credentials = run(&format!("echo '{json}'")).await.unwrap();
@@ -331,7 +349,7 @@ mod tests {
             ),
             (
                 "hidden-command 2>/dev/null",
-                "exited with code 127; its output is not shown, because it may contain secrets",
+                "exited with code 127, which usually means that there is no such command; its output is not shown, because it may contain secrets",
             ),
             ("true", "has not written a JSON object with the credentials"),
             ("echo hidden", "has not written a JSON object with the credentials"),

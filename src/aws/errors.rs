@@ -16,6 +16,7 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId as _;
 
+use super::credential_process::ProcessError;
 use super::http_client::is_invalid_response;
 use crate::error_chain::find_cause;
 use crate::model::{Failure, Reason};
@@ -46,24 +47,42 @@ where
 
 /// Classifies the error of a profile or default chain that provided no credentials.
 pub(super) fn credentials_failure(error: &CredentialsError) -> Failure {
+    if let Some(error) = find_cause::<ProcessError>(error) {
+        let reason = if error.is_timeout() { Reason::Timeout } else { Reason::Credentials };
+        return Failure::new(reason, error.to_string());
+    }
     // The SDK assumes roles for profiles and web identities.
     let role_failure =
         find_cause::<SdkError<AssumeRoleError, HttpResponse>>(error).map(call_failure).or_else(|| {
             find_cause::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>(error).map(call_failure)
         });
+    let cause = without_wrappers(error);
     match (role_failure, error) {
         (Some(Failure { reason, message, .. }), _) => Failure::new(
             assume_role_reason(reason),
             format!("cannot assume the role of the profile or web identity: {message}"),
         ),
         (None, CredentialsError::ProviderTimedOut(_)) => {
-            Failure::new(Reason::Timeout, with_distinct_causes(error))
+            Failure::new(Reason::Timeout, with_distinct_causes(cause))
         }
         (None, _) if is_invalid_response(error) => {
-            Failure::new(Reason::InvalidResponse, with_distinct_causes(error))
+            Failure::new(Reason::InvalidResponse, with_distinct_causes(cause))
         }
-        (None, _) => Failure::new(Reason::Credentials, with_distinct_causes(error)),
+        (None, _) => Failure::new(Reason::Credentials, with_distinct_causes(cause)),
     }
+}
+
+/// The first error of a chain that says what is wrong. The SDK wraps it in errors that say no
+/// more than that a provider has failed or was not properly configured.
+fn without_wrappers(error: &CredentialsError) -> &(dyn Error + 'static) {
+    let mut error: &(dyn Error + 'static) = error;
+    while let Some(wrapper) = error.downcast_ref::<CredentialsError>()
+        && let Some(source) = wrapper.source()
+        && (matches!(wrapper, CredentialsError::InvalidConfiguration(_)) || source.is::<CredentialsError>())
+    {
+        error = source;
+    }
+    error
 }
 
 /// The reason for a failure to assume a role, given the reason for the failure of the
@@ -185,10 +204,10 @@ fn reason_without_service_error<E: Error + 'static>(error: &SdkError<E, HttpResp
     }
 }
 
-/// The error and its causes. A cause that the text already contains
+/// The error and its causes on one line. A cause that the text already contains
 /// is left out: many SDK errors repeat their cause.
 fn with_distinct_causes(error: &(dyn Error + 'static)) -> String {
-    let mut text = error.to_string();
+    let mut text = without_secrets(error.to_string());
     let mut next = error.source();
     while let Some(cause) = next {
         let message = without_secrets(cause.to_string());
@@ -198,7 +217,7 @@ fn with_distinct_causes(error: &(dyn Error + 'static)) -> String {
         }
         next = cause.source();
     }
-    text
+    text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
 /// The first line of a message. If a signature is wrong, AWS repeats the request,

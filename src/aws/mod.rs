@@ -24,6 +24,7 @@ mod http_client;
 mod instrumentation;
 mod lifetime;
 mod panics;
+mod process_group;
 mod profile;
 mod response_date;
 mod sdk;

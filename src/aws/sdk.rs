@@ -132,9 +132,11 @@ impl SdkConfigLoader {
             return Err(CredentialsError::not_loaded("no credentials provider is configured"));
         };
         let result = provider.provide_credentials().await;
-        if result.is_err() && self.profile.is_none() {
+        if let Err(error) = &result
+            && self.profile.is_none()
+        {
             // The error of the SDK may not say that its cause is in the environment.
-            check_environment().await.map_err(CredentialsError::invalid_configuration)?;
+            check_environment(error).await.map_err(CredentialsError::invalid_configuration)?;
         }
         result
     }
@@ -179,10 +181,10 @@ impl SdkConfigLoader {
     /// The profile is unusable.
     async fn chain_provider(&self) -> Result<Option<ProfileFileCredentialsProvider>, CredentialsError> {
         let (profile, files) = (self.profile.clone().map(Cow::Owned), self.settings.profile_files());
-        // The SDK's own provider reports errors in the files.
-        let Ok(profiles) = aws_config::profile::load(&Fs::real(), &Env::real(), &files, profile).await else {
-            return Ok(None);
-        };
+        // The error of the SDK's own provider does not name the file and the line.
+        let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &files, profile)
+            .await
+            .map_err(CredentialsError::invalid_configuration)?;
         let chain = profile::resolve(&profiles).map_err(CredentialsError::invalid_configuration)?;
         Ok(chain.map(|chain| self.provider_of_chain(profiles.selected_profile(), chain)))
     }
@@ -196,6 +198,7 @@ impl SdkConfigLoader {
             BaseSource::Process(process) => SharedCredentialsProvider::new(ProcessProvider {
                 process,
                 processes: Arc::clone(&self.processes),
+                timeout: self.collection_timeout * 7 / 15,
             }),
             BaseSource::Profile(name) => SharedCredentialsProvider::new(
                 self.profile_provider(&name).profile_files(self.settings.profile_files()).build(),

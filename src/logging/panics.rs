@@ -3,6 +3,9 @@
 //! A panic message may contain anything, such as a header with a password that could not be
 //! parsed. Only messages that are literals in the source are logged. Of all other panics, the
 //! log has only the location.
+//!
+//! A stack overflow is not a panic, and no hook is called: Rust writes its own message to stderr
+//! and aborts the process.
 
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::panic::PanicHookInfo;

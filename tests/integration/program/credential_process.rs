@@ -108,6 +108,8 @@ async fn a_hanging_process_runs_once_at_a_time_and_ends_with_the_program() {
     let (status, took, log) = exporter.stop("TERM");
     assert_eq!(status.code(), Some(0), "{log}");
     assert!(took < Duration::from_secs(5), "{took:?}");
+    // The message did not say what hung.
+    assert!(log.contains("the credential_process of the profile `hub` did not end within"), "{log}");
     assert_none_left(&hanging.pids());
 }
 
