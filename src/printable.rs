@@ -1,14 +1,24 @@
 //! Makes texts from outside safe for terminals and logs.
 
-/// Makes a text from AWS or the configuration safe for a terminal: escapes control characters
-/// as in a Rust string literal.
+/// Whether a terminal or an editor shows the character, and it changes neither the lines nor the
+/// direction of the text around it.
+pub(crate) fn is_printable(character: char) -> bool {
+    match character {
+        ' '..='~' => true,
+        // `escape_debug` escapes control characters, and those of Unicode that are not visible.
+        _ => character.escape_debug().len() == 1,
+    }
+}
+
+/// Makes a text from AWS or the configuration safe for a terminal: escapes characters that are
+/// not printable as in a Rust string literal.
 pub(crate) fn escape_control_characters(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {
-        match character {
-            // `escape_debug` would escape these as well.
-            '"' | '\'' | '\\' => escaped.push(character),
-            _ => escaped.extend(character.escape_debug()),
+        if is_printable(character) {
+            escaped.push(character);
+        } else {
+            escaped.extend(character.escape_debug());
         }
     }
     escaped

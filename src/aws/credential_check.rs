@@ -40,9 +40,6 @@ pub(super) const MAX_ROLE_ARN: usize = 2048;
 pub(super) const MAX_SESSION_NAME: usize = 64;
 pub(super) const MAX_EXTERNAL_ID: usize = 1224;
 
-/// The name of the provider in the credentials of roles that the exporter assumes itself.
-pub(super) const ASSUME_ROLE_PROVIDER: &str = "SsmSyncExporterAssumeRole";
-
 /// The maximum length of a URL or of the name of a profile.
 const MAX_URL: usize = 2048;
 

@@ -8,6 +8,7 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level};
 
 use crate::clock::Clock;
+use crate::printable::is_printable;
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -117,13 +118,16 @@ fn write_logfmt<'a>(line: &mut String, fields: impl Iterator<Item = (&'a str, Va
     Ok(())
 }
 
-/// Writes a value in JSON. Also escapes DEL and the C1 control characters, which JSON
-/// allows but which can control a terminal.
+/// Writes a value in JSON. Also escapes characters that JSON allows but that are not printable:
+/// they can control a terminal, or change the order in which a line is shown.
 fn write_json_value(line: &mut String, value: &Value) -> fmt::Result {
     for character in value.to_string().chars() {
-        match character {
-            '\u{7f}'..='\u{9f}' => write!(line, "\\u{:04x}", u32::from(character))?,
-            _ => line.push(character),
+        if is_printable(character) {
+            line.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(line, "\\u{unit:04x}")?;
+            }
         }
     }
     Ok(())
@@ -132,7 +136,7 @@ fn write_json_value(line: &mut String, value: &Value) -> fmt::Result {
 /// Whether a logfmt value needs no quotes.
 fn is_plain(text: &str) -> bool {
     let needs_quotes = |character: char| {
-        character.is_whitespace() || character.is_control() || matches!(character, '"' | '=' | '\\')
+        character.is_whitespace() || !is_printable(character) || matches!(character, '"' | '=' | '\\')
     };
     !text.is_empty() && !text.contains(needs_quotes)
 }

@@ -10,6 +10,7 @@ use tracing::{debug, info, warn};
 use super::captured::CapturedLog;
 use super::queue::{MAX_BYTES, MAX_LINES};
 use super::*;
+use crate::printable::is_printable;
 
 /// Long enough for everything that does not hang.
 const TIMEOUT: Duration = Duration::from_mins(1);
@@ -81,9 +82,13 @@ fn a_value_cannot_add_a_line_or_control_the_terminal() {
     for format in [Format::Logfmt, Format::Json] {
         let log = logged(format, || {
             info!(name = "x\nts=2026 level=error \u{1b}[31m\u{9b}31m", "first\nsecond");
+            info!(name = "x\u{202e}y\u{2028}z\u{e0001}", "café 日本");
         });
-        assert_eq!(log.lines().count(), 1, "{log}");
-        assert!(!log.trim_end().contains(char::is_control), "{log}");
+        assert_eq!(log.lines().count(), 2, "{log}");
+        let is_hidden = |character| character != '\n' && !is_printable(character);
+        assert!(!log.contains(is_hidden), "{log}");
+        let last = log.lines().next_back().unwrap();
+        assert!(last.contains(r#""x\u202ey\u2028z\udb40\udc01""#) && last.contains("café 日本"), "{last}");
     }
 }
 
