@@ -27,6 +27,9 @@ pub(super) const MAX_SECRET_ACCESS_KEY: usize = 1024;
 /// tokens; those with many session tags have a few kilobytes.
 pub(super) const MAX_TOKEN: usize = 64 * 1024;
 
+/// The name of the provider in the credentials of roles that the exporter assumes itself.
+pub(super) const ASSUMED_ROLE: &str = "SsmSyncExporterAssumeRole";
+
 // The limits of the STS API. (STS API reference, `AssumeRole`.)
 pub(super) const MAX_ROLE_ARN: usize = 2048;
 pub(super) const MAX_SESSION_NAME: usize = 64;
@@ -109,7 +112,7 @@ fn provider_in_words(credentials: &Credentials) -> &'static str {
         "Login" => "a console session (`aws login`)",
         "EcsContainer" => "the container credentials endpoint (ECS or EKS)",
         "IMDSv2" => "the EC2 instance metadata service",
-        "AssumeRoleProvider" | super::sts::PROVIDER_NAME => "AssumeRole",
+        "AssumeRoleProvider" | ASSUMED_ROLE => "AssumeRole",
         _ => "an unknown provider",
     }
 }

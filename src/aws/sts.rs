@@ -13,6 +13,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 
 use super::clock_skew::RetryAfterClockSkew;
+use super::credential_check::ASSUMED_ROLE;
 use super::errors;
 use super::instrumentation::{ApiObserver, ObserveRequests};
 use super::lifetime::Validity;
@@ -21,9 +22,6 @@ use super::sdk::own_retry_partition;
 use crate::clock::Clock;
 use crate::fleet::{AccountId, Role};
 use crate::model::{Failure, Reason, UnixSeconds, limits};
-
-/// The name of the provider in the credentials of assumed roles.
-pub(super) const PROVIDER_NAME: &str = "SsmSyncExporterAssumeRole";
 
 /// How long the credentials of an assumed role are valid if the request does not set a
 /// duration. (STS API reference, `AssumeRole`.)
@@ -98,7 +96,7 @@ pub(super) async fn assume_role(
         .secret_access_key(assumed.secret_access_key)
         .session_token(assumed.session_token)
         .account_id(AccountId::as_str(arn.account()))
-        .provider_name(PROVIDER_NAME)
+        .provider_name(ASSUMED_ROLE)
         .build();
     Ok((credentials, validity))
 }
