@@ -87,6 +87,24 @@ async fn deeply_nested_lists_of_syncs_are_invalid() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_body_of_millions_of_empty_items_is_invalid() {
+    // Regression: the SDK made gigabytes of a list of 8 MiB.
+    let list = |name: &str| format!("{{\"{name}\": [{}{{}}]}}", "{},".repeat(2_700_000));
+    let texts = format!(
+        "{{\"ResourceDataSyncItems\": [{{\"SyncSource\": {{\"SourceRegions\": [{}\"\"]}}}}]}}",
+        "\"\",".repeat(2_700_000)
+    );
+    check_syncs([(200, list("ResourceDataSyncItems")), (200, texts)]).await;
+    let aws = fake_aws().await;
+    let body = list("ResourceDataSyncItems");
+    let fault = FaultRule::new(Fault::Response { status: 200, body }).operation("ListResourceDataSync");
+    aws.world().set_faults(vec![fault]);
+    let exporter = Exporter::start_ready(&aws, &one_target()).await;
+    let page = exporter.get("/").await.body;
+    assert!(page.contains("has more than 200000 values, the limit of the exporter"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_number_is_a_time_or_invalid() {
     let numbers = [
         "1e308",
