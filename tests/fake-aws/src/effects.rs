@@ -35,7 +35,7 @@ pub(crate) fn send(
             Fault::Text { field, value, repeat } => replace(&mut body, field, value, *repeat),
             Fault::Headers(headers) => set_headers(&mut head.headers, headers),
             Fault::DateOffBy(seconds) => {
-                set_date(&mut head.headers, clock_offset.saturating_add(SignedDuration::from_secs(*seconds)))
+                set_date(&mut head.headers, clock_offset.saturating_add(SignedDuration::from_secs(*seconds)));
             }
             Fault::ClockAhead(seconds) => {
                 set_date(&mut head.headers, clock_offset + SignedDuration::from_secs((*seconds).into()));
