@@ -22,9 +22,10 @@ use super::errors;
 use super::instrumentation::ApiObserver;
 use super::lifetime::{Lifetime, Validity};
 use super::panics::catch_panic;
-use super::sdk::SdkConfigLoader;
+use super::sdk::{SdkConfigLoader, check_timeout};
 use super::single_flight::{Fetched, SingleFlight};
-use super::sts::{AssumeRoleFailure, assume_role, caller_account, is_sts_unavailable};
+use super::sts::{AssumeRoleFailure, assume_role, is_sts_unavailable};
+use super::verdict::{CachedVerdict, Verdict};
 use crate::failure_log::{FailureLog, Problem, Subject};
 use crate::fleet::{AccountId, RegionName, Role};
 use crate::model::{Failure, Reason};
@@ -32,6 +33,15 @@ use crate::model::{Failure, Reason};
 /// The time between a failed refresh and the next attempt, while the previous
 /// credentials are still valid.
 const REFRESH_RETRY: Duration = Duration::from_secs(30);
+
+/// The minimum time between two replacements of credentials that AWS had accepted before it
+/// rejected them. A service and STS that are wrong about them would otherwise cause a request for
+/// credentials in every collection.
+const REPLACE_INTERVAL: Duration = Duration::from_mins(1);
+
+/// The minimum time between two refreshes of credentials that a service has rejected, but of which
+/// STS does not say whether they are valid.
+const UNCONFIRMED_REFRESH_INTERVAL: Duration = Duration::from_mins(5);
 
 /// How long STS must not have failed before it counts as recovered.
 const STS_RECOVERY: Duration = Duration::from_mins(1);
@@ -83,6 +93,8 @@ pub(crate) struct CredentialStore {
     /// How many of the latest credentials had little time left when they were obtained. See
     /// [`Lifetime::is_short`].
     short_lived: AtomicU32,
+    /// When rejected credentials were last evicted.
+    last_eviction: Mutex<Option<Instant>>,
     /// Whether it was logged that credentials had expired already when they were obtained.
     expiry_logged: AtomicBool,
     /// The time of the last failure of STS itself when a role was assumed with these
@@ -103,6 +115,8 @@ pub(crate) struct CachedCredentials {
     pub(super) ssm_client: Mutex<Option<aws_sdk_ssm::Client>>,
     /// The account that the credentials belong to, looked up on first use.
     pub(super) account: SingleFlight<AccountId>,
+    /// What STS said when a service had rejected the credentials.
+    pub(super) verdict: CachedVerdict,
     /// Whether AWS has accepted the credentials at least once.
     accepted: AtomicBool,
     /// The regions in which SSM has accepted the credentials.
@@ -124,6 +138,7 @@ impl CredentialStore {
             latest: Mutex::default(),
             rejections: AtomicU32::new(0),
             short_lived: AtomicU32::new(0),
+            last_eviction: Mutex::default(),
             expiry_logged: AtomicBool::new(false),
             sts_failure: Mutex::default(),
             assume_role_permits: Semaphore::new(MAX_CONCURRENT_ASSUME_ROLE),
@@ -148,23 +163,41 @@ impl CredentialStore {
         self.cache.get(self.fetch()).await.map_err(Failure::with_credentials_scope)
     }
 
-    /// Removes credentials that AWS has rejected with `failure`, unless newer ones have
-    /// replaced them. New credentials are obtained immediately if AWS has accepted the old
-    /// ones before, because they have probably expired. Otherwise new ones would probably be
-    /// rejected as well: the failure is cached in their place, with a back-off, and logged.
-    /// Returns whether the failure is cached.
+    /// Removes credentials that STS has rejected, unless newer ones have replaced them. New
+    /// credentials are obtained immediately if AWS has accepted the old ones before, because
+    /// they have probably expired. Otherwise new ones would probably be rejected as well:
+    /// `failure` is cached in their place, with a back-off, and logged. Returns whether it is
+    /// cached.
     pub(crate) fn reject(&self, cached: &Arc<CachedCredentials>, failure: &Failure) -> bool {
-        if cached.accepted.load(Ordering::Relaxed) {
+        if !cached.accepted.load(Ordering::Relaxed) {
+            self.cache_rejection(cached, failure);
+            return true;
+        }
+        if self.evict_after(REPLACE_INTERVAL, cached) {
             let mut latest = self.latest.lock();
             if latest.as_ref().is_some_and(|(latest, _)| Arc::ptr_eq(latest, cached)) {
                 *latest = None;
             }
-            drop(latest);
-            self.cache.evict(cached);
-            return false;
         }
-        self.cache_rejection(cached, failure);
-        true
+        false
+    }
+
+    /// Makes the next caller obtain new credentials. Those that AWS has rejected stay in use if
+    /// that fails, because STS did not say whether they are valid.
+    pub(crate) fn refresh(&self, rejected: &Arc<CachedCredentials>) {
+        self.evict_after(UNCONFIRMED_REFRESH_INTERVAL, rejected);
+    }
+
+    /// Evicts `cached`, unless credentials were evicted less than `interval` ago or newer ones
+    /// have replaced them. Returns whether they were evicted.
+    fn evict_after(&self, interval: Duration, cached: &Arc<CachedCredentials>) -> bool {
+        let mut last = self.last_eviction.lock();
+        let is_recent = last.is_some_and(|last| last.elapsed() < interval);
+        let is_evicted = !is_recent && self.cache.evict(cached);
+        if is_evicted {
+            *last = Some(Instant::now());
+        }
+        is_evicted
     }
 
     /// Caches `failure` in place of credentials that AWS has rejected, unless newer ones
@@ -220,6 +253,7 @@ impl CredentialStore {
                     credentials,
                     ssm_client: Mutex::default(),
                     account: SingleFlight::default(),
+                    verdict: CachedVerdict::default(),
                     accepted: AtomicBool::new(false),
                     accepted_in: Mutex::default(),
                 });
@@ -302,24 +336,31 @@ impl CredentialStore {
                         base.record_assumed_role(&cached);
                         Obtained::checked(credentials, validity)
                     }
-                    Err(AssumeRoleFailure { failure, credentials_expired: true }) => {
-                        if base.reject(&cached, &failure) {
-                            Obtained::NoBaseCredentials(failure)
-                        } else {
-                            Obtained::Failure(failure)
-                        }
-                    }
-                    Err(AssumeRoleFailure { failure, .. }) if failure.rejects_credentials => {
-                        // STS returns the same error if the role's account has not enabled
-                        // the region of the STS endpoint. `GetCallerIdentity` returns it only
-                        // if the credentials are invalid.
-                        match Box::pin(caller_account(config, &cached.credentials, observer)).await {
-                            Err(identity_failure) if identity_failure.rejects_credentials => {
+                    // STS returns the same error if the role's account has not enabled the
+                    // region of the STS endpoint. `GetCallerIdentity` returns it only if the
+                    // credentials are invalid.
+                    Err(AssumeRoleFailure { failure, credentials_expired })
+                        if failure.rejects_credentials =>
+                    {
+                        let timeout = check_timeout(self.timeout * 2);
+                        match cached.verdict.get(config, &cached.credentials, observer, timeout).await {
+                            Verdict::Accepted => Obtained::Failure(failure),
+                            Verdict::Unknown => {
+                                base.refresh(&cached);
+                                Obtained::Failure(failure)
+                            }
+                            Verdict::Rejected if credentials_expired => {
+                                if base.reject(&cached, &failure) {
+                                    Obtained::NoBaseCredentials(failure)
+                                } else {
+                                    Obtained::Failure(failure)
+                                }
+                            }
+                            Verdict::Rejected => {
                                 // STS would reject the credentials for every other role, too.
                                 base.cache_rejection(&cached, &failure);
                                 Obtained::NoBaseCredentials(failure)
                             }
-                            _ => Obtained::Failure(failure),
                         }
                     }
                     Err(AssumeRoleFailure { failure, .. }) if is_sts_unavailable(&failure) => {

@@ -8,6 +8,8 @@
 //! | part of a response | limit |
 //! | --- | --- |
 //! | body | 8 MiB, with or without a declared length |
+//! | bodies of more than 1 MiB | 4 at a time, the others wait |
+//! | values in a JSON body | about 200,000 |
 //! | headers, HTTP/1 | about 400 KiB and 100 headers (limits of `hyper`) |
 //! | headers, HTTP/2 | 16 KiB (limit of `hyper`) |
 //! | trailers and chunk extensions | 16 KiB each (limits of `hyper`), ignored |
@@ -17,6 +19,7 @@
 //! The timeout of a call's attempt limits how long a response may take.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
@@ -32,6 +35,7 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::clock_skew::{self, SkewWarning};
 use crate::error_chain::find_cause;
@@ -40,14 +44,36 @@ use crate::error_chain::find_cause;
 /// 50 syncs, is far smaller.
 const MAX_BODY: usize = 8 * 1024 * 1024;
 
+/// The maximum length of a body in bytes that takes no permit of [`MAX_LARGE_BODIES`].
+const MAX_SMALL_BODY: usize = 1024 * 1024;
+
+/// How many larger bodies are in memory at the same time. Genuine responses are not that large, so
+/// they do not wait for these.
+const MAX_LARGE_BODIES: usize = 4;
+
+/// The maximum number of values in a JSON body. The SDK makes several hundred bytes of each `{}`
+/// in a list.
+const MAX_JSON_VALUES: usize = 200_000;
+
 /// Headers that make the SDK wait before it retries a call, for up to 20 seconds each time.
 /// The collection would then time out, and its reason would not be that AWS throttled it.
 const RETRY_AFTER_HEADERS: [&str; 2] = ["x-amz-retry-after", "retry-after"];
 
-/// The body of a response exceeds [`MAX_BODY`].
+/// The body of a response is not passed to the SDK.
 #[derive(Debug, thiserror::Error)]
-#[error("the body of the response is longer than the limit of {} MiB", MAX_BODY / 1024 / 1024)]
-struct BodyTooLong;
+enum UnusableBody {
+    #[error("the body of the response is longer than the limit of {} MiB", MAX_BODY / 1024 / 1024)]
+    TooLong,
+    #[error("the body of the response has more than {MAX_JSON_VALUES} values, the limit of the exporter")]
+    TooManyValues,
+}
+
+impl From<UnusableBody> for ConnectorError {
+    fn from(unusable: UnusableBody) -> Self {
+        // Not retried: the next response would be the same.
+        Self::other(unusable.into(), None)
+    }
+}
 
 /// The HTTP client, with one connection pool for all calls. By default, the SDK
 /// creates a pool for each service client and ignores the proxy settings of the
@@ -69,13 +95,17 @@ pub(super) fn http_client(endpoint_url: Option<&str>) -> SharedHttpClient {
     });
     #[cfg(fuzzing)]
     let client = super::fuzzing::http_client().unwrap_or(client);
-    SharedHttpClient::new(LimitingClient { client, skew_warning: SkewWarning::default() })
+    SharedHttpClient::new(LimitingClient {
+        client,
+        skew_warning: SkewWarning::default(),
+        large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
+    })
 }
 
-/// Whether a response arrived that cannot be one of AWS: its body is too long, or it is not
-/// HTTP. `error` is the error of a call, or one of its causes.
+/// Whether a response arrived that cannot be one of AWS: its body exceeds a limit, or it is
+/// not HTTP. `error` is the error of a call, or one of its causes.
 pub(super) fn is_invalid_response(error: &(dyn Error + 'static)) -> bool {
-    find_cause::<BodyTooLong>(error).is_some()
+    find_cause::<UnusableBody>(error).is_some()
         || find_cause::<hyper::Error>(error).is_some_and(hyper::Error::is_parse)
 }
 
@@ -89,6 +119,7 @@ pub(super) fn is_invalid_response(error: &(dyn Error + 'static)) -> bool {
 struct LimitingClient {
     client: SharedHttpClient,
     skew_warning: SkewWarning,
+    large_bodies: Arc<Semaphore>,
 }
 
 impl HttpClient for LimitingClient {
@@ -100,6 +131,7 @@ impl HttpClient for LimitingClient {
         SharedHttpConnector::new(LimitingConnector {
             connector: self.client.http_connector(settings, components),
             skew_warning: self.skew_warning.clone(),
+            large_bodies: Arc::clone(&self.large_bodies),
         })
     }
 
@@ -112,15 +144,23 @@ impl HttpClient for LimitingClient {
 struct LimitingConnector {
     connector: SharedHttpConnector,
     skew_warning: SkewWarning,
+    large_bodies: Arc<Semaphore>,
 }
 
 impl HttpConnector for LimitingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let skew_warning = self.skew_warning.clone();
+        let (skew_warning, large_bodies) = (self.skew_warning.clone(), Arc::clone(&self.large_bodies));
         let response = self.connector.call(request);
         HttpConnectorFuture::new(async move {
             let mut response = response.await?;
-            let body = read(response.take_body()).await?;
+            let (body, permit) = read(response.take_body(), large_bodies).await?;
+            if has_too_many_values(&body) {
+                return Err(UnusableBody::TooManyValues.into());
+            }
+            // Held until the SDK has parsed the body.
+            if let Some(permit) = permit {
+                response.add_extension(LargeBodyPermit(Arc::new(permit)));
+            }
             clock_skew::hide_unconfirmed_date(&mut response, &body, &skew_warning);
             for name in RETRY_AFTER_HEADERS {
                 response.headers_mut().remove(name);
@@ -131,24 +171,56 @@ impl HttpConnector for LimitingConnector {
     }
 }
 
+/// Admits one body of more than [`MAX_SMALL_BODY`].
+#[derive(Clone, Debug)]
+struct LargeBodyPermit(
+    #[expect(dead_code, reason = "released when it is dropped")] Arc<OwnedSemaphorePermit>,
+);
+
 /// Reads a body into memory. The frames are copied, because each of them may be a single byte
-/// that keeps a whole read buffer alive.
-async fn read(mut body: SdkBody) -> Result<Vec<u8>, ConnectorError> {
-    // Not retried: the next response would be as long.
-    let too_long = || ConnectorError::other(BodyTooLong.into(), None);
+/// that keeps a whole read buffer alive. Waits for a permit before it reads more than
+/// [`MAX_SMALL_BODY`].
+async fn read(
+    mut body: SdkBody,
+    large_bodies: Arc<Semaphore>,
+) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), ConnectorError> {
     if usize::try_from(body.size_hint().lower()).map_or(true, |length| length > MAX_BODY) {
-        return Err(too_long());
+        return Err(UnusableBody::TooLong.into());
     }
     let mut bytes = Vec::new();
+    let mut permit = None;
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame.map_err(ConnectorError::io)?.into_data() {
             if data.len() > MAX_BODY - bytes.len() {
-                return Err(too_long());
+                return Err(UnusableBody::TooLong.into());
+            }
+            if permit.is_none() && data.len() + bytes.len() > MAX_SMALL_BODY {
+                let acquired = Arc::clone(&large_bodies).acquire_owned().await;
+                permit = Some(acquired.map_err(|closed| ConnectorError::other(closed.into(), None))?);
             }
             bytes.extend_from_slice(&data);
         }
     }
-    Ok(bytes)
+    Ok((bytes, permit))
+}
+
+/// Whether `body` is JSON with more than [`MAX_JSON_VALUES`] values. Those in an object or array
+/// are counted by its opening bracket and its commas.
+fn has_too_many_values(body: &[u8]) -> bool {
+    if !body.trim_ascii_start().starts_with(b"{") {
+        return false;
+    }
+    let (mut values, mut in_string, mut is_escaped) = (0_usize, false, false);
+    for &byte in body {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' => is_escaped = in_string,
+            b'"' => in_string = !in_string,
+            b'{' | b'[' | b',' if !in_string => values += 1,
+            _ => {}
+        }
+    }
+    values > MAX_JSON_VALUES
 }
 
 #[cfg(test)]
@@ -157,10 +229,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_body_may_have_the_maximum_length_and_no_more() {
-        let body = |length| SdkBody::from(vec![b' '; length]);
-        assert_eq!(read(body(0)).await.unwrap(), b"");
-        assert_eq!(read(body(MAX_BODY)).await.unwrap().len(), MAX_BODY);
-        let error = read(body(MAX_BODY + 1)).await.unwrap_err();
+        let permits = Arc::new(Semaphore::new(1));
+        let read = |length| read(SdkBody::from(vec![b' '; length]), Arc::clone(&permits));
+        assert_eq!(read(0).await.unwrap().0, b"");
+        assert_eq!(read(MAX_BODY).await.unwrap().0.len(), MAX_BODY);
+        let error = read(MAX_BODY + 1).await.unwrap_err();
         assert!(is_invalid_response(&error));
         assert_eq!(
             crate::error_chain::with_causes(&error),
@@ -168,5 +241,31 @@ mod tests {
         );
         let readme = include_str!("../../config/README.md");
         assert!(readme.contains("| body of a response | 8 MiB |"), "the limit is documented");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_large_bodies_wait_for_each_other() {
+        let permits = Arc::new(Semaphore::new(1));
+        let read = |length| read(SdkBody::from(vec![b' '; length]), Arc::clone(&permits));
+        let large = read(MAX_SMALL_BODY + 1).await.unwrap();
+        assert!(read(MAX_SMALL_BODY).await.unwrap().1.is_none());
+        let minute = std::time::Duration::from_mins(1);
+        assert!(tokio::time::timeout(minute, read(MAX_SMALL_BODY + 1)).await.is_err());
+        drop(large);
+        assert!(read(MAX_SMALL_BODY + 1).await.unwrap().1.is_some());
+    }
+
+    #[test]
+    fn the_values_of_a_json_body_are_limited() {
+        let body = |item: &str, number: usize| format!(" {{\"a\":{}0", item.repeat(number)).into_bytes();
+        for item in ["{},", "[[],", "[\"\\\"\","] {
+            let per_item = item.bytes().filter(|byte| matches!(byte, b'{' | b'[' | b',')).count();
+            assert!(!has_too_many_values(&body(item, (MAX_JSON_VALUES - 1) / per_item)), "{item}");
+            assert!(has_too_many_values(&body(item, MAX_JSON_VALUES)), "{item}");
+        }
+        // Not in strings, and not in XML.
+        let text = format!("{{\"a\": \"{}\"}}", "{[,\\\"".repeat(MAX_JSON_VALUES));
+        assert!(!has_too_many_values(text.as_bytes()));
+        assert!(!has_too_many_values(&[b"<a>".as_slice(), &body("{},", MAX_JSON_VALUES)].concat()));
     }
 }

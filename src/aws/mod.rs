@@ -31,6 +31,7 @@ mod sdk;
 mod session;
 mod single_flight;
 mod sts;
+mod verdict;
 
 pub(crate) use clock_skew::RetryAfterClockSkew;
 pub(crate) use credential_process::CredentialProcesses;
@@ -42,3 +43,4 @@ pub(crate) use panics::catch_panic;
 pub use sdk::AwsSettings;
 pub(crate) use sdk::own_retry_partition;
 pub(crate) use session::{Session, Sessions};
+pub(crate) use verdict::Verdict;

@@ -39,6 +39,15 @@ const MAX_ATTEMPTS: u32 = 3;
 /// the back-off.
 const ATTEMPTS_PER_COLLECTION: u32 = 8;
 
+/// The maximum time for a lookup whose failure is tolerated: whether a configured account
+/// id is right, or whether STS accepts credentials.
+const MAX_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The timeout of such a lookup within a collection.
+pub(super) fn check_timeout(collection_timeout: Duration) -> Duration {
+    MAX_CHECK_TIMEOUT.min(attempt_timeout(collection_timeout))
+}
+
 /// The timeout of one attempt of a call.
 pub(super) fn attempt_timeout(collection_timeout: Duration) -> Duration {
     collection_timeout / ATTEMPTS_PER_COLLECTION

@@ -23,13 +23,10 @@ use super::instrumentation::ApiObserver;
 use super::sdk::{self, AwsSettings, SdkConfigLoader};
 use super::single_flight::Fetched;
 use super::sts;
+use super::verdict::Verdict;
 use crate::failure_log::FailureLog;
 use crate::fleet::{Access, Account, AccountId, InvalidRegion, Partition, RegionName};
 use crate::model::{Failure, Reason};
-
-/// The maximum time for a lookup whose failure is tolerated: whether a configured account
-/// id is right, or whether STS confirms credentials.
-const MAX_CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The sessions of all accounts, each created on first use. Accounts with the same
 /// access share a session. Role chains that begin with the same roles share the
@@ -78,6 +75,7 @@ pub(crate) struct Session {
     ssm_config: aws_sdk_ssm::Config,
     pub(crate) credentials: Arc<CredentialStore>,
     pub(crate) observer: Arc<dyn ApiObserver>,
+    /// See [`sdk::check_timeout`].
     check_timeout: Duration,
     /// Lives as long as the session. An entry is small, so those of regions that are no longer
     /// polled are not removed.
@@ -165,7 +163,7 @@ impl Sessions {
             ssm_config: profile_config.ssm_config.clone(),
             credentials: self.credential_store(&profile_config, &key),
             observer: Arc::clone(&self.observer),
-            check_timeout: MAX_CHECK_TIMEOUT.min(sdk::attempt_timeout(self.collection_timeout)),
+            check_timeout: sdk::check_timeout(self.collection_timeout),
             ssm_regions: Mutex::default(),
         };
         let session = Arc::new(session);
@@ -296,10 +294,21 @@ impl Session {
         }
     }
 
-    /// Whether STS confirms the credentials; false also if STS cannot be reached. The call
-    /// needs no permission.
-    pub(crate) async fn sts_confirms(&self, cached: &CachedCredentials) -> bool {
-        self.account_id(cached, self.check_timeout).await.is_ok()
+    /// Called after a service has rejected `cached` with `failure`. Replaces the credentials if
+    /// STS rejects them as well, and returns what STS says.
+    pub(crate) async fn credentials_rejected(
+        &self,
+        cached: &Arc<CachedCredentials>,
+        failure: &Failure,
+    ) -> Verdict {
+        let check = cached.verdict.get(&self.config, &cached.credentials, &self.observer, self.check_timeout);
+        let verdict = Box::pin(check).await;
+        match verdict {
+            Verdict::Accepted => {}
+            Verdict::Rejected => _ = self.credentials.reject(cached, failure),
+            Verdict::Unknown => self.credentials.refresh(cached),
+        }
+        verdict
     }
 
     /// The account that the credentials belong to, looked up once. A failed lookup is

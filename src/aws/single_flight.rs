@@ -95,9 +95,9 @@ impl<T> SingleFlight<T> {
         self.in_progress.load(Ordering::Relaxed) > 0
     }
 
-    /// Evicts `value`, unless a newer one has replaced it.
-    pub(super) fn evict(&self, value: &Arc<T>) {
-        self.replace(value, Arc::default());
+    /// Evicts `value`, unless a newer one has replaced it. Returns whether it was evicted.
+    pub(super) fn evict(&self, value: &Arc<T>) -> bool {
+        self.replace(value, Arc::default())
     }
 
     /// Replaces `value` with `failure`, unless a newer outcome has replaced it. How long
@@ -254,9 +254,9 @@ mod tests {
     async fn an_evicted_value_is_fetched_again_and_a_newer_one_is_not_evicted() {
         let flight = SingleFlight::default();
         let first = flight.get(async { Fetched::Value(Arc::new(1), None) }).await.unwrap();
-        flight.evict(&first);
+        assert!(flight.evict(&first));
         assert_eq!(*flight.get(async { Fetched::Value(Arc::new(2), None) }).await.unwrap(), 2);
-        flight.evict(&first);
+        assert!(!flight.evict(&first));
         assert_eq!(*flight.get(async { Fetched::Value(Arc::new(3), None) }).await.unwrap(), 2);
     }
 }

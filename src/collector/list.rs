@@ -11,7 +11,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 
 use super::convert;
 use super::presence::RecordPresence;
-use crate::aws::{CachedCredentials, ObserveRequests, Session, errors};
+use crate::aws::{CachedCredentials, ObserveRequests, Session, Verdict, errors};
 use crate::fleet::Target;
 use crate::model::limits::{self, MAX_PAGES, MAX_SYNCS};
 use crate::model::{DataSync, Failure, Reason, SyncType};
@@ -59,8 +59,7 @@ pub(super) async fn list(
 
 /// Classifies the error of a call. SSM returns the same error code for invalid credentials
 /// and for a region that the account has not enabled. If another region or STS accepts the
-/// credentials, the cause is the region. Otherwise the credentials are replaced. An error about
-/// the signature does not replace them.
+/// credentials, the cause is the region.
 async fn list_failure(
     error: &ListError,
     session: &Session,
@@ -71,13 +70,13 @@ async fn list_failure(
     if !failure.rejects_credentials {
         return failure;
     }
-    if error.code() == Some(UNRECOGNIZED_CLIENT)
-        && (credentials.accepted_only_outside(&target.region) || session.sts_confirms(credentials).await)
-    {
+    let may_be_disabled = error.code() == Some(UNRECOGNIZED_CLIENT);
+    let is_accepted = may_be_disabled && credentials.accepted_only_outside(&target.region)
+        || session.credentials_rejected(credentials, &failure).await == Verdict::Accepted;
+    if may_be_disabled && is_accepted {
         let message = format!("the account has probably not enabled the region: {}", failure.message);
         return Failure::new(Reason::RegionDisabled, message);
     }
-    session.credentials.reject(credentials, &failure);
     failure
 }
 

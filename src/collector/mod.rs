@@ -48,7 +48,16 @@ impl Collector {
             // Nothing to check: the account id is taken from the ARN of the last role.
             Some(_) if !target.account.access.roles.is_empty() => {}
             Some(configured) => session.check_account_id(credentials, configured).await?,
-            None => progress.account = Some(session.account_id(credentials, self.timeout / 2).await?),
+            None => match session.account_id(credentials, self.timeout / 2).await {
+                Ok(id) => progress.account = Some(id),
+                Err(failure) => {
+                    // STS itself has rejected them.
+                    if failure.rejects_credentials {
+                        session.credentials.reject(credentials, &failure);
+                    }
+                    return Err(failure);
+                }
+            },
         }
         list::list(session, credentials, target).await
     }

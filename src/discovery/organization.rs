@@ -35,7 +35,7 @@ pub(super) async fn members(sessions: &Sessions, organization: &Organization) ->
     match &members {
         Ok(_) => session.credentials.record_acceptance(&cached),
         Err(failure) if failure.rejects_credentials => {
-            session.credentials.reject(&cached, failure);
+            session.credentials_rejected(&cached, failure).await;
         }
         Err(_) => {}
     }

@@ -45,7 +45,7 @@ pub(super) async fn enabled(sessions: &Sessions, account: &Account) -> Result<Ve
             Some(Err(error)) => {
                 let failure = errors::call_failure(&error);
                 if failure.rejects_credentials {
-                    session.credentials.reject(&cached, &failure);
+                    session.credentials_rejected(&cached, &failure).await;
                 }
                 return Err(failure);
             }

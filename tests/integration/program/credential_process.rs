@@ -205,7 +205,7 @@ async fn a_process_whose_credentials_seem_to_have_expired_is_not_run_for_every_c
         // The back-off is five seconds, then ten.
         ("2020-01-01T00:00:00Z", true, 2),
     ] {
-        let fault = FaultRule::new(Fault::ExpiredToken).operation("ListResourceDataSync");
+        let fault = FaultRule::new(Fault::ExpiredToken);
         aws.world().set_faults(if is_rejected { vec![fault] } else { Vec::new() });
         let directory = tempfile::tempdir().unwrap();
         let (file, runs) = (directory.path().join("config"), directory.path().join("runs"));

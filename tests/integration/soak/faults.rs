@@ -29,8 +29,10 @@ fn random_rule(random: &mut Random) -> FaultRule {
         0 => rule(&[common(), sts()], random).service("sts").account(HUB),
         1 => rule(&[common(), sts()], random).service("sts").account(DIRECT),
         2 => rule(&[common(), organizations()], random).service("organizations"),
-        // The regions of an account share credentials, so only some faults leave the others alone.
-        3 => rule(&[common(), ssm()], random).service("ssm").account(NEIGHBOUR).region(FAULTY_REGION),
+        3 => rule(&[common(), ssm(), credentials()], random)
+            .service("ssm")
+            .account(NEIGHBOUR)
+            .region(FAULTY_REGION),
         _ => {
             let rule = rule(&[common(), ssm(), credentials()], random).service("ssm").account(ACCOUNT);
             rule.region(random.pick(&REGIONS))
@@ -114,7 +116,7 @@ fn ssm() -> Vec<Fault> {
     ]
 }
 
-/// Faults of SSM that concern the credentials, which all regions of an account share.
+/// Faults that reject the credentials, which all regions of an account share.
 fn credentials() -> Vec<Fault> {
     vec![Fault::ExpiredToken, Fault::RegionDisabled]
 }

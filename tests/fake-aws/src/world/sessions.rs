@@ -63,6 +63,13 @@ impl World {
         self.lock().session_lifetime = lifetime;
     }
 
+    /// Makes all credentials of AssumeRole expire now.
+    pub fn expire_sessions(&self) {
+        for session in self.lock().sessions.values_mut() {
+            session.expires = f64::NEG_INFINITY;
+        }
+    }
+
     /// Sets whether to accept access keys of other emulators, such as moto, with or without a
     /// session token. The account id must be encoded in the key as in keys of AWS, and the account
     /// must exist.
