@@ -12,9 +12,9 @@
 //!   that it cannot guess again immediately.
 //!
 //! A limit on the guesses of an address would refuse a client with the right password behind the
-//! same NAT gateway. Its first check waits for at most 60 to 90 others instead while 60
-//! connections guess, and only for a few if it has another address or if the guesses arrive
-//! on connections that have guessed before. At the usual cost of 10, that is less than the scrape
+//! same NAT gateway. Its first check waits for at most 90 others instead while 60 connections
+//! guess, and only for a few if it has another address, if the guesses arrive on connections
+//! that have guessed before, or if no guess arrives after it. At the usual cost of 10, that is less than the scrape
 //! timeout of Prometheus.
 //!
 //! The caches hold keyed hashes (HMAC with a random key of this process), never passwords.
