@@ -9,7 +9,7 @@
 //! | concurrent status pages | 16 | `response_limit` |
 //! | of these, for one peer; for one connection | three quarters; a quarter | `response_limit` |
 //! | scrapes, or pages, that wait for another to end | 256, for 5 s | `response_limit` |
-//! | scrape or page that makes room for another | without progress for 2 s, or older than 10 s | `progress` |
+//! | scrape or page that makes room for another | without progress for 2 s, or 500 ms at its start; or older than 10 s | `progress` |
 //! | password checks that wait | 384, 2 min | `security::password` |
 //! | TLS handshake | 10 s | `handshake` |
 //! | request headers, from their first byte | 10 s | `header_timeout` |
