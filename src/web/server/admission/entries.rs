@@ -9,44 +9,44 @@ use crate::web::server::admission::Client;
 /// kept up to date, because a flood of connections needs them for every connection.
 #[derive(Debug)]
 pub(super) struct Entries<T> {
-    by_id: BTreeMap<u64, (Client, T)>,
-    by_peer: HashMap<Peer, usize>,
-    by_connection: HashMap<u64, usize>,
+    rows: BTreeMap<u64, (Client, T)>,
+    of_peers: HashMap<Peer, usize>,
+    of_connections: HashMap<u64, usize>,
 }
 
 impl<T> Entries<T> {
     pub(super) fn new() -> Self {
-        Self { by_id: BTreeMap::new(), by_peer: HashMap::new(), by_connection: HashMap::new() }
+        Self { rows: BTreeMap::new(), of_peers: HashMap::new(), of_connections: HashMap::new() }
     }
 
     pub(super) fn insert(&mut self, id: u64, client: Client, entry: T) {
-        *self.by_peer.entry(client.peer).or_insert(0) += 1;
-        *self.by_connection.entry(client.connection).or_insert(0) += 1;
-        self.by_id.insert(id, (client, entry));
+        *self.of_peers.entry(client.peer).or_insert(0) += 1;
+        *self.of_connections.entry(client.connection).or_insert(0) += 1;
+        self.rows.insert(id, (client, entry));
     }
 
     pub(super) fn remove(&mut self, id: u64) -> Option<(Client, T)> {
-        let (client, entry) = self.by_id.remove(&id)?;
-        decrement(&mut self.by_peer, client.peer);
-        decrement(&mut self.by_connection, client.connection);
+        let (client, entry) = self.rows.remove(&id)?;
+        decrement(&mut self.of_peers, client.peer);
+        decrement(&mut self.of_connections, client.connection);
         Some((client, entry))
     }
 
     /// The entries in the order of their ids.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, Client, &T)> {
-        self.by_id.iter().map(|(id, (client, entry))| (*id, *client, entry))
+        self.rows.iter().map(|(id, (client, entry))| (*id, *client, entry))
     }
 
     pub(super) fn len(&self) -> usize {
-        self.by_id.len()
+        self.rows.len()
     }
 
     pub(super) fn of_peer(&self, peer: Peer) -> usize {
-        self.by_peer.get(&peer).copied().unwrap_or_default()
+        self.of_peers.get(&peer).copied().unwrap_or_default()
     }
 
     pub(super) fn of_connection(&self, connection: u64) -> usize {
-        self.by_connection.get(&connection).copied().unwrap_or_default()
+        self.of_connections.get(&connection).copied().unwrap_or_default()
     }
 }
 
