@@ -10,8 +10,9 @@
 //!   at most one and a half turns per connection in the queue, whatever the others do.
 //! - Every third turn is for the least demanding caller. Callers are compared by the number of
 //!   callers of their peer in the queue, then of their connection, then by the refusals of their
-//!   connection. A client that neither floods the queue nor shares its address with one that does
-//!   therefore waits for a few turns only, however long the queue is.
+//!   connection. The newest of equally demanding callers comes first. A client that neither floods
+//!   the queue nor shares its address with one that does therefore waits for a few turns only,
+//!   however long the queue is.
 //!
 //! If the queue is full, the most demanding caller is refused, so a caller is refused only if its
 //! own peer fills the queue. Of equally demanding callers, the one that has waited longest is
@@ -157,7 +158,7 @@ impl Queue {
         let indices = 0..self.waiting.len();
         let next = if self.turns.is_multiple_of(3) {
             let demand = self.demand();
-            indices.min_by_key(|index| (demand(&self.waiting[*index]), self.waiting[*index].number))
+            indices.min_by_key(|index| (demand(&self.waiting[*index]), Reverse(self.waiting[*index].number)))
         } else {
             indices.min_by_key(|index| (self.waiting[*index].position, self.waiting[*index].number))
         };
@@ -291,14 +292,15 @@ mod tests {
         assert!(turns_until(login, &persistent, again) <= 3);
         // The same, when none has been refused before.
         let fresh: Vec<_> = (1..=60).map(|number| caller(1, number, 0)).collect();
-        assert!(turns_until(login, &fresh, again) <= 61);
+        assert!(turns_until(login, &fresh, again) <= 3);
+        assert!(turns_until(login, &fresh, |_| None) <= 3);
         // Each request on a connection of its own.
         let mut next = 100;
         let reconnect = |_| {
             next += 1;
             Some(caller(1, next, 0))
         };
-        assert!(turns_until(login, &fresh, reconnect) <= 61);
+        assert!(turns_until(login, &fresh, reconnect) <= 91);
         // Several requests at a time on each connection.
         let streams: Vec<_> = (0..240).map(|number| caller(1, 1 + number % 60, 0)).collect();
         assert!(turns_until(login, &streams, again) <= 91);

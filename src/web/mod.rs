@@ -88,8 +88,8 @@ pub async fn serve(
     let service = Arc::new(RequestService {
         router,
         access,
-        scrape_limit: ResponseLimit::new(max_scrapes),
-        page_limit: ResponseLimit::new(MAX_PAGES),
+        scrape_limit: ResponseLimit::new(max_scrapes, Arc::clone(&refusals)),
+        page_limit: ResponseLimit::new(MAX_PAGES, Arc::clone(&refusals)),
         refusals: Arc::clone(&refusals),
     });
     let limit = ConnectionLimit::new(max_connections());

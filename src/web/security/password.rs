@@ -13,9 +13,9 @@
 //!
 //! There is no limit on the guesses of an address, because it would refuse a client with the right
 //! password behind the same NAT gateway. While 60 connections of that address guess, the first
-//! check of such a client waits for 60 to 90 others. It waits for only a few if it has another
-//! address, or if those connections have been refused before. At the usual cost of 10, either is
-//! less than the scrape timeout of Prometheus.
+//! check of such a client waits for at most 90 others. It waits for only a few if it has another
+//! address, if those connections have been refused before, or if no guess arrives after it. At the
+//! usual cost of 10, either is less than the scrape timeout of Prometheus.
 //!
 //! The caches hold keyed hashes (HMAC with a random key of this process), never passwords.
 

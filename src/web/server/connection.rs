@@ -103,7 +103,12 @@ pub(in crate::web) async fn serve(
     let close_token = permit.close_token().clone();
     tokio::select! {
         biased;
-        () = close_token.cancelled() => connection.refused(RefusalReason::TooManyConnections),
+        () = close_token.cancelled() => {
+            // Otherwise an HTTP/1 response was cancelled, which has been recorded.
+            if permit.is_evicted() {
+                connection.refused(RefusalReason::TooManyConnections);
+            }
+        }
         () = connection.run(stream) => {}
     }
     // Otherwise the tasks of HTTP/2 requests would outlive the connection.

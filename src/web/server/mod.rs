@@ -10,7 +10,7 @@
 //! | concurrent scrapes, or pages, of one peer | three quarters of the limit | `response_limit` |
 //! | concurrent scrapes, or pages, of one connection | a quarter of the limit | `response_limit` |
 //! | scrapes, or pages, that wait for a place | 256, for 5 s | `response_limit` |
-//! | scrape or page without progress, before it can be evicted | 2 s | `progress` |
+//! | scrape or page without progress, before it can be evicted | 2 s; 500 ms at its start | `progress` |
 //! | scrape or page with progress, before it can be evicted | 10 s | `response_limit` |
 //! | password checks that wait | 384, 2 min | `security::password` |
 //! | TLS handshake | 10 s | `handshake` |

@@ -8,6 +8,10 @@ use tokio::time::Instant;
 /// A client that reads less than [`MIN_PROGRESS`] in this time counts as reading nothing.
 pub(in crate::web) const STALLED_AFTER: Duration = Duration::from_secs(2);
 
+/// The same for the first [`MIN_PROGRESS`] of a response. The buffers of the kernel, or the window
+/// that an HTTP/2 client grants for every stream, take these from all clients that read at all.
+const STALLED_FROM_START_AFTER: Duration = Duration::from_millis(500);
+
 /// Without a minimum, a client could keep its place by reading a few bytes at a time.
 const MIN_PROGRESS: usize = 8 * 1024;
 
@@ -21,20 +25,22 @@ struct Sending {
     since: Instant,
     /// The bytes sent since then.
     bytes: usize,
+    stalls_after: Duration,
 }
 
 impl Progress {
     /// Called when the response is ready to be sent. A response that is still being prepared
     /// does not stall.
     pub(in crate::web) fn begin(&self) {
-        *self.0.lock() = Some(Sending { since: Instant::now(), bytes: 0 });
+        *self.0.lock() =
+            Some(Sending { since: Instant::now(), bytes: 0, stalls_after: STALLED_FROM_START_AFTER });
     }
 
     pub(in crate::web) fn sent(&self, bytes: usize) {
         if let Some(sending) = &mut *self.0.lock() {
             sending.bytes += bytes;
             if sending.bytes >= MIN_PROGRESS {
-                *sending = Sending { since: Instant::now(), bytes: 0 };
+                *sending = Sending { since: Instant::now(), bytes: 0, stalls_after: STALLED_AFTER };
             }
         }
     }
@@ -42,7 +48,8 @@ impl Progress {
     /// When the response stalled. `None` if it makes progress.
     pub(in crate::web) fn stalled_since(&self, now: Instant) -> Option<Instant> {
         let sending = self.0.lock();
-        sending.as_ref().map(|sending| sending.since).filter(|since| now - *since >= STALLED_AFTER)
+        let sending = sending.as_ref()?;
+        (now - sending.since >= sending.stalls_after).then_some(sending.since)
     }
 }
 
@@ -52,10 +59,11 @@ mod tests {
 
     use super::*;
 
-    /// Whether a response stalls that sends `bytes` in every tenth of a second.
+    /// Whether a response stalls that sends `bytes` in every tenth of a second, after its start.
     async fn stalls_at(bytes: usize) -> bool {
         let progress = Progress::default();
         progress.begin();
+        progress.sent(MIN_PROGRESS);
         for _ in 0..100 {
             advance(Duration::from_millis(100)).await;
             progress.sent(bytes);
@@ -82,9 +90,23 @@ mod tests {
         assert_eq!(progress.stalled_since(Instant::now()), None);
         let begun = Instant::now();
         progress.begin();
-        advance(STALLED_AFTER / 2).await;
+        advance(STALLED_FROM_START_AFTER / 2).await;
         assert_eq!(progress.stalled_since(Instant::now()), None);
-        advance(STALLED_AFTER / 2).await;
+        advance(STALLED_FROM_START_AFTER / 2).await;
         assert_eq!(progress.stalled_since(Instant::now()), Some(begun));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_response_that_has_started_stalls_later() {
+        let progress = Progress::default();
+        progress.begin();
+        progress.sent(MIN_PROGRESS - 1);
+        advance(STALLED_FROM_START_AFTER).await;
+        assert!(progress.stalled_since(Instant::now()).is_some());
+        progress.sent(1);
+        advance(STALLED_AFTER * 9 / 10).await;
+        assert!(progress.stalled_since(Instant::now()).is_none());
+        advance(STALLED_AFTER / 10).await;
+        assert!(progress.stalled_since(Instant::now()).is_some());
     }
 }

@@ -4,7 +4,8 @@
 //! Clients that read slowly or not at all cannot keep Prometheus out. When another client needs
 //! a place, a response that its client has not read for [`STALLED_AFTER`] is cancelled. If there
 //! is none, one that has taken longer than [`SLOW_RESPONSE`] is cancelled, because Prometheus
-//! would have abandoned it by then. See [`admission`](super::admission) for the order.
+//! would have abandoned it by then. A cancelled response counts as a refused request. See
+//! [`admission`](super::admission) for the order.
 //!
 //! [`STALLED_AFTER`]: super::progress::STALLED_AFTER
 
@@ -12,12 +13,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
+use crate::web::refusals::{RefusalReason, Refusals};
 use crate::web::server::admission::{
-    Admission, AdmissionPermit, Client, EvictionClass, EvictionRank, Limits, Occupant,
+    Admission, AdmissionPermit, EvictionClass, EvictionRank, Limits, Occupant,
 };
-use crate::web::server::connection_limit::ActiveRequest;
+use crate::web::server::connection_limit::{ActiveRequest, RequestCanceller};
 use crate::web::server::progress::Progress;
 
 /// How long a response may take before it can be cancelled for another one: Prometheus's
@@ -33,7 +34,10 @@ const MAX_WAITING: usize = 256;
 
 /// Limits the concurrent responses of one kind.
 #[derive(Debug)]
-pub(in crate::web) struct ResponseLimit(Arc<Admission<LimitedResponse>>);
+pub(in crate::web) struct ResponseLimit {
+    admission: Arc<Admission<LimitedResponse>>,
+    refusals: Arc<Refusals>,
+}
 
 /// Permission for one response, until this is dropped.
 pub(in crate::web) type ResponsePermit = AdmissionPermit<LimitedResponse>;
@@ -41,13 +45,14 @@ pub(in crate::web) type ResponsePermit = AdmissionPermit<LimitedResponse>;
 #[derive(Debug)]
 pub(in crate::web) struct LimitedResponse {
     progress: Arc<Progress>,
-    cancel: CancellationToken,
+    canceller: RequestCanceller,
+    refusals: Arc<Refusals>,
 }
 
 impl ResponseLimit {
     /// Allows at most `limit` concurrent responses, three quarters of them to one peer, and a
-    /// quarter to one connection. 0 is no limit.
-    pub(in crate::web) fn new(limit: usize) -> Self {
+    /// quarter to one connection. 0 is no limit. Cancelled responses are recorded as `refusals`.
+    pub(in crate::web) fn new(limit: usize, refusals: Arc<Refusals>) -> Self {
         let limits = if limit == 0 {
             Limits {
                 total: usize::MAX,
@@ -65,15 +70,18 @@ impl ResponseLimit {
                 max_wait: MAX_WAIT,
             }
         };
-        Self(Admission::new(limits))
+        Self { admission: Admission::new(limits), refusals }
     }
 
     /// Admits the response to a request. `None` if there is no place for it, and none becomes
     /// free or can be taken from another response soon.
     pub(in crate::web) async fn admit(&self, request: &ActiveRequest) -> Option<ResponsePermit> {
-        let client = Client { peer: request.peer(), connection: request.connection_id() };
-        let (progress, cancel) = (Arc::clone(request.progress()), request.cancel_token().clone());
-        self.0.request(client, Arc::new(LimitedResponse { progress, cancel })).admitted().await
+        let response = LimitedResponse {
+            progress: Arc::clone(request.progress()),
+            canceller: request.canceller(),
+            refusals: Arc::clone(&self.refusals),
+        };
+        self.admission.request(request.client(), Arc::new(response)).admitted().await
     }
 }
 
@@ -90,7 +98,8 @@ impl Occupant for LimitedResponse {
     fn evict(&self, admitted: Instant, now: Instant, rank: EvictionRank) -> bool {
         let is_unchanged = self.eviction_rank(admitted, now) == Some(rank);
         if is_unchanged {
-            self.cancel.cancel();
+            let peer = self.canceller.cancel();
+            self.refusals.record(RefusalReason::TooManyRequests, peer);
         }
         is_unchanged
     }
@@ -101,11 +110,23 @@ mod tests {
     use std::net::IpAddr;
 
     use tokio::time::advance;
+    use tokio_util::sync::CancellationToken;
 
     use super::*;
     use crate::web::peer::Peer;
+    use crate::web::refusals::CountRefusals;
     use crate::web::server::connection_limit::{ConnectionLimit, ConnectionPermit};
     use crate::web::server::progress::STALLED_AFTER;
+
+    struct Uncounted;
+
+    impl CountRefusals for Uncounted {
+        fn refused(&self, _reason: RefusalReason) {}
+    }
+
+    fn response_limit(limit: usize) -> ResponseLimit {
+        ResponseLimit::new(limit, Refusals::new(Arc::new(Uncounted)))
+    }
 
     fn peer(last: u8) -> Peer {
         IpAddr::from([192, 0, 2, last]).into()
@@ -127,12 +148,13 @@ mod tests {
         let request = begin(connection);
         let permit = limit.admit(&request).await.unwrap();
         request.progress().begin();
+        request.progress().sent(100_000);
         (request, permit)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_stalled_response_is_cancelled_for_another() {
-        let (connections, limit) = (ConnectionLimit::new(8), ResponseLimit::new(2));
+        let (connections, limit) = (ConnectionLimit::new(8), response_limit(2));
         let (one, two) = (connect(&connections, 1).await, connect(&connections, 2).await);
         let (stalled, _stalled_place) = respond(&limit, &one).await;
         let (active, _active_place) = respond(&limit, &two).await;
@@ -148,31 +170,31 @@ mod tests {
             admitted = limit.admit(&other) => assert!(admitted.is_some()),
             () = progress => {}
         }
-        assert!(stalled.cancel_token().is_cancelled() && !active.cancel_token().is_cancelled());
+        assert!(stalled.is_cancelled() && !active.is_cancelled());
         assert!(before.elapsed() >= STALLED_AFTER && before.elapsed() < MAX_WAIT);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_response_that_progresses_is_cancelled_only_once_it_is_slow() {
-        let (connections, limit) = (ConnectionLimit::new(8), ResponseLimit::new(1));
+        let (connections, limit) = (ConnectionLimit::new(8), response_limit(1));
         let (request, _place) = respond(&limit, &connect(&connections, 1).await).await;
         let other = begin(&connect(&connections, 2).await);
         for _ in 0..SLOW_RESPONSE.as_secs() {
             request.progress().sent(100_000);
             let admitted = tokio::time::timeout(Duration::from_millis(1), limit.admit(&other)).await;
-            assert!(admitted.is_err() && !request.cancel_token().is_cancelled());
+            assert!(admitted.is_err() && !request.is_cancelled());
             advance(Duration::from_millis(999)).await;
         }
         request.progress().sent(100_000);
         advance(Duration::from_millis(1)).await;
         assert!(limit.admit(&other).await.is_some());
-        assert!(request.cancel_token().is_cancelled());
+        assert!(request.is_cancelled());
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_connection_cannot_occupy_the_places_of_its_peer() {
         // Regression: three HTTP/2 connections occupied all places.
-        let (connections, limit) = (ConnectionLimit::new(8), ResponseLimit::new(40));
+        let (connections, limit) = (ConnectionLimit::new(8), response_limit(40));
         let mut stalled = Vec::new();
         for _ in 0..3 {
             let connection = connect(&connections, 1).await;
@@ -197,7 +219,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn zero_is_no_limit() {
-        let (connections, limit) = (ConnectionLimit::new(1), ResponseLimit::new(0));
+        let (connections, limit) = (ConnectionLimit::new(1), response_limit(0));
         let connection = connect(&connections, 1).await;
         let mut responses = Vec::new();
         for _ in 0..1000 {

@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
 use super::certificates::connect;
+use super::limits::{exporter_with_large_body, stall};
 use super::{SecuredExporter, TLS, WebFiles, users};
 use crate::exporter::{REGION, Setup};
 use crate::http;
@@ -121,4 +122,15 @@ async fn a_flood_of_refusals_is_counted_and_logged_in_few_lines() {
     assert!(lines[0].contains("reason=unauthorized number=1 last_peer=127.0.0.1"), "{log}");
     assert!(lines[1].contains("reason=unauthorized number=49 last_peer=127.0.0.1"), "{log}");
     assert!(!log.contains("attack"), "{log}");
+}
+
+/// Regression: a scrape that was cancelled for another counted as a closed connection, or not at
+/// all.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scrape_that_is_cancelled_for_another_is_counted() {
+    let setup = Setup { max_requests: 1, ..Setup::default() };
+    let (_aws, exporter) = exporter_with_large_body(&setup).await;
+    exporter.wait_until_ready().await;
+    let _stalled = stall(exporter.address).await.unwrap();
+    assert_eq!(refused(&scrape(exporter.address).await), counts(&[("too_many_requests", 1)]));
 }

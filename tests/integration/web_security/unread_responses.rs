@@ -173,6 +173,18 @@ async fn http2_streams_without_a_window_do_not_keep_scrapes_out() {
     scrape(60, LOCALHOST, &exporter, &files).await;
 }
 
+/// Regression: 20 connections with 16 streams each filled the queue, and scrapes from the same
+/// address got 503. With a single place, so did those behind the streams of three connections.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn neither_many_connections_nor_a_single_place_keep_scrapes_of_the_same_address_out() {
+    for (max_requests, connections, scrapes) in [(40, 20, 15), (1, 3, 4)] {
+        let (_aws, exporter, files) = start(max_requests).await;
+        let sources = std::iter::repeat_n(LOCALHOST, connections);
+        let _attack = attack(sources, exporter.address, &files, "/metrics", Behaviour::Hold).await;
+        scrape(scrapes, LOCALHOST, &exporter, &files).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn stalled_streams_from_many_addresses_do_not_keep_scrapes_out() {
     let (_aws, exporter, files) = start(40).await;

@@ -6,13 +6,17 @@
 //! connections some of them. When there is no place for a client, an occupant that makes no use
 //! of its place is evicted. The peer with the most places loses one first, and a peer never loses
 //! one to a peer that has as many. If no occupant can be evicted, the client waits for a short
-//! time. The waiting client whose peer has the fewest places is admitted first.
+//! time. The waiting client whose peer has the fewest places is admitted first. Of the clients of
+//! one peer, that is the one whose connection has the fewest places and waiting requests, then the
+//! fewest refusals. If too many wait, the client that would be admitted last is refused.
 //!
 //! [`FairGate`](crate::gate::FairGate) solves a different problem: its work is short and cannot
 //! be evicted, so only the order of the queue decides.
 
+mod entries;
+
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,9 +25,10 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
 use crate::web::peer::Peer;
+use entries::Entries;
 
-/// How often a waiting client checks whether an occupant can be evicted by now.
-const RETRY_EVICTION: Duration = Duration::from_millis(200);
+/// How often the waiting clients check whether an occupant can be evicted by now.
+const RETRY_EVICTION: Duration = Duration::from_millis(100);
 
 /// How many places there are, and how clients may wait for them.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +48,8 @@ pub(in crate::web) struct Client {
     pub(in crate::web) peer: Peer,
     /// The number of the connection.
     pub(in crate::web) connection: u64,
+    /// How many requests of the connection have been refused or cancelled for another.
+    pub(in crate::web) refusals: u32,
 }
 
 /// A connection or response that occupies a place.
@@ -86,22 +93,21 @@ pub(in crate::web) struct Admission<O> {
 #[derive(Debug)]
 struct State<O> {
     next_id: u64,
-    occupied: BTreeMap<u64, Place<O>>,
+    occupied: Entries<Place<O>>,
     /// In the order of arrival.
-    waiting: Vec<Waiter<O>>,
+    waiting: Entries<Waiter<O>>,
+    /// When the waiting clients last checked whether an occupant can be evicted.
+    last_retry: Instant,
 }
 
 #[derive(Debug)]
 struct Place<O> {
-    client: Client,
     occupant: Arc<O>,
     admitted: Instant,
 }
 
 #[derive(Debug)]
 struct Waiter<O> {
-    id: u64,
-    client: Client,
     occupant: Arc<O>,
     admit: oneshot::Sender<()>,
 }
@@ -128,18 +134,19 @@ struct Entry<O: Occupant> {
 
 impl<O: Occupant> Admission<O> {
     pub(in crate::web) fn new(limits: Limits) -> Arc<Self> {
-        let state = State { next_id: 0, occupied: BTreeMap::new(), waiting: Vec::new() };
+        let (occupied, waiting) = (Entries::new(), Entries::new());
+        let state = State { next_id: 0, occupied, waiting, last_retry: Instant::now() };
         Arc::new(Self { limits, state: Mutex::new(state) })
     }
 
-    /// Requests a place for `occupant`. If too many clients wait for places, the last one of
-    /// the peer that has the most places and waiters is refused.
+    /// Requests a place for `occupant`. If too many clients wait for places, one of them is
+    /// refused.
     pub(in crate::web) fn request(self: &Arc<Self>, client: Client, occupant: Arc<O>) -> Ticket<O> {
         let (admit, admitted) = oneshot::channel();
         let mut state = self.state.lock();
         let id = state.next_id;
         state.next_id += 1;
-        state.waiting.push(Waiter { id, client, occupant, admit });
+        state.waiting.insert(id, client, Waiter { occupant, admit });
         state.admit_waiting(&self.limits);
         if state.waiting.len() > self.limits.waiting {
             state.refuse_one();
@@ -154,36 +161,52 @@ impl<O: Occupant> Admission<O> {
 }
 
 impl<O: Occupant> State<O> {
-    fn held_by_peer(&self, peer: Peer) -> usize {
-        self.occupied.values().filter(|place| place.client.peer == peer).count()
-    }
-
-    fn held_by_connection(&self, connection: u64) -> usize {
-        self.occupied.values().filter(|place| place.client.connection == connection).count()
-    }
-
     /// Admits as many waiting clients as possible.
     fn admit_waiting(&mut self, limits: &Limits) {
-        loop {
-            let mut order: Vec<usize> = (0..self.waiting.len()).collect();
-            order.sort_by_cached_key(|index| {
-                let Client { peer, connection } = self.waiting[*index].client;
-                (self.held_by_peer(peer), self.held_by_connection(connection), *index)
-            });
-            let has_room = |index: &usize| self.make_room(self.waiting[*index].client, limits);
-            let Some(index) = order.into_iter().find(has_room) else { return };
-            let Waiter { id, client, occupant, admit } = self.waiting.remove(index);
-            self.occupied.insert(id, Place { client, occupant, admitted: Instant::now() });
+        while let Some(id) = self.next_to_admit(limits) {
+            let Some((client, Waiter { occupant, admit })) = self.waiting.remove(id) else { return };
+            self.occupied.insert(id, client, Place { occupant, admitted: Instant::now() });
             // Fails if the client has just given up. Its `Entry` then frees the place.
             let _admitted = admit.send(());
         }
     }
 
+    /// The first of the waiting clients for which there is a place now.
+    fn next_to_admit(&mut self, limits: &Limits) -> Option<u64> {
+        let mut order: Vec<_> = self.waiting.iter().map(|(id, client, _)| (id, client)).collect();
+        order.sort_by_cached_key(|(id, client)| {
+            (self.occupied.of_peer(client.peer), self.demand_of_connection(*client), *id)
+        });
+        // There is a place for either all or none of the clients of a peer, except for those whose
+        // connection has its share.
+        let mut without_place = HashSet::new();
+        let has_room = |(_, client): &(u64, Client)| {
+            let has_share = self.occupied.of_connection(client.connection) >= limits.per_connection;
+            let kind = (client.peer, has_share.then_some(client.connection));
+            if without_place.contains(&kind) {
+                return false;
+            }
+            let has_room = self.make_room(*client, limits);
+            if !has_room {
+                without_place.insert(kind);
+            }
+            has_room
+        };
+        order.into_iter().find(has_room).map(|(id, _)| id)
+    }
+
+    /// The places and waiting requests of a connection, then its refusals.
+    fn demand_of_connection(&self, Client { connection, refusals, .. }: Client) -> (usize, u32) {
+        (self.occupied.of_connection(connection) + self.waiting.of_connection(connection), refusals)
+    }
+
     /// Ensures that there is a place for a client, by an eviction if need be.
     fn make_room(&mut self, client: Client, limits: &Limits) -> bool {
-        let held = self.held_by_peer(client.peer);
-        if self.held_by_connection(client.connection) >= limits.per_connection {
-            return self.evict(|other, _, class| other == client && class < EvictionClass::Active);
+        let held = self.occupied.of_peer(client.peer);
+        if self.occupied.of_connection(client.connection) >= limits.per_connection {
+            return self.evict(|other, _, class| {
+                other.connection == client.connection && class < EvictionClass::Active
+            });
         }
         if held >= limits.per_peer {
             return self.evict(|other, _, class| other.peer == client.peer && class < EvictionClass::Active);
@@ -200,47 +223,49 @@ impl<O: Occupant> State<O> {
     /// Evicts the first of the occupants that may be evicted. `may_evict` gets the client of an
     /// occupant, how many places its peer has, and the occupant's class.
     fn evict(&mut self, may_evict: impl Fn(Client, usize, EvictionClass) -> bool) -> bool {
-        let (mut by_peer, mut by_connection) = (HashMap::new(), HashMap::new());
-        for Place { client, .. } in self.occupied.values() {
-            *by_peer.entry(client.peer).or_insert(0) += 1;
-            *by_connection.entry(client.connection).or_insert(0) += 1;
-        }
         let now = Instant::now();
         loop {
-            let candidates = self.occupied.iter().filter_map(|(id, place)| {
-                let (client, rank) = (place.client, place.occupant.eviction_rank(place.admitted, now)?);
-                let held_by_peer = by_peer[&client.peer];
+            let candidates = self.occupied.iter().filter_map(|(id, client, place)| {
+                let rank = place.occupant.eviction_rank(place.admitted, now)?;
+                let held_by_peer = self.occupied.of_peer(client.peer);
                 may_evict(client, held_by_peer, rank.class).then(|| {
-                    let held = (Reverse(held_by_peer), Reverse(by_connection[&client.connection]));
-                    ((rank.class, held, rank.since), *id, rank)
+                    let held_by_connection = self.occupied.of_connection(client.connection);
+                    let held = (Reverse(held_by_peer), Reverse(held_by_connection));
+                    ((rank.class, held, rank.since), id, rank, place)
                 })
             });
-            let Some((_, id, rank)) = candidates.min_by_key(|(order, ..)| *order) else { return false };
+            let Some((_, id, rank, place)) = candidates.min_by_key(|(order, ..)| *order) else {
+                return false;
+            };
             // If the eviction fails, the occupant has become active in between, and the next one is
             // tried.
-            if self.occupied[&id].evict(now, rank) {
-                self.occupied.remove(&id);
+            if place.occupant.evict(place.admitted, now, rank) {
+                self.occupied.remove(id);
                 return true;
             }
         }
     }
 
-    /// Refuses the last waiter of the peer that has the most places and waiters.
+    /// Refuses the last waiter of the most demanding connection of the peer that has the most
+    /// places and waiters. A client with many requests therefore does not use up the queue.
     fn refuse_one(&mut self) {
-        let demand = |peer| {
-            let waiting = self.waiting.iter().filter(|waiter| waiter.client.peer == peer).count();
-            waiting + self.held_by_peer(peer)
+        let demand = |id, client: Client| {
+            let of_peer = self.occupied.of_peer(client.peer) + self.waiting.of_peer(client.peer);
+            (of_peer, self.demand_of_connection(client), id)
         };
-        let last = (0..self.waiting.len()).max_by_key(|index| demand(self.waiting[*index].client.peer));
-        if let Some(index) = last {
-            self.waiting.remove(index);
+        let last = self.waiting.iter().map(|(id, client, _)| demand(id, client)).max();
+        if let Some((.., id)) = last {
+            self.waiting.remove(id);
         }
     }
-}
 
-impl<O: Occupant> Place<O> {
-    fn evict(&self, now: Instant, rank: EvictionRank) -> bool {
-        self.occupant.evict(self.admitted, now, rank)
+    /// Admits clients that had to wait until an occupant could be evicted. Every waiting client
+    /// calls this, but once in a while is enough for all of them.
+    fn retry(&mut self, limits: &Limits) {
+        if self.last_retry.elapsed() >= RETRY_EVICTION {
+            self.last_retry = Instant::now();
+            self.admit_waiting(limits);
+        }
     }
 }
 
@@ -259,7 +284,7 @@ impl<O: Occupant> Ticket<O> {
             if Instant::now() >= deadline {
                 return None;
             }
-            admission.state.lock().admit_waiting(&admission.limits);
+            admission.state.lock().retry(&admission.limits);
         }
     }
 }
@@ -267,8 +292,8 @@ impl<O: Occupant> Ticket<O> {
 impl<O: Occupant> Drop for Entry<O> {
     fn drop(&mut self) {
         let mut state = self.admission.state.lock();
-        state.waiting.retain(|waiter| waiter.id != self.id);
-        if state.occupied.remove(&self.id).is_some() {
+        state.waiting.remove(self.id);
+        if state.occupied.remove(self.id).is_some() {
             state.admit_waiting(&self.admission.limits);
         }
     }

@@ -40,7 +40,7 @@ fn fake(class: Option<EvictionClass>) -> Arc<Fake> {
 
 fn client(peer: u8, connection: u64) -> Client {
     let peer = std::net::IpAddr::from(Ipv4Addr::new(192, 0, 2, peer)).into();
-    Client { peer, connection }
+    Client { peer, connection, refusals: 0 }
 }
 
 /// Admits an occupant that stays, without a wait.
@@ -149,9 +149,9 @@ async fn a_client_that_has_waited_too_long_is_refused_and_leaves_the_queue() {
     assert!(!is_admitted(&admission, client(1, 1)).await);
     assert_eq!(before.elapsed(), MAX_WAIT);
     drop(admission.request(client(1, 2), fake(None)));
-    assert!(admission.state.lock().waiting.is_empty());
+    assert!(admission.state.lock().waiting.len() == 0);
     drop(permit);
-    assert!(admission.state.lock().occupied.is_empty());
+    assert!(admission.state.lock().occupied.len() == 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -198,4 +198,34 @@ async fn peers_with_places_cannot_fill_the_queue_for_a_peer_without_any() {
     assert!(other.admitted().await.is_some());
     assert_eq!(before.elapsed(), Duration::ZERO);
     drop(attackers);
+}
+
+/// Regression: a scrape was refused when 20 connections of its address had 16 requests each.
+#[tokio::test(start_paused = true)]
+async fn connections_with_many_requests_neither_fill_the_queue_nor_come_first() {
+    let limits = Limits { total: 1, per_peer: 1, waiting: 8, ..LIMITS };
+    let admission = Admission::new(limits);
+    let (_, permit) = occupy(&admission, client(1, 0), None).await;
+    let attackers: Vec<_> =
+        (0..20).map(|number| admission.request(client(1, number % 2), fake(None))).collect();
+    let other = admission.request(client(1, 2), fake(None));
+    assert_eq!(admission.state.lock().waiting.len(), limits.waiting);
+    drop(permit);
+    let before = Instant::now();
+    assert!(other.admitted().await.is_some());
+    assert_eq!(before.elapsed(), Duration::ZERO);
+    drop(attackers);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_connections_the_one_that_has_been_refused_less_comes_first() {
+    let admission = Admission::new(Limits { total: 1, per_peer: 1, ..LIMITS });
+    let (_, permit) = occupy(&admission, client(1, 0), None).await;
+    let refused = admission.request(Client { refusals: 1, ..client(1, 1) }, fake(None));
+    let other = admission.request(client(1, 2), fake(None));
+    drop(permit);
+    let before = Instant::now();
+    assert!(other.admitted().await.is_some());
+    assert_eq!(before.elapsed(), Duration::ZERO);
+    drop(refused);
 }

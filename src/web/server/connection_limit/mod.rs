@@ -49,7 +49,7 @@ pub(in crate::web) struct ConnectionLimit {
 struct Connection {
     peer: Peer,
     id: u64,
-    /// How many requests of the connection have been refused.
+    /// How many requests of the connection have been refused, or cancelled for another.
     refusals: AtomicU32,
     state: Mutex<State>,
     close: CancellationToken,
@@ -105,6 +105,13 @@ pub(in crate::web) struct ActiveRequest {
     cancel: CancellationToken,
 }
 
+/// Cancels a request to make room for another.
+#[derive(Debug)]
+pub(in crate::web) struct RequestCanceller {
+    connection: Arc<Connection>,
+    cancel: CancellationToken,
+}
+
 impl ConnectionLimit {
     /// Allows at most `limit` open connections, three quarters of them to one peer.
     pub(in crate::web) fn new(limit: usize) -> Arc<Self> {
@@ -136,7 +143,8 @@ impl ConnectionLimit {
             state,
             close: CancellationToken::new(),
         });
-        let ticket = self.admission.request(Client { peer, connection: id }, Arc::clone(&connection));
+        let ticket =
+            self.admission.request(Client { peer, connection: id, refusals: 0 }, Arc::clone(&connection));
         ConnectionTicket { ticket, connection, socket }
     }
 
@@ -225,6 +233,11 @@ impl ConnectionPermit {
         &self.connection.close
     }
 
+    /// Whether the connection is closed to admit another.
+    pub(in crate::web) fn is_evicted(&self) -> bool {
+        matches!(*self.connection.state.lock(), State::Evicted)
+    }
+
     /// A handle for reading the progress of the connection's requests.
     pub(in crate::web) fn request_counter(&self) -> RequestCounter {
         RequestCounter {
@@ -292,9 +305,10 @@ impl ActiveRequest {
         self.connection.peer
     }
 
-    /// The number of the connection.
-    pub(in crate::web) fn connection_id(&self) -> u64 {
-        self.connection.id
+    /// The client for the limits on responses.
+    pub(in crate::web) fn client(&self) -> Client {
+        let Connection { id, peer, refusals, .. } = &*self.connection;
+        Client { peer: *peer, connection: *id, refusals: refusals.load(Ordering::Relaxed) }
     }
 
     /// The client for the queue of password checks.
@@ -313,9 +327,22 @@ impl ActiveRequest {
         &self.progress
     }
 
-    /// Cancels the request. Over HTTP/1, this closes the connection.
-    pub(in crate::web) fn cancel_token(&self) -> &CancellationToken {
-        &self.cancel
+    pub(in crate::web) fn canceller(&self) -> RequestCanceller {
+        RequestCanceller { connection: Arc::clone(&self.connection), cancel: self.cancel.clone() }
+    }
+
+    #[cfg(test)]
+    pub(in crate::web) fn is_cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+}
+
+impl RequestCanceller {
+    /// Cancels the request, and returns its client. Over HTTP/1, this closes the connection.
+    pub(in crate::web) fn cancel(&self) -> Peer {
+        self.connection.refusals.fetch_add(1, Ordering::Relaxed);
+        self.cancel.cancel();
+        self.connection.peer
     }
 }
 
