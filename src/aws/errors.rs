@@ -18,6 +18,7 @@ use aws_types::request_id::RequestId as _;
 
 use super::credential_process::ProcessError;
 use super::http_client::is_invalid_response;
+use super::request_secrets::redact;
 use crate::error_chain::find_cause;
 use crate::model::{Failure, Reason};
 
@@ -39,6 +40,7 @@ where
             if let Some(id) = service.raw().request_id() {
                 text = format!("{text} (request {id})");
             }
+            let text = redact(text, service.raw());
             Failure { rejects_credentials: rejects_credentials(code), ..Failure::new(reason, text) }
         }
         other => Failure::new(reason_without_service_error(other), with_distinct_causes(other)),

@@ -38,6 +38,7 @@ use hyper::body::Body as _;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::clock_skew::{self, SkewWarning};
+use super::request_secrets::RequestSecrets;
 use crate::error_chain::find_cause;
 
 /// The maximum length of a response body in bytes. The largest genuine response, a page of
@@ -150,6 +151,7 @@ struct LimitingConnector {
 impl HttpConnector for LimitingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (skew_warning, large_bodies) = (self.skew_warning.clone(), Arc::clone(&self.large_bodies));
+        let secrets = RequestSecrets::of(&request);
         let response = self.connector.call(request);
         HttpConnectorFuture::new(async move {
             let mut response = response.await?;
@@ -160,6 +162,9 @@ impl HttpConnector for LimitingConnector {
             // Held until the SDK has parsed the body.
             if let Some(permit) = permit {
                 response.add_extension(LargeBodyPermit(Arc::new(permit)));
+            }
+            if !response.status().is_success() {
+                response.add_extension(secrets);
             }
             clock_skew::hide_unconfirmed_date(&mut response, &body, &skew_warning);
             for name in RETRY_AFTER_HEADERS {

@@ -26,6 +26,7 @@ mod lifetime;
 mod panics;
 mod process_group;
 mod profile;
+mod request_secrets;
 mod response_date;
 mod sdk;
 mod session;

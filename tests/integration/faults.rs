@@ -244,6 +244,22 @@ async fn abandoned_requests_are_counted() {
 }
 
 #[tokio::test]
+async fn a_secret_that_an_error_repeats_is_redacted() {
+    let aws = fake_aws().await;
+    aws.world().add_role("222233334444", ROLE, Some("xid-of-members"));
+    let error = Fault::Deny.and(Fault::text("Message", "xid-of-members is not trusted"));
+    aws.world().set_faults(vec![FaultRule::new(error).operation("AssumeRole")]);
+    let config = format!(
+        "accounts:\n  - {{profile: hub, assume_roles: [{{arn: 'arn:aws:iam::222233334444:role/{ROLE}', external_id: \
+         xid-of-members}}]}}\n"
+    );
+    let exporter = Exporter::start_ready(&aws, &format!("regions: [{REGION}]\n{config}")).await;
+    let page = exporter.get("/").await.body;
+    assert!(page.contains("AccessDenied: (redacted) is not trusted"), "{page}");
+    assert!(!page.contains("xid-of-members"), "{page}");
+}
+
+#[tokio::test]
 async fn a_denied_role_and_a_wrong_external_id_are_reported() {
     let aws = fake_aws().await;
     aws.world().add_role("222233334444", ROLE, Some("right-id"));
