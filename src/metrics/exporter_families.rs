@@ -132,7 +132,7 @@ impl ExporterMetrics {
             http_refused: IntCounterVec::new(
                 Opts::new(
                     "ssm_sync_exporter_http_refused_total",
-                    "Total number of HTTP requests, TLS handshakes and connections that were refused, by reason. Clients that disconnect without sending a byte are not counted.",
+                    "Total number of HTTP requests, TLS handshakes and connections that were refused or ended to admit others, by reason. Clients that disconnect without sending a byte are not counted.",
                 ),
                 &["reason"],
             )?,
