@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
-use fake_aws::{FakeAws, Fault, FaultRule, SyncKind, World};
+use fake_aws::{Fault, FaultRule, SyncKind};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
-use crate::exporter::{ACCOUNT, Exporter, HUB, REGION, ROLE, aws_settings, fake_aws, one_target, up};
+use crate::exporter::{
+    ACCOUNT, Exporter, REGION, ROLE, aws_settings, fake_aws, fake_organization, one_target, up,
+};
 use crate::process::{ExporterProcess, program};
 
 const OTHER_REGION: &str = "us-east-1";
@@ -120,16 +122,6 @@ async fn a_made_up_list_of_regions_adds_no_targets() {
     assert!(scrape.has("ssm_sync_exporter_discovery_failing_lookups{kind=\"regions\"} 1"));
 }
 
-/// A fake AWS with an organization of two accounts.
-async fn organization() -> FakeAws {
-    let world = World::new();
-    world.create_organization(HUB);
-    world.add_role(HUB, ROLE, None);
-    world.add_member(ACCOUNT, "production", "r-fake");
-    world.add_role(ACCOUNT, ROLE, None);
-    FakeAws::start(world, "127.0.0.1:0").await.unwrap()
-}
-
 fn organization_config() -> String {
     format!(
         "interval: 1s\nregions: [{REGION}]\norganization:\n  profile: hub\n  member_role: \
@@ -139,7 +131,7 @@ fn organization_config() -> String {
 
 /// Checks that the accounts of an organization are kept when it is later listed with `accounts`.
 async fn assert_accounts_are_rejected(accounts: Value, message: &str) {
-    let aws = organization().await;
+    let aws = fake_organization().await;
     let exporter = Exporter::start_ready(&aws, &organization_config()).await;
     exporter.scrape_until(&up(ACCOUNT, REGION, 1)).await;
     aws.world().set_faults(vec![answer("ListAccounts", &json!({"Accounts": accounts}))]);
@@ -173,7 +165,7 @@ async fn too_many_accounts_are_rejected() {
 #[tokio::test]
 async fn invalid_and_too_deeply_nested_organizational_units_are_rejected() {
     let config = organization_config() + "  organizational_units: [r-fake]\n";
-    let aws = organization().await;
+    let aws = fake_organization().await;
     for depth in 1..=11 {
         let parent = if depth == 1 { "r-fake".to_owned() } else { format!("ou-fake-{:08}", depth - 1) };
         aws.world().add_unit(&format!("ou-fake-{depth:08}"), &parent);

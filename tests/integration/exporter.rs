@@ -35,6 +35,16 @@ pub(crate) const NOW: u64 = 1_763_800_000;
 /// The timeout of [`Exporter::wait_for`]. Only a failing test waits this long.
 const WAIT_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// A fake AWS with an organization of the hub and a member.
+pub(crate) async fn fake_organization() -> FakeAws {
+    let world = World::new();
+    world.create_organization(HUB);
+    world.add_role(HUB, ROLE, None);
+    world.add_member(ACCOUNT, "production", "r-fake");
+    world.add_role(ACCOUNT, ROLE, None);
+    FakeAws::start(world, "127.0.0.1:0").await.unwrap()
+}
+
 /// A fake AWS with the hub account and [`ACCOUNT`], whose role the hub may assume.
 pub(crate) async fn fake_aws() -> FakeAws {
     let world = World::new();

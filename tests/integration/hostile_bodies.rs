@@ -1,13 +1,13 @@
 //! Tests that no body of a response ends the process or makes it panic: bodies that are nested
 //! deeply, numbers beyond every range, and texts that are hardly JSON or XML.
 
-use fake_aws::{FakeAws, Fault, FaultRule, SyncKind, World};
+use fake_aws::{Fault, FaultRule, SyncKind};
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use pretty_assertions::assert_eq;
 use serde_json::json;
 
-use crate::exporter::{ACCOUNT, Exporter, HUB, REGION, ROLE, fake_aws, one_target, up};
+use crate::exporter::{ACCOUNT, Exporter, HUB, REGION, ROLE, fake_aws, fake_organization, one_target, up};
 
 /// Enough to overflow the stack of a parser that recurses.
 const DEPTH: usize = 300_000;
@@ -177,16 +177,6 @@ async fn a_text_that_is_hardly_json_is_invalid() {
     check_syncs(bodies.into_iter().chain(errors).map(|body| (400, body.to_owned()))).await;
 }
 
-/// A fake AWS with an organization of the hub and a member.
-async fn organization() -> FakeAws {
-    let world = World::new();
-    world.create_organization(HUB);
-    world.add_role(HUB, ROLE, None);
-    world.add_member(ACCOUNT, "production", "r-fake");
-    world.add_role(ACCOUNT, ROLE, None);
-    FakeAws::start(world, "127.0.0.1:0").await.unwrap()
-}
-
 /// Answers `operation` with each of `bodies`, as success and as error, while a configured account
 /// is polled that needs no answer of this operation.
 async fn check_operation(operation: &str, bodies: Vec<String>) {
@@ -194,7 +184,7 @@ async fn check_operation(operation: &str, bodies: Vec<String>) {
     stream::iter(cases)
         .for_each_concurrent(CONCURRENCY, async |(status, body)| {
             let case = format!("{operation} {status} {}", beginning(&body));
-            let aws = organization().await;
+            let aws = fake_organization().await;
             let config = format!(
                 "interval: 1h\ntimeout: 2m\nregions: ['eu-west-*']\naccounts: [{{profile: hub, id: '{HUB}', regions: [{REGION}]}}]\n\
                  organization:\n  profile: hub\n  member_role: \

@@ -53,22 +53,13 @@ impl ResponseLimit {
     /// Allows at most `limit` concurrent responses, three quarters of them to one peer, and a
     /// quarter to one connection. 0 is no limit. Cancelled responses are recorded as `refusals`.
     pub(in crate::web) fn new(limit: usize, refusals: Arc<Refusals>) -> Self {
-        let limits = if limit == 0 {
-            Limits {
-                total: usize::MAX,
-                per_peer: usize::MAX,
-                per_connection: usize::MAX,
-                waiting: MAX_WAITING,
-                max_wait: MAX_WAIT,
-            }
-        } else {
-            Limits {
-                total: limit,
-                per_peer: limit - limit / 4,
-                per_connection: limit.div_ceil(4),
-                waiting: MAX_WAITING,
-                max_wait: MAX_WAIT,
-            }
+        let total = if limit == 0 { usize::MAX } else { limit };
+        let limits = Limits {
+            total,
+            per_peer: total - total / 4,
+            per_connection: total.div_ceil(4),
+            waiting: MAX_WAITING,
+            max_wait: MAX_WAIT,
         };
         Self { admission: Admission::new(limits), refusals }
     }
