@@ -148,6 +148,7 @@ impl Validator<'_> {
                 name: raw.name.map(|name| name.value.0),
                 default_region: default_region(&regions, &roles),
                 access: Access { profile: raw.profile.map(|profile| profile.value.0), roles },
+                organizational_units: None,
             }),
             regions,
             place: self.layers.place(path),
@@ -190,10 +191,12 @@ impl Validator<'_> {
             name: None,
             default_region: default_region(&regions, &roles),
             access: Access { profile, roles },
+            organizational_units: None,
         });
         let organization = Organization {
             administrator,
             units,
+            tracked_units: Vec::new(),
             excluded: raw.exclude_accounts.into_iter().map(Shown::into_value).collect(),
             refresh_interval: raw.refresh_interval.map_or(refresh_interval, Shown::into_value),
             member_access,

@@ -1,45 +1,128 @@
-//! Lists the accounts of an organization by calling AWS Organizations.
+//! Lists the accounts of an organization by calling AWS Organizations, and determines which of the
+//! organizational units that the configuration names contain each account.
+//!
+//! - If `organizational_units` selects accounts, the accounts of these units and of all units
+//!   below them are listed. Other units that the configuration names are walked afterwards, as
+//!   far as they have not been walked. They add no accounts.
+//! - Otherwise, `ListAccounts` lists all accounts. If it returns the path of each account, the
+//!   paths tell the units. If not, the units that the configuration names are walked.
+//!
+//! No account may be missing because of a unit that only says more about accounts. The accounts
+//! are therefore listed first, and a failure in the second step leaves only the units unknown. The
+//! second step delays the accounts, but most often it makes no calls: AWS returns paths.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod members;
+mod pages;
+mod paths;
+#[cfg(test)]
+mod tests;
+mod unit_tree;
+
+use std::sync::Arc;
 
 use aws_sdk_organizations::Client;
 use aws_sdk_organizations::config::IdentityCache;
-use aws_sdk_organizations::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_organizations::operation::list_accounts::ListAccountsError;
 use aws_sdk_organizations::operation::list_accounts_for_parent::ListAccountsForParentError;
 use aws_sdk_organizations::operation::list_organizational_units_for_parent::ListOrganizationalUnitsForParentError;
-use aws_sdk_organizations::types::{Account as AwsAccount, AccountState, AccountStatus, OrganizationalUnit};
-use aws_smithy_async::future::pagination_stream::PaginationStream;
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 
-use super::sources::{Member, Members, Organization};
+use super::sources::{AccountUnits, Members, Organization, OrganizationListing};
 use crate::aws::{
-    CachedCredentials, ObserveRequests, RetryAfterClockSkew, Session, Sessions, errors, own_retry_partition,
+    CachedCredentials, ObserveRequests, RetryAfterClockSkew, Session, Sessions, own_retry_partition,
 };
 use crate::fleet::{OrganizationalUnitId, Partition, RegionName};
-use crate::model::limits::{
-    self, MAX_ACCOUNTS, MAX_ORGANIZATION_PAGES, MAX_ORGANIZATIONS_TOKEN_CHARS, MAX_UNIT_DEPTH, MAX_UNITS,
-};
 use crate::model::{Failure, Reason};
+use members::MemberList;
+use pages::{check_token, for_each_page};
+use paths::PathUnits;
+use unit_tree::UnitTree;
 
-/// Lists the active accounts.
-///
-/// # Errors
-/// The organization could not be listed completely, or exceeds a limit. A partial list is not returned,
-/// because the missing accounts would look as if they had left.
-pub(super) async fn members(sessions: &Sessions, organization: &Organization) -> Result<Members, Failure> {
-    let session = sessions.get(&organization.administrator).await;
-    let cached = session.credentials.get().await?;
-    let client = client(&session, &cached);
-    let members = list(&client, organization).await;
-    match &members {
-        Ok(_) => session.credentials.record_acceptance(&cached),
-        Err(failure) if failure.rejects_credentials => {
-            session.credentials_rejected(&cached, failure).await;
-        }
-        Err(_) => {}
+/// An organization whose accounts have been listed, but not all units that the configuration names.
+pub(super) struct ListedMembers<'a> {
+    organization: &'a Organization,
+    calls: Calls,
+    partition: Partition,
+    members: MemberList,
+    /// The units of the accounts, if their paths tell them.
+    units_by_paths: Option<AccountUnits>,
+    tree: UnitTree,
+}
+
+/// Calls AWS with the credentials of the administrator account.
+struct Calls {
+    session: Arc<Session>,
+    cached: Arc<CachedCredentials>,
+    client: Client,
+}
+
+impl<'a> ListedMembers<'a> {
+    /// Lists the active accounts.
+    ///
+    /// # Errors
+    /// The accounts could not be listed completely, or exceed a limit. A partial list is not
+    /// returned, because the missing accounts would look as if they had left.
+    pub(super) async fn list(sessions: &Sessions, organization: &'a Organization) -> Result<Self, Failure> {
+        let session = sessions.get(&organization.administrator).await;
+        let cached = session.credentials.get().await?;
+        let calls = Calls { client: client(&session, &cached), session, cached };
+        let (mut members, mut tree) = (MemberList::default(), UnitTree::default());
+        let listed = if organization.units.is_empty() {
+            list_all(&calls.client, &organization.tracked_units, &mut members).await
+        } else {
+            let walk = tree.walk(&calls.client, &organization.units, |accounts| members.add(accounts));
+            walk.await.map(|()| None)
+        };
+        calls.record_verdict(listed.as_ref().err()).await;
+        let units_by_paths = listed?;
+        let partition = members.partition.unwrap_or_else(|| administrator_partition(organization));
+        check_partition(partition, organization)?;
+        Ok(Self { organization, calls, partition, members, units_by_paths, tree })
     }
-    members
+
+    /// The units that contain each account. Walks the units that have to be walked for that.
+    ///
+    /// # Errors
+    /// A unit could not be listed completely, or the organization exceeds a limit.
+    pub(super) async fn units(&mut self) -> Result<AccountUnits, Failure> {
+        if let Some(units) = self.units_by_paths.take() {
+            return Ok(units);
+        }
+        let Organization { units, tracked_units, .. } = self.organization;
+        let walked = self.tree.walk(&self.calls.client, tracked_units, |_accounts| Ok(())).await;
+        self.calls.record_verdict(walked.as_ref().err()).await;
+        walked?;
+        Ok(self.tree.units_of_accounts(units.iter().chain(tracked_units)))
+    }
+
+    /// The accounts together with the result of [`units`](Self::units).
+    pub(super) fn with_units(self, units: Result<AccountUnits, Failure>) -> OrganizationListing {
+        let accounts = self.members.into_members();
+        let (units, units_failure) = match units {
+            Ok(mut units) => {
+                for member in &accounts {
+                    units.entry(member.id.clone()).or_default();
+                }
+                (Some(units), None)
+            }
+            Err(failure) => (None, Some(failure)),
+        };
+        let members = Members { partition: self.partition, accounts, units };
+        OrganizationListing { members, units_failure }
+    }
+}
+
+impl Calls {
+    /// Records whether AWS accepts the credentials, given how calls with them ended.
+    async fn record_verdict(&self, failure: Option<&Failure>) {
+        let Self { session, cached, .. } = self;
+        match failure {
+            None => session.credentials.record_acceptance(cached),
+            Some(failure) if failure.rejects_credentials => {
+                session.credentials_rejected(cached, failure).await;
+            }
+            Some(_) => {}
+        }
+    }
 }
 
 fn client(session: &Session, cached: &CachedCredentials) -> Client {
@@ -57,142 +140,27 @@ fn client(session: &Session, cached: &CachedCredentials) -> Client {
     Client::from_conf(config)
 }
 
-async fn list(client: &Client, organization: &Organization) -> Result<Members, Failure> {
-    let mut listing = Listing::default();
-    if organization.units.is_empty() {
-        let pages = client.list_accounts().into_paginator().send();
-        for_each_page(pages, |page| {
-            check_token(page.next_token.as_deref())?;
-            listing.add(page.accounts.unwrap_or_default())
-        })
-        .await?;
-        // A genuine response contains at least the management account.
-        if listing.seen == 0 {
-            let message = "the response to ListAccounts has no accounts";
-            return Err(Failure::new(Reason::InvalidResponse, message));
-        }
+/// Adds all accounts of the organization to `members`. Returns which of the units `tracked` contain
+/// each account, if all accounts have paths.
+async fn list_all(
+    client: &Client,
+    tracked: &[OrganizationalUnitId],
+    members: &mut MemberList,
+) -> Result<Option<AccountUnits>, Failure> {
+    let mut path_units = PathUnits::new(tracked);
+    for_each_page(client.list_accounts().into_paginator().send(), |page| {
+        check_token(page.next_token.as_deref())?;
+        let accounts = page.accounts.unwrap_or_default();
+        path_units.add(&accounts);
+        members.add(accounts)
+    })
+    .await?;
+    // A genuine response contains at least the management account.
+    if members.seen == 0 {
+        let message = "the response to ListAccounts has no accounts";
+        return Err(Failure::new(Reason::InvalidResponse, message));
     }
-    // Units are visited once, even if one configured unit contains another.
-    let mut known: BTreeSet<OrganizationalUnitId> = organization.units.iter().cloned().collect();
-    // Each unit with its depth below a configured unit.
-    let mut to_visit: Vec<(OrganizationalUnitId, usize)> =
-        known.iter().map(|unit| (unit.clone(), 0)).collect();
-    while let Some((unit, depth)) = to_visit.pop() {
-        // The message names the unit, because the most likely cause is a unit in the configuration
-        // that does not exist.
-        let in_unit = |failure: Failure| failure.in_context(unit.as_str());
-        let pages = client.list_accounts_for_parent().parent_id(unit.as_str()).into_paginator().send();
-        for_each_page(pages, |page| {
-            check_token(page.next_token.as_deref())?;
-            listing.add(page.accounts.unwrap_or_default())
-        })
-        .await
-        .map_err(in_unit)?;
-        let request = client.list_organizational_units_for_parent().parent_id(unit.as_str());
-        for_each_page(request.into_paginator().send(), |page| {
-            check_token(page.next_token.as_deref())?;
-            for child in page.organizational_units.unwrap_or_default() {
-                let child = unit_id(child)?;
-                if known.insert(child.clone()) {
-                    limits::check_number("organizational units in the organization", known.len(), MAX_UNITS)?;
-                    limits::check_number("levels of organizational units", depth + 1, MAX_UNIT_DEPTH)?;
-                    to_visit.push((child, depth + 1));
-                }
-            }
-            Ok(())
-        })
-        .await
-        .map_err(in_unit)?;
-    }
-    let partition = listing.partition.unwrap_or_else(|| administrator_partition(organization));
-    check_partition(partition, organization)?;
-    Ok(Members { partition, accounts: listing.members.into_values().collect() })
-}
-
-fn unit_id(unit: OrganizationalUnit) -> Result<OrganizationalUnitId, Failure> {
-    let id = unit.id.unwrap_or_default();
-    limits::check_text("the id of an organizational unit", &id)?;
-    id.parse().map_err(|error| Failure::new(Reason::InvalidResponse, format!("{error}")))
-}
-
-fn check_token(token: Option<&str>) -> Result<(), Failure> {
-    limits::check_length("the page token", token.unwrap_or_default(), MAX_ORGANIZATIONS_TOKEN_CHARS)
-}
-
-async fn for_each_page<P, E>(
-    mut pages: PaginationStream<Result<P, SdkError<E, HttpResponse>>>,
-    mut handle: impl FnMut(P) -> Result<(), Failure>,
-) -> Result<(), Failure>
-where
-    E: ProvideErrorMetadata + std::error::Error + 'static,
-{
-    // The SDK's paginator returns an error if a page has the same token as the page before.
-    // It does not detect longer cycles.
-    for _ in 0..MAX_ORGANIZATION_PAGES {
-        match pages.next().await {
-            None => return Ok(()),
-            Some(page) => handle(page.map_err(|error| errors::call_failure(&error))?)?,
-        }
-    }
-    let message = format!("listing the organization did not end within {MAX_ORGANIZATION_PAGES} pages");
-    Err(Failure::new(Reason::Pagination, message))
-}
-
-/// The active accounts found so far.
-#[derive(Default)]
-struct Listing {
-    members: BTreeMap<String, Member>,
-    partition: Option<Partition>,
-    /// The number of accounts found, active or not.
-    seen: usize,
-}
-
-impl Listing {
-    fn add(&mut self, accounts: Vec<AwsAccount>) -> Result<(), Failure> {
-        for account in accounts {
-            self.seen += 1;
-            limits::check_number("accounts in the organization", self.seen, MAX_ACCOUNTS)?;
-            check_texts(&account)?;
-            if !is_active(&account) {
-                continue;
-            }
-            let id = account.id.unwrap_or_default();
-            let member = Member {
-                id: id.parse().map_err(|error| {
-                    let message = format!("the organization has an account with an invalid id: {error}");
-                    Failure::new(Reason::InvalidResponse, message)
-                })?,
-                name: account.name.filter(|name| !name.is_empty()),
-            };
-            self.members.insert(id, member);
-            let partition = account.arn.as_deref().and_then(|arn| arn.split(':').nth(1));
-            self.partition = self.partition.or_else(|| partition.and_then(|name| name.parse().ok()));
-        }
-        Ok(())
-    }
-}
-
-fn check_texts(account: &AwsAccount) -> Result<(), Failure> {
-    for (what, text) in [
-        ("the id of an account", account.id.as_deref()),
-        ("the name of an account", account.name.as_deref()),
-        ("the ARN of an account", account.arn.as_deref()),
-        ("the status of an account", account.status.as_ref().map(AccountStatus::as_str)),
-        ("the state of an account", account.state.as_ref().map(AccountState::as_str)),
-    ] {
-        limits::check_text(what, text.unwrap_or_default())?;
-    }
-    Ok(())
-}
-
-/// Whether the account is active: not suspended, not closed, and neither pending
-/// closure nor pending activation. An unknown state counts as active.
-fn is_active(account: &AwsAccount) -> bool {
-    // `State` replaces `Status`, which AWS has announced it will retire on 2026-09-09.
-    let status = account.status.as_ref().map(AccountStatus::as_str);
-    let state = account.state.as_ref().map(AccountState::as_str);
-    let state = state.filter(|state| !state.is_empty()).or(status);
-    !matches!(state, Some("SUSPENDED" | "CLOSED" | "PENDING_CLOSURE" | "PENDING_ACTIVATION"))
+    Ok(path_units.into_units())
 }
 
 fn administrator_partition(organization: &Organization) -> Partition {
@@ -211,33 +179,5 @@ fn check_partition(partition: Partition, organization: &Organization) -> Result<
                 region.partition()
             ),
         )),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_account_is_active_by_its_state_or_else_its_status() {
-        for (state, status, active) in [
-            (Some("ACTIVE"), None, true),
-            (Some("ACTIVE"), Some("SUSPENDED"), true),
-            (Some("SUSPENDED"), Some("ACTIVE"), false),
-            (Some("CLOSED"), None, false),
-            (Some("PENDING_CLOSURE"), None, false),
-            (Some("PENDING_ACTIVATION"), None, false),
-            (Some("SOMETHING_NEW"), None, true),
-            (None, Some("ACTIVE"), true),
-            (None, Some("SUSPENDED"), false),
-            (None, Some("PENDING_CLOSURE"), false),
-            (None, None, true),
-        ] {
-            let account = AwsAccount::builder()
-                .set_state(state.map(AccountState::from))
-                .set_status(status.map(AccountStatus::from))
-                .build();
-            assert_eq!(is_active(&account), active, "{state:?} {status:?}");
-        }
     }
 }
