@@ -51,7 +51,7 @@
 //! fleet failure_log
 //! logging
 //! clock
-//! model negotiation gate duration error_chain printable build_info signals systemd
+//! model negotiation gate duration error_chain printable wildcard build_info signals systemd
 //! ```
 //!
 //! Each external crate stays in one place: the AWS SDK in [`aws`] and the two modules that
@@ -114,7 +114,7 @@ pub mod fleet;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gate;
-mod health;
+pub mod health;
 pub mod logging;
 pub mod metrics;
 pub mod model;
@@ -128,3 +128,4 @@ pub mod snapshot;
 mod status;
 pub mod systemd;
 pub mod web;
+mod wildcard;

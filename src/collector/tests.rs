@@ -72,6 +72,7 @@ impl Setup {
             name: None,
             access: Access { profile: Some("hub".to_owned()), roles: vec![role] },
             default_region: Some("eu-west-1".parse().unwrap()),
+            organizational_units: None,
         };
         let collector = Collector::new(sessions, timeout, Clock::system());
         Self { aws, collector, account: Arc::new(account), _directory: directory }

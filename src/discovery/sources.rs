@@ -116,6 +116,7 @@ impl MemberAccess {
             name: member.name.clone(),
             access: Access { profile: self.profile.clone(), roles },
             default_region: self.default_region.clone().or_else(|| Some(partition.default_region())),
+            organizational_units: None,
         })
     }
 }
