@@ -19,12 +19,13 @@
 //!
 //! ```text
 //!            ListResourceDataSync     DataSync              target state
-//! scheduler ─────▶ collector ───────────────────▶ snapshot ──────────────▶ metrics ──▶ web
-//! starts a         calls AWS, converts (aws)      keeps the last good      renders once per
-//! collection       the answer to plain data       collection               collection, serves
-//!                                                    │                     every scrape from it
-//!                                                    ├──▶ health ──▶ status (the page) ──▶ web
-//!                                                    └──▶ health ──▶ once (one-shot mode)
+//! scheduler ─────▶ collector ───────────────────▶ snapshot ──────────────▶ health
+//! starts a         calls AWS, converts (aws)      keeps the last good      one verdict for each
+//! collection       the answer to plain data       collection               sync and target
+//!                                                                             │
+//!             renders once per collection, serves every scrape from it:       ├──▶ metrics ──▶ web
+//!             the page and the API:                                           ├──▶ status ───▶ web
+//!             one-shot mode:                                                  └──▶ once
 //! ```
 //!
 //! [`app`] builds and connects the stages of the daemon and applies new configurations.
