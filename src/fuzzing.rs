@@ -48,11 +48,12 @@ impl Exporter {
         shutdown.cancel();
         while tasks.join_next().await.is_some() {}
         let info = ExporterInfo { telemetry_path: TelemetryPath::default(), shard: Shard::default() };
-        let redacted = applier.config().redacted.clone();
+        let Config { redacted, health, .. } = applier.config();
+        let (redacted, health) = (redacted.clone(), Arc::clone(health));
         Ok(Self(Router::new(Handlers {
             telemetry_path: TelemetryPath::default(),
             metrics,
-            page: Arc::new(StatusPage::new(store, clock, info, redacted)),
+            page: Arc::new(StatusPage::new(store, clock, info, redacted, health)),
             ready: Box::new(move || readiness.check()),
             reload: None,
         })))

@@ -19,12 +19,13 @@
 //!
 //! ```text
 //!            ListResourceDataSync     DataSync              target state
-//! scheduler ─────▶ collector ───────────────────▶ snapshot ──────────────▶ metrics ──▶ web
-//! starts a         calls AWS, converts (aws)      keeps the last good      renders once per
-//! collection       the answer to plain data       collection               collection, serves
-//!                                                    │                     every scrape from it
-//!                                                    ├──▶ health ──▶ status (the page) ──▶ web
-//!                                                    └──▶ health ──▶ once (one-shot mode)
+//! scheduler ─────▶ collector ───────────────────▶ snapshot ──────────────▶ health
+//! starts a         calls AWS, converts (aws)      keeps the last good      one verdict for each
+//! collection       the answer to plain data       collection               sync and target
+//!                                                                             │
+//!             renders once per collection, serves every scrape from it:       ├──▶ metrics ──▶ web
+//!             the page and the API:                                           ├──▶ status ───▶ web
+//!             one-shot mode:                                                  └──▶ once
 //! ```
 //!
 //! [`app`] builds and connects the stages of the daemon and applies new configurations.
@@ -51,7 +52,7 @@
 //! fleet failure_log
 //! logging
 //! clock
-//! model negotiation gate duration error_chain printable build_info signals systemd
+//! model negotiation gate duration error_chain printable wildcard build_info signals systemd
 //! ```
 //!
 //! Each external crate stays in one place: the AWS SDK in [`aws`] and the two modules that
@@ -114,7 +115,7 @@ pub mod fleet;
 #[cfg(fuzzing)]
 pub mod fuzzing;
 mod gate;
-mod health;
+pub mod health;
 pub mod logging;
 pub mod metrics;
 pub mod model;
@@ -128,3 +129,4 @@ pub mod snapshot;
 mod status;
 pub mod systemd;
 pub mod web;
+mod wildcard;

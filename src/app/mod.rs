@@ -168,8 +168,9 @@ impl App {
         log_warnings(&applier);
         let refusals = applier.exporter_metrics() as _;
         let info = ExporterInfo { telemetry_path: options.telemetry_path.clone(), shard: options.shard };
-        let redacted = applier.config().redacted.clone();
-        let page = Arc::new(StatusPage::new(Arc::clone(&store), clock, info, redacted));
+        let Config { redacted, health, .. } = applier.config();
+        let page = StatusPage::new(Arc::clone(&store), clock, info, redacted.clone(), Arc::clone(health));
+        let page = Arc::new(page);
         let config_file = applier.config().file().map(ToOwned::to_owned);
         let reload_signals = options.reload_signals.unwrap_or_else(|| mpsc::channel(1).1);
         let (reloader, reload_handle) = Reloader::new(

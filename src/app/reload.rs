@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 
 use super::stages::{ConfigApplier, ValidatedConfig};
 use super::web_config::{LoadedWebConfig, WebConfigWatcher};
-use crate::config::ConfigError;
+use crate::config::{Config, ConfigError};
 use crate::error_chain::with_causes;
 use crate::status::StatusPage;
 use crate::systemd::ServiceManager;
@@ -110,7 +110,8 @@ impl Reloader {
             Ok((config, web_config)) => {
                 self.applier.apply(config);
                 self.web_config.apply(web_config);
-                self.page.set_configuration(self.applier.config().redacted.clone());
+                let Config { redacted, health, .. } = self.applier.config();
+                self.page.set_configuration(redacted.clone(), Arc::clone(health));
                 log_warnings(&self.applier);
                 info!("configuration reloaded");
                 Ok(())

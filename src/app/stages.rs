@@ -14,7 +14,7 @@ use crate::discovery::{self, AccountSources, AwsLookups, Discovery, LookupKind, 
 use crate::failure_log::FailureLog;
 use crate::fleet::Shard;
 use crate::logging::LogCounters;
-use crate::metrics::{ExporterMetrics, Exposition};
+use crate::metrics::{ExporterMetrics, Exposition, ExpositionSettings};
 use crate::readiness::Readiness;
 use crate::scheduler::{self, Scheduler};
 use crate::snapshot::Store;
@@ -136,8 +136,7 @@ impl Stages {
         let metrics = Arc::new(Exposition::new(
             Arc::clone(&store),
             Arc::clone(&exporter_metrics),
-            config.quota,
-            config.disabled_families.clone(),
+            exposition_settings(&config),
             clock.clone(),
         ));
         let readiness = Arc::new(Readiness::new(Arc::clone(&store), config.ready_after));
@@ -202,10 +201,10 @@ impl ConfigApplier {
             self.exporter_metrics.forget_discovery_success(kind);
         }
         self.readiness.set_timeout(config.ready_after);
-        let exposed = |config: &Config| (config.stale_after, config.quota, config.disabled_families.clone());
+        let exposed = |config: &Config| (config.stale_after, exposition_settings(config));
         if exposed(&config) != exposed(&self.config) {
             self.store.set_stale_after(config.stale_after);
-            self.metrics.configure(config.quota, config.disabled_families.clone());
+            self.metrics.configure(exposition_settings(&config));
         }
         (self.config, self.clients, self.defaults) = (config, clients, defaults);
         self.exporter_metrics.config_loaded(self.clock.now());
@@ -226,6 +225,14 @@ fn discovery_settings(
     Arc::new(discovery::Settings { lookups, sources, concurrency: config.concurrency })
 }
 
+fn exposition_settings(config: &Config) -> ExpositionSettings {
+    ExpositionSettings {
+        health: Arc::clone(&config.health),
+        disabled_families: config.disabled_families.clone(),
+        sparse_states: config.sparse_states,
+    }
+}
+
 fn scheduler_settings(
     config: &Config,
     clients: &AwsClients,
@@ -233,7 +240,8 @@ fn scheduler_settings(
 ) -> Arc<scheduler::Settings<Collector>> {
     let collector = Collector::new(Arc::clone(&clients.sessions), config.timeout, clock.clone());
     let (collector, interval, concurrency) = (Arc::new(collector), config.interval, config.concurrency);
-    Arc::new(scheduler::Settings { collector, interval, concurrency })
+    let health = Arc::clone(&config.health);
+    Arc::new(scheduler::Settings { collector, interval, concurrency, health })
 }
 
 /// Records API requests and discovery lookups in the exporter's own metrics.

@@ -7,6 +7,7 @@
 
 mod entries;
 mod error;
+mod health;
 mod key_path;
 mod layers;
 mod raw;
@@ -31,8 +32,8 @@ pub use web::WebConfig;
 use crate::aws::AwsSettings;
 use crate::discovery::{AccountSources, ConfiguredAccount};
 use crate::fleet::Account;
+use crate::health::HealthPolicy;
 use crate::metrics::FamilyName;
-use crate::model::Quota;
 use entries::{AccountEntry, Entries, OrganizationEntry};
 use layers::{ENV_PREFIX, Layers};
 use raw::RawConfig;
@@ -50,13 +51,16 @@ pub struct Config {
     pub(crate) stale_after: Duration,
     /// How long readiness waits for slow targets.
     pub(crate) ready_after: Duration,
-    pub(crate) quota: Quota,
+    /// What the health of syncs and targets is judged by, the quota included.
+    pub(crate) health: Arc<HealthPolicy>,
     /// Empty only if there is an organization.
     pub(crate) accounts: Vec<AccountEntry>,
     pub(crate) organization: Option<OrganizationEntry>,
     /// How often the enabled regions of accounts are looked up again.
     pub(crate) refresh_interval: Duration,
     pub(crate) disabled_families: Vec<FamilyName>,
+    /// Whether families with a label for a state leave out the states that do not hold.
+    pub(crate) sparse_states: bool,
     pub(crate) aws: AwsSettings,
     /// Settings that are valid but probably not what was meant.
     pub warnings: Vec<String>,

@@ -10,15 +10,18 @@ use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
+use strum::VariantArray as _;
 
 use super::scalar::{FromText, Printable, Printed, Secret, Shown, from_text_by_from_str, printable};
 use crate::aws::{EXPECTED_ENDPOINT_URL, is_usable_endpoint_url};
 use crate::fleet::{
-    AccountId, ExternalId, MemberRoleTemplate, OrganizationalUnitId, RegionName, RegionOrPattern, RoleArn,
-    SessionName,
+    AccountEntry, AccountId, ExternalId, MemberRoleTemplate, OrganizationalUnitId, RegionName,
+    RegionOrPattern, RoleArn, SessionName,
 };
 use crate::metrics::FamilyName;
+use crate::model::{ManagedBy, SyncType};
 use crate::printable::excerpt;
+use crate::wildcard::Wildcard;
 
 #[derive(Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +40,7 @@ pub(super) struct RawConfig {
     pub(super) regions: Option<Vec<Shown<RegionOrPattern>>>,
     pub(super) refresh_interval: Shown<Duration>,
     pub(super) quota: RawQuota,
+    pub(super) health: RawHealth,
     #[serde(default, deserialize_with = "non_null_list", skip_serializing_if = "Option::is_none")]
     pub(super) accounts: Option<Vec<RawAccount>>,
     #[serde(default, deserialize_with = "non_null", skip_serializing_if = "Option::is_none")]
@@ -56,6 +60,7 @@ stale_after: 30m
 ready_after: 10m
 refresh_interval: 1h
 quota: { SyncToDestination: 5, SyncFromSource: 5 }
+health: { max_success_age: 48h, max_run_time: 2h }
 ";
 
 #[derive(Debug, Default, serde::Deserialize, serde::Serialize)]
@@ -63,6 +68,8 @@ quota: { SyncToDestination: 5, SyncFromSource: 5 }
 pub(super) struct RawMetrics {
     #[serde(serialize_with = "on_one_line", skip_serializing_if = "Vec::is_empty")]
     pub(super) disable: Vec<Shown<FamilyName>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) sparse_states: Option<Shown<bool>>,
 }
 
 #[derive(Debug, serde::Deserialize, serde::Serialize)]
@@ -72,6 +79,60 @@ pub(super) struct RawQuota {
     pub(super) to_destination: Shown<u32>,
     #[serde(rename = "SyncFromSource")]
     pub(super) from_source: Shown<u32>,
+}
+
+#[derive(Debug, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawHealth {
+    pub(super) max_success_age: Shown<Limit>,
+    pub(super) max_run_time: Shown<Limit>,
+    #[serde(default, deserialize_with = "non_null_list", skip_serializing_if = "Option::is_none")]
+    pub(super) rules: Option<Vec<RawHealthRule>>,
+}
+
+#[derive(Debug, Default, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RawHealthRule {
+    #[serde(
+        deserialize_with = "non_null_list",
+        serialize_with = "on_one_line",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) accounts: Option<Vec<Shown<AccountEntry>>>,
+    #[serde(
+        deserialize_with = "non_null_list",
+        serialize_with = "on_one_line",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) organizational_units: Option<Vec<Shown<OrganizationalUnitId>>>,
+    #[serde(
+        deserialize_with = "non_null_list",
+        serialize_with = "on_one_line",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) regions: Option<Vec<Shown<RegionOrPattern>>>,
+    #[serde(
+        deserialize_with = "non_null_list",
+        serialize_with = "on_one_line",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) sync_types: Option<Vec<Shown<SyncType>>>,
+    #[serde(
+        deserialize_with = "non_null_list",
+        serialize_with = "on_one_line",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) sync_names: Option<Vec<Shown<SyncNamePattern>>>,
+    #[serde(
+        deserialize_with = "non_null_list",
+        serialize_with = "on_one_line",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub(super) managed_by: Option<Vec<Shown<ManagedBy>>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) max_success_age: Option<Shown<Limit>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) max_run_time: Option<Shown<Limit>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize, serde::Serialize)]
@@ -202,6 +263,76 @@ impl FromText for Duration {
     }
 }
 
+/// Ten years: a longer limit is a mistake.
+const MAX_LIMIT: Duration = Duration::from_hours(3650 * 24);
+
+/// A limit on the age of a success or on the duration of a run. It may be longer than other durations,
+/// because no timer depends on it.
+#[derive(Debug)]
+pub(super) struct Limit(pub(super) Duration);
+
+impl FromText for Limit {
+    const EXPECTED: &'static str = "a duration, such as 90m, 48h or 30d";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        jiff::Span::from_str(text)
+            .ok()
+            .and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok())
+            .and_then(|duration| Duration::try_from(duration).ok())
+            .filter(|duration| !duration.is_zero() && *duration <= MAX_LIMIT)
+            .map(Self)
+            .ok_or_else(|| {
+                format!("`{text}` is not a valid duration; expected more than 0s and at most 3650d, such as 90m, 48h or 30d")
+            })
+    }
+}
+
+/// A pattern for the names of syncs.
+#[derive(Debug)]
+pub(super) struct SyncNamePattern(pub(super) Wildcard);
+
+impl FromText for SyncNamePattern {
+    const EXPECTED: &'static str = "the name of a sync, or a pattern such as `license-manager-*`";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text.trim().is_empty() {
+            return Err(
+                "the name of the sync is empty; set a name, or a pattern such as `license-manager-*`"
+                    .to_owned(),
+            );
+        }
+        // AWS allows at most 64 characters in the name of a sync.
+        if text.len() > MAX_NAME {
+            return Err(format!("the name `{text}` is too long; expected at most {MAX_NAME} bytes"));
+        }
+        Ok(Self(Wildcard::new(text)))
+    }
+}
+
+impl FromText for SyncType {
+    const EXPECTED: &'static str = "SyncToDestination or SyncFromSource";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        match Self::from(text) {
+            Self::Unknown(_) => {
+                Err(format!("`{text}` is not a type of syncs; expected SyncToDestination or SyncFromSource"))
+            }
+            known => Ok(known),
+        }
+    }
+}
+
+impl FromText for ManagedBy {
+    const EXPECTED: &'static str = "who manages a sync";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| {
+            let names: Vec<&str> = Self::VARIANTS.iter().map(|manager| manager.as_str()).collect();
+            format!("`{text}` manages no syncs; expected one of {}", names.join(", "))
+        })
+    }
+}
+
 impl FromText for NonZeroUsize {
     const EXPECTED: &'static str = "a whole number of at least 1";
 
@@ -249,12 +380,14 @@ impl FromText for PathBuf {
 // `ExternalId` is missing here because it is a secret.
 printable! {
     Duration, PathBuf, FamilyName, AccountId, MemberRoleTemplate, RegionName, RegionOrPattern, RoleArn,
-    SessionName, OrganizationalUnitId, Name, ProfileName,
+    SessionName, OrganizationalUnitId, AccountEntry, SyncType, SyncNamePattern, ManagedBy, Limit, Name,
+    ProfileName,
 }
 
 from_text_by_from_str! {
     FamilyName: "the name of a metric family",
     AccountId: "an AWS account id",
+    AccountEntry: "an account id, or a pattern for account names such as `prod-*`",
     ExternalId: "an external id",
     MemberRoleTemplate: "the ARN of a role with the placeholder `{account_id}`",
     RegionName: "an AWS region",
@@ -386,6 +519,9 @@ mod tests {
                 error::<OrganizationalUnitId>(text),
                 error::<FamilyName>(text),
                 error::<Duration>(text),
+                error::<Limit>(text),
+                error::<SyncType>(text),
+                error::<ManagedBy>(text),
                 error::<bool>(text),
                 error::<u32>(text),
                 error::<PathBuf>(text),

@@ -82,6 +82,9 @@ refresh_interval: 1h
 quota:
   SyncToDestination: 5
   SyncFromSource: 9
+health:
+  max_success_age: 48h
+  max_run_time: 2h
 accounts:
   - id: "012345678901"
     name: "a: \"b\" # c"
@@ -118,7 +121,9 @@ aws:
         let original = parsed(&original.collect::<Vec<_>>().join("\n"));
         let shown = parsed(&shown);
         assert_eq!(shown.len(), original.len());
-        for key in ["interval", "timeout", "regions", "accounts", "organization", "metrics", "quota"] {
+        for key in
+            ["interval", "timeout", "regions", "accounts", "organization", "metrics", "quota", "health"]
+        {
             assert_eq!(shown[key], original[key], "{key}");
         }
     }

@@ -7,6 +7,7 @@ use super::*;
 use crate::aws::EndpointKind;
 use crate::discovery::Member;
 use crate::fleet::{InvalidRegion, Partition, RegionName, SessionPolicy, Target};
+use crate::model::Quota;
 
 fn files_in(directory: &str) -> Vec<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
@@ -88,7 +89,7 @@ fn the_full_example_has_the_defaults() {
             config.concurrency,
             config.stale_after,
             config.ready_after,
-            config.quota,
+            config.health.quota,
             config.refresh_interval,
             format!("{:?}", config.aws),
         )
@@ -165,7 +166,7 @@ fn environment_variables_override_the_file() {
     .unwrap();
     assert_eq!(config.interval, Duration::from_mins(1));
     assert_eq!(config.timeout, Duration::from_secs(20));
-    assert_eq!(config.quota, Quota { to_destination: 7, from_source: 9 });
+    assert_eq!(config.health.quota, Quota { to_destination: 7, from_source: 9 });
     assert_eq!(config.concurrency.get(), 64);
     let targets = targets(&config, || Ok(None)).unwrap();
     assert_eq!(targets, ["012345678901/eu-west-1", "012345678901/eu-west-2"]);
@@ -279,7 +280,7 @@ fn a_target_that_is_duplicate_because_of_the_default_region_is_rejected() {
 #[test]
 fn a_null_setting_has_its_default() {
     let config = loaded("interval: null\nquota:\n#  SyncToDestination: 7\naws: ~\n");
-    assert_eq!((config.interval, config.quota), (Duration::from_mins(5), Quota::default()));
+    assert_eq!((config.interval, config.health.quota), (Duration::from_mins(5), Quota::default()));
 }
 
 #[test]
@@ -389,4 +390,35 @@ fn fips_from_the_aws_environment_is_checked_per_region() {
     assert!(sources_with_fips("'*'", "us-east-1").is_err(), "`*` matches regions without a FIPS endpoint");
     assert!(sources_with_fips("'us-*'", "us-east-1").is_ok());
     assert!(sources_with_fips("'*'", "us-gov-west-1").is_ok());
+}
+
+#[test]
+fn the_health_policy_has_the_limits_of_the_first_matching_rule() {
+    let hours = |hours| Some(Duration::from_hours(hours));
+    let policy = loaded(
+        "
+        quota: {SyncFromSource: 9}
+        health:
+          max_run_time: 90m
+          rules:
+            - accounts: ['sandbox-*', '!sandbox-1', '111122223333']
+              regions: ['eu-*', us-east-1]
+              sync_types: [SyncToDestination]
+              sync_names: ['org-*', inventory]
+              managed_by: [customer, license_manager]
+              max_success_age: 30d
+            - {max_run_time: 1h30m}
+        ",
+    )
+    .health;
+    assert_eq!(policy.quota, Quota { to_destination: 5, from_source: 9 });
+    let defaults = policy.default_limits;
+    assert_eq!(defaults.max_success_age, Duration::from_hours(48));
+    assert_eq!(defaults.max_run_time, Duration::from_mins(90));
+    let [first, second] = &policy.rules[..] else { panic!("{policy:?}") };
+    assert_eq!((first.max_success_age, first.max_run_time), (hours(30 * 24), None));
+    assert_eq!(first.sync_names.iter().map(ToString::to_string).collect::<Vec<_>>(), ["org-*", "inventory"]);
+    assert_eq!((first.regions.len(), first.sync_types.len(), first.managed_by.len()), (2, 1, 2));
+    assert!(second.matches_everything() && !first.matches_everything());
+    assert_eq!(second.max_run_time, Some(Duration::from_mins(90)));
 }

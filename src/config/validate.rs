@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use super::entries::{AccountEntry, OrganizationEntry, Regions};
 use super::error::ConfigError;
+use super::health;
 use super::key_path::KeyPath;
 use super::layers::Layers;
 use super::raw::{RawAccount, RawAws, RawConfig, RawOrganization, RawRole};
@@ -78,6 +79,11 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
         );
     }
 
+    let quota =
+        Quota { to_destination: raw.quota.to_destination.value, from_source: raw.quota.from_source.value };
+    let health = health::policy(raw.health, quota, organization.is_some(), layers)?;
+    let metrics = raw.metrics.unwrap_or_default();
+
     let stale_after = raw.stale_after.value;
     let mut warnings = Vec::new();
     if stale_after < interval {
@@ -93,14 +99,12 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
         concurrency: raw.concurrency.value,
         stale_after,
         ready_after: raw.ready_after.value,
-        quota: Quota {
-            to_destination: raw.quota.to_destination.value,
-            from_source: raw.quota.from_source.value,
-        },
+        health: Arc::new(health),
         accounts,
         organization,
         refresh_interval,
-        disabled_families: raw.metrics.map(|metrics| Shown::into_values(metrics.disable)).unwrap_or_default(),
+        sparse_states: metrics.sparse_states.is_some_and(Shown::into_value),
+        disabled_families: Shown::into_values(metrics.disable),
         aws,
         warnings,
         redacted: String::new(),

@@ -5,6 +5,7 @@
 //! AWS SDK.
 
 mod account_id;
+mod account_selection;
 mod organizational_unit_id;
 mod region;
 mod region_selection;
@@ -18,6 +19,7 @@ use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 pub use account_id::{AccountId, InvalidAccountId};
+pub use account_selection::{AccountEntry, AccountSelection, InvalidAccountEntry};
 pub use organizational_unit_id::{InvalidOrganizationalUnitId, OrganizationalUnitId};
 pub use region::{InvalidRegion, Partition, RegionName};
 pub use region_selection::{InvalidRegionPattern, RegionOrPattern, RegionPattern, RegionSelection};
@@ -137,9 +139,9 @@ impl Target {
         (self.account.key(), self.region.clone())
     }
 
-    /// Whether `other` is the same target with the same credentials. The account name and the
-    /// organizational units are ignored. Of the default region, only the partition is compared, because credentials
-    /// are valid in the whole partition.
+    /// Whether `other` is the same target with the same credentials. The account's name and
+    /// organizational units are ignored. Of the default region, only the partition is compared,
+    /// because credentials are valid in the whole partition.
     pub(crate) fn is_same_target_with_same_access(&self, other: &Self) -> bool {
         let access = |target: &Self| {
             let Account { id, access, default_region, name: _, organizational_units: _ } = &*target.account;

@@ -3,9 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use wildmatch::WildMatch;
-
 use super::{InvalidRegion, RegionName};
+use crate::wildcard::Wildcard;
 
 /// The regions to poll in an account, as configured.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -68,7 +67,7 @@ impl FromIterator<RegionOrPattern> for RegionSelection {
 
 /// A wildcard pattern for region names, such as `*` or `eu-*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegionPattern(String);
+pub struct RegionPattern(Wildcard);
 
 /// The text is neither a region name nor a wildcard pattern.
 #[derive(Debug, thiserror::Error)]
@@ -83,15 +82,25 @@ pub enum InvalidRegionPattern {
     Pattern(String),
 }
 
+impl RegionOrPattern {
+    /// Whether `region` is this region or matches this pattern.
+    pub(crate) fn matches(&self, region: &RegionName) -> bool {
+        match self {
+            Self::Region(named) => named == region,
+            Self::Pattern(pattern) => pattern.matches(region),
+        }
+    }
+}
+
 impl RegionPattern {
     pub(crate) fn matches(&self, region: &RegionName) -> bool {
-        WildMatch::new(&self.0).matches(region.as_str())
+        self.0.matches(region.as_str())
     }
 }
 
 impl fmt::Display for RegionPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        self.0.fmt(f)
     }
 }
 
@@ -124,7 +133,7 @@ impl FromStr for RegionOrPattern {
         let is_allowed =
             |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-*?".contains(&byte);
         if text.bytes().all(is_allowed) {
-            Ok(Self::Pattern(RegionPattern(text.to_owned())))
+            Ok(Self::Pattern(RegionPattern(Wildcard::new(text))))
         } else {
             Err(InvalidRegionPattern::Pattern(text.to_owned()))
         }

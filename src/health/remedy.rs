@@ -4,7 +4,7 @@
 //! syncs. A function that relies on the AWS documentation names the document. In the
 //! remedies of [`for_reason`], names between backticks are configuration keys.
 
-use super::Health;
+use super::{FailureCause, Health};
 use crate::model::{DataSync, ManagedBy, Reason, SourceState, SyncType};
 
 /// The meaning of a failure reason, and the remedy.
@@ -82,13 +82,14 @@ pub(crate) fn for_reason(reason: Reason) -> Explanation {
     Explanation { title, remedy }
 }
 
-/// What to do about a sync with this health. `None` unless the sync failed, has a source
-/// fault or is stale.
+/// What to do about a sync with this health. `None` if the health is no
+/// [problem](Health::is_problem).
 pub(crate) fn for_sync(sync: &DataSync, health: Health) -> Option<&'static str> {
     match health {
         Health::Failed => Some(match sync.managed_by() {
             ManagedBy::Customer => {
-                for_failure_message(sync.last_status_message.as_deref().unwrap_or_default())
+                let message = sync.last_status_message.as_deref().unwrap_or_default();
+                for_failure_cause(FailureCause::from_message(message))
             }
             ManagedBy::Inspector => {
                 "Amazon Inspector owns this sync and its bucket: do not delete it. Check in Inspector whether scanning is \
@@ -108,45 +109,45 @@ pub(crate) fn for_sync(sync: &DataSync, health: Health) -> Option<&'static str> 
              exist and its trusted access is still enabled.",
         ),
         Health::Stale => Some(for_stale_sync(sync.managed_by())),
+        Health::Stuck => Some(
+            "AWS reports some working syncs as in progress forever. Check whether new objects arrive in the bucket. If they do, \
+             set a longer `max_run_time` for this sync in `health.rules`. If they do not, delete the sync and create it again.",
+        ),
         _ => None,
     }
 }
 
-/// The causes come from the Systems Manager user guide: from the instructions for creating
-/// a resource data sync for Inventory, for one account and for the accounts of an
-/// organization. AWS does not document the texts of the messages, so this function searches
-/// for words that a message about each cause is likely to contain.
-fn for_failure_message(message: &str) -> &'static str {
-    let message = message.to_lowercase();
-    let contains_any = |words: &[&str]| words.iter().any(|word| message.contains(word));
-    if contains_any(&["kms", "encrypt", "generatedatakey"]) {
-        "Allow ssm.amazonaws.com to call kms:GenerateDataKey in the KMS key policy, and check that the key is in the bucket's \
-         region."
-    } else if contains_any(&["object lock", "objectlock", "content-md5"]) {
-        "The bucket has a default Object Lock retention, which resource data syncs do not support. Use a bucket without \
-         a default retention."
-    } else if contains_any(&["nosuchbucket", "not exist", "not found"]) {
-        "Check that the bucket still exists in the region that the sync names. If not, recreate the bucket with its policy. To \
-         change the bucket or the region, delete the sync and create it again, because a sync to S3 cannot be edited."
-    } else if contains_any(&["tagging", "orgid", "requestobjecttag"]) {
-        "In the bucket policy, allow ssm.amazonaws.com to call s3:PutObject and s3:PutObjectTagging on the condition that \
-         s3:RequestObjectTag/OrgId is the id of your organization. A sync that shares its data with the organization needs both."
-    } else if contains_any(&[
-        "polic",
-        "denied",
-        "permission",
-        "putobject",
-        "getbucketacl",
-        "forbidden",
-        "403",
-    ]) {
-        "In the bucket policy, allow ssm.amazonaws.com to call s3:GetBucketAcl on the bucket, and s3:PutObject on \
-         PREFIX/*/accountid=ACCOUNT/* on the condition that s3:x-amz-acl is bucket-owner-full-control. If the sync uses a KMS \
-         key, check the key policy as well."
-    } else {
-        "Check, in this order: the bucket and its region; the bucket policy (for ssm.amazonaws.com: s3:GetBucketAcl, and \
-         s3:PutObject on the condition that s3:x-amz-acl is bucket-owner-full-control); Object Lock; the KMS key policy \
-         (kms:GenerateDataKey)."
+/// What to do about a failed sync of the customer. The causes come from the Systems Manager user
+/// guide: from the instructions for creating a resource data sync for Inventory, for one account
+/// and for the accounts of an organization.
+pub(crate) fn for_failure_cause(cause: FailureCause) -> &'static str {
+    match cause {
+        FailureCause::KmsKey => {
+            "Allow ssm.amazonaws.com to call kms:GenerateDataKey in the KMS key policy, and check that the key is in the bucket's \
+             region."
+        }
+        FailureCause::ObjectLock => {
+            "The bucket has a default Object Lock retention, which resource data syncs do not support. Use a bucket without \
+             a default retention."
+        }
+        FailureCause::BucketMissing => {
+            "Check that the bucket still exists in the region that the sync names. If not, recreate the bucket with its policy. To \
+             change the bucket or the region, delete the sync and create it again, because a sync to S3 cannot be edited."
+        }
+        FailureCause::OrganizationSharing => {
+            "In the bucket policy, allow ssm.amazonaws.com to call s3:PutObject and s3:PutObjectTagging on the condition that \
+             s3:RequestObjectTag/OrgId is the id of your organization. A sync that shares its data with the organization needs both."
+        }
+        FailureCause::BucketPolicy => {
+            "In the bucket policy, allow ssm.amazonaws.com to call s3:GetBucketAcl on the bucket, and s3:PutObject on \
+             PREFIX/*/accountid=ACCOUNT/* on the condition that s3:x-amz-acl is bucket-owner-full-control. If the sync uses a KMS \
+             key, check the key policy as well."
+        }
+        FailureCause::Unknown => {
+            "Check, in this order: the bucket and its region; the bucket policy (for ssm.amazonaws.com: s3:GetBucketAcl, and \
+             s3:PutObject on the condition that s3:x-amz-acl is bucket-owner-full-control); Object Lock; the KMS key policy \
+             (kms:GenerateDataKey)."
+        }
     }
 }
 
@@ -212,12 +213,8 @@ mod tests {
     }
 
     #[test]
-    fn the_remedy_for_a_failed_sync_depends_on_its_message() {
+    fn the_remedy_for_a_failed_sync_depends_on_its_cause() {
         for (message, remedy) in [
-            (
-                "The bucket policy does not allow ssm.amazonaws.com to call s3:PutObject",
-                "s3:GetBucketAcl on the bucket",
-            ),
             ("Access Denied (Service: Amazon S3)", "s3:GetBucketAcl on the bucket"),
             ("KMS key policy denies kms:GenerateDataKey", "kms:GenerateDataKey in the KMS key policy"),
             ("NoSuchBucket", "still exists"),
@@ -240,6 +237,7 @@ mod tests {
         let healthy = sync("a", None);
         assert_eq!(for_sync(&healthy, Health::Healthy), None);
         assert!(for_sync(&healthy, Health::Stale).unwrap().contains("managed nodes"));
+        assert!(for_sync(&healthy, Health::Stuck).unwrap().contains("max_run_time"));
         let state = Some(SourceState::TrustedAccessDisabled);
         let faulty = DataSync { source: Some(Source { state, ..Source::default() }), ..healthy };
         assert!(for_sync(&faulty, Health::SourceFault).unwrap().starts_with("Enable trusted access"));

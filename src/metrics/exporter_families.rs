@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use prometheus::core::Collector as _;
 use prometheus::process_collector::ProcessCollector;
-use prometheus::proto::MetricFamily;
+use prometheus::proto::{LabelPair, MetricFamily};
 use prometheus::{Gauge, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
 
 use super::error_codes::ErrorCodes;
@@ -18,12 +18,13 @@ use crate::aws::ErrorCode;
 use crate::build_info;
 use crate::fleet::Shard;
 use crate::logging::LogCounters;
-use crate::model::UnixSeconds;
+use crate::model::{Quota, SyncType, UnixSeconds};
 use crate::snapshot::Store;
 use crate::web::{CountRefusals, RefusalReason};
 
 /// The names of all families that [`ExporterMetrics::gather`] may return, sorted.
-pub(super) const NAMES: [&str; 24] = [
+pub(super) const NAMES: [&str; 27] = [
+    "aws_ssm_resource_data_sync_quota",
     "process_cpu_seconds_total",
     "process_max_fds",
     "process_open_fds",
@@ -47,6 +48,8 @@ pub(super) const NAMES: [&str; 24] = [
     "ssm_sync_exporter_panics_total",
     "ssm_sync_exporter_shard_index",
     "ssm_sync_exporter_shards",
+    "ssm_sync_exporter_snapshot_median_age_seconds",
+    "ssm_sync_exporter_snapshot_oldest_age_seconds",
     "ssm_sync_exporter_targets",
 ];
 
@@ -214,8 +217,9 @@ impl ExporterMetrics {
         let _absent = self.discovery_success_timestamp.remove_label_values(&[kind]);
     }
 
-    /// Gathers all families about the exporter, including those whose values are in the store.
-    pub(super) fn gather(&self, store: &Store) -> Vec<MetricFamily> {
+    /// Gathers all families about the exporter at `now`, including those whose values are in the
+    /// store or in the configuration.
+    pub(super) fn gather(&self, store: &Store, quota: Quota, now: UnixSeconds) -> Vec<MetricFamily> {
         let family = |name: &str, help: &str, kind: Kind, value: f64| {
             metric_family(name, help, kind.metric_type(), vec![kind.metric(value)])
         };
@@ -273,8 +277,44 @@ impl ExporterMetrics {
                 count(self.log_counters.panics()),
             ),
         ]);
+        families.push(quota_family(quota));
+        if let Some(ages) = store.snapshot_ages(now) {
+            families.extend([
+                family(
+                    "ssm_sync_exporter_snapshot_oldest_age_seconds",
+                    "Seconds since the last successful collection of the target, among those that are up, for which it is longest ago. Absent while no target is up.",
+                    Kind::Gauge,
+                    ages.oldest,
+                ),
+                family(
+                    "ssm_sync_exporter_snapshot_median_age_seconds",
+                    "Median of the seconds since the last successful collection of the targets that are up. Absent while no target is up.",
+                    Kind::Gauge,
+                    ages.median,
+                ),
+            ]);
+        }
         families
     }
+}
+
+fn quota_family(quota: Quota) -> MetricFamily {
+    let of_type = |sync_type: &SyncType| {
+        let mut metric = Kind::Gauge.metric(f64::from(quota.of(sync_type)?));
+        let mut label = LabelPair::default();
+        label.set_name("sync_type".to_owned());
+        label.set_value(sync_type.as_str().to_owned());
+        metric.set_label(vec![label]);
+        Some(metric)
+    };
+    // Sorted by label value, as the registry sorts the metrics of its families.
+    let metrics = SyncType::KNOWN.iter().rev().filter_map(of_type).collect();
+    metric_family(
+        "aws_ssm_resource_data_sync_quota",
+        "Maximum number of resource data syncs of one type per account and region, as configured.",
+        Kind::Gauge.metric_type(),
+        metrics,
+    )
 }
 
 impl CountRefusals for ExporterMetrics {
@@ -294,10 +334,44 @@ impl fmt::Debug for ExporterMetrics {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fleet::{Account, Target, TargetList};
+    use crate::model::{Failure, Reason};
+    use crate::snapshot::Report;
+
+    /// A store of targets that are up and were collected at these times.
+    fn store_of_targets_collected_at(times: &[UnixSeconds]) -> Store {
+        let store = Store::new(Duration::from_mins(30));
+        let target = |account: usize| {
+            let account =
+                Account { id: Some(format!("{account:012}").parse().unwrap()), ..Account::default() };
+            Target { account: Arc::new(account), region: "eu-west-1".parse().unwrap() }
+        };
+        let targets = (0..times.len()).map(target).collect();
+        let slots = store.set_targets(&TargetList { targets, ..TargetList::default() });
+        for (slot, ended) in slots.iter().zip(times) {
+            let took = Duration::from_secs(1);
+            store.record(slot, Report { account: None, ended: *ended, took, outcome: Ok(Vec::new()) });
+        }
+        store
+    }
+
+    #[test]
+    fn the_ages_of_the_snapshot_are_those_of_the_targets_that_are_up() {
+        let store = store_of_targets_collected_at(&[1000.0, 1090.0, 1060.0, 1095.0]);
+        let failed = Err(Failure::new(Reason::Timeout, "message"));
+        let took = Duration::from_secs(1);
+        store.record(&store.slots()[0], Report { account: None, ended: 1100.0, took, outcome: failed });
+        let ages = |store: &Store| store.snapshot_ages(1100.0).map(|ages| (ages.oldest, ages.median));
+        assert_eq!(ages(&store), Some((40.0, 10.0)));
+        assert_eq!(ages(&store_of_targets_collected_at(&[1000.0])), Some((100.0, 100.0)));
+        assert_eq!(ages(&store_of_targets_collected_at(&[])), None);
+        // The clock was set back.
+        assert_eq!(ages(&store_of_targets_collected_at(&[1200.0])), Some((0.0, 0.0)));
+    }
 
     #[test]
     fn the_list_of_names_is_complete() {
-        let store = Store::new(Duration::from_mins(30));
+        let store = store_of_targets_collected_at(&[1000.0]);
         let metrics = ExporterMetrics::new(Shard::default(), Arc::default()).unwrap();
         metrics.record_api_request(
             "ssm",
@@ -306,8 +380,11 @@ mod tests {
             Some(&ErrorCode::Known("ThrottlingException".to_owned())),
         );
         metrics.discovery_succeeded("regions", 1_763_800_000.25);
-        let mut names: Vec<String> =
-            metrics.gather(&store).iter().map(|family| family.name().to_owned()).collect();
+        let mut names: Vec<String> = metrics
+            .gather(&store, Quota::default(), 0.0)
+            .iter()
+            .map(|family| family.name().to_owned())
+            .collect();
         names.sort_unstable();
         assert_eq!(names, NAMES);
     }
@@ -318,7 +395,7 @@ mod tests {
         let metrics = ExporterMetrics::new(Shard::default(), Arc::clone(&log_counters)).unwrap();
         log_counters.count_panic();
         log_counters.count_dropped_lines(3);
-        let families = metrics.gather(&Store::new(Duration::from_mins(30)));
+        let families = metrics.gather(&Store::new(Duration::from_mins(30)), Quota::default(), 0.0);
         let value = |name: &str| {
             let family = families.iter().find(|family| family.name() == name).unwrap();
             family.get_metric()[0].get_counter().value()

@@ -9,8 +9,8 @@ use prometheus::proto::{Metric, MetricFamily, MetricType};
 
 pub(super) use super::sample_encoding::Kind;
 use super::sample_encoding::{SampleEncoding, to_u32};
-use crate::model::{DataSync, Quota, UnixSeconds};
-use crate::snapshot::TargetView;
+use crate::health::{AssessedSync, AssessedTarget};
+use crate::model::{DataSync, UnixSeconds};
 
 /// A family whose samples are rendered from the snapshot.
 #[derive(Debug)]
@@ -24,11 +24,11 @@ pub(super) struct Family {
 /// Where the samples of a [`Family`] come from.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum SampleSource {
-    Sync(fn(&DataSync, &mut SampleWriter)),
+    Sync(fn(AssessedSync<'_>, &AssessedTarget, &mut SampleWriter)),
     /// The time from which the age of a sync is measured. The age itself is computed
     /// by each scrape.
     SyncAge(fn(&DataSync) -> Option<UnixSeconds>),
-    Target(fn(&TargetView, &Quota, &mut SampleWriter)),
+    Target(fn(&AssessedTarget, &mut SampleWriter)),
 }
 
 /// Writes the tail of each sample: the sample's own labels and its value (see
@@ -39,14 +39,16 @@ pub(super) struct SampleWriter {
     encoding: SampleEncoding,
     /// The metric type of the samples that are added next. The caller sets it for each family.
     pub(super) kind: Kind,
+    /// Whether [`add_states`](Self::add_states) leaves out the zeros.
+    sparse_states: bool,
     bytes: Vec<u8>,
     tail_ends: Vec<u32>,
 }
 
 impl SampleWriter {
     /// A writer that appends to `bytes`.
-    pub(super) fn new(encoding: SampleEncoding, bytes: Vec<u8>) -> Self {
-        Self { encoding, kind: Kind::Gauge, bytes, tail_ends: Vec::new() }
+    pub(super) fn new(encoding: SampleEncoding, bytes: Vec<u8>, sparse_states: bool) -> Self {
+        Self { encoding, kind: Kind::Gauge, sparse_states, bytes, tail_ends: Vec::new() }
     }
 
     /// Adds a sample with `labels` beside the shared ones. A label without a value is
@@ -60,6 +62,27 @@ impl SampleWriter {
     pub(super) fn add_if_known(&mut self, value: Option<f64>) {
         if let Some(value) = value {
             self.add(&[], value);
+        }
+    }
+
+    /// Adds a sample for each of the `known` values of `label`: 1 for the reported one, 0 for the
+    /// others. A reported value that is not among them is added under its own name.
+    pub(super) fn add_states<'a>(
+        &mut self,
+        label: &str,
+        known: impl Iterator<Item = &'a str>,
+        reported: Option<&str>,
+    ) {
+        let mut is_known = false;
+        for value in known {
+            let is_reported = reported == Some(value);
+            is_known |= is_reported;
+            if is_reported || !self.sparse_states {
+                self.add(&[(label, Some(value))], flag(is_reported));
+            }
+        }
+        if let (false, Some(unknown)) = (is_known, reported) {
+            self.add(&[(label, Some(unknown))], 1.0);
         }
     }
 

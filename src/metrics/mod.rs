@@ -31,6 +31,6 @@ mod sync_families;
 mod target_families;
 
 pub use exporter_families::ExporterMetrics;
-pub use exposition::{Exposition, Scrape};
+pub use exposition::{Exposition, ExpositionSettings, Scrape};
 pub use format::{Format, NegotiatedFormat};
 pub use registry::{FamilyFilter, FamilyName, UnknownFamily};

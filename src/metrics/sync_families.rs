@@ -1,9 +1,14 @@
 //! The families with one or more series for each resource data sync.
 
 use super::family::{Family, Kind, SampleSource, SampleWriter, count, flag};
+use crate::health::{self, AssessedSync, AssessedTarget};
 use crate::model::{DataSync, SharingType, SourceState, SyncStatus, UnixSeconds};
 
-const fn gauge(name: &'static str, help: &'static str, samples: fn(&DataSync, &mut SampleWriter)) -> Family {
+const fn gauge(
+    name: &'static str,
+    help: &'static str,
+    samples: fn(AssessedSync<'_>, &AssessedTarget, &mut SampleWriter),
+) -> Family {
     Family { name, help, kind: Kind::Gauge, source: SampleSource::Sync(samples) }
 }
 
@@ -11,11 +16,11 @@ const fn age(name: &'static str, help: &'static str, since: fn(&DataSync) -> Opt
     Family { name, help, kind: Kind::Gauge, source: SampleSource::SyncAge(since) }
 }
 
-pub(super) const FAMILIES: [Family; 14] = [
+pub(super) const FAMILIES: [Family; 17] = [
     gauge(
         "aws_ssm_resource_data_sync_info",
         "Destination, source and manager of a resource data sync as labels, as of the last good collection. Always 1.",
-        |sync, samples| {
+        |AssessedSync { sync, .. }, _, samples| {
             let destination = sync.destination.as_ref();
             let source = sync.source.as_ref();
             samples.add(
@@ -39,13 +44,12 @@ pub(super) const FAMILIES: [Family; 14] = [
     gauge(
         "aws_ssm_resource_data_sync_last_status",
         "Status of the last attempt of a resource data sync, as of the last good collection. 1 for the status that AWS reports, 0 for the other known ones.",
-        |sync, samples| {
+        |AssessedSync { sync, .. }, _, samples| {
             if let Some(status) = &sync.last_status {
-                state_set(
+                samples.add_states(
                     "status",
                     SyncStatus::KNOWN.iter().map(SyncStatus::as_str),
                     Some(status.as_str()),
-                    samples,
                 );
             }
         },
@@ -53,22 +57,22 @@ pub(super) const FAMILIES: [Family; 14] = [
     gauge(
         "aws_ssm_resource_data_sync_last_sync_timestamp_seconds",
         "Unix time in seconds of the last attempt of a resource data sync, as of the last good collection.",
-        |sync, samples| samples.add_if_known(sync.last_sync),
+        |AssessedSync { sync, .. }, _, samples| samples.add_if_known(sync.last_sync),
     ),
     gauge(
         "aws_ssm_resource_data_sync_last_successful_sync_timestamp_seconds",
         "Unix time in seconds of the last successful attempt of a resource data sync, as of the last good collection.",
-        |sync, samples| samples.add_if_known(sync.last_successful_sync),
+        |AssessedSync { sync, .. }, _, samples| samples.add_if_known(sync.last_successful_sync),
     ),
     gauge(
         "aws_ssm_resource_data_sync_created_timestamp_seconds",
         "Unix time in seconds at which a resource data sync was created, as of the last good collection.",
-        |sync, samples| samples.add_if_known(sync.created),
+        |AssessedSync { sync, .. }, _, samples| samples.add_if_known(sync.created),
     ),
     gauge(
         "aws_ssm_resource_data_sync_last_modified_timestamp_seconds",
         "Unix time in seconds at which a resource data sync was last modified, as of the last good collection.",
-        |sync, samples| samples.add_if_known(sync.last_modified),
+        |AssessedSync { sync, .. }, _, samples| samples.add_if_known(sync.last_modified),
     ),
     age(
         "aws_ssm_resource_data_sync_last_sync_age_seconds",
@@ -83,14 +87,13 @@ pub(super) const FAMILIES: [Family; 14] = [
     gauge(
         "aws_ssm_resource_data_sync_destination_data_sharing",
         "Sharing type of the destination of a resource data sync, as of the last good collection. 1 for the type that AWS reports, or for NotReported if AWS reports none; 0 for the other known ones.",
-        |sync, samples| {
+        |AssessedSync { sync, .. }, _, samples| {
             if let Some(destination) = &sync.destination {
                 let reported = destination.sharing.as_ref().map_or("NotReported", SharingType::as_str);
-                state_set(
+                samples.add_states(
                     "sharing_type",
                     SharingType::KNOWN.iter().map(SharingType::as_str),
                     Some(reported),
-                    samples,
                 );
             }
         },
@@ -98,24 +101,24 @@ pub(super) const FAMILIES: [Family; 14] = [
     gauge(
         "aws_ssm_resource_data_sync_source_state",
         "Fault in the source of a resource data sync, as of the last good collection. 1 for the state that AWS reports, 0 for the other known ones; all 0 if AWS reports no fault.",
-        |sync, samples| {
+        |AssessedSync { sync, .. }, _, samples| {
             if let Some(source) = &sync.source {
                 let reported = source.state.as_ref().map(SourceState::as_str);
-                state_set("state", SourceState::KNOWN.iter().map(SourceState::as_str), reported, samples);
+                samples.add_states("state", SourceState::KNOWN.iter().map(SourceState::as_str), reported);
             }
         },
     ),
     gauge(
         "aws_ssm_resource_data_sync_source_regions",
         "Number of AWS regions that a resource data sync reads from, as of the last good collection.",
-        |sync, samples| {
+        |AssessedSync { sync, .. }, _, samples| {
             samples.add_if_known(sync.source.as_ref().and_then(|from| optional_count(from.region_count)));
         },
     ),
     gauge(
         "aws_ssm_resource_data_sync_source_organizational_units",
         "Number of organizational units that a resource data sync reads from, as of the last good collection.",
-        |sync, samples| {
+        |AssessedSync { sync, .. }, _, samples| {
             samples.add_if_known(
                 sync.source.as_ref().and_then(|from| optional_count(from.organizational_unit_count)),
             );
@@ -124,39 +127,59 @@ pub(super) const FAMILIES: [Family; 14] = [
     gauge(
         "aws_ssm_resource_data_sync_source_include_future_regions",
         "1 if a resource data sync also reads from regions that AWS adds in the future, 0 if not, as of the last good collection.",
-        |sync, samples| {
+        |AssessedSync { sync, .. }, _, samples| {
             samples.add_if_known(sync.source.as_ref().and_then(|from| from.include_future_regions).map(flag));
         },
     ),
     gauge(
         "aws_ssm_resource_data_sync_source_enable_all_ops_data_sources",
         "1 if a resource data sync reads from all OpsData sources, 0 if not, as of the last good collection.",
-        |sync, samples| {
+        |AssessedSync { sync, .. }, _, samples| {
             samples.add_if_known(
                 sync.source.as_ref().and_then(|from| from.enable_all_ops_data_sources).map(flag),
             );
         },
     ),
+    gauge(
+        "aws_ssm_resource_data_sync_problem",
+        "Problem of a resource data sync, the worst if there are several: failed, source_fault, stale or stuck, as of the last good collection and the limits in the configuration. 1 while the problem lasts, absent otherwise.",
+        |sync, target, samples| {
+            if sync.health.is_problem() {
+                let destination = sync.sync.destination.as_ref();
+                samples.add(
+                    &[
+                        ("problem", Some(sync.health.as_str())),
+                        ("cause", sync.cause()),
+                        ("account_name", target.target().account.name.as_deref()),
+                        ("bucket_name", destination.and_then(|to| to.bucket_name.as_deref())),
+                        ("managed_by", Some(sync.sync.managed_by().as_str())),
+                    ],
+                    1.0,
+                );
+            }
+        },
+    ),
+    gauge(
+        "aws_ssm_resource_data_sync_max_success_age_seconds",
+        "Seconds after which a resource data sync without a success counts as stale, as configured for this sync.",
+        |sync, _, samples| samples.add(&[], sync.max_success_age.as_secs_f64()),
+    ),
+    gauge(
+        "aws_ssm_resource_data_sync_cost_risk",
+        "Setting of a resource data sync from an organization that can increase its costs unexpectedly, because AWS charges for OpsData: all_ops_data_sources or future_regions. 1 while the setting is on, absent otherwise.",
+        |sync, target, samples| {
+            for setting in health::cost_risks(sync.sync) {
+                samples.add(
+                    &[
+                        ("setting", Some(setting.as_str())),
+                        ("account_name", target.target().account.name.as_deref()),
+                    ],
+                    1.0,
+                );
+            }
+        },
+    ),
 ];
-
-/// Adds a sample for each of the `known` values: 1 for the reported one, 0 for the
-/// others. A reported value that is not among them is added under its own name.
-fn state_set<'a>(
-    label: &str,
-    known: impl Iterator<Item = &'a str>,
-    reported: Option<&str>,
-    samples: &mut SampleWriter,
-) {
-    let mut is_known = false;
-    for value in known {
-        let is_reported = reported == Some(value);
-        is_known |= is_reported;
-        samples.add(&[(label, Some(value))], flag(is_reported));
-    }
-    if let (false, Some(unknown)) = (is_known, reported) {
-        samples.add(&[(label, Some(unknown))], 1.0);
-    }
-}
 
 fn optional_count(number: Option<usize>) -> Option<f64> {
     number.map(|number| count(number as u64))

@@ -4,42 +4,46 @@
 use std::collections::BTreeMap;
 
 use super::family::{Family, Kind, SampleSource, SampleWriter, count, flag};
-use crate::model::{Quota, Reason, SyncType};
-use crate::snapshot::TargetView;
+use crate::health::{AssessedSync, AssessedTarget, Health};
+use crate::model::{Reason, SyncType};
 
 const fn family(
     name: &'static str,
     help: &'static str,
     kind: Kind,
-    samples: fn(&TargetView, &Quota, &mut SampleWriter),
+    samples: fn(&AssessedTarget, &mut SampleWriter),
 ) -> Family {
     Family { name, help, kind, source: SampleSource::Target(samples) }
 }
 
-pub(super) const FAMILIES: [Family; 11] = [
+pub(super) const FAMILIES: [Family; 12] = [
     family(
         "ssm_sync_exporter_target_info",
         "Name and AWS partition of a target that should be polled, as labels, whether polling it succeeds or not. Always 1.",
         Kind::Gauge,
-        |view, _, samples| {
-            let name = view.target().account.name.as_deref();
-            samples
-                .add(&[("account_name", name), ("partition", Some(view.target().partition().as_str()))], 1.0);
+        |target, samples| {
+            let name = target.target().account.name.as_deref();
+            samples.add(
+                &[("account_name", name), ("partition", Some(target.target().partition().as_str()))],
+                1.0,
+            );
         },
     ),
     family(
         "ssm_sync_exporter_target_up",
         "1 if the last collection of a target succeeded, 0 if it failed. Absent until the first collection has ended.",
         Kind::Gauge,
-        |view, _, samples| samples.add_if_known(view.up().map(flag)),
+        |target, samples| samples.add_if_known(target.up().map(flag)),
     ),
     family(
         "ssm_sync_exporter_target_down_reason",
         "Reason why the last collection of a target failed. 1 while the target is down, absent otherwise.",
         Kind::Gauge,
-        |view, _, samples| {
-            if let Some(failure) = view.state.last.as_ref().and_then(|last| last.failure.as_ref()) {
-                samples.add(&[("reason", Some(failure.reason.as_str()))], 1.0);
+        |target, samples| {
+            if let Some(failure) = target.state().last.as_ref().and_then(|last| last.failure.as_ref()) {
+                let account_name = target.target().account.name.as_deref();
+                samples
+                    .add(&[("reason", Some(failure.reason.as_str())), ("account_name", account_name)], 1.0);
             }
         },
     ),
@@ -47,40 +51,42 @@ pub(super) const FAMILIES: [Family; 11] = [
         "ssm_sync_exporter_target_last_collection_timestamp_seconds",
         "Unix time in seconds at which the last collection of a target ended, successful or failed.",
         Kind::Gauge,
-        |view, _, samples| samples.add_if_known(view.state.last.as_ref().map(|last| last.ended)),
+        |target, samples| samples.add_if_known(target.state().last.as_ref().map(|last| last.ended)),
     ),
     family(
         "ssm_sync_exporter_target_last_success_timestamp_seconds",
         "Unix time in seconds at which the last successful collection of a target ended.",
         Kind::Gauge,
-        |view, _, samples| samples.add_if_known(view.state.last_success),
+        |target, samples| samples.add_if_known(target.state().last_success),
     ),
     family(
         "ssm_sync_exporter_target_collection_duration_seconds",
         "Duration in seconds of the last collection of a target, successful or failed.",
         Kind::Gauge,
-        |view, _, samples| samples.add_if_known(view.state.last.as_ref().map(|last| last.took.as_secs_f64())),
+        |target, samples| {
+            samples.add_if_known(target.state().last.as_ref().map(|last| last.took.as_secs_f64()))
+        },
     ),
     family(
         "ssm_sync_exporter_target_consecutive_failures",
         "Number of collections of a target that failed since the last successful one. 0 after a success.",
         Kind::Gauge,
-        |view, _, samples| samples.add(&[], count(view.state.consecutive_failures)),
+        |target, samples| samples.add(&[], count(target.state().consecutive_failures)),
     ),
     family(
         "ssm_sync_exporter_target_collections_total",
         "Total number of collections of a target that have ended, successful or failed.",
         Kind::Counter,
-        |view, _, samples| samples.add(&[], count(view.state.collections)),
+        |target, samples| samples.add(&[], count(target.state().collections)),
     ),
     family(
         "ssm_sync_exporter_target_collection_failures_total",
         "Total number of failed collections of a target, by reason. A reason appears with its first failure.",
         Kind::Counter,
-        |view, _, samples| {
+        |target, samples| {
             for &reason in Reason::ALL {
                 // Zeros for every reason of every target would make up most of the exposition.
-                let failures = view.state.failures(reason);
+                let failures = target.state().failures(reason);
                 if failures > 0 {
                     samples.add(&[("reason", Some(reason.as_str()))], count(failures));
                 }
@@ -91,12 +97,14 @@ pub(super) const FAMILIES: [Family; 11] = [
         "aws_ssm_resource_data_syncs",
         "Number of resource data syncs of one type in a target, as of the last good collection.",
         Kind::Gauge,
-        |view, _, samples| {
-            let Some(syncs) = view.syncs() else { return };
+        |target, samples| {
+            if !target.knows_syncs() {
+                return;
+            }
             // A type without syncs is exposed as 0.
             let mut counts: BTreeMap<&SyncType, u64> =
                 SyncType::KNOWN.iter().map(|known| (known, 0)).collect();
-            for sync in syncs {
+            for AssessedSync { sync, .. } in target.syncs() {
                 *counts.entry(&sync.sync_type).or_default() += 1;
             }
             for (sync_type, number) in counts {
@@ -105,14 +113,34 @@ pub(super) const FAMILIES: [Family; 11] = [
         },
     ),
     family(
-        "aws_ssm_resource_data_sync_quota",
-        "Maximum number of resource data syncs of one type per account and region, as configured.",
+        "aws_ssm_resource_data_syncs_by_health",
+        "Number of resource data syncs of one type and owner in a target by health, as of the last good collection and the limits in the configuration. Each sync counts once, by the worst health that applies. A number of 0 is absent.",
         Kind::Gauge,
-        |_, quota, samples| {
-            for sync_type in SyncType::KNOWN {
-                if let Some(quota) = quota.of(sync_type) {
-                    samples.add(&[("sync_type", Some(sync_type.as_str()))], f64::from(quota));
-                }
+        |target, samples| {
+            let mut counts: BTreeMap<(&SyncType, Health, &str), u64> = BTreeMap::new();
+            for AssessedSync { sync, health, .. } in target.syncs() {
+                *counts.entry((&sync.sync_type, health, sync.managed_by().as_str())).or_default() += 1;
+            }
+            for ((sync_type, health, managed_by), number) in counts {
+                samples.add(
+                    &[
+                        ("sync_type", Some(sync_type.as_str())),
+                        ("health", Some(health.as_str())),
+                        ("managed_by", Some(managed_by)),
+                    ],
+                    count(number),
+                );
+            }
+        },
+    ),
+    family(
+        "ssm_sync_exporter_target_health",
+        "Worst health of a target and its syncs as a number: 0 healthy or no syncs, 1 in progress, 2 stuck, 3 stale, 4 source fault, 5 failed, 6 down. Absent until the first collection has ended.",
+        Kind::Gauge,
+        |target, samples| {
+            if let Some(severity) = target.health.severity() {
+                samples
+                    .add(&[("account_name", target.target().account.name.as_deref())], f64::from(severity));
             }
         },
     ),

@@ -1,10 +1,10 @@
 //! Who manages a sync, judging by its name.
 
-use strum::IntoStaticStr;
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 /// The AWS service that created a sync and manages it, or the customer. In snake case, each
 /// is a value of the `managed_by` label, so renaming a variant breaks users' queries.
-#[derive(Clone, Copy, Debug, IntoStaticStr, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, EnumString, IntoStaticStr, VariantArray, PartialEq, Eq)]
 #[strum(serialize_all = "snake_case")]
 pub enum ManagedBy {
     /// Amazon Inspector.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Results, escape_control_characters, pluralize};
 use crate::duration;
 use crate::fleet::{FailingLookups, Shard};
-use crate::snapshot::TargetView;
+use crate::health::AssessedTarget;
 
 /// Everything that could not be collected, as one line.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +55,7 @@ impl IncompleteCollection {
             ));
         }
         if let Some(example) = results.with_up(Some(false)).next() {
-            let failure = example.state.last.as_ref().and_then(|last| last.failure.as_ref());
+            let failure = example.state().last.as_ref().and_then(|last| last.failure.as_ref());
             let reason = failure.map(|failure| format!(" ({})", failure.reason)).unwrap_or_default();
             let (number, example) = (results.with_up(Some(false)).count(), target_name(example));
             missing.push(format!("{number} of {targets} failed, for example {example}{reason}"));
@@ -70,11 +70,6 @@ impl IncompleteCollection {
 }
 
 /// The target as in log messages: account and region.
-fn target_name(view: &TargetView) -> String {
-    let target = view.target();
-    escape_control_characters(&format!(
-        "{}/{}",
-        target.account.display_id(view.state.account.as_ref()),
-        target.region
-    ))
+fn target_name(target: &AssessedTarget) -> String {
+    escape_control_characters(&format!("{}/{}", target.display_id(), target.target().region))
 }

@@ -8,11 +8,10 @@ use serde::Serialize;
 
 use super::Results;
 use crate::build_info;
-use crate::health;
+use crate::health::{AssessedTarget, HealthCounts};
 use crate::model::{
     DataSync, Destination, Reason, SharingType, Source, SourceState, SyncStatus, UnixSeconds,
 };
-use crate::snapshot::TargetView;
 
 #[derive(Serialize)]
 struct Document<'a> {
@@ -124,7 +123,10 @@ struct SyncSource<'a> {
 
 /// Renders the document, with a newline at its end.
 pub(super) fn document(results: &Results) -> serde_json::Result<Vec<u8>> {
-    let sync_counts = health::count_syncs(results.syncs().map(|(_, sync)| sync), results.now);
+    let mut sync_counts = HealthCounts::default();
+    for target in &results.targets {
+        sync_counts.merge(&target.sync_counts());
+    }
     let summary = Summary {
         targets: results.targets.len(),
         targets_up: results.with_up(Some(true)).count(),
@@ -145,21 +147,21 @@ pub(super) fn document(results: &Results) -> serde_json::Result<Vec<u8>> {
     Ok(text)
 }
 
-fn target(view: &TargetView) -> Target<'_> {
-    let target = view.target();
-    let last = view.state.last.as_ref();
+fn target(assessed: &AssessedTarget) -> Target<'_> {
+    let target = assessed.target();
+    let last = assessed.state().last.as_ref();
     let failure = last.and_then(|last| last.failure.as_ref());
     Target {
-        aws_account_id: target.account.display_id(view.state.account.as_ref()),
+        aws_account_id: assessed.display_id(),
         account_name: target.account.name.as_deref(),
         aws_region: target.region.as_str(),
         partition: target.partition().as_str(),
-        up: view.up(),
+        up: assessed.up(),
         reason: failure.map(|failure| Reason::as_str(failure.reason)),
         message: failure.map(|failure| failure.message.as_str()),
         collected_at: last.and_then(|last| rfc3339(last.ended)),
         duration_seconds: last.map(|last| last.took.as_secs_f64()),
-        syncs: view.syncs().map(|syncs| syncs.iter().map(sync).collect()),
+        syncs: assessed.knows_syncs().then(|| assessed.syncs().map(|assessed| sync(assessed.sync)).collect()),
     }
 }
 

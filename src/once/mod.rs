@@ -25,13 +25,14 @@ use crate::app::{BuildError, Stages, log_warnings};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::fleet::Shard;
+use crate::health::{AssessedSync, AssessedTarget, HealthPolicy};
 use crate::logging::LogCounters;
 use crate::metrics::{self, Exposition, FamilyFilter, FamilyName};
-use crate::model::{DataSync, UnixSeconds};
+use crate::model::UnixSeconds;
 use crate::negotiation::ContentCoding;
 use crate::printable::escape_control_characters;
 use crate::readiness::{NotReady, Readiness};
-use crate::snapshot::{Store, TargetView};
+use crate::snapshot::{Slot, Store};
 
 /// How often to check whether every target has been collected.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -77,6 +78,7 @@ pub struct Once {
     stages: Stages,
     shard: Shard,
     ready_after: Duration,
+    health: Arc<HealthPolicy>,
     clock: Clock,
 }
 
@@ -103,7 +105,7 @@ pub enum OnceError {
 /// Everything that was collected, to be rendered.
 #[derive(Debug)]
 struct Results {
-    targets: Vec<TargetView>,
+    targets: Vec<AssessedTarget>,
     /// Whether discovery has found every target.
     targets_complete: bool,
     now: UnixSeconds,
@@ -111,14 +113,12 @@ struct Results {
 
 impl Results {
     /// The targets that are up, down (`Some(false)`), or not collected (`None`).
-    fn with_up(&self, up: Option<bool>) -> impl Iterator<Item = &TargetView> {
-        self.targets.iter().filter(move |view| view.up() == up)
+    fn with_up(&self, up: Option<bool>) -> impl Iterator<Item = &AssessedTarget> {
+        self.targets.iter().filter(move |target| target.up() == up)
     }
 
-    fn syncs(&self) -> impl Iterator<Item = (&TargetView, &DataSync)> {
-        self.targets
-            .iter()
-            .flat_map(|view| view.syncs().unwrap_or_default().iter().map(move |sync| (view, sync)))
+    fn syncs(&self) -> impl Iterator<Item = (&AssessedTarget, AssessedSync<'_>)> {
+        self.targets.iter().flat_map(|target| target.syncs().map(move |sync| (target, sync)))
     }
 }
 
@@ -134,13 +134,13 @@ impl Once {
         log_counters: Arc<LogCounters>,
         clock: Clock,
     ) -> Result<Self, BuildError> {
-        let ready_after = config.ready_after;
+        let (ready_after, health) = (config.ready_after, Arc::clone(&config.health));
         // node_exporter has process metrics of its own and rejects a textfile that repeats
         // them.
         config.disabled_families.extend(FamilyName::process_families());
         let stages = Stages::build(config, shard, replica, log_counters, clock.clone()).await?;
         log_warnings(&stages.applier);
-        Ok(Self { stages, shard, ready_after, clock })
+        Ok(Self { stages, shard, ready_after, health, clock })
     }
 
     /// Collects every target once and writes the results to `output`, even if they are
@@ -176,7 +176,9 @@ impl Once {
         progress.clear();
 
         let now = self.clock.now();
-        let targets: Vec<TargetView> = store.slots().iter().map(|slot| store.view(slot, now)).collect();
+        let slots = store.slots();
+        let assess = |slot: &Arc<Slot>| AssessedTarget::of_slot(&store, slot, &self.health, now);
+        let targets = slots.iter().map(assess).collect();
         let failing_lookups = store.failing_lookups();
         let pending_lookups = store.pending_lookups();
         let targets_complete = pending_lookups == 0 && !failing_lookups.may_hide_targets();

@@ -5,9 +5,8 @@ use comfy_table::{ColumnConstraint, ContentArrangement, Table};
 
 use super::{Results, escape_control_characters, pluralize};
 use crate::duration;
-use crate::health::Health;
-use crate::model::{DataSync, SourceState, SyncStatus, UnixSeconds};
-use crate::snapshot::TargetView;
+use crate::health::{AssessedSync, AssessedTarget, Health};
+use crate::model::{SourceState, SyncStatus, UnixSeconds};
 
 /// The content of a cell without a value.
 const UNKNOWN: &str = "-";
@@ -23,21 +22,21 @@ const NARROW_COLUMN: u16 = 20;
 /// longer than `width` columns, if given.
 pub(super) fn tables(results: &Results, width: Option<u16>) -> String {
     let now = results.now;
-    let mut syncs: Vec<(&TargetView, &DataSync, Health)> =
-        results.syncs().map(|(view, sync)| (view, sync, Health::of_sync(sync, now))).collect();
-    syncs.sort_by_key(|(_, _, health)| !health.is_failed_sync());
-    let failed_syncs = syncs.iter().filter(|(_, _, health)| health.is_failed_sync()).count();
-    let not_up: Vec<&TargetView> = results.targets.iter().filter(|view| view.up() != Some(true)).collect();
+    let mut syncs: Vec<(&AssessedTarget, AssessedSync<'_>)> = results.syncs().collect();
+    syncs.sort_by_key(|(_, sync)| !sync.health.is_failed_sync());
+    let failed_syncs = syncs.iter().filter(|(_, sync)| sync.health.is_failed_sync()).count();
+    let not_up: Vec<&AssessedTarget> =
+        results.targets.iter().filter(|target| target.up() != Some(true)).collect();
 
     let mut text = String::new();
     if !syncs.is_empty() {
         let header = ["ACCOUNT", "REGION", "TYPE", "NAME", "STATUS", "LAST SUCCESS", "MESSAGE"];
-        let rows = syncs.iter().map(|(view, sync, health)| sync_row(view, sync, *health, now));
+        let rows = syncs.iter().map(|(target, sync)| sync_row(target, *sync, now));
         text += &table(header, rows, width);
     }
     if !not_up.is_empty() {
         let header = ["ACCOUNT", "REGION", "REASON", "MESSAGE"];
-        text += &table(header, not_up.iter().map(|view| target_row(view)), width);
+        text += &table(header, not_up.iter().map(|target| target_row(target)), width);
     }
     let (syncs_text, targets_text) =
         (pluralize(syncs.len(), "sync"), pluralize(results.targets.len(), "target"));
@@ -50,7 +49,11 @@ pub(super) fn tables(results: &Results, width: Option<u16>) -> String {
     text + &totals + note + "\n"
 }
 
-fn sync_row(view: &TargetView, sync: &DataSync, health: Health, now: UnixSeconds) -> [String; 7] {
+fn sync_row(
+    target: &AssessedTarget,
+    AssessedSync { sync, health, .. }: AssessedSync<'_>,
+    now: UnixSeconds,
+) -> [String; 7] {
     let status = match health {
         Health::SourceFault => {
             sync.source.as_ref().and_then(|source| source.state.as_ref()).map(SourceState::as_str)
@@ -59,8 +62,8 @@ fn sync_row(view: &TargetView, sync: &DataSync, health: Health, now: UnixSeconds
     };
     let last_success = sync.last_successful_sync.map(|at| duration::format_age(now - at));
     [
-        account(view),
-        view.target().region.to_string(),
+        account(target),
+        target.target().region.to_string(),
         sync.sync_type.as_str().to_owned(),
         sync.name.clone(),
         status.unwrap_or(UNKNOWN).to_owned(),
@@ -69,18 +72,17 @@ fn sync_row(view: &TargetView, sync: &DataSync, health: Health, now: UnixSeconds
     ]
 }
 
-fn target_row(view: &TargetView) -> [String; 4] {
-    let failure = view.state.last.as_ref().and_then(|last| last.failure.as_ref());
+fn target_row(target: &AssessedTarget) -> [String; 4] {
+    let failure = target.state().last.as_ref().and_then(|last| last.failure.as_ref());
     let (reason, message) = match failure {
         Some(failure) => (failure.reason.as_str(), failure.message.as_str()),
         None => (UNKNOWN, "not collected in time"),
     };
-    [account(view), view.target().region.to_string(), reason.to_owned(), message.to_owned()]
+    [account(target), target.target().region.to_string(), reason.to_owned(), message.to_owned()]
 }
 
-fn account(view: &TargetView) -> String {
-    let account = &view.target().account;
-    let id = account.display_id(view.state.account.as_ref());
+fn account(target: &AssessedTarget) -> String {
+    let (account, id) = (&target.target().account, target.display_id());
     match &account.name {
         Some(name) => format!("{id} ({name})"),
         None => id,

@@ -34,6 +34,7 @@ use crate::clock::{Clock, millis};
 use crate::collector::Collect;
 use crate::failure_log::{FailureLog, Problem, Subject};
 use crate::fleet::TargetList;
+use crate::health::HealthPolicy;
 use crate::model::{Failure, FailureScope, Reason};
 use crate::snapshot::{Change, Report, Slot, Store};
 use delayed::DelayedJobs;
@@ -57,6 +58,8 @@ pub(crate) struct Settings<C> {
     pub(crate) interval: Duration,
     /// The maximum number of collections in flight.
     pub(crate) concurrency: NonZeroUsize,
+    /// What the syncs in the summary are judged by.
+    pub(crate) health: Arc<HealthPolicy>,
 }
 
 /// Collects all targets of the latest target list once per interval.
@@ -189,7 +192,9 @@ impl<C: Collect> Scheduler<C> {
                     delayed.push(next);
                 }
                 Some(job) = delayed.next() => ready.push(job),
-                () = tokio::time::sleep_until(summary_due) => summary.log_and_reset(&self.store, self.clock.now()),
+                () = tokio::time::sleep_until(summary_due) => {
+                    summary.log_and_reset(&self.store, &self.settings.health, self.clock.now());
+                },
             }
         }
         self.store.stats.set_in_flight(0);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::info;
 
-use crate::health;
+use crate::health::{AssessedTarget, Health, HealthCounts, HealthPolicy};
 use crate::model::UnixSeconds;
 use crate::snapshot::{Store, TargetState};
 
@@ -50,25 +50,34 @@ impl Summary {
     }
 
     /// Logs the summary and starts counting from zero.
-    pub(super) fn log_and_reset(&mut self, store: &Store, now: UnixSeconds) {
-        let (mut up, mut down, mut syncs, mut failed_syncs) = (0_u64, 0_u64, 0, 0);
+    pub(super) fn log_and_reset(&mut self, store: &Store, health: &HealthPolicy, now: UnixSeconds) {
+        let (mut up, mut down, mut sync_counts) = (0_u64, 0_u64, HealthCounts::default());
         for slot in store.slots().iter() {
-            let view = store.view(slot, now);
-            match view.up() {
+            let target = AssessedTarget::of_slot(store, slot, health, now);
+            match target.up() {
                 Some(true) => up += 1,
                 Some(false) => down += 1,
                 None => {}
             }
-            let counts = health::count_syncs(view.syncs().unwrap_or_default(), now);
-            syncs += counts.total();
-            failed_syncs += counts.failed_syncs();
+            sync_counts.merge(&target.sync_counts());
         }
+        let (syncs, failed_syncs) = (sync_counts.total(), sync_counts.failed_syncs());
+        let (stale_syncs, stuck_syncs) = (sync_counts.get(Health::Stale), sync_counts.get(Health::Stuck));
         let targets = store.len();
         let (collections, failed_collections) = (self.succeeded + self.failed, self.failed);
         let seconds = self.since.elapsed().as_secs();
         info!(
             targets,
-            up, down, syncs, failed_syncs, collections, failed_collections, seconds, "collection summary"
+            up,
+            down,
+            syncs,
+            failed_syncs,
+            stale_syncs,
+            stuck_syncs,
+            collections,
+            failed_collections,
+            seconds,
+            "collection summary"
         );
         *self = Self { is_first: false, ..Self::new() };
     }

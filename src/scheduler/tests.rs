@@ -91,6 +91,7 @@ fn settings(sleeper: &Arc<Sleeper>, interval: Duration, concurrency: usize) -> A
         collector: Arc::new(Arc::clone(sleeper)),
         interval,
         concurrency: NonZeroUsize::new(concurrency).unwrap(),
+        health: Arc::default(),
     })
 }
 
@@ -422,7 +423,7 @@ async fn a_summary_is_due_after_the_first_round_and_then_once_per_interval_or_mi
     summary.count(&running.store.slots()[0].state());
     assert_eq!(summary.due(short, false, &running.store), started + Duration::from_mins(1), "not yet");
     assert!(summary.due(short, true, &running.store) <= Instant::now());
-    summary.log_and_reset(&running.store, 0.0);
+    summary.log_and_reset(&running.store, &HealthPolicy::default(), 0.0);
     summary.count(&running.store.slots()[0].state());
     let logged_at = Instant::now();
     assert_eq!(summary.due(short, true, &running.store), logged_at + Duration::from_mins(1));

@@ -30,6 +30,14 @@ pub struct Store {
     pub(crate) stats: SchedulerStats,
 }
 
+/// How long ago the targets that are up were last collected, in seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct SnapshotAges {
+    pub(crate) oldest: f64,
+    /// Half of the targets were collected at least this long ago.
+    pub(crate) median: f64,
+}
+
 impl Store {
     /// A store without targets. A failing target keeps its last good syncs for
     /// `stale_after`.
@@ -102,6 +110,24 @@ impl Store {
     /// The number of targets whose first collection has not ended.
     pub(crate) fn uncollected(&self) -> usize {
         self.slots.load().iter().filter(|slot| slot.peek_state().last.is_none()).count()
+    }
+
+    /// How long ago the targets that are up were collected, at `now`. `None` if no target is up.
+    pub(crate) fn snapshot_ages(&self, now: UnixSeconds) -> Option<SnapshotAges> {
+        let last_success_if_up = |slot: &Arc<Slot>| {
+            let state = slot.peek_state();
+            state.last_success.filter(|_| state.consecutive_failures == 0)
+        };
+        let slots = self.slots.load();
+        let mut ages: Vec<f64> =
+            slots.iter().filter_map(last_success_if_up).map(|at| (now - at).max(0.0)).collect();
+        let middle = ages.len() / 2;
+        if ages.is_empty() {
+            return None;
+        }
+        let (_, median, older) = ages.select_nth_unstable_by(middle, f64::total_cmp);
+        let median = *median;
+        Some(SnapshotAges { median, oldest: older.iter().copied().fold(median, f64::max) })
     }
 
     /// The number of discovery lookups that have not had a result yet.

@@ -26,6 +26,7 @@ use crate::clock::Clock;
 use crate::fleet::Shard;
 use crate::fleet::stable_hash;
 use crate::gate::Gate;
+use crate::health::HealthPolicy;
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
 use crate::web::{Asset, PageError, PageFuture, RenderPage, TelemetryPath};
@@ -84,6 +85,7 @@ pub(crate) struct ExporterInfo {
 struct LoadedConfiguration {
     /// YAML without secrets.
     text: String,
+    health: Arc<HealthPolicy>,
     loaded_at: UnixSeconds,
 }
 
@@ -96,10 +98,16 @@ impl fmt::Debug for StatusPage {
 impl StatusPage {
     /// Creates a page about the targets of `store`. The shown uptime counts from this call.
     /// `configuration` is YAML and must not contain secrets.
-    pub(crate) fn new(store: Arc<Store>, clock: Clock, info: ExporterInfo, configuration: String) -> Self {
+    pub(crate) fn new(
+        store: Arc<Store>,
+        clock: Clock,
+        info: ExporterInfo,
+        configuration: String,
+        health: Arc<HealthPolicy>,
+    ) -> Self {
         let started = clock.now();
         let configuration =
-            ArcSwap::from_pointee(LoadedConfiguration { text: configuration, loaded_at: started });
+            ArcSwap::from_pointee(LoadedConfiguration { text: configuration, health, loaded_at: started });
         let asset_version = format!("{:016x}", stable_hash(&ASSETS.map(|asset| asset.body)));
         Self {
             state: Arc::new(PageState { store, clock, started, info, configuration, asset_version }),
@@ -108,9 +116,9 @@ impl StatusPage {
     }
 
     /// Replaces the shown configuration after a reload. `text` must not contain secrets.
-    pub(crate) fn set_configuration(&self, text: String) {
+    pub(crate) fn set_configuration(&self, text: String, health: Arc<HealthPolicy>) {
         let loaded_at = self.state.clock.now();
-        self.state.configuration.store(Arc::new(LoadedConfiguration { text, loaded_at }));
+        self.state.configuration.store(Arc::new(LoadedConfiguration { text, health, loaded_at }));
     }
 }
 
@@ -139,7 +147,7 @@ impl RenderPage for StatusPage {
 
 impl PageState {
     fn render(&self, query: &PageQuery) -> String {
-        let overview = FleetOverview::new(&self.store, self.clock.now());
+        let overview = FleetOverview::new(&self.store, &self.configuration.load().health, self.clock.now());
         html::page(self, &overview, query).into_string()
     }
 }

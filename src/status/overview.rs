@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::query::{HealthFilter, PageQuery};
 use crate::fleet::{FailingLookups, RegionName};
-use crate::health::{self, Health, HealthCounts};
+use crate::health::{AssessedSync, AssessedTarget, Health, HealthCounts, HealthPolicy};
 use crate::model::{DataSync, Failure, Reason, UnixSeconds};
-use crate::snapshot::{Store, TargetView};
+use crate::snapshot::Store;
 
 /// All targets at one point in time.
 #[derive(Debug)]
@@ -30,32 +30,33 @@ pub(super) struct FleetOverview {
 /// A target with its health.
 #[derive(Debug)]
 pub(super) struct TargetRow {
-    pub(super) view: TargetView,
+    pub(super) assessed: AssessedTarget,
     /// The account id, or `unknown` with the profile, see [`crate::fleet::Account::display_id`].
     pub(super) account: String,
-    pub(super) health: Health,
     /// All zero if the target's syncs are not known.
     pub(super) sync_counts: HealthCounts,
 }
 
 impl TargetRow {
-    fn new(view: TargetView, now: UnixSeconds) -> Self {
-        let sync_counts = health::count_syncs(view.syncs().unwrap_or_default(), now);
-        let account = view.target().account.display_id(view.state.account.as_ref());
-        Self { health: Health::of_target(&view, now), account, sync_counts, view }
+    fn new(assessed: AssessedTarget) -> Self {
+        Self { account: assessed.display_id(), sync_counts: assessed.sync_counts(), assessed }
+    }
+
+    pub(super) fn health(&self) -> Health {
+        self.assessed.health
     }
 
     pub(super) fn region(&self) -> &RegionName {
-        &self.view.target().region
+        &self.assessed.target().region
     }
 
     pub(super) fn account_name(&self) -> Option<&str> {
-        self.view.target().account.name.as_deref()
+        self.assessed.target().account.name.as_deref()
     }
 
     /// Why the last collection failed. `None` if it succeeded, or if there has been none.
     pub(super) fn failure(&self) -> Option<&Failure> {
-        self.view.state.last.as_ref()?.failure.as_ref()
+        self.assessed.state().last.as_ref()?.failure.as_ref()
     }
 
     /// Whether the query's status and reason select the target.
@@ -69,7 +70,7 @@ impl TargetRow {
 
     /// Whether the health of the target or of any of its syncs matches.
     fn matches_health(&self, filter: HealthFilter) -> bool {
-        filter.matches(self.health)
+        filter.matches(self.health())
             || Health::SYNC_VALUES
                 .into_iter()
                 .any(|health| filter.matches(health) && self.sync_counts.get(health) > 0)
@@ -117,7 +118,7 @@ pub(super) struct AccountRow<'a> {
 
 impl AccountRow<'_> {
     fn worst(&self) -> Option<Health> {
-        self.targets.values().map(|target| target.health).min()
+        self.targets.values().map(|target| target.health()).min()
     }
 }
 
@@ -131,20 +132,22 @@ pub(super) struct AccountGrid<'a> {
 }
 
 impl FleetOverview {
-    pub(super) fn new(store: &Store, now: UnixSeconds) -> Self {
+    pub(super) fn new(store: &Store, policy: &HealthPolicy, now: UnixSeconds) -> Self {
         // Read before the slots: a lookup that ends in between still counts as pending
         // although its targets are listed. In the other order, a page could show neither
         // the lookup nor its targets.
         let (pending_lookups, failing_lookups) = (store.pending_lookups(), store.failing_lookups());
         let slots = store.slots();
-        let mut targets: Vec<TargetRow> =
-            slots.iter().map(|slot| TargetRow::new(store.view(slot, now), now)).collect();
+        let mut targets: Vec<TargetRow> = slots
+            .iter()
+            .map(|slot| TargetRow::new(AssessedTarget::of_slot(store, slot, policy, now)))
+            .collect();
         targets.sort_by(|one, other| {
             one.account.cmp(&other.account).then_with(|| one.region().cmp(other.region()))
         });
         let (mut target_counts, mut sync_counts) = (HealthCounts::default(), HealthCounts::default());
         for target in &targets {
-            target_counts.add(target.health);
+            target_counts.add(target.health());
             sync_counts.merge(&target.sync_counts);
         }
         let regions = targets.iter().map(|target| target.region().clone()).collect();
@@ -175,7 +178,7 @@ impl FleetOverview {
     pub(super) fn targets<'a>(&'a self, query: &'a PageQuery) -> Vec<&'a TargetRow> {
         let mut targets: Vec<&TargetRow> =
             self.in_scope(query).filter(|target| target.matches(query)).collect();
-        targets.sort_by_key(|target| target.health);
+        targets.sort_by_key(|target| target.health());
         targets
     }
 
@@ -185,8 +188,7 @@ impl FleetOverview {
         let filter = if query.has_filter() { query.health } else { Some(HealthFilter::AnyProblem) };
         let mut rows = Vec::new();
         for target in self.in_scope(query).filter(|target| target.matches_reason(query)) {
-            for sync in target.view.syncs().unwrap_or_default() {
-                let health = Health::of_sync(sync, self.now);
+            for AssessedSync { sync, health, .. } in target.assessed.syncs() {
                 if filter.is_none_or(|filter| filter.matches(health)) {
                     rows.push(SyncRow { target, sync, health });
                 }
@@ -279,7 +281,7 @@ mod tests {
             (target(&one, "eu-west-1"), Some(Ok(vec![sync("fine", Some(NOW)), old, bad, older]))),
             (target(&one, "us-east-1"), Some(Err(failed(Reason::ScpDenied)))),
         ]);
-        FleetOverview::new(&store, NOW)
+        FleetOverview::new(&store, &HealthPolicy::default(), NOW)
     }
 
     fn names(overview: &FleetOverview, query: &str) -> Vec<String> {
@@ -300,10 +302,10 @@ mod tests {
             Health::ALL.iter().map(|health| overview.target_counts.get(*health)).collect();
         assert_eq!(
             target_counts,
-            [1, 1, 0, 0, 0, 1, 1, 0],
+            [1, 1, 0, 0, 0, 0, 1, 1, 0],
             "one each is down, has a failed sync, is healthy, is not collected yet"
         );
-        assert_eq!(Health::SYNC_VALUES.map(|health| overview.sync_counts.get(health)), [1, 0, 2, 0, 2]);
+        assert_eq!(Health::SYNC_VALUES.map(|health| overview.sync_counts.get(health)), [1, 0, 2, 0, 0, 2]);
     }
 
     #[test]
@@ -363,7 +365,7 @@ mod tests {
             let denied = account(77, Some("denied"));
             targets.push((target(&denied, region), Some(Err(failed(Reason::AssumeRoleDenied)))));
         }
-        let overview = FleetOverview::new(&store(targets), NOW);
+        let overview = FleetOverview::new(&store(targets), &HealthPolicy::default(), NOW);
         let query = PageQuery::default();
         let failures = overview.failures(&query);
         let summary: Vec<_> = failures
@@ -384,7 +386,11 @@ mod tests {
             access: crate::fleet::Access { profile: Some("Prod".to_owned()), ..Default::default() },
             ..Default::default()
         });
-        let overview = FleetOverview::new(&store(vec![(target(&account, "eu-west-1"), None)]), NOW);
+        let overview = FleetOverview::new(
+            &store(vec![(target(&account, "eu-west-1"), None)]),
+            &HealthPolicy::default(),
+            NOW,
+        );
         assert_eq!(overview.targets[0].account, "unknown (profile Prod)");
         assert_eq!(overview.targets(&PageQuery::parse("account=unknown+(profile+prod)")).len(), 1);
     }

@@ -42,7 +42,7 @@ pub(super) fn store(targets: Vec<(Target, Collected)>) -> Store {
 
 fn page_of(store: Store, shard: Shard, configuration: &str) -> StatusPage {
     let info = ExporterInfo { telemetry_path: TelemetryPath::default(), shard };
-    StatusPage::new(Arc::new(store), Clock::new(|| NOW), info, configuration.to_owned())
+    StatusPage::new(Arc::new(store), Clock::new(|| NOW), info, configuration.to_owned(), Arc::default())
 }
 
 async fn html(store: Store, query: &str) -> String {
@@ -102,11 +102,11 @@ async fn the_about_section_shows_the_current_configuration() {
     for part in ["index 1 of 3", "<code>interval: 5m\n</code>", "href=\"./metrics\"", "href=\"./-/ready\""] {
         assert!(html.contains(part), "{part}: {html}");
     }
-    page.set_configuration("interval: 1m\n".to_owned());
+    page.set_configuration("interval: 1m\n".to_owned(), Arc::default());
     assert!(page.html("").await.unwrap().contains("<code>interval: 1m\n</code>"));
 
     let lines = "accounts: x\n".repeat(10_000);
-    page.set_configuration(lines.clone());
+    page.set_configuration(lines.clone(), Arc::default());
     let (part, whole) = (page.html("").await.unwrap(), page.html("configuration=all").await.unwrap());
     assert!(part.len() < 50_000 && part.contains("configuration=all#configuration"), "{}", part.len());
     assert!(whole.contains(&lines));

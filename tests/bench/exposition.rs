@@ -17,10 +17,8 @@ use std::time::Duration;
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::fleet::{Account, Shard, Target, TargetList};
-use ssm_sync_exporter::metrics::{ExporterMetrics, Exposition, FamilyFilter, Format};
-use ssm_sync_exporter::model::{
-    DataSync, Destination, Quota, SharingType, SyncStatus, SyncType, UnixSeconds,
-};
+use ssm_sync_exporter::metrics::{ExporterMetrics, Exposition, ExpositionSettings, FamilyFilter, Format};
+use ssm_sync_exporter::model::{DataSync, Destination, SharingType, SyncStatus, SyncType, UnixSeconds};
 use ssm_sync_exporter::negotiation::{Accept, ContentCoding};
 use ssm_sync_exporter::snapshot::{Report, Store};
 
@@ -79,7 +77,7 @@ fn store(targets: usize) -> Arc<Store> {
 
 fn exposition(store: &Arc<Store>) -> Exposition {
     let exporter = Arc::new(ExporterMetrics::new(Shard::default(), Arc::default()).unwrap());
-    Exposition::new(Arc::clone(store), exporter, Quota::default(), Vec::new(), Clock::new(|| NOW))
+    Exposition::new(Arc::clone(store), exporter, ExpositionSettings::default(), Clock::new(|| NOW))
 }
 
 fn scrape(exposition: &Exposition, format: Format, coding: ContentCoding) -> usize {

@@ -21,6 +21,7 @@ mod exposition;
 mod faults;
 mod fleet;
 mod formats;
+mod health;
 mod hostile_bodies;
 mod http;
 mod layering;

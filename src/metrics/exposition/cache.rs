@@ -8,6 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::chunk::{Chunk, RenderContext, TARGETS_PER_CHUNK};
+use crate::health::HealthPolicy;
 use crate::metrics::sample_encoding::SampleEncoding;
 use crate::model::UnixSeconds;
 use crate::snapshot::{Slot, Store};
@@ -26,12 +27,17 @@ pub(super) struct ChunkList {
 
 impl ChunkCache {
     /// The chunks of the store's current targets. New chunks have not been rendered yet.
-    pub(super) fn current_list(&self, store: &Store, now: UnixSeconds) -> Arc<ChunkList> {
+    pub(super) fn current_list(
+        &self,
+        store: &Store,
+        health: &HealthPolicy,
+        now: UnixSeconds,
+    ) -> Arc<ChunkList> {
         let mut list = self.list.lock();
         // Loaded under the lock, so that an older list never replaces a newer one.
         let slots = store.slots();
         if !Arc::ptr_eq(&list.slots, &slots) {
-            *list = Arc::new(list.for_slots(slots, store, now));
+            *list = Arc::new(list.for_slots(slots, store, health, now));
         }
         Arc::clone(&list)
     }
@@ -41,11 +47,17 @@ impl ChunkList {
     /// Builds the chunks of another target list. A chunk is reused if it has the same
     /// targets at the same position. All chunks after an inserted or removed target are
     /// therefore new.
-    fn for_slots(&self, slots: Arc<Vec<Arc<Slot>>>, store: &Store, now: UnixSeconds) -> Self {
+    fn for_slots(
+        &self,
+        slots: Arc<Vec<Arc<Slot>>>,
+        store: &Store,
+        health: &HealthPolicy,
+        now: UnixSeconds,
+    ) -> Self {
         let mut old_chunks = self.chunks.iter().map(|chunk| Arc::clone(&chunk.lock()));
         let reuse_or_create = |chunk_slots: &[Arc<Slot>]| {
             let same = old_chunks.next().filter(|chunk| chunk.matches_slots(chunk_slots));
-            Mutex::new(same.unwrap_or_else(|| Arc::new(Chunk::new(chunk_slots, store, now))))
+            Mutex::new(same.unwrap_or_else(|| Arc::new(Chunk::new(chunk_slots, store, health, now))))
         };
         let chunks = slots.chunks(TARGETS_PER_CHUNK).map(reuse_or_create).collect();
         Self { slots, chunks }

@@ -1,8 +1,9 @@
 //! A chunk: a few targets that are rendered and compressed together.
 //!
-//! A chunk has a view of each target, which is the target's state at one moment. The views of
-//! a chunk never change: when one of its targets has been collected, a new chunk replaces the
-//! old one. A reader of a chunk therefore sees a single collection of each target.
+//! A chunk has an assessment of each target: the target's state and health at one moment. The
+//! assessments of a chunk never change: when one of its targets has been collected, or when a
+//! health changes with time, a new chunk replaces the old one. A reader of a chunk therefore sees
+//! a single collection of each target.
 //!
 //! A chunk is rendered and compressed when that is first needed, once for all readers. A
 //! chunk that replaces another is rendered immediately in the sample encodings of the old
@@ -16,11 +17,12 @@ use tokio::time::Instant;
 use super::compress::{CompressedSamples, Compressors};
 use super::recent_requests::RecentRequests;
 use super::rendered::RenderedSamples;
+use crate::health::{AssessedTarget, HealthPolicy};
 use crate::metrics::registry::SNAPSHOT_FAMILY_COUNT;
 use crate::metrics::sample_encoding::SampleEncoding;
-use crate::model::{Quota, UnixSeconds};
+use crate::model::UnixSeconds;
 use crate::negotiation::ContentCoding;
-use crate::snapshot::{Slot, Store, TargetView};
+use crate::snapshot::{Slot, Store};
 
 /// Larger chunks compress better, but after each collection of a target, more samples have
 /// to be compressed again.
@@ -35,12 +37,12 @@ pub(super) struct Chunk {
     compressed: [[OnceLock<Box<CompressedFamilies>>; ContentCoding::ALL.len()]; SampleEncoding::ALL.len()],
 }
 
-/// A target and a view of it. A chunk shares the unchanged targets of the chunk that it
+/// A target and an assessment of it. A chunk shares the unchanged targets of the chunk that it
 /// replaces.
 #[derive(Debug)]
 struct ChunkTarget {
     slot: Arc<Slot>,
-    view: TargetView,
+    assessed: AssessedTarget,
 }
 
 /// The compressed samples of a chunk, by family. A family is compressed when it is first
@@ -50,7 +52,8 @@ type CompressedFamilies = [OnceLock<Arc<CompressedSamples>>; SNAPSHOT_FAMILY_COU
 /// Everything that rendering a chunk depends on besides its targets.
 #[derive(Debug)]
 pub(super) struct RenderContext {
-    pub(super) quota: Quota,
+    pub(super) health: Arc<HealthPolicy>,
+    pub(super) sparse_states: bool,
     /// By index of the snapshot family. A disabled family is not rendered.
     pub(super) is_enabled: [bool; SNAPSHOT_FAMILY_COUNT],
     pub(super) compressors: Compressors,
@@ -60,23 +63,24 @@ pub(super) struct RenderContext {
 }
 
 impl ChunkTarget {
-    fn new(slot: &Arc<Slot>, store: &Store, now: UnixSeconds) -> Arc<Self> {
-        Arc::new(Self { slot: Arc::clone(slot), view: store.view(slot, now) })
+    fn new(slot: &Arc<Slot>, store: &Store, health: &HealthPolicy, now: UnixSeconds) -> Arc<Self> {
+        let assessed = AssessedTarget::of_slot(store, slot, health, now);
+        Arc::new(Self { slot: Arc::clone(slot), assessed })
     }
 
     fn is_current(&self, now: UnixSeconds) -> bool {
-        self.view.is_current(&self.slot, now)
+        self.assessed.is_current(&self.slot, now)
     }
 
     fn render(&self, encoding: SampleEncoding, context: &RenderContext) -> RenderedSamples {
-        RenderedSamples::of_target(encoding, &self.view, context.quota, &context.is_enabled)
+        RenderedSamples::of_target(encoding, &self.assessed, &context.is_enabled, context.sparse_states)
     }
 }
 
 impl Chunk {
-    pub(super) fn new(slots: &[Arc<Slot>], store: &Store, now: UnixSeconds) -> Self {
+    pub(super) fn new(slots: &[Arc<Slot>], store: &Store, health: &HealthPolicy, now: UnixSeconds) -> Self {
         Self {
-            targets: slots.iter().map(|slot| ChunkTarget::new(slot, store, now)).collect(),
+            targets: slots.iter().map(|slot| ChunkTarget::new(slot, store, health, now)).collect(),
             rendered: Default::default(),
             compressed: Default::default(),
         }
@@ -87,7 +91,7 @@ impl Chunk {
         self.targets.iter().map(|target| Arc::as_ptr(&target.slot)).eq(slots.iter().map(Arc::as_ptr))
     }
 
-    /// Whether the views of all targets are up to date.
+    /// Whether the assessments of all targets are up to date.
     pub(super) fn is_current(&self, now: UnixSeconds) -> bool {
         self.targets.iter().all(|target| target.is_current(now))
     }
@@ -99,7 +103,7 @@ impl Chunk {
             if target.is_current(now) {
                 Arc::clone(target)
             } else {
-                ChunkTarget::new(&target.slot, store, now)
+                ChunkTarget::new(&target.slot, store, &context.health, now)
             }
         };
         let targets: Box<[Arc<ChunkTarget>]> = self.targets.iter().map(update).collect();

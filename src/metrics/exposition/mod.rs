@@ -20,9 +20,10 @@
 //!   whatever is missing, such as every chunk if its sample encoding or content coding was
 //!   not requested recently.
 //! - **When a chunk is invalid.** There is no explicit invalidation. A chunk keeps the
-//!   views that it was rendered from, each the state of one target at one moment.
-//!   `keep_ready` and scrapes compare these views with the store when they take a chunk
-//!   from the cache, and replace the chunk if a view is outdated. The new chunk takes over
+//!   assessments that it was rendered from, each the state and health of one target at one
+//!   moment. `keep_ready` and scrapes compare these with the store and the time when they take a
+//!   chunk from the cache, and replace the chunk if an assessment is outdated: because the target
+//!   was collected, or because a health has changed with time. The new chunk takes over
 //!   the rendered targets and compressed families that have not changed. A new target list
 //!   keeps the chunks that have the same targets at the same position. A new configuration
 //!   starts a generation with an empty cache.
@@ -54,7 +55,7 @@ use super::exporter_families::ExporterMetrics;
 use super::format::Format;
 use super::registry::{FamilyFilter, FamilyId, FamilyName, all_families};
 use crate::clock::Clock;
-use crate::model::Quota;
+use crate::health::HealthPolicy;
 use crate::negotiation::ContentCoding;
 use crate::snapshot::Store;
 use cache::ChunkCache;
@@ -64,6 +65,18 @@ use recent_requests::RecentRequests;
 
 /// The shortest pause between two runs of [`Exposition::make_ready`].
 const MIN_PAUSE: Duration = Duration::from_secs(1);
+
+/// The settings of an exposition that a new configuration replaces.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ExpositionSettings {
+    /// By which the health of syncs and targets is assessed.
+    pub health: Arc<HealthPolicy>,
+    /// The families that no scrape includes.
+    pub disabled_families: Vec<FamilyName>,
+    /// Whether families with a label for a state leave out the states that do not hold, instead of
+    /// showing them as 0.
+    pub sparse_states: bool,
+}
 
 /// The metrics of a store and of the exporter itself, in every format and content coding.
 #[derive(Debug)]
@@ -85,12 +98,14 @@ struct Generation {
 }
 
 impl Generation {
-    fn new(quota: Quota, disabled: Vec<FamilyName>, recent_requests: &Arc<RecentRequests>) -> Self {
-        let filter = FamilyFilter::Except(disabled);
+    fn new(settings: ExpositionSettings, recent_requests: &Arc<RecentRequests>) -> Self {
+        let ExpositionSettings { health, disabled_families, sparse_states } = settings;
+        let filter = FamilyFilter::Except(disabled_families);
         Self {
             enabled_families: all_families().into_iter().filter(|family| filter.includes(*family)).collect(),
             context: Arc::new(RenderContext {
-                quota,
+                health,
+                sparse_states,
                 is_enabled: std::array::from_fn(|index| filter.includes(FamilyId::Snapshot(index))),
                 compressors: Compressors::default(),
                 recent_requests: Arc::clone(recent_requests),
@@ -101,23 +116,22 @@ impl Generation {
 }
 
 impl Exposition {
-    /// An exposition of `store` and `exporter` without the `disabled` families.
+    /// An exposition of `store` and `exporter`.
     #[must_use]
     pub fn new(
         store: Arc<Store>,
         exporter: Arc<ExporterMetrics>,
-        quota: Quota,
-        disabled: Vec<FamilyName>,
+        settings: ExpositionSettings,
         clock: Clock,
     ) -> Self {
         let recent_requests = Arc::new(RecentRequests::new(Instant::now()));
-        let generation = ArcSwap::from_pointee(Generation::new(quota, disabled, &recent_requests));
+        let generation = ArcSwap::from_pointee(Generation::new(settings, &recent_requests));
         Self { store, exporter, clock, recent_requests, generation }
     }
 
     /// Applies a new configuration. Scrapes in progress finish with the old one.
-    pub(crate) fn configure(&self, quota: Quota, disabled: Vec<FamilyName>) {
-        self.generation.store(Arc::new(Generation::new(quota, disabled, &self.recent_requests)));
+    pub(crate) fn configure(&self, settings: ExpositionSettings) {
+        self.generation.store(Arc::new(Generation::new(settings, &self.recent_requests)));
         self.store.notify_changed();
     }
 
@@ -132,7 +146,7 @@ impl Exposition {
         self.recent_requests.record(format.encoding(), coding, Instant::now());
         let now = self.clock.now();
         let Generation { enabled_families, context, cache } = &*self.generation.load_full();
-        let chunks = cache.current_list(&self.store, now);
+        let chunks = cache.current_list(&self.store, &context.health, now);
         let families = enabled_families.iter().copied().filter(|family| filter.includes(*family)).collect();
         let rendering = (Arc::clone(&self.store), chunks, Arc::clone(context));
         Scrape::new(rendering, (format, coding), Arc::clone(&self.exporter), families, now)
@@ -166,7 +180,7 @@ impl Exposition {
         let now = self.clock.now();
         let generation = self.generation.load_full();
         let Generation { enabled_families, context, cache } = &*generation;
-        let chunks = cache.current_list(&self.store, now);
+        let chunks = cache.current_list(&self.store, &context.health, now);
         for index in 0..chunks.len() {
             // No new scrape reads the chunks of an old configuration.
             if !Arc::ptr_eq(&generation, &self.generation.load()) {

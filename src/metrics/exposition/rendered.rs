@@ -9,11 +9,11 @@
 
 use std::ops::Range;
 
+use crate::health::{AssessedSync, AssessedTarget};
 use crate::metrics::family::{SampleSource, SampleWriter};
 use crate::metrics::registry::{SNAPSHOT_FAMILIES, SNAPSHOT_FAMILY_COUNT};
 use crate::metrics::sample_encoding::{SampleEncoding, to_u32};
-use crate::model::{Quota, UnixSeconds};
-use crate::snapshot::TargetView;
+use crate::model::UnixSeconds;
 
 /// The samples of some targets, grouped into cells. A cell is the samples of one family of one
 /// target. Cells are ordered by family, and within a family by target.
@@ -56,27 +56,27 @@ impl RenderedSamples {
     /// Renders the enabled families of one target. `is_enabled` is indexed by family.
     pub(super) fn of_target(
         encoding: SampleEncoding,
-        view: &TargetView,
-        quota: Quota,
+        target: &AssessedTarget,
         is_enabled: &[bool; SNAPSHOT_FAMILY_COUNT],
+        sparse_states: bool,
     ) -> Self {
-        let syncs = view.syncs().unwrap_or_default();
+        let syncs = target.syncs();
 
         let mut bytes = Vec::new();
         let mut label_set_ends = Vec::with_capacity(1 + syncs.len());
-        let account = view.target().account.display_id(view.state.account.as_ref());
+        let account = target.display_id();
         let account = ("aws_account_id", account.as_str());
-        let region = ("aws_region", view.target().region.as_str());
+        let region = ("aws_region", target.target().region.as_str());
         encoding.write_shared_labels(&[account, region], &mut bytes);
         label_set_ends.push(to_u32(bytes.len()));
-        for sync in syncs {
+        for AssessedSync { sync, .. } in syncs.clone() {
             let labels =
                 [account, region, ("sync_type", sync.sync_type.as_str()), ("sync_name", sync.name.as_str())];
             encoding.write_shared_labels(&labels, &mut bytes);
             label_set_ends.push(to_u32(bytes.len()));
         }
 
-        let mut writer = SampleWriter::new(encoding, bytes);
+        let mut writer = SampleWriter::new(encoding, bytes, sparse_states);
         // The index of each sample's label set.
         let mut sample_label_sets = Vec::new();
         let mut ages = Vec::new();
@@ -87,18 +87,20 @@ impl RenderedSamples {
             match family.source {
                 _ if !is_enabled => {}
                 SampleSource::Target(write) => {
-                    write(view, &quota, &mut writer);
+                    write(target, &mut writer);
                     sample_label_sets.resize(writer.len(), 0);
                 }
                 SampleSource::Sync(write) => {
-                    for (label_set, sync) in (1..).zip(syncs) {
-                        write(sync, &mut writer);
+                    for (label_set, sync) in (1..).zip(syncs.clone()) {
+                        write(sync, target, &mut writer);
                         sample_label_sets.resize(writer.len(), label_set);
                     }
                 }
                 SampleSource::SyncAge(since) => {
-                    let age = |(label_set, sync)| Some(AgeSample { label_set, since: since(sync)? });
-                    ages.extend((1..).zip(syncs).filter_map(age));
+                    let age = |(label_set, sync): (u32, AssessedSync<'_>)| {
+                        Some(AgeSample { label_set, since: since(sync.sync)? })
+                    };
+                    ages.extend((1..).zip(syncs.clone()).filter_map(age));
                 }
             }
             cell_sample_ends.push(to_u32(sample_label_sets.len()));

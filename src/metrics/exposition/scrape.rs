@@ -171,7 +171,7 @@ impl Scrape {
         if self.families.as_slice().iter().any(|family| matches!(family, FamilyId::Exporter(_))) {
             // Gathered after the chunks, so that the API requests of every collection in the
             // body have been counted.
-            let families = self.exporter.gather(&self.store).into_iter();
+            let families = self.exporter.gather(&self.store, self.context.health.quota, self.now).into_iter();
             self.exporter_families = families.map(|family| (family.name().to_owned(), family)).collect();
         }
         self.stage = Stage::StartFamily;

@@ -64,8 +64,12 @@ fn exposition_of(targets: Vec<(Target, Vec<DataSync>)>) -> (Arc<Store>, Expositi
 
 fn new_exposition(store: &Arc<Store>, clock: Clock) -> Exposition {
     let exporter = ExporterMetrics::new(Shard::default(), Arc::default()).unwrap();
-    let disabled = exporter_families::NAMES.iter().map(|name| name.parse().unwrap()).collect();
-    Exposition::new(Arc::clone(store), Arc::new(exporter), Quota::default(), disabled, clock)
+    let settings = ExpositionSettings { disabled_families: exporter_family_names(), ..Default::default() };
+    Exposition::new(Arc::clone(store), Arc::new(exporter), settings, clock)
+}
+
+fn exporter_family_names() -> Vec<FamilyName> {
+    exporter_families::NAMES.iter().map(|name| name.parse().unwrap()).collect()
 }
 
 fn body(exposition: &Exposition, format: Format, coding: ContentCoding) -> Vec<u8> {
@@ -269,7 +273,7 @@ fn only_what_changed_is_compressed_again() {
     ]
     .map(index);
     let is_compressed_now = |chunk: usize, family: usize| {
-        let chunks = cache.current_list(&store, NOW);
+        let chunks = cache.current_list(&store, &HealthPolicy::default(), NOW);
         let (chunk, _) = chunks.refresh(chunk, SampleEncoding::Text, (&*store, context), NOW);
         chunk.compressed(family, SampleEncoding::Text, ContentCoding::Gzip, context).1
     };
@@ -294,7 +298,7 @@ async fn recently_requested_codings_are_kept_ready() {
     tasks.spawn(Arc::clone(&exposition).keep_ready(shutdown.clone()));
     let is_ready = |coding| {
         let Generation { context, cache, .. } = &*exposition.generation.load_full();
-        let chunks = cache.current_list(&store, NOW);
+        let chunks = cache.current_list(&store, &HealthPolicy::default(), NOW);
         let (chunk, _) = chunks.refresh(0, SampleEncoding::Text, (&*store, context), NOW);
         !chunk.compressed(0, SampleEncoding::Text, coding, context).1
     };
@@ -307,16 +311,94 @@ async fn recently_requested_codings_are_kept_ready() {
     assert!(tasks.join_next().await.unwrap().is_ok());
 }
 
-#[test]
-fn stale_syncs_are_dropped_without_another_collection() {
-    let (store, _) = exposition_of(vec![(target(1, None), vec![sync("a")])]);
-    let slot = &store.slots()[0];
-    store.record(slot, Report { outcome: Err(Failure::new(Reason::Timeout, "")), ..success(Vec::new()) });
+/// A clock whose time the test sets.
+fn settable_clock() -> (Arc<std::sync::Mutex<UnixSeconds>>, Clock) {
     let now = Arc::new(std::sync::Mutex::new(NOW));
     let clock = Clock::new({
         let now = Arc::clone(&now);
         move || *now.lock().unwrap()
     });
+    (now, clock)
+}
+
+#[test]
+fn a_verdict_that_changes_with_time_is_rendered_again_at_that_moment_and_no_sooner() {
+    let stale_soon = DataSync { last_successful_sync: Some(NOW - 48.0 * 3600.0 + 60.0), ..sync("a") };
+    let targets = vec![(target(1, Some("prod")), vec![stale_soon]), (target(2, None), vec![sync("b")])];
+    let (store, _) = exposition_of(targets);
+    let (now, clock) = settable_clock();
+    let exposition = new_exposition(&store, clock);
+    let verdicts = || {
+        let text = text(&exposition);
+        let of_interest = |line: &&str| {
+            ["data_sync_problem{", "data_syncs_by_health{", "target_health{"]
+                .iter()
+                .any(|name| line.contains(name))
+        };
+        text.lines().filter(of_interest).map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let Generation { context, cache, .. } = &*exposition.generation.load_full();
+    let rendered_chunk = |at: UnixSeconds| {
+        let chunks = cache.current_list(&store, &context.health, at);
+        chunks.refresh(0, SampleEncoding::Text, (&*store, context), at).0
+    };
+    let first = rendered_chunk(NOW);
+    let healthy = [
+        r#"aws_ssm_resource_data_syncs_by_health{aws_account_id="000000000001",aws_region="eu-west-1",sync_type="SyncToDestination",health="healthy",managed_by="customer"} 1"#,
+        r#"aws_ssm_resource_data_syncs_by_health{aws_account_id="000000000002",aws_region="eu-west-1",sync_type="SyncToDestination",health="healthy",managed_by="customer"} 1"#,
+        r#"ssm_sync_exporter_target_health{aws_account_id="000000000001",aws_region="eu-west-1",account_name="prod"} 0"#,
+        r#"ssm_sync_exporter_target_health{aws_account_id="000000000002",aws_region="eu-west-1"} 0"#,
+    ];
+    assert_eq!(verdicts(), healthy);
+    *now.lock().unwrap() = NOW + 60.0;
+    assert_eq!(verdicts(), healthy);
+    assert!(Arc::ptr_eq(&first, &rendered_chunk(NOW + 60.0)), "nothing has changed yet");
+    *now.lock().unwrap() = NOW + 60.01;
+    let stale = [
+        r#"aws_ssm_resource_data_sync_problem{aws_account_id="000000000001",aws_region="eu-west-1",sync_type="SyncToDestination",sync_name="a",problem="stale",account_name="prod",managed_by="customer"} 1"#,
+        r#"aws_ssm_resource_data_syncs_by_health{aws_account_id="000000000001",aws_region="eu-west-1",sync_type="SyncToDestination",health="stale",managed_by="customer"} 1"#,
+        healthy[1],
+        r#"ssm_sync_exporter_target_health{aws_account_id="000000000001",aws_region="eu-west-1",account_name="prod"} 3"#,
+        healthy[3],
+    ];
+    assert_eq!(verdicts(), stale);
+    let second = rendered_chunk(NOW + 60.01);
+    assert!(!Arc::ptr_eq(&first, &second));
+    assert!(Arc::ptr_eq(&second, &rendered_chunk(NOW + 3600.0)), "nothing else changes within the hour");
+}
+
+#[test]
+fn sparse_states_show_only_the_value_that_holds() {
+    let destination = Some(Destination::default());
+    let (store, dense) = exposition_of(vec![(target(1, None), vec![DataSync { destination, ..sync("a") }])]);
+    let states = |exposition: &Exposition| {
+        let has_state = |line: &&str| [",status=", ",sharing_type="].iter().any(|label| line.contains(label));
+        let text = text(exposition);
+        let tail = |line: &str| line.split_once("sync_name=\"a\",").unwrap().1.to_owned();
+        text.lines().filter(has_state).map(tail).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        states(&dense),
+        [
+            r#"sharing_type="Organization"} 0"#,
+            r#"sharing_type="NotReported"} 1"#,
+            r#"status="Successful"} 1"#,
+            r#"status="Failed"} 0"#,
+            r#"status="InProgress"} 0"#,
+        ]
+    );
+    let exporter = ExporterMetrics::new(Shard::default(), Arc::default()).unwrap();
+    let settings = ExpositionSettings { sparse_states: true, ..ExpositionSettings::default() };
+    let sparse = Exposition::new(store, Arc::new(exporter), settings, Clock::new(|| NOW));
+    assert_eq!(states(&sparse), [r#"sharing_type="NotReported"} 1"#, r#"status="Successful"} 1"#]);
+}
+
+#[test]
+fn stale_syncs_are_dropped_without_another_collection() {
+    let (store, _) = exposition_of(vec![(target(1, None), vec![sync("a")])]);
+    let slot = &store.slots()[0];
+    store.record(slot, Report { outcome: Err(Failure::new(Reason::Timeout, "")), ..success(Vec::new()) });
+    let (now, clock) = settable_clock();
     let exposition = new_exposition(&store, clock);
     let shown = || text(&exposition).contains("aws_ssm_resource_data_sync_last_status{");
     assert!(shown());

@@ -19,6 +19,7 @@ pub(super) fn label(health: Health) -> &'static str {
         Health::Failed => "Failed",
         Health::SourceFault => "Source fault",
         Health::Stale => "Stale",
+        Health::Stuck => "Stuck",
         Health::InProgress => "In progress",
         Health::Healthy => "Healthy",
         Health::NotCollected => "Not collected yet",
@@ -32,9 +33,12 @@ pub(super) fn meaning(health: Health) -> &'static str {
         Health::Down => "the last collection of the target failed",
         Health::Failed => "the last attempt of the sync failed",
         Health::SourceFault => "AWS reports a fault of the sync's source",
-        Health::Stale => "the sync has had no success for more than 48 hours",
+        Health::Stale => "the last success of the sync is longer ago than `max_success_age` allows",
+        Health::Stuck => {
+            "the run of the sync has been in progress for longer than `max_run_time` allows, without a success"
+        }
         Health::InProgress => "the sync is running",
-        Health::Healthy => "the sync succeeded within the last 48 hours, or AWS reports no problem with it",
+        Health::Healthy => "the sync has succeeded recently enough, or AWS reports no problem with it",
         Health::NotCollected => "the target has not been collected yet",
         Health::NoSyncs => "the target was collected and has no resource data syncs",
     }
@@ -51,6 +55,9 @@ fn icon_shape(health: Health) -> &'static str {
         Health::Failed => "<path d='M4 4l8 8m0-8l-8 8' stroke-width='2.4'/>",
         Health::SourceFault => "<path d='M8 1.5L14.7 13.5H1.3z'/><path d='M8 6v3.6M8 11.2v.6'/>",
         Health::Stale => "<circle cx='8' cy='8' r='6'/><path d='M8 4.5V8l2.4 1.6'/>",
+        Health::Stuck => {
+            "<path d='M4.5 2h7M4.5 14h7M5.5 2c0 4 5 4 5 6s-5 2-5 6M10.5 2c0 4-5 4-5 6s5 2 5 6'/>"
+        }
         Health::InProgress => "<path d='M13.5 8A5.5 5.5 0 1 1 11.6 3.8M11.8 1v3.2H8.6'/>",
         Health::Healthy => "<path d='M2.5 8.6l3.6 3.6 7.4-8' stroke-width='2.2'/>",
         Health::NotCollected => "<path d='M3 8h.1M8 8h.1M13 8h.1' stroke-width='2.6'/>",

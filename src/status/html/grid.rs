@@ -93,7 +93,7 @@ fn breakable(region: &RegionName) -> Markup {
 /// The cell of a target. A page has hundreds of cells, so each has as little markup as
 /// possible.
 fn cell(target: &TargetRow) -> Markup {
-    let health = target.health;
+    let health = target.health();
     let query = PageQuery {
         account: target.account.clone(),
         region: Some(target.region().clone()),

@@ -252,6 +252,7 @@ fn filter_label(filter: HealthFilter) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::health::HealthPolicy;
     use crate::model::{DataSync, Reason, SyncStatus};
     use crate::snapshot::Store;
     use crate::status::tests::{Collected, NOW, account, failed, store, sync, target};
@@ -259,7 +260,7 @@ mod tests {
     fn headline_of(targets: Vec<(&str, Collected)>) -> (Health, String) {
         let account = account(1, None);
         let targets = targets.into_iter().map(|(region, collected)| (target(&account, region), collected));
-        headline_text(&FleetOverview::new(&store(targets.collect()), NOW), false)
+        headline_text(&FleetOverview::new(&store(targets.collect()), &HealthPolicy::default(), NOW), false)
     }
 
     #[test]
@@ -313,7 +314,7 @@ mod tests {
         let store = Store::new(std::time::Duration::from_mins(30));
         store.set_targets(&crate::fleet::TargetList { pending_lookups: 1, ..Default::default() });
         let text_of = |store: &Store, is_one_of_many_shards| {
-            headline_text(&FleetOverview::new(store, NOW), is_one_of_many_shards).1
+            headline_text(&FleetOverview::new(store, &HealthPolicy::default(), NOW), is_one_of_many_shards).1
         };
         assert_eq!(text_of(&store, false), "No targets known yet: discovery is running.");
         // Regression: the page did not mention that the organization could not be listed.

@@ -104,8 +104,8 @@ fn table_row(context: Context<'_>, SyncRow { target, sync, health }: SyncRow<'_>
             td.where {
                 (account(&target.account, target.account_name(), context.query))
                 span.region { (target.region()) }
-                @if target.health == Health::Down {
-                    p.raw { "target down; as of " (when(target.view.state.last_success, now, "an earlier collection")) }
+                @if target.health() == Health::Down {
+                    p.raw { "target down; as of " (when(target.assessed.state().last_success, now, "an earlier collection")) }
                 }
             }
             td.when data-label="Last success" { (when(sync.last_successful_sync, now, no_success)) }

@@ -75,12 +75,12 @@ fn reason_article(context: Context<'_>, failures: &FailuresForReason<'_>) -> Mar
 /// the same reason.
 fn group_row(context: Context<'_>, same_reason: &PageQuery, group: &FailureGroup<'_>) -> Markup {
     let now = context.overview.now;
-    let failures = group.targets.iter().map(|(target, _)| target.view.state.consecutive_failures);
+    let failures = group.targets.iter().map(|(target, _)| target.assessed.state().consecutive_failures);
     let most_failures = failures.clone().max().unwrap_or_default();
     let failures_are_equal = failures.clone().min() == Some(most_failures);
     // The last success of the target that has been down for longest. A target that has never
     // been collected successfully counts as the oldest.
-    let successes = group.targets.iter().map(|(target, _)| target.view.state.last_success);
+    let successes = group.targets.iter().map(|(target, _)| target.assessed.state().last_success);
     let oldest_success = successes.min_by(|one, other| {
         let or_oldest = |at: &Option<UnixSeconds>| at.unwrap_or(f64::NEG_INFINITY);
         or_oldest(one).total_cmp(&or_oldest(other))
@@ -150,11 +150,11 @@ pub(super) fn list(context: Context<'_>) -> Markup {
 
 fn target_row(context: Context<'_>, target: &TargetRow) -> Markup {
     let now = context.overview.now;
-    let state = &target.view.state;
+    let state = &target.assessed.state();
     let last = state.last.as_ref();
     html! {
         tr {
-            td.status { (badge(target.health)) }
+            td.status { (badge(target.health())) }
             th.where scope="row" {
                 (account(&target.account, target.account_name(), context.query))
                 span.region { (target.region()) }
@@ -164,7 +164,7 @@ fn target_row(context: Context<'_>, target: &TargetRow) -> Markup {
                 }
             }
             td.number data-label="Syncs" {
-                @if target.view.syncs().is_some() { (with_commas(target.sync_counts.total())) } @else { span.none { "unknown" } }
+                @if target.assessed.knows_syncs() { (with_commas(target.sync_counts.total())) } @else { span.none { "unknown" } }
             }
             td.when data-label="Last collection" {
                 (when(last.map(|last| last.ended), now, "none yet"))

@@ -1,0 +1,355 @@
+//! The health of a target and its syncs at one point in time.
+
+use std::time::Duration;
+
+use super::concern::{self, Concern};
+use super::policy::{HealthPolicy, SyncLimits};
+use super::{FailureCause, Health, HealthCounts};
+use crate::fleet::Target;
+use crate::model::{DataSync, Quota, SourceState, SyncStatus, SyncType, UnixSeconds};
+use crate::snapshot::{Slot, Store, TargetState, TargetView};
+
+/// A target as served at a given time, with the health of the target and of its syncs.
+#[derive(Debug)]
+pub(crate) struct AssessedTarget {
+    view: TargetView,
+    pub(crate) health: Health,
+    /// In the order of the view's syncs.
+    syncs: Box<[SyncHealth]>,
+    quota: Quota,
+    /// Until when the health stays the same if the target is not collected again.
+    unchanged_until: UnixSeconds,
+}
+
+/// The health of a sync, and the limits that it was judged by.
+#[derive(Clone, Copy, Debug)]
+struct SyncHealth {
+    health: Health,
+    limits: SyncLimits,
+}
+
+/// A sync with its health.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AssessedSync<'a> {
+    pub(crate) sync: &'a DataSync,
+    pub(crate) health: Health,
+    /// How old the last success may be.
+    pub(crate) max_success_age: Duration,
+    /// How long a run may be in progress.
+    pub(crate) max_run_time: Duration,
+}
+
+impl AssessedTarget {
+    /// Assesses the target in `slot` as served at `now`.
+    pub(crate) fn of_slot(store: &Store, slot: &Slot, policy: &HealthPolicy, now: UnixSeconds) -> Self {
+        Self::new(store.view(slot, now), policy, now)
+    }
+
+    /// Assesses `view`, which must be a view at `now`.
+    pub(crate) fn new(view: TargetView, policy: &HealthPolicy, now: UnixSeconds) -> Self {
+        let served = view.syncs().unwrap_or_default();
+        let target_policy = policy.for_target(view.target(), view.state.account.as_ref());
+        // While the target is down, nobody knows whether a run has ended since the last good
+        // collection, so no further run becomes stuck.
+        let runs_known_at = match view.state.last_success {
+            Some(last_success) if view.up() == Some(false) => last_success.min(now),
+            _ => now,
+        };
+        let mut unchanged_until = UnixSeconds::INFINITY;
+        let syncs: Box<[SyncHealth]> = served
+            .iter()
+            .map(|sync| {
+                let limits = target_policy.limits(sync);
+                let (health, changes_after) = of_sync(sync, limits, now, runs_known_at);
+                unchanged_until = unchanged_until.min(changes_after);
+                SyncHealth { health, limits }
+            })
+            .collect();
+        let health = match view.up() {
+            None => Health::NotCollected,
+            Some(false) => Health::Down,
+            Some(true) => syncs.iter().map(|sync| sync.health).min().unwrap_or(Health::NoSyncs),
+        };
+        Self { health, syncs, quota: policy.quota, unchanged_until, view }
+    }
+
+    /// Whether this assessment may still be used for `slot` at `now`: nothing has been collected
+    /// since, and no health has changed with time.
+    pub(crate) fn is_current(&self, slot: &Slot, now: UnixSeconds) -> bool {
+        now <= self.unchanged_until && self.view.is_current(slot, now)
+    }
+
+    pub(crate) fn target(&self) -> &Target {
+        self.view.target()
+    }
+
+    pub(crate) fn state(&self) -> &TargetState {
+        &self.view.state
+    }
+
+    /// Whether the last collection succeeded; `None` before the first has ended.
+    pub(crate) fn up(&self) -> Option<bool> {
+        self.view.up()
+    }
+
+    /// Whether the syncs of a good collection are served, be it that there are none.
+    pub(crate) fn knows_syncs(&self) -> bool {
+        self.view.syncs().is_some()
+    }
+
+    /// The syncs that are served, see [`TargetView::syncs`].
+    pub(crate) fn syncs(&self) -> impl ExactSizeIterator<Item = AssessedSync<'_>> + Clone {
+        let served = self.view.syncs().unwrap_or_default();
+        served.iter().zip(&self.syncs).map(|(sync, &SyncHealth { health, limits })| AssessedSync {
+            sync,
+            health,
+            max_success_age: limits.max_success_age,
+            max_run_time: limits.max_run_time,
+        })
+    }
+
+    /// What needs attention although nothing is broken.
+    pub(crate) fn concerns(&self) -> Vec<Concern> {
+        concern::of_syncs(self.view.syncs().unwrap_or_default(), self.quota)
+    }
+
+    /// The syncs by their health. All zero if they are not known.
+    pub(crate) fn sync_counts(&self) -> HealthCounts {
+        let mut counts = HealthCounts::default();
+        for sync in &self.syncs {
+            counts.add(sync.health);
+        }
+        counts
+    }
+
+    /// The account id, or `unknown` with the profile, see [`crate::fleet::Account::display_id`].
+    pub(crate) fn display_id(&self) -> String {
+        self.target().account.display_id(self.state().account.as_ref())
+    }
+}
+
+impl<'a> AssessedSync<'a> {
+    /// The cause of the problem, as the label `cause` has it: for a failed sync, the
+    /// [`FailureCause`]; for a source fault, the state that AWS reports.
+    pub(crate) fn cause(&self) -> Option<&'a str> {
+        match self.health {
+            Health::Failed => Some(self.failure_cause().as_str()),
+            Health::SourceFault => {
+                self.sync.source.as_ref().and_then(|source| source.state.as_ref()).map(SourceState::as_str)
+            }
+            _ => None,
+        }
+    }
+
+    /// The cause that the message of the last attempt tells.
+    pub(crate) fn failure_cause(&self) -> FailureCause {
+        FailureCause::from_message(self.sync.last_status_message.as_deref().unwrap_or_default())
+    }
+}
+
+/// The health of a sync at `now`, and until when it stays the same. `runs_known_at` is the time up
+/// to which it is known that the run of the sync is in progress.
+fn of_sync(
+    sync: &DataSync,
+    limits: SyncLimits,
+    now: UnixSeconds,
+    runs_known_at: UnixSeconds,
+) -> (Health, UnixSeconds) {
+    const FOREVER: UnixSeconds = UnixSeconds::INFINITY;
+    if sync.last_status == Some(SyncStatus::Failed) {
+        return (Health::Failed, FOREVER);
+    }
+    if sync.source.as_ref().is_some_and(|source| source.state.is_some()) {
+        return (Health::SourceFault, FOREVER);
+    }
+    // A sync without any success becomes stale once the sync itself is old enough. AWS
+    // reports no successes for syncs from a source, so their age says nothing.
+    let created = sync.created.filter(|_| sync.sync_type != SyncType::FromSource);
+    let stale_after = sync
+        .last_successful_sync
+        .or(created)
+        .map_or(FOREVER, |since| since + limits.max_success_age.as_secs_f64());
+    if now > stale_after {
+        return (Health::Stale, FOREVER);
+    }
+    if sync.last_status != Some(SyncStatus::InProgress) {
+        return (Health::Healthy, stale_after);
+    }
+    // AWS never stops reporting some working syncs as running, so a success since the run began
+    // shows that the sync works.
+    let begun =
+        sync.last_sync.filter(|begun| sync.last_successful_sync.is_none_or(|success| success < *begun));
+    let stuck_after = begun.map_or(FOREVER, |begun| begun + limits.max_run_time.as_secs_f64());
+    if runs_known_at > stuck_after {
+        (Health::Stuck, stale_after)
+    } else if runs_known_at < now {
+        (Health::InProgress, stale_after)
+    } else {
+        (Health::InProgress, stale_after.min(stuck_after))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::fleet::{Account, TargetList};
+    use crate::health::tests::sync;
+    use crate::model::{Failure, Reason, Source};
+    use crate::snapshot::Report;
+
+    const NOW: UnixSeconds = 1_763_800_000.0;
+    const MINUTE: UnixSeconds = 60.0;
+    const HOUR: UnixSeconds = 3600.0;
+    const DAY: UnixSeconds = 86400.0;
+
+    /// The health at `NOW` of a sync that is healthy but for `change`, and how many seconds later it
+    /// changes.
+    fn health_after(change: impl FnOnce(&mut DataSync)) -> (Health, f64) {
+        let mut sync = DataSync { created: Some(NOW - 90.0 * DAY), ..sync("a", Some(NOW - MINUTE)) };
+        change(&mut sync);
+        let (health, unchanged_until) = of_sync(&sync, SyncLimits::default(), NOW, NOW);
+        (health, unchanged_until - NOW)
+    }
+
+    fn assert_health(change: impl FnOnce(&mut DataSync), health: Health, changes_after: f64) {
+        let found = health_after(change);
+        assert_eq!((found.0, found.1.to_bits()), (health, changes_after.to_bits()), "{found:?}");
+    }
+
+    #[test]
+    fn a_sync_has_the_worst_health_that_applies() {
+        use Health::{Failed, Healthy, InProgress, SourceFault, Stale};
+        const FOREVER: f64 = f64::INFINITY;
+        let until_stale = 48.0 * HOUR - MINUTE;
+        assert_health(|_| (), Healthy, until_stale);
+        assert_health(|sync| sync.last_status = Some(SyncStatus::Failed), Failed, FOREVER);
+        assert_health(|sync| sync.last_status = Some("Paused".into()), Healthy, until_stale);
+        assert_health(|sync| sync.last_successful_sync = Some(NOW - 48.0 * HOUR), Healthy, 0.0);
+        assert_health(|sync| sync.last_successful_sync = Some(NOW - 48.0 * HOUR - 1.0), Stale, FOREVER);
+        assert_health(|sync| sync.last_successful_sync = Some(NOW + DAY), Healthy, 72.0 * HOUR);
+        let running_without_a_success_for_days = |sync: &mut DataSync| {
+            sync.last_status = Some(SyncStatus::InProgress);
+            sync.last_successful_sync = None;
+        };
+        assert_health(running_without_a_success_for_days, Stale, FOREVER);
+        let from_source = |sync: &mut DataSync| {
+            sync.sync_type = SyncType::FromSource;
+            sync.last_successful_sync = None;
+            sync.last_status = None;
+        };
+        assert_health(from_source, Healthy, FOREVER);
+        let with_source_state = |sync: &mut DataSync| {
+            let state = Some(SourceState::NoPermissions);
+            sync.source = Some(Source { state, ..Source::default() });
+        };
+        assert_health(with_source_state, SourceFault, FOREVER);
+        assert_health(|sync| sync.last_status = Some(SyncStatus::InProgress), InProgress, until_stale);
+    }
+
+    #[test]
+    fn a_time_that_is_no_number_makes_no_sync_stale() {
+        let sync = sync("a", Some(f64::NAN));
+        assert_eq!(of_sync(&sync, SyncLimits::default(), NOW, NOW).0, Health::Healthy);
+    }
+
+    #[test]
+    fn a_run_is_stuck_if_it_is_too_long_without_a_success_since_it_began() {
+        use Health::{InProgress, Stuck};
+        let running = |sync: &mut DataSync, begun: f64, success: f64| {
+            sync.last_status = Some(SyncStatus::InProgress);
+            sync.last_sync = Some(NOW - begun);
+            sync.last_successful_sync = Some(NOW - success);
+        };
+        let until_stale = 48.0 * HOUR - 5.0 * HOUR;
+        assert_health(|sync| running(sync, HOUR, 5.0 * HOUR), InProgress, HOUR);
+        assert_health(|sync| running(sync, 2.0 * HOUR, 5.0 * HOUR), InProgress, 0.0);
+        assert_health(|sync| running(sync, 2.0 * HOUR + 1.0, 5.0 * HOUR), Stuck, until_stale);
+        // AWS reports some working syncs as running for ever.
+        assert_health(|sync| running(sync, 9.0 * HOUR, 5.0 * HOUR), InProgress, until_stale);
+        assert_health(|sync| running(sync, 5.0 * HOUR, 5.0 * HOUR), InProgress, until_stale);
+        let without_times = |sync: &mut DataSync| {
+            sync.last_status = Some(SyncStatus::InProgress);
+            (sync.last_sync, sync.last_successful_sync) = (None, None);
+            sync.created = None;
+        };
+        assert_health(without_times, InProgress, f64::INFINITY);
+    }
+
+    /// A store with one target that has `syncs`, collected at `NOW`.
+    fn store_of(syncs: Vec<DataSync>) -> (Store, Arc<Slot>) {
+        let store = Store::new(Duration::from_hours(24));
+        let account = Account { id: Some("111122223333".parse().unwrap()), ..Account::default() };
+        let target = Target { account: Arc::new(account), region: "eu-west-1".parse().unwrap() };
+        let slots = store.set_targets(&TargetList { targets: vec![target], ..TargetList::default() });
+        store.record(&slots[0], report(NOW, Ok(syncs)));
+        (store, Arc::clone(&slots[0]))
+    }
+
+    fn report(ended: UnixSeconds, outcome: Result<Vec<DataSync>, Failure>) -> Report {
+        Report { account: None, ended, took: Duration::from_secs(1), outcome }
+    }
+
+    fn assess(store: &Store, slot: &Slot, now: UnixSeconds) -> AssessedTarget {
+        AssessedTarget::of_slot(store, slot, &HealthPolicy::default(), now)
+    }
+
+    fn running(begun: UnixSeconds) -> DataSync {
+        DataSync {
+            last_status: Some(SyncStatus::InProgress),
+            last_sync: Some(begun),
+            ..sync("running", Some(begun - HOUR))
+        }
+    }
+
+    #[test]
+    fn an_assessment_is_current_until_the_first_health_changes() {
+        let (store, slot) = store_of(vec![running(NOW - HOUR), sync("fresh", Some(NOW))]);
+        let before = assess(&store, &slot, NOW);
+        assert_eq!(before.health, Health::InProgress);
+        assert!(before.is_current(&slot, NOW + HOUR));
+        assert!(!before.is_current(&slot, NOW + HOUR + 0.001));
+        let after = assess(&store, &slot, NOW + HOUR + 0.001);
+        assert_eq!(after.health, Health::Stuck);
+        // The running sync becomes stale 48 hours after its success, two hours before NOW.
+        assert!(after.is_current(&slot, NOW + 46.0 * HOUR));
+        assert!(!after.is_current(&slot, NOW + 46.0 * HOUR + 0.001));
+    }
+
+    #[test]
+    fn a_new_collection_outdates_an_assessment() {
+        let (store, slot) = store_of(vec![sync("a", Some(NOW))]);
+        let before = assess(&store, &slot, NOW);
+        assert!(before.is_current(&slot, NOW + 1.0));
+        store.record(&slot, report(NOW + 1.0, Ok(vec![sync("a", Some(NOW))])));
+        assert!(!before.is_current(&slot, NOW + 1.0));
+    }
+
+    #[test]
+    fn a_run_does_not_become_stuck_while_the_target_is_down() {
+        let (store, slot) = store_of(vec![running(NOW - HOUR)]);
+        store.record(&slot, report(NOW + MINUTE, Err(Failure::new(Reason::Timeout, "message"))));
+        let down = assess(&store, &slot, NOW + 5.0 * HOUR);
+        assert_eq!(down.health, Health::Down);
+        assert_eq!(down.syncs().next().unwrap().health, Health::InProgress);
+        // An old success is old, whether the target is down or not.
+        let stale = assess(&store, &slot, NOW + 23.9 * HOUR);
+        assert_eq!(stale.syncs().next().unwrap().health, Health::InProgress);
+    }
+
+    #[test]
+    fn the_cause_of_a_problem_is_the_message_or_the_state() {
+        let failed = DataSync {
+            last_status: Some(SyncStatus::Failed),
+            last_status_message: Some("NoSuchBucket".to_owned()),
+            ..sync("a-failed", None)
+        };
+        let source = Source { state: Some(SourceState::NoPermissions), ..Source::default() };
+        let faulty = DataSync { source: Some(source), ..sync("b-faulty", None) };
+        let (store, slot) = store_of(vec![failed, faulty, sync("c-healthy", Some(NOW))]);
+        let assessed = assess(&store, &slot, NOW);
+        let causes: Vec<Option<&str>> = assessed.syncs().map(|sync| sync.cause()).collect();
+        assert_eq!(causes, [Some("bucket_missing"), Some("NoPermissions"), None]);
+    }
+}

@@ -1,0 +1,216 @@
+//! What the configuration says about health: how fresh a sync has to be, how long its runs may
+//! take, and how many syncs there may be.
+
+use std::time::Duration;
+
+use crate::fleet::{AccountId, AccountSelection, OrganizationalUnitId, RegionOrPattern, Target};
+use crate::model::{DataSync, ManagedBy, Quota, SyncType};
+use crate::wildcard::Wildcard;
+
+/// The settings that decide on the health of syncs and targets.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct HealthPolicy {
+    /// The limits for a sync that no rule matches, and for what the matching rule leaves open.
+    pub(crate) default_limits: SyncLimits,
+    /// Of the rules that match a sync, the first applies.
+    pub(crate) rules: Vec<HealthRule>,
+    pub(crate) quota: Quota,
+}
+
+/// The limits beyond which a sync counts as stale or stuck.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SyncLimits {
+    /// A sync without a success for longer is stale.
+    pub(crate) max_success_age: Duration,
+    /// A sync whose run is in progress for longer, without a success since it began, is stuck.
+    pub(crate) max_run_time: Duration,
+}
+
+impl Default for SyncLimits {
+    /// Inventory is usually collected at least once a day, so a gap of a little over a day is
+    /// normal.
+    fn default() -> Self {
+        Self { max_success_age: Duration::from_hours(48), max_run_time: Duration::from_hours(2) }
+    }
+}
+
+/// Other limits for some syncs. A selector that is empty selects everything.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct HealthRule {
+    pub(crate) accounts: AccountSelection,
+    /// Selects the accounts of these units and of all units below. An account whose units are not
+    /// known is not selected.
+    pub(crate) organizational_units: Vec<OrganizationalUnitId>,
+    pub(crate) regions: Vec<RegionOrPattern>,
+    pub(crate) sync_types: Vec<SyncType>,
+    pub(crate) sync_names: Vec<Wildcard>,
+    pub(crate) managed_by: Vec<ManagedBy>,
+    pub(crate) max_success_age: Option<Duration>,
+    pub(crate) max_run_time: Option<Duration>,
+}
+
+impl HealthRule {
+    fn matches_target(&self, target: &Target, account_id: Option<&AccountId>) -> bool {
+        let is_selected_unit = |units: &[OrganizationalUnitId]| {
+            units.iter().any(|unit| self.organizational_units.contains(unit))
+        };
+        self.accounts.contains(&target.account, account_id)
+            && (self.organizational_units.is_empty()
+                || target.account.organizational_units.as_deref().is_some_and(is_selected_unit))
+            && (self.regions.is_empty() || self.regions.iter().any(|region| region.matches(&target.region)))
+    }
+
+    fn matches_sync(&self, sync: &DataSync) -> bool {
+        (self.sync_types.is_empty() || self.sync_types.contains(&sync.sync_type))
+            && (self.sync_names.is_empty() || self.sync_names.iter().any(|name| name.matches(&sync.name)))
+            && (self.managed_by.is_empty() || self.managed_by.contains(&sync.managed_by()))
+    }
+
+    /// Whether the rule matches every sync, so that no later rule ever applies.
+    pub(crate) fn matches_everything(&self) -> bool {
+        let Self {
+            accounts,
+            organizational_units,
+            regions,
+            sync_types,
+            sync_names,
+            managed_by,
+            max_success_age: _,
+            max_run_time: _,
+        } = self;
+        accounts.contains_all()
+            && organizational_units.is_empty()
+            && regions.is_empty()
+            && sync_types.is_empty()
+            && (sync_names.is_empty() || sync_names.iter().any(Wildcard::matches_all))
+            && managed_by.is_empty()
+    }
+}
+
+impl HealthPolicy {
+    /// The part of the policy that applies to the syncs of `target`, whose account id may have been
+    /// learned by a collection.
+    pub(super) fn for_target(&self, target: &Target, account_id: Option<&AccountId>) -> TargetPolicy<'_> {
+        TargetPolicy {
+            default_limits: self.default_limits,
+            rules: self.rules.iter().filter(|rule| rule.matches_target(target, account_id)).collect(),
+        }
+    }
+}
+
+/// The rules that match a target.
+#[derive(Debug)]
+pub(super) struct TargetPolicy<'a> {
+    default_limits: SyncLimits,
+    rules: Vec<&'a HealthRule>,
+}
+
+impl TargetPolicy<'_> {
+    pub(super) fn limits(&self, sync: &DataSync) -> SyncLimits {
+        let default = self.default_limits;
+        self.rules.iter().find(|rule| rule.matches_sync(sync)).map_or(default, |rule| SyncLimits {
+            max_success_age: rule.max_success_age.unwrap_or(default.max_success_age),
+            max_run_time: rule.max_run_time.unwrap_or(default.max_run_time),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::fleet::Account;
+    use crate::health::tests::sync;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn target() -> Target {
+        let account = Account {
+            id: Some("111122223333".parse().unwrap()),
+            name: Some("sandbox-1".to_owned()),
+            organizational_units: Some(vec!["ou-abcd-11111111".parse().unwrap()]),
+            ..Account::default()
+        };
+        Target { account: Arc::new(account), region: "eu-west-1".parse().unwrap() }
+    }
+
+    fn limits_of(rules: Vec<HealthRule>, target: &Target, name: &str) -> SyncLimits {
+        let policy = HealthPolicy { rules, ..HealthPolicy::default() };
+        policy.for_target(target, target.account.id.as_ref()).limits(&sync(name, None))
+    }
+
+    /// Whether the rule applies to the sync `inventory` of [`target`].
+    fn applies(rule: HealthRule) -> bool {
+        let rule = HealthRule { max_success_age: Some(DAY), ..rule };
+        limits_of(vec![rule], &target(), "inventory").max_success_age == DAY
+    }
+
+    #[test]
+    fn every_selector_has_to_match() {
+        let matching = || HealthRule {
+            accounts: ["sandbox-*".parse().unwrap()].into_iter().collect(),
+            organizational_units: vec!["ou-abcd-11111111".parse().unwrap()],
+            regions: vec!["eu-*".parse().unwrap()],
+            sync_types: vec![SyncType::ToDestination],
+            sync_names: vec![Wildcard::new("other"), Wildcard::new("inv*")],
+            managed_by: vec![ManagedBy::Customer],
+            ..HealthRule::default()
+        };
+        assert!(applies(HealthRule::default()));
+        assert!(applies(matching()));
+        let changes: [fn(&mut HealthRule); 6] = [
+            |rule| rule.accounts = ["!sandbox-1".parse().unwrap()].into_iter().collect(),
+            |rule| rule.organizational_units = vec!["ou-abcd-22222222".parse().unwrap()],
+            |rule| rule.regions = vec!["us-*".parse().unwrap(), "eu-west-2".parse().unwrap()],
+            |rule| rule.sync_types = vec![SyncType::FromSource],
+            |rule| rule.sync_names = vec![Wildcard::new("inv")],
+            |rule| rule.managed_by = vec![ManagedBy::Inspector, ManagedBy::QuickSetup],
+        ];
+        for (index, change) in changes.into_iter().enumerate() {
+            let mut rule = matching();
+            change(&mut rule);
+            assert!(!applies(rule), "{index}");
+        }
+    }
+
+    #[test]
+    fn a_rule_with_units_does_not_match_an_account_whose_units_are_unknown() {
+        let unit = vec!["ou-abcd-11111111".parse().unwrap()];
+        let rule =
+            HealthRule { organizational_units: unit, max_success_age: Some(DAY), ..HealthRule::default() };
+        let account = Account { organizational_units: None, ..Account::clone(&target().account) };
+        let unknown = Target { account: Arc::new(account), ..target() };
+        let default = SyncLimits::default();
+        assert_eq!(limits_of(vec![rule], &unknown, "inventory"), default);
+    }
+
+    #[test]
+    fn the_first_matching_rule_applies_and_the_defaults_fill_what_it_leaves_open() {
+        let rule = |name: &str, max_success_age, max_run_time| HealthRule {
+            sync_names: vec![Wildcard::new(name)],
+            max_success_age,
+            max_run_time,
+            ..HealthRule::default()
+        };
+        let rules = || vec![rule("a*", None, Some(DAY)), rule("*", Some(DAY), None)];
+        let SyncLimits { max_success_age, max_run_time } = SyncLimits::default();
+        assert_eq!(limits_of(rules(), &target(), "abc"), SyncLimits { max_success_age, max_run_time: DAY });
+        assert_eq!(limits_of(rules(), &target(), "xyz"), SyncLimits { max_success_age: DAY, max_run_time });
+    }
+
+    #[test]
+    fn a_learned_account_id_is_matched_as_well() {
+        let target = Target { account: Arc::default(), ..target() };
+        let rule = HealthRule {
+            accounts: ["111122223333".parse().unwrap()].into_iter().collect(),
+            max_success_age: Some(DAY),
+            ..HealthRule::default()
+        };
+        let policy = HealthPolicy { rules: vec![rule], ..HealthPolicy::default() };
+        let learned = "111122223333".parse().unwrap();
+        let limits = |id| policy.for_target(&target, id).limits(&sync("a", None)).max_success_age;
+        assert_eq!(limits(Some(&learned)), DAY);
+        assert_ne!(limits(None), DAY);
+    }
+}
