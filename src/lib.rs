@@ -73,7 +73,7 @@
 //!   and, within an account, the requests for credentials.
 //! - An AWS response affects only the target or lookup that it is for. Its size is limited, and
 //!   nothing that the SDK remembers from it affects another target.
-//! - Discovery keeps the last known accounts and regions when a lookup fails.
+//! - Discovery keeps the last known accounts, organizational units and regions when a lookup fails.
 //! - Every task is owned, every wait has a deadline, and every queue has a bound.
 //! - Nothing waits for the reader of stderr or for the service manager.
 //! - There are no globals except the log of events and of panics: clock, counters and

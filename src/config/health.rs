@@ -1,5 +1,6 @@
 //! Checks and converts the key `health`.
 
+use std::collections::BTreeSet;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use super::key_path::KeyPath;
 use super::layers::Layers;
 use super::raw::{Limit, RawHealth, RawHealthRule};
 use super::scalar::Shown;
+use crate::fleet::OrganizationalUnitId;
 use crate::health::{HealthPolicy, HealthRule, SyncLimits};
 use crate::model::Quota;
 
@@ -51,6 +53,13 @@ pub(super) fn policy(
         rules.push(rule(raw));
     }
     Ok(HealthPolicy { default_limits, rules, quota })
+}
+
+/// The units that rules name, each once and in a fixed order, so that the organization is not listed
+/// again when only rules change.
+pub(super) fn named_units(policy: &HealthPolicy) -> Vec<OrganizationalUnitId> {
+    let units = policy.rules.iter().flat_map(|rule| &rule.organizational_units);
+    units.cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 /// The key of a list without entries. It would select nothing, which nobody means.

@@ -342,6 +342,25 @@ fn an_organization_replaces_the_ambient_account() {
 }
 
 #[test]
+fn the_units_that_rules_name_are_tracked() {
+    let rules = |rules: &str| {
+        let config = loaded(&format!(
+            "regions: [eu-west-1]\norganization: {{member_role: 'arn:aws:iam::{{account_id}}:role/x'}}\nhealth:\n  \
+             rules: [{rules}]\n"
+        ));
+        config.organization.unwrap().organization.tracked_units
+    };
+    assert_eq!(rules("{accounts: ['*'], max_run_time: 1h}"), []);
+    assert_eq!(
+        rules(
+            "{organizational_units: [r-abcd, ou-abcd-22222222], max_run_time: 1h}, {organizational_units: \
+             [ou-abcd-11111111, r-abcd], max_run_time: 1h}"
+        ),
+        ["ou-abcd-11111111", "ou-abcd-22222222", "r-abcd"].map(|unit| unit.parse().unwrap())
+    );
+}
+
+#[test]
 fn member_assume_roles_are_assumed_before_the_member_role() {
     let config = loaded(
         "regions: ['eu-*']\norganization:\n  member_assume_roles: [{arn: 'arn:aws:iam::111122223333:role/Jump'}]\n  \

@@ -40,7 +40,7 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
     let refresh_interval = raw.refresh_interval.value;
     let aws = validator.aws(raw_aws, &top_level("aws"))?;
 
-    let organization = raw
+    let mut organization = raw
         .organization
         .map(|raw| validator.organization(raw, regions.clone(), refresh_interval, &top_level("organization")))
         .transpose()?;
@@ -82,6 +82,9 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
     let quota =
         Quota { to_destination: raw.quota.to_destination.value, from_source: raw.quota.from_source.value };
     let health = health::policy(raw.health, quota, organization.is_some(), layers)?;
+    if let Some(entry) = &mut organization {
+        entry.organization.tracked_units = health::named_units(&health);
+    }
     let metrics = raw.metrics.unwrap_or_default();
 
     let stale_after = raw.stale_after.value;
@@ -200,6 +203,8 @@ impl Validator<'_> {
         let organization = Organization {
             administrator,
             units,
+            // Set by the caller.
+            tracked_units: Vec::new(),
             excluded: raw.exclude_accounts.into_iter().map(Shown::into_value).collect(),
             refresh_interval: raw.refresh_interval.map_or(refresh_interval, Shown::into_value),
             member_access,

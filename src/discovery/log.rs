@@ -15,6 +15,8 @@ pub(super) struct DiscoveryLog {
     /// The reason that was logged last. `None` once the organization's accounts have been
     /// listed again.
     organization_failure: Option<Reason>,
+    /// The same for the units of the accounts.
+    units_failure: Option<Reason>,
     logged_counts: Option<Counts>,
 }
 
@@ -40,6 +42,9 @@ impl DiscoveryLog {
                 Warning::MatchesNoRegion(pattern) => {
                     warn!(pattern, "wildcard matches no enabled region of any account");
                 }
+                Warning::NoAccountInUnit(unit) => {
+                    warn!(%unit, "organizational unit contains no account or does not exist");
+                }
             }
         }
     }
@@ -58,6 +63,20 @@ impl DiscoveryLog {
         if *scope != FailureScope::Credentials && self.organization_failure.replace(*reason) != Some(*reason)
         {
             warn!(%reason, error = message, still_polled_accounts, "cannot list the organization's accounts");
+        }
+    }
+
+    pub(super) fn units_listed(&mut self) {
+        if self.units_failure.take().is_some() {
+            info!("can list the organizational units of the configuration again");
+        }
+    }
+
+    /// The accounts have been listed, but not all units that the configuration names.
+    pub(super) fn units_failed(&mut self, failure: &Failure) {
+        let Failure { reason, message, .. } = failure;
+        if self.units_failure.replace(*reason) != Some(*reason) {
+            warn!(%reason, error = message, "cannot list the organizational units of the configuration");
         }
     }
 

@@ -4,14 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::sources::{Members, Organization};
-use super::{organization, regions};
+use super::organization::ListedMembers;
+use super::regions;
+use super::sources::{Organization, OrganizationListing};
 use crate::aws::Sessions;
 use crate::fleet::{Account, AccountKey, RegionName};
 use crate::model::{Failure, Reason};
 
-/// The timeout of listing an organization. A thousand organizational units take more
-/// than a thousand calls, and AWS allows only a few per second.
+/// The timeout of listing the accounts of an organization, and then again of finding their units. A
+/// thousand organizational units take more than a thousand calls, and AWS allows only a few per
+/// second.
 const ORGANIZATION_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// The timeout of listing the regions of an account.
@@ -35,8 +37,11 @@ pub(crate) trait LookupObserver: fmt::Debug + Send + Sync {
 
 /// Makes lookups. The implementation limits how long each lookup takes.
 pub(crate) trait Lookups: Send + Sync + 'static {
-    /// The active accounts of an organization.
-    fn members(&self, organization: &Organization) -> impl Future<Output = Result<Members, Failure>> + Send;
+    /// The active accounts of an organization, and the units that contain them.
+    fn members(
+        &self,
+        organization: &Organization,
+    ) -> impl Future<Output = Result<OrganizationListing, Failure>> + Send;
 
     /// The regions that an account has enabled, at least one, in any order.
     fn regions(&self, account: &Account) -> impl Future<Output = Result<Vec<RegionName>, Failure>> + Send;
@@ -58,8 +63,11 @@ impl AwsLookups {
 }
 
 impl Lookups for AwsLookups {
-    async fn members(&self, organization: &Organization) -> Result<Members, Failure> {
-        with_timeout(ORGANIZATION_TIMEOUT, Box::pin(organization::members(&self.0, organization))).await
+    async fn members(&self, organization: &Organization) -> Result<OrganizationListing, Failure> {
+        let list = Box::pin(ListedMembers::list(&self.0, organization));
+        let mut listed = with_timeout(ORGANIZATION_TIMEOUT, list).await?;
+        let units = with_timeout(ORGANIZATION_TIMEOUT, Box::pin(listed.units())).await;
+        Ok(listed.with_units(units))
     }
 
     async fn regions(&self, account: &Account) -> Result<Vec<RegionName>, Failure> {
@@ -125,6 +133,6 @@ impl LookupRequest {
 
 #[derive(Debug)]
 pub(super) enum LookupResult {
-    Organization(Result<Members, Failure>),
+    Organization(Result<OrganizationListing, Failure>),
     Regions(AccountKey, Result<Vec<RegionName>, Failure>),
 }

@@ -150,7 +150,8 @@ impl LookupQueue {
 
     pub(super) fn failing_lookups(&self) -> FailingLookups {
         let organization = self.failing.get(&LookupKey::Organization).map(|failing| failing.last.clone());
-        FailingLookups { accounts: self.failing.len() - usize::from(organization.is_some()), organization }
+        let accounts = self.failing.len() - usize::from(organization.is_some());
+        FailingLookups { organization, units: None, accounts }
     }
 
     fn delay_of(&self, key: &LookupKey, refresh_interval: Option<Duration>) -> Option<Duration> {

@@ -1,5 +1,6 @@
 //! Determines the targets from the configured accounts, the accounts of an organization and
-//! the regions that accounts have enabled. Lookups provide the latter two.
+//! the regions that accounts have enabled. Lookups provide the latter two. Discovery also determines
+//! which of the organizational units that the configuration names contain each account.
 //!
 //! Each change is published as a new [`TargetList`] for the
 //! [scheduler](crate::scheduler). Discovery does not know when targets are polled or
@@ -9,7 +10,8 @@
 //! back-off, independently of all others. Until the lookup succeeds, its last result is
 //! kept, so no account is dropped because a lookup failed. An account whose regions could
 //! never be listed is polled in the regions that are always enabled, so that the account
-//! and its failure are visible.
+//! and its failure are visible. If only units cannot be listed, the accounts are updated
+//! nevertheless, and the last known units are kept.
 //!
 //! A configuration that names all accounts and regions needs no lookups.
 
@@ -33,10 +35,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 pub(crate) use lookup::{AwsLookups, LookupKind, LookupObserver, Lookups};
-pub use sources::{AccountSources, ConfiguredAccount, Member, MemberAccess, Members, Organization};
+pub(crate) use sources::OrganizationListing;
+pub use sources::{
+    AccountSources, AccountUnits, ConfiguredAccount, Member, MemberAccess, Members, Organization,
+};
 
 use crate::failure_log::{FailureLog, Problem, Subject};
-use crate::fleet::{Account, AccountKey, RegionName, Shard, TargetList};
+use crate::fleet::{Account, AccountKey, FailingLookups, RegionName, Shard, TargetList};
 use crate::model::{Failure, FailureScope, Reason};
 use log::{Counts, DiscoveryLog};
 use lookup::{LookupKey, LookupRequest, LookupResult};
@@ -73,6 +78,8 @@ pub(crate) struct Discovery<L> {
     members: Option<Members>,
     /// Whether `members` were listed with previous settings.
     members_are_outdated: bool,
+    /// Whether the last listing of the organization lacks only the units of the accounts.
+    only_units_failed: bool,
     /// All accounts to poll.
     accounts: Vec<AccountRegions>,
     /// The enabled regions of each account for which they must be looked up.
@@ -105,6 +112,7 @@ impl<L: Lookups> Discovery<L> {
             refreshes: true,
             members: None,
             members_are_outdated: false,
+            only_units_failed: false,
             accounts: Vec::new(),
             enabled_regions: HashMap::new(),
             log: DiscoveryLog::default(),
@@ -224,25 +232,54 @@ impl<L: Lookups> Discovery<L> {
             None => self.queue.record_success(key),
             Some(failure) => self.queue.record_failure(key, failure),
         }
-        changed || self.target_list.borrow().failing_lookups != self.queue.failing_lookups()
+        changed || self.target_list.borrow().failing_lookups != self.failing_lookups()
     }
 
-    fn update_members(&mut self, result: Result<Members, Failure>) -> Update {
+    fn failing_lookups(&self) -> FailingLookups {
+        let mut failing = self.queue.failing_lookups();
+        if self.only_units_failed {
+            failing.units = failing.organization.take();
+        }
+        failing
+    }
+
+    fn update_members(&mut self, result: Result<OrganizationListing, Failure>) -> Update {
+        self.only_units_failed = matches!(&result, Ok(listing) if listing.units_failure.is_some());
         match result {
-            Ok(members) => {
+            Ok(OrganizationListing { mut members, units_failure }) => {
                 self.log.organization_listed(members.accounts.len());
+                self.update_units(&mut members, units_failure.as_ref());
                 let were_outdated = std::mem::take(&mut self.members_are_outdated);
                 let changed = self.members.as_ref() != Some(&members) || were_outdated;
                 if changed {
                     self.members = Some(members);
                     self.update_accounts();
                 }
-                Update { changed, failure: None }
+                Update { changed, failure: units_failure }
             }
             Err(failure) => {
                 let kept = self.members.as_ref().map_or(0, |members| members.accounts.len());
                 self.log.organization_failed(&failure, kept);
                 Update { changed: false, failure: Some(failure) }
+            }
+        }
+    }
+
+    /// Logs the listing of the units of `members`. If it failed, the last known units are kept. They
+    /// lack the accounts that have joined since.
+    fn update_units(&mut self, members: &mut Members, failure: Option<&Failure>) {
+        match failure {
+            None => {
+                self.log.units_listed();
+                let organization = self.settings.sources.organization.as_ref();
+                if let (Some(organization), Some(units)) = (organization, &members.units) {
+                    self.log
+                        .log_warnings(planner::units_without_accounts(&organization.tracked_units, units));
+                }
+            }
+            Some(failure) => {
+                self.log.units_failed(failure);
+                members.units = self.members.as_ref().and_then(|previous| previous.units.clone());
             }
         }
     }
@@ -341,7 +378,7 @@ impl<L: Lookups> Discovery<L> {
             && (self.members.is_none() || self.members_are_outdated);
         let (mut target_list, warnings) =
             planner::target_list(&self.accounts, &self.enabled_regions, organization_is_pending, self.shard);
-        target_list.failing_lookups = self.queue.failing_lookups();
+        target_list.failing_lookups = self.failing_lookups();
         // A pending lookup may still find a region that a wildcard matches.
         if target_list.pending_lookups == 0 {
             self.log.log_warnings(warnings);

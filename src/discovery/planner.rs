@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use super::sources::{AccountSources, Members};
+use super::sources::{AccountSources, AccountUnits, Members};
 use crate::fleet::{
-    Account, AccountId, AccountKey, FailingLookups, Partition, RegionName, RegionSelection, Shard, Target,
-    TargetKey, TargetList,
+    Account, AccountId, AccountKey, FailingLookups, OrganizationalUnitId, Partition, RegionName,
+    RegionSelection, Shard, Target, TargetKey, TargetList,
 };
 
 /// An account to poll, and the regions that are configured for it.
@@ -36,6 +36,8 @@ pub(super) enum Warning {
     OverridesOrganization(AccountId),
     /// A wildcard matches no enabled region of any account.
     MatchesNoRegion(String),
+    /// An organizational unit contains no account, or does not exist.
+    NoAccountInUnit(OrganizationalUnitId),
 }
 
 /// All accounts to poll: the configured accounts in their order, then the other accounts
@@ -45,8 +47,9 @@ pub(super) fn accounts(
     members: Option<&Members>,
 ) -> (Vec<AccountRegions>, Vec<Warning>) {
     let mut warnings = Vec::new();
-    let no_members = Members { partition: Partition::Aws, accounts: Vec::new() };
-    let Members { partition, accounts: members } = members.unwrap_or(&no_members);
+    let no_members = Members { partition: Partition::Aws, accounts: Vec::new(), units: None };
+    let Members { partition, accounts: members, units } = members.unwrap_or(&no_members);
+    let units_of = |account: &AccountId| units.as_ref()?.get(account).cloned();
     let mut members_by_id: BTreeMap<&AccountId, _> =
         members.iter().map(|member| (&member.id, member)).collect();
     let mut accounts = Vec::new();
@@ -54,10 +57,14 @@ pub(super) fn accounts(
         sources.configured.iter().filter_map(|entry| entry.account.id.as_ref()).collect();
     for entry in &sources.configured {
         let mut account = Arc::clone(&entry.account);
-        let member = account.id.as_ref().and_then(|id| members_by_id.get(id));
-        // A configured name takes precedence over the organization's.
-        if let (None, Some(member)) = (&account.name, member) {
-            account = Arc::new(Account { name: member.name.clone(), ..Account::clone(&account) });
+        if let Some(id) = &account.id {
+            let member = members_by_id.get(id);
+            // A configured name takes precedence over the organization's.
+            let name = account.name.clone().or_else(|| member?.name.clone());
+            let organizational_units = units_of(id);
+            if name != account.name || organizational_units != account.organizational_units {
+                account = Arc::new(Account { name, organizational_units, ..Account::clone(&account) });
+            }
         }
         accounts.push(AccountRegions { account, regions: entry.regions.clone() });
     }
@@ -71,12 +78,23 @@ pub(super) fn accounts(
         {
             // The configuration has been validated, so the ARN is valid.
             if let Ok(account) = organization.member_access.account(member, *partition) {
-                let regions = organization.regions.clone();
-                accounts.push(AccountRegions { account: Arc::new(account), regions });
+                let organizational_units = units_of(&member.id);
+                let account = Arc::new(Account { organizational_units, ..account });
+                accounts.push(AccountRegions { account, regions: organization.regions.clone() });
             }
         }
     }
     (accounts, warnings)
+}
+
+/// A warning for each of `tracked_units` that contains no account. Most likely, its id is wrong.
+pub(super) fn units_without_accounts(
+    tracked_units: &[OrganizationalUnitId],
+    units: &AccountUnits,
+) -> Vec<Warning> {
+    let contain_accounts: HashSet<&OrganizationalUnitId> = units.values().flatten().collect();
+    let empty = tracked_units.iter().filter(|unit| !contain_accounts.contains(unit));
+    empty.map(|unit| Warning::NoAccountInUnit(unit.clone())).collect()
 }
 
 /// The targets of `shard`, each once. If `organization_is_pending`, the lookup of the
@@ -184,7 +202,7 @@ mod tests {
 
     fn members(numbers: &[u64]) -> Members {
         let member = |number: &u64| Member { id: id(*number), name: Some(format!("name-{number}")) };
-        Members { partition: Partition::Aws, accounts: numbers.iter().map(member).collect() }
+        Members { partition: Partition::Aws, accounts: numbers.iter().map(member).collect(), units: None }
     }
 
     fn target_names(list: &TargetList) -> Vec<String> {
@@ -219,6 +237,27 @@ mod tests {
         assert_eq!(target_names(&list), ["000000000001/sa-east-1", "000000000002/eu-west-1"]);
         assert_eq!(warnings, [Warning::OverridesOrganization(id(1))]);
         assert_eq!(list.targets[0].account.name.as_deref(), Some("name-1"), "the entry has no name");
+    }
+
+    #[test]
+    fn accounts_have_their_units_whether_configured_or_not() {
+        let unit = |number: u64| -> OrganizationalUnitId { format!("ou-abcd-{number:08}").parse().unwrap() };
+        let entries = [1, 4, 5].map(|number| configured(number, &["eu-west-1"])).to_vec();
+        let sources = sources(entries, &["eu-west-1"], &[2]);
+        let units_of = |units: Option<AccountUnits>| {
+            let members = Members { units, ..members(&[1, 2, 3]) };
+            let (accounts, _) = accounts(&sources, Some(&members));
+            let units = accounts.iter().map(|entry| entry.account.organizational_units.clone());
+            units.collect::<Vec<_>>()
+        };
+        // The account 4 is in the organization, but not among the members that are polled.
+        let known = [(1, vec![unit(1), unit(2)]), (2, vec![unit(1)]), (3, Vec::new()), (4, vec![unit(2)])];
+        let known = known.map(|(number, units)| (id(number), units));
+        assert_eq!(
+            units_of(Some(known.into())),
+            [Some(vec![unit(1), unit(2)]), Some(vec![unit(2)]), None, Some(Vec::new())]
+        );
+        assert_eq!(units_of(None), [None, None, None, None]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The configured sources of accounts, and the accounts that an organization adds. This is
 //! plain data; no lookups are made here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +9,7 @@ use crate::fleet::{
     Access, Account, AccountId, ExternalId, InvalidRoleArn, MemberRoleTemplate, OrganizationalUnitId,
     Partition, RegionName, RegionSelection, Role, SessionName, SessionPolicy,
 };
+use crate::model::Failure;
 
 /// The accounts to poll and their regions, as configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,9 @@ pub struct Organization {
     /// The organizational units whose accounts are polled, including all units below them.
     /// If empty, all accounts of the organization are polled.
     pub units: Vec<OrganizationalUnitId>,
+    /// Units that the configuration names for another purpose than to select accounts, so that
+    /// discovery has to know which accounts they contain.
+    pub tracked_units: Vec<OrganizationalUnitId>,
     /// Accounts that are not polled, except those that are configured as well.
     pub excluded: BTreeSet<AccountId>,
     /// How often the organization is listed again.
@@ -96,10 +100,25 @@ pub struct Members {
     pub partition: Partition,
     /// The active accounts, ordered by id.
     pub accounts: Vec<Member>,
+    /// The units that contain each account. `None` if they are not known.
+    pub units: Option<AccountUnits>,
+}
+
+/// For each member, which of [`Organization::units`] and [`Organization::tracked_units`] contain it,
+/// ordered by id. Also contains accounts in the tracked units that are not members because
+/// `Organization::units` does not select them: the configuration may list them as well.
+pub type AccountUnits = BTreeMap<AccountId, Vec<OrganizationalUnitId>>;
+
+/// The result of listing an organization.
+#[derive(Clone, Debug)]
+pub(crate) struct OrganizationListing {
+    pub(crate) members: Members,
+    /// Why the units of the accounts are not known. The accounts are nevertheless complete.
+    pub(crate) units_failure: Option<Failure>,
 }
 
 impl MemberAccess {
-    /// The account to poll for `member` of an organization in `partition`.
+    /// The account to poll for `member` of an organization in `partition`, without its units.
     ///
     /// # Errors
     /// None in practice: parsing has validated the template of the role's ARN.

@@ -7,14 +7,19 @@ use tokio::time::sleep;
 
 use super::lookup_queue::INITIAL_BACKOFF;
 use super::*;
-use crate::fleet::{Partition, RegionOrPattern, RegionSelection, SessionName, SessionPolicy};
+use crate::fleet::{
+    AccountId, OrganizationalUnitId, Partition, RegionOrPattern, RegionSelection, SessionName, SessionPolicy,
+};
 use crate::logging::captured::Lines;
 
 /// Returns what the test has set, and records all lookups.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct FakeLookups {
     /// The accounts of the organization. If `None`, the lookup fails.
     members: Mutex<Option<Vec<u64>>>,
+    /// Accounts, each with the number of the unit that contains it. If `None`, finding the units
+    /// fails.
+    units: Mutex<Option<Vec<(u64, u64)>>>,
     /// The enabled regions by account. For other accounts, the lookup fails.
     regions: Mutex<HashMap<u64, Vec<&'static str>>>,
     /// The account whose lookup takes [`HANG`].
@@ -25,6 +30,21 @@ struct FakeLookups {
     profiles: Mutex<Vec<String>>,
     retained: Mutex<usize>,
     started: Option<Instant>,
+}
+
+impl Default for FakeLookups {
+    fn default() -> Self {
+        Self {
+            members: Mutex::default(),
+            units: Mutex::new(Some(Vec::new())),
+            regions: Mutex::default(),
+            hanging_account: None,
+            lookups: Mutex::default(),
+            profiles: Mutex::default(),
+            retained: Mutex::default(),
+            started: None,
+        }
+    }
 }
 
 impl FakeLookups {
@@ -44,17 +64,37 @@ impl FakeLookups {
     }
 }
 
+fn id(number: u64) -> AccountId {
+    format!("{number:012}").parse().unwrap()
+}
+
+fn unit_id(number: u64) -> OrganizationalUnitId {
+    format!("ou-fake-{number:08}").parse().unwrap()
+}
+
 fn number(account: &Account) -> u64 {
     account.id.as_ref().unwrap().as_str().parse().unwrap()
 }
 
 impl Lookups for Arc<FakeLookups> {
-    async fn members(&self, _organization: &Organization) -> Result<Members, Failure> {
+    async fn members(&self, _organization: &Organization) -> Result<OrganizationListing, Failure> {
         self.record("members".to_owned());
         let members = self.members.lock().unwrap().clone();
         let members = members.ok_or_else(|| Failure::new(Reason::AccessDenied, "set by the test"))?;
-        let member = |number: u64| Member { id: format!("{number:012}").parse().unwrap(), name: None };
-        Ok(Members { partition: Partition::Aws, accounts: members.into_iter().map(member).collect() })
+        let member = |number: u64| Member { id: id(number), name: None };
+        let accounts: Vec<Member> = members.into_iter().map(member).collect();
+        let units = self.units.lock().unwrap().clone();
+        let units_failure = units.is_none().then(|| Failure::new(Reason::Other, "set by the test"));
+        let units = units.map(|units| {
+            let mut by_account: AccountUnits =
+                accounts.iter().map(|member| (member.id.clone(), Vec::new())).collect();
+            by_account.extend(units.into_iter().map(|(account, unit)| (id(account), vec![unit_id(unit)])));
+            by_account
+        });
+        Ok(OrganizationListing {
+            members: Members { partition: Partition::Aws, accounts, units },
+            units_failure,
+        })
     }
 
     async fn regions(&self, account: &Account) -> Result<Vec<RegionName>, Failure> {
@@ -99,6 +139,7 @@ pub(super) fn organization(regions: RegionSelection) -> Organization {
     Organization {
         administrator: Arc::default(),
         units: Vec::new(),
+        tracked_units: Vec::new(),
         excluded: std::collections::BTreeSet::new(),
         refresh_interval: REFRESH,
         member_access: MemberAccess {
@@ -167,6 +208,19 @@ impl RunningDiscovery {
             .iter()
             .map(|target| target.to_string().trim_start_matches('0').to_owned())
             .collect()
+    }
+
+    /// The last digits of the ids of each target's account and of its units, such as `1:45`.
+    fn units(&self) -> Vec<String> {
+        let last = |id: &str| id.chars().last().unwrap();
+        let units = |target: &crate::fleet::Target| {
+            let Account { id, organizational_units, .. } = &*target.account;
+            let units = organizational_units
+                .as_ref()
+                .map_or("unknown".to_owned(), |units| units.iter().map(|unit| last(unit.as_str())).collect());
+            format!("{}:{units}", last(id.as_ref().unwrap().as_str()))
+        };
+        self.target_list.borrow().targets.iter().map(units).collect()
     }
 
     fn pending(&self) -> usize {
@@ -565,4 +619,87 @@ async fn failed_lookups_of_many_accounts_are_logged_together() {
         "{end:#?}"
     );
     assert!(end.len() < 30, "{end:#?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn targets_follow_the_units_of_their_accounts() {
+    let fake = fake_lookups(&[1, 2], &[(1, &["eu-west-1"]), (2, &["eu-west-1"])]);
+    *fake.units.lock().unwrap() = Some(vec![(1, 7)]);
+    let mut discovery = RunningDiscovery::start(sources("eu-*"), fake);
+    sleep(SOON).await;
+    assert_eq!(discovery.units(), ["1:7", "2:"]);
+    *discovery.fake.units.lock().unwrap() = Some(vec![(1, 8), (2, 7)]);
+    discovery.target_list.mark_unchanged();
+    sleep(REFRESH).await;
+    assert_eq!(discovery.units(), ["1:8", "2:7"]);
+    assert!(discovery.target_list.has_changed().unwrap());
+    assert_eq!(discovery.fake.count("1"), 2, "its regions are looked up at the next refresh as usual");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_to_list_units_keeps_the_accounts_and_the_last_known_units() {
+    let (lines, _guard) = Lines::of("discovery");
+    let fake = fake_lookups(&[1], &[]);
+    *fake.units.lock().unwrap() = None;
+    let discovery = RunningDiscovery::start(sources("eu-west-1"), fake);
+    sleep(SOON).await;
+    assert_eq!((discovery.units(), discovery.pending()), (vec!["1:unknown".to_owned()], 0));
+    let failing = discovery.target_list.borrow().failing_lookups.clone();
+    assert_eq!((failing.units.is_some(), failing.may_hide_targets()), (true, false));
+    assert_eq!(discovery.outcomes(LookupKind::Organization), (0, 1));
+
+    *discovery.fake.units.lock().unwrap() = Some(vec![(1, 7)]);
+    sleep(INITIAL_BACKOFF).await;
+    assert_eq!(discovery.units(), ["1:7"]);
+    assert_eq!(discovery.target_list.borrow().failing_lookups, FailingLookups::default());
+
+    *discovery.fake.units.lock().unwrap() = None;
+    *discovery.fake.members.lock().unwrap() = Some(vec![1, 2]);
+    sleep(REFRESH + SOON).await;
+    assert_eq!(discovery.units(), ["1:7", "2:unknown"], "the second account has just joined");
+    assert!(discovery.target_list.borrow().failing_lookups.units.is_some());
+    // From then on, the accounts cannot be listed either.
+    *discovery.fake.members.lock().unwrap() = None;
+    sleep(INITIAL_BACKOFF * 2).await;
+    assert_eq!(discovery.failing_lookups(), (true, 0));
+    assert_eq!(discovery.target_list.borrow().failing_lookups.units, None);
+    assert_eq!(discovery.units(), ["1:7", "2:unknown"]);
+    let lines = lines.take();
+    let lines: Vec<&str> = lines.iter().map(String::as_str).filter(|line| line.contains("can")).collect();
+    let failed =
+        "WARN cannot list the organizational units of the configuration reason=other error=set by the test";
+    assert_eq!(
+        lines,
+        [
+            failed,
+            "INFO can list the organizational units of the configuration again",
+            failed,
+            "WARN cannot list the organization's accounts reason=access_denied error=set by the test still_polled_accounts=2",
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reload_that_tracks_other_units_lists_the_organization_again_and_keeps_targets() {
+    let (lines, _guard) = Lines::of("discovery");
+    let fake = fake_lookups(&[1, 2], &[]);
+    let discovery = RunningDiscovery::start(sources("eu-west-1"), fake);
+    sleep(SOON).await;
+    *discovery.fake.units.lock().unwrap() = Some(vec![(1, 7)]);
+    let mut other = sources("eu-west-1");
+    other.organization.as_mut().unwrap().tracked_units = vec![unit_id(7), unit_id(9)];
+    *discovery.fake.members.lock().unwrap() = None;
+    discovery.reconfigure(other);
+    sleep(SOON).await;
+    assert_eq!((discovery.units().join(" "), discovery.fake.count("members")), ("1: 2:".to_owned(), 2));
+    *discovery.fake.members.lock().unwrap() = Some(vec![1, 2]);
+    sleep(INITIAL_BACKOFF).await;
+    assert_eq!((discovery.units().join(" "), discovery.pending()), ("1:7 2:".to_owned(), 0));
+    sleep(REFRESH * 3).await;
+    let lines: Vec<String> = lines.take().into_iter().filter(|line| line.contains("unit")).collect();
+    assert_eq!(
+        lines,
+        ["WARN organizational unit contains no account or does not exist unit=ou-fake-00000009"],
+        "logged once"
+    );
 }

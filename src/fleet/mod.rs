@@ -44,8 +44,9 @@ pub struct Account {
     /// A region of the account's partition, if the partition is known. Credentials are
     /// requested there unless the configuration or the profile names a region.
     pub default_region: Option<RegionName>,
-    /// The organizational units that contain the account, directly or through units in between,
-    /// as far as the configuration names them. `None` if they are not known.
+    /// The organizational units of the organization that contain the account, directly or
+    /// through units in between, as far as the configuration names them. `None` if they are not
+    /// known.
     pub organizational_units: Option<Vec<OrganizationalUnitId>>,
 }
 
@@ -139,8 +140,8 @@ impl Target {
     }
 
     /// Whether `other` is the same target with the same credentials. The account's name and
-    /// organizational units are ignored. Of the default region, only the partition is compared, because credentials
-    /// are valid in the whole partition.
+    /// organizational units are ignored. Of the default region, only the partition is compared,
+    /// because credentials are valid in the whole partition.
     pub(crate) fn is_same_target_with_same_access(&self, other: &Self) -> bool {
         let access = |target: &Self| {
             let Account { id, access, default_region, name: _, organizational_units: _ } = &*target.account;

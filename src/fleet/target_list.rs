@@ -16,12 +16,22 @@ pub struct TargetList {
     pub failing_lookups: FailingLookups,
 }
 
-/// Discovery lookups whose last attempt failed, so that targets may be missing or
-/// outdated.
+/// Discovery lookups whose last attempt failed, so that targets, or what is known about them, may be
+/// missing or outdated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FailingLookups {
     /// Why the accounts of the organization could not be listed.
     pub organization: Option<Failure>,
+    /// Why the organizational units that the configuration names could not be listed, although the
+    /// accounts of the organization could.
+    pub units: Option<Failure>,
     /// The number of accounts whose enabled regions could not be listed.
     pub accounts: usize,
+}
+
+impl FailingLookups {
+    /// Whether targets may be missing.
+    pub(crate) fn may_hide_targets(&self) -> bool {
+        self.organization.is_some() || self.accounts > 0
+    }
 }

@@ -227,7 +227,10 @@ impl ExporterMetrics {
         let (index, shards) = (self.shard.index(), self.shard.total());
         let failing_lookups = store.failing_lookups();
         let failing_lookups_of = |kind| self.discovery_failing_lookups.with_label_values(&[kind]);
-        failing_lookups_of("organization").set(flag(failing_lookups.organization.is_some()));
+        // One lookup lists both the accounts and the units.
+        let organization_is_failing =
+            failing_lookups.organization.is_some() || failing_lookups.units.is_some();
+        failing_lookups_of("organization").set(flag(organization_is_failing));
         failing_lookups_of("regions").set(count(failing_lookups.accounts as u64));
         let mut families = self.registry.gather();
         families.extend([

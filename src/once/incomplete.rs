@@ -23,12 +23,18 @@ impl IncompleteCollection {
         ready_after: Duration,
         shard: Shard,
     ) -> Option<Self> {
-        let FailingLookups { organization, accounts } = failing_lookups;
+        let FailingLookups { organization, units, accounts } = failing_lookups;
         let ready_after = duration::format(ready_after);
         let mut missing = Vec::new();
         if let Some(failure) = organization {
             let (reason, message) = (failure.reason, escape_control_characters(&failure.message));
             missing.push(format!("cannot list the accounts of the organization ({reason}: {message})"));
+        }
+        if let Some(failure) = units {
+            let (reason, message) = (failure.reason, escape_control_characters(&failure.message));
+            missing.push(format!(
+                "cannot list the organizational units of the configuration ({reason}: {message})"
+            ));
         }
         if *accounts > 0 {
             missing.push(format!("cannot list the enabled regions of {}", pluralize(*accounts, "account")));

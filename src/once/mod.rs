@@ -24,7 +24,7 @@ pub use progress::ProgressBar;
 use crate::app::{BuildError, Stages, log_warnings};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::fleet::{FailingLookups, Shard};
+use crate::fleet::Shard;
 use crate::health::{AssessedSync, AssessedTarget, HealthPolicy};
 use crate::logging::LogCounters;
 use crate::metrics::{self, Exposition, FamilyFilter, FamilyName};
@@ -181,7 +181,7 @@ impl Once {
         let targets = slots.iter().map(assess).collect();
         let failing_lookups = store.failing_lookups();
         let pending_lookups = store.pending_lookups();
-        let targets_complete = pending_lookups == 0 && *failing_lookups == FailingLookups::default();
+        let targets_complete = pending_lookups == 0 && !failing_lookups.may_hide_targets();
         let results = Results { targets, targets_complete, now };
         let text = match format {
             Format::Prometheus => exposition(&metrics, metrics::Format::Text0_0_4),

@@ -11,8 +11,8 @@ use crate::fleet::Target;
 /// A target's entry in the [`Store`](super::Store), shared by the scheduler and the readers.
 #[derive(Debug)]
 pub struct Slot {
-    /// Only the account's name changes, and its default region within the same partition.
-    /// For any other change, the target gets a new slot.
+    /// Only the account's name and organizational units change, and its default region within
+    /// the same partition. For any other change, the target gets a new slot.
     target: ArcSwap<Target>,
     state: ArcSwap<TargetState>,
     removed: AtomicBool,

@@ -158,6 +158,25 @@ fn a_target_whose_account_gets_a_name_keeps_its_slot_and_state() {
 }
 
 #[test]
+fn a_target_whose_account_moves_to_another_unit_keeps_its_state_and_is_rendered_again() {
+    let (store, slot) = store_of_one_target();
+    store.record(&slot, report(7.0, Ok(())));
+    let before = view(&store, 0, 8.0);
+    let units = Some(vec!["ou-abcd-11111111".parse().unwrap()]);
+    let mut moved = target(Some("111122223333"), None);
+    moved.account =
+        Arc::new(Account { organizational_units: units.clone(), ..Account::clone(&moved.account) });
+    let list = TargetList { targets: vec![moved], ..TargetList::default() };
+    assert!(store.set_targets(&list).is_empty(), "nothing is collected immediately");
+    assert!(!before.is_current(&slot, 8.0));
+    let after = view(&store, 0, 8.0);
+    assert_eq!((&after.target().account.organizational_units, after.state.last_success), (&units, Some(7.0)));
+    // The same list again changes nothing.
+    store.set_targets(&list);
+    assert!(after.is_current(&slot, 8.0));
+}
+
+#[test]
 fn a_target_whose_credentials_change_gets_a_new_slot_with_its_state() {
     let (store, slot) = store_of_one_target();
     store.record(&slot, report(7.0, Ok(())));

@@ -1,11 +1,14 @@
 //! The health of syncs as the configuration says: limits and rules, at the moment a verdict changes,
 //! and after a reload.
 
-use fake_aws::SyncKind;
+use fake_aws::{FakeAws, SyncKind};
 use pretty_assertions::assert_eq;
 use serde_json::json;
 
-use crate::exporter::{Exporter, NOW, Scrape, Setup, fake_aws, one_target, put_sync};
+use crate::exporter::{
+    ACCOUNT, Exporter, NOW, REGION, ROLE, Scrape, Setup, fake_aws, fake_organization, one_target, put_sync,
+    up,
+};
 
 const HOUR: u64 = 3600;
 
@@ -140,4 +143,76 @@ async fn a_reload_applies_new_limits_without_calls_to_aws() {
     assert_eq!(problems(&scrape), []);
     assert_eq!(scrape.values("aws_ssm_resource_data_sync_last_status"), [1.0, 0.0, 0.0]);
     assert_eq!(aws.world().calls("ListResourceDataSync"), 2, "one for each sync type");
+}
+
+/// A fake AWS with an organization, whose member is in the inner of two units and has a sync.
+async fn organization_with_units() -> FakeAws {
+    let aws = fake_organization().await;
+    let world = aws.world();
+    for (unit, parent) in [
+        ("ou-fake-00000001", "r-fake"),
+        ("ou-fake-00000002", "ou-fake-00000001"),
+        ("ou-fake-00000003", "r-fake"),
+    ] {
+        world.add_unit(unit, parent);
+    }
+    world.add_member(ACCOUNT, "production", "ou-fake-00000002");
+    let item = json!({"SyncName": "inventory", "LastStatus": "Successful", "LastSuccessfulSyncTime": NOW - 5 * HOUR});
+    put_sync(&aws, SyncKind::ToDestination, item);
+    aws
+}
+
+/// The configuration of an organization that is listed every second, whose targets are collected
+/// only once. A sync of an account in `unit` is stale after four hours.
+fn organization_config(unit: &str) -> String {
+    format!(
+        "interval: 1h\nregions: [{REGION}]\norganization:\n  profile: hub\n  member_role: \
+         'arn:{{partition}}:iam::{{account_id}}:role/{ROLE}'\n  refresh_interval: 1s\nhealth:\n  rules: \
+         [{{organizational_units: [{unit}], max_success_age: 4h}}]\n"
+    )
+}
+
+async fn wait_for_problems(exporter: &Exporter, expected: &[(String, String)]) {
+    let has_problems = async || (problems(&exporter.scrape().await) == expected).then_some(());
+    exporter.wait_for(&format!("{expected:?}"), has_problems).await;
+}
+
+#[tokio::test]
+async fn rules_follow_accounts_from_unit_to_unit_without_a_collection() {
+    for reports_paths in [true, false] {
+        let aws = organization_with_units().await;
+        let world = aws.world();
+        world.set_reports_paths(reports_paths);
+        let setup = Setup { lifecycle: true, ..Setup::default() };
+        let exporter = Exporter::start_with(&aws, &organization_config("ou-fake-00000001"), &setup).await;
+        exporter.wait_until_ready().await;
+        let stale = [problem("stale", "inventory")];
+        wait_for_problems(&exporter, &stale).await;
+        world.add_member(ACCOUNT, "production", "ou-fake-00000003");
+        wait_for_problems(&exporter, &[]).await;
+        // The rule names the other unit.
+        assert_eq!(exporter.reload(&organization_config("ou-fake-00000003")).await.status, 200);
+        wait_for_problems(&exporter, &stale).await;
+        assert_eq!(world.calls_of(ACCOUNT, REGION, "ListResourceDataSync"), 2, "one for each sync type");
+        let walks = world.calls("ListAccountsForParent");
+        assert_eq!(walks == 0, reports_paths, "{walks}");
+    }
+}
+
+#[tokio::test]
+async fn a_rule_with_a_unit_that_does_not_exist_costs_no_accounts() {
+    let aws = organization_with_units().await;
+    aws.world().set_reports_paths(false);
+    let exporter = Exporter::start_ready(&aws, &organization_config("ou-fake-00000009")).await;
+    exporter.scrape_until(&up(ACCOUNT, REGION, 1)).await;
+    exporter.scrape_until("ssm_sync_exporter_discovery_failing_lookups{kind=\"organization\"} 1").await;
+    assert_eq!(problems(&exporter.scrape().await), []);
+    let page = exporter.get("/").await.body;
+    assert!(page.contains("Cannot list the organizational units of the configuration"), "{page}");
+    assert!(page.contains("ou-fake-00000009"), "{page}");
+    // The lookup is repeated.
+    aws.world().add_unit("ou-fake-00000009", "r-fake");
+    aws.world().add_member(ACCOUNT, "production", "ou-fake-00000009");
+    wait_for_problems(&exporter, &[problem("stale", "inventory")]).await;
+    exporter.scrape_until("ssm_sync_exporter_discovery_failing_lookups{kind=\"organization\"} 0").await;
 }

@@ -313,8 +313,10 @@ class Test(unittest.TestCase):
         self.assertEqual(second, {
             "Id": "100000000000", "Arn": f"arn:aws:organizations::{MANAGEMENT}:account/o-fakefakefa/100000000000",
             "Email": "100000000000@example.com", "Name": "member-0", "Status": "ACTIVE", "State": "ACTIVE",
-            "JoinedMethod": "CREATED",
+            "JoinedMethod": "CREATED", "Paths": ["o-fakefakefa/r-fake/100000000000/"],
         })
+        self.assertEqual(
+            stateless["Paths"], ["o-fakefakefa/r-fake/ou-fake-00000001/ou-fake-00000002/200000000002/"])
         states = [(account.get("State"), account.get("Status")) for account in [suspended, stateless, closed]]
         self.assertEqual(states, [("SUSPENDED", "SUSPENDED"), (None, "ACTIVE"), ("CLOSED", None)])
 

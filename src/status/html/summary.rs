@@ -66,12 +66,19 @@ pub(super) fn headline(context: Context<'_>) -> Markup {
 
 /// The discovery lookups that failed. Without these notes, everything could look healthy
 /// while targets are missing.
-fn failing_lookups_notes(FailingLookups { organization, accounts }: &FailingLookups) -> Markup {
+fn failing_lookups_notes(FailingLookups { organization, units, accounts }: &FailingLookups) -> Markup {
     html! {
         @if let Some(Failure { reason, message, .. }) = organization {
             p.note {
                 strong { "Cannot list the accounts of the organization" }
                 " (" (reason) "), so new accounts may be missing: " (untrusted(message)) ". "
+                (backticks_to_code(for_reason(*reason).remedy))
+            }
+        }
+        @if let Some(Failure { reason, message, .. }) = units {
+            p.note {
+                strong { "Cannot list the organizational units of the configuration" }
+                " (" (reason) "), so what depends on them may be unknown or outdated: " (untrusted(message)) ". "
                 (backticks_to_code(for_reason(*reason).remedy))
             }
         }
@@ -312,7 +319,7 @@ mod tests {
         assert_eq!(text_of(&store, false), "No targets known yet: discovery is running.");
         // Regression: the page did not mention that the organization could not be listed.
         let denied = Failure::new(Reason::AccessDenied, "not allowed <b>");
-        let denied = FailingLookups { organization: Some(denied), accounts: 2 };
+        let denied = FailingLookups { organization: Some(denied), accounts: 2, ..FailingLookups::default() };
         let target_list = crate::fleet::TargetList { failing_lookups: denied.clone(), ..Default::default() };
         store.set_targets(&target_list);
         assert_eq!(text_of(&store, false), "No targets known: discovery is failing.");
@@ -322,6 +329,11 @@ mod tests {
             "{notes}"
         );
         assert!(notes.contains("2 accounts"), "{notes}");
+        let unknown_unit = Failure::new(Reason::Other, "ou-abcd-11111111: not found");
+        let notes =
+            failing_lookups_notes(&FailingLookups { units: Some(unknown_unit), ..Default::default() });
+        let notes = notes.into_string();
+        assert!(notes.contains("Cannot list the organizational units") && notes.contains("ou-abcd-11111111"));
         store.set_targets(&crate::fleet::TargetList::default());
         assert_eq!(text_of(&store, true), "No targets belong to this shard.");
         assert!(text_of(&store, false).starts_with("No targets to poll"));

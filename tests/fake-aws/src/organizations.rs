@@ -157,6 +157,9 @@ fn account(organization: &Organization, member: &Member) -> Value {
     put("Name", member.name.clone().into());
     put("JoinedMethod", if invited { "INVITED" } else { "CREATED" }.into());
     put("JoinedTimestamp", aws_time(member.joined));
+    if organization.reports_paths {
+        put("Paths", json!([organization.path(member)]));
+    }
     if let Some(state) = &member.state {
         put("State", state.clone().into());
     }

@@ -14,6 +14,8 @@ pub(crate) struct Organization {
     delegated_administrators: Vec<String>,
     pub(crate) units: Vec<Unit>,
     pub(crate) members: Vec<Member>,
+    /// Whether lists of accounts include `Paths`.
+    pub(crate) reports_paths: bool,
 }
 
 /// An organizational unit.
@@ -51,6 +53,18 @@ impl Organization {
         id == ROOT || self.units.iter().any(|unit| unit.id == id)
     }
 
+    /// The path of a member: the organization, the root, the units from the root to the member and
+    /// the member, each followed by a slash.
+    pub(crate) fn path(&self, member: &Member) -> String {
+        let mut path = format!("{}/", member.id);
+        let mut parent = member.parent.as_str();
+        while let Some(unit) = self.units.iter().find(|unit| unit.id == parent) {
+            path.insert_str(0, &format!("{}/", unit.id));
+            parent = &unit.parent;
+        }
+        format!("{ORGANIZATION}/{ROOT}/{path}")
+    }
+
     fn add_member(&mut self, id: &str, name: &str, parent: &str) {
         assert!(self.has_parent(parent), "the organization has no {parent}");
         self.members.retain(|member| member.id != id);
@@ -75,6 +89,7 @@ impl World {
             delegated_administrators: Vec::new(),
             units: Vec::new(),
             members: Vec::new(),
+            reports_paths: true,
         };
         organization.add_member(management, "management", ROOT);
         self.lock().organization = Some(organization);
@@ -127,6 +142,15 @@ impl World {
                 member.status = status.map(ToOwned::to_owned);
             }
         });
+    }
+
+    /// Sets whether lists of accounts include `Paths`, which AWS returns and other implementations of
+    /// the API do not. On by default.
+    ///
+    /// # Panics
+    /// If there is no organization.
+    pub fn set_reports_paths(&self, reports: bool) {
+        self.change_organization(|organization| organization.reports_paths = reports);
     }
 
     /// Removes an account from the organization. The account itself still exists.
