@@ -92,7 +92,7 @@ mod tests {
 
     fn failed() -> Report {
         let outcome = Err(Failure::new(Reason::Other, ""));
-        Report { account: None, ended: 0.0, took: Duration::ZERO, outcome }
+        Report { account: None, ended: 0.0, took: Duration::ZERO, outcome, invalid_items: None }
     }
 
     #[tokio::test(start_paused = true)]

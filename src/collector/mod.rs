@@ -4,9 +4,9 @@
 //! always returns a [`Report`]; if it fails, the report contains the failure. This module
 //! does not know who uses the reports.
 
-mod convert;
+mod item;
 mod list;
-mod presence;
+mod page;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +16,9 @@ use tokio::time::Instant;
 use crate::aws::{CachedCredentials, Session, Sessions, catch_panic};
 use crate::clock::Clock;
 use crate::fleet::{AccountId, Target};
-use crate::model::{DataSync, Failure, Reason};
+use crate::model::{Failure, Reason};
 use crate::snapshot::Report;
+use list::SyncList;
 
 /// Collects targets for the scheduler.
 pub trait Collect: Send + Sync + 'static {
@@ -40,7 +41,7 @@ impl Collector {
     }
 
     /// Lists the syncs of `target`.
-    async fn list_syncs(&self, target: &Target, progress: &mut Progress) -> Result<Vec<DataSync>, Failure> {
+    async fn list_syncs(&self, target: &Target, progress: &mut Progress) -> Result<SyncList, Failure> {
         let session = self.sessions.get(&target.account).await;
         let credentials = session.credentials.get().await?;
         let (session, credentials) = progress.access.insert((session, credentials));
@@ -89,7 +90,12 @@ impl Collect for Collector {
                 Err(Failure::new(Reason::Timeout, message))
             }
         };
-        Report { account: progress.account, ended: self.clock.now(), took: started.elapsed(), outcome }
+        let (outcome, invalid_items) = match outcome {
+            Ok(SyncList { syncs, invalid_items }) => (Ok(syncs), invalid_items),
+            Err(failure) => (Err(failure), None),
+        };
+        let (account, ended, took) = (progress.account, self.clock.now(), started.elapsed());
+        Report { account, ended, took, outcome, invalid_items }
     }
 }
 

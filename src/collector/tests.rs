@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::aws::{ApiObserver, ApiRequest, AwsSettings};
 use crate::fleet::{Access, Account, Role, SessionPolicy};
-use crate::model::FailureScope;
+use crate::model::{DataSync, FailureScope};
 
 const HUB: &str = "999900000000";
 const ACCOUNT: &str = "111122223333";

@@ -73,9 +73,10 @@ impl Line {
         let number = Some(number);
         match cause {
             Cause::Other => Self { number, ..self },
-            Cause::Known { problem: Problem::TargetFailing | Problem::RegionUnavailable, .. } => {
-                Self { targets: number, ..self }
-            }
+            Cause::Known {
+                problem: Problem::TargetFailing | Problem::RegionUnavailable | Problem::InvalidItems,
+                ..
+            } => Self { targets: number, ..self },
             Cause::Known { problem: Problem::RegionsNotListed, .. } => Self { accounts: number, ..self },
             Cause::Known { problem: Problem::NoCredentials | Problem::NoRoles, .. } => {
                 Self { sources: number, ..self }

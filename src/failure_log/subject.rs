@@ -15,6 +15,8 @@ pub(crate) struct Subject {
 pub(super) enum Key {
     /// A target by its name, which does not change when the account id becomes known.
     Target(String),
+    /// The items that AWS lists for a target, by the name of the target.
+    ItemsOfTarget(String),
     Credentials(u64),
     Roles(u64),
     EnabledRegions(String),
@@ -24,6 +26,15 @@ impl Subject {
     /// A target. `name` identifies it, and `account` is the account id as far as it is known.
     pub(crate) fn target(name: String, account: String, region: &str) -> Self {
         Self { account: Some(account), region: Some(region.to_owned()), ..Self::new(Key::Target(name)) }
+    }
+
+    /// The items that AWS lists for a target. The arguments are those of [`target`](Self::target).
+    pub(crate) fn items_of_target(name: String, account: String, region: &str) -> Self {
+        Self {
+            account: Some(account),
+            region: Some(region.to_owned()),
+            ..Self::new(Key::ItemsOfTarget(name))
+        }
     }
 
     /// The credentials that `source` provides. Several stores may have the same source, so an
@@ -61,6 +72,8 @@ pub(crate) enum Problem {
     TargetFailing,
     /// A target cannot be collected until somebody changes the account or the organization.
     RegionUnavailable,
+    /// AWS lists items for a target that cannot be used.
+    InvalidItems,
     /// Credentials cannot be obtained.
     NoCredentials,
     /// No role can be assumed with some credentials.
@@ -98,6 +111,14 @@ impl Problem {
                 recovered: "region available again",
                 several_recovered: "regions available again",
                 all_recovered: "all regions available again",
+            },
+            Self::InvalidItems => Messages {
+                failed: "AWS lists syncs that cannot be read",
+                changed: "AWS lists syncs that cannot be read",
+                several_failed: "AWS lists syncs that cannot be read for several targets",
+                recovered: "all listed syncs can be read again",
+                several_recovered: "all listed syncs of several targets can be read again",
+                all_recovered: "all listed syncs of all targets can be read again",
             },
             Self::NoCredentials => Messages {
                 failed: "cannot obtain credentials",

@@ -288,7 +288,7 @@ mod tests {
     }
 
     fn report(ended: UnixSeconds, outcome: Result<Vec<DataSync>, Failure>) -> Report {
-        Report { account: None, ended, took: Duration::from_secs(1), outcome }
+        Report { account: None, ended, took: Duration::from_secs(1), outcome, invalid_items: None }
     }
 
     fn assess(store: &Store, slot: &Slot, now: UnixSeconds) -> AssessedTarget {

@@ -335,8 +335,12 @@ impl fmt::Debug for ExporterMetrics {
 mod tests {
     use super::*;
     use crate::fleet::{Account, Target, TargetList};
-    use crate::model::{Failure, Reason};
+    use crate::model::{DataSync, Failure, Reason};
     use crate::snapshot::Report;
+
+    fn report(ended: UnixSeconds, outcome: Result<Vec<DataSync>, Failure>) -> Report {
+        Report { account: None, ended, took: Duration::from_secs(1), outcome, invalid_items: None }
+    }
 
     /// A store of targets that are up and were collected at these times.
     fn store_of_targets_collected_at(times: &[UnixSeconds]) -> Store {
@@ -349,8 +353,7 @@ mod tests {
         let targets = (0..times.len()).map(target).collect();
         let slots = store.set_targets(&TargetList { targets, ..TargetList::default() });
         for (slot, ended) in slots.iter().zip(times) {
-            let took = Duration::from_secs(1);
-            store.record(slot, Report { account: None, ended: *ended, took, outcome: Ok(Vec::new()) });
+            store.record(slot, report(*ended, Ok(Vec::new())));
         }
         store
     }
@@ -359,8 +362,7 @@ mod tests {
     fn the_ages_of_the_snapshot_are_those_of_the_targets_that_are_up() {
         let store = store_of_targets_collected_at(&[1000.0, 1090.0, 1060.0, 1095.0]);
         let failed = Err(Failure::new(Reason::Timeout, "message"));
-        let took = Duration::from_secs(1);
-        store.record(&store.slots()[0], Report { account: None, ended: 1100.0, took, outcome: failed });
+        store.record(&store.slots()[0], report(1100.0, failed));
         let ages = |store: &Store| store.snapshot_ages(1100.0).map(|ages| (ages.oldest, ages.median));
         assert_eq!(ages(&store), Some((40.0, 10.0)));
         assert_eq!(ages(&store_of_targets_collected_at(&[1000.0])), Some((100.0, 100.0)));

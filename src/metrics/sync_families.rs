@@ -16,7 +16,7 @@ const fn age(name: &'static str, help: &'static str, since: fn(&DataSync) -> Opt
     Family { name, help, kind: Kind::Gauge, source: SampleSource::SyncAge(since) }
 }
 
-pub(super) const FAMILIES: [Family; 17] = [
+pub(super) const FAMILIES: [Family; 19] = [
     gauge(
         "aws_ssm_resource_data_sync_info",
         "Destination, source and manager of a resource data sync as labels, as of the last good collection. Always 1.",
@@ -112,16 +112,36 @@ pub(super) const FAMILIES: [Family; 17] = [
         "aws_ssm_resource_data_sync_source_regions",
         "Number of AWS regions that a resource data sync reads from, as of the last good collection.",
         |AssessedSync { sync, .. }, _, samples| {
-            samples.add_if_known(sync.source.as_ref().and_then(|from| optional_count(from.region_count)));
+            let regions = sync.source.as_ref().and_then(|from| from.regions.as_ref());
+            samples.add_if_known(regions.map(|regions| count(regions.len() as u64)));
+        },
+    ),
+    gauge(
+        "aws_ssm_resource_data_sync_source_region",
+        "AWS region that a resource data sync reads from, as of the last good collection. Always 1.",
+        |AssessedSync { sync, .. }, _, samples| {
+            let regions = sync.source.as_ref().and_then(|from| from.regions.as_deref());
+            for region in regions.unwrap_or_default() {
+                samples.add(&[("source_region", Some(region))], 1.0);
+            }
         },
     ),
     gauge(
         "aws_ssm_resource_data_sync_source_organizational_units",
         "Number of organizational units that a resource data sync reads from, as of the last good collection.",
         |AssessedSync { sync, .. }, _, samples| {
-            samples.add_if_known(
-                sync.source.as_ref().and_then(|from| optional_count(from.organizational_unit_count)),
-            );
+            let units = sync.source.as_ref().and_then(|from| from.organizational_units.as_ref());
+            samples.add_if_known(units.map(|units| count(units.len() as u64)));
+        },
+    ),
+    gauge(
+        "aws_ssm_resource_data_sync_source_organizational_unit",
+        "Organizational unit that a resource data sync reads from, as of the last good collection. Always 1.",
+        |AssessedSync { sync, .. }, _, samples| {
+            let units = sync.source.as_ref().and_then(|from| from.organizational_units.as_deref());
+            for unit in units.unwrap_or_default() {
+                samples.add(&[("organizational_unit_id", Some(unit))], 1.0);
+            }
         },
     ),
     gauge(
@@ -180,7 +200,3 @@ pub(super) const FAMILIES: [Family; 17] = [
         },
     ),
 ];
-
-fn optional_count(number: Option<usize>) -> Option<f64> {
-    number.map(|number| count(number as u64))
-}

@@ -16,7 +16,7 @@ const fn family(
     Family { name, help, kind, source: SampleSource::Target(samples) }
 }
 
-pub(super) const FAMILIES: [Family; 12] = [
+pub(super) const FAMILIES: [Family; 13] = [
     family(
         "ssm_sync_exporter_target_info",
         "Name and AWS partition of a target that should be polled, as labels, whether polling it succeeds or not. Always 1.",
@@ -90,6 +90,17 @@ pub(super) const FAMILIES: [Family; 12] = [
                 if failures > 0 {
                     samples.add(&[("reason", Some(reason.as_str()))], count(failures));
                 }
+            }
+        },
+    ),
+    family(
+        "ssm_sync_exporter_invalid_items_total",
+        "Total number of items in lists of resource data syncs from AWS that could not be used, for example because they have no name. Appears with the first such item of a target.",
+        Kind::Counter,
+        |target, samples| {
+            let number = target.state().invalid_items_total;
+            if number > 0 {
+                samples.add(&[], count(number));
             }
         },
     ),

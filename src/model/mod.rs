@@ -77,10 +77,10 @@ pub struct Source {
     pub source_type: Option<String>,
     /// `OrganizationalUnits` or `EntireOrganization`.
     pub organization_source_type: Option<String>,
-    /// The number of organizational units that the source lists.
-    pub organizational_unit_count: Option<usize>,
-    /// The number of regions that the source lists.
-    pub region_count: Option<usize>,
+    /// The ids of the organizational units that the source lists, each once.
+    pub organizational_units: Option<Vec<String>>,
+    /// The names of the regions that the source lists, each once.
+    pub regions: Option<Vec<String>>,
     /// Whether regions that AWS opens later are included.
     pub include_future_regions: Option<bool>,
     /// Whether all OpsData sources are enabled.

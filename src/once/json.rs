@@ -110,9 +110,13 @@ struct SyncSource<'a> {
     /// The number of organizational units.
     #[serde(skip_serializing_if = "Option::is_none")]
     organizational_units: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organizational_unit_ids: Option<&'a [String]>,
     /// The number of source regions.
     #[serde(skip_serializing_if = "Option::is_none")]
     regions: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    source_regions: Option<&'a [String]>,
     #[serde(skip_serializing_if = "Option::is_none")]
     include_future_regions: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -196,8 +200,10 @@ fn source(source: &Source) -> SyncSource<'_> {
     SyncSource {
         source_type: source.source_type.as_deref(),
         organization_source_type: source.organization_source_type.as_deref(),
-        organizational_units: source.organizational_unit_count,
-        regions: source.region_count,
+        organizational_units: source.organizational_units.as_ref().map(Vec::len),
+        organizational_unit_ids: source.organizational_units.as_deref(),
+        regions: source.regions.as_ref().map(Vec::len),
+        source_regions: source.regions.as_deref(),
         include_future_regions: source.include_future_regions,
         enable_all_ops_data_sources: source.enable_all_ops_data_sources,
         state: source.state.as_ref().map(SourceState::as_str),

@@ -36,7 +36,7 @@ use crate::failure_log::{FailureLog, Problem, Subject};
 use crate::fleet::TargetList;
 use crate::health::HealthPolicy;
 use crate::model::{Failure, FailureScope, Reason};
-use crate::snapshot::{Change, Report, Slot, Store};
+use crate::snapshot::{Change, InvalidItems, Report, Slot, Store};
 use delayed::DelayedJobs;
 use job::Job;
 use permanent::is_permanent;
@@ -212,6 +212,12 @@ impl<C: Collect> Scheduler<C> {
         let (account, region) = (target.account.display_id(report.account.as_ref()), target.region.as_str());
         debug!(account, region, success, took_ms, "collection finished");
         let subject = || Subject::target(target.to_string(), account.clone(), region);
+        if success {
+            self.log_invalid_items(
+                Subject::items_of_target(target.to_string(), account.clone(), region),
+                report.invalid_items.as_ref(),
+            );
+        }
         match self.store.record(slot, report) {
             Change::None => {}
             // The credential store logs these failures, once for all targets that share the
@@ -229,6 +235,20 @@ impl<C: Collect> Scheduler<C> {
         }
     }
 
+    /// Logs when AWS begins to list items that cannot be used, and when it no longer does.
+    fn log_invalid_items(&self, subject: Subject, invalid_items: Option<&InvalidItems>) {
+        let Some(InvalidItems { number, example }) = invalid_items else {
+            self.failure_log.recovered(subject, None);
+            return;
+        };
+        let message = match number {
+            1 => format!("1 item: {example}"),
+            more => format!("{more} items, the first: {example}"),
+        };
+        let failure = Failure::new(Reason::InvalidResponse, message);
+        self.failure_log.failed(subject, Problem::InvalidItems, &failure);
+    }
+
     /// The report of a collection that panicked. Only its own target fails.
     fn panicked(&self, error: &tokio::task::JoinError) -> Report {
         // The panic hook has logged the location with the same task number. The message of the
@@ -239,6 +259,7 @@ impl<C: Collect> Scheduler<C> {
             ended: self.clock.now(),
             took: Duration::ZERO,
             outcome: Err(Failure::new(Reason::Other, message)),
+            invalid_items: None,
         }
     }
 }

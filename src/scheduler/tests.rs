@@ -52,7 +52,7 @@ impl Collect for Arc<Sleeper> {
             }
             _ => Ok(Vec::new()),
         };
-        Report { account: None, ended: 0.0, took: Duration::ZERO, outcome }
+        Report { account: None, ended: 0.0, took: Duration::ZERO, outcome, invalid_items: None }
     }
 }
 

@@ -26,7 +26,7 @@ mod stats;
 mod store;
 mod view;
 
-pub use report::Report;
+pub use report::{InvalidItems, Report};
 pub use slot::Slot;
 pub use state::Change;
 pub(crate) use state::TargetState;

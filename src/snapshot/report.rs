@@ -17,4 +17,15 @@ pub struct Report {
     pub took: Duration,
     /// All syncs of the target without duplicates, or why the collection failed.
     pub outcome: Result<Vec<DataSync>, Failure>,
+    /// The items that AWS listed but that could not be used.
+    pub invalid_items: Option<InvalidItems>,
+}
+
+/// Items in a list of syncs that could not be used. The other items of the list are not affected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidItems {
+    /// How many there are, at least one.
+    pub number: u64,
+    /// What is wrong with the first of them.
+    pub example: String,
 }

@@ -23,6 +23,8 @@ pub(crate) struct TargetState {
     pub(crate) last: Option<LastCollection>,
     /// When the last good collection ended.
     pub(crate) last_success: Option<UnixSeconds>,
+    /// The number of items that could not be used, in all collections.
+    pub(crate) invalid_items_total: u64,
     /// The syncs of the last good collection. `TargetView` decides whether they are still
     /// served.
     pub(super) syncs: Option<Arc<[DataSync]>>,
@@ -64,6 +66,7 @@ impl TargetState {
             consecutive_failures: 0,
             last: None,
             last_success: None,
+            invalid_items_total: 0,
             syncs: None,
         }
     }

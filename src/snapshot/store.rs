@@ -168,7 +168,7 @@ impl Store {
     /// target would lose updates; the scheduler never runs two collections of a target at
     /// the same time.
     pub fn record(&self, slot: &Slot, report: Report) -> Change {
-        let Report { account, ended, took, mut outcome } = report;
+        let Report { account, ended, took, mut outcome, invalid_items } = report;
         let mut state = TargetState::clone(&slot.peek_state());
         match (&state.account, account) {
             (None, Some(learned)) => match self.owners.lock().claim(&learned, &slot.target()) {
@@ -181,6 +181,7 @@ impl Store {
             }
             _ => {}
         }
+        state.invalid_items_total += invalid_items.map_or(0, |items| items.number);
         let change = state.apply(ended, took, outcome);
         slot.set_state(state);
         self.changed.notify_one();

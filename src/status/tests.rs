@@ -34,7 +34,10 @@ pub(super) fn store(targets: Vec<(Target, Collected)>) -> Store {
     for (slot, collected) in slots.iter().zip(collected) {
         if let Some(outcome) = collected {
             let took = Duration::from_millis(5);
-            store.record(slot, Report { account: None, ended: NOW - 60.0, took, outcome });
+            store.record(
+                slot,
+                Report { account: None, ended: NOW - 60.0, took, outcome, invalid_items: None },
+            );
         }
     }
     store

@@ -60,6 +60,7 @@ fn report(round: u32) -> Report {
         ended: NOW + f64::from(round),
         took: Duration::from_millis(120),
         outcome: Ok((0..5).map(sync).collect()),
+        invalid_items: None,
     }
 }
 

@@ -46,7 +46,13 @@ fn target(id: u64, name: Option<&str>) -> Target {
 }
 
 fn success(syncs: Vec<DataSync>) -> Report {
-    Report { account: None, ended: NOW, took: Duration::from_millis(5), outcome: Ok(syncs) }
+    Report {
+        account: None,
+        ended: NOW,
+        took: Duration::from_millis(5),
+        outcome: Ok(syncs),
+        invalid_items: None,
+    }
 }
 
 /// A store and an exposition of targets with these syncs. The families about the exporter
