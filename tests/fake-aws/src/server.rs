@@ -14,6 +14,7 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use jiff::SignedDuration;
+use serde::Deserialize;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::task::JoinSet;
@@ -23,7 +24,7 @@ use crate::fault::{Fault, FaultRule};
 use crate::reply::{self, ApiError, Reply};
 use crate::service::Service;
 use crate::sigv4::Scope;
-use crate::world::World;
+use crate::world::{SyncKind, World};
 use crate::{account, effects, organizations, sigv4, ssm, sts};
 
 /// Maximum length of a request body in bytes.
@@ -182,9 +183,19 @@ async fn handle(world: &World, request: Request<Incoming>) -> Response<Body> {
     effects::send(reply::response(service, reply, &request_id), operation, &faults, clock_offset)
 }
 
+/// A sync that is listed exactly as `item`, see [`World::put_item`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PutItem {
+    account: String,
+    region: String,
+    sync_type: String,
+    item: Value,
+}
+
 /// The control API for tests in other languages: `PUT /_fake/faults` sets a JSON list of
-/// [`FaultRule`]s, and `GET /_fake/calls` returns the number of calls of each operation by account
-/// and region.
+/// [`FaultRule`]s, `PUT /_fake/items` adds a JSON list of [`PutItem`]s, and `GET /_fake/calls`
+/// returns the number of calls of each operation by account and region.
 fn control(world: &World, method: &Method, path: &str, body: &[u8]) -> Response<Bytes> {
     match (method, path) {
         (&Method::PUT, "/_fake/faults") => match serde_json::from_slice::<Vec<FaultRule>>(body) {
@@ -194,7 +205,21 @@ fn control(world: &World, method: &Method, path: &str, body: &[u8]) -> Response<
             }
             Err(error) => reply::plain(400, format!("{error}\n")),
         },
+        (&Method::PUT, "/_fake/items") => match serde_json::from_slice::<Vec<PutItem>>(body) {
+            Ok(items) => put_items(world, items),
+            Err(error) => reply::plain(400, format!("{error}\n")),
+        },
         (&Method::GET, "/_fake/calls") => reply::plain(200, world.calls_as_json().to_string()),
         _ => reply::plain(404, "not found\n"),
     }
+}
+
+fn put_items(world: &World, items: Vec<PutItem>) -> Response<Bytes> {
+    for PutItem { account, region, sync_type, item } in items {
+        let Some(kind) = SyncKind::from_name(&sync_type) else {
+            return reply::plain(400, format!("unknown sync type {sync_type}\n"));
+        };
+        world.put_item(&account, &region, kind, item);
+    }
+    reply::plain(204, "")
 }

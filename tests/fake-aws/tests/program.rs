@@ -33,17 +33,33 @@ fn start(arguments: &[&str], lines: usize) -> (Process, String, Vec<String>) {
     (child, address, printed.take(lines).map(Result::unwrap).collect())
 }
 
-fn call(address: &str, account: &str, service: &str, target: &str) -> Value {
+/// Sends a request. Returns the response.
+fn send(address: &str, request: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn call(address: &str, account: &str, service: &str, target: &str) -> Value {
     let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
     let head = format!(
         "POST / HTTP/1.1\r\nHost: fake\r\nConnection: close\r\nX-Amz-Target: {target}\r\nContent-Length: 2\r\n\
          X-Amz-Date: {now}\r\nAuthorization: AWS4-HMAC-SHA256 Credential=AKIA{account}FAKE/20261122/eu-west-1/{service}/aws4_request\r\n"
     );
-    stream.write_all(format!("{head}\r\n{{}}").as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let answer = send(address, &format!("{head}\r\n{{}}"));
     serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+fn put_items(address: &str, items: &str) -> String {
+    let length = items.len();
+    send(
+        address,
+        &format!(
+            "PUT /_fake/items HTTP/1.1\r\nHost: fake\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{items}"
+        ),
+    )
 }
 
 #[test]
@@ -70,6 +86,28 @@ fn serves_one_account_by_default() {
     assert!(keys[0].starts_with("AWS_ACCESS_KEY_ID=AKIA111122223333FAKE "), "{keys:?}");
     let answer = call(&address, "111122223333", "ssm", "AmazonSSM.ListResourceDataSync");
     assert_eq!(answer.to_string(), r#"{"ResourceDataSyncItems":[]}"#);
+}
+
+#[test]
+fn items_that_were_put_are_listed_as_given() {
+    let (_running, address, _) = start(&[], 1);
+    let item = r#"{"SyncName":"odd","LastStatus":"Failed","Unknown":[1]}"#;
+    let put = |sync_type: &str| {
+        put_items(
+            &address,
+            &format!(
+                r#"[{{"account": "111122223333", "region": "eu-west-1", "sync_type": "{sync_type}", "item": {item}}}]"#
+            ),
+        )
+    };
+    let answer = put("SyncToNowhere");
+    assert!(
+        answer.starts_with("HTTP/1.1 400 ") && answer.ends_with("unknown sync type SyncToNowhere\n"),
+        "{answer}"
+    );
+    assert!(put("SyncToDestination").starts_with("HTTP/1.1 204 "));
+    let answer = call(&address, "111122223333", "ssm", "AmazonSSM.ListResourceDataSync");
+    assert_eq!(answer["ResourceDataSyncItems"], serde_json::from_str::<Value>(&format!("[{item}]")).unwrap());
 }
 
 #[test]
