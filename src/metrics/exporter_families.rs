@@ -282,13 +282,13 @@ impl ExporterMetrics {
             families.extend([
                 family(
                     "ssm_sync_exporter_snapshot_oldest_age_seconds",
-                    "Seconds since the last successful collection of the target, among those that are up, for which it is longest ago. Absent while no target is up.",
+                    "Maximum, over all targets that are up, of the seconds since the last successful collection. Absent while no target is up.",
                     Kind::Gauge,
                     ages.oldest,
                 ),
                 family(
                     "ssm_sync_exporter_snapshot_median_age_seconds",
-                    "Median of the seconds since the last successful collection of the targets that are up. Absent while no target is up.",
+                    "Median, over all targets that are up, of the seconds since the last successful collection. Absent while no target is up.",
                     Kind::Gauge,
                     ages.median,
                 ),

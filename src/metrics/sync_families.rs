@@ -162,7 +162,7 @@ pub(super) const FAMILIES: [Family; 19] = [
     ),
     gauge(
         "aws_ssm_resource_data_sync_problem",
-        "Problem of a resource data sync, the worst if there are several: failed, source_fault, stale or stuck, as of the last good collection and the limits in the configuration. 1 while the problem lasts, absent otherwise.",
+        "Worst problem of a resource data sync: failed, source_fault, stale or stuck. Judged by the last good collection and the configured limits. 1 while the problem lasts, absent otherwise.",
         |sync, target, samples| {
             if sync.health.is_problem() {
                 let destination = sync.sync.destination.as_ref();
@@ -181,12 +181,12 @@ pub(super) const FAMILIES: [Family; 19] = [
     ),
     gauge(
         "aws_ssm_resource_data_sync_max_success_age_seconds",
-        "Seconds after which a resource data sync without a success counts as stale, as configured for this sync.",
+        "Configured maximum age in seconds of the last success of a resource data sync. With an older success the sync is stale.",
         |sync, _, samples| samples.add(&[], sync.max_success_age.as_secs_f64()),
     ),
     gauge(
         "aws_ssm_resource_data_sync_cost_risk",
-        "Setting of a resource data sync from an organization that can increase its costs unexpectedly, because AWS charges for OpsData: all_ops_data_sources or future_regions. 1 while the setting is on, absent otherwise.",
+        "Setting of a resource data sync that can cause unexpected costs, because AWS charges for OpsData: all_ops_data_sources or future_regions. Only for syncs that read from an organization. 1 while the setting is on, absent otherwise.",
         |sync, target, samples| {
             for setting in health::cost_risks(sync.sync) {
                 samples.add(

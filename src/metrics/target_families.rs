@@ -125,7 +125,7 @@ pub(super) const FAMILIES: [Family; 13] = [
     ),
     family(
         "aws_ssm_resource_data_syncs_by_health",
-        "Number of resource data syncs of one type and owner in a target by health, as of the last good collection and the limits in the configuration. Each sync counts once, by the worst health that applies. A number of 0 is absent.",
+        "Number of resource data syncs in a target, by type, health and owner. Each sync counts once, with the worst health that applies. Judged by the last good collection and the configured limits. Absent instead of 0.",
         Kind::Gauge,
         |target, samples| {
             let mut counts: BTreeMap<(&SyncType, Health, &str), u64> = BTreeMap::new();

@@ -94,7 +94,7 @@ async fn targets_that_are_up_and_down_are_exposed() {
     }
     // The target that is up has no syncs, so it has counts of 0. The one that is down has no counts.
     assert_eq!(
-        scrape.samples("aws_ssm_resource_data_syncs"),
+        scrape.samples("aws_ssm_resource_data_syncs{"),
         format!(
             "aws_ssm_resource_data_syncs{{aws_account_id=\"{ACCOUNT}\",aws_region=\"eu-west-1\",sync_type=\"SyncToDestination\"}} 0\n\
              aws_ssm_resource_data_syncs{{aws_account_id=\"{ACCOUNT}\",aws_region=\"eu-west-1\",sync_type=\"SyncFromSource\"}} 0\n"
@@ -159,6 +159,10 @@ async fn fields_that_aws_omits_yield_no_series() {
         ),
         format!("aws_ssm_resource_data_sync_info{{{source},managed_by=\"customer\"}} 1"),
     ];
+    // Not a field: the limit comes from the configuration.
+    for labels in [&bare, &bucket, &source] {
+        expected.push(format!("aws_ssm_resource_data_sync_max_success_age_seconds{{{labels}}} 172800"));
+    }
     for state in
         ["OrganizationNotExists", "NoPermissions", "InvalidOrganizationalUnit", "TrustedAccessDisabled"]
     {
@@ -216,7 +220,7 @@ async fn unknown_enum_values_keep_their_raw_names() {
     );
     assert!(scrape.0.contains("sync_format=\"Parquet\""));
     assert_eq!(
-        values("aws_ssm_resource_data_syncs"),
+        values("aws_ssm_resource_data_syncs{"),
         pairs(&[("SyncToDestination", "1"), ("SyncFromSource", "1"), ("SyncToMoon", "1")])
     );
 }

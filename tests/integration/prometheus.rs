@@ -128,6 +128,14 @@ pub(crate) async fn exporter_with_everything(interval: &str) -> (fake_aws::FakeA
             },
         }),
     );
+    put_sync(
+        &aws,
+        SyncKind::FromSource,
+        json!({
+            "SyncName": "all-regions",
+            "SyncSource": {"SourceType": "AwsOrganizations", "SourceRegions": [REGION], "IncludeFutureRegions": true},
+        }),
+    );
     aws.world()
         .set_faults(vec![FaultRule::new(Fault::Deny).region("us-east-1").operation("ListResourceDataSync")]);
     let config = one_target()

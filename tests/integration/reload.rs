@@ -124,12 +124,8 @@ async fn quotas_and_disabled_metrics_apply_immediately() {
     let aws = fake_aws().await;
     put_sync(&aws, SyncKind::ToDestination, json!({"SyncName": "inventory", "LastStatus": "Failed"}));
     let exporter = start_reloadable(&aws, &collected_once()).await;
-    let quota = |number: u32| {
-        format!(
-            "aws_ssm_resource_data_sync_quota{{aws_account_id=\"{ACCOUNT}\",aws_region=\"{REGION}\",\
-             sync_type=\"SyncToDestination\"}} {number}"
-        )
-    };
+    let quota =
+        |number: u32| format!("aws_ssm_resource_data_sync_quota{{sync_type=\"SyncToDestination\"}} {number}");
     assert!(exporter.scrape().await.has(&quota(5)));
     let changed = collected_once()
         + "quota: {SyncToDestination: 7}\nmetrics: {disable: [aws_ssm_resource_data_sync_last_status]}\n";
