@@ -1,15 +1,16 @@
 //! The output for people. The unit tests of `once::table` have the details of the layout.
 
 use std::process::Command;
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
-use fake_aws::{Fault, SyncKind};
+use fake_aws::{Fault, FaultRule, SyncKind};
 use pretty_assertions::assert_eq;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::external_tools::on_a_terminal;
 use super::{Setup, output_of};
-use crate::exporter::{ACCOUNT, REGION, put_sync};
+use crate::exporter::{ACCOUNT, REGION, Scrape, put_sync};
+use crate::process::{ExporterProcess, program};
 
 fn table(setup: &Setup) -> Command {
     let mut once = setup.once();
@@ -180,4 +181,80 @@ async fn texts_from_aws_cannot_control_the_terminal() {
     assert!(!text.contains('\u{202e}'), "{text:?}");
     let shown = "\\u{1b}[2J\\u{1b}]0;owned\\u{7}\\u{9b}31m\\r\\n\\u{202e}x";
     assert!(text.contains(&format!("status reported by AWS: {shown}")), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_table_the_document_the_log_and_the_metrics_count_alike() {
+    let setup = Setup::in_regions(&[REGION, "eu-central-1", "us-east-1"]).await;
+    let day = 86400.0;
+    let to_bucket = |status: &str, attempt: f64, success: Option<f64>| {
+        let mut item = json!({"LastStatus": status, "LastSyncTime": ago(attempt)});
+        if let Some(success) = success {
+            item["LastSuccessfulSyncTime"] = json!(ago(success));
+        }
+        (SyncKind::ToDestination, item)
+    };
+    let numbers = [
+        ("failed", 1, to_bucket("Failed", 60.0, Some(3.0 * day))),
+        ("source_fault", 2, (SyncKind::FromSource, json!({"SyncSource": {"State": "NoPermissions"}}))),
+        ("stale", 3, to_bucket("Successful", 60.0, Some(3.0 * day))),
+        ("stuck", 4, to_bucket("InProgress", 10_800.0, None)),
+        ("in_progress", 5, to_bucket("InProgress", 60.0, Some(day))),
+        ("healthy", 6, to_bucket("Successful", 60.0, Some(60.0))),
+    ];
+    for (health, number, (kind, item)) in &numbers {
+        for index in 0..*number {
+            let mut item = item.clone();
+            item["SyncName"] = json!(format!("{health}-{index}"));
+            put_sync(&setup.aws, *kind, item);
+        }
+    }
+    let denied = FaultRule::new(Fault::Deny).region("us-east-1").operation("ListResourceDataSync");
+    setup.aws.world().set_faults(vec![denied]);
+
+    let (_, text, _) = output_of(table(&setup)).await;
+    let totals: Vec<&str> = text.lines().rev().take(2).collect();
+    assert_eq!(
+        totals,
+        [
+            "21 syncs: 1 failed, 2 source fault, 3 stale, 4 stuck, 5 in progress, 6 healthy",
+            "3 targets: 2 up, 1 down",
+        ]
+    );
+
+    let mut once = setup.once();
+    once.args(["--format", "json"]);
+    let document: Value = serde_json::from_str(&output_of(once).await.1).unwrap();
+    let summary = &document["summary"];
+    let numbers_in_summary =
+        ["targets", "targets_up", "targets_failed", "syncs", "syncs_failed"].map(|key| summary[key].clone());
+    assert_eq!(json!(numbers_in_summary), json!([3, 2, 1, 21, 1 + 2]));
+
+    let mut serve = program();
+    serve.args(["--log.format", "json", "--config.file"]).arg(setup.directory.path().join("config.yaml"));
+    let running = ExporterProcess::start(&mut serve);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !running.log().contains("collection summary") {
+        assert!(Instant::now() < deadline, "timed out waiting for the summary: {}", running.log());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let log = running.log();
+    let line = log.lines().find(|line| line.contains("collection summary")).unwrap();
+    let logged: Value = serde_json::from_str(line).unwrap();
+    let numbers_in_log = ["targets", "up", "down", "syncs", "failed_syncs", "stale_syncs", "stuck_syncs"]
+        .map(|field| logged[field].clone());
+    assert_eq!(json!(numbers_in_log), json!([3, 2, 1, 21, 1 + 2, 3, 4]));
+
+    let metrics = Scrape(running.metrics().await);
+    for (health, number, _) in numbers {
+        let samples = metrics.samples("aws_ssm_resource_data_syncs_by_health{");
+        let of_health = samples.lines().filter(|line| line.contains(&format!("health=\"{health}\"")));
+        let values = of_health.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap());
+        assert_eq!(values.sum::<f64>(), f64::from(number), "{health}");
+    }
+    assert_eq!(metrics.sum("aws_ssm_resource_data_syncs"), 21.0);
+    assert_eq!(
+        (metrics.sum("ssm_sync_exporter_targets"), metrics.sum("ssm_sync_exporter_target_up")),
+        (3.0, 2.0)
+    );
 }
