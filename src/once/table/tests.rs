@@ -44,7 +44,7 @@ impl Fleet {
         for (slot, outcome) in slots.iter().zip(outcomes) {
             if let Some(outcome) = outcome {
                 let took = Duration::from_secs(1);
-                store.record(slot, Report { account: None, ended: NOW, took, outcome });
+                store.record(slot, Report { account: None, ended: NOW, took, outcome, invalid_items: None });
             }
         }
         let policy = HealthPolicy::default();
