@@ -70,11 +70,10 @@ async fn main() -> anyhow::Result<()> {
         REGIONS.len(),
     );
     for (pattern, problem) in [
-        (r#"'"Failed"} 1'"#, "a sync that failed"),
-        (r"'successful_sync_age.*} [0-9]\{6\}'", "a sync without a success for days"),
-        (r"'last_sync_age.*} [0-9]\{5\}\(\.\|$\)'", "a stuck sync: its run began hours ago"),
-        (r"'source_state.*} 1'", "a sync with a faulty source"),
-        (r"'target_up.*} 0'", "an account that cannot be polled"),
+        ("'sync_problem{'", "syncs that failed, are stale or stuck, or have a faulty source"),
+        ("'target_down_reason{'", "an account that cannot be polled"),
+        ("'data_syncs{.*} 5'", "an account that has used up its quota"),
+        ("'cost_risk{'", "a sync whose settings can cause unexpected costs"),
     ] {
         println!("  # {problem}\n  curl -s {url}/metrics | grep {pattern}");
     }
