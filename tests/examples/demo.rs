@@ -2,6 +2,7 @@
 //!
 //! `cargo run --example demo [ADDRESS]` needs no AWS account and no other software. The exporter
 //! listens on 127.0.0.1:10144, or on a free port if that one is in use, until it is interrupted.
+//! Environment variables such as `SSM_SYNC_EXPORTER_METRICS__SPARSE_STATES` change its configuration.
 
 #![expect(clippy::print_stdout, reason = "the demo prints instructions to the terminal")]
 
@@ -46,7 +47,7 @@ async fn main() -> anyhow::Result<()> {
     log.subscribe(Verbosity::Info)?;
     let aws = FakeAws::start(organization()?, "127.0.0.1:0").await.context("cannot start the fake AWS")?;
     let directory = tempfile::tempdir()?;
-    let config = Config::load(Some(&configure(&aws, directory.path())?), [])?;
+    let config = Config::load(Some(&configure(&aws, directory.path())?), std::env::vars_os())?;
 
     let address = std::env::args().nth(1).unwrap_or_else(free_address);
     let (reloads, reload_signals) = mpsc::channel(1);
