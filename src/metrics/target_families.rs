@@ -95,7 +95,7 @@ pub(super) const FAMILIES: [Family; 13] = [
     ),
     family(
         "ssm_sync_exporter_invalid_items_total",
-        "Total number of items in lists of resource data syncs from AWS that could not be used, for example because they have no name. Appears with the first such item of a target.",
+        "Total number of listed resource data syncs that could not be read, for example because they have no name. Appears with the first such item of a target.",
         Kind::Counter,
         |target, samples| {
             let number = target.state().invalid_items_total;

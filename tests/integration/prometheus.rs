@@ -122,8 +122,10 @@ pub(crate) async fn exporter_with_everything(interval: &str) -> (fake_aws::FakeA
         SyncKind::FromSource,
         json!({
             "SyncName": "explorer", "SyncSource": {
-                "SourceType": NASTY, "SourceRegions": ["eu-west-1"],
-                "AwsOrganizationsSource": {"OrganizationSourceType": NASTY, "OrganizationalUnits": []},
+                "SourceType": NASTY, "SourceRegions": ["eu-west-1", NASTY],
+                "AwsOrganizationsSource": {
+                    "OrganizationSourceType": NASTY, "OrganizationalUnits": [{"OrganizationalUnitId": NASTY}],
+                },
                 "IncludeFutureRegions": false, "EnableAllOpsDataSources": true, "State": NASTY,
             },
         }),
@@ -136,6 +138,7 @@ pub(crate) async fn exporter_with_everything(interval: &str) -> (fake_aws::FakeA
             "SyncSource": {"SourceType": "AwsOrganizations", "SourceRegions": [REGION], "IncludeFutureRegions": true},
         }),
     );
+    put_sync(&aws, SyncKind::ToDestination, json!({"LastStatus": "without a name"}));
     aws.world()
         .set_faults(vec![FaultRule::new(Fault::Deny).region("us-east-1").operation("ListResourceDataSync")]);
     let config = one_target()
