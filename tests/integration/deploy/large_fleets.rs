@@ -111,6 +111,7 @@ async fn a_sync_costs_the_documented_number_of_series() {
         let item = json!({
             "SyncName": name, "S3Destination": destination, "LastStatus": "Successful",
             "LastSyncTime": NOW - 60, "LastSuccessfulSyncTime": NOW - 60, "SyncCreatedTime": NOW - 86400,
+            "SyncLastModifiedTime": NOW - 86400,
         });
         put_sync(&aws, SyncKind::ToDestination, item);
     }

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
 use super::super::large_fleets;
-use super::{Dashboard, dashboards, list, used_variables};
+use super::{Dashboard, dashboards, list, text, used_variables};
 use crate::http;
 use crate::process::ExporterProcess;
 use crate::prometheus::Prometheus;
@@ -412,6 +412,19 @@ async fn targets_and_syncs_of_two_exporters_are_counted_once() {
         let results = panel_results(&scraped, &fleet, panel, &fleet_selections()[0]).await;
         assert_eq!(results["A"][0]["value"][1], expected, "{title}");
     }
+    let table = |panel: &&Value| panel["title"] == "Syncs with problems" && panel["type"] == "table";
+    let table = fleet.panels().find(table).unwrap();
+    let runbook = text("deploy/runbook.md").to_lowercase();
+    let rows = panel_results(&scraped, &fleet, table, &fleet_selections()[0]).await;
+    let problems: BTreeSet<&str> = rows["A"]
+        .iter()
+        .map(|row| {
+            let anchor = row["metric"]["runbook"].as_str().unwrap();
+            assert!(runbook.contains(&format!("\n## {anchor}\n")), "the runbook has no section {anchor}");
+            row["metric"]["problem"].as_str().unwrap()
+        })
+        .collect();
+    assert_eq!(problems, BTreeSet::from(["failed", "source_fault", "stale", "stuck"]));
     let grid = fleet.panels().find(|panel| panel["title"] == "Accounts and regions").unwrap();
     let results = panel_results(&scraped, &fleet, grid, &fleet_selections()[0]).await;
     let words = &grid["fieldConfig"]["defaults"]["mappings"][0]["options"];
