@@ -3,7 +3,7 @@
 //!
 //! This module takes the place of `web` at the end of the stages that the daemon uses. It
 //! runs the stages until the daemon would be ready, stops them and renders the snapshot as
-//! metrics, JSON or tables.
+//! metrics, as JSON or for people.
 
 mod incomplete;
 mod json;
@@ -47,8 +47,7 @@ pub enum Format {
     Openmetrics,
     /// One JSON document with all targets and their syncs.
     Json,
-    /// Tables for people: the syncs, with failed syncs first, and the targets that are down
-    /// or not collected.
+    /// For people: what failed and why, all syncs by account and region, worst first, and totals.
     Table,
 }
 
@@ -187,7 +186,9 @@ impl Once {
             Format::Prometheus => exposition(&metrics, metrics::Format::Text0_0_4),
             Format::Openmetrics => exposition(&metrics, metrics::Format::OpenMetrics1_0_0),
             Format::Json => json::document(&results)?,
-            Format::Table => table::tables(&results, output.terminal_width()).into_bytes(),
+            Format::Table => {
+                table::render(&results, output.terminal_width(), output.has_color()).into_bytes()
+            }
         };
         if shutdown.run_until_cancelled(output.write(text)).await.transpose()?.is_none() {
             return Err(OnceError::Interrupted);
@@ -225,4 +226,9 @@ fn exposition(metrics: &Exposition, format: metrics::Format) -> Vec<u8> {
 /// A number with its noun, such as `1 sync` and `2 syncs`.
 fn pluralize(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// The target as in log messages: account and region.
+fn target_name(target: &AssessedTarget) -> String {
+    escape_control_characters(&format!("{}/{}", target.display_id(), target.target().region))
 }

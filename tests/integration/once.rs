@@ -2,7 +2,8 @@
 
 mod external_tools;
 mod file;
-mod json_and_table;
+mod json;
+mod table;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
