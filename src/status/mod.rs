@@ -13,6 +13,7 @@
 mod html;
 mod overview;
 mod query;
+mod sync_link;
 mod timestamp;
 
 use std::fmt;
