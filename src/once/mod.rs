@@ -6,7 +6,6 @@
 //! metrics, as JSON or for people.
 
 mod incomplete;
-mod json;
 mod output;
 mod progress;
 mod table;
@@ -24,7 +23,7 @@ pub use progress::ProgressBar;
 use crate::app::{BuildError, Stages, log_warnings};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::fleet::Shard;
+use crate::fleet::{FailingLookups, Shard};
 use crate::health::{AssessedSync, AssessedTarget, HealthPolicy};
 use crate::logging::LogCounters;
 use crate::metrics::{self, Exposition, FamilyFilter, FamilyName};
@@ -33,6 +32,7 @@ use crate::negotiation::ContentCoding;
 use crate::printable::escape_control_characters;
 use crate::readiness::{NotReady, Readiness};
 use crate::snapshot::{Slot, Store};
+use crate::status::document::{self, Head, Summary};
 
 /// How often to check whether every target has been collected.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -185,7 +185,7 @@ impl Once {
         let text = match format {
             Format::Prometheus => exposition(&metrics, metrics::Format::Text0_0_4),
             Format::Openmetrics => exposition(&metrics, metrics::Format::OpenMetrics1_0_0),
-            Format::Json => json::document(&results)?,
+            Format::Json => document(&results, pending_lookups, &failing_lookups)?,
             Format::Table => {
                 table::render(&results, output.terminal_width(), output.has_color()).into_bytes()
             }
@@ -221,6 +221,19 @@ async fn wait_until_collected(store: &Store, readiness: &Readiness, progress: &P
 fn exposition(metrics: &Exposition, format: metrics::Format) -> Vec<u8> {
     let chunks: Vec<Vec<u8>> = metrics.scrape(format, ContentCoding::Identity, &FamilyFilter::All).collect();
     chunks.concat()
+}
+
+fn document(
+    results: &Results,
+    pending_lookups: usize,
+    failing_lookups: &FailingLookups,
+) -> serde_json::Result<Vec<u8>> {
+    let mut summary = Summary::new(pending_lookups, failing_lookups);
+    for target in &results.targets {
+        summary.add(target, target.syncs());
+    }
+    let head = Head { generated_at: results.now, summary, next: None };
+    document::to_vec_pretty(&head, &results.targets)
 }
 
 /// A number with its noun, such as `1 sync` and `2 syncs`.

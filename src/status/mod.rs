@@ -10,6 +10,7 @@
 //! the page's Content-Security-Policy forbids inline scripts. The caller must redact secrets
 //! in the configuration.
 
+pub(crate) mod document;
 mod html;
 mod overview;
 mod query;

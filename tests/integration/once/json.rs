@@ -31,6 +31,30 @@ async fn document(setup: &Setup) -> Value {
     document
 }
 
+/// Counts by health, each 1 for these and 0 for the others.
+fn counts(all: &[&str], ones: &[&str]) -> Value {
+    all.iter().map(|health| ((*health).to_owned(), json!(u8::from(ones.contains(health))))).collect()
+}
+
+fn sync_counts(ones: &[&str]) -> Value {
+    counts(&["failed", "source_fault", "stale", "stuck", "in_progress", "healthy"], ones)
+}
+
+fn target_counts(ones: &[&str]) -> Value {
+    let all = [
+        "down",
+        "failed",
+        "source_fault",
+        "stale",
+        "stuck",
+        "in_progress",
+        "healthy",
+        "not_collected",
+        "no_syncs",
+    ];
+    counts(&all, ones)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_json_document_is_complete() {
     let setup = Setup::in_regions(&[REGION, "eu-central-1", "us-east-1"]).await;
@@ -63,6 +87,10 @@ async fn the_json_document_is_complete() {
             "sync_type": "SyncToDestination",
             "sync_name": "org-inventory",
             "managed_by": "customer",
+            "health": "failed",
+            "cause": "unknown",
+            "max_success_age_seconds": 172_800,
+            "max_run_time_seconds": 7200,
             "last_status": "Failed",
             "last_status_message": "no access",
             "last_sync_time": "2025-11-22T08:25:40Z",
@@ -82,6 +110,10 @@ async fn the_json_document_is_complete() {
             "sync_type": "SyncFromSource",
             "sync_name": "explorer",
             "managed_by": "customer",
+            "health": "source_fault",
+            "cause": "NoPermissions",
+            "max_success_age_seconds": 172_800,
+            "max_run_time_seconds": 7200,
             "source": {
                 "source_type": "AwsOrganizations",
                 "organization_source_type": "OrganizationalUnits",
@@ -98,12 +130,31 @@ async fn the_json_document_is_complete() {
         "version": env!("CARGO_PKG_VERSION"),
         "summary": {
             "targets": 3, "targets_up": 2, "targets_failed": 1, "targets_not_collected": 0, "targets_complete": true,
-            "syncs": 2, "syncs_failed": 2,
+            "targets_by_health": target_counts(&["down", "failed", "no_syncs"]),
+            "syncs": 2, "syncs_failed": 2, "syncs_by_health": sync_counts(&["failed", "source_fault"]),
+            "concerns": {
+                "quota_used": 0, "quota_nearly_used": 0, "inspector_sync_blocked": 0, "all_ops_data_sources": 1,
+                "future_regions": 0,
+            },
+            "discovery": {"pending_lookups": 0, "failing_region_lookups": 0},
         },
         "targets": [
-            extended(target(REGION), json!({"up": true, "syncs": syncs})),
-            extended(target("eu-central-1"), json!({"up": true, "syncs": []})),
-            extended(target("us-east-1"), json!({"up": false, "reason": "access_denied", "message": null})),
+            extended(
+                target(REGION),
+                json!({
+                    "up": true, "health": "failed", "syncs_by_health": sync_counts(&["failed", "source_fault"]),
+                    "concerns": [{"kind": "all_ops_data_sources", "sync_type": "SyncFromSource", "sync_name": "explorer"}],
+                    "syncs": syncs,
+                }),
+            ),
+            extended(
+                target("eu-central-1"),
+                json!({"up": true, "health": "no_syncs", "syncs_by_health": sync_counts(&[]), "concerns": [], "syncs": []}),
+            ),
+            extended(
+                target("us-east-1"),
+                json!({"up": false, "health": "down", "reason": "access_denied", "message": null}),
+            ),
         ],
     });
     assert_eq!(document, expected);
@@ -120,6 +171,6 @@ async fn a_target_that_was_not_collected_is_neither_up_nor_down() {
     let document: Value = serde_json::from_str(&out).unwrap();
     let summary = &document["summary"];
     assert_eq!((&summary["targets_not_collected"], &summary["targets_complete"]), (&json!(1), &json!(true)));
-    let target = json!({"aws_account_id": ACCOUNT, "account_name": "production", "aws_region": REGION, "partition": "aws"});
+    let target = json!({"aws_account_id": ACCOUNT, "account_name": "production", "aws_region": REGION, "partition": "aws", "health": "not_collected"});
     assert_eq!(document["targets"], json!([target]));
 }
