@@ -4,11 +4,10 @@
 //! A field that is absent, or has a form that the API does not document, is left out. Field names
 //! and types are those of `ResourceDataSyncItem` in the API reference.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::ops::RangeInclusive;
 
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
 use crate::model::limits::{self, MAX_SOURCE_ITEMS};
 use crate::model::{
@@ -46,18 +45,14 @@ impl From<Failure> for ItemError {
 /// # Errors
 /// See [`ItemError`].
 pub(super) fn read(raw: &RawValue, requested_type: &SyncType) -> Result<ListedSync, ItemError> {
-    // Fails if the item is nested too deeply.
-    let item: Value =
-        serde_json::from_str(raw.get()).map_err(|_| ItemError::Invalid("a sync is not valid JSON"))?;
-    let Value::Object(item) = item else { return Err(ItemError::Invalid("a sync is not a JSON object")) };
-    let item = Fields(&item);
+    let item = Fields::of(raw).ok_or(ItemError::Invalid("a sync is not a JSON object"))?;
     let name = item.text("SyncName", "the name of a sync")?;
     let name = name.ok_or(ItemError::Invalid("a sync has no name"))?;
     let known_type = item.text("SyncType", "the type of a sync")?.map(|text| SyncType::from(text.as_str()));
     let destination = item.object("S3Destination");
     let source = item.object("SyncSource");
     // In AWS's own examples, S3 syncs have no type.
-    let known_type = known_type.or(match (destination, source) {
+    let known_type = known_type.or(match (&destination, &source) {
         (Some(_), None) => Some(SyncType::ToDestination),
         (None, Some(_)) => Some(SyncType::FromSource),
         _ => None,
@@ -75,13 +70,13 @@ pub(super) fn read(raw: &RawValue, requested_type: &SyncType) -> Result<ListedSy
             last_successful_sync: item.time("LastSuccessfulSyncTime"),
             created: item.time("SyncCreatedTime"),
             last_modified: item.time("SyncLastModifiedTime"),
-            destination: destination.map(read_destination).transpose()?,
-            source: source.map(read_source).transpose()?,
+            destination: destination.as_ref().map(read_destination).transpose()?,
+            source: source.as_ref().map(read_source).transpose()?,
         },
     })
 }
 
-fn read_destination(from: Fields<'_>) -> Result<Destination, Failure> {
+fn read_destination(from: &Fields<'_>) -> Result<Destination, Failure> {
     let sharing = match from.object("DestinationDataSharing") {
         Some(sharing) => sharing.text("DestinationDataSharingType", "the sharing type of a bucket")?,
         None => None,
@@ -96,7 +91,7 @@ fn read_destination(from: Fields<'_>) -> Result<Destination, Failure> {
     })
 }
 
-fn read_source(from: Fields<'_>) -> Result<Source, Failure> {
+fn read_source(from: &Fields<'_>) -> Result<Source, Failure> {
     let organization = from.object("AwsOrganizationsSource");
     let (organization_source_type, units) = match organization {
         Some(organization) => {
@@ -106,19 +101,17 @@ fn read_source(from: Fields<'_>) -> Result<Source, Failure> {
         }
         None => (None, None),
     };
-    let unit_id = |unit: &Value| {
-        let unit = Fields(unit.as_object()?);
-        unit.text("OrganizationalUnitId", "the id of an organizational unit of a sync").transpose()
+    let unit_id = |unit: &RawValue| match Fields::of(unit) {
+        Some(unit) => unit.text("OrganizationalUnitId", "the id of an organizational unit of a sync"),
+        None => Ok(None),
     };
-    let region = |region: &Value| text(region, "the name of a source region of a sync").transpose();
+    let region = |region: &RawValue| text(region, "the name of a source region of a sync");
+    let regions = from.list("SourceRegions", "source regions in a sync")?;
     Ok(Source {
         source_type: from.text("SourceType", "the source type of a sync")?,
         organization_source_type,
-        organizational_units: units.map(|units| distinct(units, unit_id)).transpose()?,
-        regions: from
-            .list("SourceRegions", "source regions in a sync")?
-            .map(|regions| distinct(regions, region))
-            .transpose()?,
+        organizational_units: usable(units, unit_id)?,
+        regions: usable(regions, region)?,
         include_future_regions: from.boolean("IncludeFutureRegions"),
         enable_all_ops_data_sources: from.boolean("EnableAllOpsDataSources"),
         state: from
@@ -127,61 +120,68 @@ fn read_source(from: Fields<'_>) -> Result<Source, Failure> {
     })
 }
 
-/// The usable texts of a list, each once, in their order.
-fn distinct(
-    list: &[Value],
-    read: impl Fn(&Value) -> Option<Result<String, Failure>>,
-) -> Result<Vec<String>, Failure> {
-    let mut seen = BTreeSet::new();
-    let mut texts = Vec::new();
-    for text in list.iter().filter_map(read) {
-        let text = text?;
-        if seen.insert(text.clone()) {
-            texts.push(text);
-        }
-    }
-    Ok(texts)
+/// The usable texts of a list, in their order and as often as AWS lists them. `None` if there is
+/// no list, or if none of its items is usable, because a list without items would be a false claim.
+fn usable(
+    list: Option<Vec<&RawValue>>,
+    read: impl Fn(&RawValue) -> Result<Option<String>, Failure>,
+) -> Result<Option<Vec<String>>, Failure> {
+    let Some(list) = list else { return Ok(None) };
+    let texts: Vec<String> =
+        list.iter().filter_map(|item| read(item).transpose()).collect::<Result<_, _>>()?;
+    Ok(Some(texts).filter(|texts| list.is_empty() || !texts.is_empty()))
 }
 
 /// A text if it is one and not empty. `what` names it in the error if it is too long.
-fn text(value: &Value, what: &str) -> Result<Option<String>, Failure> {
-    let Some(text) = value.as_str().filter(|text| !text.is_empty()) else { return Ok(None) };
-    limits::check_text(what, text)?;
-    Ok(Some(text.to_owned()))
+fn text(raw: &RawValue, what: &str) -> Result<Option<String>, Failure> {
+    let text: Option<String> = serde_json::from_str(raw.get()).ok();
+    let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(None) };
+    limits::check_text(what, &text)?;
+    Ok(Some(text))
 }
 
-/// The fields of an item, or of an object within it.
-#[derive(Clone, Copy)]
-struct Fields<'a>(&'a Map<String, Value>);
+/// The fields of an item, or of an object within it. If a name occurs twice, the last value counts.
+///
+/// Each value is read on its own. One that cannot be read, such as a number beyond the range of
+/// `f64`, an invalid escape or deep nesting, affects no other.
+struct Fields<'a>(HashMap<String, &'a RawValue>);
 
 impl<'a> Fields<'a> {
-    fn text(self, name: &str, what: &str) -> Result<Option<String>, Failure> {
-        self.0.get(name).map_or(Ok(None), |value| text(value, what))
+    /// The fields if the value is an object.
+    fn of(raw: &'a RawValue) -> Option<Self> {
+        serde_json::from_str(raw.get()).ok().map(Self)
     }
 
-    fn object(self, name: &str) -> Option<Self> {
-        self.0.get(name)?.as_object().map(Self)
+    fn text(&self, name: &str, what: &str) -> Result<Option<String>, Failure> {
+        self.0.get(name).map_or(Ok(None), |raw| text(raw, what))
+    }
+
+    fn object(&self, name: &str) -> Option<Self> {
+        self.0.get(name).and_then(|raw| Self::of(raw))
     }
 
     /// A list. `what` names its items in the error if there are too many.
-    fn list(self, name: &str, what: &str) -> Result<Option<&'a [Value]>, Failure> {
-        let list = self.0.get(name).and_then(Value::as_array).map(Vec::as_slice);
-        limits::check_number(what, list.map_or(0, <[Value]>::len), MAX_SOURCE_ITEMS)?;
+    fn list(&self, name: &str, what: &str) -> Result<Option<Vec<&'a RawValue>>, Failure> {
+        let list: Option<Vec<&RawValue>> =
+            self.0.get(name).and_then(|raw| serde_json::from_str(raw.get()).ok());
+        limits::check_number(what, list.as_ref().map_or(0, Vec::len), MAX_SOURCE_ITEMS)?;
         Ok(list)
     }
 
-    fn boolean(self, name: &str) -> Option<bool> {
-        self.0.get(name)?.as_bool()
+    fn boolean(&self, name: &str) -> Option<bool> {
+        serde_json::from_str(self.0.get(name)?.get()).ok()
     }
 
-    fn time(self, name: &str) -> Option<UnixSeconds> {
-        self.0.get(name)?.as_f64().filter(|time| TIMES.contains(time))
+    fn time(&self, name: &str) -> Option<UnixSeconds> {
+        // Of the values that JSON allows, Rust parses exactly the numbers. `serde_json` may round the
+        // last digit.
+        self.0.get(name)?.get().parse().ok().filter(|time| TIMES.contains(time))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::model::limits::MAX_TEXT_CHARS;
@@ -311,21 +311,61 @@ mod tests {
         }
     }
 
+    fn read_text(item: &str) -> Result<ListedSync, ItemError> {
+        read(&RawValue::from_string(item.to_owned()).unwrap(), &SyncType::FromSource)
+    }
+
+    /// An array of 1,000 levels, which `serde_json` does not read.
+    fn nested() -> String {
+        "[".repeat(1000) + &"]".repeat(1000)
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_read_costs_only_itself() {
+        // Regression: these made the whole item unreadable.
+        let nested = nested();
+        for odd in ["1e400", "-1e400", r#""\ud800""#, r#""\ud800\u0041""#, &nested] {
+            for field in ["Other", "LastSyncTime", "LastSyncStatusMessage", "SyncType", "SyncSource"] {
+                let item = format!(r#"{{"SyncName": "a", "{field}": {odd}, "LastStatus": "Failed"}}"#);
+                let sync = read_text(&item).unwrap().sync;
+                assert_eq!(
+                    (sync.name.as_str(), sync.last_status),
+                    ("a", Some(SyncStatus::Failed)),
+                    "{item:.80}"
+                );
+                assert_eq!((sync.last_sync, sync.last_status_message, sync.source), (None, None, None));
+            }
+            let item = format!(
+                r#"{{"SyncName": "a", "SyncSource": {{"State": {odd}, "SourceRegions": [{odd}, "b"]}}}}"#
+            );
+            let source = read_text(&item).unwrap().sync.source.unwrap();
+            assert_eq!((source.state, source.regions), (None, Some(vec!["b".to_owned()])), "{item:.80}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_several_values_of_a_field_counts() {
+        let sync = read_text(r#"{"SyncName": 5, "SyncName": "a", "LastStatus": "b", "LastStatus": null}"#);
+        let sync = sync.unwrap().sync;
+        assert_eq!((sync.name.as_str(), sync.last_status), ("a", None));
+    }
+
     #[test]
     fn an_item_that_does_not_identify_a_sync_is_invalid() {
-        let nested = format!("{{\"SyncName\": \"a\", \"Other\": {}{}}}", "[".repeat(500), "]".repeat(500));
+        let nested = nested();
+        let nested_name = format!(r#"{{"SyncName": {nested}}}"#);
         for (item, problem) in [
             ("null", "a sync is not a JSON object"),
             ("[]", "a sync is not a JSON object"),
             (r#""a""#, "a sync is not a JSON object"),
+            (&nested, "a sync is not a JSON object"),
             ("{}", "a sync has no name"),
             (r#"{"SyncName": ""}"#, "a sync has no name"),
             (r#"{"SyncName": null}"#, "a sync has no name"),
             (r#"{"SyncName": 5}"#, "a sync has no name"),
-            (&nested, "a sync is not valid JSON"),
+            (&nested_name, "a sync has no name"),
         ] {
-            let read = read(&RawValue::from_string(item.to_owned()).unwrap(), &SyncType::FromSource);
-            assert_eq!(read, Err(ItemError::Invalid(problem)), "{item}");
+            assert_eq!(read_text(item), Err(ItemError::Invalid(problem)), "{item:.80}");
         }
     }
 
@@ -358,6 +398,8 @@ mod tests {
     fn times_are_those_of_four_digit_years() {
         for (time, expected) in [
             (json!(1_763_800_000.25), Some(1_763_800_000.25)),
+            // Regression: one digit less than AWS sends.
+            (json!(1_763_800_000.123_456_7), Some(1_763_800_000.123_456_7)),
             (json!(-1), Some(-1.0)),
             (json!(0), Some(0.0)),
             (json!(253_402_300_800_i64), None),
@@ -370,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn units_and_regions_are_listed_once_and_may_be_none() {
+    fn units_and_regions_are_listed_as_aws_sends_them_without_unusable_ones() {
         let source = |regions: Value, units: Value| {
             let organization = json!({"OrganizationalUnits": units});
             let source = json!({"SourceRegions": regions, "AwsOrganizationsSource": organization});
@@ -381,8 +423,10 @@ mod tests {
         assert_eq!(source(json!(null), json!("ou")), (None, None));
         let unit = json!({"OrganizationalUnitId": "ou-1"});
         let (regions, units) = source(json!(["b", "a", "b", 5]), json!([unit, unit, {}, null]));
-        assert_eq!(regions.unwrap(), ["b", "a"]);
-        assert_eq!(units.unwrap(), ["ou-1"]);
+        assert_eq!(regions.unwrap(), ["b", "a", "b"]);
+        assert_eq!(units.unwrap(), ["ou-1", "ou-1"]);
+        // Their number would be 0, as if AWS listed none.
+        assert_eq!(source(json!([5, ""]), json!([{}, null])), (None, None));
     }
 
     #[test]

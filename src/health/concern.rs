@@ -48,6 +48,9 @@ pub(crate) enum ConcernKind {
 }
 
 impl ConcernKind {
+    /// Every kind, most urgent first.
+    pub(crate) const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
+
     /// Whether an operator has to act soon: every further rollout in the account fails.
     pub(crate) fn is_trouble(self) -> bool {
         self == Self::QuotaUsed

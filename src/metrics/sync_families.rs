@@ -1,5 +1,7 @@
 //! The families with one or more series for each resource data sync.
 
+use std::collections::BTreeSet;
+
 use super::family::{Family, Kind, SampleSource, SampleWriter, count, flag};
 use crate::health::{self, AssessedSync, AssessedTarget};
 use crate::model::{DataSync, SharingType, SourceState, SyncStatus, UnixSeconds};
@@ -121,9 +123,7 @@ pub(super) const FAMILIES: [Family; 19] = [
         "AWS region that a resource data sync reads from, as of the last good collection. Always 1.",
         |AssessedSync { sync, .. }, _, samples| {
             let regions = sync.source.as_ref().and_then(|from| from.regions.as_deref());
-            for region in regions.unwrap_or_default() {
-                samples.add(&[("source_region", Some(region))], 1.0);
-            }
+            one_for_each("source_region", regions, samples);
         },
     ),
     gauge(
@@ -139,9 +139,7 @@ pub(super) const FAMILIES: [Family; 19] = [
         "Organizational unit that a resource data sync reads from, as of the last good collection. Always 1.",
         |AssessedSync { sync, .. }, _, samples| {
             let units = sync.source.as_ref().and_then(|from| from.organizational_units.as_deref());
-            for unit in units.unwrap_or_default() {
-                samples.add(&[("organizational_unit_id", Some(unit))], 1.0);
-            }
+            one_for_each("organizational_unit_id", units, samples);
         },
     ),
     gauge(
@@ -200,3 +198,12 @@ pub(super) const FAMILIES: [Family; 19] = [
         },
     ),
 ];
+
+/// Adds a sample with the value 1 for each distinct value. AWS may list a value twice, but a
+/// series must not occur twice.
+fn one_for_each(label: &str, values: Option<&[String]>, samples: &mut SampleWriter) {
+    let distinct: BTreeSet<&str> = values.unwrap_or_default().iter().map(String::as_str).collect();
+    for value in distinct {
+        samples.add(&[(label, Some(value))], 1.0);
+    }
+}

@@ -77,9 +77,9 @@ pub struct Source {
     pub source_type: Option<String>,
     /// `OrganizationalUnits` or `EntireOrganization`.
     pub organization_source_type: Option<String>,
-    /// The ids of the organizational units that the source lists, each once.
+    /// The ids of the organizational units, as AWS lists them: an id may occur twice.
     pub organizational_units: Option<Vec<String>>,
-    /// The names of the regions that the source lists, each once.
+    /// The names of the source regions, as AWS lists them: a name may occur twice.
     pub regions: Option<Vec<String>>,
     /// Whether regions that AWS opens later are included.
     pub include_future_regions: Option<bool>,

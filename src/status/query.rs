@@ -3,7 +3,7 @@
 //! An invalid value is never an error: it is ignored, with a note on the page.
 
 use crate::fleet::RegionName;
-use crate::health::Health;
+use crate::health::{ConcernKind, Health};
 use crate::model::Reason;
 
 /// The maximum length of a value, in characters. Longer values are truncated. No account
@@ -18,6 +18,9 @@ pub(super) struct PageQuery {
     pub(super) health: Option<HealthFilter>,
     /// Why the target is down.
     pub(super) reason: Option<Reason>,
+    /// A part of the name, the bucket or the message of a sync, or of the message or the reason of
+    /// the failure of a target, as typed.
+    pub(super) search: String,
     pub(super) pages: Pages,
     /// Whether to show the whole configuration, however long.
     pub(super) show_whole_configuration: bool,
@@ -25,11 +28,19 @@ pub(super) struct PageQuery {
     pub(super) notes: Vec<String>,
 }
 
-/// The parameter `status`.
+/// The parameter `status`. Every value selects by the one verdict on a sync or a target, so a target
+/// with a failed and a healthy sync is selected by `failed` and not by `healthy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HealthFilter {
+    /// Syncs whose health is a problem; targets that are down, have such a sync, or have a concern
+    /// that is trouble.
     AnyProblem,
+    /// Syncs with this health; targets with this health, which is that of their worst sync unless
+    /// they are down. So `healthy` selects the targets whose syncs are all healthy.
     Only(Health),
+    /// The syncs that a concern of this kind is about; targets that have one. If a quota is the
+    /// concern, these are all syncs of the type.
+    Concern(ConcernKind),
 }
 
 /// The current page of each list, counted from 0.
@@ -42,7 +53,8 @@ pub(super) struct Pages {
 
 impl HealthFilter {
     pub(super) fn all() -> impl Iterator<Item = Self> {
-        std::iter::once(Self::AnyProblem).chain(Health::ALL.iter().copied().map(Self::Only))
+        let concerns = ConcernKind::ALL.iter().copied().map(Self::Concern);
+        std::iter::once(Self::AnyProblem).chain(Health::ALL.iter().copied().map(Self::Only)).chain(concerns)
     }
 
     /// The value in URLs.
@@ -51,13 +63,7 @@ impl HealthFilter {
             // This value is documented, and bookmarks contain it, so it must not change.
             Self::AnyProblem => "trouble",
             Self::Only(health) => health.as_str(),
-        }
-    }
-
-    pub(super) fn matches(self, health: Health) -> bool {
-        match self {
-            Self::AnyProblem => health.is_problem(),
-            Self::Only(wanted) => wanted == health,
+            Self::Concern(kind) => kind.as_str(),
         }
     }
 }
@@ -78,6 +84,10 @@ impl PageQuery {
         let (is_valid, expected) = match key {
             "account" => {
                 self.account = value;
+                return;
+            }
+            "q" => {
+                self.search = value;
                 return;
             }
             "region" => {
@@ -109,7 +119,8 @@ impl PageQuery {
 
     /// Whether the query selects only a part of the fleet.
     pub(super) fn has_filter(&self) -> bool {
-        !self.account.is_empty() || self.region.is_some() || self.health.is_some() || self.reason.is_some()
+        let Self { account, region, health, reason, search, .. } = self;
+        !account.is_empty() || region.is_some() || health.is_some() || reason.is_some() || !search.is_empty()
     }
 
     /// A query with the same filter and the first page of each list, for links that change
@@ -126,6 +137,7 @@ impl PageQuery {
             ("region", self.region.as_ref().map_or("", RegionName::as_str)),
             ("status", self.health.map_or("", HealthFilter::as_str)),
             ("reason", self.reason.map_or("", Reason::as_str)),
+            ("q", &self.search),
             ("configuration", if self.show_whole_configuration { "all" } else { "" }),
         ];
         for (key, value) in filters.into_iter().filter(|(_, value)| !value.is_empty()) {
@@ -161,28 +173,41 @@ mod tests {
     #[test]
     fn a_query_is_parsed_and_linked_to() {
         let query = PageQuery::parse(
-            "account=+Prod%20x+&region=eu-west-1&status=failed&reason=throttled&syncs=3&grid=1",
+            "account=+Prod%20x+&region=eu-west-1&status=failed&reason=throttled&q=a%26b&syncs=3&grid=1",
         );
         let expected = PageQuery {
             account: "Prod x".to_owned(),
             region: Some("eu-west-1".parse().unwrap()),
             health: Some(HealthFilter::Only(Health::Failed)),
             reason: Some(Reason::Throttled),
+            search: "a&b".to_owned(),
             pages: Pages { syncs: 2, targets: 0, grid: 0 },
             ..PageQuery::default()
         };
         assert_eq!(query, expected);
-        assert_eq!(query.link(), "?account=Prod+x&region=eu-west-1&status=failed&reason=throttled&syncs=3");
-        assert_eq!(
-            query.first_pages().link(),
-            "?account=Prod+x&region=eu-west-1&status=failed&reason=throttled"
-        );
-        assert_eq!(PageQuery::parse("status=trouble").health, Some(HealthFilter::AnyProblem));
+        let first_pages = "?account=Prod+x&region=eu-west-1&status=failed&reason=throttled&q=a%26b";
+        assert_eq!(query.first_pages().link(), first_pages);
+        assert_eq!(query.link(), format!("{first_pages}&syncs=3"));
+        for (status, filter) in [
+            ("trouble", HealthFilter::AnyProblem),
+            ("stuck", HealthFilter::Only(Health::Stuck)),
+            ("quota_used", HealthFilter::Concern(ConcernKind::QuotaUsed)),
+        ] {
+            assert_eq!(PageQuery::parse(&format!("status={status}")).health, Some(filter));
+        }
+    }
+
+    #[test]
+    fn every_status_has_a_value_of_its_own() {
+        let mut values: Vec<&str> = HealthFilter::all().map(HealthFilter::as_str).collect();
+        values.sort_unstable();
+        values.dedup();
+        assert_eq!(values.len(), HealthFilter::all().count());
     }
 
     #[test]
     fn empty_and_unknown_parameters_are_ignored() {
-        let query = PageQuery::parse("account=&region=&status=&utm_source=x");
+        let query = PageQuery::parse("account=&region=&status=&q=+&utm_source=x");
         assert_eq!(query, PageQuery::default());
         assert!(!query.has_filter());
         assert_eq!(query.link(), "?");

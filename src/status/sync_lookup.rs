@@ -57,6 +57,8 @@ pub(super) struct Suggestion {
     pub(super) region: RegionName,
     pub(super) sync_type: String,
     pub(super) name: String,
+    /// The URL of the page about the sync.
+    pub(super) link: String,
 }
 
 impl SyncKey {
@@ -160,6 +162,7 @@ impl SyncKey {
                     region: region.clone(),
                     sync_type: sync.sync_type.as_str().to_owned(),
                     name: sync.name.clone(),
+                    link: sync_link(&account, region, sync),
                 };
                 similar.push((rank, suggestion));
                 // Many syncs may have the same name, so the list must not grow with the fleet.
@@ -202,17 +205,11 @@ impl FoundSync {
     }
 }
 
-impl Suggestion {
-    pub(super) fn link(&self) -> String {
-        sync_link(&self.account, &self.region, &self.sync_type, &self.name)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::{NOW, account, failed, store, sync, target};
     use super::*;
-    use crate::model::Reason;
+    use crate::model::{Reason, SyncType};
 
     fn key(name: &str) -> SyncKey {
         SyncKey {
@@ -226,12 +223,14 @@ mod tests {
     #[test]
     fn the_link_of_any_sync_parses_to_the_same_sync() {
         for name in ["org-inventory", "a&b=c d+e%41#f", "<b>é\u{202e}\n", "?"] {
+            let sync_type = SyncType::Unknown("x y".to_owned());
             let wanted = SyncKey {
-                sync_type: "x y".to_owned(),
+                sync_type: sync_type.as_str().to_owned(),
                 account: "unknown (profile a)".to_owned(),
                 ..key(name)
             };
-            let link = sync_link(&wanted.account, &"eu-west-1".parse().unwrap(), "x y", name);
+            let sync = DataSync { sync_type, ..sync(name, None) };
+            let link = sync_link(&wanted.account, &"eu-west-1".parse().unwrap(), &sync);
             assert_eq!(SyncKey::parse(link.strip_prefix("./sync?").unwrap()), Ok(wanted));
         }
     }

@@ -96,7 +96,7 @@ pub(crate) async fn start() -> (FakeAws, Exporter, Vec<String>) {
 }
 
 pub(crate) fn path(sync_type: &str, name: &str) -> String {
-    let name: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
+    let name: String = form_urlencoded::byte_serialize(name.as_bytes()).collect();
     format!("/sync?account={ACCOUNT}&region=eu-west-1&type={sync_type}&name={name}")
 }
 

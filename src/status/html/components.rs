@@ -4,7 +4,7 @@ use maud::{Markup, PreEscaped, html};
 
 use super::super::query::PageQuery;
 use super::super::timestamp::Timestamp;
-use crate::health::Health;
+use crate::health::{ConcernKind, Health};
 use crate::model::UnixSeconds;
 
 /// The number of characters of a collapsed message that are shown.
@@ -24,6 +24,16 @@ pub(super) fn label(health: Health) -> &'static str {
         Health::Healthy => "Healthy",
         Health::NotCollected => "Not collected yet",
         Health::NoSyncs => "No syncs",
+    }
+}
+
+pub(super) fn concern_label(kind: ConcernKind) -> &'static str {
+    match kind {
+        ConcernKind::QuotaUsed => "Quota used up",
+        ConcernKind::QuotaNearlyUsed => "Quota nearly used up",
+        ConcernKind::InspectorSyncBlocked => "No room for Inspector’s sync",
+        ConcernKind::AllOpsDataSources => "All OpsData sources enabled",
+        ConcernKind::FutureRegions => "Future regions included",
     }
 }
 

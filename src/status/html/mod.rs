@@ -35,7 +35,7 @@ struct Context<'a> {
 
 pub(super) fn page(state: &PageState, overview: &FleetOverview, query: &PageQuery) -> Markup {
     let context = Context { state, overview, query };
-    let content = html! {
+    let body = html! {
         (sprite())
         a.skip href="#main" { "Skip to main content" }
         (summary::header(context))
@@ -50,7 +50,7 @@ pub(super) fn page(state: &PageState, overview: &FleetOverview, query: &PageQuer
             (about::section(context))
         }
     };
-    document(state, &summary::title(overview), &content)
+    document(state, &summary::title(overview), &body)
 }
 
 /// A page with its assets.

@@ -4,7 +4,9 @@
 use maud::{Markup, html};
 
 use super::Context;
-use super::components::{backticks_to_code, icon, label, meaning, pluralize, untrusted, with_commas};
+use super::components::{
+    backticks_to_code, concern_label, icon, label, meaning, pluralize, untrusted, with_commas,
+};
 use crate::fleet::FailingLookups;
 use crate::health::remedy::for_reason;
 use crate::health::{Health, HealthCounts};
@@ -246,6 +248,7 @@ fn filter_label(filter: HealthFilter) -> &'static str {
     match filter {
         HealthFilter::AnyProblem => "Any problem",
         HealthFilter::Only(health) => label(health),
+        HealthFilter::Concern(kind) => concern_label(kind),
     }
 }
 

@@ -3,7 +3,9 @@
 use maud::{Markup, html};
 
 use super::components::{untrusted, when};
-use crate::model::{DataSync, Destination, ManagedBy, Source, SyncType, UnixSeconds};
+use crate::model::{
+    DataSync, Destination, ManagedBy, SharingType, Source, SourceState, SyncStatus, SyncType, UnixSeconds,
+};
 
 pub(super) fn fields(sync: &DataSync, now: UnixSeconds) -> Markup {
     // The fields of the other type are shown only if AWS reports some.
@@ -20,7 +22,7 @@ pub(super) fn fields(sync: &DataSync, now: UnixSeconds) -> Markup {
                 (time("Last changed", sync.last_modified, now))
             }))
             (group("Last run", &html! {
-                (text("Status", sync.last_status.as_ref().map(|status| status.as_str())))
+                (text("Status", sync.last_status.as_ref().map(SyncStatus::as_str)))
                 (row("Message", &match &sync.last_status_message {
                     Some(message) => html! { p.message { (untrusted(message)) } },
                     None => not_reported(),
@@ -43,7 +45,7 @@ fn destination(destination: &Destination) -> Markup {
             (text("Region of the bucket", destination.region.as_deref()))
             (text("KMS key", destination.kms_key_arn.as_deref()))
             (text("Format", destination.format.as_deref()))
-            (text("Sharing", destination.sharing.as_ref().map(|sharing| sharing.as_str())))
+            (text("Sharing", destination.sharing.as_ref().map(SharingType::as_str)))
         },
     )
 }
@@ -52,7 +54,7 @@ fn source(source: &Source) -> Markup {
     group(
         "Source",
         &html! {
-            (text("Source state", source.state.as_ref().map(|state| state.as_str())))
+            (text("Source state", source.state.as_ref().map(SourceState::as_str)))
             (text("Source type", source.source_type.as_deref()))
             (text("Organization source type", source.organization_source_type.as_deref()))
             (list("Organizational units", source.organizational_units.as_deref()))

@@ -38,7 +38,7 @@ pub(in crate::status) fn missing_page(
                 h2 #similar-heading { "Similar syncs" }
                 ul.similar { @for similar in &missing.similar {
                     li {
-                        a href=(similar.link()) { (untrusted(&similar.name)) }
+                        a href=(similar.link) { (untrusted(&similar.name)) }
                         span.sub {
                             " " (untrusted(&similar.sync_type)) ", account " (untrusted(&similar.account)) ", " (similar.region)
                         }

@@ -7,10 +7,11 @@ use super::Context;
 use super::components::{
     Pagination, account, backticks_to_code, badge, message, pluralize, untrusted, when, with_commas,
 };
-use crate::health::{Health, remedy};
+use crate::health::{AssessedSync, Health, remedy};
 use crate::model::{DataSync, SyncStatus, SyncType};
 use crate::status::overview::SyncRow;
 use crate::status::query::{HealthFilter, PageQuery, Pages};
+use crate::status::sync_link::sync_link;
 
 const PER_PAGE: usize = 50;
 
@@ -77,10 +78,10 @@ fn empty_text(context: Context<'_>) -> &'static str {
     }
 }
 
-fn table_row(context: Context<'_>, SyncRow { target, sync, health }: SyncRow<'_>) -> Markup {
+fn table_row(context: Context<'_>, SyncRow { target, assessed }: SyncRow<'_>) -> Markup {
+    let AssessedSync { sync, health, .. } = assessed;
     let now = context.overview.now;
-    let advice = target.assessed.syncs().find(|other| std::ptr::eq(other.sync, sync));
-    let advice = advice.and_then(|sync| remedy::for_sync(&target.assessed, sync));
+    let advice = remedy::for_sync(&target.assessed, assessed);
     // The status that AWS reports is shown only if the badge does not already say it.
     let status = sync.last_status.as_ref().filter(|status| match status {
         SyncStatus::Unknown(_) => true,
@@ -97,7 +98,7 @@ fn table_row(context: Context<'_>, SyncRow { target, sync, health }: SyncRow<'_>
                 @if let Some(state) = state { p.raw { "source state: " (untrusted(state.as_str())) } }
             }
             th.sync scope="row" {
-                span.name { (untrusted(&sync.name)) }
+                a.name href=(sync_link(&target.account, target.region(), sync)) { (untrusted(&sync.name)) }
                 span.sub { (description(sync)) }
                 @if let Some(text) = &sync.last_status_message { (message(text)) }
                 @else if health == Health::Failed { p.message { "AWS reported no message." } }

@@ -1,15 +1,20 @@
 //! The contents of the page: the health of all targets and syncs at one point in time, and
 //! the lists that a query selects. This module does not know HTML.
 
+mod failures;
+mod selection;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::query::{HealthFilter, PageQuery};
 use crate::fleet::{FailingLookups, RegionName};
-use crate::health::{AssessedSync, AssessedTarget, Health, HealthCounts, HealthPolicy};
-use crate::model::{DataSync, Failure, Reason, UnixSeconds};
+use crate::health::{AssessedSync, AssessedTarget, Concern, ConcernKind, Health, HealthCounts, HealthPolicy};
+use crate::model::{Failure, Reason, UnixSeconds};
 use crate::snapshot::Store;
+pub(super) use failures::{FailureGroup, FailuresForReason, GroupKey};
+use selection::Selection;
 
 /// All targets at one point in time.
 #[derive(Debug)]
@@ -23,6 +28,8 @@ pub(super) struct FleetOverview {
     pub(super) targets: Vec<TargetRow>,
     pub(super) target_counts: HealthCounts,
     pub(super) sync_counts: HealthCounts,
+    /// How many targets have a concern of each kind; kinds without any are left out.
+    pub(super) concern_counts: BTreeMap<ConcernKind, usize>,
     /// The regions of all targets.
     pub(super) regions: BTreeSet<RegionName>,
 }
@@ -35,11 +42,14 @@ pub(super) struct TargetRow {
     pub(super) account: String,
     /// All zero if the target's syncs are not known.
     pub(super) sync_counts: HealthCounts,
+    /// What needs attention although nothing is broken.
+    pub(super) concerns: Vec<Concern>,
 }
 
 impl TargetRow {
     fn new(assessed: AssessedTarget) -> Self {
-        Self { account: assessed.display_id(), sync_counts: assessed.sync_counts(), assessed }
+        let (account, concerns) = (assessed.display_id(), assessed.concerns());
+        Self { account, sync_counts: assessed.sync_counts(), concerns, assessed }
     }
 
     pub(super) fn health(&self) -> Health {
@@ -58,54 +68,13 @@ impl TargetRow {
     pub(super) fn failure(&self) -> Option<&Failure> {
         self.assessed.state().last.as_ref()?.failure.as_ref()
     }
-
-    /// Whether the query's status and reason select the target.
-    fn matches(&self, query: &PageQuery) -> bool {
-        query.health.is_none_or(|filter| self.matches_health(filter)) && self.matches_reason(query)
-    }
-
-    fn matches_reason(&self, query: &PageQuery) -> bool {
-        query.reason.is_none_or(|reason| self.failure().is_some_and(|failure| failure.reason == reason))
-    }
-
-    /// Whether the health of the target or of any of its syncs matches.
-    fn matches_health(&self, filter: HealthFilter) -> bool {
-        filter.matches(self.health())
-            || Health::SYNC_VALUES
-                .into_iter()
-                .any(|health| filter.matches(health) && self.sync_counts.get(health) > 0)
-    }
 }
 
 /// A sync with its target and its health.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct SyncRow<'a> {
     pub(super) target: &'a TargetRow,
-    pub(super) sync: &'a DataSync,
-    pub(super) health: Health,
-}
-
-/// All targets that are down for one reason.
-#[derive(Debug)]
-pub(super) struct FailuresForReason<'a> {
-    pub(super) reason: Reason,
-    pub(super) target_count: usize,
-    /// The targets by account or by region, whichever gives fewer groups. Largest first.
-    pub(super) groups: Vec<FailureGroup<'a>>,
-}
-
-/// The targets of one account or one region that are down for the same reason.
-#[derive(Debug)]
-pub(super) struct FailureGroup<'a> {
-    pub(super) key: GroupKey<'a>,
-    /// At least one.
-    pub(super) targets: Vec<(&'a TargetRow, &'a Failure)>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum GroupKey<'a> {
-    Account { account: &'a str, name: Option<&'a str> },
-    Region(&'a RegionName),
+    pub(super) assessed: AssessedSync<'a>,
 }
 
 /// An account in the grid, with its targets.
@@ -146,18 +115,33 @@ impl FleetOverview {
             one.account.cmp(&other.account).then_with(|| one.region().cmp(other.region()))
         });
         let (mut target_counts, mut sync_counts) = (HealthCounts::default(), HealthCounts::default());
+        let mut concern_counts: BTreeMap<ConcernKind, usize> = BTreeMap::new();
         for target in &targets {
             target_counts.add(target.health());
             sync_counts.merge(&target.sync_counts);
+            let kinds: BTreeSet<ConcernKind> = target.concerns.iter().map(|concern| concern.kind).collect();
+            for kind in kinds {
+                *concern_counts.entry(kind).or_default() += 1;
+            }
         }
         let regions = targets.iter().map(|target| target.region().clone()).collect();
-        Self { now, pending_lookups, failing_lookups, targets, target_counts, sync_counts, regions }
+        Self {
+            now,
+            pending_lookups,
+            failing_lookups,
+            targets,
+            target_counts,
+            sync_counts,
+            concern_counts,
+            regions,
+        }
     }
 
     /// The targets that the query's account and region select, whatever their health.
-    fn in_scope<'a>(&'a self, query: &'a PageQuery) -> impl Iterator<Item = &'a TargetRow> {
-        let needle = query.account.to_lowercase();
-        let contains_needle = move |text: &str| text.to_lowercase().contains(&needle);
+    fn in_scope<'a, 'q>(
+        &'a self,
+        selection: &'q Selection<'q>,
+    ) -> impl Iterator<Item = &'a TargetRow> + use<'a, 'q> {
         // The targets are sorted by account, so each account is compared only once.
         let mut previous = None;
         self.targets.iter().filter(move |target| {
@@ -165,70 +149,76 @@ impl FleetOverview {
             let account_matches = match previous {
                 Some((previous_account, matches)) if previous_account == account => matches,
                 _ => {
-                    let matches = contains_needle(account.0) || account.1.is_some_and(&contains_needle);
+                    let matches = selection.account(account.0, account.1);
                     previous = Some((account, matches));
                     matches
                 }
             };
-            account_matches && query.region.as_ref().is_none_or(|region| region == target.region())
+            account_matches && selection.region(target)
         })
     }
 
     /// The targets that the query selects, worst first.
-    pub(super) fn targets<'a>(&'a self, query: &'a PageQuery) -> Vec<&'a TargetRow> {
+    pub(super) fn targets(&self, query: &PageQuery) -> Vec<&TargetRow> {
+        let selection = Selection::new(query);
         let mut targets: Vec<&TargetRow> =
-            self.in_scope(query).filter(|target| target.matches(query)).collect();
+            self.in_scope(&selection).filter(|target| selection.target(target)).collect();
         targets.sort_by_key(|target| target.health());
         targets
     }
 
     /// The syncs that the query selects, worst first, then by oldest last success. Without
     /// a filter, all syncs with problems.
-    pub(super) fn syncs<'a>(&'a self, query: &'a PageQuery) -> Vec<SyncRow<'a>> {
+    pub(super) fn syncs(&self, query: &PageQuery) -> Vec<SyncRow<'_>> {
+        let selection = Selection::new(query);
         let filter = if query.has_filter() { query.health } else { Some(HealthFilter::AnyProblem) };
         let mut rows = Vec::new();
-        for target in self.in_scope(query).filter(|target| target.matches_reason(query)) {
-            for AssessedSync { sync, health, .. } in target.assessed.syncs() {
-                if filter.is_none_or(|filter| filter.matches(health)) {
-                    rows.push(SyncRow { target, sync, health });
+        for target in self.in_scope(&selection).filter(|target| selection.reason(target)) {
+            for (index, assessed) in target.assessed.syncs().enumerate() {
+                if selection.sync(filter, target, index, &assessed) {
+                    rows.push(SyncRow { target, assessed });
                 }
             }
         }
         rows.sort_by(|one, other| {
-            let success = |row: &SyncRow| row.sync.last_successful_sync.unwrap_or(f64::NEG_INFINITY);
-            one.health.cmp(&other.health).then_with(|| success(one).total_cmp(&success(other)))
+            let success = |row: &SyncRow| row.assessed.sync.last_successful_sync.unwrap_or(f64::NEG_INFINITY);
+            let health = one.assessed.health.cmp(&other.assessed.health);
+            health.then_with(|| success(one).total_cmp(&success(other)))
         });
         rows
     }
 
     /// The targets that the query selects and that are down, most frequent reason first.
-    pub(super) fn failures<'a>(&'a self, query: &'a PageQuery) -> Vec<FailuresForReason<'a>> {
-        if query.health.is_some_and(|filter| !filter.matches(Health::Down)) {
+    pub(super) fn failures(&self, query: &PageQuery) -> Vec<FailuresForReason<'_>> {
+        let includes_down = [None, Some(HealthFilter::AnyProblem), Some(HealthFilter::Only(Health::Down))];
+        if !includes_down.contains(&query.health) {
             return Vec::new();
         }
+        let selection = Selection::new(query);
         let mut by_reason: BTreeMap<Reason, Vec<(&TargetRow, &Failure)>> = BTreeMap::new();
-        for target in self.in_scope(query).filter(|target| target.matches_reason(query)) {
-            if let Some(failure) = target.failure() {
+        for target in self.in_scope(&selection).filter(|target| selection.reason(target)) {
+            if let Some(failure) = target.failure().filter(|failure| selection.finds_failure(failure)) {
                 by_reason.entry(failure.reason).or_default().push((target, failure));
             }
         }
         let mut failures: Vec<FailuresForReason<'_>> =
-            by_reason.into_iter().map(|(reason, targets)| group_failures(reason, &targets)).collect();
+            by_reason.into_iter().map(|(reason, targets)| FailuresForReason::new(reason, &targets)).collect();
         failures.sort_by_key(|failures| (Reverse(failures.target_count), failures.reason));
         failures
     }
 
     /// The accounts with a target that the query selects. A row has all targets of the
     /// account in the selected regions, whatever their health.
-    pub(super) fn grid<'a>(&'a self, query: &'a PageQuery) -> AccountGrid<'a> {
+    pub(super) fn grid(&self, query: &PageQuery) -> AccountGrid<'_> {
+        let selection = Selection::new(query);
         let mut rows: BTreeMap<&str, (AccountRow<'_>, bool)> = BTreeMap::new();
-        for target in self.in_scope(query) {
+        for target in self.in_scope(&selection) {
             let new_row =
                 || (AccountRow { account: &target.account, name: None, targets: BTreeMap::new() }, false);
             let (row, is_selected) = rows.entry(&target.account).or_insert_with(new_row);
             row.name = row.name.or(target.account_name());
             row.targets.insert(target.region(), target);
-            *is_selected |= target.matches(query);
+            *is_selected = *is_selected || selection.target(target);
         }
         let mut rows: Vec<AccountRow<'_>> =
             rows.into_values().filter_map(|(row, is_selected)| is_selected.then_some(row)).collect();
@@ -239,34 +229,11 @@ impl FleetOverview {
     }
 }
 
-fn group_failures<'a>(reason: Reason, targets: &[(&'a TargetRow, &'a Failure)]) -> FailuresForReason<'a> {
-    let mut by_account: BTreeMap<&str, Vec<_>> = BTreeMap::new();
-    let mut by_region: BTreeMap<&RegionName, Vec<_>> = BTreeMap::new();
-    for (target, failure) in targets {
-        by_account.entry(&target.account).or_default().push((*target, *failure));
-        by_region.entry(target.region()).or_default().push((*target, *failure));
-    }
-    // These reasons affect an account in all of its regions.
-    let affects_whole_accounts = matches!(reason, Reason::AssumeRoleDenied | Reason::Credentials);
-    let mut groups: Vec<FailureGroup<'a>> = if affects_whole_accounts || by_account.len() <= by_region.len() {
-        let group = |(account, targets): (_, Vec<(&'a TargetRow, _)>)| {
-            let name = targets.first().and_then(|(target, _)| target.account_name());
-            FailureGroup { key: GroupKey::Account { account, name }, targets }
-        };
-        by_account.into_iter().map(group).collect()
-    } else {
-        let group = |(region, targets)| FailureGroup { key: GroupKey::Region(region), targets };
-        by_region.into_iter().map(group).collect()
-    };
-    groups.sort_by_key(|group| Reverse(group.targets.len()));
-    FailuresForReason { reason, target_count: targets.len(), groups }
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::tests::{NOW, account, failed, store, sync, target};
     use super::*;
-    use crate::model::SyncStatus;
+    use crate::model::{DataSync, Destination, SyncStatus};
 
     /// Two accounts in two regions. The first has a failed and two stale syncs, and is down
     /// in us-east-1. The second is healthy, and not collected yet in us-east-1.
@@ -286,7 +253,7 @@ mod tests {
 
     fn names(overview: &FleetOverview, query: &str) -> Vec<String> {
         let query = PageQuery::parse(query);
-        overview.syncs(&query).iter().map(|row| row.sync.name.clone()).collect()
+        overview.syncs(&query).iter().map(|row| row.assessed.sync.name.clone()).collect()
     }
 
     fn target_names(overview: &FleetOverview, query: &str) -> Vec<String> {
@@ -329,13 +296,70 @@ mod tests {
             ["1 us-east-1", "1 eu-west-1"],
             "the target that is down comes first"
         );
-        assert_eq!(
-            target_names(&overview, "status=healthy"),
-            ["1 eu-west-1", "2 eu-west-1"],
-            "targets with a healthy sync, whatever else they have"
-        );
+        // Regression: the first target was listed as well, because it has a healthy sync among others.
+        assert_eq!(target_names(&overview, "status=healthy"), ["2 eu-west-1"]);
+        assert_eq!(names(&overview, "status=healthy"), ["fine", "good"]);
+        assert_eq!(target_names(&overview, "status=failed"), ["1 eu-west-1"]);
+        assert_eq!(target_names(&overview, "status=stale"), [""; 0], "its worst sync has failed");
         assert_eq!(target_names(&overview, "status=not_collected"), ["2 us-east-1"]);
         assert_eq!(target_names(&overview, "reason=scp_denied"), ["1 us-east-1"]);
+    }
+
+    #[test]
+    fn the_search_finds_syncs_and_failures_of_targets() {
+        let (one, two) = (account(1, None), account(2, None));
+        let destination = Destination { bucket_name: Some("org-Éire".to_owned()), ..Destination::default() };
+        let to_bucket = DataSync { destination: Some(destination), ..sync("to-bucket", Some(NOW)) };
+        let message = Some("Access Denied".to_owned());
+        let failed_sync = DataSync {
+            last_status: Some(SyncStatus::Failed),
+            last_status_message: message,
+            ..sync("failing", Some(NOW))
+        };
+        let overview = FleetOverview::new(
+            &store(vec![
+                (target(&one, "eu-west-1"), Some(Ok(vec![to_bucket, failed_sync]))),
+                (target(&two, "eu-west-1"), Some(Err(failed(Reason::ScpDenied)))),
+            ]),
+            &HealthPolicy::default(),
+            NOW,
+        );
+        let found =
+            |query: &str| (names(&overview, query).join(" "), target_names(&overview, query).join(" "));
+        let result = |syncs: &str, targets: &str| (syncs.to_owned(), targets.to_owned());
+        assert_eq!(found("q=TO-B"), result("to-bucket", "1 eu-west-1"));
+        assert_eq!(found("q=org-%C3%A9IRE"), result("to-bucket", "1 eu-west-1"), "its bucket");
+        assert_eq!(found("q=access+denied"), result("failing", "1 eu-west-1"), "its message");
+        assert_eq!(found("q=scp_DENIED"), result("", "2 eu-west-1"), "the reason of the target");
+        assert_eq!(found("q=Message+about"), result("", "2 eu-west-1"), "the message of the target");
+        assert_eq!(found("q=denied&status=failed"), result("failing", "1 eu-west-1"));
+        assert_eq!(found("q=to-bucket&status=failed"), result("", "1 eu-west-1"), "it has a failed sync too");
+        assert_eq!(found("q=denied&account=000000000002"), result("", "2 eu-west-1"));
+        assert_eq!(found("q=nowhere"), result("", ""));
+        let failures = |query: &str| overview.failures(&PageQuery::parse(query)).len();
+        assert_eq!((failures("q=scp"), failures("q=failing")), (1, 0));
+    }
+
+    #[test]
+    fn a_used_up_quota_is_trouble_and_selects_the_syncs_that_use_it() {
+        let (full, free) = (account(1, None), account(2, None));
+        let syncs = |number: usize| (0..number).map(|index| sync(&index.to_string(), Some(NOW))).collect();
+        let overview = FleetOverview::new(
+            &store(vec![
+                (target(&full, "eu-west-1"), Some(Ok(syncs(5)))),
+                (target(&free, "eu-west-1"), Some(Ok(syncs(4)))),
+            ]),
+            &HealthPolicy::default(),
+            NOW,
+        );
+        assert_eq!(overview.concern_counts[&ConcernKind::QuotaUsed], 1);
+        for query in ["status=quota_used", "status=trouble"] {
+            assert_eq!(target_names(&overview, query), ["1 eu-west-1"], "{query}");
+        }
+        assert_eq!(names(&overview, "status=quota_used").len(), 5);
+        assert_eq!(names(&overview, "status=trouble").len(), 0, "none of the syncs has a problem");
+        assert_eq!(target_names(&overview, "status=quota_nearly_used"), ["2 eu-west-1"]);
+        assert_eq!(target_names(&overview, "status=healthy").len(), 2, "all syncs of both are healthy");
     }
 
     #[test]
