@@ -34,6 +34,7 @@ mod reload;
 mod secrets;
 mod soak;
 mod status;
+mod sync_page;
 mod tools;
 mod untrusted_responses;
 mod web;
