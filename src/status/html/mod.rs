@@ -5,27 +5,36 @@
 
 mod about;
 mod components;
+mod concerns;
+mod filter;
 mod grid;
+mod header;
+mod nothing_found;
 mod summary;
 mod syncs;
 mod targets;
+mod tiles;
 
 use maud::{DOCTYPE, Markup, html};
 
 use super::PageState;
+use super::notice::Notice;
 use super::overview::FleetOverview;
 use super::query::PageQuery;
+use super::verdict::Verdict;
 
 /// The inputs of every section.
 #[derive(Clone, Copy)]
-struct Context<'a> {
-    state: &'a PageState,
-    overview: &'a FleetOverview,
-    query: &'a PageQuery,
+pub(super) struct Context<'a> {
+    pub(super) state: &'a PageState,
+    pub(super) overview: &'a FleetOverview,
+    pub(super) query: &'a PageQuery,
+    pub(super) verdict: &'a Verdict,
+    pub(super) notices: &'a [Notice<'a>],
 }
 
-pub(super) fn page(state: &PageState, overview: &FleetOverview, query: &PageQuery) -> Markup {
-    let context = Context { state, overview, query };
+pub(super) fn page(context: Context<'_>) -> Markup {
+    let Context { state, query, verdict, .. } = context;
     let version = &state.asset_version;
     html! {
         (DOCTYPE)
@@ -34,7 +43,7 @@ pub(super) fn page(state: &PageState, overview: &FleetOverview, query: &PageQuer
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (summary::title(overview)) }
+                title { (verdict.title) }
                 link rel="icon" type="image/svg+xml" href={ "./-/status.svg?" (version) };
                 link rel="stylesheet" href={ "./-/status.css?" (version) };
                 // The script is not deferred: it sets the theme before the page is first drawn.
@@ -43,14 +52,17 @@ pub(super) fn page(state: &PageState, overview: &FleetOverview, query: &PageQuer
             body {
                 (components::sprite())
                 a.skip href="#main" { "Skip to main content" }
-                (summary::header(context))
+                (header::header(context))
                 main #main {
                     (summary::headline(context))
-                    (summary::tiles(context))
-                    (summary::filter(context))
+                    (tiles::section(context))
+                    (filter::form(context))
+                    @if !query.has_filter() { (nothing_found::section(context)) }
                     (syncs::section(context))
                     (targets::failures(context))
+                    (concerns::troubles(context))
                     @if query.has_filter() { (targets::list(context)) }
+                    (concerns::notes(context))
                     (grid::section(context))
                     (about::section(context))
                 }
