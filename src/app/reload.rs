@@ -118,10 +118,9 @@ impl Reloader {
             }
             Err(error) => {
                 self.applier.reload_failed();
-                error!(
-                    error = with_causes(&error),
-                    "configuration reload failed, keeping the previous configuration"
-                );
+                let message = with_causes(&error);
+                self.page.reload_failed(message.clone());
+                error!(error = message, "configuration reload failed, keeping the previous configuration");
                 Err(error)
             }
         };

@@ -7,7 +7,7 @@ use crate::model::Reason;
 /// Where the runbook is published.
 const RUNBOOK: &str = "https://github.com/ssm-sync-exporter/ssm-sync-exporter/blob/main/deploy/runbook.md";
 
-/// An alert about syncs or targets.
+/// An alert about what the status page shows: syncs, targets, and the exporter itself.
 #[expect(clippy::enum_variant_names, reason = "each variant is named exactly as its alert")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
 pub(crate) enum Alert {
@@ -21,6 +21,11 @@ pub(crate) enum Alert {
     SsmSyncCostRisk,
     SsmSyncTargetDown,
     SsmSyncTargetRefused,
+    SsmSyncMostTargetsDown,
+    SsmSyncTargetNotCollected,
+    SsmSyncDiscoveryFailing,
+    SsmSyncNothingPolled,
+    SsmSyncExporterReloadFailed,
 }
 
 impl Alert {

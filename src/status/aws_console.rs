@@ -3,9 +3,9 @@
 use crate::fleet::{Partition, RegionName};
 use crate::model::SyncType;
 
-/// The page of the console from which the syncs of a type are managed, in a region: Fleet Manager for
-/// syncs to a bucket, Explorer for syncs from a source. The reader has to be signed in to the account.
-/// `None` for the isolated partitions, whose consoles have no public addresses.
+/// The page of the console about the syncs of a type in a region: the resource data syncs of Fleet
+/// Manager, or Explorer for syncs from a source. The console shows the account that the reader is
+/// signed in to. `None` for the isolated partitions, whose consoles have no public addresses.
 pub(super) fn console_link(region: &RegionName, sync_type: &SyncType) -> Option<String> {
     let domain = match region.partition() {
         Partition::Aws => "aws.amazon.com",
@@ -14,7 +14,11 @@ pub(super) fn console_link(region: &RegionName, sync_type: &SyncType) -> Option<
         Partition::AwsEusc => "amazonaws-eusc.eu",
         Partition::AwsIso | Partition::AwsIsoB | Partition::AwsIsoE | Partition::AwsIsoF => return None,
     };
-    let page = if *sync_type == SyncType::FromSource { "explorer" } else { "fleet-manager" };
+    // AWS's workshops link to the path of the resource data syncs.
+    let page = match sync_type {
+        SyncType::FromSource => "explorer",
+        SyncType::ToDestination | SyncType::Unknown(_) => "managed-instances/resource-data-sync",
+    };
     Some(format!("https://{region}.console.{domain}/systems-manager/{page}?region={region}"))
 }
 
@@ -29,7 +33,7 @@ mod tests {
             (
                 "eu-west-1",
                 SyncType::ToDestination,
-                "https://eu-west-1.console.aws.amazon.com/systems-manager/fleet-manager?region=eu-west-1",
+                "https://eu-west-1.console.aws.amazon.com/systems-manager/managed-instances/resource-data-sync?region=eu-west-1",
             ),
             (
                 "cn-north-1",
@@ -39,7 +43,7 @@ mod tests {
             (
                 "us-gov-west-1",
                 SyncType::Unknown("x".to_owned()),
-                "https://us-gov-west-1.console.amazonaws-us-gov.com/systems-manager/fleet-manager?region=us-gov-west-1",
+                "https://us-gov-west-1.console.amazonaws-us-gov.com/systems-manager/managed-instances/resource-data-sync?region=us-gov-west-1",
             ),
         ] {
             assert_eq!(link(region, sync_type).as_deref(), Some(expected));

@@ -13,17 +13,20 @@
 mod aws_console;
 pub(crate) mod document;
 mod html;
+mod notice;
 mod overview;
 mod query;
 mod sync_link;
 mod sync_lookup;
+mod text;
 mod timestamp;
+mod verdict;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::time::timeout;
 
 use crate::clock::Clock;
@@ -36,9 +39,11 @@ use crate::snapshot::Store;
 use crate::web::{
     Asset, PageError, PageFuture, RenderPage, SyncPage, SyncPageFuture, SyncPageOutcome, TelemetryPath,
 };
+use notice::{Notice, ReloadFailure};
 use overview::FleetOverview;
 use query::PageQuery;
 use sync_lookup::SyncKey;
+use verdict::Verdict;
 
 const ASSETS: [Asset; 3] = [
     Asset {
@@ -76,6 +81,8 @@ struct PageState {
     started: UnixSeconds,
     info: ExporterInfo,
     configuration: ArcSwap<LoadedConfiguration>,
+    /// Why the last reload failed. `None` if it succeeded, or if there has been none.
+    reload_failure: ArcSwapOption<ReloadFailure>,
     /// A hash of the assets. The hash is part of the assets' URLs, so browsers cache an
     /// asset until the hash changes.
     asset_version: String,
@@ -117,15 +124,31 @@ impl StatusPage {
             ArcSwap::from_pointee(LoadedConfiguration { text: configuration, health, loaded_at: started });
         let asset_version = format!("{:016x}", stable_hash(&ASSETS.map(|asset| asset.body)));
         Self {
-            state: Arc::new(PageState { store, clock, started, info, configuration, asset_version }),
+            state: Arc::new(PageState {
+                store,
+                clock,
+                started,
+                info,
+                configuration,
+                reload_failure: ArcSwapOption::empty(),
+                asset_version,
+            }),
             gate: Gate::new(MAX_CONCURRENT),
         }
     }
 
-    /// Replaces the shown configuration after a reload. `text` must not contain secrets.
+    /// Replaces the shown configuration after a reload, and forgets an earlier reload that failed.
+    /// `text` must not contain secrets.
     pub(crate) fn set_configuration(&self, text: String, health: Arc<HealthPolicy>) {
         let loaded_at = self.state.clock.now();
         self.state.configuration.store(Arc::new(LoadedConfiguration { text, health, loaded_at }));
+        self.state.reload_failure.store(None);
+    }
+
+    /// Shows that a reload failed, until one succeeds. `message` must not contain secrets.
+    pub(crate) fn reload_failed(&self, message: String) {
+        let failure = ReloadFailure { message, at: self.state.clock.now() };
+        self.state.reload_failure.store(Some(Arc::new(failure)));
     }
 }
 
@@ -169,7 +192,18 @@ impl RenderPage for StatusPage {
 impl PageState {
     fn page(&self, query: &PageQuery) -> String {
         let overview = FleetOverview::new(&self.store, &self.configuration.load().health, self.clock.now());
-        html::page(self, &overview, query).into_string()
+        let is_one_of_many_shards = self.info.shard.is_one_of_many();
+        let reload_failure = self.reload_failure.load();
+        let notices = Notice::all(&overview, reload_failure.as_deref(), is_one_of_many_shards);
+        let verdict = Verdict::new(&overview, &notices, is_one_of_many_shards);
+        html::page(html::Context {
+            state: self,
+            overview: &overview,
+            query,
+            verdict: &verdict,
+            notices: &notices,
+        })
+        .into_string()
     }
 
     /// The page about one sync. The error says what is wrong with the URL.

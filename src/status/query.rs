@@ -47,6 +47,7 @@ pub(super) enum HealthFilter {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pages {
     pub(super) syncs: usize,
+    pub(super) quotas: usize,
     pub(super) targets: usize,
     pub(super) grid: usize,
 }
@@ -107,6 +108,7 @@ impl PageQuery {
                 (self.show_whole_configuration, "“all”")
             }
             "syncs" => (set_page(&mut self.pages.syncs, &value), "a page number"),
+            "quotas" => (set_page(&mut self.pages.quotas, &value), "a page number"),
             "targets" => (set_page(&mut self.pages.targets, &value), "a page number"),
             "grid" => (set_page(&mut self.pages.grid, &value), "a page number"),
             // No note on unknown parameters: proxies and mail programs append their own.
@@ -143,8 +145,8 @@ impl PageQuery {
         for (key, value) in filters.into_iter().filter(|(_, value)| !value.is_empty()) {
             query.append_pair(key, value);
         }
-        let Pages { syncs, targets, grid } = self.pages;
-        for (key, page) in [("syncs", syncs), ("targets", targets), ("grid", grid)] {
+        let Pages { syncs, quotas, targets, grid } = self.pages;
+        for (key, page) in [("syncs", syncs), ("quotas", quotas), ("targets", targets), ("grid", grid)] {
             if page > 0 {
                 query.append_pair(key, &(page + 1).to_string());
             }
@@ -181,7 +183,7 @@ mod tests {
             health: Some(HealthFilter::Only(Health::Failed)),
             reason: Some(Reason::Throttled),
             search: "a&b".to_owned(),
-            pages: Pages { syncs: 2, targets: 0, grid: 0 },
+            pages: Pages { syncs: 2, ..Pages::default() },
             ..PageQuery::default()
         };
         assert_eq!(query, expected);

@@ -1,9 +1,9 @@
-// Enhances the status page, which works without a script: selecting a theme, automatic
-// refresh, and tooltips with local times.
+// Enhances the status page, which works without a script: a theme, automatic refresh, ages that
+// keep growing, tooltips with local times, and a key for the search.
 "use strict";
 
 (() => {
-  const REFRESH_INTERVAL_MS = 30000;
+  const REFRESH_INTERVAL_SECONDS = 30;
 
   // A browser may deny access to its storage.
   const load = (key) => {
@@ -30,7 +30,44 @@
   };
   applyTheme(load("theme"));
 
+  // The same format as in duration.rs.
+  const UNITS = [[86400, "d"], [3600, "h"], [60, "m"], [1, "s"]];
+  const WHOLE_DAYS_FROM_SECONDS = 10 * 86400;
+  const formatDuration = (seconds) => {
+    const found = UNITS.findIndex(([unit]) => seconds >= unit);
+    const largest = found < 0 ? UNITS.length - 1 : found;
+    const [unit, symbol] = UNITS[largest];
+    const text = `${Math.floor(seconds / unit)}${symbol}`;
+    const [nextUnit, nextSymbol] = UNITS[largest + 1] ?? [];
+    const rest = nextUnit === undefined || seconds >= WHOLE_DAYS_FROM_SECONDS ? 0 : Math.floor((seconds % unit) / nextUnit);
+    return rest > 0 ? `${text} ${rest}${nextSymbol}` : text;
+  };
+  const formatAge = (seconds) => {
+    if (seconds < -60) return `in ${formatDuration(Math.floor(-seconds))}`;
+    return seconds < 0 ? "just now" : `${formatDuration(Math.floor(seconds))} ago`;
+  };
+
+  const showTimes = (asOf, secondsOnPage) => {
+    // Ages are relative to the clock of the server, because that of the browser may be wrong.
+    const now = Date.parse(asOf.dateTime) / 1000 + secondsOnPage;
+    for (const time of document.querySelectorAll("time[datetime]")) {
+      const age = time.querySelector(".ago");
+      const text = age && formatAge(now - Date.parse(time.dateTime) / 1000);
+      if (age && age.textContent !== text) age.textContent = text;
+    }
+  };
+
+  // Do not reload while the reader edits the filter, reads details or selects text.
+  const busyWith = () => {
+    if (document.activeElement?.closest("form")) return "the filter is being edited";
+    if (document.querySelector("details[open]")) return "details are open";
+    if (document.getSelection()?.isCollapsed === false) return "text is selected";
+    return null;
+  };
+
   document.addEventListener("DOMContentLoaded", () => {
+    const loadedAt = Date.now();
+
     const theme = document.getElementById("theme");
     theme.value = document.documentElement.dataset.theme ?? "auto";
     theme.addEventListener("change", () => {
@@ -38,25 +75,52 @@
       save("theme", theme.value);
     });
 
-    const refresh = document.getElementById("refresh");
-    refresh.checked = load("refresh") === "on";
-    refresh.addEventListener("change", () => save("refresh", refresh.checked ? "on" : "off"));
-    setInterval(() => {
-      // Do not reload while the filter is being edited, details are open, or the tab is hidden.
-      const busy = document.activeElement?.closest("form") || document.querySelector("details[open]");
-      if (refresh.checked && !busy && !document.hidden) {
-        location.reload();
-      }
-    }, REFRESH_INTERVAL_MS);
-
     for (const time of document.querySelectorAll("time[datetime]")) {
       const local = new Date(time.dateTime);
       if (!Number.isNaN(local.getTime())) {
-        time.title = local.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" });
+        time.title = `${local.toLocaleString(undefined, { dateStyle: "full", timeStyle: "long" })}\n${time.title}`;
       }
     }
 
+    const asOf = document.getElementById("as-of");
+    const countdown = document.getElementById("countdown");
+    const refresh = document.getElementById("refresh");
+    const tick = () => {
+      const secondsOnPage = Math.max(0, Math.floor((Date.now() - loadedAt) / 1000));
+      showTimes(asOf, secondsOnPage);
+      const remaining = REFRESH_INTERVAL_SECONDS - secondsOnPage;
+      let text = ` (${formatDuration(secondsOnPage)} ago)`;
+      if (refresh.checked && remaining > 0) {
+        text += `, refreshes in ${remaining}s`;
+      } else if (refresh.checked) {
+        const reason = busyWith();
+        text += reason === null ? ", refreshing" : `, not refreshed while ${reason}`;
+        if (reason === null && !document.hidden) {
+          location.reload();
+        }
+      }
+      countdown.textContent = text;
+    };
+    refresh.checked = load("refresh") !== "off";
+    refresh.addEventListener("change", () => {
+      save("refresh", refresh.checked ? "on" : "off");
+      tick();
+    });
+    document.addEventListener("visibilitychange", tick);
+    setInterval(tick, 1000);
+    tick();
+
+    document.addEventListener("keydown", (event) => {
+      const isTyping = event.target.closest?.("input, select, textarea, [contenteditable]");
+      if (event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey && !isTyping) {
+        event.preventDefault();
+        document.getElementById("q").select();
+        document.getElementById("q").focus();
+      }
+    });
+
     document.getElementById("settings").hidden = false;
+    document.getElementById("refresh-setting").hidden = false;
   });
 })();
 

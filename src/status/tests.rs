@@ -1,12 +1,14 @@
 //! Tests of the whole page, and fixtures for the tests of its submodules.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU32;
 use std::time::{Duration, Instant};
 
 use super::*;
 use crate::fleet::{Access, Account, Target, TargetList};
+use crate::health::Alert;
 pub(super) use crate::health::tests::sync;
-use crate::model::{DataSync, Failure, Reason, SyncStatus, SyncType};
+use crate::model::{DataSync, Failure, Reason, Source, SourceState, SyncStatus, SyncType};
 use crate::snapshot::Report;
 
 pub(super) const NOW: UnixSeconds = 1_763_800_000.0;
@@ -48,7 +50,7 @@ fn page_of(store: Store, shard: Shard, configuration: &str) -> StatusPage {
     StatusPage::new(Arc::new(store), Clock::new(|| NOW), info, configuration.to_owned(), Arc::default())
 }
 
-async fn html(store: Store, query: &str) -> String {
+pub(super) async fn html_of(store: Store, query: &str) -> String {
     page_of(store, Shard::default(), "interval: 5m\n").html(query).await.unwrap()
 }
 
@@ -88,12 +90,12 @@ async fn untrusted_texts_never_become_markup() {
 
 #[tokio::test]
 async fn empty_states_say_what_is_missing() {
-    let waiting = html(store(vec![(target(&account(1, None), "eu-west-1"), None)]), "").await;
+    let waiting = html_of(store(vec![(target(&account(1, None), "eu-west-1"), None)]), "").await;
     assert!(waiting.contains("Waiting for the first collection of 1 target."), "{waiting}");
-    assert!(waiting.contains("No syncs found."), "{waiting}");
-    let empty = html(store(Vec::new()), "").await;
+    assert!(!waiting.contains("id=\"syncs\""), "nothing is known of syncs: {waiting}");
+    let empty = html_of(store(Vec::new()), "").await;
     assert!(empty.contains("No targets to poll"), "{empty}");
-    let none = html(store(Vec::new()), "account=x&syncs=7").await;
+    let none = html_of(store(Vec::new()), "account=x&syncs=7").await;
     assert!(none.contains("No syncs match the filter."), "{none}");
 }
 
@@ -193,4 +195,119 @@ async fn many_requests_at_a_time_wait_for_each_other() {
         requests.spawn(async move { page.html("").await });
     }
     assert!(requests.join_all().await.iter().all(Result::is_ok));
+}
+
+#[tokio::test]
+async fn a_failed_reload_is_shown_until_the_next_success() {
+    let page = page_of(store(Vec::new()), Shard::default(), "");
+    page.reload_failed("line 3: unknown key `intervall` <b>".to_owned());
+    let html = page.html("").await.unwrap();
+    assert!(html.contains("unknown key `intervall` &lt;b&gt;</bdi>."), "{html}");
+    assert!(html.contains("runbook.md#ssmsyncexporterreloadfailed"), "{html}");
+    assert!(html.contains("<title>(2) Reload failed, No targets · SSM Sync Exporter</title>"), "{html}");
+    page.set_configuration(String::new(), Arc::default());
+    assert!(!page.html("").await.unwrap().contains("intervall"));
+}
+
+/// A target with syncs, of which one has each problem, and a used-up quota.
+fn troubled_store() -> Store {
+    let failed = DataSync { last_status: Some(SyncStatus::Failed), ..sync("failed", Some(NOW)) };
+    let stuck = DataSync {
+        last_status: Some(SyncStatus::InProgress),
+        last_sync: Some(NOW - 10_800.0),
+        ..sync("stuck", Some(NOW - 20_000.0))
+    };
+    let source = Source {
+        source_type: Some("AwsOrganizations".to_owned()),
+        enable_all_ops_data_sources: Some(true),
+        state: Some(SourceState::NoPermissions),
+        ..Source::default()
+    };
+    let faulty = DataSync { source: Some(source), sync_type: SyncType::FromSource, ..sync("faulty", None) };
+    let stale = sync("stale", Some(NOW - 1e6));
+    let (healthy, other) = (sync("healthy", Some(NOW)), sync("other", Some(NOW)));
+    let account = account(1, Some("production"));
+    store(vec![
+        (target(&account, "eu-west-1"), Some(Ok(vec![failed, stuck, faulty, stale, healthy, other]))),
+        (target(&account, "eu-west-2"), Some(Err(self::failed(Reason::Timeout)))),
+        (target(&account, "eu-west-3"), Some(Err(self::failed(Reason::RegionDisabled)))),
+    ])
+}
+
+/// The alerts whose sections of the runbook the page links to.
+fn linked_alerts(html: &str) -> BTreeSet<String> {
+    let fragments = html.split("deploy/runbook.md#").skip(1);
+    fragments.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn everything_that_raises_an_alert_links_to_the_runbook_and_nothing_else_does() {
+    let links = linked_alerts(&html_of(troubled_store(), "").await);
+    let expected = [
+        Alert::SsmSyncFailed,
+        Alert::SsmSyncSourceFault,
+        Alert::SsmSyncStale,
+        Alert::SsmSyncStuck,
+        Alert::SsmSyncQuotaUsed,
+        Alert::SsmSyncInspectorSyncBlocked,
+        Alert::SsmSyncCostRisk,
+        Alert::SsmSyncTargetDown,
+        Alert::SsmSyncTargetRefused,
+    ];
+    let expected: BTreeSet<String> = expected.iter().map(|alert| alert.name().to_lowercase()).collect();
+    assert_eq!(links, expected);
+    let healthy = store(vec![(target(&account(1, None), "eu-west-1"), Some(Ok(vec![sync("a", Some(NOW))])))]);
+    assert_eq!(linked_alerts(&html_of(healthy, "").await), BTreeSet::new());
+}
+
+/// Regression: the cell of a target was green although its quota was used up.
+#[tokio::test]
+async fn a_used_up_quota_is_marked_in_the_grid_and_listed_with_its_owners() {
+    let syncs = |names: [&str; 5]| names.map(|name| sync(name, Some(NOW))).to_vec();
+    let full = syncs(["InspectorResourceDataSync-do-not-delete", "a", "b", "c", "d"]);
+    let html = html_of(store(vec![(target(&account(1, None), "eu-west-1"), Some(Ok(full)))]), "").await;
+    for part in [
+        "<td class=\"quota_used\">",
+        "<i>Healthy, quota used up</i>5",
+        "title=\"5 of 5 syncs; the quota is used up\"",
+        "5 of 5 syncs to a bucket",
+        "Amazon Inspector: ",
+        "class=\"tile quota_used\" href=\"?status=quota_used\"",
+        "<title>(1) SSM Sync Exporter</title>",
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    assert!(!html.contains("<td class=\"healthy\">") && !html.contains("No problems"), "{html}");
+}
+
+#[tokio::test]
+async fn if_there_are_no_syncs_the_page_says_where_it_looked_and_what_to_try() {
+    let production = account(1, Some("production"));
+    let empty = ["eu-west-1", "us-east-1"].map(|region| (target(&production, region), Some(Ok(Vec::new()))));
+    let html = html_of(store(empty.into()), "").await;
+    for part in [
+        "class=\"headline no_syncs\"",
+        "No resource data syncs found in 2 targets.",
+        "<bdi>production</bdi> (<bdi>000000000001</bdi>)",
+        "eu-west-1, us-east-1",
+        "delegated administrator",
+        "How to create a resource data sync",
+    ] {
+        assert!(html.contains(part), "{part}: {html}");
+    }
+    let other = (target(&production, "eu-west-2"), Some(Ok(vec![sync("a", Some(NOW))])));
+    let with_sync =
+        html_of(store(vec![(target(&production, "eu-west-1"), Some(Ok(Vec::new()))), other]), "").await;
+    assert!(!with_sync.contains("nothing-found"), "{with_sync}");
+}
+
+#[tokio::test]
+async fn times_have_the_age_as_text_and_the_absolute_time_as_title() {
+    let html = html_of(troubled_store(), "").await;
+    for time in [
+        "As of <time id=\"as-of\" datetime=\"2025-11-22T08:26:40Z\" title=\"2025-11-22 08:26:40 UTC\">2025-11-22 08:26:40 UTC</time>",
+        "Oldest data: <time datetime=\"2025-11-22T08:25:40Z\" title=\"2025-11-22 08:25:40 UTC\"><span class=\"ago\">1m ago</span></time>.",
+    ] {
+        assert!(html.contains(time), "{time}: {html}");
+    }
 }

@@ -9,6 +9,8 @@ pub(super) struct Timestamp {
     pub(super) rfc3339: String,
     /// For people, to the minute, such as `2026-11-22 08:26 UTC`.
     pub(super) short: String,
+    /// For people, to the second, such as `2026-11-22 08:26:40 UTC`.
+    pub(super) exact: String,
     /// The age, such as `3h 5m ago`.
     pub(super) age: String,
 }
@@ -21,7 +23,8 @@ impl Timestamp {
         let rfc3339 = jiff::Timestamp::from_second(seconds).ok()?.to_string();
         let (day, time) = rfc3339.split_once('T')?;
         let short = format!("{day} {} UTC", time.get(..5)?);
-        Some(Self { short, age: duration::format_age(now - at), rfc3339 })
+        let exact = format!("{day} {} UTC", time.get(..8)?);
+        Some(Self { short, exact, age: duration::format_age(now - at), rfc3339 })
     }
 }
 
@@ -36,6 +39,7 @@ mod tests {
         let timestamp = Timestamp::new(NOW - 93_600.5, NOW).unwrap();
         assert_eq!(timestamp.rfc3339, "2025-11-21T06:26:39Z");
         assert_eq!(timestamp.short, "2025-11-21 06:26 UTC");
+        assert_eq!(timestamp.exact, "2025-11-21 06:26:39 UTC");
         assert_eq!(timestamp.age, "1d 2h ago");
         assert_eq!(Timestamp::new(NOW + 7_200.0, NOW).unwrap().age, "in 2h");
     }

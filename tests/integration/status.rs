@@ -75,7 +75,7 @@ async fn the_page_shows_problems_and_what_to_do_about_them() {
         "1 sync failed, 1 is stale; 20 of 22 targets are down.",
         "&lt;img src=x onerror=window.pwned=1&gt;",
         "&lt;script&gt;window.pwned=2&lt;/script&gt; &quot;'&amp; \u{202e}evil",
-        "<time datetime=\"2025-11-21T07:26:40Z\"><span class=\"ago\">1d 1h ago</span>",
+        "<time datetime=\"2025-11-21T07:26:40Z\" title=\"2025-11-21 07:26:40 UTC\"><span class=\"ago\">1d 1h ago</span>",
         "assume_role_denied",
         "that its trust policy allows the exporter's identity",
         "in 20 regions",
@@ -85,9 +85,19 @@ async fn the_page_shows_problems_and_what_to_do_about_them() {
     }
     assert!(!page.contains("swordfish"), "{page}");
 
+    let sync_page =
+        format!("./sync?account={ACCOUNT}&amp;region=eu-west-1&amp;type=SyncToDestination&amp;name=old");
+    let console = "https://eu-west-1.console.aws.amazon.com/systems-manager/managed-instances/resource-data-sync?region=eu-west-1";
+    for link in [sync_page.as_str(), console] {
+        assert!(page.contains(&format!("href=\"{link}\"")), "{link}:\n{page}");
+    }
+
+    let found = exporter.get("/?q=OLD").await.body;
+    assert!(found.contains("Matching syncs <span class=\"total\">1</span>"), "{found}");
+
     let filtered = exporter.get("/?account=DENIED&region=eu-west-1").await.body;
     assert!(filtered.contains("No syncs match the filter."), "{filtered}");
-    assert!(filtered.contains("</code>, 1 failure</p>"), "{filtered}");
+    assert!(filtered.contains("</code>, failed once</p>"), "{filtered}");
     assert!(!filtered.contains(&format!("account={ACCOUNT}")), "{filtered}");
     for path in [
         "/?",

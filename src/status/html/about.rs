@@ -5,11 +5,12 @@ use std::time::Duration;
 use maud::{Markup, html};
 
 use super::Context;
-use super::components::{pluralize, when, with_commas};
+use super::components::when;
 use crate::build_info::{REVISION, RUSTC_VERSION, VERSION};
 use crate::duration;
 use crate::model::UnixSeconds;
 use crate::status::query::PageQuery;
+use crate::status::text::{pluralize, with_commas};
 use crate::status::timestamp::Timestamp;
 
 /// The maximum length of the configuration that is shown by default, in bytes. With a
@@ -17,7 +18,7 @@ use crate::status::timestamp::Timestamp;
 const CONFIGURATION_EXCERPT: usize = 32 * 1024;
 
 pub(super) fn section(context: Context<'_>) -> Markup {
-    let Context { state, overview, query } = context;
+    let Context { state, overview, query, .. } = context;
     let configuration = state.configuration.load();
     let text = configuration.text.as_str();
     let shown = if query.show_whole_configuration { text } else { excerpt(text) };
@@ -36,8 +37,8 @@ pub(super) fn section(context: Context<'_>) -> Markup {
                     @let (index, total) = (state.info.shard.index(), state.info.shard.total());
                     div { dt { "Shard" } dd { "index " (index) " of " (total) "; targets of other shards are not shown" } }
                 }
-                div { dt { "Collections in flight" } dd { (with_commas(stats.in_flight())) } }
-                div { dt { "Collection overruns" } dd { (stats.overruns()) } }
+                div { dt { "Collections running now" } dd { (with_commas(stats.in_flight())) } }
+                div { dt { "Collections skipped because the previous one took too long" } dd { (stats.overruns()) } }
                 div { dt { "Page generated" } dd { (time(overview.now)) } }
                 div { dt { "Configuration loaded" } dd { (when(Some(configuration.loaded_at), overview.now, "")) } }
             }

@@ -2,10 +2,14 @@
 
 use maud::{Markup, PreEscaped, html};
 
-use super::super::query::PageQuery;
-use super::super::timestamp::Timestamp;
-use crate::health::{ConcernKind, Health};
-use crate::model::UnixSeconds;
+use crate::fleet::RegionName;
+use crate::health::{Alert, ConcernKind, Health};
+use crate::model::{SyncType, UnixSeconds};
+use crate::status::aws_console::console_link;
+use crate::status::query::PageQuery;
+use crate::status::text::{pluralize, with_commas};
+use crate::status::timestamp::Timestamp;
+use crate::status::verdict::Mark;
 
 /// The number of characters of a collapsed message that are shown.
 const MESSAGE_EXCERPT: usize = 150;
@@ -37,20 +41,45 @@ pub(super) fn concern_label(kind: ConcernKind) -> &'static str {
     }
 }
 
-/// The meaning of a health, for tooltips.
+/// The meaning of a health, with names of configuration keys between backticks.
 pub(super) fn meaning(health: Health) -> &'static str {
     match health {
-        Health::Down => "the last collection of the target failed",
-        Health::Failed => "the last attempt of the sync failed",
-        Health::SourceFault => "AWS reports a fault of the sync's source",
-        Health::Stale => "the last success of the sync is longer ago than `max_success_age` allows",
-        Health::Stuck => {
-            "the run of the sync has been in progress for longer than `max_run_time` allows, without a success"
+        Health::Down => {
+            "The exporter could not list the syncs of the account in the region when it last tried."
         }
-        Health::InProgress => "the sync is running",
-        Health::Healthy => "the sync has succeeded recently enough, or AWS reports no problem with it",
-        Health::NotCollected => "the target has not been collected yet",
-        Health::NoSyncs => "the target was collected and has no resource data syncs",
+        Health::Failed => "AWS reports that the last run of the sync failed.",
+        Health::SourceFault => {
+            "AWS reports a fault of the organization or the units that the sync reads from."
+        }
+        Health::Stale => "The last success of the sync is longer ago than `max_success_age` allows.",
+        Health::Stuck => {
+            "A run of the sync has been in progress for longer than `max_run_time` allows, and none has succeeded since it began."
+        }
+        Health::InProgress => "A run of the sync is in progress.",
+        Health::Healthy => {
+            "The last run of the sync succeeded recently enough, or AWS reports no problem with it."
+        }
+        Health::NotCollected => "The exporter has not yet asked for the syncs of the account in the region.",
+        Health::NoSyncs => "The account has no resource data syncs in the region.",
+    }
+}
+
+/// The meaning of a concern.
+pub(super) fn concern_meaning(kind: ConcernKind) -> &'static str {
+    match kind {
+        ConcernKind::QuotaUsed => "No further sync of the type can be created in the account and the region.",
+        ConcernKind::QuotaNearlyUsed => {
+            "At least four fifths of the syncs that AWS allows in the account and the region exist."
+        }
+        ConcernKind::InspectorSyncBlocked => {
+            "The quota is used up, and Amazon Inspector has no sync yet. It cannot create one, so its scans of instances fail."
+        }
+        ConcernKind::AllOpsDataSources => {
+            "A sync enables all OpsData sources in every account of an organization, and AWS charges for OpsData."
+        }
+        ConcernKind::FutureRegions => {
+            "A sync from an organization includes regions that AWS opens later, and AWS charges for their OpsData."
+        }
     }
 }
 
@@ -77,53 +106,81 @@ fn icon_shape(health: Health) -> &'static str {
 
 /// The definitions of all icons, which [`icon`] refers to. They occur once per page.
 pub(super) fn sprite() -> Markup {
+    let healths = Health::ALL.iter().map(|health| (Mark::Health(*health), icon_shape(*health)));
+    let others = [
+        // A box that is full.
+        (
+            Mark::Concern(ConcernKind::QuotaUsed),
+            "<rect x='2' y='2' width='12' height='12' rx='1.5'/><path d='M5 5.5h6M5 8h6M5 10.5h6' stroke-width='2'/>",
+        ),
+        (Mark::Warning, "<path d='M8 2.5v7' stroke-width='2.4'/><path d='M8 13.2v.1' stroke-width='2.8'/>"),
+    ];
     html! {
         svg.sprite aria-hidden="true" {
-            @for health in Health::ALL {
-                symbol id=(health.as_str()) viewBox="0 0 16 16" { (PreEscaped(icon_shape(*health))) }
+            @for (mark, shape) in healths.chain(others) {
+                symbol id=(mark.as_str()) viewBox="0 0 16 16" { (PreEscaped(shape)) }
             }
         }
     }
 }
 
 /// An icon. It is hidden from screen readers, because a label is always next to it.
-pub(super) fn icon(health: Health) -> Markup {
-    html! { svg.i aria-hidden="true" { use href={ "#" (health.as_str()) } {} } }
+pub(super) fn icon(mark: impl Into<Mark>) -> Markup {
+    html! { svg.i aria-hidden="true" { use href={ "#" (mark.into().as_str()) } {} } }
 }
 
 pub(super) fn badge(health: Health) -> Markup {
     html! {
-        span class={ "badge " (health.as_str()) } title=(meaning(health)) { (icon(health)) (label(health)) }
+        span class={ "badge " (health.as_str()) } title=(plain(meaning(health))) { (icon(health)) (label(health)) }
     }
+}
+
+/// The badge of a target with a used-up quota.
+pub(super) fn quota_used_badge() -> Markup {
+    let kind = ConcernKind::QuotaUsed;
+    html! {
+        span class={ "badge " (kind.as_str()) } title=(concern_meaning(kind)) { (icon(kind)) (concern_label(kind)) }
+    }
+}
+
+/// A link to the section of the runbook about an alert.
+pub(super) fn runbook(alert: Alert) -> Markup {
+    html! { a.runbook href=(alert.runbook_url()) rel="noreferrer" { "Runbook: " (alert.name()) } }
+}
+
+/// A link to the syncs of a type in a region in the AWS console, which shows those of whatever
+/// account the reader is logged in to.
+pub(super) fn console(region: &RegionName, sync_type: &SyncType) -> Markup {
+    html! {
+        @if let Some(url) = console_link(region, sync_type) {
+            a.console href=(url) rel="noreferrer" title="Shows the account that you are logged in to" { "AWS console" }
+        }
+    }
+}
+
+/// A text without the backticks that enclose code, for tooltips.
+pub(super) fn plain(text: &str) -> String {
+    text.replace('`', "")
 }
 
 /// A time with its age, or `placeholder` if there is no valid time.
 pub(super) fn when(at: Option<UnixSeconds>, now: UnixSeconds, placeholder: &str) -> Markup {
     match at.and_then(|at| Timestamp::new(at, now)) {
-        Some(Timestamp { rfc3339, short, age }) => html! {
-            time datetime=(rfc3339) { span.ago { (age) } " " span.at { (short) } }
+        Some(Timestamp { rfc3339, short, exact, age }) => html! {
+            time datetime=(rfc3339) title=(exact) { span.ago { (age) } " " span.at { (short) } }
         },
         None => html! { span.none { (placeholder) } },
     }
 }
 
-/// A number with its noun, such as `1 sync` and `1,234 syncs`.
-pub(super) fn pluralize(number: usize, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", with_commas(number))
-}
-
-/// A number with thousands separators.
-pub(super) fn with_commas(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
+/// The age of something, with its time as a tooltip.
+pub(super) fn age(at: UnixSeconds, now: UnixSeconds) -> Markup {
+    match Timestamp::new(at, now) {
+        Some(Timestamp { rfc3339, exact, age, .. }) => html! {
+            time datetime=(rfc3339) title=(exact) { span.ago { (age) } }
+        },
+        None => html! { "unknown" },
     }
-    text
 }
 
 /// A text from AWS or the configuration. `bdi` isolates it, so that right-to-left characters
@@ -286,15 +343,5 @@ mod tests {
             backticks_to_code("Remove it from `regions`.").into_string(),
             "Remove it from <code>regions</code>."
         );
-    }
-
-    #[test]
-    fn numbers_have_thousands_separators() {
-        for (number, text) in
-            [(0, "0"), (999, "999"), (1_000, "1,000"), (17_000, "17,000"), (1_234_567, "1,234,567")]
-        {
-            assert_eq!(with_commas(number), text);
-        }
-        assert_eq!((pluralize(1, "sync"), pluralize(2, "sync")), ("1 sync".to_owned(), "2 syncs".to_owned()));
     }
 }

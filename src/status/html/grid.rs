@@ -3,11 +3,15 @@
 use maud::{Markup, html};
 
 use super::Context;
-use super::components::{Pagination, account, icon, label, pluralize, with_commas};
+use super::components::{
+    Pagination, account, backticks_to_code, concern_label, concern_meaning, icon, label, meaning,
+};
 use crate::fleet::RegionName;
-use crate::health::Health;
+use crate::health::{ConcernKind, Health};
 use crate::status::overview::{AccountRow, TargetRow};
 use crate::status::query::{PageQuery, Pages};
+use crate::status::text::{pluralize, with_commas};
+use crate::status::verdict::Mark;
 
 /// The limits on the number of accounts per page.
 const MIN_ACCOUNTS_PER_PAGE: usize = 10;
@@ -39,17 +43,29 @@ pub(super) fn section(context: Context<'_>) -> Markup {
                     @for health in Health::ALL {
                         li class=(health.as_str()) { span.cell { (icon(*health)) } (label(*health)) }
                     }
+                    li class=(ConcernKind::QuotaUsed.as_str()) {
+                        span.cell { (icon(ConcernKind::QuotaUsed)) } (concern_label(ConcernKind::QuotaUsed))
+                    }
                     li.absent { span.cell {} "Not polled" }
                 }
                 p.hint {
-                    "Each cell shows its worst status and how many syncs have it. Accounts with the worst status come first."
+                    "Each cell shows the worst status in one account and region, and how many syncs have it. The worst accounts                      come first."
+                }
+                details.meanings {
+                    summary { "What each status means" }
+                    dl {
+                        @for health in Health::ALL {
+                            dt { (label(*health)) } dd { (backticks_to_code(meaning(*health))) }
+                        }
+                        dt { (concern_label(ConcernKind::QuotaUsed)) } dd { (concern_meaning(ConcernKind::QuotaUsed)) }
+                    }
                 }
                 div.scroll tabindex="0" role="group" aria-labelledby="grid-heading" {
                     table.grid.roomy[grid.regions.len() <= MAX_WIDE_COLUMNS] {
                         thead { tr {
                             th scope="col" { "Account" }
                             @for region in &grid.regions {
-                                th scope="col" { a href=(region_link(query, region)) { (breakable(region)) } }
+                                th scope="col" { a href=(region_link(query, region)) { (region) } }
                             }
                         } }
                         tbody { @for row in pagination.slice(&grid.rows) { (table_row(query, &grid.regions, row)) } }
@@ -68,8 +84,7 @@ fn region_link(query: &PageQuery, region: &RegionName) -> String {
 fn table_row(query: &PageQuery, regions: &[&RegionName], row: &AccountRow<'_>) -> Markup {
     html! {
         tr {
-            // The style sheet truncates long names, so the tooltip has the whole name.
-            th scope="row" title=[row.name] { (account(row.account, row.name, query)) }
+            th scope="row" { (account(row.account, row.name, query)) }
             @for region in regions {
                 @match row.targets.get(region) {
                     Some(target) => (cell(target)),
@@ -78,16 +93,6 @@ fn table_row(query: &PageQuery, regions: &[&RegionName], row: &AccountRow<'_>) -
             }
         }
     }
-}
-
-/// The name of a region with a line-break opportunity in a long compass direction, so that
-/// narrow columns can break it.
-fn breakable(region: &RegionName) -> Markup {
-    let name = region.as_str();
-    let long_word =
-        ["northeast", "northwest", "southeast", "southwest"].into_iter().find_map(|word| name.find(word));
-    let (start, end) = name.split_at(long_word.map_or(0, |index| index + "north".len()));
-    html! { @if !start.is_empty() { (start) wbr; } (end) }
 }
 
 /// The cell of a target. A page has hundreds of cells, so each has as little markup as
@@ -99,12 +104,22 @@ fn cell(target: &TargetRow) -> Markup {
         region: Some(target.region().clone()),
         ..PageQuery::default()
     };
+    // A cell is never green while a quota is used up.
+    let mark = match ConcernKind::QuotaUsed {
+        quota if target.has_used_up_quota() && !health.is_problem() => Mark::Concern(quota),
+        _ => Mark::Health(health),
+    };
     let (number, total) = (target.sync_counts.get(health), target.sync_counts.total());
     html! {
-        td class=(health.as_str()) {
+        td class=(mark.as_str()) {
             a href=(query.link()) title=(tooltip(target, number, total)) {
-                svg { use href={ "#" (health.as_str()) } {} }
-                i { (label(health)) }
+                @if mark == Mark::Health(health) { svg { use href={ "#" (health.as_str()) } {} } }
+                @if target.has_used_up_quota() {
+                    svg { use href={ "#" (ConcernKind::QuotaUsed.as_str()) } {} }
+                    i { (label(health)) ", quota used up" }
+                } @else {
+                    i { (label(health)) }
+                }
                 @if number > 0 { (with_commas(number)) }
             }
         }
@@ -114,24 +129,11 @@ fn cell(target: &TargetRow) -> Markup {
 fn tooltip(target: &TargetRow, number: usize, total: usize) -> String {
     match (target.failure(), number) {
         (Some(failure), _) => failure.reason.as_str().to_owned(),
+        (None, _) if target.has_used_up_quota() => {
+            format!("{} of {}; the quota is used up", with_commas(number), pluralize(total, "sync"))
+        }
         (None, 0) => String::new(),
         (None, _) if number == total => pluralize(total, "sync"),
         (None, _) => format!("{} of {}", with_commas(number), pluralize(total, "sync")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn long_region_names_have_a_line_break_opportunity() {
-        for (name, html) in [
-            ("ap-northeast-1", "ap-north<wbr>east-1"),
-            ("us-gov-southwest-1", "us-gov-south<wbr>west-1"),
-            ("eu-north-1", "eu-north-1"),
-        ] {
-            assert_eq!(breakable(&name.parse().unwrap()).into_string(), html);
-        }
     }
 }

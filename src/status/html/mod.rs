@@ -5,13 +5,18 @@
 
 mod about;
 mod components;
+mod concerns;
+mod filter;
 mod grid;
+mod header;
+mod nothing_found;
 mod summary;
 mod sync_fields;
 mod sync_missing;
 mod sync_page;
 mod syncs;
 mod targets;
+mod tiles;
 mod what_to_do;
 
 use maud::{DOCTYPE, Markup, html};
@@ -22,35 +27,42 @@ pub(super) use sync_page::sync_page;
 use components::sprite;
 
 use super::PageState;
+use super::notice::Notice;
 use super::overview::FleetOverview;
 use super::query::PageQuery;
+use super::verdict::Verdict;
 
 /// The inputs of every section.
 #[derive(Clone, Copy)]
-struct Context<'a> {
-    state: &'a PageState,
-    overview: &'a FleetOverview,
-    query: &'a PageQuery,
+pub(super) struct Context<'a> {
+    pub(super) state: &'a PageState,
+    pub(super) overview: &'a FleetOverview,
+    pub(super) query: &'a PageQuery,
+    pub(super) verdict: &'a Verdict,
+    pub(super) notices: &'a [Notice<'a>],
 }
 
-pub(super) fn page(state: &PageState, overview: &FleetOverview, query: &PageQuery) -> Markup {
-    let context = Context { state, overview, query };
+pub(super) fn page(context: Context<'_>) -> Markup {
+    let Context { state, query, verdict, .. } = context;
     let body = html! {
         (sprite())
         a.skip href="#main" { "Skip to main content" }
-        (summary::header(context))
+        (header::header(context))
         main #main {
             (summary::headline(context))
-            (summary::tiles(context))
-            (summary::filter(context))
+            (tiles::section(context))
+            (filter::form(context))
+            @if !query.has_filter() { (nothing_found::section(context)) }
             (syncs::section(context))
             (targets::failures(context))
+            (concerns::troubles(context))
             @if query.has_filter() { (targets::list(context)) }
+            (concerns::notes(context))
             (grid::section(context))
             (about::section(context))
         }
     };
-    document(state, &summary::title(overview), &body)
+    document(state, &verdict.title, &body)
 }
 
 /// A page with its assets.

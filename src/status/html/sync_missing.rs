@@ -3,7 +3,7 @@
 
 use maud::{Markup, html};
 
-use super::components::{backticks_to_code, icon, pluralize, untrusted, when};
+use super::components::{backticks_to_code, icon, untrusted, when};
 use super::sync_page::{freshness, of_account, page};
 use crate::health::{AssessedTarget, Health};
 use crate::model::UnixSeconds;
@@ -11,6 +11,7 @@ use crate::printable::excerpt;
 use crate::status::PageState;
 use crate::status::query::PageQuery;
 use crate::status::sync_lookup::{MissingSync, SyncKey};
+use crate::status::text::pluralize;
 
 /// The page about a sync that does not exist: what was looked for, and what there is.
 pub(in crate::status) fn missing_page(

@@ -1,19 +1,23 @@
 //! The list of syncs: those that the query selects or, without a filter, those with
 //! problems.
 
+use std::collections::BTreeSet;
+
 use maud::{Markup, html};
 
 use super::Context;
 use super::components::{
-    Pagination, account, backticks_to_code, badge, message, pluralize, untrusted, when, with_commas,
+    Pagination, account, age, backticks_to_code, badge, console, label, message, untrusted, when,
 };
-use crate::health::{AssessedSync, Health, remedy};
+use crate::duration;
+use crate::health::{Alert, AssessedSync, Health, remedy};
 use crate::model::{DataSync, SyncStatus, SyncType};
 use crate::status::overview::SyncRow;
 use crate::status::query::{HealthFilter, PageQuery, Pages};
 use crate::status::sync_link::sync_link;
+use crate::status::text::{pluralize, with_commas};
 
-const PER_PAGE: usize = 50;
+const PER_PAGE: usize = 40;
 
 /// The number of syncs that are shown without a filter. It is small, because the rest of the
 /// page follows below.
@@ -33,6 +37,10 @@ pub(super) fn section(context: Context<'_>) -> Markup {
         return html! {};
     }
     let is_filtered = query.has_filter();
+    // Without known syncs, or with other troubles, there is nothing to reassure the reader about.
+    if rows.is_empty() && !is_filtered && (overview.sync_counts.total() == 0 || overview.troubles() > 0) {
+        return html! {};
+    }
     let (page, per_page) = if is_filtered { (query.pages.syncs, PER_PAGE) } else { (0, MAX_UNFILTERED) };
     let pagination = Pagination::new(page, rows.len(), per_page);
     let problems = PageQuery { health: Some(HealthFilter::AnyProblem), ..query.first_pages() };
@@ -44,16 +52,14 @@ pub(super) fn section(context: Context<'_>) -> Markup {
             @if rows.is_empty() {
                 p.nothing { (empty_text(context)) }
             } @else {
-                p.hint {
-                    "Worst status first, then oldest last success. A sync is stale if it has had no success for more than 48 hours."
-                }
+                p.hint { span.order { "Worst status first, then oldest last success. " } (runbooks(&rows)) }
                 table.list {
                     thead { tr {
-                        th scope="col" { "Status" }
-                        th scope="col" { "Sync" }
-                        th scope="col" { "Account and region" }
-                        th scope="col" { "Last success" }
-                        th scope="col" { "Last attempt" }
+                        th.status scope="col" { "Status" }
+                        th.sync scope="col" { "Sync" }
+                        th.where scope="col" { "Account and region" }
+                        th.when scope="col" { "Last success" }
+                        th.when scope="col" { "Last run" }
                     } }
                     tbody { @for row in pagination.slice(&rows) { (table_row(context, *row)) } }
                 }
@@ -67,25 +73,31 @@ pub(super) fn section(context: Context<'_>) -> Markup {
     }
 }
 
-fn empty_text(context: Context<'_>) -> &'static str {
-    let Context { overview, query, .. } = context;
-    if query.has_filter() {
-        "No syncs match the filter."
-    } else if overview.sync_counts.total() == 0 {
-        "No syncs found."
-    } else {
-        "No syncs have problems."
+/// Links to the sections of the runbook about the problems of the syncs, on all pages of the list.
+fn runbooks(rows: &[SyncRow<'_>]) -> Markup {
+    let healths: BTreeSet<Health> = rows.iter().map(|row| row.assessed.health).collect();
+    let alerts: Vec<_> =
+        healths.into_iter().filter_map(|health| Some((health, Alert::of_sync(health)?))).collect();
+    html! {
+        @for (index, (health, alert)) in alerts.into_iter().enumerate() {
+            @if index == 0 { "Runbook: " } @else { " · " }
+            a href=(alert.runbook_url()) rel="noreferrer" { (label(health)) }
+        }
     }
 }
 
+fn empty_text(context: Context<'_>) -> &'static str {
+    if context.query.has_filter() { "No syncs match the filter." } else { "No syncs have problems." }
+}
+
 fn table_row(context: Context<'_>, SyncRow { target, assessed }: SyncRow<'_>) -> Markup {
-    let AssessedSync { sync, health, .. } = assessed;
+    let AssessedSync { sync, health, max_success_age, max_run_time } = assessed;
     let now = context.overview.now;
     let advice = remedy::for_sync(&target.assessed, assessed);
     // The status that AWS reports is shown only if the badge does not already say it.
     let status = sync.last_status.as_ref().filter(|status| match status {
         SyncStatus::Unknown(_) => true,
-        SyncStatus::InProgress => health != Health::InProgress,
+        SyncStatus::InProgress => !matches!(health, Health::InProgress | Health::Stuck),
         SyncStatus::Failed | SyncStatus::Successful => false,
     });
     let state = sync.source.as_ref().and_then(|source| source.state.as_ref());
@@ -94,12 +106,12 @@ fn table_row(context: Context<'_>, SyncRow { target, assessed }: SyncRow<'_>) ->
         tr.quiet[!health.is_problem()] {
             td.status {
                 (badge(health))
-                @if let Some(status) = status { p.raw { "AWS status: " (untrusted(status.as_str())) } }
-                @if let Some(state) = state { p.raw { "source state: " (untrusted(state.as_str())) } }
+                @if let Some(status) = status { p.raw { "AWS reports " (untrusted(status.as_str())) } }
             }
             th.sync scope="row" {
                 a.name href=(sync_link(&target.account, target.region(), sync)) { (untrusted(&sync.name)) }
                 span.sub { (description(sync)) }
+                @if let Some(state) = state { p.message { "AWS reports " (untrusted(state.as_str())) " for the source." } }
                 @if let Some(text) = &sync.last_status_message { (message(text)) }
                 @else if health == Health::Failed { p.message { "AWS reported no message." } }
                 @if let Some(advice) = advice {
@@ -109,12 +121,26 @@ fn table_row(context: Context<'_>, SyncRow { target, assessed }: SyncRow<'_>) ->
             td.where {
                 (account(&target.account, target.account_name(), context.query))
                 span.region { (target.region()) }
+                (console(target.region(), &sync.sync_type))
                 @if target.health() == Health::Down {
-                    p.raw { "target down; as of " (when(target.assessed.state().last_success, now, "an earlier collection")) }
+                    p.raw {
+                        "The account cannot be polled now. This is the state "
+                        @match target.assessed.state().last_success {
+                            Some(at) => (age(at, now)),
+                            None => "of an earlier collection",
+                        }
+                        "."
+                    }
                 }
             }
-            td.when data-label="Last success" { (when(sync.last_successful_sync, now, no_success)) }
-            td.when data-label="Last attempt" { (when(sync.last_sync, now, "not reported")) }
+            td.when data-label="Last success" {
+                (when(sync.last_successful_sync, now, no_success))
+                @if health == Health::Stale { p.raw { "allowed: up to " (duration::format(max_success_age)) } }
+            }
+            td.when data-label="Last run" {
+                (when(sync.last_sync, now, "not reported"))
+                @if health == Health::Stuck { p.raw { "allowed: up to " (duration::format(max_run_time)) } }
+            }
         }
     }
 }

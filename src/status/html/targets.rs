@@ -4,16 +4,17 @@ use maud::{Markup, html};
 
 use super::Context;
 use super::components::{
-    Pagination, account, backticks_to_code, badge, message, pluralize, when, with_commas,
+    Pagination, account, backticks_to_code, badge, console, message, quota_used_badge, runbook, when,
 };
 use crate::duration;
-use crate::health::Health;
 use crate::health::remedy::{self, Explanation};
-use crate::model::{Failure, UnixSeconds};
+use crate::health::{Alert, Health};
+use crate::model::{Failure, SyncType, UnixSeconds};
 use crate::status::overview::{FailureGroup, FailuresForReason, GroupKey, TargetRow};
 use crate::status::query::{HealthFilter, PageQuery, Pages};
+use crate::status::text::{pluralize, with_commas};
 
-const PER_PAGE: usize = 25;
+const PER_PAGE: usize = 20;
 
 /// The number of groups that are shown for each reason.
 const GROUPS_PER_REASON: usize = 5;
@@ -29,8 +30,7 @@ pub(super) fn failures(context: Context<'_>) -> Markup {
             section #causes aria-labelledby="causes-heading" {
                 h2 #causes-heading { "Targets down " span.total { (with_commas(targets)) } }
                 p.hint {
-                    "A target is one account in one region. While it is down, the syncs of its last successful collection stay "
-                    "visible for " code { "stale_after" } "."
+                    "A target is one account in one region. While the exporter cannot poll it, the syncs of the last successful                      collection stay visible for " code { "stale_after" } "."
                 }
                 @for failures in &failures { (reason_article(context, failures)) }
             }
@@ -49,13 +49,13 @@ fn reason_article(context: Context<'_>, failures: &FailuresForReason<'_>) -> Mar
     html! {
         article.cause {
             h3 { (title) " " code { (failures.reason) } " " span.total { (pluralize(failures.target_count, "target")) } }
-            p.advice { b { "What to do: " } (backticks_to_code(remedy)) }
+            p.advice { b { "What to do: " } (backticks_to_code(remedy)) " " (runbook(Alert::of_down_target(failures.reason))) }
             table.list {
                 thead { tr {
-                    th scope="col" { "Account or region" }
-                    th scope="col" { "Message" }
-                    th scope="col" { "Consecutive failures" }
-                    th scope="col" { "Last success" }
+                    th.where scope="col" { "Account or region" }
+                    th.why scope="col" { "Message" }
+                    th.number scope="col" { "Failed in a row" }
+                    th.when scope="col" { "Last success" }
                 } }
                 tbody {
                     @for group in failures.groups.iter().take(GROUPS_PER_REASON) { (group_row(context, &same_reason, group)) }
@@ -112,8 +112,8 @@ fn group_row(context: Context<'_>, same_reason: &PageQuery, group: &FailureGroup
                     (message(example))
                 }
             }
-            td.number data-label="Consecutive failures" {
-                @if !failures_are_equal { "up to " } (u64_with_commas(most_failures))
+            td.number data-label="Failed in a row" {
+                @if !failures_are_equal { "up to " } (times(most_failures))
             }
             td.when data-label="Last success" { (when(oldest_success.flatten(), now, NO_SUCCESS)) }
         }
@@ -134,11 +134,12 @@ pub(super) fn list(context: Context<'_>) -> Markup {
             } @else {
                 table.list {
                     thead { tr {
-                        th scope="col" { "Status" }
-                        th scope="col" { "Account and region" }
-                        th scope="col" { "Syncs" }
-                        th scope="col" { "Last collection" }
-                        th scope="col" { "Last success" }
+                        th.status scope="col" { "Status" }
+                        th.where scope="col" { "Account and region" }
+                        th.why scope="col" { "Failure" }
+                        th.number scope="col" { "Syncs" }
+                        th.when scope="col" { "Last collection" }
+                        th.when scope="col" { "Last success" }
                     } }
                     tbody { @for target in pagination.slice(&targets) { (target_row(context, target)) } }
                 }
@@ -154,14 +155,22 @@ fn target_row(context: Context<'_>, target: &TargetRow) -> Markup {
     let last = state.last.as_ref();
     html! {
         tr {
-            td.status { (badge(target.health())) }
+            td.status {
+                (badge(target.health()))
+                @if target.has_used_up_quota() { (quota_used_badge()) }
+            }
             th.where scope="row" {
                 (account(&target.account, target.account_name(), context.query))
                 span.region { (target.region()) }
+                (console(target.region(), &SyncType::ToDestination))
+            }
+            td.why {
                 @if let Some(Failure { reason, message: text, .. }) = target.failure() {
-                    p.raw { code { (reason) } ", " (consecutive_failures(state.consecutive_failures)) }
+                    p.raw { code { (reason) } ", failed " (times(state.consecutive_failures))
+                        @if state.consecutive_failures > 1 { " in a row" }
+                    }
                     (message(text))
-                }
+                } @else { span.none { "none" } }
             }
             td.number data-label="Syncs" {
                 @if target.assessed.knows_syncs() { (with_commas(target.sync_counts.total())) } @else { span.none { "unknown" } }
@@ -175,13 +184,9 @@ fn target_row(context: Context<'_>, target: &TargetRow) -> Markup {
     }
 }
 
-fn consecutive_failures(number: u64) -> String {
+fn times(number: u64) -> String {
     match number {
-        1 => "1 failure".to_owned(),
-        more => format!("{} consecutive failures", u64_with_commas(more)),
+        1 => "once".to_owned(),
+        more => format!("{} times", with_commas(usize::try_from(more).unwrap_or(usize::MAX))),
     }
-}
-
-fn u64_with_commas(number: u64) -> String {
-    with_commas(usize::try_from(number).unwrap_or(usize::MAX))
 }

@@ -56,6 +56,20 @@ impl TargetRow {
         self.assessed.health
     }
 
+    /// Whether a quota of the target is used up.
+    pub(super) fn has_used_up_quota(&self) -> bool {
+        self.concerns.iter().any(|concern| concern.kind.is_trouble())
+    }
+
+    fn urgency(&self) -> Urgency {
+        let class = match self.health() {
+            health if health.is_problem() => 0,
+            _ if self.has_used_up_quota() => 1,
+            _ => 2,
+        };
+        (class, self.health())
+    }
+
     pub(super) fn region(&self) -> &RegionName {
         &self.assessed.target().region
     }
@@ -69,6 +83,9 @@ impl TargetRow {
         self.assessed.state().last.as_ref()?.failure.as_ref()
     }
 }
+
+/// Sorts targets: those with problems come first, then those with a used-up quota.
+type Urgency = (u8, Health);
 
 /// A sync with its target and its health.
 #[derive(Clone, Copy, Debug)]
@@ -86,8 +103,8 @@ pub(super) struct AccountRow<'a> {
 }
 
 impl AccountRow<'_> {
-    fn worst(&self) -> Option<Health> {
-        self.targets.values().map(|target| target.health()).min()
+    fn worst(&self) -> Option<Urgency> {
+        self.targets.values().map(|target| target.urgency()).min()
     }
 }
 
@@ -163,7 +180,7 @@ impl FleetOverview {
         let selection = Selection::new(query);
         let mut targets: Vec<&TargetRow> =
             self.in_scope(&selection).filter(|target| selection.target(target)).collect();
-        targets.sort_by_key(|target| target.health());
+        targets.sort_by_key(|target| target.urgency());
         targets
     }
 
@@ -205,6 +222,36 @@ impl FleetOverview {
             by_reason.into_iter().map(|(reason, targets)| FailuresForReason::new(reason, &targets)).collect();
         failures.sort_by_key(|failures| (Reverse(failures.target_count), failures.reason));
         failures
+    }
+
+    /// The concerns of a kind about the targets that the query selects, by account and region.
+    pub(super) fn concerns(&self, query: &PageQuery, kind: ConcernKind) -> Vec<(&TargetRow, &Concern)> {
+        let selection = Selection::new(query);
+        if self.concern_counts.get(&kind).is_none() {
+            return Vec::new();
+        }
+        let mut concerns = Vec::new();
+        for target in self.in_scope(&selection) {
+            let mut of_kind = target.concerns.iter().filter(|concern| concern.kind == kind).peekable();
+            if of_kind.peek().is_some() && selection.target(target) {
+                concerns.extend(of_kind.map(|concern| (target, concern)));
+            }
+        }
+        concerns
+    }
+
+    /// How many syncs and targets are in trouble.
+    pub(super) fn troubles(&self) -> usize {
+        let concerns = self.concern_counts.iter().filter(|(kind, _)| kind.is_trouble());
+        self.sync_counts.problems()
+            + self.target_counts.get(Health::Down)
+            + concerns.map(|(_, targets)| targets).sum::<usize>()
+    }
+
+    /// When the targets that are up were collected, at the earliest.
+    pub(super) fn oldest_success(&self) -> Option<UnixSeconds> {
+        let up = self.targets.iter().filter(|target| target.assessed.up() == Some(true));
+        up.filter_map(|target| target.assessed.state().last_success).min_by(f64::total_cmp)
     }
 
     /// The accounts with a target that the query selects. A row has all targets of the
