@@ -38,7 +38,6 @@ fn a_missing_image_is_one_line_that_says_what_to_set() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-#[expect(clippy::too_many_lines, reason = "a table of cases")]
 fn invalid_values_are_rejected_with_their_cause() {
     let users = json!({"basic_auth_users": {"prometheus": "x"}});
     let tls = json!({"tls_server_config": {"cert_file": "tls/tls.crt", "key_file": "tls/tls.key"}});
