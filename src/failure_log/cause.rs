@@ -19,8 +19,8 @@ pub(super) enum Cause {
 impl Cause {
     pub(super) fn of(subject: &Subject, problem: Problem, failure: &Failure) -> Self {
         let names = [&subject.account, &subject.region, &subject.source];
-        let names = names.into_iter().flatten().map(String::as_str);
-        Self::Known { problem, reason: failure.reason, message: without_details(&failure.message, names) }
+        let names: Vec<&str> = names.into_iter().flatten().map(String::as_str).collect();
+        Self::Known { problem, reason: failure.reason, message: without_details(&failure.message, &names) }
     }
 }
 
@@ -28,10 +28,11 @@ impl Cause {
 const DETAIL: &str = "…";
 
 /// Replaces `names` and all words that may be different for each subject or request: account
-/// ids, ARNs, request ids, regions, hosts, addresses and quoted names.
-fn without_details<'a>(message: &str, names: impl Iterator<Item = &'a str>) -> String {
+/// ids, ARNs, request ids, regions, hosts, addresses and quoted names. Failures with the same reason
+/// and the same result have the same cause.
+pub(crate) fn without_details(message: &str, names: &[&str]) -> String {
     let mut message = message.to_owned();
-    for name in names.filter(|name| !name.is_empty()) {
+    for name in names.iter().filter(|name| !name.is_empty()) {
         message = message.replace(name, DETAIL);
     }
     let mut words: Vec<&str> = Vec::new();

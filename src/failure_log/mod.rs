@@ -29,6 +29,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use cause::without_details;
 pub(crate) use subject::{Problem, Subject};
 
 use crate::model::Failure;

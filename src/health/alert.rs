@@ -8,6 +8,7 @@ use crate::model::Reason;
 const RUNBOOK: &str = "https://github.com/ssm-sync-exporter/ssm-sync-exporter/blob/main/deploy/runbook.md";
 
 /// An alert about syncs or targets.
+#[expect(clippy::enum_variant_names, reason = "each variant is named exactly as its alert")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
 pub(crate) enum Alert {
     SsmSyncFailed,

@@ -143,7 +143,7 @@ impl<'a> AssessedSync<'a> {
 
     /// The cause that the message of the last attempt tells.
     pub(crate) fn failure_cause(&self) -> FailureCause {
-        FailureCause::from_message(self.sync.last_status_message.as_deref().unwrap_or_default())
+        FailureCause::of_sync(self.sync)
     }
 }
 

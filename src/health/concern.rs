@@ -155,6 +155,7 @@ mod tests {
 
     #[test]
     fn only_a_source_with_an_organization_can_surprise_with_its_cost() {
+        use ConcernKind::{AllOpsDataSources, FutureRegions};
         let with = |source_type: &str, all, future| {
             let source = Source {
                 source_type: Some(source_type.to_owned()),
@@ -164,7 +165,6 @@ mod tests {
             };
             cost_risks(&DataSync { source: Some(source), ..sync("a", None) }).collect::<Vec<_>>()
         };
-        use ConcernKind::{AllOpsDataSources, FutureRegions};
         assert_eq!(with("AwsOrganizations", Some(true), Some(true)), [AllOpsDataSources, FutureRegions]);
         assert_eq!(with("awsorganizations", Some(true), None), [AllOpsDataSources]);
         assert_eq!(with("AwsOrganizations", Some(false), Some(true)), [FutureRegions]);

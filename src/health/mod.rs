@@ -4,15 +4,18 @@
 //! The health of a sync follows from the fields that AWS last returned for the sync and from the
 //! configured limits ([`HealthPolicy`]). The health of a target follows from its last collection
 //! and the health of its syncs. [`AssessedTarget`] has both, at one point in time, and knows when
-//! they will change if nothing new is collected. [`remedy`] says what to do about a problem, and
-//! [`Concern`] is what needs attention although nothing is broken.
+//! they will change if nothing new is collected. [`explain`] says why a sync has its health,
+//! [`remedy`] says what to do about a problem, and [`Concern`] is what needs attention although nothing
+//! is broken.
 //!
 //! This module does not know about pages, output formats or logs.
 
 mod alert;
 mod assessment;
 mod cause;
+mod cause_guide;
 mod concern;
+mod explanation;
 mod policy;
 pub(crate) mod remedy;
 
@@ -21,9 +24,11 @@ use strum::VariantArray;
 pub(crate) use alert::{Alert, runbook_url_of_cause};
 pub(crate) use assessment::{AssessedSync, AssessedTarget};
 pub(crate) use cause::FailureCause;
+pub(crate) use cause_guide::CauseGuide;
 pub(crate) use concern::{Concern, ConcernKind, cost_risks};
+pub(crate) use explanation::explain;
 pub use policy::HealthPolicy;
-pub(crate) use policy::{HealthRule, SyncLimits};
+pub(crate) use policy::{HealthRule, LimitOrigins, SyncLimits};
 
 /// The health of a sync or a target: worst first, then the two values of a target without
 /// known syncs. A target whose last collection succeeded has the health of its worst sync,

@@ -34,6 +34,14 @@ impl Default for SyncLimits {
     }
 }
 
+/// Where the limits of a sync come from: the number of the rule, counted from 1, or `None` for the
+/// limits of syncs without a rule.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct LimitOrigins {
+    pub(crate) max_success_age: Option<usize>,
+    pub(crate) max_run_time: Option<usize>,
+}
+
 /// Other limits for some syncs. A selector that is empty selects everything.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct HealthRule {
@@ -95,6 +103,21 @@ impl HealthPolicy {
             default_limits: self.default_limits,
             rules: self.rules.iter().filter(|rule| rule.matches_target(target, account_id)).collect(),
         }
+    }
+
+    /// Which rule the limits of a sync of `target` come from.
+    pub(crate) fn limit_origins(
+        &self,
+        target: &Target,
+        account_id: Option<&AccountId>,
+        sync: &DataSync,
+    ) -> LimitOrigins {
+        let matches = |rule: &HealthRule| rule.matches_target(target, account_id) && rule.matches_sync(sync);
+        let found = self.rules.iter().zip(1..).find(|(rule, _)| matches(rule));
+        found.map_or_else(LimitOrigins::default, |(rule, number)| LimitOrigins {
+            max_success_age: rule.max_success_age.map(|_| number),
+            max_run_time: rule.max_run_time.map(|_| number),
+        })
     }
 }
 
@@ -197,6 +220,14 @@ mod tests {
         let SyncLimits { max_success_age, max_run_time } = SyncLimits::default();
         assert_eq!(limits_of(rules(), &target(), "abc"), SyncLimits { max_success_age, max_run_time: DAY });
         assert_eq!(limits_of(rules(), &target(), "xyz"), SyncLimits { max_success_age: DAY, max_run_time });
+
+        let policy = HealthPolicy { rules: rules(), ..HealthPolicy::default() };
+        let origins = |name| policy.limit_origins(&target(), target().account.id.as_ref(), &sync(name, None));
+        assert_eq!(origins("abc"), LimitOrigins { max_success_age: None, max_run_time: Some(1) });
+        assert_eq!(origins("xyz"), LimitOrigins { max_success_age: Some(2), max_run_time: None });
+        let policy = HealthPolicy::default();
+        let origins = policy.limit_origins(&target(), None, &sync("abc", None));
+        assert_eq!(origins, LimitOrigins::default());
     }
 
     #[test]

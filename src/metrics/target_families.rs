@@ -64,7 +64,7 @@ pub(super) const FAMILIES: [Family; 13] = [
         "Duration in seconds of the last collection of a target, successful or failed.",
         Kind::Gauge,
         |target, samples| {
-            samples.add_if_known(target.state().last.as_ref().map(|last| last.took.as_secs_f64()))
+            samples.add_if_known(target.state().last.as_ref().map(|last| last.took.as_secs_f64()));
         },
     ),
     family(

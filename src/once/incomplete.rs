@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Results, escape_control_characters, pluralize};
+use super::{Results, escape_control_characters, pluralize, target_name};
 use crate::duration;
 use crate::fleet::{FailingLookups, Shard};
-use crate::health::AssessedTarget;
 
 /// Everything that could not be collected, as one line.
 #[derive(Debug, thiserror::Error)]
@@ -67,9 +66,4 @@ impl IncompleteCollection {
         }
         (!missing.is_empty()).then_some(Self(missing))
     }
-}
-
-/// The target as in log messages: account and region.
-fn target_name(target: &AssessedTarget) -> String {
-    escape_control_characters(&format!("{}/{}", target.display_id(), target.target().region))
 }

@@ -3,10 +3,9 @@
 //!
 //! This module takes the place of `web` at the end of the stages that the daemon uses. It
 //! runs the stages until the daemon would be ready, stops them and renders the snapshot as
-//! metrics, JSON or tables.
+//! metrics, as JSON or for people.
 
 mod incomplete;
-mod json;
 mod output;
 mod progress;
 mod table;
@@ -24,7 +23,7 @@ pub use progress::ProgressBar;
 use crate::app::{BuildError, Stages, log_warnings};
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::fleet::Shard;
+use crate::fleet::{FailingLookups, Shard};
 use crate::health::{AssessedSync, AssessedTarget, HealthPolicy};
 use crate::logging::LogCounters;
 use crate::metrics::{self, Exposition, FamilyFilter, FamilyName};
@@ -33,6 +32,7 @@ use crate::negotiation::ContentCoding;
 use crate::printable::escape_control_characters;
 use crate::readiness::{NotReady, Readiness};
 use crate::snapshot::{Slot, Store};
+use crate::status::document::{self, Head, Summary};
 
 /// How often to check whether every target has been collected.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -47,8 +47,7 @@ pub enum Format {
     Openmetrics,
     /// One JSON document with all targets and their syncs.
     Json,
-    /// Tables for people: the syncs, with failed syncs first, and the targets that are down
-    /// or not collected.
+    /// For people: what failed and why, all syncs by account and region, worst first, and totals.
     Table,
 }
 
@@ -186,8 +185,10 @@ impl Once {
         let text = match format {
             Format::Prometheus => exposition(&metrics, metrics::Format::Text0_0_4),
             Format::Openmetrics => exposition(&metrics, metrics::Format::OpenMetrics1_0_0),
-            Format::Json => json::document(&results)?,
-            Format::Table => table::tables(&results, output.terminal_width()).into_bytes(),
+            Format::Json => document(&results, pending_lookups, &failing_lookups)?,
+            Format::Table => {
+                table::render(&results, output.terminal_width(), output.has_color()).into_bytes()
+            }
         };
         if shutdown.run_until_cancelled(output.write(text)).await.transpose()?.is_none() {
             return Err(OnceError::Interrupted);
@@ -222,7 +223,25 @@ fn exposition(metrics: &Exposition, format: metrics::Format) -> Vec<u8> {
     chunks.concat()
 }
 
+fn document(
+    results: &Results,
+    pending_lookups: usize,
+    failing_lookups: &FailingLookups,
+) -> serde_json::Result<Vec<u8>> {
+    let mut summary = Summary::new(pending_lookups, failing_lookups);
+    for target in &results.targets {
+        summary.add(target, target.syncs());
+    }
+    let head = Head { generated_at: results.now, summary, next: None };
+    document::to_vec_pretty(&head, &results.targets)
+}
+
 /// A number with its noun, such as `1 sync` and `2 syncs`.
 fn pluralize(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+/// The target as in log messages: account and region.
+fn target_name(target: &AssessedTarget) -> String {
+    escape_control_characters(&format!("{}/{}", target.display_id(), target.target().region))
 }

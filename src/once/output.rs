@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use anstream::{AutoStream, ColorChoice};
 use console::Term;
 use tempfile::NamedTempFile;
 use tokio::task::JoinSet;
@@ -67,6 +68,16 @@ impl Output {
         match self.0 {
             Destination::Stdout => Term::stdout().size_checked().map(|(_, columns)| columns),
             Destination::File(_) => None,
+        }
+    }
+
+    /// Whether the destination is stdout and colours are wanted there: stdout is a terminal that
+    /// has them, and the environment does not say otherwise (`NO_COLOR`, `CLICOLOR`,
+    /// `CLICOLOR_FORCE`, `TERM=dumb`).
+    pub(super) fn has_color(&self) -> bool {
+        match self.0 {
+            Destination::Stdout => AutoStream::choice(&io::stdout()) != ColorChoice::Never,
+            Destination::File(_) => false,
         }
     }
 

@@ -1,19 +1,22 @@
 //! The status page under `/`: an overview of the fleet, its problems and what to do about
-//! them.
+//! them. The page under `/sync` shows everything about one sync.
 //!
 //! The page is rendered from the snapshot and served by `web`. For each request, `query`
 //! parses the URL's query, `overview` evaluates all targets once, and `html` renders the part
 //! that the query selects. Lists are paginated, so the page stays small even if the fleet is
-//! large.
+//! large. For the page about one sync, `sync_lookup` finds the sync that the URL names.
 //!
 //! Everything from AWS or the configuration is text and never markup: `maud` escapes it, and
 //! the page's Content-Security-Policy forbids inline scripts. The caller must redact secrets
 //! in the configuration.
 
+mod aws_console;
+pub(crate) mod document;
 mod html;
 mod overview;
 mod query;
 mod sync_link;
+mod sync_lookup;
 mod timestamp;
 
 use std::fmt;
@@ -30,9 +33,12 @@ use crate::gate::Gate;
 use crate::health::HealthPolicy;
 use crate::model::UnixSeconds;
 use crate::snapshot::Store;
-use crate::web::{Asset, PageError, PageFuture, RenderPage, TelemetryPath};
+use crate::web::{
+    Asset, PageError, PageFuture, RenderPage, SyncPage, SyncPageFuture, SyncPageOutcome, TelemetryPath,
+};
 use overview::FleetOverview;
 use query::PageQuery;
+use sync_lookup::SyncKey;
 
 const ASSETS: [Asset; 3] = [
     Asset {
@@ -123,22 +129,36 @@ impl StatusPage {
     }
 }
 
+impl StatusPage {
+    /// Waits for a turn, then calls `render`.
+    async fn render<T: Send + 'static>(
+        &self,
+        render: impl FnOnce(&PageState) -> T + Send + 'static,
+    ) -> Result<T, PageError> {
+        let state = Arc::clone(&self.state);
+        let Ok(Some(permit)) = timeout(MAX_WAIT, self.gate.enter()).await else {
+            return Err(PageError::Busy);
+        };
+        // Pages are rendered on the blocking pool, so that scrapes are not delayed.
+        // Rendering continues if the client disconnects, so the task keeps the permit.
+        let rendering = tokio::task::spawn_blocking(move || {
+            let page = render(&state);
+            drop(permit);
+            page
+        });
+        rendering.await.map_err(|_panicked| PageError::Failed)
+    }
+}
+
 impl RenderPage for StatusPage {
     fn html<'a>(&'a self, query: &'a str) -> PageFuture<'a> {
-        Box::pin(async {
-            let (state, query) = (Arc::clone(&self.state), PageQuery::parse(query));
-            let Ok(Some(permit)) = timeout(MAX_WAIT, self.gate.enter()).await else {
-                return Err(PageError::Busy);
-            };
-            // Pages are rendered on the blocking pool, so that scrapes are not delayed.
-            // Rendering continues if the client disconnects, so the task keeps the permit.
-            let rendering = tokio::task::spawn_blocking(move || {
-                let html = state.render(&query);
-                drop(permit);
-                html
-            });
-            rendering.await.map_err(|_panicked| PageError::Failed)
-        })
+        let query = PageQuery::parse(query);
+        Box::pin(self.render(move |state| state.page(&query)))
+    }
+
+    fn sync_html<'a>(&'a self, query: &'a str) -> SyncPageFuture<'a> {
+        let key = SyncKey::parse(query);
+        Box::pin(self.render(move |state| state.sync_page(key)))
     }
 
     fn assets(&self) -> &[Asset] {
@@ -147,9 +167,22 @@ impl RenderPage for StatusPage {
 }
 
 impl PageState {
-    fn render(&self, query: &PageQuery) -> String {
+    fn page(&self, query: &PageQuery) -> String {
         let overview = FleetOverview::new(&self.store, &self.configuration.load().health, self.clock.now());
         html::page(self, &overview, query).into_string()
+    }
+
+    /// The page about one sync. The error says what is wrong with the URL.
+    fn sync_page(&self, key: Result<SyncKey, Vec<String>>) -> SyncPage {
+        let now = self.clock.now();
+        let (outcome, markup) = match key {
+            Err(problems) => (SyncPageOutcome::InvalidQuery, html::invalid_page(self, &problems)),
+            Ok(key) => match key.look_up(&self.store, &self.configuration.load().health, now) {
+                Ok(found) => (SyncPageOutcome::Found, html::sync_page(self, &found, now)),
+                Err(missing) => (SyncPageOutcome::NotFound, html::missing_page(self, &key, &missing, now)),
+            },
+        };
+        SyncPage { outcome, html: markup.into_string() }
     }
 }
 

@@ -59,3 +59,35 @@
     document.getElementById("settings").hidden = false;
   });
 })();
+
+// Buttons that copy a command or a document. Without a script they are not shown.
+(() => {
+  const FEEDBACK_MS = 2000;
+
+  // The clipboard API exists only over HTTPS and on localhost. Elsewhere, the text is selected and
+  // copied like a reader would.
+  const copy = async (source) => {
+    try {
+      await navigator.clipboard.writeText(source.textContent);
+      return true;
+    } catch {
+      const selection = getSelection();
+      selection.selectAllChildren(source);
+      return document.execCommand("copy");
+    }
+  };
+
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const button of document.querySelectorAll(".to-copy > .copy")) {
+      button.hidden = false;
+      button.setAttribute("aria-live", "polite");
+      button.addEventListener("click", async () => {
+        const copied = await copy(button.parentElement.querySelector("code"));
+        button.textContent = copied ? "Copied" : "Press Ctrl-C";
+        setTimeout(() => {
+          button.textContent = "Copy";
+        }, FEEDBACK_MS);
+      });
+    }
+  });
+})();

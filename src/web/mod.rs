@@ -32,7 +32,7 @@ use tokio_util::task::TaskTracker;
 pub use body::BodyChunks;
 pub use handlers::{
     Asset, Handlers, InvalidTelemetryPath, MetricsRequest, MetricsResponse, PageError, PageFuture, Reload,
-    RenderPage, Router, ServeMetrics, TelemetryPath,
+    RenderPage, Router, ServeMetrics, SyncPage, SyncPageFuture, SyncPageOutcome, TelemetryPath,
 };
 pub use refusals::{CountRefusals, RefusalReason};
 pub use security::{

@@ -4,3 +4,5 @@
 pub(in crate::web) const HEALTHY: &str = "/-/healthy";
 /// Responds 200 once the exporter is ready (see [`readiness`](crate::readiness)).
 pub(in crate::web) const READY: &str = "/-/ready";
+/// The page about one sync.
+pub(in crate::web) const SYNC: &str = "/sync";

@@ -26,9 +26,13 @@ ROOT = HERE.parent.parent
 SCRAPE_INTERVAL = 30
 # As in deploy/prometheus/scrape.yml.
 EVALUATION_INTERVAL = 60
-# Evaluations in this time are not counted: Prometheus restores alerts, and the last five minutes would be read
-# from the history, where a long-running Prometheus has them in memory.
-WARM_UP = 360
+# Evaluations in this time are not counted: Prometheus restores alerts and fills its caches.
+WARM_UP = 120
+# How long to wait after that for groups whose evaluation takes minutes.
+PATIENCE = 900
+# How many seconds the history ends before Prometheus starts. Queries for the current values look back 5 minutes,
+# and must not read them from the history: a long-running Prometheus has them in memory.
+GAP = 300
 # The length of the blocks of the history: those that Prometheus would have before it merges three of them,
 # and one for its head.
 BLOCK_HOURS = [6, 6, 6, 6, 1]
@@ -214,16 +218,21 @@ class Prometheus:
                 assert status == 200, f"{name}: {status}"
                 file.write(body)
 
-    def watch_rules(self, until):
-        """Collects the durations of all evaluations until a time. Returns them by group, without those at the
-        beginning."""
+    def watch_rules(self, seconds):
+        """Collects the durations of evaluations for some time, and until there is one of each group. Returns them
+        by group, without those at the beginning."""
         seen, began = {}, time.time()
-        while time.monotonic() < until:
-            ended = self.metrics("prometheus_rule_group_last_evaluation_timestamp_seconds")
+        while True:
+            started = self.metrics("prometheus_rule_group_last_evaluation_timestamp_seconds")
             took = self.metrics("prometheus_rule_group_last_duration_seconds")
-            for group, timestamp in ended.items():
+            for group, timestamp in started.items():
                 if timestamp > began + WARM_UP and group in took:
                     seen.setdefault(group, {})[timestamp] = took[group]
+            passed = time.time() - began
+            if passed > seconds and len(seen) == len(started) > 0:
+                break
+            missing = started.keys() - seen.keys()
+            assert passed < seconds + PATIENCE, f"not evaluated within {passed / 60:.0f} minutes: {missing}"
             time.sleep(2)
         return {re.search(r';([^"]*)"', group)[1]: list(durations.values()) for group, durations in seen.items()}
 
@@ -266,12 +275,8 @@ def mean(values):
 
 
 def write_history(program, directory, series, step):
-    """Writes blocks with the series of a file, at each step. Returns what they consist of."""
-    with open(series, "rb") as lines:
-        count = sum(not line.startswith(b"#") for line in lines)
-    samples = count * sum(BLOCK_HOURS) * 3600 / step
-    # The history must end when Prometheus starts, so guess how long writing takes.
-    end = time.time() + 5 + samples * 40e-9
+    """Writes blocks with the series of a file, at each step."""
+    end = time.time() - GAP
     command = [program, directory, str(round(end * 1000)), str(step), str(EVALUATION_INTERVAL),
                *map(str, BLOCK_HOURS)]
     began = time.monotonic()
@@ -281,10 +286,7 @@ def write_history(program, directory, series, step):
     size = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
     say(f"history: {count} series, {samples / 1e6:.0f} million samples in {sum(BLOCK_HOURS)} hours, one every {step} s, "
         f"{size / 1e9:.2f} GB, written in {time.monotonic() - began:.0f} s")
-    late = time.time() - end
-    if late > 0:
-        say(f"the history ends {late:.0f} s before Prometheus starts")
-    time.sleep(max(0, -late))
+    say(f"it ends {(time.time() - end) / 60:.0f} minutes before Prometheus starts")
 
 
 def measure_queries(prometheus, column, selected):
@@ -348,8 +350,7 @@ def measure(column, url, fleet, options, program):
             assert remembered == targets, f"the history has {remembered:.0f} targets"
             say(f"running for {options.minutes:g} minutes")
             load = Load(prometheus.process.pid, process.pid)
-            groups = prometheus.watch_rules(time.monotonic() + 60 * options.minutes)
-            assert groups, "no rule was evaluated: give more --minutes"
+            groups = prometheus.watch_rules(60 * options.minutes)
             minutes = {group: mean(durations) * 60 / EVALUATION_INTERVAL for group, durations in groups.items()}
             for group in prometheus.api("rules", {})["groups"]:
                 slowest = max(group["rules"], key=lambda rule: rule["evaluationTime"])
@@ -398,14 +399,14 @@ def arguments():
         "there is one for this checkout and the exporter's default configuration."))
     parser.add_argument("release", type=pathlib.Path, help=argparse.SUPPRESS)
     parser.add_argument("--accounts", type=int, default=1000, help="number of accounts, each in 17 regions (default: 1000)")
-    parser.add_argument("--minutes", type=float, default=12,
-                        help=f"how long rules are observed; the first {WARM_UP // 60} minutes do not count (default: 12)")
+    parser.add_argument("--minutes", type=float, default=8,
+                        help=f"how long rules are observed; the first {WARM_UP // 60} minutes do not count (default: 8)")
     parser.add_argument("--step", type=int, default=SCRAPE_INTERVAL,
                         help="seconds between the samples of the history (default: 30, like the scrapes)")
     parser.add_argument("--column", nargs="+", action="append", metavar=("NAME", "SETTING"), help=(
         "a column; settings are config=FILE (YAML that is appended to the exporter's configuration), "
         "checkout=DIRECTORY (whose rules and dashboards to use, and whose target/release/ssm-sync-exporter) "
-        "and exporter=FILE (the program)"))
+        "and exporter=FILE (the program); relative paths start at this checkout"))
     return parser.parse_args()
 
 

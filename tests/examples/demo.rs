@@ -2,9 +2,12 @@
 //!
 //! `cargo run --example demo [ADDRESS]` needs no AWS account and no other software. The exporter
 //! listens on 127.0.0.1:10144, or on a free port if that one is in use, until it is interrupted.
+//! `SSM_SYNC_EXPORTER_METRICS` and the variables that begin like it change `metrics` in its
+//! configuration.
 
 #![expect(clippy::print_stdout, reason = "the demo prints instructions to the terminal")]
 
+use std::ffi::OsString;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -39,6 +42,11 @@ const STANDALONE: &str = "666677778888";
 
 const REGIONS: [&str; 3] = ["eu-west-1", "eu-central-1", "us-east-1"];
 
+/// The environment variables that change the configuration. Cargo sets others with the same prefix.
+fn settings() -> impl Iterator<Item = (OsString, OsString)> {
+    std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SSM_SYNC_EXPORTER_METRICS"))
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let log = Log::new(Clock::system());
@@ -46,7 +54,7 @@ async fn main() -> anyhow::Result<()> {
     log.subscribe(Verbosity::Info)?;
     let aws = FakeAws::start(organization()?, "127.0.0.1:0").await.context("cannot start the fake AWS")?;
     let directory = tempfile::tempdir()?;
-    let config = Config::load(Some(&configure(&aws, directory.path())?), [])?;
+    let config = Config::load(Some(&configure(&aws, directory.path())?), settings())?;
 
     let address = std::env::args().nth(1).unwrap_or_else(free_address);
     let (reloads, reload_signals) = mpsc::channel(1);
@@ -70,11 +78,10 @@ async fn main() -> anyhow::Result<()> {
         REGIONS.len(),
     );
     for (pattern, problem) in [
-        (r#"'"Failed"} 1'"#, "a sync that failed"),
-        (r"'successful_sync_age.*} [0-9]\{6\}'", "a sync without a success for days"),
-        (r"'last_sync_age.*} [0-9]\{5\}\(\.\|$\)'", "a stuck sync: its run began hours ago"),
-        (r"'source_state.*} 1'", "a sync with a faulty source"),
-        (r"'target_up.*} 0'", "an account that cannot be polled"),
+        ("'sync_problem{'", "syncs that failed, are stale or stuck, or have a faulty source"),
+        ("'target_down_reason{'", "an account that cannot be polled"),
+        ("'data_syncs{.*} 5'", "an account that has used up its quota"),
+        ("'cost_risk{'", "a sync whose settings can cause unexpected costs"),
     ] {
         println!("  # {problem}\n  curl -s {url}/metrics | grep {pattern}");
     }

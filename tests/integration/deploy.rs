@@ -7,6 +7,7 @@ mod aws;
 mod container;
 mod grafana;
 mod kubernetes;
+mod large_fleets;
 mod reference;
 mod rules;
 mod systemd;

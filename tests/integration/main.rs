@@ -35,6 +35,7 @@ mod reload;
 mod secrets;
 mod soak;
 mod status;
+mod sync_page;
 mod tools;
 mod untrusted_responses;
 mod web;

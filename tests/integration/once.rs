@@ -2,7 +2,8 @@
 
 mod external_tools;
 mod file;
-mod json_and_table;
+mod json;
+mod table;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use crate::process::{program, run, send_signal};
 use crate::tools;
 
 /// A fake AWS, and a configuration for it.
-struct Setup {
+pub(crate) struct Setup {
     aws: FakeAws,
     directory: TempDir,
 }
@@ -34,7 +35,7 @@ impl Setup {
         Self::with_config(fake_aws().await, &config)
     }
 
-    fn with_config(aws: FakeAws, config: &str) -> Self {
+    pub(crate) fn with_config(aws: FakeAws, config: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let config = format!("{config}{}", aws_settings(&aws, directory.path()));
         std::fs::write(directory.path().join("config.yaml"), config).unwrap();
@@ -42,7 +43,7 @@ impl Setup {
     }
 
     /// The command `once`, logging only errors.
-    fn once(&self) -> Command {
+    pub(crate) fn once(&self) -> Command {
         self.once_logging("error")
     }
 
@@ -89,7 +90,7 @@ fn entries(directory: &Path) -> Vec<String> {
 }
 
 /// Runs the command on a blocking thread, because the fake AWS needs the others.
-async fn output_of(mut command: Command) -> (Option<i32>, String, String) {
+pub(crate) async fn output_of(mut command: Command) -> (Option<i32>, String, String) {
     tokio::task::spawn_blocking(move || run(&mut command)).await.unwrap()
 }
 

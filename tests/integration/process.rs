@@ -49,10 +49,15 @@ impl ExporterProcess {
 
     /// Starts the demo, which must have been built with `cargo build --examples`.
     pub(crate) fn demo() -> Self {
+        Self::demo_with(&[])
+    }
+
+    /// Starts the demo with environment variables, which change its configuration.
+    pub(crate) fn demo_with(environment: &[(&str, &str)]) -> Self {
         let program = Path::new(env!("CARGO_BIN_EXE_ssm-sync-exporter"));
         let demo = program.with_file_name("examples").join("demo");
         assert!(demo.exists(), "{} is missing; build it with `cargo build --examples`", demo.display());
-        Self::start_listening(Command::new(demo).arg("127.0.0.1:0"))
+        Self::start_listening(Command::new(demo).arg("127.0.0.1:0").envs(environment.iter().copied()))
     }
 
     /// Starts a command and reads its address from the log line `listening`.

@@ -4,7 +4,9 @@
 use maud::{Markup, html};
 
 use super::Context;
-use super::components::{Pagination, account, badge, message, pluralize, untrusted, when, with_commas};
+use super::components::{
+    Pagination, account, backticks_to_code, badge, message, pluralize, untrusted, when, with_commas,
+};
 use crate::health::{AssessedSync, Health, remedy};
 use crate::model::{DataSync, SyncStatus, SyncType};
 use crate::status::overview::SyncRow;
@@ -79,6 +81,7 @@ fn empty_text(context: Context<'_>) -> &'static str {
 fn table_row(context: Context<'_>, SyncRow { target, assessed }: SyncRow<'_>) -> Markup {
     let AssessedSync { sync, health, .. } = assessed;
     let now = context.overview.now;
+    let advice = remedy::for_sync(&target.assessed, assessed);
     // The status that AWS reports is shown only if the badge does not already say it.
     let status = sync.last_status.as_ref().filter(|status| match status {
         SyncStatus::Unknown(_) => true,
@@ -99,8 +102,8 @@ fn table_row(context: Context<'_>, SyncRow { target, assessed }: SyncRow<'_>) ->
                 span.sub { (description(sync)) }
                 @if let Some(text) = &sync.last_status_message { (message(text)) }
                 @else if health == Health::Failed { p.message { "AWS reported no message." } }
-                @if let Some(remedy) = remedy::for_sync(sync, health) {
-                    details.advice { summary { "What to do" } p { (remedy) } }
+                @if let Some(advice) = advice {
+                    details.advice { summary { "What to do" } p { (backticks_to_code(advice.remedy)) } }
                 }
             }
             td.where {

@@ -6,6 +6,7 @@
 //!   passed (see [`readiness`](crate::readiness)); 503 before that
 //! - `POST /-/reload`: reload the configuration, if enabled
 //! - `GET /`: the status page; `GET /-/status.*`: its assets
+//! - `GET /sync`: the page about one sync
 //!
 //! A request that a page of another site makes a browser send gets 403, unless it is `GET` or
 //! `HEAD` (see [`cross_site`]).
@@ -27,12 +28,12 @@ use hyper::header::{ALLOW, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 pub use metrics::{MetricsRequest, MetricsResponse, ServeMetrics};
-pub use status::{Asset, PageError, PageFuture, RenderPage};
+pub use status::{Asset, PageError, PageFuture, RenderPage, SyncPage, SyncPageFuture, SyncPageOutcome};
 pub use telemetry_path::{InvalidTelemetryPath, TelemetryPath};
 
 use crate::gate::Gate;
 use crate::readiness::NotReady;
-use crate::web::paths::{HEALTHY, READY};
+use crate::web::paths::{HEALTHY, READY, SYNC};
 use crate::web::refusals::refused_as_busy;
 use crate::web::response::{Body, TEXT_PLAIN, response};
 
@@ -44,7 +45,7 @@ pub struct Handlers {
     pub telemetry_path: TelemetryPath,
     /// Serves the telemetry path.
     pub metrics: Arc<dyn ServeMetrics>,
-    /// Serves `/` and its assets.
+    /// Serves `/`, its assets and `/sync`.
     pub page: Arc<dyn RenderPage>,
     /// Determines the response to `/-/ready`.
     pub ready: Box<dyn Fn() -> Result<(), NotReady> + Send + Sync>,
@@ -92,9 +93,9 @@ impl Router {
         request.uri().path() == self.handlers.telemetry_path.as_str() && is_safe(request.method())
     }
 
-    /// Whether the request is for the status page.
+    /// Whether the request is for the status page or the page about one sync.
     pub(in crate::web) fn is_page<B>(&self, request: &Request<B>) -> bool {
-        request.uri().path() == "/" && is_safe(request.method()) && !self.is_scrape(request)
+        ["/", SYNC].contains(&request.uri().path()) && is_safe(request.method()) && !self.is_scrape(request)
     }
 
     /// Responds to a request. Only the status page and reloads take time; the other
@@ -115,7 +116,7 @@ impl Router {
             };
         }
         let asset = self.handlers.page.assets().iter().find(|asset| asset.path == path);
-        if path != telemetry_path && asset.is_none() && ![HEALTHY, READY, "/"].contains(&path) {
+        if path != telemetry_path && asset.is_none() && ![HEALTHY, READY, SYNC, "/"].contains(&path) {
             return response(StatusCode::NOT_FOUND, TEXT_PLAIN, "not found\n");
         }
         // HEAD is handled like GET here. `RequestService` and hyper remove the body.
@@ -125,11 +126,13 @@ impl Router {
         if let Some(asset) = asset {
             return status::respond_with_asset(asset);
         }
+        let query = request.uri().query().unwrap_or_default();
         match path {
             path if path == telemetry_path => metrics::respond(&*self.handlers.metrics, request),
             HEALTHY => response(StatusCode::OK, TEXT_PLAIN, "healthy\n"),
             READY => self.ready(),
-            _ => status::respond(&*self.handlers.page, request.uri().query().unwrap_or_default()).await,
+            SYNC => status::respond_with_sync(&*self.handlers.page, query).await,
+            _ => status::respond(&*self.handlers.page, query).await,
         }
     }
 

@@ -1,4 +1,4 @@
-//! `GET /`: the status page and its assets.
+//! `GET /`: the status page and its assets; `GET /sync`: the page about one sync.
 
 use std::pin::Pin;
 
@@ -25,7 +25,7 @@ const IMMUTABLE: HeaderValue = HeaderValue::from_static("max-age=31536000, immut
 /// Keeps browsers from sending the page's URL, with its filters, to other sites.
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 
-/// Serves `/`. Implemented in `crate::status`.
+/// Serves `/` and `/sync`. Implemented in `crate::status`.
 pub trait RenderPage: Send + Sync {
     /// The page as HTML. `query` is the query of the URL, and may be empty.
     ///
@@ -33,12 +33,41 @@ pub trait RenderPage: Send + Sync {
     /// See [`PageError`].
     fn html<'a>(&'a self, query: &'a str) -> PageFuture<'a>;
 
+    /// The page about the sync that `query` names.
+    ///
+    /// # Errors
+    /// See [`PageError`].
+    fn sync_html<'a>(&'a self, query: &'a str) -> SyncPageFuture<'a>;
+
     /// The files that the page loads.
     fn assets(&self) -> &[Asset];
 }
 
 /// The future of [`RenderPage::html`].
 pub type PageFuture<'a> = Pin<Box<dyn Future<Output = Result<String, PageError>> + Send + 'a>>;
+
+/// The future of [`RenderPage::sync_html`].
+pub type SyncPageFuture<'a> = Pin<Box<dyn Future<Output = Result<SyncPage, PageError>> + Send + 'a>>;
+
+/// The page about one sync, or the page that says why there is none.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SyncPage {
+    /// Whether the sync was found.
+    pub outcome: SyncPageOutcome,
+    /// The page.
+    pub html: String,
+}
+
+/// What a [`SyncPage`] is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SyncPageOutcome {
+    /// The sync.
+    Found,
+    /// There is no such sync.
+    NotFound,
+    /// The query names no sync.
+    InvalidQuery,
+}
 
 /// Why the page could not be rendered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,17 +90,39 @@ pub struct Asset {
 }
 
 pub(in crate::web) async fn respond(page: &dyn RenderPage, query: &str) -> Response<Body> {
-    let html = match page.html(query).await {
-        Ok(html) => html,
-        Err(PageError::Busy) => {
-            return refused_as_busy("too many concurrent requests for the status page\n");
+    match page.html(query).await {
+        Ok(html) => page_response(StatusCode::OK, html),
+        Err(error) => error_response(error),
+    }
+}
+
+pub(in crate::web) async fn respond_with_sync(page: &dyn RenderPage, query: &str) -> Response<Body> {
+    match page.sync_html(query).await {
+        Ok(SyncPage { outcome, html }) => {
+            let status = match outcome {
+                SyncPageOutcome::Found => StatusCode::OK,
+                SyncPageOutcome::NotFound => StatusCode::NOT_FOUND,
+                SyncPageOutcome::InvalidQuery => StatusCode::BAD_REQUEST,
+            };
+            page_response(status, html)
         }
-        Err(PageError::Failed) => {
+        Err(error) => error_response(error),
+    }
+}
+
+fn error_response(error: PageError) -> Response<Body> {
+    match error {
+        PageError::Busy => refused_as_busy("too many concurrent requests for the status page\n"),
+        PageError::Failed => {
             let text = "cannot render the status page\n";
-            return response(StatusCode::INTERNAL_SERVER_ERROR, TEXT_PLAIN, text);
+            response(StatusCode::INTERNAL_SERVER_ERROR, TEXT_PLAIN, text)
         }
-    };
+    }
+}
+
+fn page_response(status: StatusCode, html: String) -> Response<Body> {
     let mut response = Response::new(Either::Right(StreamingBody::of_text(html)));
+    *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, TEXT_HTML);
     headers.insert(CACHE_CONTROL, NO_STORE);

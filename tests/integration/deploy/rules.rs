@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::DirEntry;
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,9 +18,17 @@ use tokio::time::{Instant, sleep};
 use super::{list, place, succeed, text, yaml};
 use crate::process::ExporterProcess;
 use crate::prometheus::Prometheus;
-use crate::tools;
+use crate::{http, tools};
 
-const RULES: [&str; 3] = ["recording-rules.yml", "thresholds.yml", "alerts.yml"];
+const RULES: [&str; 3] = ["recording-rules.yml", "expected-syncs.yml", "alerts.yml"];
+
+/// The metric families with a series for each sync that rules may use. All others can be left out
+/// of a large fleet.
+const SYNC_FAMILIES: [&str; 3] = [
+    "aws_ssm_resource_data_sync_cost_risk",
+    "aws_ssm_resource_data_sync_info",
+    "aws_ssm_resource_data_sync_problem",
+];
 
 fn rule_path(name: &str) -> String {
     format!("deploy/prometheus/{name}")
@@ -117,9 +126,15 @@ fn every_alert_has_a_summary_a_description_and_a_runbook_section() {
         }
         let severity = rule["labels"]["severity"].as_str().unwrap();
         assert!(["critical", "warning", "info"].contains(&severity), "{name}: {severity}");
-        // GitHub derives anchors from headings like this.
-        let anchor = format!("/deploy/runbook.md#{}", name.to_lowercase());
-        assert!(annotations["runbook_url"].as_str().unwrap().ends_with(&anchor), "{name}");
+        // GitHub derives anchors from headings like this. An alert may link to the section about a
+        // cause instead, and falls back to its own section.
+        let url = annotations["runbook_url"].as_str().unwrap();
+        assert!(url.contains("/deploy/runbook.md#"), "{name}: {url}");
+        assert!(words(url).any(|word| word == name.to_lowercase()), "{name}: {url}");
+        // A query for each alert would delay the others when many fire.
+        for (annotation, text) in annotations.as_object().unwrap() {
+            assert!(!words(text.as_str().unwrap()).any(|word| word == "query"), "{name}: {annotation}");
+        }
         assert!(
             runbook.contains(&format!("](#{})", name.to_lowercase())),
             "the runbook's contents lack {name}"
@@ -164,7 +179,7 @@ fn the_aws_cli_knows_the_commands_of_the_runbook() {
 #[test]
 fn rules_use_only_metrics_and_records_that_exist() {
     let all: String = RULES.map(rule_file).concat();
-    let recorded: BTreeSet<String> = ["recording-rules.yml", "thresholds.yml"]
+    let recorded: BTreeSet<String> = ["recording-rules.yml", "expected-syncs.yml"]
         .iter()
         .flat_map(|file| rules(file))
         .map(|rule| rule["record"].as_str().unwrap().to_owned())
@@ -192,6 +207,23 @@ fn rules_use_only_metrics_and_records_that_exist() {
 }
 
 #[test]
+fn the_header_of_the_alerts_lists_the_metric_families_that_they_need() {
+    let is_family = |word: &&str| word.starts_with("aws_ssm_") || word.starts_with("ssm_sync_exporter_");
+    let mut needed = BTreeSet::new();
+    for rule in ["recording-rules.yml", "alerts.yml"].into_iter().flat_map(rules) {
+        needed.extend(words(rule["expr"].as_str().unwrap()).filter(is_family).map(str::to_owned));
+    }
+    let alerts = rule_file("alerts.yml");
+    let header = alerts.lines().take_while(|line| line.starts_with('#'));
+    let listed: Vec<&str> = header.filter_map(|line| line.strip_prefix("#   ")).collect();
+    assert_eq!(listed, Vec::from_iter(&needed));
+
+    let of_syncs = needed.iter().filter(|name| name.starts_with("aws_ssm_resource_data_sync_"));
+    let of_syncs: Vec<&String> = of_syncs.filter(|name| !name.ends_with("_quota")).collect();
+    assert_eq!(of_syncs, SYNC_FAMILIES);
+}
+
+#[test]
 #[ignore = "needs tools that `tests/run` installs"]
 fn alertmanager_accepts_the_inhibitions_and_they_name_alerts() {
     let file = "deploy/prometheus/alertmanager.yml";
@@ -212,27 +244,51 @@ fn alertmanager_accepts_the_inhibitions_and_they_name_alerts() {
     assert!(inhibited > 5, "{config}");
 }
 
-/// `scrape.yml` for this address, in a directory with all rules. Intervals and the `for` of
-/// alerts are shortened to a second.
+/// `scrape.yml` for this address, in a directory with all rules. Intervals, those of groups included,
+/// and the `for` of alerts are shortened to a second.
 fn accelerated_config(address: &str) -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
     for name in RULES {
         let rules: String = rule_file(name)
             .lines()
-            .map(|line| match line.split_once("for: ") {
-                Some((indent, _)) if indent.trim().is_empty() => format!("{indent}for: 1s\n"),
+            .map(|line| match line.split_once(": ") {
+                Some((key, _)) if ["for", "interval"].contains(&key.trim()) => format!("{key}: 1s\n"),
                 _ => format!("{line}\n"),
             })
             .collect();
         std::fs::write(directory.path().join(name), rules).unwrap();
     }
     let config = rule_file("scrape.yml");
-    for part in ["localhost:10144", ": 1m", "# - thresholds.yml"] {
+    for part in ["localhost:10144", ": 1m", "# - expected-syncs.yml"] {
         assert!(config.contains(part), "scrape.yml lacks {part}");
     }
     let config =
-        config.replace("localhost:10144", address).replace(": 1m", ": 1s").replace("# - thr", "- thr");
+        config.replace("localhost:10144", address).replace(": 1m", ": 1s").replace("# - exp", "- exp");
     (directory, config)
+}
+
+/// The texts between `start` and `end` in a page.
+fn between<'a>(page: &'a str, start: &str, end: &str) -> Vec<&'a str> {
+    page.split(start).skip(1).filter_map(|rest| Some(rest.split_once(end)?.0)).collect()
+}
+
+/// The sections of the runbook about alerts that the status page and the pages of syncs that it
+/// links to refer to.
+async fn linked_alerts(address: SocketAddr, status_page: &str) -> BTreeSet<String> {
+    let mut pages = vec![status_page.to_owned()];
+    for link in between(status_page, "href=\"", "\"").into_iter().filter(|link| link.contains("sync?")) {
+        let path = format!("/{}", link.trim_start_matches('/').replace("&amp;", "&"));
+        pages.push(http::request(address, "GET", &path).await.body);
+    }
+    let links = pages.iter().flat_map(|page| between(page, "/runbook.md#", "\""));
+    links.filter(|anchor| anchor.starts_with("ssmsync")).map(str::to_owned).collect()
+}
+
+/// The names of the syncs that the status page lists as problems.
+fn listed_problems(status_page: &str) -> BTreeSet<String> {
+    let list = between(status_page, "id=\"syncs\"", "</section>");
+    let rows = list.into_iter().flat_map(|list| between(list, "<th class=\"sync\"", "</th>"));
+    rows.map(|row| between(row, "<bdi>", "</bdi>")[0].to_owned()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -243,8 +299,9 @@ async fn the_faults_of_the_demo_fire_their_alerts_and_no_others() {
     let prometheus = Prometheus::with_config(directory, &config).await;
 
     // Other alerts may fire during startup only. SsmSyncMissing fires because the account
-    // outside the organization lacks the sync that the example thresholds expect.
+    // outside the organization lacks the sync that the example of expected syncs names.
     let expected = [
+        "SsmSyncCostRisk",
         "SsmSyncFailed",
         "SsmSyncMissing",
         "SsmSyncQuotaUsed",
@@ -271,11 +328,14 @@ async fn the_faults_of_the_demo_fire_their_alerts_and_no_others() {
         sleep(Duration::from_millis(200)).await;
     };
 
-    let [failed, missing, quota, source, stale, stuck, down] = &firing[..] else { unreachable!() };
+    let [cost, failed, missing, quota, source, stale, stuck, down] = &firing[..] else { unreachable!() };
     for (label, value) in [
         ("account_name", "staging"),
         ("aws_account_id", "222233334444"),
         ("aws_region", "eu-west-1"),
+        ("bucket_name", "staging-patch-compliance"),
+        ("cause", "bucket_policy"),
+        ("managed_by", "customer"),
         ("severity", "critical"),
         ("sync_name", "patch-compliance"),
         ("sync_type", "SyncToDestination"),
@@ -288,13 +348,12 @@ async fn the_faults_of_the_demo_fire_their_alerts_and_no_others() {
     );
     let described = failed["annotations"]["description"].as_str().unwrap();
     assert!(described.contains("to bucket staging-patch-compliance failed."), "{described}");
+    let url = failed["annotations"]["runbook_url"].as_str().unwrap();
+    assert!(url.ends_with("/runbook.md#cause-bucket_policy"), "{url}");
+    assert_eq!(cost["labels"]["setting"], "future_regions");
     assert_eq!(summary(missing), "Sync org-inventory is missing in 666677778888, eu-west-1");
-    assert_eq!(
-        quota["annotations"]["description"],
-        "No further sync of this type can be created, so an organization-wide rollout fails in this \
-         account. Syncs by owner: customer 1; inspector 1; license_manager 2; quick_setup 1;"
-    );
-    assert_eq!(source["labels"]["state"], "InvalidOrganizationalUnit");
+    assert_eq!(summary(quota), "The SyncToDestination quota is used up in 666677778888, eu-west-1");
+    assert_eq!(source["labels"]["cause"], "InvalidOrganizationalUnit");
     assert_eq!(stale["labels"]["account_name"], "security");
     assert_eq!(stuck["labels"]["sync_name"], "license-manager-sync");
     assert_eq!(summary(down), all_regions_down);
@@ -306,7 +365,14 @@ async fn the_faults_of_the_demo_fire_their_alerts_and_no_others() {
     for rule in loaded {
         assert_eq!((&rule["health"], &rule["lastError"]), (&Value::from("ok"), &Value::Null), "{rule}");
     }
-    // Syncs from a source may not have succeeded yet.
-    let to_buckets = "ssm_sync:without_success_seconds{sync_type=\"SyncToDestination\"}";
-    assert_eq!(prometheus.query(to_buckets).await.len(), 20);
+
+    let page = http::request(demo.address, "GET", "/").await.body;
+    let problems: BTreeSet<String> = [failed, source, stale, stuck]
+        .map(|alert| alert["labels"]["sync_name"].as_str().unwrap().to_owned())
+        .into();
+    assert_eq!(listed_problems(&page), problems, "the page lists the syncs with alerts as problems");
+    // Only Prometheus knows which syncs its rule files expect.
+    let shown: BTreeSet<String> =
+        expected.into_iter().filter(|name| *name != "SsmSyncMissing").map(str::to_lowercase).collect();
+    assert_eq!(linked_alerts(demo.address, &page).await, shown, "the page shows what fires");
 }

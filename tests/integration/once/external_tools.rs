@@ -110,7 +110,7 @@ async fn node_exporter_serves_the_metrics_beside_its_own() {
 }
 
 /// Wraps the command in a script that runs it on a pseudoterminal of this width.
-fn on_a_terminal(columns: u16, command: &Command) -> Command {
+pub(super) fn on_a_terminal(columns: u16, command: &Command) -> Command {
     let mut python = tools::python();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/on_a_terminal.py");
     python
@@ -157,19 +157,4 @@ async fn the_progress_bar_is_shown_only_on_a_terminal() {
     once.args(["--log.format", "json", "--output"]).arg(&file);
     let (_, terminal, _) = output_of(on_a_terminal(100, &once)).await;
     assert!(terminal.starts_with("ssm-sync-exporter: 1 of 2"), "no bar between JSON lines: {terminal}");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs tools that `tests/run` installs"]
-async fn the_table_fits_the_width_of_the_terminal() {
-    let setup = setup().await;
-    let mut once = setup.once();
-    once.args(["--format", "table"]);
-    for columns in [60, 100, 140] {
-        let (_, terminal, _) = output_of(on_a_terminal(columns, &once)).await;
-        let drawn = terminal.rsplit("\u{1b}[2K").next().unwrap();
-        let lines = drawn.lines().filter(|line| !line.starts_with("ssm-sync-exporter: "));
-        let longest = lines.map(|line| line.chars().count()).max().unwrap();
-        assert!(drawn.contains("REASON") && longest <= columns.into(), "{columns}: {terminal}");
-    }
 }

@@ -10,7 +10,8 @@ use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::{Dashboard, dashboards, list, used_variables};
+use super::super::large_fleets;
+use super::{Dashboard, dashboards, list, text, used_variables};
 use crate::http;
 use crate::process::ExporterProcess;
 use crate::prometheus::Prometheus;
@@ -25,21 +26,17 @@ fn selection(variables: &[(&'static str, &[&'static str])]) -> Selection {
     variables.iter().map(|(name, values)| (*name, values.to_vec())).collect()
 }
 
-/// Two selections for the fleet dashboard: everything, and the accounts with problems by name.
+/// Two selections for the fleet dashboard: everything, and the accounts with problems or cost risks by name.
 fn fleet_selections() -> Vec<Selection> {
-    let accounts: [&[&str]; 2] =
-        [&[ALL], &["222233334444", "333344445555", "444455556666", "555566667777", "666677778888"]];
+    let accounts: [&[&str]; 2] = [
+        &[ALL],
+        &["111122223333", "222233334444", "333344445555", "444455556666", "555566667777", "666677778888"],
+    ];
     let regions: [&[&str]; 2] = [&[ALL], &["eu-central-1", "eu-west-1", "us-east-1"]];
     let types: [&[&str]; 2] = [&[ALL], &["SyncFromSource", "SyncToDestination"]];
     let cases = accounts.into_iter().zip(regions).zip(types);
     let cases = cases.map(|((accounts, regions), types)| {
-        selection(&[
-            ("account", accounts),
-            ("region", regions),
-            ("type", types),
-            ("stale", &["172800"]),
-            ("limit", &["50"]),
-        ])
+        selection(&[("account", accounts), ("region", regions), ("type", types), ("limit", &["50"])])
     });
     cases.collect()
 }
@@ -60,7 +57,6 @@ fn sync_selections() -> Vec<Selection> {
             ("region", &["eu-west-1"]),
             ("type", &[sync_type]),
             ("sync", &[sync]),
-            ("stale", &["172800"]),
         ])
     });
     cases.into()
@@ -111,7 +107,12 @@ struct Scraped {
 
 impl Scraped {
     async fn start() -> Self {
-        let demo = ExporterProcess::demo();
+        Self::start_with(&[]).await
+    }
+
+    /// With environment variables for the demo.
+    async fn start_with(environment: &[(&str, &str)]) -> Self {
+        let demo = ExporterProcess::demo_with(environment);
         let jobs = ["one", "other"].map(|job| {
             format!("  - job_name: {job}\n    static_configs: [{{targets: ['{}']}}]\n", demo.address)
         });
@@ -329,7 +330,7 @@ async fn every_query_returns_the_fields_that_its_panel_uses() {
                 let expression = target["expr"].as_str().unwrap();
                 let of_series = results[target["refId"].as_str().unwrap()].iter().flat_map(labels);
                 let names: BTreeSet<&str> = of_series.map(|(name, _)| name).collect();
-                let limited = expression.contains("topk($limit, ") || expression.starts_with("topk(1000,");
+                let limited = ["topk($limit,", "topk(1000,"].iter().any(|top| expression.contains(top));
                 assert!(
                     limited || !names.contains("aws_account_id"),
                     "too many series in a large fleet: {expression}"
@@ -347,6 +348,47 @@ async fn every_query_returns_the_fields_that_its_panel_uses() {
     }
 }
 
+/// What the sync dashboard shows as health of the syncs of [`sync_selections`], except the last one,
+/// whose target is down.
+const HEALTH_OF_SYNCS: [&str; 4] = ["Failed", "Healthy", "Source fault", "Healthy"];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn the_configuration_for_large_fleets_takes_data_only_from_panels_that_say_so() {
+    let recipe: Value = serde_saphyr::from_str(&large_fleets::recipe()).unwrap();
+    let metrics = recipe["metrics"].to_string();
+    let scraped = Scraped::start_with(&[("SSM_SYNC_EXPORTER_METRICS", &metrics)]).await;
+    let disabled = large_fleets::disabled_families();
+    let exposed = http::request(scraped.demo.address, "GET", "/metrics").await.body;
+    for family in &disabled {
+        assert!(!exposed.contains(&format!("# TYPE {family} ")), "{family} is not disabled");
+    }
+    let [fleet, sync] = dashboards();
+    for (dashboard, cases, each) in [(&fleet, fleet_selections(), true), (&sync, sync_selections(), false)] {
+        for panel in dashboard.panels() {
+            let needs_disabled = |query: &Value| {
+                let metrics = large_fleets::metrics_of(query["expr"].as_str().unwrap());
+                metrics.iter().any(|metric| disabled.contains(*metric))
+            };
+            let mut panel = panel.clone();
+            panel["targets"].as_array_mut().unwrap().retain(|query| !needs_disabled(query));
+            all_results(&scraped, dashboard, &panel, &cases, each).await;
+        }
+    }
+    let shown = |title: &str| sync.panels().find(|panel| panel["title"] == title).unwrap();
+    let (health, sharing) = (shown("Health"), shown("Destination sharing"));
+    let words = &health["fieldConfig"]["defaults"]["mappings"][0]["options"];
+    for (case, expected) in sync_selections().iter().zip(HEALTH_OF_SYNCS) {
+        let results = panel_results(&scraped, &sync, health, case).await;
+        let value = results["A"][0]["value"][1].as_str().unwrap();
+        assert_eq!(words[value]["text"], expected, "{case:?}");
+        let results = panel_results(&scraped, &sync, sharing, case).await;
+        let has_bucket = case["type"] == ["SyncToDestination"];
+        let expected = if has_bucket { "Disabled or not reported" } else { "No bucket" };
+        assert_eq!(results["A"][0]["metric"]["sharing_type"], expected, "{case:?}");
+    }
+}
+
 /// The demo is scraped under two jobs.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
@@ -357,9 +399,12 @@ async fn targets_and_syncs_of_two_exporters_are_counted_once() {
         ("Failed syncs", "1"),
         ("Source faults", "1"),
         ("Stale syncs", "1"),
-        ("Cannot be polled", "3"),
-        ("Not yet collected", "0"),
+        ("Stuck syncs", "1"),
+        ("Targets down", "3"),
+        ("Not collected yet", "0"),
         ("Quotas used up", "1"),
+        ("Quotas nearly used", "0"),
+        ("Cost risks", "1"),
         ("Syncs", "22"),
         ("Targets", "16"),
     ] {
@@ -367,6 +412,19 @@ async fn targets_and_syncs_of_two_exporters_are_counted_once() {
         let results = panel_results(&scraped, &fleet, panel, &fleet_selections()[0]).await;
         assert_eq!(results["A"][0]["value"][1], expected, "{title}");
     }
+    let table = |panel: &&Value| panel["title"] == "Syncs with problems" && panel["type"] == "table";
+    let table = fleet.panels().find(table).unwrap();
+    let runbook = text("deploy/runbook.md").to_lowercase();
+    let rows = panel_results(&scraped, &fleet, table, &fleet_selections()[0]).await;
+    let problems: BTreeSet<&str> = rows["A"]
+        .iter()
+        .map(|row| {
+            let anchor = row["metric"]["runbook"].as_str().unwrap();
+            assert!(runbook.contains(&format!("\n## {anchor}\n")), "the runbook has no section {anchor}");
+            row["metric"]["problem"].as_str().unwrap()
+        })
+        .collect();
+    assert_eq!(problems, BTreeSet::from(["failed", "source_fault", "stale", "stuck"]));
     let grid = fleet.panels().find(|panel| panel["title"] == "Accounts and regions").unwrap();
     let results = panel_results(&scraped, &fleet, grid, &fleet_selections()[0]).await;
     let words = &grid["fieldConfig"]["defaults"]["mappings"][0]["options"];
@@ -382,7 +440,7 @@ async fn targets_and_syncs_of_two_exporters_are_counted_once() {
     for (cell, word) in [
         ("data 444455556666 eu-west-1", "Source fault"),
         ("666677778888 eu-west-1", "Healthy"),
-        ("sandbox 555566667777 us-east-1", "Cannot be polled"),
+        ("sandbox 555566667777 us-east-1", "Down"),
         ("security 333344445555 eu-central-1", "Stale"),
         ("staging 222233334444 eu-west-1", "Failed"),
     ] {

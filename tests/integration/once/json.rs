@@ -1,6 +1,4 @@
-//! The formats that only `once` has: the JSON document and the table.
-
-use std::time::SystemTime;
+//! The JSON document.
 
 use fake_aws::{Fault, SyncKind};
 use jiff::Timestamp;
@@ -31,6 +29,30 @@ async fn document(setup: &Setup) -> Value {
         }
     }
     document
+}
+
+/// Counts by health, each 1 for these and 0 for the others.
+fn counts(all: &[&str], ones: &[&str]) -> Value {
+    all.iter().map(|health| ((*health).to_owned(), json!(u8::from(ones.contains(health))))).collect()
+}
+
+fn sync_counts(ones: &[&str]) -> Value {
+    counts(&["failed", "source_fault", "stale", "stuck", "in_progress", "healthy"], ones)
+}
+
+fn target_counts(ones: &[&str]) -> Value {
+    let all = [
+        "down",
+        "failed",
+        "source_fault",
+        "stale",
+        "stuck",
+        "in_progress",
+        "healthy",
+        "not_collected",
+        "no_syncs",
+    ];
+    counts(&all, ones)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -65,6 +87,10 @@ async fn the_json_document_is_complete() {
             "sync_type": "SyncToDestination",
             "sync_name": "org-inventory",
             "managed_by": "customer",
+            "health": "failed",
+            "cause": "unknown",
+            "max_success_age_seconds": 172_800,
+            "max_run_time_seconds": 7200,
             "last_status": "Failed",
             "last_status_message": "no access",
             "last_sync_time": "2025-11-22T08:25:40Z",
@@ -84,6 +110,10 @@ async fn the_json_document_is_complete() {
             "sync_type": "SyncFromSource",
             "sync_name": "explorer",
             "managed_by": "customer",
+            "health": "source_fault",
+            "cause": "NoPermissions",
+            "max_success_age_seconds": 172_800,
+            "max_run_time_seconds": 7200,
             "source": {
                 "source_type": "AwsOrganizations",
                 "organization_source_type": "OrganizationalUnits",
@@ -100,21 +130,34 @@ async fn the_json_document_is_complete() {
         "version": env!("CARGO_PKG_VERSION"),
         "summary": {
             "targets": 3, "targets_up": 2, "targets_failed": 1, "targets_not_collected": 0, "targets_complete": true,
-            "syncs": 2, "syncs_failed": 2,
+            "targets_by_health": target_counts(&["down", "failed", "no_syncs"]),
+            "syncs": 2, "syncs_failed": 2, "syncs_by_health": sync_counts(&["failed", "source_fault"]),
+            "concerns": {
+                "quota_used": 0, "quota_nearly_used": 0, "inspector_sync_blocked": 0, "all_ops_data_sources": 1,
+                "future_regions": 0,
+            },
+            "discovery": {"pending_lookups": 0, "failing_region_lookups": 0},
         },
         "targets": [
-            extended(target(REGION), json!({"up": true, "syncs": syncs})),
-            extended(target("eu-central-1"), json!({"up": true, "syncs": []})),
-            extended(target("us-east-1"), json!({"up": false, "reason": "access_denied", "message": null})),
+            extended(
+                target(REGION),
+                json!({
+                    "up": true, "health": "failed", "syncs_by_health": sync_counts(&["failed", "source_fault"]),
+                    "concerns": [{"kind": "all_ops_data_sources", "sync_type": "SyncFromSource", "sync_name": "explorer"}],
+                    "syncs": syncs,
+                }),
+            ),
+            extended(
+                target("eu-central-1"),
+                json!({"up": true, "health": "no_syncs", "syncs_by_health": sync_counts(&[]), "concerns": [], "syncs": []}),
+            ),
+            extended(
+                target("us-east-1"),
+                json!({"up": false, "health": "down", "reason": "access_denied", "message": null}),
+            ),
         ],
     });
     assert_eq!(document, expected);
-}
-
-async fn table(setup: &Setup) -> String {
-    let mut once = setup.once();
-    once.args(["--format", "table"]);
-    output_of(once).await.1
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,79 +171,6 @@ async fn a_target_that_was_not_collected_is_neither_up_nor_down() {
     let document: Value = serde_json::from_str(&out).unwrap();
     let summary = &document["summary"];
     assert_eq!((&summary["targets_not_collected"], &summary["targets_complete"]), (&json!(1), &json!(true)));
-    let target = json!({"aws_account_id": ACCOUNT, "account_name": "production", "aws_region": REGION, "partition": "aws"});
+    let target = json!({"aws_account_id": ACCOUNT, "account_name": "production", "aws_region": REGION, "partition": "aws", "health": "not_collected"});
     assert_eq!(document["targets"], json!([target]));
-    let mut once = setup.once();
-    once.env("SSM_SYNC_EXPORTER_READY_AFTER", "1s").args(["--format", "table"]);
-    assert_eq!(
-        output_of(once).await.1,
-        "\
-ACCOUNT                    REGION     REASON  MESSAGE
-111122223333 (production)  eu-west-1  -       not collected in time
-
-0 syncs, 0 failed; 1 target, 1 failed
-"
-    );
-}
-
-/// The Unix time `seconds` ago.
-#[expect(clippy::disallowed_methods, reason = "the program has the same clock")]
-fn ago(seconds: f64) -> f64 {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs_f64().floor() - seconds
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_table_lists_failed_syncs_first_and_then_targets_that_are_down() {
-    let setup = Setup::in_regions(&[REGION, "us-east-1"]).await;
-    put_sync(
-        &setup.aws,
-        SyncKind::ToDestination,
-        json!({
-            "SyncName": "inventory", "LastStatus": "Successful", "LastSuccessfulSyncTime": ago(7230.0),
-        }),
-    );
-    put_sync(
-        &setup.aws,
-        SyncKind::ToDestination,
-        json!({
-            "SyncName": "patches", "LastStatus": "Failed", "LastSuccessfulSyncTime": ago(94_000.0),
-            "LastSyncStatusMessage": "no access to the bucket",
-        }),
-    );
-    put_sync(
-        &setup.aws,
-        SyncKind::FromSource,
-        json!({"SyncName": "explorer", "SyncSource": {"State": "NoPermissions"}}),
-    );
-    setup.inject(Fault::DenyByScp, "us-east-1");
-    let text = table(&setup).await;
-    let (syncs, targets) = text.split_once("\n\n").unwrap();
-    assert_eq!(syncs, "\
-ACCOUNT                    REGION     TYPE               NAME       STATUS         LAST SUCCESS  MESSAGE
-111122223333 (production)  eu-west-1  SyncToDestination  patches    Failed         1d 2h ago     no access to the bucket
-111122223333 (production)  eu-west-1  SyncFromSource     explorer   NoPermissions  -
-111122223333 (production)  eu-west-1  SyncToDestination  inventory  Successful     2h ago");
-    let lines: Vec<&str> = targets.lines().collect();
-    assert_eq!(lines[0], "ACCOUNT                    REGION     REASON      MESSAGE");
-    assert!(lines[1].starts_with("111122223333 (production)  us-east-1  scp_denied  "), "{text}");
-    assert_eq!(lines[2..], ["", "3 syncs, 2 failed; 2 targets, 1 failed"]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn texts_from_aws_cannot_control_the_terminal() {
-    let setup = Setup::in_regions(&[REGION]).await;
-    let hostile = "\u{1b}[2J\u{1b}]0;owned\u{7}\u{9b}31m\r\n\u{202e}x";
-    put_sync(
-        &setup.aws,
-        SyncKind::ToDestination,
-        json!({
-            "SyncName": hostile, "LastStatus": hostile, "LastSyncStatusMessage": hostile, "SyncType": hostile,
-        }),
-    );
-    let text = table(&setup).await;
-    let control = |character: &char| character.is_control() && *character != '\n';
-    assert_eq!(text.chars().find(control), None, "{text:?}");
-    let shown = "\\u{1b}[2J\\u{1b}]0;owned\\u{7}\\u{9b}31m\\r\\n\\u{202e}x";
-    assert_eq!(text.matches(shown).count(), 4, "{text}");
-    assert_eq!(text.lines().count(), 4, "{text}");
 }

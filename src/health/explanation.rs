@@ -1,0 +1,165 @@
+//! Why a sync has its health, in a sentence with the times and limits that decide it.
+
+use std::time::Duration;
+
+use super::{AssessedSync, Health, LimitOrigins};
+use crate::duration;
+use crate::model::{SyncStatus, SyncType, UnixSeconds};
+
+/// Explains the health of a sync, in full sentences. Names between backticks are configuration keys.
+/// The text has no values from AWS other than times.
+pub(crate) fn explain(sync: &AssessedSync<'_>, origins: LimitOrigins, now: UnixSeconds) -> String {
+    let fields = sync.sync;
+    let max_success_age = limit(sync.max_success_age, "max_success_age", origins.max_success_age);
+    let max_run_time = limit(sync.max_run_time, "max_run_time", origins.max_run_time);
+    let success = fields.last_successful_sync.map(|at| age(at, now));
+    match sync.health {
+        Health::Failed => {
+            let attempt = fields.last_sync.map(|at| format!(", {},", age(at, now))).unwrap_or_default();
+            let success = success.map_or_else(
+                || "AWS reports no success.".to_owned(),
+                |success| format!("The last success was {success}."),
+            );
+            format!("AWS reports that the last attempt{attempt} failed. {success}")
+        }
+        Health::SourceFault => {
+            "AWS reports a fault of the source, so the sync cannot read all accounts and regions that it is meant for."
+                .to_owned()
+        }
+        Health::Stale => match (fields.last_successful_sync, fields.created) {
+            (Some(at), _) => format!("No success for {}; {max_success_age}.", elapsed(at, now)),
+            (None, Some(at)) => {
+                format!("No success since the sync was created {}; {max_success_age}.", age(at, now))
+            }
+            (None, None) => format!("No success; {max_success_age}."),
+        },
+        Health::Stuck => {
+            let begun = fields.last_sync.map(|at| format!(" for {}", elapsed(at, now))).unwrap_or_default();
+            format!("A run has been in progress{begun}, and none has succeeded since it began; {max_run_time}.")
+        }
+        Health::InProgress => match (fields.last_sync, fields.last_successful_sync) {
+            (Some(begun), Some(success)) if success >= begun => format!(
+                "AWS reports a run in progress. The last success, {}, is not older than the run, so the sync works.",
+                age(success, now)
+            ),
+            (Some(begun), _) => format!(
+                "A run has been in progress for {}. It counts as stuck when it takes too long; {max_run_time}.",
+                elapsed(begun, now)
+            ),
+            (None, _) => "AWS reports a run in progress, and not since when.".to_owned(),
+        },
+        _ => match success {
+            Some(success) => format!("The last success was {success}; {max_success_age}."),
+            None if fields.sync_type == SyncType::FromSource => {
+                "AWS reports no fault of the source. For this type of sync, AWS reports no successes.".to_owned()
+            }
+            None if fields.last_status == Some(SyncStatus::Successful) => {
+                "AWS reports that the last attempt succeeded, and not when.".to_owned()
+            }
+            None => format!("AWS reports no success yet; {max_success_age}."),
+        },
+    }
+}
+
+fn age(at: UnixSeconds, now: UnixSeconds) -> String {
+    duration::format_age(now - at)
+}
+
+fn elapsed(since: UnixSeconds, now: UnixSeconds) -> String {
+    duration::format(Duration::try_from_secs_f64(now - since).unwrap_or_default())
+}
+
+/// A limit and where it comes from.
+fn limit(limit: Duration, key: &str, rule: Option<usize>) -> String {
+    let limit = duration::format(limit);
+    match rule {
+        Some(number) => {
+            format!("the limit for this sync is {limit} (`{key}` of rule {number} in `health.rules`)")
+        }
+        None => format!("the limit for this sync is {limit} (`health.{key}`)"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::health::tests::sync;
+    use crate::model::DataSync;
+
+    const NOW: UnixSeconds = 1_763_800_000.0;
+    const HOUR: UnixSeconds = 3600.0;
+
+    fn explanation(health: Health, origins: LimitOrigins, change: impl FnOnce(&mut DataSync)) -> String {
+        let mut sync = sync("a", Some(NOW - 75.0 * HOUR));
+        change(&mut sync);
+        let assessed = AssessedSync {
+            sync: &sync,
+            health,
+            max_success_age: Duration::from_hours(48),
+            max_run_time: Duration::from_hours(2),
+        };
+        explain(&assessed, origins, NOW)
+    }
+
+    #[test]
+    fn each_health_is_explained_with_its_times_and_its_limit() {
+        let default = LimitOrigins::default();
+        let rules = LimitOrigins { max_success_age: Some(2), max_run_time: Some(3) };
+        let never = |sync: &mut DataSync| {
+            (sync.last_successful_sync, sync.created) = (None, Some(NOW - 240.0 * HOUR));
+        };
+        let running = |success: f64| {
+            move |sync: &mut DataSync| {
+                sync.last_sync = Some(NOW - 5.0 * HOUR);
+                sync.last_successful_sync = Some(NOW - success * HOUR);
+            }
+        };
+        let from_source = |sync: &mut DataSync| {
+            (sync.sync_type, sync.last_successful_sync) = (SyncType::FromSource, None);
+        };
+        for (found, text) in [
+            (
+                explanation(Health::Stale, rules, |_| ()),
+                "No success for 3d 3h; the limit for this sync is 2d (`max_success_age` of rule 2 in `health.rules`).",
+            ),
+            (
+                explanation(Health::Stale, default, never),
+                "No success since the sync was created 10d ago; the limit for this sync is 2d (`health.max_success_age`).",
+            ),
+            (
+                explanation(Health::Stuck, rules, running(9.0)),
+                "A run has been in progress for 5h, and none has succeeded since it began; the limit for this sync is 2h \
+                 (`max_run_time` of rule 3 in `health.rules`).",
+            ),
+            (
+                explanation(Health::InProgress, default, running(9.0)),
+                "A run has been in progress for 5h. It counts as stuck when it takes too long; the limit for this sync is 2h \
+                 (`health.max_run_time`).",
+            ),
+            (
+                explanation(Health::InProgress, default, running(4.0)),
+                "AWS reports a run in progress. The last success, 4h ago, is not older than the run, so the sync works.",
+            ),
+            (
+                explanation(Health::Failed, default, |_| ()),
+                "AWS reports that the last attempt, 3d 3h ago, failed. The last success was 3d 3h ago.",
+            ),
+            (
+                explanation(Health::Failed, default, |sync| {
+                    (sync.last_sync, sync.last_successful_sync) = (None, None);
+                }),
+                "AWS reports that the last attempt failed. AWS reports no success.",
+            ),
+            (
+                explanation(Health::Healthy, default, |_| ()),
+                "The last success was 3d 3h ago; the limit for this sync is 2d (`health.max_success_age`).",
+            ),
+            (
+                explanation(Health::Healthy, default, from_source),
+                "AWS reports no fault of the source. For this type of sync, AWS reports no successes.",
+            ),
+        ] {
+            assert_eq!(found, text);
+        }
+    }
+}

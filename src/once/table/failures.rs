@@ -1,0 +1,60 @@
+//! The targets without a result: those that are down, grouped by cause, and those that were not
+//! collected in time.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use super::super::Results;
+use super::look;
+use super::page::{Page, Word, message, words};
+use super::places::Places;
+use crate::failure_log;
+use crate::health::{AssessedTarget, Health};
+use crate::model::{Failure, Reason};
+
+/// The targets that are down for the same cause, and the failure of the first.
+type SameCause<'a> = (&'a Failure, Vec<&'a AssessedTarget>);
+
+pub(super) fn write(page: &mut Page, results: &Results) {
+    for (failure, targets) in by_cause(results) {
+        let text = format!("{}: {}:", Places::of(targets.iter().copied()).count(), failure.reason);
+        write_group(page, Health::Down, words(&text).chain(message(&failure.message)), &targets);
+    }
+    let uncollected: Vec<&AssessedTarget> = results.with_up(None).collect();
+    if !uncollected.is_empty() {
+        let text = format!("{}: no result in time", Places::of(uncollected.iter().copied()).count());
+        write_group(page, Health::NotCollected, words(&text), &uncollected);
+    }
+}
+
+/// Writes what the targets have in common, and where they are.
+pub(super) fn write_group(
+    page: &mut Page,
+    health: Health,
+    text: impl Iterator<Item = Word>,
+    targets: &[&AssessedTarget],
+) {
+    const INDENT: usize = 4;
+    page.separate();
+    let status = look::status(health);
+    let width = status.width() + 1;
+    page.paragraph(0, INDENT, [status.left_aligned(width)].into_iter().chain(text));
+    Places::of(targets.iter().copied()).write(page, INDENT);
+}
+
+/// The targets that are down, by cause. The cause of most targets comes first.
+fn by_cause(results: &Results) -> Vec<SameCause<'_>> {
+    let mut causes: BTreeMap<(Reason, String), SameCause> = BTreeMap::new();
+    for target in results.with_up(Some(false)) {
+        let Some(failure) = target.state().last.as_ref().and_then(|last| last.failure.as_ref()) else {
+            continue;
+        };
+        let (account, region) = (target.display_id(), target.target().region.as_str());
+        let message = failure_log::without_details(&failure.message, &[&account, region]);
+        let cause = causes.entry((failure.reason, message)).or_insert_with(|| (failure, Vec::new()));
+        cause.1.push(target);
+    }
+    let mut causes: Vec<SameCause> = causes.into_values().collect();
+    causes.sort_by_key(|(_, targets)| Reverse(targets.len()));
+    causes
+}

@@ -1,0 +1,41 @@
+//! The results for people: what failed and why first, then every account with its syncs, then what
+//! needs attention, and at the end where `once` looked and the totals.
+//!
+//! - `page`: lines of limited width, wrapped between words, and colours;
+//! - `look`: the word, the symbol and the colour of each health;
+//! - `places`: the accounts and regions of some targets, as far as they fit on a line;
+//! - `failures`: the targets without a result, those that fail for the same cause together;
+//! - `accounts`: the accounts with their regions and syncs;
+//! - `concerns`: quotas and settings that need attention;
+//! - `totals`: where `once` looked, and how many targets and syncs have each health.
+
+mod accounts;
+mod concerns;
+mod failures;
+mod look;
+mod page;
+mod places;
+mod totals;
+
+use super::Results;
+use page::Page;
+
+/// The width if the output is not a terminal.
+const DEFAULT_WIDTH: usize = 80;
+
+/// The minimum width. The lines are longer than a terminal that is narrower.
+const MIN_WIDTH: usize = 40;
+
+/// Renders everything for a terminal of `width` columns, if it is one.
+pub(super) fn render(results: &Results, width: Option<u16>, has_color: bool) -> String {
+    let width = width.map_or(DEFAULT_WIDTH, usize::from).max(MIN_WIDTH);
+    let mut page = Page::new(width, has_color);
+    failures::write(&mut page, results);
+    accounts::write(&mut page, results);
+    concerns::write(&mut page, results);
+    totals::write(&mut page, results);
+    page.into_text()
+}
+
+#[cfg(test)]
+mod tests;

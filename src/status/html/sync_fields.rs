@@ -1,0 +1,115 @@
+//! Every field of a sync, in groups.
+
+use maud::{Markup, html};
+
+use super::components::{untrusted, when};
+use crate::model::{
+    DataSync, Destination, ManagedBy, SharingType, Source, SourceState, SyncStatus, SyncType, UnixSeconds,
+};
+
+pub(super) fn fields(sync: &DataSync, now: UnixSeconds) -> Markup {
+    // The fields of the other type are shown only if AWS reports some.
+    let shows_destination = sync.destination.is_some() || sync.sync_type != SyncType::FromSource;
+    let shows_source = sync.source.is_some() || sync.sync_type != SyncType::ToDestination;
+    let (no_destination, no_source) = (Destination::default(), Source::default());
+    html! {
+        div.fields {
+            (group("Sync", &html! {
+                (text("Name", Some(&sync.name)))
+                (text("Type", Some(sync.sync_type.as_str())))
+                (row("Owner", &owner(sync.managed_by())))
+                (time("Created", sync.created, now))
+                (time("Last changed", sync.last_modified, now))
+            }))
+            (group("Last run", &html! {
+                (text("Status", sync.last_status.as_ref().map(SyncStatus::as_str)))
+                (row("Message", &match &sync.last_status_message {
+                    Some(message) => html! { p.message { (untrusted(message)) } },
+                    None => not_reported(),
+                }))
+                (time("Last attempt", sync.last_sync, now))
+                (time("Last success", sync.last_successful_sync, now))
+            }))
+            @if shows_destination { (destination(sync.destination.as_ref().unwrap_or(&no_destination))) }
+            @if shows_source { (source(sync.source.as_ref().unwrap_or(&no_source))) }
+        }
+    }
+}
+
+fn destination(destination: &Destination) -> Markup {
+    group(
+        "S3 destination",
+        &html! {
+            (text("Bucket", destination.bucket_name.as_deref()))
+            (text("Prefix", destination.prefix.as_deref()))
+            (text("Region of the bucket", destination.region.as_deref()))
+            (text("KMS key", destination.kms_key_arn.as_deref()))
+            (text("Format", destination.format.as_deref()))
+            (text("Sharing", destination.sharing.as_ref().map(SharingType::as_str)))
+        },
+    )
+}
+
+fn source(source: &Source) -> Markup {
+    group(
+        "Source",
+        &html! {
+            (text("Source state", source.state.as_ref().map(SourceState::as_str)))
+            (text("Source type", source.source_type.as_deref()))
+            (text("Organization source type", source.organization_source_type.as_deref()))
+            (list("Organizational units", source.organizational_units.as_deref()))
+            (list("Source regions", source.regions.as_deref()))
+            (flag("Include future regions", source.include_future_regions))
+            (flag("Enable all OpsData sources", source.enable_all_ops_data_sources))
+        },
+    )
+}
+
+fn group(heading: &str, rows: &Markup) -> Markup {
+    html! {
+        div.field-group { h3 { (heading) } dl { (rows) } }
+    }
+}
+
+fn row(term: &str, value: &Markup) -> Markup {
+    html! { div { dt { (term) } dd { (value) } } }
+}
+
+fn text(term: &str, value: Option<&str>) -> Markup {
+    row(term, &value.map_or_else(not_reported, untrusted))
+}
+
+fn time(term: &str, at: Option<UnixSeconds>, now: UnixSeconds) -> Markup {
+    row(term, &when(at, now, "not reported"))
+}
+
+fn flag(term: &str, value: Option<bool>) -> Markup {
+    text(term, value.map(|value| if value { "yes" } else { "no" }))
+}
+
+fn list(term: &str, values: Option<&[String]>) -> Markup {
+    row(
+        term,
+        &match values {
+            None => not_reported(),
+            Some([]) => html! { span.none { "none" } },
+            Some(values) => html! { ul.values { @for value in values { li { (untrusted(value)) } } } },
+        },
+    )
+}
+
+fn not_reported() -> Markup {
+    html! { span.none { "not reported" } }
+}
+
+fn owner(managed_by: ManagedBy) -> Markup {
+    html! {
+        @match managed_by {
+            ManagedBy::Customer => "customer",
+            ManagedBy::Inspector => "Amazon Inspector",
+            ManagedBy::LicenseManager => "AWS License Manager",
+            ManagedBy::QuickSetup => "Systems Manager Quick Setup",
+        }
+        " " span.sub { "(told from the name)" }
+    }
+}

@@ -1,0 +1,162 @@
+//! The page about one sync: its health and why, what to do about it, and every field that AWS
+//! reports.
+
+use maud::{Markup, html};
+
+use super::components::{backticks_to_code, badge, icon, label, meaning, untrusted, when};
+use super::sync_fields;
+use super::what_to_do::what_to_do;
+use super::{document, sprite};
+use crate::health::{Alert, AssessedSync, AssessedTarget, Concern, ConcernKind, Health, explain, remedy};
+use crate::model::{ManagedBy, UnixSeconds};
+use crate::printable::escape_control_characters;
+use crate::status::PageState;
+use crate::status::aws_console::console_link;
+use crate::status::query::PageQuery;
+use crate::status::sync_lookup::FoundSync;
+
+pub(in crate::status) fn sync_page(state: &PageState, found: &FoundSync, now: UnixSeconds) -> Markup {
+    let Some(sync) = found.sync() else { return html! {} };
+    let name = escape_control_characters(&sync.sync.name);
+    let title = format!("{}: {name} – SSM Sync Exporter", label(sync.health));
+    let concerns = found.concerns();
+    let body = html! {
+        (headline(found, sync, now))
+        @if let Some(advice) = remedy::for_sync(&found.target, sync) {
+            section #what-to-do aria-labelledby="what-to-do-heading" {
+                h2 #what-to-do-heading { "What to do: " (advice.title) }
+                (what_to_do(&advice))
+            }
+        }
+        @for concern in &concerns { (concern_section(&found.target, concern)) }
+        section #fields aria-labelledby="fields-heading" {
+            h2 #fields-heading { "As AWS reports it" }
+            p.hint { "A field that AWS left out is shown as “not reported”." }
+            (sync_fields::fields(sync.sync, now))
+        }
+    };
+    page(state, &title, &breadcrumb(&found.target, &name), &body)
+}
+
+/// A page in the style of the status page, with a header that leads back there.
+pub(super) fn page(state: &PageState, title: &str, breadcrumb: &Markup, body: &Markup) -> Markup {
+    let content = html! {
+        (sprite())
+        a.skip href="#main" { "Skip to main content" }
+        header.top {
+            p.brand { a href="./" { "SSM Sync Exporter" } span.sub { "AWS Systems Manager resource data syncs" } }
+            nav aria-label="Exporter" {
+                a href="./" { "Status page" }
+                a href={ "." (state.info.telemetry_path) } { "Metrics" }
+            }
+            div.settings #settings hidden {
+                label { input #refresh type="checkbox"; " Refresh every 30s" }
+                label { "Theme " select #theme {
+                    option value="auto" { "Auto" }
+                    option value="light" { "Light" }
+                    option value="dark" { "Dark" }
+                } }
+            }
+        }
+        main #main { (breadcrumb) (body) }
+    };
+    document(state, title, &content)
+}
+
+/// The way from the status page to the sync.
+fn breadcrumb(target: &AssessedTarget, name: &str) -> Markup {
+    let account = target.display_id();
+    let region = &target.target().region;
+    html! {
+        nav.breadcrumb aria-label="Breadcrumb" {
+            ol {
+                li { a href="./" { "All accounts" } }
+                li {
+                    a href={ "./" (of_account(&account).link()) } {
+                        @if let Some(name) = &target.target().account.name { (untrusted(name)) " " }
+                        (untrusted(&account))
+                    }
+                }
+                li {
+                    @let query = PageQuery { region: Some(region.clone()), ..of_account(&account) };
+                    a href={ "./" (query.link()) } { (region) }
+                }
+                li aria-current="page" { (untrusted(name)) }
+            }
+        }
+    }
+}
+
+pub(super) fn of_account(account: &str) -> PageQuery {
+    PageQuery { account: account.to_owned(), ..PageQuery::default() }
+}
+
+fn headline(found: &FoundSync, sync: AssessedSync<'_>, now: UnixSeconds) -> Markup {
+    let target = &found.target;
+    let health = sync.health;
+    let region = &target.target().region;
+    html! {
+        section class={ "headline sync-headline " (health.as_str()) } aria-label="Summary" {
+            h1 { (icon(health)) span { (untrusted(&sync.sync.name)) } }
+            p.verdict { span title=(meaning(health)) { (badge(health)) } " " (backticks_to_code(&explain(&sync, found.limit_origins, now))) }
+            (freshness(target, now))
+            p.links {
+                @if let Some(owner) = owner(sync.sync.managed_by()) { "Owned by " (owner) ". " }
+                @if let Some(link) = console_link(region, &sync.sync.sync_type) {
+                    a href=(link) rel="noreferrer" { "AWS console for " (region) }
+                    " (sign in to account " (untrusted(&target.display_id())) ")"
+                }
+            }
+        }
+    }
+}
+
+fn owner(managed_by: ManagedBy) -> Option<&'static str> {
+    match managed_by {
+        ManagedBy::Customer => None,
+        ManagedBy::Inspector => Some("Amazon Inspector"),
+        ManagedBy::LicenseManager => Some("AWS License Manager"),
+        ManagedBy::QuickSetup => Some("Systems Manager Quick Setup"),
+    }
+}
+
+/// How old the data on the page is.
+pub(super) fn freshness(target: &AssessedTarget, now: UnixSeconds) -> Markup {
+    let state = target.state();
+    let as_of = when(state.last_success, now, "an unknown time");
+    html! {
+        @match state.last.as_ref().and_then(|last| last.failure.as_ref()) {
+            None => p.freshness { "As of the last collection, " (as_of) "." },
+            Some(failure) => {
+                @let explanation = remedy::for_reason(failure.reason);
+                p.freshness.note {
+                    strong { (badge(Health::Down)) " The target is down" } ": " (explanation.title) " (" code { (failure.reason) } "). "
+                    @if state.last_success.is_some() { "The last successful collection was " (as_of) ". " }
+                    @else { "No collection has succeeded since the exporter started. " }
+                    "Consecutive failures: " (state.consecutive_failures) "."
+                }
+                p.message { (untrusted(&failure.message)) }
+                p.freshness {
+                    (backticks_to_code(explanation.remedy)) " "
+                    a href=(Alert::of_down_target(failure.reason).runbook_url()) rel="noreferrer" { "Runbook" }
+                }
+            },
+        }
+    }
+}
+
+fn concern_section(target: &AssessedTarget, concern: &Concern) -> Markup {
+    let advice = remedy::for_concern(target, concern);
+    let heading = match concern.kind {
+        ConcernKind::QuotaUsed => "Quota used up",
+        ConcernKind::QuotaNearlyUsed => "Quota nearly used up",
+        ConcernKind::InspectorSyncBlocked => "Amazon Inspector",
+        ConcernKind::AllOpsDataSources | ConcernKind::FutureRegions => "Costs",
+    };
+    html! {
+        section.concern id=(concern.kind.as_str()) {
+            h2 { (heading) ": " (advice.title) }
+            (what_to_do(&advice))
+        }
+    }
+}
