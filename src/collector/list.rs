@@ -14,7 +14,7 @@ use super::item::{self, ItemError, ListedSync};
 use super::page::TakePage;
 use crate::aws::{CachedCredentials, ObserveRequests, Session, Verdict, errors};
 use crate::fleet::{Target, stable_hash};
-use crate::model::limits::{self, MAX_PAGES, MAX_SYNCS};
+use crate::model::limits::{self, MAX_PAGES, MAX_SOURCE_ITEMS_OF_TARGET, MAX_SYNCS};
 use crate::model::{DataSync, Failure, Reason, SyncType};
 use crate::snapshot::InvalidItems;
 
@@ -67,6 +67,8 @@ pub(super) struct SyncList {
 #[derive(Debug, Default)]
 struct ListBuilder {
     syncs: BTreeMap<(SyncType, String), DataSync>,
+    /// The number of regions and organizational units in the sources of `syncs`.
+    source_items: usize,
     /// The names of the syncs whose type was assumed, in the lists of earlier types.
     earlier_assumed: HashSet<String>,
     /// The same, in the list of the current type.
@@ -94,8 +96,13 @@ impl ListBuilder {
                     }
                     self.assumed.insert(sync.name.clone());
                 }
-                self.syncs.insert((sync.sync_type.clone(), sync.name.clone()), sync);
-                limits::check_number("syncs in the target", self.syncs.len(), MAX_SYNCS)
+                self.source_items += source_items(&sync);
+                if let Some(replaced) = self.syncs.insert((sync.sync_type.clone(), sync.name.clone()), sync) {
+                    self.source_items -= source_items(&replaced);
+                }
+                limits::check_number("syncs in the target", self.syncs.len(), MAX_SYNCS)?;
+                let what = "regions and organizational units in the sources of the target's syncs";
+                limits::check_number(what, self.source_items, MAX_SOURCE_ITEMS_OF_TARGET)
             }
             Err(ItemError::Invalid(problem)) => {
                 *self.invalid.entry(stable_hash(&[item.get()])).or_default() += 1;
@@ -120,6 +127,13 @@ impl ListBuilder {
         let invalid_items = self.example.map(|example| InvalidItems { number, example: example.to_owned() });
         SyncList { syncs: self.syncs.into_values().collect(), invalid_items }
     }
+}
+
+/// The number of regions and organizational units in the source of a sync.
+fn source_items(sync: &DataSync) -> usize {
+    let source = sync.source.as_ref();
+    let lists = source.map(|source| [&source.regions, &source.organizational_units]);
+    lists.into_iter().flatten().flatten().map(Vec::len).sum()
 }
 
 /// Classifies the error of a call. SSM returns the same error code for invalid credentials
@@ -267,6 +281,23 @@ mod tests {
         }
         let list = listed(&items[..1], &items[3..]);
         assert_eq!(list.invalid_items.unwrap().number, 2);
+    }
+
+    #[test]
+    fn the_number_of_regions_and_units_of_all_syncs_together_is_limited() {
+        // Each is a series, and all series of a sync have its name, which may be long.
+        let mut list = ListBuilder::default();
+        let mut add = |number: usize| {
+            let regions: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
+            let item = serde_json::json!({"SyncName": format!("{number}"), "SyncSource": {"SourceRegions": regions}});
+            list.add(&RawValue::from_string(item.to_string()).unwrap(), &SyncType::FromSource)
+        };
+        assert!((0..10).all(|number| add(number).is_ok()));
+        assert_eq!(add(9), Ok(()), "a sync that is listed twice counts once");
+        assert_eq!(
+            add(10).unwrap_err().message,
+            "there are more than 10000 regions and organizational units in the sources of the target's syncs, the limit of the exporter"
+        );
     }
 
     #[test]

@@ -28,6 +28,10 @@ pub(crate) const MAX_SYNCS: usize = 2000;
 /// The API model declares this maximum for organizational units and none for regions.
 pub(crate) const MAX_SOURCE_ITEMS: usize = 1000;
 
+/// The maximum number of regions and organizational units in the sources of all syncs of a target.
+/// Each is a series with the name of its sync, so a short response could become a long exposition.
+pub(crate) const MAX_SOURCE_ITEMS_OF_TARGET: usize = 10_000;
+
 /// The maximum number of pages when syncs or regions are listed.
 pub(crate) const MAX_PAGES: usize = 100;
 
@@ -121,6 +125,10 @@ mod tests {
             ("page token of Organizations", MAX_ORGANIZATIONS_TOKEN_CHARS),
             ("syncs of a target, of all types together", MAX_SYNCS),
             ("regions, and organizational units, in the source of a sync", MAX_SOURCE_ITEMS),
+            (
+                "regions and organizational units in the sources of all syncs of a target, taken together",
+                MAX_SOURCE_ITEMS_OF_TARGET,
+            ),
             ("enabled regions of an account", MAX_REGIONS),
             ("accounts of an organization, active or not", MAX_ACCOUNTS),
             ("organizational units of an organization", MAX_UNITS),

@@ -81,17 +81,10 @@ async fn every_fault_has_its_reason_and_affects_no_other_target() {
             Some("invalid_response"),
         ),
         (response(200, "{}"), "invalid_response", None),
+        (response(200, "[]"), "invalid_response", Some("invalid_response")),
+        (response(200, r#"{"ResourceDataSyncItems": {}}"#), "invalid_response", Some("invalid_response")),
         (
-            response(200, r#"{"ResourceDataSyncItems": [{"SyncName": 7}]}"#),
-            "invalid_response",
-            Some("invalid_response"),
-        ),
-        (response(200, r#"{"ResourceDataSyncItems": [{"LastStatus": "Failed"}]}"#), "invalid_response", None),
-        (
-            response(
-                200,
-                r#"{"ResourceDataSyncItems": [{"SyncName": "a", "S3Destination": {"Region": "r"}}]}"#,
-            ),
+            response(200, r#"{"ResourceDataSyncItems": [], "NextToken": 5}"#),
             "invalid_response",
             Some("invalid_response"),
         ),

@@ -25,6 +25,7 @@ mod health;
 mod hostile_bodies;
 mod http;
 mod layering;
+mod lists_of_syncs;
 mod once;
 mod organization;
 mod process;

@@ -33,6 +33,8 @@ pub enum Fault {
     },
     /// Limits the pages of a list to this many items.
     PageSize(usize),
+    /// Lists of syncs have those of both types, whichever the request asks for, as those of emulators.
+    AllTypes,
     /// Every page of a list has the same next token.
     RepeatToken,
     /// Every page of a list has a new next token, so that the list never ends.

@@ -102,6 +102,7 @@ impl Service {
             | Fault::RepeatToken
             | Fault::EndlessPages
             | Fault::EndlessSlowPages(_)
+            | Fault::AllTypes
             | Fault::ManyItems(_)
             | Fault::ExpiresIn(_)
             | Fault::Text { .. }

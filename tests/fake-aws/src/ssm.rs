@@ -125,13 +125,24 @@ impl AccountRegion<'_> {
             .ok_or_else(|| ApiError::new("InvalidNextToken", "The specified token is not valid."))?;
         let (schedule, reports_sharing, now) =
             (self.world.run_schedule(), self.world.reports_sharing(), now());
-        let (items, total) = self.world.with_listed_syncs(self.account, self.region, kind, |syncs| {
-            let items = page.of(syncs).map(|sync| match sync {
-                Sync::Fixed(fixed) => fixed.text.clone(),
-                Sync::Created(sync) => list_item(sync, kind, schedule, reports_sharing, now).to_string(),
-            });
-            (items.collect::<Vec<_>>(), syncs.len())
-        });
+        let item = |sync: &Sync, kind| match sync {
+            Sync::Fixed(fixed) => fixed.text.clone(),
+            Sync::Created(sync) => list_item(sync, kind, schedule, reports_sharing, now).to_string(),
+        };
+        let (items, total) = if faults.contains(&Fault::AllTypes) {
+            let of_kind = |kind| {
+                self.world.with_listed_syncs(self.account, self.region, kind, |syncs| {
+                    syncs.iter().map(|sync| item(sync, kind)).collect::<Vec<_>>()
+                })
+            };
+            let all = [SyncKind::ToDestination, SyncKind::FromSource].map(of_kind).concat();
+            let total = all.len();
+            (page.of(all).collect::<Vec<_>>(), total)
+        } else {
+            self.world.with_listed_syncs(self.account, self.region, kind, |syncs| {
+                (page.of(syncs).map(|sync| item(sync, kind)).collect(), syncs.len())
+            })
+        };
         let next = page.next(total).map(|next| format!(",\"NextToken\":{}", Value::from(next)));
         Ok(format!("{{\"ResourceDataSyncItems\":[{}]{}}}", items.join(","), next.unwrap_or_default()))
     }

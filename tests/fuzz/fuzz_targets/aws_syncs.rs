@@ -1,4 +1,4 @@
-//! Lists of syncs in valid JSON, with any combination of fields and values.
+//! Lists of syncs in valid JSON, with any combination of fields and values, some of a wrong form.
 
 #![no_main]
 
@@ -12,6 +12,26 @@ use serde_json::{Map, Value, json};
 struct Page {
     items: Vec<Item>,
     next_token: Option<Text>,
+    replacements: Vec<Replacement>,
+}
+
+/// Replaces a value within an item, or an item.
+#[derive(Arbitrary, Debug)]
+struct Replacement {
+    /// The position in depth-first order. Wraps around.
+    position: u16,
+    value: Odd,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Odd {
+    Null,
+    Bool(bool),
+    Integer(i64),
+    Fraction(f64),
+    Text(Text),
+    Empty,
+    Nested { is_object: bool, levels: u8 },
 }
 
 #[derive(Arbitrary, Debug)]
@@ -86,9 +106,71 @@ fuzz_target!(|pages: Vec<Page>| {
 
 impl Page {
     fn json(&self) -> Value {
-        let items: Vec<_> = self.items.iter().map(Item::json).collect();
-        object([("ResourceDataSyncItems", Some(items.into())), ("NextToken", text(&self.next_token))])
+        let mut items: Value = self.items.iter().map(Item::json).collect();
+        for replacement in &self.replacements {
+            replacement.apply(&mut items);
+        }
+        object([("ResourceDataSyncItems", Some(items)), ("NextToken", text(&self.next_token))])
     }
+}
+
+impl Replacement {
+    fn apply(&self, items: &mut Value) {
+        let number = values_within(items);
+        if number > 0 {
+            let mut left = usize::from(self.position) % number;
+            replace(items, &mut left, &self.value.json());
+        }
+    }
+}
+
+impl Odd {
+    fn json(&self) -> Value {
+        match self {
+            Self::Null => Value::Null,
+            Self::Bool(value) => json!(value),
+            Self::Integer(value) => json!(value),
+            Self::Fraction(value) => json!(value),
+            Self::Text(text) => text.json(),
+            Self::Empty => json!({}),
+            Self::Nested { is_object: false, levels } => (0..*levels).fold(json!([]), |value, _| json!([value])),
+            Self::Nested { is_object: true, levels } => {
+                (0..*levels).fold(json!({}), |value, _| json!({"SyncName": value}))
+            }
+        }
+    }
+}
+
+fn children(value: &Value) -> Vec<&Value> {
+    match value {
+        Value::Array(items) => items.iter().collect(),
+        Value::Object(fields) => fields.values().collect(),
+        _ => Vec::new(),
+    }
+}
+
+fn values_within(value: &Value) -> usize {
+    children(value).into_iter().map(|child| 1 + values_within(child)).sum()
+}
+
+/// Replaces the value within `value` that follows `left` others. Returns whether it was there.
+fn replace(value: &mut Value, left: &mut usize, replacement: &Value) -> bool {
+    let children: Vec<&mut Value> = match value {
+        Value::Array(items) => items.iter_mut().collect(),
+        Value::Object(fields) => fields.values_mut().collect(),
+        _ => return false,
+    };
+    for child in children {
+        if *left == 0 {
+            *child = replacement.clone();
+            return true;
+        }
+        *left -= 1;
+        if replace(child, left, replacement) {
+            return true;
+        }
+    }
+    false
 }
 
 impl Item {
