@@ -227,7 +227,7 @@ impl FleetOverview {
     /// The concerns of a kind about the targets that the query selects, by account and region.
     pub(super) fn concerns(&self, query: &PageQuery, kind: ConcernKind) -> Vec<(&TargetRow, &Concern)> {
         let selection = Selection::new(query);
-        if self.concern_counts.get(&kind).is_none() {
+        if !self.concern_counts.contains_key(&kind) {
             return Vec::new();
         }
         let mut concerns = Vec::new();
