@@ -173,7 +173,9 @@ async fn a_page_of_17_000_targets_is_small_and_rendered_quickly() {
         "status=trouble",
         "status=healthy",
         "region=eu-west-1&status=trouble",
+        "status=quota_used",
         "account=workload",
+        "q=bucket+policy",
         "status=down&reason=assume_role_denied",
     ] {
         let before = Instant::now();

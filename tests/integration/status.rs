@@ -5,7 +5,7 @@ use fake_aws::{FakeAws, SyncKind};
 use pretty_assertions::assert_eq;
 use serde_json::json;
 
-use crate::exporter::{ACCOUNT, Exporter, NOW, ROLE, fake_aws, put_sync};
+use crate::exporter::{ACCOUNT, Exporter, NOW, ROLE, Setup, fake_aws, one_target, put_sync};
 use crate::http;
 
 /// An account whose role cannot be assumed.
@@ -147,4 +147,26 @@ async fn the_page_loads_nothing_from_other_hosts_and_runs_nothing_inline() {
         let response = http::request(exporter.address, "POST", path).await;
         assert_eq!(response.status, 405, "{path}");
     }
+}
+
+#[tokio::test]
+async fn a_failed_reload_is_shown_with_its_message_until_the_next_success() {
+    let aws = fake_aws().await;
+    let setup = Setup { lifecycle: true, ..Setup::default() };
+    let exporter = Exporter::start_with(&aws, &one_target(), &setup).await;
+    exporter.wait_until_ready().await;
+    let response = exporter.reload("accounts: [{profile: hub, externalid: swordfish}]\n").await;
+    assert_eq!(response.status, 500);
+    let page = exporter.get("/").await.body;
+    for part in [
+        "<title>(1) Reload failed · SSM Sync Exporter</title>",
+        "unknown key",
+        "#ssmsyncexporterreloadfailed",
+    ] {
+        assert!(page.contains(part), "{part}:\n{page}");
+    }
+    assert!(!page.contains("swordfish"), "{page}");
+    assert_eq!(exporter.reload(&one_target()).await.status, 200);
+    let page = exporter.get("/").await.body;
+    assert!(page.contains("<title>SSM Sync Exporter</title>") && !page.contains("unknown key"), "{page}");
 }

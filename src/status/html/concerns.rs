@@ -44,10 +44,6 @@ pub(super) fn troubles(context: Context<'_>) -> Markup {
                 "AWS limits the syncs of each type in an account and a region. When the quota is used up, no further sync can be \
                  created, and an organization-wide rollout fails there. " (runbook(Alert::of_concern(kind)))
             }
-            p.advice {
-                b { "What to do: " } "delete syncs that are no longer needed, such as leftovers of former tools, but none that an AWS \
-                service owns; or ask AWS Support for a higher quota and set it as " code { "quota" } " in the configuration."
-            }
             table.list {
                 thead { tr {
                     th.status scope="col" { "Status" }
@@ -55,6 +51,10 @@ pub(super) fn troubles(context: Context<'_>) -> Markup {
                     th scope="col" { "Syncs that use the quota" }
                 } }
                 tbody { @for (target, concern) in pagination.slice(&rows) { (quota_row(context, target, concern)) } }
+            }
+            p.advice {
+                b { "What to do: " } "delete syncs that are no longer needed, such as leftovers of former tools, but none that an AWS \
+                service owns; or ask AWS Support for a higher quota and set it as " code { "quota" } " in the configuration."
             }
             @if is_filtered {
                 (pagination.links("quotas", "quotas", query_of_page))
