@@ -118,6 +118,7 @@ impl Reloader {
             }
             Err(error) => {
                 self.applier.reload_failed();
+                self.page.reload_failed();
                 error!(
                     error = with_causes(&error),
                     "configuration reload failed, keeping the previous configuration"

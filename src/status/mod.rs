@@ -1,5 +1,5 @@
 //! The status page under `/`: an overview of the fleet, its problems and what to do about
-//! them.
+//! them; and the same as a JSON document, for programs (`document`, `api`).
 //!
 //! The page is rendered from the snapshot and served by `web`. For each request, `query`
 //! parses the URL's query, `overview` evaluates all targets once, and `html` renders the part
@@ -10,6 +10,7 @@
 //! the page's Content-Security-Policy forbids inline scripts. The caller must redact secrets
 //! in the configuration.
 
+mod api;
 pub(crate) mod document;
 mod html;
 mod overview;
@@ -19,6 +20,7 @@ mod timestamp;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -49,16 +51,15 @@ const ASSETS: [Asset; 3] = [
     Asset { path: "/-/status.svg", content_type: "image/svg+xml", body: include_str!("status.svg") },
 ];
 
-/// The maximum number of pages that are rendered concurrently. With 17,000 targets,
-/// rendering a page occupies a thread for tens of milliseconds, and scrapes take
-/// precedence.
+/// The maximum number of pages and documents that are prepared concurrently. With 17,000
+/// targets, each occupies a thread for tens of milliseconds, and scrapes take precedence.
 const MAX_CONCURRENT: usize = 2;
 
 /// How long a request may wait for its turn before it fails with [`PageError::Busy`]. The web
 /// server limits how many wait.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// The page under `/`.
+/// The page under `/`, and the document under `/api/v1/status`.
 pub(crate) struct StatusPage {
     state: Arc<PageState>,
     gate: Gate,
@@ -89,6 +90,14 @@ struct LoadedConfiguration {
     text: String,
     health: Arc<HealthPolicy>,
     loaded_at: UnixSeconds,
+    /// Whether no reload has failed since.
+    is_last_reload_successful: AtomicBool,
+}
+
+impl LoadedConfiguration {
+    fn new(text: String, health: Arc<HealthPolicy>, loaded_at: UnixSeconds) -> Self {
+        Self { text, health, loaded_at, is_last_reload_successful: AtomicBool::new(true) }
+    }
 }
 
 impl fmt::Debug for StatusPage {
@@ -108,8 +117,7 @@ impl StatusPage {
         health: Arc<HealthPolicy>,
     ) -> Self {
         let started = clock.now();
-        let configuration =
-            ArcSwap::from_pointee(LoadedConfiguration { text: configuration, health, loaded_at: started });
+        let configuration = ArcSwap::from_pointee(LoadedConfiguration::new(configuration, health, started));
         let asset_version = format!("{:016x}", stable_hash(&ASSETS.map(|asset| asset.body)));
         Self {
             state: Arc::new(PageState { store, clock, started, info, configuration, asset_version }),
@@ -120,26 +128,38 @@ impl StatusPage {
     /// Replaces the shown configuration after a reload. `text` must not contain secrets.
     pub(crate) fn set_configuration(&self, text: String, health: Arc<HealthPolicy>) {
         let loaded_at = self.state.clock.now();
-        self.state.configuration.store(Arc::new(LoadedConfiguration { text, health, loaded_at }));
+        self.state.configuration.store(Arc::new(LoadedConfiguration::new(text, health, loaded_at)));
+    }
+
+    /// Records that a reload failed, so that the shown configuration is still in force.
+    pub(crate) fn reload_failed(&self) {
+        self.state.configuration.load().is_last_reload_successful.store(false, Ordering::Relaxed);
+    }
+
+    /// Runs `work` when it is its turn.
+    async fn run_in_turn<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&PageState) -> T + Send + 'static,
+    ) -> Result<T, PageError> {
+        let state = Arc::clone(&self.state);
+        let Ok(Some(permit)) = timeout(MAX_WAIT, self.gate.enter()).await else {
+            return Err(PageError::Busy);
+        };
+        // Runs on the blocking pool, so that scrapes are not delayed. The work continues if the
+        // client disconnects, so the task keeps the permit.
+        let working = tokio::task::spawn_blocking(move || {
+            let result = work(&state);
+            drop(permit);
+            result
+        });
+        working.await.map_err(|_panicked| PageError::Failed)
     }
 }
 
 impl RenderPage for StatusPage {
     fn html<'a>(&'a self, query: &'a str) -> PageFuture<'a> {
-        Box::pin(async {
-            let (state, query) = (Arc::clone(&self.state), PageQuery::parse(query));
-            let Ok(Some(permit)) = timeout(MAX_WAIT, self.gate.enter()).await else {
-                return Err(PageError::Busy);
-            };
-            // Pages are rendered on the blocking pool, so that scrapes are not delayed.
-            // Rendering continues if the client disconnects, so the task keeps the permit.
-            let rendering = tokio::task::spawn_blocking(move || {
-                let html = state.render(&query);
-                drop(permit);
-                html
-            });
-            rendering.await.map_err(|_panicked| PageError::Failed)
-        })
+        let query = PageQuery::parse(query);
+        Box::pin(self.run_in_turn(move |state| state.render(&query)))
     }
 
     fn assets(&self) -> &[Asset] {
