@@ -50,10 +50,12 @@ impl Exporter {
         let info = ExporterInfo { telemetry_path: TelemetryPath::default(), shard: Shard::default() };
         let Config { redacted, health, .. } = applier.config();
         let (redacted, health) = (redacted.clone(), Arc::clone(health));
+        let page = Arc::new(StatusPage::new(store, clock, info, redacted, health));
         Ok(Self(Router::new(Handlers {
             telemetry_path: TelemetryPath::default(),
             metrics,
-            page: Arc::new(StatusPage::new(store, clock, info, redacted, health)),
+            page: Arc::clone(&page) as _,
+            document: page,
             ready: Box::new(move || readiness.check()),
             reload: None,
         })))

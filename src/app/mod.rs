@@ -182,6 +182,7 @@ impl App {
         );
         let router = Router::new(Handlers {
             page: Arc::clone(&page) as _,
+            document: Arc::clone(&page) as _,
             telemetry_path: options.telemetry_path,
             metrics: Arc::clone(&metrics) as _,
             ready: Box::new(move || readiness.check()),

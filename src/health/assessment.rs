@@ -100,12 +100,13 @@ impl AssessedTarget {
     /// The syncs that are served, see [`TargetView::syncs`].
     pub(crate) fn syncs(&self) -> impl ExactSizeIterator<Item = AssessedSync<'_>> + Clone {
         let served = self.view.syncs().unwrap_or_default();
-        served.iter().zip(&self.syncs).map(|(sync, &SyncHealth { health, limits })| AssessedSync {
-            sync,
-            health,
-            max_success_age: limits.max_success_age,
-            max_run_time: limits.max_run_time,
-        })
+        served.iter().zip(&self.syncs).map(|(sync, health)| AssessedSync::new(sync, *health))
+    }
+
+    /// The sync with this index among [`syncs`](Self::syncs).
+    pub(crate) fn sync(&self, index: usize) -> Option<AssessedSync<'_>> {
+        let sync = self.view.syncs()?.get(index)?;
+        Some(AssessedSync::new(sync, *self.syncs.get(index)?))
     }
 
     /// What needs attention although nothing is broken.
@@ -129,6 +130,11 @@ impl AssessedTarget {
 }
 
 impl<'a> AssessedSync<'a> {
+    fn new(sync: &'a DataSync, SyncHealth { health, limits }: SyncHealth) -> Self {
+        let SyncLimits { max_success_age, max_run_time } = limits;
+        Self { sync, health, max_success_age, max_run_time }
+    }
+
     /// The cause of the problem, as the label `cause` has it: for a failed sync, the
     /// [`FailureCause`]; for a source fault, the state that AWS reports.
     pub(crate) fn cause(&self) -> Option<&'a str> {

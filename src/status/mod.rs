@@ -1,5 +1,6 @@
 //! The status page under `/`: an overview of the fleet, its problems and what to do about
-//! them. The page under `/sync` shows everything about one sync.
+//! them. The page under `/sync` shows everything about one sync, and the JSON document under
+//! `/api/v1/status` the same as the page, for programs (`document`, `api`).
 //!
 //! The page is rendered from the snapshot and served by `web`. For each request, `query`
 //! parses the URL's query, `overview` evaluates all targets once, and `html` renders the part
@@ -10,6 +11,7 @@
 //! the page's Content-Security-Policy forbids inline scripts. The caller must redact secrets
 //! in the configuration.
 
+mod api;
 mod aws_console;
 pub(crate) mod document;
 mod html;
@@ -59,16 +61,15 @@ const ASSETS: [Asset; 3] = [
     Asset { path: "/-/status.svg", content_type: "image/svg+xml", body: include_str!("status.svg") },
 ];
 
-/// The maximum number of pages that are rendered concurrently. With 17,000 targets,
-/// rendering a page occupies a thread for tens of milliseconds, and scrapes take
-/// precedence.
+/// The maximum number of pages and documents that are prepared concurrently. With 17,000
+/// targets, each occupies a thread for tens of milliseconds, and scrapes take precedence.
 const MAX_CONCURRENT: usize = 2;
 
 /// How long a request may wait for its turn before it fails with [`PageError::Busy`]. The web
 /// server limits how many wait.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// The page under `/`.
+/// The page under `/`, and the document under `/api/v1/status`.
 pub(crate) struct StatusPage {
     state: Arc<PageState>,
     gate: Gate,
@@ -150,38 +151,36 @@ impl StatusPage {
         let failure = ReloadFailure { message, at: self.state.clock.now() };
         self.state.reload_failure.store(Some(Arc::new(failure)));
     }
-}
 
-impl StatusPage {
-    /// Waits for a turn, then calls `render`.
-    async fn render<T: Send + 'static>(
+    /// Runs `work` when it is its turn.
+    async fn run_in_turn<T: Send + 'static>(
         &self,
-        render: impl FnOnce(&PageState) -> T + Send + 'static,
+        work: impl FnOnce(&PageState) -> T + Send + 'static,
     ) -> Result<T, PageError> {
         let state = Arc::clone(&self.state);
         let Ok(Some(permit)) = timeout(MAX_WAIT, self.gate.enter()).await else {
             return Err(PageError::Busy);
         };
-        // Pages are rendered on the blocking pool, so that scrapes are not delayed.
-        // Rendering continues if the client disconnects, so the task keeps the permit.
-        let rendering = tokio::task::spawn_blocking(move || {
-            let page = render(&state);
+        // Runs on the blocking pool, so that scrapes are not delayed. The work continues if the
+        // client disconnects, so the task keeps the permit.
+        let working = tokio::task::spawn_blocking(move || {
+            let result = work(&state);
             drop(permit);
-            page
+            result
         });
-        rendering.await.map_err(|_panicked| PageError::Failed)
+        working.await.map_err(|_panicked| PageError::Failed)
     }
 }
 
 impl RenderPage for StatusPage {
     fn html<'a>(&'a self, query: &'a str) -> PageFuture<'a> {
         let query = PageQuery::parse(query);
-        Box::pin(self.render(move |state| state.page(&query)))
+        Box::pin(self.run_in_turn(move |state| state.page(&query)))
     }
 
     fn sync_html<'a>(&'a self, query: &'a str) -> SyncPageFuture<'a> {
         let key = SyncKey::parse(query);
-        Box::pin(self.render(move |state| state.sync_page(key)))
+        Box::pin(self.run_in_turn(move |state| state.sync_page(key)))
     }
 
     fn assets(&self) -> &[Asset] {

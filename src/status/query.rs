@@ -8,7 +8,7 @@ use crate::model::Reason;
 
 /// The maximum length of a value, in characters. Longer values are truncated. No account
 /// name is longer.
-const MAX_VALUE_LENGTH: usize = 200;
+pub(super) const MAX_VALUE_LENGTH: usize = 200;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct PageQuery {
@@ -75,48 +75,62 @@ impl PageQuery {
         for (key, value) in form_urlencoded::parse(text.as_bytes()) {
             let value: String = value.trim_start().chars().take(MAX_VALUE_LENGTH).collect();
             if !value.trim_end().is_empty() {
-                query.set_parameter(&key, value.trim_end().to_owned());
+                query.set_parameter(&key, value.trim_end());
             }
         }
         query
     }
 
-    fn set_parameter(&mut self, key: &str, value: String) {
+    fn set_parameter(&mut self, key: &str, value: &str) {
         let (is_valid, expected) = match key {
-            "account" => {
-                self.account = value;
-                return;
-            }
-            "q" => {
-                self.search = value;
-                return;
-            }
-            "region" => {
-                self.region = value.parse().ok();
-                (self.region.is_some(), "a region name")
-            }
-            "status" => {
-                self.health = HealthFilter::all().find(|filter| filter.as_str() == value);
-                (self.health.is_some(), "a known status")
-            }
-            "reason" => {
-                self.reason = value.parse().ok();
-                (self.reason.is_some(), "a known reason")
-            }
             "configuration" => {
                 self.show_whole_configuration = value == "all";
                 (self.show_whole_configuration, "“all”")
             }
-            "syncs" => (set_page(&mut self.pages.syncs, &value), "a page number"),
-            "quotas" => (set_page(&mut self.pages.quotas, &value), "a page number"),
-            "targets" => (set_page(&mut self.pages.targets, &value), "a page number"),
-            "grid" => (set_page(&mut self.pages.grid, &value), "a page number"),
+            "syncs" => (set_page(&mut self.pages.syncs, value), "a page number"),
+            "quotas" => (set_page(&mut self.pages.quotas, value), "a page number"),
+            "targets" => (set_page(&mut self.pages.targets, value), "a page number"),
+            "grid" => (set_page(&mut self.pages.grid, value), "a page number"),
             // No note on unknown parameters: proxies and mail programs append their own.
-            _ => return,
+            _ => match self.set_filter(key, value) {
+                None | Some(Ok(())) => return,
+                Some(Err(expected)) => (false, expected),
+            },
         };
         if !is_valid {
             self.notes.push(format!("Ignored “{key}={value}”: not {expected}."));
         }
+    }
+
+    /// Sets the filter `key`. `None` if there is no such filter.
+    ///
+    /// # Errors
+    /// What the value should be.
+    pub(super) fn set_filter(&mut self, key: &str, value: &str) -> Option<Result<(), &'static str>> {
+        let is_set = |is_set: bool, expected: &'static str| if is_set { Ok(()) } else { Err(expected) };
+        Some(match key {
+            "account" => {
+                value.clone_into(&mut self.account);
+                Ok(())
+            }
+            "q" => {
+                value.clone_into(&mut self.search);
+                Ok(())
+            }
+            "region" => {
+                self.region = value.parse().ok();
+                is_set(self.region.is_some(), "a region name")
+            }
+            "status" => {
+                self.health = HealthFilter::all().find(|filter| filter.as_str() == value);
+                is_set(self.health.is_some(), "a known status")
+            }
+            "reason" => {
+                self.reason = value.parse().ok();
+                is_set(self.reason.is_some(), "a known reason")
+            }
+            _ => return None,
+        })
     }
 
     /// Whether the query selects only a part of the fleet.

@@ -119,7 +119,7 @@ async fn the_about_section_shows_the_current_configuration() {
 
 /// 1,000 accounts in 17 regions with 5 syncs each. One region is not enabled anywhere, the
 /// role of every 40th account cannot be assumed, and many syncs fail with long messages.
-fn large_store() -> Store {
+pub(super) fn large_store() -> Store {
     const REGIONS: [&str; 17] = [
         "ap-northeast-1",
         "ap-northeast-2",

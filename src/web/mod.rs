@@ -31,8 +31,9 @@ use tokio_util::task::TaskTracker;
 
 pub use body::BodyChunks;
 pub use handlers::{
-    Asset, Handlers, InvalidTelemetryPath, MetricsRequest, MetricsResponse, PageError, PageFuture, Reload,
-    RenderPage, Router, ServeMetrics, SyncPage, SyncPageFuture, SyncPageOutcome, TelemetryPath,
+    Asset, DocumentError, DocumentFuture, Handlers, InvalidTelemetryPath, MetricsRequest, MetricsResponse,
+    PageError, PageFuture, Reload, RenderPage, Router, ServeDocument, ServeMetrics, StatusDocument, SyncPage,
+    SyncPageFuture, SyncPageOutcome, TelemetryPath,
 };
 pub use refusals::{CountRefusals, RefusalReason};
 pub use security::{
@@ -53,8 +54,8 @@ use server::{connection, listener};
 /// people, probes and further Prometheus servers.
 const MAX_CONNECTIONS: usize = 512;
 
-/// The limit on status pages that are rendered or sent. A page can be megabytes long, and is
-/// in memory until it has been sent.
+/// The limit on status pages and documents that are rendered or sent. A page can be megabytes
+/// long, and is in memory until it has been sent; a document keeps the states of its targets.
 const MAX_PAGES: usize = 16;
 
 /// The configuration of [`serve`], apart from its listeners.

@@ -41,7 +41,7 @@ pub enum RefusalReason {
     Unauthorized,
     /// A request exceeded the rate limit, or could not wait for a password check (429).
     RateLimited,
-    /// A scrape or a status page exceeded the limit on concurrent ones (503), or was cancelled for
+    /// A scrape, a status page or a document exceeded the limit on concurrent ones (503), or was cancelled for
     /// another because its client read it too slowly.
     TooManyRequests,
     /// A connection was closed to admit another.

@@ -168,7 +168,8 @@ async fn no_secret_appears_in_any_output() {
     assert_eq!(reload().await.status, 200);
     outputs.push(("a 401 response", http::request(running.address, "GET", "/").await.body));
 
-    for path in ["/metrics", "/", "/-/ready", "/-/healthy", "/?account=333344445555"] {
+    let document = "/api/v1/status";
+    for path in ["/metrics", "/", "/-/ready", "/-/healthy", "/?account=333344445555", document] {
         outputs.push((path, get(path).await.body));
     }
     let openmetrics = [AUTHORIZATION, ("Accept", "application/openmetrics-text;version=1.0.0")];

@@ -6,7 +6,7 @@ mod clients;
 mod cross_site;
 mod floods;
 mod guessing;
-mod http2;
+pub(crate) mod http2;
 mod limits;
 mod listeners;
 mod refusals;

@@ -4,16 +4,17 @@
 //! named after the labels of the metrics and the fields of AWS. What AWS leaves out, and what is
 //! not known, is left out here as well. `config/README.md` describes every key.
 
+mod stream;
 mod target;
 
 use serde::{Serialize, Serializer};
-use strum::VariantArray as _;
 
 use crate::build_info;
 use crate::fleet::FailingLookups;
 use crate::health::{AssessedSync, AssessedTarget, ConcernKind, Health, HealthCounts};
 use crate::model::{Failure, Reason, UnixSeconds};
 
+pub(super) use stream::{DocumentPage, Position, SelectedTarget};
 use target::Target;
 
 /// The document up to its targets.
@@ -56,7 +57,7 @@ pub(crate) struct Summary {
     #[serde(serialize_with = "sync_counts")]
     syncs_by_health: HealthCounts,
     #[serde(serialize_with = "concern_counts")]
-    concerns: [usize; ConcernKind::VARIANTS.len()],
+    concerns: [usize; ConcernKind::ALL.len()],
     discovery: Discovery,
     /// Left out if the configuration cannot be reloaded.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -130,7 +131,7 @@ impl Summary {
             syncs: 0,
             syncs_failed: 0,
             syncs_by_health: HealthCounts::default(),
-            concerns: [0; ConcernKind::VARIANTS.len()],
+            concerns: [0; ConcernKind::ALL.len()],
             discovery: Discovery {
                 pending_lookups,
                 organization_failure: organization.as_ref().map(failure),
@@ -178,12 +179,11 @@ fn sync_counts<S: Serializer>(counts: &HealthCounts, serializer: S) -> Result<S:
 }
 
 fn concern_counts<S: Serializer>(
-    counts: &[usize; ConcernKind::VARIANTS.len()],
+    counts: &[usize; ConcernKind::ALL.len()],
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(
-        std::iter::zip(ConcernKind::VARIANTS, counts).map(|(kind, count)| (kind.as_str(), count)),
-    )
+    serializer
+        .collect_map(std::iter::zip(ConcernKind::ALL, counts).map(|(kind, count)| (kind.as_str(), count)))
 }
 
 /// In UTC and to the millisecond, the precision of AWS. `None` beyond the year 9999.

@@ -165,7 +165,7 @@ fn concerns(assessed: &AssessedTarget) -> Vec<ConcernItem<'_>> {
     let item = |Concern { kind, sync_type, sync, quota }: Concern| ConcernItem {
         kind: kind.as_str(),
         sync_type: sync_type.to_string(),
-        sync_name: sync.and_then(|index| assessed.syncs().nth(index)).map(|sync| sync.sync.name.as_str()),
+        sync_name: sync.and_then(|index| assessed.sync(index)).map(|sync| sync.sync.name.as_str()),
         used: quota.map(|(used, _)| used),
         quota: quota.map(|(_, quota)| quota),
     };

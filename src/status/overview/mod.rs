@@ -184,6 +184,29 @@ impl FleetOverview {
         targets
     }
 
+    /// The targets that the query selects, and those of which it selects a sync; each with the indices
+    /// of its selected syncs. Without this second kind, `status=stale` would not find the stale syncs
+    /// of a target that has a failed one as well.
+    pub(super) fn into_selected(self, query: &PageQuery) -> Vec<(AssessedTarget, Vec<usize>)> {
+        let selection = Selection::new(query);
+        let select = |row: TargetRow| {
+            if !selection.account(&row.account, row.account_name())
+                || !selection.region(&row)
+                || !selection.reason(&row)
+            {
+                return None;
+            }
+            let syncs = row.assessed.syncs().enumerate();
+            let selected_syncs: Vec<usize> = syncs
+                .filter(|(index, sync)| selection.sync(query.health, &row, *index, sync))
+                .map(|(index, _)| index)
+                .collect();
+            let is_selected = !selected_syncs.is_empty() || selection.target(&row);
+            is_selected.then_some((row.assessed, selected_syncs))
+        };
+        self.targets.into_iter().filter_map(select).collect()
+    }
+
     /// The syncs that the query selects, worst first, then by oldest last success. Without
     /// a filter, all syncs with problems.
     pub(super) fn syncs(&self, query: &PageQuery) -> Vec<SyncRow<'_>> {

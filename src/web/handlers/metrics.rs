@@ -2,12 +2,12 @@
 
 use http_body_util::Either;
 use hyper::header::{
-    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderName,
-    HeaderValue, VARY,
+    ACCEPT, ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, VARY,
 };
 use hyper::{Request, Response, StatusCode};
 use tracing::error;
 
+use super::header_texts;
 use crate::negotiation::{Accept, ContentCoding};
 use crate::web::body::{BodyChunks, StreamingBody};
 use crate::web::response::{Body, NO_STORE, TEXT_PLAIN, response};
@@ -72,9 +72,4 @@ pub(in crate::web) fn respond<B>(metrics: &dyn ServeMetrics, request: &Request<B
     headers.insert(VARY, HeaderValue::from_static("Accept, Accept-Encoding"));
     headers.insert(CACHE_CONTROL, NO_STORE);
     response
-}
-
-/// All values of a header, except those with characters other than visible ASCII.
-fn header_texts<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
-    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
 }

@@ -7,6 +7,7 @@
 //! - `POST /-/reload`: reload the configuration, if enabled
 //! - `GET /`: the status page; `GET /-/status.*`: its assets
 //! - `GET /sync`: the page about one sync
+//! - `GET /api/v1/status`: the state of the fleet as a JSON document
 //!
 //! A request that a page of another site makes a browser send gets 403, unless it is `GET` or
 //! `HEAD` (see [`cross_site`]).
@@ -16,6 +17,8 @@
 //! knows neither metrics nor configuration.
 
 mod cross_site;
+mod document;
+mod entity_tag;
 mod metrics;
 mod status;
 mod telemetry_path;
@@ -24,9 +27,10 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use hyper::header::{ALLOW, HeaderValue};
+use hyper::header::{ALLOW, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
+pub use document::{DocumentError, DocumentFuture, ServeDocument, StatusDocument};
 pub use metrics::{MetricsRequest, MetricsResponse, ServeMetrics};
 pub use status::{Asset, PageError, PageFuture, RenderPage, SyncPage, SyncPageFuture, SyncPageOutcome};
 pub use telemetry_path::{InvalidTelemetryPath, TelemetryPath};
@@ -39,6 +43,8 @@ use crate::web::response::{Body, TEXT_PLAIN, response};
 
 const RELOAD: &str = "/-/reload";
 
+const DOCUMENT: &str = "/api/v1/status";
+
 /// The implementation of each route.
 pub struct Handlers {
     /// The path of the metrics.
@@ -47,6 +53,8 @@ pub struct Handlers {
     pub metrics: Arc<dyn ServeMetrics>,
     /// Serves `/`, its assets and `/sync`.
     pub page: Arc<dyn RenderPage>,
+    /// Serves `/api/v1/status`.
+    pub document: Arc<dyn ServeDocument>,
     /// Determines the response to `/-/ready`.
     pub ready: Box<dyn Fn() -> Result<(), NotReady> + Send + Sync>,
     /// Serves `/-/reload`. `None` if reloading over HTTP is not enabled.
@@ -93,13 +101,16 @@ impl Router {
         request.uri().path() == self.handlers.telemetry_path.as_str() && is_safe(request.method())
     }
 
-    /// Whether the request is for the status page or the page about one sync.
+    /// Whether the request is for the status page, for the page about one sync, or for the document
+    /// with the content of the status page.
     pub(in crate::web) fn is_page<B>(&self, request: &Request<B>) -> bool {
-        ["/", SYNC].contains(&request.uri().path()) && is_safe(request.method()) && !self.is_scrape(request)
+        ["/", SYNC, DOCUMENT].contains(&request.uri().path())
+            && is_safe(request.method())
+            && !self.is_scrape(request)
     }
 
-    /// Responds to a request. Only the status page and reloads take time; the other
-    /// handlers return immediately.
+    /// Responds to a request. Only the status page, the document and reloads take time; the
+    /// other handlers return immediately.
     pub(in crate::web) async fn respond<B>(&self, request: &Request<B>) -> Response<Body> {
         let (method, path) = (request.method(), request.uri().path());
         let telemetry_path = self.handlers.telemetry_path.as_str();
@@ -116,7 +127,8 @@ impl Router {
             };
         }
         let asset = self.handlers.page.assets().iter().find(|asset| asset.path == path);
-        if path != telemetry_path && asset.is_none() && ![HEALTHY, READY, SYNC, "/"].contains(&path) {
+        if path != telemetry_path && asset.is_none() && ![HEALTHY, READY, SYNC, "/", DOCUMENT].contains(&path)
+        {
             return response(StatusCode::NOT_FOUND, TEXT_PLAIN, "not found\n");
         }
         // HEAD is handled like GET here. `RequestService` and hyper remove the body.
@@ -132,6 +144,7 @@ impl Router {
             HEALTHY => response(StatusCode::OK, TEXT_PLAIN, "healthy\n"),
             READY => self.ready(),
             SYNC => status::respond_with_sync(&*self.handlers.page, query).await,
+            DOCUMENT => document::respond(&*self.handlers.document, request).await,
             _ => status::respond(&*self.handlers.page, query).await,
         }
     }
@@ -179,6 +192,11 @@ impl Router {
 /// Whether requests with this method change nothing.
 fn is_safe(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// All values of a header, except those with characters other than visible ASCII.
+fn header_texts<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+    headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok())
 }
 
 fn method_not_allowed(allowed: &'static str) -> Response<Body> {

@@ -6,7 +6,7 @@
 //! | open connections of one peer | three quarters of them | `connection_limit` |
 //! | new connections that wait for a place | an eighth of them, for 12 s | `connection_limit` |
 //! | concurrent scrapes | `--web.max-requests` | `response_limit` |
-//! | concurrent status pages | 16 | `response_limit` |
+//! | concurrent status pages and documents | 16 | `response_limit` |
 //! | concurrent scrapes, or pages, of one peer | three quarters of the limit | `response_limit` |
 //! | concurrent scrapes, or pages, of one connection | a quarter of the limit | `response_limit` |
 //! | scrapes, or pages, that wait for a place | 256, for 5 s | `response_limit` |
@@ -28,7 +28,8 @@
 //!
 //! - for each connection, the buffers of TLS and of hyper, each up to 128 KiB
 //! - for each scrape, 64 KiB and a chunk, and the snapshot from which the next chunk would come
-//! - for each of the 16 status pages, the whole page
+//! - for each of the 16 status pages, the whole page; for each document instead, 64 KiB, a chunk, a
+//!   compressor, and the snapshot of its targets
 //! - for any other response, a line of text and its headers
 //!
 //! Data counts until it has been passed to the socket (see [`tracked_body`]). Places are shared

@@ -1,5 +1,5 @@
 //! The limits on concurrent responses that hold much memory while they are sent: scrapes and
-//! status pages.
+//! status pages with the documents.
 //!
 //! Clients that read slowly or not at all cannot keep Prometheus out. When another client needs
 //! a place, a response that its client has not read for [`STALLED_AFTER`] is cancelled. If there

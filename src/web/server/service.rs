@@ -70,7 +70,7 @@ impl RequestService {
         let (limit, refusal) = if self.router.is_scrape(request) {
             (&self.scrape_limit, "too many concurrent scrapes; see --web.max-requests\n")
         } else if self.router.is_page(request) {
-            (&self.page_limit, "too many concurrent requests for the status page\n")
+            (&self.page_limit, "too many concurrent requests for the status page or document\n")
         } else {
             return (self.router.respond(request).await, None);
         };

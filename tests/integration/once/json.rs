@@ -31,6 +31,20 @@ async fn document(setup: &Setup) -> Value {
     document
 }
 
+/// A sync from a source with a fault.
+fn faulty_source() -> Value {
+    json!({
+        "SyncName": "explorer", "SyncSource": {
+            "SourceType": "AwsOrganizations", "SourceRegions": ["eu-west-1", "us-east-1"],
+            "AwsOrganizationsSource": {
+                "OrganizationSourceType": "OrganizationalUnits",
+                "OrganizationalUnits": [{"OrganizationalUnitId": "ou-abcd-11111111"}],
+            },
+            "IncludeFutureRegions": false, "EnableAllOpsDataSources": true, "State": "NoPermissions",
+        },
+    })
+}
+
 /// Counts by health, each 1 for these and 0 for the others.
 fn counts(all: &[&str], ones: &[&str]) -> Value {
     all.iter().map(|health| ((*health).to_owned(), json!(u8::from(ones.contains(health))))).collect()
@@ -59,20 +73,7 @@ fn target_counts(ones: &[&str]) -> Value {
 async fn the_json_document_is_complete() {
     let setup = Setup::in_regions(&[REGION, "eu-central-1", "us-east-1"]).await;
     put_sync(&setup.aws, SyncKind::ToDestination, s3_sync());
-    put_sync(
-        &setup.aws,
-        SyncKind::FromSource,
-        json!({
-            "SyncName": "explorer", "SyncSource": {
-                "SourceType": "AwsOrganizations", "SourceRegions": ["eu-west-1", "us-east-1"],
-                "AwsOrganizationsSource": {
-                    "OrganizationSourceType": "OrganizationalUnits",
-                    "OrganizationalUnits": [{"OrganizationalUnitId": "ou-abcd-11111111"}],
-                },
-                "IncludeFutureRegions": false, "EnableAllOpsDataSources": true, "State": "NoPermissions",
-            },
-        }),
-    );
+    put_sync(&setup.aws, SyncKind::FromSource, faulty_source());
     setup.inject(Fault::Deny, "us-east-1");
     let mut document = document(&setup).await;
     let message = document["targets"][2]["message"].take();
@@ -118,7 +119,9 @@ async fn the_json_document_is_complete() {
                 "source_type": "AwsOrganizations",
                 "organization_source_type": "OrganizationalUnits",
                 "organizational_units": 1,
+                "organizational_unit_ids": ["ou-abcd-11111111"],
                 "regions": 2,
+                "source_regions": ["eu-west-1", "us-east-1"],
                 "include_future_regions": false,
                 "enable_all_ops_data_sources": true,
                 "state": "NoPermissions",
