@@ -66,6 +66,7 @@ const WORDS: [(FailureCause, &[&str]); 7] = [
 
 impl FailureCause {
     /// Every cause, in the order of the public contract.
+    #[cfg(test)]
     pub(crate) const ALL: &'static [Self] = <Self as strum::VariantArray>::VARIANTS;
 
     /// The label value.
