@@ -331,7 +331,7 @@ async function screenshots(browser, directory) {
     ["narrow", { viewport: { width: 390, height: 844 } }],
     ["without-script", { javaScriptEnabled: false }],
   ]) {
-    const page = await open(browser, process.env.TEST_SCREENSHOT_PATH ?? "./", options);
+    const page = await open(browser, process.env.TEST_SCREENSHOT_PATH ?? "./", { refresh: null, ...options });
     await page.screenshot({ path: join(directory, `${name}.png`), fullPage: true });
     if (name === "light") {
       // The screenshot for the README, without the section about the exporter.

@@ -18,7 +18,7 @@ use crate::status::text::{pluralize, with_commas};
 
 /// The number of targets that are shown without a filter by this status.
 const MAX_UNFILTERED: usize = 5;
-const PER_PAGE: usize = 25;
+const PER_PAGE: usize = 10;
 
 /// The number of targets that are named in a note.
 const MAX_EXAMPLES: usize = 3;

@@ -14,7 +14,7 @@ use crate::status::overview::{FailureGroup, FailuresForReason, GroupKey, TargetR
 use crate::status::query::{HealthFilter, PageQuery, Pages};
 use crate::status::text::{pluralize, with_commas};
 
-const PER_PAGE: usize = 20;
+const PER_PAGE: usize = 15;
 
 /// The number of groups that are shown for each reason.
 const GROUPS_PER_REASON: usize = 5;

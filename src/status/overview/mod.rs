@@ -136,9 +136,11 @@ impl FleetOverview {
         for target in &targets {
             target_counts.add(target.health());
             sync_counts.merge(&target.sync_counts);
-            let kinds: BTreeSet<ConcernKind> = target.concerns.iter().map(|concern| concern.kind).collect();
-            for kind in kinds {
-                *concern_counts.entry(kind).or_default() += 1;
+            for (index, Concern { kind, .. }) in target.concerns.iter().enumerate() {
+                // A target counts once, however many concerns of the kind it has.
+                if target.concerns[..index].iter().all(|earlier| earlier.kind != *kind) {
+                    *concern_counts.entry(*kind).or_default() += 1;
+                }
             }
         }
         let regions = targets.iter().map(|target| target.region().clone()).collect();

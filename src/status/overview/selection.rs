@@ -56,7 +56,7 @@ impl<'a> Selection<'a> {
     ) -> bool {
         let AssessedSync { sync, health, .. } = assessed;
         filter.is_none_or(|filter| filter.selects_sync(sync, index, *health, &target.concerns))
-            && self.finds_sync(sync)
+            && (self.search.is_empty() || self.finds_sync(sync))
     }
 
     /// Whether the search finds the failure of a target.
