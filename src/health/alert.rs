@@ -8,7 +8,6 @@ use crate::model::Reason;
 const RUNBOOK: &str = "https://github.com/ssm-sync-exporter/ssm-sync-exporter/blob/main/deploy/runbook.md";
 
 /// An alert about what the status page shows: syncs, targets, and the exporter itself.
-#[expect(clippy::enum_variant_names, reason = "each variant is named exactly as its alert")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr)]
 #[expect(clippy::enum_variant_names, reason = "the variants have the names of the alerts")]
 pub(crate) enum Alert {
