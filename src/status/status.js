@@ -85,6 +85,9 @@
     const asOf = document.getElementById("as-of");
     const countdown = document.getElementById("countdown");
     const refresh = document.getElementById("refresh");
+    document.getElementById("settings").hidden = false;
+    // A page about something that does not exist is not refreshed.
+    if (asOf === null) return;
     const tick = () => {
       const secondsOnPage = Math.max(0, Math.floor((Date.now() - loadedAt) / 1000));
       showTimes(asOf, secondsOnPage);
@@ -113,13 +116,14 @@
     document.addEventListener("keydown", (event) => {
       const isTyping = event.target.closest?.("input, select, textarea, [contenteditable]");
       if (event.key === "/" && !event.ctrlKey && !event.metaKey && !event.altKey && !isTyping) {
+        const search = document.getElementById("q");
+        if (search === null) return;
         event.preventDefault();
-        document.getElementById("q").select();
-        document.getElementById("q").focus();
+        search.select();
+        search.focus();
       }
     });
 
-    document.getElementById("settings").hidden = false;
     document.getElementById("refresh-setting").hidden = false;
   });
 })();

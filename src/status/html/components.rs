@@ -143,6 +143,18 @@ pub(super) fn quota_used_badge() -> Markup {
     }
 }
 
+/// When the page was rendered, followed by `more`. With the script, also when the page will be
+/// refreshed. A page without these elements is not refreshed.
+pub(super) fn freshness(now: UnixSeconds, more: &Markup) -> Markup {
+    let Some(Timestamp { rfc3339, exact, .. }) = Timestamp::new(now, now) else { return html! {} };
+    html! {
+        p.freshness {
+            span { "As of " time #as-of datetime=(rfc3339) title=(exact) { (exact) } span #countdown {} "." (more) }
+            label #refresh-setting hidden { input #refresh type="checkbox"; " Refresh every 30s" }
+        }
+    }
+}
+
 /// A link to the section of the runbook about an alert.
 pub(super) fn runbook(alert: Alert) -> Markup {
     html! { a.runbook href=(alert.runbook_url()) rel="noreferrer" { "Runbook: " (alert.name()) } }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 use super::Context;
 
-/// The header: links, and the choice of the theme, which is shown only if the script runs.
+/// The header: links, and the choice of the theme.
 pub(super) fn header(context: Context<'_>) -> Markup {
     html! {
         header.top {
@@ -15,13 +15,20 @@ pub(super) fn header(context: Context<'_>) -> Markup {
                 a href="./-/healthy" { "Healthy" }
                 a href="#about" { "About" }
             }
-            div.settings #settings hidden {
-                label { "Theme " select #theme {
-                    option value="auto" { "Auto" }
-                    option value="light" { "Light" }
-                    option value="dark" { "Dark" }
-                } }
-            }
+            (settings())
+        }
+    }
+}
+
+/// The choice of the theme, which the script shows and needs on every page.
+pub(super) fn settings() -> Markup {
+    html! {
+        div.settings #settings hidden {
+            label { "Theme " select #theme {
+                option value="auto" { "Auto" }
+                option value="light" { "Light" }
+                option value="dark" { "Dark" }
+            } }
         }
     }
 }

@@ -3,13 +3,12 @@
 use maud::{Markup, html};
 
 use super::Context;
-use super::components::{age, backticks_to_code, concern_label, icon, runbook, untrusted};
+use super::components::{age, backticks_to_code, concern_label, freshness, icon, runbook, untrusted};
 use crate::health::remedy::for_reason;
 use crate::health::{Alert, Health};
 use crate::model::{Failure, Reason, UnixSeconds};
 use crate::status::notice::{Notice, ReloadFailure};
 use crate::status::text::{pluralize, with_commas};
-use crate::status::timestamp::Timestamp;
 use crate::status::verdict::Mark;
 
 /// The verdict with its notices.
@@ -19,7 +18,10 @@ pub(super) fn headline(context: Context<'_>) -> Markup {
     html! {
         section class={ "headline " (verdict.mark.as_str()) } aria-label="Summary" {
             h1 { (icon(verdict.mark)) span { (backticks_to_code(&verdict.text)) } }
-            (freshness(context))
+            @let oldest = context.overview.oldest_success();
+            (freshness(overview.now, &html! {
+                @if let Some(oldest) = oldest { " Oldest data: " (age(oldest, overview.now)) "." }
+            }))
             @for it in notices { (notice(it, overview.now)) }
             @if not_collected > 0 {
                 p {
@@ -51,23 +53,6 @@ fn notes(context: Context<'_>) -> Markup {
         @for (index, (kind, targets)) in notes.enumerate() {
             @if index == 0 { a href="#notes" { "Notes on quotas and costs" } ": " } @else { ", " }
             (concern_label(*kind)) " (" (with_commas(*targets)) ")"
-        }
-    }
-}
-
-/// When the page was rendered. With the script, also when it will be refreshed.
-fn freshness(context: Context<'_>) -> Markup {
-    let now = context.overview.now;
-    let Some(Timestamp { rfc3339, exact, .. }) = Timestamp::new(now, now) else { return html! {} };
-    html! {
-        p.freshness {
-            span {
-                "As of " time #as-of datetime=(rfc3339) title=(exact) { (exact) } span #countdown {} "."
-                @if let Some(oldest) = context.overview.oldest_success() {
-                    " Oldest data: " (age(oldest, now)) "."
-                }
-            }
-            label #refresh-setting hidden { input #refresh type="checkbox"; " Refresh every 30s" }
         }
     }
 }

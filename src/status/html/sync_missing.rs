@@ -4,7 +4,7 @@
 use maud::{Markup, html};
 
 use super::components::{backticks_to_code, icon, untrusted, when};
-use super::sync_page::{freshness, of_account, page};
+use super::sync_page::{collected, of_account, page};
 use crate::health::{AssessedTarget, Health};
 use crate::model::UnixSeconds;
 use crate::printable::excerpt;
@@ -75,7 +75,7 @@ fn situation(state: &PageState, missing: &MissingSync, now: UnixSeconds) -> Mark
             },
             (Some(_), false) => {
                 p { "The target is down, and its last known syncs are no longer served." }
-                (freshness(target, now))
+                (collected(target, now))
             },
             (Some(is_up), true) => {
                 @let number = pluralize(target.syncs().len(), "sync");
@@ -84,7 +84,7 @@ fn situation(state: &PageState, missing: &MissingSync, now: UnixSeconds) -> Mark
                     (when(target.state().last_success, now, "an unknown time")) ", and this is not one of them. It may have been "
                     "deleted since the link was made."
                 }
-                @if !is_up { (freshness(target, now)) }
+                @if !is_up { (collected(target, now)) }
             },
         }
         p { a href={ "./" (link_to_target(target)) } { "Show the account in this region" } }

@@ -3,7 +3,8 @@
 
 use maud::{Markup, html};
 
-use super::components::{backticks_to_code, badge, icon, label, meaning, untrusted, when};
+use super::components::{age, backticks_to_code, badge, freshness, icon, label, meaning, untrusted};
+use super::header::settings;
 use super::sync_fields;
 use super::what_to_do::what_to_do;
 use super::{document, sprite};
@@ -49,14 +50,7 @@ pub(super) fn page(state: &PageState, title: &str, breadcrumb: &Markup, body: &M
                 a href="./" { "Status page" }
                 a href={ "." (state.info.telemetry_path) } { "Metrics" }
             }
-            div.settings #settings hidden {
-                label { input #refresh type="checkbox"; " Refresh every 30s" }
-                label { "Theme " select #theme {
-                    option value="auto" { "Auto" }
-                    option value="light" { "Light" }
-                    option value="dark" { "Dark" }
-                } }
-            }
+            (settings())
         }
         main #main { (breadcrumb) (body) }
     };
@@ -99,7 +93,7 @@ fn headline(found: &FoundSync, sync: AssessedSync<'_>, now: UnixSeconds) -> Mark
         section class={ "headline sync-headline " (health.as_str()) } aria-label="Summary" {
             h1 { (icon(health)) span { (untrusted(&sync.sync.name)) } }
             p.verdict { span title=(meaning(health)) { (badge(health)) } " " (backticks_to_code(&explain(&sync, found.limit_origins, now))) }
-            (freshness(target, now))
+            (collected(target, now))
             p.links {
                 @if let Some(owner) = owner(sync.sync.managed_by()) { "Owned by " (owner) ". " }
                 @if let Some(link) = console_link(region, &sync.sync.sync_type) {
@@ -120,23 +114,25 @@ fn owner(managed_by: ManagedBy) -> Option<&'static str> {
     }
 }
 
-/// How old the data on the page is.
-pub(super) fn freshness(target: &AssessedTarget, now: UnixSeconds) -> Markup {
+/// How old the data on the page is, and why it is not newer.
+pub(super) fn collected(target: &AssessedTarget, now: UnixSeconds) -> Markup {
     let state = target.state();
-    let as_of = when(state.last_success, now, "an unknown time");
+    let last_success = state.last_success.map(|at| age(at, now));
     html! {
+        (freshness(now, &html! {
+            @if let Some(last_success) = &last_success { " Last successful collection: " (last_success) "." }
+        }))
         @match state.last.as_ref().and_then(|last| last.failure.as_ref()) {
-            None => p.freshness { "As of the last collection, " (as_of) "." },
+            None => {},
             Some(failure) => {
                 @let explanation = remedy::for_reason(failure.reason);
-                p.freshness.note {
+                p.note {
                     strong { (badge(Health::Down)) " The target is down" } ": " (explanation.title) " (" code { (failure.reason) } "). "
-                    @if state.last_success.is_some() { "The last successful collection was " (as_of) ". " }
-                    @else { "No collection has succeeded since the exporter started. " }
+                    @if last_success.is_none() { "No collection has succeeded since the exporter started. " }
                     "Consecutive failures: " (state.consecutive_failures) "."
                 }
                 p.message { (untrusted(&failure.message)) }
-                p.freshness {
+                p {
                     (backticks_to_code(explanation.remedy)) " "
                     a href=(Alert::of_down_target(failure.reason).runbook_url()) rel="noreferrer" { "Runbook" }
                 }
