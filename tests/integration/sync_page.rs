@@ -120,7 +120,7 @@ async fn the_page_shows_every_field_and_why_the_sync_is_unhealthy() {
     let shown = text(&page.body);
     for part in [
         "Failed AWS reports that the last attempt, 1h ago, failed. The last success was 1d 1h ago.",
-        "As of the last collection, 0s ago",
+        "Last successful collection: 0s ago",
         "Name denied Type SyncToDestination Owner customer (told from the name)",
         "Created 100d ago 2025-08-14 08:26 UTC Last changed 10d ago",
         "Status Failed Message S3 write failed for bucket org-inventory: Access Denied",
@@ -139,7 +139,7 @@ async fn the_page_shows_every_field_and_why_the_sync_is_unhealthy() {
         "runbook.md#cause-bucket_policy\"",
         "href=\"./?account=111122223333\"",
         "href=\"./?account=111122223333&amp;region=eu-west-1\"",
-        "href=\"https://eu-west-1.console.aws.amazon.com/systems-manager/fleet-manager?region=eu-west-1\"",
+        "href=\"https://eu-west-1.console.aws.amazon.com/systems-manager/managed-instances/resource-data-sync?region=eu-west-1\"",
     ] {
         assert!(page.body.contains(link), "{link}:\n{}", page.body);
     }
@@ -241,7 +241,7 @@ async fn the_page_says_that_the_target_is_down_and_how_old_the_data_is() {
             shown.contains("The target is down").then_some(shown)
         })
         .await;
-    assert!(shown.contains("The last successful collection was 10m ago"), "{shown}");
+    assert!(shown.contains("Last successful collection: 10m ago"), "{shown}");
     assert!(shown.contains("Not allowed to list resource data syncs ( access_denied )"), "{shown}");
     assert!(shown.contains("Consecutive failures: "), "{shown}");
 }
