@@ -133,7 +133,9 @@ impl Odd {
             Self::Fraction(value) => json!(value),
             Self::Text(text) => text.json(),
             Self::Empty => json!({}),
-            Self::Nested { is_object: false, levels } => (0..*levels).fold(json!([]), |value, _| json!([value])),
+            Self::Nested { is_object: false, levels } => {
+                (0..*levels).fold(json!([]), |value, _| json!([value]))
+            }
             Self::Nested { is_object: true, levels } => {
                 (0..*levels).fold(json!({}), |value, _| json!({"SyncName": value}))
             }
