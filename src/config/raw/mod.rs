@@ -2,6 +2,8 @@
 //! the status page. [`validate`](super::validate) checks the remaining rules, such as those that
 //! involve several keys.
 
+mod health;
+
 use std::io;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -10,18 +12,17 @@ use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
-use strum::VariantArray as _;
+
+pub(super) use health::{Limit, RawHealth, RawHealthRule};
 
 use super::scalar::{FromText, Printable, Printed, Secret, Shown, from_text_by_from_str, printable};
 use crate::aws::{EXPECTED_ENDPOINT_URL, is_usable_endpoint_url};
 use crate::fleet::{
-    AccountEntry, AccountId, ExternalId, MemberRoleTemplate, OrganizationalUnitId, RegionName,
-    RegionOrPattern, RoleArn, SessionName,
+    AccountId, ExternalId, MemberRoleTemplate, OrganizationalUnitId, RegionName, RegionOrPattern, RoleArn,
+    SessionName,
 };
 use crate::metrics::FamilyName;
-use crate::model::{ManagedBy, SyncType};
 use crate::printable::excerpt;
-use crate::wildcard::Wildcard;
 
 #[derive(Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
@@ -79,60 +80,6 @@ pub(super) struct RawQuota {
     pub(super) to_destination: Shown<u32>,
     #[serde(rename = "SyncFromSource")]
     pub(super) from_source: Shown<u32>,
-}
-
-#[derive(Debug, serde::Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawHealth {
-    pub(super) max_success_age: Shown<Limit>,
-    pub(super) max_run_time: Shown<Limit>,
-    #[serde(default, deserialize_with = "non_null_list", skip_serializing_if = "Option::is_none")]
-    pub(super) rules: Option<Vec<RawHealthRule>>,
-}
-
-#[derive(Debug, Default, serde::Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct RawHealthRule {
-    #[serde(
-        deserialize_with = "non_null_list",
-        serialize_with = "on_one_line",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(super) accounts: Option<Vec<Shown<AccountEntry>>>,
-    #[serde(
-        deserialize_with = "non_null_list",
-        serialize_with = "on_one_line",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(super) organizational_units: Option<Vec<Shown<OrganizationalUnitId>>>,
-    #[serde(
-        deserialize_with = "non_null_list",
-        serialize_with = "on_one_line",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(super) regions: Option<Vec<Shown<RegionOrPattern>>>,
-    #[serde(
-        deserialize_with = "non_null_list",
-        serialize_with = "on_one_line",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(super) sync_types: Option<Vec<Shown<SyncType>>>,
-    #[serde(
-        deserialize_with = "non_null_list",
-        serialize_with = "on_one_line",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(super) sync_names: Option<Vec<Shown<SyncNamePattern>>>,
-    #[serde(
-        deserialize_with = "non_null_list",
-        serialize_with = "on_one_line",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(super) managed_by: Option<Vec<Shown<ManagedBy>>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) max_success_age: Option<Shown<Limit>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) max_run_time: Option<Shown<Limit>>,
 }
 
 #[derive(Debug, Default, serde::Deserialize, serde::Serialize)]
@@ -263,76 +210,6 @@ impl FromText for Duration {
     }
 }
 
-/// Ten years: a longer limit is a mistake.
-const MAX_LIMIT: Duration = Duration::from_hours(3650 * 24);
-
-/// A limit on the age of a success or on the duration of a run. It may be longer than other durations,
-/// because no timer depends on it.
-#[derive(Debug)]
-pub(super) struct Limit(pub(super) Duration);
-
-impl FromText for Limit {
-    const EXPECTED: &'static str = "a duration, such as 90m, 48h or 30d";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        jiff::Span::from_str(text)
-            .ok()
-            .and_then(|span| span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok())
-            .and_then(|duration| Duration::try_from(duration).ok())
-            .filter(|duration| !duration.is_zero() && *duration <= MAX_LIMIT)
-            .map(Self)
-            .ok_or_else(|| {
-                format!("`{text}` is not a valid duration; expected more than 0s and at most 3650d, such as 90m, 48h or 30d")
-            })
-    }
-}
-
-/// A pattern for the names of syncs.
-#[derive(Debug)]
-pub(super) struct SyncNamePattern(pub(super) Wildcard);
-
-impl FromText for SyncNamePattern {
-    const EXPECTED: &'static str = "the name of a sync, or a pattern such as `license-manager-*`";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        if text.trim().is_empty() {
-            return Err(
-                "the name of the sync is empty; set a name, or a pattern such as `license-manager-*`"
-                    .to_owned(),
-            );
-        }
-        // AWS allows at most 64 characters in the name of a sync.
-        if text.len() > MAX_NAME {
-            return Err(format!("the name `{text}` is too long; expected at most {MAX_NAME} bytes"));
-        }
-        Ok(Self(Wildcard::new(text)))
-    }
-}
-
-impl FromText for SyncType {
-    const EXPECTED: &'static str = "SyncToDestination or SyncFromSource";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        match Self::from(text) {
-            Self::Unknown(_) => {
-                Err(format!("`{text}` is not a type of syncs; expected SyncToDestination or SyncFromSource"))
-            }
-            known => Ok(known),
-        }
-    }
-}
-
-impl FromText for ManagedBy {
-    const EXPECTED: &'static str = "who manages a sync";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| {
-            let names: Vec<&str> = Self::VARIANTS.iter().map(|manager| manager.as_str()).collect();
-            format!("`{text}` manages no syncs; expected one of {}", names.join(", "))
-        })
-    }
-}
-
 impl FromText for NonZeroUsize {
     const EXPECTED: &'static str = "a whole number of at least 1";
 
@@ -380,14 +257,12 @@ impl FromText for PathBuf {
 // `ExternalId` is missing here because it is a secret.
 printable! {
     Duration, PathBuf, FamilyName, AccountId, MemberRoleTemplate, RegionName, RegionOrPattern, RoleArn,
-    SessionName, OrganizationalUnitId, AccountEntry, SyncType, SyncNamePattern, ManagedBy, Limit, Name,
-    ProfileName,
+    SessionName, OrganizationalUnitId, Name, ProfileName,
 }
 
 from_text_by_from_str! {
     FamilyName: "the name of a metric family",
     AccountId: "an AWS account id",
-    AccountEntry: "an account id, or a pattern for account names such as `prod-*`",
     ExternalId: "an external id",
     MemberRoleTemplate: "the ARN of a role with the placeholder `{account_id}`",
     RegionName: "an AWS region",
@@ -406,7 +281,7 @@ const MAX_PROFILE_NAME: usize = 256;
 
 /// The name of an account: any text that is not blank and has no control characters.
 #[derive(Debug)]
-pub(super) struct Name(pub(super) String);
+pub(super) struct Name(pub(in crate::config) String);
 
 impl FromText for Name {
     const EXPECTED: &'static str = "a name";
@@ -427,7 +302,7 @@ impl FromText for Name {
 
 /// The name of an AWS profile, with the characters that the SDK accepts.
 #[derive(Debug)]
-pub(super) struct ProfileName(pub(super) String);
+pub(super) struct ProfileName(pub(in crate::config) String);
 
 impl FromText for ProfileName {
     const EXPECTED: &'static str = "the name of an AWS profile";
@@ -448,7 +323,7 @@ impl FromText for ProfileName {
 
 /// The URL that all calls go to instead of AWS's own endpoints.
 #[derive(Debug)]
-pub(super) struct EndpointUrl(pub(super) String);
+pub(super) struct EndpointUrl(pub(in crate::config) String);
 
 impl FromText for EndpointUrl {
     const EXPECTED: &'static str = "a URL";
@@ -497,6 +372,7 @@ impl Printable for EndpointUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{ManagedBy, SyncType};
 
     #[test]
     fn an_error_repeats_only_the_beginning_of_a_long_or_multi_line_text() {
