@@ -4,7 +4,7 @@ use maud::{Markup, PreEscaped, html};
 
 use crate::fleet::RegionName;
 use crate::health::{Alert, ConcernKind, Health};
-use crate::model::{SyncType, UnixSeconds};
+use crate::model::{ManagedBy, SyncType, UnixSeconds};
 use crate::status::aws_console::console_link;
 use crate::status::query::PageQuery;
 use crate::status::text::{pluralize, with_commas};
@@ -140,6 +140,16 @@ pub(super) fn quota_used_badge() -> Markup {
     let kind = ConcernKind::QuotaUsed;
     html! {
         span class={ "badge " (kind.as_str()) } title=(concern_meaning(kind)) { (icon(kind)) (concern_label(kind)) }
+    }
+}
+
+/// The AWS service that owns a sync; `None` if the sync is the customer's.
+pub(super) fn owning_service(managed_by: ManagedBy) -> Option<&'static str> {
+    match managed_by {
+        ManagedBy::Customer => None,
+        ManagedBy::Inspector => Some("Amazon Inspector"),
+        ManagedBy::LicenseManager => Some("AWS License Manager"),
+        ManagedBy::QuickSetup => Some("Systems Manager Quick Setup"),
     }
 }
 

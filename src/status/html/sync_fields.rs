@@ -2,7 +2,7 @@
 
 use maud::{Markup, html};
 
-use super::components::{untrusted, when};
+use super::components::{owning_service, untrusted, when};
 use crate::model::{
     DataSync, Destination, ManagedBy, SharingType, Source, SourceState, SyncStatus, SyncType, UnixSeconds,
 };
@@ -104,12 +104,7 @@ fn not_reported() -> Markup {
 
 fn owner(managed_by: ManagedBy) -> Markup {
     html! {
-        @match managed_by {
-            ManagedBy::Customer => "customer",
-            ManagedBy::Inspector => "Amazon Inspector",
-            ManagedBy::LicenseManager => "AWS License Manager",
-            ManagedBy::QuickSetup => "Systems Manager Quick Setup",
-        }
+        (owning_service(managed_by).unwrap_or("customer"))
         " " span.sub { "(told from the name)" }
     }
 }

@@ -3,13 +3,15 @@
 
 use maud::{Markup, html};
 
-use super::components::{age, backticks_to_code, badge, freshness, icon, label, meaning, untrusted};
+use super::components::{
+    age, backticks_to_code, badge, freshness, icon, label, meaning, owning_service, untrusted,
+};
 use super::header::settings;
 use super::sync_fields;
 use super::what_to_do::what_to_do;
 use super::{document, sprite};
 use crate::health::{Alert, AssessedSync, AssessedTarget, Concern, ConcernKind, Health, explain, remedy};
-use crate::model::{ManagedBy, UnixSeconds};
+use crate::model::UnixSeconds;
 use crate::printable::escape_control_characters;
 use crate::status::PageState;
 use crate::status::aws_console::console_link;
@@ -95,22 +97,13 @@ fn headline(found: &FoundSync, sync: AssessedSync<'_>, now: UnixSeconds) -> Mark
             p.verdict { span title=(meaning(health)) { (badge(health)) } " " (backticks_to_code(&explain(&sync, found.limit_origins, now))) }
             (collected(target, now))
             p.links {
-                @if let Some(owner) = owner(sync.sync.managed_by()) { "Owned by " (owner) ". " }
+                @if let Some(service) = owning_service(sync.sync.managed_by()) { "Owned by " (service) ". " }
                 @if let Some(link) = console_link(region, &sync.sync.sync_type) {
                     a href=(link) rel="noreferrer" { "AWS console for " (region) }
                     " (sign in to account " (untrusted(&target.display_id())) ")"
                 }
             }
         }
-    }
-}
-
-fn owner(managed_by: ManagedBy) -> Option<&'static str> {
-    match managed_by {
-        ManagedBy::Customer => None,
-        ManagedBy::Inspector => Some("Amazon Inspector"),
-        ManagedBy::LicenseManager => Some("AWS License Manager"),
-        ManagedBy::QuickSetup => Some("Systems Manager Quick Setup"),
     }
 }
 
