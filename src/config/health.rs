@@ -62,7 +62,8 @@ pub(super) fn named_units(policy: &HealthPolicy) -> Vec<OrganizationalUnitId> {
     units.cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
-/// The key of a list without entries. It would select nothing, which nobody means.
+/// The key of the first list without entries. A rule with such a list would match no sync, which is
+/// a mistake.
 fn empty_list(raw: &RawHealthRule) -> Option<&'static str> {
     fn is_empty<T>(list: Option<&Vec<T>>) -> bool {
         list.is_some_and(Vec::is_empty)

@@ -16,8 +16,8 @@ pub struct TargetList {
     pub failing_lookups: FailingLookups,
 }
 
-/// Discovery lookups whose last attempt failed, so that targets, or what is known about them, may be
-/// missing or outdated.
+/// Discovery lookups whose last attempt failed. Targets may be missing because of them, and the
+/// organizational units of accounts may be outdated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FailingLookups {
     /// Why the accounts of the organization could not be listed.

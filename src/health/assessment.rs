@@ -49,8 +49,8 @@ impl AssessedTarget {
     pub(crate) fn new(view: TargetView, policy: &HealthPolicy, now: UnixSeconds) -> Self {
         let served = view.syncs().unwrap_or_default();
         let target_policy = policy.for_target(view.target(), view.state.account.as_ref());
-        // While the target is down, nobody knows whether a run has ended since the last good
-        // collection, so no further run becomes stuck.
+        // A run may have ended since the last good collection of a target that is down, so no
+        // further run becomes stuck.
         let runs_known_at = match view.state.last_success {
             Some(last_success) if view.up() == Some(false) => last_success.min(now),
             _ => now,

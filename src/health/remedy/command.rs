@@ -69,7 +69,7 @@ impl Command {
 }
 
 /// Quotes a word for a POSIX shell. `None` if the word has characters that a terminal does not
-/// show, because nobody could see what is pasted.
+/// show, because the reader of the page could not see what the command does.
 fn quote(word: &str) -> Option<String> {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "_./:-".contains(c);
     if !word.chars().all(is_printable) {

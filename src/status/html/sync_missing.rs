@@ -51,7 +51,7 @@ pub(in crate::status) fn missing_page(
     page(state, "No such sync – SSM Sync Exporter", &html! {}, &body)
 }
 
-/// Whether the target is polled, and what is known about it.
+/// Whether the exporter polls the target, and the state of the target.
 fn situation(state: &PageState, missing: &MissingSync, now: UnixSeconds) -> Markup {
     let Some(target) = &missing.target else {
         return html! {
