@@ -123,9 +123,9 @@ impl AssessedTarget {
         counts
     }
 
-    /// The account id, or `unknown` with the profile, see [`crate::fleet::Account::display_id`].
+    /// See [`TargetView::display_id`].
     pub(crate) fn display_id(&self) -> String {
-        self.target().account.display_id(self.state().account.as_ref())
+        self.view.display_id()
     }
 }
 

@@ -101,7 +101,10 @@ impl HealthPolicy {
     pub(super) fn for_target(&self, target: &Target, account_id: Option<&AccountId>) -> TargetPolicy<'_> {
         TargetPolicy {
             default_limits: self.default_limits,
-            rules: self.rules.iter().filter(|rule| rule.matches_target(target, account_id)).collect(),
+            rules: (1..)
+                .zip(&self.rules)
+                .filter(|(_, rule)| rule.matches_target(target, account_id))
+                .collect(),
         }
     }
 
@@ -112,26 +115,30 @@ impl HealthPolicy {
         account_id: Option<&AccountId>,
         sync: &DataSync,
     ) -> LimitOrigins {
-        let matches = |rule: &HealthRule| rule.matches_target(target, account_id) && rule.matches_sync(sync);
-        let found = self.rules.iter().zip(1..).find(|(rule, _)| matches(rule));
-        found.map_or_else(LimitOrigins::default, |(rule, number)| LimitOrigins {
+        let found = self.for_target(target, account_id).rule(sync);
+        found.map_or_else(LimitOrigins::default, |(number, rule)| LimitOrigins {
             max_success_age: rule.max_success_age.map(|_| number),
             max_run_time: rule.max_run_time.map(|_| number),
         })
     }
 }
 
-/// The rules that match a target.
+/// The rules that match a target, with their numbers.
 #[derive(Debug)]
 pub(super) struct TargetPolicy<'a> {
     default_limits: SyncLimits,
-    rules: Vec<&'a HealthRule>,
+    rules: Vec<(usize, &'a HealthRule)>,
 }
 
-impl TargetPolicy<'_> {
+impl<'a> TargetPolicy<'a> {
+    /// The rule that applies to a sync of the target, with its number.
+    fn rule(&self, sync: &DataSync) -> Option<(usize, &'a HealthRule)> {
+        self.rules.iter().find(|(_, rule)| rule.matches_sync(sync)).copied()
+    }
+
     pub(super) fn limits(&self, sync: &DataSync) -> SyncLimits {
         let default = self.default_limits;
-        self.rules.iter().find(|rule| rule.matches_sync(sync)).map_or(default, |rule| SyncLimits {
+        self.rule(sync).map_or(default, |(_, rule)| SyncLimits {
             max_success_age: rule.max_success_age.unwrap_or(default.max_success_age),
             max_run_time: rule.max_run_time.unwrap_or(default.max_run_time),
         })

@@ -50,6 +50,11 @@ impl TargetView {
         &self.target
     }
 
+    /// The account id, or `unknown` with the profile, see [`crate::fleet::Account::display_id`].
+    pub(crate) fn display_id(&self) -> String {
+        self.target.account.display_id(self.state.account.as_ref())
+    }
+
     /// Whether the last collection succeeded; `None` before the first has ended.
     pub(crate) fn up(&self) -> Option<bool> {
         self.state.last.as_ref().map(|last| last.failure.is_none())

@@ -89,7 +89,7 @@ impl SyncKey {
     }
 
     fn is_target(&self, view: &TargetView) -> bool {
-        view.target().region.as_str() == self.region && display_id(view) == self.account
+        view.target().region.as_str() == self.region && view.display_id() == self.account
     }
 
     /// Looks the sync up.
@@ -110,7 +110,7 @@ impl SyncKey {
         let index = target.as_ref().and_then(|target| target.syncs().position(|sync| self.is(sync.sync)));
         match (target, index) {
             (Some(target), Some(index)) => {
-                let limit_origins = match target.syncs().nth(index) {
+                let limit_origins = match target.sync(index) {
                     Some(found) => {
                         policy.limit_origins(target.target(), target.state().account.as_ref(), found.sync)
                     }
@@ -131,7 +131,7 @@ impl SyncKey {
         let mut similar: Vec<(u32, Suggestion)> = Vec::new();
         for slot in store.slots().iter() {
             let view = store.view(slot, now);
-            let account = display_id(&view);
+            let account = view.display_id();
             let is_account = account == self.account;
             let region = &view.target().region;
             if is_account {
@@ -184,13 +184,9 @@ fn best(suggestions: &mut Vec<(u32, Suggestion)>) {
     suggestions.truncate(MAX_SUGGESTIONS);
 }
 
-fn display_id(view: &TargetView) -> String {
-    view.target().account.display_id(view.state.account.as_ref())
-}
-
 impl FoundSync {
     pub(super) fn sync(&self) -> Option<AssessedSync<'_>> {
-        self.target.syncs().nth(self.index)
+        self.target.sync(self.index)
     }
 
     /// The concerns about the sync, and those about all syncs of its type.
