@@ -170,8 +170,14 @@ impl CredentialStore {
     /// cached.
     pub(crate) fn reject(&self, cached: &Arc<CachedCredentials>, failure: &Failure) -> bool {
         if !cached.accepted.load(Ordering::Relaxed) {
-            self.cache_rejection(cached, failure);
-            return true;
+            // A service and STS that were wrong about the previous credentials may be the first that
+            // these are sent to. The other services get the time to accept them.
+            let replaced_others =
+                self.last_eviction.lock().is_some_and(|last| last.elapsed() < REPLACE_INTERVAL);
+            if !replaced_others {
+                self.cache_rejection(cached, failure);
+            }
+            return !replaced_others;
         }
         if self.evict_after(REPLACE_INTERVAL, cached) {
             let mut latest = self.latest.lock();
