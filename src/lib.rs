@@ -48,7 +48,7 @@
 //! metrics status
 //! health aws web
 //! readiness
-//! snapshot
+//! snapshot expectations
 //! fleet failure_log
 //! logging
 //! clock
@@ -110,6 +110,7 @@ pub mod config;
 pub mod discovery;
 mod duration;
 mod error_chain;
+mod expectations;
 mod failure_log;
 pub mod fleet;
 #[cfg(fuzzing)]

@@ -9,7 +9,7 @@ use super::key_path::KeyPath;
 use super::layers::Layers;
 use super::raw::{Limit, RawHealth, RawHealthRule};
 use super::scalar::Shown;
-use crate::fleet::OrganizationalUnitId;
+use crate::fleet::{OrganizationalUnitId, TargetSelector};
 use crate::health::{HealthPolicy, HealthRule, SyncLimits};
 use crate::model::Quota;
 
@@ -52,13 +52,13 @@ pub(super) fn policy(
         }
         rules.push(rule(raw));
     }
-    Ok(HealthPolicy { default_limits, rules, quota })
+    Ok(HealthPolicy { default_limits, rules, quota, expectations: Vec::new() })
 }
 
 /// The units that rules name, each once and in a fixed order, so that the organization is not listed
 /// again when only rules change.
 pub(super) fn named_units(policy: &HealthPolicy) -> Vec<OrganizationalUnitId> {
-    let units = policy.rules.iter().flat_map(|rule| &rule.organizational_units);
+    let units = policy.rules.iter().flat_map(|rule| &rule.targets.organizational_units);
     units.cloned().collect::<BTreeSet<_>>().into_iter().collect()
 }
 
@@ -86,9 +86,11 @@ fn rule(raw: RawHealthRule) -> HealthRule {
     }
     let limit = |limit: Option<Shown<Limit>>| -> Option<Duration> { limit.map(|limit| limit.value.0) };
     HealthRule {
-        accounts: values(raw.accounts).into_iter().collect(),
-        organizational_units: values(raw.organizational_units),
-        regions: values(raw.regions),
+        targets: TargetSelector {
+            accounts: values(raw.accounts).into_iter().collect(),
+            organizational_units: values(raw.organizational_units),
+            regions: values(raw.regions),
+        },
         sync_types: values(raw.sync_types),
         sync_names: values(raw.sync_names).into_iter().map(|name| name.0).collect(),
         managed_by: values(raw.managed_by),

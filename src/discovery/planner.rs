@@ -49,7 +49,10 @@ pub(super) fn accounts(
     let mut warnings = Vec::new();
     let no_members = Members { partition: Partition::Aws, accounts: Vec::new(), units: None };
     let Members { partition, accounts: members, units } = members.unwrap_or(&no_members);
-    let units_of = |account: &AccountId| units.as_ref()?.get(account).cloned();
+    // Without an organization, no account is in a unit.
+    let no_units = AccountUnits::new();
+    let units = if sources.organization.is_some() { units.as_ref() } else { Some(&no_units) };
+    let units_of = |account: &AccountId| units.map(|units| units.get(account).cloned().unwrap_or_default());
     let mut members_by_id: BTreeMap<&AccountId, _> =
         members.iter().map(|member| (&member.id, member)).collect();
     let mut accounts = Vec::new();
@@ -57,14 +60,13 @@ pub(super) fn accounts(
         sources.configured.iter().filter_map(|entry| entry.account.id.as_ref()).collect();
     for entry in &sources.configured {
         let mut account = Arc::clone(&entry.account);
-        if let Some(id) = &account.id {
-            let member = members_by_id.get(id);
-            // A configured name takes precedence over the organization's.
-            let name = account.name.clone().or_else(|| member?.name.clone());
-            let organizational_units = units_of(id);
-            if name != account.name || organizational_units != account.organizational_units {
-                account = Arc::new(Account { name, organizational_units, ..Account::clone(&account) });
-            }
+        let member = account.id.as_ref().and_then(|id| members_by_id.get(id));
+        // A configured name takes precedence over the organization's.
+        let name = account.name.clone().or_else(|| member?.name.clone());
+        // With an organization, every configured account has an id.
+        let organizational_units = account.id.as_ref().map_or_else(|| Some(Vec::new()), units_of);
+        if name != account.name || organizational_units != account.organizational_units {
+            account = Arc::new(Account { name, organizational_units, ..Account::clone(&account) });
         }
         accounts.push(AccountRegions { account, regions: entry.regions.clone() });
     }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::target_selector::Selected;
 use super::{Account, AccountId};
 use crate::wildcard::Wildcard;
 
@@ -18,9 +19,15 @@ pub struct AccountSelection {
 impl AccountSelection {
     /// Whether the selection contains `account`, whose id is `id` if it is known. An account
     /// without a name matches no pattern for names but `*`.
-    pub(crate) fn contains(&self, account: &Account, id: Option<&AccountId>) -> bool {
-        let matches = |pattern: &AccountPattern| pattern.matches(account.name.as_deref(), id);
-        (self.included.is_empty() || self.included.iter().any(matches)) && !self.excluded.iter().any(matches)
+    ///
+    /// The organization names its accounts and tells their units at the same time, so the name of an
+    /// account is final when its units are known.
+    pub(super) fn selects(&self, account: &Account, id: Option<&AccountId>) -> Selected {
+        let matches_any = |patterns: &[AccountPattern]| {
+            patterns.iter().fold(Selected::No, |found, pattern| found.or(pattern.matches(account, id)))
+        };
+        let included = if self.included.is_empty() { Selected::Yes } else { matches_any(&self.included) };
+        included.and_also(|| matches_any(&self.excluded).not())
     }
 
     /// Whether the selection contains every account.
@@ -50,10 +57,13 @@ enum AccountPattern {
 }
 
 impl AccountPattern {
-    fn matches(&self, name: Option<&str>, id: Option<&AccountId>) -> bool {
-        match self {
-            Self::Id(expected) => id == Some(expected),
-            Self::Name(pattern) => pattern.matches_all() || name.is_some_and(|name| pattern.matches(name)),
+    fn matches(&self, account: &Account, id: Option<&AccountId>) -> Selected {
+        match (self, &account.name) {
+            (Self::Id(expected), _) => id.map_or(Selected::Unknown, |id| Selected::known(id == expected)),
+            (Self::Name(pattern), _) if pattern.matches_all() => Selected::Yes,
+            (Self::Name(pattern), Some(name)) => Selected::known(pattern.matches(name)),
+            (Self::Name(_), None) if account.organizational_units.is_none() => Selected::Unknown,
+            (Self::Name(_), None) => Selected::No,
         }
     }
 }
@@ -131,9 +141,12 @@ mod tests {
     /// Whether the selection contains an account with this id and name. An empty text stands for
     /// an unknown one.
     fn contains(entries: &[&str], id: &str, name: &str) -> bool {
-        let account =
-            Account { name: Some(name.to_owned()).filter(|name| !name.is_empty()), ..Account::default() };
-        selection(entries).contains(&account, id.parse().ok().as_ref())
+        let account = Account {
+            name: Some(name.to_owned()).filter(|name| !name.is_empty()),
+            organizational_units: Some(Vec::new()),
+            ..Account::default()
+        };
+        selection(entries).selects(&account, id.parse().ok().as_ref()) == Selected::Yes
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod role;
 mod shard;
 mod stable_hash;
 mod target_list;
+mod target_selector;
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -30,6 +31,7 @@ pub use role::{
 pub use shard::{InvalidShard, Shard};
 pub(crate) use stable_hash::stable_hash;
 pub use target_list::{FailingLookups, TargetList};
+pub(crate) use target_selector::{Selected, TargetSelector};
 
 /// An AWS account and the credentials to poll it with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,8 +47,9 @@ pub struct Account {
     /// requested there unless the configuration or the profile names a region.
     pub default_region: Option<RegionName>,
     /// The organizational units of the organization that contain the account, directly or
-    /// through units in between, as far as the configuration names them. `None` if they are not
-    /// known.
+    /// through units in between, as far as the configuration names them. `None` until the
+    /// organization has told them; empty if there is no organization, or if the account does not
+    /// belong to it.
     pub organizational_units: Option<Vec<OrganizationalUnitId>>,
 }
 

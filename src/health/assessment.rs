@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::concern::{self, Concern};
 use super::policy::{HealthPolicy, SyncLimits};
 use super::{FailureCause, Health, HealthCounts};
+use crate::expectations::{Judgement, ObservedTarget, judge};
 use crate::fleet::Target;
 use crate::model::{DataSync, Quota, SourceState, SyncStatus, SyncType, UnixSeconds};
 use crate::snapshot::{Slot, Store, TargetState, TargetView};
@@ -16,6 +17,7 @@ pub(crate) struct AssessedTarget {
     pub(crate) health: Health,
     /// In the order of the view's syncs.
     syncs: Box<[SyncHealth]>,
+    judgements: Box<[Judgement]>,
     quota: Quota,
     /// Until when the health stays the same if the target is not collected again.
     unchanged_until: UnixSeconds,
@@ -65,12 +67,17 @@ impl AssessedTarget {
                 SyncHealth { health, limits }
             })
             .collect();
+        let observed = observed(&view);
+        let judgements = (0..)
+            .zip(&policy.expectations)
+            .filter_map(|(index, expectation)| judge(index, expectation, &observed))
+            .collect();
         let health = match view.up() {
             None => Health::NotCollected,
             Some(false) => Health::Down,
             Some(true) => syncs.iter().map(|sync| sync.health).min().unwrap_or(Health::NoSyncs),
         };
-        Self { health, syncs, quota: policy.quota, unchanged_until, view }
+        Self { health, syncs, judgements, quota: policy.quota, unchanged_until, view }
     }
 
     /// Whether this assessment may still be used for `slot` at `now`: nothing has been collected
@@ -107,6 +114,17 @@ impl AssessedTarget {
     pub(crate) fn sync(&self, index: usize) -> Option<AssessedSync<'_>> {
         let sync = self.view.syncs()?.get(index)?;
         Some(AssessedSync::new(sync, *self.syncs.get(index)?))
+    }
+
+    /// How the target compares with each expectation that is about it, in the order of the
+    /// expectations.
+    pub(crate) fn judgements(&self) -> &[Judgement] {
+        &self.judgements
+    }
+
+    /// What the expectations were compared with.
+    pub(crate) fn observed(&self) -> ObservedTarget<'_> {
+        observed(&self.view)
     }
 
     /// What needs attention although nothing is broken.
@@ -150,6 +168,15 @@ impl<'a> AssessedSync<'a> {
     /// The cause that the message of the last attempt tells.
     pub(crate) fn failure_cause(&self) -> FailureCause {
         FailureCause::of_sync(self.sync)
+    }
+}
+
+fn observed(view: &TargetView) -> ObservedTarget<'_> {
+    ObservedTarget {
+        target: view.target(),
+        account_id: view.state.account.as_ref(),
+        syncs: view.syncs(),
+        has_unreadable_syncs: view.state.has_invalid_items,
     }
 }
 

@@ -1,9 +1,10 @@
 //! What the configuration says about health: how fresh a sync has to be, how long its runs may
-//! take, and how many syncs there may be.
+//! take, how many syncs there may be, and which have to be there.
 
 use std::time::Duration;
 
-use crate::fleet::{AccountId, AccountSelection, OrganizationalUnitId, RegionOrPattern, Target};
+use crate::expectations::Expectation;
+use crate::fleet::{AccountId, Selected, Target, TargetSelector};
 use crate::model::{DataSync, ManagedBy, Quota, SyncType};
 use crate::wildcard::Wildcard;
 
@@ -15,6 +16,8 @@ pub struct HealthPolicy {
     /// Of the rules that match a sync, the first applies.
     pub(crate) rules: Vec<HealthRule>,
     pub(crate) quota: Quota,
+    /// What should be there.
+    pub(crate) expectations: Vec<Expectation>,
 }
 
 /// The limits beyond which a sync counts as stale or stuck.
@@ -45,11 +48,8 @@ pub(crate) struct LimitOrigins {
 /// Other limits for some syncs. A selector that is empty selects everything.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct HealthRule {
-    pub(crate) accounts: AccountSelection,
-    /// Selects the accounts of these units and of all units below. An account whose units are not
-    /// known is not selected.
-    pub(crate) organizational_units: Vec<OrganizationalUnitId>,
-    pub(crate) regions: Vec<RegionOrPattern>,
+    /// A target is not selected while it is unknown whether it is.
+    pub(crate) targets: TargetSelector,
     pub(crate) sync_types: Vec<SyncType>,
     pub(crate) sync_names: Vec<Wildcard>,
     pub(crate) managed_by: Vec<ManagedBy>,
@@ -59,13 +59,7 @@ pub(crate) struct HealthRule {
 
 impl HealthRule {
     fn matches_target(&self, target: &Target, account_id: Option<&AccountId>) -> bool {
-        let is_selected_unit = |units: &[OrganizationalUnitId]| {
-            units.iter().any(|unit| self.organizational_units.contains(unit))
-        };
-        self.accounts.contains(&target.account, account_id)
-            && (self.organizational_units.is_empty()
-                || target.account.organizational_units.as_deref().is_some_and(is_selected_unit))
-            && (self.regions.is_empty() || self.regions.iter().any(|region| region.matches(&target.region)))
+        self.targets.selects(target, account_id) == Selected::Yes
     }
 
     fn matches_sync(&self, sync: &DataSync) -> bool {
@@ -76,19 +70,8 @@ impl HealthRule {
 
     /// Whether the rule matches every sync, so that no later rule ever applies.
     pub(crate) fn matches_everything(&self) -> bool {
-        let Self {
-            accounts,
-            organizational_units,
-            regions,
-            sync_types,
-            sync_names,
-            managed_by,
-            max_success_age: _,
-            max_run_time: _,
-        } = self;
-        accounts.contains_all()
-            && organizational_units.is_empty()
-            && regions.is_empty()
+        let Self { targets, sync_types, sync_names, managed_by, max_success_age: _, max_run_time: _ } = self;
+        targets.selects_all()
             && sync_types.is_empty()
             && (sync_names.is_empty() || sync_names.iter().any(Wildcard::matches_all))
             && managed_by.is_empty()
@@ -179,9 +162,11 @@ mod tests {
     #[test]
     fn every_selector_has_to_match() {
         let matching = || HealthRule {
-            accounts: ["sandbox-*".parse().unwrap()].into_iter().collect(),
-            organizational_units: vec!["ou-abcd-11111111".parse().unwrap()],
-            regions: vec!["eu-*".parse().unwrap()],
+            targets: TargetSelector {
+                accounts: ["sandbox-*".parse().unwrap()].into_iter().collect(),
+                organizational_units: vec!["ou-abcd-11111111".parse().unwrap()],
+                regions: vec!["eu-*".parse().unwrap()],
+            },
             sync_types: vec![SyncType::ToDestination],
             sync_names: vec![Wildcard::new("other"), Wildcard::new("inv*")],
             managed_by: vec![ManagedBy::Customer],
@@ -190,9 +175,9 @@ mod tests {
         assert!(applies(HealthRule::default()));
         assert!(applies(matching()));
         let changes: [fn(&mut HealthRule); 6] = [
-            |rule| rule.accounts = ["!sandbox-1".parse().unwrap()].into_iter().collect(),
-            |rule| rule.organizational_units = vec!["ou-abcd-22222222".parse().unwrap()],
-            |rule| rule.regions = vec!["us-*".parse().unwrap(), "eu-west-2".parse().unwrap()],
+            |rule| rule.targets.accounts = ["!sandbox-1".parse().unwrap()].into_iter().collect(),
+            |rule| rule.targets.organizational_units = vec!["ou-abcd-22222222".parse().unwrap()],
+            |rule| rule.targets.regions = vec!["us-*".parse().unwrap(), "eu-west-2".parse().unwrap()],
             |rule| rule.sync_types = vec![SyncType::FromSource],
             |rule| rule.sync_names = vec![Wildcard::new("inv")],
             |rule| rule.managed_by = vec![ManagedBy::Inspector, ManagedBy::QuickSetup],
@@ -206,9 +191,9 @@ mod tests {
 
     #[test]
     fn a_rule_with_units_does_not_match_an_account_whose_units_are_unknown() {
-        let unit = vec!["ou-abcd-11111111".parse().unwrap()];
-        let rule =
-            HealthRule { organizational_units: unit, max_success_age: Some(DAY), ..HealthRule::default() };
+        let organizational_units = vec!["ou-abcd-11111111".parse().unwrap()];
+        let targets = TargetSelector { organizational_units, ..TargetSelector::default() };
+        let rule = HealthRule { targets, max_success_age: Some(DAY), ..HealthRule::default() };
         let account = Account { organizational_units: None, ..Account::clone(&target().account) };
         let unknown = Target { account: Arc::new(account), ..target() };
         let default = SyncLimits::default();
@@ -241,7 +226,10 @@ mod tests {
     fn a_learned_account_id_is_matched_as_well() {
         let target = Target { account: Arc::default(), ..target() };
         let rule = HealthRule {
-            accounts: ["111122223333".parse().unwrap()].into_iter().collect(),
+            targets: TargetSelector {
+                accounts: ["111122223333".parse().unwrap()].into_iter().collect(),
+                ..TargetSelector::default()
+            },
             max_success_age: Some(DAY),
             ..HealthRule::default()
         };

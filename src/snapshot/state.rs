@@ -25,6 +25,8 @@ pub(crate) struct TargetState {
     pub(crate) last_success: Option<UnixSeconds>,
     /// The number of items that could not be used, in all collections.
     pub(crate) invalid_items_total: u64,
+    /// Whether the last good collection listed items that could not be used.
+    pub(crate) has_invalid_items: bool,
     /// The syncs of the last good collection. `TargetView` decides whether they are still
     /// served.
     pub(super) syncs: Option<Arc<[DataSync]>>,
@@ -67,6 +69,7 @@ impl TargetState {
             last: None,
             last_success: None,
             invalid_items_total: 0,
+            has_invalid_items: false,
             syncs: None,
         }
     }

@@ -181,6 +181,9 @@ impl Store {
             }
             _ => {}
         }
+        if outcome.is_ok() {
+            state.has_invalid_items = invalid_items.is_some();
+        }
         state.invalid_items_total += invalid_items.map_or(0, |items| items.number);
         let change = state.apply(ended, took, outcome);
         slot.set_state(state);

@@ -1,0 +1,291 @@
+//! Judges a target by an expectation.
+
+use std::borrow::Cow;
+
+use strum::VariantArray;
+
+use super::comparison::{Outcome, compare, found_text, wanted_text};
+use super::field::Field;
+use super::pattern::Properties;
+use super::{Expectation, Presence};
+use crate::fleet::{AccountId, Selected, Target};
+use crate::model::DataSync;
+
+/// What is known of a target.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ObservedTarget<'a> {
+    pub(crate) target: &'a Target,
+    /// The id of the account, if it is known.
+    pub(crate) account_id: Option<&'a AccountId>,
+    /// `None` if the syncs are not known.
+    pub(crate) syncs: Option<&'a [DataSync]>,
+    /// Whether AWS listed syncs besides these that could not be read.
+    pub(crate) has_unreadable_syncs: bool,
+}
+
+/// How a target compares with an expectation. In snake case, each is a value of the label `state`, so
+/// renaming a variant breaks users' queries.
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    strum::EnumString,
+    strum::IntoStaticStr,
+    strum::VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum ExpectationState {
+    /// Everything is as expected, as far as AWS reports it.
+    Met,
+    /// A required sync is not there.
+    Missing,
+    /// A field of a sync differs.
+    Drifted,
+    /// A forbidden sync is there.
+    Forbidden,
+    /// The syncs are not known, or whether the expectation is about the target.
+    Unknown,
+}
+
+impl ExpectationState {
+    /// Every value, in the order of the declaration.
+    pub(crate) const ALL: &[Self] = Self::VARIANTS;
+
+    /// The label value.
+    pub(crate) fn as_str(self) -> &'static str {
+        self.into()
+    }
+
+    pub(crate) fn is_violation(self) -> bool {
+        matches!(self, Self::Missing | Self::Drifted | Self::Forbidden)
+    }
+
+    /// Whether the expectation is met. `None` while that is unknown.
+    pub(crate) fn is_met(self) -> Option<bool> {
+        match self {
+            Self::Met => Some(true),
+            Self::Unknown => None,
+            Self::Missing | Self::Drifted | Self::Forbidden => Some(false),
+        }
+    }
+}
+
+/// The judgement of a target by an expectation that selects it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Judgement {
+    /// The index of the expectation.
+    pub(crate) expectation: usize,
+    pub(crate) state: ExpectationState,
+    /// Not empty if and only if the state is a violation.
+    pub(crate) violations: Box<[Violation]>,
+    /// The fields that AWS reported no value for, so that they could not be compared.
+    pub(crate) unverified: Box<[SyncField]>,
+}
+
+/// A field of a sync, given by its index among the syncs of the target.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct SyncField {
+    pub(crate) sync: usize,
+    pub(crate) field: Field,
+}
+
+/// What is not as expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Violation {
+    pub(crate) subject: ViolationSubject,
+    pub(crate) field: Field,
+}
+
+/// The sync that is not as expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ViolationSubject {
+    /// The sync with this index among the syncs of the target.
+    Sync(usize),
+    /// No sync that would do is as expected. The one with this index has the fewest differences.
+    Closest(usize),
+    /// There is no sync that would do.
+    Absent,
+}
+
+impl ViolationSubject {
+    /// The index of the sync that was compared.
+    pub(crate) fn sync(self) -> Option<usize> {
+        match self {
+            Self::Sync(index) | Self::Closest(index) => Some(index),
+            Self::Absent => None,
+        }
+    }
+}
+
+impl Violation {
+    /// The name of the sync that is not as expected; of a sync that is absent, the name that it has to
+    /// have. `None` if other syncs would do as well.
+    pub(crate) fn sync_name<'a>(
+        &self,
+        expectation: &'a Expectation,
+        observed: &ObservedTarget<'a>,
+    ) -> Option<Cow<'a, str>> {
+        match self.subject {
+            ViolationSubject::Sync(index) => {
+                observed.syncs?.get(index).map(|sync| Cow::Borrowed(sync.name.as_str()))
+            }
+            ViolationSubject::Closest(_) => None,
+            ViolationSubject::Absent => {
+                expectation.request.single_name().map(|name| name.resolve(observed.properties()))
+            }
+        }
+    }
+
+    /// What the expectation wants of the field, for people. `None` if the field has to be absent, or
+    /// if the violation is about the presence of the sync.
+    pub(crate) fn wanted(&self, expectation: &Expectation, observed: &ObservedTarget<'_>) -> Option<String> {
+        wanted_text(expectation.request.value(self.field)?, observed.properties())
+    }
+
+    /// What AWS reports for the field, for people. `None` if AWS reports nothing, or if the violation
+    /// is about the presence of the sync.
+    pub(crate) fn found(&self, observed: &ObservedTarget<'_>) -> Option<String> {
+        found_text(observed.syncs?.get(self.subject.sync()?)?, self.field)
+    }
+}
+
+impl<'a> ObservedTarget<'a> {
+    fn properties(&self) -> Properties<'a> {
+        Properties { target: self.target, account_id: self.account_id }
+    }
+}
+
+/// Judges a target by the expectation with the index `index`. `None` if the expectation is not about
+/// the target.
+pub(crate) fn judge(
+    index: usize,
+    expectation: &Expectation,
+    observed: &ObservedTarget<'_>,
+) -> Option<Judgement> {
+    let unknown = Judgement {
+        expectation: index,
+        state: ExpectationState::Unknown,
+        violations: Box::default(),
+        unverified: Box::default(),
+    };
+    match expectation.targets.selects(observed.target, observed.account_id) {
+        Selected::No => return None,
+        Selected::Unknown => return Some(unknown),
+        Selected::Yes => {}
+    }
+    let Some(syncs) = observed.syncs else { return Some(unknown) };
+    if observed.account_id.is_none() && expectation.needs_account_id() {
+        return Some(unknown);
+    }
+    let properties = observed.properties();
+    let candidates: Vec<Candidate> = syncs
+        .iter()
+        .enumerate()
+        .filter(|(_, sync)| expectation.is_about(sync, properties))
+        .map(|(index, sync)| Candidate::new(index, expectation, sync, properties))
+        .collect();
+    let (state, violations, unverified) = match expectation.presence {
+        Presence::Required => required(expectation, candidates),
+        Presence::Allowed => allowed(candidates),
+        Presence::Forbidden => forbidden(candidates),
+    };
+    if state == ExpectationState::Missing && observed.has_unreadable_syncs {
+        return Some(unknown);
+    }
+    Some(Judgement {
+        state,
+        violations: violations.into(),
+        unverified: unverified.into(),
+        expectation: index,
+    })
+}
+
+impl Expectation {
+    /// Whether the sync has the type, a name and an owner that the expectation is about.
+    fn is_about(&self, sync: &DataSync, properties: Properties<'_>) -> bool {
+        let names = &self.request.names;
+        sync.sync_type == self.request.sync_type
+            && (names.is_empty() || names.iter().any(|name| name.matches(&sync.name, properties)))
+            && (self.managed_by.is_empty() || self.managed_by.contains(&sync.managed_by()))
+    }
+
+    fn needs_account_id(&self) -> bool {
+        self.request.patterns().any(super::TextPattern::needs_account_id)
+    }
+}
+
+/// A sync that an expectation is about, compared with it.
+struct Candidate {
+    sync: usize,
+    differences: Vec<Field>,
+    unverified: Vec<SyncField>,
+}
+
+impl Candidate {
+    fn new(sync: usize, expectation: &Expectation, found: &DataSync, properties: Properties<'_>) -> Self {
+        let (mut differences, mut unverified) = (Vec::new(), Vec::new());
+        for (field, outcome) in compare(&expectation.request, found, properties) {
+            match outcome {
+                Outcome::Equal => {}
+                Outcome::Different => differences.push(field),
+                Outcome::NotReported => unverified.push(SyncField { sync, field }),
+            }
+        }
+        Self { sync, differences, unverified }
+    }
+
+    fn violations(&self, subject: ViolationSubject) -> impl Iterator<Item = Violation> {
+        self.differences.iter().map(move |field| Violation { subject, field: *field })
+    }
+}
+
+type Finding = (ExpectationState, Vec<Violation>, Vec<SyncField>);
+
+/// At least one candidate has to be as described. The others do not matter.
+fn required(expectation: &Expectation, candidates: Vec<Candidate>) -> Finding {
+    let best = candidates
+        .into_iter()
+        .min_by_key(|candidate| (candidate.differences.len(), candidate.unverified.len()));
+    let Some(best) = best else {
+        let absent = Violation { subject: ViolationSubject::Absent, field: Field::Presence };
+        return (ExpectationState::Missing, vec![absent], Vec::new());
+    };
+    let subject = match expectation.request.single_name() {
+        Some(_) => ViolationSubject::Sync(best.sync),
+        None => ViolationSubject::Closest(best.sync),
+    };
+    let violations: Vec<Violation> = best.violations(subject).collect();
+    (met_unless(&violations, ExpectationState::Drifted), violations, best.unverified)
+}
+
+/// Every candidate has to be as described.
+fn allowed(candidates: Vec<Candidate>) -> Finding {
+    let violations: Vec<Violation> = candidates
+        .iter()
+        .flat_map(|candidate| candidate.violations(ViolationSubject::Sync(candidate.sync)))
+        .collect();
+    let unverified = candidates.into_iter().flat_map(|candidate| candidate.unverified).collect();
+    (met_unless(&violations, ExpectationState::Drifted), violations, unverified)
+}
+
+/// No candidate may be as described. One of which AWS does not report every field may be different.
+fn forbidden(candidates: Vec<Candidate>) -> Finding {
+    let (mut violations, mut unverified) = (Vec::new(), Vec::new());
+    for candidate in candidates.into_iter().filter(|candidate| candidate.differences.is_empty()) {
+        if candidate.unverified.is_empty() {
+            let subject = ViolationSubject::Sync(candidate.sync);
+            violations.push(Violation { subject, field: Field::Forbidden });
+        }
+        unverified.extend(candidate.unverified);
+    }
+    (met_unless(&violations, ExpectationState::Forbidden), violations, unverified)
+}
+
+fn met_unless(violations: &[Violation], state: ExpectationState) -> ExpectationState {
+    if violations.is_empty() { ExpectationState::Met } else { state }
+}

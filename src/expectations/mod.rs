@@ -1,0 +1,64 @@
+//! What should be there: expectations about the syncs of targets, and the judgement of each target
+//! by them.
+//!
+//! An [`Expectation`] selects targets and describes a sync as a request of `CreateResourceDataSync`
+//! does. [`judge`] compares it with what is known of one target. It is a pure function: it knows
+//! neither the SDK, nor the text of the configuration, nor metrics.
+//!
+//! A comparison has three outcomes: equal, different, or not reported. AWS does not return every
+//! field always, so a field that is not reported is never a difference. For the same reason, a target
+//! whose syncs are not known lacks none: it is [unknown](ExpectationState::Unknown).
+
+mod comparison;
+mod field;
+mod judgement;
+mod pattern;
+mod request;
+mod totals;
+
+pub(crate) use field::Field;
+pub(crate) use judgement::{
+    ExpectationState, Judgement, ObservedTarget, SyncField, Violation, ViolationSubject, judge,
+};
+pub(crate) use pattern::{InvalidTextPattern, TextPattern};
+pub(crate) use request::{ExpectedFlag, ExpectedSet, ExpectedSync, ExpectedText, ExpectedValue};
+pub(crate) use totals::{ExpectationTotals, TotalsOfExpectation};
+
+use crate::fleet::TargetSelector;
+use crate::model::ManagedBy;
+
+/// What should be there, or must not be there, in some targets.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Expectation {
+    /// Unique among all expectations: letters, digits, `-` and `_`.
+    pub(crate) name: String,
+    pub(crate) targets: TargetSelector,
+    /// Which syncs the expectation is about, besides their type and name. If empty, it does not matter
+    /// who manages them.
+    pub(crate) managed_by: Vec<ManagedBy>,
+    pub(crate) presence: Presence,
+    pub(crate) request: ExpectedSync,
+}
+
+/// Whether a sync as described has to be there.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray,
+)]
+#[strum(serialize_all = "snake_case")]
+pub(crate) enum Presence {
+    /// A sync with the name has to be there, and to be as described. If no name is given, or a pattern
+    /// or several names: at least one such sync.
+    #[default]
+    Required,
+    /// Each sync of the type that the expectation is about has to be as described.
+    Allowed,
+    /// No sync as described may be there.
+    Forbidden,
+}
+
+impl Presence {
+    /// The value in the configuration and in JSON.
+    pub(crate) fn as_str(self) -> &'static str {
+        self.into()
+    }
+}
