@@ -194,7 +194,7 @@ pub(crate) fn judge(
         Presence::Allowed => allowed(candidates),
         Presence::Forbidden => forbidden(candidates),
     };
-    if state == ExpectationState::Missing && observed.has_unreadable_syncs {
+    if observed.has_unreadable_syncs && !expectation.is_final(state, &violations) {
         return Some(unknown);
     }
     Some(Judgement {
@@ -212,6 +212,18 @@ impl Expectation {
         sync.sync_type == self.request.sync_type
             && (names.is_empty() || names.iter().any(|name| name.matches(&sync.name, properties)))
             && (self.managed_by.is_empty() || self.managed_by.contains(&sync.managed_by()))
+    }
+
+    /// Whether the state would be the same if the target had further syncs.
+    fn is_final(&self, state: ExpectationState, violations: &[Violation]) -> bool {
+        match self.presence {
+            Presence::Required => {
+                let is_of_sync =
+                    |violation: &Violation| matches!(violation.subject, ViolationSubject::Sync(_));
+                violations.iter().all(is_of_sync)
+            }
+            Presence::Allowed | Presence::Forbidden => state.is_violation(),
+        }
     }
 
     fn needs_account_id(&self) -> bool {
