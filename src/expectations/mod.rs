@@ -20,7 +20,7 @@ pub(crate) use field::Field;
 pub(crate) use judgement::{
     ExpectationState, Judgement, ObservedTarget, SyncField, Violation, ViolationSubject, judge,
 };
-pub(crate) use pattern::{InvalidTextPattern, TextPattern};
+pub(crate) use pattern::TextPattern;
 pub(crate) use request::{ExpectedFlag, ExpectedSet, ExpectedSync, ExpectedText, ExpectedValue};
 pub(crate) use totals::{ExpectationTotals, TotalsOfExpectation};
 

@@ -32,7 +32,7 @@ const MAX_EXPECTATIONS: usize = 100;
 pub(super) struct Context<'a> {
     /// Where relative paths of files start.
     pub(super) directory: &'a Path,
-    pub(super) polled: Polled<'a>,
+    pub(super) polled: &'a Polled<'a>,
     pub(super) quota: Quota,
 }
 
@@ -99,7 +99,7 @@ fn expectation(
         max_run_time: _,
     } = raw;
     check_polled(&accounts, &regions, setting, context.polled)?;
-    let has_organization = context.polled.organization.is_some();
+    let has_organization = context.polled.has_organization();
     let targets = selectors::targets(accounts, organizational_units, regions, setting, has_organization)?;
     let managed_by = selectors::entries(managed_by, &setting.at("managed_by"))?;
     let presence = presence.map(Shown::into_value).unwrap_or_default();
@@ -133,7 +133,7 @@ fn check_polled(
     accounts: &OptionalList<AccountEntry>,
     regions: &OptionalList<RegionOrPattern>,
     setting: &Setting<'_>,
-    polled: Polled<'_>,
+    polled: &Polled<'_>,
 ) -> Result<(), ConfigError> {
     for (index, entry) in accounts.values().enumerate() {
         if let Some(id) = entry.included_id().filter(|id| !polled.may_include_account(id)) {
