@@ -17,7 +17,7 @@ use super::raw::{Limit, OptionalList, RawExpectation};
 use super::scalar::Shown;
 use super::selectors;
 use super::setting::Setting;
-use crate::expectations::{Expectation, ExpectedSync, TextPattern};
+use crate::expectations::{Expectation, ExpectedSync, Presence, TextPattern};
 use crate::fleet::{AccountEntry, AccountId, RegionOrPattern};
 use crate::health::ExpectationRule;
 use crate::model::{ManagedBy, Quota};
@@ -111,6 +111,11 @@ fn expectation(
             let path = context.directory.join(file.into_value().0);
             let (raw, layers) = request_file::read(&path, &setting.at("request_file"))?;
             request::expected_sync(raw, &Setting::root(&layers), request_context)?
+        }
+        (None, None, Some(_)) if presence == Presence::Allowed => {
+            let message = "`allowed` has no effect with a preset, which names no parameter to compare; \
+                           use `required` or `forbidden`";
+            return Err(setting.at("presence").invalid(message));
         }
         (None, None, Some(preset)) => preset.into_value().expected_sync(),
         (None, None, None) => {
