@@ -14,6 +14,8 @@ mod field;
 mod judgement;
 mod pattern;
 mod request;
+#[cfg(test)]
+mod testing;
 mod totals;
 
 pub(crate) use field::Field;
