@@ -25,7 +25,7 @@ impl Outcome {
 
 /// The value of a field that AWS reported, if it did.
 #[derive(Clone, Copy, Debug)]
-enum ReportedValue<'a> {
+pub(super) enum ReportedValue<'a> {
     Text(Option<&'a str>),
     List(Option<&'a [String]>),
     Flag(Option<bool>),
@@ -101,7 +101,8 @@ fn resolved<'a>(patterns: &'a [TextPattern], properties: Properties<'a>) -> BTre
     patterns.iter().map(|pattern| pattern.resolve(properties)).collect()
 }
 
-fn reported_value(sync: &DataSync, field: Field) -> ReportedValue<'_> {
+/// What AWS reports for a field.
+pub(super) fn reported_value(sync: &DataSync, field: Field) -> ReportedValue<'_> {
     let (destination, source) = (sync.destination.as_ref(), sync.source.as_ref());
     match field {
         Field::Presence | Field::Forbidden => ReportedValue::Text(None),

@@ -11,6 +11,7 @@
 
 mod comparison;
 mod field;
+mod generation;
 mod judgement;
 mod pattern;
 mod request;
@@ -19,6 +20,7 @@ mod testing;
 mod totals;
 
 pub(crate) use field::Field;
+pub(crate) use generation::{AccountScope, GeneratedExpectation, generate};
 pub(crate) use judgement::{
     ExpectationState, Judgement, ObservedTarget, SyncField, Violation, ViolationSubject, judge,
 };
@@ -64,3 +66,6 @@ impl Presence {
         self.into()
     }
 }
+
+#[cfg(test)]
+mod tests;
