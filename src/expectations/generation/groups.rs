@@ -40,7 +40,7 @@ pub(super) fn alike(
         let field = if groups.len() > MAX_EXPECTATIONS { most_different(&groups, &differing) } else { None };
         let Some(field) = field else { return (groups, differing) };
         differing.push(field);
-        let common = common_text(syncs.iter().map(|(sync, _)| *sync), field);
+        let common = common_text(&syncs, field);
         for values in &mut values {
             // A field that AWS does not report stays left out.
             if values.remove(&field).is_some() {

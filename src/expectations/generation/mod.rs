@@ -1,5 +1,6 @@
 //! Generates the expectations that the syncs of a fleet meet, as a start for a configuration.
 //!
+//! - `reported`: the values that a configuration accepts;
 //! - `values`: what the fields of a sync have in common in many targets, with placeholders;
 //! - `groups`: the targets in which a sync is alike;
 //! - `selection`: the accounts and regions that select the targets of a group and no others;
@@ -10,6 +11,7 @@
 
 mod groups;
 mod names;
+mod reported;
 mod selection;
 mod values;
 
@@ -149,7 +151,11 @@ fn name_pattern(target: &KnownTarget<'_>, sync: &DataSync) -> String {
 
 /// Whether a configuration can name the type and the name of a sync.
 fn is_describable(sync: &DataSync) -> bool {
-    SyncType::KNOWN.contains(&sync.sync_type) && is_writable(&sync.name)
+    /// The maximum length of a name in the API.
+    const MAX_NAME: usize = 64;
+    SyncType::KNOWN.contains(&sync.sync_type)
+        && is_writable(&sync.name)
+        && sync.name.chars().count() <= MAX_NAME
 }
 
 /// Whether the text is valid in a configuration, even with placeholders and escaped braces.
@@ -225,7 +231,9 @@ fn about(
                 regions: Vec::new(),
                 targets: members.len(),
             };
-            vec![generated(Presence::Allowed, &groups::any_of(&groups), everywhere)]
+            let allowed = generated(Presence::Allowed, &groups::any_of(&groups), everywhere);
+            // Without values, the expectation would have no effect.
+            Some(allowed).filter(|allowed| allowed.request.values().next().is_some()).into_iter().collect()
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{KnownTarget, is_writable};
-use crate::expectations::comparison::{ReportedValue, reported_value};
+use super::KnownTarget;
+use super::reported::Reported;
 use crate::expectations::{ExpectedFlag, ExpectedSet, ExpectedSync, ExpectedText, Field, TextPattern};
 use crate::model::DataSync;
 
@@ -75,42 +75,12 @@ impl Placeholders {
     }
 }
 
-/// A value that AWS reports and that can be written in a configuration.
-enum Reported<'a> {
-    Text(&'a str),
-    List(BTreeSet<&'a str>),
-    Flag(bool),
-}
-
-impl<'a> Reported<'a> {
-    fn new(sync: &'a DataSync, field: Field) -> Option<Self> {
-        match reported_value(sync, field) {
-            ReportedValue::Text(text) => {
-                text.filter(|text| is_writable(text)).map(|text| Self::Text(documented_case(field, text)))
-            }
-            ReportedValue::List(list) => {
-                let is_described =
-                    |list: &&[String]| !list.is_empty() && list.iter().all(|item| is_writable(item));
-                list.filter(is_described).map(|list| Self::List(list.iter().map(String::as_str).collect()))
-            }
-            ReportedValue::Flag(flag) => flag.map(Self::Flag),
-        }
-    }
-}
-
-/// The source type in the letter case in which AWS sends it, because its case does not matter.
-fn documented_case(field: Field, text: &str) -> &str {
-    const SOURCE_TYPES: [&str; 2] = ["SingleAccountMultiRegions", "AwsOrganizations"];
-    let is_same = |documented: &&str| field == Field::SourceType && documented.eq_ignore_ascii_case(text);
-    SOURCE_TYPES.into_iter().find(is_same).unwrap_or(text)
-}
-
 /// The values of each sync, with the placeholders that make the values of most syncs equal.
 pub(super) fn of_syncs(syncs: &[(&DataSync, &KnownTarget<'_>)]) -> Vec<Values> {
     let mut values = vec![Values::new(); syncs.len()];
     for field in Field::ALL {
         let reported: Vec<Option<Reported<'_>>> =
-            syncs.iter().map(|(sync, _)| Reported::new(sync, *field)).collect();
+            syncs.iter().map(|(sync, target)| Reported::new(sync, *field, target)).collect();
         for (values, value) in values.iter_mut().zip(patterns(&reported, syncs)) {
             values.extend(value.map(|value| (*field, value)));
         }
@@ -149,12 +119,9 @@ fn number_of_values(values: &[Option<Value>]) -> usize {
 
 /// A text with a wildcard that matches the values of a field of all syncs. `None` if they have too
 /// little in common, or if the field is not a text.
-pub(super) fn common_text<'a>(
-    syncs: impl Iterator<Item = &'a DataSync> + Clone,
-    field: Field,
-) -> Option<Value> {
+pub(super) fn common_text(syncs: &[(&DataSync, &KnownTarget<'_>)], field: Field) -> Option<Value> {
     const MIN_COMMON_LEN: usize = 4;
-    let mut texts = syncs.filter_map(|sync| match Reported::new(sync, field) {
+    let mut texts = syncs.iter().filter_map(|(sync, target)| match Reported::new(sync, field, target) {
         Some(Reported::Text(text)) => Some(text),
         _ => None,
     });
@@ -178,7 +145,8 @@ pub(super) fn common_text<'a>(
     (prefix.len() + suffix.len() >= MIN_COMMON_LEN).then(|| Value::Text(vec![pattern]))
 }
 
-/// The request with these values.
+/// The request with these values. A source without its regions is left out, because every source has
+/// some.
 pub(super) fn request(mut request: ExpectedSync, values: &Values) -> ExpectedSync {
     let patterns = |texts: &[String]| texts.iter().filter_map(|text| TextPattern::parse(text).ok()).collect();
     let text = |field| match values.get(&field) {
@@ -199,6 +167,9 @@ pub(super) fn request(mut request: ExpectedSync, values: &Values) -> ExpectedSyn
     request.sync_format = text(Field::SyncFormat);
     request.kms_key_arn = text(Field::KmsKeyArn);
     request.sharing_type = text(Field::SharingType);
+    if !values.contains_key(&Field::SourceRegions) {
+        return request;
+    }
     request.source_type = text(Field::SourceType);
     request.organization_source_type = text(Field::OrganizationSourceType);
     request.organizational_units = set(Field::OrganizationalUnits);
@@ -210,12 +181,16 @@ pub(super) fn request(mut request: ExpectedSync, values: &Values) -> ExpectedSyn
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::bucket_sync;
+    use super::super::super::testing::{bucket_sync, target};
     use super::*;
 
     fn common(buckets: &[&str]) -> Option<String> {
+        let target = target("111122223333", "eu-west-1");
+        let account_id = target.account.id.as_ref().unwrap();
+        let known = KnownTarget { target: &target, account_id, syncs: &[] };
         let syncs: Vec<DataSync> = buckets.iter().map(|bucket| bucket_sync("a", bucket)).collect();
-        match common_text(syncs.iter(), Field::BucketName)? {
+        let syncs: Vec<_> = syncs.iter().map(|sync| (sync, &known)).collect();
+        match common_text(&syncs, Field::BucketName)? {
             Value::Text(texts) => Some(texts.concat()),
             _ => None,
         }
