@@ -31,6 +31,9 @@ pub(crate) use totals::{ExpectationTotals, TotalsOfExpectation};
 use crate::fleet::TargetSelector;
 use crate::model::ManagedBy;
 
+/// The maximum number of expectations: each is a series of every target that it selects.
+pub(crate) const MAX_EXPECTATIONS: usize = 100;
+
 /// What should be there, or must not be there, in some targets.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Expectation {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::values::{self, Value, Values, common_text};
-use super::{Fleet, MAX_EXPECTATIONS, Member};
+use super::{Fleet, MAX_PER_SYNC, Member};
 use crate::expectations::comparison::{Outcome, compare};
 use crate::expectations::pattern::Properties;
 use crate::expectations::{ExpectedSync, Field};
@@ -24,7 +24,7 @@ impl Group {
 }
 
 /// The groups of members with the same values, largest first, and the fields whose values differ so
-/// much that they are described by a wildcard or not at all. There are at most [`MAX_EXPECTATIONS`]
+/// much that they are described by a wildcard or not at all. There are at most [`MAX_PER_SYNC`]
 /// groups.
 pub(super) fn alike(
     fleet: &Fleet<'_>,
@@ -37,7 +37,7 @@ pub(super) fn alike(
     let mut differing = Vec::new();
     loop {
         let groups = merged(fleet, any, members, equal(&values));
-        let field = if groups.len() > MAX_EXPECTATIONS { most_different(&groups, &differing) } else { None };
+        let field = if groups.len() > MAX_PER_SYNC { most_different(&groups, &differing) } else { None };
         let Some(field) = field else { return (groups, differing) };
         differing.push(field);
         let common = common_text(&syncs, field);
@@ -94,7 +94,7 @@ fn merged(fleet: &Fleet<'_>, any: &ExpectedSync, members: &[Member<'_>], groups:
                     .filter_map(|index| members.get(*index))
                     .all(|member| fleet.is_as_described(request, member))
         };
-        match kept.iter_mut().take(MAX_EXPECTATIONS).find(matches_all) {
+        match kept.iter_mut().take(MAX_PER_SYNC).find(matches_all) {
             Some((_, larger)) => larger.members.extend(group.members),
             None => kept.push((values::request(any.clone(), &group.values), group)),
         }

@@ -29,7 +29,7 @@ use selection::Selection;
 use values::Placeholders;
 
 /// The maximum number of expectations about a sync.
-const MAX_EXPECTATIONS: usize = 8;
+const MAX_PER_SYNC: usize = 8;
 
 /// Matches the names of all syncs of License Manager. The names contain ids, and License Manager
 /// deletes some of its syncs and creates them again with other ids.
@@ -224,7 +224,7 @@ fn about(
         .collect::<Option<Vec<_>>>()
         .map(|groups| groups.into_iter().flatten().collect());
     match required {
-        Some(required) if required.len() <= MAX_EXPECTATIONS => required,
+        Some(required) if required.len() <= MAX_PER_SYNC => required,
         _ => {
             let everywhere = Selection {
                 accounts: AccountScope::all_but(fleet.unknown_accounts.iter().copied()),

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Fleet, MAX_EXPECTATIONS};
+use super::{Fleet, MAX_PER_SYNC};
 use crate::fleet::{AccountEntry, AccountId, AccountSelection, RegionName};
 
 /// Which accounts an expectation is about.
@@ -52,7 +52,7 @@ struct Product<A, B> {
 }
 
 /// Selections that together select `targets` and no other target of the fleet whose syncs are known.
-/// `None` if that takes more than [`MAX_EXPECTATIONS`].
+/// `None` if that takes more than [`MAX_PER_SYNC`].
 pub(super) fn of_targets(fleet: &Fleet<'_>, targets: &BTreeSet<usize>) -> Option<Vec<Selection>> {
     let (mut wanted, mut unwanted) = (Rows::new(), Rows::new());
     for (index, target) in fleet.targets.iter().enumerate() {
@@ -103,7 +103,7 @@ fn grouped<A: Copy + Ord, B: Copy + Ord>(
         };
         if let Some(index) = products.iter().position(fits) {
             products[index].rows.insert(*row);
-        } else if products.len() < MAX_EXPECTATIONS {
+        } else if products.len() < MAX_PER_SYNC {
             products.push(Product { rows: [*row].into(), columns: columns.clone() });
         } else {
             return None;
@@ -136,13 +136,15 @@ fn selection(
     let Product { rows: accounts, columns: regions } = product;
     let has_all_regions = !accounts.iter().any(|account| unwanted.contains_key(account));
     let is_excluded = |account: &&&AccountId| has_all_regions || contains_any(unwanted, *account, regions);
-    let mut excluded: BTreeSet<&AccountId> = unwanted.keys().filter(is_excluded).copied().collect();
-    excluded.extend(&fleet.unknown_accounts);
+    let lacking: BTreeSet<&AccountId> = unwanted.keys().filter(is_excluded).copied().collect();
+    let excluded: BTreeSet<&AccountId> = lacking.union(&fleet.unknown_accounts).copied().collect();
     let others = wanted.keys().filter(|account| {
         !accounts.contains(*account) && !excluded.contains(*account) && contains_any(wanted, account, regions)
     });
     // An account that is added later is expected to be like most accounts.
-    let is_rule = (excluded.len() * 2).max(others.count()) <= accounts.len();
+    let is_rule = lacking.len() * 2 <= accounts.len()
+        && excluded.len() <= accounts.len()
+        && others.count() <= accounts.len();
     let targets = wanted
         .iter()
         .filter(|(account, _)| accounts.contains(*account))
