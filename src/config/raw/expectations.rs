@@ -3,11 +3,13 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::PathBuf;
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use strum::VariantArray as _;
 
+use super::health::Limit;
 use super::{OptionalList, non_null, on_one_line};
 use crate::config::scalar::{FromText, Printable, Shown, printable};
 use crate::expectations::{Presence, TextPattern};
@@ -32,6 +34,14 @@ pub(in crate::config) struct RawExpectation {
     pub(in crate::config) presence: Option<Shown<Presence>>,
     #[serde(default, deserialize_with = "non_null", skip_serializing_if = "Option::is_none")]
     pub(in crate::config) request: Option<RawRequest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) request_file: Option<Shown<RequestFile>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) preset: Option<Shown<Preset>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) max_success_age: Option<Shown<Limit>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) max_run_time: Option<Shown<Limit>>,
 }
 
 /// The parameters of `CreateResourceDataSync`.
@@ -107,6 +117,15 @@ pub(in crate::config) struct RawOrganizationalUnit {
 pub(in crate::config) enum Nullable<T> {
     Null,
     Value(T),
+}
+
+impl<T> Nullable<T> {
+    pub(in crate::config) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Nullable<U> {
+        match self {
+            Self::Null => Nullable::Null,
+            Self::Value(value) => Nullable::Value(convert(value)),
+        }
+    }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Nullable<T> {
@@ -238,6 +257,40 @@ impl FromText for Presence {
     }
 }
 
+/// The name of a file with a request in JSON.
+#[derive(Debug)]
+pub(in crate::config) struct RequestFile(pub(in crate::config) PathBuf);
+
+impl FromText for RequestFile {
+    const EXPECTED: &'static str = "the path of a file";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("the path is empty; set the path of a file, such as `request.json`".to_owned());
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// A sync that a service of AWS creates, by the service that needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "kebab-case")]
+pub(in crate::config) enum Preset {
+    Inspector,
+    UnifiedConsole,
+}
+
+impl FromText for Preset {
+    const EXPECTED: &'static str = "the name of a preset";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| {
+            let names: Vec<&str> = Self::VARIANTS.iter().map(Into::into).collect();
+            format!("`{text}` is not a preset; expected one of {}", names.join(", "))
+        })
+    }
+}
+
 impl FromText for TextPattern {
     const EXPECTED: &'static str = "a string";
 
@@ -252,4 +305,4 @@ impl FromText for TextPattern {
     }
 }
 
-printable! { ExpectationName, Presence, TextPattern }
+printable! { ExpectationName, Presence, Preset, RequestFile, TextPattern }
