@@ -61,7 +61,10 @@ expectations:
     request:
       SyncName: AWS-QuickSetup-SSM-explorer
       SyncType: SyncFromSource
-      SyncSource: {SourceType: AwsOrganizations, EnableAllOpsDataSources: false}
+      SyncSource:
+        SourceType: AwsOrganizations
+        SourceRegions: [eu-west-1, eu-central-1, us-east-1]
+        EnableAllOpsDataSources: false
   - name: only-shared-in-europe
     managed_by: [customer]
     presence: allowed
