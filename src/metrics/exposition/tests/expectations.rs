@@ -217,6 +217,34 @@ fn the_totals_of_a_scrape_agree_with_its_other_families() {
     assert_eq!(summary(&text(&exposition)), (13, 7, 13));
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn cached_totals_are_never_outdated(
+        steps in proptest::collection::vec((0_usize..20, 0_usize..3, any::<bool>(), any::<bool>()), 1..20),
+    ) {
+        let (store, _) = exposition_of((1..=20).map(|id| (target(id, None), vec![sync("a")])).collect());
+        let expectations = || {
+            let allowed = with_presence(expectation("allowed", &[]), Presence::Allowed);
+            vec![expectation("0", &["0"]), in_bucket(allowed, "one")]
+        };
+        let exposition = judging(&store, expectations(), &[], Clock::new(|| NOW));
+        for (index, syncs, fails, is_scraped) in steps {
+            let outcome = if fails {
+                Err(Failure::new(Reason::Timeout, "no answer"))
+            } else {
+                Ok((0..syncs).map(|number| sync(&number.to_string())).collect())
+            };
+            store.record(&store.slots()[index], Report { outcome, ..success(Vec::new()) });
+            if is_scraped {
+                let fresh = judging(&store, expectations(), &[], Clock::new(|| NOW));
+                prop_assert_eq!(shown(&exposition), shown(&fresh));
+            }
+        }
+    }
+}
+
 #[test]
 fn a_target_that_is_down_is_judged_by_its_last_good_syncs_and_then_unknown() {
     let (store, _) = exposition_of(vec![(target(1, None), vec![sync("b")])]);
