@@ -19,17 +19,14 @@ fn expectation(name: &str, sync_names: &[&str]) -> Expectation {
     }
 }
 
-fn text_of(pattern: &str) -> Option<ExpectedText> {
-    Some(ExpectedText::AnyOf(vec![TextPattern::parse(pattern).unwrap()]))
-}
-
 fn in_regions(expectation: Expectation, pattern: &str) -> Expectation {
     let targets = TargetSelector { regions: vec![pattern.parse().unwrap()], ..TargetSelector::default() };
     Expectation { targets, ..expectation }
 }
 
 fn in_bucket(expectation: Expectation, bucket: &str) -> Expectation {
-    let request = ExpectedSync { bucket_name: text_of(bucket), ..expectation.request };
+    let bucket = ExpectedText::AnyOf(vec![TextPattern::parse(bucket).unwrap()]);
+    let request = ExpectedSync { bucket_name: Some(bucket), ..expectation.request };
     Expectation { request, ..expectation }
 }
 
