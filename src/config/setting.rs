@@ -30,9 +30,4 @@ impl<'a> Setting<'a> {
             if path.segments().is_empty() { message.to_string() } else { format!("{path}: {message}") };
         ConfigError::Invalid { place: self.layers.place(path), message }
     }
-
-    /// The path of the setting, for errors about another one.
-    pub(super) fn path(&self) -> &KeyPath {
-        &self.path
-    }
 }

@@ -42,6 +42,39 @@ const STANDALONE: &str = "666677778888";
 
 const REGIONS: [&str; 3] = ["eu-west-1", "eu-central-1", "us-east-1"];
 
+/// What the configuration expects. `org-inventory` is violated in two ways, the others are met.
+const EXPECTATIONS: &str = "\
+expectations:
+  - name: org-inventory
+    request:
+      SyncName: org-inventory
+      SyncType: SyncToDestination
+      S3Destination:
+        BucketName: org-inventory
+        Prefix: inventory
+        SyncFormat: JsonSerDe
+        Region: eu-west-1
+        DestinationDataSharing: {DestinationDataSharingType: Organization}
+  - name: explorer
+    accounts: [production]
+    regions: [eu-west-1]
+    request:
+      SyncName: AWS-QuickSetup-SSM-explorer
+      SyncType: SyncFromSource
+      SyncSource:
+        SourceType: AwsOrganizations
+        SourceRegions: [eu-west-1, eu-central-1, us-east-1]
+        EnableAllOpsDataSources: false
+  - name: only-shared-in-europe
+    managed_by: [customer]
+    presence: allowed
+    request:
+      SyncType: SyncToDestination
+      S3Destination:
+        Region: eu-*
+        DestinationDataSharing: {DestinationDataSharingType: Organization}
+";
+
 /// The environment variables that change the configuration. Cargo sets others with the same prefix.
 fn settings() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SSM_SYNC_EXPORTER_METRICS"))
@@ -82,6 +115,7 @@ async fn main() -> anyhow::Result<()> {
         ("'target_down_reason{'", "an account that cannot be polled"),
         ("'data_syncs{.*} 5'", "an account that has used up its quota"),
         ("'cost_risk{'", "a sync whose settings can cause unexpected costs"),
+        ("'expectation_violation{'", "a sync that is missing, and one in the wrong place"),
     ] {
         println!("  # {problem}\n  curl -s {url}/metrics | grep {pattern}");
     }
@@ -118,7 +152,7 @@ fn configure(aws: &FakeAws, directory: &Path) -> anyhow::Result<std::path::PathB
         "interval: 5s\ntimeout: 5s\nregions: [{}]\naws:\n  endpoint_url: {}\n  shared_config_file: '{}'\n  \
          shared_credentials_file: '{}'\norganization:\n  profile: demo\n  member_role: \
          'arn:{{partition}}:iam::{{account_id}}:role/{ROLE}'\n  exclude_accounts: ['{HUB}']\naccounts:\n  - profile: demo\n    regions: [eu-west-1]\n    \
-         assume_roles:\n      - arn: arn:aws:iam::{STANDALONE}:role/{ROLE}\n",
+         assume_roles:\n      - arn: arn:aws:iam::{STANDALONE}:role/{ROLE}\n{EXPECTATIONS}",
         REGIONS.join(", "),
         aws.url(),
         profiles.display(),
@@ -145,10 +179,14 @@ fn organization() -> anyhow::Result<Arc<World>> {
         }
         world.add_role(id, ROLE, None);
         for region in REGIONS {
+            let (bucket, prefix) = match (name, region) {
+                ("security", "us-east-1") => ("old-inventory", "security"),
+                _ => ("org-inventory", "inventory"),
+            };
             let request = json!({
                 "SyncName": "org-inventory",
                 "S3Destination": {
-                    "BucketName": "org-inventory", "Prefix": "inventory", "SyncFormat": "JsonSerDe", "Region": "eu-west-1",
+                    "BucketName": bucket, "Prefix": prefix, "SyncFormat": "JsonSerDe", "Region": "eu-west-1",
                     "DestinationDataSharing": {"DestinationDataSharingType": "Organization"},
                 },
             });

@@ -31,19 +31,11 @@ fn forbidden_requirement(expectations: &[Expectation], polled: Polled<'_>) -> Op
     for (required_index, required) in with(Presence::Required) {
         for (forbidden_index, forbidden) in with(Presence::Forbidden) {
             if forbids(forbidden, required) && overlap(&required.targets, &forbidden.targets, polled) {
-                let (first, second) = if required_index < forbidden_index {
-                    (required, forbidden)
-                } else {
-                    (forbidden, required)
-                };
                 return Some(Conflict {
                     expectation: required_index.max(forbidden_index),
                     message: format!(
-                        "the expectation `{}` is {}, and `{}` is {} for the same sync in the same targets; change one of the two",
-                        first.name,
-                        first.presence.as_str(),
-                        second.name,
-                        second.presence.as_str()
+                        "`{}` requires a sync that `{}` forbids in the same targets; change one of the two",
+                        required.name, forbidden.name
                     ),
                 });
             }
@@ -122,8 +114,8 @@ fn too_many_syncs(expectations: &[Expectation], quota: Quota, polled: Polled<'_>
             let count = names(&group).len();
             let last = group.iter().map(|one| one.index).max()?;
             let message = format!(
-                "requires {count} syncs of the type {sync_type} in the same targets together with the expectations \
-                 before it, but `quota.{sync_type}` is {limit}; remove some, or set the quota of your accounts"
+                "the expectations up to this one require {count} syncs of the type {sync_type} in the same targets, but \
+                 `quota.{sync_type}` is {limit}; require fewer, or raise the quota if AWS allows more"
             );
             return Some(Conflict { expectation: last, message });
         }

@@ -134,7 +134,15 @@ fn check_polled(
 ) -> Result<(), ConfigError> {
     for (index, entry) in accounts.values().enumerate() {
         if let Some(id) = entry.included_id().filter(|id| !polled.may_include_account(id)) {
-            let message = format!("the account {id} is not polled; add it to `accounts`, or remove it here");
+            let message = if polled.excludes(id) {
+                format!(
+                    "{id} is in `organization.exclude_accounts`, so it is not polled; remove it from one of the two"
+                )
+            } else {
+                format!(
+                    "the account {id} is not polled; add it to the top-level `accounts`, or remove it here"
+                )
+            };
             return Err(setting.at("accounts").at(index).invalid(message));
         }
     }
@@ -145,10 +153,14 @@ fn check_polled(
         if let RegionOrPattern::Region(region) = entry
             && !polled.may_include_region(region, &ids)
         {
-            let accounts = if ids.is_empty() { "" } else { " in the accounts of this expectation" };
-            let message = format!(
-                "the region {region} is not polled{accounts}; add it to `regions` there, or remove it here"
-            );
+            let message = match ids.as_slice() {
+                [] => format!(
+                    "the region {region} is not polled; add it to the top-level `regions`, or remove it here"
+                ),
+                _ => format!(
+                    "the region {region} is not polled in the accounts of this expectation; add it to their `regions`, or remove it here"
+                ),
+            };
             return Err(setting.at("regions").at(index).invalid(message));
         }
     }

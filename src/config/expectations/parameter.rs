@@ -1,7 +1,9 @@
 //! Checks and converts single parameters of a request.
 
+use std::collections::BTreeSet;
+
 use crate::config::error::ConfigError;
-use crate::config::raw::{AnyOf, List, Nullable};
+use crate::config::raw::{AnyOf, Nullable};
 use crate::config::scalar::Shown;
 use crate::config::setting::Setting;
 use crate::expectations::{ExpectedFlag, ExpectedSet, ExpectedText, Presence, TextPattern};
@@ -15,31 +17,6 @@ pub(super) struct RequestContext<'a> {
     pub(super) presence: Presence,
     /// The partitions of the targets, if they are known.
     pub(super) partitions: Option<&'a [Partition]>,
-}
-
-/// Checks each value of a text.
-///
-/// # Errors
-/// The first error that `check` returns, at the place of the value.
-pub(super) fn check_each(
-    texts: &AnyOf<TextPattern>,
-    setting: &Setting<'_>,
-    check: impl Fn(&TextPattern) -> Result<(), String>,
-) -> Result<(), ConfigError> {
-    match texts {
-        AnyOf::One(text) => check(&text.value).map_err(|message| setting.invalid(message)),
-        AnyOf::List(texts) => check_list(texts, setting, check),
-    }
-}
-
-fn check_list(
-    texts: &List<TextPattern>,
-    setting: &Setting<'_>,
-    check: impl Fn(&TextPattern) -> Result<(), String>,
-) -> Result<(), ConfigError> {
-    texts.0.iter().enumerate().try_for_each(|(index, text)| {
-        check(&text.value).map_err(|message| setting.at(index).invalid(message))
-    })
 }
 
 /// What a text has to be.
@@ -58,7 +35,13 @@ pub(super) fn expected_text(
     if texts.values().is_empty() {
         return Err(setting.invalid(EMPTY_LIST));
     }
-    check_each(&texts, setting, check)?;
+    for (index, text) in texts.values().iter().enumerate() {
+        let setting = match texts {
+            AnyOf::One(_) => setting.clone(),
+            AnyOf::List(_) => setting.at(index),
+        };
+        check(&text.value).map_err(|message| setting.invalid(message))?;
+    }
     Ok(ExpectedText::AnyOf(texts.into_values()))
 }
 
@@ -110,11 +93,13 @@ impl RequestContext<'_> {
 
     /// Checks that there are targets in the partition that `what` is in.
     pub(super) fn check_partition(&self, what: &str, partition: Partition) -> Result<(), String> {
-        match self.partitions {
-            Some(partitions @ [first, ..]) if !partitions.contains(&partition) => Err(format!(
-                "`{what}` is in the partition {partition}, but the targets are in {first}; syncs do not cross partitions"
-            )),
-            _ => Ok(()),
-        }
+        let Some(partitions) = self.partitions.filter(|partitions| !partitions.contains(&partition)) else {
+            return Ok(());
+        };
+        let partitions: BTreeSet<&str> = partitions.iter().map(|partition| partition.as_str()).collect();
+        let partitions = partitions.into_iter().collect::<Vec<_>>().join(" and ");
+        Err(format!(
+            "`{what}` is in the partition {partition}, but the targets are in {partitions}; a sync cannot leave its partition"
+        ))
     }
 }

@@ -16,6 +16,11 @@ impl<'a> Polled<'a> {
         self.regions_of(id).next().is_some()
     }
 
+    /// Whether the organization has this account, but it is excluded.
+    pub(super) fn excludes(&self, id: &AccountId) -> bool {
+        self.organization.is_some_and(|entry| entry.organization.excluded.contains(id))
+    }
+
     /// Whether targets in this region may be polled, in one of the accounts with the ids `ids`, or in
     /// any account if `ids` is empty.
     pub(super) fn may_include_region(&self, region: &RegionName, ids: &[&AccountId]) -> bool {
@@ -76,8 +81,8 @@ impl<'a> Polled<'a> {
             .filter(move |entry| entry.account.id.as_ref().is_none_or(|own| own == id))
             .map(|entry| &entry.regions);
         // An entry in `accounts` overrides that of the organization.
-        let is_member = |entry: &&OrganizationEntry| !is_listed && !entry.organization.excluded.contains(id);
-        listed.chain(self.organization.filter(is_member).map(|entry| &entry.regions))
+        let organization = self.organization.filter(|_| !is_listed && !self.excludes(id));
+        listed.chain(organization.map(|entry| &entry.regions))
     }
 }
 

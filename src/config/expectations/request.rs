@@ -1,16 +1,13 @@
 //! Checks and converts a request of `CreateResourceDataSync`.
 
-use super::parameter::{RequestContext, check_each};
-use super::{destination, source};
+use super::parameter::RequestContext;
+use super::{destination, preset, source};
 use crate::config::error::ConfigError;
-use crate::config::raw::{AnyOf, RawRequest};
+use crate::config::raw::RawRequest;
 use crate::config::scalar::Shown;
 use crate::config::setting::Setting;
 use crate::expectations::{ExpectedSync, Presence, TextPattern};
 use crate::model::SyncType;
-
-/// The maximum length of the name of a sync in the API.
-const MAX_SYNC_NAME: usize = 64;
 
 /// The sync that the request in `setting` describes.
 ///
@@ -49,8 +46,23 @@ pub(super) fn expected_sync(
         }
         (Some(sync_type), _, _) => sync_type,
     };
-    let names = sync_name.map(|names| checked_names(names, &setting.at("SyncName"))).transpose()?;
-    let mut expected = ExpectedSync { names: names.unwrap_or_default(), ..ExpectedSync::any(sync_type) };
+    let names: Vec<TextPattern> = match sync_name {
+        Some(names) if names.values().is_empty() => {
+            let message = "the list is empty; add a name, or remove the key for any name";
+            return Err(setting.at("SyncName").invalid(message));
+        }
+        Some(names) => names.into_values().into_iter().map(|name| name.0).collect(),
+        None => Vec::new(),
+    };
+    let mut expected = ExpectedSync { names, ..ExpectedSync::any(sync_type) };
+    if let Some(name) = expected.single_name()
+        && let Some(known) = preset::type_of_sync(name)
+        && known != expected.sync_type
+    {
+        let message =
+            format!("AWS creates `{name}` as {known}, so no sync is selected; set `SyncType: {known}`");
+        return Err(setting.at("SyncType").invalid(message));
+    }
     if let Some(raw) = s3_destination {
         destination::expect(&mut expected, raw, &destination_setting, context)?;
     }
@@ -63,17 +75,4 @@ pub(super) fn expected_sync(
         return Err(setting.invalid(message));
     }
     Ok(expected)
-}
-
-fn checked_names(names: AnyOf<TextPattern>, setting: &Setting<'_>) -> Result<Vec<TextPattern>, ConfigError> {
-    if names.values().is_empty() {
-        return Err(setting.invalid("the list is empty; add a name, or remove the key to select every name"));
-    }
-    check_each(&names, setting, |name| match name.literal_text() {
-        Some(text) if text.chars().count() > MAX_SYNC_NAME => {
-            Err(format!("the name `{text}` is too long; expected at most {MAX_SYNC_NAME} characters"))
-        }
-        _ => Ok(()),
-    })?;
-    Ok(names.into_values())
 }

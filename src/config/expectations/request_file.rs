@@ -1,7 +1,6 @@
 //! Reads a file with a request in JSON: the file that is given to
 //! `aws ssm create-resource-data-sync --cli-input-json`.
 
-use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -13,12 +12,24 @@ use crate::config::layers::Layers;
 use crate::config::raw::RawRequest;
 use crate::config::setting::Setting;
 use crate::config::yaml::Position;
+use crate::printable::excerpt;
 
 /// The size of the largest file that is read. A request needs far less.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
-/// The parameters whose values are lists.
-const LISTS: [&str; 2] = ["SourceRegions", "OrganizationalUnits"];
+/// The parameters of which AWS takes one value. In the configuration, they can be lists.
+const TEXTS: [&str; 10] = [
+    "SyncName",
+    "SyncType",
+    "BucketName",
+    "Prefix",
+    "SyncFormat",
+    "Region",
+    "AWSKMSKeyARN",
+    "DestinationDataSharingType",
+    "SourceType",
+    "OrganizationSourceType",
+];
 
 /// Reads the file at `path`, which `setting` names. Returns the request together with the settings of
 /// the file, which are the places of errors about the request.
@@ -55,22 +66,23 @@ fn not_json(path: &Path, error: &serde_json::Error) -> ConfigError {
     ConfigError::Invalid { place: Place::in_file(path, position), message }
 }
 
-/// Checks that the value of `key` can be sent to AWS as it is. A list, null, a wildcard or a placeholder
-/// has a meaning in the configuration, but none for AWS.
+/// Checks that the value of `key` can be sent to AWS. Null, wildcards, placeholders and alternatives have
+/// a meaning in the configuration only.
 fn check_values(value: &Value, key: &str, setting: &Setting<'_>) -> Result<(), ConfigError> {
-    let only_in_request = |what: &dyn Display| {
-        setting.invalid(format!(
-            "{what}, which is sent to AWS as it is; for patterns, lists and null, use `request`"
-        ))
-    };
     match value {
-        Value::Null => Err(only_in_request(&"found null")),
-        Value::String(text) if text.is_empty() => Err(setting
-            .invalid("the value is empty, as in a skeleton of the AWS CLI; fill it in or remove the key")),
-        Value::String(text) if text.contains(['*', '?', '{', '}']) => {
-            Err(only_in_request(&format!("found `{}`", crate::printable::excerpt(text))))
+        Value::Null => Err(setting.invalid(
+            "found null, but AWS takes a value; remove the key, or use `request` if the field has to be absent",
+        )),
+        Value::String(text) if text.is_empty() => Err(setting.invalid(
+            "the value is empty, as in a skeleton of the AWS CLI; fill it in or remove the key",
+        )),
+        Value::String(text) if text.contains(['*', '?', '{', '}']) => Err(setting.invalid(format!(
+            "`{}` has a wildcard or a placeholder, but AWS takes the text as it is; use `request` for patterns",
+            excerpt(text)
+        ))),
+        Value::Array(_) if TEXTS.contains(&key) => {
+            Err(setting.invalid("found a list, but AWS takes one value; use `request` for alternatives"))
         }
-        Value::Array(_) if !key.is_empty() && !LISTS.contains(&key) => Err(only_in_request(&"found a list")),
         Value::Array(values) => values
             .iter()
             .enumerate()
@@ -78,6 +90,6 @@ fn check_values(value: &Value, key: &str, setting: &Setting<'_>) -> Result<(), C
         Value::Object(values) => {
             values.iter().try_for_each(|(key, value)| check_values(value, key, &setting.at(key.as_str())))
         }
-        _ => Ok(()),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
     }
 }

@@ -49,7 +49,7 @@ pub(in crate::config) struct RawExpectation {
 #[serde(deny_unknown_fields, default, rename_all = "PascalCase")]
 pub(in crate::config) struct RawRequest {
     #[serde(deserialize_with = "non_null", skip_serializing_if = "Option::is_none")]
-    pub(in crate::config) sync_name: Option<AnyOf<TextPattern>>,
+    pub(in crate::config) sync_name: Option<AnyOf<ExpectedName>>,
     #[serde(deserialize_with = "non_null", skip_serializing_if = "Option::is_none")]
     pub(in crate::config) sync_type: Option<Shown<SyncType>>,
     #[serde(deserialize_with = "non_null", skip_serializing_if = "Option::is_none")]
@@ -221,6 +221,9 @@ impl<T> Serialize for AnyOf<T> {
     }
 }
 
+/// The maximum length of the name of a sync, as the model of the API declares it.
+const MAX_SYNC_NAME: usize = 64;
+
 /// The maximum length of the name of an expectation.
 const MAX_EXPECTATION_NAME: usize = 64;
 
@@ -254,6 +257,29 @@ impl FromText for Presence {
             let names: Vec<&str> = Self::VARIANTS.iter().map(|presence| presence.as_str()).collect();
             format!("`{text}` is not valid; expected one of {}", names.join(", "))
         })
+    }
+}
+
+/// A pattern for the names of syncs.
+#[derive(Debug)]
+pub(in crate::config) struct ExpectedName(pub(in crate::config) TextPattern);
+
+impl FromText for ExpectedName {
+    const EXPECTED: &'static str = "the name of a sync";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text.trim().is_empty() {
+            return Err(
+                "the name of the sync is empty; set a name, or remove the key for any name".to_owned()
+            );
+        }
+        let name = TextPattern::from_text(text)?;
+        match name.literal_text() {
+            Some(literal) if literal.chars().count() > MAX_SYNC_NAME => {
+                Err(format!("the name `{text}` is too long; expected at most {MAX_SYNC_NAME} characters"))
+            }
+            _ => Ok(Self(name)),
+        }
     }
 }
 
@@ -305,4 +331,4 @@ impl FromText for TextPattern {
     }
 }
 
-printable! { ExpectationName, Presence, Preset, RequestFile, TextPattern }
+printable! { ExpectationName, ExpectedName, Presence, Preset, RequestFile, TextPattern }
