@@ -437,7 +437,7 @@ fn the_health_policy_has_the_limits_of_the_first_matching_rule() {
     let [first, second] = &policy.rules[..] else { panic!("{policy:?}") };
     assert_eq!((first.max_success_age, first.max_run_time), (hours(30 * 24), None));
     assert_eq!(first.sync_names.iter().map(ToString::to_string).collect::<Vec<_>>(), ["org-*", "inventory"]);
-    assert_eq!((first.regions.len(), first.sync_types.len(), first.managed_by.len()), (2, 1, 2));
+    assert_eq!((first.targets.regions.len(), first.sync_types.len(), first.managed_by.len()), (2, 1, 2));
     assert!(second.matches_everything() && !first.matches_everything());
     assert_eq!(second.max_run_time, Some(Duration::from_mins(90)));
 }

@@ -9,13 +9,17 @@
 //! field always, so a field that is not reported is never a difference. For the same reason, a target
 //! whose syncs are not known lacks none: it is [unknown](ExpectationState::Unknown).
 
+mod compared_sync;
 mod comparison;
+mod described_sync;
 mod field;
 mod judgement;
 mod pattern;
 mod request;
 mod totals;
 
+pub(crate) use compared_sync::ComparedField;
+pub(crate) use comparison::Outcome;
 pub(crate) use field::Field;
 pub(crate) use judgement::{
     ExpectationState, Judgement, ObservedTarget, SyncField, Violation, ViolationSubject, judge,
