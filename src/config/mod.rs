@@ -7,12 +7,14 @@
 
 mod entries;
 mod error;
+mod expectations;
 mod health;
 mod key_path;
 mod layers;
 mod raw;
 mod redacted;
 mod scalar;
+mod setting;
 mod validate;
 mod web;
 mod yaml;

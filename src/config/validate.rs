@@ -10,11 +10,13 @@ use std::time::Duration;
 
 use super::entries::{AccountEntry, OrganizationEntry, Regions};
 use super::error::ConfigError;
+use super::expectations::expectations;
 use super::health;
 use super::key_path::KeyPath;
 use super::layers::Layers;
 use super::raw::{RawAccount, RawAws, RawConfig, RawOrganization, RawRole};
 use super::scalar::{Secret, Shown};
+use super::setting::Setting;
 use super::{Config, Source};
 use crate::aws::AwsSettings;
 use crate::discovery::{MemberAccess, Organization};
@@ -81,7 +83,9 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
 
     let quota =
         Quota { to_destination: raw.quota.to_destination.value, from_source: raw.quota.from_source.value };
-    let health = health::policy(raw.health, quota, organization.is_some(), layers)?;
+    let settings = Setting::root(layers);
+    let mut health = health::policy(raw.health, quota, organization.is_some(), &settings.at("health"))?;
+    health.expectations = expectations(raw.expectations, &settings.at("expectations"))?;
     if let Some(entry) = &mut organization {
         entry.organization.tracked_units = health::named_units(&health);
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use strum::VariantArray as _;
 
-use super::{MAX_NAME, non_null_list, on_one_line};
+use super::{MAX_NAME, OptionalList, non_null_list};
 use crate::config::scalar::{FromText, Shown, from_text_by_from_str, printable};
 use crate::fleet::{AccountEntry, OrganizationalUnitId, RegionOrPattern};
 use crate::model::{ManagedBy, SyncType};
@@ -23,42 +23,18 @@ pub(in crate::config) struct RawHealth {
 #[derive(Debug, Default, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub(in crate::config) struct RawHealthRule {
-    #[serde(
-        deserialize_with = "non_null_list",
-        serialize_with = "on_one_line",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(in crate::config) accounts: Option<Vec<Shown<AccountEntry>>>,
-    #[serde(
-        deserialize_with = "non_null_list",
-        serialize_with = "on_one_line",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(in crate::config) organizational_units: Option<Vec<Shown<OrganizationalUnitId>>>,
-    #[serde(
-        deserialize_with = "non_null_list",
-        serialize_with = "on_one_line",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(in crate::config) regions: Option<Vec<Shown<RegionOrPattern>>>,
-    #[serde(
-        deserialize_with = "non_null_list",
-        serialize_with = "on_one_line",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(in crate::config) sync_types: Option<Vec<Shown<SyncType>>>,
-    #[serde(
-        deserialize_with = "non_null_list",
-        serialize_with = "on_one_line",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(in crate::config) sync_names: Option<Vec<Shown<SyncNamePattern>>>,
-    #[serde(
-        deserialize_with = "non_null_list",
-        serialize_with = "on_one_line",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(in crate::config) managed_by: Option<Vec<Shown<ManagedBy>>>,
+    #[serde(skip_serializing_if = "OptionalList::is_absent")]
+    pub(in crate::config) accounts: OptionalList<AccountEntry>,
+    #[serde(skip_serializing_if = "OptionalList::is_absent")]
+    pub(in crate::config) organizational_units: OptionalList<OrganizationalUnitId>,
+    #[serde(skip_serializing_if = "OptionalList::is_absent")]
+    pub(in crate::config) regions: OptionalList<RegionOrPattern>,
+    #[serde(skip_serializing_if = "OptionalList::is_absent")]
+    pub(in crate::config) sync_types: OptionalList<SyncType>,
+    #[serde(skip_serializing_if = "OptionalList::is_absent")]
+    pub(in crate::config) sync_names: OptionalList<SyncNamePattern>,
+    #[serde(skip_serializing_if = "OptionalList::is_absent")]
+    pub(in crate::config) managed_by: OptionalList<ManagedBy>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::config) max_success_age: Option<Shown<Limit>>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,9 @@
 //! the status page. [`validate`](super::validate) checks the remaining rules, such as those that
 //! involve several keys.
 
+mod expectations;
 mod health;
+mod optional_list;
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -13,7 +15,12 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
+pub(super) use expectations::{
+    AnyOf, List, Nullable, RawExpectation, RawOrganizationalUnit, RawOrganizationsSource, RawRequest,
+    RawS3Destination, RawSyncSource,
+};
 pub(super) use health::{Limit, RawHealth, RawHealthRule};
+pub(super) use optional_list::OptionalList;
 
 use super::scalar::{FromText, Printable, Printed, Secret, Shown, from_text_by_from_str, printable};
 use crate::aws::{EXPECTED_ENDPOINT_URL, is_usable_endpoint_url};
@@ -42,6 +49,8 @@ pub(super) struct RawConfig {
     pub(super) refresh_interval: Shown<Duration>,
     pub(super) quota: RawQuota,
     pub(super) health: RawHealth,
+    #[serde(default, deserialize_with = "non_null_list", skip_serializing_if = "Option::is_none")]
+    pub(super) expectations: Option<Vec<RawExpectation>>,
     #[serde(default, deserialize_with = "non_null_list", skip_serializing_if = "Option::is_none")]
     pub(super) accounts: Option<Vec<RawAccount>>,
     #[serde(default, deserialize_with = "non_null", skip_serializing_if = "Option::is_none")]
