@@ -42,11 +42,6 @@ impl Expectation {
         Some(fields.collect())
     }
 
-    /// Whether a sync of the target has the type, a name and an owner that the expectation is about.
-    pub(crate) fn is_about_sync(&self, sync: &DataSync, observed: &ObservedTarget<'_>) -> bool {
-        self.is_about(sync, observed.properties())
-    }
-
     /// What each field that matters has to be in the target, for people. The text is `None` if the
     /// field has to be absent.
     pub(crate) fn wanted_fields(&self, observed: &ObservedTarget<'_>) -> Vec<(Field, Option<String>)> {

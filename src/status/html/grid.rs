@@ -19,7 +19,7 @@ const MIN_ACCOUNTS_PER_PAGE: usize = 10;
 const MAX_ACCOUNTS_PER_PAGE: usize = 50;
 
 /// The approximate number of cells per page. Cells make up most of the size of a page.
-const CELLS_PER_PAGE: usize = 420;
+const CELLS_PER_PAGE: usize = 400;
 
 /// The columns are wide if there are at most this many regions.
 const MAX_WIDE_COLUMNS: usize = 8;

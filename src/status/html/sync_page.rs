@@ -115,7 +115,7 @@ fn headline(found: &FoundSync, sync: AssessedSync<'_>, mark: Mark, now: UnixSeco
     html! {
         section class={ "headline sync-headline " (mark.as_str()) } aria-label="Summary" {
             h1 { (icon(mark)) span { (untrusted(&sync.sync.name)) } }
-            p.verdict { span title=(meaning(health)) { (badge(health)) } " " (backticks_to_code(&explain(&sync, found.limit_origins, now))) }
+            p.verdict { span title=(meaning(health)) { (badge(health)) } " " (backticks_to_code(&explain(&sync, &found.limit_origins, now))) }
             @if sync_expectations::is_violated(found) {
                 p.verdict { (not_as_expected_badge()) " See " a href="#expectations" { "what is expected" } "." }
             }

@@ -123,7 +123,9 @@ impl<'a> Selection<'a> {
         self.judgements(target).any(|judgement| {
             let expectation = self.expectations.get(judgement.expectation);
             judgement.state != ExpectationState::Unknown
-                && expectation.is_some_and(|it| it.is_about_sync(sync, &target.assessed.observed()))
+                && expectation.is_some_and(|it| {
+                    it.is_about_sync(target.assessed.target(), target.assessed.state().account.as_ref(), sync)
+                })
         })
     }
 
