@@ -58,12 +58,11 @@ pub(super) struct TargetRow {
 
 impl TargetRow {
     fn new(assessed: AssessedTarget) -> Self {
-        let is_violated = assessed.judgements().iter().any(|judgement| judgement.state.is_violation());
         Self {
             account: assessed.display_id(),
             sync_counts: assessed.sync_counts(),
             concerns: assessed.concerns(),
-            is_violated,
+            is_violated: assessed.is_violated(),
             assessed,
         }
     }
