@@ -10,7 +10,7 @@ use crate::model::{DataSync, SharingType};
 
 /// The outcome of comparing a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Equal,
     Different,
     /// AWS reported no value that could be compared.

@@ -9,7 +9,9 @@
 //! field always, so a field that is not reported is never a difference. For the same reason, a target
 //! whose syncs are not known lacks none: it is [unknown](ExpectationState::Unknown).
 
+mod compared_sync;
 mod comparison;
+mod described_sync;
 mod field;
 mod generation;
 mod judgement;
@@ -19,6 +21,8 @@ mod request;
 mod testing;
 mod totals;
 
+pub(crate) use compared_sync::ComparedField;
+pub(crate) use comparison::Outcome;
 pub(crate) use field::Field;
 pub(crate) use generation::{AccountScope, GeneratedExpectation, generate};
 pub(crate) use judgement::{

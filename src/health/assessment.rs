@@ -122,6 +122,11 @@ impl AssessedTarget {
         &self.judgements
     }
 
+    /// Whether the target violates an expectation.
+    pub(crate) fn is_violated(&self) -> bool {
+        self.judgements.iter().any(|judgement| judgement.state.is_violation())
+    }
+
     /// What the expectations were compared with.
     pub(crate) fn observed(&self) -> ObservedTarget<'_> {
         observed(&self.view)

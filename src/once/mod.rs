@@ -188,7 +188,7 @@ impl Once {
         let text = match format {
             Format::Prometheus => exposition(&metrics, metrics::Format::Text0_0_4),
             Format::Openmetrics => exposition(&metrics, metrics::Format::OpenMetrics1_0_0),
-            Format::Json => document(&results, pending_lookups, &failing_lookups)?,
+            Format::Json => document(&results, pending_lookups, &failing_lookups, &self.health)?,
             Format::Table => {
                 table::render(&results, output.terminal_width(), output.has_color()).into_bytes()
             }
@@ -231,13 +231,14 @@ fn document(
     results: &Results,
     pending_lookups: usize,
     failing_lookups: &FailingLookups,
+    policy: &HealthPolicy,
 ) -> serde_json::Result<Vec<u8>> {
-    let mut summary = Summary::new(pending_lookups, failing_lookups);
+    let mut summary = Summary::new(pending_lookups, failing_lookups, &policy.expectations);
     for target in &results.targets {
         summary.add(target, target.syncs());
     }
     let head = Head { generated_at: results.now, summary, next: None };
-    document::to_vec_pretty(&head, &results.targets)
+    document::to_vec_pretty(&head, &policy.expectations, &results.targets)
 }
 
 /// A number with its noun, such as `1 sync` and `2 syncs`.
