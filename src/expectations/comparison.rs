@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::field::Field;
-use super::pattern::{Properties, TextPattern};
+use super::pattern::Properties;
 use super::request::{ExpectedFlag, ExpectedSet, ExpectedSync, ExpectedText, ExpectedValue};
 use crate::model::{DataSync, SharingType};
 
@@ -80,10 +80,10 @@ fn compare_set(wanted: &ExpectedSet, found: Option<&[String]>, properties: Prope
     match (wanted, found) {
         (ExpectedSet::Absent, found) => Outcome::known(found.is_none_or(<[String]>::is_empty)),
         (ExpectedSet::Exactly(_), None) => Outcome::NotReported,
-        (ExpectedSet::Exactly(patterns), Some(found)) => {
+        (ExpectedSet::Exactly(_), Some(found)) => {
             let found: BTreeSet<Cow<'_, str>> =
                 found.iter().map(|value| Cow::Borrowed(value.as_str())).collect();
-            Outcome::known(resolved(patterns, properties) == found)
+            Outcome::known(wanted.values(properties) == found)
         }
     }
 }
@@ -94,11 +94,6 @@ fn compare_flag(wanted: ExpectedFlag, found: Option<bool>) -> Outcome {
         (ExpectedFlag::Is(_), None) => Outcome::NotReported,
         (ExpectedFlag::Is(wanted), Some(found)) => Outcome::known(wanted == found),
     }
-}
-
-/// The values of a list in a target.
-fn resolved<'a>(patterns: &'a [TextPattern], properties: Properties<'a>) -> BTreeSet<Cow<'a, str>> {
-    patterns.iter().map(|pattern| pattern.resolve(properties)).collect()
 }
 
 /// What AWS reports for a field.
@@ -141,8 +136,8 @@ pub(super) fn wanted_text(wanted: ExpectedValue<'_>, properties: Properties<'_>)
             let texts: Vec<_> = patterns.iter().map(|pattern| pattern.resolve(properties)).collect();
             Some(texts.join(" or "))
         }
-        ExpectedValue::Set(ExpectedSet::Exactly(patterns)) => {
-            Some(resolved(patterns, properties).into_iter().collect::<Vec<_>>().join(", "))
+        ExpectedValue::Set(wanted) => {
+            Some(wanted.values(properties).into_iter().collect::<Vec<_>>().join(", "))
         }
         ExpectedValue::Flag(ExpectedFlag::Is(wanted)) => Some(wanted.to_string()),
     }
@@ -164,6 +159,7 @@ pub(super) fn found_text(sync: &DataSync, field: Field) -> Option<String> {
 mod tests {
     use super::super::testing::{compared_fields, expect, set, sync, target, two_values};
     use super::*;
+    use crate::expectations::TextPattern;
     use crate::fleet::Target;
     use crate::model::SyncType;
 

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::{
-    Expectation, ExpectedFlag, ExpectedSet, ExpectedSync, ExpectedText, Field, ObservedTarget, Presence,
-    TextPattern,
+    AccountScope, Expectation, ExpectedFlag, ExpectedSet, ExpectedSync, ExpectedText, Field,
+    GeneratedExpectation, ObservedTarget, Presence, TextPattern,
 };
-use crate::fleet::{Account, Target, TargetSelector};
+use crate::fleet::{Account, AccountEntry, AccountId, RegionOrPattern, Target, TargetSelector};
 use crate::model::{DataSync, Destination, SharingType, SyncType};
 
 pub(super) fn target(account: &str, region: &str) -> Target {
@@ -44,6 +44,26 @@ pub(super) fn bucket_sync(name: &str, bucket: &str) -> DataSync {
 /// A text that matches this pattern.
 pub(super) fn text(pattern: &str) -> ExpectedText {
     ExpectedText::AnyOf(vec![TextPattern::parse(pattern).unwrap()])
+}
+
+/// A generated expectation as it would be read from the configuration.
+pub(super) fn read(generated: &GeneratedExpectation) -> Expectation {
+    let excluded = |id: &AccountId| format!("!{id}");
+    let accounts: Vec<String> = match &generated.accounts {
+        AccountScope::All => Vec::new(),
+        AccountScope::Only(ids) => ids.iter().map(ToString::to_string).collect(),
+        AccountScope::AllBut(ids) => ids.iter().map(excluded).collect(),
+    };
+    let targets = TargetSelector {
+        accounts: accounts.iter().map(|entry| entry.parse::<AccountEntry>().unwrap()).collect(),
+        organizational_units: Vec::new(),
+        regions: generated.regions.iter().cloned().map(RegionOrPattern::Region).collect(),
+    };
+    Expectation {
+        name: generated.name.clone(),
+        targets,
+        ..expectation(generated.presence, generated.request.clone())
+    }
 }
 
 /// An expectation about every target.

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use super::testing::{compared_fields, observed, set, sync, target};
+use super::testing::{compared_fields, observed, read, set, sync, target};
 use super::*;
 use crate::fleet::{Selected, Target};
 use crate::model::{DataSync, ManagedBy, SyncType};
@@ -128,7 +128,7 @@ fn violations(expectations: &[Expectation], fleet: &[Polled]) -> Vec<(usize, Vio
 }
 
 fn expectations(generated: &[GeneratedExpectation]) -> Vec<Expectation> {
-    generated.iter().map(GeneratedExpectation::expectation).collect()
+    generated.iter().map(read).collect()
 }
 
 /// The places of the targets and the indices of their syncs.
@@ -151,7 +151,7 @@ fn required<'a>(
     sync: &'a DataSync,
 ) -> impl Iterator<Item = &'a GeneratedExpectation> {
     generated.iter().filter(move |generated| {
-        let (expectation, account_id) = (generated.expectation(), target.account.id.as_ref());
+        let (expectation, account_id) = (read(generated), target.account.id.as_ref());
         expectation.presence == Presence::Required
             && expectation.targets.selects(target, account_id) == Selected::Yes
             && expectation.is_about_sync(target, account_id, sync)

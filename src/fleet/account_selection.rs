@@ -120,17 +120,6 @@ pub struct AccountEntry {
     pattern: AccountPattern,
 }
 
-impl AccountEntry {
-    pub(crate) fn of_id(id: AccountId) -> Self {
-        Self { is_excluded: false, pattern: AccountPattern::Id(id) }
-    }
-
-    /// The entry that excludes what this one includes.
-    pub(crate) fn excluded(self) -> Self {
-        Self { is_excluded: true, ..self }
-    }
-}
-
 /// The text is neither an account id nor a pattern for account names.
 #[derive(Debug, thiserror::Error)]
 pub enum InvalidAccountEntry {

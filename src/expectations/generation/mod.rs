@@ -19,8 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(crate) use selection::AccountScope;
 
-use super::{Expectation, ExpectedSync, Field, ObservedTarget, Presence, TextPattern};
-use crate::fleet::{AccountId, RegionName, RegionOrPattern, Target, TargetSelector};
+use super::{ExpectedSync, Field, ObservedTarget, Presence, TextPattern};
+use crate::fleet::{AccountId, RegionName, Target};
 use crate::model::limits::MAX_TEXT_CHARS;
 use crate::model::{DataSync, ManagedBy, SyncType};
 use groups::Group;
@@ -50,23 +50,6 @@ pub(crate) struct GeneratedExpectation {
     /// The fields whose values differ too much to be listed. They are described by a wildcard, or not
     /// at all.
     pub(crate) differing: Vec<Field>,
-}
-
-impl GeneratedExpectation {
-    /// The same expectation as it would be read from the configuration.
-    pub(crate) fn expectation(&self) -> Expectation {
-        Expectation {
-            name: self.name.clone(),
-            targets: TargetSelector {
-                accounts: self.accounts.selection(),
-                organizational_units: Vec::new(),
-                regions: self.regions.iter().cloned().map(RegionOrPattern::Region).collect(),
-            },
-            managed_by: Vec::new(),
-            presence: self.presence,
-            request: self.request.clone(),
-        }
-    }
 }
 
 /// The targets whose syncs are known, and the accounts without any such target.
@@ -237,6 +220,3 @@ fn about(
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -4,7 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Fleet, MAX_PER_SYNC};
-use crate::fleet::{AccountEntry, AccountId, AccountSelection, RegionName};
+use crate::fleet::{AccountId, RegionName};
 
 /// Which accounts an expectation is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,17 +18,6 @@ impl AccountScope {
     pub(super) fn all_but<'a>(excluded: impl IntoIterator<Item = &'a AccountId>) -> Self {
         let excluded: Vec<AccountId> = excluded.into_iter().cloned().collect();
         if excluded.is_empty() { Self::All } else { Self::AllBut(excluded) }
-    }
-
-    /// The accounts as they would be read from the configuration.
-    pub(super) fn selection(&self) -> AccountSelection {
-        match self {
-            Self::All => AccountSelection::default(),
-            Self::Only(ids) => ids.iter().cloned().map(AccountEntry::of_id).collect(),
-            Self::AllBut(ids) => {
-                ids.iter().cloned().map(AccountEntry::of_id).map(AccountEntry::excluded).collect()
-            }
-        }
     }
 }
 
