@@ -110,6 +110,11 @@ fn describe_expected(expected: &str) -> &str {
         "a sequence" => "a list, such as `[a, b]`",
         "struct RawTls" => "a mapping with at least `cert_file` and `key_file`",
         "struct RawOrganization" => "a mapping with at least `member_role`",
+        "struct RawExpectation" => "a mapping with at least `name` and `request`",
+        "struct RawRequest" => {
+            "a mapping with the parameters of CreateResourceDataSync, such as `SyncName: org-inventory`"
+        }
+        "struct RawOrganizationalUnit" => "a mapping such as `OrganizationalUnitId: ou-abcd-11111111`",
         "a map" => {
             "a mapping of user names to bcrypt password hashes, or `{}` to allow requests without a password"
         }
@@ -122,6 +127,8 @@ fn describe_expected(expected: &str) -> &str {
 fn missing_key_hint(key: &str) -> &'static str {
     match key {
         "arn" => "; add it, for example `arn: arn:aws:iam::111122223333:role/SsmSyncExporter`",
+        "name" => "; add it, for example `name: org-inventory`",
+        "OrganizationalUnitId" => "; add it, for example `OrganizationalUnitId: ou-abcd-11111111`",
         "member_role" => {
             "; add it, for example `member_role: \"arn:{partition}:iam::{account_id}:role/SsmSyncExporter\"`"
         }

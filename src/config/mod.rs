@@ -14,6 +14,7 @@ mod layers;
 mod raw;
 mod redacted;
 mod scalar;
+mod selectors;
 mod setting;
 mod validate;
 mod web;

@@ -5,19 +5,19 @@
 //! Rules that depend on the SDK's defaults are checked in [`entries`](super::entries).
 
 use std::fmt::Display;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::entries::{AccountEntry, OrganizationEntry, Regions};
 use super::error::ConfigError;
-use super::expectations::expectations;
-use super::health;
 use super::key_path::KeyPath;
 use super::layers::Layers;
 use super::raw::{RawAccount, RawAws, RawConfig, RawOrganization, RawRole};
 use super::scalar::{Secret, Shown};
 use super::setting::Setting;
 use super::{Config, Source};
+use super::{expectations, health};
 use crate::aws::AwsSettings;
 use crate::discovery::{MemberAccess, Organization};
 use crate::fleet::{Access, Account, RegionName, RegionOrPattern, RegionSelection, Role, SessionPolicy};
@@ -85,7 +85,13 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
         Quota { to_destination: raw.quota.to_destination.value, from_source: raw.quota.from_source.value };
     let settings = Setting::root(layers);
     let mut health = health::policy(raw.health, quota, organization.is_some(), &settings.at("health"))?;
-    health.expectations = expectations(raw.expectations, &settings.at("expectations"))?;
+    let context = expectations::Context {
+        directory: source.file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")),
+        polled: expectations::Polled { accounts: &accounts, organization: organization.as_ref() },
+        quota,
+    };
+    (health.expectations, health.expectation_rules) =
+        expectations::expectations(raw.expectations, &settings.at("expectations"), context)?;
     if let Some(entry) = &mut organization {
         entry.organization.tracked_units = health::named_units(&health);
     }

@@ -108,6 +108,15 @@ impl TextPattern {
         !self.parts.iter().any(|part| matches!(part, Part::Text(text) if has_wildcard(text)))
     }
 
+    /// The only text that the pattern matches, whatever the target. `None` if it has wildcards or
+    /// placeholders.
+    pub(crate) fn literal_text(&self) -> Option<&str> {
+        match &*self.parts {
+            [Part::Text(text)] if !has_wildcard(text) => Some(text),
+            _ => None,
+        }
+    }
+
     /// Whether the pattern differs between accounts.
     pub(super) fn needs_account_id(&self) -> bool {
         self.parts.contains(&Part::Placeholder(Placeholder::AccountId))
@@ -194,6 +203,9 @@ mod tests {
         assert!(!matches("org-inventory", "org-inventory-1"));
         assert!(TextPattern::parse("org-{region}").unwrap().is_literal());
         assert!(!TextPattern::parse("org-*").unwrap().is_literal());
+        let literal_text = |text| TextPattern::parse(text).unwrap().literal_text().map(ToOwned::to_owned);
+        assert_eq!(literal_text("org-{{x}}").as_deref(), Some("org-{x}"));
+        assert_eq!((literal_text("org-*"), literal_text("org-{region}")), (None, None));
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub(crate) enum ExpectedFlag {
 }
 
 /// What a field has to be, of whatever type it is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ExpectedValue<'a> {
     Text(&'a ExpectedText),
     Set(&'a ExpectedSet),

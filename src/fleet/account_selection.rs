@@ -135,6 +135,16 @@ pub enum InvalidAccountEntry {
     Digits(String, usize),
 }
 
+impl AccountEntry {
+    /// The account id, if the entry includes an account by its id.
+    pub(crate) fn included_id(&self) -> Option<&AccountId> {
+        match &self.pattern {
+            AccountPattern::Id(id) if !self.is_excluded => Some(id),
+            _ => None,
+        }
+    }
+}
+
 impl FromStr for AccountEntry {
     type Err = InvalidAccountEntry;
 

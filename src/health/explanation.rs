@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use super::{AssessedSync, Health, LimitOrigins};
+use super::{AssessedSync, Health, LimitOrigin, LimitOrigins};
 use crate::duration;
 use crate::model::{SyncStatus, SyncType, UnixSeconds};
 
-/// Explains the health of a sync, in full sentences. Names between backticks are configuration keys.
+/// Explains the health of a sync, in full sentences. Names between backticks are from the configuration.
 /// The text has no values from AWS other than times.
-pub(crate) fn explain(sync: &AssessedSync<'_>, origins: LimitOrigins, now: UnixSeconds) -> String {
+pub(crate) fn explain(sync: &AssessedSync<'_>, origins: &LimitOrigins, now: UnixSeconds) -> String {
     let fields = sync.sync;
-    let max_success_age = limit(sync.max_success_age, "max_success_age", origins.max_success_age);
-    let max_run_time = limit(sync.max_run_time, "max_run_time", origins.max_run_time);
+    let max_success_age = limit(sync.max_success_age, "max_success_age", &origins.max_success_age);
+    let max_run_time = limit(sync.max_run_time, "max_run_time", &origins.max_run_time);
     let success = fields.last_successful_sync.map(|at| age(at, now));
     match sync.health {
         Health::Failed => {
@@ -70,14 +70,13 @@ fn elapsed(since: UnixSeconds, now: UnixSeconds) -> String {
 }
 
 /// A limit and where it comes from.
-fn limit(limit: Duration, key: &str, rule: Option<usize>) -> String {
-    let limit = duration::format(limit);
-    match rule {
-        Some(number) => {
-            format!("the limit for this sync is {limit} (`{key}` of rule {number} in `health.rules`)")
-        }
-        None => format!("the limit for this sync is {limit} (`health.{key}`)"),
-    }
+fn limit(limit: Duration, key: &str, origin: &LimitOrigin) -> String {
+    let origin = match origin {
+        LimitOrigin::Default => format!("`health.{key}`"),
+        LimitOrigin::Rule(number) => format!("`{key}` of rule {number} in `health.rules`"),
+        LimitOrigin::Expectation(name) => format!("`{key}` of the expectation `{name}`"),
+    };
+    format!("the limit for this sync is {} ({origin})", duration::format(limit))
 }
 
 #[cfg(test)]
@@ -89,7 +88,7 @@ mod tests {
     const NOW: UnixSeconds = 1_763_800_000.0;
     const HOUR: UnixSeconds = 3600.0;
 
-    fn explanation(health: Health, origins: LimitOrigins, change: impl FnOnce(&mut DataSync)) -> String {
+    fn explanation(health: Health, origins: &LimitOrigins, change: impl FnOnce(&mut DataSync)) -> String {
         let mut sync = sync("a", Some(NOW - 75.0 * HOUR));
         change(&mut sync);
         let assessed = AssessedSync {
@@ -103,8 +102,13 @@ mod tests {
 
     #[test]
     fn each_health_is_explained_with_its_times_and_its_limit() {
-        let default = LimitOrigins::default();
-        let rules = LimitOrigins { max_success_age: Some(2), max_run_time: Some(3) };
+        let default = &LimitOrigins::default();
+        let rules =
+            &LimitOrigins { max_success_age: LimitOrigin::Rule(2), max_run_time: LimitOrigin::Rule(3) };
+        let expectation = &LimitOrigins {
+            max_success_age: LimitOrigin::Expectation("org-inventory".to_owned()),
+            max_run_time: LimitOrigin::Default,
+        };
         let never = |sync: &mut DataSync| {
             (sync.last_successful_sync, sync.created) = (None, Some(NOW - 240.0 * HOUR));
         };
@@ -121,6 +125,11 @@ mod tests {
             (
                 explanation(Health::Stale, rules, |_| ()),
                 "No success for 3d 3h; the limit for this sync is 2d (`max_success_age` of rule 2 in `health.rules`).",
+            ),
+            (
+                explanation(Health::Healthy, expectation, |_| ()),
+                "The last success was 3d 3h ago; the limit for this sync is 2d (`max_success_age` of the expectation \
+                 `org-inventory`).",
             ),
             (
                 explanation(Health::Stale, default, never),

@@ -28,7 +28,7 @@ pub(crate) use cause_guide::CauseGuide;
 pub(crate) use concern::{Concern, ConcernKind, cost_risks};
 pub(crate) use explanation::explain;
 pub use policy::HealthPolicy;
-pub(crate) use policy::{HealthRule, LimitOrigins, SyncLimits};
+pub(crate) use policy::{ExpectationRule, HealthRule, LimitOrigin, LimitOrigins, SyncLimits};
 
 /// The health of a sync or a target: worst first, then the two values of a target without
 /// known syncs. A target whose last collection succeeded has the health of its worst sync,

@@ -13,7 +13,8 @@ use crate::wildcard::Wildcard;
 pub struct HealthPolicy {
     /// The limits for a sync that no rule matches, and for what the matching rule leaves open.
     pub(crate) default_limits: SyncLimits,
-    /// Of the rules that match a sync, the first applies.
+    /// Of the rules that match a sync, the first applies. Those of expectations come before all others.
+    pub(crate) expectation_rules: Vec<ExpectationRule>,
     pub(crate) rules: Vec<HealthRule>,
     pub(crate) quota: Quota,
     /// What should be there.
@@ -37,12 +38,32 @@ impl Default for SyncLimits {
     }
 }
 
-/// Where the limits of a sync come from: the number of the rule, counted from 1, or `None` for the
-/// limits of syncs without a rule.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Where the limits of a sync come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct LimitOrigins {
-    pub(crate) max_success_age: Option<usize>,
-    pub(crate) max_run_time: Option<usize>,
+    pub(crate) max_success_age: LimitOrigin,
+    pub(crate) max_run_time: LimitOrigin,
+}
+
+/// Where a limit comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum LimitOrigin {
+    /// The limits of syncs without a rule.
+    #[default]
+    Default,
+    /// The rule with this number, counted from 1.
+    Rule(usize),
+    /// The expectation with this name.
+    Expectation(String),
+}
+
+/// Other limits for the syncs that an expectation is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ExpectationRule {
+    /// The index of the expectation.
+    pub(crate) expectation: usize,
+    pub(crate) max_success_age: Option<Duration>,
+    pub(crate) max_run_time: Option<Duration>,
 }
 
 /// Other limits for some syncs. A selector that is empty selects everything.
@@ -81,49 +102,98 @@ impl HealthRule {
 impl HealthPolicy {
     /// The part of the policy that applies to the syncs of `target`, whose account id may have been
     /// learned by a collection.
-    pub(super) fn for_target(&self, target: &Target, account_id: Option<&AccountId>) -> TargetPolicy<'_> {
-        TargetPolicy {
-            default_limits: self.default_limits,
-            rules: (1..)
-                .zip(&self.rules)
-                .filter(|(_, rule)| rule.matches_target(target, account_id))
-                .collect(),
-        }
+    pub(super) fn for_target<'a>(
+        &'a self,
+        target: &'a Target,
+        account_id: Option<&'a AccountId>,
+    ) -> TargetPolicy<'a> {
+        let of_expectations = self.expectation_rules.iter().filter_map(|rule| {
+            let expectation = self.expectations.get(rule.expectation)?;
+            let is_selected = expectation.targets.selects(target, account_id) == Selected::Yes;
+            is_selected.then_some(RuleOfTarget::Expectation(expectation, rule))
+        });
+        let others = (1..)
+            .zip(&self.rules)
+            .filter(|(_, rule)| rule.matches_target(target, account_id))
+            .map(|(number, rule)| RuleOfTarget::Numbered(number, rule));
+        let rules = of_expectations.chain(others).collect();
+        TargetPolicy { target, account_id, default_limits: self.default_limits, rules }
     }
 
-    /// Which rule the limits of a sync of `target` come from.
+    /// Where the limits of a sync of `target` come from.
     pub(crate) fn limit_origins(
         &self,
         target: &Target,
         account_id: Option<&AccountId>,
         sync: &DataSync,
     ) -> LimitOrigins {
-        let found = self.for_target(target, account_id).rule(sync);
-        found.map_or_else(LimitOrigins::default, |(number, rule)| LimitOrigins {
-            max_success_age: rule.max_success_age.map(|_| number),
-            max_run_time: rule.max_run_time.map(|_| number),
-        })
+        let policy = self.for_target(target, account_id);
+        let Some(rule) = policy.rule(sync) else { return LimitOrigins::default() };
+        let origin = |limit: Option<Duration>| limit.map_or(LimitOrigin::Default, |_| rule.origin());
+        LimitOrigins {
+            max_success_age: origin(rule.max_success_age()),
+            max_run_time: origin(rule.max_run_time()),
+        }
     }
 }
 
-/// The rules that match a target, with their numbers.
+/// The rules that match a target.
 #[derive(Debug)]
 pub(super) struct TargetPolicy<'a> {
+    target: &'a Target,
+    account_id: Option<&'a AccountId>,
     default_limits: SyncLimits,
-    rules: Vec<(usize, &'a HealthRule)>,
+    /// In the order of their precedence.
+    rules: Vec<RuleOfTarget<'a>>,
+}
+
+/// A rule that matches a target.
+#[derive(Clone, Copy, Debug)]
+enum RuleOfTarget<'a> {
+    Expectation(&'a Expectation, &'a ExpectationRule),
+    /// A rule with its number, counted from 1.
+    Numbered(usize, &'a HealthRule),
+}
+
+impl RuleOfTarget<'_> {
+    fn max_success_age(&self) -> Option<Duration> {
+        match self {
+            Self::Expectation(_, rule) => rule.max_success_age,
+            Self::Numbered(_, rule) => rule.max_success_age,
+        }
+    }
+
+    fn max_run_time(&self) -> Option<Duration> {
+        match self {
+            Self::Expectation(_, rule) => rule.max_run_time,
+            Self::Numbered(_, rule) => rule.max_run_time,
+        }
+    }
+
+    fn origin(&self) -> LimitOrigin {
+        match self {
+            Self::Expectation(expectation, _) => LimitOrigin::Expectation(expectation.name.clone()),
+            Self::Numbered(number, _) => LimitOrigin::Rule(*number),
+        }
+    }
 }
 
 impl<'a> TargetPolicy<'a> {
-    /// The rule that applies to a sync of the target, with its number.
-    fn rule(&self, sync: &DataSync) -> Option<(usize, &'a HealthRule)> {
-        self.rules.iter().find(|(_, rule)| rule.matches_sync(sync)).copied()
+    /// The rule that applies to a sync of the target.
+    fn rule(&self, sync: &DataSync) -> Option<&RuleOfTarget<'a>> {
+        self.rules.iter().find(|rule| match rule {
+            RuleOfTarget::Expectation(expectation, _) => {
+                expectation.is_about_sync(self.target, self.account_id, sync)
+            }
+            RuleOfTarget::Numbered(_, rule) => rule.matches_sync(sync),
+        })
     }
 
     pub(super) fn limits(&self, sync: &DataSync) -> SyncLimits {
         let default = self.default_limits;
-        self.rule(sync).map_or(default, |(_, rule)| SyncLimits {
-            max_success_age: rule.max_success_age.unwrap_or(default.max_success_age),
-            max_run_time: rule.max_run_time.unwrap_or(default.max_run_time),
+        self.rule(sync).map_or(default, |rule| SyncLimits {
+            max_success_age: rule.max_success_age().unwrap_or(default.max_success_age),
+            max_run_time: rule.max_run_time().unwrap_or(default.max_run_time),
         })
     }
 }
@@ -133,6 +203,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::expectations::{ExpectedSync, Presence, TextPattern};
     use crate::fleet::Account;
     use crate::health::tests::sync;
 
@@ -215,8 +286,9 @@ mod tests {
 
         let policy = HealthPolicy { rules: rules(), ..HealthPolicy::default() };
         let origins = |name| policy.limit_origins(&target(), target().account.id.as_ref(), &sync(name, None));
-        assert_eq!(origins("abc"), LimitOrigins { max_success_age: None, max_run_time: Some(1) });
-        assert_eq!(origins("xyz"), LimitOrigins { max_success_age: Some(2), max_run_time: None });
+        let [default, first, second] = [LimitOrigin::Default, LimitOrigin::Rule(1), LimitOrigin::Rule(2)];
+        assert_eq!(origins("abc"), LimitOrigins { max_success_age: default.clone(), max_run_time: first });
+        assert_eq!(origins("xyz"), LimitOrigins { max_success_age: second, max_run_time: default });
         let policy = HealthPolicy::default();
         let origins = policy.limit_origins(&target(), None, &sync("abc", None));
         assert_eq!(origins, LimitOrigins::default());
@@ -238,5 +310,67 @@ mod tests {
         let limits = |id| policy.for_target(&target, id).limits(&sync("a", None)).max_success_age;
         assert_eq!(limits(Some(&learned)), DAY);
         assert_ne!(limits(None), DAY);
+    }
+
+    #[test]
+    fn the_limits_beside_an_expectation_come_before_all_rules() {
+        let expectation = |name: &str, sync_name: &str| Expectation {
+            name: name.to_owned(),
+            targets: TargetSelector { regions: vec!["eu-*".parse().unwrap()], ..TargetSelector::default() },
+            managed_by: vec![ManagedBy::Customer],
+            presence: Presence::Required,
+            request: ExpectedSync {
+                names: vec![TextPattern::parse(sync_name).unwrap()],
+                ..ExpectedSync::any(SyncType::ToDestination)
+            },
+        };
+        let rule = |expectation, max_run_time| ExpectationRule {
+            expectation,
+            max_success_age: Some(DAY),
+            max_run_time,
+        };
+        let policy = HealthPolicy {
+            expectations: vec![
+                expectation("without-limits", "*"),
+                expectation("own", "{account_id}-*"),
+                expectation("in-region", "org-{region}"),
+            ],
+            expectation_rules: vec![rule(1, Some(DAY)), rule(2, None)],
+            rules: vec![HealthRule { max_run_time: Some(2 * DAY), ..HealthRule::default() }],
+            ..HealthPolicy::default()
+        };
+        let target = target();
+        let us = Target { region: "us-east-1".parse().unwrap(), ..target.clone() };
+        let id = target.account.id.as_ref();
+        let default = SyncLimits::default();
+        let origin = |name: &str| LimitOrigin::Expectation(name.to_owned());
+        let all = LimitOrigins { max_success_age: LimitOrigin::Default, max_run_time: LimitOrigin::Rule(1) };
+        for (target, id, name, limits, origins) in [
+            (
+                &target,
+                id,
+                "111122223333-a",
+                SyncLimits { max_success_age: DAY, max_run_time: DAY },
+                LimitOrigins { max_success_age: origin("own"), max_run_time: origin("own") },
+            ),
+            (
+                &target,
+                id,
+                "org-eu-west-1",
+                // What the rule leaves open is the default, and not that of a later rule.
+                SyncLimits { max_success_age: DAY, ..default },
+                LimitOrigins { max_success_age: origin("in-region"), max_run_time: LimitOrigin::Default },
+            ),
+            (&target, id, "other", SyncLimits { max_run_time: 2 * DAY, ..default }, all.clone()),
+            // The id is not known, so the name is not known either.
+            (&target, None, "111122223333-a", SyncLimits { max_run_time: 2 * DAY, ..default }, all.clone()),
+            (&target, None, "-a", SyncLimits { max_run_time: 2 * DAY, ..default }, all.clone()),
+            // The expectations are not about this region.
+            (&us, id, "org-us-east-1", SyncLimits { max_run_time: 2 * DAY, ..default }, all),
+        ] {
+            let sync = sync(name, None);
+            assert_eq!(policy.for_target(target, id).limits(&sync), limits, "{name}");
+            assert_eq!(policy.limit_origins(target, id, &sync), origins, "{name}");
+        }
     }
 }

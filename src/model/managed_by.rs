@@ -19,7 +19,7 @@ pub enum ManagedBy {
 
 impl ManagedBy {
     /// Recognizes the documented name prefixes of syncs that AWS services create.
-    pub(super) fn from_sync_name(name: &str) -> Self {
+    pub(crate) fn from_sync_name(name: &str) -> Self {
         if name.starts_with("InspectorResourceDataSync") {
             Self::Inspector
         } else if name.starts_with("license-manager-") {

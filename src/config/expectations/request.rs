@@ -1,80 +1,78 @@
 //! Checks and converts a request of `CreateResourceDataSync`.
 
+use super::parameter::RequestContext;
+use super::{destination, preset, source};
 use crate::config::error::ConfigError;
-use crate::config::raw::{
-    AnyOf, List, Nullable, RawOrganizationalUnit, RawOrganizationsSource, RawRequest, RawS3Destination,
-    RawSyncSource,
-};
+use crate::config::raw::RawRequest;
 use crate::config::scalar::Shown;
 use crate::config::setting::Setting;
-use crate::expectations::{ExpectedFlag, ExpectedSet, ExpectedSync, ExpectedText, TextPattern};
+use crate::expectations::{ExpectedSync, Presence, TextPattern};
 use crate::model::SyncType;
 
 /// The sync that the request in `setting` describes.
 ///
 /// # Errors
-/// The first field that does not fit the others.
-pub(super) fn expected_sync(raw: RawRequest, setting: &Setting<'_>) -> Result<ExpectedSync, ConfigError> {
-    let sync_type = match (raw.sync_type, &raw.s3_destination, &raw.sync_source) {
-        (Some(sync_type), _, _) => sync_type.into_value(),
+/// The first parameter that is not valid or does not fit the others.
+pub(super) fn expected_sync(
+    raw: RawRequest,
+    setting: &Setting<'_>,
+    context: RequestContext<'_>,
+) -> Result<ExpectedSync, ConfigError> {
+    let RawRequest { sync_name, sync_type, s3_destination, sync_source } = raw;
+    if sync_name.is_none() && sync_type.is_none() && s3_destination.is_none() && sync_source.is_none() {
+        return Err(setting.invalid("the request is empty; set at least `SyncName` or `SyncType`"));
+    }
+    let destination_setting = setting.at("S3Destination");
+    let source_setting = setting.at("SyncSource");
+    let sync_type = match (sync_type.map(Shown::into_value), &s3_destination, &sync_source) {
+        (None, Some(_), Some(_)) => {
+            return Err(source_setting
+                .invalid("conflicts with `S3Destination`, because a sync has one of the two; remove one"));
+        }
         (None, None, Some(_)) => {
             return Err(setting.invalid("the key `SyncType` is missing; add `SyncType: SyncFromSource`"));
         }
         // The default of the API.
-        (None, _, _) => SyncType::ToDestination,
+        (None, _, None) => SyncType::ToDestination,
+        (Some(SyncType::FromSource), Some(_), _) => {
+            return Err(destination_setting.invalid(
+                "conflicts with `SyncType: SyncFromSource`; remove it, or set `SyncType: SyncToDestination`",
+            ));
+        }
+        (Some(SyncType::ToDestination), _, Some(_)) => {
+            return Err(source_setting.invalid(
+                "conflicts with `SyncType: SyncToDestination`; remove it, or set `SyncType: SyncFromSource`",
+            ));
+        }
+        (Some(sync_type), _, _) => sync_type,
     };
-    let RawS3Destination { bucket_name, prefix, sync_format, region, kms_key_arn, destination_data_sharing } =
-        raw.s3_destination.unwrap_or_default();
-    let RawSyncSource {
-        source_type,
-        aws_organizations_source,
-        source_regions,
-        include_future_regions,
-        enable_all_ops_data_sources,
-    } = raw.sync_source.unwrap_or_default();
-    let RawOrganizationsSource { organization_source_type, organizational_units } =
-        aws_organizations_source.unwrap_or_default();
-    Ok(ExpectedSync {
-        sync_type,
-        names: raw.sync_name.map(AnyOf::into_values).unwrap_or_default(),
-        bucket_name: bucket_name.map(expected_text),
-        bucket_prefix: prefix.map(expected_text),
-        bucket_region: region.map(expected_text),
-        sync_format: sync_format.map(expected_text),
-        kms_key_arn: kms_key_arn.map(expected_text),
-        sharing_type: destination_data_sharing
-            .and_then(|sharing| sharing.destination_data_sharing_type)
-            .map(expected_text),
-        source_type: source_type.map(expected_text),
-        organization_source_type: organization_source_type.map(expected_text),
-        organizational_units: organizational_units.map(|units| expected_set(units, unit_ids)),
-        source_regions: source_regions.map(|regions| expected_set(regions, List::into_values)),
-        include_future_regions: include_future_regions.map(expected_flag),
-        enable_all_ops_data_sources: enable_all_ops_data_sources.map(expected_flag),
-    })
-}
-
-fn expected_text(raw: Nullable<AnyOf<TextPattern>>) -> ExpectedText {
-    match raw {
-        Nullable::Null => ExpectedText::Absent,
-        Nullable::Value(values) => ExpectedText::AnyOf(values.into_values()),
+    let names: Vec<TextPattern> = match sync_name {
+        Some(names) if names.values().is_empty() => {
+            let message = "the list is empty; add a name, or remove the key for any name";
+            return Err(setting.at("SyncName").invalid(message));
+        }
+        Some(names) => names.into_values().into_iter().map(|name| name.0).collect(),
+        None => Vec::new(),
+    };
+    let mut expected = ExpectedSync { names, ..ExpectedSync::any(sync_type) };
+    if let Some(name) = expected.single_name()
+        && let Some(known) = preset::type_of_sync(name)
+        && known != expected.sync_type
+    {
+        let message =
+            format!("AWS creates `{name}` as {known}, so no sync is selected; set `SyncType: {known}`");
+        return Err(setting.at("SyncType").invalid(message));
     }
-}
-
-fn expected_set<T>(raw: Nullable<T>, patterns: impl FnOnce(T) -> Vec<TextPattern>) -> ExpectedSet {
-    match raw {
-        Nullable::Null => ExpectedSet::Absent,
-        Nullable::Value(values) => ExpectedSet::Exactly(patterns(values)),
+    if let Some(raw) = s3_destination {
+        destination::expect(&mut expected, raw, &destination_setting, context)?;
     }
-}
-
-fn unit_ids(units: Vec<RawOrganizationalUnit>) -> Vec<TextPattern> {
-    units.into_iter().map(|unit| unit.organizational_unit_id.into_value()).collect()
-}
-
-fn expected_flag(raw: Nullable<Shown<bool>>) -> ExpectedFlag {
-    match raw {
-        Nullable::Null => ExpectedFlag::Absent,
-        Nullable::Value(value) => ExpectedFlag::Is(value.into_value()),
+    if let Some(raw) = sync_source {
+        source::expect(&mut expected, raw, &source_setting, context)?;
     }
+    if context.presence == Presence::Allowed && expected.values().next().is_none() {
+        let message = "with `presence: allowed`, a request without a parameter to compare has no effect; \
+                       add one, such as `S3Destination.BucketName`";
+        return Err(setting.invalid(message));
+    }
+    Ok(expected)
 }

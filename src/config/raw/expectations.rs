@@ -3,11 +3,13 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::path::PathBuf;
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 use strum::VariantArray as _;
 
+use super::health::Limit;
 use super::{OptionalList, non_null, on_one_line};
 use crate::config::scalar::{FromText, Printable, Shown, printable};
 use crate::expectations::{Presence, TextPattern};
@@ -32,6 +34,14 @@ pub(in crate::config) struct RawExpectation {
     pub(in crate::config) presence: Option<Shown<Presence>>,
     #[serde(default, deserialize_with = "non_null", skip_serializing_if = "Option::is_none")]
     pub(in crate::config) request: Option<RawRequest>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) request_file: Option<Shown<RequestFile>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) preset: Option<Shown<Preset>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) max_success_age: Option<Shown<Limit>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(in crate::config) max_run_time: Option<Shown<Limit>>,
 }
 
 /// The parameters of `CreateResourceDataSync`.
@@ -39,7 +49,7 @@ pub(in crate::config) struct RawExpectation {
 #[serde(deny_unknown_fields, default, rename_all = "PascalCase")]
 pub(in crate::config) struct RawRequest {
     #[serde(deserialize_with = "non_null", skip_serializing_if = "Option::is_none")]
-    pub(in crate::config) sync_name: Option<AnyOf<TextPattern>>,
+    pub(in crate::config) sync_name: Option<AnyOf<ExpectedName>>,
     #[serde(deserialize_with = "non_null", skip_serializing_if = "Option::is_none")]
     pub(in crate::config) sync_type: Option<Shown<SyncType>>,
     #[serde(deserialize_with = "non_null", skip_serializing_if = "Option::is_none")]
@@ -107,6 +117,15 @@ pub(in crate::config) struct RawOrganizationalUnit {
 pub(in crate::config) enum Nullable<T> {
     Null,
     Value(T),
+}
+
+impl<T> Nullable<T> {
+    pub(in crate::config) fn map<U>(self, convert: impl FnOnce(T) -> U) -> Nullable<U> {
+        match self {
+            Self::Null => Nullable::Null,
+            Self::Value(value) => Nullable::Value(convert(value)),
+        }
+    }
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Nullable<T> {
@@ -202,6 +221,9 @@ impl<T> Serialize for AnyOf<T> {
     }
 }
 
+/// The maximum length of the name of a sync, as the model of the API declares it.
+const MAX_SYNC_NAME: usize = 64;
+
 /// The maximum length of the name of an expectation.
 const MAX_EXPECTATION_NAME: usize = 64;
 
@@ -238,6 +260,63 @@ impl FromText for Presence {
     }
 }
 
+/// A pattern for the names of syncs.
+#[derive(Debug)]
+pub(in crate::config) struct ExpectedName(pub(in crate::config) TextPattern);
+
+impl FromText for ExpectedName {
+    const EXPECTED: &'static str = "the name of a sync";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text.trim().is_empty() {
+            return Err(
+                "the name of the sync is empty; set a name, or remove the key for any name".to_owned()
+            );
+        }
+        let name = TextPattern::from_text(text)?;
+        match name.literal_text() {
+            Some(literal) if literal.chars().count() > MAX_SYNC_NAME => {
+                Err(format!("the name `{text}` is too long; expected at most {MAX_SYNC_NAME} characters"))
+            }
+            _ => Ok(Self(name)),
+        }
+    }
+}
+
+/// The name of a file with a request in JSON.
+#[derive(Debug)]
+pub(in crate::config) struct RequestFile(pub(in crate::config) PathBuf);
+
+impl FromText for RequestFile {
+    const EXPECTED: &'static str = "the path of a file";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Err("the path is empty; set the path of a file, such as `request.json`".to_owned());
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+/// A sync that a service of AWS creates, by the service that needs it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::EnumString, strum::IntoStaticStr, strum::VariantArray)]
+#[strum(serialize_all = "kebab-case")]
+pub(in crate::config) enum Preset {
+    Inspector,
+    UnifiedConsole,
+}
+
+impl FromText for Preset {
+    const EXPECTED: &'static str = "the name of a preset";
+
+    fn from_text(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| {
+            let names: Vec<&str> = Self::VARIANTS.iter().map(Into::into).collect();
+            format!("`{text}` is not a preset; expected one of {}", names.join(", "))
+        })
+    }
+}
+
 impl FromText for TextPattern {
     const EXPECTED: &'static str = "a string";
 
@@ -252,4 +331,4 @@ impl FromText for TextPattern {
     }
 }
 
-printable! { ExpectationName, Presence, TextPattern }
+printable! { ExpectationName, ExpectedName, Presence, Preset, RequestFile, TextPattern }

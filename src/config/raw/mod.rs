@@ -16,7 +16,7 @@ use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
 pub(super) use expectations::{
-    AnyOf, List, Nullable, RawExpectation, RawOrganizationalUnit, RawOrganizationsSource, RawRequest,
+    AnyOf, List, Nullable, Preset, RawExpectation, RawOrganizationalUnit, RawOrganizationsSource, RawRequest,
     RawS3Destination, RawSyncSource,
 };
 pub(super) use health::{Limit, RawHealth, RawHealthRule};

@@ -21,6 +21,10 @@ impl<T> OptionalList<T> {
         self.0.as_ref().is_some_and(Vec::is_empty)
     }
 
+    pub(in crate::config) fn values(&self) -> impl Iterator<Item = &T> {
+        self.0.iter().flatten().map(|entry| &entry.value)
+    }
+
     /// The entries; none if there is no list.
     pub(in crate::config) fn into_values(self) -> Vec<T> {
         Shown::into_values(self.0.unwrap_or_default())

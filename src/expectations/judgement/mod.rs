@@ -6,7 +6,7 @@ use strum::VariantArray;
 
 use super::comparison::{Outcome, compare, found_text, wanted_text};
 use super::field::Field;
-use super::pattern::Properties;
+use super::pattern::{Properties, TextPattern};
 use super::{Expectation, Presence};
 use crate::fleet::{AccountId, Selected, Target};
 use crate::model::DataSync;
@@ -214,6 +214,19 @@ impl Expectation {
             && (self.managed_by.is_empty() || self.managed_by.contains(&sync.managed_by()))
     }
 
+    /// Whether the expectation is about this sync of `target`, which it selects. False while that
+    /// depends on the id of the account, and the id is not known.
+    pub(crate) fn is_about_sync(
+        &self,
+        target: &Target,
+        account_id: Option<&AccountId>,
+        sync: &DataSync,
+    ) -> bool {
+        let is_name_known =
+            account_id.is_some() || !self.request.names.iter().any(TextPattern::needs_account_id);
+        is_name_known && self.is_about(sync, Properties { target, account_id })
+    }
+
     /// Whether the state would be the same if the target had further syncs.
     fn is_final(&self, state: ExpectationState, violations: &[Violation]) -> bool {
         match self.presence {
@@ -227,7 +240,7 @@ impl Expectation {
     }
 
     fn needs_account_id(&self) -> bool {
-        self.request.patterns().any(super::TextPattern::needs_account_id)
+        self.request.patterns().any(TextPattern::needs_account_id)
     }
 }
 

@@ -94,7 +94,7 @@ fn headline(found: &FoundSync, sync: AssessedSync<'_>, now: UnixSeconds) -> Mark
     html! {
         section class={ "headline sync-headline " (health.as_str()) } aria-label="Summary" {
             h1 { (icon(health)) span { (untrusted(&sync.sync.name)) } }
-            p.verdict { span title=(meaning(health)) { (badge(health)) } " " (backticks_to_code(&explain(&sync, found.limit_origins, now))) }
+            p.verdict { span title=(meaning(health)) { (badge(health)) } " " (backticks_to_code(&explain(&sync, &found.limit_origins, now))) }
             (collected(target, now))
             p.links {
                 @if let Some(service) = owning_service(sync.sync.managed_by()) { "Owned by " (service) ". " }

@@ -1,0 +1,95 @@
+//! Reads a file with a request in JSON: the file that is given to
+//! `aws ssm create-resource-data-sync --cli-input-json`.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::config::error::{ConfigError, Place};
+use crate::config::layers::Layers;
+use crate::config::raw::RawRequest;
+use crate::config::setting::Setting;
+use crate::config::yaml::Position;
+use crate::printable::excerpt;
+
+/// The size of the largest file that is read. A request needs far less.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+/// The parameters of which AWS takes one value. In the configuration, they can be lists.
+const TEXTS: [&str; 10] = [
+    "SyncName",
+    "SyncType",
+    "BucketName",
+    "Prefix",
+    "SyncFormat",
+    "Region",
+    "AWSKMSKeyARN",
+    "DestinationDataSharingType",
+    "SourceType",
+    "OrganizationSourceType",
+];
+
+/// Reads the file at `path`, which `setting` names. Returns the request together with the settings of
+/// the file, which are the places of errors about the request.
+pub(super) fn read(path: &Path, setting: &Setting<'_>) -> Result<(RawRequest, Layers), ConfigError> {
+    let text = read_text(path)
+        .map_err(|error| setting.invalid(format!("cannot read {}: {error}", path.display())))?;
+    let value: Value = serde_json::from_str(&text).map_err(|error| not_json(path, &error))?;
+    // JSON is almost YAML, but YAML does not allow tabs everywhere that JSON does. A string in JSON
+    // contains no tabs.
+    let layers = Layers::from_text(path, &text.replace('\t', " "), "{\"SyncName\": \"org-inventory\"}")?;
+    check_values(&value, "", &Setting::root(&layers))?;
+    let request = layers.deserialize("{}")?;
+    Ok((request, layers))
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    // A pipe would block until another process writes to it.
+    if !std::fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
+    }
+    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))
+}
+
+fn not_json(path: &Path, error: &serde_json::Error) -> ConfigError {
+    let text = error.to_string();
+    let suffix = format!(" at line {} column {}", error.line(), error.column());
+    let message = format!("not JSON: {}", text.strip_suffix(&suffix).unwrap_or(&text));
+    let position = Position { line: error.line().max(1), column: error.column().max(1) };
+    ConfigError::Invalid { place: Place::in_file(path, position), message }
+}
+
+/// Checks that the value of `key` can be sent to AWS. Null, wildcards, placeholders and alternatives have
+/// a meaning in the configuration only.
+fn check_values(value: &Value, key: &str, setting: &Setting<'_>) -> Result<(), ConfigError> {
+    match value {
+        Value::Null => Err(setting.invalid(
+            "found null, but AWS takes a value; remove the key, or use `request` if the field has to be absent",
+        )),
+        Value::String(text) if text.is_empty() => Err(setting.invalid(
+            "the value is empty, as in a skeleton of the AWS CLI; fill it in or remove the key",
+        )),
+        Value::String(text) if text.contains(['*', '?', '{', '}']) => Err(setting.invalid(format!(
+            "`{}` has a wildcard or a placeholder, but AWS takes the text as it is; use `request` for patterns",
+            excerpt(text)
+        ))),
+        Value::Array(_) if TEXTS.contains(&key) => {
+            Err(setting.invalid("found a list, but AWS takes one value; use `request` for alternatives"))
+        }
+        Value::Array(values) => values
+            .iter()
+            .enumerate()
+            .try_for_each(|(index, value)| check_values(value, "", &setting.at(index))),
+        Value::Object(values) => {
+            values.iter().try_for_each(|(key, value)| check_values(value, key, &setting.at(key.as_str())))
+        }
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => Ok(()),
+    }
+}
