@@ -42,7 +42,8 @@ const STANDALONE: &str = "666677778888";
 
 const REGIONS: [&str; 3] = ["eu-west-1", "eu-central-1", "us-east-1"];
 
-/// What the configuration expects. `org-inventory` is violated in two ways, the others are met.
+/// What should be there. `org-inventory` is violated in two ways: one sync is missing, and one has another
+/// bucket and prefix. The others are met.
 const EXPECTATIONS: &str = "\
 expectations:
   - name: org-inventory

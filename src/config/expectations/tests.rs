@@ -1,5 +1,6 @@
 //! Tests of the key `expectations`. Invalid ones are in `tests/fixtures/config/bad`.
 
+use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ fn patterns(texts: &[&str]) -> Vec<TextPattern> {
     texts.iter().map(|text| TextPattern::parse(text).unwrap()).collect()
 }
 
-fn any_of(texts: &[&str]) -> Option<ExpectedText> {
-    Some(ExpectedText::AnyOf(patterns(texts)))
+fn any_of(texts: &[&str]) -> ExpectedText {
+    ExpectedText::AnyOf(patterns(texts))
 }
 
 const EXPECTATIONS: &str = "\
@@ -88,12 +89,12 @@ fn every_key_is_read() {
         inventory.request,
         ExpectedSync {
             names: patterns(&["org-inventory"]),
-            bucket_name: any_of(&["org-inventory-{region}"]),
+            bucket_name: Some(any_of(&["org-inventory-{region}"])),
             bucket_prefix: Some(ExpectedText::Absent),
-            bucket_region: any_of(&["eu-west-1"]),
-            sync_format: any_of(&["JsonSerDe"]),
-            kms_key_arn: any_of(&["arn:{partition}:kms:eu-west-1:*:key/*"]),
-            sharing_type: any_of(&["Organization"]),
+            bucket_region: Some(any_of(&["eu-west-1"])),
+            sync_format: Some(any_of(&["JsonSerDe"])),
+            kms_key_arn: Some(any_of(&["arn:{partition}:kms:eu-west-1:*:key/*"])),
+            sharing_type: Some(any_of(&["Organization"])),
             ..ExpectedSync::any(SyncType::ToDestination)
         }
     );
@@ -103,8 +104,8 @@ fn every_key_is_read() {
         explorer.request,
         ExpectedSync {
             names: patterns(&["{account_id}-explorer", "explorer-*"]),
-            source_type: any_of(&["AwsOrganizations"]),
-            organization_source_type: any_of(&["OrganizationalUnits"]),
+            source_type: Some(any_of(&["AwsOrganizations"])),
+            organization_source_type: Some(any_of(&["OrganizationalUnits"])),
             organizational_units: Some(ExpectedSet::Exactly(patterns(&[
                 "ou-abcd-22222222",
                 "ou-abcd-11111111"
@@ -117,7 +118,7 @@ fn every_key_is_read() {
     );
 
     assert_eq!((allowed.presence, &allowed.managed_by[..]), (Presence::Allowed, &[ManagedBy::Customer][..]));
-    assert_eq!(allowed.request.bucket_name, any_of(&["org-*", "other"]));
+    assert_eq!(allowed.request.bucket_name, Some(any_of(&["org-*", "other"])));
     assert_eq!((&allowed.request.names[..], &allowed.request.bucket_prefix), (&[][..], &None));
 }
 
@@ -202,7 +203,7 @@ fn a_preset_names_the_sync_of_a_service() {
 fn error(rest: &str, expectations: &[&str]) -> Option<String> {
     let mut text = format!("{rest}\nexpectations:\n");
     for (index, expectation) in expectations.iter().enumerate() {
-        text.push_str(&format!("  - {{name: e{index}, {expectation}}}\n"));
+        writeln!(text, "  - {{name: e{index}, {expectation}}}").unwrap();
     }
     load(&text).err()
 }
@@ -381,8 +382,8 @@ fn a_file_with_a_request_is_read_relative_to_the_configuration() {
         config.health.expectations[0].request,
         ExpectedSync {
             names: patterns(&["explorer"]),
-            source_type: any_of(&["AwsOrganizations"]),
-            organization_source_type: any_of(&["OrganizationalUnits"]),
+            source_type: Some(any_of(&["AwsOrganizations"])),
+            organization_source_type: Some(any_of(&["OrganizationalUnits"])),
             organizational_units: Some(ExpectedSet::Exactly(patterns(&["ou-abcd-11111111"]))),
             source_regions: Some(ExpectedSet::Exactly(patterns(&["eu-west-1", "us-east-1"]))),
             include_future_regions: Some(ExpectedFlag::Is(false)),

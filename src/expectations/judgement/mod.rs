@@ -214,18 +214,6 @@ impl Expectation {
             && (self.managed_by.is_empty() || self.managed_by.contains(&sync.managed_by()))
     }
 
-    /// Whether the state would be the same if the target had further syncs.
-    fn is_final(&self, state: ExpectationState, violations: &[Violation]) -> bool {
-        match self.presence {
-            Presence::Required => {
-                let is_of_sync =
-                    |violation: &Violation| matches!(violation.subject, ViolationSubject::Sync(_));
-                violations.iter().all(is_of_sync)
-            }
-            Presence::Allowed | Presence::Forbidden => state.is_violation(),
-        }
-    }
-
     /// Whether the expectation is about this sync of `target`, which it selects. False while that
     /// depends on the id of the account, and the id is not known.
     pub(crate) fn is_about_sync(
@@ -237,6 +225,18 @@ impl Expectation {
         let is_name_known =
             account_id.is_some() || !self.request.names.iter().any(TextPattern::needs_account_id);
         is_name_known && self.is_about(sync, Properties { target, account_id })
+    }
+
+    /// Whether the state would be the same if the target had further syncs.
+    fn is_final(&self, state: ExpectationState, violations: &[Violation]) -> bool {
+        match self.presence {
+            Presence::Required => {
+                let is_of_sync =
+                    |violation: &Violation| matches!(violation.subject, ViolationSubject::Sync(_));
+                violations.iter().all(is_of_sync)
+            }
+            Presence::Allowed | Presence::Forbidden => state.is_violation(),
+        }
     }
 
     fn needs_account_id(&self) -> bool {
