@@ -21,6 +21,11 @@ impl Wildcard {
         self.matcher.matches(name)
     }
 
+    /// Whether the pattern matches a single name, because it has no wildcards.
+    pub(crate) fn is_literal(&self) -> bool {
+        !self.text.contains(['*', '?'])
+    }
+
     /// Whether the pattern matches every name, even an empty one.
     pub(crate) fn matches_all(&self) -> bool {
         !self.text.is_empty() && self.text.bytes().all(|byte| byte == b'*')

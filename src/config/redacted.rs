@@ -121,9 +121,17 @@ aws:
         let original = parsed(&original.collect::<Vec<_>>().join("\n"));
         let shown = parsed(&shown);
         assert_eq!(shown.len(), original.len());
-        for key in
-            ["interval", "timeout", "regions", "accounts", "organization", "metrics", "quota", "health"]
-        {
+        for key in [
+            "interval",
+            "timeout",
+            "regions",
+            "accounts",
+            "organization",
+            "metrics",
+            "quota",
+            "health",
+            "expectations",
+        ] {
             assert_eq!(shown[key], original[key], "{key}");
         }
     }

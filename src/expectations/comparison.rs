@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::field::Field;
-use super::pattern::Properties;
+use super::pattern::{Properties, TextPattern};
 use super::request::{ExpectedFlag, ExpectedSet, ExpectedSync, ExpectedText, ExpectedValue};
 use crate::model::{DataSync, SharingType};
 
@@ -17,7 +17,13 @@ pub(crate) enum Outcome {
     NotReported,
 }
 
-/// A value that AWS reported.
+impl Outcome {
+    fn known(is_equal: bool) -> Self {
+        if is_equal { Self::Equal } else { Self::Different }
+    }
+}
+
+/// The value of a field that AWS reported, if it did.
 #[derive(Clone, Copy, Debug)]
 enum ReportedValue<'a> {
     Text(Option<&'a str>),
@@ -31,52 +37,68 @@ pub(super) fn compare(
     sync: &DataSync,
     properties: Properties<'_>,
 ) -> impl Iterator<Item = (Field, Outcome)> {
-    request
-        .values()
-        .map(move |(field, wanted)| (field, outcome(field, wanted, reported_value(sync, field), properties)))
+    request.values().map(move |(field, wanted)| {
+        let outcome = match (wanted, reported_value(sync, field)) {
+            (ExpectedValue::Text(wanted), ReportedValue::Text(found)) => {
+                compare_text(field, wanted, found, properties)
+            }
+            (ExpectedValue::Set(wanted), ReportedValue::List(found)) => {
+                compare_set(wanted, found, properties)
+            }
+            (ExpectedValue::Flag(wanted), ReportedValue::Flag(found)) => compare_flag(wanted, found),
+            // Does not occur: a field has the same type on both sides.
+            _ => Outcome::NotReported,
+        };
+        (field, outcome)
+    })
 }
 
-fn outcome(
+fn compare_text(
     field: Field,
-    wanted: ExpectedValue<'_>,
-    reported: ReportedValue<'_>,
+    wanted: &ExpectedText,
+    found: Option<&str>,
     properties: Properties<'_>,
 ) -> Outcome {
-    let is_equal = match (wanted, reported) {
+    match (wanted, found) {
+        (ExpectedText::Absent, Some(_)) => Outcome::Different,
         // AWS does not always report with whom a bucket is shared, so the absence of the field does
         // not show that the bucket is not shared.
-        (ExpectedValue::Text(ExpectedText::Absent), ReportedValue::Text(None)) => field != Field::SharingType,
-        (ExpectedValue::Text(ExpectedText::Absent), ReportedValue::Text(Some(_))) => {
-            return Outcome::Different;
-        }
-        (ExpectedValue::Text(ExpectedText::AnyOf(patterns)), ReportedValue::Text(Some(found))) => {
-            return known(patterns.iter().any(|pattern| match field {
+        (ExpectedText::Absent, None) if field == Field::SharingType => Outcome::NotReported,
+        (ExpectedText::Absent, None) => Outcome::Equal,
+        (ExpectedText::AnyOf(_), None) => Outcome::NotReported,
+        (ExpectedText::AnyOf(patterns), Some(found)) => {
+            Outcome::known(patterns.iter().any(|pattern| match field {
                 // Documented in lower camel case, sent in upper camel case.
                 Field::SourceType => pattern.matches_ignoring_case(found, properties),
                 _ => pattern.matches(found, properties),
-            }));
+            }))
         }
-        (ExpectedValue::Set(ExpectedSet::Absent), ReportedValue::List(found)) => {
-            return known(found.is_none_or(<[String]>::is_empty));
-        }
-        (ExpectedValue::Set(wanted), ReportedValue::List(Some(found))) => {
-            let found: BTreeSet<Cow<'_, str>> =
-                found.iter().map(|value| Cow::Borrowed(value.as_str())).collect();
-            return known(wanted.values(properties) == found);
-        }
-        (ExpectedValue::Flag(ExpectedFlag::Absent), ReportedValue::Flag(found)) => {
-            return known(found.is_none());
-        }
-        (ExpectedValue::Flag(ExpectedFlag::Is(wanted)), ReportedValue::Flag(Some(found))) => {
-            return known(wanted == found);
-        }
-        _ => false,
-    };
-    if is_equal { Outcome::Equal } else { Outcome::NotReported }
+    }
 }
 
-fn known(is_equal: bool) -> Outcome {
-    if is_equal { Outcome::Equal } else { Outcome::Different }
+fn compare_set(wanted: &ExpectedSet, found: Option<&[String]>, properties: Properties<'_>) -> Outcome {
+    match (wanted, found) {
+        (ExpectedSet::Absent, found) => Outcome::known(found.is_none_or(<[String]>::is_empty)),
+        (ExpectedSet::Exactly(_), None) => Outcome::NotReported,
+        (ExpectedSet::Exactly(patterns), Some(found)) => {
+            let found: BTreeSet<Cow<'_, str>> =
+                found.iter().map(|value| Cow::Borrowed(value.as_str())).collect();
+            Outcome::known(resolved(patterns, properties) == found)
+        }
+    }
+}
+
+fn compare_flag(wanted: ExpectedFlag, found: Option<bool>) -> Outcome {
+    match (wanted, found) {
+        (ExpectedFlag::Absent, found) => Outcome::known(found.is_none()),
+        (ExpectedFlag::Is(_), None) => Outcome::NotReported,
+        (ExpectedFlag::Is(wanted), Some(found)) => Outcome::known(wanted == found),
+    }
+}
+
+/// The values of a list in a target.
+fn resolved<'a>(patterns: &'a [TextPattern], properties: Properties<'a>) -> BTreeSet<Cow<'a, str>> {
+    patterns.iter().map(|pattern| pattern.resolve(properties)).collect()
 }
 
 fn reported_value(sync: &DataSync, field: Field) -> ReportedValue<'_> {
@@ -118,8 +140,8 @@ pub(super) fn wanted_text(wanted: ExpectedValue<'_>, properties: Properties<'_>)
             let texts: Vec<_> = patterns.iter().map(|pattern| pattern.resolve(properties)).collect();
             Some(texts.join(" or "))
         }
-        ExpectedValue::Set(wanted) => {
-            Some(wanted.values(properties).into_iter().collect::<Vec<_>>().join(", "))
+        ExpectedValue::Set(ExpectedSet::Exactly(patterns)) => {
+            Some(resolved(patterns, properties).into_iter().collect::<Vec<_>>().join(", "))
         }
         ExpectedValue::Flag(ExpectedFlag::Is(wanted)) => Some(wanted.to_string()),
     }

@@ -147,7 +147,12 @@ impl TextPattern {
 
     /// Like [`matches`](Self::matches), but letter case does not matter.
     pub(super) fn matches_ignoring_case(&self, value: &str, properties: Properties<'_>) -> bool {
-        Wildcard::new(&self.resolve(properties).to_lowercase()).matches(&value.to_lowercase())
+        let resolved = self.resolve(properties);
+        if self.is_literal() {
+            resolved.eq_ignore_ascii_case(value)
+        } else {
+            Wildcard::new(&resolved.to_ascii_lowercase()).matches(&value.to_ascii_lowercase())
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which accounts a rule applies to, selected by id or by a wildcard pattern for names.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -11,9 +12,9 @@ use crate::wildcard::Wildcard;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountSelection {
     /// If empty, all accounts are included.
-    included: Vec<AccountPattern>,
+    included: AccountPatterns,
     /// Excluded even if they are included as well.
-    excluded: Vec<AccountPattern>,
+    excluded: AccountPatterns,
 }
 
 impl AccountSelection {
@@ -23,18 +24,14 @@ impl AccountSelection {
     /// The organization names its accounts and tells their units at the same time, so the name of an
     /// account is final when its units are known.
     pub(super) fn selects(&self, account: &Account, id: Option<&AccountId>) -> Selected {
-        let matches_any = |patterns: &[AccountPattern]| {
-            patterns.iter().fold(Selected::No, |found, pattern| found.or(pattern.matches(account, id)))
-        };
-        let included = if self.included.is_empty() { Selected::Yes } else { matches_any(&self.included) };
-        included.and_also(|| matches_any(&self.excluded).not())
+        let included =
+            if self.included.is_empty() { Selected::Yes } else { self.included.matches(account, id) };
+        included.and_also(|| self.excluded.matches(account, id).not())
     }
 
     /// Whether the selection contains every account.
     pub(crate) fn contains_all(&self) -> bool {
-        let is_everything =
-            |pattern: &AccountPattern| matches!(pattern, AccountPattern::Name(name) if name.matches_all());
-        self.excluded.is_empty() && (self.included.is_empty() || self.included.iter().any(is_everything))
+        self.excluded.is_empty() && (self.included.is_empty() || self.included.matches_all())
     }
 }
 
@@ -42,10 +39,60 @@ impl FromIterator<AccountEntry> for AccountSelection {
     fn from_iter<T: IntoIterator<Item = AccountEntry>>(entries: T) -> Self {
         let mut selection = Self::default();
         for AccountEntry { is_excluded, pattern } in entries {
-            let list = if is_excluded { &mut selection.excluded } else { &mut selection.included };
-            list.push(pattern);
+            let patterns = if is_excluded { &mut selection.excluded } else { &mut selection.included };
+            patterns.insert(pattern);
         }
         selection
+    }
+}
+
+/// Account ids, and patterns for account names. A configuration may list thousands of accounts and
+/// ask for each of thousands of targets, so ids and names are looked up and not compared one by one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct AccountPatterns {
+    ids: HashSet<AccountId>,
+    /// Names without wildcards.
+    names: HashSet<String>,
+    wildcards: Vec<Wildcard>,
+}
+
+impl AccountPatterns {
+    fn insert(&mut self, pattern: AccountPattern) {
+        match pattern {
+            AccountPattern::Id(id) => drop(self.ids.insert(id)),
+            AccountPattern::Name(name) if name.is_literal() => drop(self.names.insert(name.to_string())),
+            AccountPattern::Name(name) => self.wildcards.push(name),
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        let Self { ids, names, wildcards } = self;
+        ids.is_empty() && names.is_empty() && wildcards.is_empty()
+    }
+
+    /// Whether a pattern matches every account, even one without a name.
+    fn matches_all(&self) -> bool {
+        self.wildcards.iter().any(Wildcard::matches_all)
+    }
+
+    fn matches(&self, account: &Account, id: Option<&AccountId>) -> Selected {
+        if self.matches_all() {
+            return Selected::Yes;
+        }
+        let by_id = match id {
+            _ if self.ids.is_empty() => Selected::No,
+            Some(id) => Selected::known(self.ids.contains(id)),
+            None => Selected::Unknown,
+        };
+        let by_name = match &account.name {
+            _ if self.names.is_empty() && self.wildcards.is_empty() => Selected::No,
+            Some(name) => Selected::known(
+                self.names.contains(name) || self.wildcards.iter().any(|pattern| pattern.matches(name)),
+            ),
+            None if account.organizational_units.is_none() => Selected::Unknown,
+            None => Selected::No,
+        };
+        by_id.or(by_name)
     }
 }
 
@@ -54,18 +101,6 @@ impl FromIterator<AccountEntry> for AccountSelection {
 enum AccountPattern {
     Id(AccountId),
     Name(Wildcard),
-}
-
-impl AccountPattern {
-    fn matches(&self, account: &Account, id: Option<&AccountId>) -> Selected {
-        match (self, &account.name) {
-            (Self::Id(expected), _) => id.map_or(Selected::Unknown, |id| Selected::known(id == expected)),
-            (Self::Name(pattern), _) if pattern.matches_all() => Selected::Yes,
-            (Self::Name(pattern), Some(name)) => Selected::known(pattern.matches(name)),
-            (Self::Name(_), None) if account.organizational_units.is_none() => Selected::Unknown,
-            (Self::Name(_), None) => Selected::No,
-        }
-    }
 }
 
 /// An entry of a configured list of accounts: an account id or a pattern for names. `!` in front of

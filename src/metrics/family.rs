@@ -9,6 +9,7 @@ use prometheus::proto::{Metric, MetricFamily, MetricType};
 
 pub(super) use super::sample_encoding::Kind;
 use super::sample_encoding::{SampleEncoding, to_u32};
+use crate::expectations::{Expectation, Judgement};
 use crate::health::{AssessedSync, AssessedTarget};
 use crate::model::{DataSync, UnixSeconds};
 
@@ -29,6 +30,16 @@ pub(super) enum SampleSource {
     /// by each scrape.
     SyncAge(fn(&DataSync) -> Option<UnixSeconds>),
     Target(fn(&AssessedTarget, &mut SampleWriter)),
+    /// Called for each expectation that is about the target.
+    Judgement(fn(JudgedTarget<'_>, &mut SampleWriter)),
+}
+
+/// A target, and how it compares with an expectation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct JudgedTarget<'a> {
+    pub(super) target: &'a AssessedTarget,
+    pub(super) expectation: &'a Expectation,
+    pub(super) judgement: &'a Judgement,
 }
 
 /// Writes the tail of each sample: the sample's own labels and its value (see

@@ -1,10 +1,11 @@
 //! Renders the snapshot as Prometheus metrics.
 //!
 //! ```text
-//! sync_families      ┐
-//! target_families    ├─▶ registry ─▶ exposition ─▶ request ─▶ web
-//! exporter_families  ┘                   ▲
-//!        format, sample_encoding, escape ┘
+//! sync_families        ┐
+//! target_families      │
+//! expectation_families ├─▶ registry ─▶ exposition ─▶ request ─▶ web
+//! exporter_families    ┘                   ▲
+//!          format, sample_encoding, escape ┘
 //! ```
 //!
 //! A family is data (`family`): a name, a help text, a type and a pure function from a sync
@@ -20,6 +21,7 @@
 
 mod error_codes;
 mod escape;
+mod expectation_families;
 mod exporter_families;
 mod exposition;
 mod family;

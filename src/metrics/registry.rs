@@ -4,23 +4,27 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::family::{Family, SampleSource};
-use super::{exporter_families, sync_families, target_families};
+use super::{expectation_families, exporter_families, sync_families, target_families};
 
 /// The number of families that are rendered from the snapshot.
 pub(super) const SNAPSHOT_FAMILY_COUNT: usize =
-    sync_families::FAMILIES.len() + target_families::FAMILIES.len();
+    sync_families::FAMILIES.len() + target_families::FAMILIES.len() + expectation_families::FAMILIES.len();
 
 /// The families that are rendered from the snapshot, those of syncs first. An index
 /// into this array identifies a family wherever rendered samples are kept.
 pub(super) static SNAPSHOT_FAMILIES: [&Family; SNAPSHOT_FAMILY_COUNT] = {
     let mut families = [&sync_families::FAMILIES[0]; SNAPSHOT_FAMILY_COUNT];
-    let mut index = 0;
-    while index < SNAPSHOT_FAMILY_COUNT {
-        families[index] = match index.checked_sub(sync_families::FAMILIES.len()) {
-            None => &sync_families::FAMILIES[index],
-            Some(index) => &target_families::FAMILIES[index],
-        };
-        index += 1;
+    let tables: [&[Family]; 3] =
+        [&sync_families::FAMILIES, &target_families::FAMILIES, &expectation_families::FAMILIES];
+    // A constant cannot be built with iterators.
+    let (mut count, mut table) = (0, 0);
+    while table < tables.len() {
+        let mut index = 0;
+        while index < tables[table].len() {
+            families[count] = &tables[table][index];
+            (count, index) = (count + 1, index + 1);
+        }
+        table += 1;
     }
     families
 };
@@ -30,25 +34,26 @@ pub(super) static SNAPSHOT_FAMILIES: [&Family; SNAPSHOT_FAMILY_COUNT] = {
 pub(super) enum FamilyId {
     /// An index into [`SNAPSHOT_FAMILIES`].
     Snapshot(usize),
-    /// The name of a family about the exporter itself.
-    Exporter(&'static str),
+    /// The name of a family that each scrape gathers: it is about the exporter itself, or has totals
+    /// over all targets.
+    Gathered(&'static str),
 }
 
 impl FamilyId {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Snapshot(index) => SNAPSHOT_FAMILIES[index].name,
-            Self::Exporter(name) => name,
+            Self::Gathered(name) => name,
         }
     }
 
     /// The index of the family if its samples change only with a collection, so that
-    /// they can be compressed before a scrape. `None` for ages and for the families about
-    /// the exporter itself.
+    /// they can be compressed before a scrape. `None` for ages and for the families that each
+    /// scrape gathers.
     pub(super) fn cacheable_index(self) -> Option<usize> {
         match self {
             Self::Snapshot(index) => Some(index).filter(|index| !is_age(*index)),
-            Self::Exporter(_) => None,
+            Self::Gathered(_) => None,
         }
     }
 }
@@ -62,7 +67,8 @@ pub(super) fn is_age(index: usize) -> bool {
 pub(super) fn all_families() -> Vec<FamilyId> {
     let mut all: Vec<FamilyId> = (0..SNAPSHOT_FAMILY_COUNT)
         .map(FamilyId::Snapshot)
-        .chain(exporter_families::NAMES.into_iter().map(FamilyId::Exporter))
+        .chain(exporter_families::NAMES.into_iter().map(FamilyId::Gathered))
+        .chain(expectation_families::TOTALS.into_iter().map(FamilyId::Gathered))
         .collect();
     all.sort_unstable_by_key(|family| family.name());
     all

@@ -119,8 +119,12 @@ def memory(pid):
 class Server:
     """A running server that can be scraped."""
 
-    def __init__(self, name, port, pid):
-        self.name, self.port, self.pid = name, port, pid
+    def __init__(self, name, port, pid, config=None, base=None):
+        self.name, self.port, self.pid, self.config, self.base = name, port, pid, config, base
+
+    def configure(self, settings):
+        """Writes the configuration of an exporter, with further keys."""
+        pathlib.Path(self.config).write_text(self.base + settings)
 
 
 @contextlib.contextmanager
@@ -131,11 +135,11 @@ def fake(accounts, syncs):
 
 
 @contextlib.contextmanager
-def exporter(name, url, regions, interval):
-    """Runs the exporter, ready after its first round."""
+def exporter(name, url, regions, interval, settings=""):
+    """Runs the exporter, ready after its first round. `settings` are further keys of the configuration."""
     port = free_port()
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as config:
-        config.write(f"""
+        server = Server(name, port, None, config.name, f"""
 interval: {interval}
 stale_after: {interval}
 regions: [{", ".join(regions)}]
@@ -143,14 +147,15 @@ organization:
   member_role: "arn:{{partition}}:iam::{{account_id}}:role/SsmSyncExporter"
   exclude_accounts: ["{HUB}"]
 """)
-        config.flush()
+        server.configure(settings)
         command = [RELEASE / "ssm-sync-exporter", "--config.file", config.name, "--log.level", "error",
-                   "--web.listen-address", f"127.0.0.1:{port}"]
+                   "--web.enable-lifecycle", "--web.listen-address", f"127.0.0.1:{port}"]
         environment = ENVIRONMENT | {"AWS_ENDPOINT_URL": url, "AWS_REGION": "eu-west-1",
                                      "AWS_ACCESS_KEY_ID": f"AKIA{HUB}FAKE", "AWS_SECRET_ACCESS_KEY": "any"}
         with running(command, env=environment) as process:
             wait_until_ready(process, port)
-            yield Server(name, port, process.pid)
+            server.pid = process.pid
+            yield server
 
 
 @contextlib.contextmanager
@@ -390,7 +395,8 @@ def measure_updates(stack):
 
 # Exit on SIGTERM, so that the servers are stopped.
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-with contextlib.ExitStack() as servers:
-    compare(servers, pathlib.Path(servers.enter_context(tempfile.TemporaryDirectory())))
-with contextlib.ExitStack() as servers:
-    measure_updates(servers)
+if __name__ == "__main__":
+    with contextlib.ExitStack() as servers:
+        compare(servers, pathlib.Path(servers.enter_context(tempfile.TemporaryDirectory())))
+    with contextlib.ExitStack() as servers:
+        measure_updates(servers)

@@ -42,6 +42,40 @@ const STANDALONE: &str = "666677778888";
 
 const REGIONS: [&str; 3] = ["eu-west-1", "eu-central-1", "us-east-1"];
 
+/// What should be there. The first expectation is violated in two ways: one sync is missing, and one
+/// writes to another bucket.
+const EXPECTATIONS: &str = "
+expectations:
+  - name: org-inventory
+    request:
+      SyncName: org-inventory
+      S3Destination:
+        BucketName: org-inventory
+        Prefix: inventory
+        SyncFormat: JsonSerDe
+        Region: eu-west-1
+        DestinationDataSharing: { DestinationDataSharingType: Organization }
+  - name: explorer
+    accounts: [production]
+    regions: [eu-west-1]
+    request:
+      SyncName: AWS-QuickSetup-SSM-explorer
+      SyncType: SyncFromSource
+      SyncSource:
+        SourceType: AwsOrganizations
+        AwsOrganizationsSource: { OrganizationSourceType: EntireOrganization }
+        SourceRegions: [eu-central-1, eu-west-1, us-east-1]
+        IncludeFutureRegions: true
+  - name: only-our-buckets
+    managed_by: [customer]
+    presence: allowed
+    request:
+      SyncType: SyncToDestination
+      S3Destination:
+        BucketName: ['org-inventory*', '*-patch-compliance', 'inventory-{account_id}']
+        Region: eu-west-1
+";
+
 /// The environment variables that change the configuration. Cargo sets others with the same prefix.
 fn settings() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SSM_SYNC_EXPORTER_METRICS"))
@@ -80,6 +114,7 @@ async fn main() -> anyhow::Result<()> {
     for (pattern, problem) in [
         ("'sync_problem{'", "syncs that failed, are stale or stuck, or have a faulty source"),
         ("'target_down_reason{'", "an account that cannot be polled"),
+        ("'expectation_violation{'", "a sync that should be there and is not, and one with the wrong bucket"),
         ("'data_syncs{.*} 5'", "an account that has used up its quota"),
         ("'cost_risk{'", "a sync whose settings can cause unexpected costs"),
     ] {
@@ -118,7 +153,7 @@ fn configure(aws: &FakeAws, directory: &Path) -> anyhow::Result<std::path::PathB
         "interval: 5s\ntimeout: 5s\nregions: [{}]\naws:\n  endpoint_url: {}\n  shared_config_file: '{}'\n  \
          shared_credentials_file: '{}'\norganization:\n  profile: demo\n  member_role: \
          'arn:{{partition}}:iam::{{account_id}}:role/{ROLE}'\n  exclude_accounts: ['{HUB}']\naccounts:\n  - profile: demo\n    regions: [eu-west-1]\n    \
-         assume_roles:\n      - arn: arn:aws:iam::{STANDALONE}:role/{ROLE}\n",
+         assume_roles:\n      - arn: arn:aws:iam::{STANDALONE}:role/{ROLE}\n{EXPECTATIONS}",
         REGIONS.join(", "),
         aws.url(),
         profiles.display(),
@@ -145,10 +180,12 @@ fn organization() -> anyhow::Result<Arc<World>> {
         }
         world.add_role(id, ROLE, None);
         for region in REGIONS {
+            let is_misconfigured = (name, region) == ("data", "us-east-1");
             let request = json!({
                 "SyncName": "org-inventory",
                 "S3Destination": {
-                    "BucketName": "org-inventory", "Prefix": "inventory", "SyncFormat": "JsonSerDe", "Region": "eu-west-1",
+                    "BucketName": if is_misconfigured { "org-inventory-test" } else { "org-inventory" },
+                    "Prefix": "inventory", "SyncFormat": "JsonSerDe", "Region": "eu-west-1",
                     "DestinationDataSharing": {"DestinationDataSharingType": "Organization"},
                 },
             });

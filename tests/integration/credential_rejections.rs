@@ -110,6 +110,22 @@ async fn credentials_are_kept_if_sts_says_nothing_or_is_wrong_too() {
 }
 
 #[tokio::test]
+async fn new_credentials_that_a_wrong_region_and_sts_reject_first_are_kept() {
+    // The rejection was cached if it came before another region had accepted the credentials.
+    let aws = fake_aws().await;
+    let exporter = Exporter::start_ready(&aws, &four_targets()).await;
+    let sts = FaultRule::new(Fault::ExpiredToken).operation("GetCallerIdentity");
+    let slow_regions = REGIONS
+        .iter()
+        .filter(|region| **region != LYING)
+        .map(|region| FaultRule::new(Fault::Delay(1000)).region(region).operation("ListResourceDataSync"));
+    let faults = [lying_region("ExpiredTokenException"), sts].into_iter().chain(slow_regions);
+    aws.world().set_faults(faults.collect());
+    check_only_one_is_down(&exporter, ACCOUNT, "slow regions").await;
+    assert_eq!(aws.world().calls("AssumeRole"), 2);
+}
+
+#[tokio::test]
 async fn credentials_stay_in_use_if_sts_cannot_be_reached() {
     let aws = fake_aws().await;
     let exporter = Exporter::start_ready(&aws, &four_targets()).await;

@@ -292,8 +292,33 @@ const ROLE: &str = "assume_roles: [{UNKNOWN: 1, arn: 'arn:aws:iam::111122223333:
 
 #[test]
 fn the_reference_describes_the_keys_of_the_main_configuration() {
-    let sections: [(&str, &[(&str, &str)]); 5] = [
+    let expectation = |keys: &str| format!("expectations: [{{name: a, {keys}}}]");
+    let request = |keys: &str| expectation(&format!("request: {{{keys}}}"));
+    let destination = |keys: &str| request(&format!("S3Destination: {{{keys}}}"));
+    let source = |keys: &str| request(&format!("SyncSource: {{{keys}}}"));
+    let organization = |keys: &str| source(&format!("AwsOrganizationsSource: {{{keys}}}"));
+    let sections: [(&str, &[(&str, &str)]); 6] = [
         ("Top level", &[("", "UNKNOWN: 1"), ("quota.", "quota: {UNKNOWN: 1}")]),
+        (
+            "`expectations`",
+            &[
+                ("", &expectation("UNKNOWN: 1")),
+                ("request.", &request("UNKNOWN: 1")),
+                ("request.S3Destination.", &destination("UNKNOWN: 1")),
+                (
+                    "request.S3Destination.DestinationDataSharing.",
+                    &destination("DestinationDataSharing: {UNKNOWN: 1}"),
+                ),
+                ("request.SyncSource.", &source("UNKNOWN: 1")),
+                ("request.SyncSource.AwsOrganizationsSource.", &organization("UNKNOWN: 1")),
+                (
+                    "request.SyncSource.AwsOrganizationsSource.OrganizationalUnits[].",
+                    &organization(
+                        "OrganizationalUnits: [{UNKNOWN: 1, OrganizationalUnitId: ou-abcd-11111111}]",
+                    ),
+                ),
+            ],
+        ),
         (
             "`accounts`",
             &[("", "accounts: [{UNKNOWN: 1}]"), ("assume_roles[].", &format!("accounts: [{{{ROLE}}}]"))],
@@ -340,6 +365,12 @@ fn the_full_example_has_every_key() {
     let accounts = full["accounts"].as_array().unwrap();
     let of_accounts: BTreeSet<String> = accounts.iter().flat_map(keys_of).collect();
     assert_eq!(of_accounts, known("accounts: [{UNKNOWN: 1}]"));
+    let of_expectations: BTreeSet<String> =
+        full["expectations"].as_array().unwrap().iter().flat_map(keys_of).collect();
+    let mut of_an_expectation = known("expectations: [{UNKNOWN: 1, name: a}]");
+    // In a comment, because there is no such file.
+    assert!(of_an_expectation.remove("request_file"));
+    assert_eq!(of_expectations, of_an_expectation);
     let role = &full["accounts"][0]["assume_roles"][0];
     assert_eq!(keys_of(role), known(&format!("accounts: [{{{ROLE}}}]")));
 }

@@ -8,7 +8,7 @@ use fake_aws::{FakeAws, Fault, FaultRule, SyncKind};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
-use crate::exporter::{ACCOUNT, Exporter, NOW, fake_aws, one_target, put_sync};
+use crate::exporter::{ACCOUNT, Exporter, NOW, REGION, fake_aws, one_target, put_sync};
 use crate::{http, tools};
 
 /// A name that would run a script, end a command or read a file if it were not escaped.
@@ -174,6 +174,20 @@ async fn the_page_names_the_rule_that_a_limit_comes_from() {
     let shown = text(&exporter.get(&path("SyncToDestination", "denied")).await.body);
     let why =
         "No success for 1d 1h; the limit for this sync is 1d ( max_success_age of rule 2 in health.rules ).";
+    assert!(shown.contains(why), "{shown}");
+}
+
+#[tokio::test]
+async fn the_page_names_the_expectation_that_a_limit_comes_from() {
+    let aws = fake_aws().await;
+    let name = format!("org-{REGION}");
+    put_sync(&aws, SyncKind::ToDestination, to_destination(&name, "Successful", ""));
+    let limits = "health:\n  rules:\n    - {sync_names: ['org-*'], max_success_age: 1h}\nexpectations:\n  - {name: org, \
+                  request: {SyncName: 'org-{region}'}, max_success_age: 24h}\n";
+    let exporter = Exporter::start_ready(&aws, &(one_target().replace("1s", "1h") + limits)).await;
+    let shown = text(&exporter.get(&path("SyncToDestination", &name)).await.body);
+    let why =
+        "No success for 1d 1h; the limit for this sync is 1d ( max_success_age of the expectation org ).";
     assert!(shown.contains(why), "{shown}");
 }
 

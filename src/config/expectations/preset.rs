@@ -1,6 +1,8 @@
 //! Requests for the syncs that services of AWS create. They name only what AWS documents, so that no
 //! sync counts as different that the service created.
 
+use strum::VariantArray as _;
+
 use crate::config::raw::Preset;
 use crate::expectations::{ExpectedSync, TextPattern};
 use crate::model::SyncType;
@@ -18,4 +20,10 @@ impl Preset {
         };
         ExpectedSync { names: vec![TextPattern::literal(name)], ..ExpectedSync::any(sync_type) }
     }
+}
+
+/// The type of the sync with this name, if a service of AWS creates it.
+pub(super) fn type_of_sync(name: &TextPattern) -> Option<SyncType> {
+    let presets = Preset::VARIANTS.iter().map(|preset| preset.expected_sync());
+    presets.filter(|sync| sync.single_name() == Some(name)).map(|sync| sync.sync_type).next()
 }

@@ -1,7 +1,7 @@
 //! Checks and converts a request of `CreateResourceDataSync`.
 
 use super::parameter::RequestContext;
-use super::{destination, source};
+use super::{destination, preset, source};
 use crate::config::error::ConfigError;
 use crate::config::raw::RawRequest;
 use crate::config::scalar::Shown;
@@ -55,6 +55,14 @@ pub(super) fn expected_sync(
         None => Vec::new(),
     };
     let mut expected = ExpectedSync { names, ..ExpectedSync::any(sync_type) };
+    if let Some(name) = expected.single_name()
+        && let Some(known) = preset::type_of_sync(name)
+        && known != expected.sync_type
+    {
+        let message =
+            format!("AWS creates `{name}` as {known}, so no sync is selected; set `SyncType: {known}`");
+        return Err(setting.at("SyncType").invalid(message));
+    }
     if let Some(raw) = s3_destination {
         destination::expect(&mut expected, raw, &destination_setting, context)?;
     }

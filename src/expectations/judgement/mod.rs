@@ -194,7 +194,7 @@ pub(crate) fn judge(
         Presence::Allowed => allowed(candidates),
         Presence::Forbidden => forbidden(candidates),
     };
-    if state == ExpectationState::Missing && observed.has_unreadable_syncs {
+    if observed.has_unreadable_syncs && !expectation.is_final(state, &violations) {
         return Some(unknown);
     }
     Some(Judgement {
@@ -225,6 +225,18 @@ impl Expectation {
         let is_name_known =
             account_id.is_some() || !self.request.names.iter().any(TextPattern::needs_account_id);
         is_name_known && self.is_about(sync, Properties { target, account_id })
+    }
+
+    /// Whether the state would be the same if the target had further syncs.
+    fn is_final(&self, state: ExpectationState, violations: &[Violation]) -> bool {
+        match self.presence {
+            Presence::Required => {
+                let is_of_sync =
+                    |violation: &Violation| matches!(violation.subject, ViolationSubject::Sync(_));
+                violations.iter().all(is_of_sync)
+            }
+            Presence::Allowed | Presence::Forbidden => state.is_violation(),
+        }
     }
 
     fn needs_account_id(&self) -> bool {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::chunk::{Chunk, RenderContext, TARGETS_PER_CHUNK};
-use crate::health::HealthPolicy;
 use crate::metrics::sample_encoding::SampleEncoding;
 use crate::model::UnixSeconds;
 use crate::snapshot::{Slot, Store};
@@ -30,14 +29,14 @@ impl ChunkCache {
     pub(super) fn current_list(
         &self,
         store: &Store,
-        health: &HealthPolicy,
+        context: &RenderContext,
         now: UnixSeconds,
     ) -> Arc<ChunkList> {
         let mut list = self.list.lock();
         // Loaded under the lock, so that an older list never replaces a newer one.
         let slots = store.slots();
         if !Arc::ptr_eq(&list.slots, &slots) {
-            *list = Arc::new(list.for_slots(slots, store, health, now));
+            *list = Arc::new(list.for_slots(slots, store, context, now));
         }
         Arc::clone(&list)
     }
@@ -51,13 +50,13 @@ impl ChunkList {
         &self,
         slots: Arc<Vec<Arc<Slot>>>,
         store: &Store,
-        health: &HealthPolicy,
+        context: &RenderContext,
         now: UnixSeconds,
     ) -> Self {
         let mut old_chunks = self.chunks.iter().map(|chunk| Arc::clone(&chunk.lock()));
         let reuse_or_create = |chunk_slots: &[Arc<Slot>]| {
             let same = old_chunks.next().filter(|chunk| chunk.matches_slots(chunk_slots));
-            Mutex::new(same.unwrap_or_else(|| Arc::new(Chunk::new(chunk_slots, store, health, now))))
+            Mutex::new(same.unwrap_or_else(|| Arc::new(Chunk::new(chunk_slots, store, context, now))))
         };
         let chunks = slots.chunks(TARGETS_PER_CHUNK).map(reuse_or_create).collect();
         Self { slots, chunks }

@@ -1,6 +1,6 @@
 //! A chunk: a few targets that are rendered and compressed together.
 //!
-//! A chunk has an assessment of each target: the target's state and health at one moment. The
+//! A chunk has an assessment of each target: the target's state, health and judgements at one moment. The
 //! assessments of a chunk never change: when one of its targets has been collected, or when a
 //! health changes with time, a new chunk replaces the old one. A reader of a chunk therefore sees
 //! a single collection of each target.
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::compress::{CompressedSamples, Compressors};
 use super::recent_requests::RecentRequests;
 use super::rendered::RenderedSamples;
+use crate::expectations::ExpectationTotals;
 use crate::health::{AssessedTarget, HealthPolicy};
 use crate::metrics::registry::SNAPSHOT_FAMILY_COUNT;
 use crate::metrics::sample_encoding::SampleEncoding;
@@ -31,6 +32,8 @@ pub(super) const TARGETS_PER_CHUNK: usize = 8;
 #[derive(Debug)]
 pub(super) struct Chunk {
     targets: Box<[Arc<ChunkTarget>]>,
+    /// How the targets compare with the expectations. Empty if no enabled family has these totals.
+    totals: ExpectationTotals,
     /// By sample encoding.
     rendered: [OnceLock<RenderedSamples>; SampleEncoding::ALL.len()],
     /// By sample encoding and content coding; never set for [`ContentCoding::Identity`].
@@ -56,6 +59,8 @@ pub(super) struct RenderContext {
     pub(super) sparse_states: bool,
     /// By index of the snapshot family. A disabled family is not rendered.
     pub(super) is_enabled: [bool; SNAPSHOT_FAMILY_COUNT],
+    /// Whether chunks count how their targets compare with the expectations.
+    pub(super) counts_expectations: bool,
     pub(super) compressors: Compressors,
     /// A chunk that replaces another drops the sample encodings and content codings that were
     /// not requested recently.
@@ -63,8 +68,8 @@ pub(super) struct RenderContext {
 }
 
 impl ChunkTarget {
-    fn new(slot: &Arc<Slot>, store: &Store, health: &HealthPolicy, now: UnixSeconds) -> Arc<Self> {
-        let assessed = AssessedTarget::of_slot(store, slot, health, now);
+    fn new(slot: &Arc<Slot>, store: &Store, context: &RenderContext, now: UnixSeconds) -> Arc<Self> {
+        let assessed = AssessedTarget::of_slot(store, slot, &context.health, now);
         Arc::new(Self { slot: Arc::clone(slot), assessed })
     }
 
@@ -73,14 +78,34 @@ impl ChunkTarget {
     }
 
     fn render(&self, encoding: SampleEncoding, context: &RenderContext) -> RenderedSamples {
-        RenderedSamples::of_target(encoding, &self.assessed, &context.is_enabled, context.sparse_states)
+        let target = (&self.assessed, &*context.health.expectations);
+        RenderedSamples::of_target(encoding, target, &context.is_enabled, context.sparse_states)
+    }
+}
+
+impl RenderContext {
+    /// Zeros for each expectation; nothing if the totals are not needed.
+    pub(super) fn new_totals(&self) -> ExpectationTotals {
+        let is_needed = self.counts_expectations;
+        ExpectationTotals::new(if is_needed { self.health.expectations.len() } else { 0 })
+    }
+
+    fn totals_of(&self, targets: &[Arc<ChunkTarget>]) -> ExpectationTotals {
+        let mut totals = self.new_totals();
+        for target in targets.iter().filter(|_| self.counts_expectations) {
+            totals.add(target.assessed.judgements());
+        }
+        totals
     }
 }
 
 impl Chunk {
-    pub(super) fn new(slots: &[Arc<Slot>], store: &Store, health: &HealthPolicy, now: UnixSeconds) -> Self {
+    pub(super) fn new(slots: &[Arc<Slot>], store: &Store, context: &RenderContext, now: UnixSeconds) -> Self {
+        let targets: Box<[Arc<ChunkTarget>]> =
+            slots.iter().map(|slot| ChunkTarget::new(slot, store, context, now)).collect();
         Self {
-            targets: slots.iter().map(|slot| ChunkTarget::new(slot, store, health, now)).collect(),
+            totals: context.totals_of(&targets),
+            targets,
             rendered: Default::default(),
             compressed: Default::default(),
         }
@@ -89,6 +114,11 @@ impl Chunk {
     /// Whether the targets are those of `slots`, in the same order.
     pub(super) fn matches_slots(&self, slots: &[Arc<Slot>]) -> bool {
         self.targets.iter().map(|target| Arc::as_ptr(&target.slot)).eq(slots.iter().map(Arc::as_ptr))
+    }
+
+    /// How the targets compare with the expectations.
+    pub(super) fn totals(&self) -> &ExpectationTotals {
+        &self.totals
     }
 
     /// Whether the assessments of all targets are up to date.
@@ -103,7 +133,7 @@ impl Chunk {
             if target.is_current(now) {
                 Arc::clone(target)
             } else {
-                ChunkTarget::new(&target.slot, store, &context.health, now)
+                ChunkTarget::new(&target.slot, store, context, now)
             }
         };
         let targets: Box<[Arc<ChunkTarget>]> = self.targets.iter().map(update).collect();
@@ -132,7 +162,7 @@ impl Chunk {
                 }
             })
         });
-        Self { targets, rendered, compressed }
+        Self { totals: context.totals_of(&targets), targets, rendered, compressed }
     }
 
     /// Returns the samples of the new `targets`. Renders the targets that have changed, and
@@ -181,7 +211,9 @@ impl Chunk {
         coding: ContentCoding,
         context: &RenderContext,
     ) -> (&CompressedSamples, bool) {
-        let families = self.compressed_families(encoding, coding).get_or_init(Box::default);
+        let families = self
+            .compressed_families(encoding, coding)
+            .get_or_init(|| Box::new(std::array::from_fn(|_| OnceLock::new())));
         let mut is_new = false;
         let samples = families[family].get_or_init(|| {
             is_new = true;

@@ -11,7 +11,8 @@
 //!  Store ──────▶│   Chunk: the views of 8 targets                     │──▶ Scrape ──▶ body
 //!  (snapshot)   │     RenderedSamples    by encoding                  │      ▲
 //!               │     CompressedSamples  by encoding, coding, family  │      │ headers, ages,
-//!               └─────────────────────────────────────────────────────┘      │ exporter families
+//!               │     ExpectationTotals  of its targets               │      │ exporter families,
+//!               └─────────────────────────────────────────────────────┘      │ sums of totals
 //! ```
 //!
 //! - **When a chunk is rendered.** [`Exposition::keep_ready`] renders and compresses a
@@ -26,11 +27,13 @@
 //!   was collected, or because a health has changed with time. The new chunk takes over
 //!   the rendered targets and compressed families that have not changed. A new target list
 //!   keeps the chunks that have the same targets at the same position. A new configuration
-//!   starts a generation with an empty cache.
+//!   starts a generation with an empty cache, so all targets are assessed and judged again by
+//!   the new limits and expectations, from what was last collected.
 //! - **What a scrape concatenates.** For each family, in the order of names: its header,
 //!   then its samples from each chunk. The scrape itself computes and compresses the
-//!   families whose values are ages, because these change from scrape to scrape, and the
-//!   families about the exporter.
+//!   families whose values are ages, because these change from scrape to scrape, the
+//!   families about the exporter, and the totals over all targets. Each chunk has counted its
+//!   own targets, so a scrape only adds up the counts of the chunks that it has taken.
 //!
 //! Each of these imports only later ones: [`Exposition`], [`scrape`], [`cache`], [`chunk`],
 //! [`rendered`]. The families must not import this module.
@@ -51,6 +54,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use scrape::Scrape;
 
+use super::expectation_families;
 use super::exporter_families::ExporterMetrics;
 use super::format::Format;
 use super::registry::{FamilyFilter, FamilyId, FamilyName, all_families};
@@ -101,12 +105,15 @@ impl Generation {
     fn new(settings: ExpositionSettings, recent_requests: &Arc<RecentRequests>) -> Self {
         let ExpositionSettings { health, disabled_families, sparse_states } = settings;
         let filter = FamilyFilter::Except(disabled_families);
+        let counts_expectations = !health.expectations.is_empty()
+            && expectation_families::TOTALS.iter().any(|name| filter.includes(FamilyId::Gathered(name)));
         Self {
             enabled_families: all_families().into_iter().filter(|family| filter.includes(*family)).collect(),
             context: Arc::new(RenderContext {
                 health,
                 sparse_states,
                 is_enabled: std::array::from_fn(|index| filter.includes(FamilyId::Snapshot(index))),
+                counts_expectations,
                 compressors: Compressors::default(),
                 recent_requests: Arc::clone(recent_requests),
             }),
@@ -146,7 +153,7 @@ impl Exposition {
         self.recent_requests.record(format.encoding(), coding, Instant::now());
         let now = self.clock.now();
         let Generation { enabled_families, context, cache } = &*self.generation.load_full();
-        let chunks = cache.current_list(&self.store, &context.health, now);
+        let chunks = cache.current_list(&self.store, context, now);
         let families = enabled_families.iter().copied().filter(|family| filter.includes(*family)).collect();
         let rendering = (Arc::clone(&self.store), chunks, Arc::clone(context));
         Scrape::new(rendering, (format, coding), Arc::clone(&self.exporter), families, now)
@@ -180,7 +187,7 @@ impl Exposition {
         let now = self.clock.now();
         let generation = self.generation.load_full();
         let Generation { enabled_families, context, cache } = &*generation;
-        let chunks = cache.current_list(&self.store, &context.health, now);
+        let chunks = cache.current_list(&self.store, context, now);
         for index in 0..chunks.len() {
             // No new scrape reads the chunks of an old configuration.
             if !Arc::ptr_eq(&generation, &self.generation.load()) {

@@ -9,8 +9,9 @@
 
 use std::ops::Range;
 
+use crate::expectations::Expectation;
 use crate::health::{AssessedSync, AssessedTarget};
-use crate::metrics::family::{SampleSource, SampleWriter};
+use crate::metrics::family::{JudgedTarget, SampleSource, SampleWriter};
 use crate::metrics::registry::{SNAPSHOT_FAMILIES, SNAPSHOT_FAMILY_COUNT};
 use crate::metrics::sample_encoding::{SampleEncoding, to_u32};
 use crate::model::UnixSeconds;
@@ -53,10 +54,11 @@ struct AgeSample {
 }
 
 impl RenderedSamples {
-    /// Renders the enabled families of one target. `is_enabled` is indexed by family.
+    /// Renders the enabled families of one target. `is_enabled` is indexed by family, and
+    /// `expectations` are those that the target was judged by.
     pub(super) fn of_target(
         encoding: SampleEncoding,
-        target: &AssessedTarget,
+        (target, expectations): (&AssessedTarget, &[Expectation]),
         is_enabled: &[bool; SNAPSHOT_FAMILY_COUNT],
         sparse_states: bool,
     ) -> Self {
@@ -88,6 +90,14 @@ impl RenderedSamples {
                 _ if !is_enabled => {}
                 SampleSource::Target(write) => {
                     write(target, &mut writer);
+                    sample_label_sets.resize(writer.len(), 0);
+                }
+                SampleSource::Judgement(write) => {
+                    for judgement in target.judgements() {
+                        if let Some(expectation) = expectations.get(judgement.expectation) {
+                            write(JudgedTarget { target, expectation, judgement }, &mut writer);
+                        }
+                    }
                     sample_label_sets.resize(writer.len(), 0);
                 }
                 SampleSource::Sync(write) => {

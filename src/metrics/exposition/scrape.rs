@@ -9,6 +9,7 @@ use protobuf::CodedOutputStream;
 use super::cache::ChunkList;
 use super::chunk::{Chunk, RenderContext};
 use super::compress::BodyCompressor;
+use crate::metrics::expectation_families;
 use crate::metrics::exporter_families::ExporterMetrics;
 use crate::metrics::format::Format;
 use crate::metrics::registry::{FamilyId, SNAPSHOT_FAMILIES, is_age};
@@ -47,7 +48,7 @@ pub struct Scrape {
     chunks: Vec<Arc<Chunk>>,
     exporter: Arc<ExporterMetrics>,
     /// By name. Gathered after all chunks have been taken.
-    exporter_families: HashMap<String, MetricFamily>,
+    gathered: HashMap<String, MetricFamily>,
     families: std::vec::IntoIter<FamilyId>,
     stage: Stage,
     output: Output,
@@ -118,7 +119,7 @@ impl Scrape {
             format,
             now,
             exporter,
-            exporter_families: HashMap::new(),
+            gathered: HashMap::new(),
             families: families.into_iter(),
             stage: Stage::TakeChunk,
             output: Output::new(coding),
@@ -131,8 +132,8 @@ impl Scrape {
             Stage::TakeChunk => self.take_chunk(),
             Stage::StartFamily => {
                 match self.families.next() {
-                    Some(FamilyId::Exporter(name)) => {
-                        if let Some(family) = self.exporter_families.get(name) {
+                    Some(FamilyId::Gathered(name)) => {
+                        if let Some(family) = self.gathered.get(name) {
                             self.output.plain().extend_from_slice(&self.format.encode_family(family));
                         }
                     }
@@ -168,14 +169,28 @@ impl Scrape {
             return usize::from(did_work);
         }
         self.chunk_list = None;
-        if self.families.as_slice().iter().any(|family| matches!(family, FamilyId::Exporter(_))) {
+        if self.families.as_slice().iter().any(|family| matches!(family, FamilyId::Gathered(_))) {
             // Gathered after the chunks, so that the API requests of every collection in the
             // body have been counted.
-            let families = self.exporter.gather(&self.store, self.context.health.quota, self.now).into_iter();
-            self.exporter_families = families.map(|family| (family.name().to_owned(), family)).collect();
+            let mut families = self.exporter.gather(&self.store, self.context.health.quota, self.now);
+            families.extend(self.expectation_totals());
+            self.gathered = families.into_iter().map(|family| (family.name().to_owned(), family)).collect();
         }
         self.stage = Stage::StartFamily;
         0
+    }
+
+    /// The totals over the targets of all chunks that the scrape has taken, so that they agree with
+    /// the other families of the same scrape.
+    fn expectation_totals(&self) -> Vec<MetricFamily> {
+        let mut totals = self.context.new_totals();
+        if !self.context.counts_expectations {
+            return Vec::new();
+        }
+        for chunk in &self.chunks {
+            totals.merge(chunk.totals());
+        }
+        expectation_families::gather(&self.context.health.expectations, &totals).collect()
     }
 
     /// Writes the header of a family, unless the family has no samples.

@@ -1,5 +1,7 @@
 //! Tests of the exposition through its public type, and of the chunks that it keeps ready.
 
+mod expectations;
+
 use std::collections::BTreeMap;
 use std::io::Read as _;
 
@@ -279,7 +281,7 @@ fn only_what_changed_is_compressed_again() {
     ]
     .map(index);
     let is_compressed_now = |chunk: usize, family: usize| {
-        let chunks = cache.current_list(&store, &HealthPolicy::default(), NOW);
+        let chunks = cache.current_list(&store, context, NOW);
         let (chunk, _) = chunks.refresh(chunk, SampleEncoding::Text, (&*store, context), NOW);
         chunk.compressed(family, SampleEncoding::Text, ContentCoding::Gzip, context).1
     };
@@ -304,7 +306,7 @@ async fn recently_requested_codings_are_kept_ready() {
     tasks.spawn(Arc::clone(&exposition).keep_ready(shutdown.clone()));
     let is_ready = |coding| {
         let Generation { context, cache, .. } = &*exposition.generation.load_full();
-        let chunks = cache.current_list(&store, &HealthPolicy::default(), NOW);
+        let chunks = cache.current_list(&store, context, NOW);
         let (chunk, _) = chunks.refresh(0, SampleEncoding::Text, (&*store, context), NOW);
         !chunk.compressed(0, SampleEncoding::Text, coding, context).1
     };
@@ -345,7 +347,7 @@ fn a_verdict_that_changes_with_time_is_rendered_again_at_that_moment_and_no_soon
     };
     let Generation { context, cache, .. } = &*exposition.generation.load_full();
     let rendered_chunk = |at: UnixSeconds| {
-        let chunks = cache.current_list(&store, &context.health, at);
+        let chunks = cache.current_list(&store, context, at);
         chunks.refresh(0, SampleEncoding::Text, (&*store, context), at).0
     };
     let first = rendered_chunk(NOW);
