@@ -54,6 +54,17 @@ impl TotalsOfExpectation {
         self.states[state as usize]
     }
 
+    /// How many targets the expectation is, or may be, about.
+    pub(crate) fn all_targets(&self) -> u32 {
+        self.states.iter().sum()
+    }
+
+    /// How many targets violate the expectation.
+    pub(crate) fn violations(&self) -> u32 {
+        let violated = ExpectationState::ALL.iter().filter(|state| state.is_violation());
+        violated.map(|state| self.targets(*state)).sum()
+    }
+
     /// For how many syncs AWS reported no value of the field.
     pub(crate) fn unverified(&self, field: Field) -> u32 {
         self.unverified[field as usize]

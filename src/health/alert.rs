@@ -2,6 +2,7 @@
 //! describes each. The status page links to the runbook for everything that raises an alert.
 
 use super::{ConcernKind, Health};
+use crate::expectations::ExpectationState;
 use crate::model::Reason;
 
 /// Where the runbook is published.
@@ -15,6 +16,10 @@ pub(crate) enum Alert {
     SsmSyncSourceFault,
     SsmSyncStale,
     SsmSyncStuck,
+    SsmSyncMissing,
+    SsmSyncDrifted,
+    SsmSyncForbidden,
+    SsmSyncExpectationMatchesNothing,
     SsmSyncQuotaUsed,
     SsmSyncQuotaNearlyUsed,
     SsmSyncInspectorSyncBlocked,
@@ -37,6 +42,16 @@ impl Alert {
             Health::Stale => Some(Self::SsmSyncStale),
             Health::Stuck => Some(Self::SsmSyncStuck),
             _ => None,
+        }
+    }
+
+    /// The alert that a violation of an expectation raises.
+    pub(crate) fn of_violation(state: ExpectationState) -> Option<Self> {
+        match state {
+            ExpectationState::Missing => Some(Self::SsmSyncMissing),
+            ExpectationState::Drifted => Some(Self::SsmSyncDrifted),
+            ExpectationState::Forbidden => Some(Self::SsmSyncForbidden),
+            ExpectationState::Met | ExpectationState::Unknown => None,
         }
     }
 

@@ -175,7 +175,7 @@ impl StatusPage {
 impl RenderPage for StatusPage {
     fn html<'a>(&'a self, query: &'a str) -> PageFuture<'a> {
         let query = PageQuery::parse(query);
-        Box::pin(self.run_in_turn(move |state| state.page(&query)))
+        Box::pin(self.run_in_turn(move |state| state.page(query)))
     }
 
     fn sync_html<'a>(&'a self, query: &'a str) -> SyncPageFuture<'a> {
@@ -189,8 +189,9 @@ impl RenderPage for StatusPage {
 }
 
 impl PageState {
-    fn page(&self, query: &PageQuery) -> String {
+    fn page(&self, mut query: PageQuery) -> String {
         let overview = FleetOverview::new(&self.store, &self.configuration.load().health, self.clock.now());
+        query.check_expectation(&overview.policy.expectations);
         let is_one_of_many_shards = self.info.shard.is_one_of_many();
         let reload_failure = self.reload_failure.load();
         let notices = Notice::all(&overview, reload_failure.as_deref(), is_one_of_many_shards);
@@ -198,7 +199,7 @@ impl PageState {
         html::page(html::Context {
             state: self,
             overview: &overview,
-            query,
+            query: &query,
             verdict: &verdict,
             notices: &notices,
         })
@@ -208,16 +209,21 @@ impl PageState {
     /// The page about one sync. The error says what is wrong with the URL.
     fn sync_page(&self, key: Result<SyncKey, Vec<String>>) -> SyncPage {
         let now = self.clock.now();
+        let policy = &self.configuration.load().health;
         let (outcome, markup) = match key {
             Err(problems) => (SyncPageOutcome::InvalidQuery, html::invalid_page(self, &problems)),
-            Ok(key) => match key.look_up(&self.store, &self.configuration.load().health, now) {
-                Ok(found) => (SyncPageOutcome::Found, html::sync_page(self, &found, now)),
-                Err(missing) => (SyncPageOutcome::NotFound, html::missing_page(self, &key, &missing, now)),
+            Ok(key) => match key.look_up(&self.store, policy, now) {
+                Ok(found) => (SyncPageOutcome::Found, html::sync_page(self, &found, policy, now)),
+                Err(missing) => {
+                    (SyncPageOutcome::NotFound, html::missing_page(self, &key, &missing, policy, now))
+                }
             },
         };
         SyncPage { outcome, html: markup.into_string() }
     }
 }
 
+#[cfg(test)]
+mod expectations_tests;
 #[cfg(test)]
 mod tests;

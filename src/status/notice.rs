@@ -37,6 +37,8 @@ pub(super) enum Notice<'a> {
     NoTargets,
     /// More than half of the targets are down, in several accounts.
     MostTargetsDown,
+    /// Expectations that are about no target, so that they check nothing.
+    ExpectationsMatchNothing(Vec<&'a str>),
     /// Targets that were collected at some time, but not for hours.
     Overdue {
         targets: usize,
@@ -44,8 +46,8 @@ pub(super) enum Notice<'a> {
 }
 
 impl<'a> Notice<'a> {
-    /// The notices that apply, most severe first. Having no targets is normal for one of several
-    /// shards.
+    /// The notices that apply, most severe first. For one of several shards it is normal to have no
+    /// targets, and that an expectation is about none of them.
     pub(super) fn all(
         overview: &'a FleetOverview,
         reload_failure: Option<&'a ReloadFailure>,
@@ -71,6 +73,11 @@ impl<'a> Notice<'a> {
         if down * 2 > collected && accounts_down.len() > 1 {
             notices.push(Self::MostTargetsDown);
         }
+        let without_targets = overview.expectations().into_iter().filter(|row| row.matches_nothing);
+        let without_targets: Vec<&str> = without_targets.map(|row| row.expectation.name.as_str()).collect();
+        if !without_targets.is_empty() && !is_one_of_many_shards {
+            notices.push(Self::ExpectationsMatchNothing(without_targets));
+        }
         let is_overdue = |target: &&TargetRow| {
             // A target that AWS refuses permanently is retried only rarely.
             let is_refused = target
@@ -94,6 +101,7 @@ impl<'a> Notice<'a> {
             }
             Self::NoTargets => Alert::SsmSyncNothingPolled,
             Self::MostTargetsDown => Alert::SsmSyncMostTargetsDown,
+            Self::ExpectationsMatchNothing(_) => Alert::SsmSyncExpectationMatchesNothing,
             Self::Overdue { .. } => Alert::SsmSyncTargetNotCollected,
         }
     }
@@ -106,6 +114,7 @@ impl<'a> Notice<'a> {
             Self::UnitsNotListed(_) => Some("Units not listed"),
             Self::RegionsNotListed { .. } => Some("Regions not listed"),
             Self::NoTargets => Some("No targets"),
+            Self::ExpectationsMatchNothing(_) => Some("Expectation without targets"),
             Self::Overdue { .. } => Some("Targets not collected"),
             Self::MostTargetsDown => None,
         }
@@ -114,9 +123,10 @@ impl<'a> Notice<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::fleet::TargetList;
-    use crate::health::HealthPolicy;
     use crate::status::tests::{NOW, account, failed, store, target};
 
     #[test]
@@ -129,12 +139,12 @@ mod tests {
                 (target(account, region), Some(outcome))
             });
             let store = store(targets.collect());
-            let overview = FleetOverview::new(&store, &HealthPolicy::default(), NOW);
+            let overview = FleetOverview::new(&store, &Arc::default(), NOW);
             Notice::all(&overview, None, false) == [Notice::MostTargetsDown]
         };
         assert_eq!([1, 2, 3, 4].map(notices), [false, false, true, true]);
         let only_account = store(vec![(target(&one, "eu-west-1"), Some(Err(failed(Reason::Timeout))))]);
-        let overview = FleetOverview::new(&only_account, &HealthPolicy::default(), NOW);
+        let overview = FleetOverview::new(&only_account, &Arc::default(), NOW);
         assert_eq!(Notice::all(&overview, None, false), []);
     }
 
@@ -147,7 +157,7 @@ mod tests {
             (target(&account, "eu-west-3"), None),
         ]);
         let notices = |after: f64| {
-            let overview = FleetOverview::new(&store, &HealthPolicy::default(), NOW + after);
+            let overview = FleetOverview::new(&store, &Arc::default(), NOW + after);
             let notices = Notice::all(&overview, None, false);
             notices.into_iter().map(|notice| notice.title()).collect::<Vec<_>>()
         };
@@ -163,7 +173,7 @@ mod tests {
             let targets = store.slots().iter().map(|slot| (*slot.target()).clone()).collect();
             let failing_lookups = FailingLookups { accounts, ..FailingLookups::default() };
             store.set_targets(&TargetList { targets, failing_lookups, ..TargetList::default() });
-            let overview = FleetOverview::new(&store, &HealthPolicy::default(), NOW);
+            let overview = FleetOverview::new(&store, &Arc::default(), NOW);
             let notices = Notice::all(&overview, None, false);
             notices.into_iter().map(|notice| notice.title()).collect::<Vec<_>>()
         };

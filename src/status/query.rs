@@ -2,6 +2,7 @@
 //!
 //! An invalid value is never an error: it is ignored, with a note on the page.
 
+use crate::expectations::Expectation;
 use crate::fleet::RegionName;
 use crate::health::{ConcernKind, Health};
 use crate::model::Reason;
@@ -18,6 +19,8 @@ pub(super) struct PageQuery {
     pub(super) health: Option<HealthFilter>,
     /// Why the target is down.
     pub(super) reason: Option<Reason>,
+    /// The name of an expectation. Any text, until [`check_expectation`](Self::check_expectation).
+    pub(super) expectation: String,
     /// A part of the name, the bucket or the message of a sync, or of the message or the reason of
     /// the failure of a target, as typed.
     pub(super) search: String,
@@ -32,12 +35,14 @@ pub(super) struct PageQuery {
 /// with a failed and a healthy sync is selected by `failed` and not by `healthy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum HealthFilter {
-    /// Syncs whose health is a problem; targets that are down, have such a sync, or have a concern
-    /// that is trouble.
+    /// Syncs whose health is a problem; targets that are down, have such a sync, violate an
+    /// expectation, or have a concern that is trouble.
     AnyProblem,
     /// Syncs with this health; targets with this health, which is that of their worst sync unless
     /// they are down. So `healthy` selects the targets whose syncs are all healthy.
     Only(Health),
+    /// Syncs that violate an expectation; targets that do. If the query names an expectation, that one.
+    NotAsExpected,
     /// The syncs that a concern of this kind is about; targets that have one. If a quota is the
     /// concern, these are all syncs of the type.
     Concern(ConcernKind),
@@ -47,6 +52,8 @@ pub(super) enum HealthFilter {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pages {
     pub(super) syncs: usize,
+    pub(super) violations: usize,
+    pub(super) expectations: usize,
     pub(super) quotas: usize,
     pub(super) targets: usize,
     pub(super) grid: usize,
@@ -55,7 +62,8 @@ pub(super) struct Pages {
 impl HealthFilter {
     pub(super) fn all() -> impl Iterator<Item = Self> {
         let concerns = ConcernKind::ALL.iter().copied().map(Self::Concern);
-        std::iter::once(Self::AnyProblem).chain(Health::ALL.iter().copied().map(Self::Only)).chain(concerns)
+        let healths = Health::ALL.iter().copied().map(Self::Only);
+        std::iter::once(Self::AnyProblem).chain(healths).chain([Self::NotAsExpected]).chain(concerns)
     }
 
     /// The value in URLs.
@@ -64,6 +72,7 @@ impl HealthFilter {
             // This value is documented, and bookmarks contain it, so it must not change.
             Self::AnyProblem => "trouble",
             Self::Only(health) => health.as_str(),
+            Self::NotAsExpected => "not_as_expected",
             Self::Concern(kind) => kind.as_str(),
         }
     }
@@ -88,6 +97,8 @@ impl PageQuery {
                 (self.show_whole_configuration, "“all”")
             }
             "syncs" => (set_page(&mut self.pages.syncs, value), "a page number"),
+            "violations" => (set_page(&mut self.pages.violations, value), "a page number"),
+            "expectations" => (set_page(&mut self.pages.expectations, value), "a page number"),
             "quotas" => (set_page(&mut self.pages.quotas, value), "a page number"),
             "targets" => (set_page(&mut self.pages.targets, value), "a page number"),
             "grid" => (set_page(&mut self.pages.grid, value), "a page number"),
@@ -113,6 +124,10 @@ impl PageQuery {
                 value.clone_into(&mut self.account);
                 Ok(())
             }
+            "expectation" => {
+                value.clone_into(&mut self.expectation);
+                Ok(())
+            }
             "q" => {
                 value.clone_into(&mut self.search);
                 Ok(())
@@ -133,10 +148,21 @@ impl PageQuery {
         })
     }
 
+    /// Ignores the expectation, with a note, if it is not one of these.
+    pub(super) fn check_expectation(&mut self, known: &[Expectation]) {
+        if !self.expectation.is_empty() && !known.iter().any(|known| known.name == self.expectation) {
+            let name = std::mem::take(&mut self.expectation);
+            self.notes.push(format!(
+                "Ignored “expectation={name}”: not the name of an expectation in the configuration."
+            ));
+        }
+    }
+
     /// Whether the query selects only a part of the fleet.
     pub(super) fn has_filter(&self) -> bool {
-        let Self { account, region, health, reason, search, .. } = self;
-        !account.is_empty() || region.is_some() || health.is_some() || reason.is_some() || !search.is_empty()
+        let Self { account, region, health, reason, expectation, search, .. } = self;
+        let has_text = [account, expectation, search].into_iter().any(|text| !text.is_empty());
+        has_text || region.is_some() || health.is_some() || reason.is_some()
     }
 
     /// A query with the same filter and the first page of each list, for links that change
@@ -153,14 +179,22 @@ impl PageQuery {
             ("region", self.region.as_ref().map_or("", RegionName::as_str)),
             ("status", self.health.map_or("", HealthFilter::as_str)),
             ("reason", self.reason.map_or("", Reason::as_str)),
+            ("expectation", &self.expectation),
             ("q", &self.search),
             ("configuration", if self.show_whole_configuration { "all" } else { "" }),
         ];
         for (key, value) in filters.into_iter().filter(|(_, value)| !value.is_empty()) {
             query.append_pair(key, value);
         }
-        let Pages { syncs, quotas, targets, grid } = self.pages;
-        for (key, page) in [("syncs", syncs), ("quotas", quotas), ("targets", targets), ("grid", grid)] {
+        let Pages { syncs, violations, expectations, quotas, targets, grid } = self.pages;
+        for (key, page) in [
+            ("syncs", syncs),
+            ("violations", violations),
+            ("expectations", expectations),
+            ("quotas", quotas),
+            ("targets", targets),
+            ("grid", grid),
+        ] {
             if page > 0 {
                 query.append_pair(key, &(page + 1).to_string());
             }
@@ -189,24 +223,27 @@ mod tests {
     #[test]
     fn a_query_is_parsed_and_linked_to() {
         let query = PageQuery::parse(
-            "account=+Prod%20x+&region=eu-west-1&status=failed&reason=throttled&q=a%26b&syncs=3&grid=1",
+            "account=+Prod%20x+&region=eu-west-1&status=failed&reason=throttled&expectation=a_b-1&q=a%26b&syncs=3&grid=1",
         );
         let expected = PageQuery {
             account: "Prod x".to_owned(),
             region: Some("eu-west-1".parse().unwrap()),
             health: Some(HealthFilter::Only(Health::Failed)),
             reason: Some(Reason::Throttled),
+            expectation: "a_b-1".to_owned(),
             search: "a&b".to_owned(),
             pages: Pages { syncs: 2, ..Pages::default() },
             ..PageQuery::default()
         };
         assert_eq!(query, expected);
-        let first_pages = "?account=Prod+x&region=eu-west-1&status=failed&reason=throttled&q=a%26b";
+        let first_pages =
+            "?account=Prod+x&region=eu-west-1&status=failed&reason=throttled&expectation=a_b-1&q=a%26b";
         assert_eq!(query.first_pages().link(), first_pages);
         assert_eq!(query.link(), format!("{first_pages}&syncs=3"));
         for (status, filter) in [
             ("trouble", HealthFilter::AnyProblem),
             ("stuck", HealthFilter::Only(Health::Stuck)),
+            ("not_as_expected", HealthFilter::NotAsExpected),
             ("quota_used", HealthFilter::Concern(ConcernKind::QuotaUsed)),
         ] {
             assert_eq!(PageQuery::parse(&format!("status={status}")).health, Some(filter));
@@ -238,6 +275,18 @@ mod tests {
         assert_eq!(query.notes.len(), 7);
         assert_eq!(query.notes[0], "Ignored “region=<b>”: not a region name.");
         assert_eq!(query.first_pages(), PageQuery::default());
+    }
+
+    #[test]
+    fn an_expectation_that_is_not_configured_is_ignored_with_a_note() {
+        let mut query = PageQuery::parse("expectation=<b>");
+        assert!(query.has_filter());
+        query.check_expectation(&[]);
+        assert!(!query.has_filter());
+        assert_eq!(
+            query.notes,
+            ["Ignored “expectation=<b>”: not the name of an expectation in the configuration."]
+        );
     }
 
     proptest! {

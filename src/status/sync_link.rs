@@ -6,11 +6,21 @@ use crate::model::{DataSync, SyncType};
 /// The URL of the page of one sync, relative to the status page. `account` is the id as the page
 /// shows it, see [`crate::fleet::Account::display_id`].
 pub(super) fn sync_link(account: &str, region: &RegionName, sync: &DataSync) -> String {
+    named_sync_link(account, region, &sync.sync_type, &sync.name)
+}
+
+/// The URL of the page of a sync that need not exist.
+pub(super) fn named_sync_link(
+    account: &str,
+    region: &RegionName,
+    sync_type: &SyncType,
+    name: &str,
+) -> String {
     let mut link = form_urlencoded::Serializer::for_suffix("./sync?".to_owned(), "./sync?".len());
     link.append_pair("account", account)
         .append_pair("region", region.as_str())
-        .append_pair("type", SyncType::as_str(&sync.sync_type))
-        .append_pair("name", &sync.name);
+        .append_pair("type", sync_type.as_str())
+        .append_pair("name", name);
     link.finish()
 }
 

@@ -35,7 +35,8 @@ pub(super) struct SyncKey {
 #[derive(Debug)]
 pub(super) struct FoundSync {
     pub(super) target: AssessedTarget,
-    index: usize,
+    /// Among the syncs of the target.
+    pub(super) index: usize,
     pub(super) limit_origins: LimitOrigins,
 }
 

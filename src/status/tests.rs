@@ -50,6 +50,17 @@ fn page_of(store: Store, shard: Shard, configuration: &str) -> StatusPage {
     StatusPage::new(Arc::new(store), Clock::new(|| NOW), info, configuration.to_owned(), Arc::default())
 }
 
+/// A page about targets that are judged by this policy.
+pub(super) fn page_by(store: Store, policy: Arc<HealthPolicy>) -> StatusPage {
+    let page = page_of(store, Shard::default(), "");
+    page.set_configuration(String::new(), policy);
+    page
+}
+
+pub(super) async fn html_by(store: Store, policy: Arc<HealthPolicy>, query: &str) -> String {
+    page_by(store, policy).html(query).await.unwrap()
+}
+
 pub(super) async fn html_of(store: Store, query: &str) -> String {
     page_of(store, Shard::default(), "interval: 5m\n").html(query).await.unwrap()
 }
@@ -237,7 +248,7 @@ fn troubled_store() -> Store {
 }
 
 /// The alerts whose sections of the runbook the page links to.
-fn linked_alerts(html: &str) -> BTreeSet<String> {
+pub(super) fn linked_alerts(html: &str) -> BTreeSet<String> {
     let fragments = html.split("deploy/runbook.md#").skip(1);
     fragments.map(|rest| rest.split('"').next().unwrap().to_owned()).collect()
 }

@@ -10,6 +10,8 @@ use crate::health::{ConcernKind, Health};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
     Health(Health),
+    /// An expectation is violated.
+    NotAsExpected,
     Concern(ConcernKind),
     /// The exporter itself needs attention.
     Warning,
@@ -20,6 +22,7 @@ impl Mark {
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Health(health) => health.as_str(),
+            Self::NotAsExpected => "not_as_expected",
             Self::Concern(kind) => kind.as_str(),
             Self::Warning => "warning",
         }
@@ -75,7 +78,8 @@ fn worst_trouble(overview: &FleetOverview) -> Option<Mark> {
         |health: &Health| overview.target_counts.get(*health) + overview.sync_counts.get(*health) > 0;
     let problems = Health::ALL.iter().copied().filter(|health| health.is_problem());
     let concerns = overview.concern_counts.keys().copied().filter(|kind| kind.is_trouble());
-    problems.into_iter().find(occurs).map(Mark::Health).or(concerns.map(Mark::Concern).next())
+    let violation = (overview.not_as_expected > 0).then_some(Mark::NotAsExpected);
+    problems.into_iter().find(occurs).map(Mark::Health).or(violation).or(concerns.map(Mark::Concern).next())
 }
 
 /// The numbers of troubles in one sentence.
@@ -98,6 +102,10 @@ fn troubles_text(overview: &FleetOverview) -> String {
     let mut clauses: Vec<String> = Vec::new();
     if !syncs.is_empty() {
         clauses.push(syncs.join(", "));
+    }
+    if overview.not_as_expected > 0 {
+        let verb = if overview.not_as_expected == 1 { "is" } else { "are" };
+        clauses.push(format!("{} {verb} not as expected", pluralize(overview.not_as_expected, "target")));
     }
     let full = overview.concern_counts.get(&ConcernKind::QuotaUsed).copied().unwrap_or_default();
     if full > 0 {
@@ -164,16 +172,17 @@ fn without_trouble(
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::fleet::TargetList;
-    use crate::health::HealthPolicy;
     use crate::model::{DataSync, Failure, Reason, SyncStatus};
     use crate::snapshot::Store;
     use crate::status::notice::ReloadFailure;
     use crate::status::tests::{Collected, NOW, account, failed, store, sync, target};
 
     fn verdict_of(store: &Store, reload_failure: Option<&ReloadFailure>, is_one_of_many: bool) -> Verdict {
-        let overview = FleetOverview::new(store, &HealthPolicy::default(), NOW);
+        let overview = FleetOverview::new(store, &Arc::default(), NOW);
         Verdict::new(&overview, &Notice::all(&overview, reload_failure, is_one_of_many), is_one_of_many)
     }
 

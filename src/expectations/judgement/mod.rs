@@ -155,7 +155,7 @@ impl Violation {
 }
 
 impl<'a> ObservedTarget<'a> {
-    fn properties(&self) -> Properties<'a> {
+    pub(super) fn properties(&self) -> Properties<'a> {
         Properties { target: self.target, account_id: self.account_id }
     }
 }
@@ -207,7 +207,7 @@ pub(crate) fn judge(
 
 impl Expectation {
     /// Whether the sync has the type, a name and an owner that the expectation is about.
-    fn is_about(&self, sync: &DataSync, properties: Properties<'_>) -> bool {
+    pub(super) fn is_about(&self, sync: &DataSync, properties: Properties<'_>) -> bool {
         let names = &self.request.names;
         sync.sync_type == self.request.sync_type
             && (names.is_empty() || names.iter().any(|name| name.matches(&sync.name, properties)))
@@ -314,3 +314,6 @@ fn forbidden(candidates: Vec<Candidate>) -> Finding {
 fn met_unless(violations: &[Violation], state: ExpectationState) -> ExpectationState {
     if violations.is_empty() { ExpectationState::Met } else { state }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,8 @@
-//! What to do about an unhealthy sync, a target that is down, or a concern.
+//! What to do about an unhealthy sync, a target that is down, a violated expectation, or a concern.
 //!
 //! - [`for_reason`]: why a target is down
 //! - [`for_sync`]: problems of syncs, by health, cause and owner
+//! - [`for_violation`]: syncs that are missing, forbidden, or not as an expectation describes them
 //! - [`for_concern`]: quotas and costs
 //!
 //! The advice for a sync has the sync's own values, in commands for the AWS CLI and in policies. The
@@ -17,12 +18,14 @@ mod policy;
 mod reason;
 mod request;
 mod sync;
+mod violation;
 
 use std::borrow::Cow;
 
 pub(crate) use concern::for_concern;
 pub(crate) use reason::{Explanation, for_reason};
 pub(crate) use sync::for_sync;
+pub(crate) use violation::for_violation;
 
 use command::Command;
 

@@ -5,7 +5,7 @@ use super::request::{Request, SyncSource};
 use super::{Advice, Detail, SyncInTarget, policy};
 use crate::fleet::RegionName;
 use crate::health::{Alert, AssessedSync, AssessedTarget, CauseGuide, FailureCause, Health};
-use crate::model::{ManagedBy, SharingType, SourceState, SyncType};
+use crate::model::{DataSync, ManagedBy, SharingType, SourceState, SyncType};
 
 /// The maximum number of organizational units that commands are shown for.
 const MAX_UNIT_COMMANDS: usize = 10;
@@ -170,20 +170,29 @@ fn key_policy(context: SyncInTarget<'_>, advice: Advice) -> Advice {
         .document("The key policy needs this statement.", &policy::of_key(context.region(), key))
 }
 
-/// How to delete the sync and create it again. No advice if AWS did not report all that is needed
-/// to create it.
+/// How to delete the sync and create it again with its settings.
 fn recreate(context: SyncInTarget<'_>, advice: Advice) -> Advice {
-    let Some(request) = Request::creating(context.sync).filter(|_| context.is_customers()) else {
+    let text = "Create the sync again. These are its settings as AWS reports them: correct what is wrong before you run the \
+                command.";
+    recreate_as(context, context.sync, advice, text)
+}
+
+/// How to delete the sync and create `wanted` in its place. No advice if not everything is known
+/// that is needed to create it, or if an AWS service owns the sync.
+pub(super) fn recreate_as(
+    context: SyncInTarget<'_>,
+    wanted: &DataSync,
+    advice: Advice,
+    text: &'static str,
+) -> Advice {
+    let Some(request) = Request::creating(wanted).filter(|_| context.is_customers()) else {
         return advice;
     };
-    let to_destination = context.sync.sync_type == SyncType::ToDestination;
-    let sharing = context.sync.destination.as_ref().and_then(|destination| destination.sharing.as_ref());
+    let to_destination = wanted.sync_type == SyncType::ToDestination;
+    let sharing = wanted.destination.as_ref().and_then(|destination| destination.sharing.as_ref());
     let advice = advice.detail("Delete the sync. The data in the bucket stays.", delete_command(context));
     let create = context.regional("aws ssm create-resource-data-sync").input(&request);
-    let advice = advice.command(
-        "Create the sync again. These are its settings as AWS reports them: correct what is wrong before you run the command.",
-        create,
-    );
+    let advice = advice.command(text, create);
     if to_destination && sharing.is_none() {
         return advice.step(
             "AWS does not always report whether a sync shares its data with the organization. If this one does, add \
@@ -193,7 +202,7 @@ fn recreate(context: SyncInTarget<'_>, advice: Advice) -> Advice {
     advice
 }
 
-fn delete_command(context: SyncInTarget<'_>) -> Detail {
+pub(super) fn delete_command(context: SyncInTarget<'_>) -> Detail {
     Command::deleting("aws ssm delete-resource-data-sync")
         .option("--region", context.region().as_str())
         .option("--sync-type", context.sync.sync_type.as_str())

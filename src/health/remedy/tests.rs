@@ -14,6 +14,11 @@ const NOW: UnixSeconds = 1_763_800_000.0;
 
 /// The target with these syncs, in this region.
 fn assess_in(region: &str, syncs: Vec<DataSync>) -> AssessedTarget {
+    assess_by(&HealthPolicy::default(), region, syncs)
+}
+
+/// The target with these syncs, in this region, assessed by this policy.
+pub(super) fn assess_by(policy: &HealthPolicy, region: &str, syncs: Vec<DataSync>) -> AssessedTarget {
     let store = Store::new(Duration::from_hours(1));
     let account = Account { id: Some("111122223333".parse().unwrap()), ..Account::default() };
     let target = Target { account: Arc::new(account), region: region.parse().unwrap() };
@@ -23,7 +28,7 @@ fn assess_in(region: &str, syncs: Vec<DataSync>) -> AssessedTarget {
         &slots[0],
         Report { account: None, ended: NOW, took, outcome: Ok(syncs), invalid_items: None },
     );
-    AssessedTarget::of_slot(&store, &slots[0], &HealthPolicy::default(), NOW)
+    AssessedTarget::of_slot(&store, &slots[0], policy, NOW)
 }
 
 fn advice_in(region: &str, sync: DataSync) -> Advice {
@@ -35,7 +40,7 @@ fn advice(sync: DataSync) -> Advice {
     advice_in("eu-west-1", sync)
 }
 
-fn destination() -> Destination {
+pub(super) fn destination() -> Destination {
     Destination {
         bucket_name: Some("org-inventory".to_owned()),
         prefix: Some("ssm/".to_owned()),
@@ -55,7 +60,7 @@ fn failed(name: &str, message: &str) -> DataSync {
     }
 }
 
-fn from_source(name: &str, state: Option<SourceState>) -> DataSync {
+pub(super) fn from_source(name: &str, state: Option<SourceState>) -> DataSync {
     let source = Source {
         source_type: Some("AwsOrganizations".to_owned()),
         organization_source_type: Some("OrganizationalUnits".to_owned()),
@@ -69,7 +74,7 @@ fn from_source(name: &str, state: Option<SourceState>) -> DataSync {
 }
 
 /// All commands and documents, one after the other.
-fn details(advice: &Advice) -> String {
+pub(super) fn details(advice: &Advice) -> String {
     let mut text = String::new();
     for step in &advice.steps {
         match &step.detail {

@@ -12,6 +12,8 @@ mod body;
 mod encoder;
 mod query;
 
+use std::sync::Arc;
+
 use super::document::{DocumentPage, Head, SelectedTarget, Summary};
 use super::overview::FleetOverview;
 use super::{PageState, StatusPage};
@@ -24,8 +26,8 @@ use query::ApiQuery;
 impl ServeDocument for StatusPage {
     fn document<'a>(&'a self, query: &'a str, coding: ContentCoding) -> DocumentFuture<'a> {
         Box::pin(async move {
-            let query =
-                ApiQuery::parse(query).map_err(|error| DocumentError::InvalidQuery(error.to_string()))?;
+            let query = ApiQuery::parse(query, &self.state.configuration.load().health.expectations)
+                .map_err(|error| DocumentError::InvalidQuery(error.to_string()))?;
             let document = self.run_in_turn(move |state| state.document(&query, coding)).await?;
             Ok(document.map_err(|_bug| PageError::Failed)?)
         })
@@ -46,7 +48,8 @@ impl PageState {
 /// The page of the document that `query` asks for.
 fn page(overview: FleetOverview, query: &ApiQuery, is_last_reload_successful: bool) -> DocumentPage {
     let FleetOverview { now, pending_lookups, .. } = overview;
-    let mut summary = Summary::new(pending_lookups, &overview.failing_lookups);
+    let policy = Arc::clone(&overview.policy);
+    let mut summary = Summary::new(pending_lookups, &overview.failing_lookups, &policy.expectations);
     summary.set_last_reload(is_last_reload_successful);
     let mut selected: Vec<(TargetKey, SelectedTarget)> = Vec::new();
     for (assessed, syncs) in overview.into_selected(&query.filter) {
@@ -63,7 +66,7 @@ fn page(overview: FleetOverview, query: &ApiQuery, is_last_reload_successful: bo
     let next = (selected.len() > query.limit).then(|| query.next_page(&selected[query.limit - 1].0));
     selected.truncate(query.limit);
     let targets = selected.into_iter().map(|(_, target)| target).collect();
-    DocumentPage { head: Head { generated_at: now, summary, next }, targets }
+    DocumentPage { head: Head { generated_at: now, summary, next }, policy, targets }
 }
 
 #[cfg(test)]

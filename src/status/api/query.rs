@@ -3,6 +3,7 @@
 //! The filters are those of the page. Unlike the page, the API rejects what it does not
 //! understand: a program would take the answer to a misspelt filter for the answer to its question.
 
+use crate::expectations::Expectation;
 use crate::fleet::{AccountId, AccountKey, TargetKey};
 use crate::model::Reason;
 use crate::printable::excerpt;
@@ -13,7 +14,7 @@ const DEFAULT_LIMIT: usize = 1000;
 
 const MAX_LIMIT: usize = 5000;
 
-const PARAMETERS: [&str; 7] = ["account", "region", "status", "reason", "q", "limit", "after"];
+const PARAMETERS: [&str; 8] = ["account", "region", "status", "reason", "expectation", "q", "limit", "after"];
 
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ApiQuery {
@@ -39,8 +40,8 @@ pub(super) enum InvalidQuery {
 
 impl ApiQuery {
     /// Parses the query of a URL. Filters without a value, and an `after` without a value, are as if
-    /// left out.
-    pub(super) fn parse(text: &str) -> Result<Self, InvalidQuery> {
+    /// left out. An expectation must be one of `expectations`.
+    pub(super) fn parse(text: &str, expectations: &[Expectation]) -> Result<Self, InvalidQuery> {
         let mut query = Self { filter: PageQuery::default(), limit: DEFAULT_LIMIT, after: None };
         let mut seen = Vec::new();
         for (key, value) in form_urlencoded::parse(text.as_bytes()) {
@@ -54,11 +55,9 @@ impl ApiQuery {
             if parameter != "after" && value.chars().nth(MAX_VALUE_LENGTH).is_some() {
                 return Err(InvalidQuery::TooLong(parameter));
             }
-            query.set(parameter, value.trim()).map_err(|expected| InvalidQuery::InvalidValue {
-                parameter,
-                value: excerpt(&value),
-                expected,
-                hint: value_hint(parameter, value.trim()),
+            query.set(parameter, value.trim(), expectations).map_err(|expected| {
+                let hint = value_hint(parameter, value.trim(), expectations);
+                InvalidQuery::InvalidValue { parameter, value: excerpt(&value), expected, hint }
             })?;
         }
         Ok(query)
@@ -66,7 +65,12 @@ impl ApiQuery {
 
     /// # Errors
     /// What would be right.
-    fn set(&mut self, parameter: &'static str, value: &str) -> Result<(), &'static str> {
+    fn set(
+        &mut self,
+        parameter: &'static str,
+        value: &str,
+        expectations: &[Expectation],
+    ) -> Result<(), &'static str> {
         match parameter {
             "limit" => {
                 let limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
@@ -74,6 +78,9 @@ impl ApiQuery {
             }
             _ if value.is_empty() => {}
             "after" => self.after = Some(parse_cursor(value).ok_or("the value in the URL of the next page")?),
+            "expectation" if !expectations.iter().any(|expectation| expectation.name == value) => {
+                return Err("the name of an expectation in the configuration");
+            }
             filter => return self.filter.set_filter(filter, value).unwrap_or(Ok(())),
         }
         Ok(())
@@ -105,12 +112,17 @@ fn parse_cursor(text: &str) -> Option<TargetKey> {
     Some((account, region.parse().ok()?))
 }
 
-fn value_hint(parameter: &str, value: &str) -> String {
+fn value_hint(parameter: &str, value: &str, expectations: &[Expectation]) -> String {
     match parameter {
         "region" => ", such as `eu-west-1`".to_owned(),
         "status" => hint(value, &HealthFilter::all().map(HealthFilter::as_str).collect::<Vec<_>>()),
         "reason" => {
             hint(value, &Reason::ALL.iter().map(|reason| Reason::as_str(*reason)).collect::<Vec<_>>())
+        }
+        "expectation" if expectations.is_empty() => ", and there are none".to_owned(),
+        "expectation" => {
+            let names = expectations.iter().map(|expectation| expectation.name.as_str());
+            hint(value, &names.collect::<Vec<_>>())
         }
         _ => String::new(),
     }

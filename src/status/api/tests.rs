@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pretty_assertions::assert_eq;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::clock::Clock;
@@ -12,6 +12,7 @@ use crate::health::HealthPolicy;
 use crate::model::{DataSync, Failure, Reason, SyncStatus, UnixSeconds};
 use crate::snapshot::{Report, Store};
 use crate::status::ExporterInfo;
+use crate::status::expectations_tests;
 use crate::status::tests::{Collected, NOW, account, failed, large_store, store, sync, target};
 use crate::web::TelemetryPath;
 
@@ -112,12 +113,12 @@ async fn the_document_is_that_of_once_in_every_coding() {
     };
     let mut targets: Vec<_> = fixture.store.slots().iter().map(assess).collect();
     targets.sort_by_key(|target| target.target().key());
-    let mut summary = Summary::new(0, &fixture.store.failing_lookups());
+    let mut summary = Summary::new(0, &fixture.store.failing_lookups(), &[]);
     for target in &targets {
         summary.add(target, target.syncs());
     }
     let head = Head { generated_at: NOW, summary, next: None };
-    let pretty = crate::status::document::to_vec_pretty(&head, &targets).unwrap();
+    let pretty = crate::status::document::to_vec_pretty(&head, &[], &targets).unwrap();
     let mut expected: Value = serde_json::from_slice(&pretty).unwrap();
     expected["summary"]["config_last_reload_successful"] = true.into();
     assert_eq!(document, expected);
@@ -129,6 +130,80 @@ async fn the_document_is_that_of_once_in_every_coding() {
     assert_eq!((decompressed, gzip.entity_tag), (body.clone(), identity.entity_tag.clone()));
     let (zstd, compressed) = fixture.try_get("", ContentCoding::Zstd).await.unwrap();
     assert_eq!((zstd::decode_all(&*compressed).unwrap(), zstd.entity_tag), (body, identity.entity_tag));
+}
+
+#[tokio::test]
+async fn the_document_says_how_targets_compare_with_expectations() {
+    let (fixture, policy) = (Fixture::new(expectations_tests::fleet()), expectations_tests::policy());
+    fixture.page.set_configuration(String::new(), Arc::clone(&policy));
+    let document = fixture.get("").await;
+    let summary = &document["summary"];
+    assert_eq!(summary["targets_not_as_expected"], 2);
+    let counts = |met, missing, drifted, forbidden, unknown| json!({"met": met, "missing": missing, "drifted": drifted, "forbidden": forbidden, "unknown": unknown});
+    assert_eq!(
+        summary["expectations"],
+        json!([
+            {"name": "no-legacy", "targets_by_state": counts(2, 0, 0, 1, 1)},
+            {"name": "org-inventory", "targets_by_state": counts(1, 1, 1, 0, 1)},
+            {"name": "misspelt", "targets_by_state": counts(0, 0, 0, 0, 0)},
+        ])
+    );
+    let expectations = |index: usize| document["targets"][index]["expectations"].clone();
+    let of = |name: &str, state: &str, differences: Value| json!({"name": name, "state": state, "differences": differences});
+    let none = || json!([]);
+    assert_eq!(expectations(0), json!([of("no-legacy", "met", none()), of("org-inventory", "met", none())]));
+    let missing = json!([
+        {"field": "presence", "sync_type": "SyncToDestination", "sync_name": "inventory"}
+    ]);
+    assert_eq!(
+        expectations(1),
+        json!([of("no-legacy", "met", none()), of("org-inventory", "missing", missing)])
+    );
+    let forbidden =
+        json!([{"field": "forbidden", "sync_type": "SyncToDestination", "sync_name": "legacy-1"}]);
+    let drifted = json!([{
+        "field": "bucket_name", "sync_type": "SyncToDestination", "sync_name": "inventory", "wanted": "org-us-east-1",
+        "found": "<b>elsewhere",
+    }]);
+    assert_eq!(
+        expectations(2),
+        json!([of("no-legacy", "forbidden", forbidden), of("org-inventory", "drifted", drifted)])
+    );
+    assert_eq!(
+        expectations(3),
+        json!([of("no-legacy", "unknown", none()), of("org-inventory", "unknown", none())])
+    );
+    // The document of `once` is the same.
+    let assess = |slot: &Arc<crate::snapshot::Slot>| {
+        crate::health::AssessedTarget::of_slot(&fixture.store, slot, &policy, NOW)
+    };
+    let targets: Vec<_> = fixture.store.slots().iter().map(assess).collect();
+    let mut summary = Summary::new(0, &fixture.store.failing_lookups(), &policy.expectations);
+    targets.iter().for_each(|target| summary.add(target, target.syncs()));
+    let head = Head { generated_at: NOW, summary, next: None };
+    let pretty = crate::status::document::to_vec_pretty(&head, &policy.expectations, &targets).unwrap();
+    let of_once: Value = serde_json::from_slice(&pretty).unwrap();
+    assert_eq!(of_once["targets"], document["targets"]);
+    assert_eq!(of_once["summary"]["expectations"], document["summary"]["expectations"]);
+
+    for (query, selected) in [
+        ("status=not_as_expected", &["1 eu-west-2", "1 us-east-1 inventory legacy-1"][..]),
+        ("status=not_as_expected&expectation=no-legacy", &["1 us-east-1 legacy-1"]),
+        ("expectation=no-legacy", &["1 eu-west-1", "1 eu-west-2", "1 us-east-1 legacy-1", "1 us-west-1"]),
+        ("expectation=misspelt", &[]),
+        ("status=trouble", &["1 eu-west-2", "1 us-east-1"]),
+    ] {
+        assert_eq!(fixture.selected(query).await, selected, "{query}");
+    }
+    assert_eq!(
+        fixture.get("expectation=no-legacy&limit=1").await["next"],
+        "?expectation=no-legacy&limit=1&after=000000000001%2Feu-west-1"
+    );
+    let unknown = fixture.try_get("expectation=no-legcy", ContentCoding::Identity).await.err().unwrap();
+    assert_eq!(
+        unknown,
+        "`expectation=no-legcy`: expected the name of an expectation in the configuration; did you mean `no-legacy`?"
+    );
 }
 
 #[tokio::test]
@@ -192,12 +267,16 @@ async fn what_is_not_understood_is_rejected_with_what_would_be_right() {
         ("acount=1", "unknown parameter `acount`; did you mean `account`?"),
         (
             "utm_source=x",
-            "unknown parameter `utm_source`; known are account, region, status, reason, q, limit, after",
+            "unknown parameter `utm_source`; known are account, region, status, reason, expectation, q, limit, after",
         ),
         ("account=a&account=b", "`account` is given more than once; give it once"),
         ("region=Mars", "`region=Mars`: expected a region name, such as `eu-west-1`"),
         ("status=helthy", "`status=helthy`: expected a known status; did you mean `healthy`?"),
         ("reason=throttle", "`reason=throttle`: expected a known reason; did you mean `throttled`?"),
+        (
+            "expectation=x",
+            "`expectation=x`: expected the name of an expectation in the configuration, and there are none",
+        ),
         ("limit=0", "`limit=0`: expected a number from 1 to 5000"),
         ("limit=5001", "`limit=5001`: expected a number from 1 to 5000"),
         ("limit=", "`limit=`: expected a number from 1 to 5000"),
@@ -210,7 +289,7 @@ async fn what_is_not_understood_is_rejected_with_what_would_be_right() {
         ("q=%1b[2J%E2%80%AE&x=", "unknown parameter `x`; did you mean `q`?"),
         (
             "%1b[2J=1",
-            "unknown parameter `\\u{1b}[2J`; known are account, region, status, reason, q, limit, after",
+            "unknown parameter `\\u{1b}[2J`; known are account, region, status, reason, expectation, q, limit, after",
         ),
     ] {
         let result = fixture.try_get(query, ContentCoding::Identity).await;

@@ -4,16 +4,19 @@
 //! named after the labels of the metrics and the fields of AWS. What AWS leaves out, and what is
 //! not known, is left out here as well. `config/README.md` describes every key.
 
+mod expectation;
 mod stream;
 mod target;
 
 use serde::{Serialize, Serializer};
 
 use crate::build_info;
+use crate::expectations::Expectation;
 use crate::fleet::FailingLookups;
 use crate::health::{AssessedSync, AssessedTarget, ConcernKind, Health, HealthCounts};
 use crate::model::{Failure, Reason, UnixSeconds};
 
+use expectation::ExpectationCounts;
 pub(super) use stream::{DocumentPage, Position, SelectedTarget};
 use target::Target;
 
@@ -58,6 +61,8 @@ pub(crate) struct Summary {
     syncs_by_health: HealthCounts,
     #[serde(serialize_with = "concern_counts")]
     concerns: [usize; ConcernKind::ALL.len()],
+    targets_not_as_expected: usize,
+    expectations: ExpectationCounts,
     discovery: Discovery,
     /// Left out if the configuration cannot be reloaded.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,12 +96,15 @@ struct Document<'a> {
     targets: Vec<Target<'a>>,
 }
 
-/// Renders the whole document indented, with a newline at its end.
+/// Renders the whole document indented, with a newline at its end. The targets were judged by
+/// `expectations`.
 pub(crate) fn to_vec_pretty<'a>(
     head: &Head,
+    expectations: &'a [Expectation],
     targets: impl IntoIterator<Item = &'a AssessedTarget>,
 ) -> serde_json::Result<Vec<u8>> {
-    let targets = targets.into_iter().map(|target| Target::new(target, target.syncs())).collect();
+    let targets =
+        targets.into_iter().map(|target| Target::new(target, expectations, target.syncs())).collect();
     let mut text = serde_json::to_vec_pretty(&Document { head: head.dated(true), targets })?;
     text.push(b'\n');
     Ok(text)
@@ -115,7 +123,11 @@ impl Head {
 
 impl Summary {
     /// A summary without targets.
-    pub(crate) fn new(pending_lookups: usize, failing_lookups: &FailingLookups) -> Self {
+    pub(crate) fn new(
+        pending_lookups: usize,
+        failing_lookups: &FailingLookups,
+        expectations: &[Expectation],
+    ) -> Self {
         let FailingLookups { organization, units, accounts } = failing_lookups;
         let failure = |Failure { reason, message, .. }: &Failure| LookupFailure {
             reason: Reason::as_str(*reason),
@@ -132,6 +144,8 @@ impl Summary {
             syncs_failed: 0,
             syncs_by_health: HealthCounts::default(),
             concerns: [0; ConcernKind::ALL.len()],
+            targets_not_as_expected: 0,
+            expectations: ExpectationCounts::new(expectations),
             discovery: Discovery {
                 pending_lookups,
                 organization_failure: organization.as_ref().map(failure),
@@ -141,6 +155,7 @@ impl Summary {
             config_last_reload_successful: None,
         }
     }
+
     /// Adds whether the last reload of the configuration succeeded.
     pub(super) fn set_last_reload(&mut self, is_successful: bool) {
         self.config_last_reload_successful = Some(is_successful);
@@ -167,6 +182,8 @@ impl Summary {
         for concern in target.concerns() {
             self.concerns[concern.kind as usize] += 1;
         }
+        self.targets_not_as_expected += usize::from(target.is_violated());
+        self.expectations.add(target.judgements());
     }
 }
 
@@ -187,7 +204,7 @@ fn concern_counts<S: Serializer>(
 }
 
 /// In UTC and to the millisecond, the precision of AWS. `None` beyond the year 9999.
-fn rfc3339(seconds: UnixSeconds) -> Option<String> {
+pub(crate) fn rfc3339(seconds: UnixSeconds) -> Option<String> {
     let since_epoch = jiff::SignedDuration::try_from_secs_f64(seconds).ok()?;
     let time = jiff::Timestamp::from_duration(since_epoch).ok()?;
     Some(time.round(jiff::Unit::Millisecond).ok()?.to_string())

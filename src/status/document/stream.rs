@@ -2,12 +2,14 @@
 //! whole text is never in memory.
 
 use std::hash::Hasher as _;
+use std::sync::Arc;
 
 use siphasher::sip128::{Hasher128 as _, SipHasher24};
 
 use super::Head;
+use super::expectation::ExpectationItem;
 use super::target::{SyncItem, TargetHead};
-use crate::health::{AssessedSync, AssessedTarget};
+use crate::health::{AssessedSync, AssessedTarget, HealthPolicy};
 
 /// About how many bytes are rendered in one step.
 const STEP_LEN: usize = 64 * 1024;
@@ -17,6 +19,8 @@ const STEP_LEN: usize = 64 * 1024;
 #[derive(Debug)]
 pub(in crate::status) struct DocumentPage {
     pub(in crate::status) head: Head,
+    /// What the targets were judged by.
+    pub(in crate::status) policy: Arc<HealthPolicy>,
     pub(in crate::status) targets: Vec<SelectedTarget>,
 }
 
@@ -41,8 +45,13 @@ pub(in crate::status) enum Position {
         /// Whether the document says when it was generated.
         is_dated: bool,
     },
-    /// The target with this index, up to its syncs.
+    /// The target with this index, up to its expectations.
     Target(usize),
+    /// How a target compares with an expectation. Both are indices, `judgement` among the judgements.
+    Expectation {
+        target: usize,
+        judgement: usize,
+    },
     /// A sync of a target. Both are indices, `sync` among the selected syncs.
     Sync {
         target: usize,
@@ -86,12 +95,24 @@ impl DocumentPage {
                     text.push(b',');
                 }
                 write_open(&TargetHead::new(assessed), text)?;
-                if assessed.knows_syncs() {
+                text.extend_from_slice(b",\"expectations\":[");
+                Position::Expectation { target: index, judgement: 0 }
+            }
+            Position::Expectation { target, judgement } => {
+                if let Some(item) = self.expectation(target, judgement) {
+                    if judgement > 0 {
+                        text.push(b',');
+                    }
+                    serde_json::to_writer(text, &item)?;
+                    return Ok(Position::Expectation { target, judgement: judgement + 1 });
+                }
+                text.push(b']');
+                if self.targets.get(target).is_some_and(|target| target.assessed.knows_syncs()) {
                     text.extend_from_slice(b",\"syncs\":[");
-                    Position::Sync { target: index, sync: 0 }
+                    Position::Sync { target, sync: 0 }
                 } else {
                     text.push(b'}');
-                    Position::Target(index + 1)
+                    Position::Target(target + 1)
                 }
             }
             Position::Sync { target, sync } => {
@@ -107,6 +128,11 @@ impl DocumentPage {
             }
             Position::End => Position::End,
         })
+    }
+
+    fn expectation(&self, target: usize, judgement: usize) -> Option<ExpectationItem<'_>> {
+        let assessed = &self.targets.get(target)?.assessed;
+        ExpectationItem::new(assessed, &self.policy.expectations, assessed.judgements().get(judgement)?)
     }
 
     fn sync(&self, target: usize, sync: usize) -> Option<SyncItem<'_>> {

@@ -2,7 +2,9 @@
 
 use serde::{Serialize, Serializer};
 
+use super::expectation::ExpectationItem;
 use super::{rfc3339, sync_counts};
+use crate::expectations::Expectation;
 use crate::health::{AssessedSync, AssessedTarget, Concern, HealthCounts};
 use crate::model::{Destination, Reason, SharingType, Source, SourceState, SyncStatus};
 
@@ -11,12 +13,14 @@ use crate::model::{Destination, Reason, SharingType, Source, SourceState, SyncSt
 pub(super) struct Target<'a> {
     #[serde(flatten)]
     head: TargetHead<'a>,
+    /// Those that are about the target.
+    expectations: Vec<ExpectationItem<'a>>,
     /// Left out if the syncs are not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     syncs: Option<Vec<SyncItem<'a>>>,
 }
 
-/// A target up to its syncs.
+/// A target up to its expectations and syncs.
 #[derive(Debug, Serialize)]
 pub(super) struct TargetHead<'a> {
     aws_account_id: String,
@@ -132,9 +136,17 @@ struct SyncSource<'a> {
 
 impl<'a> Target<'a> {
     /// The target with these of its syncs.
-    pub(super) fn new(assessed: &'a AssessedTarget, syncs: impl Iterator<Item = AssessedSync<'a>>) -> Self {
+    pub(super) fn new(
+        assessed: &'a AssessedTarget,
+        expectations: &'a [Expectation],
+        syncs: impl Iterator<Item = AssessedSync<'a>>,
+    ) -> Self {
+        let judgements = assessed.judgements().iter();
+        let expectations = judgements
+            .filter_map(|judgement| ExpectationItem::new(assessed, expectations, judgement))
+            .collect();
         let syncs = assessed.knows_syncs().then(|| syncs.map(|sync| SyncItem::new(&sync)).collect());
-        Self { head: TargetHead::new(assessed), syncs }
+        Self { head: TargetHead::new(assessed), expectations, syncs }
     }
 }
 

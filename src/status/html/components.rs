@@ -113,6 +113,8 @@ pub(super) fn sprite() -> Markup {
             Mark::Concern(ConcernKind::QuotaUsed),
             "<rect x='2' y='2' width='12' height='12' rx='1.5'/><path d='M5 5.5h6M5 8h6M5 10.5h6' stroke-width='2'/>",
         ),
+        // An equals sign that is struck through.
+        (Mark::NotAsExpected, "<path d='M3 6h10M3 10h10M11 2.5L5 13.5'/>"),
         (Mark::Warning, "<path d='M8 2.5v7' stroke-width='2.4'/><path d='M8 13.2v.1' stroke-width='2.8'/>"),
     ];
     html! {
@@ -140,6 +142,20 @@ pub(super) fn quota_used_badge() -> Markup {
     let kind = ConcernKind::QuotaUsed;
     html! {
         span class={ "badge " (kind.as_str()) } title=(concern_meaning(kind)) { (icon(kind)) (concern_label(kind)) }
+    }
+}
+
+pub(super) const NOT_AS_EXPECTED: &str = "Not as expected";
+
+/// The meaning of [`NOT_AS_EXPECTED`], with names of configuration keys between backticks.
+pub(super) const NOT_AS_EXPECTED_MEANING: &str = "A sync that `expectations` require is missing, a sync differs from what they describe, or a sync that they forbid exists.";
+
+/// The badge of what violates an expectation.
+pub(super) fn not_as_expected_badge() -> Markup {
+    html! {
+        span class={ "badge " (Mark::NotAsExpected.as_str()) } title=(plain(NOT_AS_EXPECTED_MEANING)) {
+            (icon(Mark::NotAsExpected)) (NOT_AS_EXPECTED)
+        }
     }
 }
 

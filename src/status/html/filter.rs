@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 use super::Context;
-use super::components::{concern_label, label};
+use super::components::{NOT_AS_EXPECTED, concern_label, label};
 use crate::status::query::HealthFilter;
 
 pub(super) fn form(context: Context<'_>) -> Markup {
@@ -39,6 +39,14 @@ pub(super) fn form(context: Context<'_>) -> Markup {
                     }
                 }
             }
+            @if !query.expectation.is_empty() {
+                label { span { "Expectation" }
+                    select name="expectation" {
+                        option value="" { "All" }
+                        option value=(query.expectation) selected { (query.expectation) }
+                    }
+                }
+            }
             @if let Some(reason) = query.reason {
                 label { span { "Reason" }
                     select name="reason" {
@@ -57,6 +65,7 @@ fn filter_label(filter: HealthFilter) -> &'static str {
     match filter {
         HealthFilter::AnyProblem => "Any problem",
         HealthFilter::Only(health) => label(health),
+        HealthFilter::NotAsExpected => NOT_AS_EXPECTED,
         HealthFilter::Concern(kind) => concern_label(kind),
     }
 }

@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use super::Context;
 use super::components::{
-    Pagination, account, backticks_to_code, concern_label, concern_meaning, icon, label, meaning,
+    NOT_AS_EXPECTED, NOT_AS_EXPECTED_MEANING, Pagination, account, backticks_to_code, concern_label,
+    concern_meaning, icon, label, meaning,
 };
 use crate::fleet::RegionName;
 use crate::health::{ConcernKind, Health};
@@ -18,7 +19,7 @@ const MIN_ACCOUNTS_PER_PAGE: usize = 10;
 const MAX_ACCOUNTS_PER_PAGE: usize = 50;
 
 /// The approximate number of cells per page. Cells make up most of the size of a page.
-const CELLS_PER_PAGE: usize = 500;
+const CELLS_PER_PAGE: usize = 400;
 
 /// The columns are wide if there are at most this many regions.
 const MAX_WIDE_COLUMNS: usize = 8;
@@ -26,6 +27,7 @@ const MAX_WIDE_COLUMNS: usize = 8;
 pub(super) fn section(context: Context<'_>) -> Markup {
     let Context { overview, query, .. } = context;
     let grid = overview.grid(query);
+    let has_expectations = !overview.policy.expectations.is_empty();
     let per_page =
         (CELLS_PER_PAGE / grid.regions.len().max(1)).clamp(MIN_ACCOUNTS_PER_PAGE, MAX_ACCOUNTS_PER_PAGE);
     let pagination = Pagination::new(query.pages.grid, grid.rows.len(), per_page);
@@ -43,6 +45,9 @@ pub(super) fn section(context: Context<'_>) -> Markup {
                     @for health in Health::ALL {
                         li class=(health.as_str()) { span.cell { (icon(*health)) } (label(*health)) }
                     }
+                    @if has_expectations {
+                        li class=(Mark::NotAsExpected.as_str()) { span.cell { (icon(Mark::NotAsExpected)) } (NOT_AS_EXPECTED) }
+                    }
                     li class=(ConcernKind::QuotaUsed.as_str()) {
                         span.cell { (icon(ConcernKind::QuotaUsed)) } (concern_label(ConcernKind::QuotaUsed))
                     }
@@ -57,6 +62,7 @@ pub(super) fn section(context: Context<'_>) -> Markup {
                         @for health in Health::ALL {
                             dt { (label(*health)) } dd { (backticks_to_code(meaning(*health))) }
                         }
+                        @if has_expectations { dt { (NOT_AS_EXPECTED) } dd { (backticks_to_code(NOT_AS_EXPECTED_MEANING)) } }
                         dt { (concern_label(ConcernKind::QuotaUsed)) } dd { (concern_meaning(ConcernKind::QuotaUsed)) }
                     }
                 }
@@ -104,21 +110,25 @@ fn cell(target: &TargetRow) -> Markup {
         region: Some(target.region().clone()),
         ..PageQuery::default()
     };
-    // A cell is never green while a quota is used up.
-    let mark = match ConcernKind::QuotaUsed {
-        quota if target.has_used_up_quota() && !health.is_problem() => Mark::Concern(quota),
-        _ => Mark::Health(health),
+    // A cell is never green while an expectation is violated or a quota is used up.
+    let quota = Mark::Concern(ConcernKind::QuotaUsed);
+    let mark = match health {
+        problem if problem.is_problem() => Mark::Health(problem),
+        _ if target.is_violated => Mark::NotAsExpected,
+        _ if target.has_used_up_quota() => quota,
+        other => Mark::Health(other),
     };
     let (number, total) = (target.sync_counts.get(health), target.sync_counts.total());
     html! {
         td class=(mark.as_str()) {
             a href=(query.link()) title=(tooltip(target, number, total)) {
                 @if mark == Mark::Health(health) { svg { use href={ "#" (health.as_str()) } {} } }
-                @if target.has_used_up_quota() {
-                    svg { use href={ "#" (ConcernKind::QuotaUsed.as_str()) } {} }
-                    i { (label(health)) ", quota used up" }
-                } @else {
-                    i { (label(health)) }
+                @if target.is_violated { svg { use href={ "#" (Mark::NotAsExpected.as_str()) } {} } }
+                @if target.has_used_up_quota() { svg { use href={ "#" (quota.as_str()) } {} } }
+                i {
+                    (label(health))
+                    @if target.is_violated { ", not as expected" }
+                    @if target.has_used_up_quota() { ", quota used up" }
                 }
                 @if number > 0 { (with_commas(number)) }
             }
@@ -127,13 +137,17 @@ fn cell(target: &TargetRow) -> Markup {
 }
 
 fn tooltip(target: &TargetRow, number: usize, total: usize) -> String {
-    match (target.failure(), number) {
+    let syncs = match (target.failure(), number) {
         (Some(failure), _) => failure.reason.as_str().to_owned(),
-        (None, _) if target.has_used_up_quota() => {
-            format!("{} of {}; the quota is used up", with_commas(number), pluralize(total, "sync"))
-        }
         (None, 0) => String::new(),
-        (None, _) if number == total => pluralize(total, "sync"),
+        (None, _) if number == total && !target.has_used_up_quota() => pluralize(total, "sync"),
         (None, _) => format!("{} of {}", with_commas(number), pluralize(total, "sync")),
-    }
+    };
+    let notes = [
+        (target.is_violated, "not as expected"),
+        (target.has_used_up_quota() && target.failure().is_none(), "the quota is used up"),
+    ];
+    let notes = notes.into_iter().filter_map(|(holds, note)| holds.then(|| note.to_owned()));
+    let parts: Vec<String> = Some(syncs).filter(|syncs| !syncs.is_empty()).into_iter().chain(notes).collect();
+    parts.join("; ")
 }

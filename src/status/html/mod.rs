@@ -6,17 +6,21 @@
 mod about;
 mod components;
 mod concerns;
+mod expectation_labels;
+mod expectations;
 mod filter;
 mod grid;
 mod header;
 mod nothing_found;
 mod summary;
+mod sync_expectations;
 mod sync_fields;
 mod sync_missing;
 mod sync_page;
 mod syncs;
 mod targets;
 mod tiles;
+mod violations;
 mod what_to_do;
 
 use maud::{DOCTYPE, Markup, html};
@@ -55,6 +59,8 @@ pub(super) fn page(context: Context<'_>) -> Markup {
             @if !query.has_filter() { (nothing_found::section(context)) }
             (syncs::section(context))
             (targets::failures(context))
+            (violations::section(context))
+            (expectations::section(context))
             (concerns::troubles(context))
             @if query.has_filter() { (targets::list(context)) }
             (concerns::notes(context))

@@ -11,6 +11,9 @@ use crate::status::notice::{Notice, ReloadFailure};
 use crate::status::text::{pluralize, with_commas};
 use crate::status::verdict::Mark;
 
+/// The number of expectations that a notice names.
+const MAX_NAMES: usize = 5;
+
 /// The verdict with its notices.
 pub(super) fn headline(context: Context<'_>) -> Markup {
     let Context { overview, query, verdict, notices, .. } = context;
@@ -85,6 +88,15 @@ fn notice(notice: &Notice<'_>, now: UnixSeconds) -> Markup {
         Notice::MostTargetsDown => html! {
             strong { "Most targets are down" }
             ", so the cause is probably on the exporter's side: its credentials, its network path to AWS, or the policy of its role."
+        },
+        Notice::ExpectationsMatchNothing(names) => html! {
+            strong { (pluralize(names.len(), "expectation")) " without targets" } ": "
+            @for (index, name) in names.iter().take(MAX_NAMES).enumerate() {
+                @if index > 0 { ", " }
+                code { (name) }
+            }
+            @if names.len() > MAX_NAMES { " and " (with_commas(names.len() - MAX_NAMES)) " more" }
+            ". Nothing is checked; the accounts, units or regions are probably misspelt."
         },
         Notice::Overdue { targets } => html! {
             strong { (pluralize(*targets, "target")) " not collected for more than 2 hours" }

@@ -3,6 +3,9 @@
 use maud::{Markup, html};
 
 use super::components::{owning_service, untrusted, when};
+use super::expectation_labels::field_label;
+use crate::expectations::Field;
+use crate::health::{EMPTY_LIST, NOT_REPORTED};
 use crate::model::{
     DataSync, Destination, ManagedBy, SharingType, Source, SourceState, SyncStatus, SyncType, UnixSeconds,
 };
@@ -40,12 +43,12 @@ fn destination(destination: &Destination) -> Markup {
     group(
         "S3 destination",
         &html! {
-            (text("Bucket", destination.bucket_name.as_deref()))
-            (text("Prefix", destination.prefix.as_deref()))
-            (text("Region of the bucket", destination.region.as_deref()))
-            (text("KMS key", destination.kms_key_arn.as_deref()))
-            (text("Format", destination.format.as_deref()))
-            (text("Sharing", destination.sharing.as_ref().map(SharingType::as_str)))
+            (text(field_label(Field::BucketName), destination.bucket_name.as_deref()))
+            (text(field_label(Field::BucketPrefix), destination.prefix.as_deref()))
+            (text(field_label(Field::BucketRegion), destination.region.as_deref()))
+            (text(field_label(Field::KmsKeyArn), destination.kms_key_arn.as_deref()))
+            (text(field_label(Field::SyncFormat), destination.format.as_deref()))
+            (text(field_label(Field::SharingType), destination.sharing.as_ref().map(SharingType::as_str)))
         },
     )
 }
@@ -55,12 +58,12 @@ fn source(source: &Source) -> Markup {
         "Source",
         &html! {
             (text("Source state", source.state.as_ref().map(SourceState::as_str)))
-            (text("Source type", source.source_type.as_deref()))
-            (text("Organization source type", source.organization_source_type.as_deref()))
-            (list("Organizational units", source.organizational_units.as_deref()))
-            (list("Source regions", source.regions.as_deref()))
-            (flag("Include future regions", source.include_future_regions))
-            (flag("Enable all OpsData sources", source.enable_all_ops_data_sources))
+            (text(field_label(Field::SourceType), source.source_type.as_deref()))
+            (text(field_label(Field::OrganizationSourceType), source.organization_source_type.as_deref()))
+            (list(field_label(Field::OrganizationalUnits), source.organizational_units.as_deref()))
+            (list(field_label(Field::SourceRegions), source.regions.as_deref()))
+            (flag(field_label(Field::IncludeFutureRegions), source.include_future_regions))
+            (flag(field_label(Field::EnableAllOpsDataSources), source.enable_all_ops_data_sources))
         },
     )
 }
@@ -80,7 +83,7 @@ fn text(term: &str, value: Option<&str>) -> Markup {
 }
 
 fn time(term: &str, at: Option<UnixSeconds>, now: UnixSeconds) -> Markup {
-    row(term, &when(at, now, "not reported"))
+    row(term, &when(at, now, NOT_REPORTED))
 }
 
 fn flag(term: &str, value: Option<bool>) -> Markup {
@@ -92,14 +95,14 @@ fn list(term: &str, values: Option<&[String]>) -> Markup {
         term,
         &match values {
             None => not_reported(),
-            Some([]) => html! { span.none { "none" } },
+            Some([]) => html! { span.none { (EMPTY_LIST) } },
             Some(values) => html! { ul.values { @for value in values { li { (untrusted(value)) } } } },
         },
     )
 }
 
 fn not_reported() -> Markup {
-    html! { span.none { "not reported" } }
+    html! { span.none { (NOT_REPORTED) } }
 }
 
 fn owner(managed_by: ManagedBy) -> Markup {

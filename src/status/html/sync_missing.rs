@@ -4,26 +4,41 @@
 use maud::{Markup, html};
 
 use super::components::{backticks_to_code, icon, untrusted, when};
+use super::expectation_labels::subject;
 use super::sync_page::{collected, of_account, page};
-use crate::health::{AssessedTarget, Health};
+use super::what_to_do::what_to_do;
+use crate::expectations::{Expectation, ExpectationState, Violation};
+use crate::health::{AssessedTarget, Health, HealthPolicy, remedy};
 use crate::model::UnixSeconds;
 use crate::printable::excerpt;
 use crate::status::PageState;
 use crate::status::query::PageQuery;
 use crate::status::sync_lookup::{MissingSync, SyncKey};
 use crate::status::text::pluralize;
+use crate::status::verdict::Mark;
 
 /// The page about a sync that does not exist: what was looked for, and what there is.
 pub(in crate::status) fn missing_page(
     state: &PageState,
     key: &SyncKey,
     missing: &MissingSync,
+    policy: &HealthPolicy,
     now: UnixSeconds,
 ) -> Markup {
+    let required_by = required_by(key, missing, policy);
+    let (mark, heading) = match required_by.first() {
+        Some((expectation, _)) if expectation.request.single_name().is_some() => {
+            (Mark::NotAsExpected, "This sync is required and does not exist")
+        }
+        _ => (Mark::Health(Health::NoSyncs), "No such sync"),
+    };
     let body = html! {
-        section.headline.sync-headline.no_syncs aria-label="Summary" {
-            h1 { (icon(Health::NoSyncs)) span { "No such sync" } }
+        section class={ "headline sync-headline " (mark.as_str()) } aria-label="Summary" {
+            h1 { (icon(mark)) span { (heading) } }
             (situation(state, missing, now))
+        }
+        @if let Some(target) = &missing.target {
+            @for (expectation, violation) in &required_by { (requirement(target, expectation, violation)) }
         }
         section #wanted aria-labelledby="wanted-heading" {
             h2 #wanted-heading { "Looked for" }
@@ -48,7 +63,44 @@ pub(in crate::status) fn missing_page(
             }
         }
     };
-    page(state, "No such sync – SSM Sync Exporter", &html! {}, &body)
+    page(state, &format!("{heading} – SSM Sync Exporter"), &html! {}, &body)
+}
+
+/// The expectations that are violated because there is no sync like the one that was looked for. Those
+/// that require this very sync come first.
+fn required_by<'a>(
+    key: &SyncKey,
+    missing: &'a MissingSync,
+    policy: &'a HealthPolicy,
+) -> Vec<(&'a Expectation, &'a Violation)> {
+    let Some(target) = &missing.target else { return Vec::new() };
+    let is_missing = target.judgements().iter().filter(|it| it.state == ExpectationState::Missing);
+    let mut required_by: Vec<_> = is_missing
+        .filter_map(|judgement| {
+            let expectation = policy.expectations.get(judgement.expectation)?;
+            let is_about = expectation.request.sync_type.as_str() == key.sync_type
+                && expectation.accepts_name(&key.name, &target.observed());
+            Some((expectation, judgement.violations.first().filter(|_| is_about)?))
+        })
+        .collect();
+    required_by.sort_by_key(|(expectation, _)| expectation.request.single_name().is_none());
+    required_by
+}
+
+fn requirement(target: &AssessedTarget, expectation: &Expectation, violation: &Violation) -> Markup {
+    let advice = remedy::for_violation(target, expectation, violation.subject, violation.field);
+    let this_sync = expectation.request.single_name().is_some();
+    let all_targets = PageQuery { expectation: expectation.name.clone(), ..PageQuery::default() };
+    html! {
+        section.required {
+            h2 { "What to do: " (advice.title) }
+            p {
+                "The expectation " a href={ "./" (all_targets.link()) } { (expectation.name) } " requires "
+                @if this_sync { "this sync" } @else { "at least one sync like this one" } " (" (subject(expectation)) ")."
+            }
+            (what_to_do(&advice))
+        }
+    }
 }
 
 /// Whether the exporter polls the target, and the state of the target.

@@ -4,33 +4,45 @@
 use maud::{Markup, html};
 
 use super::components::{
-    age, backticks_to_code, badge, freshness, icon, label, meaning, owning_service, untrusted,
+    NOT_AS_EXPECTED, age, backticks_to_code, badge, freshness, icon, label, meaning, not_as_expected_badge,
+    owning_service, untrusted,
 };
 use super::header::settings;
-use super::sync_fields;
 use super::what_to_do::what_to_do;
 use super::{document, sprite};
-use crate::health::{Alert, AssessedSync, AssessedTarget, Concern, ConcernKind, Health, explain, remedy};
+use super::{sync_expectations, sync_fields};
+use crate::health::{
+    Alert, AssessedSync, AssessedTarget, Concern, ConcernKind, Health, HealthPolicy, explain, remedy,
+};
 use crate::model::UnixSeconds;
 use crate::printable::escape_control_characters;
 use crate::status::PageState;
 use crate::status::aws_console::console_link;
 use crate::status::query::PageQuery;
 use crate::status::sync_lookup::FoundSync;
+use crate::status::verdict::Mark;
 
-pub(in crate::status) fn sync_page(state: &PageState, found: &FoundSync, now: UnixSeconds) -> Markup {
+pub(in crate::status) fn sync_page(
+    state: &PageState,
+    found: &FoundSync,
+    policy: &HealthPolicy,
+    now: UnixSeconds,
+) -> Markup {
     let Some(sync) = found.sync() else { return html! {} };
     let name = escape_control_characters(&sync.sync.name);
-    let title = format!("{}: {name} – SSM Sync Exporter", label(sync.health));
+    let mark = mark(found, sync.health);
+    let status = if mark == Mark::NotAsExpected { NOT_AS_EXPECTED } else { label(sync.health) };
+    let title = format!("{status}: {name} – SSM Sync Exporter");
     let concerns = found.concerns();
     let body = html! {
-        (headline(found, sync, now))
+        (headline(found, sync, mark, now))
         @if let Some(advice) = remedy::for_sync(&found.target, sync) {
             section #what-to-do aria-labelledby="what-to-do-heading" {
                 h2 #what-to-do-heading { "What to do: " (advice.title) }
                 (what_to_do(&advice))
             }
         }
+        (sync_expectations::section(found, policy))
         @for concern in &concerns { (concern_section(&found.target, concern)) }
         section #fields aria-labelledby="fields-heading" {
             h2 #fields-heading { "As AWS reports it" }
@@ -87,14 +99,26 @@ pub(super) fn of_account(account: &str) -> PageQuery {
     PageQuery { account: account.to_owned(), ..PageQuery::default() }
 }
 
-fn headline(found: &FoundSync, sync: AssessedSync<'_>, now: UnixSeconds) -> Markup {
+/// What the headline stands for. It is never green while the sync violates an expectation.
+fn mark(found: &FoundSync, health: Health) -> Mark {
+    match health {
+        problem if problem.is_problem() => Mark::Health(problem),
+        _ if sync_expectations::is_violated(found) => Mark::NotAsExpected,
+        other => Mark::Health(other),
+    }
+}
+
+fn headline(found: &FoundSync, sync: AssessedSync<'_>, mark: Mark, now: UnixSeconds) -> Markup {
     let target = &found.target;
     let health = sync.health;
     let region = &target.target().region;
     html! {
-        section class={ "headline sync-headline " (health.as_str()) } aria-label="Summary" {
-            h1 { (icon(health)) span { (untrusted(&sync.sync.name)) } }
+        section class={ "headline sync-headline " (mark.as_str()) } aria-label="Summary" {
+            h1 { (icon(mark)) span { (untrusted(&sync.sync.name)) } }
             p.verdict { span title=(meaning(health)) { (badge(health)) } " " (backticks_to_code(&explain(&sync, &found.limit_origins, now))) }
+            @if sync_expectations::is_violated(found) {
+                p.verdict { (not_as_expected_badge()) " See " a href="#expectations" { "what is expected" } "." }
+            }
             (collected(target, now))
             p.links {
                 @if let Some(service) = owning_service(sync.sync.managed_by()) { "Owned by " (service) ". " }

@@ -7,7 +7,8 @@ use maud::{Markup, html};
 
 use super::Context;
 use super::components::{
-    Pagination, account, age, backticks_to_code, badge, console, label, message, untrusted, when,
+    Pagination, account, age, backticks_to_code, badge, console, label, message, not_as_expected_badge,
+    untrusted, when,
 };
 use crate::duration;
 use crate::health::{Alert, AssessedSync, Health, remedy};
@@ -27,8 +28,8 @@ pub(super) fn section(context: Context<'_>) -> Markup {
     let Context { overview, query, .. } = context;
     let is_target_only =
         |filter| matches!(filter, HealthFilter::Only(health) if Health::TARGET_ONLY_VALUES.contains(&health));
-    // No sync can have such a health.
-    if query.health.is_some_and(is_target_only) {
+    // No sync can have such a health, and the list of violations has the syncs that are not as expected.
+    if query.health.is_some_and(is_target_only) || query.health == Some(HealthFilter::NotAsExpected) {
         return html! {};
     }
     let rows = overview.syncs(query);
@@ -90,7 +91,8 @@ fn empty_text(context: Context<'_>) -> &'static str {
     if context.query.has_filter() { "No syncs match the filter." } else { "No syncs have problems." }
 }
 
-fn table_row(context: Context<'_>, SyncRow { target, assessed }: SyncRow<'_>) -> Markup {
+fn table_row(context: Context<'_>, row: SyncRow<'_>) -> Markup {
+    let SyncRow { target, assessed, is_violated } = row;
     let AssessedSync { sync, health, max_success_age, max_run_time } = assessed;
     let now = context.overview.now;
     let advice = remedy::for_sync(&target.assessed, assessed);
@@ -106,6 +108,7 @@ fn table_row(context: Context<'_>, SyncRow { target, assessed }: SyncRow<'_>) ->
         tr.quiet[!health.is_problem()] {
             td.status {
                 (badge(health))
+                @if is_violated { (not_as_expected_badge()) }
                 @if let Some(status) = status { p.raw { "AWS reports " (untrusted(status.as_str())) } }
             }
             th.sync scope="row" {

@@ -4,7 +4,8 @@ use maud::{Markup, html};
 
 use super::Context;
 use super::components::{
-    Pagination, account, backticks_to_code, badge, console, message, quota_used_badge, runbook, when,
+    Pagination, account, backticks_to_code, badge, console, message, not_as_expected_badge, quota_used_badge,
+    runbook, when,
 };
 use crate::duration;
 use crate::health::remedy::{self, Explanation};
@@ -157,6 +158,7 @@ fn target_row(context: Context<'_>, target: &TargetRow) -> Markup {
         tr {
             td.status {
                 (badge(target.health()))
+                @if target.is_violated { (not_as_expected_badge()) }
                 @if target.has_used_up_quota() { (quota_used_badge()) }
             }
             th.where scope="row" {

@@ -3,7 +3,9 @@
 use maud::{Markup, html};
 
 use super::Context;
-use super::components::{concern_label, concern_meaning, icon, label, meaning, plain};
+use super::components::{
+    NOT_AS_EXPECTED, NOT_AS_EXPECTED_MEANING, concern_label, concern_meaning, icon, label, meaning, plain,
+};
 use crate::health::{ConcernKind, Health};
 use crate::status::query::{HealthFilter, PageQuery};
 use crate::status::text::with_commas;
@@ -39,8 +41,17 @@ pub(super) fn section(context: Context<'_>) -> Markup {
         filter: HealthFilter::Concern(kind),
         number: overview.concern_counts.get(&kind).copied().unwrap_or_default(),
     });
+    let not_as_expected = Tile {
+        mark: Mark::NotAsExpected,
+        label: NOT_AS_EXPECTED,
+        meaning: plain(NOT_AS_EXPECTED_MEANING),
+        filter: HealthFilter::NotAsExpected,
+        number: overview.not_as_expected,
+    };
+    // Without expectations, the number would be a zero that reassures for no reason.
+    let not_as_expected = (!overview.policy.expectations.is_empty()).then_some(not_as_expected);
     // After the targets that are down.
-    targets.splice(1..1, concerns);
+    targets.splice(1..1, not_as_expected.into_iter().chain(concerns));
     html! {
         div.tiles {
             (group(context, "Syncs", overview.sync_counts.total(), &syncs))

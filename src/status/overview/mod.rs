@@ -3,23 +3,28 @@
 
 mod failures;
 mod selection;
+mod violations;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::query::{HealthFilter, PageQuery};
+use crate::expectations::ExpectationTotals;
 use crate::fleet::{FailingLookups, RegionName};
 use crate::health::{AssessedSync, AssessedTarget, Concern, ConcernKind, Health, HealthCounts, HealthPolicy};
 use crate::model::{Failure, Reason, UnixSeconds};
 use crate::snapshot::Store;
 pub(super) use failures::{FailureGroup, FailuresForReason, GroupKey};
 use selection::Selection;
+pub(super) use violations::{ExpectationRow, ViolationRow};
 
 /// All targets at one point in time.
 #[derive(Debug)]
 pub(super) struct FleetOverview {
     pub(super) now: UnixSeconds,
+    /// What all targets were judged by.
+    pub(super) policy: Arc<HealthPolicy>,
     /// The number of discovery lookups without a first result, each of which may add targets.
     pub(super) pending_lookups: usize,
     /// The discovery lookups whose last attempt failed. Targets may be missing because of them.
@@ -30,6 +35,9 @@ pub(super) struct FleetOverview {
     pub(super) sync_counts: HealthCounts,
     /// How many targets have a concern of each kind; kinds without any are left out.
     pub(super) concern_counts: BTreeMap<ConcernKind, usize>,
+    /// How many targets violate an expectation.
+    pub(super) not_as_expected: usize,
+    expectation_totals: ExpectationTotals,
     /// The regions of all targets.
     pub(super) regions: BTreeSet<RegionName>,
 }
@@ -44,12 +52,19 @@ pub(super) struct TargetRow {
     pub(super) sync_counts: HealthCounts,
     /// What needs attention although nothing is broken.
     pub(super) concerns: Vec<Concern>,
+    /// Whether the target violates an expectation.
+    pub(super) is_violated: bool,
 }
 
 impl TargetRow {
     fn new(assessed: AssessedTarget) -> Self {
-        let (account, concerns) = (assessed.display_id(), assessed.concerns());
-        Self { account, sync_counts: assessed.sync_counts(), concerns, assessed }
+        Self {
+            account: assessed.display_id(),
+            sync_counts: assessed.sync_counts(),
+            concerns: assessed.concerns(),
+            is_violated: assessed.is_violated(),
+            assessed,
+        }
     }
 
     pub(super) fn health(&self) -> Health {
@@ -61,11 +76,23 @@ impl TargetRow {
         self.concerns.iter().any(|concern| concern.kind.is_trouble())
     }
 
+    /// Whether an operator has to act.
+    fn is_in_trouble(&self) -> bool {
+        self.health().is_problem() || self.is_violated || self.has_used_up_quota()
+    }
+
+    /// Whether the sync with this index violates an expectation.
+    fn is_violated_by(&self, sync: usize) -> bool {
+        let mut violations = self.assessed.judgements().iter().flat_map(|judgement| &judgement.violations);
+        self.is_violated && violations.any(|violation| violation.subject.sync() == Some(sync))
+    }
+
     fn urgency(&self) -> Urgency {
         let class = match self.health() {
             health if health.is_problem() => 0,
-            _ if self.has_used_up_quota() => 1,
-            _ => 2,
+            _ if self.is_violated => 1,
+            _ if self.has_used_up_quota() => 2,
+            _ => 3,
         };
         (class, self.health())
     }
@@ -84,7 +111,8 @@ impl TargetRow {
     }
 }
 
-/// Sorts targets: those with problems come first, then those with a used-up quota.
+/// Sorts targets: those with problems come first, then those that violate an expectation, then those
+/// with a used-up quota.
 type Urgency = (u8, Health);
 
 /// A sync with its target and its health.
@@ -92,6 +120,8 @@ type Urgency = (u8, Health);
 pub(super) struct SyncRow<'a> {
     pub(super) target: &'a TargetRow,
     pub(super) assessed: AssessedSync<'a>,
+    /// Whether the sync violates an expectation.
+    pub(super) is_violated: bool,
 }
 
 /// An account in the grid, with its targets.
@@ -118,7 +148,7 @@ pub(super) struct AccountGrid<'a> {
 }
 
 impl FleetOverview {
-    pub(super) fn new(store: &Store, policy: &HealthPolicy, now: UnixSeconds) -> Self {
+    pub(super) fn new(store: &Store, policy: &Arc<HealthPolicy>, now: UnixSeconds) -> Self {
         // Read before the slots: a lookup that ends in between still counts as pending
         // although its targets are listed. In the other order, a page could show neither
         // the lookup nor its targets.
@@ -133,9 +163,11 @@ impl FleetOverview {
         });
         let (mut target_counts, mut sync_counts) = (HealthCounts::default(), HealthCounts::default());
         let mut concern_counts: BTreeMap<ConcernKind, usize> = BTreeMap::new();
+        let mut expectation_totals = ExpectationTotals::new(policy.expectations.len());
         for target in &targets {
             target_counts.add(target.health());
             sync_counts.merge(&target.sync_counts);
+            expectation_totals.add(target.assessed.judgements());
             for (index, Concern { kind, .. }) in target.concerns.iter().enumerate() {
                 // A target counts once, however many concerns of the kind it has.
                 if target.concerns[..index].iter().all(|earlier| earlier.kind != *kind) {
@@ -146,6 +178,9 @@ impl FleetOverview {
         let regions = targets.iter().map(|target| target.region().clone()).collect();
         Self {
             now,
+            policy: Arc::clone(policy),
+            not_as_expected: targets.iter().filter(|target| target.is_violated).count(),
+            expectation_totals,
             pending_lookups,
             failing_lookups,
             targets,
@@ -154,6 +189,10 @@ impl FleetOverview {
             concern_counts,
             regions,
         }
+    }
+
+    fn selection<'q>(&'q self, query: &'q PageQuery) -> Selection<'q> {
+        Selection::new(query, &self.policy.expectations)
     }
 
     /// The targets that the query's account and region select, whatever their health.
@@ -179,7 +218,7 @@ impl FleetOverview {
 
     /// The targets that the query selects, worst first.
     pub(super) fn targets(&self, query: &PageQuery) -> Vec<&TargetRow> {
-        let selection = Selection::new(query);
+        let selection = self.selection(query);
         let mut targets: Vec<&TargetRow> =
             self.in_scope(&selection).filter(|target| selection.target(target)).collect();
         targets.sort_by_key(|target| target.urgency());
@@ -190,11 +229,12 @@ impl FleetOverview {
     /// of its selected syncs. Without this second kind, `status=stale` would not find the stale syncs
     /// of a target that has a failed one as well.
     pub(super) fn into_selected(self, query: &PageQuery) -> Vec<(AssessedTarget, Vec<usize>)> {
-        let selection = Selection::new(query);
+        let selection = Selection::new(query, &self.policy.expectations);
         let select = |row: TargetRow| {
             if !selection.account(&row.account, row.account_name())
                 || !selection.region(&row)
                 || !selection.reason(&row)
+                || !selection.expectation(&row)
             {
                 return None;
             }
@@ -212,13 +252,14 @@ impl FleetOverview {
     /// The syncs that the query selects, worst first, then by oldest last success. Without
     /// a filter, all syncs with problems.
     pub(super) fn syncs(&self, query: &PageQuery) -> Vec<SyncRow<'_>> {
-        let selection = Selection::new(query);
+        let selection = self.selection(query);
         let filter = if query.has_filter() { query.health } else { Some(HealthFilter::AnyProblem) };
         let mut rows = Vec::new();
-        for target in self.in_scope(&selection).filter(|target| selection.reason(target)) {
+        let is_selected = |target: &&TargetRow| selection.reason(target) && selection.expectation(target);
+        for target in self.in_scope(&selection).filter(is_selected) {
             for (index, assessed) in target.assessed.syncs().enumerate() {
                 if selection.sync(filter, target, index, &assessed) {
-                    rows.push(SyncRow { target, assessed });
+                    rows.push(SyncRow { target, assessed, is_violated: target.is_violated_by(index) });
                 }
             }
         }
@@ -236,9 +277,10 @@ impl FleetOverview {
         if !includes_down.contains(&query.health) {
             return Vec::new();
         }
-        let selection = Selection::new(query);
+        let selection = self.selection(query);
         let mut by_reason: BTreeMap<Reason, Vec<(&TargetRow, &Failure)>> = BTreeMap::new();
-        for target in self.in_scope(&selection).filter(|target| selection.reason(target)) {
+        let is_selected = |target: &&TargetRow| selection.reason(target) && selection.expectation(target);
+        for target in self.in_scope(&selection).filter(is_selected) {
             if let Some(failure) = target.failure().filter(|failure| selection.finds_failure(failure)) {
                 by_reason.entry(failure.reason).or_default().push((target, failure));
             }
@@ -251,7 +293,7 @@ impl FleetOverview {
 
     /// The concerns of a kind about the targets that the query selects, by account and region.
     pub(super) fn concerns(&self, query: &PageQuery, kind: ConcernKind) -> Vec<(&TargetRow, &Concern)> {
-        let selection = Selection::new(query);
+        let selection = self.selection(query);
         if !self.concern_counts.contains_key(&kind) {
             return Vec::new();
         }
@@ -265,11 +307,12 @@ impl FleetOverview {
         concerns
     }
 
-    /// How many syncs and targets are in trouble.
+    /// How many syncs are in trouble, and how many targets, by each kind of trouble.
     pub(super) fn troubles(&self) -> usize {
         let concerns = self.concern_counts.iter().filter(|(kind, _)| kind.is_trouble());
         self.sync_counts.problems()
             + self.target_counts.get(Health::Down)
+            + self.not_as_expected
             + concerns.map(|(_, targets)| targets).sum::<usize>()
     }
 
@@ -282,7 +325,7 @@ impl FleetOverview {
     /// The accounts with a target that the query selects. A row has all targets of the
     /// account in the selected regions, whatever their health.
     pub(super) fn grid(&self, query: &PageQuery) -> AccountGrid<'_> {
-        let selection = Selection::new(query);
+        let selection = self.selection(query);
         let mut rows: BTreeMap<&str, (AccountRow<'_>, bool)> = BTreeMap::new();
         for target in self.in_scope(&selection) {
             let new_row =

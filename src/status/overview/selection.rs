@@ -1,10 +1,11 @@
 //! Which targets and syncs a query selects.
 //!
-//! All filters of a query have to match: account, region, status, reason and search. What each
-//! value of the status selects is documented at [`HealthFilter`].
+//! All filters of a query have to match: account, region, status, reason, expectation and search. What
+//! each value of the status selects is documented at [`HealthFilter`].
 
 use super::TargetRow;
-use crate::health::{AssessedSync, Concern, Health};
+use crate::expectations::{Expectation, ExpectationState, Judgement, ViolationSubject};
+use crate::health::{AssessedSync, Concern, Difference};
 use crate::model::{DataSync, Failure};
 use crate::status::query::{HealthFilter, PageQuery};
 
@@ -12,13 +13,21 @@ use crate::status::query::{HealthFilter, PageQuery};
 #[derive(Clone, Debug)]
 pub(super) struct Selection<'a> {
     query: &'a PageQuery,
+    expectations: &'a [Expectation],
+    /// The index of the expectation that the query names.
+    expectation: Option<usize>,
     account: Needle,
     search: Needle,
 }
 
 impl<'a> Selection<'a> {
-    pub(super) fn new(query: &'a PageQuery) -> Self {
-        Self { query, account: Needle::new(&query.account), search: Needle::new(&query.search) }
+    /// `expectations` are all that are configured.
+    pub(super) fn new(query: &'a PageQuery, expectations: &'a [Expectation]) -> Self {
+        let index = || expectations.iter().position(|expectation| expectation.name == query.expectation);
+        // An expectation that a reload has removed meanwhile selects nothing.
+        let expectation = (!query.expectation.is_empty()).then(|| index().unwrap_or(usize::MAX));
+        let (account, search) = (Needle::new(&query.account), Needle::new(&query.search));
+        Self { query, expectations, expectation, account, search }
     }
 
     /// Whether the account, by its id or name, is selected.
@@ -36,17 +45,45 @@ impl<'a> Selection<'a> {
         self.query.reason.is_none_or(|reason| target.failure().is_some_and(|it| it.reason == reason))
     }
 
-    /// Whether status, reason and search select the target. The search finds a target by its failure
-    /// and by any of its syncs.
-    pub(super) fn target(&self, target: &TargetRow) -> bool {
-        self.query.health.is_none_or(|filter| filter.selects_target(target.health(), &target.concerns))
-            && self.reason(target)
-            && (self.search.is_empty()
-                || target.failure().is_some_and(|failure| self.finds_failure(failure))
-                || target.assessed.syncs().any(|sync| self.finds_sync(sync.sync)))
+    /// Whether the expectation that the query names is, or may be, about the target.
+    pub(super) fn expectation(&self, target: &TargetRow) -> bool {
+        self.expectation.is_none() || self.judgements(target).next().is_some()
     }
 
-    /// Whether `filter` and the search select the sync, which is at `index` among those of its target.
+    /// The judgements of the target by the expectations that the query selects.
+    pub(super) fn judgements<'t>(&self, target: &'t TargetRow) -> impl Iterator<Item = &'t Judgement> {
+        let wanted = self.expectation;
+        let judgements = target.assessed.judgements().iter();
+        judgements.filter(move |judgement| wanted.is_none_or(|wanted| wanted == judgement.expectation))
+    }
+
+    fn is_violated_by(&self, target: &TargetRow) -> bool {
+        self.judgements(target).any(|judgement| judgement.state.is_violation())
+    }
+
+    /// Whether status, reason, expectation and search select the target. The search finds a target by
+    /// its failure, by any of its syncs, and by a sync that is missing.
+    pub(super) fn target(&self, target: &TargetRow) -> bool {
+        self.query.health.is_none_or(|filter| self.status_of_target(filter, target))
+            && self.reason(target)
+            && self.expectation(target)
+            && (self.search.is_empty()
+                || target.failure().is_some_and(|failure| self.finds_failure(failure))
+                || target.assessed.syncs().any(|sync| self.finds_sync(sync.sync))
+                || self.judgements(target).any(|judgement| self.finds_missing(target, judgement)))
+    }
+
+    fn status_of_target(&self, filter: HealthFilter, target: &TargetRow) -> bool {
+        match filter {
+            HealthFilter::AnyProblem => target.is_in_trouble(),
+            HealthFilter::Only(wanted) => wanted == target.health(),
+            HealthFilter::NotAsExpected => self.is_violated_by(target),
+            HealthFilter::Concern(kind) => target.concerns.iter().any(|concern| concern.kind == kind),
+        }
+    }
+
+    /// Whether `filter`, the expectation and the search select the sync, which is at `index` among those
+    /// of its target.
     pub(super) fn sync(
         &self,
         filter: Option<HealthFilter>,
@@ -54,9 +91,70 @@ impl<'a> Selection<'a> {
         index: usize,
         assessed: &AssessedSync<'_>,
     ) -> bool {
-        let AssessedSync { sync, health, .. } = assessed;
-        filter.is_none_or(|filter| filter.selects_sync(sync, index, *health, &target.concerns))
+        let sync = assessed.sync;
+        filter.is_none_or(|filter| self.status_of_sync(filter, target, index, assessed))
+            && (self.expectation.is_none() || self.expectation_of_sync(target, sync))
             && (self.search.is_empty() || self.finds_sync(sync))
+    }
+
+    fn status_of_sync(
+        &self,
+        filter: HealthFilter,
+        target: &TargetRow,
+        index: usize,
+        AssessedSync { sync, health, .. }: &AssessedSync<'_>,
+    ) -> bool {
+        match filter {
+            HealthFilter::AnyProblem => health.is_problem(),
+            HealthFilter::Only(wanted) => wanted == *health,
+            HealthFilter::NotAsExpected => {
+                let mut violations = self.judgements(target).flat_map(|judgement| &judgement.violations);
+                violations.any(|violation| violation.subject.sync() == Some(index))
+            }
+            HealthFilter::Concern(kind) => {
+                let mut concerns = target.concerns.iter();
+                concerns.any(|concern| concern.kind == kind && is_about(concern, sync, index))
+            }
+        }
+    }
+
+    /// Whether the expectation that the query names is about the sync.
+    fn expectation_of_sync(&self, target: &TargetRow, sync: &DataSync) -> bool {
+        self.judgements(target).any(|judgement| {
+            let expectation = self.expectations.get(judgement.expectation);
+            judgement.state != ExpectationState::Unknown
+                && expectation.is_some_and(|it| {
+                    it.is_about_sync(target.assessed.target(), target.assessed.state().account.as_ref(), sync)
+                })
+        })
+    }
+
+    /// Whether the search finds the violation of an expectation: by the name of the expectation, or by
+    /// the sync that violates it.
+    pub(super) fn finds_violation(
+        &self,
+        target: &TargetRow,
+        judgement: &Judgement,
+        subject: ViolationSubject,
+    ) -> bool {
+        let name = self.expectations.get(judgement.expectation).map(|expectation| &expectation.name);
+        let sync = subject.sync().and_then(|index| target.assessed.sync(index));
+        self.search.is_empty()
+            || name.is_some_and(|name| self.search.is_in(name))
+            || sync.is_some_and(|sync| self.finds_sync(sync.sync))
+            || self.finds_missing(target, judgement)
+    }
+
+    /// Whether the search finds the sync that is missing according to the judgement.
+    fn finds_missing(&self, target: &TargetRow, judgement: &Judgement) -> bool {
+        if judgement.state != ExpectationState::Missing {
+            return false;
+        }
+        let Some(expectation) = self.expectations.get(judgement.expectation) else { return false };
+        judgement.violations.iter().any(|violation| {
+            let name = Difference::new(&target.assessed, expectation, violation).sync_name;
+            name.is_some_and(|name| self.search.is_in(&name))
+        })
     }
 
     /// Whether the search finds the failure of a target.
@@ -89,28 +187,6 @@ impl Needle {
 
     fn is_in(&self, text: &str) -> bool {
         self.is_empty() || text.to_lowercase().contains(&self.lowercase)
-    }
-}
-
-impl HealthFilter {
-    fn selects_target(self, health: Health, concerns: &[Concern]) -> bool {
-        match self {
-            Self::AnyProblem => {
-                health.is_problem() || concerns.iter().any(|concern| concern.kind.is_trouble())
-            }
-            Self::Only(wanted) => wanted == health,
-            Self::Concern(kind) => concerns.iter().any(|concern| concern.kind == kind),
-        }
-    }
-
-    fn selects_sync(self, sync: &DataSync, index: usize, health: Health, concerns: &[Concern]) -> bool {
-        match self {
-            Self::AnyProblem => health.is_problem(),
-            Self::Only(wanted) => wanted == health,
-            Self::Concern(kind) => {
-                concerns.iter().any(|concern| concern.kind == kind && is_about(concern, sync, index))
-            }
-        }
     }
 }
 

@@ -17,7 +17,7 @@ fn overview() -> FleetOverview {
         (target(&one, "eu-west-1"), Some(Ok(vec![sync("fine", Some(NOW)), old, bad, older]))),
         (target(&one, "us-east-1"), Some(Err(failed(Reason::ScpDenied)))),
     ]);
-    FleetOverview::new(&store, &HealthPolicy::default(), NOW)
+    FleetOverview::new(&store, &Arc::default(), NOW)
 }
 
 fn names(overview: &FleetOverview, query: &str) -> Vec<String> {
@@ -90,7 +90,7 @@ fn the_search_finds_syncs_and_failures_of_targets() {
             (target(&one, "eu-west-1"), Some(Ok(vec![to_bucket, failed_sync]))),
             (target(&two, "eu-west-1"), Some(Err(failed(Reason::ScpDenied)))),
         ]),
-        &HealthPolicy::default(),
+        &Arc::default(),
         NOW,
     );
     let found = |query: &str| (names(&overview, query).join(" "), target_names(&overview, query).join(" "));
@@ -117,7 +117,7 @@ fn a_used_up_quota_is_trouble_and_selects_the_syncs_that_use_it() {
             (target(&full, "eu-west-1"), Some(Ok(syncs(5)))),
             (target(&free, "eu-west-1"), Some(Ok(syncs(4)))),
         ]),
-        &HealthPolicy::default(),
+        &Arc::default(),
         NOW,
     );
     assert_eq!(overview.concern_counts[&ConcernKind::QuotaUsed], 1);
@@ -156,7 +156,7 @@ fn failures_are_grouped_by_region_or_account_whichever_gives_fewer_groups() {
         let denied = account(77, Some("denied"));
         targets.push((target(&denied, region), Some(Err(failed(Reason::AssumeRoleDenied)))));
     }
-    let overview = FleetOverview::new(&store(targets), &HealthPolicy::default(), NOW);
+    let overview = FleetOverview::new(&store(targets), &Arc::default(), NOW);
     let query = PageQuery::default();
     let failures = overview.failures(&query);
     let summary: Vec<_> = failures
@@ -177,11 +177,8 @@ fn an_account_without_an_id_is_found_by_its_profile() {
         access: crate::fleet::Access { profile: Some("Prod".to_owned()), ..Default::default() },
         ..Default::default()
     });
-    let overview = FleetOverview::new(
-        &store(vec![(target(&account, "eu-west-1"), None)]),
-        &HealthPolicy::default(),
-        NOW,
-    );
+    let overview =
+        FleetOverview::new(&store(vec![(target(&account, "eu-west-1"), None)]), &Arc::default(), NOW);
     assert_eq!(overview.targets[0].account, "unknown (profile Prod)");
     assert_eq!(overview.targets(&PageQuery::parse("account=unknown+(profile+prod)")).len(), 1);
 }
