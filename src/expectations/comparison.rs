@@ -97,7 +97,10 @@ fn compare_flag(wanted: ExpectedFlag, found: Option<bool>) -> Outcome {
 }
 
 /// The values of a list in a target.
-fn resolved<'a>(patterns: &'a [TextPattern], properties: Properties<'a>) -> BTreeSet<Cow<'a, str>> {
+pub(super) fn resolved<'a>(
+    patterns: &'a [TextPattern],
+    properties: Properties<'a>,
+) -> BTreeSet<Cow<'a, str>> {
     patterns.iter().map(|pattern| pattern.resolve(properties)).collect()
 }
 

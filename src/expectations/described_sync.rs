@@ -1,7 +1,7 @@
 //! The sync that an expectation describes, if it describes exactly one.
 
 use super::Expectation;
-use super::comparison::{Outcome, compare};
+use super::comparison::{Outcome, compare, resolved};
 use super::field::Field;
 use super::judgement::ObservedTarget;
 use super::pattern::{Properties, TextPattern};
@@ -63,8 +63,12 @@ fn set(
             *sharing = only_text(wanted, properties)?.as_deref().map(SharingType::from);
         }
         (Place::List(list), ExpectedValue::Set(wanted)) => {
-            let values = || wanted.values(properties).into_iter().map(Into::into).collect();
-            *list = matches!(wanted, ExpectedSet::Exactly(_)).then(values);
+            *list = match wanted {
+                ExpectedSet::Absent => None,
+                ExpectedSet::Exactly(patterns) => {
+                    Some(resolved(patterns, properties).into_iter().map(Into::into).collect())
+                }
+            };
         }
         (Place::Flag(flag), ExpectedValue::Flag(wanted)) => {
             *flag = match wanted {

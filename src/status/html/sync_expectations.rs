@@ -79,7 +79,8 @@ fn article(found: &FoundSync, of_sync: &SyncExpectation<'_>) -> Markup {
 fn explanation(of_sync: &SyncExpectation<'_>) -> String {
     let SyncExpectation { expectation, judgement, fields, violation } = of_sync;
     if judgement.state == ExpectationState::Unknown {
-        return "It is not known whether the expectation is about this account, or what it wants of it."
+        return "It is not known whether the expectation is about this account or what it wants of it, or the account has \
+                syncs that could not be read."
             .to_owned();
     }
     let number = |outcome| fields.iter().filter(|field| field.outcome == outcome).count();
