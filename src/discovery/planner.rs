@@ -52,7 +52,13 @@ pub(super) fn accounts(
     // Without an organization, no account is in a unit.
     let no_units = AccountUnits::new();
     let units = if sources.organization.is_some() { units.as_ref() } else { Some(&no_units) };
-    let units_of = |account: &AccountId| units.map(|units| units.get(account).cloned().unwrap_or_default());
+    let member_ids: HashSet<&AccountId> = members.iter().map(|member| &member.id).collect();
+    let units_of = |account: &AccountId| match units?.get(account) {
+        Some(units) => Some(units.clone()),
+        // A member that joined after the units were last listed.
+        None if member_ids.contains(account) => None,
+        None => Some(Vec::new()),
+    };
     let mut members_by_id: BTreeMap<&AccountId, _> =
         members.iter().map(|member| (&member.id, member)).collect();
     let mut accounts = Vec::new();
@@ -252,12 +258,13 @@ mod tests {
             let units = accounts.iter().map(|entry| entry.account.organizational_units.clone());
             units.collect::<Vec<_>>()
         };
-        // The account 4 is in the organization, but not among the members that are polled.
+        // The account 4 is in the organization, but not among the members that are polled. The account 5
+        // is in none of the units.
         let known = [(1, vec![unit(1), unit(2)]), (2, vec![unit(1)]), (3, Vec::new()), (4, vec![unit(2)])];
         let known = known.map(|(number, units)| (id(number), units));
         assert_eq!(
             units_of(Some(known.into())),
-            [Some(vec![unit(1), unit(2)]), Some(vec![unit(2)]), None, Some(Vec::new())]
+            [Some(vec![unit(1), unit(2)]), Some(vec![unit(2)]), Some(Vec::new()), Some(Vec::new())]
         );
         assert_eq!(units_of(None), [None, None, None, None]);
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::field::Field;
-use super::pattern::{Properties, TextPattern};
+use super::pattern::Properties;
 use super::request::{ExpectedFlag, ExpectedSet, ExpectedSync, ExpectedText, ExpectedValue};
 use crate::model::{DataSync, SharingType};
 
@@ -25,7 +25,7 @@ impl Outcome {
 
 /// The value of a field that AWS reported, if it did.
 #[derive(Clone, Copy, Debug)]
-enum ReportedValue<'a> {
+pub(super) enum ReportedValue<'a> {
     Text(Option<&'a str>),
     List(Option<&'a [String]>),
     Flag(Option<bool>),
@@ -80,10 +80,10 @@ fn compare_set(wanted: &ExpectedSet, found: Option<&[String]>, properties: Prope
     match (wanted, found) {
         (ExpectedSet::Absent, found) => Outcome::known(found.is_none_or(<[String]>::is_empty)),
         (ExpectedSet::Exactly(_), None) => Outcome::NotReported,
-        (ExpectedSet::Exactly(patterns), Some(found)) => {
+        (ExpectedSet::Exactly(_), Some(found)) => {
             let found: BTreeSet<Cow<'_, str>> =
                 found.iter().map(|value| Cow::Borrowed(value.as_str())).collect();
-            Outcome::known(resolved(patterns, properties) == found)
+            Outcome::known(wanted.values(properties) == found)
         }
     }
 }
@@ -96,15 +96,8 @@ fn compare_flag(wanted: ExpectedFlag, found: Option<bool>) -> Outcome {
     }
 }
 
-/// The values of a list in a target.
-pub(super) fn resolved<'a>(
-    patterns: &'a [TextPattern],
-    properties: Properties<'a>,
-) -> BTreeSet<Cow<'a, str>> {
-    patterns.iter().map(|pattern| pattern.resolve(properties)).collect()
-}
-
-fn reported_value(sync: &DataSync, field: Field) -> ReportedValue<'_> {
+/// What AWS reports for a field.
+pub(super) fn reported_value(sync: &DataSync, field: Field) -> ReportedValue<'_> {
     let (destination, source) = (sync.destination.as_ref(), sync.source.as_ref());
     match field {
         Field::Presence | Field::Forbidden => ReportedValue::Text(None),
@@ -143,8 +136,8 @@ pub(super) fn wanted_text(wanted: ExpectedValue<'_>, properties: Properties<'_>)
             let texts: Vec<_> = patterns.iter().map(|pattern| pattern.resolve(properties)).collect();
             Some(texts.join(" or "))
         }
-        ExpectedValue::Set(ExpectedSet::Exactly(patterns)) => {
-            Some(resolved(patterns, properties).into_iter().collect::<Vec<_>>().join(", "))
+        ExpectedValue::Set(wanted) => {
+            Some(wanted.values(properties).into_iter().collect::<Vec<_>>().join(", "))
         }
         ExpectedValue::Flag(ExpectedFlag::Is(wanted)) => Some(wanted.to_string()),
     }
@@ -159,5 +152,154 @@ pub(super) fn found_text(sync: &DataSync, field: Field) -> Option<String> {
             Some(sorted.into_iter().collect::<Vec<_>>().join(", "))
         }
         ReportedValue::Flag(found) => found.map(|found| found.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{compared_fields, expect, set, sync, target, two_values};
+    use super::*;
+    use crate::expectations::TextPattern;
+    use crate::fleet::Target;
+    use crate::model::SyncType;
+
+    fn properties(target: &Target) -> Properties<'_> {
+        Properties { target, account_id: target.account.id.as_ref() }
+    }
+
+    fn with(field: Field, found: Option<&str>) -> DataSync {
+        let mut sync = sync(SyncType::ToDestination, "a");
+        set(&mut sync, field, found);
+        sync
+    }
+
+    /// Compares one field.
+    fn outcome(field: Field, wanted: Option<&str>, found: Option<&str>) -> Outcome {
+        let mut request = ExpectedSync::any(SyncType::ToDestination);
+        expect(&mut request, field, wanted);
+        let target = target("111122223333", "eu-west-1");
+        let outcomes: Vec<_> = compare(&request, &with(field, found), properties(&target)).collect();
+        let [(compared, outcome)] = *outcomes else { panic!("{outcomes:?}") };
+        assert_eq!(compared, field);
+        outcome
+    }
+
+    #[test]
+    fn each_field_is_equal_different_or_not_reported() {
+        for field in compared_fields() {
+            let [one, other] = two_values(field);
+            assert_eq!(outcome(field, Some(one), Some(one)), Outcome::Equal, "{field:?}");
+            assert_eq!(outcome(field, Some(one), Some(other)), Outcome::Different, "{field:?}");
+            assert_eq!(outcome(field, Some(one), None), Outcome::NotReported, "{field:?}");
+            assert_eq!(outcome(field, None, Some(one)), Outcome::Different, "{field:?}");
+            let absent = match field {
+                Field::SharingType => Outcome::NotReported,
+                _ => Outcome::Equal,
+            };
+            assert_eq!(outcome(field, None, None), absent, "{field:?}");
+        }
+    }
+
+    #[test]
+    fn only_fields_that_matter_are_compared() {
+        let mut full = sync(SyncType::ToDestination, "a");
+        for field in compared_fields() {
+            set(&mut full, field, Some(two_values(field)[0]));
+        }
+        let target = target("111122223333", "eu-west-1");
+        let request = ExpectedSync::any(SyncType::ToDestination);
+        assert_eq!(compare(&request, &full, properties(&target)).count(), 0);
+    }
+
+    #[test]
+    fn lists_are_compared_without_order_and_duplicates() {
+        use Outcome::{Different, Equal};
+        for field in [Field::OrganizationalUnits, Field::SourceRegions] {
+            for (wanted, found, expected) in [
+                ("a b", "b a", Equal),
+                ("a b", "a b a b", Equal),
+                ("a b a", "b a", Equal),
+                ("a b", "a", Different),
+                ("a", "a b", Different),
+                ("a", "", Different),
+                ("{region} a", "a eu-west-1", Equal),
+                ("a*", "ab", Different),
+            ] {
+                assert_eq!(outcome(field, Some(wanted), Some(found)), expected, "{wanted} {found}");
+            }
+            assert_eq!(outcome(field, None, Some("")), Equal);
+        }
+    }
+
+    #[test]
+    fn only_the_source_type_is_compared_without_case() {
+        for (wanted, found, expected) in [
+            ("singleAccountMultiRegions", "SingleAccountMultiRegions", Outcome::Equal),
+            ("SINGLE*", "SingleAccountMultiRegions", Outcome::Equal),
+            ("AwsOrganizations", "SingleAccountMultiRegions", Outcome::Different),
+        ] {
+            assert_eq!(outcome(Field::SourceType, Some(wanted), Some(found)), expected, "{wanted}");
+        }
+        for field in [Field::BucketName, Field::OrganizationSourceType, Field::SyncFormat] {
+            assert_eq!(outcome(field, Some("a"), Some("A")), Outcome::Different, "{field:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_may_have_wildcards_and_placeholders() {
+        use Outcome::{Different, Equal};
+        for (wanted, found, expected) in [
+            ("org-{region}", "org-eu-west-1", Equal),
+            ("org-{region}", "org-us-east-1", Different),
+            (
+                "arn:{partition}:kms:{region}:{account_id}:key/*",
+                "arn:aws:kms:eu-west-1:111122223333:key/k",
+                Equal,
+            ),
+            (
+                "arn:{partition}:kms:*:{account_id}:key/*",
+                "arn:aws:kms:eu-west-1:444455556666:key/k",
+                Different,
+            ),
+            ("{{region}}", "{region}", Equal),
+        ] {
+            assert_eq!(outcome(Field::KmsKeyArn, Some(wanted), Some(found)), expected, "{wanted}");
+        }
+    }
+
+    #[test]
+    fn any_of_several_texts_will_do() {
+        let pattern = |text| TextPattern::parse(text).unwrap();
+        let wanted = ExpectedText::AnyOf(vec![pattern("one"), pattern("two-*")]);
+        let target = target("111122223333", "eu-west-1");
+        let compare = |found| compare_text(Field::BucketName, &wanted, Some(found), properties(&target));
+        assert_eq!(
+            ["one", "two-2", "three"].map(compare),
+            [Outcome::Equal, Outcome::Equal, Outcome::Different]
+        );
+        let text = wanted_text(ExpectedValue::Text(&wanted), properties(&target));
+        assert_eq!(text.as_deref(), Some("one or two-*"));
+    }
+
+    #[test]
+    fn what_was_wanted_and_found_can_be_shown_for_each_field() {
+        let target = target("111122223333", "eu-west-1");
+        for field in compared_fields() {
+            let [value, _] = two_values(field);
+            let shown = if value == "a b" { "a, b" } else { value };
+            let mut request = ExpectedSync::any(SyncType::ToDestination);
+            for wanted in [Some(value), None] {
+                expect(&mut request, field, wanted);
+                let text = wanted_text(request.value(field).unwrap(), properties(&target));
+                assert_eq!(text.as_deref(), wanted.map(|_| shown), "{field:?}");
+            }
+            for found in [Some(value), None] {
+                assert_eq!(
+                    found_text(&with(field, found), field).as_deref(),
+                    found.map(|_| shown),
+                    "{field:?}"
+                );
+            }
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The sync that an expectation describes, if it describes exactly one.
 
 use super::Expectation;
-use super::comparison::{Outcome, compare, resolved};
+use super::comparison::{Outcome, compare};
 use super::field::Field;
 use super::judgement::ObservedTarget;
 use super::pattern::{Properties, TextPattern};
@@ -71,8 +71,8 @@ fn set(
         (Place::List(list), ExpectedValue::Set(wanted)) => {
             *list = match wanted {
                 ExpectedSet::Absent => None,
-                ExpectedSet::Exactly(patterns) => {
-                    Some(resolved(patterns, properties).into_iter().map(Into::into).collect())
+                ExpectedSet::Exactly(_) => {
+                    Some(wanted.values(properties).into_iter().map(Into::into).collect())
                 }
             };
         }

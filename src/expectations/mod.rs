@@ -13,23 +13,28 @@ mod compared_sync;
 mod comparison;
 mod described_sync;
 mod field;
+mod generation;
 mod judgement;
 mod pattern;
 mod request;
+#[cfg(test)]
+mod testing;
 mod totals;
 
 pub(crate) use compared_sync::ComparedField;
 pub(crate) use comparison::Outcome;
 pub(crate) use field::Field;
-pub(crate) use judgement::{
-    ExpectationState, Judgement, ObservedTarget, SyncField, Violation, ViolationSubject, judge,
-};
-pub(crate) use pattern::{InvalidTextPattern, TextPattern};
+pub(crate) use generation::{AccountScope, GeneratedExpectation, generate};
+pub(crate) use judgement::{ExpectationState, Judgement, ObservedTarget, Violation, ViolationSubject, judge};
+pub(crate) use pattern::TextPattern;
 pub(crate) use request::{ExpectedFlag, ExpectedSet, ExpectedSync, ExpectedText, ExpectedValue};
 pub(crate) use totals::{ExpectationTotals, TotalsOfExpectation};
 
 use crate::fleet::TargetSelector;
 use crate::model::ManagedBy;
+
+/// The maximum number of expectations: each is a series of every target that it selects.
+pub(crate) const MAX_EXPECTATIONS: usize = 100;
 
 /// What should be there, or must not be there, in some targets.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,3 +71,6 @@ impl Presence {
         self.into()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,10 @@
 //! The sync that an expectation describes: the parameters of `CreateResourceDataSync` as patterns.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
 use super::field::Field;
-use super::pattern::TextPattern;
+use super::pattern::{Properties, TextPattern};
 use crate::model::SyncType;
 
 /// What a sync has to be like. A field that is `None` does not matter.
@@ -123,5 +126,15 @@ impl ExpectedSync {
             _ => &[],
         });
         self.names.iter().chain(values)
+    }
+}
+
+impl ExpectedSet {
+    /// The wanted values in a target.
+    pub(super) fn values<'a>(&'a self, properties: Properties<'a>) -> BTreeSet<Cow<'a, str>> {
+        match self {
+            Self::Absent => BTreeSet::new(),
+            Self::Exactly(patterns) => patterns.iter().map(|pattern| pattern.resolve(properties)).collect(),
+        }
     }
 }

@@ -232,7 +232,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::fleet::{Account, TargetList};
+    use crate::expectations::{Expectation, ExpectationState, ExpectedSync, Presence, TextPattern};
+    use crate::fleet::{Account, TargetList, TargetSelector};
     use crate::health::tests::sync;
     use crate::model::{Failure, Reason, Source};
     use crate::snapshot::Report;
@@ -389,5 +390,57 @@ mod tests {
         let assessed = assess(&store, &slot, NOW);
         let causes: Vec<Option<&str>> = assessed.syncs().map(|sync| sync.cause()).collect();
         assert_eq!(causes, [Some("bucket_missing"), Some("NoPermissions"), None]);
+    }
+
+    #[test]
+    fn a_target_that_is_down_is_judged_by_its_last_good_syncs_until_they_are_stale() {
+        use ExpectationState::{Forbidden, Met, Missing, Unknown};
+        let request = ExpectedSync {
+            names: vec![TextPattern::literal("a")],
+            ..ExpectedSync::any(SyncType::ToDestination)
+        };
+        let expectation = |presence| Expectation {
+            name: "a".to_owned(),
+            targets: TargetSelector::default(),
+            managed_by: Vec::new(),
+            presence,
+            request: request.clone(),
+        };
+        let expectations = vec![expectation(Presence::Required), expectation(Presence::Forbidden)];
+        let policy = HealthPolicy { expectations, ..HealthPolicy::default() };
+        let states = |store: &Store, slot: &Slot, now| {
+            let assessed = AssessedTarget::of_slot(store, slot, &policy, now);
+            assessed.judgements().iter().map(|judgement| judgement.state).collect::<Vec<_>>()
+        };
+        for (syncs, known) in
+            [(vec![sync("a", Some(NOW))], [Met, Forbidden]), (vec![sync("b", Some(NOW))], [Missing, Met])]
+        {
+            let (store, slot) = store_of(syncs);
+            assert_eq!(states(&store, &slot, NOW), known);
+            store.record(&slot, report(NOW + MINUTE, Err(Failure::new(Reason::Timeout, "message"))));
+            assert_eq!(states(&store, &slot, NOW + DAY), known);
+            assert_eq!(states(&store, &slot, NOW + DAY + 1.0), [Unknown, Unknown]);
+        }
+    }
+
+    #[test]
+    fn a_target_without_a_good_collection_lacks_no_required_sync() {
+        let expectation = Expectation {
+            name: "a".to_owned(),
+            targets: TargetSelector::default(),
+            managed_by: Vec::new(),
+            presence: Presence::Required,
+            request: ExpectedSync::any(SyncType::ToDestination),
+        };
+        let policy = HealthPolicy { expectations: vec![expectation], ..HealthPolicy::default() };
+        let store = Store::new(Duration::from_hours(24));
+        let target = Target { account: Arc::default(), region: "eu-west-1".parse().unwrap() };
+        let slots = store.set_targets(&TargetList { targets: vec![target], ..TargetList::default() });
+        let state = || AssessedTarget::of_slot(&store, &slots[0], &policy, NOW).judgements()[0].state;
+        assert_eq!(state(), ExpectationState::Unknown);
+        store.record(&slots[0], report(NOW, Err(Failure::new(Reason::Timeout, "message"))));
+        assert_eq!(state(), ExpectationState::Unknown);
+        store.record(&slots[0], report(NOW, Ok(Vec::new())));
+        assert_eq!(state(), ExpectationState::Missing);
     }
 }

@@ -3,8 +3,9 @@
 //!
 //! This module takes the place of `web` at the end of the stages that the daemon uses. It
 //! runs the stages until the daemon would be ready, stops them and renders the snapshot as
-//! metrics, as JSON or for people.
+//! metrics, as JSON, for people or as a configuration.
 
+mod expectations;
 mod incomplete;
 mod output;
 mod progress;
@@ -51,6 +52,8 @@ pub enum Format {
     Json,
     /// For people: what failed and why, all syncs by account and region, worst first, and totals.
     Table,
+    /// The key `expectations` of a configuration that everything that was collected meets.
+    Expectations,
 }
 
 /// What makes a run fail, besides a result that cannot be written.
@@ -212,6 +215,7 @@ impl Once {
             Format::Table => {
                 table::render(&results, output.terminal_width(), output.has_color()).into_bytes()
             }
+            Format::Expectations => expectations::render(&results).into_bytes(),
         };
         if shutdown.run_until_cancelled(output.write(text)).await.transpose()?.is_none() {
             return Err(OnceError::Interrupted);

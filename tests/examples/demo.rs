@@ -42,19 +42,20 @@ const STANDALONE: &str = "666677778888";
 
 const REGIONS: [&str; 3] = ["eu-west-1", "eu-central-1", "us-east-1"];
 
-/// What should be there. The first expectation is violated in two ways: one sync is missing, and one
-/// writes to another bucket.
-const EXPECTATIONS: &str = "
+/// What should be there. `org-inventory` is violated in two ways: one sync is missing, and one has another
+/// bucket and prefix. The others are met.
+const EXPECTATIONS: &str = "\
 expectations:
   - name: org-inventory
     request:
       SyncName: org-inventory
+      SyncType: SyncToDestination
       S3Destination:
         BucketName: org-inventory
         Prefix: inventory
         SyncFormat: JsonSerDe
         Region: eu-west-1
-        DestinationDataSharing: { DestinationDataSharingType: Organization }
+        DestinationDataSharing: {DestinationDataSharingType: Organization}
   - name: explorer
     accounts: [production]
     regions: [eu-west-1]
@@ -63,17 +64,16 @@ expectations:
       SyncType: SyncFromSource
       SyncSource:
         SourceType: AwsOrganizations
-        AwsOrganizationsSource: { OrganizationSourceType: EntireOrganization }
-        SourceRegions: [eu-central-1, eu-west-1, us-east-1]
-        IncludeFutureRegions: true
-  - name: only-our-buckets
+        SourceRegions: [eu-west-1, eu-central-1, us-east-1]
+        EnableAllOpsDataSources: false
+  - name: only-shared-in-europe
     managed_by: [customer]
     presence: allowed
     request:
       SyncType: SyncToDestination
       S3Destination:
-        BucketName: ['org-inventory*', '*-patch-compliance', 'inventory-{account_id}']
-        Region: eu-west-1
+        Region: eu-*
+        DestinationDataSharing: {DestinationDataSharingType: Organization}
 ";
 
 /// The environment variables that change the configuration. Cargo sets others with the same prefix.
@@ -114,9 +114,9 @@ async fn main() -> anyhow::Result<()> {
     for (pattern, problem) in [
         ("'sync_problem{'", "syncs that failed, are stale or stuck, or have a faulty source"),
         ("'target_down_reason{'", "an account that cannot be polled"),
-        ("'expectation_violation{'", "a sync that should be there and is not, and one with the wrong bucket"),
         ("'data_syncs{.*} 5'", "an account that has used up its quota"),
         ("'cost_risk{'", "a sync whose settings can cause unexpected costs"),
+        ("'expectation_violation{'", "a sync that is missing, and one in the wrong place"),
     ] {
         println!("  # {problem}\n  curl -s {url}/metrics | grep {pattern}");
     }
@@ -180,12 +180,14 @@ fn organization() -> anyhow::Result<Arc<World>> {
         }
         world.add_role(id, ROLE, None);
         for region in REGIONS {
-            let is_misconfigured = (name, region) == ("data", "us-east-1");
+            let (bucket, prefix) = match (name, region) {
+                ("security", "us-east-1") => ("old-inventory", "security"),
+                _ => ("org-inventory", "inventory"),
+            };
             let request = json!({
                 "SyncName": "org-inventory",
                 "S3Destination": {
-                    "BucketName": if is_misconfigured { "org-inventory-test" } else { "org-inventory" },
-                    "Prefix": "inventory", "SyncFormat": "JsonSerDe", "Region": "eu-west-1",
+                    "BucketName": bucket, "Prefix": prefix, "SyncFormat": "JsonSerDe", "Region": "eu-west-1",
                     "DestinationDataSharing": {"DestinationDataSharingType": "Organization"},
                 },
             });

@@ -17,6 +17,7 @@ mod consistency;
 mod credential_rejections;
 mod deploy;
 mod documentation;
+mod expectation_metrics;
 mod expectation_pages;
 mod exporter;
 mod exposition;

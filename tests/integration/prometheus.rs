@@ -95,6 +95,15 @@ impl Prometheus {
     }
 }
 
+/// Expectations of which one is violated, and one cannot be verified.
+const EXPECTATIONS: &str = "\
+expectations:
+  - {name: missing, request: {SyncName: \"{account_id}\", SyncType: SyncToDestination}}
+  - name: encrypted
+    presence: allowed
+    request: {SyncType: SyncToDestination, S3Destination: {AWSKMSKeyARN: \"arn:aws:kms:*\"}}
+";
+
 /// Starts an exporter that serves every metric at least once. All free texts from AWS are
 /// [`NASTY`].
 pub(crate) async fn exporter_with_everything(interval: &str) -> (fake_aws::FakeAws, Exporter) {
@@ -146,7 +155,8 @@ pub(crate) async fn exporter_with_everything(interval: &str) -> (fake_aws::FakeA
         // A JSON string is a valid YAML string.
         .replace("name: production", &format!("name: {}", json!(nasty_line())))
         .replace(&format!("[{REGION}]"), &format!("[{REGION}, us-east-1]"))
-        + "  - profile: hub\n    regions: [us-east-1]\n";
+        + "  - profile: hub\n    regions: [us-east-1]\n"
+        + EXPECTATIONS;
     let exporter = Exporter::start_ready(&aws, &config).await;
     (aws, exporter)
 }

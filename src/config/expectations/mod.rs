@@ -17,15 +17,12 @@ use super::raw::{Limit, OptionalList, RawExpectation};
 use super::scalar::Shown;
 use super::selectors;
 use super::setting::Setting;
-use crate::expectations::{Expectation, ExpectedSync, TextPattern};
+use crate::expectations::{Expectation, ExpectedSync, MAX_EXPECTATIONS, TextPattern};
 use crate::fleet::{AccountEntry, AccountId, RegionOrPattern};
 use crate::health::ExpectationRule;
 use crate::model::{ManagedBy, Quota};
 use parameter::RequestContext;
 pub(super) use polled::Polled;
-
-/// The maximum number of expectations: each is a series of every target that it selects.
-const MAX_EXPECTATIONS: usize = 100;
 
 /// The rest of the configuration, as far as it matters for expectations.
 #[derive(Clone, Copy)]

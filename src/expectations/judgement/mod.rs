@@ -314,3 +314,6 @@ fn forbidden(candidates: Vec<Candidate>) -> Finding {
 fn met_unless(violations: &[Violation], state: ExpectationState) -> ExpectationState {
     if violations.is_empty() { ExpectationState::Met } else { state }
 }
+
+#[cfg(test)]
+mod tests;

@@ -204,7 +204,7 @@ fn concern_counts<S: Serializer>(
 }
 
 /// In UTC and to the millisecond, the precision of AWS. `None` beyond the year 9999.
-fn rfc3339(seconds: UnixSeconds) -> Option<String> {
+pub(crate) fn rfc3339(seconds: UnixSeconds) -> Option<String> {
     let since_epoch = jiff::SignedDuration::try_from_secs_f64(seconds).ok()?;
     let time = jiff::Timestamp::from_duration(since_epoch).ok()?;
     Some(time.round(jiff::Unit::Millisecond).ok()?.to_string())

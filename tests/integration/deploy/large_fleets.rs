@@ -135,5 +135,17 @@ async fn a_sync_costs_the_documented_number_of_series() {
             assert!(reference.contains(&row), "{REFERENCE} has no row {row}");
         }
         assert!(recipe.is_empty() || series <= 8 * SYNCS.len(), "{series} series are more than 8 a sync");
+
+        let expectation = |name: &str| {
+            format!("  - {{name: {name}, request: {{SyncName: {name}, SyncType: SyncToDestination}}}}\n")
+        };
+        let expectations = format!("expectations:\n{}{}", expectation(SYNCS[0]), expectation(SYNCS[1]));
+        let exporter = Exporter::start_ready(&aws, &format!("{}{recipe}{expectations}", one_target())).await;
+        let scrape = exporter.scrape().await;
+        let with_expectations =
+            scrape.series().into_iter().filter(|series| series.contains("aws_account_id=")).count();
+        let of_each = (with_expectations - series) / 2;
+        let row = format!("| of each target, for each expectation that it meets, {of} | {of_each} |");
+        assert!(reference.contains(&row), "{REFERENCE} has no row {row}");
     }
 }

@@ -3,6 +3,8 @@
 //! The cases in which each alert fires or stays silent are in `deploy/prometheus/tests`. This
 //! module runs them, and checks that every alert has a case of each kind.
 
+mod expectations;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::DirEntry;
 use std::net::SocketAddr;
@@ -20,7 +22,7 @@ use crate::process::ExporterProcess;
 use crate::prometheus::Prometheus;
 use crate::{http, tools};
 
-const RULES: [&str; 3] = ["recording-rules.yml", "expected-syncs.yml", "alerts.yml"];
+const RULES: [&str; 2] = ["recording-rules.yml", "alerts.yml"];
 
 /// The metric families with a series for each sync that rules may use. All others can be left out
 /// of a large fleet.
@@ -179,11 +181,8 @@ fn the_aws_cli_knows_the_commands_of_the_runbook() {
 #[test]
 fn rules_use_only_metrics_and_records_that_exist() {
     let all: String = RULES.map(rule_file).concat();
-    let recorded: BTreeSet<String> = ["recording-rules.yml", "expected-syncs.yml"]
-        .iter()
-        .flat_map(|file| rules(file))
-        .map(|rule| rule["record"].as_str().unwrap().to_owned())
-        .collect();
+    let recorded: BTreeSet<String> =
+        rules("recording-rules.yml").iter().map(|rule| rule["record"].as_str().unwrap().to_owned()).collect();
     let mut families = 0;
     for file in RULES {
         for rule in rules(file) {
@@ -259,12 +258,10 @@ fn accelerated_config(address: &str) -> (tempfile::TempDir, String) {
         std::fs::write(directory.path().join(name), rules).unwrap();
     }
     let config = rule_file("scrape.yml");
-    for part in ["localhost:10144", ": 1m", "# - expected-syncs.yml"] {
+    for part in ["localhost:10144", ": 1m"] {
         assert!(config.contains(part), "scrape.yml lacks {part}");
     }
-    let config =
-        config.replace("localhost:10144", address).replace(": 1m", ": 1s").replace("# - exp", "- exp");
-    (directory, config)
+    (directory, config.replace("localhost:10144", address).replace(": 1m", ": 1s"))
 }
 
 /// The texts between `start` and `end` in a page.
@@ -299,10 +296,10 @@ async fn the_faults_of_the_demo_fire_their_alerts_and_no_others() {
     let (directory, config) = accelerated_config(&demo.address.to_string());
     let prometheus = Prometheus::with_config(directory, &config).await;
 
-    // Other alerts may fire during startup only. SsmSyncMissing fires because the account
-    // outside the organization lacks the sync that the example of expected syncs names.
+    // Other alerts may fire during startup only.
     let expected = [
         "SsmSyncCostRisk",
+        "SsmSyncDrifted",
         "SsmSyncFailed",
         "SsmSyncMissing",
         "SsmSyncQuotaUsed",
@@ -329,7 +326,9 @@ async fn the_faults_of_the_demo_fire_their_alerts_and_no_others() {
         sleep(Duration::from_millis(200)).await;
     };
 
-    let [cost, failed, missing, quota, source, stale, stuck, down] = &firing[..] else { unreachable!() };
+    let [cost, drifted, failed, missing, quota, source, stale, stuck, down] = &firing[..] else {
+        unreachable!()
+    };
     for (label, value) in [
         ("account_name", "staging"),
         ("aws_account_id", "222233334444"),
@@ -353,6 +352,12 @@ async fn the_faults_of_the_demo_fire_their_alerts_and_no_others() {
     assert!(url.ends_with("/runbook.md#cause-bucket_policy"), "{url}");
     assert_eq!(cost["labels"]["setting"], "future_regions");
     assert_eq!(summary(missing), "Sync org-inventory is missing in 666677778888, eu-west-1");
+    assert_eq!(
+        summary(drifted),
+        "Sync org-inventory is not as expected in security, 333344445555, us-east-1"
+    );
+    let described = drifted["annotations"]["description"].as_str().unwrap();
+    assert!(described.starts_with("2 fields differ from the expectation org-inventory"), "{described}");
     assert_eq!(summary(quota), "The SyncToDestination quota is used up in 666677778888, eu-west-1");
     assert_eq!(source["labels"]["cause"], "InvalidOrganizationalUnit");
     assert_eq!(stale["labels"]["account_name"], "security");
@@ -372,8 +377,8 @@ async fn the_faults_of_the_demo_fire_their_alerts_and_no_others() {
         .map(|alert| alert["labels"]["sync_name"].as_str().unwrap().to_owned())
         .into();
     assert_eq!(listed_problems(&page), problems, "the page lists the syncs with alerts as problems");
-    // Only Prometheus knows which syncs its rule files expect.
+    let of_expectations = ["SsmSyncDrifted", "SsmSyncMissing"];
     let shown: BTreeSet<String> =
-        expected.into_iter().filter(|name| *name != "SsmSyncMissing").map(str::to_lowercase).collect();
+        expected.into_iter().filter(|name| !of_expectations.contains(name)).map(str::to_lowercase).collect();
     assert_eq!(linked_alerts(demo.address, &page).await, shown, "the page shows what fires");
 }

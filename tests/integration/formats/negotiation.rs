@@ -122,7 +122,7 @@ async fn collect_and_exclude_select_families() {
     for format in FORMATS {
         let families = async |path: &str| format.families(&fetch(&exporter, path, format, "gzip").await);
         let all = families("/metrics").await;
-        assert_eq!(all.len(), 59);
+        assert_eq!(all.len(), 63);
         assert!(all.is_sorted());
         for (query, expected) in [
             (format!("collect[]={status}"), vec![status]),

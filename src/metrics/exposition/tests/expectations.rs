@@ -19,17 +19,14 @@ fn expectation(name: &str, sync_names: &[&str]) -> Expectation {
     }
 }
 
-fn text_of(pattern: &str) -> Option<ExpectedText> {
-    Some(ExpectedText::AnyOf(vec![TextPattern::parse(pattern).unwrap()]))
-}
-
 fn in_regions(expectation: Expectation, pattern: &str) -> Expectation {
     let targets = TargetSelector { regions: vec![pattern.parse().unwrap()], ..TargetSelector::default() };
     Expectation { targets, ..expectation }
 }
 
 fn in_bucket(expectation: Expectation, bucket: &str) -> Expectation {
-    let request = ExpectedSync { bucket_name: text_of(bucket), ..expectation.request };
+    let bucket = ExpectedText::AnyOf(vec![TextPattern::parse(bucket).unwrap()]);
+    let request = ExpectedSync { bucket_name: Some(bucket), ..expectation.request };
     Expectation { request, ..expectation }
 }
 
@@ -215,6 +212,34 @@ fn the_totals_of_a_scrape_agree_with_its_other_families() {
     body.extend(scrape.flatten());
     assert_eq!(summary(&String::from_utf8(body).unwrap()), (20, 0, 15));
     assert_eq!(summary(&text(&exposition)), (13, 7, 13));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn cached_totals_are_never_outdated(
+        steps in proptest::collection::vec((0_usize..20, 0_usize..3, any::<bool>(), any::<bool>()), 1..20),
+    ) {
+        let (store, _) = exposition_of((1..=20).map(|id| (target(id, None), vec![sync("a")])).collect());
+        let expectations = || {
+            let allowed = with_presence(expectation("allowed", &[]), Presence::Allowed);
+            vec![expectation("0", &["0"]), in_bucket(allowed, "one")]
+        };
+        let exposition = judging(&store, expectations(), &[], Clock::new(|| NOW));
+        for (index, syncs, fails, is_scraped) in steps {
+            let outcome = if fails {
+                Err(Failure::new(Reason::Timeout, "no answer"))
+            } else {
+                Ok((0..syncs).map(|number| sync(&number.to_string())).collect())
+            };
+            store.record(&store.slots()[index], Report { outcome, ..success(Vec::new()) });
+            if is_scraped {
+                let fresh = judging(&store, expectations(), &[], Clock::new(|| NOW));
+                prop_assert_eq!(shown(&exposition), shown(&fresh));
+            }
+        }
+    }
 }
 
 #[test]

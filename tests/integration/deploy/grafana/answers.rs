@@ -405,6 +405,7 @@ async fn targets_and_syncs_of_two_exporters_are_counted_once() {
         ("Quotas used up", "1"),
         ("Quotas nearly used", "0"),
         ("Cost risks", "1"),
+        ("Not as expected", "2"),
         ("Syncs", "22"),
         ("Targets", "16"),
     ] {
@@ -425,6 +426,40 @@ async fn targets_and_syncs_of_two_exporters_are_counted_once() {
         })
         .collect();
     assert_eq!(problems, BTreeSet::from(["failed", "source_fault", "stale", "stuck"]));
+    let violations = fleet.panels().find(|panel| panel["title"] == "Violations").unwrap();
+    let rows = panel_results(&scraped, &fleet, violations, &fleet_selections()[0]).await;
+    let words = &violations["fieldConfig"]["overrides"][0]["properties"][0]["value"][0]["options"];
+    let rows: BTreeSet<String> = rows["A"]
+        .iter()
+        .map(|row| {
+            let label = |name: &str| row["metric"][name].as_str().unwrap_or_default();
+            let word = words[row["value"][1].as_str().unwrap()]["text"].as_str().unwrap();
+            let section = format!("ssmsync{}", word.to_lowercase());
+            assert_eq!(label("runbook"), section);
+            assert!(runbook.contains(&format!("\n## {section}\n")), "the runbook has no section {section}");
+            format!("{word} {} {} {}", label("field"), label("account_name"), label("aws_account_id"))
+        })
+        .collect();
+    assert_eq!(
+        rows.iter().map(String::as_str).collect::<Vec<_>>(),
+        [
+            "Drifted bucket_name security 333344445555",
+            "Drifted bucket_prefix security 333344445555",
+            "Missing presence  666677778888",
+        ]
+    );
+    let grid = fleet.panels().find(|panel| panel["title"] == "Targets by expectation").unwrap();
+    let results = panel_results(&scraped, &fleet, grid, &fleet_selections()[0]).await;
+    let count = |expectation: &str, state: &str| {
+        let cell = results["A"]
+            .iter()
+            .find(|cell| cell["metric"]["expectation"] == expectation && cell["metric"]["state"] == state);
+        cell.unwrap()["value"][1].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        ["met", "missing", "drifted", "forbidden", "unknown"].map(|state| count("org-inventory", state)),
+        ["11", "1", "1", "0", "3"]
+    );
     let grid = fleet.panels().find(|panel| panel["title"] == "Accounts and regions").unwrap();
     let results = panel_results(&scraped, &fleet, grid, &fleet_selections()[0]).await;
     let words = &grid["fieldConfig"]["defaults"]["mappings"][0]["options"];
