@@ -18,6 +18,7 @@ mod credential_rejections;
 mod deploy;
 mod documentation;
 mod expectation_metrics;
+mod expectations;
 mod exporter;
 mod exposition;
 mod faults;
