@@ -7,6 +7,7 @@ use clap::{Parser, ValueEnum};
 
 use crate::app::DEFAULT_MAX_REQUESTS;
 use crate::build_info;
+use crate::config::Config;
 use crate::fleet::{InvalidShard, Shard};
 use crate::logging::{Format, Verbosity};
 use crate::once;
@@ -82,6 +83,10 @@ pub struct Cli {
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<once::Format>,
 
+    /// What makes `once` end with status 1 [default: targets]
+    #[arg(long, value_name = "WHAT")]
+    pub fail_on: Option<once::FailOn>,
+
     /// Lowest severity to log
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
     pub log_level: Verbosity,
@@ -95,6 +100,11 @@ pub struct Cli {
 #[derive(Debug, thiserror::Error)]
 #[error("{0} requires the command `once`")]
 pub struct OnceOnlyFlagError(&'static str);
+
+/// `--fail-on violations` without an expectation that could be violated.
+#[derive(Debug, thiserror::Error)]
+#[error("--fail-on violations requires `expectations` in the configuration")]
+pub struct NoExpectationsError;
 
 /// `--shard` flags that do not select a shard.
 #[derive(Debug, thiserror::Error)]
@@ -120,7 +130,19 @@ impl Cli {
         match self.command {
             Command::Serve if self.output.is_some() => Err(OnceOnlyFlagError("--output")),
             Command::Serve if self.format.is_some() => Err(OnceOnlyFlagError("--format")),
+            Command::Serve if self.fail_on.is_some() => Err(OnceOnlyFlagError("--fail-on")),
             Command::Serve | Command::Once => Ok(()),
+        }
+    }
+
+    /// Checks that the configuration has what the flags refer to.
+    ///
+    /// # Errors
+    /// `--fail-on violations` was given, and there are no expectations.
+    pub fn check_expectations(&self, config: &Config) -> Result<(), NoExpectationsError> {
+        match self.fail_on {
+            Some(once::FailOn::Violations) if !config.has_expectations() => Err(NoExpectationsError),
+            _ => Ok(()),
         }
     }
 

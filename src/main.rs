@@ -11,7 +11,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use ssm_sync_exporter::app::{App, BuildError, Options};
-use ssm_sync_exporter::cli::{self, Cli, Command, OnceOnlyFlagError, ShardError};
+use ssm_sync_exporter::cli::{self, Cli, Command, NoExpectationsError, OnceOnlyFlagError, ShardError};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::{Config, ConfigError, WebConfig};
 use ssm_sync_exporter::fleet::Shard;
@@ -76,6 +76,7 @@ fn run(cli: Cli, log: &Log) -> anyhow::Result<()> {
     let hostname = gethostname::gethostname().to_string_lossy().into_owned();
     let shard = cli.shard(&hostname)?;
     let config = Config::load(cli.config_file.as_deref(), std::env::vars_os())?;
+    cli.check_expectations(&config)?;
     match cli.command {
         _ if cli.check_config => check(&config, cli.web_config_file.as_deref()),
         Command::Serve => serve(cli, log, config, shard, hostname),
@@ -131,14 +132,14 @@ fn once(cli: &Cli, log: &Log, config: Config, shard: Shard, hostname: String) ->
     let progress = ProgressBar::new(cli.log_format == Format::Logfmt);
     log.start(progress.log_writer()).context("cannot start the thread that writes the log")?;
     log.subscribe(cli.log_level).context("cannot set up logging")?;
-    let format = cli.format.unwrap_or_default();
+    let (format, fail_on) = (cli.format.unwrap_or_default(), cli.fail_on.unwrap_or_default());
     let progress = &progress;
     run_until_signalled(|shutdown, reload_signals| async move {
         // Nothing can be reloaded. Without a receiver, SIGHUP is a termination signal.
         drop(reload_signals);
         let building = Box::pin(Once::build(config, shard, hostname, log.counters(), Clock::system()));
         match shutdown.run_until_cancelled(building).await {
-            Some(once) => Ok(once?.run(format, output, progress, &shutdown).await?),
+            Some(once) => Ok(once?.run(format, fail_on, output, progress, &shutdown).await?),
             None => Err(OnceError::Interrupted.into()),
         }
     })
@@ -180,6 +181,7 @@ fn raise_file_limit() {
 fn exit_status(error: &anyhow::Error) -> u8 {
     let is_usage_error = error.is::<ConfigError>()
         || error.is::<OnceOnlyFlagError>()
+        || error.is::<NoExpectationsError>()
         || error.is::<ShardError>()
         || matches!(error.downcast_ref(), Some(BuildError::Config(_)));
     if is_usage_error { STATUS_USAGE } else { STATUS_FAILURE }

@@ -108,6 +108,12 @@ impl Config {
         self.account_sources(&SdkDefaults::default()).map(|_| ())
     }
 
+    /// Whether the configuration says what should be there.
+    #[must_use]
+    pub fn has_expectations(&self) -> bool {
+        !self.health.expectations.is_empty()
+    }
+
     /// The file that the configuration was loaded from.
     pub(crate) fn file(&self) -> Option<&Path> {
         self.source.file.as_deref()

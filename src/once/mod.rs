@@ -10,6 +10,7 @@ mod incomplete;
 mod output;
 mod progress;
 mod table;
+mod unmet;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 pub use incomplete::IncompleteCollection;
 pub use output::{Output, OutputError};
 pub use progress::ProgressBar;
+pub use unmet::UnmetExpectations;
 
 use crate::app::{BuildError, Stages, log_warnings};
 use crate::clock::Clock;
@@ -54,6 +56,17 @@ pub enum Format {
     Expectations,
 }
 
+/// What makes a run fail, besides a result that cannot be written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum FailOn {
+    /// Targets that were not collected, and accounts or regions that could not be discovered.
+    #[default]
+    Targets,
+    /// The same, targets that violate an expectation or of which that is unknown, and expectations that
+    /// are about no target.
+    Violations,
+}
+
 /// The stages of one-shot mode, ready to run.
 ///
 /// ```no_run
@@ -61,7 +74,7 @@ pub enum Format {
 /// use ssm_sync_exporter::config::Config;
 /// use ssm_sync_exporter::fleet::Shard;
 /// use ssm_sync_exporter::logging::Log;
-/// use ssm_sync_exporter::once::{Format, Once, Output, ProgressBar};
+/// use ssm_sync_exporter::once::{FailOn, Format, Once, Output, ProgressBar};
 /// use tokio_util::sync::CancellationToken;
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -71,7 +84,8 @@ pub enum Format {
 ///     Once::build(config, Shard::default(), String::new(), log.counters(), Clock::system()).await?;
 /// let output = Output::new(Some("syncs.prom".as_ref()))?;
 /// let progress = ProgressBar::new(true);
-/// once.run(Format::Prometheus, output, &progress, &CancellationToken::new()).await?;
+/// let (format, fail_on) = (Format::Prometheus, FailOn::Targets);
+/// once.run(format, fail_on, output, &progress, &CancellationToken::new()).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -90,6 +104,12 @@ pub enum OnceError {
     /// Something could not be collected. The results without it have been written.
     #[error(transparent)]
     Incomplete(#[from] IncompleteCollection),
+    /// Expectations are violated, or it is unknown whether they are. The results have been written.
+    #[error(transparent)]
+    Unmet(#[from] UnmetExpectations),
+    /// Both of the above.
+    #[error("{0}; {1}")]
+    IncompleteAndUnmet(IncompleteCollection, UnmetExpectations),
     /// The results could not be written.
     #[error(transparent)]
     Output(#[from] OutputError),
@@ -108,6 +128,8 @@ pub enum OnceError {
 #[derive(Debug)]
 struct Results {
     targets: Vec<AssessedTarget>,
+    /// What the targets were judged by.
+    policy: Arc<HealthPolicy>,
     /// Whether discovery has found every target.
     targets_complete: bool,
     now: UnixSeconds,
@@ -153,6 +175,7 @@ impl Once {
     pub async fn run(
         self,
         format: Format,
+        fail_on: FailOn,
         output: Output,
         progress: &ProgressBar,
         shutdown: &CancellationToken,
@@ -184,11 +207,11 @@ impl Once {
         let failing_lookups = store.failing_lookups();
         let pending_lookups = store.pending_lookups();
         let targets_complete = pending_lookups == 0 && !failing_lookups.may_hide_targets();
-        let results = Results { targets, targets_complete, now };
+        let results = Results { targets, policy: Arc::clone(&self.health), targets_complete, now };
         let text = match format {
             Format::Prometheus => exposition(&metrics, metrics::Format::Text0_0_4),
             Format::Openmetrics => exposition(&metrics, metrics::Format::OpenMetrics1_0_0),
-            Format::Json => document(&results, pending_lookups, &failing_lookups, &self.health)?,
+            Format::Json => document(&results, pending_lookups, &failing_lookups)?,
             Format::Table => {
                 table::render(&results, output.terminal_width(), output.has_color()).into_bytes()
             }
@@ -204,7 +227,16 @@ impl Once {
             self.ready_after,
             self.shard,
         );
-        incomplete.map_or(Ok(()), |incomplete| Err(incomplete.into()))
+        let unmet = match fail_on {
+            FailOn::Targets => None,
+            FailOn::Violations => UnmetExpectations::find(&results, self.shard),
+        };
+        match (incomplete, unmet) {
+            (None, None) => Ok(()),
+            (Some(incomplete), None) => Err(incomplete.into()),
+            (None, Some(unmet)) => Err(unmet.into()),
+            (Some(incomplete), Some(unmet)) => Err(OnceError::IncompleteAndUnmet(incomplete, unmet)),
+        }
     }
 }
 
@@ -231,14 +263,14 @@ fn document(
     results: &Results,
     pending_lookups: usize,
     failing_lookups: &FailingLookups,
-    policy: &HealthPolicy,
 ) -> serde_json::Result<Vec<u8>> {
-    let mut summary = Summary::new(pending_lookups, failing_lookups, &policy.expectations);
+    let expectations = &results.policy.expectations;
+    let mut summary = Summary::new(pending_lookups, failing_lookups, expectations);
     for target in &results.targets {
         summary.add(target, target.syncs());
     }
     let head = Head { generated_at: results.now, summary, next: None };
-    document::to_vec_pretty(&head, &policy.expectations, &results.targets)
+    document::to_vec_pretty(&head, expectations, &results.targets)
 }
 
 /// A number with its noun, such as `1 sync` and `2 syncs`.

@@ -51,7 +51,8 @@ impl Summary {
 
     /// Logs the summary and starts counting from zero.
     pub(super) fn log_and_reset(&mut self, store: &Store, health: &HealthPolicy, now: UnixSeconds) {
-        let (mut up, mut down, mut sync_counts) = (0_u64, 0_u64, HealthCounts::default());
+        let (mut up, mut down, mut targets_not_as_expected) = (0_u64, 0_u64, 0_u64);
+        let mut sync_counts = HealthCounts::default();
         for slot in store.slots().iter() {
             let target = AssessedTarget::of_slot(store, slot, health, now);
             match target.up() {
@@ -59,6 +60,7 @@ impl Summary {
                 Some(false) => down += 1,
                 None => {}
             }
+            targets_not_as_expected += u64::from(target.is_violated());
             sync_counts.merge(&target.sync_counts());
         }
         let (syncs, failed_syncs) = (sync_counts.total(), sync_counts.failed_syncs());
@@ -74,6 +76,7 @@ impl Summary {
             failed_syncs,
             stale_syncs,
             stuck_syncs,
+            targets_not_as_expected,
             collections,
             failed_collections,
             seconds,

@@ -37,7 +37,15 @@ fn config() -> String {
     one_target()
         .replace("interval: 1s", "interval: 1h")
         .replace(&format!("[{REGION}]"), &format!("[{regions}]"))
+        + EXPECTATIONS
 }
+
+/// Expectations that are met, violated and unknown somewhere in [`varied_fleet`].
+const EXPECTATIONS: &str = "expectations:
+  - {name: inventory, regions: [eu-west-1, ap-south-1], request: {SyncName: org-inventory, S3Destination: {BucketName: 'org-{region}', Prefix: 'all/of it'}}}
+  - {name: no-stale, presence: forbidden, request: {SyncName: stale}}
+  - {name: buckets, presence: allowed, request: {S3Destination: {Prefix: null}}}
+";
 
 /// Targets of every kind, with syncs of every health.
 async fn varied_fleet() -> FakeAws {
@@ -222,7 +230,7 @@ async fn a_rejected_query_gets_one_line_without_control_characters() {
         ("?acount=prod", "unknown parameter `acount`; did you mean `account`?\n"),
         (
             "?status=%3Cscript%3E%0a%1b[2J",
-            "`status=<script>\\n\\u{1b}[2J`: expected a known status; known are trouble, down, failed, source_fault, stale, stuck, in_progress, healthy, not_collected, no_syncs, quota_used, quota_nearly_used, inspector_sync_blocked, all_ops_data_sources, future_regions\n",
+            "`status=<script>\\n\\u{1b}[2J`: expected a known status; known are trouble, down, failed, source_fault, stale, stuck, in_progress, healthy, not_collected, no_syncs, not_as_expected, quota_used, quota_nearly_used, inspector_sync_blocked, all_ops_data_sources, future_regions\n",
         ),
         ("?limit=99999999999999999999", "`limit=99999999999999999999`: expected a number from 1 to 5000\n"),
         ("?after=%ff%00", "`after=\u{fffd}\\0`: expected the value in the URL of the next page\n"),

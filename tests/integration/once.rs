@@ -1,5 +1,6 @@
 //! One-shot mode (`once`), run as a program.
 
+mod expectations;
 mod external_tools;
 mod file;
 mod json;

@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 
 use super::page::Word;
+use crate::expectations::ExpectationState;
 use crate::health::Health;
 
 /// The style of headings.
@@ -16,6 +17,26 @@ pub(super) fn status(health: Health) -> Word {
 /// The number of targets or syncs with this health, such as `2 failed`.
 pub(super) fn count(number: usize, health: Health) -> Word {
     Word::new(&format!("{number} {}", label(health))).styled(style(health))
+}
+
+/// The symbol and the word for a violation, such as `≠ missing`.
+pub(super) fn violation(state: ExpectationState) -> Word {
+    Word::new(&format!("≠ {}", state.as_str())).styled(style_of_state(state))
+}
+
+/// The number of targets in this state, such as `2 drifted`.
+pub(super) fn count_of_state(number: u32, state: ExpectationState) -> Word {
+    Word::new(&format!("{number} {}", state.as_str())).styled(style_of_state(state))
+}
+
+fn style_of_state(state: ExpectationState) -> Style {
+    match state {
+        ExpectationState::Met => AnsiColor::Green.on_default(),
+        ExpectationState::Missing | ExpectationState::Drifted | ExpectationState::Forbidden => {
+            AnsiColor::Magenta.on_default().bold()
+        }
+        ExpectationState::Unknown => AnsiColor::Yellow.on_default(),
+    }
 }
 
 fn label(health: Health) -> &'static str {

@@ -40,7 +40,7 @@ impl Word {
     }
 
     /// Appends a text in the same style.
-    fn followed_by(self, text: &str) -> Self {
+    pub(super) fn followed_by(self, text: &str) -> Self {
         Self { text: self.text + text, ..self }
     }
 

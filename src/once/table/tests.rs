@@ -1,12 +1,16 @@
 //! Tests of the text as a whole.
 
+mod expectations;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use pretty_assertions::assert_eq;
 
+use self::expectations::{expectation, expectations};
 use super::page;
 use super::*;
+use crate::expectations::{Expectation, Presence};
 use crate::fleet::{Account, Target, TargetList};
 use crate::health::{AssessedTarget, HealthPolicy};
 use crate::model::{
@@ -33,6 +37,10 @@ impl Fleet {
     }
 
     fn results(self) -> Results {
+        self.judged_by(Vec::new())
+    }
+
+    fn judged_by(self, expectations: Vec<Expectation>) -> Results {
         let (mut targets, mut outcomes) = (Vec::new(), Vec::new());
         for (id, name, region, outcome) in self.0 {
             let account = Account { id: Some(id.parse().unwrap()), name, ..Account::default() };
@@ -47,10 +55,10 @@ impl Fleet {
                 store.record(slot, Report { account: None, ended: NOW, took, outcome, invalid_items: None });
             }
         }
-        let policy = HealthPolicy::default();
+        let policy = HealthPolicy { expectations, ..HealthPolicy::default() };
         let assess = |slot| AssessedTarget::of_slot(&store, slot, &policy, NOW);
         let targets = slots.iter().map(|slot| assess(slot)).collect();
-        Results { targets, targets_complete: true, now: NOW }
+        Results { targets, policy: Arc::new(policy), targets_complete: true, now: NOW }
     }
 
     fn render(self, width: Option<u16>) -> String {
@@ -347,7 +355,8 @@ looked in 1 account x 2 regions: eu-west-1, us-east-1
 no target was collected, so no syncs are known
 "
     );
-    let incomplete = Results { targets: Vec::new(), targets_complete: false, now: NOW };
+    let incomplete =
+        Results { targets: Vec::new(), policy: Arc::default(), targets_complete: false, now: NOW };
     assert_eq!(
         render(&incomplete, None, false),
         "\
@@ -393,7 +402,9 @@ fn hostile_fleet() -> Fleet {
 #[test]
 fn no_line_is_wider_than_the_terminal() {
     for fleet in [fleet, hostile_fleet] {
-        let results = fleet().results();
+        let mut expectations = expectations();
+        expectations.push(expectation(&"x".repeat(64), Presence::Forbidden, None, None));
+        let results = fleet().judged_by(expectations);
         for columns in MIN_WIDTH..200 {
             let text = render(&results, u16::try_from(columns).ok(), false);
             for line in text.lines() {
@@ -406,7 +417,7 @@ fn no_line_is_wider_than_the_terminal() {
 
 #[test]
 fn texts_from_aws_and_the_configuration_cannot_control_the_terminal() {
-    let text = hostile_fleet().render(Some(200));
+    let text = render(&hostile_fleet().judged_by(expectations()), Some(200), false);
     let shown = "\\u{1b}[2J\\u{1b}]0;owned\\u{7}\\u{9b}31m\\r\\n\\u{202e}x";
     assert!(text.matches(shown).count() >= 10, "{text}");
     let is_harmful = |c: &char| {

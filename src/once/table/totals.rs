@@ -1,9 +1,9 @@
 //! Where `once` looked, and how many targets and syncs have each health.
 
 use super::super::{Results, pluralize};
-use super::look;
 use super::page::{Page, Word, separated_by_commas, words};
 use super::places::Places;
+use super::{expectations, look};
 use crate::health::{Health, HealthCounts};
 
 /// The indentation of all lines of a paragraph but the first.
@@ -37,6 +37,7 @@ pub(super) fn write(page: &mut Page, results: &Results) {
     } else {
         page.paragraph(0, HANGING, words("no target was collected, so no syncs are known"));
     }
+    expectations::write_totals(page, results);
     if !results.targets_complete {
         page.paragraph(0, HANGING, words("targets may be missing, because discovery is incomplete"));
     }

@@ -135,6 +135,10 @@ fn the_schema_admits_no_other_keys_and_the_values_of_the_closed_lists() {
         assert_eq!(keys(counts), values("/sync/properties/health"));
     }
     assert_eq!(keys("/summary/properties/concerns"), values("/concern/properties/kind"));
+    assert_eq!(
+        keys("/expectation_counts/properties/targets_by_state"),
+        values("/expectation/properties/state")
+    );
 }
 
 /// The type of a property as the reference names it.
@@ -161,9 +165,12 @@ fn the_reference_describes_every_key() {
         ("The document", ""),
         ("`summary`", "/$defs/summary"),
         ("`summary.discovery`", "/$defs/summary/properties/discovery"),
+        ("Each of `summary.expectations`", "/$defs/expectation_counts"),
         ("A failed lookup", "/$defs/lookup_failure"),
         ("Each of `targets`", "/$defs/target"),
         ("Each of `concerns`", "/$defs/concern"),
+        ("Each of `expectations`", "/$defs/expectation"),
+        ("Each of `differences`", "/$defs/difference"),
         ("Each of `syncs`", "/$defs/sync"),
         ("`destination`", "/$defs/destination"),
         ("`source`", "/$defs/source"),

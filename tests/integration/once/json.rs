@@ -139,6 +139,7 @@ async fn the_json_document_is_complete() {
                 "quota_used": 0, "quota_nearly_used": 0, "inspector_sync_blocked": 0, "all_ops_data_sources": 1,
                 "future_regions": 0,
             },
+            "targets_not_as_expected": 0, "expectations": [],
             "discovery": {"pending_lookups": 0, "failing_region_lookups": 0},
         },
         "targets": [
@@ -147,16 +148,16 @@ async fn the_json_document_is_complete() {
                 json!({
                     "up": true, "health": "failed", "syncs_by_health": sync_counts(&["failed", "source_fault"]),
                     "concerns": [{"kind": "all_ops_data_sources", "sync_type": "SyncFromSource", "sync_name": "explorer"}],
-                    "syncs": syncs,
+                    "expectations": [], "syncs": syncs,
                 }),
             ),
             extended(
                 target("eu-central-1"),
-                json!({"up": true, "health": "no_syncs", "syncs_by_health": sync_counts(&[]), "concerns": [], "syncs": []}),
+                json!({"up": true, "health": "no_syncs", "syncs_by_health": sync_counts(&[]), "concerns": [], "expectations": [], "syncs": []}),
             ),
             extended(
                 target("us-east-1"),
-                json!({"up": false, "health": "down", "reason": "access_denied", "message": null}),
+                json!({"up": false, "health": "down", "reason": "access_denied", "message": null, "expectations": []}),
             ),
         ],
     });
@@ -174,6 +175,6 @@ async fn a_target_that_was_not_collected_is_neither_up_nor_down() {
     let document: Value = serde_json::from_str(&out).unwrap();
     let summary = &document["summary"];
     assert_eq!((&summary["targets_not_collected"], &summary["targets_complete"]), (&json!(1), &json!(true)));
-    let target = json!({"aws_account_id": ACCOUNT, "account_name": "production", "aws_region": REGION, "partition": "aws", "health": "not_collected"});
+    let target = json!({"aws_account_id": ACCOUNT, "account_name": "production", "aws_region": REGION, "partition": "aws", "health": "not_collected", "expectations": []});
     assert_eq!(document["targets"], json!([target]));
 }

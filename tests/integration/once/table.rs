@@ -209,14 +209,22 @@ async fn the_table_the_document_the_log_and_the_metrics_count_alike() {
             put_sync(&setup.aws, *kind, item);
         }
     }
+    // In each of the two regions that are up, another expectation is violated.
+    let expectations = "expectations:\n  - {name: one, request: {SyncName: healthy-0}}\n  - {name: none, presence: forbidden, \
+                        regions: [eu-west-1], request: {SyncName: failed-0}}\n";
+    let file = setup.directory.path().join("config.yaml");
+    let config = std::fs::read_to_string(&file).unwrap();
+    std::fs::write(&file, format!("{config}{expectations}")).unwrap();
     let denied = FaultRule::new(Fault::Deny).region("us-east-1").operation("ListResourceDataSync");
     setup.aws.world().set_faults(vec![denied]);
 
     let (_, text, _) = output_of(table(&setup)).await;
-    let totals: Vec<&str> = text.lines().rev().take(2).collect();
+    let totals: Vec<&str> = text.lines().rev().take(4).collect();
     assert_eq!(
         totals,
         [
+            "expectation none: 1 forbidden",
+            "expectation one: 1 met, 1 missing, 1 unknown",
             "21 syncs: 1 failed, 2 source fault, 3 stale, 4 stuck, 5 in progress, 6 healthy",
             "3 targets: 2 up, 1 down",
         ]
@@ -229,6 +237,15 @@ async fn the_table_the_document_the_log_and_the_metrics_count_alike() {
     let numbers_in_summary =
         ["targets", "targets_up", "targets_failed", "syncs", "syncs_failed"].map(|key| summary[key].clone());
     assert_eq!(json!(numbers_in_summary), json!([3, 2, 1, 21, 1 + 2]));
+    let counts = |index: usize| summary["expectations"][index]["targets_by_state"].clone();
+    assert_eq!(
+        [counts(0), counts(1)],
+        [
+            json!({"met": 1, "missing": 1, "drifted": 0, "forbidden": 0, "unknown": 1}),
+            json!({"met": 0, "missing": 0, "drifted": 0, "forbidden": 1, "unknown": 0}),
+        ]
+    );
+    assert_eq!(summary["targets_not_as_expected"], 2);
 
     let mut serve = program();
     serve.args(["--log.format", "json", "--config.file"]).arg(setup.directory.path().join("config.yaml"));
@@ -241,9 +258,10 @@ async fn the_table_the_document_the_log_and_the_metrics_count_alike() {
     let log = running.log();
     let line = log.lines().find(|line| line.contains("collection summary")).unwrap();
     let logged: Value = serde_json::from_str(line).unwrap();
-    let numbers_in_log = ["targets", "up", "down", "syncs", "failed_syncs", "stale_syncs", "stuck_syncs"]
-        .map(|field| logged[field].clone());
+    let fields = ["targets", "up", "down", "syncs", "failed_syncs", "stale_syncs", "stuck_syncs"];
+    let numbers_in_log = fields.map(|field| logged[field].clone());
     assert_eq!(json!(numbers_in_log), json!([3, 2, 1, 21, 1 + 2, 3, 4]));
+    assert_eq!(logged["targets_not_as_expected"], 2);
 
     let metrics = Scrape(running.metrics().await);
     for (health, number, _) in numbers {

@@ -27,6 +27,7 @@ fn version_and_help_are_printed() {
         "--shard.from-hostname",
         "--output",
         "--format",
+        "--fail-on",
         "--log.level",
         "--log.format",
     ] {
