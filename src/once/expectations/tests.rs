@@ -33,7 +33,7 @@ fn results(fleet: &Fleet<'_>, policy: &HealthPolicy) -> Results {
         store.record(slot, Report { account: None, ended: NOW, took, outcome, invalid_items: None });
     }
     let targets = slots.iter().map(|slot| AssessedTarget::of_slot(&store, slot, policy, NOW)).collect();
-    Results { targets, targets_complete: true, now: NOW }
+    Results { targets, policy: Arc::new(policy.clone()), targets_complete: true, now: NOW }
 }
 
 fn written(fleet: &Fleet<'_>) -> String {
