@@ -19,7 +19,7 @@ const NOW: UnixSeconds = 1_763_800_000.0;
 type Fleet<'a> = Vec<(&'a str, Option<&'a str>, &'a str, Option<Vec<DataSync>>)>;
 
 /// Assesses a fleet by a policy.
-fn results(fleet: &Fleet<'_>, policy: &HealthPolicy) -> Results {
+fn results(fleet: &Fleet<'_>, policy: &Arc<HealthPolicy>) -> Results {
     let targets = fleet.iter().map(|(id, name, region, _)| {
         let (id, name) = (Some(id.parse().unwrap()), name.map(ToOwned::to_owned));
         let account = Account { id, name, ..Account::default() };
@@ -33,11 +33,11 @@ fn results(fleet: &Fleet<'_>, policy: &HealthPolicy) -> Results {
         store.record(slot, Report { account: None, ended: NOW, took, outcome, invalid_items: None });
     }
     let targets = slots.iter().map(|slot| AssessedTarget::of_slot(&store, slot, policy, NOW)).collect();
-    Results { targets, policy: Arc::new(policy.clone()), targets_complete: true, now: NOW }
+    Results { targets, policy: Arc::clone(policy), targets_complete: true, now: NOW }
 }
 
 fn written(fleet: &Fleet<'_>) -> String {
-    render(&results(fleet, &HealthPolicy::default()))
+    render(&results(fleet, &Arc::default()))
 }
 
 /// The states of all targets by the expectations of a configuration with this text.
