@@ -19,8 +19,8 @@ pub(crate) struct ComparedField {
 
 impl Expectation {
     /// Every field that matters of a sync of the target. `None` if the sync does not have the type, a
-    /// name and an owner that the expectation is about. Whether it is about the target is not
-    /// considered.
+    /// name and an owner that the expectation is about. Does not check whether the expectation is about
+    /// the target.
     pub(crate) fn compared_fields(
         &self,
         sync: &DataSync,
@@ -49,7 +49,7 @@ impl Expectation {
         self.request.values().map(text).collect()
     }
 
-    /// Whether a sync of this name would do in the target.
+    /// Whether the expectation accepts a sync with this name in the target.
     pub(crate) fn accepts_name(&self, name: &str, observed: &ObservedTarget<'_>) -> bool {
         let matches = |pattern: &TextPattern| pattern.matches(name, observed.properties());
         self.request.names.is_empty() || self.request.names.iter().any(matches)

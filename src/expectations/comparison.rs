@@ -31,7 +31,7 @@ pub(super) enum ReportedValue<'a> {
     Flag(Option<bool>),
 }
 
-/// Compares every field that matters.
+/// Compares every field that the request names.
 pub(super) fn compare(
     request: &ExpectedSync,
     sync: &DataSync,

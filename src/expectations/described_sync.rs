@@ -31,9 +31,9 @@ impl Expectation {
         Some(sync)
     }
 
-    /// A sync of the target, changed so that it is as described. What AWS does not report is as
-    /// described as well, unless the expectation leaves it open. `None` if it leaves open what a
-    /// field that is different has to be.
+    /// A sync of the target, changed so that it is as described. A field that AWS does not report is set
+    /// as well, unless the expectation accepts several values. `None` if it accepts several values of a
+    /// field that is different.
     pub(crate) fn corrected_sync(&self, sync: &DataSync, observed: &ObservedTarget<'_>) -> Option<DataSync> {
         let properties = observed.properties();
         let mut corrected = sync.clone();

@@ -1,13 +1,13 @@
-//! What should be there: expectations about the syncs of targets, and the judgement of each target
-//! by them.
+//! Expectations: which syncs should exist and how they should be set up, and how each target compares
+//! with them.
 //!
 //! An [`Expectation`] selects targets and describes a sync as a request of `CreateResourceDataSync`
 //! does. [`judge`] compares it with what is known of one target. It is a pure function: it knows
 //! neither the SDK, nor the text of the configuration, nor metrics.
 //!
-//! A comparison has three outcomes: equal, different, or not reported. AWS does not return every
-//! field always, so a field that is not reported is never a difference. For the same reason, a target
-//! whose syncs are not known lacks none: it is [unknown](ExpectationState::Unknown).
+//! A comparison has three outcomes: equal, different, or not reported. AWS does not always return every
+//! field, so a field that is not reported is never a difference. A target whose syncs are not known is
+//! [unknown](ExpectationState::Unknown), and never missing a sync.
 
 mod compared_sync;
 mod comparison;
@@ -33,7 +33,7 @@ pub(crate) use totals::{ExpectationTotals, TotalsOfExpectation};
 use crate::fleet::TargetSelector;
 use crate::model::ManagedBy;
 
-/// The maximum number of expectations: each is a series of every target that it selects.
+/// The maximum number of expectations. Each adds a series for every target that it selects.
 pub(crate) const MAX_EXPECTATIONS: usize = 100;
 
 /// What should be there, or must not be there, in some targets.
@@ -42,8 +42,8 @@ pub(crate) struct Expectation {
     /// Unique among all expectations: letters, digits, `-` and `_`.
     pub(crate) name: String,
     pub(crate) targets: TargetSelector,
-    /// Which syncs the expectation is about, besides their type and name. If empty, it does not matter
-    /// who manages them.
+    /// The expectation is only about syncs that one of these manages. If empty, about all syncs of the
+    /// type and name.
     pub(crate) managed_by: Vec<ManagedBy>,
     pub(crate) presence: Presence,
     pub(crate) request: ExpectedSync,
@@ -55,8 +55,8 @@ pub(crate) struct Expectation {
 )]
 #[strum(serialize_all = "snake_case")]
 pub(crate) enum Presence {
-    /// A sync with the name has to be there, and to be as described. If no name is given, or a pattern
-    /// or several names: at least one such sync.
+    /// A sync with this name has to exist and to be as described. Without a name, with a pattern or with
+    /// several names, at least one matching sync.
     #[default]
     Required,
     /// Each sync of the type that the expectation is about has to be as described.

@@ -1,4 +1,4 @@
-//! What is not as expected in a target, with all that is shown of it.
+//! A violation of an expectation by a target, with everything that is shown of it.
 
 use std::borrow::Cow;
 
@@ -20,7 +20,7 @@ pub(crate) struct Difference<'a> {
     pub(crate) field: Field,
     pub(crate) subject: ViolationSubject,
     pub(crate) sync_type: &'a str,
-    /// `None` if any sync of the type would do.
+    /// `None` if a sync of another name would do as well.
     pub(crate) sync_name: Option<Cow<'a, str>>,
     /// `None` if the field has to be absent, or if the violation is about the presence of the sync.
     pub(crate) wanted: Option<String>,

@@ -20,7 +20,7 @@ const fn gauge(
 pub(super) const FAMILIES: [Family; 2] = [
     gauge(
         "ssm_sync_exporter_expectation_met",
-        "1 if a target is as an expectation says, 0 if it is not, as of the last good collection. Absent while that is unknown.",
+        "1 if a target meets an expectation, 0 if it violates it, as of the last good collection. Absent while that is unknown.",
         |JudgedTarget { expectation, judgement, .. }, samples| {
             if let Some(is_met) = judgement.state.is_met() {
                 samples.add(&[("expectation", Some(&expectation.name))], flag(is_met));
@@ -29,7 +29,7 @@ pub(super) const FAMILIES: [Family; 2] = [
     ),
     gauge(
         "ssm_sync_exporter_expectation_violation",
-        "Field in which a resource data sync of a target is not as an expectation says, as of the last good collection. Without sync_name if a sync of another name would do as well. 1 while the violation lasts, absent otherwise.",
+        "Field of a resource data sync that violates an expectation, as of the last good collection. Without sync_name if a sync of another name would do as well. 1 while the violation lasts, absent otherwise.",
         |JudgedTarget { target, expectation, judgement }, samples| {
             let observed = target.observed();
             for violation in &judgement.violations {
@@ -67,7 +67,7 @@ pub(super) fn gather(
     let families = [
         family(
             TARGETS,
-            "Number of targets that an expectation is about, by how they compare with it. It counts as unknown while it is not known whether the expectation is about a target, or which syncs the target has.",
+            "Number of targets by how they compare with an expectation. A target is unknown while it is not known whether the expectation is about it, or which syncs it has.",
             |expectation, totals| {
                 let sample = |state: &ExpectationState| {
                     sample(expectation, ("state", state.as_str()), totals.targets(*state))

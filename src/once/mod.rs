@@ -52,7 +52,7 @@ pub enum Format {
     Json,
     /// For people: what failed and why, all syncs by account and region, worst first, and totals.
     Table,
-    /// The key `expectations` of a configuration that everything that was collected meets.
+    /// `expectations` for a configuration, generated so that all collected targets meet them.
     Expectations,
 }
 
@@ -62,8 +62,8 @@ pub enum FailOn {
     /// Targets that were not collected, and accounts or regions that could not be discovered.
     #[default]
     Targets,
-    /// The same, targets that violate an expectation or of which that is unknown, and expectations that
-    /// are about no target.
+    /// In addition, targets that violate an expectation or for which that is unknown, and expectations
+    /// that are about no target.
     Violations,
 }
 

@@ -13,8 +13,8 @@ const MAX_NAMES: usize = 10;
 pub struct UnmetExpectations(String);
 
 impl UnmetExpectations {
-    /// Counts the violations of each expectation and the targets of which they are unknown, or returns
-    /// `None` if all expectations are met. One that is about no target checks nothing, so it does not
+    /// Counts the targets that violate each expectation or for which it is unknown, or returns `None` if
+    /// all expectations are met. An expectation that is about no target checks nothing, so it does not
     /// count as met, except in one of several shards.
     pub(super) fn find(results: &Results, shard: Shard) -> Option<Self> {
         let expectations = &results.policy.expectations;

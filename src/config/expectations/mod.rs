@@ -49,7 +49,7 @@ pub(super) fn expectations(
     }
     if raw.len() > MAX_EXPECTATIONS {
         return Err(setting.invalid(format!(
-            "found {} expectations; expected at most {MAX_EXPECTATIONS}, because each is a series of every target",
+            "found {} expectations; expected at most {MAX_EXPECTATIONS}, because each adds a series for every target",
             raw.len()
         )));
     }

@@ -48,7 +48,7 @@ pub(crate) enum ExpectationState {
     Drifted,
     /// A forbidden sync is there.
     Forbidden,
-    /// The syncs are not known, or whether the expectation is about the target.
+    /// It is not known which syncs the target has, or whether the expectation is about it.
     Unknown,
 }
 
@@ -106,9 +106,10 @@ pub(crate) struct Violation {
 pub(crate) enum ViolationSubject {
     /// The sync with this index among the syncs of the target.
     Sync(usize),
-    /// No sync that would do is as expected. The one with this index has the fewest differences.
+    /// No sync that the expectation accepts by name is as described. The sync with this index has the
+    /// fewest differences.
     Closest(usize),
-    /// There is no sync that would do.
+    /// There is no sync that the expectation accepts by name.
     Absent,
 }
 
@@ -298,7 +299,8 @@ fn allowed(candidates: Vec<Candidate>) -> Finding {
     (met_unless(&violations, ExpectationState::Drifted), violations, unverified)
 }
 
-/// No candidate may be as described. One of which AWS does not report every field may be different.
+/// No candidate may be as described. If AWS does not report a field, the candidate may be different, so
+/// it is no violation.
 fn forbidden(candidates: Vec<Candidate>) -> Finding {
     let (mut violations, mut unverified) = (Vec::new(), Vec::new());
     for candidate in candidates.into_iter().filter(|candidate| candidate.differences.is_empty()) {

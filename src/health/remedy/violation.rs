@@ -8,8 +8,8 @@ use crate::health::{Alert, AssessedTarget};
 use crate::model::{DataSync, ManagedBy, SyncType};
 
 /// How to exclude a target from an expectation.
-const EXCLUDE: &str = "If this is right as it is, change the expectation, or exclude the account or the region in its \
-                       `accounts`, `organizational_units` or `regions`.";
+const EXCLUDE: &str = "If nothing is wrong here, change the expectation, or narrow its `accounts`, `organizational_units` or \
+                       `regions` so that it no longer selects this account and region.";
 
 /// What to do about the violation of an expectation by `subject`.
 pub(crate) fn for_violation(

@@ -1,4 +1,4 @@
-//! The results as a configuration: the expectations that everything that was collected meets.
+//! The results as a configuration: expectations that all collected targets meet.
 //!
 //! - `entry`: one expectation;
 //! - `yaml`: scalars, lists and comments of limited width.

@@ -31,7 +31,7 @@ pub(super) struct ExpectationItem<'a> {
 struct DifferenceItem<'a> {
     field: &'static str,
     sync_type: &'a str,
-    /// Left out if any sync of the type would do.
+    /// Left out if a sync of another name would do as well.
     #[serde(skip_serializing_if = "Option::is_none")]
     sync_name: Option<String>,
     /// Left out if the field has to be absent, and for differences in the presence of a sync.

@@ -46,7 +46,7 @@ pub(super) fn state_meaning(state: ExpectationState) -> &'static str {
         ExpectationState::Drifted => "A sync exists and differs from what the expectation describes.",
         ExpectationState::Forbidden => "A sync exists that the expectation forbids.",
         ExpectationState::Unknown => {
-            "The syncs of the target are not known, or whether the expectation is about the target."
+            "It is not known which syncs the target has, or whether the expectation is about the target."
         }
     }
 }

@@ -31,8 +31,8 @@ pub(super) fn section(context: Context<'_>) -> Markup {
         section #expectations aria-labelledby="expectations-heading" {
             h2 #expectations-heading { "Expectations " span.total { (with_commas(rows.len())) } }
             p.hint {
-                "What the configuration says should be there, and the number of targets for which it is so. A target is \
-                 unknown while its syncs are not known, or while it is not known whether the expectation is about it."
+                "The syncs that the configuration expects, and how the targets compare. A target is unknown while it is \
+                 not known which syncs it has, or whether the expectation is about it."
             }
             table.list.expectations {
                 thead { tr {
