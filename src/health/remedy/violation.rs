@@ -5,7 +5,7 @@ use super::sync::{delete_command, recreate_as};
 use super::{Advice, Detail, SyncInTarget};
 use crate::expectations::{Expectation, Field, ViolationSubject};
 use crate::health::{Alert, AssessedTarget};
-use crate::model::{DataSync, ManagedBy, SyncType};
+use crate::model::{ManagedBy, SyncType};
 
 /// How to exclude a target from an expectation.
 const EXCLUDE: &str = "If nothing is wrong here, change the expectation, or narrow its `accounts`, `organizational_units` or \
@@ -22,6 +22,12 @@ pub(crate) fn for_violation(
     let advice = match sync {
         None => missing(target, expectation),
         Some(sync) if field == Field::Forbidden => forbidden(SyncInTarget { target, sync }),
+        Some(_)
+            if matches!(subject, ViolationSubject::Closest(_))
+                && owner(expectation) == ManagedBy::Customer =>
+        {
+            none_as_described(target, expectation)
+        }
         Some(sync) => drifted(SyncInTarget { target, sync }, expectation),
     };
     advice.step(EXCLUDE)
@@ -30,8 +36,7 @@ pub(crate) fn for_violation(
 fn missing(target: &AssessedTarget, expectation: &Expectation) -> Advice {
     let title = "A required sync is missing";
     let advice = |remedy| Advice::new(title, remedy, Alert::SsmSyncMissing);
-    let described = expectation.described_sync(&target.observed());
-    match owner_of_missing(expectation, described.as_ref()) {
+    match owner(expectation) {
         ManagedBy::Customer => {}
         ManagedBy::QuickSetup => {
             return advice(
@@ -53,6 +58,7 @@ fn missing(target: &AssessedTarget, expectation: &Expectation) -> Advice {
         }
     }
     let advice = advice("Create the sync in this account and region.");
+    let described = expectation.described_sync(&target.observed());
     let request = described.as_ref().and_then(|sync| Some((sync, Request::creating(sync)?)));
     match request {
         Some((sync, request)) => advice.command(
@@ -69,13 +75,24 @@ fn missing(target: &AssessedTarget, expectation: &Expectation) -> Advice {
     }
 }
 
-/// Who would create the sync that is missing.
-fn owner_of_missing(expectation: &Expectation, described: Option<&DataSync>) -> ManagedBy {
-    match (described, expectation.managed_by.as_slice()) {
-        (Some(sync), _) => sync.managed_by(),
-        (None, [owner]) => *owner,
-        (None, _) => ManagedBy::Customer,
+/// Who creates the syncs that the expectation is about. A pattern such as `license-manager-*` begins like
+/// the names that it matches.
+fn owner(expectation: &Expectation) -> ManagedBy {
+    if let [owner] = expectation.managed_by.as_slice() {
+        return *owner;
     }
+    let names = expectation.request.names.iter();
+    let mut owners = names.map(|name| ManagedBy::from_sync_name(&name.to_string()));
+    let first = owners.next().unwrap_or(ManagedBy::Customer);
+    if owners.all(|owner| owner == first) { first } else { ManagedBy::Customer }
+}
+
+/// The most similar sync may serve another purpose, so there is no command that replaces it.
+fn none_as_described(target: &AssessedTarget, expectation: &Expectation) -> Advice {
+    let remedy = "Create a sync as the expectation describes it. Change the most similar sync instead only if it is meant to be \
+                  that sync.";
+    let advice = Advice::new("No sync is as expected", remedy, Alert::SsmSyncDrifted);
+    wanted(target, expectation, advice, "The expectation wants these parameters of `CreateResourceDataSync`:")
 }
 
 fn drifted(context: SyncInTarget<'_>, expectation: &Expectation) -> Advice {
@@ -156,6 +173,7 @@ mod tests {
     use crate::health::HealthPolicy;
     use crate::health::remedy::tests::{assess_by, destination, details, from_source};
     use crate::health::tests::sync;
+    use crate::model::DataSync;
 
     fn text(patterns: &[&str]) -> ExpectedText {
         ExpectedText::AnyOf(patterns.iter().map(|pattern| TextPattern::parse(pattern).unwrap()).collect())
@@ -283,6 +301,37 @@ mod tests {
                 let text = details(&advice);
                 assert!(!text.contains("aws ssm "), "{name}: {text}");
             }
+        }
+    }
+
+    #[test]
+    fn the_owner_of_a_sync_is_recognized_by_a_pattern_and_by_the_managers_of_the_expectation() {
+        let of_name = |name: &str| expectation(name, |request| request.bucket_name = Some(text(&["x-*"])));
+        let of_inspector = Expectation { managed_by: vec![ManagedBy::Inspector], ..expectation("*", |_| ()) };
+        for expectation in [
+            of_name("license-manager-*"),
+            of_name("InspectorResourceDataSync-do-not-delete"),
+            of_name("AWS-QuickSetup-*-x"),
+            of_inspector,
+        ] {
+            let text = format!("{:?}", advice(expectation.clone(), Vec::new()));
+            assert!(text.contains("creates this sync") && !text.contains("Create the sync"), "{text}");
+        }
+        let text = format!("{:?}", advice(of_name("my-*"), Vec::new()));
+        assert!(text.contains("Create the sync"), "{text}");
+    }
+
+    #[test]
+    fn a_sync_that_is_only_similar_is_neither_deleted_nor_changed() {
+        for name in ["inventory-of-another-team", "InspectorResourceDataSync-do-not-delete"] {
+            let mut any_name = expectation("*", |_| ());
+            any_name.request.names = Vec::new();
+            let advice = advice(any_name, vec![to_bucket(name)]);
+            assert_eq!(advice.title, "No sync is as expected");
+            assert!(advice.runbook_url.ends_with("#ssmsyncdrifted"));
+            let text = details(&advice);
+            assert!(text.contains("S3Destination.BucketName: org-eu-west-1"), "{text}");
+            assert!(!text.contains("aws ssm"), "{text}");
         }
     }
 
