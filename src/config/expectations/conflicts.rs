@@ -47,18 +47,12 @@ fn forbidden_requirement(expectations: &[Expectation], polled: &Polled<'_>) -> O
 /// Whether no sync can be as `required` describes it without being as `forbidden` describes it.
 fn forbids(forbidden: &Expectation, required: &Expectation) -> bool {
     let Some(name) = required.request.single_name() else { return false };
-    let has_manager = || {
-        forbidden.managed_by.is_empty()
-            || name
-                .literal_text()
-                .is_some_and(|name| forbidden.managed_by.contains(&ManagedBy::from_sync_name(name)))
-    };
-    let has_name = match forbidden.request.names.as_slice() {
-        [] => has_manager(),
-        names => names.contains(name),
-    };
+    // No placeholder stands for the beginning of a name by which a manager is recognized.
+    let manager = ManagedBy::from_sync_name(&name.to_string());
+    let names = &forbidden.request.names;
     forbidden.request.sync_type == required.request.sync_type
-        && has_name
+        && (names.is_empty() || names.contains(name))
+        && (forbidden.managed_by.is_empty() || forbidden.managed_by.contains(&manager))
         && forbidden.request.values().all(|(field, value)| required.request.value(field) == Some(value))
 }
 

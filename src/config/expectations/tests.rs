@@ -286,6 +286,10 @@ fn a_requirement_conflicts_only_with_what_certainly_forbids_it() {
             forbidden("regions: ['*']", "SyncName: org-inventory, S3Destination: {Region: a-*}"),
         ),
         ("regions: ['*']", forbidden("managed_by: [inspector]", "")),
+        (
+            "regions: ['*']",
+            forbidden("managed_by: [quick_setup]", "SyncName: [org-inventory, AWS-QuickSetup-SSM]"),
+        ),
     ] {
         assert!(!conflict(first, &second), "{first} {second}");
     }
