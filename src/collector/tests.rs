@@ -73,6 +73,7 @@ impl Setup {
             access: Access { profile: Some("hub".to_owned()), roles: vec![role] },
             default_region: Some("eu-west-1".parse().unwrap()),
             organizational_units: None,
+            unlisted_units: Vec::new(),
         };
         let collector = Collector::new(sessions, timeout, Clock::system());
         Self { aws, collector, account: Arc::new(account), _directory: directory }

@@ -166,6 +166,7 @@ impl Validator<'_> {
                 default_region: default_region(&regions, &roles),
                 access: Access { profile: raw.profile.map(|profile| profile.value.0), roles },
                 organizational_units: None,
+                unlisted_units: Vec::new(),
             }),
             regions,
             place: self.layers.place(path),
@@ -209,6 +210,7 @@ impl Validator<'_> {
             default_region: default_region(&regions, &roles),
             access: Access { profile, roles },
             organizational_units: None,
+            unlisted_units: Vec::new(),
         });
         let organization = Organization {
             administrator,

@@ -279,7 +279,10 @@ impl<L: Lookups> Discovery<L> {
             }
             Some(failure) => {
                 self.log.units_failed(failure);
-                members.units = self.members.as_ref().and_then(|previous| previous.units.clone());
+                if let Some(previous) = &self.members {
+                    members.units.clone_from(&previous.units);
+                    members.listed_units.clone_from(&previous.listed_units);
+                }
             }
         }
     }

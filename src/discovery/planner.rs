@@ -47,8 +47,12 @@ pub(super) fn accounts(
     members: Option<&Members>,
 ) -> (Vec<AccountRegions>, Vec<Warning>) {
     let mut warnings = Vec::new();
-    let no_members = Members { partition: Partition::Aws, accounts: Vec::new(), units: None };
-    let Members { partition, accounts: members, units } = members.unwrap_or(&no_members);
+    let no_members =
+        Members { partition: Partition::Aws, accounts: Vec::new(), units: None, listed_units: Vec::new() };
+    let Members { partition, accounts: members, units, listed_units } = members.unwrap_or(&no_members);
+    let tracked_units = sources.organization.iter().flat_map(|organization| &organization.tracked_units);
+    let unlisted_units: Vec<OrganizationalUnitId> =
+        tracked_units.filter(|unit| !listed_units.contains(unit)).cloned().collect();
     // Without an organization, no account is in a unit.
     let no_units = AccountUnits::new();
     let units = if sources.organization.is_some() { units.as_ref() } else { Some(&no_units) };
@@ -71,8 +75,13 @@ pub(super) fn accounts(
         let name = account.name.clone().or_else(|| member?.name.clone());
         // With an organization, every configured account has an id.
         let organizational_units = account.id.as_ref().map_or_else(|| Some(Vec::new()), units_of);
-        if name != account.name || organizational_units != account.organizational_units {
-            account = Arc::new(Account { name, organizational_units, ..Account::clone(&account) });
+        if name != account.name
+            || organizational_units != account.organizational_units
+            || unlisted_units != account.unlisted_units
+        {
+            let unlisted_units = unlisted_units.clone();
+            account =
+                Arc::new(Account { name, organizational_units, unlisted_units, ..Account::clone(&account) });
         }
         accounts.push(AccountRegions { account, regions: entry.regions.clone() });
     }
@@ -87,7 +96,8 @@ pub(super) fn accounts(
             // The configuration has been validated, so the ARN is valid.
             if let Ok(account) = organization.member_access.account(member, *partition) {
                 let organizational_units = units_of(&member.id);
-                let account = Arc::new(Account { organizational_units, ..account });
+                let unlisted_units = unlisted_units.clone();
+                let account = Arc::new(Account { organizational_units, unlisted_units, ..account });
                 accounts.push(AccountRegions { account, regions: organization.regions.clone() });
             }
         }
@@ -210,7 +220,12 @@ mod tests {
 
     fn members(numbers: &[u64]) -> Members {
         let member = |number: &u64| Member { id: id(*number), name: Some(format!("name-{number}")) };
-        Members { partition: Partition::Aws, accounts: numbers.iter().map(member).collect(), units: None }
+        Members {
+            partition: Partition::Aws,
+            accounts: numbers.iter().map(member).collect(),
+            units: None,
+            listed_units: Vec::new(),
+        }
     }
 
     fn target_names(list: &TargetList) -> Vec<String> {

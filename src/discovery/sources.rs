@@ -102,6 +102,8 @@ pub struct Members {
     pub accounts: Vec<Member>,
     /// The units that contain each account. `None` if they are not known.
     pub units: Option<AccountUnits>,
+    /// The [`Organization::tracked_units`] that `units` takes into account.
+    pub listed_units: Vec<OrganizationalUnitId>,
 }
 
 /// For each member, which of [`Organization::units`] and [`Organization::tracked_units`] contain it,
@@ -136,6 +138,7 @@ impl MemberAccess {
             access: Access { profile: self.profile.clone(), roles },
             default_region: self.default_region.clone().or_else(|| Some(partition.default_region())),
             organizational_units: None,
+            unlisted_units: Vec::new(),
         })
     }
 }

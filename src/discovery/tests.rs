@@ -77,7 +77,7 @@ fn number(account: &Account) -> u64 {
 }
 
 impl Lookups for Arc<FakeLookups> {
-    async fn members(&self, _organization: &Organization) -> Result<OrganizationListing, Failure> {
+    async fn members(&self, organization: &Organization) -> Result<OrganizationListing, Failure> {
         self.record("members".to_owned());
         let members = self.members.lock().unwrap().clone();
         let members = members.ok_or_else(|| Failure::new(Reason::AccessDenied, "set by the test"))?;
@@ -92,7 +92,12 @@ impl Lookups for Arc<FakeLookups> {
             by_account
         });
         Ok(OrganizationListing {
-            members: Members { partition: Partition::Aws, accounts, units },
+            members: Members {
+                partition: Partition::Aws,
+                accounts,
+                units,
+                listed_units: organization.tracked_units.clone(),
+            },
             units_failure,
         })
     }
@@ -210,15 +215,18 @@ impl RunningDiscovery {
             .collect()
     }
 
-    /// The last digits of the ids of each target's account and of its units, such as `1:45`.
+    /// The last digits of the ids of each target's account and of its units, such as `1:45`, and of the
+    /// units that have not been listed yet, such as `1:45?6`.
     fn units(&self) -> Vec<String> {
         let last = |id: &str| id.chars().last().unwrap();
         let units = |target: &crate::fleet::Target| {
-            let Account { id, organizational_units, .. } = &*target.account;
-            let units = organizational_units
-                .as_ref()
-                .map_or("unknown".to_owned(), |units| units.iter().map(|unit| last(unit.as_str())).collect());
-            format!("{}:{units}", last(id.as_ref().unwrap().as_str()))
+            let Account { id, organizational_units, unlisted_units, .. } = &*target.account;
+            let all = |units: &[OrganizationalUnitId]| -> String {
+                units.iter().map(|unit| last(unit.as_str())).collect()
+            };
+            let units = organizational_units.as_deref().map_or("unknown".to_owned(), all);
+            let unlisted = if unlisted_units.is_empty() { "" } else { "?" };
+            format!("{}:{units}{unlisted}{}", last(id.as_ref().unwrap().as_str()), all(unlisted_units))
         };
         self.target_list.borrow().targets.iter().map(units).collect()
     }
@@ -691,7 +699,8 @@ async fn a_reload_that_tracks_other_units_lists_the_organization_again_and_keeps
     *discovery.fake.members.lock().unwrap() = None;
     discovery.reconfigure(other);
     sleep(SOON).await;
-    assert_eq!((discovery.units().join(" "), discovery.fake.count("members")), ("1: 2:".to_owned(), 2));
+    let units = "1:?79 2:?79";
+    assert_eq!((discovery.units().join(" "), discovery.fake.count("members")), (units.to_owned(), 2));
     *discovery.fake.members.lock().unwrap() = Some(vec![1, 2]);
     sleep(INITIAL_BACKOFF).await;
     assert_eq!((discovery.units().join(" "), discovery.pending()), ("1:7 2:".to_owned(), 0));
@@ -702,4 +711,26 @@ async fn a_reload_that_tracks_other_units_lists_the_organization_again_and_keeps
         ["WARN organizational unit contains no account or does not exist unit=ou-fake-00000009"],
         "logged once"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn units_that_a_reload_adds_are_unknown_while_they_cannot_be_listed() {
+    let fake = fake_lookups(&[1, 2], &[]);
+    *fake.units.lock().unwrap() = Some(vec![(1, 7)]);
+    let tracking = |units: &[u64]| {
+        let mut sources = sources("eu-west-1");
+        sources.organization.as_mut().unwrap().tracked_units = units.iter().copied().map(unit_id).collect();
+        sources
+    };
+    let discovery = RunningDiscovery::start(tracking(&[7]), fake);
+    sleep(SOON).await;
+    assert_eq!(discovery.units(), ["1:7", "2:"]);
+    *discovery.fake.units.lock().unwrap() = None;
+    discovery.reconfigure(tracking(&[7, 9]));
+    sleep(SOON).await;
+    assert_eq!(discovery.units(), ["1:7?9", "2:?9"]);
+    assert!(discovery.target_list.borrow().failing_lookups.units.is_some());
+    *discovery.fake.units.lock().unwrap() = Some(vec![(1, 7), (2, 9)]);
+    sleep(INITIAL_BACKOFF).await;
+    assert_eq!(discovery.units(), ["1:7", "2:9"]);
 }

@@ -51,6 +51,9 @@ pub struct Account {
     /// organization has told them; empty if there is no organization, or if the account does not
     /// belong to it.
     pub organizational_units: Option<Vec<OrganizationalUnitId>>,
+    /// The units that the configuration has named since the organization last told those of the
+    /// account. It is not known whether they contain the account.
+    pub unlisted_units: Vec<OrganizationalUnitId>,
 }
 
 /// Identifies an account. No two accounts that are polled in the same region share a
@@ -147,7 +150,8 @@ impl Target {
     /// because credentials are valid in the whole partition.
     pub(crate) fn is_same_target_with_same_access(&self, other: &Self) -> bool {
         let access = |target: &Self| {
-            let Account { id, access, default_region, name: _, organizational_units: _ } = &*target.account;
+            let Account { id, access, default_region, name: _, organizational_units: _, unlisted_units: _ } =
+                &*target.account;
             let partition = default_region.as_ref().map(RegionName::partition);
             (id.clone(), access.clone(), partition, target.region.clone())
         };

@@ -73,10 +73,14 @@ impl TargetSelector {
     }
 
     fn selects_unit(&self, target: &Target) -> Selected {
+        let names_any = |units: &[OrganizationalUnitId]| {
+            units.iter().any(|unit| self.organizational_units.contains(unit))
+        };
         match &target.account.organizational_units {
             _ if self.organizational_units.is_empty() => Selected::Yes,
-            None => Selected::Unknown,
-            Some(units) => Selected::known(units.iter().any(|unit| self.organizational_units.contains(unit))),
+            Some(units) if names_any(units) => Selected::Yes,
+            Some(_) if !names_any(&target.account.unlisted_units) => Selected::No,
+            _ => Selected::Unknown,
         }
     }
 
@@ -120,6 +124,23 @@ mod tests {
         assert_eq!(selects(Some(&[])), Selected::No);
         assert_eq!(selects(None), Selected::Unknown);
         assert_eq!(TargetSelector::default().selects(&target(None, None), None), Selected::Yes);
+    }
+
+    #[test]
+    fn a_selection_by_a_unit_that_was_not_listed_yet_is_unknown_unless_another_unit_selects_the_account() {
+        let [listed, other, unlisted] = [1, 2, 3].map(|number| format!("ou-abcd-{number:08}"));
+        let target = target(None, Some(&[&listed]));
+        let account =
+            Account { unlisted_units: vec![unlisted.parse().unwrap()], ..Account::clone(&target.account) };
+        let target = Target { account: Arc::new(account), ..target };
+        let selects = |units: &[&str]| {
+            let organizational_units = units.iter().map(|unit| unit.parse().unwrap()).collect();
+            TargetSelector { organizational_units, ..TargetSelector::default() }.selects(&target, None)
+        };
+        assert_eq!(selects(&[&unlisted]), Selected::Unknown);
+        assert_eq!(selects(&[&unlisted, &listed]), Selected::Yes);
+        assert_eq!(selects(&[&unlisted, &other]), Selected::Unknown);
+        assert_eq!(selects(&[&other]), Selected::No);
     }
 
     #[test]

@@ -106,7 +106,8 @@ impl<'a> ListedMembers<'a> {
             }
             Err(failure) => (None, Some(failure)),
         };
-        let members = Members { partition: self.partition, accounts, units };
+        let listed_units = self.organization.tracked_units.clone();
+        let members = Members { partition: self.partition, accounts, units, listed_units };
         OrganizationListing { members, units_failure }
     }
 }
