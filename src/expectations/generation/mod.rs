@@ -144,6 +144,7 @@ fn is_describable(sync: &DataSync) -> bool {
     const MAX_NAME: usize = 64;
     SyncType::KNOWN.contains(&sync.sync_type)
         && is_writable(&sync.name)
+        && !sync.name.trim().is_empty()
         && sync.name.chars().count() <= MAX_NAME
 }
 
