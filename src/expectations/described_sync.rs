@@ -46,7 +46,21 @@ impl Expectation {
                 return None;
             }
         }
+        if let Some(source) = &mut corrected.source {
+            remove_contradictions(source);
+        }
         Some(corrected)
+    }
+}
+
+/// Removes what AWS reports of the accounts that the source no longer reads.
+fn remove_contradictions(source: &mut Source) {
+    let is_single_account = |text: &str| text.eq_ignore_ascii_case("SingleAccountMultiRegions");
+    if source.source_type.as_deref().is_some_and(is_single_account) {
+        (source.organization_source_type, source.organizational_units) = (None, None);
+    }
+    if source.organization_source_type.as_deref() == Some("EntireOrganization") {
+        source.organizational_units = None;
     }
 }
 

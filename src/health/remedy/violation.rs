@@ -3,7 +3,7 @@
 use super::request::Request;
 use super::sync::{delete_command, recreate_as};
 use super::{Advice, Detail, SyncInTarget};
-use crate::expectations::{Expectation, Field, ViolationSubject};
+use crate::expectations::{Expectation, Field, Outcome, ViolationSubject};
 use crate::health::{Alert, AssessedTarget};
 use crate::model::{ManagedBy, SyncType};
 
@@ -69,8 +69,8 @@ fn missing(target: &AssessedTarget, expectation: &Expectation) -> Advice {
             target,
             expectation,
             advice,
-            "The expectation leaves something open, so there is no command. It wants these parameters of \
-             `CreateResourceDataSync`:",
+            "The expectation accepts several names or values, or does not name all parameters, so there is no command. It \
+             wants these parameters of `CreateResourceDataSync`:",
         ),
     }
 }
@@ -101,14 +101,15 @@ fn drifted(context: SyncInTarget<'_>, expectation: &Expectation) -> Advice {
         return advice("An AWS service owns this sync: change its settings only in that service.");
     }
     let is_from_source = context.sync.sync_type == SyncType::FromSource;
-    let advice = advice(if is_from_source {
-        "Update the sync."
-    } else {
-        "AWS cannot change a sync to a bucket, so delete it and create it again."
+    let can_be_updated = is_from_source && !reads_other_accounts(context, expectation);
+    let advice = advice(match (can_be_updated, is_from_source) {
+        (true, _) => "Update the sync.",
+        (false, true) => "AWS cannot change whose accounts a sync reads, so delete it and create it again.",
+        (false, false) => "AWS cannot change a sync to a bucket, so delete it and create it again.",
     });
     let corrected = expectation.corrected_sync(context.sync, &context.target.observed());
     let advice = match &corrected {
-        Some(corrected) if is_from_source => match Request::creating(corrected) {
+        Some(corrected) if can_be_updated => match Request::creating(corrected) {
             Some(request) => advice.command(
                 "Update the sync to what the expectation describes. Its other settings stay as AWS reports them.",
                 context.regional("aws ssm update-resource-data-sync").input(&request),
@@ -124,11 +125,21 @@ fn drifted(context: SyncInTarget<'_>, expectation: &Expectation) -> Advice {
         None => advice,
     };
     if advice.steps.is_empty() {
-        let text = "There is no command, because the expectation leaves something open, or AWS does not report all settings. \
+        let text = "There is no command, because the expectation accepts several values, or AWS does not report all settings. \
                     The expectation wants these parameters of `CreateResourceDataSync`:";
         return wanted(context.target, expectation, advice, text);
     }
     advice
+}
+
+/// Whether the sync does not read the accounts that the expectation wants: its own, the whole organization
+/// or organizational units. `UpdateResourceDataSync` cannot change that.
+fn reads_other_accounts(context: SyncInTarget<'_>, expectation: &Expectation) -> bool {
+    let fields = expectation.compared_fields(context.sync, &context.target.observed());
+    fields.into_iter().flatten().any(|compared| {
+        compared.outcome == Outcome::Different
+            && matches!(compared.field, Field::SourceType | Field::OrganizationSourceType)
+    })
 }
 
 fn forbidden(context: SyncInTarget<'_>) -> Advice {
@@ -283,6 +294,35 @@ mod tests {
         let request = request(&advice);
         assert_eq!(request["SyncSource"]["EnableAllOpsDataSources"], false);
         assert_eq!(request["SyncSource"]["IncludeFutureRegions"], true);
+    }
+
+    #[test]
+    fn a_sync_that_reads_other_accounts_than_wanted_is_recreated_without_what_no_longer_fits() {
+        let advice_about = |field: Field, wanted: &str| {
+            let mut expected = expectation("explorer", |request| {
+                (request.bucket_name, request.bucket_region) = (None, None);
+                match field {
+                    Field::SourceType => request.source_type = Some(text(&[wanted])),
+                    _ => request.organization_source_type = Some(text(&[wanted])),
+                }
+            });
+            expected.request.sync_type = SyncType::FromSource;
+            advice(expected, vec![from_source("explorer", None)])
+        };
+        for (field, wanted, organization) in [
+            (Field::SourceType, "SingleAccountMultiRegions", serde_json::Value::Null),
+            (
+                Field::OrganizationSourceType,
+                "EntireOrganization",
+                serde_json::json!({"OrganizationSourceType": "EntireOrganization"}),
+            ),
+        ] {
+            let advice = advice_about(field, wanted);
+            let text = details(&advice);
+            assert!(text.starts_with("aws ssm delete-resource-data-sync --region eu-west-1 "), "{text}");
+            assert!(!text.contains("update-resource-data-sync"), "{text}");
+            assert_eq!(request(&advice)["SyncSource"]["AwsOrganizationsSource"], organization);
+        }
     }
 
     #[test]
