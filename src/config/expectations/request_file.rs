@@ -83,6 +83,9 @@ fn check_values(value: &Value, key: &str, setting: &Setting<'_>) -> Result<(), C
         Value::Array(_) if TEXTS.contains(&key) => {
             Err(setting.invalid("found a list, but AWS takes one value; use `request` for alternatives"))
         }
+        Value::Number(_) | Value::Bool(_) if TEXTS.contains(&key) => {
+            Err(setting.invalid(format!("found {value}, but AWS takes a string; put it in quotes")))
+        }
         Value::Array(values) => values
             .iter()
             .enumerate()

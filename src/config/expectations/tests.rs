@@ -396,6 +396,12 @@ fn a_file_with_a_request_is_read_relative_to_the_configuration() {
     );
     assert!(config.redacted.contains("request_file: requests/a.json"), "{}", config.redacted);
 
+    let error = with_file(directory.path(), br#"{"SyncName": 5}"#).unwrap_err();
+    assert!(
+        error.ends_with("a.json:1:14: SyncName: found 5, but AWS takes a string; put it in quotes"),
+        "{error}"
+    );
+
     // A reload reads the file again.
     let loader = config.loader();
     std::fs::write(directory.path().join("requests/a.json"), "{\"SyncName\": \"a\\/b\"}").unwrap();
