@@ -25,9 +25,7 @@ pub(crate) use compared_sync::ComparedField;
 pub(crate) use comparison::Outcome;
 pub(crate) use field::Field;
 pub(crate) use generation::{AccountScope, GeneratedExpectation, generate};
-pub(crate) use judgement::{
-    ExpectationState, Judgement, ObservedTarget, Violation, ViolationSubject, judge,
-};
+pub(crate) use judgement::{ExpectationState, Judgement, ObservedTarget, Violation, ViolationSubject, judge};
 pub(crate) use pattern::TextPattern;
 pub(crate) use request::{ExpectedFlag, ExpectedSet, ExpectedSync, ExpectedText, ExpectedValue};
 pub(crate) use totals::{ExpectationTotals, TotalsOfExpectation};
