@@ -58,13 +58,23 @@ fn set(
     properties: Properties<'_>,
 ) -> Option<()> {
     match (place(sync, field)?, wanted) {
-        (Place::Text(text), ExpectedValue::Text(wanted)) => *text = only_text(wanted, properties)?,
-        (Place::Sharing(sharing), ExpectedValue::Text(wanted)) => {
-            *sharing = only_text(wanted, properties)?.as_deref().map(SharingType::from);
-        }
+        (Place::Text(text), ExpectedValue::Text(wanted)) => match only_text(wanted, properties) {
+            OnlyText::Absent => *text = None,
+            OnlyText::Is(wanted) => *text = Some(wanted),
+            OnlyText::Open => return None,
+        },
+        (Place::Sharing(sharing), ExpectedValue::Text(wanted)) => match only_text(wanted, properties) {
+            OnlyText::Absent => *sharing = None,
+            OnlyText::Is(wanted) => *sharing = Some(SharingType::from(wanted.as_str())),
+            OnlyText::Open => return None,
+        },
         (Place::List(list), ExpectedValue::Set(wanted)) => {
-            let values = || wanted.values(properties).into_iter().map(Into::into).collect();
-            *list = matches!(wanted, ExpectedSet::Exactly(_)).then(values);
+            *list = match wanted {
+                ExpectedSet::Absent => None,
+                ExpectedSet::Exactly(_) => {
+                    Some(wanted.values(properties).into_iter().map(Into::into).collect())
+                }
+            };
         }
         (Place::Flag(flag), ExpectedValue::Flag(wanted)) => {
             *flag = match wanted {
@@ -112,13 +122,18 @@ fn source(sync: &mut DataSync) -> &mut Source {
     sync.source.get_or_insert_default()
 }
 
-/// The only value that a text may have, which may be none. `None` if it may have several.
-fn only_text(wanted: &ExpectedText, properties: Properties<'_>) -> Option<Option<String>> {
-    match wanted {
-        ExpectedText::Absent => Some(None),
-        ExpectedText::AnyOf(patterns) => match patterns.as_slice() {
-            [only] if TextPattern::is_literal(only) => Some(Some(only.resolve(properties).into_owned())),
-            _ => None,
-        },
+/// The only value that a text may have.
+enum OnlyText {
+    Absent,
+    Is(String),
+    /// There are several.
+    Open,
+}
+
+fn only_text(wanted: &ExpectedText, properties: Properties<'_>) -> OnlyText {
+    let ExpectedText::AnyOf(patterns) = wanted else { return OnlyText::Absent };
+    match patterns.as_slice() {
+        [only] if TextPattern::is_literal(only) => OnlyText::Is(only.resolve(properties).into_owned()),
+        _ => OnlyText::Open,
     }
 }

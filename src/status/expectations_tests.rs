@@ -11,8 +11,8 @@ use crate::expectations::{Expectation, ExpectedSync, ExpectedText, Presence, Tex
 use crate::fleet::TargetSelector;
 use crate::model::{DataSync, Destination, Reason, SyncStatus, SyncType};
 
-pub(super) fn text(pattern: &str) -> Option<ExpectedText> {
-    Some(ExpectedText::AnyOf(vec![TextPattern::parse(pattern).unwrap()]))
+pub(super) fn text(pattern: &str) -> ExpectedText {
+    ExpectedText::AnyOf(vec![TextPattern::parse(pattern).unwrap()])
 }
 
 /// An expectation of syncs to a bucket.
@@ -24,7 +24,7 @@ pub(super) fn expectation(
 ) -> Expectation {
     let mut request = ExpectedSync::any(SyncType::ToDestination);
     request.names.push(TextPattern::parse(sync_name).unwrap());
-    request.bucket_name = bucket.and_then(text);
+    request.bucket_name = bucket.map(text);
     let targets = TargetSelector::default();
     Expectation { name: name.to_owned(), targets, managed_by: Vec::new(), presence, request }
 }
@@ -244,7 +244,7 @@ async fn sync_page(policy: Arc<HealthPolicy>, region: &str, name: &str) -> Strin
 async fn the_page_of_a_sync_compares_it_with_every_expectation_about_it() {
     let mut expectations = expectations();
     expectations[1].request.bucket_prefix = Some(ExpectedText::Absent);
-    expectations[1].request.sharing_type = text("Organization");
+    expectations[1].request.sharing_type = Some(text("Organization"));
     expectations.push(expectation("only-ours", Presence::Allowed, "*", Some("org-*")));
     let policy = Arc::new(HealthPolicy { expectations, ..HealthPolicy::default() });
     let html = sync_page(Arc::clone(&policy), "us-east-1", "inventory").await;
@@ -275,7 +275,7 @@ async fn the_page_of_a_sync_compares_it_with_every_expectation_about_it() {
 #[tokio::test]
 async fn the_page_of_a_missing_sync_says_who_requires_it_and_how_to_create_it() {
     let mut expectations = expectations();
-    expectations[1].request.bucket_region = text("eu-west-1");
+    expectations[1].request.bucket_region = Some(text("eu-west-1"));
     let policy = Arc::new(HealthPolicy { expectations, ..HealthPolicy::default() });
     let html = sync_page(policy, "eu-west-2", "inventory").await;
     for part in [

@@ -7,6 +7,7 @@ use fake_aws::{FakeAws, Fault, FaultRule, SyncKind};
 use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
+use crate::expectation_pages;
 use crate::exporter::{
     ACCOUNT, Exporter, NOW, ROLE, Setup, fake_aws, fake_organization, one_target, put_sync,
 };
@@ -87,6 +88,8 @@ async fn start_states() -> Vec<(&'static str, FakeAws, Exporter)> {
         let exporter = Exporter::start_ready(&aws, &two_targets()).await;
         states.push((name, aws, exporter));
     }
+    let (aws, exporter) = expectation_pages::start().await;
+    states.push(("unexpected", aws, exporter));
     let aws = aws_with_fault("ListResourceDataSync", Fault::Stall).await;
     let exporter = Exporter::start(&aws, &two_targets().replace("timeout: 16s", "timeout: 10m")).await;
     states.push(("starting", aws, exporter));
@@ -136,8 +139,8 @@ async fn the_status_page_works_in_a_browser() {
         stdout.lines().last(),
         Some(
             "checked: filter, paging, search, filter without script, paging without script, search without script, themes, \
-             refresh, hostile texts, widths, state well, state quota, state empty, state unreachable, state starting, \
-             state large, state unlisted, state reload"
+             refresh, hostile texts, widths, state well, state quota, state empty, state unreachable, state unexpected, \
+             state starting, state large, state unlisted, state reload"
         ),
         "{}",
         written(&output)

@@ -18,6 +18,7 @@ mod credential_rejections;
 mod deploy;
 mod documentation;
 mod expectation_metrics;
+mod expectation_pages;
 mod expectations;
 mod exporter;
 mod exposition;

@@ -9,7 +9,7 @@ use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
 use crate::exporter::{ACCOUNT, Exporter, NOW, REGION, fake_aws, one_target, put_sync};
-use crate::{http, tools};
+use crate::{expectation_pages, http, tools};
 
 /// A name that would run a script, end a command or read a file if it were not escaped.
 pub(crate) const HOSTILE_NAME: &str = "'; touch pwned; <img src=x onerror=window.pwned=1> $(touch pwned)";
@@ -273,7 +273,7 @@ async fn texts_from_aws_never_become_markup_or_commands() {
 }
 
 /// The commands of a page.
-fn commands(html: &str) -> Vec<String> {
+pub(crate) fn commands(html: &str) -> Vec<String> {
     let blocks = html.split("<code dir=\"ltr\">").skip(1).filter_map(|block| block.split_once("</code>"));
     let unescape = |block: &str| {
         block.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"").replace("&amp;", "&")
@@ -290,6 +290,7 @@ async fn the_aws_cli_accepts_every_command_of_the_page() {
     for path in &paths {
         all.extend(commands(&exporter.get(path).await.body));
     }
+    all.extend(expectation_pages::all_commands().await);
     assert!(all.len() > 30, "{all:?}");
     let directory = tempfile::tempdir().unwrap();
     let program = tools::python_program("aws");

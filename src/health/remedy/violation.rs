@@ -157,17 +157,16 @@ mod tests {
     use crate::health::remedy::tests::{assess_by, destination, details, from_source};
     use crate::health::tests::sync;
 
-    fn text(patterns: &[&str]) -> Option<ExpectedText> {
-        let patterns = patterns.iter().map(|pattern| TextPattern::parse(pattern).unwrap());
-        Some(ExpectedText::AnyOf(patterns.collect()))
+    fn text(patterns: &[&str]) -> ExpectedText {
+        ExpectedText::AnyOf(patterns.iter().map(|pattern| TextPattern::parse(pattern).unwrap()).collect())
     }
 
     /// An expectation of a sync to a bucket.
     fn expectation(name: &str, change: impl FnOnce(&mut ExpectedSync)) -> Expectation {
         let mut request = ExpectedSync::any(SyncType::ToDestination);
         request.names = vec![TextPattern::parse(name).unwrap()];
-        request.bucket_name = text(&["org-{region}"]);
-        request.bucket_region = text(&["eu-central-1"]);
+        request.bucket_name = Some(text(&["org-{region}"]));
+        request.bucket_region = Some(text(&["eu-central-1"]));
         change(&mut request);
         Expectation {
             name: "it".to_owned(),
@@ -215,7 +214,7 @@ mod tests {
     #[test]
     fn what_an_expectation_leaves_open_is_listed_instead_of_a_command() {
         let open = expectation("inventory", |request| {
-            request.bucket_name = text(&["org-*", "other"]);
+            request.bucket_name = Some(text(&["org-*", "other"]));
             request.bucket_prefix = Some(ExpectedText::Absent);
         });
         let text = details(&advice(open, Vec::new()));
@@ -240,9 +239,9 @@ mod tests {
         assert_eq!(request["S3Destination"]["BucketName"], "org-eu-west-1");
         assert_eq!(request["S3Destination"]["Prefix"], "ssm/");
         let other_prefix = expectation("inventory", |request| {
-            request.bucket_name = self::text(&["org-*"]);
+            request.bucket_name = Some(self::text(&["org-*"]));
             request.bucket_prefix = Some(ExpectedText::Absent);
-            request.sharing_type = self::text(&["Organization"]);
+            request.sharing_type = Some(self::text(&["Organization"]));
         });
         let advice = self::advice(other_prefix, vec![to_bucket("inventory")]);
         let request = self::request(&advice);
@@ -312,8 +311,8 @@ mod tests {
     fn a_corrected_sync_is_as_expected() {
         let wanted = expectation("inventory", |request| {
             request.bucket_prefix = Some(ExpectedText::Absent);
-            request.kms_key_arn = text(&["arn:{partition}:kms:eu-central-1:{account_id}:key/1"]);
-            request.sharing_type = text(&["Organization"]);
+            request.kms_key_arn = Some(text(&["arn:{partition}:kms:eu-central-1:{account_id}:key/1"]));
+            request.sharing_type = Some(text(&["Organization"]));
         });
         let policy = HealthPolicy { expectations: vec![wanted], ..HealthPolicy::default() };
         let target = assess_by(&policy, "eu-west-1", vec![to_bucket("inventory")]);

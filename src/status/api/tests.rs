@@ -179,7 +179,9 @@ async fn the_document_says_how_targets_compare_with_expectations() {
     };
     let targets: Vec<_> = fixture.store.slots().iter().map(assess).collect();
     let mut summary = Summary::new(0, &fixture.store.failing_lookups(), &policy.expectations);
-    targets.iter().for_each(|target| summary.add(target, target.syncs()));
+    for target in &targets {
+        summary.add(target, target.syncs());
+    }
     let head = Head { generated_at: NOW, summary, next: None };
     let pretty = crate::status::document::to_vec_pretty(&head, &policy.expectations, &targets).unwrap();
     let of_once: Value = serde_json::from_slice(&pretty).unwrap();

@@ -147,7 +147,7 @@ fn tooltip(target: &TargetRow, number: usize, total: usize) -> String {
         (target.is_violated, "not as expected"),
         (target.has_used_up_quota() && target.failure().is_none(), "the quota is used up"),
     ];
-    let notes = notes.into_iter().filter_map(|(holds, note)| holds.then(|| note.to_owned()));
+    let notes = notes.into_iter().filter(|(holds, _)| *holds).map(|(_, note)| note.to_owned());
     let parts: Vec<String> = Some(syncs).filter(|syncs| !syncs.is_empty()).into_iter().chain(notes).collect();
     parts.join("; ")
 }

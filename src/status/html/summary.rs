@@ -96,7 +96,7 @@ fn notice(notice: &Notice<'_>, now: UnixSeconds) -> Markup {
                 code { (name) }
             }
             @if names.len() > MAX_NAMES { " and " (with_commas(names.len() - MAX_NAMES)) " more" }
-            ". Nothing is checked; the accounts, units or regions are probably misspelt."
+            ". Such an expectation checks nothing; its accounts, units or regions are probably misspelt."
         },
         Notice::Overdue { targets } => html! {
             strong { (pluralize(*targets, "target")) " not collected for more than 2 hours" }

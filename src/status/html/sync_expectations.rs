@@ -79,7 +79,8 @@ fn article(found: &FoundSync, of_sync: &SyncExpectation<'_>) -> Markup {
 fn explanation(of_sync: &SyncExpectation<'_>) -> String {
     let SyncExpectation { expectation, judgement, fields, violation } = of_sync;
     if judgement.state == ExpectationState::Unknown {
-        return "It is not known whether the expectation is about this account, or what it wants of it."
+        return "It is not known whether the expectation is about this account or what it wants of it, or the account has \
+                syncs that could not be read."
             .to_owned();
     }
     let number = |outcome| fields.iter().filter(|field| field.outcome == outcome).count();
@@ -101,11 +102,10 @@ fn explanation(of_sync: &SyncExpectation<'_>) -> String {
         }
         (Presence::Required, _, 0) => format!("At least one such sync is required. {verdict}"),
         (Presence::Allowed, _, _) => format!("Every such sync has to be as described. {verdict}"),
-        (Presence::Forbidden, Some(_), _) => format!("No such sync may be as described. {verdict}"),
         (Presence::Forbidden, None, 0) => {
             "No such sync may be as described. This sync may be: AWS does not report all fields.".to_owned()
         }
-        (Presence::Forbidden, None, _) => format!("No such sync may be as described. {verdict}"),
+        (Presence::Forbidden, _, _) => format!("No such sync may be as described. {verdict}"),
     };
     match not_reported {
         0 => verdict,

@@ -270,6 +270,15 @@ async fn the_table_the_document_the_log_and_the_metrics_count_alike() {
         let values = of_health.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap());
         assert_eq!(values.sum::<f64>(), f64::from(number), "{health}");
     }
+    let by_state = |state: &str| {
+        let samples = metrics.samples("ssm_sync_exporter_expectation_targets{");
+        let of_state = samples.lines().filter(|line| line.contains(&format!("state=\"{state}\"")));
+        of_state.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap()).sum::<f64>()
+    };
+    assert_eq!(
+        ["met", "missing", "drifted", "forbidden", "unknown"].map(by_state),
+        [1.0, 1.0, 0.0, 1.0, 1.0]
+    );
     assert_eq!(metrics.sum("aws_ssm_resource_data_syncs"), 21.0);
     assert_eq!(
         (metrics.sum("ssm_sync_exporter_targets"), metrics.sum("ssm_sync_exporter_target_up")),
