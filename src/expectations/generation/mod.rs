@@ -226,3 +226,6 @@ fn about(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
