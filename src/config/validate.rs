@@ -87,7 +87,7 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
     let mut health = health::policy(raw.health, quota, organization.is_some(), &settings.at("health"))?;
     let context = expectations::Context {
         directory: source.file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")),
-        polled: expectations::Polled { accounts: &accounts, organization: organization.as_ref() },
+        polled: &expectations::Polled::new(&accounts, organization.as_ref()),
         quota,
     };
     (health.expectations, health.expectation_rules) =

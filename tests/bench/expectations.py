@@ -42,7 +42,8 @@ OTHERS = """
 def expectations(first_bucket=0):
     """Ten expectations. All targets violate the first if `first_bucket` is not 0."""
     required = [REQUIRED % (number, number, number or first_bucket) for number in range(SYNCS)]
-    return "expectations:" + "".join(required) + OTHERS
+    quota = f"quota: {{ SyncToDestination: {SYNCS + 1} }}\n"
+    return quota + "expectations:" + "".join(required) + OTHERS
 
 
 def total_calls(url):

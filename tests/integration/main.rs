@@ -19,6 +19,7 @@ mod deploy;
 mod documentation;
 mod expectation_metrics;
 mod expectation_pages;
+mod expectations;
 mod exporter;
 mod exposition;
 mod faults;

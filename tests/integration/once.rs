@@ -43,6 +43,10 @@ impl Setup {
         Self { aws, directory }
     }
 
+    pub(crate) fn aws(&self) -> &FakeAws {
+        &self.aws
+    }
+
     /// The command `once`, logging only errors.
     pub(crate) fn once(&self) -> Command {
         self.once_logging("error")
@@ -252,7 +256,7 @@ fn output_flags_are_rejected_without_once() {
     assert_eq!(
         err,
         "ssm-sync-exporter: invalid value 'xml' for '--format <FORMAT>' [possible values: prometheus, openmetrics, json, \
-         table]; see --help\n"
+         table, expectations]; see --help\n"
     );
     let (status, _, err) = run(program().args(["once", "--format", "json"]));
     assert_eq!(status, Some(2), "no region is configured");

@@ -76,10 +76,22 @@ impl Aws {
     /// Runs the program with these keys in the section `organization`. Scrapes it once this
     /// many accounts are up in all regions.
     async fn scrape(&self, keys: &str, accounts: usize) -> Scrape {
+        let all_are_up = |metrics: &str| {
+            let up = Scrape(metrics.to_owned()).values("ssm_sync_exporter_target_up");
+            up.len() == accounts * REGIONS.len() && up.iter().all(|up| *up == 1.0)
+        };
+        let running = self.run(keys, &[]);
+        Scrape(running.metrics_when(&format!("{accounts} accounts that are up"), all_are_up).await)
+    }
+
+    /// Runs the program with these keys in the section `organization` and with further environment
+    /// variables.
+    fn run(&self, keys: &str, environment: &[(&str, &str)]) -> ExporterProcess {
         let organization =
             format!("{{member_role: 'arn:{{partition}}:iam::{{account_id}}:role/SsmSyncExporter', {keys}}}");
         let (moto, fake) = (&self.moto.organization.url, self.fake.url());
-        let running = ExporterProcess::start(program().envs([
+        let mut program = program();
+        program.envs([
             ("AWS_ACCESS_KEY_ID", "AKIAMOTO"),
             ("AWS_SECRET_ACCESS_KEY", "any"),
             ("AWS_ENDPOINT_URL_STS", moto),
@@ -89,12 +101,8 @@ impl Aws {
             ("SSM_SYNC_EXPORTER_INTERVAL", "1s"),
             ("SSM_SYNC_EXPORTER_REGIONS", "['eu-*']"),
             ("SSM_SYNC_EXPORTER_ORGANIZATION", &organization),
-        ]));
-        let all_are_up = |metrics: &str| {
-            let up = Scrape(metrics.to_owned()).values("ssm_sync_exporter_target_up");
-            up.len() == accounts * REGIONS.len() && up.iter().all(|up| *up == 1.0)
-        };
-        Scrape(running.metrics_when(&format!("{accounts} accounts that are up"), all_are_up).await)
+        ]);
+        ExporterProcess::start(program.envs(environment.iter().copied()))
     }
 
     /// The `target_info` lines of these accounts.
@@ -143,4 +151,33 @@ async fn all_active_accounts_of_the_organization_are_polled_with_moto() {
     assert!(scrape.has("ssm_sync_exporter_discovery_failures_total{kind=\"organization\"} 0"));
     assert!(scrape.has("ssm_sync_exporter_discovery_failures_total{kind=\"regions\"} 0"));
     assert_eq!(scrape.samples("ssm_sync_exporter_api_request_failures_total"), "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn expectations_select_the_accounts_of_nested_units_with_moto() {
+    let aws = Aws::start().await;
+    let expectations = ["outer", "inner", "beside"].map(|unit| {
+        let id = &aws.moto.organization.units[unit];
+        format!("{{name: {unit}, organizational_units: [{id}], regions: [eu-west-1], request: {{SyncName: 'of-*'}}}}")
+    });
+    let expectations = format!("[{}]", expectations.join(", "));
+    let running = aws.run(
+        &format!("exclude_accounts: ['{MANAGEMENT}']"),
+        &[("SSM_SYNC_EXPORTER_EXPECTATIONS", &expectations)],
+    );
+    let met = |unit: &str, number: u8| {
+        format!("ssm_sync_exporter_expectation_targets{{expectation=\"{unit}\",state=\"met\"}} {number}")
+    };
+    // `inner` is below `outer`. The account that is closed is not polled.
+    let expected = [met("outer", 2), met("inner", 1), met("beside", 1)];
+    let all_are_met = |metrics: &str| expected.iter().all(|line| Scrape(metrics.to_owned()).has(line));
+    let scrape = Scrape(running.metrics_when("expectations that are met", all_are_met).await);
+    let judged: BTreeSet<String> = lines(&scrape, "ssm_sync_exporter_expectation_met")
+        .iter()
+        .map(|line| line.rsplit("expectation=").next().unwrap().to_owned())
+        .collect();
+    assert_eq!(judged, ["\"beside\"} 1", "\"inner\"} 1", "\"outer\"} 1"].map(ToOwned::to_owned).into());
+    let unselected = &aws.moto.organization.accounts["rooted"];
+    assert!(!scrape.samples("ssm_sync_exporter_expectation_met{").contains(unselected));
 }

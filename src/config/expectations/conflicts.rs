@@ -19,12 +19,12 @@ pub(super) struct Conflict {
 }
 
 /// The first conflict among expectations.
-pub(super) fn find(expectations: &[Expectation], quota: Quota, polled: Polled<'_>) -> Option<Conflict> {
+pub(super) fn find(expectations: &[Expectation], quota: Quota, polled: &Polled<'_>) -> Option<Conflict> {
     forbidden_requirement(expectations, polled).or_else(|| too_many_syncs(expectations, quota, polled))
 }
 
 /// A sync that one expectation requires and another one forbids.
-fn forbidden_requirement(expectations: &[Expectation], polled: Polled<'_>) -> Option<Conflict> {
+fn forbidden_requirement(expectations: &[Expectation], polled: &Polled<'_>) -> Option<Conflict> {
     let with = |presence| {
         expectations.iter().enumerate().filter(move |(_, expectation)| expectation.presence == presence)
     };
@@ -63,7 +63,7 @@ fn forbids(forbidden: &Expectation, required: &Expectation) -> bool {
 }
 
 /// Whether some target is certainly selected by both.
-fn overlap(a: &TargetSelector, b: &TargetSelector, polled: Polled<'_>) -> bool {
+fn overlap(a: &TargetSelector, b: &TargetSelector, polled: &Polled<'_>) -> bool {
     a == b
         || a.selects_all()
         || b.selects_all()
@@ -77,7 +77,7 @@ fn certainly_selects(selector: &TargetSelector, target: &Target) -> bool {
 }
 
 /// More syncs of a type that are required in a target than AWS allows.
-fn too_many_syncs(expectations: &[Expectation], quota: Quota, polled: Polled<'_>) -> Option<Conflict> {
+fn too_many_syncs(expectations: &[Expectation], quota: Quota, polled: &Polled<'_>) -> Option<Conflict> {
     for sync_type in [SyncType::ToDestination, SyncType::FromSource] {
         let Some(limit) = quota.of(&sync_type).and_then(|limit| usize::try_from(limit).ok()) else {
             continue;

@@ -17,7 +17,7 @@ use super::raw::{Limit, OptionalList, RawExpectation};
 use super::scalar::Shown;
 use super::selectors;
 use super::setting::Setting;
-use crate::expectations::{Expectation, ExpectedSync, MAX_EXPECTATIONS, TextPattern};
+use crate::expectations::{Expectation, ExpectedSync, MAX_EXPECTATIONS, Presence, TextPattern};
 use crate::fleet::{AccountEntry, AccountId, RegionOrPattern};
 use crate::health::ExpectationRule;
 use crate::model::{ManagedBy, Quota};
@@ -29,7 +29,7 @@ pub(super) use polled::Polled;
 pub(super) struct Context<'a> {
     /// Where relative paths of files start.
     pub(super) directory: &'a Path,
-    pub(super) polled: Polled<'a>,
+    pub(super) polled: &'a Polled<'a>,
     pub(super) quota: Quota,
 }
 
@@ -96,7 +96,7 @@ fn expectation(
         max_run_time: _,
     } = raw;
     check_polled(&accounts, &regions, setting, context.polled)?;
-    let has_organization = context.polled.organization.is_some();
+    let has_organization = context.polled.has_organization();
     let targets = selectors::targets(accounts, organizational_units, regions, setting, has_organization)?;
     let managed_by = selectors::entries(managed_by, &setting.at("managed_by"))?;
     let presence = presence.map(Shown::into_value).unwrap_or_default();
@@ -108,6 +108,11 @@ fn expectation(
             let path = context.directory.join(file.into_value().0);
             let (raw, layers) = request_file::read(&path, &setting.at("request_file"))?;
             request::expected_sync(raw, &Setting::root(&layers), request_context)?
+        }
+        (None, None, Some(_)) if presence == Presence::Allowed => {
+            let message = "`allowed` has no effect with a preset, which names no parameter to compare; \
+                           use `required` or `forbidden`";
+            return Err(setting.at("presence").invalid(message));
         }
         (None, None, Some(preset)) => preset.into_value().expected_sync(),
         (None, None, None) => {
@@ -130,7 +135,7 @@ fn check_polled(
     accounts: &OptionalList<AccountEntry>,
     regions: &OptionalList<RegionOrPattern>,
     setting: &Setting<'_>,
-    polled: Polled<'_>,
+    polled: &Polled<'_>,
 ) -> Result<(), ConfigError> {
     for (index, entry) in accounts.values().enumerate() {
         if let Some(id) = entry.included_id().filter(|id| !polled.may_include_account(id)) {

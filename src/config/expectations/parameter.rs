@@ -8,6 +8,7 @@ use crate::config::scalar::Shown;
 use crate::config::setting::Setting;
 use crate::expectations::{ExpectedFlag, ExpectedSet, ExpectedText, Presence, TextPattern};
 use crate::fleet::{Partition, RegionName};
+use crate::printable::excerpt;
 
 const EMPTY_LIST: &str = "the list is empty; add a value, or set `null` if the field has to be absent";
 
@@ -40,7 +41,7 @@ pub(super) fn expected_text(
             AnyOf::One(_) => setting.clone(),
             AnyOf::List(_) => setting.at(index),
         };
-        check(&text.value).map_err(|message| setting.invalid(message))?;
+        check(&text.value).map_err(|message| setting.invalid(shortened(&message, &text.value)))?;
     }
     Ok(ExpectedText::AnyOf(texts.into_values()))
 }
@@ -71,7 +72,7 @@ pub(super) fn expected_set<'a>(
                 "`{value}` has a wildcard, but the list is compared as a whole; add each value to the list"
             ))
         };
-        checked.map_err(|message| entry(index).invalid(message))?;
+        checked.map_err(|message| entry(index).invalid(shortened(&message, value)))?;
     }
     Ok(ExpectedSet::Exactly(values))
 }
@@ -81,6 +82,12 @@ pub(super) fn expected_flag(raw: Nullable<Shown<bool>>) -> ExpectedFlag {
         Nullable::Null => ExpectedFlag::Absent,
         Nullable::Value(value) => ExpectedFlag::Is(value.into_value()),
     }
+}
+
+/// The message, which may repeat the text, with only the beginning of a long text.
+fn shortened(message: &str, text: &TextPattern) -> String {
+    let text = text.to_string();
+    message.replace(&text, &excerpt(&text))
 }
 
 impl RequestContext<'_> {

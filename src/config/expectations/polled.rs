@@ -1,24 +1,49 @@
 //! What is polled, as far as the configuration tells.
 
+use std::collections::{HashMap, HashSet};
+
 use crate::config::entries::{AccountEntry, OrganizationEntry, Regions};
 use crate::fleet::{Account, AccountId, Partition, RegionName, RegionOrPattern, Target};
 
 /// The accounts and regions that are polled, as far as the configuration tells.
-#[derive(Clone, Copy)]
 pub(in crate::config) struct Polled<'a> {
-    pub(in crate::config) accounts: &'a [AccountEntry],
-    pub(in crate::config) organization: Option<&'a OrganizationEntry>,
+    accounts: &'a [AccountEntry],
+    organization: Option<&'a OrganizationEntry>,
+    /// The regions of each entry in `accounts`, by the id of its account.
+    listed: HashMap<&'a AccountId, Vec<&'a Regions>>,
+    /// The regions of the entries whose account may have any id.
+    of_unknown_accounts: Vec<&'a Regions>,
+    excluded: HashSet<&'a AccountId>,
 }
 
 impl<'a> Polled<'a> {
+    pub(in crate::config) fn new(
+        accounts: &'a [AccountEntry],
+        organization: Option<&'a OrganizationEntry>,
+    ) -> Self {
+        let (mut listed, mut of_unknown_accounts) = (HashMap::<_, Vec<_>>::new(), Vec::new());
+        for entry in accounts {
+            match &entry.account.id {
+                Some(id) => listed.entry(id).or_default().push(&entry.regions),
+                None => of_unknown_accounts.push(&entry.regions),
+            }
+        }
+        let excluded = organization.into_iter().flat_map(|entry| &entry.organization.excluded).collect();
+        Self { accounts, organization, listed, of_unknown_accounts, excluded }
+    }
+
+    pub(super) fn has_organization(&self) -> bool {
+        self.organization.is_some()
+    }
+
     /// Whether targets in this account may be polled.
     pub(super) fn may_include_account(&self, id: &AccountId) -> bool {
         self.regions_of(id).next().is_some()
     }
 
-    /// Whether the organization has this account, but it is excluded.
+    /// Whether the organization's account with this id is excluded.
     pub(super) fn excludes(&self, id: &AccountId) -> bool {
-        self.organization.is_some_and(|entry| entry.organization.excluded.contains(id))
+        self.excluded.contains(id)
     }
 
     /// Whether targets in this region may be polled, in one of the accounts with the ids `ids`, or in
@@ -34,8 +59,8 @@ impl<'a> Polled<'a> {
         }
     }
 
-    /// The partitions of all regions that are polled and match one of `regions`, or of all regions if
-    /// `regions` is empty. `None` if the configuration does not tell.
+    /// The partitions of `regions` if they are all given by name, or else of all regions that are polled.
+    /// `None` if the configuration does not tell.
     pub(super) fn partitions(&self, regions: &[RegionOrPattern]) -> Option<Vec<Partition>> {
         let literal = |region: &RegionOrPattern| match region {
             RegionOrPattern::Region(region) => Some(region.partition()),
@@ -48,14 +73,19 @@ impl<'a> Polled<'a> {
         }
         let mut partitions = Vec::new();
         for (account, polled) in self.all() {
-            partitions.extend(partitions_of(account, polled)?);
+            for partition in partitions_of(account, polled)? {
+                if !partitions.contains(&partition) {
+                    partitions.push(partition);
+                }
+            }
         }
         Some(partitions)
     }
 
     /// The targets that are polled in any case.
     pub(super) fn certain_targets(&self) -> impl Iterator<Item = Target> + use<'a> {
-        self.accounts.iter().flat_map(|entry| {
+        let accounts = self.accounts;
+        accounts.iter().flat_map(|entry| {
             let named = match &entry.regions {
                 Regions::Default => &[],
                 Regions::Selected(regions) => regions.named.as_slice(),
@@ -74,14 +104,10 @@ impl<'a> Polled<'a> {
 
     /// The regions of each entry that the account with this id may be polled by.
     fn regions_of(&self, id: &AccountId) -> impl Iterator<Item = &'a Regions> {
-        let is_listed = self.accounts.iter().any(|entry| entry.account.id.as_ref() == Some(id));
-        let listed = self
-            .accounts
-            .iter()
-            .filter(move |entry| entry.account.id.as_ref().is_none_or(|own| own == id))
-            .map(|entry| &entry.regions);
+        let listed = self.listed.get(id).map(Vec::as_slice);
         // An entry in `accounts` overrides that of the organization.
-        let organization = self.organization.filter(|_| !is_listed && !self.excludes(id));
+        let organization = self.organization.filter(|_| listed.is_none() && !self.excludes(id));
+        let listed = listed.unwrap_or_default().iter().chain(&self.of_unknown_accounts).copied();
         listed.chain(organization.map(|entry| &entry.regions))
     }
 }

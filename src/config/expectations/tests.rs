@@ -418,6 +418,22 @@ fn a_file_that_is_not_a_small_text_is_rejected_in_one_line() {
 }
 
 #[test]
+fn an_error_repeats_only_the_beginning_of_a_long_value() {
+    let long = "x".repeat(2000);
+    for expectation in [
+        format!("request: {{S3Destination: {{Region: {long}}}}}"),
+        format!("request: {{S3Destination: {{AWSKMSKeyARN: {long}}}}}"),
+        format!("request: {{SyncType: SyncFromSource, SyncSource: {{SourceRegions: ['{long}*']}}}}"),
+        format!("request: {{SyncName: {long}}}"),
+        format!("request: {{S3Destination: {{BucketName: '{long}{{'}}}}"),
+        format!("request_file: {}", long.repeat(3)),
+    ] {
+        let error = error("", &[&expectation]).unwrap();
+        assert!(error.len() < 600 && error.contains("xxx…"), "{error}");
+    }
+}
+
+#[test]
 fn a_pipe_in_place_of_a_file_does_not_block() {
     let directory = tempfile::tempdir().unwrap();
     let pipe = directory.path().join("pipe");

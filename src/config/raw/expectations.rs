@@ -224,6 +224,9 @@ impl<T> Serialize for AnyOf<T> {
 /// The maximum length of the name of a sync, as the model of the API declares it.
 const MAX_SYNC_NAME: usize = 64;
 
+/// The maximum length of a path on Linux.
+const MAX_PATH: usize = 4096;
+
 /// The maximum length of the name of an expectation.
 const MAX_EXPECTATION_NAME: usize = 64;
 
@@ -294,6 +297,11 @@ impl FromText for RequestFile {
         if text.is_empty() {
             return Err("the path is empty; set the path of a file, such as `request.json`".to_owned());
         }
+        if text.len() > MAX_PATH || text.contains('\0') {
+            return Err(format!(
+                "`{text}` is not the path of a file; expected at most {MAX_PATH} bytes without NUL characters"
+            ));
+        }
         Ok(Self(text.into()))
     }
 }
@@ -332,3 +340,30 @@ impl FromText for TextPattern {
 }
 
 printable! { ExpectationName, ExpectedName, Presence, Preset, RequestFile, TextPattern }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_repeats_only_the_beginning_of_a_long_or_multi_line_text() {
+        fn error<T: Printable>(text: &str) -> String {
+            let value = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
+            let Err(error) = Shown::<T>::deserialize(value) else { panic!("{text} is accepted") };
+            error.to_string()
+        }
+        let long = "x".repeat(1_000_000);
+        for text in ["s\n", "s\0", "s\u{1b}[31m", "", &long] {
+            for error in [
+                error::<ExpectationName>(text),
+                error::<ExpectedName>(text),
+                error::<Presence>(text),
+                error::<Preset>(text),
+                error::<TextPattern>(text),
+            ] {
+                assert!(!error.contains(char::is_control), "{error:?}");
+                assert!(error.len() < 500, "{error}");
+            }
+        }
+    }
+}

@@ -25,7 +25,7 @@ use crate::model::limits::MAX_TEXT_CHARS;
 use crate::model::{DataSync, ManagedBy, SyncType};
 use groups::Group;
 use names::UniqueNames;
-use selection::Selection;
+use selection::{Rows, Selection};
 use values::Placeholders;
 
 /// The maximum number of expectations about a sync.
@@ -56,6 +56,8 @@ pub(crate) struct GeneratedExpectation {
 struct Fleet<'a> {
     /// In the order of their accounts and regions.
     targets: Vec<KnownTarget<'a>>,
+    regions_by_account: Rows<&'a AccountId, &'a RegionName>,
+    accounts_by_region: Rows<&'a RegionName, &'a AccountId>,
     unknown_accounts: BTreeSet<&'a AccountId>,
 }
 
@@ -85,10 +87,14 @@ impl<'a> Fleet<'a> {
             }
         }
         targets.sort_by_key(|known| (known.account_id, &known.target.region));
-        for target in &targets {
-            accounts.remove(target.account_id);
+        let (mut regions_by_account, mut accounts_by_region) = (Rows::new(), Rows::new());
+        for known in &targets {
+            let (account, region) = (known.account_id, &known.target.region);
+            accounts.remove(account);
+            regions_by_account.entry(account).or_insert_with(BTreeSet::new).insert(region);
+            accounts_by_region.entry(region).or_insert_with(BTreeSet::new).insert(account);
         }
-        Self { targets, unknown_accounts: accounts }
+        Self { targets, regions_by_account, accounts_by_region, unknown_accounts: accounts }
     }
 
     /// The syncs by their type and by the pattern of their name.
@@ -220,3 +226,6 @@ fn about(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

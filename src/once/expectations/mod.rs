@@ -54,7 +54,12 @@ pub(super) fn render(results: &Results) -> String {
             lines.extend(entries(&expectations).into_iter().map(commented));
         }
     }
-    lines.iter().map(|line| format!("{}\n", line.trim_end())).collect()
+    let mut text = String::new();
+    for line in &lines {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 /// The expectations about the most targets, up to the limit, and the others. Both keep their order.
