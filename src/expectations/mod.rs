@@ -3,7 +3,8 @@
 //!
 //! An [`Expectation`] selects targets and describes a sync as a request of `CreateResourceDataSync`
 //! does. [`judge`] compares it with what is known of one target. It is a pure function: it knows
-//! neither the SDK, nor the text of the configuration, nor metrics.
+//! neither the SDK, nor the text of the configuration, nor metrics. [`generate`] goes the other way: it
+//! returns expectations that the targets of a fleet meet.
 //!
 //! A comparison has three outcomes: equal, different, or not reported. AWS does not always return every
 //! field, so a field that is not reported is never a difference. A target whose syncs are not known is

@@ -244,9 +244,9 @@ async fn exits_with_1_without_targets_unless_it_is_one_of_several_shards() {
 
 #[test]
 fn output_flags_are_rejected_without_once() {
-    for flag in ["--output", "--format"] {
+    for (flag, value) in [("--output", "json"), ("--format", "json"), ("--fail-on", "violations")] {
         for command in [&["serve"][..], &[], &["--config.check"]] {
-            let (status, out, err) = run(program().args(command).args([flag, "json"]));
+            let (status, out, err) = run(program().args(command).args([flag, value]));
             assert_eq!((status, out.as_str()), (Some(2), ""));
             assert_eq!(err, format!("ssm-sync-exporter: {flag} requires the command `once`\n"));
         }

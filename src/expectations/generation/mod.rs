@@ -227,3 +227,6 @@ fn about(
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,15 +75,24 @@ impl ChunkList {
         (store, context): (&Store, &RenderContext),
         now: UnixSeconds,
     ) -> (Arc<Chunk>, bool) {
-        let (chunk, was_outdated) = {
-            let mut chunk = self.chunks[index].lock();
-            let is_outdated = !chunk.is_current(now);
-            if is_outdated {
-                *chunk = Arc::new(chunk.updated(store, context, now));
-            }
-            (Arc::clone(&chunk), is_outdated)
-        };
+        let (chunk, was_outdated) = self.refresh_assessments(index, (store, context), now);
         let (_, was_rendered_now) = chunk.rendered(encoding, context);
         (chunk, was_outdated || was_rendered_now)
+    }
+
+    /// Returns a chunk that is up to date and may not be rendered yet, and whether this call has
+    /// updated it.
+    pub(super) fn refresh_assessments(
+        &self,
+        index: usize,
+        (store, context): (&Store, &RenderContext),
+        now: UnixSeconds,
+    ) -> (Arc<Chunk>, bool) {
+        let mut chunk = self.chunks[index].lock();
+        let is_outdated = !chunk.is_current(now);
+        if is_outdated {
+            *chunk = Arc::new(chunk.updated(store, context, now));
+        }
+        (Arc::clone(&chunk), is_outdated)
     }
 }

@@ -50,6 +50,8 @@ pub struct Scrape {
     /// By name. Gathered after all chunks have been taken.
     gathered: HashMap<String, MetricFamily>,
     families: std::vec::IntoIter<FamilyId>,
+    /// Whether a family is rendered from the chunks. The totals need only the assessments.
+    has_samples: bool,
     stage: Stage,
     output: Output,
 }
@@ -120,6 +122,7 @@ impl Scrape {
             now,
             exporter,
             gathered: HashMap::new(),
+            has_samples: families.iter().any(|family| matches!(family, FamilyId::Snapshot(_))),
             families: families.into_iter(),
             stage: Stage::TakeChunk,
             output: Output::new(coding),
@@ -163,8 +166,12 @@ impl Scrape {
             && self.chunks.len() < chunk_list.len()
         {
             let rendering = (&*self.store, &*self.context);
-            let (chunk, did_work) =
-                chunk_list.refresh(self.chunks.len(), self.format.encoding(), rendering, self.now);
+            let index = self.chunks.len();
+            let (chunk, did_work) = if self.has_samples {
+                chunk_list.refresh(index, self.format.encoding(), rendering, self.now)
+            } else {
+                chunk_list.refresh_assessments(index, rendering, self.now)
+            };
             self.chunks.push(chunk);
             return usize::from(did_work);
         }

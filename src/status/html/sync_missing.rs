@@ -96,8 +96,9 @@ fn requirement(target: &AssessedTarget, expectation: &Expectation, violation: &V
             h2 { "What to do: " (advice.title) }
             p {
                 "The expectation " a href={ "./" (all_targets.link()) } { (expectation.name) } " requires "
-                @if this_sync { "this sync" } @else { "at least one sync like this one" } " (" (subject(expectation)) ")."
+                @if this_sync { "this sync." } @else { "at least one sync like this one." }
             }
+            p.hint { (subject(expectation)) }
             (what_to_do(&advice))
         }
     }

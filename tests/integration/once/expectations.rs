@@ -47,8 +47,8 @@ async fn once_fails_on_violations_only_if_asked_to_and_writes_the_result() {
     );
     let document: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(document["summary"]["targets_not_as_expected"], 1);
-    let states = [0, 1].map(|index| document["targets"][index]["expectations"][0]["state"].clone());
-    assert_eq!(json!(states), json!(["met", "missing"]));
+    let found = [0, 1].map(|index| document["targets"][index]["expectations"][0]["state"].clone());
+    assert_eq!(json!(found), json!(["met", "missing"]));
 
     let (_, table, _) = run(&setup, &["--format", "table"]).await;
     for part in [

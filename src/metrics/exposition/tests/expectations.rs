@@ -267,7 +267,7 @@ fn a_target_that_is_down_is_judged_by_its_last_good_syncs_and_then_unknown() {
 }
 
 #[test]
-fn totals_can_be_collected_alone() {
+fn totals_can_be_collected_alone_without_rendering_samples() {
     let (store, _) = exposition_of(vec![(target(1, None), vec![sync("b")])]);
     let exposition = judging(&store, vec![expectation("a", &["a"])], &[], Clock::new(|| NOW));
     let only = FamilyFilter::Only(vec![expectation_families::TOTALS[0].parse().unwrap()]);
@@ -279,4 +279,9 @@ fn totals_can_be_collected_alone() {
         [expectation_families::TOTALS[0]]
     );
     assert_eq!(samples(&families).iter().map(|sample| sample.2).sum::<f64>().to_bits(), 1_f64.to_bits());
+    let Generation { context, cache, .. } = &*exposition.generation.load_full();
+    let chunks = cache.current_list(&store, context, NOW);
+    let (chunk, was_outdated) = chunks.refresh_assessments(0, (&*store, context), NOW);
+    let (_, was_rendered_now) = chunk.rendered(SampleEncoding::Protobuf, context);
+    assert!(!was_outdated && was_rendered_now, "totals need no rendered samples");
 }
