@@ -107,11 +107,15 @@ fn read_source(from: &Fields<'_>) -> Result<Source, Failure> {
     };
     let region = |region: &RawValue| text(region, "the name of a source region of a sync");
     let regions = from.list("SourceRegions", "source regions in a sync")?;
+    let listed = [&units, &regions].map(|list| list.as_ref().map_or(0, Vec::len));
+    let (units, regions) = (usable(units, unit_id)?, usable(regions, region)?);
+    let read = [&units, &regions].map(|list| list.as_ref().map_or(0, Vec::len));
     Ok(Source {
         source_type: from.text("SourceType", "the source type of a sync")?,
         organization_source_type,
-        organizational_units: usable(units, unit_id)?,
-        regions: usable(regions, region)?,
+        organizational_units: units,
+        regions,
+        has_unreadable_entries: read != listed,
         include_future_regions: from.boolean("IncludeFutureRegions"),
         enable_all_ops_data_sources: from.boolean("EnableAllOpsDataSources"),
         state: from
@@ -260,6 +264,7 @@ mod tests {
                     organization_source_type: Some("text".to_owned()),
                     organizational_units: Some(vec!["text".to_owned(), "text1".to_owned()]),
                     regions: Some(vec!["text".to_owned(), "text1".to_owned()]),
+                    has_unreadable_entries: false,
                     include_future_regions: Some(false),
                     enable_all_ops_data_sources: Some(true),
                     state: Some(SourceState::Unknown("text".to_owned())),
@@ -306,6 +311,12 @@ mod tests {
                 }
                 let mut odd = complete.clone();
                 *odd.pointer_mut(pointer).unwrap() = wrong.clone();
+                let is_entry = |list: &str| pointer.contains(&format!("/{list}/"));
+                let has_unreadable_entries = is_entry("SourceRegions") || is_entry("OrganizationalUnits");
+                let mut expected = expected.clone();
+                if let Some(source) = &mut expected.source {
+                    source.has_unreadable_entries = has_unreadable_entries;
+                }
                 assert_eq!(sync(&odd), expected, "{pointer}: {wrong}");
             }
         }

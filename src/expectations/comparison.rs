@@ -27,9 +27,12 @@ impl Outcome {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ReportedValue<'a> {
     Text(Option<&'a str>),
-    List(Option<&'a [String]>),
+    /// The entries that could be read, and whether these are all.
+    List(Option<&'a [String]>, IsComplete),
     Flag(Option<bool>),
 }
+
+type IsComplete = bool;
 
 /// Compares every field that the request names.
 pub(super) fn compare(
@@ -42,8 +45,8 @@ pub(super) fn compare(
             (ExpectedValue::Text(wanted), ReportedValue::Text(found)) => {
                 compare_text(field, wanted, found, properties)
             }
-            (ExpectedValue::Set(wanted), ReportedValue::List(found)) => {
-                compare_set(wanted, found, properties)
+            (ExpectedValue::Set(wanted), ReportedValue::List(found, is_complete)) => {
+                compare_set(wanted, found, is_complete, properties)
             }
             (ExpectedValue::Flag(wanted), ReportedValue::Flag(found)) => compare_flag(wanted, found),
             // Does not occur: a field has the same type on both sides.
@@ -76,8 +79,23 @@ fn compare_text(
     }
 }
 
-fn compare_set(wanted: &ExpectedSet, found: Option<&[String]>, properties: Properties<'_>) -> Outcome {
+fn compare_set(
+    wanted: &ExpectedSet,
+    found: Option<&[String]>,
+    is_complete: IsComplete,
+    properties: Properties<'_>,
+) -> Outcome {
     match (wanted, found) {
+        // One of the entries that could not be read may be the one that seems to be missing.
+        (wanted, found) if !is_complete => {
+            let wanted = wanted.values(properties);
+            let is_wanted = |value: &String| wanted.contains(value.as_str());
+            if found.unwrap_or_default().iter().all(is_wanted) {
+                Outcome::NotReported
+            } else {
+                Outcome::Different
+            }
+        }
         (ExpectedSet::Absent, found) => Outcome::known(found.is_none_or(<[String]>::is_empty)),
         (ExpectedSet::Exactly(_), None) => Outcome::NotReported,
         (ExpectedSet::Exactly(_), Some(found)) => {
@@ -99,6 +117,7 @@ fn compare_flag(wanted: ExpectedFlag, found: Option<bool>) -> Outcome {
 /// What AWS reports for a field.
 pub(super) fn reported_value(sync: &DataSync, field: Field) -> ReportedValue<'_> {
     let (destination, source) = (sync.destination.as_ref(), sync.source.as_ref());
+    let is_complete = source.is_none_or(|source| !source.has_unreadable_entries);
     match field {
         Field::Presence | Field::Forbidden => ReportedValue::Text(None),
         Field::BucketName => ReportedValue::Text(destination.and_then(|found| found.bucket_name.as_deref())),
@@ -114,9 +133,11 @@ pub(super) fn reported_value(sync: &DataSync, field: Field) -> ReportedValue<'_>
             ReportedValue::Text(source.and_then(|found| found.organization_source_type.as_deref()))
         }
         Field::OrganizationalUnits => {
-            ReportedValue::List(source.and_then(|found| found.organizational_units.as_deref()))
+            ReportedValue::List(source.and_then(|found| found.organizational_units.as_deref()), is_complete)
         }
-        Field::SourceRegions => ReportedValue::List(source.and_then(|found| found.regions.as_deref())),
+        Field::SourceRegions => {
+            ReportedValue::List(source.and_then(|found| found.regions.as_deref()), is_complete)
+        }
         Field::IncludeFutureRegions => {
             ReportedValue::Flag(source.and_then(|found| found.include_future_regions))
         }
@@ -147,7 +168,7 @@ pub(super) fn wanted_text(wanted: ExpectedValue<'_>, properties: Properties<'_>)
 pub(super) fn found_text(sync: &DataSync, field: Field) -> Option<String> {
     match reported_value(sync, field) {
         ReportedValue::Text(found) => found.map(ToOwned::to_owned),
-        ReportedValue::List(found) => {
+        ReportedValue::List(found, _) => {
             let sorted: BTreeSet<&str> = found?.iter().map(String::as_str).collect();
             Some(sorted.into_iter().collect::<Vec<_>>().join(", "))
         }
@@ -228,6 +249,28 @@ mod tests {
                 assert_eq!(outcome(field, Some(wanted), Some(found)), expected, "{wanted} {found}");
             }
             assert_eq!(outcome(field, None, Some("")), Equal);
+        }
+    }
+
+    #[test]
+    fn an_entry_that_could_not_be_read_may_be_the_one_that_seems_to_be_missing() {
+        use Outcome::{Different, NotReported};
+        for field in [Field::OrganizationalUnits, Field::SourceRegions] {
+            for (wanted, found, expected) in [
+                (Some("a b"), "a", NotReported),
+                (Some("a"), "a", NotReported),
+                (Some("a"), "a b", Different),
+                (None, "a", Different),
+                (None, "", NotReported),
+            ] {
+                let mut request = ExpectedSync::any(SyncType::ToDestination);
+                expect(&mut request, field, wanted);
+                let mut sync = with(field, Some(found));
+                sync.source.as_mut().unwrap().has_unreadable_entries = true;
+                let target = target("111122223333", "eu-west-1");
+                let outcomes: Vec<_> = compare(&request, &sync, properties(&target)).collect();
+                assert_eq!(outcomes, [(field, expected)], "{wanted:?} {found}");
+            }
         }
     }
 

@@ -81,6 +81,8 @@ pub struct Source {
     pub organizational_units: Option<Vec<String>>,
     /// The names of the source regions, as AWS lists them: a name may occur twice.
     pub regions: Option<Vec<String>>,
+    /// Whether the lists of units or regions have further entries, which could not be read.
+    pub has_unreadable_entries: bool,
     /// Whether regions that AWS opens later are included.
     pub include_future_regions: Option<bool>,
     /// Whether all OpsData sources are enabled.

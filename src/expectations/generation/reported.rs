@@ -36,8 +36,8 @@ impl<'a> Reported<'a> {
                 };
                 is_valid.then(|| Self::Text(documented_case(field, text)))
             }
-            ReportedValue::List(list) => {
-                let items = list.filter(|items| !items.is_empty())?;
+            ReportedValue::List(list, is_complete) => {
+                let items = list.filter(|items| is_complete && !items.is_empty())?;
                 let is_valid = |item: &String| match field {
                     Field::OrganizationalUnits => item.parse::<OrganizationalUnitId>().is_ok(),
                     _ => is_region(item, partition),

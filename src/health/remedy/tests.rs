@@ -66,6 +66,7 @@ pub(super) fn from_source(name: &str, state: Option<SourceState>) -> DataSync {
         organization_source_type: Some("OrganizationalUnits".to_owned()),
         organizational_units: Some(vec!["ou-abcd-11111111".to_owned(), "ou-abcd-22222222".to_owned()]),
         regions: Some(vec!["eu-west-1".to_owned()]),
+        has_unreadable_entries: false,
         include_future_regions: Some(true),
         enable_all_ops_data_sources: Some(true),
         state,
