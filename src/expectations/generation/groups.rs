@@ -104,9 +104,20 @@ fn merged(fleet: &Fleet<'_>, any: &ExpectedSync, members: &[Member<'_>], groups:
 
 impl Fleet<'_> {
     fn is_as_described(&self, request: &ExpectedSync, member: &Member<'_>) -> bool {
-        let Some(target) = self.targets.get(member.target) else { return false };
-        let properties = Properties { target: target.target, account_id: Some(target.account_id) };
-        compare(request, member.sync, properties).all(|(_, outcome)| outcome == Outcome::Equal)
+        self.targets.get(member.target).is_some()
+            && self.outcomes(request, member).all(|(_, outcome)| outcome == Outcome::Equal)
+    }
+
+    /// How the fields of a member compare with a request.
+    fn outcomes(
+        &self,
+        request: &ExpectedSync,
+        member: &Member<'_>,
+    ) -> impl Iterator<Item = (Field, Outcome)> {
+        self.targets.get(member.target).into_iter().flat_map(move |target| {
+            let properties = Properties { target: target.target, account_id: Some(target.account_id) };
+            compare(request, member.sync, properties)
+        })
     }
 }
 
@@ -120,7 +131,26 @@ fn most_different(groups: &[Group], done: &[Field]) -> Option<Field> {
     (number > 1).then_some(field)
 }
 
-/// Values that are as expected in every group.
+/// The `values` in which no member differs. A group lacks a value that cannot be written, and the value
+/// of the other groups is not that of its members.
+pub(super) fn without_differences(
+    fleet: &Fleet<'_>,
+    any: &ExpectedSync,
+    members: &[Member<'_>],
+    mut values: Values,
+) -> Values {
+    let request = values::request(any.clone(), &values);
+    for member in members {
+        for (field, outcome) in fleet.outcomes(&request, member) {
+            if outcome == Outcome::Different {
+                values.remove(&field);
+            }
+        }
+    }
+    values
+}
+
+/// Values that are as expected in every group that has them.
 pub(super) fn any_of(groups: &[Group]) -> Values {
     let mut combined = Values::new();
     for field in Field::ALL {

@@ -221,7 +221,8 @@ fn about(
                 regions: Vec::new(),
                 targets: members.len(),
             };
-            let allowed = generated(Presence::Allowed, &groups::any_of(&groups), everywhere);
+            let values = groups::without_differences(fleet, &any, members, groups::any_of(&groups));
+            let allowed = generated(Presence::Allowed, &values, everywhere);
             // Without values, the expectation would have no effect.
             Some(allowed).filter(|allowed| allowed.request.values().next().is_some()).into_iter().collect()
         }

@@ -1,7 +1,8 @@
 use pretty_assertions::assert_eq;
 
-use super::super::testing::{bucket_sync, compared_fields, observed, set, sync, target};
+use super::super::testing::{bucket_sync, compared_fields, observed, read, set, sync, target};
 use super::*;
+use crate::expectations::judge;
 
 const ACCOUNTS: [&str; 4] = ["111122223333", "222233334444", "333344445555", "444455556666"];
 const REGIONS: [&str; 3] = ["eu-central-1", "eu-west-1", "us-east-1"];
@@ -180,4 +181,47 @@ fn accounts_without_known_syncs_are_excluded() {
         ObservedTarget { syncs: known.syncs.filter(|_| index != 1), ..known }
     });
     assert_eq!(summary(&generate(fleet)), [entry("a", "org", all_but(&ACCOUNTS[1..2]), &[])]);
+}
+
+#[test]
+fn an_allow_list_has_no_value_that_a_sync_without_a_writable_value_contradicts() {
+    // The units of the first kind were allowed alone, although the third kind has others: its regions
+    // cannot be written, and then nothing of its source is.
+    const KINDS: [[(Field, &str); 3]; 3] = [
+        [
+            (Field::SourceRegions, "eu-west-1"),
+            (Field::OrganizationalUnits, "ou-abcd-11111111"),
+            (Field::IncludeFutureRegions, "true"),
+        ],
+        [
+            (Field::SourceRegions, "eu-west-1"),
+            (Field::OrganizationalUnits, "ou-abcd-11111111"),
+            (Field::IncludeFutureRegions, "false"),
+        ],
+        [
+            (Field::SourceRegions, "Ireland"),
+            (Field::OrganizationalUnits, "ou-abcd-22222222"),
+            (Field::IncludeFutureRegions, "true"),
+        ],
+    ];
+    // So irregular that selecting the targets of each kind takes too many expectations.
+    const KIND_OF_TARGET: [[usize; 4]; 4] = [[0, 1, 2, 0], [1, 2, 0, 2], [2, 0, 1, 1], [0, 2, 2, 1]];
+    let regions = ["eu-central-1", "eu-west-1", "us-east-1", "us-west-2"];
+    let mut fleet = Vec::new();
+    for (account, kinds) in std::iter::zip(ACCOUNTS, KIND_OF_TARGET) {
+        for (region, kind) in std::iter::zip(regions, kinds) {
+            let mut sync = sync(SyncType::FromSource, "explorer");
+            for (field, value) in KINDS[kind] {
+                set(&mut sync, field, Some(value));
+            }
+            fleet.push((target(account, region), vec![sync]));
+        }
+    }
+    let generated = generate(fleet.iter().map(|(target, syncs)| observed(target, syncs)));
+    for expectation in generated.iter().map(read) {
+        for (target, syncs) in &fleet {
+            let judgement = judge(0, &expectation, &observed(target, syncs));
+            assert!(judgement.is_none_or(|found| found.violations.is_empty()), "{expectation:?}");
+        }
+    }
 }
