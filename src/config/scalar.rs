@@ -138,3 +138,15 @@ macro_rules! printable {
     };
 }
 pub(super) use printable;
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// The error for a text that `T` does not accept.
+    pub(in crate::config) fn error<T: Printable>(text: &str) -> String {
+        let value = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
+        let Err(error) = Shown::<T>::deserialize(value) else { panic!("{text} is accepted") };
+        error.to_string()
+    }
+}

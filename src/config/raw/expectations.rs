@@ -344,14 +344,10 @@ printable! { ExpectationName, ExpectedName, Presence, Preset, RequestFile, TextP
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::scalar::tests::error;
 
     #[test]
     fn an_error_repeats_only_the_beginning_of_a_long_or_multi_line_text() {
-        fn error<T: Printable>(text: &str) -> String {
-            let value = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
-            let Err(error) = Shown::<T>::deserialize(value) else { panic!("{text} is accepted") };
-            error.to_string()
-        }
         let long = "x".repeat(1_000_000);
         for text in ["s\n", "s\0", "s\u{1b}[31m", "", &long] {
             for error in [

@@ -381,15 +381,11 @@ impl Printable for EndpointUrl {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::scalar::tests::error;
     use crate::model::{ManagedBy, SyncType};
 
     #[test]
     fn an_error_repeats_only_the_beginning_of_a_long_or_multi_line_text() {
-        fn error<T: Printable>(text: &str) -> String {
-            let value = serde::de::value::StrDeserializer::<serde::de::value::Error>::new(text);
-            let Err(error) = Shown::<T>::deserialize(value) else { panic!("{text} is accepted") };
-            error.to_string()
-        }
         let long = "x".repeat(1_000_000);
         for text in ["s\n", "s\r\n", "s\0", "s\u{1b}[31m", "", &long] {
             for error in [
