@@ -1,9 +1,9 @@
 //! A single sync, compared with an expectation field by field.
 
+use super::Expectation;
 use super::comparison::{Outcome, compare, found_text, wanted_text};
 use super::field::Field;
 use super::judgement::ObservedTarget;
-use super::{Expectation, TextPattern};
 use crate::model::DataSync;
 
 /// A field of a sync that matters to an expectation.
@@ -51,7 +51,6 @@ impl Expectation {
 
     /// Whether the expectation accepts a sync with this name in the target.
     pub(crate) fn accepts_name(&self, name: &str, observed: &ObservedTarget<'_>) -> bool {
-        let matches = |pattern: &TextPattern| pattern.matches(name, observed.properties());
-        self.request.names.is_empty() || self.request.names.iter().any(matches)
+        self.request.accepts_name(name, observed.properties())
     }
 }

@@ -13,18 +13,8 @@ impl Expectation {
     /// open, by a pattern or by several values.
     pub(crate) fn described_sync(&self, observed: &ObservedTarget<'_>) -> Option<DataSync> {
         let properties = observed.properties();
-        let mut sync = DataSync {
-            sync_type: self.request.sync_type.clone(),
-            name: self.request.single_name()?.resolve(properties).into_owned(),
-            last_status: None,
-            last_status_message: None,
-            last_sync: None,
-            last_successful_sync: None,
-            created: None,
-            last_modified: None,
-            destination: None,
-            source: None,
-        };
+        let name = self.request.single_name()?.resolve(properties).into_owned();
+        let mut sync = DataSync::new(self.request.sync_type.clone(), name);
         for (field, wanted) in self.request.values() {
             set(&mut sync, field, wanted, properties)?;
         }
@@ -55,8 +45,7 @@ impl Expectation {
 
 /// Removes what AWS reports of the accounts that the source no longer reads.
 fn remove_contradictions(source: &mut Source) {
-    let is_single_account = |text: &str| text.eq_ignore_ascii_case("SingleAccountMultiRegions");
-    if source.source_type.as_deref().is_some_and(is_single_account) {
+    if source.is_single_account() {
         (source.organization_source_type, source.organizational_units) = (None, None);
     }
     if source.organization_source_type.as_deref() == Some("EntireOrganization") {
@@ -103,14 +92,14 @@ fn set(
 }
 
 /// Where a sync has the value of a field.
-enum Place<'a> {
+pub(super) enum Place<'a> {
     Text(&'a mut Option<String>),
     Sharing(&'a mut Option<SharingType>),
     List(&'a mut Option<Vec<String>>),
     Flag(&'a mut Option<bool>),
 }
 
-fn place(sync: &mut DataSync, field: Field) -> Option<Place<'_>> {
+pub(super) fn place(sync: &mut DataSync, field: Field) -> Option<Place<'_>> {
     Some(match field {
         Field::Presence | Field::Forbidden => return None,
         Field::BucketName => Place::Text(&mut destination(sync).bucket_name),

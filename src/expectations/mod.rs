@@ -2,7 +2,7 @@
 //! with them.
 //!
 //! An [`Expectation`] selects targets and describes a sync as a request of `CreateResourceDataSync`
-//! does. [`judge`] compares it with what is known of one target. It is a pure function: it knows
+//! does. [`judge`] compares it with one target as observed. That function is pure: it knows
 //! neither the SDK, nor the text of the configuration, nor metrics. [`generate`] goes the other way: it
 //! returns expectations that the targets of a fleet meet.
 //!

@@ -118,6 +118,11 @@ impl ExpectedSync {
         }
     }
 
+    /// Whether a sync with this name will do.
+    pub(super) fn accepts_name(&self, name: &str, properties: Properties<'_>) -> bool {
+        self.names.is_empty() || self.names.iter().any(|pattern| pattern.matches(name, properties))
+    }
+
     /// All patterns of the names and of the values.
     pub(crate) fn patterns(&self) -> impl Iterator<Item = &TextPattern> {
         let values = self.values().flat_map(|(_, value)| match value {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::described_sync::{Place, place};
 use super::{
     AccountScope, Expectation, ExpectedFlag, ExpectedSet, ExpectedSync, ExpectedText, Field,
     GeneratedExpectation, ObservedTarget, Presence, TextPattern,
@@ -22,18 +23,7 @@ pub(super) fn observed<'a>(target: &'a Target, syncs: &'a [DataSync]) -> Observe
 
 /// A sync without other fields.
 pub(super) fn sync(sync_type: SyncType, name: &str) -> DataSync {
-    DataSync {
-        sync_type,
-        name: name.to_owned(),
-        last_status: None,
-        last_status_message: None,
-        last_sync: None,
-        last_successful_sync: None,
-        created: None,
-        last_modified: None,
-        destination: None,
-        source: None,
-    }
+    DataSync::new(sync_type, name.to_owned())
 }
 
 pub(super) fn bucket_sync(name: &str, bucket: &str) -> DataSync {
@@ -93,26 +83,12 @@ pub(super) fn two_values(field: Field) -> [&'static str; 2] {
 
 /// Sets or removes what AWS reports for a field.
 pub(super) fn set(sync: &mut DataSync, field: Field, value: Option<&str>) {
-    fn list(value: Option<&str>) -> Option<Vec<String>> {
-        Some(value?.split_whitespace().map(ToOwned::to_owned).collect())
-    }
-    let text = value.map(ToOwned::to_owned);
-    let flag = value.map(|value| value.parse().unwrap_or_default());
-    let DataSync { destination, source, .. } = sync;
-    match field {
-        Field::Presence | Field::Forbidden => panic!("not a field of a sync"),
-        Field::BucketName => destination.get_or_insert_default().bucket_name = text,
-        Field::BucketPrefix => destination.get_or_insert_default().prefix = text,
-        Field::BucketRegion => destination.get_or_insert_default().region = text,
-        Field::SyncFormat => destination.get_or_insert_default().format = text,
-        Field::KmsKeyArn => destination.get_or_insert_default().kms_key_arn = text,
-        Field::SharingType => destination.get_or_insert_default().sharing = value.map(SharingType::from),
-        Field::SourceType => source.get_or_insert_default().source_type = text,
-        Field::OrganizationSourceType => source.get_or_insert_default().organization_source_type = text,
-        Field::OrganizationalUnits => source.get_or_insert_default().organizational_units = list(value),
-        Field::SourceRegions => source.get_or_insert_default().regions = list(value),
-        Field::IncludeFutureRegions => source.get_or_insert_default().include_future_regions = flag,
-        Field::EnableAllOpsDataSources => source.get_or_insert_default().enable_all_ops_data_sources = flag,
+    let items = |value: &str| value.split_whitespace().map(ToOwned::to_owned).collect();
+    match place(sync, field).expect("not a field of a sync") {
+        Place::Text(text) => *text = value.map(ToOwned::to_owned),
+        Place::Sharing(sharing) => *sharing = value.map(SharingType::from),
+        Place::List(list) => *list = value.map(items),
+        Place::Flag(flag) => *flag = value.map(|value| value.parse().unwrap_or_default()),
     }
 }
 

@@ -27,15 +27,6 @@ impl Selected {
         if is_selected { Self::Yes } else { Self::No }
     }
 
-    /// Selected by both.
-    fn and(self, other: Self) -> Self {
-        match (self, other) {
-            (Self::No, _) | (_, Self::No) => Self::No,
-            (Self::Yes, Self::Yes) => Self::Yes,
-            _ => Self::Unknown,
-        }
-    }
-
     /// Selected by one of the two.
     pub(super) fn or(self, other: Self) -> Self {
         match (self, other) {
@@ -53,8 +44,14 @@ impl Selected {
         }
     }
 
+    /// Selected by both. Evaluates `other` only if it matters.
     pub(super) fn and_also(self, other: impl FnOnce() -> Self) -> Self {
-        if self == Self::No { self } else { self.and(other()) }
+        match self {
+            Self::No => Self::No,
+            Self::Yes => other(),
+            Self::Unknown if other() == Self::No => Self::No,
+            Self::Unknown => Self::Unknown,
+        }
     }
 }
 

@@ -127,6 +127,11 @@ impl AssessedTarget {
         self.judgements.iter().any(|judgement| judgement.state.is_violation())
     }
 
+    /// Whether the sync with this index among [`syncs`](Self::syncs) violates an expectation.
+    pub(crate) fn is_violated_by(&self, sync: usize) -> bool {
+        self.judgements.iter().any(|judgement| judgement.is_violated_by(sync))
+    }
+
     /// What the expectations were compared with.
     pub(crate) fn observed(&self) -> ObservedTarget<'_> {
         observed(&self.view)

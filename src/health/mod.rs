@@ -155,16 +155,10 @@ pub(crate) mod tests {
     /// A sync to a bucket whose last attempt succeeded.
     pub(crate) fn sync(name: &str, last_success: Option<UnixSeconds>) -> DataSync {
         DataSync {
-            sync_type: SyncType::ToDestination,
-            name: name.to_owned(),
             last_status: Some(SyncStatus::Successful),
-            last_status_message: None,
             last_sync: last_success,
             last_successful_sync: last_success,
-            created: None,
-            last_modified: None,
-            destination: None,
-            source: None,
+            ..DataSync::new(SyncType::ToDestination, name.to_owned())
         }
     }
 

@@ -45,6 +45,23 @@ pub struct DataSync {
 }
 
 impl DataSync {
+    /// A sync of which nothing but the type and the name is known.
+    #[must_use]
+    pub fn new(sync_type: SyncType, name: String) -> Self {
+        Self {
+            sync_type,
+            name,
+            last_status: None,
+            last_status_message: None,
+            last_sync: None,
+            last_successful_sync: None,
+            created: None,
+            last_modified: None,
+            destination: None,
+            source: None,
+        }
+    }
+
     /// Who manages the sync, an AWS service or the customer, as derived from the name of the
     /// sync.
     pub(crate) fn managed_by(&self) -> ManagedBy {
@@ -175,6 +192,22 @@ pub struct Quota {
     pub to_destination: u32,
     /// Syncs from a source.
     pub from_source: u32,
+}
+
+impl Source {
+    /// The type of a source that reads only the account of the sync, as AWS sends it.
+    pub(crate) const SINGLE_ACCOUNT: &str = "SingleAccountMultiRegions";
+
+    /// Whether the source reads only the account of the sync.
+    pub(crate) fn is_single_account(&self) -> bool {
+        self.source_type.as_deref().is_some_and(Self::is_single_account_type)
+    }
+
+    /// Whether this is the type of a source that reads only the account of the sync. Letter case does
+    /// not matter: AWS documents the types in another case than it sends.
+    pub(crate) fn is_single_account_type(source_type: &str) -> bool {
+        source_type.eq_ignore_ascii_case(Self::SINGLE_ACCOUNT)
+    }
 }
 
 impl Quota {

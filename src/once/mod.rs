@@ -26,6 +26,7 @@ pub use unmet::UnmetExpectations;
 use crate::app::{BuildError, Stages, log_warnings};
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::expectations::ExpectationTotals;
 use crate::fleet::{FailingLookups, Shard};
 use crate::health::{AssessedSync, AssessedTarget, HealthPolicy};
 use crate::logging::LogCounters;
@@ -139,6 +140,13 @@ impl Results {
     /// The targets that are up, down (`Some(false)`), or not collected (`None`).
     fn with_up(&self, up: Option<bool>) -> impl Iterator<Item = &AssessedTarget> {
         self.targets.iter().filter(move |target| target.up() == up)
+    }
+
+    /// How the targets compare with each expectation.
+    fn expectation_totals(&self) -> ExpectationTotals {
+        let mut totals = ExpectationTotals::new(self.policy.expectations.len());
+        self.targets.iter().for_each(|target| totals.add(target.judgements()));
+        totals
     }
 
     fn syncs(&self) -> impl Iterator<Item = (&AssessedTarget, AssessedSync<'_>)> {

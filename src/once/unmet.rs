@@ -1,7 +1,7 @@
 //! The error of `once --fail-on violations`.
 
 use super::{Results, pluralize};
-use crate::expectations::{ExpectationState, ExpectationTotals, TotalsOfExpectation};
+use crate::expectations::{ExpectationState, TotalsOfExpectation};
 use crate::fleet::Shard;
 
 /// The number of expectations that are named.
@@ -18,8 +18,7 @@ impl UnmetExpectations {
     /// count as met, except in one of several shards.
     pub(super) fn find(results: &Results, shard: Shard) -> Option<Self> {
         let expectations = &results.policy.expectations;
-        let mut totals = ExpectationTotals::new(expectations.len());
-        results.targets.iter().for_each(|target| totals.add(target.judgements()));
+        let totals = results.expectation_totals();
         let unmet: Vec<String> = expectations
             .iter()
             .zip(totals.iter())

@@ -6,6 +6,7 @@ use crate::config::raw::{List, Nullable, RawOrganizationalUnit, RawOrganizations
 use crate::config::setting::Setting;
 use crate::expectations::{ExpectedSync, ExpectedText, Presence, TextPattern};
 use crate::fleet::OrganizationalUnitId;
+use crate::model::Source;
 
 /// Adds the source in `setting` to what is expected.
 pub(super) fn expect(
@@ -70,11 +71,10 @@ fn expect_organization(
 }
 
 fn is_single_account(source_type: &ExpectedText) -> bool {
-    let is_single_account = |text: &str| text.eq_ignore_ascii_case("SingleAccountMultiRegions");
     match source_type {
         ExpectedText::Absent => false,
         ExpectedText::AnyOf(patterns) => {
-            patterns.iter().all(|pattern| pattern.literal_text().is_some_and(is_single_account))
+            patterns.iter().all(|pattern| pattern.literal_text().is_some_and(Source::is_single_account_type))
         }
     }
 }

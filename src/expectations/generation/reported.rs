@@ -11,8 +11,6 @@ use crate::expectations::comparison::{ReportedValue, reported_value};
 use crate::fleet::{OrganizationalUnitId, Partition, RegionName};
 use crate::model::{DataSync, Source, SyncType};
 
-const SINGLE_ACCOUNT: &str = "SingleAccountMultiRegions";
-
 /// A value that AWS reports and that can be written in a configuration.
 pub(super) enum Reported<'a> {
     Text(&'a str),
@@ -51,9 +49,7 @@ impl<'a> Reported<'a> {
 
 /// Whether a request for a sync of this type and with this source can have the parameter.
 fn has_field(sync: &DataSync, field: Field) -> bool {
-    let is_of_organization = |source: &Source| {
-        !source.source_type.as_ref().is_some_and(|found| found.eq_ignore_ascii_case(SINGLE_ACCOUNT))
-    };
+    let is_of_organization = |source: &Source| !source.is_single_account();
     let source = sync.source.as_ref();
     match field {
         Field::Presence | Field::Forbidden => false,
@@ -92,5 +88,5 @@ fn is_key_of_bucket(arn: &str, sync: &DataSync, partition: Partition) -> bool {
 /// The source type in the letter case in which AWS sends it, because its case does not matter.
 fn documented_case(field: Field, text: &str) -> &str {
     let is_same = |documented: &&str| field == Field::SourceType && documented.eq_ignore_ascii_case(text);
-    [SINGLE_ACCOUNT, "AwsOrganizations"].into_iter().find(is_same).unwrap_or(text)
+    [Source::SINGLE_ACCOUNT, "AwsOrganizations"].into_iter().find(is_same).unwrap_or(text)
 }

@@ -11,7 +11,7 @@ use super::{Expectation, Presence};
 use crate::fleet::{AccountId, Selected, Target};
 use crate::model::DataSync;
 
-/// What is known of a target.
+/// What was observed in a target when it was last collected.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ObservedTarget<'a> {
     pub(crate) target: &'a Target,
@@ -85,6 +85,18 @@ pub(crate) struct Judgement {
     pub(crate) violations: Box<[Violation]>,
     /// The fields that AWS reported no value for, so that they could not be compared.
     pub(crate) unverified: Box<[SyncField]>,
+}
+
+impl Judgement {
+    /// Whether the sync with this index among the syncs of the target is not as expected.
+    pub(crate) fn is_violated_by(&self, sync: usize) -> bool {
+        self.violation_by(sync).is_some()
+    }
+
+    /// The first violation by the sync with this index among the syncs of the target.
+    pub(crate) fn violation_by(&self, sync: usize) -> Option<&Violation> {
+        self.violations.iter().find(|violation| violation.subject.sync() == Some(sync))
+    }
 }
 
 /// A field of a sync, given by its index among the syncs of the target.
@@ -209,9 +221,8 @@ pub(crate) fn judge(
 impl Expectation {
     /// Whether the sync has the type, a name and an owner that the expectation is about.
     pub(super) fn is_about(&self, sync: &DataSync, properties: Properties<'_>) -> bool {
-        let names = &self.request.names;
         sync.sync_type == self.request.sync_type
-            && (names.is_empty() || names.iter().any(|name| name.matches(&sync.name, properties)))
+            && self.request.accepts_name(&sync.name, properties)
             && (self.managed_by.is_empty() || self.managed_by.contains(&sync.managed_by()))
     }
 

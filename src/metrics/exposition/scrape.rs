@@ -190,10 +190,10 @@ impl Scrape {
     /// The totals over the targets of all chunks that the scrape has taken, so that they agree with
     /// the other families of the same scrape.
     fn expectation_totals(&self) -> Vec<MetricFamily> {
-        let mut totals = self.context.new_totals();
         if !self.context.counts_expectations {
             return Vec::new();
         }
+        let mut totals = self.context.new_totals();
         for chunk in &self.chunks {
             totals.merge(chunk.totals());
         }

@@ -1,9 +1,11 @@
 //! What is not as expected, and for how many targets each expectation is met.
 
+use std::collections::BTreeMap;
+
 use super::super::{Results, pluralize, target_name};
 use super::look::{self, HEADING};
 use super::page::{Page, Word, separated_by_commas, words};
-use crate::expectations::{ExpectationState, ExpectationTotals, Field, Judgement};
+use crate::expectations::{ExpectationState, Field, Judgement};
 use crate::health::{AssessedTarget, Difference};
 
 /// The indentation of violations, and of what a line continues with.
@@ -12,22 +14,19 @@ const HANGING: usize = 2;
 
 /// Writes a line for each violation, by expectation and target.
 pub(super) fn write(page: &mut Page, results: &Results) {
-    let mut has_heading = false;
-    for (index, expectation) in results.policy.expectations.iter().enumerate() {
-        let violated: Vec<(&AssessedTarget, &Judgement)> = results
-            .targets
-            .iter()
-            .flat_map(|target| target.judgements().iter().map(move |judgement| (target, judgement)))
-            .filter(|(_, judgement)| judgement.expectation == index && judgement.state.is_violation())
-            .collect();
-        if violated.is_empty() {
-            continue;
+    let mut by_expectation: BTreeMap<usize, Vec<(&AssessedTarget, &Judgement)>> = BTreeMap::new();
+    for target in &results.targets {
+        for judgement in target.judgements().iter().filter(|judgement| judgement.state.is_violation()) {
+            by_expectation.entry(judgement.expectation).or_default().push((target, judgement));
         }
-        if !has_heading {
-            page.separate();
-            page.paragraph(0, 0, [Word::new("Not as expected").styled(HEADING)]);
-            has_heading = true;
-        }
+    }
+    if by_expectation.is_empty() {
+        return;
+    }
+    page.separate();
+    page.paragraph(0, 0, [Word::new("Not as expected").styled(HEADING)]);
+    for (index, violated) in by_expectation {
+        let Some(expectation) = results.policy.expectations.get(index) else { continue };
         let number = pluralize(violated.len(), "target");
         page.paragraph(
             2,
@@ -76,8 +75,7 @@ fn write_violation(
 /// Writes the number of targets in each state by expectation.
 pub(super) fn write_totals(page: &mut Page, results: &Results) {
     let expectations = &results.policy.expectations;
-    let mut totals = ExpectationTotals::new(expectations.len());
-    results.targets.iter().for_each(|target| totals.add(target.judgements()));
+    let totals = results.expectation_totals();
     for (expectation, totals) in expectations.iter().zip(totals.iter()) {
         let counts = ExpectationState::ALL.iter().filter(|state| totals.targets(**state) > 0);
         let counts: Vec<Word> =

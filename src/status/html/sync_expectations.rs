@@ -23,8 +23,7 @@ struct SyncExpectation<'a> {
 
 /// Whether the sync violates an expectation.
 pub(super) fn is_violated(found: &FoundSync) -> bool {
-    let mut violations = found.target.judgements().iter().flat_map(|judgement| &judgement.violations);
-    violations.any(|violation| violation.subject.sync() == Some(found.index))
+    found.target.is_violated_by(found.index)
 }
 
 /// The expectations that are about the sync: those that it violates first, with what to do.
@@ -46,8 +45,7 @@ fn expectations<'a>(found: &'a FoundSync, policy: &'a HealthPolicy) -> Vec<SyncE
     let about_sync = |judgement: &'a Judgement| {
         let expectation = policy.expectations.get(judgement.expectation)?;
         let fields = expectation.compared_fields(sync.sync, &found.target.observed())?;
-        let mut violations = judgement.violations.iter();
-        let violation = violations.find(|violation| violation.subject.sync() == Some(found.index));
+        let violation = judgement.violation_by(found.index);
         let violation = violation.map(|violation| (violation.subject, violation.field));
         Some(SyncExpectation { expectation, judgement, fields, violation })
     };

@@ -83,8 +83,7 @@ impl TargetRow {
 
     /// Whether the sync with this index violates an expectation.
     fn is_violated_by(&self, sync: usize) -> bool {
-        let mut violations = self.assessed.judgements().iter().flat_map(|judgement| &judgement.violations);
-        self.is_violated && violations.any(|violation| violation.subject.sync() == Some(sync))
+        self.assessed.is_violated_by(sync)
     }
 
     fn urgency(&self) -> Urgency {

@@ -108,8 +108,7 @@ impl<'a> Selection<'a> {
             HealthFilter::AnyProblem => health.is_problem(),
             HealthFilter::Only(wanted) => wanted == *health,
             HealthFilter::NotAsExpected => {
-                let mut violations = self.judgements(target).flat_map(|judgement| &judgement.violations);
-                violations.any(|violation| violation.subject.sync() == Some(index))
+                self.judgements(target).any(|judgement| judgement.is_violated_by(index))
             }
             HealthFilter::Concern(kind) => {
                 let mut concerns = target.concerns.iter();
