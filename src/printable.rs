@@ -33,6 +33,40 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
 }
 
+/// The text, or its first two thirds and last third with `…` in between, so that it has at most
+/// `max_chars` characters. The cause of an error is at the end of its message.
+pub(crate) fn shorten_middle(text: &str, max_chars: usize) -> String {
+    let count = text.chars().count();
+    if count <= max_chars {
+        return text.to_owned();
+    }
+    let tail = max_chars / 3;
+    let head = max_chars.saturating_sub(tail + 1);
+    let characters = || text.chars();
+    characters().take(head).chain(['…']).chain(characters().skip(count - tail)).collect()
+}
+
+/// The text without the users and passwords of its URLs.
+pub(crate) fn redact_url_users(text: &str) -> String {
+    const AUTHORITY: &str = "://";
+    let (mut redacted, mut rest) = (String::with_capacity(text.len()), text);
+    while let Some(at) = rest.find(AUTHORITY) {
+        let (before, after) = rest.split_at(at + AUTHORITY.len());
+        redacted += before;
+        // A password may contain any character that does not end the URL.
+        let url = after.split(char::is_whitespace).next().unwrap_or_default();
+        let url = url.find(AUTHORITY).map_or(url, |next| &url[..next]);
+        rest = match url.rfind('@') {
+            Some(end) => {
+                redacted += "(redacted)@";
+                &after[end + 1..]
+            }
+            None => after,
+        };
+    }
+    redacted + rest
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -52,5 +86,29 @@ mod tests {
         assert_eq!(excerpt("eu-wset-1 ü"), "eu-wset-1 ü");
         assert_eq!(excerpt("a\r\nb\0\u{1b}[31m"), "a\\r\\nb\\0\\u{1b}[31m");
         assert_eq!(excerpt(&"ü".repeat(1_000_000)), "ü".repeat(100) + "…");
+    }
+
+    #[test]
+    fn a_long_text_loses_its_middle() {
+        assert_eq!(shorten_middle("0123456789", 10), "0123456789");
+        assert_eq!(shorten_middle("0123456789x", 10), "012345…89x");
+        assert_eq!(shorten_middle(&"ü".repeat(20), 4), "üü…ü");
+        assert_eq!(shorten_middle("ab", 1), "…");
+    }
+
+    #[test]
+    fn the_users_of_urls_are_redacted() {
+        for (text, expected) in [
+            ("no URL, a@b", "no URL, a@b"),
+            ("http://host/a b@c", "http://host/a b@c"),
+            ("(http://user:s3cr3t@host/path): x", "(http://(redacted)@host/path): x"),
+            ("http://s3cr3t@host", "http://(redacted)@host"),
+            ("http://user:s3/c#r?3@t@host", "http://(redacted)@host"),
+            ("http://s3cr3t@a https://s3cr3t@b", "http://(redacted)@a https://(redacted)@b"),
+            ("http://s3cr3t@a,https://s3cr3t@b", "http://(redacted)@a,https://(redacted)@b"),
+            ("://s3cr3t@", "://(redacted)@"),
+        ] {
+            assert_eq!(redact_url_users(text), expected);
+        }
     }
 }

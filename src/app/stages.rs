@@ -85,16 +85,21 @@ impl AwsClients {
     }
 
     /// Asks the SDK for the defaults of the accounts and validates the configuration with
-    /// them.
-    async fn validate(&self, config: &Config) -> Result<(AccountSources, SdkDefaults), ConfigError> {
+    /// them. Adds the warnings about them to those of the configuration.
+    async fn validate(&self, config: &mut Config) -> Result<(AccountSources, SdkDefaults), ConfigError> {
         let mut defaults = SdkDefaults::default();
         for account in config.entry_accounts() {
             let region = self.sessions.sdk_region(account).await;
             let endpoints = self.sessions.endpoint_kind(account).await;
-            let unusable_endpoint_url = self.sessions.unusable_endpoint_url(account).await;
-            defaults.insert(account, AccountDefaults { region, endpoints, unusable_endpoint_url });
+            let unusable_setting = self.sessions.unusable_setting(account).await;
+            let ca_bundle = self.sessions.ca_bundle(account).await;
+            let warning = self.sessions.unencrypted_endpoint(account).await;
+            let of_account = AccountDefaults { region, endpoints, unusable_setting, ca_bundle, warning };
+            defaults.insert(account, of_account);
         }
-        Ok((config.account_sources(&defaults)?, defaults))
+        let sources = config.account_sources(&defaults)?;
+        config.warnings.extend(defaults.warnings());
+        Ok((sources, defaults))
     }
 }
 
@@ -104,7 +109,7 @@ impl Stages {
     /// # Errors
     /// See [`BuildError`].
     pub(crate) async fn build(
-        config: Config,
+        mut config: Config,
         shard: Shard,
         replica: String,
         log_counters: Arc<LogCounters>,
@@ -118,7 +123,7 @@ impl Stages {
         let observer: Arc<dyn ApiObserver> = Arc::clone(&metrics_observer) as _;
         let (processes, failure_log) = (Arc::default(), Arc::new(FailureLog::default()));
         let clients = AwsClients::new(&config, &observer, &processes, &failure_log);
-        let (sources, defaults) = clients.validate(&config).await?;
+        let (sources, defaults) = clients.validate(&mut config).await?;
 
         let (to_discovery, settings) = watch::channel(discovery_settings(&config, &clients, sources));
         let (discovery, target_lists) =
@@ -175,10 +180,10 @@ impl ConfigApplier {
     ///
     /// # Errors
     /// See [`Config::account_sources`].
-    pub(crate) async fn validate(&self, config: Config) -> Result<ValidatedConfig, ConfigError> {
+    pub(crate) async fn validate(&self, mut config: Config) -> Result<ValidatedConfig, ConfigError> {
         // Ask the SDK through new clients, because the old ones cache its defaults.
         let clients = AwsClients::new(&config, &self.observer, &self.processes, &self.failure_log);
-        let (sources, defaults) = clients.validate(&config).await?;
+        let (sources, defaults) = clients.validate(&mut config).await?;
         // Keep the old clients if their settings are the same, because they hold credentials
         // that are still valid.
         let is_same_access = config.aws == self.config.aws

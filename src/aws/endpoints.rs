@@ -8,6 +8,7 @@
 use aws_config::SdkConfig;
 use aws_types::service_config::ServiceConfigKey;
 
+use super::outbound::is_loopback;
 use crate::fleet::{Partition, RegionName};
 
 /// The variant of the endpoints to use. If both fields are `false`, that is the standard
@@ -78,6 +79,52 @@ pub(crate) fn is_usable_url(text: &str) -> bool {
 /// cannot be used. With an empty one, the SDK panics in every call, and an error about
 /// another one may contain the request. The URL is not repeated: it may contain a password.
 pub(super) fn unusable_url(config: &SdkConfig) -> Option<String> {
+    let origin = origin_of_url(config, |url| !is_usable_url(url))?;
+    Some(match origin {
+        UrlOrigin::Variable(variable) => {
+            format!("the environment variable {variable} is invalid; {EXPECTED_URL}, or unset it")
+        }
+        UrlOrigin::Profile(service) => {
+            format!(
+                "the `endpoint_url` of {service} in the shared AWS configuration is invalid; {EXPECTED_URL}"
+            )
+        }
+    })
+}
+
+/// Describes the first endpoint URL in the environment or the shared AWS configuration to which
+/// [requests are sent unencrypted](is_unencrypted).
+pub(super) fn unencrypted_url(config: &SdkConfig) -> Option<String> {
+    let origin = match origin_of_url(config, is_unencrypted)? {
+        UrlOrigin::Variable(variable) => format!("the environment variable {variable}"),
+        UrlOrigin::Profile(service) => {
+            format!("the `endpoint_url` of {service} in the shared AWS configuration")
+        }
+    };
+    Some(format!("{origin}: {UNENCRYPTED}"))
+}
+
+/// What [`is_unencrypted`] means.
+pub(crate) const UNENCRYPTED: &str =
+    "requests are sent unencrypted, and with them session tokens; use `https://`, or a server on this host";
+
+/// Whether requests to `url` are sent over a network without TLS.
+pub(crate) fn is_unencrypted(url: &str) -> bool {
+    url.parse::<http::Uri>().is_ok_and(|url| {
+        url.scheme_str() == Some("http") && url.host().is_some_and(|host| !is_loopback(host))
+    })
+}
+
+/// Where an endpoint URL is set.
+enum UrlOrigin {
+    /// In the environment variable of this name.
+    Variable(String),
+    /// In the shared AWS configuration, for this service.
+    Profile(&'static str),
+}
+
+/// Where the first endpoint URL is set for which `matches` returns true.
+fn origin_of_url(config: &SdkConfig, matches: impl Fn(&str) -> bool) -> Option<UrlOrigin> {
     let configured = |service: &str| {
         let key = ServiceConfigKey::builder()
             .service_id(service)
@@ -87,20 +134,11 @@ pub(super) fn unusable_url(config: &SdkConfig) -> Option<String> {
             .ok()?;
         config.service_config()?.load_config(key)
     };
-    let is_unusable = |service: &str| configured(service).is_some_and(|url| !is_usable_url(&url));
-    let (service, suffix) = SERVICES.into_iter().find(|(service, _)| is_unusable(service))?;
+    let has_match = |service: &str| configured(service).is_some_and(|url| matches(&url));
+    let (service, suffix) = SERVICES.into_iter().find(|(service, _)| has_match(service))?;
     let is_set = |variable: &String| std::env::var_os(variable).is_some();
     let variable = [format!("{ENDPOINT_URL}_{suffix}"), ENDPOINT_URL.to_owned()].into_iter().find(is_set);
-    Some(match variable {
-        Some(variable) => {
-            format!("the environment variable {variable} is invalid; {EXPECTED_URL}, or unset it")
-        }
-        None => {
-            format!(
-                "the `endpoint_url` of {service} in the shared AWS configuration is invalid; {EXPECTED_URL}"
-            )
-        }
-    })
+    Some(variable.map_or(UrlOrigin::Profile(service), UrlOrigin::Variable))
 }
 
 #[cfg(test)]

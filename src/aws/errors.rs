@@ -17,6 +17,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId as _;
 
 use super::credential_process::ProcessError;
+use super::destination::{Destination, HtmlPage, NoResponse};
 use super::http_client::is_invalid_response;
 use super::request_secrets::redact;
 use crate::error_chain::find_cause;
@@ -35,7 +36,7 @@ where
                 (Some(code), Some(message)) => format!("{code}: {message}"),
                 (Some(code), None) => code.to_owned(),
                 (None, Some(message)) => message.to_owned(),
-                (None, None) => format!("HTTP status {}", service.raw().status()),
+                (None, None) => unexplained(service.raw()),
             };
             if let Some(id) = service.raw().request_id() {
                 text = format!("{text} (request {id})");
@@ -43,7 +44,23 @@ where
             let text = redact(text, service.raw());
             Failure { rejects_credentials: rejects_credentials(code), ..Failure::new(reason, text) }
         }
-        other => Failure::new(reason_without_service_error(other), with_distinct_causes(other)),
+        SdkError::ResponseError(response) => Failure::new(
+            reason_without_service_error(error),
+            format!("{}: {}", unexplained(response.raw()), with_distinct_causes(error)),
+        ),
+        other => Failure::new(
+            reason_without_service_error(other),
+            with_distinct_causes(without_sdk_wrappers(other)),
+        ),
+    }
+}
+
+/// Describes a response without an error of AWS.
+fn unexplained(response: &HttpResponse) -> String {
+    let status = response.status();
+    match response.extension::<Destination>() {
+        Some(destination) => format!("HTTP status {status} without an error of AWS from {destination}"),
+        None => format!("HTTP status {status}"),
     }
 }
 
@@ -58,7 +75,7 @@ pub(super) fn credentials_failure(error: &CredentialsError) -> Failure {
         find_cause::<SdkError<AssumeRoleError, HttpResponse>>(error).map(call_failure).or_else(|| {
             find_cause::<SdkError<AssumeRoleWithWebIdentityError, HttpResponse>>(error).map(call_failure)
         });
-    let cause = without_wrappers(error);
+    let cause = without_sdk_wrappers(without_wrappers(error));
     match (role_failure, error) {
         (Some(Failure { reason, message, .. }), _) => Failure::new(
             assume_role_reason(reason),
@@ -66,6 +83,9 @@ pub(super) fn credentials_failure(error: &CredentialsError) -> Failure {
         ),
         (None, CredentialsError::ProviderTimedOut(_)) => {
             Failure::new(Reason::Timeout, with_distinct_causes(cause))
+        }
+        (None, _) if let Some(page) = find_cause::<HtmlPage>(error) => {
+            Failure::new(reason_of_status(page.status), with_distinct_causes(cause))
         }
         (None, _) if is_invalid_response(error) => {
             Failure::new(Reason::InvalidResponse, with_distinct_causes(cause))
@@ -85,6 +105,13 @@ fn without_wrappers(error: &CredentialsError) -> &(dyn Error + 'static) {
         error = source;
     }
     error
+}
+
+/// The error of a request that was not answered, which names its destination. The errors of the SDK
+/// around it say no more than that there was no answer.
+fn without_sdk_wrappers<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
+    let no_response = find_cause::<NoResponse>(error).map(|cause| cause as &(dyn Error + 'static));
+    no_response.or_else(|| find_cause::<HtmlPage>(error).map(|cause| cause as _)).unwrap_or(error)
 }
 
 /// The reason for a failure to assume a role, given the reason for the failure of the
@@ -198,6 +225,9 @@ fn reason_of_status(status: StatusCode) -> Reason {
 fn reason_without_service_error<E: Error + 'static>(error: &SdkError<E, HttpResponse>) -> Reason {
     match error {
         SdkError::TimeoutError(_) => Reason::Timeout,
+        SdkError::DispatchFailure(_) if let Some(page) = find_cause::<HtmlPage>(error) => {
+            reason_of_status(page.status)
+        }
         SdkError::DispatchFailure(failure) if failure.is_timeout() => Reason::Timeout,
         SdkError::DispatchFailure(_) if is_invalid_response(error) => Reason::InvalidResponse,
         SdkError::DispatchFailure(_) => Reason::Connection,
@@ -228,9 +258,20 @@ fn without_echoed_request(message: &str) -> &str {
     message.lines().next().unwrap_or_default()
 }
 
-/// Redacts what may contain secrets: the output of a `credential_process`, and the request in
-/// an error about an endpoint, whose body may contain an external id.
+/// Redacts what may contain secrets: the output of a `credential_process`, the request in
+/// an error about an endpoint, whose body may contain an external id, and the URL of a container
+/// credentials endpoint, which may contain a password.
 fn without_secrets(mut message: String) -> String {
+    for (variable, uri) in [
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "invalid full URI for ECS provider ("),
+        ("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "invalid relative URI for ECS provider ("),
+    ] {
+        if let Some((before, rest)) = message.split_once(uri)
+            && let Some((problem, _)) = rest.split_once("): ")
+        {
+            return format!("{before}the environment variable {variable} cannot be used: {problem}");
+        }
+    }
     for marker in ["Stderr: ", "to request `"] {
         if let Some(at) = message.find(marker) {
             message.truncate(at + marker.len());
@@ -252,6 +293,10 @@ mod tests {
                 "failed to apply endpoint `foo` to request `(not shown)",
             ),
             ("exited with code 1. Stderr: s3cr3t", "exited with code 1. Stderr: (not shown)"),
+            (
+                "invalid full URI for ECS provider (URI was invalid): http://user:s3cr3t word@host",
+                "the environment variable AWS_CONTAINER_CREDENTIALS_FULL_URI cannot be used: URI was invalid",
+            ),
             ("connection refused", "connection refused"),
         ] {
             assert_eq!(without_secrets(message.to_owned()), shown);

@@ -14,15 +14,18 @@
 //! | headers, HTTP/2 | 16 KiB (limit of `hyper`) |
 //! | trailers and chunk extensions | 16 KiB each (limits of `hyper`), ignored |
 //! | `Date` | hidden from the SDK, see [`clock_skew`] |
+//! | an HTML page in place of an answer | becomes an error, see [`HtmlPage`] |
 //! | `x-amz-retry-after` and `Retry-After` | hidden from the SDK, which uses its own back-off |
 //!
-//! The timeout of a call's attempt limits how long a response may take.
+//! The timeout of a call's attempt limits how long a response may take. All errors name the
+//! [`Destination`] of the request.
 
 use std::error::Error;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
-use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use aws_smithy_http_client::tls::{self, TlsContext, rustls_provider::CryptoMode};
 use aws_smithy_http_client::{Builder, Connector};
 use aws_smithy_runtime_api::client::connector_metadata::ConnectorMetadata;
 use aws_smithy_runtime_api::client::http::{
@@ -35,9 +38,12 @@ use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
+use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::clock_skew::{self, SkewWarning};
+use super::destination::{Destination, HtmlPage};
+use super::outbound::{CaBundle, OutboundSettings, Proxy};
 use super::request_secrets::RequestSecrets;
 use crate::error_chain::find_cause;
 
@@ -76,30 +82,83 @@ impl From<UnusableBody> for ConnectorError {
     }
 }
 
-/// The HTTP client, with one connection pool for all calls. By default, the SDK
-/// creates a pool for each service client and ignores the proxy settings of the
-/// environment. `endpoint_url` replaces the endpoints of AWS.
-pub(super) fn http_client(endpoint_url: Option<&str>) -> SharedHttpClient {
-    // An endpoint without TLS is not AWS but a local substitute, which an outbound
-    // proxy usually cannot reach.
-    let is_local = endpoint_url.is_some_and(|url| url.starts_with("http://"));
-    let client = Builder::new().build_with_connector_fn(move |connector_settings, components| {
-        let proxy = if is_local { ProxyConfig::disabled() } else { ProxyConfig::from_env() };
-        let mut connector = Connector::builder().proxy_config(proxy);
+/// The HTTP clients of all calls: one for each file of certificate authorities, usually one in all. By
+/// default, the SDK creates a client for each service client, and ignores the proxy settings of the
+/// environment.
+#[derive(Debug)]
+pub(super) struct HttpClients {
+    outbound: OutboundSettings,
+    /// See [`HttpClients::new`].
+    ignores_proxies: bool,
+    attempt_timeout: Duration,
+    skew_warning: SkewWarning,
+    large_bodies: Arc<Semaphore>,
+    by_ca_bundle: Mutex<Vec<(Option<CaBundle>, SharedHttpClient)>>,
+}
+
+impl HttpClients {
+    /// `endpoint_url` replaces the endpoints of AWS. `attempt_timeout` limits how long each request may
+    /// take, its response included.
+    pub(super) fn new(
+        outbound: OutboundSettings,
+        endpoint_url: Option<&str>,
+        attempt_timeout: Duration,
+    ) -> Self {
+        Self {
+            outbound,
+            // An endpoint without TLS is not AWS but a local substitute, which an outbound
+            // proxy usually cannot reach.
+            ignores_proxies: endpoint_url.is_some_and(|url| url.starts_with("http://")),
+            attempt_timeout,
+            skew_warning: SkewWarning::default(),
+            large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
+            by_ca_bundle: Mutex::default(),
+        }
+    }
+
+    /// The client that trusts the authorities of `ca_bundle`, or those of the system.
+    pub(super) fn get(&self, ca_bundle: Option<&CaBundle>) -> SharedHttpClient {
+        let mut clients = self.by_ca_bundle.lock();
+        if let Some((_, client)) = clients.iter().find(|(bundle, _)| bundle.as_ref() == ca_bundle) {
+            return client.clone();
+        }
+        let client = SharedHttpClient::new(self.create(ca_bundle));
+        clients.push((ca_bundle.cloned(), client.clone()));
+        client
+    }
+
+    fn create(&self, ca_bundle: Option<&CaBundle>) -> LimitingClient {
+        let tls_context = ca_bundle.map(CaBundle::tls_context);
+        let direct = client(ProxyConfig::disabled(), tls_context);
+        #[cfg(fuzzing)]
+        let direct = super::fuzzing::http_client().unwrap_or(direct);
+        let outbound = if self.ignores_proxies { OutboundSettings::default() } else { self.outbound.clone() };
+        let through_proxies =
+            outbound.proxies().map(|proxy| (proxy.clone(), client(proxy.config(), tls_context))).collect();
+        LimitingClient {
+            outbound: Arc::new(outbound),
+            direct,
+            through_proxies,
+            attempt_timeout: self.attempt_timeout,
+            skew_warning: self.skew_warning.clone(),
+            large_bodies: Arc::clone(&self.large_bodies),
+        }
+    }
+}
+
+/// An HTTP client of the SDK, with a connection pool of its own.
+fn client(proxy: ProxyConfig, tls_context: Option<&TlsContext>) -> SharedHttpClient {
+    let tls_context = tls_context.cloned().unwrap_or_default();
+    Builder::new().build_with_connector_fn(move |connector_settings, components| {
+        let mut connector = Connector::builder().proxy_config(proxy.clone());
         if let Some(connector_settings) = connector_settings {
             connector = connector.connector_settings(connector_settings.clone());
         }
         if let Some(sleep) = components.and_then(RuntimeComponents::sleep_impl) {
             connector = connector.sleep_impl(sleep);
         }
-        connector.tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc)).build()
-    });
-    #[cfg(fuzzing)]
-    let client = super::fuzzing::http_client().unwrap_or(client);
-    SharedHttpClient::new(LimitingClient {
-        client,
-        skew_warning: SkewWarning::default(),
-        large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
+        let tls = connector.tls_provider(tls::Provider::Rustls(CryptoMode::AwsLc));
+        tls.tls_context(tls_context.clone()).build()
     })
 }
 
@@ -110,7 +169,8 @@ pub(super) fn is_invalid_response(error: &(dyn Error + 'static)) -> bool {
         || find_cause::<hyper::Error>(error).is_some_and(hyper::Error::is_parse)
 }
 
-/// Applies the limits of this module to the responses of `client`.
+/// Sends each request directly or through its proxy, and applies the limits of this module to the
+/// responses.
 ///
 /// Whenever the SDK constructs a service client, it checks its HTTP client by loading all
 /// root certificates, which costs as much as a call. This wrapper skips the check, because it
@@ -118,7 +178,10 @@ pub(super) fn is_invalid_response(error: &(dyn Error + 'static)) -> bool {
 /// nothing. TLS certificates of servers are verified as usual.
 #[derive(Debug)]
 struct LimitingClient {
-    client: SharedHttpClient,
+    outbound: Arc<OutboundSettings>,
+    direct: SharedHttpClient,
+    through_proxies: Vec<(Proxy, SharedHttpClient)>,
+    attempt_timeout: Duration,
     skew_warning: SkewWarning,
     large_bodies: Arc<Semaphore>,
 }
@@ -129,35 +192,69 @@ impl HttpClient for LimitingClient {
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
+        let through_proxies = self
+            .through_proxies
+            .iter()
+            .map(|(proxy, client)| (proxy.clone(), client.http_connector(settings, components)))
+            .collect();
         SharedHttpConnector::new(LimitingConnector {
-            connector: self.client.http_connector(settings, components),
+            outbound: Arc::clone(&self.outbound),
+            direct: self.direct.http_connector(settings, components),
+            through_proxies,
+            timeout: self.attempt_timeout,
             skew_warning: self.skew_warning.clone(),
             large_bodies: Arc::clone(&self.large_bodies),
         })
     }
 
     fn connector_metadata(&self) -> Option<ConnectorMetadata> {
-        self.client.connector_metadata()
+        self.direct.connector_metadata()
     }
 }
 
 #[derive(Debug)]
 struct LimitingConnector {
-    connector: SharedHttpConnector,
+    outbound: Arc<OutboundSettings>,
+    direct: SharedHttpConnector,
+    through_proxies: Vec<(Proxy, SharedHttpConnector)>,
+    timeout: Duration,
     skew_warning: SkewWarning,
     large_bodies: Arc<Semaphore>,
+}
+
+impl LimitingConnector {
+    /// The connector for a request to `url`, and the proxy that it uses.
+    fn route(&self, url: &str) -> (&SharedHttpConnector, Option<&Proxy>) {
+        let proxy = url.parse().ok().and_then(|url| self.outbound.proxy_for(&url));
+        let route = self.through_proxies.iter().find(|(used, _)| Some(used) == proxy);
+        route.map_or((&self.direct, None), |(proxy, connector)| (connector, Some(proxy)))
+    }
 }
 
 impl HttpConnector for LimitingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (skew_warning, large_bodies) = (self.skew_warning.clone(), Arc::clone(&self.large_bodies));
+        let (connector, proxy) = self.route(request.uri());
+        let destination = Destination::of(&request, proxy);
         let secrets = RequestSecrets::of(&request);
-        let response = self.connector.call(request);
+        let (response, timeout) = (connector.call(request), self.timeout);
         HttpConnectorFuture::new(async move {
-            let mut response = response.await?;
-            let (body, permit) = read(response.take_body(), large_bodies).await?;
-            if has_too_many_values(&body) {
-                return Err(UnusableBody::TooManyValues.into());
+            let exchange = async {
+                let mut response = response.await?;
+                let (body, permit) = read(response.take_body(), large_bodies).await?;
+                if has_too_many_values(&body) {
+                    return Err(UnusableBody::TooManyValues.into());
+                }
+                Ok((response, body, permit))
+            };
+            // The SDK's own timeout is slightly longer, and its error does not name the destination.
+            let (mut response, body, permit) = match tokio::time::timeout(timeout, exchange).await {
+                Ok(Ok(exchanged)) => exchanged,
+                Ok(Err(error)) => return Err(destination.failed(error)),
+                Err(_) => return Err(destination.timed_out(timeout)),
+            };
+            if let Some(page) = HtmlPage::of(&response, &body, &destination) {
+                return Err(page.into());
             }
             // Held until the SDK has parsed the body.
             if let Some(permit) = permit {
@@ -166,6 +263,7 @@ impl HttpConnector for LimitingConnector {
             if !response.status().is_success() {
                 response.add_extension(secrets);
             }
+            response.add_extension(destination);
             clock_skew::hide_unconfirmed_date(&mut response, &body, &skew_warning);
             for name in RETRY_AFTER_HEADERS {
                 response.headers_mut().remove(name);

@@ -16,12 +16,15 @@ use aws_smithy_runtime_api::client::interceptors::context::{
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::{HttpResponse, Metadata, OrchestratorError};
+use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
+use super::destination::HtmlPage;
 use super::errors;
 use super::http_client::is_invalid_response;
+use crate::error_chain::find_cause;
 
 /// The maximum length of an error code; longer ones are reported as `other`. Codes
 /// become label values, and a proxy on the way to AWS may return anything. How many unknown
@@ -128,13 +131,24 @@ impl ObserveRequests {
                 ErrorCode::known("invalid_response")
             }
             (None, _) if error.is_timeout_error() => ErrorCode::known("timeout"),
-            (None, None) if error.as_connector_error().is_some_and(|error| is_invalid_response(error)) => {
-                ErrorCode::known("invalid_response")
-            }
-            // There was no response, or the connection was lost before the response was
-            // complete.
-            (None, _) => ErrorCode::known("connection"),
+            (None, None) => error.as_connector_error().map_or_else(connection, error_code_of_connector),
+            (None, _) => connection(),
         }
+    }
+}
+
+/// There was no response, or the connection was lost before the response was complete.
+fn connection() -> ErrorCode {
+    ErrorCode::known("connection")
+}
+
+fn error_code_of_connector(error: &ConnectorError) -> ErrorCode {
+    match find_cause::<HtmlPage>(error) {
+        Some(page) if page.status.is_success() => ErrorCode::known("invalid_response"),
+        Some(page) => ErrorCode::from_status(page.status.as_u16()),
+        None if is_invalid_response(error) => ErrorCode::known("invalid_response"),
+        None if error.is_timeout() => ErrorCode::known("timeout"),
+        None => connection(),
     }
 }
 

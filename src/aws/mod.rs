@@ -16,6 +16,7 @@ mod clock_skew;
 mod credential_check;
 mod credential_process;
 mod credentials;
+mod destination;
 mod endpoints;
 pub(crate) mod errors;
 #[cfg(fuzzing)]
@@ -23,6 +24,7 @@ pub(crate) mod fuzzing;
 mod http_client;
 mod instrumentation;
 mod lifetime;
+mod outbound;
 mod panics;
 mod process_group;
 mod profile;
@@ -38,8 +40,13 @@ pub(crate) use clock_skew::RetryAfterClockSkew;
 pub(crate) use credential_process::CredentialProcesses;
 pub(crate) use credentials::CachedCredentials;
 pub use endpoints::EndpointKind;
-pub(crate) use endpoints::{EXPECTED_URL as EXPECTED_ENDPOINT_URL, is_usable_url as is_usable_endpoint_url};
+pub(crate) use endpoints::{
+    EXPECTED_URL as EXPECTED_ENDPOINT_URL, UNENCRYPTED as UNENCRYPTED_ENDPOINT,
+    is_unencrypted as is_unencrypted_endpoint, is_usable_url as is_usable_endpoint_url,
+};
 pub(crate) use instrumentation::{ApiObserver, ApiRequest, ErrorCode, ObserveRequests};
+pub use outbound::OutboundSettings;
+pub(crate) use outbound::{CaBundle, UnusableVariable};
 pub(crate) use panics::catch_panic;
 pub use sdk::AwsSettings;
 pub(crate) use sdk::own_retry_partition;

@@ -2,7 +2,7 @@
 //! before any role is assumed.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +27,7 @@ use aws_types::os_shim_internal::{Env, Fs};
 use super::credential_check::{CheckedProvider, EnvironmentProvider, check_environment};
 use super::credential_process::{CredentialProcesses, ProcessProvider};
 use super::endpoints::EndpointKind;
+use super::outbound::{CaBundle, OutboundSettings};
 use super::profile::{self, Base, BaseSource, ProfileChain};
 use crate::fleet::RegionName;
 
@@ -53,6 +54,18 @@ pub(super) fn attempt_timeout(collection_timeout: Duration) -> Duration {
     collection_timeout / ATTEMPTS_PER_COLLECTION
 }
 
+/// The timeout of the request and the response of an attempt. It ends a little before the attempt
+/// does, because its error names the destination of the request.
+pub(super) fn exchange_timeout(collection_timeout: Duration) -> Duration {
+    attempt_timeout(collection_timeout) * 15 / 16
+}
+
+/// The timeout of a connection, its TLS handshake included. It is shorter than that of the response,
+/// so that the error says which of the two it is about.
+fn connect_timeout(collection_timeout: Duration) -> Duration {
+    (attempt_timeout(collection_timeout) * 7 / 8).min(Duration::from_secs(5))
+}
+
 /// A retry partition for one client. The SDK limits the retries of all calls within a
 /// partition together, by default of all calls to a service in a region. One throttled
 /// account would then use up the retries of the others.
@@ -76,6 +89,8 @@ pub struct AwsSettings {
     /// Overrides `AWS_SHARED_CREDENTIALS_FILE`, the file with the credentials of
     /// profiles.
     pub shared_credentials_file: Option<PathBuf>,
+    /// The proxies and certificate authorities of the environment.
+    pub outbound: OutboundSettings,
 }
 
 impl AwsSettings {
@@ -244,7 +259,7 @@ impl SdkConfigLoader {
         let attempt_timeout = attempt_timeout(self.collection_timeout);
         TimeoutConfig::builder()
             .operation_attempt_timeout(attempt_timeout)
-            .connect_timeout(attempt_timeout.min(Duration::from_secs(5)))
+            .connect_timeout(connect_timeout(self.collection_timeout))
             .build()
     }
 }
@@ -268,6 +283,33 @@ pub(super) async fn default_region(profile: Option<&str>, settings: &AwsSettings
         None => RegionProviderChain::first_try(from_environment).or_else(from_profile),
     };
     chain.region().await
+}
+
+/// The certificate authorities that the profile names with `ca_bundle`, unless the environment names
+/// others.
+///
+/// # Errors
+/// The profile, and why its file cannot be used.
+pub(super) async fn ca_bundle(
+    profile: Option<&str>,
+    settings: &AwsSettings,
+) -> Result<Option<CaBundle>, String> {
+    if settings.outbound.ca_bundle.is_some() {
+        return Ok(None);
+    }
+    let selected = profile.map(|profile| Cow::Owned(profile.to_owned()));
+    let files = settings.profile_files();
+    // Profile files that cannot be read are reported when the credentials are obtained.
+    let Ok(profiles) = aws_config::profile::load(&Fs::real(), &Env::real(), &files, selected).await else {
+        return Ok(None);
+    };
+    let Some(path) = profiles.get("ca_bundle").map(str::trim).filter(|path| !path.is_empty()) else {
+        return Ok(None);
+    };
+    match CaBundle::read(Path::new(path)) {
+        Ok(ca_bundle) => Ok(Some(ca_bundle)),
+        Err(error) => Err(format!("`ca_bundle` of the profile `{}`: {error}", profiles.selected_profile())),
+    }
 }
 
 /// The region of the STS endpoint: the first of these that is in the account's partition.

@@ -9,7 +9,6 @@ use aws_config::SdkConfig;
 use aws_config::identity::IdentityCache;
 use aws_sdk_ssm::config::retry::RetryPartition;
 use aws_sdk_ssm::config::{Region, SharedInterceptor};
-use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use tracing::debug;
@@ -18,8 +17,9 @@ use super::clock_skew::{self, RetryAfterClockSkew};
 use super::credential_process::CredentialProcesses;
 use super::credentials::{CachedCredentials, CredentialSource, CredentialStore};
 use super::endpoints::{self, EndpointKind};
-use super::http_client::http_client;
+use super::http_client::HttpClients;
 use super::instrumentation::ApiObserver;
+use super::outbound::CaBundle;
 use super::sdk::{self, AwsSettings, SdkConfigLoader};
 use super::single_flight::Fetched;
 use super::sts;
@@ -37,7 +37,7 @@ pub(crate) struct Sessions {
     collection_timeout: Duration,
     observer: Arc<dyn ApiObserver>,
     failure_log: Arc<FailureLog>,
-    http_client: SharedHttpClient,
+    http_clients: HttpClients,
     processes: Arc<CredentialProcesses>,
     profile_configs: Mutex<HashMap<ProfileConfigKey, Arc<OnceCell<Arc<ProfileConfig>>>>>,
     by_access: Mutex<HashMap<SessionKey, Arc<Session>>>,
@@ -64,6 +64,8 @@ struct ProfileConfig {
     config: Arc<SdkConfig>,
     /// The configuration of SSM clients, without credentials.
     ssm_config: aws_sdk_ssm::Config,
+    /// The certificate authorities that the profile names.
+    ca_bundle: Result<Option<CaBundle>, String>,
 }
 
 /// The SDK's configuration and the credentials for accounts with the same access.
@@ -99,13 +101,17 @@ impl Sessions {
         processes: Arc<CredentialProcesses>,
         failure_log: Arc<FailureLog>,
     ) -> Self {
-        let http_client = http_client(settings.endpoint_url.as_deref());
+        let http_clients = HttpClients::new(
+            settings.outbound.clone(),
+            settings.endpoint_url.as_deref(),
+            sdk::exchange_timeout(collection_timeout),
+        );
         Self {
             settings,
             collection_timeout,
             observer,
             failure_log,
-            http_client,
+            http_clients,
             processes,
             profile_configs: Mutex::default(),
             by_access: Mutex::default(),
@@ -125,13 +131,29 @@ impl Sessions {
         profile_config.config.region().map(|region| region.as_ref().parse()).transpose()
     }
 
-    /// Describes an endpoint URL in the environment or the shared AWS configuration that cannot
-    /// be used for calls.
-    pub(crate) async fn unusable_endpoint_url(&self, account: &Account) -> Option<String> {
+    /// Describes a setting in the environment or the shared AWS configuration that cannot be used
+    /// for calls.
+    pub(crate) async fn unusable_setting(&self, account: &Account) -> Option<String> {
+        let profile_config = self.profile_config(account).await;
+        if let Err(error) = &profile_config.ca_bundle {
+            return Some(error.clone());
+        }
         // The setting has precedence, and it is valid.
         let is_overridden = self.settings.endpoint_url.is_some();
+        if is_overridden { None } else { endpoints::unusable_url(&profile_config.config) }
+    }
+
+    /// Describes an endpoint URL in the environment or the shared AWS configuration to which
+    /// requests are sent unencrypted over a network.
+    pub(crate) async fn unencrypted_endpoint(&self, account: &Account) -> Option<String> {
+        let is_overridden = self.settings.endpoint_url.is_some();
         let config = &self.profile_config(account).await.config;
-        if is_overridden { None } else { endpoints::unusable_url(config) }
+        if is_overridden { None } else { endpoints::unencrypted_url(config) }
+    }
+
+    /// The certificate authorities that the profile of the account names.
+    pub(crate) async fn ca_bundle(&self, account: &Account) -> Option<CaBundle> {
+        self.profile_config(account).await.ca_bundle.clone().unwrap_or_default()
     }
 
     /// The variant of the endpoints that the SDK uses for the account, according to the
@@ -181,18 +203,21 @@ impl Sessions {
     /// instance metadata service for a region if [`sdk::sts_region`] determines none.
     async fn load(&self, (profile, home_region): ProfileConfigKey) -> ProfileConfig {
         let default_region = sdk::default_region(profile.as_deref(), &self.settings).await;
+        let ca_bundle = sdk::ca_bundle(profile.as_deref(), &self.settings).await;
+        let trusted =
+            self.settings.outbound.ca_bundle.as_ref().or(ca_bundle.as_ref().ok().and_then(Option::as_ref));
         let loader = SdkConfigLoader {
             profile,
             region: sdk::sts_region(self.settings.sts_region.as_ref(), default_region, home_region.as_ref()),
             settings: self.settings.clone(),
             collection_timeout: self.collection_timeout,
-            http_client: self.http_client.clone(),
+            http_client: self.http_clients.get(trusted),
             processes: Arc::clone(&self.processes),
         };
         let config = loader.load().await;
         let ssm_config =
             aws_sdk_ssm::config::Builder::from(&config).identity_cache(IdentityCache::no_cache()).build();
-        ProfileConfig { loader, config: Arc::new(config), ssm_config }
+        ProfileConfig { loader, config: Arc::new(config), ssm_config, ca_bundle }
     }
 
     /// The store for the credentials that `access` leads to: those of its last role, or

@@ -5,12 +5,12 @@
 //! Some checks need defaults that only the SDK knows, so they run after the SDK has been
 //! asked for them. `--config.check` does not ask the SDK and skips those checks.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Display;
 use std::sync::Arc;
 
 use super::error::{ConfigError, Place};
-use crate::aws::EndpointKind;
+use crate::aws::{CaBundle, EndpointKind};
 use crate::discovery::{Member, Organization};
 use crate::fleet::{Access, Account, AccountId, InvalidRegion, Partition, RegionName, RegionSelection, Role};
 
@@ -50,8 +50,12 @@ pub(crate) struct AccountDefaults {
     pub(crate) region: Result<Option<RegionName>, InvalidRegion>,
     /// The kind of endpoint that calls use.
     pub(crate) endpoints: EndpointKind,
-    /// Describes an endpoint URL that cannot be used, if there is one.
-    pub(crate) unusable_endpoint_url: Option<String>,
+    /// Describes an endpoint URL or a file of certificate authorities that cannot be used.
+    pub(crate) unusable_setting: Option<String>,
+    /// The certificate authorities that the profile names.
+    pub(crate) ca_bundle: Option<CaBundle>,
+    /// Describes a setting that is valid but probably not what was meant.
+    pub(crate) warning: Option<String>,
 }
 
 /// The [`AccountDefaults`] of accounts. If those of an account are absent, the checks that
@@ -71,6 +75,13 @@ impl SdkDefaults {
     /// Whether all accounts that are in both have the same defaults in both.
     pub(crate) fn agree_with(&self, other: &Self) -> bool {
         self.0.iter().all(|(key, defaults)| other.0.get(key).is_none_or(|others| others == defaults))
+    }
+
+    /// The different warnings of all accounts.
+    pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
+        let warnings: BTreeSet<&String> =
+            self.0.values().filter_map(|defaults| defaults.warning.as_ref()).collect();
+        warnings.into_iter().cloned()
     }
 
     fn get(&self, account: &Account) -> Option<&AccountDefaults> {
@@ -177,7 +188,7 @@ impl EntryLocation<'_> {
         endpoints: EndpointKind,
     ) -> Result<ResolvedRegions, ConfigError> {
         let defaults = defaults.get(account);
-        if let Some(error) = defaults.and_then(|defaults| defaults.unusable_endpoint_url.as_ref()) {
+        if let Some(error) = defaults.and_then(|defaults| defaults.unusable_setting.as_ref()) {
             return Err(self.invalid(error));
         }
         let regions = match (regions, defaults.map(|defaults| &defaults.region)) {

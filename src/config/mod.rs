@@ -32,7 +32,7 @@ pub use error::{ConfigError, Place};
 pub(crate) use web::FileHashes;
 pub use web::WebConfig;
 
-use crate::aws::AwsSettings;
+use crate::aws::{AwsSettings, OutboundSettings, UnusableVariable};
 use crate::discovery::{AccountSources, ConfiguredAccount};
 use crate::fleet::Account;
 use crate::health::HealthPolicy;
@@ -79,11 +79,13 @@ struct Source {
     /// The variables that begin with [`ENV_PREFIX`]. A reload uses the same variables,
     /// because nothing changes the environment of the process.
     environment: Vec<(OsString, OsString)>,
+    /// The variables with proxies and certificate authorities.
+    outbound_variables: Vec<(OsString, OsString)>,
 }
 
 impl Config {
     /// Loads the configuration from `file`, if there is one, and from the variables of
-    /// `environment` that begin with `SSM_SYNC_EXPORTER_`.
+    /// `environment` that begin with `SSM_SYNC_EXPORTER_` or name proxies or certificate authorities.
     ///
     /// # Errors
     /// The first error in the configuration. Conflicts between accounts are found by
@@ -93,9 +95,12 @@ impl Config {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let has_prefix = |(name, _): &(OsString, _)| name.to_string_lossy().starts_with(ENV_PREFIX);
+        let (environment, others): (_, Vec<_>) = environment.into_iter().partition(has_prefix);
+        let is_outbound = |(name, _): &(OsString, _)| OutboundSettings::is_variable(name);
         Source {
             file: file.map(Path::to_owned),
-            environment: environment.into_iter().filter(has_prefix).collect(),
+            environment,
+            outbound_variables: others.into_iter().filter(is_outbound).collect(),
         }
         .load()
     }
@@ -178,9 +183,17 @@ impl Source {
         let layers = Layers::read(self.file.as_deref(), self.environment.clone())?;
         let raw: RawConfig = layers.deserialize(raw::DEFAULTS)?;
         let redacted = redacted::to_yaml(&raw);
-        let config = validate::validate(raw, &layers, self)?;
+        let outbound = OutboundSettings::new(&self.outbound_variables).map_err(unusable_variable)?;
+        let mut config = validate::validate(raw, &layers, self)?;
+        config.warnings.extend(outbound.warnings());
+        config.aws.outbound = outbound;
         Ok(Config { redacted, ..config })
     }
+}
+
+fn unusable_variable(error: UnusableVariable) -> ConfigError {
+    let place = Place::Environment { variable: error.variable.to_owned() };
+    ConfigError::Invalid { place, message: error.to_string() }
 }
 
 #[cfg(test)]

@@ -119,7 +119,9 @@ fn targets(
     let sources = sources(config, || AccountDefaults {
         region: default_region(),
         endpoints,
-        unusable_endpoint_url: None,
+        unusable_setting: None,
+        ca_bundle: None,
+        warning: None,
     })?;
     let targets = sources.configured.into_iter().flat_map(|ConfiguredAccount { account, regions }| {
         regions
@@ -401,7 +403,9 @@ fn fips_from_the_aws_environment_is_checked_per_region() {
         let defaults = || AccountDefaults {
             region: credentials_region.parse().map(Some),
             endpoints: EndpointKind { fips: true, dualstack: false },
-            unusable_endpoint_url: None,
+            unusable_setting: None,
+            ca_bundle: None,
+            warning: None,
         };
         sources(&loaded(&format!("regions: [{regions}]\n")), defaults)
     };

@@ -18,7 +18,7 @@ use super::scalar::{Secret, Shown};
 use super::setting::Setting;
 use super::{Config, Source};
 use super::{expectations, health};
-use crate::aws::AwsSettings;
+use crate::aws::{self, AwsSettings, OutboundSettings};
 use crate::discovery::{MemberAccess, Organization};
 use crate::fleet::{Access, Account, RegionName, RegionOrPattern, RegionSelection, Role, SessionPolicy};
 use crate::model::Quota;
@@ -104,6 +104,9 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
             "`stale_after` is shorter than `interval`, so the syncs of a target are dropped after a single failed collection"
                 .to_owned(),
         );
+    }
+    if aws.endpoint_url.as_deref().is_some_and(aws::is_unencrypted_endpoint) {
+        warnings.push(format!("aws.endpoint_url: {}", aws::UNENCRYPTED_ENDPOINT));
     }
 
     Ok(Config {
@@ -264,6 +267,8 @@ impl Validator<'_> {
             sts_region: raw.sts_region.map(Shown::into_value),
             shared_config_file: raw.shared_config_file.map(Shown::into_value),
             shared_credentials_file: raw.shared_credentials_file.map(Shown::into_value),
+            // Not a setting of the exporter.
+            outbound: OutboundSettings::default(),
         };
         for (key, is_enabled) in [("use_fips", settings.use_fips), ("use_dualstack", settings.use_dualstack)]
         {

@@ -3,6 +3,7 @@
 use strum::{Display, EnumCount, EnumString, IntoStaticStr, VariantArray};
 
 use super::limits::MAX_MESSAGE_CHARS;
+use crate::printable::{redact_url_users, shorten_middle};
 
 /// Why a collection or a discovery lookup failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,15 +54,12 @@ impl Failure {
     }
 }
 
-/// Replaces control characters with spaces and truncates the text. The text may be from AWS, or
-/// from a proxy that answers in its place.
+/// Replaces control characters with spaces, redacts the users of URLs and shortens the text in its
+/// middle. The text may be from AWS, or from a proxy that answers in its place.
 fn single_line(text: &str) -> String {
     let without_controls = |c: char| if c.is_control() { ' ' } else { c };
-    let mut line: String = text.chars().map(without_controls).take(MAX_MESSAGE_CHARS).collect();
-    if text.chars().nth(MAX_MESSAGE_CHARS).is_some() {
-        line.push('…');
-    }
-    line
+    let line: String = redact_url_users(text).chars().map(without_controls).collect();
+    shorten_middle(&line, MAX_MESSAGE_CHARS)
 }
 
 /// How far the cause of a failure reaches.
@@ -148,13 +146,23 @@ mod tests {
     #[test]
     fn a_message_is_a_single_line_of_limited_length() {
         // Regression: an invalid account id of 3 MB became a log line of 3 MB.
-        let expected = format!("a b{}…", "ü".repeat(MAX_MESSAGE_CHARS - 3));
-        let long = format!("a\nb{}", "ü".repeat(MAX_MESSAGE_CHARS));
+        let long = format!("a\nb{}end", "ü".repeat(MAX_MESSAGE_CHARS));
         let failure = Failure::new(Reason::Other, long.clone());
-        assert_eq!(failure.message, expected);
-        assert_eq!(Failure::wrong_account(long).message, expected);
+        assert!(failure.message.starts_with("a bü"), "{failure:?}");
+        assert_eq!(failure.message.chars().count(), MAX_MESSAGE_CHARS);
+        // Regression: the end of a message was lost, and with it the cause.
+        assert!(failure.message.ends_with("üend") && failure.message.contains("ü…ü"), "{failure:?}");
+        assert_eq!(Failure::wrong_account(long).message, failure.message);
         let in_context = failure.in_context("context");
         assert!(in_context.message.starts_with("context: a b"), "{in_context:?}");
-        assert_eq!(in_context.message.chars().count(), MAX_MESSAGE_CHARS + 1);
+        assert!(in_context.message.ends_with("üend"), "{in_context:?}");
+        assert_eq!(in_context.message.chars().count(), MAX_MESSAGE_CHARS);
+    }
+
+    #[test]
+    fn a_message_never_has_the_user_of_a_url() {
+        let message = "cannot use http://user:s3cr3t@169.254.170.2/x";
+        let expected = "cannot use http://(redacted)@169.254.170.2/x";
+        assert_eq!(Failure::new(Reason::Other, message).message, expected);
     }
 }

@@ -17,7 +17,8 @@ pub(crate) const MAX_TEXT_CHARS: usize = 2048;
 /// The models of other services declare none, so [`MAX_TEXT_CHARS`] applies to their page tokens.
 pub(crate) const MAX_ORGANIZATIONS_TOKEN_CHARS: usize = 100_000;
 
-/// The maximum length of a message about a failure in characters. Longer messages are truncated.
+/// The maximum length of a message about a failure in characters. Longer messages are shortened in
+/// their middle.
 pub(crate) const MAX_MESSAGE_CHARS: usize = 500;
 
 /// The maximum number of syncs of a target, of all types together. The default quota is 5 of
@@ -139,7 +140,7 @@ mod tests {
             assert!(readme.contains(&row), "{row}");
         }
         assert!(readme.contains(&format!(", nested {MAX_UNIT_DEPTH} levels deep |")));
-        assert!(readme.contains(&format!("truncated to {MAX_MESSAGE_CHARS} characters")));
+        assert!(readme.contains(&format!("shortened to {MAX_MESSAGE_CHARS} characters")));
     }
 
     #[test]

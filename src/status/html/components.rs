@@ -5,6 +5,7 @@ use maud::{Markup, PreEscaped, html};
 use crate::fleet::RegionName;
 use crate::health::{Alert, ConcernKind, Health};
 use crate::model::{ManagedBy, SyncType, UnixSeconds};
+use crate::printable::shorten_middle;
 use crate::status::aws_console::console_link;
 use crate::status::query::PageQuery;
 use crate::status::text::{pluralize, with_commas};
@@ -227,18 +228,18 @@ pub(super) fn untrusted(text: &str) -> Markup {
     html! { bdi { (text) } }
 }
 
-/// A message from AWS, of any length. A long message is collapsed, and a very long one is
-/// truncated.
+/// A message from AWS, of any length. A long message is collapsed to its beginning and its end, and a
+/// very long one is truncated.
 pub(super) fn message(text: &str) -> Markup {
-    let excerpt: String = text.chars().take(MESSAGE_EXCERPT).collect();
-    if excerpt.len() == text.len() {
+    let excerpt = shorten_middle(text, MESSAGE_EXCERPT);
+    if excerpt == text {
         return html! { p.message { (untrusted(text)) } };
     }
     let shown: String = text.chars().take(MAX_MESSAGE).collect();
     let more = text.chars().count() - shown.chars().count();
     html! {
         details.message {
-            summary { (untrusted(&excerpt)) "… " span.more { "show the whole message" } }
+            summary { (untrusted(&excerpt)) " " span.more { "show the whole message" } }
             p { (untrusted(&shown)) @if more > 0 { " (and " (pluralize(more, "more character")) ")" } }
         }
     }
@@ -349,9 +350,9 @@ mod tests {
     fn a_long_message_is_collapsed_and_a_very_long_one_is_truncated() {
         let long = message(&"é".repeat(MESSAGE_EXCERPT + 1)).into_string();
         assert!(long.starts_with("<details"), "{long}");
-        assert_eq!(long.matches('é').count(), MESSAGE_EXCERPT + MESSAGE_EXCERPT + 1);
+        assert_eq!(long.matches('é').count(), MESSAGE_EXCERPT - 1 + MESSAGE_EXCERPT + 1);
         let very_long = message(&"é".repeat(1_000_000)).into_string();
-        assert_eq!(very_long.matches('é').count(), MESSAGE_EXCERPT + MAX_MESSAGE);
+        assert_eq!(very_long.matches('é').count(), MESSAGE_EXCERPT - 1 + MAX_MESSAGE);
         assert!(
             very_long.contains("(and 998,000 more characters)"),
             "{}",

@@ -1,0 +1,167 @@
+//! Where a request goes, for the errors of requests that AWS did not answer. The errors of the SDK do
+//! not say which host they are about, or which proxy.
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_runtime_api::http::StatusCode;
+use aws_smithy_types::retry::ErrorKind;
+use http::Uri;
+
+use super::outbound::Proxy;
+use crate::printable::excerpt;
+
+/// The service, the host and the port of a request, and the proxy that it goes through.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Destination {
+    service: Option<&'static str>,
+    host_and_port: String,
+    proxy: Option<String>,
+}
+
+/// A request was not answered, or with a response that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("no response from {destination}{}", self.duration.map(|time| format!(" within {time:?}")).unwrap_or_default())]
+pub(super) struct NoResponse {
+    destination: Destination,
+    /// `None` if the request failed before its timeout.
+    duration: Option<Duration>,
+    source: Option<BoxError>,
+}
+
+impl Destination {
+    pub(super) fn of(request: &HttpRequest, proxy: Option<&Proxy>) -> Self {
+        let url: Option<Uri> = request.uri().parse().ok();
+        let host = url.as_ref().and_then(Uri::host).unwrap_or("an unknown host");
+        let default_port = match url.as_ref().and_then(Uri::scheme_str) {
+            Some("http") => 80,
+            _ => 443,
+        };
+        let port = url.as_ref().and_then(Uri::port_u16).unwrap_or(default_port);
+        Self {
+            service: service(request, host),
+            host_and_port: format!("{host}:{port}"),
+            proxy: proxy.map(ToString::to_string),
+        }
+    }
+
+    /// The error of a request to this destination, of the same kind as `error`, so that the SDK retries
+    /// the request as before.
+    pub(super) fn failed(self, error: ConnectorError) -> ConnectorError {
+        let (is_timeout, is_user, is_io, kind) =
+            (error.is_timeout(), error.is_user(), error.is_io(), error.as_other());
+        let source =
+            NoResponse { destination: self, duration: None, source: Some(error.into_source()) }.into();
+        match (is_timeout, is_user, is_io) {
+            (true, _, _) => ConnectorError::timeout(source),
+            (_, true, _) => ConnectorError::user(source),
+            (_, _, true) => ConnectorError::io(source),
+            _ => ConnectorError::other(source, kind),
+        }
+    }
+
+    /// The error of a request to this destination that took longer than `duration`.
+    pub(super) fn timed_out(self, duration: Duration) -> ConnectorError {
+        ConnectorError::timeout(
+            NoResponse { destination: self, duration: Some(duration), source: None }.into(),
+        )
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(service) = self.service {
+            write!(f, "{service} at ")?;
+        }
+        f.write_str(&self.host_and_port)?;
+        match &self.proxy {
+            Some(proxy) => write!(f, " through the proxy {proxy}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The name of the service that `request` is for. Signed requests name it in their signature.
+fn service(request: &HttpRequest, host: &str) -> Option<&'static str> {
+    let headers = request.headers();
+    let scope = headers.get("authorization").and_then(|header| header.split("Credential=").nth(1));
+    let signing_name = scope.and_then(|scope| scope.split(['/', ',']).nth(3));
+    match signing_name {
+        Some("ssm") => Some("SSM"),
+        Some("sts") => Some("STS"),
+        Some("organizations") => Some("Organizations"),
+        Some("account") => Some("Account Management"),
+        Some(_) => None,
+        None if headers.contains_key("x-amz-sso_bearer_token") => Some("IAM Identity Center"),
+        None if is_web_identity(request) => Some("STS"),
+        None => match host {
+            "169.254.169.254" | "[fd00:ec2::254]" => Some("the instance metadata service"),
+            "169.254.170.2" | "169.254.170.23" | "[fd00:ec2::23]" => {
+                Some("the container credentials endpoint")
+            }
+            _ => None,
+        },
+    }
+}
+
+/// Whether the request is `AssumeRoleWithWebIdentity`, which is not signed.
+fn is_web_identity(request: &HttpRequest) -> bool {
+    request.body().bytes().is_some_and(|body| body.starts_with(b"Action=AssumeRoleWithWebIdentity&"))
+}
+
+/// An HTML page in place of an answer. No AWS service that the exporter calls answers with HTML.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "HTTP status {status} and an HTML page{} from {destination} in place of an answer: a proxy, a firewall or a load \
+     balancer between the exporter and AWS answered",
+    title.as_ref().map(|title| format!(" (\"{title}\")")).unwrap_or_default()
+)]
+pub(super) struct HtmlPage {
+    pub(super) status: StatusCode,
+    title: Option<String>,
+    destination: Destination,
+}
+
+impl HtmlPage {
+    /// `None` if the response is not an HTML page.
+    pub(super) fn of(response: &HttpResponse, body: &[u8], destination: &Destination) -> Option<Self> {
+        /// How much of a page is searched, in bytes.
+        const MAX_SEARCHED: usize = 16 * 1024;
+        let text = String::from_utf8_lossy(body.get(..MAX_SEARCHED).unwrap_or(body));
+        let lower_case = text.to_ascii_lowercase();
+        let is_html =
+            ["<!doctype html", "<html"].iter().any(|start| lower_case.trim_start().starts_with(start))
+                || response.headers().get("content-type").is_some_and(|value| {
+                    value.trim_start().to_ascii_lowercase().starts_with("text/html") && !body.is_empty()
+                });
+        is_html.then(|| Self {
+            status: response.status(),
+            title: title(&text, &lower_case),
+            destination: destination.clone(),
+        })
+    }
+}
+
+impl From<HtmlPage> for ConnectorError {
+    fn from(page: HtmlPage) -> Self {
+        // Retried as AWS's own errors with this status are.
+        let kind = match page.status.as_u16() {
+            429 => Some(ErrorKind::ThrottlingError),
+            500 | 502 | 503 | 504 => Some(ErrorKind::ServerError),
+            _ => None,
+        };
+        Self::other(page.into(), kind)
+    }
+}
+
+/// The title of a page. `lower_case` is the page in lower case.
+fn title(page: &str, lower_case: &str) -> Option<String> {
+    let start = lower_case.find("<title")?;
+    let start = start + lower_case.get(start..)?.find('>')? + 1;
+    let end = start + lower_case.get(start..)?.find('<')?;
+    let words: Vec<&str> = page.get(start..end)?.split_whitespace().collect();
+    Some(excerpt(&words.join(" "))).filter(|title| !title.is_empty())
+}

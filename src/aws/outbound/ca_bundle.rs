@@ -1,0 +1,92 @@
+//! The certificate authorities of a file.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use aws_smithy_http_client::HttpClientError;
+use aws_smithy_http_client::tls::{TlsContext, TrustStore};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use rustls::RootCertStore;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
+
+/// The certificate authorities of a PEM file. They replace those of the system, as in the AWS CLI.
+#[derive(Clone)]
+pub(crate) struct CaBundle {
+    path: PathBuf,
+    /// Those of the file that the TLS library can use.
+    authorities: Vec<CertificateDer<'static>>,
+    tls_context: TlsContext,
+}
+
+/// A file without usable certificate authorities.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum UnusableCaBundle {
+    #[error("cannot read the certificate authorities in {}: {error}", path.display())]
+    Unreadable { path: PathBuf, error: String },
+    #[error("the certificate authorities in {} cannot be used: {error}", path.display())]
+    Rejected { path: PathBuf, error: HttpClientError },
+    #[error(
+        "{} has no certificate authority that can be used; expected a PEM file with `BEGIN CERTIFICATE`", path.display()
+    )]
+    Empty { path: PathBuf },
+}
+
+impl CaBundle {
+    /// Reads a file. Certificates that the TLS library cannot use are ignored, as it does with those of
+    /// the system.
+    pub(crate) fn read(path: &Path) -> Result<Self, UnusableCaBundle> {
+        let path = path.to_path_buf();
+        let pem = match std::fs::read(&path) {
+            Ok(pem) => pem,
+            Err(error) => return Err(UnusableCaBundle::Unreadable { path, error: error.to_string() }),
+        };
+        let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+        let certificates = match certificates {
+            Ok(certificates) => certificates,
+            Err(error) => return Err(UnusableCaBundle::Unreadable { path, error: error.to_string() }),
+        };
+        let is_usable =
+            |certificate: &CertificateDer<'static>| RootCertStore::empty().add(certificate.clone()).is_ok();
+        let authorities: Vec<_> = certificates.into_iter().filter(is_usable).collect();
+        if authorities.is_empty() {
+            return Err(UnusableCaBundle::Empty { path });
+        }
+        match TlsContext::builder().with_trust_store(trust_store(&authorities)).build() {
+            Ok(tls_context) => Ok(Self { path, authorities, tls_context }),
+            Err(error) => Err(UnusableCaBundle::Rejected { path, error }),
+        }
+    }
+
+    /// The TLS settings of a client that trusts these authorities and no others.
+    pub(crate) fn tls_context(&self) -> &TlsContext {
+        &self.tls_context
+    }
+}
+
+fn trust_store(authorities: &[CertificateDer<'static>]) -> TrustStore {
+    authorities.iter().fold(TrustStore::empty(), |store, authority| {
+        let base64 = BASE64_STANDARD.encode(authority);
+        store.with_pem_certificate(format!(
+            "-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n"
+        ))
+    })
+}
+
+impl PartialEq for CaBundle {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.path, &self.authorities) == (&other.path, &other.authorities)
+    }
+}
+
+impl Eq for CaBundle {}
+
+impl fmt::Debug for CaBundle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CaBundle")
+            .field("path", &self.path)
+            .field("authorities", &self.authorities.len())
+            .finish()
+    }
+}
