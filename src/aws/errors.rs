@@ -249,8 +249,17 @@ fn with_distinct_causes(error: &(dyn Error + 'static)) -> String {
         }
         next = cause.source();
     }
+    if text.ends_with(UNKNOWN_ISSUER) {
+        text += TRUST_ISSUER;
+    }
     text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
+
+/// What is wrong if the certificate of a server is signed by an authority that is not trusted, as the
+/// TLS library says it, and what would be right.
+const UNKNOWN_ISSUER: &str = "invalid peer certificate: UnknownIssuer";
+const TRUST_ISSUER: &str =
+    "; if a proxy intercepts TLS, let AWS_CA_BUNDLE name a file with its certificate authority";
 
 /// The first line of a message. If a signature is wrong, AWS repeats the request,
 /// including the session token, on the lines after it.

@@ -32,6 +32,7 @@ mod layering;
 mod lists_of_syncs;
 mod once;
 mod organization;
+mod outbound;
 mod process;
 mod program;
 mod prometheus;
