@@ -26,12 +26,19 @@ const HTTP_PROXY: [&str; 2] = ["HTTP_PROXY", "http_proxy"];
 const ALL_PROXY: [&str; 2] = ["ALL_PROXY", "all_proxy"];
 const NO_PROXY: [&str; 2] = ["NO_PROXY", "no_proxy"];
 
+/// The variables with the URLs of endpoints for credentials. With `http`, the SDK only uses them if
+/// their host is the host itself or link-local.
+const LOCAL_ENDPOINTS: [&str; 2] =
+    ["AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_EC2_METADATA_SERVICE_ENDPOINT"];
+
 /// The proxies and certificate authorities of the environment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutboundSettings {
     https_proxy: Option<Proxy>,
     http_proxy: Option<Proxy>,
     no_proxy: NoProxy,
+    /// The hosts of [`LOCAL_ENDPOINTS`], in lower case.
+    local_hosts: Vec<String>,
     /// Replaces the certificate authorities of the system. `None` leaves them to the profile.
     pub(super) ca_bundle: Option<CaBundle>,
 }
@@ -48,7 +55,7 @@ impl OutboundSettings {
     /// Whether [`new`](Self::new) reads the variable of this name.
     pub(crate) fn is_variable(name: &OsStr) -> bool {
         let names = [HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY].into_iter().flatten();
-        names.chain([CA_BUNDLE]).any(|variable| name == variable)
+        names.chain(LOCAL_ENDPOINTS).chain([CA_BUNDLE]).any(|variable| name == variable)
     }
 
     /// Reads the settings from environment variables, and the file that `AWS_CA_BUNDLE` names. An empty
@@ -69,10 +76,16 @@ impl OutboundSettings {
                 |error: UnusableCaBundle| UnusableVariable { variable, problem: error.to_string() };
             CaBundle::read(path.as_ref()).map_err(unusable)
         });
+        let local_host = |name| {
+            let url: http::Uri = value(name)?.1.to_str()?.parse().ok()?;
+            let is_local = url.scheme_str() == Some("http");
+            url.host().filter(|_| is_local).map(str::to_lowercase)
+        };
         Ok(Self {
             https_proxy: proxy(HTTPS_PROXY)?,
             http_proxy: proxy(HTTP_PROXY)?,
             no_proxy: no_proxy.unwrap_or_default(),
+            local_hosts: LOCAL_ENDPOINTS.into_iter().filter_map(local_host).collect(),
             ca_bundle: ca_bundle.transpose()?,
         })
     }
@@ -168,6 +181,17 @@ mod tests {
         for host in ["10.0.0.1", "169.253.0.1", "[fd00:ec3::23]", "notlocalhost", "localhost.example.com"] {
             assert!(proxy_for(&[proxy], &format!("http://{host}/x")).is_some(), "{host}");
         }
+    }
+
+    #[test]
+    fn endpoints_for_credentials_are_not_requested_through_a_proxy_by_their_names_either() {
+        let proxy = ("ALL_PROXY", "http://proxy:3128");
+        let endpoint = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://Agent.internal/credentials");
+        assert_eq!(proxy_for(&[proxy, endpoint], "http://agent.internal/credentials"), None);
+        assert!(proxy_for(&[proxy, endpoint], "http://other.internal/").is_some());
+        // The SDK uses any host with TLS.
+        let remote = ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "https://agent.internal/credentials");
+        assert!(proxy_for(&[proxy, remote], "https://agent.internal/credentials").is_some());
     }
 
     #[test]
