@@ -87,7 +87,7 @@ impl From<UnusableBody> for ConnectorError {
 /// environment.
 #[derive(Debug)]
 pub(super) struct HttpClients {
-    outbound: OutboundSettings,
+    outbound: Arc<OutboundSettings>,
     /// See [`HttpClients::new`].
     ignores_proxies: bool,
     attempt_timeout: Duration,
@@ -100,7 +100,7 @@ impl HttpClients {
     /// `endpoint_url` replaces the endpoints of AWS. `attempt_timeout` limits how long each request may
     /// take, its response included.
     pub(super) fn new(
-        outbound: OutboundSettings,
+        outbound: Arc<OutboundSettings>,
         endpoint_url: Option<&str>,
         attempt_timeout: Duration,
     ) -> Self {
@@ -132,11 +132,11 @@ impl HttpClients {
         let direct = client(ProxyConfig::disabled(), tls_context);
         #[cfg(fuzzing)]
         let direct = super::fuzzing::http_client().unwrap_or(direct);
-        let outbound = if self.ignores_proxies { OutboundSettings::default() } else { self.outbound.clone() };
+        let outbound = if self.ignores_proxies { Arc::default() } else { Arc::clone(&self.outbound) };
         let through_proxies =
             outbound.proxies().map(|proxy| (proxy.clone(), client(proxy.config(), tls_context))).collect();
         LimitingClient {
-            outbound: Arc::new(outbound),
+            outbound,
             direct,
             through_proxies,
             attempt_timeout: self.attempt_timeout,

@@ -90,7 +90,7 @@ pub struct AwsSettings {
     /// profiles.
     pub shared_credentials_file: Option<PathBuf>,
     /// The proxies and certificate authorities of the environment.
-    pub outbound: OutboundSettings,
+    pub outbound: Arc<OutboundSettings>,
 }
 
 impl AwsSettings {

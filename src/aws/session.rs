@@ -102,7 +102,7 @@ impl Sessions {
         failure_log: Arc<FailureLog>,
     ) -> Self {
         let http_clients = HttpClients::new(
-            settings.outbound.clone(),
+            Arc::clone(&settings.outbound),
             settings.endpoint_url.as_deref(),
             sdk::exchange_timeout(collection_timeout),
         );

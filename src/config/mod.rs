@@ -173,7 +173,8 @@ impl Config {
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The values may be secrets.
-        let variables: Vec<_> = self.environment.iter().map(|(name, _)| name).collect();
+        let variables: Vec<_> =
+            self.environment.iter().chain(&self.outbound_variables).map(|(name, _)| name).collect();
         f.debug_struct("Source").field("file", &self.file).field("variables", &variables).finish()
     }
 }
@@ -183,15 +184,16 @@ impl Source {
         let layers = Layers::read(self.file.as_deref(), self.environment.clone())?;
         let raw: RawConfig = layers.deserialize(raw::DEFAULTS)?;
         let redacted = redacted::to_yaml(&raw);
-        let outbound = OutboundSettings::new(&self.outbound_variables).map_err(unusable_variable)?;
+        let outbound =
+            OutboundSettings::new(&self.outbound_variables).map_err(|error| unusable_variable(&error))?;
         let mut config = validate::validate(raw, &layers, self)?;
         config.warnings.extend(outbound.warnings());
-        config.aws.outbound = outbound;
+        config.aws.outbound = Arc::new(outbound);
         Ok(Config { redacted, ..config })
     }
 }
 
-fn unusable_variable(error: UnusableVariable) -> ConfigError {
+fn unusable_variable(error: &UnusableVariable) -> ConfigError {
     let place = Place::Environment { variable: error.variable.to_owned() };
     ConfigError::Invalid { place, message: error.to_string() }
 }

@@ -18,7 +18,7 @@ use super::scalar::{Secret, Shown};
 use super::setting::Setting;
 use super::{Config, Source};
 use super::{expectations, health};
-use crate::aws::{self, AwsSettings, OutboundSettings};
+use crate::aws::{self, AwsSettings};
 use crate::discovery::{MemberAccess, Organization};
 use crate::fleet::{Access, Account, RegionName, RegionOrPattern, RegionSelection, Role, SessionPolicy};
 use crate::model::Quota;
@@ -268,7 +268,7 @@ impl Validator<'_> {
             shared_config_file: raw.shared_config_file.map(Shown::into_value),
             shared_credentials_file: raw.shared_credentials_file.map(Shown::into_value),
             // Not a setting of the exporter.
-            outbound: OutboundSettings::default(),
+            outbound: Arc::default(),
         };
         for (key, is_enabled) in [("use_fips", settings.use_fips), ("use_dualstack", settings.use_dualstack)]
         {

@@ -301,7 +301,7 @@ async fn no_proxy_with_a_wildcard_matches_the_endpoints_of_aws() {
 async fn credentials_from_a_local_address_are_not_requested_through_a_proxy() {
     // The token for the credentials of a container was sent to the proxy.
     let network = Network::new(Behaviour::Forward).await;
-    let endpoint = intercepting_proxy::credentials_endpoint(ACCOUNT).await;
+    let (endpoint, _server) = intercepting_proxy::credentials_endpoint(ACCOUNT).await;
     let (status, message, log) = network
         .once(|program| {
             program

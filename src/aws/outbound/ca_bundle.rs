@@ -87,6 +87,6 @@ impl fmt::Debug for CaBundle {
         f.debug_struct("CaBundle")
             .field("path", &self.path)
             .field("authorities", &self.authorities.len())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

@@ -109,8 +109,9 @@ impl OutboundSettings {
             _ => return None,
         };
         let host = url.host()?;
-        let is_direct =
-            no_proxy::is_local(host) || self.no_proxy.contains(host, url.port_u16().unwrap_or(default_port));
+        let is_direct = no_proxy::is_local(host)
+            || self.local_hosts.contains(&host.to_lowercase())
+            || self.no_proxy.contains(host, url.port_u16().unwrap_or(default_port));
         (!is_direct).then_some(proxy)
     }
 

@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use crate::web_security::certificates::Authority;
@@ -32,7 +32,7 @@ pub(super) struct InterceptingProxy {
     address: SocketAddr,
     authority: Authority,
     hosts: Arc<Mutex<Vec<String>>>,
-    task: JoinHandle<()>,
+    _server: JoinSet<()>,
 }
 
 impl InterceptingProxy {
@@ -54,15 +54,18 @@ impl InterceptingProxy {
         let aws: SocketAddr = aws.url().trim_start_matches("http://").parse().unwrap();
         let hosts = Arc::new(Mutex::new(Vec::new()));
         let connected = Arc::clone(&hosts);
-        let task = tokio::spawn(async move {
+        let mut server = JoinSet::new();
+        server.spawn(async move {
+            let mut connections = JoinSet::new();
             loop {
                 let (client, _) = listener.accept().await.unwrap();
                 let (acceptor, connected) = (acceptor.clone(), Arc::clone(&connected));
                 // A client may close the connection at any time.
-                tokio::spawn(async move { serve(client, behaviour, &acceptor, aws, &connected).await.ok() });
+                connections
+                    .spawn(async move { serve(client, behaviour, &acceptor, aws, &connected).await.ok() });
             }
         });
-        Self { address, authority, hosts, task }
+        Self { address, authority, hosts, _server: server }
     }
 
     pub(super) fn address(&self) -> SocketAddr {
@@ -82,12 +85,6 @@ impl InterceptingProxy {
     /// The hosts and ports of all tunnels so far.
     pub(super) fn connected_hosts(&self) -> Vec<String> {
         self.hosts.lock().unwrap().clone()
-    }
-}
-
-impl Drop for InterceptingProxy {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }
 
@@ -134,8 +131,9 @@ async fn serve(
     }
 }
 
-/// Starts an endpoint for the credentials of a container, which wants an authorization token.
-pub(super) async fn credentials_endpoint(account: &str) -> SocketAddr {
+/// Starts an endpoint for the credentials of a container, which wants an authorization token. It is
+/// stopped when the set is dropped.
+pub(super) async fn credentials_endpoint(account: &str) -> (SocketAddr, JoinSet<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let credentials = serde_json::json!({
@@ -145,7 +143,8 @@ pub(super) async fn credentials_endpoint(account: &str) -> SocketAddr {
         "Expiration": "2099-01-01T00:00:00Z",
     })
     .to_string();
-    tokio::spawn(async move {
+    let mut server = JoinSet::new();
+    server.spawn(async move {
         loop {
             let (client, _) = listener.accept().await.unwrap();
             let mut client = BufReader::new(client);
@@ -162,5 +161,5 @@ pub(super) async fn credentials_endpoint(account: &str) -> SocketAddr {
             client.write_all(response.as_bytes()).await.ok();
         }
     });
-    address
+    (address, server)
 }
