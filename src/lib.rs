@@ -52,7 +52,8 @@
 //! fleet failure_log
 //! logging
 //! clock
-//! model negotiation gate duration error_chain printable wildcard build_info signals systemd
+//! model negotiation gate
+//! duration error_chain printable wildcard build_info signals systemd
 //! ```
 //!
 //! Each external crate stays in one place: the AWS SDK in [`aws`] and the two modules that
