@@ -91,8 +91,8 @@ impl AwsClients {
         for account in config.entry_accounts() {
             let region = self.sessions.sdk_region(account).await;
             let endpoints = self.sessions.endpoint_kind(account).await;
-            let unusable_endpoint_url = self.sessions.unusable_endpoint_url(account).await;
-            defaults.insert(account, AccountDefaults { region, endpoints, unusable_endpoint_url });
+            let diagnosis = self.sessions.diagnosis(account).await;
+            defaults.insert(account, AccountDefaults { region, endpoints, diagnosis });
         }
         Ok((config.account_sources(&defaults)?, defaults))
     }

@@ -1,5 +1,7 @@
 //! Tests of the program from outside: flags, exit statuses, credentials, log lines and signals.
 
+mod aws_environment;
+mod aws_files;
 mod command_line;
 mod credential_process;
 mod credentials;
