@@ -166,6 +166,12 @@ impl ConfigApplier {
         &self.config
     }
 
+    /// Describes the AWS profiles of the configuration in force that provide no credentials at the
+    /// moment.
+    pub(crate) fn unusable_profiles(&self) -> Vec<String> {
+        self.config.unusable_profiles(&self.defaults)
+    }
+
     /// The metrics about the exporter itself.
     pub(crate) fn exporter_metrics(&self) -> Arc<ExporterMetrics> {
         Arc::clone(&self.exporter_metrics)

@@ -5,7 +5,7 @@
 //! Some checks need defaults that only the SDK knows, so they run after the SDK has been
 //! asked for them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -92,6 +92,22 @@ pub(super) struct Entries<'a> {
 }
 
 impl Entries<'_> {
+    /// Describes the profiles that provide no credentials at the moment, each once. Their targets
+    /// are down, but the profiles may be corrected while the exporter runs.
+    pub(super) fn unusable_profiles(self, defaults: &SdkDefaults) -> Vec<String> {
+        let mut described = HashSet::new();
+        let accounts = self.accounts.iter().map(|entry| (&*entry.account, entry.location()));
+        let organization = self.organization.iter().map(|entry| {
+            let location = EntryLocation { place: &entry.place, path: "organization" };
+            (&*entry.organization.administrator, location)
+        });
+        let warning = |(account, location): (&Account, EntryLocation<'_>)| {
+            let problem = defaults.get(account)?.diagnosis.unusable_profile.clone()?;
+            described.insert(problem.clone()).then(|| location.invalid(problem).to_string())
+        };
+        accounts.chain(organization).filter_map(warning).collect()
+    }
+
     /// Resolves the regions of the accounts and of the organization, and checks that
     /// the entries can be polled together.
     ///

@@ -3,6 +3,7 @@
 mod aws_environment;
 mod aws_files;
 mod command_line;
+mod config_check;
 mod credential_process;
 mod credentials;
 mod logs;
