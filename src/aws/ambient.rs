@@ -22,6 +22,7 @@ use aws_credential_types::provider::{ProvideCredentials, future};
 
 use super::environment::{Environment, WebIdentity};
 use super::profile_source::read_token;
+use crate::printable::escape_control_characters;
 
 const RELATIVE_URI: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
 const FULL_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
@@ -98,10 +99,8 @@ async fn web_identity(
 
 fn check_token_file(path: &Path, variable: &str) -> Result<(), CredentialsError> {
     read_token(path).map(drop).map_err(|problem| {
-        CredentialsError::invalid_configuration(format!(
-            "the file {} that {variable} names {problem}",
-            path.display()
-        ))
+        let path = escape_control_characters(&path.display().to_string());
+        CredentialsError::invalid_configuration(format!("the file {path} that {variable} names {problem}"))
     })
 }
 

@@ -143,7 +143,7 @@ impl SdkConfigLoader {
         provider.provide_credentials().await.map_err(|error| {
             // The token of the cache has not expired, but its session was ended.
             let has_ended = with_causes(&error).contains("UnauthorizedException");
-            if has_ended { SsoSessionEnded::wrap(error, &files) } else { error }
+            if has_ended { SsoSessionEnded::wrap(error, &profiles) } else { error }
         })
     }
 
@@ -292,9 +292,11 @@ struct SsoSessionEnded {
 }
 
 impl SsoSessionEnded {
-    fn wrap(source: CredentialsError, files: &SharedConfig) -> CredentialsError {
-        let login = sso_login(files.selected());
-        CredentialsError::provider_error(Self { login, source })
+    fn wrap(source: CredentialsError, profiles: &ProfileSet) -> CredentialsError {
+        let profile = along_source_profiles(profiles, "sso_role_name").map(|(_, profile)| profile);
+        let profile = profile.unwrap_or(profiles.selected_profile());
+        let login = sso_login(&SharedConfig::shown_name(profile));
+        CredentialsError::invalid_configuration(Self { login, source })
     }
 }
 
@@ -341,9 +343,9 @@ pub(super) fn default_region(
     is_profile_configured: bool,
 ) -> Option<DefaultRegion> {
     let from_profile = || {
-        let (name, profile) = region_of_profile(profiles)?;
+        let (name, profile) = along_source_profiles(profiles, "region")?;
         let origin = format!("the shared AWS configuration{}", files.place(profile, "region"));
-        Some(DefaultRegion { name, origin })
+        Some(DefaultRegion { name: name.to_owned(), origin })
     };
     let from_environment = || {
         let (name, variable) = environment.region()?;
@@ -356,16 +358,16 @@ pub(super) fn default_region(
     }
 }
 
-/// The region of the selected profile or, as in the SDK, of the first of its source profiles that
-/// has one, with the name of that profile.
-fn region_of_profile(profiles: &ProfileSet) -> Option<(String, &str)> {
+/// The value of `key` in the selected profile or, as the SDK does for the region, in the first of its
+/// source profiles that has one, with the name of that profile.
+fn along_source_profiles<'a>(profiles: &'a ProfileSet, key: &str) -> Option<(&'a str, &'a str)> {
     let mut visited = Vec::new();
     let mut name = profiles.selected_profile();
     while !visited.contains(&name) {
         visited.push(name);
         let profile = profiles.get_profile(name)?;
-        if let Some(region) = profile.get("region").filter(|region| !region.is_empty()) {
-            return Some((region.to_owned(), name));
+        if let Some(value) = profile.get(key).filter(|value| !value.is_empty()) {
+            return Some((value, name));
         }
         name = profile.get("source_profile")?;
     }

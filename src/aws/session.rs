@@ -252,7 +252,7 @@ impl Sessions {
             Ok(Resolution::NoCredentials) if loader.profile.is_some() => {
                 Some(files.no_credentials().to_string())
             }
-            Ok(_) => files.unreadable_files().next(),
+            Ok(_) => files.unreadable_named_file().map(|error| error.to_string()),
             Err(error) => Some(error.to_string()),
         }
     }

@@ -40,7 +40,13 @@ impl SharedFile {
                 (environment.expand_home(path), None)
             }
         };
-        let text = small_file::read(&path, MAX_FILE)
+        let is_lost = named_by.is_none() && environment.home().is_none();
+        let text = if is_lost {
+            Err(std::io::Error::other("HOME is not set"))
+        } else {
+            small_file::read(&path, MAX_FILE)
+        };
+        let text = text
             .and_then(|bytes| String::from_utf8(bytes).map_err(|_| std::io::Error::other("it is not UTF-8")));
         let (text, error) = match text {
             Ok(text) => (text, None),

@@ -70,11 +70,6 @@ impl SharedConfig {
         header::encode(&self.selected)
     }
 
-    /// The name of the selected profile in the files.
-    pub(super) fn selected(&self) -> &str {
-        &self.selected
-    }
-
     /// The selected profile and the files, for an error about it.
     pub(super) fn describe_selected(&self) -> String {
         let unreadable: Vec<String> = self.unreadable_files().collect();
@@ -242,6 +237,12 @@ impl SharedConfig {
     pub(super) fn unreadable_configured_file(&self) -> Option<ProfileError> {
         let is_configured = |file: &&SharedFile| file.named_by.is_some_and(|name| name.starts_with('`'));
         self.files.iter().filter(is_configured).find_map(SharedFile::describe_error).map(ProfileError)
+    }
+
+    /// The error about a file that the configuration or the environment names and that cannot be read.
+    pub(super) fn unreadable_named_file(&self) -> Option<ProfileError> {
+        let is_named = |file: &&SharedFile| file.named_by.is_some();
+        self.files.iter().filter(is_named).find_map(SharedFile::describe_error).map(ProfileError)
     }
 
     /// The files that cannot be read although they exist, or although a setting names them.

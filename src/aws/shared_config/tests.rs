@@ -203,12 +203,22 @@ fn an_empty_variable_selects_neither_a_file_nor_a_profile() {
             ("AWS_PROFILE", blank),
         ];
         let files = SharedConfig::read(ConfiguredPaths::default(), &Environment::of(&variables), None);
-        assert_eq!((files.selected(), files.check_selected()), ("default", Ok(())));
+        assert_eq!((files.selected.as_str(), files.check_selected()), ("default", Ok(())));
         assert_eq!(files.place("default", "region"), format!(" ({}:2)", path.display()));
     }
     let variables = [home, ("AWS_CONFIG_FILE", "~/.aws/config")];
     let files = SharedConfig::read(ConfiguredPaths::default(), &Environment::of(&variables), None);
     assert_eq!(files.place("default", "region"), format!(" ({}:2)", path.display()));
+}
+
+#[test]
+fn an_error_says_that_there_is_no_home_directory() {
+    let files = SharedConfig::read(ConfiguredPaths::default(), &Environment::of(&[]), Some("x"));
+    assert_eq!(
+        files.check_selected().unwrap_err().to_string(),
+        "the profile `x` (selected by `profile`) is not defined in ~/.aws/config or ~/.aws/credentials; the file \
+         ~/.aws/config cannot be read: HOME is not set; the file ~/.aws/credentials cannot be read: HOME is not set"
+    );
 }
 
 proptest::proptest! {
