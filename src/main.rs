@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
-use ssm_sync_exporter::app::{App, BuildError, Options};
+use ssm_sync_exporter::app::{self, App, BuildError, Options};
 use ssm_sync_exporter::cli::{self, Cli, Command, NoExpectationsError, OnceOnlyFlagError, ShardError};
 use ssm_sync_exporter::clock::Clock;
-use ssm_sync_exporter::config::{Config, ConfigError, WebConfig};
+use ssm_sync_exporter::config::{Config, ConfigError};
 use ssm_sync_exporter::fleet::Shard;
 use ssm_sync_exporter::logging::{Format, Log};
 use ssm_sync_exporter::once::{Once, OnceError, Output, ProgressBar};
@@ -78,22 +78,27 @@ fn run(cli: Cli, log: &Log) -> anyhow::Result<()> {
     let config = Config::load(cli.config_file.as_deref(), std::env::vars_os())?;
     cli.check_expectations(&config)?;
     match cli.command {
-        _ if cli.check_config => check(&config, cli.web_config_file.as_deref()),
+        _ if cli.check_config => check(config, shard, cli.web_config_file.as_deref()),
         Command::Serve => serve(cli, log, config, shard, hostname),
         Command::Once => once(&cli, log, config, shard, hostname),
     }
 }
 
-/// Checks both configuration files without calling AWS, and prints their warnings.
-fn check(config: &Config, web_config_file: Option<&Path>) -> anyhow::Result<()> {
-    config.check()?;
-    let web = web_config_file.map(WebConfig::load).transpose()?;
-    let mut out = std::io::stdout().lock();
-    for warning in config.warnings.iter().chain(web.iter().flat_map(|web| &web.warnings)) {
-        writeln!(out, "warning: {warning}").context(CANNOT_WRITE)?;
-    }
-    writeln!(out, "the configuration is valid").context(CANNOT_WRITE)?;
-    Ok(())
+/// Checks both configuration files as [`serve`] does, and prints their warnings.
+fn check(config: Config, shard: Shard, web_config_file: Option<&Path>) -> anyhow::Result<()> {
+    run_until_signalled(|shutdown, reload_signals| async move {
+        // As in `once`, SIGHUP is a termination signal.
+        drop(reload_signals);
+        let checking = Box::pin(app::check(config, web_config_file, shard, Clock::system()));
+        let checked = shutdown.run_until_cancelled(checking).await;
+        let warnings = checked.context("interrupted by a signal")??;
+        let mut out = std::io::stdout().lock();
+        for warning in warnings {
+            writeln!(out, "warning: {warning}").context(CANNOT_WRITE)?;
+        }
+        writeln!(out, "the configuration is valid").context(CANNOT_WRITE)?;
+        Ok(())
+    })
 }
 
 /// Runs the daemon until a termination signal arrives.

@@ -9,7 +9,7 @@ mod stages;
 mod web_config;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +23,7 @@ use crate::app::web_config::{WebConfigError, WebConfigWatcher};
 use crate::build_info;
 use crate::clock::Clock;
 use crate::collector::Collector;
-use crate::config::{Config, ConfigError};
+use crate::config::{Config, ConfigError, WebConfig};
 use crate::discovery::{AwsLookups, Discovery};
 use crate::failure_log::FailureLog;
 use crate::fleet::Shard;
@@ -145,6 +145,26 @@ impl From<WebConfigError> for BuildError {
 #[error("the task `{task}` ended unexpectedly, which is a bug")]
 pub struct RunError {
     task: &'static str,
+}
+
+/// Checks everything for which [`App::build`] fails, apart from what depends on the moment: whether
+/// the addresses are free. Returns the warnings about both configurations, and about profiles without
+/// credentials.
+///
+/// # Errors
+/// Those of [`App::build`].
+pub async fn check(
+    config: Config,
+    web_config_file: Option<&Path>,
+    shard: Shard,
+    clock: Clock,
+) -> Result<Vec<String>, BuildError> {
+    let web_config = web_config_file.map(WebConfig::load).transpose()?;
+    let stages = Stages::build(config, shard, String::new(), Arc::default(), clock).await?;
+    let mut warnings = stages.applier.config().warnings.clone();
+    warnings.extend(stages.applier.unusable_profiles());
+    warnings.extend(web_config.into_iter().flat_map(|web_config| web_config.warnings));
+    Ok(warnings)
 }
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;

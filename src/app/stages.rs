@@ -91,11 +91,9 @@ impl AwsClients {
         for account in config.entry_accounts() {
             let region = self.sessions.sdk_region(account).await;
             let endpoints = self.sessions.endpoint_kind(account).await;
-            let unusable_setting = self.sessions.unusable_setting(account).await;
             let ca_bundle = self.sessions.ca_bundle(account).await;
-            let warning = self.sessions.unencrypted_endpoint(account).await;
-            let of_account = AccountDefaults { region, endpoints, unusable_setting, ca_bundle, warning };
-            defaults.insert(account, of_account);
+            let diagnosis = self.sessions.diagnosis(account).await;
+            defaults.insert(account, AccountDefaults { region, endpoints, ca_bundle, diagnosis });
         }
         let sources = config.account_sources(&defaults)?;
         config.warnings.extend(defaults.warnings());
@@ -169,6 +167,12 @@ impl ConfigApplier {
     /// The configuration in force.
     pub(crate) fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// Describes the AWS profiles of the configuration in force that provide no credentials at the
+    /// moment.
+    pub(crate) fn unusable_profiles(&self) -> Vec<String> {
+        self.config.unusable_profiles(&self.defaults)
     }
 
     /// The metrics about the exporter itself.

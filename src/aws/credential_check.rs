@@ -8,6 +8,7 @@
 //! No message contains any part of the text, which may be a secret.
 
 use std::env::VarError;
+use std::path::Path;
 
 use aws_config::environment::credentials::EnvironmentVariableCredentialsProvider;
 use aws_credential_types::Credentials;
@@ -17,10 +18,11 @@ use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIden
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
-use aws_types::os_shim_internal::Fs;
 
+use super::small_file;
 use crate::error_chain::find_cause;
 use crate::model::{Failure, Reason};
+use crate::printable::excerpt;
 
 /// The name of the provider in the credentials of roles that the exporter assumes.
 pub(super) const ASSUME_ROLE_PROVIDER: &str = "SsmSyncExporterAssumeRole";
@@ -42,6 +44,9 @@ pub(super) const MAX_EXTERNAL_ID: usize = 1224;
 
 /// The maximum length of a URL or of the name of a profile.
 const MAX_URL: usize = 2048;
+
+/// The maximum size of a file with a token.
+pub(super) const MAX_TOKEN_FILE: usize = 4 * MAX_TOKEN;
 
 const WEB_IDENTITY_TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
@@ -130,11 +135,11 @@ fn provider_in_words(credentials: &Credentials) -> &'static str {
 
 /// Checks the texts in the environment with which the default chain obtains credentials:
 /// those of web identities, of containers and of the instance metadata service. `error` is the
-/// error of that chain.
+/// error of that chain. Blank texts count as not set.
 ///
 /// # Errors
 /// One of them cannot be used.
-pub(super) async fn check_environment(error: &CredentialsError) -> Result<(), UnusableText> {
+pub(super) fn check_environment(error: &CredentialsError) -> Result<(), UnusableText> {
     for (variable, max) in [
         ("AWS_PROFILE", MAX_URL),
         ("AWS_ROLE_ARN", MAX_ROLE_ARN),
@@ -146,16 +151,19 @@ pub(super) async fn check_environment(error: &CredentialsError) -> Result<(), Un
     ] {
         let name = format!("environment variable {variable}");
         match std::env::var(variable) {
-            // An authorization token is two words: the scheme and the credentials.
+            Ok(value) if value.trim().is_empty() => {}
+            // An authorization token is two words: the scheme and the credentials. The name of a
+            // profile may have spaces, too.
             Ok(value) => check_text(&name, &value.replace(' ', ""), max)?,
             Err(VarError::NotUnicode(_)) => return Err(UnusableText { name, problem: Problem::NotUtf8 }),
             Err(VarError::NotPresent) => {}
         }
     }
     for variable in [WEB_IDENTITY_TOKEN_FILE, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] {
-        let Ok(path) = std::env::var(variable) else { continue };
-        let name = format!("file that {variable} names");
-        let content = match Fs::real().read_to_end(path).await {
+        let path = std::env::var(variable).ok().filter(|path| !path.trim().is_empty());
+        let Some(path) = path else { continue };
+        let name = format!("file {} that {variable} names", excerpt(&path));
+        let content = match small_file::read(Path::new(&path), MAX_TOKEN_FILE) {
             Ok(content) => content,
             Err(error) => return Err(UnusableText { name, problem: Problem::Unreadable(error.to_string()) }),
         };
@@ -192,6 +200,14 @@ impl EnvironmentProvider {
                     problem: Problem::NotUtf8,
                 }));
             }
+        }
+        // The SDK would use credentials of another source, which may belong to another account.
+        let is_set = |variable| std::env::var(variable).is_ok_and(|value| !value.trim().is_empty());
+        if is_set("AWS_ACCESS_KEY_ID") && !is_set("AWS_SECRET_ACCESS_KEY") && !is_set("SECRET_ACCESS_KEY") {
+            return Err(CredentialsError::invalid_configuration(
+                "the environment variable AWS_ACCESS_KEY_ID is set, but AWS_SECRET_ACCESS_KEY is not; set both, or \
+                 neither",
+            ));
         }
         EnvironmentVariableCredentialsProvider::new().provide_credentials().await
     }

@@ -12,12 +12,14 @@
 //! To save memory and connections, all calls use one HTTP client with one connection
 //! pool, and all targets of an account use the same cached credentials and SSM client.
 
+mod ambient;
 mod clock_skew;
 mod credential_check;
 mod credential_process;
 mod credentials;
 mod destination;
 mod endpoints;
+mod environment;
 pub(crate) mod errors;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
@@ -28,11 +30,14 @@ mod outbound;
 mod panics;
 mod process_group;
 mod profile;
+mod profile_source;
 mod request_secrets;
 mod response_date;
 mod sdk;
 mod session;
+mod shared_config;
 mod single_flight;
+mod small_file;
 mod sts;
 mod verdict;
 
@@ -50,5 +55,5 @@ pub(crate) use outbound::{CaBundle, UnusableVariable};
 pub(crate) use panics::catch_panic;
 pub use sdk::AwsSettings;
 pub(crate) use sdk::own_retry_partition;
-pub(crate) use session::{Session, Sessions};
+pub(crate) use session::{Diagnosis, Session, Sessions};
 pub(crate) use verdict::Verdict;

@@ -3,7 +3,8 @@
 //! The SDK resolves profiles itself, but neither checks the credentials before it assumes a
 //! role with them nor ends a `credential_process`. This module follows the chain of source
 //! profiles to its end by the SDK's rules, so that the credentials there can be obtained in
-//! another way. It tells the SDK so in an additional profile file, in memory.
+//! another way. It tells the SDK so in an additional profile file, in memory. It also checks
+//! each profile of the chain, because the SDK's errors do not name the line at fault.
 
 use aws_config::profile::{Profile, ProfileSet};
 
@@ -12,12 +13,25 @@ use super::credential_check::{
     UnusableText, check_text,
 };
 use super::credential_process::CredentialProcess;
+use super::environment::Environment;
+use super::profile_source::Checked;
+use super::shared_config::{ProfileError, SharedConfig};
 
 /// The name of the credential source to which the additional profile file refers.
 pub(super) const CREDENTIAL_SOURCE: &str = "ssm-sync-exporter";
 
 /// A profile in the additional profile file. It has no secrets.
 const SOURCE_PROFILE: &str = "ssm-sync-exporter-source";
+
+/// Where the credentials of a profile come from.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Resolution {
+    /// The profile does not exist, or has no credentials.
+    NoCredentials,
+    /// The SDK can resolve the profile by itself.
+    Plain,
+    Chain(ProfileChain),
+}
 
 /// A profile that leads to a role or to a `credential_process`.
 #[derive(Debug, PartialEq, Eq)]
@@ -50,56 +64,85 @@ pub(super) struct UnusableProfile {
     error: UnusableText,
 }
 
-/// Follows the selected profile to the end of its chain. `None` if the SDK can resolve the
-/// profile by itself, or if the profile is invalid, so that the SDK reports the error.
+/// Why the credentials of a profile cannot be obtained.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ResolveError {
+    #[error(transparent)]
+    Unusable(#[from] UnusableProfile),
+    #[error(transparent)]
+    Profile(#[from] ProfileError),
+}
+
+/// Follows the selected profile to the end of its chain.
 ///
 /// # Errors
-/// A role or key in the chain contains characters that no request can carry.
-pub(super) fn resolve(profiles: &ProfileSet) -> Result<Option<ProfileChain>, UnusableProfile> {
-    let mut visited = Vec::new();
+/// A profile in the chain is invalid, or a role or key contains characters that no request can
+/// carry.
+pub(super) fn resolve(
+    profiles: &ProfileSet,
+    files: &SharedConfig,
+    environment: &Environment,
+) -> Result<Resolution, ResolveError> {
+    let mut visited: Vec<&str> = Vec::new();
     let mut name = profiles.selected_profile();
     loop {
-        let Some(profile) = profiles.get_profile(name).filter(|_| !visited.contains(&name)) else {
-            return Ok(None);
+        let Some(profile) = profiles.get_profile(name) else {
+            return match visited.last() {
+                Some(previous) => Err(files.missing_source(previous, name).into()),
+                None => Ok(Resolution::NoCredentials),
+            };
         };
+        if visited.contains(&name) {
+            return Err(files.cycle(&visited, name).into());
+        }
         let is_selected = visited.is_empty();
         visited.push(name);
-        let unusable = |error| UnusableProfile { profile: name.to_owned(), error };
+        let checked = Checked { profile, profiles, files, environment };
+        checked.check_lines()?;
+        let unusable = |error| UnusableProfile { profile: SharedConfig::shown_name(name), error };
         check_role(profile).map_err(unusable)?;
         // In a source profile, access keys take precedence over everything else.
         if !is_selected && has_access_key(profile) {
             check_access_key(profile).map_err(unusable)?;
-            return Ok(Some(ProfileChain { base: None }));
+            return Ok(Resolution::Chain(ProfileChain { base: None }));
         }
         let assumes_role =
             profile.get("role_arn").is_some() && profile.get("web_identity_token_file").is_none();
         if !assumes_role {
-            return Ok(end_of_chain(profile, is_selected));
+            checked.check_source()?;
+            return match (checked.has_credentials(), is_selected) {
+                (false, true) => Ok(Resolution::NoCredentials),
+                (false, false) => Err(checked.no_credentials().into()),
+                (true, _) => Ok(end_of_chain(profile, is_selected)),
+            };
         }
-        match (profile.get("source_profile"), profile.get("credential_source")) {
-            (Some(source), None) if source == name => {
+        checked.check_role_source()?;
+        match profile.get("source_profile") {
+            Some(source) if source == name => {
+                checked.check_source()?;
                 check_access_key(profile).map_err(unusable)?;
-                return Ok(Some(own_source(profile)));
+                return Ok(Resolution::Chain(own_source(profile)));
             }
-            (Some(source), None) => name = source,
-            (None, Some(_)) => return Ok(Some(ProfileChain { base: None })),
-            (Some(_), Some(_)) | (None, None) => return Ok(None),
+            Some(source) => name = source,
+            None => return Ok(Resolution::Chain(ProfileChain { base: None })),
         }
     }
 }
 
 /// A chain that ends at `profile`, which has no role.
-fn end_of_chain(profile: &Profile, is_selected: bool) -> Option<ProfileChain> {
+fn end_of_chain(profile: &Profile, is_selected: bool) -> Resolution {
     let name = profile.name();
     let source = match process(profile) {
         Some(process) => BaseSource::Process(process),
         // The profile's own credentials are checked when they have been obtained.
-        None if is_selected => return None,
-        None if profile.get("credential_source").is_some() => return Some(ProfileChain { base: None }),
+        None if is_selected => return Resolution::Plain,
+        None if profile.get("credential_source").is_some() => {
+            return Resolution::Chain(ProfileChain { base: None });
+        }
         None => BaseSource::Profile(name.to_owned()),
     };
     let profile_file = format!("[profile {name}]\ncredential_source = {CREDENTIAL_SOURCE}\n");
-    Some(ProfileChain { base: Some(Base { source, profile_file }) })
+    Resolution::Chain(ProfileChain { base: Some(Base { source, profile_file }) })
 }
 
 /// A chain that ends at a profile with a role, whose source profile is the profile itself.
@@ -133,7 +176,7 @@ fn process(profile: &Profile) -> Option<CredentialProcess> {
         return None;
     }
     Some(CredentialProcess {
-        profile: profile.name().to_owned(),
+        profile: SharedConfig::shown_name(profile.name()),
         command: profile.get("credential_process")?.to_owned(),
         account_id: profile.get("aws_account_id").map(ToOwned::to_owned),
     })
@@ -163,30 +206,33 @@ fn check_optional(profile: &Profile, name: &str, key: &str, max: usize) -> Resul
 
 #[cfg(test)]
 mod tests {
-    use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
-    use aws_types::os_shim_internal::{Env, Fs};
-
     use super::*;
+    use crate::aws::shared_config::ConfiguredPaths;
 
-    /// Resolves the profile `app`. Settings of the credentials file follow after `---`.
-    async fn resolve_app(files: &str) -> Result<Option<ProfileChain>, UnusableProfile> {
+    /// Resolves the profile `app`. Settings of the credentials file follow after `---`. The
+    /// directory of the files is not shown in errors.
+    async fn resolve_app(files: &str) -> Result<Resolution, String> {
         let (config, credentials) = files.split_once("---").unwrap_or((files, ""));
-        let files = EnvConfigFiles::builder()
-            .with_contents(EnvConfigFileKind::Config, config)
-            .with_contents(EnvConfigFileKind::Credentials, credentials)
-            .build();
-        let name = Some("app".into());
-        resolve(
-            &aws_config::profile::load(&Fs::from_slice(&[]), &Env::from_slice(&[]), &files, name)
-                .await
-                .unwrap(),
-        )
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        let paths = (path("config", config), path("credentials", credentials));
+        let paths = ConfiguredPaths { config: Some(&paths.0), credentials: Some(&paths.1) };
+        let home = directory.path().to_str().unwrap();
+        let environment = Environment::of(&[("HOME", home)]);
+        let files = SharedConfig::read(paths, &environment, Some("app"));
+        let profiles = files.profiles().await.unwrap();
+        resolve(&profiles, &files, &environment)
+            .map_err(|error| error.to_string().replace(&format!("{home}/"), ""))
     }
 
-    fn is_process_of(chain: Option<ProfileChain>, expected: &str) -> bool {
+    fn is_process_of(resolution: &Resolution, expected: &str) -> bool {
         matches!(
-            chain,
-            Some(ProfileChain { base: Some(Base { source: BaseSource::Process(process), .. }) })
+            resolution,
+            Resolution::Chain(ProfileChain { base: Some(Base { source: BaseSource::Process(process), .. }) })
                 if process.profile == expected && process.command == "get creds"
         )
     }
@@ -220,34 +266,137 @@ mod tests {
             ),
         ] {
             let chain = resolve_app(&files.replace("ROLE", ROLE)).await.unwrap();
-            assert!(is_process_of(chain, profile), "{files}");
+            assert!(is_process_of(&chain, profile), "{files}");
         }
     }
 
     #[tokio::test]
     async fn sources_that_take_precedence_over_a_process_are_left_to_the_sdk() {
         for (files, expected) in [
-            ("[profile other]\ncredential_process = get creds", None),
-            ("[profile app]\nregion = eu-west-1", None),
-            ("[profile app]\ncredential_process = get creds\nsso_session = x", None),
-            ("[profile app]\ncredential_process = get creds\nROLE\nweb_identity_token_file = x", None),
-            ("[profile app]\ncredential_process = get creds\nlogin_session = x", None),
-            ("[profile app]\ncredential_process = get creds\nROLE", None),
-            ("[profile app]\ncredential_process = get creds\nROLE\nsource_profile = missing", None),
+            ("[profile other]\ncredential_process = get creds", Resolution::NoCredentials),
+            ("[profile app]\nregion = eu-west-1", Resolution::NoCredentials),
             (
-                "[profile app]\nROLE\nsource_profile = b\n[profile b]\nROLE\nsource_profile = app\ncredential_process = get creds",
-                None,
+                "[profile app]\ncredential_process = get creds\ncredential_source = Environment",
+                Resolution::Plain,
+            ),
+            (
+                "[profile app]\ncredential_process = get creds\nROLE\nweb_identity_token_file = /proc/self/comm",
+                Resolution::Plain,
             ),
             (
                 "[profile app]\ncredential_process = get creds\nROLE\ncredential_source = Environment",
-                Some(ProfileChain { base: None }),
+                Resolution::Chain(ProfileChain { base: None }),
             ),
             (
                 "[profile app]\nROLE\nsource_profile = hub\n[profile hub]\ncredential_process = get creds\naws_access_key_id = a\naws_secret_access_key = b",
-                Some(ProfileChain { base: None }),
+                Resolution::Chain(ProfileChain { base: None }),
             ),
         ] {
             assert_eq!(resolve_app(&files.replace("ROLE", ROLE)).await.unwrap(), expected, "{files}");
+        }
+    }
+
+    /// The SDK's errors about these named no line, spoke of cargo features, or did not occur,
+    /// because the SDK used the credentials of another source.
+    #[tokio::test]
+    async fn an_invalid_profile_is_an_error_with_the_line_and_what_would_be_right() {
+        let sso = "sso_account_id = 111122223333\nsso_role_name = x\n";
+        let token = "34c6fceca75e456f25e7e99531e2425c6c1de443";
+        for (files, error) in [
+            (
+                "[profile app]\nROLE",
+                "the profile `app` (config:2) is unusable: it has a `role_arn` but no source of credentials; add \
+                 `source_profile`, `credential_source` or `web_identity_token_file`",
+            ),
+            (
+                "[profile app]\nROLE\nsource_profile = b\ncredential_source = Environment",
+                "the profile `app` (config:4) is unusable: it has both `source_profile` and `credential_source`; remove \
+                 one of the two",
+            ),
+            (
+                "[profile app]\nROLE\ncredential_source = Ec2",
+                "the profile `app` (config:3) is unusable: the `credential_source` `Ec2` is unknown; expected one of \
+                 Environment, EcsContainer, Ec2InstanceMetadata",
+            ),
+            (
+                "[profile app]\nROLE\nsource_profile = hubb\n[profile hub]\nregion = x",
+                "the profile `hubb`, the `source_profile` of `app` (config:3), is not defined in config or credentials; \
+                 did you mean `hub`?",
+            ),
+            (
+                "[profile app]\nROLE\nsource_profile = hub\n[hub]\nregion = x",
+                "the profile `hub`, the `source_profile` of `app` (config:3), is not defined in config or credentials; \
+                 config:4: `[hub]` is not a profile; write `[profile hub]`",
+            ),
+            (
+                "[profile app]\nROLE\nsource_profile = hub\n[profile hub]\nregion = x",
+                "the profile `hub` (config:5) is unusable: it has no credentials; add `role_arn` with its source, \
+                 `sso_session`, `credential_process`, or keys",
+            ),
+            (
+                "[profile app]\nROLE\nsource_profile = b\n[profile b]\nROLE\nsource_profile = app",
+                "the source profiles form a cycle (config:6): app -> b -> app; the last one needs credentials of its own",
+            ),
+            (
+                "[profile app]\nROLE\nsource_profile = hub\n[profile hub]\naws_access_key_id s3cr3t",
+                "the profile `hub` cannot be read: config:5: expected `key = value`",
+            ),
+            (
+                "[profile app]\nweb_identity_token_file = x",
+                "the profile `app` (config:2) is unusable: it has `web_identity_token_file` but no `role_arn`; add it",
+            ),
+            (
+                "[profile app]\nROLE\nweb_identity_token_file = /nope",
+                "the profile `app` (config:3) is unusable: the web identity token file /nope cannot be read: No such file \
+                 or directory (os error 2)",
+            ),
+            (
+                "[profile app]\nROLE\nweb_identity_token_file = /dev/null",
+                "the profile `app` (config:3) is unusable: the web identity token file /dev/null is empty",
+            ),
+            (
+                "[profile app]\nlogin_session = arn:aws:iam::111122223333:user/x",
+                "the profile `app` (config:2) is unusable: the exporter does not support `login_session` (`aws login`); \
+                 use a role, IAM Identity Center (`sso_session`), or a `credential_process` with `aws configure \
+                 export-credentials`",
+            ),
+            (
+                "[profile app]\nregion = x\n---[app]\naws_access_key_id = AKIA",
+                "the profile `app` (credentials:2) is unusable: it has `aws_access_key_id` but no \
+                 `aws_secret_access_key`; add it",
+            ),
+            (
+                &format!("[profile app]\nsso_session = dev\n{sso}"),
+                "the profile `app` (config:2) is unusable: `[sso-session dev]` is not defined in config",
+            ),
+            (
+                "[profile app]\nsso_session = dev\nsso_role_name = x\n[sso-session dev]\n",
+                "the profile `app` (config:2) is unusable: `sso_account_id` is missing; add it to the profile",
+            ),
+            (
+                &format!("[profile app]\nsso_session = dev\n{sso}[sso-session dev]\nsso_start_url = x\n"),
+                "the profile `app` (config:2) is unusable: `sso_region` is missing; add it to `[sso-session dev]`",
+            ),
+            (
+                &format!("[profile app]\nsso_session = dev\n{sso}[sso-session dev]\nsso_start_url x\n"),
+                "the profile `app` (config:2) is unusable: config:6: expected `key = value`",
+            ),
+            (
+                &format!(
+                    "[profile app]\nsso_session = dev\n{sso}[sso-session dev]\nsso_start_url = x\nsso_region = x\n"
+                ),
+                &format!(
+                    "the profile `app` (config:2) is unusable: the SSO token .aws/sso/cache/{token}.json cannot be read: No \
+                     such file or directory (os error 2); run `aws sso login --profile app`"
+                ),
+            ),
+            (
+                "[profile app]\nservices = local\nROLE\ncredential_source = Environment",
+                "the profile `app` (config:2) is unusable: `[services local]` is not defined in config",
+            ),
+        ] {
+            let error_of_files = resolve_app(&files.replace("ROLE", ROLE)).await.unwrap_err();
+            assert_eq!(error_of_files, error, "{files}");
         }
     }
 
@@ -268,7 +417,7 @@ mod tests {
         ] {
             let files =
                 format!("[profile app]\n{ROLE}\nsource_profile = hub\n{line}\n[profile hub]\nregion = x\n");
-            let unusable = resolve_app(&files).await.unwrap_err().to_string();
+            let unusable = resolve_app(&files).await.unwrap_err();
             assert_eq!(unusable, format!("the profile `app` is unusable: {error}"));
         }
         for hub in [
@@ -276,7 +425,7 @@ mod tests {
             "[profile app]\nROLE\nsource_profile = app\n",
         ] {
             let keys = "aws_access_key_id = s3cr3t\u{1b}\naws_secret_access_key = x\n";
-            let unusable = resolve_app(&(hub.replace("ROLE", ROLE) + keys)).await.unwrap_err().to_string();
+            let unusable = resolve_app(&(hub.replace("ROLE", ROLE) + keys)).await.unwrap_err();
             let expected = "is unusable: the access key id contains a control character, such as a line end";
             assert!(unusable.ends_with(expected), "{unusable}");
         }

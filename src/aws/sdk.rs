@@ -1,16 +1,11 @@
 //! The SDK's configuration: endpoints, timeouts, retries, and the initial credentials,
 //! before any role is assumed.
 
-use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::ecs::EcsCredentialsProvider;
-use aws_config::environment::region::EnvironmentVariableRegionProvider;
-use aws_config::meta::region::RegionProviderChain;
-use aws_config::profile::ProfileFileCredentialsProvider;
-use aws_config::profile::region::ProfileFileRegionProvider;
+use aws_config::profile::{ProfileFileCredentialsProvider, ProfileSet};
 use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -19,16 +14,19 @@ use aws_config::{AppName, BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
-use aws_runtime::env_config::file::{EnvConfigFileKind, EnvConfigFiles};
 use aws_sdk_sts::config::retry::RetryPartition;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
-use aws_types::os_shim_internal::{Env, Fs};
 
+use super::ambient::{self, ContainerProvider};
 use super::credential_check::{CheckedProvider, EnvironmentProvider, check_environment};
 use super::credential_process::{CredentialProcesses, ProcessProvider};
 use super::endpoints::EndpointKind;
+use super::environment::Environment;
 use super::outbound::{CaBundle, OutboundSettings};
-use super::profile::{self, Base, BaseSource, ProfileChain};
+use super::profile::{self, Base, BaseSource, ProfileChain, Resolution};
+use super::profile_source::sso_login;
+use super::shared_config::{ConfiguredPaths, SharedConfig};
+use crate::error_chain::with_causes;
 use crate::fleet::RegionName;
 
 /// The maximum number of attempts that the SDK makes for a call, including the
@@ -101,23 +99,13 @@ impl AwsSettings {
         EndpointKind { fips: self.use_fips, dualstack: self.use_dualstack }
     }
 
-    fn profile_files(&self) -> EnvConfigFiles {
-        self.profile_files_and("")
-    }
-
-    /// The profile files and, with precedence, a configuration file with the contents
-    /// `additional`.
-    fn profile_files_and(&self, additional: &str) -> EnvConfigFiles {
-        let mut files = EnvConfigFiles::builder()
-            .include_default_config_file(self.shared_config_file.is_none())
-            .include_default_credentials_file(self.shared_credentials_file.is_none());
-        if let Some(path) = &self.shared_config_file {
-            files = files.with_file(EnvConfigFileKind::Config, path);
-        }
-        if let Some(path) = &self.shared_credentials_file {
-            files = files.with_file(EnvConfigFileKind::Credentials, path);
-        }
-        files.with_contents(EnvConfigFileKind::Config, additional).build()
+    /// Reads the shared AWS configuration and selects `profile`.
+    pub(super) fn shared_config(&self, environment: &Environment, profile: Option<&str>) -> SharedConfig {
+        let paths = ConfiguredPaths {
+            config: self.shared_config_file.as_deref(),
+            credentials: self.shared_credentials_file.as_deref(),
+        };
+        SharedConfig::read(paths, environment, profile)
     }
 }
 
@@ -126,9 +114,10 @@ impl AwsSettings {
 pub(super) struct SdkConfigLoader {
     /// `None` uses the default credential chain.
     pub(super) profile: Option<String>,
-    /// The region of the STS endpoint. If `None`, the SDK determines a default region.
+    /// The region of the STS endpoint, if one is known.
     pub(super) region: Option<Region>,
     pub(super) settings: AwsSettings,
+    pub(super) environment: Environment,
     /// The timeout of a collection, from which that of a call's attempt is derived.
     pub(super) collection_timeout: Duration,
     pub(super) http_client: SharedHttpClient,
@@ -136,10 +125,9 @@ pub(super) struct SdkConfigLoader {
 }
 
 impl SdkConfigLoader {
-    /// Obtains the credentials of the profile or the default chain. This creates new
-    /// providers every time, so that an operator can add or correct a profile without a
-    /// restart. The SDK's providers read a profile once and keep the result, even if the
-    /// profile was missing.
+    /// Obtains the credentials of the profile or the default chain. This reads the profile files
+    /// every time, so that an operator can add or correct a profile without a restart. The SDK's
+    /// providers read a profile once and keep the result, even if the profile was missing.
     pub(super) async fn credentials(&self) -> Result<Credentials, CredentialsError> {
         if self.profile.is_none() {
             // In the default chain, the environment takes precedence over profiles.
@@ -148,49 +136,70 @@ impl SdkConfigLoader {
                 result => return result,
             }
         }
-        if let Some(provider) = self.chain_provider().await? {
-            return provider.provide_credentials().await;
+        let files = self.settings.shared_config(&self.environment, self.profile.as_deref());
+        files.check_selected().map_err(CredentialsError::invalid_configuration)?;
+        if let Some(error) = files.unreadable_configured_file() {
+            return Err(CredentialsError::invalid_configuration(error));
         }
-        let config = self.load().await;
-        let Some(provider) = config.credentials_provider() else {
-            return Err(CredentialsError::not_loaded("no credentials provider is configured"));
+        let profiles = files.profiles().await.map_err(CredentialsError::invalid_configuration)?;
+        let resolution = profile::resolve(&profiles, &files, &self.environment)
+            .map_err(CredentialsError::invalid_configuration)?;
+        let provider = match resolution {
+            Resolution::Plain => self
+                .profile_provider(profiles.selected_profile(), &profiles)
+                .profile_files(files.for_sdk(""))
+                .build(),
+            Resolution::Chain(chain) => self.provider_of_chain(&profiles, &files, chain),
+            Resolution::NoCredentials if self.profile.is_some() => {
+                return Err(CredentialsError::invalid_configuration(files.no_credentials()));
+            }
+            Resolution::NoCredentials => return self.ambient_credentials(&files, &profiles).await,
         };
-        let result = provider.provide_credentials().await;
-        if let Err(error) = &result
-            && self.profile.is_none()
-        {
+        provider.provide_credentials().await.map_err(|error| {
+            // The token of the cache has not expired, but its session was ended.
+            let has_ended = with_causes(&error).contains("UnauthorizedException");
+            if has_ended { SsoSessionEnded::wrap(error, &profiles) } else { error }
+        })
+    }
+
+    /// The credentials of the default chain if neither the environment nor a profile has any.
+    async fn ambient_credentials(
+        &self,
+        files: &SharedConfig,
+        profiles: &ProfileSet,
+    ) -> Result<Credentials, CredentialsError> {
+        let config = self.provider_config(profiles);
+        let result =
+            ambient::credentials(&config, &self.environment, profiles, files.describe_selected()).await;
+        if let Err(error) = &result {
             // The error of the SDK may not say that its cause is in the environment.
-            check_environment(error).await.map_err(CredentialsError::invalid_configuration)?;
+            check_environment(error).map_err(CredentialsError::invalid_configuration)?;
         }
         result
     }
 
-    pub(super) async fn load(&self) -> SdkConfig {
-        let Self { profile, region, settings, .. } = self;
+    pub(super) async fn load(&self, files: &SharedConfig, profiles: &ProfileSet) -> SdkConfig {
+        let Self { region, settings, .. } = self;
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(self.http_client.clone())
             .timeout_config(self.timeouts())
             .retry_config(retries())
             // The attempt timeout also covers a stalled body.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-            .profile_files(settings.profile_files());
+            .profile_files(files.for_sdk(""))
+            .profile_name(profiles.selected_profile())
+            // Otherwise, the SDK would ask the instance metadata service.
+            .region(region.clone())
+            // Each client gets the credentials of `credentials`.
+            .no_credentials();
         if let Ok(name) = AppName::new("ssm-sync-exporter") {
             loader = loader.app_name(name);
         }
-        if let Some(profile) = profile {
-            let provider = self.profile_provider(profile).profile_files(settings.profile_files()).build();
-            loader = loader.profile_name(profile).credentials_provider(provider);
+        if let Some(use_fips) = self.use_fips(profiles) {
+            loader = loader.use_fips(use_fips);
         }
-        if let Some(region) = region {
-            loader = loader.region(region.clone());
-        }
-        // `use_fips` and `use_dual_stack` are set only to `true`. `false` would override
-        // the environment and the shared AWS configuration.
-        if settings.use_fips {
-            loader = loader.use_fips(true);
-        }
-        if settings.use_dualstack {
-            loader = loader.use_dual_stack(true);
+        if let Some(use_dualstack) = self.use_dualstack(profiles) {
+            loader = loader.use_dual_stack(use_dualstack);
         }
         if let Some(url) = &settings.endpoint_url {
             loader = loader.endpoint_url(url);
@@ -198,25 +207,28 @@ impl SdkConfigLoader {
         loader.load().await
     }
 
-    /// The provider for a profile that leads to a role or to a `credential_process`. `None` if
-    /// the SDK's own provider will do.
-    ///
-    /// # Errors
-    /// The profile is unusable.
-    async fn chain_provider(&self) -> Result<Option<ProfileFileCredentialsProvider>, CredentialsError> {
-        let (profile, files) = (self.profile.clone().map(Cow::Owned), self.settings.profile_files());
-        // The error of the SDK's own provider does not name the file and the line.
-        let profiles = aws_config::profile::load(&Fs::real(), &Env::real(), &files, profile)
-            .await
-            .map_err(CredentialsError::invalid_configuration)?;
-        let chain = profile::resolve(&profiles).map_err(CredentialsError::invalid_configuration)?;
-        Ok(chain.map(|chain| self.provider_of_chain(profiles.selected_profile(), chain)))
+    /// Whether to use FIPS endpoints. `None` if no setting says so.
+    fn use_fips(&self, profiles: &ProfileSet) -> Option<bool> {
+        let in_environment = self.environment.switch("AWS_USE_FIPS_ENDPOINT");
+        let in_profile = || switch_of_profile(profiles, "use_fips_endpoint");
+        self.settings.use_fips.then_some(true).or(in_environment).or_else(in_profile)
     }
 
-    fn provider_of_chain(&self, profile: &str, chain: ProfileChain) -> ProfileFileCredentialsProvider {
-        let provider = self.profile_provider(profile);
+    fn use_dualstack(&self, profiles: &ProfileSet) -> Option<bool> {
+        let in_environment = self.environment.switch("AWS_USE_DUALSTACK_ENDPOINT");
+        let in_profile = || switch_of_profile(profiles, "use_dualstack_endpoint");
+        self.settings.use_dualstack.then_some(true).or(in_environment).or_else(in_profile)
+    }
+
+    fn provider_of_chain(
+        &self,
+        profiles: &ProfileSet,
+        files: &SharedConfig,
+        chain: ProfileChain,
+    ) -> ProfileFileCredentialsProvider {
+        let provider = self.profile_provider(profiles.selected_profile(), profiles);
         let Some(Base { source, profile_file }) = chain.base else {
-            return provider.profile_files(self.settings.profile_files()).build();
+            return provider.profile_files(files.for_sdk("")).build();
         };
         let base = match source {
             BaseSource::Process(process) => SharedCredentialsProvider::new(ProcessProvider {
@@ -225,11 +237,11 @@ impl SdkConfigLoader {
                 timeout: self.collection_timeout * 7 / 15,
             }),
             BaseSource::Profile(name) => SharedCredentialsProvider::new(
-                self.profile_provider(&name).profile_files(self.settings.profile_files()).build(),
+                self.profile_provider(&name, profiles).profile_files(files.for_sdk("")).build(),
             ),
         };
         provider
-            .profile_files(self.settings.profile_files_and(&profile_file))
+            .profile_files(files.for_sdk(&profile_file))
             .with_custom_provider(profile::CREDENTIAL_SOURCE, CheckedProvider(base))
             .build()
     }
@@ -237,22 +249,40 @@ impl SdkConfigLoader {
     /// A provider of the credentials of `profile` and no others. The default chain would
     /// prefer credentials in the environment, so the syncs of another account could be
     /// exported under the id of the profile's account.
-    fn profile_provider(&self, profile: &str) -> aws_config::profile::credentials::Builder {
-        let settings = &self.settings;
-        let config = ProviderConfig::without_region()
-            .with_region(self.region.clone())
-            .with_use_fips(settings.use_fips.then_some(true))
-            .with_use_dual_stack(settings.use_dualstack.then_some(true))
-            .with_retry_config(retries())
-            .with_timeout_config(self.timeouts())
-            .with_http_client(self.http_client.clone());
-        let container = EcsCredentialsProvider::builder().configure(&config).build();
+    fn profile_provider(
+        &self,
+        profile: &str,
+        profiles: &ProfileSet,
+    ) -> aws_config::profile::credentials::Builder {
+        let config = self.provider_config(profiles);
+        let container = ContainerProvider::new(&config, &self.environment);
         // The SDK assumes roles with the credentials of these sources.
-        ProfileFileCredentialsProvider::builder()
+        let provider = ProfileFileCredentialsProvider::builder()
             .configure(&config)
             .profile_name(profile)
             .with_custom_provider("Environment", CheckedProvider(EnvironmentProvider))
-            .with_custom_provider("EcsContainer", CheckedProvider(container))
+            .with_custom_provider("EcsContainer", CheckedProvider(container));
+        match ambient::instance_provider(&config, &self.environment, profiles) {
+            Ok(instance) => provider.with_custom_provider("Ec2InstanceMetadata", CheckedProvider(instance)),
+            // The configuration is rejected with this error.
+            Err(_invalid_address) => provider,
+        }
+    }
+
+    /// What the SDK's providers of credentials share.
+    fn provider_config(&self, profiles: &ProfileSet) -> ProviderConfig {
+        ProviderConfig::without_region()
+            .with_region(self.region.clone())
+            .with_use_fips(self.use_fips(profiles))
+            .with_use_dual_stack(self.use_dualstack(profiles))
+            .with_retry_config(retries())
+            .with_timeout_config(self.timeouts())
+            .with_http_client(self.http_client.clone())
+    }
+
+    /// The region of the EC2 instance, if there is one.
+    pub(super) async fn instance_region(&self, profiles: &ProfileSet) -> Option<Region> {
+        ambient::instance_region(&self.provider_config(profiles), &self.environment, profiles).await
     }
 
     fn timeouts(&self) -> TimeoutConfig {
@@ -268,48 +298,113 @@ fn retries() -> RetryConfig {
     RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS)
 }
 
+/// The error of a profile whose session of IAM Identity Center has ended.
+#[derive(Debug, thiserror::Error)]
+#[error("the session of IAM Identity Center has ended; run `{login}`")]
+struct SsoSessionEnded {
+    login: String,
+    source: CredentialsError,
+}
+
+impl SsoSessionEnded {
+    fn wrap(source: CredentialsError, profiles: &ProfileSet) -> CredentialsError {
+        let profile = along_source_profiles(profiles, "sso_role_name").map(|(_, profile)| profile);
+        let profile = profile.unwrap_or(profiles.selected_profile());
+        let login = sso_login(&SharedConfig::shown_name(profile));
+        CredentialsError::invalid_configuration(Self { login, source })
+    }
+}
+
+/// Describes the first setting of the SDK, in the environment or the profile, that has an invalid
+/// value. The SDK would ignore most of these without a word.
+pub(super) fn invalid_setting(
+    environment: &Environment,
+    files: &SharedConfig,
+    profiles: &ProfileSet,
+) -> Option<String> {
+    let is_invalid = |key: &&str| {
+        let value = profiles.get(key).unwrap_or_default();
+        !value.is_empty() && !["true", "false"].iter().any(|valid| value.eq_ignore_ascii_case(valid))
+    };
+    let in_profile = || {
+        let key = ["use_fips_endpoint", "use_dualstack_endpoint"].into_iter().find(is_invalid)?;
+        let place = files.place(profiles.selected_profile(), key);
+        Some(format!(
+            "the `{key}` of the shared AWS configuration{place} is invalid; expected `true` or `false`"
+        ))
+    };
+    let endpoint = || ambient::metadata_endpoint(environment, profiles).err();
+    environment.invalid_switch().or_else(in_profile).or_else(endpoint)
+}
+
+fn switch_of_profile(profiles: &ProfileSet, key: &str) -> Option<bool> {
+    profiles.get(key).filter(|value| !value.is_empty()).map(|value| value.eq_ignore_ascii_case("true"))
+}
+
+/// A default region, and where it is from.
+pub(super) struct DefaultRegion {
+    pub(super) name: String,
+    pub(super) origin: String,
+}
+
 /// The default region according to the profile and the environment. A configured
 /// profile takes precedence over the environment; the `default` profile does not.
 /// `None` if neither the profile nor the environment has a region. The instance metadata
 /// service, which may have one, is not asked.
-pub(super) async fn default_region(profile: Option<&str>, settings: &AwsSettings) -> Option<Region> {
-    let mut from_profile = ProfileFileRegionProvider::builder().profile_files(settings.profile_files());
-    if let Some(profile) = profile {
-        from_profile = from_profile.profile_name(profile);
-    }
-    let (from_profile, from_environment) = (from_profile.build(), EnvironmentVariableRegionProvider::new());
-    let chain = match profile {
-        Some(_) => RegionProviderChain::first_try(from_profile).or_else(from_environment),
-        None => RegionProviderChain::first_try(from_environment).or_else(from_profile),
+pub(super) fn default_region(
+    environment: &Environment,
+    files: &SharedConfig,
+    profiles: &ProfileSet,
+    is_profile_configured: bool,
+) -> Option<DefaultRegion> {
+    let from_profile = || {
+        let (name, profile) = along_source_profiles(profiles, "region")?;
+        let origin = format!("the shared AWS configuration{}", files.place(profile, "region"));
+        Some(DefaultRegion { name: name.to_owned(), origin })
     };
-    chain.region().await
+    let from_environment = || {
+        let (name, variable) = environment.region()?;
+        Some(DefaultRegion { name, origin: format!("the environment variable {variable}") })
+    };
+    if is_profile_configured {
+        from_profile().or_else(from_environment)
+    } else {
+        from_environment().or_else(from_profile)
+    }
 }
 
-/// The certificate authorities that the profile names with `ca_bundle`, unless the environment names
-/// others.
+/// The value of `key` in the selected profile or, as the SDK does for the region, in the first of its
+/// source profiles that has one, with the name of that profile.
+fn along_source_profiles<'a>(profiles: &'a ProfileSet, key: &str) -> Option<(&'a str, &'a str)> {
+    let mut visited = Vec::new();
+    let mut name = profiles.selected_profile();
+    while !visited.contains(&name) {
+        visited.push(name);
+        let profile = profiles.get_profile(name)?;
+        if let Some(value) = profile.get(key).filter(|value| !value.is_empty()) {
+            return Some((value, name));
+        }
+        name = profile.get("source_profile")?;
+    }
+    None
+}
+
+/// The certificate authorities that the selected profile names with `ca_bundle`, unless the
+/// environment names others.
 ///
 /// # Errors
-/// The profile, and why its file cannot be used.
-pub(super) async fn ca_bundle(
-    profile: Option<&str>,
+/// The place of the setting, and why its file cannot be used.
+pub(super) fn ca_bundle(
     settings: &AwsSettings,
+    files: &SharedConfig,
+    profiles: &ProfileSet,
 ) -> Result<Option<CaBundle>, String> {
-    if settings.outbound.ca_bundle.is_some() {
-        return Ok(None);
-    }
-    let selected = profile.map(|profile| Cow::Owned(profile.to_owned()));
-    let files = settings.profile_files();
-    // Profile files that cannot be read are reported when the credentials are obtained.
-    let Ok(profiles) = aws_config::profile::load(&Fs::real(), &Env::real(), &files, selected).await else {
-        return Ok(None);
-    };
-    let Some(path) = profiles.get("ca_bundle").map(str::trim).filter(|path| !path.is_empty()) else {
-        return Ok(None);
-    };
-    match CaBundle::read(Path::new(path)) {
-        Ok(ca_bundle) => Ok(Some(ca_bundle)),
-        Err(error) => Err(format!("`ca_bundle` of the profile `{}`: {error}", profiles.selected_profile())),
-    }
+    let path = profiles.get("ca_bundle").map(str::trim).filter(|path| !path.is_empty());
+    let Some(path) = path.filter(|_| settings.outbound.ca_bundle.is_none()) else { return Ok(None) };
+    CaBundle::read(Path::new(path)).map(Some).map_err(|error| {
+        let place = files.place(profiles.selected_profile(), "ca_bundle");
+        format!("the `ca_bundle` of the shared AWS configuration{place}: {error}")
+    })
 }
 
 /// The region of the STS endpoint: the first of these that is in the account's partition.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::identity::IdentityCache;
+use aws_config::profile::ProfileSet;
 use aws_sdk_ssm::config::retry::RetryPartition;
 use aws_sdk_ssm::config::{Region, SharedInterceptor};
 use parking_lot::Mutex;
@@ -17,15 +18,18 @@ use super::clock_skew::{self, RetryAfterClockSkew};
 use super::credential_process::CredentialProcesses;
 use super::credentials::{CachedCredentials, CredentialSource, CredentialStore};
 use super::endpoints::{self, EndpointKind};
+use super::environment::Environment;
 use super::http_client::HttpClients;
 use super::instrumentation::ApiObserver;
 use super::outbound::CaBundle;
-use super::sdk::{self, AwsSettings, SdkConfigLoader};
+use super::profile::{self, Resolution};
+use super::sdk::{self, AwsSettings, DefaultRegion, SdkConfigLoader};
+use super::shared_config::SharedConfig;
 use super::single_flight::Fetched;
 use super::sts;
 use super::verdict::Verdict;
 use crate::failure_log::FailureLog;
-use crate::fleet::{Access, Account, AccountId, InvalidRegion, Partition, RegionName};
+use crate::fleet::{Access, Account, AccountId, Partition, RegionName};
 use crate::model::{Failure, Reason};
 
 /// The sessions of all accounts, each created on first use. Accounts with the same
@@ -34,6 +38,7 @@ use crate::model::{Failure, Reason};
 #[derive(Debug)]
 pub(crate) struct Sessions {
     settings: AwsSettings,
+    environment: Environment,
     collection_timeout: Duration,
     observer: Arc<dyn ApiObserver>,
     failure_log: Arc<FailureLog>,
@@ -65,7 +70,23 @@ struct ProfileConfig {
     /// The configuration of SSM clients, without credentials.
     ssm_config: aws_sdk_ssm::Config,
     /// The certificate authorities that the profile names.
-    ca_bundle: Result<Option<CaBundle>, String>,
+    ca_bundle: Option<CaBundle>,
+    /// Where the default region is from.
+    region_origin: Option<String>,
+    diagnosis: Diagnosis,
+}
+
+/// What is wrong with the environment and the shared AWS configuration of an account.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Diagnosis {
+    /// Describes a setting that cannot be used for calls.
+    pub(crate) invalid_setting: Option<String>,
+    /// Where a region could be set, or why there is none: the end of an error about that.
+    pub(crate) missing_region: String,
+    /// Why the profile provides no credentials at the moment.
+    pub(crate) unusable_profile: Option<String>,
+    /// Describes an endpoint to which requests are sent unencrypted over a network.
+    pub(crate) unencrypted_endpoint: Option<String>,
 }
 
 /// The SDK's configuration and the credentials for accounts with the same access.
@@ -108,6 +129,7 @@ impl Sessions {
         );
         Self {
             settings,
+            environment: Environment::of_process(),
             collection_timeout,
             observer,
             failure_log,
@@ -126,34 +148,21 @@ impl Sessions {
     ///
     /// # Errors
     /// The region that is set there is not a valid region name.
-    pub(crate) async fn sdk_region(&self, account: &Account) -> Result<Option<RegionName>, InvalidRegion> {
+    pub(crate) async fn sdk_region(&self, account: &Account) -> Result<Option<RegionName>, String> {
         let profile_config = self.profile_config(account).await;
-        profile_config.config.region().map(|region| region.as_ref().parse()).transpose()
-    }
-
-    /// Describes a setting in the environment or the shared AWS configuration that cannot be used
-    /// for calls.
-    pub(crate) async fn unusable_setting(&self, account: &Account) -> Option<String> {
-        let profile_config = self.profile_config(account).await;
-        if let Err(error) = &profile_config.ca_bundle {
-            return Some(error.clone());
-        }
-        // The setting has precedence, and it is valid.
-        let is_overridden = self.settings.endpoint_url.is_some();
-        if is_overridden { None } else { endpoints::unusable_url(&profile_config.config) }
-    }
-
-    /// Describes an endpoint URL in the environment or the shared AWS configuration to which
-    /// requests are sent unencrypted over a network.
-    pub(crate) async fn unencrypted_endpoint(&self, account: &Account) -> Option<String> {
-        let is_overridden = self.settings.endpoint_url.is_some();
-        let config = &self.profile_config(account).await.config;
-        if is_overridden { None } else { endpoints::unencrypted_url(config) }
+        let Some(region) = profile_config.config.region() else { return Ok(None) };
+        let origin = profile_config.region_origin.as_deref().unwrap_or("the instance metadata service");
+        region.as_ref().parse().map(Some).map_err(|error| format!("{error}; it is set by {origin}"))
     }
 
     /// The certificate authorities that the profile of the account names.
     pub(crate) async fn ca_bundle(&self, account: &Account) -> Option<CaBundle> {
-        self.profile_config(account).await.ca_bundle.clone().unwrap_or_default()
+        self.profile_config(account).await.ca_bundle.clone()
+    }
+
+    /// What is wrong with the environment and the shared AWS configuration of the account.
+    pub(crate) async fn diagnosis(&self, account: &Account) -> Diagnosis {
+        self.profile_config(account).await.diagnosis.clone()
     }
 
     /// The variant of the endpoints that the SDK uses for the account, according to the
@@ -199,25 +208,74 @@ impl Sessions {
         Arc::clone(cell.get_or_init(|| async { Arc::new(self.load(key).await) }).await)
     }
 
-    /// Reads the shared AWS configuration. Sends no request, except that the SDK asks the
-    /// instance metadata service for a region if [`sdk::sts_region`] determines none.
+    /// Reads the shared AWS configuration. Sends no request, except that it asks the instance
+    /// metadata service for a region if [`sdk::sts_region`] determines none.
     async fn load(&self, (profile, home_region): ProfileConfigKey) -> ProfileConfig {
-        let default_region = sdk::default_region(profile.as_deref(), &self.settings).await;
-        let ca_bundle = sdk::ca_bundle(profile.as_deref(), &self.settings).await;
-        let trusted =
-            self.settings.outbound.ca_bundle.as_ref().or(ca_bundle.as_ref().ok().and_then(Option::as_ref));
-        let loader = SdkConfigLoader {
+        let (settings, environment) = (&self.settings, &self.environment);
+        let files = settings.shared_config(environment, profile.as_deref());
+        let (profiles, unreadable) = match files.profiles().await {
+            Ok(profiles) => (profiles, None),
+            Err(error) => (ProfileSet::default(), Some(error.to_string())),
+        };
+        let default = sdk::default_region(environment, &files, &profiles, profile.is_some());
+        let (default, region_origin) =
+            default.map(|DefaultRegion { name, origin }| (Region::new(name), origin)).unzip();
+        let region = sdk::sts_region(settings.sts_region.as_ref(), default, home_region.as_ref());
+        let (ca_bundle, unusable_ca_bundle) = match sdk::ca_bundle(settings, &files, &profiles) {
+            Ok(ca_bundle) => (ca_bundle, None),
+            Err(error) => (None, Some(error)),
+        };
+        let trusted = settings.outbound.ca_bundle.as_ref().or(ca_bundle.as_ref());
+        let mut loader = SdkConfigLoader {
             profile,
-            region: sdk::sts_region(self.settings.sts_region.as_ref(), default_region, home_region.as_ref()),
-            settings: self.settings.clone(),
+            region,
+            settings: settings.clone(),
+            environment: environment.clone(),
             collection_timeout: self.collection_timeout,
             http_client: self.http_clients.get(trusted),
             processes: Arc::clone(&self.processes),
         };
-        let config = loader.load().await;
+        if loader.region.is_none() {
+            loader.region = loader.instance_region(&profiles).await;
+        }
+        let config = loader.load(&files, &profiles).await;
         let ssm_config =
             aws_sdk_ssm::config::Builder::from(&config).identity_cache(IdentityCache::no_cache()).build();
-        ProfileConfig { loader, config: Arc::new(config), ssm_config, ca_bundle }
+        let invalid_setting = sdk::invalid_setting(environment, &files, &profiles);
+        // The setting of the configuration has precedence, and it is valid.
+        let unusable_url = || settings.endpoint_url.is_none().then(|| endpoints::unusable_url(&config))?;
+        let unencrypted_endpoint =
+            settings.endpoint_url.is_none().then(|| endpoints::unencrypted_url(&config)).flatten();
+        let diagnosis = Diagnosis {
+            invalid_setting: invalid_setting.or(unusable_ca_bundle).or_else(unusable_url),
+            missing_region: files.describe_missing_region(),
+            unusable_profile: unreadable.or_else(|| self.unusable_profile(&loader, &files, &profiles)),
+            unencrypted_endpoint,
+        };
+        ProfileConfig { loader, config: Arc::new(config), ssm_config, ca_bundle, region_origin, diagnosis }
+    }
+
+    /// Why the selected profile provides no credentials. `None` if it is not used.
+    fn unusable_profile(
+        &self,
+        loader: &SdkConfigLoader,
+        files: &SharedConfig,
+        profiles: &ProfileSet,
+    ) -> Option<String> {
+        // In the default chain, keys in the environment take precedence.
+        if loader.profile.is_none() && self.environment.get("AWS_ACCESS_KEY_ID").is_some() {
+            return None;
+        }
+        if let Err(error) = files.check_selected() {
+            return Some(error.to_string());
+        }
+        match profile::resolve(profiles, files, &self.environment) {
+            Ok(Resolution::NoCredentials) if loader.profile.is_some() => {
+                Some(files.no_credentials().to_string())
+            }
+            Ok(_) => files.unreadable_named_file().map(|error| error.to_string()),
+            Err(error) => Some(error.to_string()),
+        }
     }
 
     /// The store for the credentials that `access` leads to: those of its last role, or

@@ -3,16 +3,16 @@
 //! every region has the kind of endpoint that is used.
 //!
 //! Some checks need defaults that only the SDK knows, so they run after the SDK has been
-//! asked for them. `--config.check` does not ask the SDK and skips those checks.
+//! asked for them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Display;
 use std::sync::Arc;
 
 use super::error::{ConfigError, Place};
-use crate::aws::{CaBundle, EndpointKind};
+use crate::aws::{CaBundle, Diagnosis, EndpointKind};
 use crate::discovery::{Member, Organization};
-use crate::fleet::{Access, Account, AccountId, InvalidRegion, Partition, RegionName, RegionSelection, Role};
+use crate::fleet::{Access, Account, AccountId, Partition, RegionName, RegionSelection, Role};
 
 /// An account and the regions to poll in it.
 #[derive(Debug)]
@@ -44,18 +44,15 @@ pub(super) enum Regions {
 
 /// The SDK's defaults for an account, which come from outside of the configuration: from
 /// the environment, the shared AWS configuration and the instance.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct AccountDefaults {
     /// The default region of the credentials, if there is one.
-    pub(crate) region: Result<Option<RegionName>, InvalidRegion>,
+    pub(crate) region: Result<Option<RegionName>, String>,
     /// The kind of endpoint that calls use.
     pub(crate) endpoints: EndpointKind,
-    /// Describes an endpoint URL or a file of certificate authorities that cannot be used.
-    pub(crate) unusable_setting: Option<String>,
     /// The certificate authorities that the profile names.
     pub(crate) ca_bundle: Option<CaBundle>,
-    /// Describes a setting that is valid but probably not what was meant.
-    pub(crate) warning: Option<String>,
+    pub(crate) diagnosis: Diagnosis,
 }
 
 /// The [`AccountDefaults`] of accounts. If those of an account are absent, the checks that
@@ -74,13 +71,18 @@ impl SdkDefaults {
 
     /// Whether all accounts that are in both have the same defaults in both.
     pub(crate) fn agree_with(&self, other: &Self) -> bool {
-        self.0.iter().all(|(key, defaults)| other.0.get(key).is_none_or(|others| others == defaults))
+        let compared = |defaults: &AccountDefaults| {
+            (defaults.region.clone(), defaults.endpoints, defaults.ca_bundle.clone())
+        };
+        self.0.iter().all(|(key, defaults)| {
+            other.0.get(key).is_none_or(|others| compared(others) == compared(defaults))
+        })
     }
 
     /// The different warnings of all accounts.
     pub(crate) fn warnings(&self) -> impl Iterator<Item = String> {
         let warnings: BTreeSet<&String> =
-            self.0.values().filter_map(|defaults| defaults.warning.as_ref()).collect();
+            self.0.values().filter_map(|defaults| defaults.diagnosis.unencrypted_endpoint.as_ref()).collect();
         warnings.into_iter().cloned()
     }
 
@@ -101,6 +103,22 @@ pub(super) struct Entries<'a> {
 }
 
 impl Entries<'_> {
+    /// Describes the profiles that provide no credentials at the moment, each once. Their targets
+    /// are down, but the profiles may be corrected while the exporter runs.
+    pub(super) fn unusable_profiles(self, defaults: &SdkDefaults) -> Vec<String> {
+        let mut described = HashSet::new();
+        let accounts = self.accounts.iter().map(|entry| (&*entry.account, entry.location()));
+        let organization = self.organization.iter().map(|entry| {
+            let location = EntryLocation { place: &entry.place, path: "organization" };
+            (&*entry.organization.administrator, location)
+        });
+        let warning = |(account, location): (&Account, EntryLocation<'_>)| {
+            let problem = defaults.get(account)?.diagnosis.unusable_profile.clone()?;
+            described.insert(problem.clone()).then(|| location.invalid(problem).to_string())
+        };
+        accounts.chain(organization).filter_map(warning).collect()
+    }
+
     /// Resolves the regions of the accounts and of the organization, and checks that
     /// the entries can be polled together.
     ///
@@ -188,7 +206,7 @@ impl EntryLocation<'_> {
         endpoints: EndpointKind,
     ) -> Result<ResolvedRegions, ConfigError> {
         let defaults = defaults.get(account);
-        if let Some(error) = defaults.and_then(|defaults| defaults.unusable_setting.as_ref()) {
+        if let Some(error) = defaults.and_then(|defaults| defaults.diagnosis.invalid_setting.as_ref()) {
             return Err(self.invalid(error));
         }
         let regions = match (regions, defaults.map(|defaults| &defaults.region)) {
@@ -197,7 +215,7 @@ impl EntryLocation<'_> {
             (Regions::Default, Some(Ok(Some(region)))) => {
                 RegionSelection { named: vec![region.clone()], patterns: Vec::new() }
             }
-            (Regions::Default, Some(Ok(None))) => return Err(self.no_region(account)),
+            (Regions::Default, Some(Ok(None))) => return Err(self.no_region(account, defaults)),
             (Regions::Default, Some(Err(error))) => {
                 return Err(
                     self.invalid(format!("the default region of the credentials is invalid: {error}"))
@@ -213,14 +231,16 @@ impl EntryLocation<'_> {
         Ok(ResolvedRegions { regions, default_region, endpoints })
     }
 
-    fn no_region(&self, account: &Account) -> ConfigError {
-        match &account.access.profile {
-            Some(profile) => self
-                .invalid(format!("no region is set; set `regions`, or `region` in the profile `{profile}`")),
-            None => {
-                self.invalid("no region is set; set `regions`, AWS_REGION, or `region` in the AWS profile")
+    fn no_region(&self, account: &Account, defaults: Option<&AccountDefaults>) -> ConfigError {
+        let why = defaults.map(|defaults| defaults.diagnosis.missing_region.as_str()).unwrap_or_default();
+        self.invalid(match &account.access.profile {
+            Some(profile) => {
+                format!("no region is set; set `regions`, or `region` in the profile `{profile}`{why}")
             }
-        }
+            None => {
+                format!("no region is set; set `regions`, AWS_REGION, or `region` in the AWS profile{why}")
+            }
+        })
     }
 
     /// Checks the regions that are known to be polled before any lookup, and returns them:

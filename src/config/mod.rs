@@ -89,7 +89,7 @@ impl Config {
     ///
     /// # Errors
     /// The first error in the configuration. Conflicts between accounts are found by
-    /// [`check`](Self::check).
+    /// [`app::check`](crate::app::check).
     pub fn load(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
@@ -103,14 +103,6 @@ impl Config {
             outbound_variables: others.into_iter().filter(is_outbound).collect(),
         }
         .load()
-    }
-
-    /// Checks everything that can be checked without a call to AWS.
-    ///
-    /// # Errors
-    /// The first conflict between accounts, regions, roles and endpoints.
-    pub fn check(&self) -> Result<(), ConfigError> {
-        self.account_sources(&SdkDefaults::default()).map(|_| ())
     }
 
     /// Whether the configuration says what should be there.
@@ -136,6 +128,12 @@ impl Config {
     pub(crate) fn entry_accounts(&self) -> impl Iterator<Item = &Account> {
         let listed = self.accounts.iter().map(|entry| &*entry.account);
         listed.chain(self.organization.iter().map(|entry| &*entry.organization.administrator))
+    }
+
+    /// Describes the AWS profiles that provide no credentials at the moment, each once.
+    pub(crate) fn unusable_profiles(&self, defaults: &SdkDefaults) -> Vec<String> {
+        let entries = Entries { accounts: &self.accounts, organization: self.organization.as_ref() };
+        entries.unusable_profiles(defaults)
     }
 
     /// Resolves and checks the accounts, given the defaults of the

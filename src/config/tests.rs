@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use super::*;
-use crate::aws::EndpointKind;
+use crate::aws::{Diagnosis, EndpointKind};
 use crate::discovery::Member;
 use crate::fleet::{InvalidRegion, Partition, RegionName, SessionPolicy, Target};
 use crate::model::Quota;
@@ -25,10 +25,10 @@ fn from_environment(variables: &[(&str, &str)]) -> Result<Config, String> {
     checked(None, environment(variables))
 }
 
-/// Loads and checks a configuration as `--config.check` does.
+/// Loads and checks a configuration, without what only the SDK knows.
 fn checked(file: Option<&Path>, environment: Vec<(OsString, OsString)>) -> Result<Config, String> {
     Config::load(file, environment)
-        .and_then(|config| config.check().map(|()| config))
+        .and_then(|config| config.account_sources(&SdkDefaults::default()).map(|_| config))
         .map_err(|error| error.to_string())
 }
 
@@ -117,11 +117,10 @@ fn targets(
 ) -> Result<Vec<String>, String> {
     let endpoints = config.aws.endpoint_kind();
     let sources = sources(config, || AccountDefaults {
-        region: default_region(),
+        region: default_region().map_err(|error| error.to_string()),
         endpoints,
-        unusable_setting: None,
         ca_bundle: None,
-        warning: None,
+        diagnosis: Diagnosis::default(),
     })?;
     let targets = sources.configured.into_iter().flat_map(|ConfiguredAccount { account, regions }| {
         regions
@@ -401,11 +400,10 @@ fn sessions_of_the_last_role_get_a_policy_unless_it_is_disabled() {
 fn fips_from_the_aws_environment_is_checked_per_region() {
     let sources_with_fips = |regions: &str, credentials_region: &str| {
         let defaults = || AccountDefaults {
-            region: credentials_region.parse().map(Some),
+            region: Ok(Some(credentials_region.parse().unwrap())),
             endpoints: EndpointKind { fips: true, dualstack: false },
-            unusable_setting: None,
             ca_bundle: None,
-            warning: None,
+            diagnosis: Diagnosis::default(),
         };
         sources(&loaded(&format!("regions: [{regions}]\n")), defaults)
     };

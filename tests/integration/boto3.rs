@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fake_aws::{FakeAws, RunSchedule, World};
 
+use crate::process::{program, run};
 use crate::tools;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,4 +52,47 @@ fn organization(world: &World) {
     world.add_member("200000000004", "left", "r-fake");
     world.remove_member("200000000004");
     world.add_delegated_administrator("100000000001");
+}
+
+/// The exporter reads profiles that the AWS CLI, and therefore boto3, reads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn the_exporter_reads_profiles_as_boto3_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let (file, empty) = (directory.path().join("config"), directory.path().join("empty"));
+    std::fs::write(&empty, "").unwrap();
+    for (text, profile) in [
+        ("[profile x]\n  region = eu-west-1\n  output = json\n", "x"),
+        ("  [profile x]\n  region = eu-west-1\n", "x"),
+        ("[profile \"my team\"]\nregion = eu-west-1\n", "my team"),
+        ("[profile 'x']\nregion = eu-west-1\n", "x"),
+        ("[profile tëam]\nregion = eu-west-1\n", "tëam"),
+        ("[profile x] # comment\nregion: eu-west-1\n", "x"),
+        ("[profile x]\r  region = eu-west-1\r", "x"),
+        ("[profile x]\n  # comment\n\tregion\u{a0}=\u{a0}eu-west-1\n", "x"),
+        ("[profile x]\n  s3 =\n    region = nope\n  region = eu-west-1\n", "x"),
+        ("[profile x]\n s3 =\n  region = nope\n region = eu-west-1\n", "x"),
+        ("[profile my team]\nregion = eu-west-1\n", "my team"),
+        ("[x]\nregion = eu-west-1\n", "x"),
+        ("[profile x]\noutput = json\n  region = eu-west-1\n", "x"),
+        ("[profile x]\ns3 =\n  region = eu-west-1\n", "x"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let environment = [
+            ("AWS_CONFIG_FILE", file.as_os_str()),
+            ("AWS_SHARED_CREDENTIALS_FILE", empty.as_os_str()),
+            ("AWS_PROFILE", profile.as_ref()),
+        ];
+        let mut python = tools::python();
+        python.env_remove("AWS_REGION").env_remove("AWS_DEFAULT_REGION").envs(environment);
+        python.args(["-c", "import boto3, sys; sys.exit(boto3.Session().region_name != 'eu-west-1')"]);
+        let output = tokio::task::spawn_blocking(move || python.output().unwrap()).await.unwrap();
+        let (status, _, stderr) = run(program().arg("--config.check").envs(environment));
+        assert_eq!(
+            status == Some(0),
+            output.status.success(),
+            "{text:?}: {stderr}{}",
+            tools::written(&output)
+        );
+    }
 }

@@ -1,6 +1,9 @@
 //! Tests of the program from outside: flags, exit statuses, credentials, log lines and signals.
 
+mod aws_environment;
+mod aws_files;
 mod command_line;
+mod config_check;
 mod credential_process;
 mod credentials;
 mod logs;

@@ -29,7 +29,7 @@ use crate::fleet::{
     SessionName,
 };
 use crate::metrics::FamilyName;
-use crate::printable::excerpt;
+use crate::printable::{excerpt, is_printable};
 
 #[derive(Debug, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
@@ -309,7 +309,7 @@ impl FromText for Name {
     }
 }
 
-/// The name of an AWS profile, with the characters that the SDK accepts.
+/// The name of an AWS profile. The AWS CLI accepts any characters.
 #[derive(Debug)]
 pub(super) struct ProfileName(pub(in crate::config) String);
 
@@ -320,10 +320,9 @@ impl FromText for ProfileName {
         if text.trim().is_empty() {
             return Err("the name is empty; set a name or remove the key".to_owned());
         }
-        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"_-/.%@:+".contains(&byte);
-        if text.len() > MAX_PROFILE_NAME || !text.bytes().all(is_allowed) {
+        if text.len() > MAX_PROFILE_NAME || !text.chars().all(is_printable) {
             return Err(format!(
-                "`{text}` is not the name of an AWS profile; expected at most {MAX_PROFILE_NAME} letters, digits and `_-/.%@:+`"
+                "`{text}` is not the name of an AWS profile; expected at most {MAX_PROFILE_NAME} bytes of printable characters"
             ));
         }
         Ok(Self(text.to_owned()))

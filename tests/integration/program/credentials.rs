@@ -1,13 +1,16 @@
 //! Tests of where credentials and the default region come from.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use fake_aws::{SyncKind, World};
 use pretty_assertions::assert_eq;
 use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 
 use crate::exporter::{ACCOUNT, HUB, fake_aws, up};
-use crate::process::{ExporterProcess, program, with_ambient_credentials};
+use crate::process::{ExporterProcess, program, run, with_ambient_credentials};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_configuration_the_ambient_account_is_polled_in_its_default_region() {
@@ -33,6 +36,131 @@ async fn without_configuration_the_ambient_account_is_polled_in_its_default_regi
         assert!(line.starts_with("ts=") && line.contains(" level=info "), "{line}");
     }
     assert!(log.contains("signal=SIGTERM"), "{log}");
+}
+
+/// Serves a path of the instance metadata service, or of IAM Identity Center, with the status and the
+/// body that `respond` returns for it.
+async fn serve(respond: impl Fn(&str) -> (&'static str, String) + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let length = stream.read(&mut request).await.unwrap_or_default();
+            let request = String::from_utf8_lossy(&request[..length]).into_owned();
+            let (status, body) = respond(request.split(' ').nth(1).unwrap_or_default());
+            let head = format!(
+                "HTTP/1.1 {status}\r\ncontent-length: {}\r\nx-aws-ec2-metadata-token-ttl-seconds: 60\r\nx-amzn-errortype: \
+                 UnauthorizedException\r\nconnection: close\r\n\r\n",
+                body.len()
+            );
+            let _written = stream.write_all((head + &body).as_bytes()).await;
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_ec2_instance_provides_region_and_credentials() {
+    let aws = fake_aws().await;
+    let metadata = serve(|path| {
+        let body = match path {
+            "/latest/api/token" => "token".to_owned(),
+            "/latest/meta-data/placement/region" => "ap-south-1".to_owned(),
+            "/latest/meta-data/iam/security-credentials/" => "role".to_owned(),
+            "/latest/meta-data/iam/security-credentials/role" => json!({
+                "Code": "Success", "AccessKeyId": World::access_key(HUB), "SecretAccessKey": "x", "Token": "x",
+                "Expiration": "2099-01-01T00:00:00Z"
+            })
+            .to_string(),
+            path => panic!("{path}"),
+        };
+        ("200 OK", body)
+    })
+    .await;
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config");
+    let endpoint = format!("http://{metadata}");
+    let write = |text: &str| std::fs::write(&file, text).unwrap();
+    write("");
+    let on_instance = |variables: [(&str, &str); 1]| {
+        let mut command = program();
+        command.env_remove("AWS_EC2_METADATA_DISABLED").env("AWS_CONFIG_FILE", &file);
+        command.env("AWS_ENDPOINT_URL", aws.url()).envs(variables);
+        command
+    };
+    let variables = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint.as_str())];
+    let running = ExporterProcess::start(&mut on_instance(variables));
+    running.metrics_containing(&up(HUB, "ap-south-1", 1)).await;
+    let checked = run(on_instance(variables).arg("--config.check"));
+    assert_eq!(checked, (Some(0), "the configuration is valid\n".to_owned(), String::new()));
+
+    // The profile has the address of the service, and the role needs the credentials of the instance.
+    aws.world().add_role(ACCOUNT, "SsmSyncExporter", None);
+    write(&format!(
+        "[profile app]\n  ec2_metadata_service_endpoint = {endpoint}\n  credential_source = Ec2InstanceMetadata\n  role_arn = \
+         arn:aws:iam::{ACCOUNT}:role/SsmSyncExporter\n"
+    ));
+    let running = ExporterProcess::start(
+        on_instance([("AWS_EC2_METADATA_SERVICE_ENDPOINT", "")]).env("AWS_PROFILE", "app"),
+    );
+    running.metrics_containing(&up(ACCOUNT, "ap-south-1", 1)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_of_iam_identity_center_is_used_and_one_whose_session_has_ended_is_reported() {
+    let aws = fake_aws().await;
+    let sso = serve(|path| match path.contains("role_name=good") {
+        true => (
+            "200 OK",
+            json!({"roleCredentials": {
+                "accessKeyId": World::access_key(HUB), "secretAccessKey": "x", "sessionToken": "x",
+                "expiration": 4_070_908_800_000_u64
+            }})
+            .to_string(),
+        ),
+        false => ("401 Unauthorized", json!({"message": "Session token not found or invalid"}).to_string()),
+    })
+    .await;
+    let home = tempfile::tempdir().unwrap();
+    let cache = home.path().join(".aws/sso/cache");
+    std::fs::create_dir_all(&cache).unwrap();
+    // The SHA-1 hash of the session.
+    std::fs::write(
+        cache.join("34c6fceca75e456f25e7e99531e2425c6c1de443.json"),
+        "{\"accessToken\": \"s3cr3t\", \"expiresAt\": \"2099-01-31T23:59:59Z\"}",
+    )
+    .unwrap();
+    let file = home.path().join("config");
+    let profile = |name: &str| {
+        format!(
+            "[profile '{name}']\n  region = eu-west-1\n  sso_session = dev\n  sso_account_id = {HUB}\n  sso_role_name = {name}\n"
+        )
+    };
+    let session =
+        "[sso-session dev]\n  sso_region = eu-west-1\n  sso_start_url = https://example.com/start\n";
+    std::fs::write(&file, profile("good") + session + &profile("bad role")).unwrap();
+    let once = |profile: &str| {
+        let mut command = program();
+        command
+            .args(["once", "--format", "json"])
+            .env("HOME", home.path())
+            .env("AWS_CONFIG_FILE", &file)
+            .env("AWS_ENDPOINT_URL", aws.url())
+            .env("AWS_ENDPOINT_URL_SSO", format!("http://{sso}"))
+            .env("AWS_PROFILE", profile);
+        let (_, stdout, stderr) = run(&mut command);
+        assert!(!stdout.contains("s3cr3t") && !stderr.contains("s3cr3t"), "{stdout}{stderr}");
+        let document: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+        document["targets"][0].clone()
+    };
+    let target = once("good");
+    assert_eq!((&target["up"], &target["aws_account_id"]), (&true.into(), &HUB.into()), "{target}");
+    let target = once("bad role");
+    let message = target["message"].as_str().unwrap();
+    let expected = "the session of IAM Identity Center has ended; run `aws sso login --profile 'bad role'`: ";
+    assert!(message.starts_with(expected), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -41,8 +41,6 @@ fn an_invalid_configuration_is_a_one_line_error_with_status_2() {
 fn a_region_without_a_fips_endpoint_is_rejected_by_name() {
     const NO_FIPS_ENDPOINT: &str = "use_fips: SSM has no FIPS endpoint in eu-west-1, only in ca-central-1, ca-west-1, us-east-1, \
                            us-east-2, us-west-1, us-west-2 and in GovCloud";
-    // FIPS in the exporter's own configuration is checked by --config.check, and FIPS in the AWS
-    // environment only at start.
     let regions = ("SSM_SYNC_EXPORTER_REGIONS", "[us-east-1, eu-west-1]");
     let (status, out, err) =
         run(program().envs([regions, ("SSM_SYNC_EXPORTER_AWS__USE_FIPS", "true")]).arg("--config.check"));
@@ -85,9 +83,22 @@ fn a_wildcard_that_cannot_match_a_region_is_rejected() {
 #[test]
 fn config_check_validates_without_starting() {
     let full = concat!(env!("CARGO_MANIFEST_DIR"), "/config/full.yaml");
-    let (status, out, err) = run(program().args(["--config.check", "--config.file", full]));
+    let directory = tempfile::tempdir().unwrap();
+    let profiles = directory.path().join("config");
+    let keys = "aws_access_key_id = a\naws_secret_access_key = b\n";
+    std::fs::write(&profiles, format!("[profile staging]\n{keys}[profile management]\n{keys}")).unwrap();
+    let check = ["--config.check", "--config.file", full];
+    let (status, out, err) = run(program().args(check).env("AWS_CONFIG_FILE", &profiles));
     assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "the configuration is valid\n", ""));
-    let (status, out, _) = run(program().arg("--config.check").env("SSM_SYNC_EXPORTER_INTERVAL", "2h"));
+    // The profiles may be added while the exporter runs.
+    let (status, out, err) = run(program().args(check));
+    assert_eq!((status, err.as_str()), (Some(0), ""));
+    let warning = "the profile `staging` (selected by `profile`) is not defined in /dev/null or /dev/null; they have no \
+                   profiles\nwarning: ";
+    assert!(out.contains(warning) && out.ends_with("\nthe configuration is valid\n"), "{out}");
+    let (status, out, _) = run(program()
+        .arg("--config.check")
+        .envs([("SSM_SYNC_EXPORTER_INTERVAL", "2h"), ("AWS_REGION", "eu-west-1")]));
     assert_eq!(status, Some(0));
     assert!(out.starts_with("warning: `stale_after` is shorter than `interval`"), "{out}");
 }

@@ -183,7 +183,7 @@ async fn other_texts_in_the_environment_are_named_if_they_are_unusable() {
                 ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", bad_token.to_str().unwrap()),
                 ("A", ""),
             ],
-            "file that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names",
+            &format!("file {} that AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE names", bad_token.display()),
         ),
         (
             [("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://127.0.0.1:1/s3cr3t\n"), ("A", ""), ("B", "")],
@@ -246,11 +246,15 @@ async fn unusable_endpoint_urls_are_rejected_at_startup() {
 #[test]
 fn an_unusable_region_in_the_environment_is_one_line() {
     for variable in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
-        for region in ["eu-west-1\n", "eu-west-1\r\n", "\u{1b}[31m", "ü", "", &"x".repeat(100_000)] {
+        for region in ["eu-west-1\n", "eu-west-1\r\n", "\u{1b}[31m", "ü", "us east", &"x".repeat(100_000)] {
             let (status, _, stderr) = run(program().arg("once").env(variable, region));
             assert_eq!(status, Some(2), "{stderr}");
             assert!(stderr.lines().count() == 1 && stderr.len() < 500, "{stderr}");
             assert!(stderr.contains("the default region of the credentials is invalid"), "{stderr}");
+            assert!(
+                stderr.ends_with(&format!("; it is set by the environment variable {variable}\n")),
+                "{stderr}"
+            );
             assert!(!stderr.contains('\u{1b}'), "{stderr}");
         }
     }
@@ -286,16 +290,18 @@ async fn a_line_end_after_a_web_identity_token_is_reported_only_if_sts_rejects_t
     let credentials = |message: &str| ("credentials".to_owned(), message.to_owned());
     assert_eq!(
         failure_with(&token, "InvalidIdentityToken").await,
-        credentials(
-            "the file that AWS_WEB_IDENTITY_TOKEN_FILE names contains a control character, such as a line end"
-        )
+        credentials(&format!(
+            "the file {} that AWS_WEB_IDENTITY_TOKEN_FILE names contains a control character, such as a line end",
+            token.display()
+        ))
     );
     // The message did not say which file.
     assert_eq!(
         failure_with(&missing, "AccessDenied").await,
-        credentials(
-            "the file that AWS_WEB_IDENTITY_TOKEN_FILE names cannot be read: No such file or directory (os error 2)"
-        )
+        credentials(&format!(
+            "the file {} that AWS_WEB_IDENTITY_TOKEN_FILE names cannot be read: No such file or directory (os error 2)",
+            missing.display()
+        ))
     );
 }
 
@@ -308,10 +314,8 @@ async fn an_error_in_a_profile_file_names_the_file_and_the_line() {
     std::fs::write(&file, "[default]\naws_access_key_id s3cr3t\n").unwrap();
     let (reason, message) = failure(once(&aws).env("AWS_SHARED_CREDENTIALS_FILE", &file));
     assert_eq!(reason, "credentials");
-    let expected = format!(
-        "could not parse profile file: error parsing {} on line 2: Expected an '=' sign defining a property",
-        file.display()
-    );
+    let expected =
+        format!("the profile `default` cannot be read: {}:2: expected `key = value`", file.display());
     assert_eq!(message, expected);
 }
 

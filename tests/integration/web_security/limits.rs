@@ -175,7 +175,8 @@ fn config_check_validates_the_web_configuration_file() {
     let file = files.path("web.yaml");
     let check = |arguments: &[&str]| {
         let mut command = crate::process::program();
-        crate::process::run(command.args(arguments).arg("--web.config.file").arg(&file))
+        command.args(arguments).env("AWS_REGION", "eu-west-1");
+        crate::process::run(command.arg("--web.config.file").arg(&file))
     };
     let (status, out, err) = check(&["--config.check"]);
     assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "the configuration is valid\n", ""));

@@ -127,6 +127,13 @@ impl Pod {
             let value =
                 variable["value"].as_str().unwrap_or_else(|| self.secret(&from["name"], &from["key"]));
             command.env(string(&variable["name"]), value);
+            if variable["name"] == "AWS_CONFIG_FILE" {
+                // A volume of the example values.
+                let profiles = self.directory.path().join("aws-config");
+                let keys = "aws_access_key_id = a\naws_secret_access_key = b\n";
+                std::fs::write(&profiles, format!("[profile staging]\n{keys}")).unwrap();
+                command.env("AWS_CONFIG_FILE", profiles);
+            }
         }
         for source in container["envFrom"].as_array().into_iter().flatten() {
             let name = string(&source["secretRef"]["name"]);

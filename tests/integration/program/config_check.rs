@@ -1,0 +1,160 @@
+//! Tests that `--config.check` refuses what `serve` and `once` refuse at start, with the same error.
+
+use std::path::Path;
+use std::process::Command;
+
+use pretty_assertions::assert_eq;
+
+use crate::process::{program, run};
+
+/// A reason not to start.
+#[derive(Default)]
+struct Case {
+    /// A part of the error.
+    error: &'static str,
+    config: &'static str,
+    environment: &'static [(&'static str, &'static str)],
+    /// The file of profiles.
+    profiles: &'static str,
+    arguments: &'static [&'static str],
+    /// The web configuration, which `once` ignores.
+    web: Option<&'static str>,
+}
+
+const REGION: (&str, &str) = ("AWS_REGION", "eu-west-1");
+
+fn cases() -> Vec<Case> {
+    let case = |error, config| Case { error, config, environment: &[REGION], ..Case::default() };
+    let environment = |error, environment| Case { error, environment, ..Case::default() };
+    let profiles = |error, profiles| Case { error, profiles, ..Case::default() };
+    let arguments = |error, arguments| Case { error, arguments, environment: &[REGION], ..Case::default() };
+    let web = |error, web| Case { error, web: Some(web), environment: &[REGION], ..Case::default() };
+    vec![
+        // The configuration by itself.
+        case("not YAML", "regions: [\n"),
+        case("unknown key", "intervall: 5m\n"),
+        case("is too short", "interval: 1ms\n"),
+        case(
+            "is already polled by",
+            "accounts: [{id: '111122223333', profile: a}, {id: '111122223333', profile: b}]\nregions: [eu-west-1]\n",
+        ),
+        case(
+            "but the role",
+            "accounts: [{assume_roles: [{arn: 'arn:aws:iam::111122223333:role/x'}], regions: [cn-north-1]}]\n",
+        ),
+        case("no FIPS endpoint in eu-west-3", "aws: {use_fips: true}\nregions: [eu-west-3]\n"),
+        environment("SSM_SYNC_EXPORTER_CONCURRENCY", &[("SSM_SYNC_EXPORTER_CONCURRENCY", "none"), REGION]),
+        arguments("cannot read the configuration file /nonexistent", &["--config.file", "/nonexistent"]),
+        arguments("--shard.total requires", &["--shard.total", "2"]),
+        arguments("shard index 2 is out of range", &["--shard.total", "2", "--shard.index", "2"]),
+        // With the environment and the shared AWS configuration.
+        environment("no region is set", &[]),
+        environment("no region is set", &[("AWS_REGION", ""), ("AWS_DEFAULT_REGION", " ")]),
+        environment(
+            "it is set by the environment variable AWS_DEFAULT_REGION",
+            &[("AWS_DEFAULT_REGION", "eu west")],
+        ),
+        environment(
+            "the profile `nope` (selected by AWS_PROFILE) is not defined",
+            &[("AWS_PROFILE", "nope")],
+        ),
+        environment("which AWS_CONFIG_FILE names, cannot be read", &[("AWS_CONFIG_FILE", "/nonexistent")]),
+        environment("AWS_USE_FIPS_ENDPOINT is invalid", &[REGION, ("AWS_USE_FIPS_ENDPOINT", "yes")]),
+        environment("AWS_ENDPOINT_URL_STS is invalid", &[REGION, ("AWS_ENDPOINT_URL_STS", "localhost")]),
+        environment(
+            "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE is invalid",
+            &[REGION, ("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "IPv5")],
+        ),
+        environment(
+            "no FIPS endpoint in eu-west-3",
+            &[("AWS_REGION", "eu-west-3"), ("AWS_USE_FIPS_ENDPOINT", "true")],
+        ),
+        environment("dual-stack", &[("AWS_REGION", "us-iso-east-1"), ("AWS_USE_DUALSTACK_ENDPOINT", "true")]),
+        profiles("/profiles:2)", "[default]\nregion = \"eu-west-1\"\n"),
+        profiles("/profiles:1)", "[default]\noutput = json\n"),
+        profiles("/profiles:2: expected `key = value`", "[default]\nregion eu-west-1\n"),
+        profiles("`use_fips_endpoint`", "[default]\nregion = us-east-1\nuse_fips_endpoint = yes\n"),
+        profiles("`endpoint_url` of SSM", "[default]\nregion = us-east-1\nendpoint_url = localhost\n"),
+        Case {
+            error: "the profile `nope`",
+            config: "accounts: [{profile: nope}]\n",
+            profiles: "[profile nop]\nregion = eu-west-1\n",
+            ..Case::default()
+        },
+        Case {
+            error: "accounts[0] polls eu-west-1 with the same credentials",
+            config: "accounts: [{profile: a}, {profile: a}]\n",
+            profiles: "[profile a]\nregion = eu-west-1\n",
+            ..Case::default()
+        },
+        Case {
+            error: "is in the partition aws-cn, but the role",
+            config: "accounts: [{profile: a, assume_roles: [{arn: 'arn:aws:iam::111122223333:role/x'}], regions: [cn-north-1]}]\n",
+            profiles: "[profile a]\nregion = cn-north-1\n",
+            ..Case::default()
+        },
+        // The web configuration.
+        web("unknown key", "tls_server: {}\n"),
+        web("missing.crt", "tls_server_config: {cert_file: missing.crt, key_file: missing.key}\n"),
+        web("basic_auth_users", "basic_auth_users: {a: b}\n"),
+    ]
+}
+
+impl Case {
+    fn run(&self, directory: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+        let write = |name: &str, text: &str| {
+            std::fs::write(directory.join(name), text).unwrap();
+            directory.join(name)
+        };
+        let mut command: Command = program();
+        command.args(arguments).args(self.arguments).env("AWS_CONFIG_FILE", write("profiles", self.profiles));
+        command.envs(self.environment.iter().copied());
+        if !self.config.is_empty() {
+            command.arg("--config.file").arg(write("config.yaml", self.config));
+        }
+        if let Some(web) = self.web {
+            command.arg("--web.config.file").arg(write("web.yaml", web));
+        }
+        run(&mut command)
+    }
+}
+
+/// Regression test: what depends on the environment and the shared AWS configuration was not
+/// checked.
+#[test]
+fn config_check_refuses_what_serve_and_once_refuse() {
+    let directory = tempfile::tempdir().unwrap();
+    for case in cases() {
+        let refused = case.run(directory.path(), &["serve", "--web.listen-address", "127.0.0.1:0"]);
+        let (status, stdout, stderr) = &refused;
+        assert_eq!((*status, stdout.as_str()), (Some(2), ""), "{}: {stderr}", case.error);
+        assert!(stderr.contains(case.error) && stderr.lines().count() == 1, "{}: {stderr}", case.error);
+        assert_eq!(case.run(directory.path(), &["--config.check"]), refused);
+        assert_eq!(case.run(directory.path(), &["serve", "--config.check"]), refused);
+        if case.web.is_none() {
+            assert_eq!(case.run(directory.path(), &["once", "--config.check"]), refused);
+            assert_eq!(case.run(directory.path(), &["once"]), refused);
+        }
+    }
+}
+
+/// A profile that has no credentials yet does not keep the exporter from starting.
+#[test]
+fn config_check_warns_of_profiles_without_credentials() {
+    let directory = tempfile::tempdir().unwrap();
+    let case = Case {
+        config: "regions: [eu-west-1]\naccounts:\n  - profile: nope\n  - {profile: nope, assume_roles: [{arn: \
+                 'arn:aws:iam::111122223333:role/x'}]}\n  - profile: wrong\n",
+        profiles: "[profile dev]\n[profile wrong]\nregion\n",
+        ..Case::default()
+    };
+    let (status, stdout, stderr) = case.run(directory.path(), &["--config.check"]);
+    assert_eq!((status, stderr.as_str()), (Some(0), ""));
+    let stdout = stdout.replace(&format!("{}/", directory.path().display()), "");
+    assert_eq!(
+        stdout,
+        "warning: config.yaml:3:5: accounts[0]: the profile `nope` (selected by `profile`) is not defined in profiles or \
+         /dev/null; they have `dev`, `wrong`\nwarning: config.yaml:5:5: accounts[2]: the profile `wrong` cannot be read: \
+         profiles:3: expected `key = value`\nthe configuration is valid\n"
+    );
+}
