@@ -55,12 +55,32 @@ async fn every_client_gets_the_format_that_it_prefers_and_never_an_error() {
             ],
             TEXT_0_0_4.to_owned(),
         ),
-        // The escaping scheme `dots` would double every underscore.
+        // The escaping scheme `dots` would double every underscore. Regression: it and unknown schemes
+        // made the client fall back to its next format.
         (
             &[
                 "application/openmetrics-text;version=1.0.0;escaping=dots;q=0.6,text/plain;version=0.0.4;q=0.3",
             ],
-            TEXT_0_0_4.to_owned(),
+            OPEN_METRICS.to_owned(),
+        ),
+        (
+            &[
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=new-scheme;q=0.6,*/*;q=0.2",
+            ],
+            PROTOBUF.to_owned(),
+        ),
+        (&["text/plain;version=1.0.0;escaping=\"\";q=0.6,*/*;q=0.2"], TEXT_1_0_0.to_owned()),
+        (&["application/openmetrics-text; version=1.0.0; escaping=\"ALLOW-UTF-8\""], utf8(OPEN_METRICS)),
+        // Neither are unknown parameters, another charset, or a weight with many decimals.
+        (
+            &["application/openmetrics-text;version=1.0.0;profile=x;charset=latin1, text/plain;q=0.9"],
+            OPEN_METRICS.to_owned(),
+        ),
+        (&["text/plain;q=.2, application/openmetrics-text;q=0.6666666"], OPEN_METRICS.to_owned()),
+        // An unknown version is another format.
+        (
+            &["application/openmetrics-text;version=9.9.9, text/plain;version=1.0.0;q=0.5"],
+            TEXT_1_0_0.to_owned(),
         ),
         (
             &[
