@@ -12,6 +12,7 @@ mod progress;
 mod table;
 mod unmet;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -96,6 +97,7 @@ pub struct Once {
     shard: Shard,
     ready_after: Duration,
     health: Arc<HealthPolicy>,
+    config_file: Option<PathBuf>,
     clock: Clock,
 }
 
@@ -167,12 +169,13 @@ impl Once {
         clock: Clock,
     ) -> Result<Self, BuildError> {
         let (ready_after, health) = (config.ready_after, Arc::clone(&config.health));
+        let config_file = config.file().map(ToOwned::to_owned);
         // node_exporter has process metrics of its own and rejects a textfile that repeats
         // them.
         config.disabled_families.extend(FamilyName::process_families());
         let stages = Stages::build(config, shard, replica, log_counters, clock.clone()).await?;
         log_warnings(&stages.applier);
-        Ok(Self { stages, shard, ready_after, health, clock })
+        Ok(Self { stages, shard, ready_after, health, config_file, clock })
     }
 
     /// Collects every target once and writes the results to `output`, even if they are
@@ -216,9 +219,10 @@ impl Once {
         let pending_lookups = store.pending_lookups();
         let targets_complete = pending_lookups == 0 && !failing_lookups.may_hide_targets();
         let results = Results { targets, policy: Arc::clone(&self.health), targets_complete, now };
+        let labels = run_labels(output.file(), self.config_file.as_deref(), self.shard);
         let text = match format {
-            Format::Prometheus => exposition(&metrics, metrics::Format::Text0_0_4),
-            Format::Openmetrics => exposition(&metrics, metrics::Format::OpenMetrics1_0_0),
+            Format::Prometheus => exposition(&metrics, metrics::Format::Text0_0_4, &labels),
+            Format::Openmetrics => exposition(&metrics, metrics::Format::OpenMetrics1_0_0, &labels),
             Format::Json => document(&results, pending_lookups, &failing_lookups)?,
             Format::Table => {
                 table::render(&results, output.terminal_width(), output.has_color()).into_bytes()
@@ -262,9 +266,28 @@ async fn wait_until_collected(store: &Store, readiness: &Readiness, progress: &P
     }
 }
 
-fn exposition(metrics: &Exposition, format: metrics::Format) -> Vec<u8> {
-    let chunks: Vec<Vec<u8>> = metrics.scrape(format, ContentCoding::Identity, &FamilyFilter::All).collect();
-    chunks.concat()
+/// The labels of the families without labels for a target. Without them, `node_exporter` would drop
+/// these families from all but one of several files, because it merges the files.
+fn run_labels(
+    output: Option<&Path>,
+    config_file: Option<&Path>,
+    shard: Shard,
+) -> Vec<(&'static str, String)> {
+    if let Some(output) = output {
+        // As in node_exporter's metrics about the file.
+        return vec![("file", output.display().to_string())];
+    }
+    let config_file = config_file.map(|file| {
+        let file = std::path::absolute(file).unwrap_or_else(|_error| file.to_owned());
+        ("config_file", file.display().to_string())
+    });
+    let shard = (shard.total() > 1).then(|| ("shard", shard.index().to_string()));
+    config_file.into_iter().chain(shard).collect()
+}
+
+fn exposition(metrics: &Exposition, format: metrics::Format, labels: &[(&'static str, String)]) -> Vec<u8> {
+    let scrape = metrics.scrape(format, ContentCoding::Identity, &FamilyFilter::All);
+    scrape.with_gathered_labels(labels).flatten().collect()
 }
 
 fn document(

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use prometheus::proto::MetricFamily;
+use prometheus::proto::{LabelPair, MetricFamily};
 use protobuf::CodedOutputStream;
 
 use super::cache::ChunkList;
@@ -47,6 +47,8 @@ pub struct Scrape {
     /// The chunks that have been taken so far.
     chunks: Vec<Arc<Chunk>>,
     exporter: Arc<ExporterMetrics>,
+    /// Added to every sample that is gathered.
+    gathered_labels: Vec<LabelPair>,
     /// By name. Gathered after all chunks have been taken.
     gathered: HashMap<String, MetricFamily>,
     families: std::vec::IntoIter<FamilyId>,
@@ -121,12 +123,28 @@ impl Scrape {
             format,
             now,
             exporter,
+            gathered_labels: Vec::new(),
             gathered: HashMap::new(),
             has_samples: families.iter().any(|family| matches!(family, FamilyId::Snapshot(_))),
             families: families.into_iter(),
             stage: Stage::TakeChunk,
             output: Output::new(coding),
         }
+    }
+
+    /// Adds labels to the families without labels for a target: those about the exporter, and the
+    /// totals over all targets. They tell the expositions of several exporters apart that one program
+    /// merges. Must be called before the first buffer is taken.
+    #[must_use]
+    pub(crate) fn with_gathered_labels(mut self, labels: &[(&'static str, String)]) -> Self {
+        let pair = |(name, value): &(&str, String)| {
+            let mut pair = LabelPair::default();
+            pair.set_name((*name).to_owned());
+            pair.set_value(value.clone());
+            pair
+        };
+        self.gathered_labels = labels.iter().map(pair).collect();
+        self
     }
 
     /// Does the next step, and returns how much of the work budget it took.
@@ -181,6 +199,9 @@ impl Scrape {
             // body have been counted.
             let mut families = self.exporter.gather(&self.store, self.context.health.quota, self.now);
             families.extend(self.expectation_totals());
+            for metric in families.iter_mut().flat_map(MetricFamily::mut_metric) {
+                metric.set_label([metric.get_label(), &self.gathered_labels].concat());
+            }
             self.gathered = families.into_iter().map(|family| (family.name().to_owned(), family)).collect();
         }
         self.stage = Stage::StartFamily;
