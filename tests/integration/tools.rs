@@ -26,7 +26,7 @@ pub(crate) fn node_exporter() -> Command {
     tool("TEST_NODE_EXPORTER", "prometheus-node-exporter")
 }
 
-/// ApacheBench, which speaks HTTP/1.0.
+/// `ab`, a load generator that speaks HTTP/1.0.
 pub(crate) fn ab() -> Command {
     checked(tool_path("TEST_AB", "ab"), "-V")
 }

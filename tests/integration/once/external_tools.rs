@@ -64,7 +64,7 @@ async fn the_strict_parser_accepts_openmetrics() {
     assert_eq!(names, ["org-inventory".to_owned(), NASTY.to_owned()].into());
 }
 
-/// What node_exporter serves for the files in a directory.
+/// What `node_exporter` serves for the files in a directory.
 pub(super) async fn shown_by_node_exporter(directory: &Path) -> Scrape {
     // node_exporter does not print the port that it gets for port 0, so it gets one that was
     // free a moment ago.

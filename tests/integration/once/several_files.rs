@@ -1,4 +1,4 @@
-//! The metrics of several runs in one place, as node_exporter merges them.
+//! The metrics of several runs in one place, as `node_exporter` merges them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

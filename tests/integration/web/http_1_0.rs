@@ -1,4 +1,4 @@
-//! Tests of clients that speak HTTP/1.0, such as ApacheBench and the health checks of load
+//! Tests of clients that speak HTTP/1.0, such as `ab` and the health checks of load
 //! balancers.
 
 use std::time::Duration;
