@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use prometheus::proto::{LabelPair, MetricFamily};
+use prometheus::proto::MetricFamily;
 use protobuf::CodedOutputStream;
 
 use super::cache::ChunkList;
@@ -13,7 +13,7 @@ use crate::metrics::expectation_families;
 use crate::metrics::exporter_families::ExporterMetrics;
 use crate::metrics::format::Format;
 use crate::metrics::registry::{FamilyId, SNAPSHOT_FAMILIES, is_age};
-use crate::metrics::sample_encoding::{SampleEncoding, infallible};
+use crate::metrics::sample_encoding::{SampleEncoding, infallible, label_pairs};
 use crate::model::UnixSeconds;
 use crate::negotiation::ContentCoding;
 use crate::snapshot::Store;
@@ -47,8 +47,6 @@ pub struct Scrape {
     /// The chunks that have been taken so far.
     chunks: Vec<Arc<Chunk>>,
     exporter: Arc<ExporterMetrics>,
-    /// Added to every sample that is gathered.
-    gathered_labels: Vec<LabelPair>,
     /// By name. Gathered after all chunks have been taken.
     gathered: HashMap<String, MetricFamily>,
     families: std::vec::IntoIter<FamilyId>,
@@ -123,28 +121,12 @@ impl Scrape {
             format,
             now,
             exporter,
-            gathered_labels: Vec::new(),
             gathered: HashMap::new(),
             has_samples: families.iter().any(|family| matches!(family, FamilyId::Snapshot(_))),
             families: families.into_iter(),
             stage: Stage::TakeChunk,
             output: Output::new(coding),
         }
-    }
-
-    /// Adds labels to the families without labels for a target: those about the exporter, and the
-    /// totals over all targets. They tell the expositions of several exporters apart that one program
-    /// merges. Must be called before the first buffer is taken.
-    #[must_use]
-    pub(crate) fn with_gathered_labels(mut self, labels: &[(&'static str, String)]) -> Self {
-        let pair = |(name, value): &(&str, String)| {
-            let mut pair = LabelPair::default();
-            pair.set_name((*name).to_owned());
-            pair.set_value(value.clone());
-            pair
-        };
-        self.gathered_labels = labels.iter().map(pair).collect();
-        self
     }
 
     /// Does the next step, and returns how much of the work budget it took.
@@ -199,8 +181,9 @@ impl Scrape {
             // body have been counted.
             let mut families = self.exporter.gather(&self.store, self.context.health.quota, self.now);
             families.extend(self.expectation_totals());
+            let run_labels = label_pairs(&self.context.run_labels);
             for metric in families.iter_mut().flat_map(MetricFamily::mut_metric) {
-                metric.set_label([metric.get_label(), &self.gathered_labels].concat());
+                metric.set_label([metric.get_label(), &run_labels].concat());
             }
             self.gathered = families.into_iter().map(|family| (family.name().to_owned(), family)).collect();
         }

@@ -108,6 +108,28 @@ async fn node_exporter_serves_every_value_of_several_files() {
     assert_eq!(quota.iter().filter(|quota| **quota == 9.0).count(), 1, "{quota:?}");
 }
 
+/// Regression: targets whose account cannot be determined are all called `unknown`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn targets_of_unknown_accounts_differ_by_file_too() {
+    let teams = Teams::new().await;
+    let directory = teams.setup.output_directory();
+    let mut written = BTreeSet::new();
+    for name in ["a.prom", "b.prom"] {
+        let mut once = teams.once_without_file();
+        once.env("AWS_PROFILE", "missing").arg("--output").arg(directory.join(name));
+        assert_eq!(output_of(once).await.0, Some(1));
+        let text = std::fs::read_to_string(directory.join(name)).unwrap();
+        let up = format!(
+            "up{{aws_account_id=\"unknown\",aws_region=\"us-east-1\",file=\"{}\"}} 0",
+            directory.join(name).display()
+        );
+        assert!(text.contains(&up), "{text}");
+        for series in samples(&text).into_keys() {
+            assert!(written.insert(series.clone()), "{series:?} is in both files");
+        }
+    }
+}
+
 /// The series of a run's output that are not about a target, with the labels that tell them apart.
 async fn series_of(mut once: Command, format: &str) -> BTreeSet<(String, BTreeSet<String>)> {
     once.args(["--format", format]);
