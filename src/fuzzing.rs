@@ -62,7 +62,7 @@ impl Exporter {
     }
 
     /// The response to a request, with its whole body.
-    pub async fn respond<B>(&self, request: &Request<B>) -> Response<Bytes> {
+    pub async fn respond<B>(&self, request: Request<B>) -> Response<Bytes> {
         self.0.respond_in_full(request).await
     }
 }

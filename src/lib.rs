@@ -50,10 +50,10 @@
 //! readiness
 //! snapshot expectations
 //! fleet failure_log
-//! logging
+//! logging systemd
 //! clock
 //! model negotiation gate
-//! duration error_chain printable wildcard build_info signals systemd
+//! duration error_chain printable wildcard build_info signals
 //! ```
 //!
 //! Each external crate stays in one place: the AWS SDK in [`aws`] and the two modules that

@@ -142,9 +142,10 @@ fn once(cli: &Cli, log: &Log, config: Config, shard: Shard, hostname: String) ->
     run_until_signalled(|shutdown, reload_signals| async move {
         // Nothing can be reloaded. Without a receiver, SIGHUP is a termination signal.
         drop(reload_signals);
-        let building = Box::pin(Once::build(config, shard, hostname, log.counters(), Clock::system()));
+        let building =
+            Box::pin(Once::build(config, output, shard, hostname, log.counters(), Clock::system()));
         match shutdown.run_until_cancelled(building).await {
-            Some(once) => Ok(once?.run(format, fail_on, output, progress, &shutdown).await?),
+            Some(once) => Ok(once?.run(format, fail_on, progress, &shutdown).await?),
             None => Err(OnceError::Interrupted.into()),
         }
     })

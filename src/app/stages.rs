@@ -239,6 +239,7 @@ fn exposition_settings(config: &Config) -> ExpositionSettings {
         health: Arc::clone(&config.health),
         disabled_families: config.disabled_families.clone(),
         sparse_states: config.sparse_states,
+        run_labels: config.run_labels.clone(),
     }
 }
 

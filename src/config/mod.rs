@@ -64,6 +64,8 @@ pub struct Config {
     pub(crate) disabled_families: Vec<FamilyName>,
     /// Whether families with a label for a state leave out the states that do not hold.
     pub(crate) sparse_states: bool,
+    /// See [`ExpositionSettings`](crate::metrics::ExpositionSettings). Not configurable.
+    pub(crate) run_labels: Vec<(&'static str, String)>,
     pub(crate) aws: AwsSettings,
     /// Settings that are valid but probably not what was meant.
     pub warnings: Vec<String>,

@@ -119,6 +119,7 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
         accounts,
         organization,
         refresh_interval,
+        run_labels: Vec::new(),
         sparse_states: metrics.sparse_states.is_some_and(Shown::into_value),
         disabled_families: Shown::into_values(metrics.disable),
         aws,

@@ -155,6 +155,11 @@ impl AssessedTarget {
     pub(crate) fn display_id(&self) -> String {
         self.view.display_id()
     }
+
+    /// Whether [`display_id`](Self::display_id) is the id of the account.
+    pub(crate) fn has_account_id(&self) -> bool {
+        self.state().account.is_some() || self.target().account.id.is_some()
+    }
 }
 
 impl<'a> AssessedSync<'a> {

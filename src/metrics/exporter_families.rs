@@ -22,6 +22,9 @@ use crate::model::{Quota, SyncType, UnixSeconds};
 use crate::snapshot::Store;
 use crate::web::{CountRefusals, RefusalReason};
 
+/// The name of the only histogram.
+pub(super) const HISTOGRAM: &str = "ssm_sync_exporter_api_request_duration_seconds";
+
 /// The names of all families that [`ExporterMetrics::gather`] may return, sorted.
 pub(super) const NAMES: [&str; 27] = [
     "aws_ssm_resource_data_sync_quota",
@@ -32,7 +35,7 @@ pub(super) const NAMES: [&str; 27] = [
     "process_start_time_seconds",
     "process_threads",
     "process_virtual_memory_bytes",
-    "ssm_sync_exporter_api_request_duration_seconds",
+    HISTOGRAM,
     "ssm_sync_exporter_api_request_failures_total",
     "ssm_sync_exporter_api_requests_total",
     "ssm_sync_exporter_build_info",
@@ -97,7 +100,7 @@ impl ExporterMetrics {
             error_codes: ErrorCodes::default(),
             api_request_duration: HistogramVec::new(
                 HistogramOpts::new(
-                    "ssm_sync_exporter_api_request_duration_seconds",
+                    HISTOGRAM,
                     "Duration in seconds of requests to AWS, from sending a request to reading the whole response. Each retry counts as a request.",
                 )
                 .buckets(vec![0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0]),

@@ -37,35 +37,20 @@ pub struct NegotiatedFormat {
 }
 
 /// The supported escaping schemes: those that leave the exporter's metric names unchanged.
-/// The fourth scheme, `dots`, would double every underscore.
+/// The fourth scheme, `dots`, would double every underscore. A client that asks for it or for an
+/// unknown scheme gets the first of these, as `Content-Type` tells.
 const ESCAPINGS: &[&str] = &["underscores", "allow-utf-8", "values"];
 
 /// The media types, in the order of the variants of [`Format`]. [`Format::negotiate`] relies
 /// on this order.
 const OFFERS: [Offer; 4] = [
-    Offer {
-        type_name: "text",
-        subtype: "plain",
-        parameters: &[("version", &["0.0.4"]), ("charset", &["utf-8"]), ("escaping", ESCAPINGS)],
-    },
-    Offer {
-        type_name: "text",
-        subtype: "plain",
-        parameters: &[("version", &["1.0.0"]), ("charset", &["utf-8"]), ("escaping", ESCAPINGS)],
-    },
-    Offer {
-        type_name: "application",
-        subtype: "openmetrics-text",
-        parameters: &[("version", &["1.0.0"]), ("charset", &["utf-8"]), ("escaping", ESCAPINGS)],
-    },
+    Offer { type_name: "text", subtype: "plain", parameters: &[("version", &["0.0.4"])] },
+    Offer { type_name: "text", subtype: "plain", parameters: &[("version", &["1.0.0"])] },
+    Offer { type_name: "application", subtype: "openmetrics-text", parameters: &[("version", &["1.0.0"])] },
     Offer {
         type_name: "application",
         subtype: "vnd.google.protobuf",
-        parameters: &[
-            ("proto", &["io.prometheus.client.MetricFamily"]),
-            ("encoding", &["delimited"]),
-            ("escaping", ESCAPINGS),
-        ],
+        parameters: &[("proto", &["io.prometheus.client.MetricFamily"]), ("encoding", &["delimited"])],
     },
 ];
 
@@ -242,10 +227,19 @@ mod tests {
                 "application/openmetrics-text",
                 "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores",
             ),
-            // Neither this version nor this escaping scheme is supported.
+            // This version is not supported.
             (
-                "application/openmetrics-text;version=0.0.1,text/plain;version=1.0.0;escaping=dots,*/*;q=0.1",
+                "application/openmetrics-text;version=0.0.1,text/plain;version=0.0.4;q=0.5,*/*;q=0.1",
                 "text/plain; version=0.0.4; charset=utf-8; escaping=underscores",
+            ),
+            // Neither is this escaping scheme, but that is no reason for another format.
+            (
+                "application/openmetrics-text;version=1.0.0;escaping=dots,*/*;q=0.1",
+                "application/openmetrics-text; version=1.0.0; charset=utf-8; escaping=underscores",
+            ),
+            (
+                "text/plain;version=1.0.0;escaping=new-scheme,text/plain;version=0.0.4;q=0.5",
+                "text/plain; version=1.0.0; charset=utf-8; escaping=underscores",
             ),
             (
                 "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited",

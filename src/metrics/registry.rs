@@ -1,5 +1,6 @@
 //! The list of all metric families, and filters that select some of them by name.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -97,6 +98,21 @@ impl FamilyName {
         self.0
     }
 
+    /// The families that have one of these names, or samples of that name, such as
+    /// `X_bucket`. Unknown names are ignored, as by `name[]` in the client libraries for Go and
+    /// Python.
+    pub(super) fn of_samples(names: &[String]) -> Vec<Self> {
+        let names: HashSet<&str> = names.iter().map(String::as_str).collect();
+        let is_named = |family: &'static str| {
+            let suffixes: &[&str] = match family {
+                exporter_families::HISTOGRAM => &["", "_bucket", "_count", "_sum"],
+                _ => &[""],
+            };
+            suffixes.iter().any(|suffix| names.contains(&*format!("{family}{suffix}")))
+        };
+        all_families().into_iter().map(FamilyId::name).filter(|name| is_named(name)).map(Self).collect()
+    }
+
     /// The `process_*` families, which every exporter exposes under the same names.
     pub(crate) fn process_families() -> impl Iterator<Item = Self> {
         exporter_families::NAMES.into_iter().filter(|name| name.starts_with("process_")).map(Self)
@@ -139,8 +155,17 @@ pub enum FamilyFilter {
 }
 
 impl FamilyFilter {
+    /// Selects those of `names` that this filter includes.
+    pub(super) fn restricted_to(&self, names: &[FamilyName]) -> Self {
+        Self::Only(names.iter().copied().filter(|name| self.includes_name(name.0)).collect())
+    }
+
     pub(super) fn includes(&self, family: FamilyId) -> bool {
-        let contains = |names: &[FamilyName]| names.iter().any(|name| name.0 == family.name());
+        self.includes_name(family.name())
+    }
+
+    fn includes_name(&self, name: &str) -> bool {
+        let contains = |names: &[FamilyName]| names.iter().any(|listed| listed.0 == name);
         match self {
             Self::All => true,
             Self::Only(names) => contains(names),

@@ -21,7 +21,11 @@ enum InvalidRequest {
 
 impl web::ServeMetrics for Exposition {
     fn serve_metrics(&self, request: &web::MetricsRequest) -> Result<web::MetricsResponse, String> {
-        let filter = filter(self, &request.collect, &request.exclude).map_err(|error| error.to_string())?;
+        let mut filter =
+            filter(self, &request.collect, &request.exclude).map_err(|error| error.to_string())?;
+        if !request.names.is_empty() {
+            filter = filter.restricted_to(&FamilyName::of_samples(&request.names));
+        }
         let negotiated = Format::negotiate(&request.accept);
         let scrape = self.scrape(negotiated.format, request.coding, &filter);
         Ok(web::MetricsResponse { content_type: negotiated.content_type(), chunks: Box::new(scrape) })

@@ -216,8 +216,8 @@ fn write_seconds(millis: i64, out: &mut Vec<u8>) {
     }
 }
 
-fn label_pairs(labels: &[(&str, &str)]) -> Vec<LabelPair> {
-    labels.iter().map(|(name, value)| label_pair(name, value)).collect()
+pub(super) fn label_pairs(labels: &[(&str, impl AsRef<str>)]) -> Vec<LabelPair> {
+    labels.iter().map(|(name, value)| label_pair(name, value.as_ref())).collect()
 }
 
 fn label_pair(name: &str, value: &str) -> LabelPair {

@@ -14,7 +14,8 @@ pub(crate) struct Offer {
     pub(crate) type_name: &'static str,
     /// The part after the slash.
     pub(crate) subtype: &'static str,
-    /// The parameters that a client may ask for.
+    /// The parameters that distinguish offers. All others of a media range are ignored, because a
+    /// client that adds one still prefers this type to the types that follow.
     pub(crate) parameters: &'static [Parameter],
 }
 
@@ -72,8 +73,8 @@ impl Accept {
             let ranges = self.ranges.iter().enumerate();
             let (position, range) = ranges
                 .filter(|(_, range)| range.matches(offer))
-                .max_by_key(|(position, range)| (range.specificity(), Reverse(*position)))?;
-            let rank = (range.weight, range.specificity(), Reverse(position), Reverse(index));
+                .max_by_key(|(position, range)| (range.specificity(offer), Reverse(*position)))?;
+            let rank = (range.weight, range.specificity(offer), Reverse(position), Reverse(index));
             (range.weight > Weight::NOT_ACCEPTABLE).then_some((rank, index, &*range.parameters))
         };
         let best = offers.iter().enumerate().filter_map(ranked).max_by_key(|(rank, ..)| *rank);
@@ -84,17 +85,24 @@ impl Accept {
 impl MediaRange {
     fn matches(&self, offer: &Offer) -> bool {
         let name_matches = |range: &str, offer: &str| range == "*" || range.eq_ignore_ascii_case(offer);
-        let is_supported = |(name, value): &(String, String)| {
-            let mut offered = offer.parameters.iter().filter(|(known, _)| name.eq_ignore_ascii_case(known));
-            offered.any(|(_, values)| values.iter().any(|known| value.eq_ignore_ascii_case(known)))
-        };
         name_matches(&self.type_name, offer.type_name)
             && name_matches(&self.subtype, offer.subtype)
-            && self.parameters.iter().all(is_supported)
+            && self
+                .requested(offer)
+                .all(|(value, offered)| offered.iter().any(|offered| value.eq_ignore_ascii_case(offered)))
     }
 
-    fn specificity(&self) -> (bool, bool, usize) {
-        (self.type_name != "*", self.subtype != "*", self.parameters.len())
+    /// The values of the parameters that distinguish the offer, each with those that are offered.
+    fn requested<'a>(&'a self, offer: &'a Offer) -> impl Iterator<Item = (&'a str, &'static [&'static str])> {
+        self.parameters.iter().filter_map(|(name, value)| {
+            let mut known = offer.parameters.iter();
+            let (_, offered) = known.find(|(known, _)| name.eq_ignore_ascii_case(known))?;
+            Some((value.as_str(), *offered))
+        })
+    }
+
+    fn specificity(&self, offer: &Offer) -> (bool, bool, usize) {
+        (self.type_name != "*", self.subtype != "*", self.requested(offer).count())
     }
 }
 
@@ -105,16 +113,8 @@ mod tests {
     use super::*;
 
     const OFFERS: [Offer; 3] = [
-        Offer {
-            type_name: "text",
-            subtype: "plain",
-            parameters: &[("version", &["0.0.4"]), ("charset", &["utf-8"])],
-        },
-        Offer {
-            type_name: "text",
-            subtype: "plain",
-            parameters: &[("version", &["1.0.0"]), ("escaping", &["a", "b"])],
-        },
+        Offer { type_name: "text", subtype: "plain", parameters: &[("version", &["0.0.4"])] },
+        Offer { type_name: "text", subtype: "plain", parameters: &[("version", &["1.0.0"])] },
         Offer { type_name: "application", subtype: "vnd.x+json", parameters: &[("proto", &["a.B"])] },
     ];
 
@@ -150,13 +150,29 @@ mod tests {
     }
 
     #[test]
-    fn parameters_have_to_match_and_are_returned() {
+    fn known_parameters_have_to_match_and_others_are_ignored() {
         assert_eq!(best(&["text/plain;version=0.0.5"]), None);
-        assert_eq!(best(&["text/plain;format=flowed"]), None);
-        assert_eq!(best(&["text/plain; Charset=\"UTF-8\""]), Some(0));
+        assert_eq!(best(&["text/plain;VERSION=\"1.0.0\""]), Some(1));
+        assert_eq!(best(&["text/plain ; version=1.0.0 ; Q=0.5"]), Some(1));
+        assert_eq!(best(&["application/vnd.x+json;proto=other, text/plain;q=0.1"]), Some(0));
+        // Regression: an unknown value of `escaping` made the whole range unacceptable.
+        for parameter in [
+            "format=flowed",
+            "Charset=\"UTF-8\"",
+            "charset=latin1",
+            "escaping=c",
+            "escaping=\"a,b;c=d\"",
+            "x=",
+        ] {
+            let value = format!("text/plain;version=1.0.0;{parameter}, text/plain;q=0.5");
+            assert_eq!(best(&[&value]), Some(1), "{value}");
+            // An unknown parameter does not make a range more specific.
+            let value = format!("application/vnd.x+json, text/plain;{parameter}");
+            assert_eq!(best(&[&value]), Some(2), "{value}");
+        }
         let accept = Accept::parse(["text/plain;escaping=b;q=0.5;extension=x"]);
         let (index, parameters) = accept.best(&OFFERS).unwrap();
-        assert_eq!((index, parameters), (1, &[("escaping".to_owned(), "b".to_owned())][..]));
+        assert_eq!((index, parameters), (0, &[("escaping".to_owned(), "b".to_owned())][..]));
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod progress;
 mod table;
 mod unmet;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -81,12 +82,12 @@ pub enum FailOn {
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 /// let config = Config::load(None, std::env::vars_os())?;
 /// let log = Log::new(Clock::system());
-/// let once =
-///     Once::build(config, Shard::default(), String::new(), log.counters(), Clock::system()).await?;
 /// let output = Output::new(Some("syncs.prom".as_ref()))?;
+/// let (shard, clock) = (Shard::default(), Clock::system());
+/// let once = Once::build(config, output, shard, String::new(), log.counters(), clock).await?;
 /// let progress = ProgressBar::new(true);
 /// let (format, fail_on) = (Format::Prometheus, FailOn::Targets);
-/// once.run(format, fail_on, output, &progress, &CancellationToken::new()).await?;
+/// once.run(format, fail_on, &progress, &CancellationToken::new()).await?;
 /// # Ok(())
 /// # }
 /// ```
@@ -96,6 +97,7 @@ pub struct Once {
     shard: Shard,
     ready_after: Duration,
     health: Arc<HealthPolicy>,
+    output: Output,
     clock: Clock,
 }
 
@@ -161,6 +163,7 @@ impl Once {
     /// See [`BuildError`].
     pub async fn build(
         mut config: Config,
+        output: Output,
         shard: Shard,
         replica: String,
         log_counters: Arc<LogCounters>,
@@ -170,12 +173,13 @@ impl Once {
         // node_exporter has process metrics of its own and rejects a textfile that repeats
         // them.
         config.disabled_families.extend(FamilyName::process_families());
+        config.run_labels = run_labels(output.file(), config.file(), shard);
         let stages = Stages::build(config, shard, replica, log_counters, clock.clone()).await?;
         log_warnings(&stages.applier);
-        Ok(Self { stages, shard, ready_after, health, clock })
+        Ok(Self { stages, shard, ready_after, health, output, clock })
     }
 
-    /// Collects every target once and writes the results to `output`, even if they are
+    /// Collects every target once and writes the results to the output, even if they are
     /// incomplete. Nothing is written after `shutdown` is cancelled.
     ///
     /// # Errors
@@ -184,7 +188,6 @@ impl Once {
         self,
         format: Format,
         fail_on: FailOn,
-        output: Output,
         progress: &ProgressBar,
         shutdown: &CancellationToken,
     ) -> Result<(), OnceError> {
@@ -216,6 +219,7 @@ impl Once {
         let pending_lookups = store.pending_lookups();
         let targets_complete = pending_lookups == 0 && !failing_lookups.may_hide_targets();
         let results = Results { targets, policy: Arc::clone(&self.health), targets_complete, now };
+        let output = self.output;
         let text = match format {
             Format::Prometheus => exposition(&metrics, metrics::Format::Text0_0_4),
             Format::Openmetrics => exposition(&metrics, metrics::Format::OpenMetrics1_0_0),
@@ -262,9 +266,27 @@ async fn wait_until_collected(store: &Store, readiness: &Readiness, progress: &P
     }
 }
 
+/// The labels of the samples without an account id. Without them, `node_exporter` would drop these
+/// samples from all but one of several files, because it merges the files.
+fn run_labels(
+    output: Option<&Path>,
+    config_file: Option<&Path>,
+    shard: Shard,
+) -> Vec<(&'static str, String)> {
+    if let Some(output) = output {
+        // As in node_exporter's metrics about the file.
+        return vec![("file", output.display().to_string())];
+    }
+    let config_file = config_file.map(|file| {
+        let file = std::path::absolute(file).unwrap_or_else(|_error| file.to_owned());
+        ("config_file", file.display().to_string())
+    });
+    let shard = (shard.total() > 1).then(|| ("shard", shard.index().to_string()));
+    config_file.into_iter().chain(shard).collect()
+}
+
 fn exposition(metrics: &Exposition, format: metrics::Format) -> Vec<u8> {
-    let chunks: Vec<Vec<u8>> = metrics.scrape(format, ContentCoding::Identity, &FamilyFilter::All).collect();
-    chunks.concat()
+    metrics.scrape(format, ContentCoding::Identity, &FamilyFilter::All).flatten().collect()
 }
 
 fn document(

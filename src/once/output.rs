@@ -18,7 +18,12 @@ pub struct Output(Destination);
 enum Destination {
     Stdout,
     /// A file, which may already exist.
-    File(PathBuf),
+    File {
+        /// The file that is replaced.
+        path: PathBuf,
+        /// The absolute path as given, which may be a symbolic link to `path`.
+        given: PathBuf,
+    },
 }
 
 /// The results cannot be written to their destination.
@@ -42,11 +47,11 @@ impl Output {
         };
         let resolve = || {
             // A symbolic link is kept, and the file that it points to is replaced.
-            let path = if path.is_symlink() { path.canonicalize()? } else { path.to_owned() };
-            if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+            let target = if path.is_symlink() { path.canonicalize()? } else { path.to_owned() };
+            if target.as_os_str().as_encoded_bytes().ends_with(b"/") {
                 return Err(ErrorKind::IsADirectory.into());
             }
-            match fs::metadata(&path) {
+            match fs::metadata(&target) {
                 Ok(metadata) if metadata.is_dir() => return Err(ErrorKind::IsADirectory.into()),
                 Ok(metadata) if !metadata.is_file() => return Err(io::Error::other("not a regular file")),
                 Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
@@ -54,12 +59,20 @@ impl Output {
             }
             // The temporary file only proves that the directory is writable. It is removed
             // immediately, so that none is left behind if the process is killed.
-            temporary_file_beside(&path)?.close()?;
-            Ok(path)
+            temporary_file_beside(&target)?.close()?;
+            Ok(Destination::File { path: target, given: std::path::absolute(path)? })
         };
         match resolve() {
-            Ok(path) => Ok(Self(Destination::File(path))),
+            Ok(destination) => Ok(Self(destination)),
             Err(source) => Err(OutputError { destination: path.display().to_string(), source }),
+        }
+    }
+
+    /// The absolute path of the file; `None` for stdout.
+    pub(super) fn file(&self) -> Option<&Path> {
+        match &self.0 {
+            Destination::Stdout => None,
+            Destination::File { given, .. } => Some(given),
         }
     }
 
@@ -67,7 +80,7 @@ impl Output {
     pub(super) fn terminal_width(&self) -> Option<u16> {
         match self.0 {
             Destination::Stdout => Term::stdout().size_checked().map(|(_, columns)| columns),
-            Destination::File(_) => None,
+            Destination::File { .. } => None,
         }
     }
 
@@ -77,7 +90,7 @@ impl Output {
     pub(super) fn has_color(&self) -> bool {
         match self.0 {
             Destination::Stdout => AutoStream::choice(&io::stdout()) != ColorChoice::Never,
-            Destination::File(_) => false,
+            Destination::File { .. } => false,
         }
     }
 
@@ -93,7 +106,7 @@ impl Output {
                 let written = written.unwrap_or_else(|| Err(io::Error::other("the writer panicked")));
                 written.map_err(|source| OutputError { destination: "to stdout".to_owned(), source })
             }
-            Destination::File(path) => replace(&path, &text)
+            Destination::File { path, .. } => replace(&path, &text)
                 .map_err(|source| OutputError { destination: path.display().to_string(), source }),
         }
     }

@@ -1,6 +1,7 @@
 //! The HTTP server: listeners, connections, access control and routes.
 //!
 //! - [`server`]: sockets and connections, with their limits and timeouts
+//! - [`request`]: rejects malformed requests and normalizes paths
 //! - [`security`]: TLS, client certificates, passwords and the rate limit
 //! - [`handlers`]: the routes and their responses
 //! - [`refusals`]: counts and logs refused requests and connections
@@ -18,6 +19,7 @@ mod handlers;
 mod paths;
 mod peer;
 mod refusals;
+mod request;
 mod response;
 mod security;
 mod server;

@@ -4,6 +4,7 @@ mod expectations;
 mod external_tools;
 mod file;
 mod json;
+mod several_files;
 mod table;
 
 use std::io::Read as _;
@@ -108,8 +109,10 @@ async fn exits_with_0_when_every_target_is_up() {
     for region in [REGION, "us-east-1"] {
         assert!(metrics.has(&up(ACCOUNT, region, 1)), "{}", metrics.0);
     }
-    assert!(metrics.has("ssm_sync_exporter_targets 2"));
-    assert!(metrics.has("ssm_sync_exporter_collections_in_flight 0"));
+    let config_file = setup.directory.path().join("config.yaml");
+    let label = format!("config_file=\"{}\"", config_file.display());
+    assert!(metrics.has(&format!("ssm_sync_exporter_targets{{{label}}} 2")), "{}", metrics.0);
+    assert!(metrics.has(&format!("ssm_sync_exporter_collections_in_flight{{{label}}} 0")));
     assert!(!metrics.0.contains("process_"), "node_exporter has its own");
     let series = metrics.series();
     assert_eq!(series.iter().collect::<std::collections::HashSet<_>>().len(), series.len());
@@ -213,7 +216,8 @@ async fn exits_with_1_when_the_organization_cannot_be_listed() {
         assert!(err.starts_with(expected) && err.lines().count() == 1, "{err}");
         assert!(began.elapsed() < Duration::from_secs(20), "does not wait for the retry of the listing");
         let metrics = Scrape(out);
-        assert!(metrics.has("ssm_sync_exporter_discovery_failures_total{kind=\"organization\"} 1"));
+        let failures = metrics.samples("ssm_sync_exporter_discovery_failures_total{kind=\"organization\",");
+        assert!(failures.ends_with("} 1\n"), "{failures}");
         assert_eq!(metrics.values("ssm_sync_exporter_target_up").len(), targets);
     }
 }

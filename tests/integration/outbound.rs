@@ -183,7 +183,7 @@ async fn a_file_that_is_no_ca_bundle_is_an_error_at_start() {
         let profiles = network.path("profiles");
         std::fs::write(&profiles, format!("[default]\nca_bundle = {path}\n")).unwrap();
         let (status, _, log) = start("AWS_CONFIG_FILE", profiles);
-        let expected = format!("/profiles:2: {}", problem.replace("{}", &path));
+        let expected = format!("/profiles:2): {}", problem.replace("{}", &path));
         assert_eq!(status, Some(2), "{log}");
         assert!(log.contains(&expected) && log.lines().count() == 1, "{log}");
     }

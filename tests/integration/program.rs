@@ -8,6 +8,7 @@ mod credential_process;
 mod credentials;
 mod logs;
 mod outage;
+mod service_manager;
 mod signals;
 mod startup;
 mod stderr;

@@ -26,6 +26,11 @@ pub(crate) fn node_exporter() -> Command {
     tool("TEST_NODE_EXPORTER", "prometheus-node-exporter")
 }
 
+/// `ab`, a load generator that speaks HTTP/1.0.
+pub(crate) fn ab() -> Command {
+    checked(tool_path("TEST_AB", "ab"), "-V")
+}
+
 pub(crate) fn curl() -> Command {
     tool("TEST_CURL", "curl")
 }

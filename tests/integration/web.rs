@@ -1,5 +1,9 @@
 //! Tests of routes, methods, malformed requests and graceful shutdown.
 
+mod http_1_0;
+mod malformed;
+mod paths;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,7 +43,7 @@ async fn every_route_responds_as_documented() {
     for link in ["href=\"./metrics\"", "href=\"./-/healthy\"", "href=\"./-/ready\""] {
         assert!(page.body.contains(link), "{}", page.body);
     }
-    for path in ["/metrics/", "/Metrics", "/-/", "/-/reload/", "/favicon.ico", "//", "/..%2fmetrics"] {
+    for path in ["/metrics/", "/Metrics", "/-/", "/-/reload/", "/favicon.ico", "/..%2fmetrics"] {
         assert_eq!(exporter.get(path).await.status, 404, "{path}");
     }
     assert_eq!(exporter.get("/metrics?foo=bar").await.status, 200);

@@ -25,7 +25,7 @@ use crate::exporter::{Exporter, Setup, fake_aws, one_target};
 pub(crate) struct SecuredExporter {
     pub(crate) exporter: Exporter,
     pub(crate) files: WebFiles,
-    _aws: fake_aws::FakeAws,
+    pub(crate) _aws: fake_aws::FakeAws,
 }
 
 /// A directory with the web configuration `web.yaml`, the authority's certificate `ca.crt`, and

@@ -57,6 +57,8 @@ type CompressedFamilies = [OnceLock<Arc<CompressedSamples>>; SNAPSHOT_FAMILY_COU
 pub(super) struct RenderContext {
     pub(super) health: Arc<HealthPolicy>,
     pub(super) sparse_states: bool,
+    /// See [`ExpositionSettings`](super::ExpositionSettings).
+    pub(super) run_labels: Vec<(&'static str, String)>,
     /// By index of the snapshot family. A disabled family is not rendered.
     pub(super) is_enabled: [bool; SNAPSHOT_FAMILY_COUNT],
     /// Whether chunks count how their targets compare with the expectations.
@@ -79,7 +81,8 @@ impl ChunkTarget {
 
     fn render(&self, encoding: SampleEncoding, context: &RenderContext) -> RenderedSamples {
         let target = (&self.assessed, &*context.health.expectations);
-        RenderedSamples::of_target(encoding, target, &context.is_enabled, context.sparse_states)
+        let RenderContext { is_enabled, sparse_states, run_labels, .. } = context;
+        RenderedSamples::of_target(encoding, target, is_enabled, *sparse_states, run_labels)
     }
 }
 

@@ -80,6 +80,10 @@ pub struct ExpositionSettings {
     /// Whether families with a label for a state leave out the states that do not hold, instead of
     /// showing them as 0.
     pub sparse_states: bool,
+    /// Labels for the samples that have no account id: those about the exporter, the totals over all
+    /// targets, and those of targets whose account id is unknown. They tell the samples of several
+    /// expositions apart that one program merges.
+    pub run_labels: Vec<(&'static str, String)>,
 }
 
 /// The metrics of a store and of the exporter itself, in every format and content coding.
@@ -103,7 +107,7 @@ struct Generation {
 
 impl Generation {
     fn new(settings: ExpositionSettings, recent_requests: &Arc<RecentRequests>) -> Self {
-        let ExpositionSettings { health, disabled_families, sparse_states } = settings;
+        let ExpositionSettings { health, disabled_families, sparse_states, run_labels } = settings;
         let filter = FamilyFilter::Except(disabled_families);
         let counts_expectations = !health.expectations.is_empty()
             && expectation_families::TOTALS.iter().any(|name| filter.includes(FamilyId::Gathered(name)));
@@ -112,6 +116,7 @@ impl Generation {
             context: Arc::new(RenderContext {
                 health,
                 sparse_states,
+                run_labels,
                 is_enabled: std::array::from_fn(|index| filter.includes(FamilyId::Snapshot(index))),
                 counts_expectations,
                 compressors: Compressors::default(),

@@ -54,13 +54,15 @@ struct AgeSample {
 }
 
 impl RenderedSamples {
-    /// Renders the enabled families of one target. `is_enabled` is indexed by family, and
-    /// `expectations` are those that the target was judged by.
+    /// Renders the enabled families of one target. `is_enabled` is indexed by family,
+    /// `expectations` are those that the target was judged by, and `run_labels` are added if the
+    /// account id is unknown.
     pub(super) fn of_target(
         encoding: SampleEncoding,
         (target, expectations): (&AssessedTarget, &[Expectation]),
         is_enabled: &[bool; SNAPSHOT_FAMILY_COUNT],
         sparse_states: bool,
+        run_labels: &[(&'static str, String)],
     ) -> Self {
         let syncs = target.syncs();
 
@@ -69,11 +71,16 @@ impl RenderedSamples {
         let account = target.display_id();
         let account = ("aws_account_id", account.as_str());
         let region = ("aws_region", target.target().region.as_str());
-        encoding.write_shared_labels(&[account, region], &mut bytes);
+        let mut labels = vec![account, region];
+        if !target.has_account_id() {
+            labels.extend(run_labels.iter().map(|(name, value)| (*name, value.as_str())));
+        }
+        let target_labels = labels.len();
+        encoding.write_shared_labels(&labels, &mut bytes);
         label_set_ends.push(to_u32(bytes.len()));
         for AssessedSync { sync, .. } in syncs.clone() {
-            let labels =
-                [account, region, ("sync_type", sync.sync_type.as_str()), ("sync_name", sync.name.as_str())];
+            labels.truncate(target_labels);
+            labels.extend([("sync_type", sync.sync_type.as_str()), ("sync_name", sync.name.as_str())]);
             encoding.write_shared_labels(&labels, &mut bytes);
             label_set_ends.push(to_u32(bytes.len()));
         }

@@ -13,7 +13,7 @@ use crate::metrics::expectation_families;
 use crate::metrics::exporter_families::ExporterMetrics;
 use crate::metrics::format::Format;
 use crate::metrics::registry::{FamilyId, SNAPSHOT_FAMILIES, is_age};
-use crate::metrics::sample_encoding::{SampleEncoding, infallible};
+use crate::metrics::sample_encoding::{SampleEncoding, infallible, label_pairs};
 use crate::model::UnixSeconds;
 use crate::negotiation::ContentCoding;
 use crate::snapshot::Store;
@@ -181,6 +181,10 @@ impl Scrape {
             // body have been counted.
             let mut families = self.exporter.gather(&self.store, self.context.health.quota, self.now);
             families.extend(self.expectation_totals());
+            let run_labels = label_pairs(&self.context.run_labels);
+            for metric in families.iter_mut().flat_map(MetricFamily::mut_metric) {
+                metric.set_label([metric.get_label(), &run_labels].concat());
+            }
             self.gathered = families.into_iter().map(|family| (family.name().to_owned(), family)).collect();
         }
         self.stage = Stage::StartFamily;

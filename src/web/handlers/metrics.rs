@@ -33,6 +33,9 @@ pub struct MetricsRequest {
     pub collect: Vec<String>,
     /// The values of `exclude[]`: the families to leave out.
     pub exclude: Vec<String>,
+    /// The values of `name[]`: of the families that the other two select, those to include, whether
+    /// they exist or not; empty for all.
+    pub names: Vec<String>,
 }
 
 /// An exposition that is about to be sent.
@@ -54,6 +57,7 @@ pub(in crate::web) fn respond<B>(metrics: &dyn ServeMetrics, request: &Request<B
         coding: ContentCoding::negotiate(header_texts(request.headers(), &ACCEPT_ENCODING)),
         collect: values_of("collect[]"),
         exclude: values_of("exclude[]"),
+        names: values_of("name[]"),
     };
     let MetricsResponse { content_type, chunks } = match metrics.serve_metrics(&request) {
         Ok(exposition) => exposition,

@@ -12,7 +12,9 @@
 //! A request that a page of another site makes a browser send gets 403, unless it is `GET` or
 //! `HEAD` (see [`cross_site`]).
 //!
-//! `HEAD` works wherever `GET` does. Other methods get 405 with `Allow`, other paths 404.
+//! `HEAD` works wherever `GET` does. Other methods get 405 with `Allow`, other paths 404. A path
+//! with dot segments or repeated slashes is redirected to the route that it names. `OPTIONS *` gets
+//! 200 with `Allow`.
 //! The caller passes in the implementation of each route as [`Handlers`], so this module
 //! knows neither metrics nor configuration.
 
@@ -27,7 +29,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use hyper::header::{ALLOW, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{ALLOW, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use hyper::{Method, Request, Response, StatusCode};
 
 pub use document::{DocumentError, DocumentFuture, ServeDocument, StatusDocument};
@@ -39,6 +41,7 @@ use crate::gate::Gate;
 use crate::readiness::NotReady;
 use crate::web::paths::{HEALTHY, READY, SYNC};
 use crate::web::refusals::refused_as_busy;
+use crate::web::request::path::cleaned;
 use crate::web::response::{Body, TEXT_PLAIN, response};
 
 const RELOAD: &str = "/-/reload";
@@ -120,22 +123,25 @@ impl Router {
         {
             return response(StatusCode::FORBIDDEN, TEXT_PLAIN, reason);
         }
-        if path == RELOAD {
-            return match *method {
-                Method::POST => self.reload().await,
-                _ => method_not_allowed("POST"),
-            };
-        }
-        let asset = self.handlers.page.assets().iter().find(|asset| asset.path == path);
-        if path != telemetry_path && asset.is_none() && ![HEALTHY, READY, SYNC, "/", DOCUMENT].contains(&path)
-        {
-            return response(StatusCode::NOT_FOUND, TEXT_PLAIN, "not found\n");
+        match path {
+            RELOAD if *method == Method::POST => return self.reload().await,
+            RELOAD => return method_not_allowed("POST"),
+            // `*` is no path but means the server itself. No other method may have it.
+            "*" => return self.server_options(),
+            _ if *method == Method::CONNECT => return method_not_allowed("GET, HEAD"),
+            _ if !self.is_route(path) => {
+                let clean = cleaned(path).filter(|clean| *clean == RELOAD || self.is_route(clean));
+                let redirect = clean.and_then(|clean| redirect(&clean, request.uri().query()));
+                return redirect
+                    .unwrap_or_else(|| response(StatusCode::NOT_FOUND, TEXT_PLAIN, "not found\n"));
+            }
+            _ => {}
         }
         // HEAD is handled like GET here. `RequestService` and hyper remove the body.
         if !is_safe(method) {
             return method_not_allowed("GET, HEAD");
         }
-        if let Some(asset) = asset {
+        if let Some(asset) = self.asset(path) {
             return status::respond_with_asset(asset);
         }
         let query = request.uri().query().unwrap_or_default();
@@ -149,12 +155,36 @@ impl Router {
         }
     }
 
-    /// Responds to a request of a fuzz target.
+    /// Whether the path serves GET.
+    fn is_route(&self, path: &str) -> bool {
+        path == self.handlers.telemetry_path.as_str()
+            || [HEALTHY, READY, SYNC, "/", DOCUMENT].contains(&path)
+            || self.asset(path).is_some()
+    }
+
+    fn asset(&self, path: &str) -> Option<&Asset> {
+        self.handlers.page.assets().iter().find(|asset| asset.path == path)
+    }
+
+    /// Responds to `OPTIONS *` with the methods of all routes (RFC 9110, section 9.3.7).
+    fn server_options(&self) -> Response<Body> {
+        let allowed =
+            if self.handlers.reload.is_some() { "GET, HEAD, OPTIONS, POST" } else { "GET, HEAD, OPTIONS" };
+        let mut options = response(StatusCode::OK, TEXT_PLAIN, "");
+        options.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+        options
+    }
+
+    /// Responds to a request of a fuzz target, as if access was granted.
     #[cfg(fuzzing)]
-    pub(crate) async fn respond_in_full<B>(&self, request: &Request<B>) -> Response<hyper::body::Bytes> {
+    pub(crate) async fn respond_in_full<B>(&self, mut request: Request<B>) -> Response<hyper::body::Bytes> {
         use http_body_util::BodyExt as _;
 
-        let (head, body) = self.respond(request).await.into_parts();
+        let response = match crate::web::request::normalize(&mut request) {
+            Ok(()) => self.respond(&request).await,
+            Err(malformed) => malformed.response(request.version()),
+        };
+        let (head, body) = response.into_parts();
         let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         Response::from_parts(head, body)
     }
@@ -203,4 +233,13 @@ fn method_not_allowed(allowed: &'static str) -> Response<Body> {
     let mut refusal = response(StatusCode::METHOD_NOT_ALLOWED, TEXT_PLAIN, "method not allowed\n");
     refusal.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
     refusal
+}
+
+/// Redirects to a route, and keeps the method and the query.
+fn redirect(route: &str, query: Option<&str>) -> Option<Response<Body>> {
+    let location = query.map_or_else(|| route.to_owned(), |query| format!("{route}?{query}"));
+    let location = HeaderValue::try_from(location).ok()?;
+    let mut redirect = response(StatusCode::TEMPORARY_REDIRECT, TEXT_PLAIN, "see the Location header\n");
+    redirect.headers_mut().insert(LOCATION, location);
+    Some(redirect)
 }

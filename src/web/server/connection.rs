@@ -270,7 +270,7 @@ impl hyper::service::Service<Request<Incoming>> for Responder {
         let service = Arc::clone(&self.service);
         // Request bodies are ignored.
         let request = request.map(drop);
-        Box::pin(async move { Ok(service.respond(&request, active.ok_or(Evicted)?).await) })
+        Box::pin(async move { Ok(service.respond(request, active.ok_or(Evicted)?).await) })
     }
 }
 

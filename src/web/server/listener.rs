@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::Instant;
 use tracing::warn;
 
+use crate::printable::excerpt;
 use crate::web::server::address::ListenAddress;
 use crate::web::server::connection_limit::{ConnectionLimit, ConnectionTicket};
 
@@ -41,6 +42,11 @@ pub enum ListenError {
         /// The error from the operating system.
         source: io::Error,
     },
+    /// `LISTEN_FDS` is not a number of sockets.
+    #[error(
+        "--web.systemd-socket is set, but LISTEN_FDS is `{0}`; expected the number of sockets that systemd has passed"
+    )]
+    InvalidNumber(String),
     /// systemd has passed no sockets to this process.
     #[error(
         "--web.systemd-socket is set, but systemd has passed no socket; start the exporter through a socket unit with ListenStream=10144, or remove the flag"
@@ -82,6 +88,12 @@ impl Listeners {
     /// # Errors
     /// systemd has passed no socket, or a socket that is not a listening TCP socket.
     pub fn from_systemd() -> Result<Self, ListenError> {
+        // `listenfd` takes anything else for 0, and has memory for every socket of any number.
+        if let Some(number) = std::env::var_os("LISTEN_FDS")
+            && number.to_str().is_none_or(|number| number.parse::<u16>().is_err())
+        {
+            return Err(ListenError::InvalidNumber(excerpt(&number.to_string_lossy())));
+        }
         let mut passed = ListenFd::from_env();
         let mut listeners = Vec::with_capacity(passed.len());
         for index in 0..passed.len() {

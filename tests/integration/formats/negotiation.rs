@@ -1,4 +1,4 @@
-//! Tests of format negotiation, and of selecting families by `collect[]`, `exclude[]` and
+//! Tests of format negotiation, and of selecting families by `collect[]`, `exclude[]`, `name[]` and
 //! `metrics.disable`.
 
 use fake_aws::SyncKind;
@@ -9,6 +9,7 @@ use super::{CODINGS, FORMATS, Format, OPEN_METRICS, PROTOBUF, TEXT_0_0_4, TEXT_1
 use crate::exporter::{Exporter, NOW, fake_aws, one_target, put_sync};
 use crate::http;
 use crate::prometheus::exporter_with_everything;
+use crate::tools;
 
 #[tokio::test]
 async fn every_client_gets_the_format_that_it_prefers_and_never_an_error() {
@@ -55,12 +56,32 @@ async fn every_client_gets_the_format_that_it_prefers_and_never_an_error() {
             ],
             TEXT_0_0_4.to_owned(),
         ),
-        // The escaping scheme `dots` would double every underscore.
+        // The escaping scheme `dots` would double every underscore. Regression: it and unknown schemes
+        // made the client fall back to its next format.
         (
             &[
                 "application/openmetrics-text;version=1.0.0;escaping=dots;q=0.6,text/plain;version=0.0.4;q=0.3",
             ],
-            TEXT_0_0_4.to_owned(),
+            OPEN_METRICS.to_owned(),
+        ),
+        (
+            &[
+                "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited;escaping=new-scheme;q=0.6,*/*;q=0.2",
+            ],
+            PROTOBUF.to_owned(),
+        ),
+        (&["text/plain;version=1.0.0;escaping=\"\";q=0.6,*/*;q=0.2"], TEXT_1_0_0.to_owned()),
+        (&["application/openmetrics-text; version=1.0.0; escaping=\"ALLOW-UTF-8\""], utf8(OPEN_METRICS)),
+        // Neither are unknown parameters, another charset, or a weight with many decimals.
+        (
+            &["application/openmetrics-text;version=1.0.0;profile=x;charset=latin1, text/plain;q=0.9"],
+            OPEN_METRICS.to_owned(),
+        ),
+        (&["text/plain;q=.2, application/openmetrics-text;q=0.6666666"], OPEN_METRICS.to_owned()),
+        // An unknown version is another format.
+        (
+            &["application/openmetrics-text;version=9.9.9, text/plain;version=1.0.0;q=0.5"],
+            TEXT_1_0_0.to_owned(),
         ),
         (
             &[
@@ -186,6 +207,92 @@ async fn an_invalid_selection_of_families_is_rejected_with_a_hint() {
     }
 }
 
+/// As in the client libraries for Go and Python.
+#[tokio::test]
+async fn name_selects_families_and_ignores_unknown_names() {
+    let (_aws, exporter) = exporter_with_everything("1h").await;
+    let status = "aws_ssm_resource_data_sync_last_status";
+    let age = "aws_ssm_resource_data_sync_last_sync_age_seconds";
+    let collections = "ssm_sync_exporter_target_collections_total";
+    let duration = "ssm_sync_exporter_api_request_duration_seconds";
+    for format in FORMATS {
+        let whole =
+            fetch(&exporter, "/metrics?collect[]=aws_ssm_resource_data_sync_last_status", format, "gzip")
+                .await;
+        for coding in CODINGS {
+            for (query, expected) in [
+                (format!("name[]={status}"), vec![status]),
+                (format!("name%5B%5D={collections}&x=y&name%5b]={age}&name[]={age}"), vec![age, collections]),
+                (format!("name[]={status}&name[]=no_such_family&name[]="), vec![status]),
+                (format!("name[]={duration}"), vec![duration]),
+                // Samples of a histogram belong to its family.
+                (format!("name[]={duration}_bucket&name[]={duration}_sum"), vec![duration]),
+                // Names are exact.
+                (format!("name[]={status}_bucket"), vec![]),
+                (format!("name[]={}", status.to_uppercase()), vec![]),
+                ("name[]=ssm_sync_exporter_target_collections".to_owned(), vec![]),
+                ("name[]=no_such_family".to_owned(), vec![]),
+                ("name[]=".to_owned(), vec![]),
+                ("name[]".to_owned(), vec![]),
+                // Only what the other parameters select.
+                (format!("collect[]={status}&collect[]={age}&name[]={age}&name[]={duration}"), vec![age]),
+                (format!("exclude[]={status}&name[]={age}&name[]={status}"), vec![age]),
+                (format!("collect[]={status}&name[]={age}"), vec![]),
+            ] {
+                let body = fetch(&exporter, &format!("/metrics?{query}"), format, coding).await;
+                assert_eq!(format.families(&body), expected, "{query}");
+                if expected.is_empty() {
+                    assert_eq!(
+                        body,
+                        if format == Format::OpenMetrics { &b"# EOF\n"[..] } else { b"" },
+                        "{query}"
+                    );
+                }
+                if expected == [status] {
+                    assert!(body == whole, "{query}: the family is the same as ever");
+                }
+            }
+            // Without brackets, it is another parameter.
+            let all = fetch(&exporter, &format!("/metrics?name={status}"), format, coding).await;
+            assert_eq!(format.families(&all).len(), 63);
+        }
+    }
+    let invalid = exporter.get(&format!("/metrics?collect[]=no_such_family&name[]={status}")).await;
+    assert_eq!(invalid.status, 400);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn name_selects_the_same_samples_as_in_the_client_library_for_python() {
+    let (_aws, exporter) = exporter_with_everything("1h").await;
+    let directory = tempfile::tempdir().unwrap();
+    let mut python = tools::python();
+    python.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/select_by_name.py"));
+    let histogram = "ssm_sync_exporter_api_request_duration_seconds";
+    let queries = [
+        String::new(),
+        "?name[]=aws_ssm_resource_data_sync_info".to_owned(),
+        "?name%5B%5D=ssm_sync_exporter_target_up&name[]=aws_ssm_resource_data_syncs".to_owned(),
+        "?name[]=ssm_sync_exporter_api_requests_total&name[]=no_such_family".to_owned(),
+        "?name[]=ssm_sync_exporter_api_requests".to_owned(),
+        format!("?name[]={histogram}_bucket&name[]={histogram}_sum&name[]={histogram}_count"),
+        "?name[]=no_such_family".to_owned(),
+        "?name=aws_ssm_resource_data_sync_info".to_owned(),
+    ];
+    for (index, query) in queries.iter().enumerate() {
+        let file = directory.path().join(index.to_string());
+        let body = fetch(&exporter, &format!("/metrics{query}"), Format::Text004, "identity").await;
+        std::fs::write(&file, body).unwrap();
+        python.arg(query.trim_start_matches('?')).arg(file);
+    }
+    let output = tokio::task::spawn_blocking(move || python.output().unwrap()).await.unwrap();
+    assert!(output.status.success(), "{}", tools::written(&output));
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        format!("{} queries select the same\n", queries.len())
+    );
+}
+
 #[tokio::test]
 async fn disabled_families_are_not_exposed() {
     let aws = fake_aws().await;
@@ -206,6 +313,10 @@ async fn disabled_families_are_not_exposed() {
         all.retain(|name| !disabled.contains(&name.as_str()));
         assert_eq!(all.len(), before - disabled.len());
         assert_eq!(format.families(&fetch(&exporter, "/metrics", format, "zstd").await), all);
+        // It may be named.
+        let path = "/metrics?name[]=process_open_fds&name[]=process_max_fds";
+        let body = fetch(&exporter, path, format, "identity").await;
+        assert_eq!(format.families(&body), ["process_max_fds"]);
         // A disabled family may be excluded.
         let path = "/metrics?exclude[]=process_open_fds&exclude[]=process_max_fds";
         all.retain(|name| name != "process_max_fds");

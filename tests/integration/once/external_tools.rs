@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -63,21 +64,14 @@ async fn the_strict_parser_accepts_openmetrics() {
     assert_eq!(names, ["org-inventory".to_owned(), NASTY.to_owned()].into());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs tools that `tests/run` installs"]
-async fn node_exporter_serves_the_metrics_beside_its_own() {
-    let setup = setup().await;
-    let file = setup.output_directory().join("syncs.prom");
-    let mut once = setup.once();
-    once.arg("--output").arg(&file);
-    assert_eq!(output_of(once).await.0, Some(1));
-
+/// What `node_exporter` serves for the files in a directory.
+pub(super) async fn shown_by_node_exporter(directory: &Path) -> Scrape {
     // node_exporter does not print the port that it gets for port 0, so it gets one that was
     // free a moment ago.
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let process = tools::node_exporter()
         .args(["--collector.disable-defaults", "--collector.textfile"])
-        .arg(format!("--collector.textfile.directory={}", setup.output_directory().display()))
+        .arg(format!("--collector.textfile.directory={}", directory.display()))
         .arg(format!("--web.listen-address={address}"))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -91,7 +85,19 @@ async fn node_exporter_serves_the_metrics_beside_its_own() {
     }
     let answer = http::request(address, "GET", "/metrics").await;
     assert_eq!(answer.status, 200, "{}", answer.body);
-    let shown = Scrape(answer.body);
+    Scrape(answer.body)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn node_exporter_serves_the_metrics_beside_its_own() {
+    let setup = setup().await;
+    let file = setup.output_directory().join("syncs.prom");
+    let mut once = setup.once();
+    once.arg("--output").arg(&file);
+    assert_eq!(output_of(once).await.0, Some(1));
+
+    let shown = shown_by_node_exporter(&setup.output_directory()).await;
     assert!(shown.has("node_textfile_scrape_error 0"), "{}", shown.0);
     assert_eq!(shown.values("node_textfile_mtime_seconds").len(), 1);
     assert!(shown.has(&up(ACCOUNT, REGION, 1)) && shown.has(&up(ACCOUNT, "us-east-1", 0)), "{}", shown.0);

@@ -91,8 +91,17 @@ impl Http2 {
         headers: &[(&str, &str)],
     ) -> std::io::Result<()> {
         let pseudo = [(":method", method), (":scheme", "https"), (":path", path), (":authority", "x")];
+        self.send_headers(stream, &[&pseudo, headers].concat()).await
+    }
+
+    /// Sends a request with exactly these headers, the pseudo-headers included.
+    pub(crate) async fn send_headers(
+        &mut self,
+        stream: u32,
+        headers: &[(&str, &str)],
+    ) -> std::io::Result<()> {
         let mut block = Vec::new();
-        for (name, value) in pseudo.iter().chain(headers) {
+        for (name, value) in headers {
             // A literal header without indexing, not compressed.
             block.push(0);
             for text in [name, value] {

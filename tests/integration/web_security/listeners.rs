@@ -84,6 +84,22 @@ fn an_unusable_systemd_socket_is_a_one_line_error_with_status_1() {
          socket unit with ListenStream=10144, or remove the flag\n"
     );
 
+    // Regression: the exporter reserved memory for as many sockets as the variable says.
+    for number in ["x", "-1", "2000000000", "1 ", "", "\u{1b}[2J"] {
+        let mut command = program();
+        command.env("AWS_REGION", REGION).env("LISTEN_FDS", number).arg("--web.systemd-socket");
+        let (status, out, err) = run(&mut command);
+        assert_eq!((status, out.as_str()), (Some(1), ""), "{err}");
+        assert_eq!(
+            err,
+            format!(
+                "ssm-sync-exporter: --web.systemd-socket is set, but LISTEN_FDS is `{}`; expected the number of sockets \
+                 that systemd has passed\n",
+                number.escape_debug()
+            )
+        );
+    }
+
     let directory = tempfile::tempdir().unwrap();
     let unix = UnixListener::bind(directory.path().join("socket")).unwrap();
     let udp = UdpSocket::bind("127.0.0.1:0").unwrap();

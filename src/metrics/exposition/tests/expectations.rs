@@ -53,6 +53,7 @@ fn judging(
         health: Arc::new(HealthPolicy { expectations, ..HealthPolicy::default() }),
         disabled_families: exporter_family_names().into_iter().chain(disabled).collect(),
         sparse_states: true,
+        ..ExpositionSettings::default()
     };
     Exposition::new(Arc::clone(store), Arc::new(exporter), settings, clock)
 }
