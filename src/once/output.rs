@@ -10,6 +10,8 @@ use console::Term;
 use tempfile::NamedTempFile;
 use tokio::task::JoinSet;
 
+use crate::printable::path_excerpt;
+
 /// The destination of the results.
 #[derive(Debug)]
 pub struct Output(Destination);
@@ -59,7 +61,7 @@ impl Output {
         };
         match resolve() {
             Ok(path) => Ok(Self(Destination::File(path))),
-            Err(source) => Err(OutputError { destination: path.display().to_string(), source }),
+            Err(source) => Err(OutputError { destination: path_excerpt(&path), source }),
         }
     }
 
@@ -94,7 +96,7 @@ impl Output {
                 written.map_err(|source| OutputError { destination: "to stdout".to_owned(), source })
             }
             Destination::File(path) => replace(&path, &text)
-                .map_err(|source| OutputError { destination: path.display().to_string(), source }),
+                .map_err(|source| OutputError { destination: path_excerpt(&path), source }),
         }
     }
 }
