@@ -3,6 +3,7 @@
 mod command_line;
 mod credential_process;
 mod credentials;
+mod files;
 mod logs;
 mod outage;
 mod signals;
