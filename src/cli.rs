@@ -3,6 +3,7 @@
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, ValueEnum};
 
 use crate::app::DEFAULT_MAX_REQUESTS;
@@ -11,6 +12,7 @@ use crate::config::Config;
 use crate::fleet::{InvalidShard, Shard};
 use crate::logging::{Format, Verbosity};
 use crate::once;
+use crate::printable::{escape_control_characters, excerpt};
 use crate::web::{ListenAddress, TelemetryPath};
 
 /// Prometheus exporter for AWS Systems Manager resource data syncs.
@@ -169,15 +171,33 @@ pub enum Command {
     Once,
 }
 
-/// Formats an error of clap as one line: the message and a hint, without the usage.
+/// Formats an error of clap as one line: the message and a hint, without the usage. Of arguments, it
+/// repeats only the beginning.
 #[must_use]
-pub fn one_line(error: &clap::Error) -> String {
-    let text = error.render().to_string();
+pub fn one_line(mut error: clap::Error) -> String {
+    let shortened: Vec<_> = error
+        .context()
+        .filter_map(|(kind, value)| match value {
+            ContextValue::String(text) if *text != excerpt(text) => Some((kind, text.clone())),
+            _ => None,
+        })
+        .collect();
+    for (kind, text) in &shortened {
+        error.insert(*kind, ContextValue::String(excerpt(text)));
+        // The suggestions repeat the argument.
+        error.remove(ContextKind::Suggested);
+    }
+    let mut text = error.render().to_string();
+    for (_, argument) in &shortened {
+        // The reason why a value is invalid may repeat it, too.
+        text = text.replace(&format!("`{argument}`"), &format!("`{}`", excerpt(argument)));
+    }
     // The first paragraph is the message. A line with `tip:` is a suggestion, and the rest
     // is usage.
     let message =
         text.lines().take_while(|line| !line.is_empty()).map(str::trim).collect::<Vec<_>>().join(" ");
     let message = message.strip_prefix("error: ").unwrap_or(&message).to_owned();
+    let message = escape_control_characters(&message);
     let tip = text.lines().find_map(|line| line.trim().strip_prefix("tip: "));
     match tip {
         Some(tip) => format!("{message}; {tip}"),

@@ -56,7 +56,7 @@ fn main() -> ExitCode {
 fn start(log: &Log) -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(error) if error.use_stderr() => return fail(log, STATUS_USAGE, &cli::one_line(&error)),
+        Err(error) if error.use_stderr() => return fail(log, STATUS_USAGE, &cli::one_line(error)),
         Err(help_or_version) => {
             return match help_or_version.print() {
                 Ok(()) => ExitCode::SUCCESS,

@@ -1,5 +1,7 @@
 //! Makes texts from outside safe for terminals and logs.
 
+use std::path::Path;
+
 /// Whether a terminal or an editor shows the character, and it changes neither the lines nor the
 /// direction of the text around it.
 pub(crate) fn is_printable(character: char) -> bool {
@@ -67,6 +69,13 @@ pub(crate) fn redact_url_users(text: &str) -> String {
     redacted + rest
 }
 
+/// A path in an error message, without control characters. The middle of a long path is left out:
+/// its end names the file.
+pub(crate) fn path_excerpt(path: &Path) -> String {
+    const MAX_CHARS: usize = 300;
+    shorten_middle(&escape_control_characters(&path.to_string_lossy()), MAX_CHARS)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,5 +119,15 @@ mod tests {
         ] {
             assert_eq!(redact_url_users(text), expected);
         }
+    }
+
+    #[test]
+    fn a_path_in_an_error_is_one_line_that_ends_with_the_name_of_the_file() {
+        assert_eq!(path_excerpt(Path::new("/etc/a b/ü.yaml")), "/etc/a b/ü.yaml");
+        assert_eq!(path_excerpt(Path::new("/tmp/a\n\u{1b}[31mb")), "/tmp/a\\n\\u{1b}[31mb");
+        let long = format!("/{}/server.key", "x".repeat(100_000));
+        let shown = path_excerpt(Path::new(&long));
+        assert!(shown.starts_with("/xxx") && shown.ends_with("xx/server.key"), "{shown}");
+        assert_eq!(shown.chars().count(), 300);
     }
 }

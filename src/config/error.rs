@@ -8,13 +8,13 @@ use figment::error::{Actual, Kind};
 
 use super::key_path::{KeyPath, Segment};
 use super::yaml::Position;
-use crate::printable::escape_control_characters;
+use crate::printable::{escape_control_characters, excerpt, path_excerpt};
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("cannot read the configuration file {}", path.display())]
+    #[error("cannot read the configuration file {}", path_excerpt(path))]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -53,8 +53,8 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, line, column } => write!(f, "{}:{line}:{column}: ", path.display()),
-            Self::Environment { variable } => write!(f, "environment variable {variable}: "),
+            Self::File { path, line, column } => write!(f, "{}:{line}:{column}: ", path_excerpt(path)),
+            Self::Environment { variable } => write!(f, "environment variable {}: ", excerpt(variable)),
             Self::Absent => Ok(()),
         }
     }
@@ -137,8 +137,11 @@ fn missing_key_hint(key: &str) -> &'static str {
 }
 
 fn suggestion(found: &str, known: &[&str]) -> String {
+    // A key is short, and to compare a long text takes long.
+    let is_comparable = |known: &&&str| found.len() <= 4 * known.len();
     let nearest = known
         .iter()
+        .filter(is_comparable)
         .map(|known| (strsim::jaro_winkler(found, known), known))
         .max_by(|(a, _), (b, _)| a.total_cmp(b))
         .filter(|(similarity, _)| *similarity > 0.7);

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::printable::excerpt;
+
 /// A segment of a [`KeyPath`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Segment {
@@ -74,8 +76,9 @@ impl fmt::Display for KeyPath {
                 // This key is a bcrypt hash, written in place of a user name. It must not be
                 // shown.
                 Segment::Key(key) if key.starts_with("$2") => f.write_str("[...]")?,
-                Segment::Key(key) if depth == 0 => f.write_str(key)?,
-                Segment::Key(key) => write!(f, ".{key}")?,
+                Segment::Key(key) if key.is_empty() => f.write_str("\"\"")?,
+                Segment::Key(key) if depth == 0 => f.write_str(&excerpt(key))?,
+                Segment::Key(key) => write!(f, ".{}", excerpt(key))?,
                 Segment::Index(index) => write!(f, "[{index}]")?,
             }
         }

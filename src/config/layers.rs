@@ -10,8 +10,9 @@ use figment::{Figment, Metadata, Profile, Provider};
 use serde::de::DeserializeOwned;
 
 use super::error::{ConfigError, DeserializeError, Place};
+use super::file;
 use super::key_path::KeyPath;
-use super::yaml::{Document, Position};
+use super::yaml::{Document, MAX_DEPTH, Position, SyntaxError, is_null};
 
 /// An environment variable and the keys that lead to its value.
 struct Variable {
@@ -30,13 +31,14 @@ pub(super) struct Layers {
 }
 
 impl Layers {
-    /// Reads the file, if there is one, and the variables of `environment` that begin
+    /// The contents of a file, if there is one, and the variables of `environment` that begin
     /// with [`ENV_PREFIX`].
     pub(super) fn read(
-        file: Option<&Path>,
+        file: Option<(&Path, Vec<u8>)>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        Self::merge(file.map(FileLayer::read).transpose()?, environment)
+        let layer = |(path, bytes)| FileLayer::parse(path, &decode(path, bytes)?, "interval: 5m");
+        Self::merge(file.map(layer).transpose()?, environment)
     }
 
     /// A single layer: the text of the file at `path`. If it is not a mapping, the error
@@ -100,6 +102,15 @@ impl Layers {
     }
 }
 
+/// The text of the file at `path`.
+pub(super) fn decode(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
+    file::decode(bytes).map_err(|error| invalid_file(path, error))
+}
+
+fn invalid_file(path: &Path, error: SyntaxError) -> ConfigError {
+    ConfigError::Invalid { place: Place::in_file(path, error.position), message: error.message }
+}
+
 #[derive(Clone)]
 struct FileLayer {
     path: Arc<PathBuf>,
@@ -107,17 +118,8 @@ struct FileLayer {
 }
 
 impl FileLayer {
-    fn read(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_path_buf(), source })?;
-        Self::parse(path, &text, "interval: 5m")
-    }
-
     fn parse(path: &Path, text: &str, example: &str) -> Result<Self, ConfigError> {
-        let document = Document::parse(text).map_err(|error| ConfigError::Invalid {
-            place: Place::in_file(path, error.position),
-            message: error.message,
-        })?;
+        let document = Document::parse(text).map_err(|error| invalid_file(path, error))?;
         if document.to_dict().is_none() {
             return Err(ConfigError::Invalid {
                 place: Place::in_file(path, document.locate(&KeyPath::default())),
@@ -140,7 +142,7 @@ impl Provider for FileLayer {
 
 /// Variables such as `SSM_SYNC_EXPORTER_AWS__USE_FIPS=true`. A list or a mapping is
 /// written in YAML, such as `[eu-west-1, us-east-1]`. An empty variable counts as not
-/// set.
+/// set, and null, in any spelling of YAML, as the default.
 struct EnvironmentLayer(Dict);
 
 impl EnvironmentLayer {
@@ -168,7 +170,13 @@ impl EnvironmentLayer {
         let (mut dict, mut variables) = (Dict::new(), Vec::new());
         for (suffix, text) in texts {
             let name = format!("{ENV_PREFIX}{suffix}");
-            let keys: Vec<String> = suffix.split("__").map(key_of_part).collect();
+            let keys: Vec<String> = suffix.split("__").take(MAX_DEPTH + 1).map(key_of_part).collect();
+            if keys.len() > MAX_DEPTH {
+                return Err(ConfigError::Invalid {
+                    place: Place::Environment { variable: name },
+                    message: format!("`__` separates more than {MAX_DEPTH} levels; no key is that deep"),
+                });
+            }
             let value = parse_variable(&name, &text)?;
             if !insert(&mut dict, &keys, value) {
                 return Err(ConfigError::Invalid {
@@ -222,8 +230,8 @@ fn key_of_part(part: &str) -> String {
 fn parse_variable(name: &str, text: &str) -> Result<Value, ConfigError> {
     // Only lists and mappings are parsed as YAML. Other values may contain characters that are
     // special in YAML, such as the region pattern `*`.
-    if !text.starts_with(['[', '{']) {
-        return Ok(Value::from(text));
+    if !text.trim_start().starts_with(['[', '{']) {
+        return Ok(if is_null(text) { Value::from(Empty::None) } else { Value::from(text) });
     }
     let document = Document::parse(text).map_err(|error| ConfigError::Invalid {
         place: Place::Environment { variable: name.to_owned() },

@@ -8,6 +8,7 @@
 mod entries;
 mod error;
 mod expectations;
+mod file;
 mod health;
 mod key_path;
 mod layers;
@@ -22,6 +23,7 @@ mod yaml;
 
 use std::ffi::OsString;
 use std::fmt;
+use std::io;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -89,6 +91,8 @@ impl Config {
     /// Loads the configuration from `file`, if there is one, and from the variables of
     /// `environment` that begin with `SSM_SYNC_EXPORTER_` or name proxies or certificate authorities.
     ///
+    /// The file may be a pipe that the process has inherited, such as stdin.
+    ///
     /// # Errors
     /// The first error in the configuration. Conflicts between accounts are found by
     /// [`app::check`](crate::app::check).
@@ -104,7 +108,7 @@ impl Config {
             environment,
             outbound_variables: others.into_iter().filter(is_outbound).collect(),
         }
-        .load()
+        .load(file::read_file_or_inherited_pipe)
     }
 
     /// Whether the configuration says what should be there.
@@ -119,10 +123,11 @@ impl Config {
     }
 
     /// Returns a function that loads the configuration again from the same file and
-    /// variables. It blocks, because it reads files.
+    /// variables. It blocks, because it reads files. A pipe is an error, because it was read to its
+    /// end at start.
     pub(crate) fn loader(&self) -> impl FnOnce() -> Result<Self, ConfigError> + Send + use<> {
         let source = self.source.clone();
-        || source.load()
+        || source.load(file::read)
     }
 
     /// The accounts whose [`AccountDefaults`] decide what is polled: the listed accounts,
@@ -180,8 +185,14 @@ impl fmt::Debug for Source {
 }
 
 impl Source {
-    fn load(self) -> Result<Config, ConfigError> {
-        let layers = Layers::read(self.file.as_deref(), self.environment.clone())?;
+    fn load(self, read: fn(&Path, file::Size) -> io::Result<Vec<u8>>) -> Result<Config, ConfigError> {
+        let unreadable = |path: &Path, source| ConfigError::Unreadable { path: path.to_path_buf(), source };
+        let file = self.file.as_deref().map(|path| {
+            read(path, file::MAX_CONFIGURATION)
+                .map(|bytes| (path, bytes))
+                .map_err(|error| unreadable(path, error))
+        });
+        let layers = Layers::read(file.transpose()?, self.environment.clone())?;
         let raw: RawConfig = layers.deserialize(raw::DEFAULTS)?;
         let redacted = redacted::to_yaml(&raw);
         let outbound =

@@ -28,6 +28,29 @@ pub(super) trait Printable: FromText {
     }
 }
 
+/// A boolean in the core schema of YAML 1.2.
+pub(super) fn boolean(text: &str) -> Option<bool> {
+    match text {
+        "true" | "True" | "TRUE" => Some(true),
+        "false" | "False" | "FALSE" => Some(false),
+        _ => None,
+    }
+}
+
+/// A whole number in the core schema of YAML 1.2: decimal, octal as `0o17` or hexadecimal as `0x1F`.
+/// `None` for a negative number.
+pub(super) fn integer(text: &str) -> Option<u64> {
+    let (digits, radix) = match (text.strip_prefix("0o"), text.strip_prefix("0x")) {
+        (Some(octal), _) => (octal, 8),
+        (_, Some(hexadecimal)) => (hexadecimal, 16),
+        _ => (text.strip_prefix('+').unwrap_or(text), 10),
+    };
+    // `from_str_radix` accepts a sign.
+    digits
+        .starts_with(|first: char| first.is_digit(radix))
+        .then(|| u64::from_str_radix(digits, radix).ok())?
+}
+
 /// A value as it is shown. The variant determines the quotes: the boolean is shown as `true`,
 /// the text as `"true"`.
 #[derive(Debug, PartialEq, Eq, serde::Serialize)]

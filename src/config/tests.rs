@@ -1,6 +1,9 @@
 //! Tests that every file in `tests/fixtures/config/bad` gives the error in its first line,
 //! that every file in `config` is valid, and how layers, accounts and roles are resolved.
 
+mod core_schema;
+mod messages;
+
 use std::path::PathBuf;
 
 use super::*;

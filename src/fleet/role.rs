@@ -6,6 +6,8 @@ use std::str::FromStr;
 
 use secrecy::{ExposeSecret as _, SecretString};
 
+use strum::VariantArray as _;
+
 use super::{AccountId, Partition, RegionName};
 
 /// The ARN of an IAM role.
@@ -53,11 +55,9 @@ impl FromStr for RoleArn {
             ) else {
                 return None;
             };
-            let path = resource.strip_prefix("role/")?;
-            let name = path.rsplit('/').next()?;
-            let is_well_formed = (1..=64).contains(&name.len())
-                && path.len() <= 512 + 64
-                && path.bytes().all(|byte| byte == b'/' || is_name_byte(byte));
+            let (path, name) = resource.strip_prefix("role")?.rsplit_once('/')?;
+            let is_well_formed =
+                is_path(path) && (1..=64).contains(&name.len()) && name.bytes().all(is_name_byte);
             is_well_formed.then_some(())?;
             Some(Self {
                 text: text.to_owned(),
@@ -125,17 +125,27 @@ impl FromStr for SessionName {
 }
 
 /// The template of the ARN of a role that exists in every account of an organization,
-/// with the placeholders `{account_id}` and, optionally, `{partition}`.
+/// with the placeholders `{account_id}` and, optionally, `{partition}`. `{{` and `}}` stand for
+/// braces, which the path of a role may have.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberRoleTemplate(String);
 
 /// The text is not a [`MemberRoleTemplate`].
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "`{0}` is not a role ARN with `{{account_id}}` as its account; expected a template such as \
-     `arn:{{partition}}:iam::{{account_id}}:role/SsmSyncExporter`"
-)]
-pub struct InvalidMemberRoleTemplate(String);
+pub enum InvalidMemberRoleTemplate {
+    /// It is not the ARN of a role in the account that the placeholder stands for.
+    #[error(
+        "`{0}` is not a role ARN with `{{account_id}}` as its account; expected a template such as \
+         `arn:{{partition}}:iam::{{account_id}}:role/SsmSyncExporter`"
+    )]
+    NoRoleArn(String),
+    /// A brace begins or ends no placeholder.
+    #[error(
+        "`{0}` has a brace that belongs to no placeholder; expected `{{account_id}}` or `{{partition}}`, or `{{{{` and \
+         `}}}}` for braces in the path of the role"
+    )]
+    UnknownPlaceholder(String),
+}
 
 impl MemberRoleTemplate {
     /// The ARN of the role in `account`.
@@ -148,10 +158,29 @@ impl MemberRoleTemplate {
         account: &AccountId,
         partition: Partition,
     ) -> Result<RoleArn, InvalidRoleArn> {
-        self.0
-            .replace(ACCOUNT_ID_PLACEHOLDER, account.as_str())
-            .replace(PARTITION_PLACEHOLDER, partition.as_str())
-            .parse()
+        let expanded = self.expand(account, partition);
+        expanded.ok_or_else(|| InvalidRoleArn(self.0.clone()))?.parse()
+    }
+
+    /// Replaces the placeholders and double braces. `None` if there is another brace.
+    fn expand(&self, account: &AccountId, partition: Partition) -> Option<String> {
+        let replacements = [
+            (ACCOUNT_ID_PLACEHOLDER, account.as_str()),
+            (PARTITION_PLACEHOLDER, partition.as_str()),
+            ("{{", "{"),
+            ("}}", "}"),
+        ];
+        let (mut expanded, mut rest) = (String::new(), self.0.as_str());
+        while let Some(brace) = rest.find(['{', '}']) {
+            let (before, from_brace) = rest.split_at(brace);
+            let (text, after) = replacements
+                .iter()
+                .find_map(|(written, text)| Some((*text, from_brace.strip_prefix(written)?)))?;
+            expanded.push_str(before);
+            expanded.push_str(text);
+            rest = after;
+        }
+        Some(expanded + rest)
     }
 }
 
@@ -162,9 +191,14 @@ impl FromStr for MemberRoleTemplate {
         let template = Self(text.to_owned());
         // The placeholder must be the account id of the ARN, not a part of the role's name.
         let account = AccountId::example();
-        let is_valid =
-            template.in_account(&account, Partition::Aws).is_ok_and(|arn| *arn.account() == account);
-        if is_valid { Ok(template) } else { Err(InvalidMemberRoleTemplate(text.to_owned())) }
+        if template.expand(&account, Partition::Aws).is_none() {
+            return Err(InvalidMemberRoleTemplate::UnknownPlaceholder(text.to_owned()));
+        }
+        // The names of partitions have different lengths.
+        let is_valid = Partition::VARIANTS.iter().all(|partition| {
+            template.in_account(&account, *partition).is_ok_and(|arn| *arn.account() == account)
+        });
+        if is_valid { Ok(template) } else { Err(InvalidMemberRoleTemplate::NoRoleArn(text.to_owned())) }
     }
 }
 
@@ -242,6 +276,16 @@ impl FromStr for ExternalId {
     }
 }
 
+/// Whether IAM accepts the path of a role, here without the slash at its end: empty, or a slash and up
+/// to 510 ASCII characters other than a space and most control characters. The IAM API reference writes
+/// it as `(\u002F)|(\u002F[\u0021-\u007F]+\u002F)`, with at most 512 characters.
+fn is_path(path: &str) -> bool {
+    path.is_empty()
+        || path.starts_with('/')
+            && (2..512).contains(&path.len())
+            && path.bytes().all(|byte| matches!(byte, 0x21..=0x7f))
+}
+
 /// The character class that the IAM API reference writes as `[\w+=,.@-]`.
 fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'+' | b'=' | b',' | b'.' | b'@' | b'-')
@@ -272,9 +316,51 @@ mod tests {
             "arn:aws:iam::111122223333:role/",
             "arn:aws:iam::111122223333:role/a b",
             "arn:aws:iam::111122223333:role/a:b",
+            "arn:aws:iam::111122223333:role",
+            "arn:aws:iam::111122223333:roles/x",
+            "arn:aws:iam::111122223333:role//x",
+            "arn:aws:iam::111122223333:role/a/",
+            "arn:aws:iam::111122223333:role/a b/x",
+            "arn:aws:iam::111122223333:role/ü/x",
+            "arn:aws:iam::111122223333:role/a\n/x",
+            "arn:aws:iam::111122223333:role/a\u{1b}/x",
+            "arn:aws:iam::111122223333:role/a/{x}",
         ] {
             assert!(text.parse::<RoleArn>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_path_may_have_every_character_that_iam_allows() {
+        let role =
+            |path: &str, name: &str| format!("arn:aws:iam::111122223333:role{path}{name}").parse::<RoleArn>();
+        for byte in 0..=u8::MAX {
+            let character = char::from(byte);
+            let is_allowed = matches!(byte, 0x21..=0x7f);
+            assert_eq!(role(&format!("/a{character}b/"), "x").is_ok(), is_allowed, "{character:?}");
+            let is_allowed_in_name = byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte);
+            // A slash ends the path.
+            if character != '/' {
+                assert_eq!(role("/", &format!("a{character}b")).is_ok(), is_allowed_in_name, "{character:?}");
+            }
+        }
+        let path = |length: usize| format!("/{}/", "p".repeat(length - 2));
+        for (path, name, is_valid) in [
+            ("/".to_owned(), 1, true),
+            ("/".to_owned(), 64, true),
+            ("/".to_owned(), 65, false),
+            (path(3), 64, true),
+            (path(512), 64, true),
+            (path(513), 1, false),
+            (path(512), 65, false),
+            (path(512), 0, false),
+        ] {
+            assert_eq!(role(&path, &"n".repeat(name)).is_ok(), is_valid, "{} and {name}", path.len());
+        }
+        // AWS creates such paths.
+        let reserved =
+            "arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/AWSReservedSSO_a_0123";
+        assert!(reserved.parse::<RoleArn>().is_ok());
     }
 
     #[test]
@@ -319,10 +405,41 @@ mod tests {
             "arn:aws:iam::111122223333:role/{account_id}",
             "arn:{partitoin}:iam::{account_id}:role/x",
             "arn:aws:iam::{account_id}:user/x",
+            &format!("arn:{{partition}}:iam::{{account_id}}:role/{}{{partition}}/x", "p".repeat(501)),
         ] {
             assert!(text.parse::<MemberRoleTemplate>().is_err(), "{text}");
         }
         assert!("arn:aws-us-gov:iam::{account_id}:role/x".parse::<MemberRoleTemplate>().is_ok());
+    }
+
+    #[test]
+    fn double_braces_in_a_template_are_braces_of_the_path() {
+        let account = "111122223333".parse().unwrap();
+        for (path, expanded) in [
+            ("{{x}}", "{x}"),
+            ("{{account_id}}", "{account_id}"),
+            ("{{{account_id}}}", "{111122223333}"),
+            ("{account_id}-{partition}", "111122223333-aws"),
+            ("a{{{{b", "a{{b"),
+            ("!\"#$%&'()*+,-.:;<=>?@[\\]^`|~\u{7f}", "!\"#$%&'()*+,-.:;<=>?@[\\]^`|~\u{7f}"),
+        ] {
+            let template: MemberRoleTemplate =
+                format!("arn:aws:iam::{{account_id}}:role/{path}/x").parse().unwrap();
+            let arn = template.in_account(&account, Partition::Aws).unwrap();
+            assert_eq!(arn.as_str(), format!("arn:aws:iam::111122223333:role/{expanded}/x"));
+        }
+        // Probably a misspelt placeholder.
+        for path in ["{team}", "{acount_id}", "{region}", "{", "}", "{}", "{account_id}}", "}{"] {
+            let error = format!("arn:aws:iam::{{account_id}}:role/{path}/x")
+                .parse::<MemberRoleTemplate>()
+                .unwrap_err();
+            assert!(matches!(error, InvalidMemberRoleTemplate::UnknownPlaceholder(_)), "{error}");
+        }
+        assert_eq!(
+            "a{b}".parse::<MemberRoleTemplate>().unwrap_err().to_string(),
+            "`a{b}` has a brace that belongs to no placeholder; expected `{account_id}` or `{partition}`, or `{{` and `}}` \
+             for braces in the path of the role"
+        );
     }
 
     #[test]

@@ -38,6 +38,7 @@ use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 use crate::clock::Clock;
+use crate::printable::escape_control_characters;
 pub use counters::LogCounters;
 use format::Entry;
 pub use format::Format;
@@ -135,6 +136,7 @@ impl Log {
 
     /// Writes a line that is not in the log format, such as the reason why the process ends.
     pub fn print(&self, line: &str) {
+        let line = escape_control_characters(line);
         // The line is counted if it is dropped.
         let _outcome = self.push(format!("{line}\n"), Importance::Essential);
     }

@@ -10,6 +10,8 @@ use console::Term;
 use tempfile::NamedTempFile;
 use tokio::task::JoinSet;
 
+use crate::printable::path_excerpt;
+
 /// The destination of the results.
 #[derive(Debug)]
 pub struct Output(Destination);
@@ -64,7 +66,7 @@ impl Output {
         };
         match resolve() {
             Ok(destination) => Ok(Self(destination)),
-            Err(source) => Err(OutputError { destination: path.display().to_string(), source }),
+            Err(source) => Err(OutputError { destination: path_excerpt(path), source }),
         }
     }
 
@@ -107,7 +109,7 @@ impl Output {
                 written.map_err(|source| OutputError { destination: "to stdout".to_owned(), source })
             }
             Destination::File { path, .. } => replace(&path, &text)
-                .map_err(|source| OutputError { destination: path.display().to_string(), source }),
+                .map_err(|source| OutputError { destination: path_excerpt(&path), source }),
         }
     }
 }

@@ -6,6 +6,7 @@ mod command_line;
 mod config_check;
 mod credential_process;
 mod credentials;
+mod files;
 mod logs;
 mod outage;
 mod service_manager;

@@ -3,7 +3,6 @@
 
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use fake_aws::{FakeAws, Fault, FaultRule, SyncKind};
@@ -15,7 +14,7 @@ use crate::exporter::{
     ACCOUNT, Exporter, NOW, REGION, ROLE, Scrape, Setup, aws_settings, fake_aws, one_target, put_sync, up,
 };
 use crate::http;
-use crate::process::{ExporterProcess, program};
+use crate::process::{ExporterProcess, program, with_ambient_credentials};
 
 const LAST_RELOAD_SUCCESSFUL: &str = "ssm_sync_exporter_config_last_reload_successful";
 const LAST_RELOAD_TIME: &str = "ssm_sync_exporter_config_last_reload_success_timestamp_seconds";
@@ -238,13 +237,24 @@ async fn sighup_reloads_and_is_logged() {
 async fn a_reload_that_hangs_delays_neither_scrapes_nor_the_shutdown() {
     let aws = fake_aws().await;
     let directory = tempfile::tempdir().unwrap();
-    let file = write_config(&aws, directory.path());
-    let running = ExporterProcess::start(program().arg("--config.file").arg(&file));
-    running.metrics_containing(&up(ACCOUNT, REGION, 1)).await;
-    // Opening a FIFO hangs until something writes to it.
-    std::fs::remove_file(&file).unwrap();
-    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let file = directory.path().join("config.yaml");
+    std::fs::write(&file, format!("regions: [{REGION}]\n")).unwrap();
+    // An instance metadata service that never responds.
+    let metadata_service = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", metadata_service.local_addr().unwrap());
+    let mut command = program();
+    let command = with_ambient_credentials(&mut command, &aws)
+        .env_remove("AWS_EC2_METADATA_DISABLED")
+        .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", url)
+        .arg("--config.file")
+        .arg(&file);
+    let running = ExporterProcess::start(command);
+    running.metrics_containing("ssm_sync_exporter_target_up{").await;
+    // Without regions, the SDK asks the metadata service for the default region.
+    std::fs::write(&file, "").unwrap();
     running.send_signal("HUP");
+    let asked = tokio::time::timeout(Duration::from_secs(30), metadata_service.accept()).await;
+    let _connection = asked.expect("the metadata service is asked").unwrap();
     running.send_signal("HUP");
     assert_eq!(http::request(running.address, "GET", "/metrics").await.status, 200);
     let (status, took, log) = running.stop("TERM");

@@ -1,21 +1,17 @@
 //! Reads a file with a request in JSON: the file that is given to
 //! `aws ssm create-resource-data-sync --cli-input-json`.
 
-use std::fs::File;
-use std::io::{self, Read as _};
 use std::path::Path;
 
 use serde_json::Value;
 
 use crate::config::error::{ConfigError, Place};
-use crate::config::layers::Layers;
+use crate::config::file;
+use crate::config::layers::{self, Layers};
 use crate::config::raw::RawRequest;
 use crate::config::setting::Setting;
 use crate::config::yaml::Position;
-use crate::printable::excerpt;
-
-/// The size of the largest file that is read. A request needs far less.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
+use crate::printable::{excerpt, path_excerpt};
 
 /// The parameters of which AWS takes one value. In the configuration, they can be lists.
 const TEXTS: [&str; 10] = [
@@ -34,8 +30,9 @@ const TEXTS: [&str; 10] = [
 /// Reads the file at `path`, which `setting` names. Returns the request together with the settings of
 /// the file, which are the places of errors about the request.
 pub(super) fn read(path: &Path, setting: &Setting<'_>) -> Result<(RawRequest, Layers), ConfigError> {
-    let text = read_text(path)
-        .map_err(|error| setting.invalid(format!("cannot read {}: {error}", path.display())))?;
+    let bytes = file::read(path, file::MAX_SMALL)
+        .map_err(|error| setting.invalid(format!("cannot read {}: {error}", path_excerpt(path))))?;
+    let text = layers::decode(path, bytes)?;
     let value: Value = serde_json::from_str(&text).map_err(|error| not_json(path, &error))?;
     // JSON is almost YAML, but YAML does not allow tabs everywhere that JSON does. A string in JSON
     // contains no tabs.
@@ -43,19 +40,6 @@ pub(super) fn read(path: &Path, setting: &Setting<'_>) -> Result<(RawRequest, La
     check_values(&value, "", &Setting::root(&layers))?;
     let request = layers.deserialize("{}")?;
     Ok((request, layers))
-}
-
-fn read_text(path: &Path) -> io::Result<String> {
-    // A pipe would block until another process writes to it.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it is larger than 1 MiB"));
-    }
-    String::from_utf8(bytes).map_err(|_| io::Error::other("it is not UTF-8"))
 }
 
 fn not_json(path: &Path, error: &serde_json::Error) -> ConfigError {

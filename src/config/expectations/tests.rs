@@ -402,6 +402,9 @@ fn a_file_with_a_request_is_read_relative_to_the_configuration() {
         "{error}"
     );
 
+    // Windows editors put a byte order mark in front.
+    assert!(with_file(directory.path(), format!("\u{feff}{json}").as_bytes()).is_ok());
+
     // A reload reads the file again.
     let loader = config.loader();
     std::fs::write(directory.path().join("requests/a.json"), "{\"SyncName\": \"a\\/b\"}").unwrap();
@@ -420,7 +423,15 @@ fn a_file_that_is_not_a_small_text_is_rejected_in_one_line() {
         format!("{place}: cannot read {}: {reason}", path.display())
     };
     assert_eq!(error(&vec![b' '; 1024 * 1024 + 1]), expected("it is larger than 1 MiB"));
-    assert_eq!(error(b"{\"SyncName\": \"\xff\"}"), expected("it is not UTF-8"));
+    let undecodable = error(b"{\"SyncName\":\n \"\xff\"}");
+    assert!(
+        undecodable.ends_with("a.json:2:3: the byte 0xff is not UTF-8; save the file as UTF-8"),
+        "{undecodable}"
+    );
+    // Redirections of PowerShell write UTF-16.
+    let utf16: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf16 = error(&utf16);
+    assert!(utf16.ends_with("a.json:1:1: the file is encoded in UTF-16; save it as UTF-8"), "{utf16}");
     let deep = error("[".repeat(1000).as_bytes());
     assert!(deep.contains("a.json:1:128: not JSON: recursion limit exceeded"), "{deep}");
     let pair = error(br#"{"SyncName": "\ud83d\ude00"}"#);
@@ -450,5 +461,5 @@ fn a_pipe_in_place_of_a_file_does_not_block() {
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let text = format!("expectations: [{{name: a, request_file: {}}}]", pipe.display());
     let error = load(&text).unwrap_err();
-    assert!(error.ends_with("pipe: it is not a regular file"), "{error}");
+    assert!(error.ends_with("pipe: it is a pipe; expected a regular file"), "{error}");
 }

@@ -6,9 +6,8 @@ mod expectations;
 mod health;
 mod optional_list;
 
-use std::io;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -22,7 +21,10 @@ pub(super) use expectations::{
 pub(super) use health::{Limit, RawHealth, RawHealthRule};
 pub(super) use optional_list::OptionalList;
 
-use super::scalar::{FromText, Printable, Printed, Secret, Shown, from_text_by_from_str, printable};
+use super::file;
+use super::scalar::{
+    FromText, Printable, Printed, Secret, Shown, boolean, from_text_by_from_str, integer, printable,
+};
 use crate::aws::{EXPECTED_ENDPOINT_URL, is_usable_endpoint_url};
 use crate::fleet::{
     AccountId, ExternalId, MemberRoleTemplate, OrganizationalUnitId, RegionName, RegionOrPattern, RoleArn,
@@ -223,7 +225,10 @@ impl FromText for NonZeroUsize {
     const EXPECTED: &'static str = "a whole number of at least 1";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("`{text}` is invalid; expected a whole number of at least 1"))
+        integer(text)
+            .and_then(|number| usize::try_from(number).ok())
+            .and_then(Self::new)
+            .ok_or_else(|| format!("`{text}` is invalid; expected a whole number of at least 1"))
     }
 }
 
@@ -231,8 +236,9 @@ impl FromText for u32 {
     const EXPECTED: &'static str = "a whole number of at least 0";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse()
-            .map_err(|_| format!("`{text}` is invalid; expected a whole number from 0 to {}", Self::MAX))
+        integer(text)
+            .and_then(|number| Self::try_from(number).ok())
+            .ok_or_else(|| format!("`{text}` is invalid; expected a whole number from 0 to {}", Self::MAX))
     }
 }
 
@@ -240,7 +246,7 @@ impl FromText for bool {
     const EXPECTED: &'static str = "true or false";
 
     fn from_text(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|_| format!("`{text}` is not a boolean; expected true or false"))
+        boolean(text).ok_or_else(|| format!("`{text}` is not a boolean; expected true or false"))
     }
 }
 
@@ -249,15 +255,8 @@ impl FromText for PathBuf {
 
     fn from_text(text: &str) -> Result<Self, String> {
         // Without this check, the SDK would report a missing file in every collection.
-        let readable = std::fs::metadata(text).and_then(|metadata| {
-            if metadata.is_dir() {
-                Err(io::ErrorKind::IsADirectory.into())
-            } else {
-                std::fs::File::open(text)
-            }
-        });
-        match readable {
-            Ok(_) => Ok(Self::from(text)),
+        match file::check_readable(Path::new(text)) {
+            Ok(()) => Ok(Self::from(text)),
             Err(error) => Err(format!("cannot read {text}: {error}")),
         }
     }
@@ -348,7 +347,7 @@ impl FromText for EndpointUrl {
 
 impl Printable for bool {
     fn printed(text: &str) -> Printed {
-        text.parse().map_or_else(|_| Printed::Text(text.to_owned()), Printed::Bool)
+        boolean(text).map_or_else(|| Printed::Text(text.to_owned()), Printed::Bool)
     }
 }
 
@@ -356,7 +355,7 @@ macro_rules! printable_numbers {
     ($($type:ty),+) => {
         $(impl Printable for $type {
             fn printed(text: &str) -> Printed {
-                text.parse().map_or_else(|_| Printed::Text(text.to_owned()), Printed::Number)
+                integer(text).map_or_else(|| Printed::Text(text.to_owned()), Printed::Number)
             }
         })+
     };

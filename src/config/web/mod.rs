@@ -6,9 +6,8 @@
 //! here, so that a loaded web configuration can be applied as a whole.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -21,16 +20,15 @@ use secrecy::ExposeSecret as _;
 mod raw;
 
 use super::error::ConfigError;
+use super::file;
 use super::key_path::KeyPath;
-use super::layers::Layers;
+use super::layers::{self, Layers};
 use super::scalar::{Secret, Shown};
+use crate::printable::path_excerpt;
 use crate::web::{
     AccessRules, Authorities, ClientAuth, Identity, InvalidTls, RateLimit, Tls, TlsSettings, TlsVersion,
 };
 use raw::{FileName, Pem, RawHeaders, RawRateLimit, RawTls, RawWebConfig};
-
-/// The size of the largest file that is read. Certificates need far less.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// The longest time that a burst may cover, at one request per interval.
 const MAX_BURST_DURATION: Duration = Duration::from_hours(720);
@@ -53,10 +51,10 @@ impl WebConfig {
     /// The first error in the web configuration.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let mut files = FileHashes::default();
-        let text = files
+        let bytes = files
             .read(path)
-            .and_then(|bytes| String::from_utf8(bytes).map_err(io::Error::other))
             .map_err(|source| ConfigError::Unreadable { path: path.to_path_buf(), source })?;
+        let text = layers::decode(path, bytes)?;
         let layers = Layers::from_text(path, &text, "rate_limit: {interval: 1s, burst: 10}")?;
         let raw: RawWebConfig = layers.deserialize("{}")?;
         let directory = path.parent().unwrap_or(Path::new(""));
@@ -86,12 +84,7 @@ impl FileHashes {
 }
 
 fn read(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "the file is larger than 1 MiB"));
-    }
-    Ok(bytes)
+    file::read(path, file::MAX_SMALL)
 }
 
 /// The hash need not be cryptographic, because a user who could forge a collision can write
@@ -241,10 +234,11 @@ impl Validator<'_> {
             (Some(pem), None) => Ok(Some((key.to_owned(), pem.expose_secret().as_bytes().to_vec()))),
             (None, Some(name)) => {
                 let path = self.directory.join(name);
-                match self.files.read(&path) {
+                let pem = self.files.read(&path).map_err(|error| error.to_string());
+                match pem.and_then(|pem| file::reject_utf16(&pem).map(|()| pem).map_err(str::to_owned)) {
                     Ok(pem) => Ok(Some((key_of_file, pem))),
-                    Err(error) => {
-                        let message = format!("cannot read {}: {error}", path.display());
+                    Err(reason) => {
+                        let message = format!("cannot read {}: {reason}", path_excerpt(&path));
                         Err(self.invalid_tls(&key_of_file, &message))
                     }
                 }

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 
 use super::super::raw::{MAX_DURATION, non_null, non_null_list, null_as_default};
 use super::super::scalar::{FromText, Secret, Shown, from_text_by_from_str, printable};
+use crate::printable::excerpt;
 use crate::web::{AllowedSan, CipherSuite, ClientAuthType, Curve, ExcludedPath, PasswordHash, TlsVersion};
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -148,7 +149,10 @@ impl FromText for HeaderText {
 
     fn from_text(text: &str) -> Result<Self, String> {
         HeaderValue::from_str(text).map(Self).map_err(|_| {
-            format!("{text:?} cannot be sent in a header: it contains line breaks or control characters")
+            format!(
+                "\"{}\" cannot be sent in a header: it contains line breaks or control characters",
+                excerpt(text)
+            )
         })
     }
 }

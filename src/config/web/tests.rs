@@ -141,7 +141,7 @@ fn the_error_names_an_unreadable_file() {
     let large = directory.path().join("large.yaml");
     std::fs::write(&large, "#".repeat(1024 * 1024 + 1)).unwrap();
     let error = WebConfig::load(&large).unwrap_err();
-    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "the file is larger than 1 MiB");
+    assert_eq!(std::error::Error::source(&error).unwrap().to_string(), "it is larger than 1 MiB");
 }
 
 #[test]

@@ -17,6 +17,9 @@ pub struct ListenAddress {
 )]
 pub struct InvalidListenAddress;
 
+/// The longest host: DNS names have at most 253 characters.
+const MAX_HOST: usize = 253;
+
 impl ListenAddress {
     /// The host, without the brackets of an IPv6 address; `None` for all addresses.
     pub(in crate::web) fn host(&self) -> Option<&str> {
@@ -43,8 +46,8 @@ impl FromStr for ListenAddress {
             None if host.is_empty() => None,
             None => Some(host),
         };
-        if host.is_some_and(|host| host.is_empty() || host.contains(|c: char| c.is_whitespace() || c == '/'))
-        {
+        let is_invalid = |c: char| c.is_whitespace() || c.is_control() || c == '/';
+        if host.is_some_and(|host| !(1..=MAX_HOST).contains(&host.len()) || host.contains(is_invalid)) {
             return Err(InvalidListenAddress);
         }
         Ok(Self { host: host.map(ToOwned::to_owned), port })
@@ -84,6 +87,8 @@ mod tests {
             ":http",
             "http://a:80",
             "a b:1",
+            "a\u{1b}[31m:1",
+            &format!("{}:1", "a".repeat(254)),
         ] {
             assert!(text.parse::<ListenAddress>().is_err(), "{text}");
         }

@@ -150,3 +150,53 @@ async fn accounts_of_several_partitions_are_polled() {
         assert!(regions.contains(&of_account[0].region.as_str()), "{of_account:?}");
     }
 }
+
+#[tokio::test]
+async fn a_role_path_may_have_every_character_that_iam_allows() {
+    // Regression: only the characters of role names were accepted in paths.
+    let path: String = ('!'..='\u{7f}').collect();
+    let role = format!("{path}/Reader");
+    let denied = format!("{path}/Denied");
+    let world = World::new();
+    world.create_organization(HUB);
+    world.add_role(HUB, ROLE, None);
+    let (listed, member) = ("111122223333", "222233334444");
+    world.add_role(listed, &role, None);
+    world.add_member(member, "production", "r-fake");
+    world.add_role(member, &role, None);
+    world.add_member("333344445555", "denied", "r-fake");
+    world.add_denied_role("333344445555", &denied);
+    let aws = FakeAws::start(world, "127.0.0.1:0").await.unwrap();
+    // JSON is YAML, but serde_json writes the last of the characters as it is.
+    let quoted = |text: String| serde_json::to_string(&text).unwrap().replace('\u{7f}', "\\u007f");
+    let config = format!(
+        "interval: 1s\nregions: [eu-west-1]\naccounts:\n  - profile: hub\n    assume_roles: [{{arn: {}}}]\n  - profile: hub\n    \
+         assume_roles: [{{arn: {}}}]\norganization:\n  profile: hub\n  member_role: {}\n  exclude_accounts: ['{HUB}']\n",
+        quoted(format!("arn:aws:iam::{listed}:role/{role}")),
+        quoted(format!("arn:aws:iam::333344445555:role/{denied}")),
+        quoted(format!(
+            "arn:{{partition}}:iam::{{account_id}}:role/{}",
+            role.replace('{', "{{").replace('}', "}}")
+        )),
+    );
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    for account in [listed, member] {
+        exporter.scrape_until(&up(account, "eu-west-1", 1)).await;
+    }
+    exporter.scrape_until(&up("333344445555", "eu-west-1", 0)).await;
+    let roles = super::assumed_roles(aws.world());
+    let expected = [listed, member].map(|account| format!("arn:aws:iam::{account}:role/{role}"));
+    assert_eq!(roles.into_keys().collect::<Vec<_>>(), expected);
+
+    // AWS repeats the ARN in its error.
+    let page = exporter.get("/").await.body;
+    let arn = format!("arn:aws:iam::333344445555:role/{denied}");
+    let escaped = arn.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;");
+    assert!(page.contains(&escaped), "{page}");
+    let document: serde_json::Value =
+        serde_json::from_str(&exporter.get("/api/v1/status").await.body).unwrap();
+    assert!(
+        document.to_string().contains(&serde_json::to_string(&arn).unwrap().trim_matches('"').to_owned()),
+        "{document}"
+    );
+}

@@ -109,6 +109,53 @@ fn an_invalid_shard_is_a_one_line_error_with_status_2() {
     }
 }
 
+#[test]
+fn an_error_is_one_short_line_whatever_the_arguments_are() {
+    // Regression: the message ended at the first line end of an argument, and a long argument was
+    // repeated whole.
+    const FLAGS: [&str; 12] = [
+        "--config.file",
+        "--web.listen-address",
+        "--web.telemetry-path",
+        "--web.config.file",
+        "--web.max-requests",
+        "--shard.index",
+        "--shard.total",
+        "--output",
+        "--format",
+        "--fail-on",
+        "--log.level",
+        "--log.format",
+    ];
+    let long = "x".repeat(100_000);
+    for text in ["\n", "a\n\nb", "a\u{1b}[31m\r\u{9b}2J\u{202e}", &long] {
+        let flags = FLAGS.iter().map(|flag| vec!["once".to_owned(), (*flag).to_owned(), text.to_owned()]);
+        let others = [
+            vec![text.to_owned()],
+            vec![format!("--{text}")],
+            vec![format!("-{text}")],
+            vec![format!("--{text}=x")],
+            vec![format!("--log.level={text}")],
+            vec!["once".to_owned(), text.to_owned()],
+            vec!["--web.listen-address".to_owned(), format!("{text}:1")],
+        ];
+        for arguments in flags.chain(others) {
+            let (status, out, err) = run(program().args(&arguments));
+            let line = err.strip_suffix('\n').unwrap_or_else(|| panic!("{err:?}"));
+            assert!(status == Some(2) || status == Some(1), "{status:?} {line}");
+            assert_eq!(out, "");
+            assert!(line.starts_with("ssm-sync-exporter: ") && line.len() < 1000, "{line}");
+            assert!(!line.contains(|c: char| c.is_control() || c == '\u{202e}'), "{line:?}");
+        }
+    }
+    let (_, _, err) = run(program().args(["--log.level", "a\n\n\u{1b}[31mb"]));
+    assert_eq!(
+        err,
+        "ssm-sync-exporter: invalid value 'a\\n\\n\\u{1b}[31mb' for '--log.level <LEVEL>' [possible values: debug, info, \
+         warn, error]; see --help\n"
+    );
+}
+
 /// The host name of this machine.
 fn hostname() -> String {
     std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap().trim_end().to_owned()

@@ -26,7 +26,7 @@ fn an_invalid_configuration_is_a_one_line_error_with_status_2() {
     );
     let (status, _, err) = run(program().arg("--config.file").arg(directory.path()));
     assert_eq!(status, Some(2));
-    assert!(err.contains("Is a directory"), "{err}");
+    assert!(err.ends_with(": it is a directory; expected a regular file\n"), "{err}");
 
     let (status, _, err) = run(program().env("SSM_SYNC_EXPORTER_CONCURRENCY", "none"));
     assert_eq!(status, Some(2));
