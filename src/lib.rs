@@ -53,7 +53,7 @@
 //! logging systemd
 //! clock
 //! model negotiation gate
-//! duration error_chain printable wildcard build_info signals
+//! duration error_chain file printable wildcard build_info signals
 //! ```
 //!
 //! Each external crate stays in one place: the AWS SDK in [`aws`] and the two modules that
@@ -113,6 +113,7 @@ mod duration;
 mod error_chain;
 mod expectations;
 mod failure_log;
+mod file;
 pub mod fleet;
 #[cfg(fuzzing)]
 pub mod fuzzing;

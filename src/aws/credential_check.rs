@@ -19,10 +19,10 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 
-use super::small_file;
 use crate::error_chain::find_cause;
+use crate::file;
 use crate::model::{Failure, Reason};
-use crate::printable::excerpt;
+use crate::printable::path_excerpt;
 
 /// The name of the provider in the credentials of roles that the exporter assumes.
 pub(super) const ASSUME_ROLE_PROVIDER: &str = "SsmSyncExporterAssumeRole";
@@ -44,9 +44,6 @@ pub(super) const MAX_EXTERNAL_ID: usize = 1224;
 
 /// The maximum length of a URL or of the name of a profile.
 const MAX_URL: usize = 2048;
-
-/// The maximum size of a file with a token.
-pub(super) const MAX_TOKEN_FILE: usize = 4 * MAX_TOKEN;
 
 const WEB_IDENTITY_TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 
@@ -162,8 +159,8 @@ pub(super) fn check_environment(error: &CredentialsError) -> Result<(), Unusable
     for variable in [WEB_IDENTITY_TOKEN_FILE, "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"] {
         let path = std::env::var(variable).ok().filter(|path| !path.trim().is_empty());
         let Some(path) = path else { continue };
-        let name = format!("file {} that {variable} names", excerpt(&path));
-        let content = match small_file::read(Path::new(&path), MAX_TOKEN_FILE) {
+        let name = format!("file {} that {variable} names", path_excerpt(Path::new(&path)));
+        let content = match file::read(Path::new(&path), file::MAX_SMALL) {
             Ok(content) => content,
             Err(error) => return Err(UnusableText { name, problem: Problem::Unreadable(error.to_string()) }),
         };

@@ -37,7 +37,6 @@ mod sdk;
 mod session;
 mod shared_config;
 mod single_flight;
-mod small_file;
 mod sts;
 mod verdict;
 

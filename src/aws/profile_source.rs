@@ -11,11 +11,10 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use serde_json::{Map, Value};
 
-use super::credential_check::MAX_TOKEN_FILE;
 use super::environment::Environment;
 use super::shared_config::{ProfileError, SharedConfig};
-use super::small_file;
 use crate::clock::Clock;
+use crate::file;
 use crate::printable::excerpt;
 
 const CREDENTIAL_SOURCES: [&str; 3] = ["Environment", "EcsContainer", "Ec2InstanceMetadata"];
@@ -223,7 +222,7 @@ pub(super) fn sso_login(profile: &str) -> String {
 /// # Errors
 /// What is wrong with the file, as the end of a sentence about it.
 pub(super) fn read_token(path: &Path) -> Result<Vec<u8>, String> {
-    let token = small_file::read(path, MAX_TOKEN_FILE).map_err(|error| format!("cannot be read: {error}"))?;
+    let token = file::read(path, file::MAX_SMALL).map_err(|error| format!("cannot be read: {error}"))?;
     if token.trim_ascii().is_empty() { Err("is empty".to_owned()) } else { Ok(token) }
 }
 

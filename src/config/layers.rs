@@ -9,8 +9,8 @@ use figment::value::{Dict, Empty, Map, Value};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde::de::DeserializeOwned;
 
+use super::encoding;
 use super::error::{ConfigError, DeserializeError, Place};
-use super::file;
 use super::key_path::KeyPath;
 use super::yaml::{Document, MAX_DEPTH, Position, SyntaxError, is_null};
 
@@ -104,7 +104,7 @@ impl Layers {
 
 /// The text of the file at `path`.
 pub(super) fn decode(path: &Path, bytes: Vec<u8>) -> Result<String, ConfigError> {
-    file::decode(bytes).map_err(|error| invalid_file(path, error))
+    encoding::decode(bytes).map_err(|error| invalid_file(path, error))
 }
 
 fn invalid_file(path: &Path, error: SyntaxError) -> ConfigError {

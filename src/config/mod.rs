@@ -5,10 +5,10 @@
 //! [`Config::account_sources`] checks it against the defaults of the SDK. No setting
 //! is parsed after that. This module does not know what the values are used for.
 
+mod encoding;
 mod entries;
 mod error;
 mod expectations;
-mod file;
 mod health;
 mod key_path;
 mod layers;
@@ -36,6 +36,7 @@ pub use web::WebConfig;
 
 use crate::aws::{AwsSettings, OutboundSettings, UnusableVariable};
 use crate::discovery::{AccountSources, ConfiguredAccount};
+use crate::file;
 use crate::fleet::Account;
 use crate::health::HealthPolicy;
 use crate::metrics::FamilyName;

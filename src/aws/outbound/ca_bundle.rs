@@ -11,6 +11,9 @@ use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 
+use crate::file;
+use crate::printable::path_excerpt;
+
 /// The certificate authorities of a PEM file. They replace those of the system, as in the AWS CLI.
 #[derive(Clone)]
 pub(crate) struct CaBundle {
@@ -23,12 +26,13 @@ pub(crate) struct CaBundle {
 /// A file without usable certificate authorities.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum UnusableCaBundle {
-    #[error("cannot read the certificate authorities in {}: {error}", path.display())]
+    #[error("cannot read the certificate authorities in {}: {error}", path_excerpt(path))]
     Unreadable { path: PathBuf, error: String },
-    #[error("the certificate authorities in {} cannot be used: {error}", path.display())]
+    #[error("the certificate authorities in {} cannot be used: {error}", path_excerpt(path))]
     Rejected { path: PathBuf, error: HttpClientError },
     #[error(
-        "{} has no certificate authority that can be used; expected a PEM file with `BEGIN CERTIFICATE`", path.display()
+        "{} has no certificate authority that can be used; expected a PEM file with `BEGIN CERTIFICATE`",
+        path_excerpt(path)
     )]
     Empty { path: PathBuf },
 }
@@ -38,7 +42,7 @@ impl CaBundle {
     /// the system.
     pub(crate) fn read(path: &Path) -> Result<Self, UnusableCaBundle> {
         let path = path.to_path_buf();
-        let pem = match std::fs::read(&path) {
+        let pem = match file::read(&path, file::MAX_SMALL) {
             Ok(pem) => pem,
             Err(error) => return Err(UnusableCaBundle::Unreadable { path, error: error.to_string() }),
         };

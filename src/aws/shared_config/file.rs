@@ -5,11 +5,8 @@ use std::path::{Path, PathBuf};
 use super::header::{self, FileKind, Header, right_header};
 use super::ini::{self, Defect, Problem, Section};
 use crate::aws::environment::Environment;
-use crate::aws::small_file;
+use crate::file;
 use crate::printable::excerpt;
-
-/// The maximum size of a file. Thousands of profiles fit in it.
-const MAX_FILE: usize = 4 * 1024 * 1024;
 
 #[derive(Debug)]
 pub(super) struct SharedFile {
@@ -44,7 +41,7 @@ impl SharedFile {
         let text = if is_lost {
             Err(std::io::Error::other("HOME is not set"))
         } else {
-            small_file::read(&path, MAX_FILE)
+            file::read(&path, file::MAX_CONFIGURATION)
         };
         let text = text
             .and_then(|bytes| String::from_utf8(bytes).map_err(|_| std::io::Error::other("it is not UTF-8")));

@@ -6,11 +6,11 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::config::error::{ConfigError, Place};
-use crate::config::file;
 use crate::config::layers::{self, Layers};
 use crate::config::raw::RawRequest;
 use crate::config::setting::Setting;
 use crate::config::yaml::Position;
+use crate::file;
 use crate::printable::{excerpt, path_excerpt};
 
 /// The parameters of which AWS takes one value. In the configuration, they can be lists.

@@ -21,11 +21,11 @@ pub(super) use expectations::{
 pub(super) use health::{Limit, RawHealth, RawHealthRule};
 pub(super) use optional_list::OptionalList;
 
-use super::file;
 use super::scalar::{
     FromText, Printable, Printed, Secret, Shown, boolean, from_text_by_from_str, integer, printable,
 };
 use crate::aws::{EXPECTED_ENDPOINT_URL, is_usable_endpoint_url};
+use crate::file;
 use crate::fleet::{
     AccountId, ExternalId, MemberRoleTemplate, OrganizationalUnitId, RegionName, RegionOrPattern, RoleArn,
     SessionName,

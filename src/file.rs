@@ -1,5 +1,5 @@
 //! Reads the files that an operator names: both configuration files, certificates and keys,
-//! and requests in JSON.
+//! requests in JSON, and the profiles and tokens of AWS.
 //!
 //! A file must not make the exporter wait or use up its memory. So it has to be a regular
 //! file, or a symbolic link to one as Kubernetes mounts them, and of a limited size. The file
@@ -15,14 +15,12 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 
-use super::yaml::{Position, SyntaxError};
+/// The size of the largest main configuration file, and file with AWS profiles. Ten thousand accounts,
+/// each with a role and regions, need about 3 MiB.
+pub(crate) const MAX_CONFIGURATION: Size = Size::mebibytes(4);
 
-/// The size of the largest main configuration file. Ten thousand accounts, each with a role and
-/// regions, need about 3 MiB.
-pub(super) const MAX_CONFIGURATION: Size = Size::mebibytes(4);
-
-/// The size of the largest other file. Certificates and requests need far less.
-pub(super) const MAX_SMALL: Size = Size::mebibytes(1);
+/// The size of the largest other file. Certificates, requests and tokens need far less.
+pub(crate) const MAX_SMALL: Size = Size::mebibytes(1);
 
 /// How long the exporter waits for the process that writes to a pipe. Decrypting a file with a
 /// remote key can take seconds.
@@ -33,7 +31,7 @@ const EMPTY_FILE: &str = "/dev/null";
 
 /// A size limit.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Size {
+pub(crate) struct Size {
     mebibytes: u64,
 }
 
@@ -48,7 +46,7 @@ impl Size {
 }
 
 /// Reads a regular file of at most `max` bytes.
-pub(super) fn read(path: &Path, max: Size) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: &Path, max: Size) -> io::Result<Vec<u8>> {
     if is_empty_file(path) {
         return Ok(Vec::new());
     }
@@ -61,7 +59,7 @@ pub(super) fn read(path: &Path, max: Size) -> io::Result<Vec<u8>> {
 
 /// Reads a file as [`read`] does, or a pipe that this process has inherited: stdin, or what a
 /// shell makes of `<(command)`. Such a pipe can be read only once.
-pub(super) fn read_file_or_inherited_pipe(path: &Path, max: Size) -> io::Result<Vec<u8>> {
+pub(crate) fn read_file_or_inherited_pipe(path: &Path, max: Size) -> io::Result<Vec<u8>> {
     if is_inherited(path) && std::fs::metadata(path)?.file_type().is_fifo() {
         read_pipe(&open_without_blocking(path)?, max)
     } else {
@@ -70,7 +68,7 @@ pub(super) fn read_file_or_inherited_pipe(path: &Path, max: Size) -> io::Result<
 }
 
 /// Checks that there is a regular file that can be read.
-pub(super) fn check_readable(path: &Path) -> io::Result<()> {
+pub(crate) fn check_readable(path: &Path) -> io::Result<()> {
     if is_empty_file(path) { Ok(()) } else { open_regular(path).map(|_| ()) }
 }
 
@@ -149,41 +147,6 @@ fn read_at_most(file: &File, max: Size, bytes: &mut Vec<u8>) -> io::Result<Vec<u
 
 fn too_large(max: Size) -> io::Error {
     io::Error::new(ErrorKind::FileTooLarge, format!("it is larger than {} MiB", max.mebibytes))
-}
-
-/// The text of a file without a byte order mark, which Windows editors put in front.
-pub(super) fn decode(bytes: Vec<u8>) -> Result<String, SyntaxError> {
-    reject_utf16(&bytes)
-        .map_err(|message| SyntaxError { position: Position::START, message: message.to_owned() })?;
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let end = error.utf8_error().valid_up_to();
-        let bytes = error.as_bytes();
-        let before = String::from_utf8_lossy(&bytes[..end]);
-        SyntaxError {
-            position: Position::after(&before),
-            message: format!("the byte 0x{:02x} is not UTF-8; save the file as UTF-8", bytes[end]),
-        }
-    })?;
-    let text = text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text);
-    match text.split_once('\0') {
-        Some((before, _)) => Err(SyntaxError {
-            position: Position::after(before),
-            message: "the file contains a zero byte; expected text".to_owned(),
-        }),
-        None => Ok(text),
-    }
-}
-
-/// Rejects a file that is encoded in UTF-16, as redirections of PowerShell write it.
-pub(super) fn reject_utf16(bytes: &[u8]) -> Result<(), &'static str> {
-    let has_mark = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
-    // Without a byte order mark, a file that begins with an ASCII character.
-    let is_ascii_in_utf16 = matches!(bytes, [0, 1..=127, ..] | [1..=127, 0, ..]);
-    if has_mark || is_ascii_in_utf16 {
-        Err("the file is encoded in UTF-16; save it as UTF-8")
-    } else {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -121,33 +121,3 @@ fn a_pipe_is_not_read_again_and_a_named_pipe_never() {
     let error = read_file_or_inherited_pipe(&pipe, MAX_SMALL).unwrap_err().to_string();
     assert_eq!(error, "it is a pipe; expected a regular file");
 }
-
-#[test]
-fn a_text_is_utf8_with_or_without_a_byte_order_mark() {
-    assert_eq!(decode(b"a: b".to_vec()).unwrap(), "a: b");
-    assert_eq!(decode("\u{feff}a: ü".into()).unwrap(), "a: ü");
-    assert_eq!(decode(Vec::new()).unwrap(), "");
-    let utf16 = |text: &str| text.encode_utf16().collect::<Vec<u16>>();
-    let little = |text: &str| utf16(text).into_iter().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
-    let big = |text: &str| utf16(text).into_iter().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
-    const UTF16: &str = "the file is encoded in UTF-16; save it as UTF-8";
-    const ZERO: &str = "the file contains a zero byte; expected text";
-    for (bytes, line, column, message) in [
-        (little("\u{feff}a: b"), 1, 1, UTF16),
-        (big("\u{feff}a: b"), 1, 1, UTF16),
-        (little("a: b"), 1, 1, UTF16),
-        (big("a: b"), 1, 1, UTF16),
-        (b"a: b\nc: \0".to_vec(), 2, 4, ZERO),
-        (b"\0".to_vec(), 1, 1, ZERO),
-        (
-            b"\xef\xbb\xbfa: b\r\n\xc3\xbc: caf\xe9\n".to_vec(),
-            2,
-            7,
-            "the byte 0xe9 is not UTF-8; save the file as UTF-8",
-        ),
-        (b"a: \xe2\x82".to_vec(), 1, 4, "the byte 0xe2 is not UTF-8; save the file as UTF-8"),
-    ] {
-        let error = decode(bytes).unwrap_err();
-        assert_eq!((error.position, error.message.as_str()), (Position { line, column }, message));
-    }
-}
