@@ -61,7 +61,7 @@ impl Output {
         };
         match resolve() {
             Ok(path) => Ok(Self(Destination::File(path))),
-            Err(source) => Err(OutputError { destination: path_excerpt(&path), source }),
+            Err(source) => Err(OutputError { destination: path_excerpt(path), source }),
         }
     }
 

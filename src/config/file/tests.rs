@@ -113,6 +113,20 @@ fn an_inherited_pipe_is_read_to_its_end() {
 }
 
 #[test]
+fn relative_paths_in_a_pipe_start_from_the_working_directory() {
+    for (path, expected) in [
+        ("/etc/exporter/config.yaml", "/etc/exporter"),
+        ("config.yaml", ""),
+        ("/dev/stdin", ""),
+        ("/dev/fd/63", ""),
+        ("/proc/self/fd/3", ""),
+        ("/dev/shm/config.yaml", "/dev/shm"),
+    ] {
+        assert_eq!(directory(Path::new(path)), Path::new(expected), "{path}");
+    }
+}
+
+#[test]
 fn a_pipe_is_not_read_again_and_a_named_pipe_never() {
     let (reader, _writer) = io::pipe().unwrap();
     assert_eq!(error(format!("/dev/fd/{}", reader.as_raw_fd())), "it is a pipe; expected a regular file");
@@ -124,14 +138,14 @@ fn a_pipe_is_not_read_again_and_a_named_pipe_never() {
 
 #[test]
 fn a_text_is_utf8_with_or_without_a_byte_order_mark() {
+    const UTF16: &str = "the file is encoded in UTF-16; save it as UTF-8";
+    const ZERO: &str = "the file contains a zero byte; expected text";
     assert_eq!(decode(b"a: b".to_vec()).unwrap(), "a: b");
     assert_eq!(decode("\u{feff}a: ü".into()).unwrap(), "a: ü");
     assert_eq!(decode(Vec::new()).unwrap(), "");
     let utf16 = |text: &str| text.encode_utf16().collect::<Vec<u16>>();
     let little = |text: &str| utf16(text).into_iter().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
     let big = |text: &str| utf16(text).into_iter().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
-    const UTF16: &str = "the file is encoded in UTF-16; save it as UTF-8";
-    const ZERO: &str = "the file contains a zero byte; expected text";
     for (bytes, line, column, message) in [
         (little("\u{feff}a: b"), 1, 1, UTF16),
         (big("\u{feff}a: b"), 1, 1, UTF16),
