@@ -67,6 +67,13 @@ pub(crate) fn read_file_or_inherited_pipe(path: &Path, max: Size) -> io::Result<
     }
 }
 
+/// The directory from which relative paths in the file start: that of the file, or the working directory
+/// for a pipe that this process has inherited.
+pub(super) fn directory(path: &Path) -> &Path {
+    let parent = path.parent().filter(|_| !is_inherited(path));
+    parent.unwrap_or(Path::new(""))
+}
+
 /// Checks that there is a regular file that can be read.
 pub(crate) fn check_readable(path: &Path) -> io::Result<()> {
     if is_empty_file(path) { Ok(()) } else { open_regular(path).map(|_| ()) }

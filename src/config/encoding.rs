@@ -43,14 +43,14 @@ mod tests {
 
     #[test]
     fn a_text_is_utf8_with_or_without_a_byte_order_mark() {
+        const ZERO: &str = "the file contains a zero byte; expected text";
+        const UTF16: &str = "the file is encoded in UTF-16; save it as UTF-8";
         assert_eq!(decode(b"a: b".to_vec()).unwrap(), "a: b");
         assert_eq!(decode("\u{feff}a: ü".into()).unwrap(), "a: ü");
         assert_eq!(decode(Vec::new()).unwrap(), "");
         let utf16 = |text: &str| text.encode_utf16().collect::<Vec<u16>>();
         let little = |text: &str| utf16(text).into_iter().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
         let big = |text: &str| utf16(text).into_iter().flat_map(u16::to_be_bytes).collect::<Vec<u8>>();
-        const UTF16: &str = "the file is encoded in UTF-16; save it as UTF-8";
-        const ZERO: &str = "the file contains a zero byte; expected text";
         for (bytes, line, column, message) in [
             (little("\u{feff}a: b"), 1, 1, UTF16),
             (big("\u{feff}a: b"), 1, 1, UTF16),

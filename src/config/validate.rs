@@ -20,6 +20,7 @@ use super::{Config, Source};
 use super::{expectations, health};
 use crate::aws::{self, AwsSettings};
 use crate::discovery::{MemberAccess, Organization};
+use crate::file;
 use crate::fleet::{Access, Account, RegionName, RegionOrPattern, RegionSelection, Role, SessionPolicy};
 use crate::model::Quota;
 
@@ -86,7 +87,7 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
     let settings = Setting::root(layers);
     let mut health = health::policy(raw.health, quota, organization.is_some(), &settings.at("health"))?;
     let context = expectations::Context {
-        directory: source.file.as_deref().and_then(Path::parent).unwrap_or(Path::new("")),
+        directory: source.file.as_deref().map_or(Path::new(""), file::directory),
         polled: &expectations::Polled::new(&accounts, organization.as_ref()),
         quota,
     };

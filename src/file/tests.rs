@@ -113,6 +113,20 @@ fn an_inherited_pipe_is_read_to_its_end() {
 }
 
 #[test]
+fn relative_paths_in_a_pipe_start_from_the_working_directory() {
+    for (path, expected) in [
+        ("/etc/exporter/config.yaml", "/etc/exporter"),
+        ("config.yaml", ""),
+        ("/dev/stdin", ""),
+        ("/dev/fd/63", ""),
+        ("/proc/self/fd/3", ""),
+        ("/dev/shm/config.yaml", "/dev/shm"),
+    ] {
+        assert_eq!(directory(Path::new(path)), Path::new(expected), "{path}");
+    }
+}
+
+#[test]
 fn a_pipe_is_not_read_again_and_a_named_pipe_never() {
     let (reader, _writer) = io::pipe().unwrap();
     assert_eq!(error(format!("/dev/fd/{}", reader.as_raw_fd())), "it is a pipe; expected a regular file");

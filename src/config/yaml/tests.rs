@@ -223,7 +223,7 @@ fn the_expanded_size_of_a_document_is_limited() {
     );
     let merged = format!(
         "a: &a {{{}}}\nb:\n{}",
-        (0..1000).map(|key| format!("k{key}: 1, ")).collect::<String>(),
+        (0..1000).map(|key| format!("k{key}: 1, ")).collect::<Vec<_>>().concat(),
         "  - <<: *a\n".repeat(1000)
     );
     assert_eq!(error_of(&merged).1, "more than 300000 keys and values, with those that aliases repeat");
@@ -232,7 +232,7 @@ fn the_expanded_size_of_a_document_is_limited() {
         error_of(&commas),
         ((1, 600_006), "more than 300000 commas, and thus keys and values".to_owned())
     );
-    let keys: String = (0..200_000).map(|key| format!("k{key}: 1\n")).collect();
+    let keys = (0..200_000).map(|key| format!("k{key}: 1\n")).collect::<Vec<_>>().concat();
     assert_eq!(error_of(&keys), ((10_001, 1), "the mapping has more than 10000 keys".to_owned()));
 }
 
@@ -248,6 +248,6 @@ fn no_nesting_is_too_deep_for_the_stack() {
             "{message}"
         );
     }
-    let lines: String = (0..5_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect();
+    let lines = (0..5_000).map(|depth| format!("{}a:\n", " ".repeat(depth))).collect::<Vec<_>>().concat();
     assert_eq!(error_of(&lines).1, "nested more than 32 levels deep");
 }

@@ -59,7 +59,7 @@ fn installing_blocks(page: &str) -> Vec<String> {
         match (line.trim(), &mut block) {
             ("```sh", None) => block = Some(String::new()),
             ("```", Some(_)) => blocks.extend(block.take()),
-            (line, Some(block)) => *block += &format!("{line}\n"),
+            (line, Some(block)) => block.extend([line, "\n"]),
             (_, None) => {}
         }
     }

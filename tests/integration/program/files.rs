@@ -116,6 +116,23 @@ fn a_configuration_can_be_piped_to_the_program() {
     );
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reload_does_not_read_a_pipe_again() {
+    // Its end would count as a configuration without settings.
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    writer.write_all(format!("regions: [{REGION}]\n").as_bytes()).unwrap();
+    drop(writer);
+    let mut command = program();
+    command.stdin(Stdio::from(reader)).args(["--config.file", "/dev/stdin"]);
+    let running = ExporterProcess::start(&mut command);
+    running.send_signal("HUP");
+    let error = log_line(&running, "message=\"configuration reload failed", 1).await;
+    let expected = "cannot read the configuration file /dev/stdin: it is a pipe; expected a regular file";
+    assert!(error.contains(expected), "{error}");
+    let (status, _, log) = running.stop("TERM");
+    assert_eq!(status.code(), Some(0), "{log}");
+}
+
 #[test]
 fn a_file_without_an_end_is_an_error_and_not_read_to_its_end() {
     let directory = tempfile::tempdir().unwrap();
