@@ -9,6 +9,8 @@ mod guessing;
 pub(crate) mod http2;
 mod limits;
 mod listeners;
+mod node_exporter;
+mod openssl;
 mod refusals;
 mod reload;
 mod unread_responses;
