@@ -13,6 +13,7 @@ mod node_exporter;
 mod openssl;
 mod refusals;
 mod reload;
+mod toolkit;
 mod unread_responses;
 
 use std::path::{Path, PathBuf};
