@@ -222,3 +222,58 @@ fn reason(error: &pem::Error) -> &'static str {
         _ => "its base64 is invalid",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_last_section_of_a_text_is_named() {
+        let error = private_key(b"-----BEGIN EC PARAMETERS-----\nAAAA\n-----END EC PARAMETERS-----\n");
+        let Err(InvalidPem::NoKey(found)) = error else { panic!("{error:?}") };
+        assert_eq!(found, Found::Section(Section::EcParameters));
+        for (text, expected) in [
+            ("", Found::Nothing),
+            (" \r\n", Found::Nothing),
+            ("nothing known", Found::Unknown),
+            ("0, the first octet of a sequence in DER", Found::Unknown),
+            ("-----BEGIN NEW CERTIFICATE REQUEST-----\n", Found::Section(Section::Request)),
+            ("-----BEGIN RSA PUBLIC KEY-----\n", Found::Section(Section::PublicKey)),
+            ("\t-----BEGIN CERTIFICATE-----\n", Found::IndentedPem),
+        ] {
+            assert_eq!(Found::in_text(text.as_bytes()), expected, "{text}");
+        }
+    }
+
+    proptest! {
+        /// A text may be a private key, so no error repeats a part of it.
+        #[test]
+        fn no_text_is_repeated_in_an_error(
+            label in "(RSA |EC |ENCRYPTED |)(PRIVATE KEY|CERTIFICATE)",
+            secret in "[#@A-Z]{12}",
+            end in any::<bool>(),
+            one_line in any::<bool>(),
+        ) {
+            let line_end = if one_line { " " } else { "\n" };
+            let mut text = format!("-----BEGIN {label}-----{line_end}{secret}{line_end}");
+            if end {
+                text = format!("{text}-----END {label}-----\n");
+            }
+            let errors = [
+                private_key(text.as_bytes()).err().map(|error| format!("{error} {error:?}")),
+                certificates(text.as_bytes()).err().map(|error| format!("{error} {error:?}")),
+            ];
+            for error in errors.into_iter().flatten() {
+                prop_assert!(!error.contains(&secret), "{error}");
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in prop::collection::vec(any::<u8>(), 0..64)) {
+            let _certificates = certificates(&bytes);
+            let _key = private_key(&bytes);
+        }
+    }
+}
