@@ -10,10 +10,11 @@ use crate::exporter::REGION;
 use crate::process::{program, run};
 
 /// Rows that other tests are about.
-const TESTED_ELSEWHERE: [(&str, &str); 11] = [
+const TESTED_ELSEWHERE: [(&str, &str); 12] = [
     ("Reload", "web_security/reload.rs"),
     ("Files above 1 MiB", "config::web::tests"),
     ("Server keys", "web_security/openssl/server.rs"),
+    ("IP addresses in `client_allowed_sans`", "web::security::client_cert::tests"),
     ("Byte order marks", "web_security/openssl/server.rs"),
     ("Order of the certificate chain", "web_security/openssl/server.rs"),
     (
