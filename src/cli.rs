@@ -1,8 +1,9 @@
 //! The command line: flags, their defaults and the rules between them.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, ValueEnum};
 
@@ -44,8 +45,8 @@ pub struct Cli {
     pub telemetry_path: TelemetryPath,
 
     /// File with TLS settings, users and limits, in the format of the Prometheus exporter-toolkit
-    #[arg(long = "web.config.file", value_name = "FILE")]
-    pub web_config_file: Option<PathBuf>,
+    #[arg(long = "web.config.file", value_name = "FILE", value_parser = OsStringValueParser::new().map(PathBuf::from))]
+    web_config_file: Option<PathBuf>,
 
     /// Listen on the sockets of a systemd socket unit instead of --web.listen-address
     #[arg(long = "web.systemd-socket")]
@@ -135,6 +136,12 @@ impl Cli {
             Command::Serve if self.fail_on.is_some() => Err(OnceOnlyFlagError("--fail-on")),
             Command::Serve | Command::Once => Ok(()),
         }
+    }
+
+    /// The file of `--web.config.file`. An empty value counts as absent, as in the exporter-toolkit.
+    #[must_use]
+    pub fn web_config_file(&self) -> Option<&Path> {
+        self.web_config_file.as_deref().filter(|file| !file.as_os_str().is_empty())
     }
 
     /// Checks that the configuration has what the flags refer to.

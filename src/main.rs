@@ -78,7 +78,7 @@ fn run(cli: Cli, log: &Log) -> anyhow::Result<()> {
     let config = Config::load(cli.config_file.as_deref(), std::env::vars_os())?;
     cli.check_expectations(&config)?;
     match cli.command {
-        _ if cli.check_config => check(config, shard, cli.web_config_file.as_deref()),
+        _ if cli.check_config => check(config, shard, cli.web_config_file()),
         Command::Serve => serve(cli, log, config, shard, hostname),
         Command::Once => once(&cli, log, config, shard, hostname),
     }
@@ -107,9 +107,9 @@ fn serve(cli: Cli, log: &Log, config: Config, shard: Shard, hostname: String) ->
     log.subscribe(cli.log_level).context("cannot set up logging")?;
     run_until_signalled(|shutdown, reload_signals| async move {
         let options = Options {
+            web_config_file: cli.web_config_file().map(Path::to_owned),
             listen_addresses: cli.listen_addresses,
             use_systemd_socket: cli.use_systemd_socket,
-            web_config_file: cli.web_config_file,
             max_requests: cli.max_requests,
             telemetry_path: cli.telemetry_path,
             shard,

@@ -40,9 +40,9 @@ pub use handlers::{
 pub use refusals::{CountRefusals, RefusalReason};
 pub use security::{
     AccessControl, AccessRules, AllowedSan, Authorities, CipherSuite, ClientAuth, ClientAuthType, Curve,
-    ExcludedPath, Identity, InvalidAuthorities, InvalidClientAuthType, InvalidExcludedPath, InvalidIdentity,
-    InvalidPasswordHash, InvalidTls, InvalidTlsName, PasswordHash, RandomnessError, RateLimit, Tls,
-    TlsSettings, TlsVersion, Users,
+    ExcludedPath, Found, Identity, InvalidAuthorities, InvalidClientAuthType, InvalidExcludedPath,
+    InvalidIdentity, InvalidPasswordHash, InvalidPem, InvalidTls, InvalidTlsName, KeyType, PasswordHash,
+    RandomnessError, RateLimit, Section, Tls, TlsSettings, TlsVersion, Users,
 };
 pub use server::{InvalidListenAddress, ListenAddress, ListenError, Listeners};
 

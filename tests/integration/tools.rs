@@ -35,6 +35,10 @@ pub(crate) fn curl() -> Command {
     tool("TEST_CURL", "curl")
 }
 
+pub(crate) fn openssl() -> Command {
+    checked(tool_path("TEST_OPENSSL", "openssl"), "version")
+}
+
 pub(crate) fn node() -> Command {
     tool("TEST_NODE", "node")
 }

@@ -9,8 +9,11 @@ mod guessing;
 pub(crate) mod http2;
 mod limits;
 mod listeners;
+mod node_exporter;
+mod openssl;
 mod refusals;
 mod reload;
+mod toolkit;
 mod unread_responses;
 
 use std::path::{Path, PathBuf};

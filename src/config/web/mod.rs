@@ -15,6 +15,7 @@ use http::header::{
     CONTENT_SECURITY_POLICY, HeaderMap, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
     X_XSS_PROTECTION,
 };
+use rustls_pki_types::UnixTime;
 use secrecy::ExposeSecret as _;
 
 mod raw;
@@ -27,7 +28,8 @@ use super::scalar::{Secret, Shown};
 use crate::file;
 use crate::printable::path_excerpt;
 use crate::web::{
-    AccessRules, Authorities, ClientAuth, Identity, InvalidTls, RateLimit, Tls, TlsSettings, TlsVersion,
+    AccessRules, Authorities, CipherSuite, ClientAuth, ClientAuthType, Identity, InvalidTls, RateLimit, Tls,
+    TlsSettings, TlsVersion,
 };
 use raw::{FileName, Pem, RawHeaders, RawRateLimit, RawTls, RawWebConfig};
 
@@ -59,9 +61,9 @@ impl WebConfig {
         let layers = Layers::from_text(path, &text, "rate_limit: {interval: 1s, burst: 10}")?;
         let raw: RawWebConfig = layers.deserialize("{}")?;
         let directory = path.parent().unwrap_or(Path::new(""));
-        let mut validator = Validator { layers: &layers, directory, files };
-        let (rules, warnings) = validator.rules(raw)?;
-        Ok(Self { rules, warnings, files: validator.files })
+        let mut validator = Validator { layers: &layers, directory, files, warnings: Vec::new() };
+        let rules = validator.rules(raw)?;
+        Ok(Self { rules, warnings: validator.warnings, files: validator.files })
     }
 }
 
@@ -100,13 +102,14 @@ struct Validator<'a> {
     layers: &'a Layers,
     directory: &'a Path,
     files: FileHashes,
+    warnings: Vec<String>,
 }
 
 impl Validator<'_> {
-    fn rules(&mut self, raw: RawWebConfig) -> Result<(AccessRules, Vec<String>), ConfigError> {
-        let mut warnings = Vec::new();
+    fn rules(&mut self, raw: RawWebConfig) -> Result<AccessRules, ConfigError> {
         let http2 = raw.http_server_config.http2.is_none_or(Shown::into_value);
-        let tls = raw.tls_server_config.map(|tls| self.tls(tls, http2)).transpose()?;
+        let tls = raw.tls_server_config.filter(|tls| !tls.is_empty());
+        let tls = tls.map(|tls| self.tls(tls, http2)).transpose()?;
         let users: crate::web::Users = raw
             .basic_auth_users
             .unwrap_or_default()
@@ -119,7 +122,7 @@ impl Validator<'_> {
         }
         if tls.is_none() && !users.is_empty() {
             let warning = "basic_auth_users is set without tls_server_config, so passwords cross the network unencrypted";
-            warnings.push(warning.to_owned());
+            self.warnings.push(warning.to_owned());
         }
         let excluded_paths = Shown::into_values(raw.auth_excluded_paths.unwrap_or_default());
         let rate_limit = self.rate_limit(&raw.rate_limit)?;
@@ -128,7 +131,7 @@ impl Validator<'_> {
             return Err(self.invalid(&["auth_excluded_paths"], message));
         }
         let headers = headers(raw.http_server_config.headers);
-        Ok((AccessRules { tls, headers, users, excluded_paths, rate_limit }, warnings))
+        Ok(AccessRules { tls, headers, users, excluded_paths, rate_limit })
     }
 
     fn tls(&mut self, raw: RawTls, http2: bool) -> Result<Tls, ConfigError> {
@@ -136,23 +139,17 @@ impl Validator<'_> {
 
         let auth_type = raw.client_auth_type.map(Shown::into_value).unwrap_or_default();
         let client_ca = self.pem("client_ca", raw.client_ca, raw.client_ca_file)?;
-        let authorities = match &client_ca {
-            Some((key, pem)) => {
-                Some(Authorities::from_pem(pem).map_err(|error| self.invalid_tls(key, &error.to_string()))?)
-            }
-            None if auth_type.verifies() => {
-                let message = format!(
-                    "{auth_type:?} requires client_ca_file or client_ca to verify certificates against"
-                );
-                return Err(self.invalid_tls("client_auth_type", &message));
-            }
-            None => None,
-        };
-        if authorities.is_some() && auth_type == crate::web::ClientAuthType::NoClientCert {
+        if client_ca.is_some() && auth_type == ClientAuthType::NoClientCert {
             let message = "client_ca is set, but client_auth_type NoClientCert requests no client certificate; use \
                         RequireAndVerifyClientCert";
             return Err(self.invalid(&["tls_server_config"], message));
         }
+        let authorities = match &client_ca {
+            Some((key, pem)) => {
+                Some(Authorities::from_pem(pem).map_err(|error| self.invalid_tls(key, &error.to_string()))?)
+            }
+            None => auth_type.verifies().then(|| self.authorities_of_system(auth_type)),
+        };
         let allowed_sans: Option<BTreeSet<_>> =
             raw.client_allowed_sans.map(|names| names.into_iter().map(Shown::into_value).collect());
         match &allowed_sans {
@@ -170,12 +167,27 @@ impl Validator<'_> {
             _ => {}
         }
 
+        let min_version = raw.min_version.map_or(TlsVersion::Tls12, Shown::into_value);
+        if !min_version.is_offered() {
+            let warning = "tls_server_config.min_version: TLS 1.0 and 1.1 are insecure and not offered; the oldest version is TLS12";
+            self.warnings.push(warning.to_owned());
+        }
+        let cipher_suites = Shown::into_values(raw.cipher_suites.unwrap_or_default());
+        let not_offered: Vec<_> =
+            cipher_suites.iter().copied().filter_map(CipherSuite::name_unless_offered).collect();
+        if !not_offered.is_empty() {
+            self.warnings.push(format!(
+                "tls_server_config.cipher_suites: suites with CBC or without ECDHE are weak and not offered: {}",
+                not_offered.join(", ")
+            ));
+        }
+
         let settings = TlsSettings {
             identity,
             client_auth: ClientAuth { auth_type, authorities, allowed_sans },
-            min_version: raw.min_version.map_or(TlsVersion::Tls12, Shown::into_value),
+            min_version,
             max_version: raw.max_version.map_or(TlsVersion::Tls13, Shown::into_value),
-            cipher_suites: Shown::into_values(raw.cipher_suites.unwrap_or_default()),
+            cipher_suites,
             prefer_server_order: raw.prefer_server_cipher_suites.is_none_or(Shown::into_value),
             curves: Shown::into_values(raw.curve_preferences.unwrap_or_default()),
             http2,
@@ -183,12 +195,27 @@ impl Validator<'_> {
         Tls::new(&settings).map_err(|error| {
             let key = match error {
                 InvalidTls::Versions => "min_version",
+                InvalidTls::MaxVersion => "max_version",
                 InvalidTls::Suites(_) => "cipher_suites",
                 InvalidTls::Curves => "curve_preferences",
-                InvalidTls::Authorities => "client_auth_type",
             };
             self.invalid_tls(key, &error.to_string())
         })
+    }
+
+    /// The authorities that Go uses if none is configured.
+    fn authorities_of_system(&mut self, auth_type: ClientAuthType) -> Authorities {
+        let authorities = Authorities::of_system();
+        let accepted = if authorities.is_empty() {
+            "this system trusts no certificate authority, so every client certificate is refused"
+        } else {
+            "the client certificates of every certificate authority that this system trusts are accepted"
+        };
+        self.warnings.push(format!(
+            "tls_server_config.client_auth_type: {auth_type:?} is set without client_ca_file: {accepted}; name the \
+             authority of the clients"
+        ));
+        authorities
     }
 
     fn identity(
@@ -208,10 +235,13 @@ impl Validator<'_> {
         };
         let (cert_setting, chain) = chain.ok_or_else(|| missing("cert", "server.crt"))?;
         let (key_setting, key) = key.ok_or_else(|| missing("key", "server.key"))?;
-        Identity::from_pem(&chain, &key).map_err(|error| {
+        let identity = Identity::from_pem(&chain, &key).map_err(|error| {
             let setting = if error.is_certificate_error() { &cert_setting } else { &key_setting };
             self.invalid_tls(setting, &error.to_string())
-        })
+        })?;
+        let warnings = identity.warnings(UnixTime::now()).into_iter();
+        self.warnings.extend(warnings.map(|warning| format!("tls_server_config.{cert_setting}: {warning}")));
+        Ok(identity)
     }
 
     /// The PEM that `key` sets, or the contents of the file that the key `{key}_file` names,

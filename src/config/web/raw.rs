@@ -52,6 +52,23 @@ pub(super) struct RawTls {
     pub(super) curve_preferences: Option<Vec<Shown<Curve>>>,
 }
 
+impl RawTls {
+    /// Whether no key is set, as in `tls_server_config: {}`.
+    pub(super) fn is_empty(&self) -> bool {
+        let Self { cert, cert_file, key, key_file, client_ca, client_ca_file, .. } = self;
+        let Self { client_auth_type, client_allowed_sans, min_version, max_version, .. } = self;
+        let Self { cipher_suites, prefer_server_cipher_suites, curve_preferences, .. } = self;
+        [cert, key, client_ca].into_iter().all(Option::is_none)
+            && [cert_file, key_file, client_ca_file].into_iter().all(Option::is_none)
+            && client_auth_type.is_none()
+            && client_allowed_sans.is_none()
+            && [min_version, max_version].into_iter().all(Option::is_none)
+            && cipher_suites.is_none()
+            && prefer_server_cipher_suites.is_none()
+            && curve_preferences.is_none()
+    }
+}
+
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(super) struct RawHttp {

@@ -185,13 +185,13 @@ impl AccessControl {
 }
 
 fn unauthorized() -> Response<Body> {
-    let mut refusal = response(StatusCode::UNAUTHORIZED, TEXT_PLAIN, "unauthorized\n");
+    let mut refusal = response(StatusCode::UNAUTHORIZED, TEXT_PLAIN, "Unauthorized\n");
     refusal.headers_mut().insert(WWW_AUTHENTICATE, CHALLENGE);
     refusal
 }
 
 fn too_many_requests() -> Response<Body> {
-    response(StatusCode::TOO_MANY_REQUESTS, TEXT_PLAIN, "too many requests\n")
+    response(StatusCode::TOO_MANY_REQUESTS, TEXT_PLAIN, "Too Many Requests\n")
 }
 
 /// The user and password of a request with basic authentication.

@@ -6,17 +6,18 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::server::{NoClientAuth, VerifierBuilderError, WebPkiClientVerifier};
-use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, SignatureScheme,
+use rustls::crypto::{
+    CryptoProvider, WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature,
 };
-use x509_parser::prelude::{FromDer as _, GeneralName, X509Certificate};
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::NoClientAuth;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use x509_parser::prelude::{GeneralName, X509Certificate};
 
+use crate::web::security::authorities::{Authorities, IssuerVerifier};
 use crate::web::security::tls_names::InvalidTlsName;
+use crate::web::security::{certificate, direct_issuer};
 
 /// Whether a client certificate is requested, required and verified. The names are those of
 /// Go's `crypto/tls`.
@@ -70,48 +71,6 @@ impl FromStr for ClientAuthType {
 )]
 pub struct InvalidClientAuthType(String);
 
-/// The certificate authorities whose client certificates are accepted.
-#[derive(Clone, Debug)]
-pub struct Authorities {
-    roots: Arc<RootCertStore>,
-    pub(in crate::web) ders: Vec<CertificateDer<'static>>,
-}
-
-/// Why CA certificates cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidAuthorities {
-    /// The PEM text has no certificate.
-    #[error("no certificate found; expected PEM with `-----BEGIN CERTIFICATE-----`")]
-    None,
-    /// A certificate is malformed. The number is its position, counted from 1.
-    #[error("certificate {0} cannot be parsed")]
-    Certificate(usize),
-}
-
-impl Authorities {
-    /// Parses CA certificates from PEM.
-    ///
-    /// # Errors
-    /// See [`InvalidAuthorities`].
-    pub fn from_pem(pem: &[u8]) -> Result<Self, InvalidAuthorities> {
-        let mut roots = RootCertStore::empty();
-        let mut ders = Vec::new();
-        for (index, der) in CertificateDer::pem_slice_iter(pem).enumerate() {
-            let invalid = InvalidAuthorities::Certificate(index + 1);
-            let Ok(der) = der else { return Err(invalid) };
-            if roots.add(der.clone()).is_err() {
-                return Err(invalid);
-            }
-            ders.push(der);
-        }
-        if ders.is_empty() {
-            Err(InvalidAuthorities::None)
-        } else {
-            Ok(Self { roots: Arc::new(roots), ders })
-        }
-    }
-}
-
 /// A subject alternative name that is accepted in a client certificate: a DNS name, IP address,
 /// e-mail address or URI. Names are compared literally, except that IP addresses are
 /// normalized.
@@ -133,7 +92,7 @@ impl FromStr for AllowedSan {
 pub struct ClientAuth {
     /// Whether a certificate is requested, required and verified.
     pub auth_type: ClientAuthType,
-    /// The accepted CAs. Required if certificates are verified.
+    /// The accepted CAs. If it is `None` and certificates are verified, none is accepted.
     pub authorities: Option<Authorities>,
     /// The accepted subject alternative names; `None` for any. They are checked only if
     /// certificates are verified.
@@ -143,54 +102,60 @@ pub struct ClientAuth {
 pub(in crate::web) fn verifier(
     auth: &ClientAuth,
     provider: &Arc<CryptoProvider>,
-) -> Result<Arc<dyn ClientCertVerifier>, VerifierBuilderError> {
-    let roots = match &auth.authorities {
-        Some(authorities) => Arc::clone(&authorities.roots),
-        None => Arc::new(RootCertStore::empty()),
-    };
-    let verifier: Arc<dyn ClientCertVerifier> = match auth.auth_type {
-        ClientAuthType::NoClientCert => return Ok(Arc::new(NoClientAuth)),
-        ClientAuthType::RequestClientCert | ClientAuthType::RequireAnyClientCert => {
-            return Ok(Arc::new(AnyCertificateVerifier {
-                is_mandatory: auth.auth_type.is_mandatory(),
-                root_hints: roots.subjects(),
-                provider: Arc::clone(provider),
-            }));
-        }
-        ClientAuthType::VerifyClientCertIfGiven | ClientAuthType::RequireAndVerifyClientCert => {
-            let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
-            if auth.auth_type.is_mandatory() { builder } else { builder.allow_unauthenticated() }.build()?
-        }
-    };
-    Ok(match &auth.allowed_sans {
-        Some(allowed) => Arc::new(SanVerifier { inner: verifier, allowed: allowed.clone() }),
-        None => verifier,
+) -> Arc<dyn ClientCertVerifier> {
+    let ClientAuth { auth_type, authorities, allowed_sans } = auth;
+    if *auth_type == ClientAuthType::NoClientCert {
+        return Arc::new(NoClientAuth);
+    }
+    let hints = authorities.as_ref().map(Authorities::hints).unwrap_or_default().to_vec();
+    let issuers =
+        auth_type.verifies().then(|| IssuerVerifier::new(authorities.clone().unwrap_or_default(), provider));
+    Arc::new(ClientVerifier {
+        is_mandatory: auth_type.is_mandatory(),
+        hints,
+        issuers,
+        allowed_sans: allowed_sans.clone(),
+        algorithms: provider.signature_verification_algorithms,
     })
 }
 
-/// Accepts any certificate if the client proves that it has the private key.
+/// Verifies that the client has the private key of its certificate, and whatever else is
+/// configured.
 #[derive(Debug)]
-struct AnyCertificateVerifier {
+struct ClientVerifier {
     is_mandatory: bool,
-    root_hints: Vec<DistinguishedName>,
-    provider: Arc<CryptoProvider>,
+    hints: Vec<DistinguishedName>,
+    /// `None` if any issuer is accepted.
+    issuers: Option<IssuerVerifier>,
+    /// `None` if any name is accepted.
+    allowed_sans: Option<BTreeSet<AllowedSan>>,
+    algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl ClientCertVerifier for AnyCertificateVerifier {
+impl ClientCertVerifier for ClientVerifier {
     fn client_auth_mandatory(&self) -> bool {
         self.is_mandatory
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &self.root_hints
+        &self.hints
     }
 
     fn verify_client_cert(
         &self,
-        _end_entity: &CertificateDer<'_>,
-        _intermediates: &[CertificateDer<'_>],
-        _now: UnixTime,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
+        if let Some(issuers) = &self.issuers {
+            issuers.verify(end_entity, intermediates, now)?;
+        }
+        if let Some(allowed) = &self.allowed_sans {
+            let names = subject_alternative_names(end_entity);
+            if !names.iter().any(|name| allowed.contains(name)) {
+                return Err(CertificateError::NotValidForName.into());
+            }
+        }
         Ok(ClientCertVerified::assertion())
     }
 
@@ -200,81 +165,38 @@ impl ClientCertVerifier for AnyCertificateVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls12_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        verify_tls13_signature(message, cert, dss, &self.provider.signature_verification_algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
-}
-
-/// Accepts the certificates that `inner` accepts and that have an allowed subject alternative
-/// name.
-#[derive(Debug)]
-struct SanVerifier {
-    inner: Arc<dyn ClientCertVerifier>,
-    allowed: BTreeSet<AllowedSan>,
-}
-
-impl ClientCertVerifier for SanVerifier {
-    fn client_auth_mandatory(&self) -> bool {
-        self.inner.client_auth_mandatory()
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.inner.root_hint_subjects()
-    }
-
-    fn verify_client_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        let verified = self.inner.verify_client_cert(end_entity, intermediates, now)?;
-        if subject_alternative_names(end_entity).iter().any(|name| self.allowed.contains(name)) {
-            Ok(verified)
-        } else {
-            Err(CertificateError::ApplicationVerificationFailure.into())
+        match older_version(cert) {
+            Some(client) => direct_issuer::verify_tls12_signature(message, &client, dss, &self.algorithms),
+            None => verify_tls12_signature(message, cert, dss, &self.algorithms),
         }
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, cert, dss)
-    }
-
     fn verify_tls13_signature(
         &self,
         message: &[u8],
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, cert, dss)
+        match older_version(cert) {
+            Some(client) => direct_issuer::verify_tls13_signature(message, &client, dss, &self.algorithms),
+            None => verify_tls13_signature(message, cert, dss, &self.algorithms),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
+}
+
+/// The certificate, if it is of a version of X.509 that `rustls` cannot parse.
+fn older_version<'a>(der: &'a CertificateDer<'_>) -> Option<X509Certificate<'a>> {
+    certificate::parse(der).filter(|certificate| !certificate::is_version_3(certificate))
 }
 
 /// The subject alternative names of a certificate, if they are of a type that Go supports.
 /// Empty if the certificate cannot be parsed.
 fn subject_alternative_names(certificate: &CertificateDer<'_>) -> Vec<AllowedSan> {
-    let Ok((_, certificate)) = X509Certificate::from_der(certificate) else { return Vec::new() };
+    let Some(certificate) = certificate::parse(certificate) else { return Vec::new() };
     let Ok(Some(names)) = certificate.subject_alternative_name() else { return Vec::new() };
     let text = |name: &GeneralName<'_>| match name {
         GeneralName::DNSName(name) | GeneralName::RFC822Name(name) | GeneralName::URI(name) => {

@@ -6,93 +6,18 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{self, SHA256};
 use rustls::crypto::{CryptoProvider, aws_lc_rs::default_provider};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::NoServerSessionStorage;
-use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{Error, InconsistentKeys, ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
+use rustls::{ServerConfig, SupportedCipherSuite, SupportedProtocolVersion};
 
+use crate::web::security::authorities::Authorities;
 use crate::web::security::client_cert::{self, ClientAuth};
+use crate::web::security::identity::Identity;
 use crate::web::security::tls_names::{CipherSuite, Curve, TlsVersion};
 
 /// The ALPN protocol name of HTTP/2.
 pub(in crate::web) const H2: &[u8] = b"h2";
-
-/// The certificate chain and private key of the server.
-#[derive(Clone)]
-pub struct Identity {
-    certified_key: Arc<CertifiedKey>,
-    /// A hash of both PEM texts.
-    fingerprint: digest::Digest,
-}
-
-/// Why a certificate or its key is invalid. No message contains any part of the key.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidIdentity {
-    /// The PEM text has no certificate.
-    #[error("no certificate found; expected PEM with `-----BEGIN CERTIFICATE-----`")]
-    NoCertificate,
-    /// A certificate is malformed. The number is its position, counted from 1.
-    #[error("certificate {0} cannot be parsed")]
-    Certificate(usize),
-    /// The PEM text has no private key.
-    #[error("no private key found; expected PEM with `-----BEGIN PRIVATE KEY-----`")]
-    NoKey,
-    /// The key is encrypted.
-    #[error("the private key is encrypted; expected one without a passphrase")]
-    EncryptedKey,
-    /// The type or size of the key is not supported.
-    #[error("the private key is not supported; expected RSA with 2048 bits or more, ECDSA or Ed25519")]
-    Key,
-    /// The key belongs to another certificate.
-    #[error("the private key does not match the certificate")]
-    Mismatch,
-}
-
-impl InvalidIdentity {
-    /// Whether the certificate is invalid, rather than the key.
-    #[must_use]
-    pub fn is_certificate_error(&self) -> bool {
-        matches!(self, Self::NoCertificate | Self::Certificate(_))
-    }
-}
-
-impl Identity {
-    /// Parses a certificate chain, the server's own certificate first, and its key from PEM.
-    ///
-    /// # Errors
-    /// See [`InvalidIdentity`].
-    pub fn from_pem(chain: &[u8], key: &[u8]) -> Result<Self, InvalidIdentity> {
-        let certificates = CertificateDer::pem_slice_iter(chain)
-            .enumerate()
-            .map(|(index, der)| der.map_err(|_| InvalidIdentity::Certificate(index + 1)))
-            .collect::<Result<Vec<_>, _>>()?;
-        if certificates.is_empty() {
-            return Err(InvalidIdentity::NoCertificate);
-        }
-        let mut fingerprint = digest::Context::new(&SHA256);
-        fingerprint.update(chain);
-        fingerprint.update(key);
-        if key.windows(b"ENCRYPTED".len()).any(|text| text == b"ENCRYPTED") {
-            return Err(InvalidIdentity::EncryptedKey);
-        }
-        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| InvalidIdentity::NoKey)?;
-        let certified_key =
-            CertifiedKey::from_der(certificates, key, &default_provider()).map_err(|error| match error {
-                Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => InvalidIdentity::Mismatch,
-                Error::InvalidCertificate(_) => InvalidIdentity::Certificate(1),
-                _ => InvalidIdentity::Key,
-            })?;
-        Ok(Self { certified_key: Arc::new(certified_key), fingerprint: fingerprint.finish() })
-    }
-}
-
-impl fmt::Debug for Identity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Identity")
-    }
-}
 
 /// The TLS settings before they are validated.
 #[derive(Clone, Debug)]
@@ -105,7 +30,7 @@ pub struct TlsSettings {
     pub min_version: TlsVersion,
     /// The newest version to accept.
     pub max_version: TlsVersion,
-    /// The cipher suites; empty for all. A list without TLS 1.3 suites enables all TLS 1.3
+    /// The cipher suites; empty for all. Suites that are not offered are ignored. A list without TLS 1.3 suites enables all TLS 1.3
     /// suites, because Go, whose names the web configuration file uses, does not let TLS 1.3
     /// suites be configured.
     pub cipher_suites: Vec<CipherSuite>,
@@ -124,6 +49,9 @@ pub enum InvalidTls {
     /// `min_version` is newer than `max_version`.
     #[error("is above max_version; lower it, or remove one of the two")]
     Versions,
+    /// `max_version` is a version that is not offered.
+    #[error("TLS 1.0 and 1.1 are insecure and not offered; expected TLS12 or TLS13")]
+    MaxVersion,
     /// No accepted version has a cipher suite that works with the curves and the key.
     #[error(
         "none of the suites works with the configured versions, curves and type of key; remove cipher_suites, add a suite \
@@ -131,11 +59,10 @@ pub enum InvalidTls {
     )]
     Suites(&'static str),
     /// No curve works with the accepted versions.
-    #[error("none of the curves works with TLS 1.2; add CurveP256, CurveP384 or X25519, or allow TLS 1.3")]
+    #[error(
+        "none of the curves works with TLS 1.2; add CurveP256, CurveP384, CurveP521 or X25519, or allow TLS 1.3"
+    )]
     Curves,
-    /// The CA certificates cannot verify client certificates.
-    #[error("the CA certificates cannot be used to verify client certificates")]
-    Authorities,
 }
 
 /// Validated TLS settings.
@@ -159,6 +86,9 @@ impl Tls {
     /// See [`InvalidTls`].
     pub fn new(settings: &TlsSettings) -> Result<Self, InvalidTls> {
         let (min, max) = (settings.min_version, settings.max_version);
+        if !max.is_offered() {
+            return Err(InvalidTls::MaxVersion);
+        }
         if min > max {
             return Err(InvalidTls::Versions);
         }
@@ -195,8 +125,7 @@ impl Tls {
         }
 
         let provider = Arc::new(provider);
-        let verifier =
-            client_cert::verifier(&settings.client_auth, &provider).map_err(|_| InvalidTls::Authorities)?;
+        let verifier = client_cert::verifier(&settings.client_auth, &provider);
         let mut config =
             builder(provider, &versions)?.with_client_cert_verifier(verifier).with_cert_resolver(Arc::new(
                 SingleCertAndKey::from(Arc::clone(&settings.identity.certified_key)),
@@ -237,7 +166,7 @@ fn suites(named: &[CipherSuite], all: &[SupportedCipherSuite]) -> Vec<SupportedC
         return all.to_vec();
     }
     let is_tls13 = |suite: &SupportedCipherSuite| suite.tls13().is_some();
-    let mut suites: Vec<_> = named.iter().map(|suite| suite.0).collect();
+    let mut suites: Vec<_> = named.iter().filter_map(|suite| suite.offered()).collect();
     if !suites.iter().any(is_tls13) {
         suites.splice(0..0, all.iter().copied().filter(is_tls13));
     }
@@ -247,7 +176,7 @@ fn suites(named: &[CipherSuite], all: &[SupportedCipherSuite]) -> Vec<SupportedC
 fn fingerprint(settings: &TlsSettings) -> digest::Digest {
     let mut fingerprint = digest::Context::new(&SHA256);
     fingerprint.update(settings.identity.fingerprint.as_ref());
-    for authority in settings.client_auth.authorities.iter().flat_map(|authorities| &authorities.ders) {
+    for authority in settings.client_auth.authorities.iter().flat_map(Authorities::ders) {
         fingerprint.update(authority);
     }
     let ClientAuth { auth_type, allowed_sans, .. } = &settings.client_auth;

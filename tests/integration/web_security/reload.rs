@@ -57,7 +57,7 @@ async fn status(stream: &mut TcpStream, password: &str) -> u16 {
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut response = Vec::new();
     // The connection stays open, so the last line of the body marks the end.
-    while !response.ends_with(b"not found\n") && !response.ends_with(b"unauthorized\n") {
+    while !response.ends_with(b"not found\n") && !response.ends_with(b"Unauthorized\n") {
         response.push(timeout(TIMEOUT, stream.read_u8()).await.unwrap().unwrap());
     }
     http::parse(&response).status

@@ -1,0 +1,71 @@
+//! What TLS needs of a certificate beyond what `webpki` reads, which knows only version 3 of X.509.
+
+use rustls::CertificateError;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use x509_parser::prelude::{FromDer as _, Validity, X509Certificate, X509Version};
+
+/// Parses a certificate of any version of X.509.
+pub(super) fn parse<'a>(der: &'a CertificateDer<'_>) -> Option<X509Certificate<'a>> {
+    let (rest, certificate) = X509Certificate::from_der(der).ok()?;
+    rest.is_empty().then_some(certificate)
+}
+
+/// Checks that this time is within the validity of a certificate.
+pub(super) fn check_validity(validity: &Validity, now: UnixTime) -> Result<(), CertificateError> {
+    let now = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
+    if now < validity.not_before.timestamp() {
+        Err(CertificateError::NotValidYet)
+    } else if now > validity.not_after.timestamp() {
+        Err(CertificateError::Expired)
+    } else {
+        Ok(())
+    }
+}
+
+/// Checks that a client may use the certificate now, whoever has issued it.
+pub(super) fn check_client(certificate: &X509Certificate<'_>, now: UnixTime) -> Result<(), CertificateError> {
+    check_validity(certificate.validity(), now)?;
+    if permits_clients(certificate) { Ok(()) } else { Err(CertificateError::InvalidPurpose) }
+}
+
+/// Whether `webpki` refuses the certificate for a client in any case.
+pub(super) fn is_refused_by_webpki(certificate: &X509Certificate<'_>) -> bool {
+    !is_version_3(certificate) || is_authority(certificate) || permits_any_purpose(certificate)
+}
+
+/// Whether the extended key usage permits clients. Certificates without the extension are for any
+/// purpose.
+pub(super) fn permits_clients(certificate: &X509Certificate<'_>) -> bool {
+    match certificate.extended_key_usage() {
+        Ok(None) => true,
+        Ok(Some(usage)) => usage.value.any || usage.value.client_auth,
+        Err(_) => false,
+    }
+}
+
+/// Whether the extended key usage permits any purpose explicitly.
+fn permits_any_purpose(certificate: &X509Certificate<'_>) -> bool {
+    certificate.extended_key_usage().is_ok_and(|usage| usage.is_some_and(|usage| usage.value.any))
+}
+
+/// Whether this is the certificate of a certificate authority according to its extensions.
+fn is_authority(certificate: &X509Certificate<'_>) -> bool {
+    certificate
+        .basic_constraints()
+        .is_ok_and(|constraints| constraints.is_some_and(|constraints| constraints.value.ca))
+}
+
+/// Whether certificates that this one has signed may be accepted. Older versions of X.509 have no
+/// extensions that could say so.
+pub(super) fn may_sign(certificate: &X509Certificate<'_>) -> bool {
+    if !is_version_3(certificate) {
+        return true;
+    }
+    let usage = certificate.key_usage();
+    is_authority(certificate)
+        && usage.is_ok_and(|usage| usage.is_none_or(|usage| usage.value.key_cert_sign()))
+}
+
+pub(super) fn is_version_3(certificate: &X509Certificate<'_>) -> bool {
+    certificate.version() == X509Version::V3
+}
