@@ -364,8 +364,15 @@ class Inputs(unittest.TestCase):
     GOOD_AND_BAD = {
         "member-role": {
             "ExporterRoleArn": (
-                ["arn:aws-cn:iam::999900000000:role/path/to/exporter", "arn:aws-us-gov:iam::999900000000:role/x"],
-                ["", "ssm-sync-exporter", "arn:aws:iam::9999:role/x", "arn:aws:iam::999900000000:user/x", "*"],
+                [
+                    "arn:aws-cn:iam::999900000000:role/path/to/exporter",
+                    "arn:aws-us-gov:iam::999900000000:role/x",
+                    # IAM allows every printable character in paths. Wildcards are left out, because they
+                    # have a meaning in policies.
+                    "arn:aws:iam::999900000000:role/!\"#$%&'()+,-.:;<=>@[\\]^`{|}~/x",
+                ],
+                ["", "ssm-sync-exporter", "arn:aws:iam::9999:role/x", "arn:aws:iam::999900000000:user/x", "*"]
+                + [f"arn:aws:iam::999900000000:role/{role}" for role in ["", "a/", "a b/x", "a:b", "*", "*/x", "?/x"]],
             ),
             "ExternalId": (["ab", "a" * 1224, "_+=,.@:/-"], ["", "a", "a" * 1225, "a b", "a*", 'a"b']),
             "OrganizationId": (["", "o-a1b2c3d4e5"], ["o-", "r-abcd", "o-A1B2C3D4E5"]),

@@ -147,3 +147,52 @@ fn a_file_without_an_end_is_an_error_and_not_read_to_its_end() {
         assert_eq!((status, out.as_str(), err), (Some(2), "", expected));
     }
 }
+
+/// Runs the program with an address space of 1 GiB. With more, an allocation fails and it aborts.
+fn run_with_little_memory(command: &Command) -> (Option<i32>, String, String) {
+    let mut limited = Command::new("sh");
+    limited.args(["-c", "ulimit -v 1048576; exec \"$0\" \"$@\""]).arg(command.get_program());
+    limited.args(command.get_args()).env_clear();
+    limited.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    run(&mut limited)
+}
+
+#[test]
+fn a_hostile_configuration_is_a_one_line_error_and_uses_little_memory() {
+    // Regression: aliases took all memory, and nested keys of a variable overflowed the stack.
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.yaml");
+    let lines =
+        |count: usize, line: &dyn Fn(usize) -> String| (0..count).map(line).collect::<Vec<_>>().concat();
+    let bomb = lines(9, &|level| match level {
+        0 => "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned(),
+        _ => format!("a{level}: &a{level} [{}]\n", vec![format!("*a{}", level - 1); 10].join(", ")),
+    });
+    for (text, error) in [
+        (format!("a: &a {}\nb:\n{}", "x".repeat(1_000_000), "  - *a\n".repeat(20_000)), "16 MiB of text"),
+        (bomb, "more than 300000 keys and values"),
+        (lines(200_000, &|key| format!("k{key}: 1\n")), "more than 10000 keys"),
+        (lines(200_000, &|item| format!("- k{item}: 1\n")), "more than 300000 keys and values"),
+        (format!("a: [{}]", "x,".repeat(1_900_000)), "more than 300000 commas"),
+        ("[".repeat(100_000), "more than 32 levels"),
+        ("- ".repeat(100_000), "more than 32 levels"),
+        (format!("? {}", "x".repeat(1_000_000)), "unknown key"),
+        (format!("interval: {}", "x".repeat(3_000_000)), "is not a valid duration"),
+        ("#".repeat(5_000_000), "larger than 4 MiB"),
+    ] {
+        std::fs::write(&file, text).unwrap();
+        let mut command = program();
+        let (status, out, err) =
+            run_with_little_memory(command.args(["--config.check", "--config.file"]).arg(&file));
+        assert_eq!((status, out.as_str()), (Some(2), ""), "{err}");
+        assert!(err.contains(error) && err.len() < 1000 && err.lines().count() == 1, "{err}");
+    }
+    let variable = format!("SSM_SYNC_EXPORTER_{}", vec!["A"; 5_000].join("__"));
+    let mut command = program();
+    let (status, out, err) = run_with_little_memory(command.arg("--config.check").env(variable, "1"));
+    assert_eq!((status, out.as_str()), (Some(2), ""), "{err}");
+    assert!(
+        err.ends_with("separates more than 32 levels; no key is that deep\n") && err.len() < 1000,
+        "{err}"
+    );
+}

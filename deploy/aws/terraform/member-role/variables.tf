@@ -4,7 +4,7 @@ variable "exporter_role_arn" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^arn:aws(-us-gov|-cn)?:iam::[0-9]{12}:role/[\\w+=,.@/-]+$", var.exporter_role_arn))
+    condition     = can(regex("^arn:aws(-us-gov|-cn)?:iam::[0-9]{12}:role/([!-)+->@-~]+/)?[\\w+=,.@-]+$", var.exporter_role_arn))
     error_message = "exporter_role_arn must be the ARN of a role."
   }
 }
