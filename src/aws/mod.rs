@@ -5,6 +5,10 @@
 //! module to call AWS. No other module uses the AWS SDK. This module itself calls
 //! only STS. It does not know which other calls are made, when, or why.
 //!
+//! The files of the shared AWS configuration are read here, and the SDK gets their content. It would
+//! reject all profiles for one bad line, and its errors do not say what to correct. For the same
+//! reason, the sources of the default credential chain are tried here one by one.
+//!
 //! Credentials are checked when they are obtained, because the SDK panics if a request cannot
 //! carry them. A `credential_process` is run here and not by the SDK, which would leave it
 //! behind on a timeout.

@@ -20,6 +20,9 @@ use super::shared_config::{ProfileError, SharedConfig};
 /// The name of the credential source to which the additional profile file refers.
 pub(super) const CREDENTIAL_SOURCE: &str = "ssm-sync-exporter";
 
+/// The maximum number of profiles in a chain. Few chains have more than three.
+pub(super) const MAX_CHAIN: usize = 32;
+
 /// A profile in the additional profile file. It has no secrets.
 const SOURCE_PROFILE: &str = "ssm-sync-exporter-source";
 
@@ -94,6 +97,9 @@ pub(super) fn resolve(
         };
         if visited.contains(&name) {
             return Err(files.cycle(&visited, name).into());
+        }
+        if visited.len() == MAX_CHAIN {
+            return Err(SharedConfig::long_chain(name, MAX_CHAIN).into());
         }
         let is_selected = visited.is_empty();
         visited.push(name);
@@ -398,6 +404,15 @@ mod tests {
             let error_of_files = resolve_app(&files.replace("ROLE", ROLE)).await.unwrap_err();
             assert_eq!(error_of_files, error, "{files}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_chain_of_thousands_of_profiles_is_rejected() {
+        let link = |from: usize| format!("[profile {from}]\n{ROLE}\nsource_profile = {}\n", from + 1);
+        let long: String = (0..10_000).map(link).collect();
+        let error =
+            resolve_app(&format!("[profile app]\n{ROLE}\nsource_profile = 0\n{long}")).await.unwrap_err();
+        assert_eq!(error, "more than 32 source profiles lead to `31`; use fewer");
     }
 
     #[tokio::test]

@@ -378,7 +378,7 @@ pub(super) fn default_region(
 fn along_source_profiles<'a>(profiles: &'a ProfileSet, key: &str) -> Option<(&'a str, &'a str)> {
     let mut visited = Vec::new();
     let mut name = profiles.selected_profile();
-    while !visited.contains(&name) {
+    while !visited.contains(&name) && visited.len() < profile::MAX_CHAIN {
         visited.push(name);
         let profile = profiles.get_profile(name)?;
         if let Some(value) = profile.get(key).filter(|value| !value.is_empty()) {

@@ -265,7 +265,8 @@ fn output_flags_are_rejected_without_once() {
     let (status, _, err) = run(program().args(["once", "--format", "json"]));
     assert_eq!(status, Some(2), "no region is configured");
     assert!(err.starts_with("ssm-sync-exporter: regions: no region"), "{err}");
-    let (status, out, err) = run(program().args(["once", "--config.check", "--format", "json"]));
+    let check = ["once", "--config.check", "--format", "json"];
+    let (status, out, err) = run(program().args(check).env("AWS_REGION", REGION));
     assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "the configuration is valid\n", ""));
 }
 

@@ -63,11 +63,14 @@ impl SharedFile {
         Self { kind, path, named_by, error, sections }
     }
 
+    fn has_prefixed_default(&self) -> bool {
+        let is_prefixed = |header: &Header| matches!(header, Header::Profile { name, has_prefix: true } if name == "default");
+        self.sections.iter().any(|(header, section)| is_prefixed(header) && !section.is_unclosed())
+    }
+
     /// The sections of a profile. `[default]` is ignored beside `[profile default]`.
     pub(super) fn sections_of(&self, name: &str) -> impl Iterator<Item = &Section> {
-        let has_prefixed_default = self.sections.iter().any(
-            |(header, _)| matches!(header, Header::Profile { name, has_prefix: true } if name == "default"),
-        );
+        let has_prefixed_default = self.has_prefixed_default();
         self.sections.iter().filter_map(move |(header, section)| match header {
             Header::Profile { name: found, has_prefix } if found == name => {
                 let is_ignored = name == "default" && has_prefixed_default && !has_prefix;
@@ -119,10 +122,16 @@ impl SharedFile {
     /// that cannot be read.
     pub(super) fn for_sdk(&self) -> String {
         let mut text = String::new();
+        let has_prefixed_default = self.has_prefixed_default();
         for (header, section) in &self.sections {
             let name = match header {
                 _ if section.is_unclosed() => continue,
-                Header::Profile { name, .. } if name == "default" => "default".to_owned(),
+                Header::Profile { name, has_prefix } if name == "default" => {
+                    if has_prefixed_default && !has_prefix {
+                        continue;
+                    }
+                    "default".to_owned()
+                }
                 Header::Profile { name, .. } => match self.kind {
                     FileKind::Config => format!("profile {}", header::encode(name)),
                     FileKind::Credentials => header::encode(name),
@@ -131,11 +140,6 @@ impl SharedFile {
                 Header::Services(name) => format!("services {}", header::encode(name)),
                 Header::Other { .. } => continue,
             };
-            let is_ignored =
-                name == "default" && !self.sections_of("default").any(|used| used.line == section.line);
-            if is_ignored {
-                continue;
-            }
             text.extend(["[", &name, "]\n"]);
             for entry in section.entries.iter().filter(|entry| entry.has_valid_key()) {
                 // These are names of sections.

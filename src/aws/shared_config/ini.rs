@@ -5,6 +5,10 @@
 //! it is indented more than the key, and `:` separates like `=`. What only the AWS SDKs accept is
 //! accepted as well: comments after a value, and sections and keys that occur twice.
 
+use std::fmt;
+
+use crate::printable::excerpt;
+
 /// A section and everything up to the next one.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Section {
@@ -17,7 +21,7 @@ pub(super) struct Section {
 }
 
 /// A key and its value.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(PartialEq, Eq)]
 pub(super) struct Entry {
     /// In lower case. Nothing but the characters that the SDK accepts in a key.
     pub(super) key: String,
@@ -27,6 +31,13 @@ pub(super) struct Entry {
     pub(super) continuation: Vec<String>,
     pub(super) line: usize,
     indent: usize,
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The value may be a secret.
+        f.debug_struct("Entry").field("key", &self.key).field("line", &self.line).finish_non_exhaustive()
+    }
 }
 
 /// A line that cannot be read.
@@ -134,7 +145,7 @@ impl Entry {
             },
             // A command may have several lines.
             Some((key, _)) if is_setting(key.trim()) && self.key != "credential_process" => {
-                Some(Problem::Continuation { key: self.key.clone(), line: self.line })
+                Some(Problem::Continuation { key: excerpt(&self.key), line: self.line })
             }
             _ => None,
         };

@@ -22,6 +22,9 @@ use crate::printable::{escape_control_characters, excerpt};
 use file::SharedFile;
 use header::{FileKind, Header};
 
+/// The maximum length of the names of profiles that an error suggests.
+const MAX_NAME: usize = 256;
+
 /// How many names of profiles an error lists.
 const MAX_LISTED: usize = 5;
 
@@ -207,6 +210,12 @@ impl SharedConfig {
         ))
     }
 
+    /// The error about a profile that comes after too many others.
+    pub(super) fn long_chain(sdk_name: &str, max: usize) -> ProfileError {
+        let name = header::decode(sdk_name);
+        ProfileError(format!("more than {max} source profiles lead to `{}`; use fewer", excerpt(&name)))
+    }
+
     /// Where a profile has a key: ` (file:line)`, or nothing if it does not have the key.
     pub(super) fn place(&self, sdk_name: &str, key: &str) -> String {
         let name = header::decode(sdk_name);
@@ -274,7 +283,9 @@ impl SharedConfig {
 
     /// The profiles that exist, the most similar one if there is one.
     fn describe_others(&self, name: &str) -> String {
-        let mut names: Vec<&str> = self.files.iter().flat_map(SharedFile::profile_names).collect();
+        // Comparing names takes long if they are.
+        let names = self.files.iter().flat_map(SharedFile::profile_names);
+        let mut names: Vec<&str> = names.filter(|name| name.len() <= MAX_NAME).collect();
         names.sort_unstable();
         names.dedup();
         let similarity = |other: &str| strsim::jaro_winkler(&name.to_lowercase(), &other.to_lowercase());

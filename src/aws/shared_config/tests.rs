@@ -6,6 +6,9 @@ use tempfile::TempDir;
 
 use super::*;
 
+/// The size of large files: a quarter of the maximum.
+const MAX_TEXT: usize = 1024 * 1024;
+
 /// Both files in a directory of their own.
 struct Files {
     directory: TempDir,
@@ -209,6 +212,28 @@ fn an_empty_variable_selects_neither_a_file_nor_a_profile() {
     let variables = [home, ("AWS_CONFIG_FILE", "~/.aws/config")];
     let files = SharedConfig::read(ConfiguredPaths::default(), &Environment::of(&variables), None);
     assert_eq!(files.place("default", "region"), format!(" ({}:2)", path.display()));
+}
+
+/// A search in all sections for each section would take minutes.
+#[tokio::test]
+async fn a_file_of_the_maximum_size_takes_no_longer_than_others_of_its_size() {
+    for line in
+        ["[default]\n", "[profile default]\n", "[\n", "x\n", "[profile x]\na=b\n", "[x]\n", "[profile 'x\n"]
+    {
+        let files = Files::new(&line.repeat(MAX_TEXT / line.len()));
+        let files = files.select(Some("other"));
+        files.profiles().await.unwrap();
+        assert!(files.check_selected().unwrap_err().to_string().len() < 1000);
+    }
+    let long = "x".repeat(MAX_TEXT - 20);
+    for text in
+        [format!("[profile {long}]\n"), format!("[default]\n{long} = a\n  b = c\n"), format!("[{long}")]
+    {
+        let files = Files::new(&text).select(Some("other"));
+        assert!(files.check_selected().unwrap_err().to_string().len() < 1000);
+        let files = Files::new(&text).select(None);
+        assert!(files.check_selected().map_or_else(|error| error.to_string().len(), |()| 0) < 1000);
+    }
 }
 
 #[test]

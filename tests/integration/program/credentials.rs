@@ -111,16 +111,16 @@ async fn the_ec2_instance_provides_region_and_credentials() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_of_iam_identity_center_is_used_and_one_whose_session_has_ended_is_reported() {
     let aws = fake_aws().await;
-    let sso = serve(|path| match path.contains("role_name=good") {
-        true => (
-            "200 OK",
-            json!({"roleCredentials": {
-                "accessKeyId": World::access_key(HUB), "secretAccessKey": "x", "sessionToken": "x",
-                "expiration": 4_070_908_800_000_u64
-            }})
-            .to_string(),
-        ),
-        false => ("401 Unauthorized", json!({"message": "Session token not found or invalid"}).to_string()),
+    let sso = serve(|path| {
+        if !path.contains("role_name=good") {
+            let body = json!({"message": "Session token not found or invalid"});
+            return ("401 Unauthorized", body.to_string());
+        }
+        let credentials = json!({
+            "accessKeyId": World::access_key(HUB), "secretAccessKey": "x", "sessionToken": "x",
+            "expiration": 4_070_908_800_000_u64
+        });
+        ("200 OK", json!({"roleCredentials": credentials}).to_string())
     })
     .await;
     let home = tempfile::tempdir().unwrap();
