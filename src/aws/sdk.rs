@@ -190,7 +190,7 @@ impl SdkConfigLoader {
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(self.http_client.clone())
             .timeout_config(self.timeouts())
-            .retry_config(retries())
+            .retry_config(self.retries())
             // The attempt timeout also covers a stalled body.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .profile_files(files.for_sdk(""))
@@ -282,7 +282,7 @@ impl SdkConfigLoader {
             .with_region(self.region.clone())
             .with_use_fips(self.use_fips(profiles))
             .with_use_dual_stack(self.use_dualstack(profiles))
-            .with_retry_config(retries())
+            .with_retry_config(self.retries())
             .with_timeout_config(self.timeouts())
             .with_http_client(self.http_client.clone())
     }
@@ -292,6 +292,14 @@ impl SdkConfigLoader {
         ambient::instance_region(&self.provider_config(profiles), &self.environment, profiles).await
     }
 
+    fn retries(&self) -> RetryConfig {
+        RetryConfig::standard()
+            .with_max_attempts(MAX_ATTEMPTS)
+            // All attempts and the back-off together take less than half of the timeout, so that the error
+            // of a server that does not answer is the one that names the server.
+            .with_max_backoff(self.collection_timeout / 20)
+    }
+
     fn timeouts(&self) -> TimeoutConfig {
         let attempt_timeout = attempt_timeout(self.collection_timeout);
         TimeoutConfig::builder()
@@ -299,10 +307,6 @@ impl SdkConfigLoader {
             .connect_timeout(connect_timeout(self.collection_timeout))
             .build()
     }
-}
-
-fn retries() -> RetryConfig {
-    RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS)
 }
 
 /// The error of a profile whose session of IAM Identity Center has ended.

@@ -142,6 +142,11 @@ fn a_profile_that_cannot_be_read_is_an_error_with_file_and_line() {
             "[profile x]\noutput = json\n  region = eu-west-1\n",
             "config:3: the line is indented more than `output` on line 2, so it continues that value; indent both equally",
         ),
+        // Regression: this said that the profile was not defined.
+        (
+            "[profile a]\noutput = json\n  [profile x]\n  region = eu-west-1\n",
+            "config:3: the line is indented more than `output` on line 2, so it continues that value; indent both equally",
+        ),
         ("[profile x]\ns3 =\n  max\n", "config:3: expected `key = value`"),
         ("[profile x]\na = b\n---\n[x]\nregion\n", "credentials:3: expected `key = value`"),
     ] {
@@ -277,17 +282,17 @@ async fn a_file_is_parsed_once_for_all_of_its_profiles() {
 
 #[test]
 fn an_error_says_that_there_is_no_home_directory() {
-    let files = SharedConfig::read(
-        ConfiguredPaths::default(),
-        &Environment::of(&[]),
-        Some("x"),
-        &ParsedFiles::default(),
-    );
-    assert_eq!(
-        files.check_selected().unwrap_err().to_string(),
-        "the profile `x` (selected by `profile`) is not defined in ~/.aws/config or ~/.aws/credentials; the file \
-         ~/.aws/config cannot be read: HOME is not set; the file ~/.aws/credentials cannot be read: HOME is not set"
-    );
+    // With an empty HOME, the files were read from the working directory.
+    for variables in [&[][..], &[("HOME", "")]] {
+        let environment = Environment::of(variables);
+        let files =
+            SharedConfig::read(ConfiguredPaths::default(), &environment, Some("x"), &ParsedFiles::default());
+        assert_eq!(
+            files.check_selected().unwrap_err().to_string(),
+            "the profile `x` (selected by `profile`) is not defined in ~/.aws/config or ~/.aws/credentials; the file \
+             ~/.aws/config cannot be read: HOME is not set; the file ~/.aws/credentials cannot be read: HOME is not set"
+        );
+    }
 }
 
 proptest::proptest! {

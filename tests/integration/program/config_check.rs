@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pretty_assertions::assert_eq;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -151,9 +152,16 @@ async fn the_region_of_the_instance_is_looked_up_once_for_all_profiles() {
     let connections = Arc::new(AtomicUsize::new(0));
     let (counter, mut server) = (Arc::clone(&connections), JoinSet::new());
     server.spawn(async move {
-        // Each connection is closed without a response.
-        while service.accept().await.is_ok() {
+        loop {
+            let (mut client, _) = service.accept().await.unwrap();
             counter.fetch_add(1, Ordering::Relaxed);
+            let mut request = [0; 4096];
+            let _length = client.read(&mut request).await.unwrap();
+            // The service is switched off, so the request is not repeated.
+            client
+                .write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .await
+                .unwrap();
         }
     });
     let directory = tempfile::tempdir().unwrap();
@@ -173,11 +181,11 @@ async fn the_region_of_the_instance_is_looked_up_once_for_all_profiles() {
         assert!(stderr.contains("accounts[0]: no region is set"), "{stderr}");
         connections.swap(0, Ordering::Relaxed)
     };
-    let for_one = connections_for("[{profile: p0}]");
-    let for_five =
-        connections_for("[{profile: p0}, {profile: p1}, {profile: p2}, {profile: p3}, {profile: p4}]");
-    assert!(for_one > 0);
-    assert_eq!(for_five, for_one);
+    assert_eq!(connections_for("[{profile: p0}]"), 1);
+    assert_eq!(
+        connections_for("[{profile: p0}, {profile: p1}, {profile: p2}, {profile: p3}, {profile: p4}]"),
+        1
+    );
 }
 
 /// A profile that has no credentials yet does not keep the exporter from starting.
