@@ -120,6 +120,10 @@ fn certificates() -> Files {
     files.client("below-short", "ca-without-intermediates", "basicConstraints=critical,CA:TRUE");
     files.client("of-below-short", "below-short", "basicConstraints=CA:FALSE");
     files.append("of-below-short.crt", "below-short.crt");
+    files.authority("constrained", "-days 2 -addext nameConstraints=critical,permitted;URI:example.com");
+    files.client("constrained-plain", "constrained", "basicConstraints=CA:FALSE");
+    files.client("constrained-uri", "constrained", "subjectAltName=URI:spiffe://example.com/prometheus");
+    files.client("constrained-other", "constrained", "subjectAltName=URI:spiffe://other.example/prometheus");
     files.authority("ca-with-unknown-extension", "-days 2 -addext 1.2.3.4=critical,ASN1:NULL");
     files.client("of-unknown", "ca-with-unknown-extension", "basicConstraints=CA:FALSE");
     files.client_without_extensions("version1-of-unknown", "ca-with-unknown-extension");
@@ -175,11 +179,20 @@ async fn client_certificates_are_accepted_as_by_node_exporter() {
     }
     assert!(differences.is_empty(), "{differences:#?}");
 
-    // The documented difference: no chain is built for these.
+    // The documented differences: no chain is built for version 1, and URIs are not compared with name
+    // constraints.
     let web = files.web(&format!("  client_auth_type: {REQUIRE}\n  client_ca_file: ca.crt\n"));
     let (exporter, other) = (start(&web), NodeExporter::start(&web).await.unwrap());
     assert_eq!(files.curl(exporter.address, Some("version1-of-below"), "1.3").await, 0);
     assert_eq!(files.curl(other.address, Some("version1-of-below"), "1.3").await, 200);
+    let web = files.web(&format!("  client_auth_type: {REQUIRE}\n  client_ca_file: constrained.crt\n"));
+    let (exporter, other) = (start(&web), NodeExporter::start(&web).await.unwrap());
+    for (client, ours, theirs) in
+        [("constrained-plain", 200, 200), ("constrained-uri", 0, 200), ("constrained-other", 0, 0)]
+    {
+        assert_eq!(files.curl(exporter.address, Some(client), "1.3").await, ours, "{client}");
+        assert_eq!(files.curl(other.address, Some(client), "1.3").await, theirs, "{client}");
+    }
 }
 
 /// The other documented differences, which concern what AWS-LC does not have, and sessions.

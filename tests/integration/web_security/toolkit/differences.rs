@@ -10,7 +10,7 @@ use crate::exporter::REGION;
 use crate::process::{program, run};
 
 /// Rows that other tests are about.
-const TESTED_ELSEWHERE: [(&str, &str); 11] = [
+const TESTED_ELSEWHERE: [(&str, &str); 12] = [
     ("Reload", "web_security/reload.rs"),
     ("Files above 1 MiB", "config::web::tests"),
     ("Server keys", "web_security/openssl/server.rs"),
@@ -18,6 +18,7 @@ const TESTED_ELSEWHERE: [(&str, &str); 11] = [
     ("Byte order marks", "web_security/openssl/server.rs"),
     ("Order of the certificate chain", "web_security/openssl/server.rs"),
     ("Client certificates of version 1 or with `CA:TRUE`", "web_security/openssl/clients.rs"),
+    ("Name constraints on e-mail addresses and URIs", "web_security/openssl/clients.rs"),
     ("RSA keys of clients", "web_security/openssl/clients.rs"),
     ("TLS sessions of verified clients", "web_security/openssl/clients.rs"),
     ("Many logins at the same time", "web_security/guessing.rs"),
