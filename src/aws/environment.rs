@@ -54,7 +54,7 @@ impl Environment {
 
     /// The home directory.
     pub(super) fn home(&self) -> Option<String> {
-        self.0.get("HOME").ok()
+        self.get("HOME")
     }
 
     /// The region, and the variable that it is from.

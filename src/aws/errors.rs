@@ -249,17 +249,26 @@ fn with_distinct_causes(error: &(dyn Error + 'static)) -> String {
         }
         next = cause.source();
     }
-    if text.ends_with(UNKNOWN_ISSUER) {
-        text += TRUST_ISSUER;
-    }
+    let advice = ADVICE.iter().find(|(problem, _)| text.ends_with(problem));
+    text.extend(advice.into_iter().flat_map(|(_, advice)| ["; ", advice]));
     text.lines().map(str::trim).collect::<Vec<_>>().join(" ")
 }
 
-/// What is wrong if the certificate of a server is signed by an authority that is not trusted, as the
-/// TLS library says it, and what would be right.
-const UNKNOWN_ISSUER: &str = "invalid peer certificate: UnknownIssuer";
-const TRUST_ISSUER: &str =
-    "; if a proxy intercepts TLS, let AWS_CA_BUNDLE name a file with its certificate authority";
+/// The ends of errors of the TLS and HTTP libraries that do not say what would be right, and what that is.
+const ADVICE: [(&str, &str); 3] = [
+    (
+        "invalid peer certificate: UnknownIssuer",
+        "if a proxy intercepts TLS, let AWS_CA_BUNDLE name a file with its certificate authority",
+    ),
+    (
+        "tunnel error: unsuccessful",
+        "the proxy refuses to connect to this host, or is not an HTTP proxy; allow the host there, or add it to NO_PROXY",
+    ),
+    (
+        "tunnel error: proxy authorization required",
+        "the URL of the proxy needs the right user and password before its host",
+    ),
+];
 
 /// The first line of a message. If a signature is wrong, AWS repeats the request,
 /// including the session token, on the lines after it.

@@ -15,13 +15,10 @@ use super::credential_check::{
 use super::credential_process::CredentialProcess;
 use super::environment::Environment;
 use super::profile_source::Checked;
-use super::shared_config::{ProfileError, SharedConfig};
+use super::shared_config::{MAX_CHAIN, ProfileError, SharedConfig};
 
 /// The name of the credential source to which the additional profile file refers.
 pub(super) const CREDENTIAL_SOURCE: &str = "ssm-sync-exporter";
-
-/// The maximum number of profiles in a chain. Few chains have more than three.
-pub(super) const MAX_CHAIN: usize = 32;
 
 /// A profile in the additional profile file. It has no secrets.
 const SOURCE_PROFILE: &str = "ssm-sync-exporter-source";
@@ -99,7 +96,7 @@ pub(super) fn resolve(
             return Err(files.cycle(&visited, name).into());
         }
         if visited.len() == MAX_CHAIN {
-            return Err(SharedConfig::long_chain(name, MAX_CHAIN).into());
+            return Err(SharedConfig::long_chain(name).into());
         }
         let is_selected = visited.is_empty();
         visited.push(name);
@@ -213,7 +210,7 @@ fn check_optional(profile: &Profile, name: &str, key: &str, max: usize) -> Resul
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::shared_config::ConfiguredPaths;
+    use crate::aws::shared_config::{ConfiguredPaths, ParsedFiles};
 
     /// Resolves the profile `app`. Settings of the credentials file follow after `---`. The
     /// directory of the files is not shown in errors.
@@ -229,7 +226,7 @@ mod tests {
         let paths = ConfiguredPaths { config: Some(&paths.0), credentials: Some(&paths.1) };
         let home = directory.path().to_str().unwrap();
         let environment = Environment::of(&[("HOME", home)]);
-        let files = SharedConfig::read(paths, &environment, Some("app"));
+        let files = SharedConfig::read(paths, &environment, Some("app"), &ParsedFiles::default());
         let profiles = files.profiles().await.unwrap();
         resolve(&profiles, &files, &environment)
             .map_err(|error| error.to_string().replace(&format!("{home}/"), ""))

@@ -1,7 +1,7 @@
 //! The SDK's configuration: endpoints, timeouts, retries, and the initial credentials,
 //! before any role is assumed.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ use super::credential_check::{CheckedProvider, EnvironmentProvider, check_enviro
 use super::credential_process::{CredentialProcesses, ProcessProvider};
 use super::endpoints::EndpointKind;
 use super::environment::Environment;
-use super::outbound::{CaBundle, OutboundSettings};
+use super::outbound::{CaBundle, CaBundles, OutboundSettings};
 use super::profile::{self, Base, BaseSource, ProfileChain, Resolution};
 use super::profile_source::sso_login;
-use super::shared_config::{ConfiguredPaths, SharedConfig};
+use super::shared_config::{ConfiguredPaths, MAX_CHAIN, ParsedFiles, SharedConfig};
 use crate::error_chain::with_causes;
 use crate::fleet::RegionName;
 
@@ -100,12 +100,17 @@ impl AwsSettings {
     }
 
     /// Reads the shared AWS configuration and selects `profile`.
-    pub(super) fn shared_config(&self, environment: &Environment, profile: Option<&str>) -> SharedConfig {
+    pub(super) fn shared_config(
+        &self,
+        environment: &Environment,
+        profile: Option<&str>,
+        parsed: &ParsedFiles,
+    ) -> SharedConfig {
         let paths = ConfiguredPaths {
             config: self.shared_config_file.as_deref(),
             credentials: self.shared_credentials_file.as_deref(),
         };
-        SharedConfig::read(paths, environment, profile)
+        SharedConfig::read(paths, environment, profile, parsed)
     }
 }
 
@@ -122,6 +127,7 @@ pub(super) struct SdkConfigLoader {
     pub(super) collection_timeout: Duration,
     pub(super) http_client: SharedHttpClient,
     pub(super) processes: Arc<CredentialProcesses>,
+    pub(super) parsed_files: Arc<ParsedFiles>,
 }
 
 impl SdkConfigLoader {
@@ -136,7 +142,8 @@ impl SdkConfigLoader {
                 result => return result,
             }
         }
-        let files = self.settings.shared_config(&self.environment, self.profile.as_deref());
+        let (profile, parsed) = (self.profile.as_deref(), &self.parsed_files);
+        let files = self.settings.shared_config(&self.environment, profile, parsed);
         files.check_selected().map_err(CredentialsError::invalid_configuration)?;
         if let Some(error) = files.unreadable_configured_file() {
             return Err(CredentialsError::invalid_configuration(error));
@@ -183,7 +190,7 @@ impl SdkConfigLoader {
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12())
             .http_client(self.http_client.clone())
             .timeout_config(self.timeouts())
-            .retry_config(retries())
+            .retry_config(self.retries())
             // The attempt timeout also covers a stalled body.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .profile_files(files.for_sdk(""))
@@ -275,7 +282,7 @@ impl SdkConfigLoader {
             .with_region(self.region.clone())
             .with_use_fips(self.use_fips(profiles))
             .with_use_dual_stack(self.use_dualstack(profiles))
-            .with_retry_config(retries())
+            .with_retry_config(self.retries())
             .with_timeout_config(self.timeouts())
             .with_http_client(self.http_client.clone())
     }
@@ -285,6 +292,14 @@ impl SdkConfigLoader {
         ambient::instance_region(&self.provider_config(profiles), &self.environment, profiles).await
     }
 
+    fn retries(&self) -> RetryConfig {
+        RetryConfig::standard()
+            .with_max_attempts(MAX_ATTEMPTS)
+            // All attempts and the back-off together take less than half of the timeout, so that the error
+            // of a server that does not answer is the one that names the server.
+            .with_max_backoff(self.collection_timeout / 20)
+    }
+
     fn timeouts(&self) -> TimeoutConfig {
         let attempt_timeout = attempt_timeout(self.collection_timeout);
         TimeoutConfig::builder()
@@ -292,10 +307,6 @@ impl SdkConfigLoader {
             .connect_timeout(connect_timeout(self.collection_timeout))
             .build()
     }
-}
-
-fn retries() -> RetryConfig {
-    RetryConfig::standard().with_max_attempts(MAX_ATTEMPTS)
 }
 
 /// The error of a profile whose session of IAM Identity Center has ended.
@@ -378,7 +389,7 @@ pub(super) fn default_region(
 fn along_source_profiles<'a>(profiles: &'a ProfileSet, key: &str) -> Option<(&'a str, &'a str)> {
     let mut visited = Vec::new();
     let mut name = profiles.selected_profile();
-    while !visited.contains(&name) && visited.len() < profile::MAX_CHAIN {
+    while !visited.contains(&name) && visited.len() < MAX_CHAIN {
         visited.push(name);
         let profile = profiles.get_profile(name)?;
         if let Some(value) = profile.get(key).filter(|value| !value.is_empty()) {
@@ -396,12 +407,14 @@ fn along_source_profiles<'a>(profiles: &'a ProfileSet, key: &str) -> Option<(&'a
 /// The place of the setting, and why its file cannot be used.
 pub(super) fn ca_bundle(
     settings: &AwsSettings,
+    environment: &Environment,
     files: &SharedConfig,
     profiles: &ProfileSet,
+    bundles: &CaBundles,
 ) -> Result<Option<CaBundle>, String> {
     let path = profiles.get("ca_bundle").map(str::trim).filter(|path| !path.is_empty());
     let Some(path) = path.filter(|_| settings.outbound.ca_bundle.is_none()) else { return Ok(None) };
-    CaBundle::read(Path::new(path)).map(Some).map_err(|error| {
+    bundles.get(&environment.expand_home(path)).map(Some).map_err(|error| {
         let place = files.place(profiles.selected_profile(), "ca_bundle");
         format!("the `ca_bundle` of the shared AWS configuration{place}: {error}")
     })

@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 use tracing::debug;
 
+use super::ambient;
 use super::clock_skew::{self, RetryAfterClockSkew};
 use super::credential_process::CredentialProcesses;
 use super::credentials::{CachedCredentials, CredentialSource, CredentialStore};
@@ -21,10 +22,10 @@ use super::endpoints::{self, EndpointKind};
 use super::environment::Environment;
 use super::http_client::HttpClients;
 use super::instrumentation::ApiObserver;
-use super::outbound::CaBundle;
+use super::outbound::{CaBundle, CaBundles};
 use super::profile::{self, Resolution};
 use super::sdk::{self, AwsSettings, DefaultRegion, SdkConfigLoader};
-use super::shared_config::SharedConfig;
+use super::shared_config::{ParsedFiles, SharedConfig};
 use super::single_flight::Fetched;
 use super::sts;
 use super::verdict::Verdict;
@@ -44,6 +45,11 @@ pub(crate) struct Sessions {
     failure_log: Arc<FailureLog>,
     http_clients: HttpClients,
     processes: Arc<CredentialProcesses>,
+    parsed_files: Arc<ParsedFiles>,
+    ca_bundles: CaBundles,
+    /// The region of the EC2 instance by the address of the instance metadata service. Outside of EC2,
+    /// each lookup takes seconds.
+    instance_regions: Mutex<HashMap<String, Arc<OnceCell<Option<Region>>>>>,
     profile_configs: Mutex<HashMap<ProfileConfigKey, Arc<OnceCell<Arc<ProfileConfig>>>>>,
     by_access: Mutex<HashMap<SessionKey, Arc<Session>>>,
     credential_stores: Mutex<HashMap<SessionKey, Weak<CredentialStore>>>,
@@ -135,6 +141,9 @@ impl Sessions {
             failure_log,
             http_clients,
             processes,
+            parsed_files: Arc::default(),
+            ca_bundles: CaBundles::default(),
+            instance_regions: Mutex::default(),
             profile_configs: Mutex::default(),
             by_access: Mutex::default(),
             credential_stores: Mutex::default(),
@@ -212,7 +221,7 @@ impl Sessions {
     /// metadata service for a region if [`sdk::sts_region`] determines none.
     async fn load(&self, (profile, home_region): ProfileConfigKey) -> ProfileConfig {
         let (settings, environment) = (&self.settings, &self.environment);
-        let files = settings.shared_config(environment, profile.as_deref());
+        let files = settings.shared_config(environment, profile.as_deref(), &self.parsed_files);
         let (profiles, unreadable) = match files.profiles().await {
             Ok(profiles) => (profiles, None),
             Err(error) => (ProfileSet::default(), Some(error.to_string())),
@@ -221,10 +230,11 @@ impl Sessions {
         let (default, region_origin) =
             default.map(|DefaultRegion { name, origin }| (Region::new(name), origin)).unzip();
         let region = sdk::sts_region(settings.sts_region.as_ref(), default, home_region.as_ref());
-        let (ca_bundle, unusable_ca_bundle) = match sdk::ca_bundle(settings, &files, &profiles) {
-            Ok(ca_bundle) => (ca_bundle, None),
-            Err(error) => (None, Some(error)),
-        };
+        let (ca_bundle, unusable_ca_bundle) =
+            match sdk::ca_bundle(settings, environment, &files, &profiles, &self.ca_bundles) {
+                Ok(ca_bundle) => (ca_bundle, None),
+                Err(error) => (None, Some(error)),
+            };
         let trusted = settings.outbound.ca_bundle.as_ref().or(ca_bundle.as_ref());
         let mut loader = SdkConfigLoader {
             profile,
@@ -234,9 +244,10 @@ impl Sessions {
             collection_timeout: self.collection_timeout,
             http_client: self.http_clients.get(trusted),
             processes: Arc::clone(&self.processes),
+            parsed_files: Arc::clone(&self.parsed_files),
         };
         if loader.region.is_none() {
-            loader.region = loader.instance_region(&profiles).await;
+            loader.region = self.instance_region(&loader, &profiles).await;
         }
         let config = loader.load(&files, &profiles).await;
         let ssm_config =
@@ -253,6 +264,13 @@ impl Sessions {
             unencrypted_endpoint,
         };
         ProfileConfig { loader, config: Arc::new(config), ssm_config, ca_bundle, region_origin, diagnosis }
+    }
+
+    /// The region of the EC2 instance, looked up once for all accounts.
+    async fn instance_region(&self, loader: &SdkConfigLoader, profiles: &ProfileSet) -> Option<Region> {
+        let endpoint = ambient::metadata_endpoint(&self.environment, profiles).ok()?;
+        let cell = Arc::clone(self.instance_regions.lock().entry(endpoint).or_default());
+        cell.get_or_init(|| loader.instance_region(profiles)).await.clone()
     }
 
     /// Why the selected profile provides no credentials. `None` if it is not used.

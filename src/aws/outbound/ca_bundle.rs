@@ -1,12 +1,15 @@
 //! The certificate authorities of a file.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use aws_smithy_http_client::HttpClientError;
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use parking_lot::Mutex;
 use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
@@ -14,9 +17,12 @@ use rustls_pki_types::pem::PemObject as _;
 use crate::file;
 use crate::printable::path_excerpt;
 
-/// The certificate authorities of a PEM file. They replace those of the system, as in the AWS CLI.
-#[derive(Clone)]
-pub(crate) struct CaBundle {
+/// The certificate authorities of a PEM file. They replace those of the system, as in the AWS CLI. Cheap
+/// to clone.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct CaBundle(Arc<Contents>);
+
+struct Contents {
     path: PathBuf,
     /// Those of the file that the TLS library can use.
     authorities: Vec<CertificateDer<'static>>,
@@ -35,6 +41,17 @@ pub(crate) enum UnusableCaBundle {
         path_excerpt(path)
     )]
     Empty { path: PathBuf },
+}
+
+/// The files that profiles name, each read once: many profiles may name the same.
+#[derive(Debug, Default)]
+pub(crate) struct CaBundles(Mutex<HashMap<PathBuf, Result<CaBundle, String>>>);
+
+impl CaBundles {
+    pub(crate) fn get(&self, path: &Path) -> Result<CaBundle, String> {
+        let read = || CaBundle::read(path).map_err(|error| error.to_string());
+        self.0.lock().entry(path.to_path_buf()).or_insert_with(read).clone()
+    }
 }
 
 impl CaBundle {
@@ -58,14 +75,14 @@ impl CaBundle {
             return Err(UnusableCaBundle::Empty { path });
         }
         match TlsContext::builder().with_trust_store(trust_store(&authorities)).build() {
-            Ok(tls_context) => Ok(Self { path, authorities, tls_context }),
+            Ok(tls_context) => Ok(Self(Arc::new(Contents { path, authorities, tls_context }))),
             Err(error) => Err(UnusableCaBundle::Rejected { path, error }),
         }
     }
 
     /// The TLS settings of a client that trusts these authorities and no others.
     pub(crate) fn tls_context(&self) -> &TlsContext {
-        &self.tls_context
+        &self.0.tls_context
     }
 }
 
@@ -78,19 +95,19 @@ fn trust_store(authorities: &[CertificateDer<'static>]) -> TrustStore {
     })
 }
 
-impl PartialEq for CaBundle {
+impl PartialEq for Contents {
     fn eq(&self, other: &Self) -> bool {
         (&self.path, &self.authorities) == (&other.path, &other.authorities)
     }
 }
 
-impl Eq for CaBundle {}
+impl Eq for Contents {}
 
 impl fmt::Debug for CaBundle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CaBundle")
-            .field("path", &self.path)
-            .field("authorities", &self.authorities.len())
+            .field("path", &self.0.path)
+            .field("authorities", &self.0.authorities.len())
             .finish_non_exhaustive()
     }
 }

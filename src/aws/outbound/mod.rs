@@ -9,8 +9,8 @@ mod proxy;
 
 use std::ffi::{OsStr, OsString};
 
-pub(crate) use ca_bundle::CaBundle;
 use ca_bundle::UnusableCaBundle;
+pub(crate) use ca_bundle::{CaBundle, CaBundles};
 pub(super) use no_proxy::is_loopback;
 pub(super) use proxy::Proxy;
 

@@ -1,9 +1,14 @@
 //! One of the two files: what is in it, errors about it, and its content for the SDK.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use parking_lot::Mutex;
 
 use super::header::{self, FileKind, Header, right_header};
-use super::ini::{self, Defect, Problem, Section};
+use super::ini::{self, Defect, Entry, Problem, Section};
 use crate::aws::environment::Environment;
 use crate::file;
 use crate::printable::excerpt;
@@ -16,7 +21,65 @@ pub(super) struct SharedFile {
     pub(super) named_by: Option<&'static str>,
     /// Why the file cannot be read.
     error: Option<String>,
-    pub(super) sections: Vec<(Header, Section)>,
+    sections: Arc<Sections>,
+}
+
+/// What is in a file.
+#[derive(Debug)]
+struct Sections {
+    all: Vec<(Header, Section)>,
+    /// The positions in `all` of the sections of each profile. `[default]` is ignored beside
+    /// `[profile default]`.
+    by_profile: HashMap<String, Vec<usize>>,
+}
+
+/// What was in a file when it was last read. A file with a thousand profiles is read for each of them, and
+/// parsing is what takes long.
+#[derive(Debug, Default)]
+pub(super) struct ParsedFile(Mutex<Option<(Vec<u8>, Arc<Sections>)>>);
+
+impl ParsedFile {
+    fn parse(&self, kind: FileKind, text: &str) -> Arc<Sections> {
+        let hash = digest(&SHA256, text.as_bytes());
+        // While it is locked, others wait for the result instead of parsing the same text.
+        let mut last = self.0.lock();
+        if let Some((last_hash, sections)) = &*last
+            && last_hash == hash.as_ref()
+        {
+            return Arc::clone(sections);
+        }
+        let sections = Arc::new(Sections::parse(kind, text));
+        *last = Some((hash.as_ref().to_vec(), Arc::clone(&sections)));
+        sections
+    }
+}
+
+impl Sections {
+    fn parse(kind: FileKind, text: &str) -> Self {
+        let all: Vec<_> = ini::parse(text)
+            .into_iter()
+            .map(|section| {
+                let header = section.header.as_deref();
+                let parsed = header.map(|header| Header::parse(header, kind));
+                (parsed.unwrap_or(Header::Other { intended: Some("default".to_owned()) }), section)
+            })
+            .collect();
+        let mut by_profile: HashMap<String, Vec<usize>> = HashMap::new();
+        let mut has_prefixed_default = false;
+        for (index, (header, section)) in all.iter().enumerate() {
+            let Header::Profile { name, has_prefix } = header else { continue };
+            if section.is_unclosed() || (name == "default" && has_prefixed_default && !has_prefix) {
+                continue;
+            }
+            let sections = by_profile.entry(name.clone()).or_default();
+            if name == "default" && *has_prefix && !has_prefixed_default {
+                has_prefixed_default = true;
+                sections.clear();
+            }
+            sections.push(index);
+        }
+        Self { all, by_profile }
+    }
 }
 
 impl SharedFile {
@@ -25,6 +88,7 @@ impl SharedFile {
         (configured, setting): (Option<&Path>, &'static str),
         variable: &'static str,
         environment: &Environment,
+        parsed: &ParsedFile,
     ) -> Self {
         let (path, named_by) = match (configured, environment.get(variable)) {
             (Some(path), _) => (path.to_owned(), Some(setting)),
@@ -52,44 +116,34 @@ impl SharedFile {
             }
             Err(error) => (String::new(), Some(error.to_string())),
         };
-        let sections = ini::parse(&text)
-            .into_iter()
-            .map(|section| {
-                let header = section.header.as_deref();
-                let parsed = header.map(|header| Header::parse(header, kind));
-                (parsed.unwrap_or(Header::Other { intended: Some("default".to_owned()) }), section)
-            })
-            .collect();
+        let sections = parsed.parse(kind, &text);
         Self { kind, path, named_by, error, sections }
     }
 
-    fn has_prefixed_default(&self) -> bool {
-        let is_prefixed = |header: &Header| matches!(header, Header::Profile { name, has_prefix: true } if name == "default");
-        self.sections.iter().any(|(header, section)| is_prefixed(header) && !section.is_unclosed())
+    /// All sections, in order.
+    pub(super) fn sections(&self) -> impl Iterator<Item = &(Header, Section)> {
+        self.sections.all.iter()
     }
 
-    /// The sections of a profile. `[default]` is ignored beside `[profile default]`.
-    pub(super) fn sections_of(&self, name: &str) -> impl Iterator<Item = &Section> {
-        let has_prefixed_default = self.has_prefixed_default();
-        self.sections.iter().filter_map(move |(header, section)| match header {
-            Header::Profile { name: found, has_prefix } if found == name => {
-                let is_ignored = name == "default" && has_prefixed_default && !has_prefix;
-                (!is_ignored && !section.is_unclosed()).then_some(section)
-            }
-            _ => None,
-        })
+    /// The sections of a profile.
+    pub(super) fn sections_of<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a Section> + use<'a> {
+        let positions = self.sections.by_profile.get(name).map_or(&[][..], Vec::as_slice);
+        positions.iter().filter_map(|&position| self.sections.all.get(position).map(|(_, section)| section))
     }
 
     pub(super) fn profile_names(&self) -> impl Iterator<Item = &str> {
-        self.sections.iter().filter_map(|(header, section)| match header {
-            Header::Profile { name, .. } if !section.is_unclosed() => Some(name.as_str()),
-            _ => None,
-        })
+        self.sections.by_profile.keys().map(String::as_str)
+    }
+
+    /// The last entry of a profile with this key, which is the one that applies.
+    pub(super) fn entry(&self, profile: &str, key: &str) -> Option<&Entry> {
+        let entries = self.sections_of(profile).flat_map(|section| &section.entries);
+        entries.filter(|entry| entry.key == key).last()
     }
 
     /// A section that is probably meant to be the profile `name`, and how to write it.
     pub(super) fn describe_misspelt(&self, name: &str) -> Option<String> {
-        let (_, section) = self.sections.iter().find(|(header, section)| match header {
+        let (_, section) = self.sections().find(|(header, section)| match header {
             Header::Other { intended } => {
                 intended.as_deref() == Some(name) && (section.header.is_some() || !section.defects.is_empty())
             }
@@ -118,28 +172,25 @@ impl SharedFile {
         Some(format!("the file {}{named_by} cannot be read: {error}", self.path.display()))
     }
 
-    /// The content in the form that the SDK understands: without indented keys, comments and lines
-    /// that cannot be read.
-    pub(super) fn for_sdk(&self) -> String {
-        let mut text = String::new();
-        let has_prefixed_default = self.has_prefixed_default();
-        for (header, section) in &self.sections {
-            let name = match header {
-                _ if section.is_unclosed() => continue,
-                Header::Profile { name, has_prefix } if name == "default" => {
-                    if has_prefixed_default && !has_prefix {
-                        continue;
-                    }
-                    "default".to_owned()
-                }
-                Header::Profile { name, .. } => match self.kind {
-                    FileKind::Config => format!("profile {}", header::encode(name)),
-                    FileKind::Credentials => header::encode(name),
-                },
-                Header::SsoSession(name) => format!("sso-session {name}"),
-                Header::Services(name) => format!("services {}", header::encode(name)),
-                Header::Other { .. } => continue,
+    /// The `profiles`, and all sections other than profiles, in the form that the SDK understands: without
+    /// indented keys, comments and lines that cannot be read.
+    pub(super) fn for_sdk(&self, profiles: &[&str]) -> String {
+        let of_profile = |&profile: &&str| {
+            let name = match self.kind {
+                _ if profile == "default" => "default".to_owned(),
+                FileKind::Config => format!("profile {}", header::encode(profile)),
+                FileKind::Credentials => header::encode(profile),
             };
+            self.sections_of(profile).map(move |section| (name.clone(), section))
+        };
+        let others = self.sections().filter_map(|(header, section)| match header {
+            _ if section.is_unclosed() => None,
+            Header::SsoSession(name) => Some((format!("sso-session {name}"), section)),
+            Header::Services(name) => Some((format!("services {}", header::encode(name)), section)),
+            Header::Profile { .. } | Header::Other { .. } => None,
+        });
+        let mut text = String::new();
+        for (name, section) in profiles.iter().flat_map(of_profile).chain(others) {
             text.extend(["[", &name, "]\n"]);
             for entry in section.entries.iter().filter(|entry| entry.has_valid_key()) {
                 // These are names of sections.

@@ -75,15 +75,20 @@ pub(super) fn parse(text: &str) -> Vec<Section> {
             continue;
         }
         let indent = raw.chars().take_while(|character| character.is_whitespace()).count();
-        if let Some(section) = sections.last_mut()
-            && let Some(entry) = section.entries.last_mut()
-            && indent > entry.indent
-        {
-            section.defects.extend(entry.continue_with(content, line));
-        } else if let Some(header) = content.strip_prefix('[') {
-            sections.push(new_section(header, line));
-        } else if let Some(section) = sections.last_mut() {
-            section.read_entry(content, line, indent);
+        let Some(section) = sections.last_mut() else { continue };
+        let continued = section.entries.last_mut().filter(|entry| indent > entry.indent);
+        match (continued, content.strip_prefix('[')) {
+            // The AWS CLI makes it a part of the value, so neither of the profiles is what it seems to be.
+            (Some(entry), Some(header)) if !entry.is_command() && closing_bracket(header).is_some() => {
+                let defect = Defect { line, problem: entry.is_continued() };
+                section.defects.push(defect.clone());
+                let mut section = new_section(header, line);
+                section.defects.push(defect);
+                sections.push(section);
+            }
+            (Some(entry), _) => section.defects.extend(entry.continue_with(content, line)),
+            (None, Some(header)) => sections.push(new_section(header, line)),
+            (None, None) => section.read_entry(content, line, indent),
         }
     }
     sections
@@ -143,16 +148,22 @@ impl Entry {
                 Some((key, _)) if key.trim().is_empty() => Some(Problem::NoKey),
                 Some(_) => None,
             },
-            // A command may have several lines.
-            Some((key, _)) if is_setting(key.trim()) && self.key != "credential_process" => {
-                Some(Problem::Continuation { key: excerpt(&self.key), line: self.line })
-            }
+            Some((key, _)) if is_setting(key.trim()) && !self.is_command() => Some(self.is_continued()),
             _ => None,
         };
         if problem.is_none() {
             self.continuation.push(content.to_owned());
         }
         problem.map(|problem| Defect { line, problem })
+    }
+
+    /// Whether the value is a command, which may have several lines.
+    fn is_command(&self) -> bool {
+        self.key == "credential_process"
+    }
+
+    fn is_continued(&self) -> Problem {
+        Problem::Continuation { key: excerpt(&self.key), line: self.line }
     }
 
     /// Whether the SDK accepts the key. It ignores others, and so does the AWS CLI.

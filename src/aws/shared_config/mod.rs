@@ -19,8 +19,12 @@ use aws_types::os_shim_internal::{Env, Fs};
 
 use super::environment::Environment;
 use crate::printable::{escape_control_characters, excerpt};
-use file::SharedFile;
+use file::{ParsedFile, SharedFile};
 use header::{FileKind, Header};
+use ini::Entry;
+
+/// The maximum number of profiles in a chain. Few chains have more than three.
+pub(super) const MAX_CHAIN: usize = 32;
 
 /// The maximum length of the names of profiles that an error suggests.
 const MAX_NAME: usize = 256;
@@ -37,6 +41,13 @@ pub(super) struct SharedConfig {
     selected_by: Option<&'static str>,
 }
 
+/// What is in both files as they were last read, for all profiles.
+#[derive(Debug, Default)]
+pub(super) struct ParsedFiles {
+    config: ParsedFile,
+    credentials: ParsedFile,
+}
+
 /// The paths of the files in the exporter's configuration.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct ConfiguredPaths<'a> {
@@ -51,8 +62,13 @@ pub(super) struct ProfileError(pub(super) String);
 
 impl SharedConfig {
     /// Reads both files. `paths`, those of the configuration, and `profile`, a profile of the
-    /// configuration, override the environment.
-    pub(super) fn read(paths: ConfiguredPaths<'_>, environment: &Environment, profile: Option<&str>) -> Self {
+    /// configuration, override the environment. The files are parsed only if they are not `parsed` yet.
+    pub(super) fn read(
+        paths: ConfiguredPaths<'_>,
+        environment: &Environment,
+        profile: Option<&str>,
+        parsed: &ParsedFiles,
+    ) -> Self {
         let (selected, selected_by) = match (profile, environment.get("AWS_PROFILE")) {
             (Some(profile), _) => (profile.to_owned(), Some("`profile`")),
             // As for the SDK, this selects nothing.
@@ -61,10 +77,12 @@ impl SharedConfig {
             (None, None) => ("default".to_owned(), None),
         };
         let configured = (paths.config, "`aws.shared_config_file`");
-        let config = SharedFile::read(FileKind::Config, configured, "AWS_CONFIG_FILE", environment);
+        let variable = "AWS_CONFIG_FILE";
+        let config = SharedFile::read(FileKind::Config, configured, variable, environment, &parsed.config);
         let configured = (paths.credentials, "`aws.shared_credentials_file`");
         let variable = "AWS_SHARED_CREDENTIALS_FILE";
-        let credentials = SharedFile::read(FileKind::Credentials, configured, variable, environment);
+        let credentials =
+            SharedFile::read(FileKind::Credentials, configured, variable, environment, &parsed.credentials);
         Self { files: [config, credentials], selected, selected_by }
     }
 
@@ -97,17 +115,37 @@ impl SharedConfig {
         ))
     }
 
-    /// Both files for the SDK. `additional` takes precedence.
+    /// What both files say of the selected profile and its source profiles, for the SDK. `additional`
+    /// takes precedence.
     pub(super) fn for_sdk(&self, additional: &str) -> EnvConfigFiles {
         let [config, credentials] = &self.files;
+        let profiles = self.chain();
         EnvConfigFiles::builder()
-            .with_contents(EnvConfigFileKind::Config, config.for_sdk())
-            .with_contents(EnvConfigFileKind::Credentials, credentials.for_sdk())
+            .with_contents(EnvConfigFileKind::Config, config.for_sdk(&profiles))
+            .with_contents(EnvConfigFileKind::Credentials, credentials.for_sdk(&profiles))
             .with_contents(EnvConfigFileKind::Config, additional)
             .build()
     }
 
-    /// The profiles as the SDK reads them.
+    /// The selected profile and its source profiles, at most one more than are allowed.
+    fn chain(&self) -> Vec<&str> {
+        let mut names = vec![self.selected.as_str()];
+        while let Some(last) = names.last().filter(|_| names.len() <= MAX_CHAIN)
+            && let Some((_, source)) = self.entry(last, "source_profile")
+            && !names.contains(&source.value.as_str())
+        {
+            names.push(&source.value);
+        }
+        names
+    }
+
+    /// The entry of a profile that applies, and the file that it is in: the credentials file takes
+    /// precedence.
+    fn entry(&self, profile: &str, key: &str) -> Option<(&SharedFile, &Entry)> {
+        self.files.iter().rev().find_map(|file| Some((file, file.entry(profile, key)?)))
+    }
+
+    /// The selected profile and its source profiles as the SDK reads them.
     ///
     /// # Errors
     /// The SDK cannot read its own format, which is a bug.
@@ -168,7 +206,7 @@ impl SharedConfig {
     pub(super) fn check_section(&self, kind: &str, sdk_name: &str) -> Result<(), String> {
         let [config, _] = &self.files;
         let name = header::decode(sdk_name);
-        let mut sections = config.sections.iter().filter(|(header, section)| match header {
+        let mut sections = config.sections().filter(|(header, section)| match header {
             Header::SsoSession(found) => kind == "sso-session" && found == sdk_name && !section.is_unclosed(),
             Header::Services(found) => kind == "services" && *found == name && !section.is_unclosed(),
             _ => false,
@@ -211,21 +249,15 @@ impl SharedConfig {
     }
 
     /// The error about a profile that comes after too many others.
-    pub(super) fn long_chain(sdk_name: &str, max: usize) -> ProfileError {
+    pub(super) fn long_chain(sdk_name: &str) -> ProfileError {
         let name = header::decode(sdk_name);
-        ProfileError(format!("more than {max} source profiles lead to `{}`; use fewer", excerpt(&name)))
+        ProfileError(format!("more than {MAX_CHAIN} source profiles lead to `{}`; use fewer", excerpt(&name)))
     }
 
     /// Where a profile has a key: ` (file:line)`, or nothing if it does not have the key.
     pub(super) fn place(&self, sdk_name: &str, key: &str) -> String {
-        let name = header::decode(sdk_name);
-        // The credentials file takes precedence, and so does the last of several lines.
-        let line = self.files.iter().rev().find_map(|file| {
-            let entries = file.sections_of(&name).flat_map(|section| &section.entries);
-            let line = entries.filter(|entry| entry.key == key).last()?.line;
-            Some(format!(" ({}:{line})", file.path.display()))
-        });
-        line.unwrap_or_default()
+        let entry = self.entry(&header::decode(sdk_name), key);
+        entry.map(|(file, entry)| format!(" ({}:{})", file.path.display(), entry.line)).unwrap_or_default()
     }
 
     /// Why the selected profile has no region: the end of an error about that.

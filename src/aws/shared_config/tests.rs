@@ -29,9 +29,13 @@ impl Files {
     }
 
     fn select(&self, profile: Option<&str>) -> SharedConfig {
+        self.select_with(profile, &ParsedFiles::default())
+    }
+
+    fn select_with(&self, profile: Option<&str>, parsed: &ParsedFiles) -> SharedConfig {
         let (config, credentials) = (self.path("config"), self.path("credentials"));
         let paths = ConfiguredPaths { config: Some(&config), credentials: Some(&credentials) };
-        SharedConfig::read(paths, &Environment::of(&[]), profile)
+        SharedConfig::read(paths, &Environment::of(&[]), profile, parsed)
     }
 
     /// The error about a profile, without the directory of the files.
@@ -138,6 +142,11 @@ fn a_profile_that_cannot_be_read_is_an_error_with_file_and_line() {
             "[profile x]\noutput = json\n  region = eu-west-1\n",
             "config:3: the line is indented more than `output` on line 2, so it continues that value; indent both equally",
         ),
+        // Regression: this said that the profile was not defined.
+        (
+            "[profile a]\noutput = json\n  [profile x]\n  region = eu-west-1\n",
+            "config:3: the line is indented more than `output` on line 2, so it continues that value; indent both equally",
+        ),
         ("[profile x]\ns3 =\n  max\n", "config:3: expected `key = value`"),
         ("[profile x]\na = b\n---\n[x]\nregion\n", "credentials:3: expected `key = value`"),
     ] {
@@ -205,12 +214,22 @@ fn an_empty_variable_selects_neither_a_file_nor_a_profile() {
             ("AWS_SHARED_CREDENTIALS_FILE", blank),
             ("AWS_PROFILE", blank),
         ];
-        let files = SharedConfig::read(ConfiguredPaths::default(), &Environment::of(&variables), None);
+        let files = SharedConfig::read(
+            ConfiguredPaths::default(),
+            &Environment::of(&variables),
+            None,
+            &ParsedFiles::default(),
+        );
         assert_eq!((files.selected.as_str(), files.check_selected()), ("default", Ok(())));
         assert_eq!(files.place("default", "region"), format!(" ({}:2)", path.display()));
     }
     let variables = [home, ("AWS_CONFIG_FILE", "~/.aws/config")];
-    let files = SharedConfig::read(ConfiguredPaths::default(), &Environment::of(&variables), None);
+    let files = SharedConfig::read(
+        ConfiguredPaths::default(),
+        &Environment::of(&variables),
+        None,
+        &ParsedFiles::default(),
+    );
     assert_eq!(files.place("default", "region"), format!(" ({}:2)", path.display()));
 }
 
@@ -236,14 +255,44 @@ async fn a_file_of_the_maximum_size_takes_no_longer_than_others_of_its_size() {
     }
 }
 
+/// Regression test: the files were parsed several times for each profile, so the exporter took minutes to
+/// start with a thousand profiles, and the same for each reload.
+#[tokio::test]
+async fn a_file_is_parsed_once_for_all_of_its_profiles() {
+    let padding = "x".repeat(MAX_TEXT / 1000);
+    let profile = |n: usize| format!("[profile {n}]\n# {padding}\nregion = r{n}\nsource_profile = hub\n");
+    let files = Files::new(&((0..1000).map(profile).collect::<String>() + "[profile hub]\noutput = x\n"));
+    let parsed = ParsedFiles::default();
+    let region = async |name: &str| {
+        let profiles = files.select_with(Some(name), &parsed).profiles().await.unwrap();
+        assert_eq!(profiles.get_profile("hub").unwrap().get("output"), Some("x"));
+        profiles.get("region").unwrap().to_owned()
+    };
+    for n in 0..1000 {
+        assert_eq!(region(&n.to_string()).await, format!("r{n}"));
+    }
+    // A change is noticed.
+    std::fs::write(
+        files.path("config"),
+        "[profile 7]\nregion = new\nsource_profile = hub\n[profile hub]\noutput=x",
+    )
+    .unwrap();
+    assert_eq!(region("7").await, "new");
+}
+
 #[test]
 fn an_error_says_that_there_is_no_home_directory() {
-    let files = SharedConfig::read(ConfiguredPaths::default(), &Environment::of(&[]), Some("x"));
-    assert_eq!(
-        files.check_selected().unwrap_err().to_string(),
-        "the profile `x` (selected by `profile`) is not defined in ~/.aws/config or ~/.aws/credentials; the file \
-         ~/.aws/config cannot be read: HOME is not set; the file ~/.aws/credentials cannot be read: HOME is not set"
-    );
+    // With an empty HOME, the files were read from the working directory.
+    for variables in [&[][..], &[("HOME", "")]] {
+        let environment = Environment::of(variables);
+        let files =
+            SharedConfig::read(ConfiguredPaths::default(), &environment, Some("x"), &ParsedFiles::default());
+        assert_eq!(
+            files.check_selected().unwrap_err().to_string(),
+            "the profile `x` (selected by `profile`) is not defined in ~/.aws/config or ~/.aws/credentials; the file \
+             ~/.aws/config cannot be read: HOME is not set; the file ~/.aws/credentials cannot be read: HOME is not set"
+        );
+    }
 }
 
 proptest::proptest! {

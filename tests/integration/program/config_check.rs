@@ -2,8 +2,13 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pretty_assertions::assert_eq;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use crate::process::{program, run};
 
@@ -136,6 +141,51 @@ fn config_check_refuses_what_serve_and_once_refuse() {
             assert_eq!(case.run(directory.path(), &["once"]), refused);
         }
     }
+}
+
+/// Regression test: the check waited for the service for each profile without a region. Outside of EC2,
+/// that took two seconds for each.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_region_of_the_instance_is_looked_up_once_for_all_profiles() {
+    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", service.local_addr().unwrap());
+    let connections = Arc::new(AtomicUsize::new(0));
+    let (counter, mut server) = (Arc::clone(&connections), JoinSet::new());
+    server.spawn(async move {
+        loop {
+            let (mut client, _) = service.accept().await.unwrap();
+            counter.fetch_add(1, Ordering::Relaxed);
+            let mut request = [0; 4096];
+            let _length = client.read(&mut request).await.unwrap();
+            // The service is switched off, so the request is not repeated.
+            client
+                .write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+                .await
+                .unwrap();
+        }
+    });
+    let directory = tempfile::tempdir().unwrap();
+    let profiles = directory.path().join("profiles");
+    let profile = |n: usize| format!("[profile p{n}]\ncredential_process = x\n");
+    std::fs::write(&profiles, (0..5).map(profile).collect::<String>()).unwrap();
+    let connections_for = |accounts: &str| {
+        let mut command = program();
+        command
+            .env("AWS_CONFIG_FILE", &profiles)
+            .env_remove("AWS_EC2_METADATA_DISABLED")
+            .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url)
+            .env("SSM_SYNC_EXPORTER_ACCOUNTS", accounts)
+            .arg("--config.check");
+        let (status, _, stderr) = run(&mut command);
+        assert_eq!(status, Some(2), "{stderr}");
+        assert!(stderr.contains("accounts[0]: no region is set"), "{stderr}");
+        connections.swap(0, Ordering::Relaxed)
+    };
+    assert_eq!(connections_for("[{profile: p0}]"), 1);
+    assert_eq!(
+        connections_for("[{profile: p0}, {profile: p1}, {profile: p2}, {profile: p3}, {profile: p4}]"),
+        1
+    );
 }
 
 /// A profile that has no credentials yet does not keep the exporter from starting.
