@@ -133,11 +133,18 @@ impl HtmlPage {
         const MAX_SEARCHED: usize = 16 * 1024;
         let text = String::from_utf8_lossy(body.get(..MAX_SEARCHED).unwrap_or(body));
         let lower_case = text.to_ascii_lowercase();
-        let is_html =
-            ["<!doctype html", "<html"].iter().any(|start| lower_case.trim_start().starts_with(start))
-                || response.headers().get("content-type").is_some_and(|value| {
-                    value.trim_start().to_ascii_lowercase().starts_with("text/html") && !body.is_empty()
-                });
+        let start = lower_case.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+        // A server in place of AWS, such as moto, may call its JSON and XML `text/html`.
+        let is_html = match start.chars().next() {
+            Some('<') => {
+                ["<!doctype html", "<html", "<head", "<body", "<!--"].iter().any(|tag| start.starts_with(tag))
+            }
+            None | Some('{' | '[') => false,
+            Some(_) => response
+                .headers()
+                .get("content-type")
+                .is_some_and(|value| value.trim_start().to_ascii_lowercase().starts_with("text/html")),
+        };
         is_html.then(|| Self {
             status: response.status(),
             title: title(&text, &lower_case),
@@ -172,4 +179,72 @@ fn title(page: &str, lower_case: &str) -> Option<String> {
     let end = start + lower_case.get(start..)?.find('<')?;
     let words: Vec<&str> = page.get(start..end)?.split_whitespace().collect();
     Some(words.join(" ")).filter(|title| !title.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_types::body::SdkBody;
+
+    use super::*;
+
+    /// Describes the page that a response is, if it is one.
+    fn page(content_type: &'static str, body: &str) -> Option<String> {
+        let mut response = HttpResponse::new(StatusCode::try_from(403).unwrap(), SdkBody::empty());
+        response.headers_mut().insert("content-type", content_type);
+        let request = HttpRequest::get("http://169.254.169.254/latest/").unwrap();
+        let destination = Destination::of(&request, None);
+        HtmlPage::of(&response, body.as_bytes(), &destination).map(|page| page.to_string())
+    }
+
+    #[test]
+    fn pages_are_known_by_their_content() {
+        let answered = "in place of an answer: a proxy, a firewall or a load balancer between the exporter and AWS answered";
+        let from = "from the instance metadata service at 169.254.169.254:80";
+        for (content_type, body, title) in [
+            (
+                "text/html",
+                "<!DOCTYPE html><html><head><TITLE lang=en>\nAccess\n denied</TITLE>",
+                " (\"Access denied\")",
+            ),
+            ("application/json", "\u{feff}\r\n <HTML>x", ""),
+            ("text/plain", "<!-- blocked --><html><title></title>", ""),
+            ("Text/HTML; charset=utf-8", "Forbidden", ""),
+            ("text/html", "<html><title>\u{1b}[31mred</title>", " (\"\\u{1b}[31mred\")"),
+        ] {
+            let expected = format!("HTTP status 403 and an HTML page{title} {from} {answered}");
+            assert_eq!(page(content_type, body), Some(expected), "{body}");
+        }
+        for (content_type, body) in [
+            ("text/html", "{\"__type\": \"AccessDeniedException\"}"),
+            ("text/html", " <?xml version=\"1.0\"?><ErrorResponse>"),
+            ("text/html", "<AssumeRoleResponse xmlns=\"x\">"),
+            ("text/html", ""),
+            ("text/plain", "Forbidden"),
+            ("application/json", "[]"),
+        ] {
+            assert_eq!(page(content_type, body), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn the_service_of_a_request_is_named() {
+        let request = |url: &str, name: &'static str, value: &'static str| {
+            let mut request = HttpRequest::get(url).unwrap();
+            request.headers_mut().insert(name, value);
+            Destination::of(&request, None).to_string()
+        };
+        let signed =
+            "AWS4-HMAC-SHA256 Credential=AKIA/20261127/eu-west-1/ssm/aws4_request, SignedHeaders=host";
+        assert_eq!(
+            request("http://user:s3cr3t@localhost:4566/x?y=z", "authorization", signed),
+            "SSM at localhost:4566"
+        );
+        assert_eq!(request("https://[::1]/", "authorization", "Bearer token"), "[::1]:443");
+        let sso = request("https://portal.sso.eu-west-1.amazonaws.com/", "x-amz-sso_bearer_token", "token");
+        assert_eq!(sso, "IAM Identity Center at portal.sso.eu-west-1.amazonaws.com:443");
+        assert_eq!(
+            request("http://169.254.170.23/v1/credentials", "authorization", "token"),
+            "the container credentials endpoint at 169.254.170.23:80"
+        );
+    }
 }

@@ -214,7 +214,7 @@ impl Sessions {
     async fn profile_config(&self, account: &Account) -> Arc<ProfileConfig> {
         let key = (account.access.profile.clone(), account.default_region.clone());
         let cell = Arc::clone(self.profile_configs.lock().entry(key.clone()).or_default());
-        Arc::clone(cell.get_or_init(|| async { Arc::new(self.load(key).await) }).await)
+        Arc::clone(cell.get_or_init(|| async { Arc::new(Box::pin(self.load(key)).await) }).await)
     }
 
     /// Reads the shared AWS configuration. Sends no request, except that it asks the instance

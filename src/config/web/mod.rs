@@ -207,13 +207,13 @@ impl Validator<'_> {
     fn authorities_of_system(&mut self, auth_type: ClientAuthType) -> Authorities {
         let authorities = Authorities::of_system();
         let accepted = if authorities.is_empty() {
-            "this system trusts no certificate authority, so every client certificate is refused"
+            "the system trusts no authority, so no client certificate is accepted"
         } else {
-            "the client certificates of every certificate authority that this system trusts are accepted"
+            "certificates of every authority that the system trusts are accepted, those of public ones included"
         };
         self.warnings.push(format!(
-            "tls_server_config.client_auth_type: {auth_type:?} is set without client_ca_file: {accepted}; name the \
-             authority of the clients"
+            "tls_server_config.client_auth_type: {auth_type:?} is set without client_ca_file: {accepted}; set \
+             client_ca_file to the authority of your clients"
         ));
         authorities
     }

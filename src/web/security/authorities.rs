@@ -1,20 +1,15 @@
 //! The certificate authorities whose client certificates are accepted.
 //!
 //! The rules are those of Go, so that all exporters that share a web configuration file accept the
-//! same clients. `webpki` builds and verifies chains, but considers trusted authorities to be valid
-//! for ever and for every purpose.
+//! same clients.
 
-use std::sync::Arc;
-
-use rustls::crypto::CryptoProvider;
-use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::ClientCertVerifier;
-use rustls::{CertificateError, DistinguishedName, Error, RootCertStore};
+use rustls::crypto::WebPkiSupportedAlgorithms;
+use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use rustls::{CertificateError, DistinguishedName};
 use x509_parser::prelude::Validity;
 
 use crate::web::security::pem::{self, InvalidPem};
-use crate::web::security::{certificate, direct_issuer};
+use crate::web::security::{certificate, chain, direct_issuer};
 
 /// The certificate authorities whose client certificates are accepted.
 #[derive(Clone, Debug, Default)]
@@ -25,11 +20,15 @@ pub struct Authorities {
 }
 
 #[derive(Clone, Debug)]
-struct TrustedCertificate {
+pub(super) struct TrustedCertificate {
     der: CertificateDer<'static>,
+    /// Its name, key and name constraints.
+    pub(super) anchor: TrustAnchor<'static>,
     validity: Validity,
     /// Whether client certificates that it has signed are accepted.
     may_sign: bool,
+    /// How many authorities may be between it and a client; `None` for any number.
+    pub(super) max_intermediates: Option<u32>,
 }
 
 /// Why CA certificates cannot be used.
@@ -49,17 +48,14 @@ impl Authorities {
     /// # Errors
     /// See [`InvalidAuthorities`].
     pub fn from_pem(text: &[u8]) -> Result<Self, InvalidAuthorities> {
-        let mut roots = RootCertStore::empty();
-        let mut trusted = Vec::new();
-        for (index, der) in pem::certificates(text).map_err(InvalidAuthorities::Pem)?.into_iter().enumerate()
-        {
-            let invalid = InvalidAuthorities::Certificate(index + 1);
-            if roots.add(der.clone()).is_err() {
-                return Err(invalid);
-            }
-            trusted.push(TrustedCertificate::new(der).ok_or(invalid)?);
-        }
-        Ok(Self { trusted, hints: roots.subjects() })
+        let ders = pem::certificates(text).map_err(InvalidAuthorities::Pem)?.into_iter().enumerate();
+        let trusted = ders
+            .map(|(index, der)| {
+                TrustedCertificate::new(der).ok_or(InvalidAuthorities::Certificate(index + 1))
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+        let hints = trusted.iter().map(|trusted| DistinguishedName::in_sequence(&trusted.anchor.subject));
+        Ok(Self { hints: hints.collect(), trusted })
     }
 
     /// The authorities that the operating system trusts. Empty if it has none or they cannot be
@@ -84,76 +80,43 @@ impl Authorities {
         self.trusted.iter().map(|trusted| &*trusted.der)
     }
 
-    /// Those whose signatures on client certificates are accepted.
-    fn signing(&self) -> impl Iterator<Item = &TrustedCertificate> {
-        self.trusted.iter().filter(|trusted| trusted.may_sign)
-    }
-}
-
-impl TrustedCertificate {
-    fn new(der: CertificateDer<'static>) -> Option<Self> {
-        let parsed = certificate::parse(&der)?;
-        let may_sign = certificate::may_sign(&parsed) && certificate::permits_clients(&parsed);
-        let validity = parsed.validity().clone();
-        Some(Self { der, validity, may_sign })
+    /// Those whose signatures on client certificates are accepted now.
+    fn signing(&self, now: UnixTime) -> impl Iterator<Item = &TrustedCertificate> {
+        self.trusted.iter().filter(move |trusted| {
+            trusted.may_sign && certificate::check_validity(&trusted.validity, now).is_ok()
+        })
     }
 
-    fn is_valid(&self, now: UnixTime) -> bool {
-        certificate::check_validity(&self.validity, now).is_ok()
-    }
-}
-
-/// Verifies that client certificates are issued by one of [`Authorities`].
-#[derive(Debug)]
-pub(super) struct IssuerVerifier {
-    authorities: Authorities,
-    provider: Arc<CryptoProvider>,
-    /// Verifies chains to all authorities that may sign; `None` if there are none.
-    chains: Option<Arc<dyn ClientCertVerifier>>,
-}
-
-impl IssuerVerifier {
-    pub(super) fn new(authorities: Authorities, provider: &Arc<CryptoProvider>) -> Self {
-        let chains = chain_verifier(authorities.signing(), provider);
-        Self { authorities, provider: Arc::clone(provider), chains }
-    }
-
+    /// Checks that a client certificate is one of these, or issued by one.
     pub(super) fn verify(
         &self,
         client: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
-    ) -> Result<(), Error> {
-        let signing_now = || self.authorities.signing().filter(|authority| authority.is_valid(now));
-        if let Some(parsed) = certificate::parse(client) {
-            if self.authorities.ders().any(|der| der == &**client) {
-                return certificate::check_client(&parsed, now).map_err(Error::from);
-            }
-            if certificate::is_refused_by_webpki(&parsed) {
-                let authorities = signing_now().filter_map(|authority| certificate::parse(&authority.der));
-                let algorithms = &self.provider.signature_verification_algorithms;
-                return direct_issuer::verify(&parsed, authorities, now, algorithms);
-            }
+        algorithms: &WebPkiSupportedAlgorithms,
+    ) -> Result<(), CertificateError> {
+        let parsed = certificate::parse(client).ok_or(CertificateError::BadEncoding)?;
+        if self.ders().any(|der| der == &**client) {
+            return certificate::check_client(&parsed, now);
         }
-        let chains = if signing_now().count() == self.authorities.signing().count() {
-            self.chains.clone()
-        } else {
-            chain_verifier(signing_now(), &self.provider)
-        };
-        let chains = chains.ok_or(CertificateError::UnknownIssuer)?;
-        chains.verify_client_cert(client, intermediates, now).map(drop)
+        let authorities: Vec<_> = self.signing(now).collect();
+        if certificate::is_refused_by_webpki(&parsed) {
+            let authorities = authorities.iter().filter_map(|authority| certificate::parse(&authority.der));
+            return direct_issuer::verify(&parsed, authorities, now, algorithms);
+        }
+        chain::verify(client, intermediates, &authorities, now, algorithms)
     }
 }
 
-fn chain_verifier<'a>(
-    authorities: impl Iterator<Item = &'a TrustedCertificate>,
-    provider: &Arc<CryptoProvider>,
-) -> Option<Arc<dyn ClientCertVerifier>> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(authorities.map(|authority| authority.der.clone()));
-    let builder = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-    // Fails only without authorities, because there are no lists of revoked certificates.
-    builder.build().ok().map(|verifier| verifier as Arc<dyn ClientCertVerifier>)
+impl TrustedCertificate {
+    fn new(der: CertificateDer<'static>) -> Option<Self> {
+        let anchor = webpki::anchor_from_trusted_cert(&der).ok()?.to_owned();
+        let parsed = certificate::parse(&der)?;
+        let may_sign = certificate::may_sign(&parsed) && certificate::permits_clients(&parsed);
+        let max_intermediates = certificate::max_path_length(&parsed);
+        let validity = parsed.validity().clone();
+        Some(Self { der, anchor, validity, may_sign, max_intermediates })
+    }
 }
 
 #[cfg(test)]
@@ -161,8 +124,8 @@ mod tests {
     use std::time::Duration;
 
     use rcgen::{
-        BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-        KeyUsagePurpose, date_time_ymd,
+        BasicConstraints, CertificateParams, CustomExtension, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer,
+        KeyPair, KeyUsagePurpose, date_time_ymd,
     };
     use rustls::crypto::aws_lc_rs::default_provider;
     use rustls::pki_types::pem::PemObject as _;
@@ -195,11 +158,7 @@ mod tests {
 
     fn verify(authorities: &str, client: &CertificateDer<'_>) -> Result<(), CertificateError> {
         let authorities = Authorities::from_pem(authorities.as_bytes()).unwrap();
-        let verifier = IssuerVerifier::new(authorities, &Arc::new(default_provider()));
-        verifier.verify(client, &[], NOW).map_err(|error| match error {
-            Error::InvalidCertificate(error) => error,
-            error => panic!("{error}"),
-        })
+        authorities.verify(client, &[], NOW, &default_provider().signature_verification_algorithms)
     }
 
     #[test]
@@ -223,7 +182,7 @@ mod tests {
 
     #[test]
     fn only_valid_authorities_for_clients_may_sign() {
-        // The second client takes the way around webpki.
+        // The second client is verified without webpki.
         for client in [params("client"), authority()] {
             let (pem, client_der) = signed(authority(), &client);
             assert_eq!(verify(&pem, &client_der), Ok(()));
@@ -238,11 +197,74 @@ mod tests {
             for_servers.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
             let mut not_for_signing = authority();
             not_for_signing.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-            for authority in [expired, for_servers, not_for_signing, params("no authority")] {
+            let mut restricted = authority();
+            restricted.custom_extensions = vec![unknown_extension()];
+            for authority in [expired, for_servers, not_for_signing, restricted, params("no authority")] {
                 let (pem, client_der) = signed(authority, &client);
                 assert_eq!(verify(&pem, &client_der), Err(CertificateError::UnknownIssuer));
             }
         }
+    }
+
+    /// A critical extension that restricts the use of a certificate in an unknown way.
+    fn unknown_extension() -> CustomExtension {
+        let mut extension = CustomExtension::from_oid_content(&[1, 2, 3, 4], vec![5, 0]);
+        extension.set_criticality(true);
+        extension
+    }
+
+    /// Regression: `webpki` checks neither the length of the path below a trusted authority nor the key
+    /// usage of intermediate ones.
+    #[test]
+    fn intermediate_authorities_must_be_permitted_and_may_sign() {
+        let intermediate = || {
+            let mut params = params("intermediate");
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+            params
+        };
+        let verify = |root: CertificateParams, intermediate: CertificateParams| {
+            let (root_key, key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+            let pem = root.self_signed(&root_key).unwrap().pem();
+            let below = intermediate.signed_by(&key, &Issuer::new(root, root_key)).unwrap();
+            let mut client = params("client");
+            client.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any];
+            let client_key = KeyPair::generate().unwrap();
+            let client = client.signed_by(&client_key, &Issuer::new(intermediate, key)).unwrap();
+            let authorities = Authorities::from_pem(pem.as_bytes()).unwrap();
+            let algorithms = default_provider().signature_verification_algorithms;
+            authorities.verify(client.der(), &[below.der().clone()], NOW, &algorithms).is_ok()
+        };
+        assert!(verify(authority(), intermediate()));
+        for (length, expected) in [(0, false), (1, true)] {
+            let mut root = authority();
+            root.is_ca = IsCa::Ca(BasicConstraints::Constrained(length));
+            assert_eq!(verify(root, intermediate()), expected, "{length}");
+        }
+        for (usage, expected) in
+            [(KeyUsagePurpose::DigitalSignature, false), (KeyUsagePurpose::KeyCertSign, true)]
+        {
+            let mut intermediate = intermediate();
+            intermediate.key_usages = vec![usage];
+            assert_eq!(verify(authority(), intermediate), expected);
+        }
+        for usage in [ExtendedKeyUsagePurpose::Any, ExtendedKeyUsagePurpose::ClientAuth] {
+            let mut intermediate = intermediate();
+            intermediate.extended_key_usages = vec![usage, ExtendedKeyUsagePurpose::ServerAuth];
+            assert!(verify(authority(), intermediate));
+        }
+        let mut for_servers = intermediate();
+        for_servers.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        assert!(!verify(authority(), for_servers));
+    }
+
+    #[test]
+    fn another_certificate_with_the_name_and_key_of_an_authority_is_not_issued_by_it() {
+        let key = KeyPair::generate().unwrap();
+        let trusted = authority().self_signed(&key).unwrap();
+        let mut renewed = authority();
+        renewed.serial_number = Some(2.into());
+        let renewed = renewed.self_signed(&key).unwrap();
+        assert_eq!(verify(&trusted.pem(), renewed.der()), Err(CertificateError::UnknownIssuer));
     }
 
     #[test]
@@ -270,21 +292,21 @@ mod tests {
         let (authority, other) = (file!("ca.crt"), file!("other.crt"));
         let good = client(file!("client.crt"));
         let authorities = |pem: &str| Authorities::from_pem(pem.as_bytes()).unwrap();
-        let provider = Arc::new(default_provider());
+        let algorithms = default_provider().signature_verification_algorithms;
         let verify = |pem: &str, client: &CertificateDer<'_>, seconds| {
             let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-            IssuerVerifier::new(authorities(pem), &provider).verify(client, &[], now)
+            authorities(pem).verify(client, &[], now, &algorithms)
         };
         // In 2030, and before and after it is valid.
         let now = 1_900_000_000;
         assert_eq!(verify(authority, &good, now), Ok(()));
-        assert_eq!(verify(authority, &good, 1_700_000_000), Err(CertificateError::NotValidYet.into()));
-        assert_eq!(verify(authority, &good, 9_000_000_000), Err(CertificateError::Expired.into()));
-        assert_eq!(verify(other, &good, now), Err(CertificateError::BadSignature.into()));
+        assert_eq!(verify(authority, &good, 1_700_000_000), Err(CertificateError::NotValidYet));
+        assert_eq!(verify(authority, &good, 9_000_000_000), Err(CertificateError::Expired));
+        assert_eq!(verify(other, &good, now), Err(CertificateError::BadSignature));
         assert_eq!(verify(&format!("{other}{authority}"), &good, now), Ok(()));
         // A signature with SHA-1, and any change of the certificate.
         let sha1 = client(file!("client-sha1.crt"));
-        assert_eq!(verify(authority, &sha1, now), Err(CertificateError::BadSignature.into()));
+        assert_eq!(verify(authority, &sha1, now), Err(CertificateError::BadSignature));
         for index in 0..good.len() {
             let mut changed = good.to_vec();
             changed[index] ^= 1;

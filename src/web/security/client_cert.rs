@@ -15,7 +15,7 @@ use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
 use x509_parser::prelude::{GeneralName, X509Certificate};
 
-use crate::web::security::authorities::{Authorities, IssuerVerifier};
+use crate::web::security::authorities::Authorities;
 use crate::web::security::tls_names::InvalidTlsName;
 use crate::web::security::{certificate, direct_issuer};
 
@@ -108,12 +108,10 @@ pub(in crate::web) fn verifier(
         return Arc::new(NoClientAuth);
     }
     let hints = authorities.as_ref().map(Authorities::hints).unwrap_or_default().to_vec();
-    let issuers =
-        auth_type.verifies().then(|| IssuerVerifier::new(authorities.clone().unwrap_or_default(), provider));
     Arc::new(ClientVerifier {
         is_mandatory: auth_type.is_mandatory(),
         hints,
-        issuers,
+        authorities: auth_type.verifies().then(|| authorities.clone().unwrap_or_default()),
         allowed_sans: allowed_sans.clone(),
         algorithms: provider.signature_verification_algorithms,
     })
@@ -126,7 +124,7 @@ struct ClientVerifier {
     is_mandatory: bool,
     hints: Vec<DistinguishedName>,
     /// `None` if any issuer is accepted.
-    issuers: Option<IssuerVerifier>,
+    authorities: Option<Authorities>,
     /// `None` if any name is accepted.
     allowed_sans: Option<BTreeSet<AllowedSan>>,
     algorithms: WebPkiSupportedAlgorithms,
@@ -147,8 +145,8 @@ impl ClientCertVerifier for ClientVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        if let Some(issuers) = &self.issuers {
-            issuers.verify(end_entity, intermediates, now)?;
+        if let Some(authorities) = &self.authorities {
+            authorities.verify(end_entity, intermediates, now, &self.algorithms)?;
         }
         if let Some(allowed) = &self.allowed_sans {
             let names = subject_alternative_names(end_entity);

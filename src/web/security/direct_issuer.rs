@@ -20,13 +20,19 @@ pub(super) fn verify<'a>(
     authorities: impl Iterator<Item = X509Certificate<'a>>,
     now: UnixTime,
     algorithms: &WebPkiSupportedAlgorithms,
-) -> Result<(), Error> {
+) -> Result<(), CertificateError> {
     certificate::check_client(client, now)?;
     let mut refusal = CertificateError::UnknownIssuer;
     for authority in authorities {
         let is_issuer = authority.subject().as_raw() == client.issuer().as_raw();
+        // As in Go, another certificate of the same authority is not issued by it.
+        let is_same = authority.subject().as_raw() == client.subject().as_raw()
+            && authority.public_key().raw == client.public_key().raw;
         // Constraints on the names would have to be checked.
-        if !is_issuer || matches!(authority.tbs_certificate.name_constraints(), Ok(Some(_)) | Err(_)) {
+        if !is_issuer
+            || is_same
+            || matches!(authority.tbs_certificate.name_constraints(), Ok(Some(_)) | Err(_))
+        {
             continue;
         }
         if is_signed_by(client, &authority, algorithms) {
@@ -34,7 +40,7 @@ pub(super) fn verify<'a>(
         }
         refusal = CertificateError::BadSignature;
     }
-    Err(refusal.into())
+    Err(refusal)
 }
 
 fn is_signed_by(

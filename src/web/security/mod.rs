@@ -6,6 +6,7 @@
 pub(in crate::web) mod access;
 mod authorities;
 mod certificate;
+mod chain;
 mod client_cert;
 mod direct_issuer;
 mod identity;

@@ -37,8 +37,6 @@ pub enum Found {
     Unknown,
     /// Nothing but white space.
     Nothing,
-    /// Text in UTF-16.
-    Utf16,
     /// PEM that is not at the start of a line, as in an indented file.
     IndentedPem,
     /// A certificate or key in binary.
@@ -93,11 +91,9 @@ impl Section {
 
 impl Found {
     fn in_text(text: &[u8]) -> Self {
-        match text {
-            [0xFF, 0xFE, ..] | [0xFE, 0xFF, ..] | [b'-', 0, ..] | [0, b'-', ..] => return Self::Utf16,
-            // Its magic number.
-            [0xFE, 0xED, 0xFE, 0xED, ..] => return Self::JavaKeyStore,
-            _ => {}
+        const JAVA_KEY_STORE: &[u8] = &[0xFE, 0xED, 0xFE, 0xED];
+        if text.starts_with(JAVA_KEY_STORE) {
+            return Self::JavaKeyStore;
         }
         if let Ok(([], sequence)) = Sequence::from_der(text) {
             // PKCS#12 begins with the version 3, which certificates and keys do not have.
@@ -128,7 +124,6 @@ impl Found {
         fmt::from_fn(move |f| match self {
             Self::Unknown => Ok(()),
             Self::Nothing => f.write_str(": the text is empty"),
-            Self::Utf16 => f.write_str(": the text is UTF-16"),
             Self::IndentedPem => f.write_str(": its lines are indented"),
             Self::Der => f.write_str(": the file is binary (DER)"),
             Self::Pkcs12 => f.write_str(": the file is a PKCS#12 archive"),
@@ -139,7 +134,6 @@ impl Found {
 
     fn certificate_hint(self) -> &'static str {
         match self {
-            Self::Utf16 => "save the text as UTF-8",
             Self::IndentedPem => "`-----BEGIN CERTIFICATE-----` must be at the start of a line",
             Self::Der => "convert it with `openssl x509 -inform DER -in FILE -out server.crt`",
             Self::Pkcs12 => "convert it with `openssl pkcs12 -in FILE -nokeys -out server.crt`",
@@ -159,7 +153,6 @@ impl Found {
 
     fn key_hint(self) -> &'static str {
         match self {
-            Self::Utf16 => "save the text as UTF-8",
             Self::IndentedPem => "`-----BEGIN PRIVATE KEY-----` must be at the start of a line",
             Self::Der => "convert it with `openssl pkey -inform DER -in FILE -out server.key`",
             Self::Pkcs12 => "convert it with `openssl pkcs12 -in FILE -nocerts -nodes -out server.key`",

@@ -30,9 +30,9 @@ pub struct TlsSettings {
     pub min_version: TlsVersion,
     /// The newest version to accept.
     pub max_version: TlsVersion,
-    /// The cipher suites; empty for all. Suites that are not offered are ignored. A list without TLS 1.3 suites enables all TLS 1.3
-    /// suites, because Go, whose names the web configuration file uses, does not let TLS 1.3
-    /// suites be configured.
+    /// The cipher suites; empty for all. Suites that are not offered are ignored. A list without
+    /// TLS 1.3 suites enables all of them, because Go, whose names the web configuration file uses,
+    /// does not let TLS 1.3 suites be configured.
     pub cipher_suites: Vec<CipherSuite>,
     /// Whether the server's order of cipher suites takes precedence over the client's.
     pub prefer_server_order: bool,

@@ -156,9 +156,9 @@ async fn files_that_are_missing_or_no_files_are_named_and_do_not_block() {
     std::fs::File::create(&large).unwrap().set_len(1 << 30).unwrap();
     for (path, error) in [
         (home.path("nope"), "No such file or directory (os error 2)"),
-        (home.path(".aws"), "is a directory"),
-        (pipe.clone(), "it is not a regular file"),
-        (large.clone(), "it is larger than 4194304 bytes"),
+        (home.path(".aws"), "it is a directory; expected a regular file"),
+        (pipe.clone(), "it is a pipe; expected a regular file"),
+        (large.clone(), "it is larger than 4 MiB"),
     ] {
         let shown = path.file_name().unwrap().to_str().unwrap();
         let mut command = home.once(&aws);
@@ -182,7 +182,7 @@ async fn files_that_are_missing_or_no_files_are_named_and_do_not_block() {
         );
 
         // Tokens, of which each source has its own error.
-        let error = if path == large { "it is larger than 262144 bytes" } else { error };
+        let error = if path == large { "it is larger than 1 MiB" } else { error };
         let mut command = home.once(&aws);
         command
             .env("AWS_REGION", REGION)

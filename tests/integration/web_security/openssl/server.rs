@@ -103,8 +103,8 @@ const CASES: &[(&str, &str, &str, bool)] = &[
     ),
     ("empty", "server.key", "cert_file: no certificate found: the text is empty", false),
     ("server.crt", "empty", "key_file: no private key found: the text is empty", false),
-    ("utf16.crt", "server.key", "the text is UTF-16; save the text as UTF-8", false),
-    ("server.crt", "utf16.key", "the text is UTF-16; save the text as UTF-8", false),
+    ("utf16.crt", "server.key", "the file is encoded in UTF-16; save it as UTF-8", false),
+    ("server.crt", "utf16.key", "the file is encoded in UTF-16; save it as UTF-8", false),
     ("indented.crt", "server.key", "its lines are indented; `-----BEGIN CERTIFICATE-----` must be", false),
     ("server.crt", "indented.key", "its lines are indented; `-----BEGIN PRIVATE KEY-----` must be", false),
     (

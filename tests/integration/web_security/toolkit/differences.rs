@@ -12,17 +12,14 @@ use crate::process::{program, run};
 /// Rows that other tests are about.
 const TESTED_ELSEWHERE: [(&str, &str); 12] = [
     ("Reload", "web_security/reload.rs"),
-    ("Files above 1 MiB", "config::web::tests"),
+    ("Files above 1 MiB, pipes and devices", "config::web::tests"),
     ("Server keys", "web_security/openssl/server.rs"),
     ("IP addresses in `client_allowed_sans`", "web::security::client_cert::tests"),
     ("Byte order marks", "web_security/openssl/server.rs"),
     ("Order of the certificate chain", "web_security/openssl/server.rs"),
-    (
-        "Client certificates of version 1, with `CA:TRUE` or for any extended key usage",
-        "web_security/openssl/clients.rs",
-    ),
+    ("Client certificates of version 1 or with `CA:TRUE`", "web_security/openssl/clients.rs"),
+    ("Name constraints on e-mail addresses and URIs", "web_security/openssl/clients.rs"),
     ("RSA keys of clients", "web_security/openssl/clients.rs"),
-    ("Path length of a certificate in `client_ca_file`", "web_security/openssl/clients.rs"),
     ("TLS sessions of verified clients", "web_security/openssl/clients.rs"),
     ("Many logins at the same time", "web_security/guessing.rs"),
     ("Requests that count under `rate_limit`", "web_security/guessing.rs"),
@@ -45,6 +42,7 @@ const fn https(case: Case, client: &'static [&'static str]) -> Case {
 
 const CLIENT2: &[&str] = &["--cert", "client2_selfsigned.pem", "--key", "client2_selfsigned.key"];
 
+const INTEGERS: &str = "Integers `010` and `1_000`";
 const NO_VALUE: &str = "Keys without a value";
 const FIT: &str = "Settings that permit no handshake";
 const MALFORMED: &str = "Malformed certificates";
@@ -79,6 +77,13 @@ const CASES: &[Case] = &[
         "Booleans `yes`, `no`, `on` and `off`",
         "http_server_config: {http2: yes}\n",
         Refused("`yes` is not a boolean"),
+    ),
+    row(INTEGERS, "rate_limit: {interval: 1s, burst: 1_000}\n", Refused("`1_000` is invalid")),
+    row(INTEGERS, "rate_limit: {interval: 1s, burst: 010}\n", Response(200, "")),
+    row(
+        "Tags such as `!vault`",
+        "basic_auth_users: {ann: !vault text}\n",
+        Refused("the tag `!vault` is not supported here"),
     ),
     https(
         row(VERSIONS, tls!("min_version: TLS10"), Handshake("handshake failure")),
