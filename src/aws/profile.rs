@@ -124,6 +124,9 @@ pub(super) fn resolve(
             Some(source) if source == name => {
                 checked.check_source()?;
                 check_access_key(profile).map_err(unusable)?;
+                if !checked.has_credentials() {
+                    return Err(checked.own_source_without_credentials().into());
+                }
                 return Ok(Resolution::Chain(own_source(profile)));
             }
             Some(source) => name = source,
@@ -279,7 +282,7 @@ mod tests {
             ("[profile other]\ncredential_process = get creds", Resolution::NoCredentials),
             ("[profile app]\nregion = eu-west-1", Resolution::NoCredentials),
             (
-                "[profile app]\ncredential_process = get creds\ncredential_source = Environment",
+                "[profile app]\ncredential_process = get creds\ncredential_source = Ec2InstanceMetadata",
                 Resolution::Plain,
             ),
             (
@@ -287,7 +290,7 @@ mod tests {
                 Resolution::Plain,
             ),
             (
-                "[profile app]\ncredential_process = get creds\nROLE\ncredential_source = Environment",
+                "[profile app]\ncredential_process = get creds\nROLE\ncredential_source = Ec2InstanceMetadata",
                 Resolution::Chain(ProfileChain { base: None }),
             ),
             (
@@ -320,6 +323,27 @@ mod tests {
                 "[profile app]\nROLE\ncredential_source = Ec2",
                 "the profile `app` (config:3) is unusable: the `credential_source` `Ec2` is unknown; expected one of \
                  Environment, EcsContainer, Ec2InstanceMetadata",
+            ),
+            // Regression: of these, the SDK said only that "the credential provider was not enabled".
+            (
+                "[profile app]\nROLE\nsource_profile = app",
+                "the profile `app` (config:3) is unusable: its `source_profile` is the profile itself, but it has no \
+                 `credential_process` and no keys; add them, or name another profile",
+            ),
+            (
+                "[profile app]\nROLE\ncredential_source = Environment",
+                "the profile `app` (config:3) is unusable: the `credential_source` is `Environment`, but the environment \
+                 variable AWS_ACCESS_KEY_ID is not set",
+            ),
+            (
+                "[profile app]\nROLE\nsource_profile = hub\n[profile hub]\ncredential_source = EcsContainer",
+                "the profile `hub` (config:5) is unusable: the `credential_source` is `EcsContainer`, but the environment \
+                 variable AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI is not set",
+            ),
+            (
+                "[profile app]\nsso_session = my sso\n[sso-session 'my sso']\n",
+                "the profile `app` (config:2) is unusable: the SDK does not accept the name of `[sso-session my sso]`; use \
+                 letters, digits, `-` and `_`, here and in the profile",
             ),
             (
                 "[profile app]\nROLE\nsource_profile = hubb\n[profile hub]\nregion = x",

@@ -67,6 +67,13 @@ impl Checked<'_> {
 
     fn check_credential_source(&self) -> Result<(), ProfileError> {
         match self.profile.get("credential_source") {
+            Some(source) if source.eq_ignore_ascii_case("Environment") => {
+                self.check_variables(source, &["AWS_ACCESS_KEY_ID"])
+            }
+            Some(source) if source.eq_ignore_ascii_case("EcsContainer") => self.check_variables(
+                source,
+                &["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"],
+            ),
             Some(source) if !CREDENTIAL_SOURCES.iter().any(|known| known.eq_ignore_ascii_case(source)) => {
                 Err(self.error(
                     "credential_source",
@@ -79,6 +86,20 @@ impl Checked<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Checks that one of the variables that a `credential_source` needs is set.
+    fn check_variables(&self, source: &str, variables: &[&str]) -> Result<(), ProfileError> {
+        if variables.iter().any(|variable| self.environment.get(variable).is_some()) {
+            return Ok(());
+        }
+        Err(self.error(
+            "credential_source",
+            format!(
+                "the `credential_source` is `{source}`, but the environment variable {} is not set",
+                variables.join(" or ")
+            ),
+        ))
     }
 
     /// Checks a profile that is the source of credentials, and the file with its token.
@@ -137,6 +158,15 @@ impl Checked<'_> {
         self.error(
             "region",
             "it has no credentials; add `role_arn` with its source, `sso_session`, `credential_process`, or keys",
+        )
+    }
+
+    /// The error about a profile that assumes a role with credentials of its own, but has none.
+    pub(super) fn own_source_without_credentials(&self) -> ProfileError {
+        self.error(
+            "source_profile",
+            "its `source_profile` is the profile itself, but it has no `credential_process` and no keys; add them, or \
+             name another profile",
         )
     }
 

@@ -212,6 +212,13 @@ impl SharedConfig {
             _ => false,
         });
         let Some((_, first)) = sections.next() else {
+            if kind == "sso-session" && !ini::is_identifier(sdk_name) {
+                return Err(format!(
+                    "the SDK does not accept the name of `[{kind} {}]`; use letters, digits, `-` and `_`, here and in \
+                     the profile",
+                    excerpt(sdk_name)
+                ));
+            }
             let unreadable = config.describe_error().map(|error| format!("; {error}")).unwrap_or_default();
             let path = config.path.display();
             return Err(format!("`[{kind} {}]` is not defined in {path}{unreadable}", excerpt(&name)));
