@@ -10,7 +10,7 @@ use crate::exporter::REGION;
 use crate::process::{program, run};
 
 /// Rows that other tests are about.
-const TESTED_ELSEWHERE: [(&str, &str); 12] = [
+const TESTED_ELSEWHERE: [(&str, &str); 13] = [
     ("Reload", "web_security/reload.rs"),
     ("Files above 1 MiB", "config::web::tests"),
     ("Server keys", "web_security/openssl/server.rs"),
@@ -21,6 +21,7 @@ const TESTED_ELSEWHERE: [(&str, &str); 12] = [
     ("Name constraints on e-mail addresses and URIs", "web_security/openssl/clients.rs"),
     ("RSA keys of clients", "web_security/openssl/clients.rs"),
     ("TLS sessions of verified clients", "web_security/openssl/clients.rs"),
+    ("Unix sockets with `--web.systemd-socket`", "web_security/listeners.rs"),
     ("Many logins at the same time", "web_security/guessing.rs"),
     ("Requests that count under `rate_limit`", "web_security/guessing.rs"),
 ];
