@@ -15,9 +15,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
 
-/// The size of the largest main configuration file, and file with AWS profiles. Ten thousand accounts,
-/// each with a role and regions, need about 3 MiB.
-pub(crate) const MAX_CONFIGURATION: Size = Size::mebibytes(4);
+/// The size of the largest main configuration file, file with AWS profiles, and file with the certificate
+/// authorities of AWS. Ten thousand accounts, each with a role and regions, need about 3 MiB.
+pub(crate) const MAX_LARGE: Size = Size::mebibytes(4);
 
 /// The size of the largest other file. Certificates, requests and tokens need far less.
 pub(crate) const MAX_SMALL: Size = Size::mebibytes(1);

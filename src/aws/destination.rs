@@ -12,6 +12,7 @@ use aws_smithy_types::retry::ErrorKind;
 use http::Uri;
 
 use super::outbound::Proxy;
+use super::request_secrets::RequestSecrets;
 use crate::printable::excerpt;
 
 /// The service, the host and the port of a request, and the proxy that it goes through.
@@ -117,7 +118,7 @@ fn is_web_identity(request: &HttpRequest) -> bool {
 #[error(
     "HTTP status {status} and an HTML page{} from {destination} in place of an answer: a proxy, a firewall or a load \
      balancer between the exporter and AWS answered",
-    title.as_ref().map(|title| format!(" (\"{title}\")")).unwrap_or_default()
+    title.as_ref().map(|title| format!(" (\"{}\")", excerpt(title))).unwrap_or_default()
 )]
 pub(super) struct HtmlPage {
     pub(super) status: StatusCode,
@@ -152,6 +153,13 @@ impl HtmlPage {
     }
 }
 
+impl HtmlPage {
+    /// The page without the secrets of the request that it answers, which it may repeat.
+    pub(super) fn without(self, secrets: &RequestSecrets) -> Self {
+        Self { title: self.title.map(|title| secrets.redact(title)), ..self }
+    }
+}
+
 impl From<HtmlPage> for ConnectorError {
     fn from(page: HtmlPage) -> Self {
         // Retried as AWS's own errors with this status are.
@@ -170,7 +178,7 @@ fn title(page: &str, lower_case: &str) -> Option<String> {
     let start = start + lower_case.get(start..)?.find('>')? + 1;
     let end = start + lower_case.get(start..)?.find('<')?;
     let words: Vec<&str> = page.get(start..end)?.split_whitespace().collect();
-    Some(excerpt(&words.join(" "))).filter(|title| !title.is_empty())
+    Some(words.join(" ")).filter(|title| !title.is_empty())
 }
 
 #[cfg(test)]

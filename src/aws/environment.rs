@@ -62,6 +62,12 @@ impl Environment {
         ["AWS_REGION", "AWS_DEFAULT_REGION"].into_iter().find_map(|name| Some((self.get(name)?, name)))
     }
 
+    /// The profile, and the variable that it is from. The SDK does not read the second one, but the AWS CLI
+    /// does.
+    pub(super) fn profile(&self) -> Option<(String, &'static str)> {
+        ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"].into_iter().find_map(|name| Some((self.get(name)?, name)))
+    }
+
     /// A switch. `None` if it is not set.
     pub(super) fn switch(&self, name: &str) -> Option<bool> {
         self.get(name).map(|value| value.eq_ignore_ascii_case("true"))

@@ -254,7 +254,7 @@ impl HttpConnector for LimitingConnector {
                 Err(_) => return Err(destination.timed_out(timeout)),
             };
             if let Some(page) = HtmlPage::of(&response, &body, &destination) {
-                return Err(page.into());
+                return Err(page.without(&secrets).into());
             }
             // Held until the SDK has parsed the body.
             if let Some(permit) = permit {

@@ -37,14 +37,21 @@ impl RequestSecrets {
         secrets.retain(|secret| secret.expose_secret().len() >= MIN_LENGTH);
         Self(secrets)
     }
+
+    /// Replaces the secrets in `text`.
+    pub(super) fn redact(&self, text: String) -> String {
+        self.0.iter().map(SecretString::expose_secret).fold(text, |text, secret| {
+            if text.contains(secret) { text.replace(secret, "(redacted)") } else { text }
+        })
+    }
 }
 
 /// Replaces the secrets of the request that `response` answers in `text`.
 pub(super) fn redact(text: String, response: &HttpResponse) -> String {
-    let secrets = response.extension::<RequestSecrets>().map_or(&[][..], |RequestSecrets(secrets)| secrets);
-    secrets.iter().map(SecretString::expose_secret).fold(text, |text, secret| {
-        if text.contains(secret) { text.replace(secret, "(redacted)") } else { text }
-    })
+    match response.extension::<RequestSecrets>() {
+        Some(secrets) => secrets.redact(text),
+        None => text,
+    }
 }
 
 #[cfg(test)]

@@ -195,8 +195,9 @@ impl SdkConfigLoader {
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .profile_files(files.for_sdk(""))
             .profile_name(profiles.selected_profile())
-            // Otherwise, the SDK would ask the instance metadata service.
-            .region(region.clone())
+            // Without a region, the SDK would ask the instance metadata service, here and for tokens that no
+            // call needs.
+            .region(region.clone().unwrap_or(Region::from_static("unknown")))
             // Each client gets the credentials of `credentials`.
             .no_credentials();
         if let Ok(name) = AppName::new("ssm-sync-exporter") {
@@ -211,7 +212,7 @@ impl SdkConfigLoader {
         if let Some(url) = &settings.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        loader.load().await
+        loader.load().await.into_builder().region(region.clone()).build()
     }
 
     /// Whether to use FIPS endpoints. `None` if no setting says so.

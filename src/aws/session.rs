@@ -270,7 +270,7 @@ impl Sessions {
     async fn instance_region(&self, loader: &SdkConfigLoader, profiles: &ProfileSet) -> Option<Region> {
         let endpoint = ambient::metadata_endpoint(&self.environment, profiles).ok()?;
         let cell = Arc::clone(self.instance_regions.lock().entry(endpoint).or_default());
-        cell.get_or_init(|| loader.instance_region(profiles)).await.clone()
+        cell.get_or_init(|| Box::pin(loader.instance_region(profiles))).await.clone()
     }
 
     /// Why the selected profile provides no credentials. `None` if it is not used.

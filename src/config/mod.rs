@@ -189,9 +189,7 @@ impl Source {
     fn load(self, read: fn(&Path, file::Size) -> io::Result<Vec<u8>>) -> Result<Config, ConfigError> {
         let unreadable = |path: &Path, source| ConfigError::Unreadable { path: path.to_path_buf(), source };
         let file = self.file.as_deref().map(|path| {
-            read(path, file::MAX_CONFIGURATION)
-                .map(|bytes| (path, bytes))
-                .map_err(|error| unreadable(path, error))
+            read(path, file::MAX_LARGE).map(|bytes| (path, bytes)).map_err(|error| unreadable(path, error))
         });
         let layers = Layers::read(file.transpose()?, self.environment.clone())?;
         let raw: RawConfig = layers.deserialize(raw::DEFAULTS)?;

@@ -231,6 +231,10 @@ async fn errors_name_the_service_the_host_and_the_proxy() {
         "{log}"
     );
 
+    let refusing = Network::new(Behaviour::Refuse("403 Forbidden")).await;
+    let (_, message, _) = refusing.once(|_| {}).await;
+    assert!(message.ends_with("; allow the host there, or add it to NO_PROXY"), "{message}");
+
     // Nothing listens on this port.
     let (_, message, _) = network.once_with("HTTPS_PROXY", "http://user:s3cr3t@127.0.0.1:1").await;
     assert!(
@@ -257,6 +261,20 @@ async fn a_server_that_does_not_answer_is_named() {
     let expected = format!("no response from SSM at {SSM} through the proxy {}", network.proxy.address());
     assert!(message.starts_with(&expected), "{message}");
     assert!(log.contains("reason=timeout"), "{log}");
+
+    // With a short timeout, and for the first call to STS. Regression: the collection ended before the
+    // attempts did.
+    let (_, message, _) = network
+        .once(|program| {
+            let accounts = format!("[{{regions: [{REGION}]}}]");
+            program
+                .env("SSM_SYNC_EXPORTER_TIMEOUT", "4s")
+                .env("SSM_SYNC_EXPORTER_ACCOUNTS", accounts)
+                .env("AWS_REGION", REGION);
+        })
+        .await;
+    let expected = format!("no response from STS at {STS} through the proxy {}", network.proxy.address());
+    assert!(message.starts_with(&expected), "{message}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -280,6 +298,25 @@ async fn an_html_page_in_place_of_an_answer_is_described() {
         assert_eq!(message, expected);
         assert!(log.contains(&format!("reason={reason}")), "{log}");
     }
+}
+
+/// Regression test: the title of a page that repeats the request was shown with the session token.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_repeats_the_session_token_does_not_reveal_it() {
+    const PAGE: &str = "<html><title>Blocked: s3cr3t-t0k3n-s3cr3t-t0k3n-s3cr3t-t0k3n-s3cr3t-t0k3n-s3cr3t-t0k3n-s3cr3t-t0k3n-s3cr3t-t0k3n-s3cr3t-t0k3n</title></html>";
+    let token = PAGE.split(['<', ' ']).find(|word| word.starts_with("s3cr3t")).unwrap();
+    let network = Network::new(Behaviour::Answer("403 Forbidden", PAGE)).await;
+    let (status, message, log) = network
+        .once(|program| {
+            program.env("AWS_SESSION_TOKEN", token).env("AWS_CA_BUNDLE", network.path("ca.pem"));
+        })
+        .await;
+    assert_eq!(status, Some(1));
+    assert!(
+        message.starts_with("HTTP status 403 and an HTML page (\"Blocked: (redacted)\") from SSM "),
+        "{message}"
+    );
+    assert!(!log.contains("s3cr3t"), "{log}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

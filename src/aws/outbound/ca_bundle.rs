@@ -59,11 +59,13 @@ impl CaBundle {
     /// the system.
     pub(crate) fn read(path: &Path) -> Result<Self, UnusableCaBundle> {
         let path = path.to_path_buf();
-        let pem = match file::read(&path, file::MAX_SMALL) {
+        let pem = match file::read(&path, file::MAX_LARGE) {
             Ok(pem) => pem,
             Err(error) => return Err(UnusableCaBundle::Unreadable { path, error: error.to_string() }),
         };
-        let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+        // A byte order mark would hide the first certificate.
+        let pem = pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&pem);
+        let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
         let certificates = match certificates {
             Ok(certificates) => certificates,
             Err(error) => return Err(UnusableCaBundle::Unreadable { path, error: error.to_string() }),

@@ -220,6 +220,10 @@ mod tests {
                 "http://user:p#ss@proxy:3128",
                 "the user or password of the proxy has characters that must be percent-encoded",
             ),
+            (
+                "http://domain\\user:p^ss@proxy:3128",
+                "the user or password of the proxy has characters that must be percent-encoded",
+            ),
             ("socks5://proxy:1080", "proxies with `socks5` are not supported"),
             ("ftp://proxy", "proxies with `ftp` are not supported"),
         ] {

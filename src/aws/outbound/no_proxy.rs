@@ -66,11 +66,15 @@ impl Entry {
         let hosts = match network(host) {
             Some(network) => Hosts::Network(network),
             None if host == "*" => Hosts::All,
-            None if domain.is_empty() || domain.contains(['*', '/', ':']) => Hosts::Unusable(excerpt(text)),
+            None if domain.is_empty() || !domain.chars().all(is_in_domain) => Hosts::Unusable(excerpt(text)),
             None => Hosts::Domain(domain),
         };
         Self { hosts, port }
     }
+}
+
+fn is_in_domain(character: char) -> bool {
+    character.is_alphanumeric() || matches!(character, '.' | '-' | '_')
 }
 
 fn network(text: &str) -> Option<IpNet> {
@@ -192,7 +196,8 @@ mod tests {
 
     #[test]
     fn entries_that_match_nothing_are_known() {
-        let text = "10.* *example.com a.*.com http://a.example 10.0.0.0/33 . a:b *.";
+        let text =
+            "10.* *example.com a.*.com http://a.example 10.0.0.0/33 . a:b *. *.a.example|b.example a;b \"a\"";
         let no_proxy = NoProxy::new(text);
         assert_eq!(no_proxy.unusable().collect::<Vec<_>>().join(" "), text);
     }

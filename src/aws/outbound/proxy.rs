@@ -5,6 +5,7 @@ use std::fmt;
 
 use aws_smithy_http_client::proxy::ProxyConfig;
 use http::Uri;
+use http::uri::Authority;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::UnusableVariable;
@@ -44,12 +45,16 @@ impl Proxy {
         }
         // A path has no meaning. An `@` in it belongs to a password.
         let (authority, path) = rest.find(['/', '?', '#']).map_or((rest, ""), |at| rest.split_at(at));
+        let not_encoded =
+            || unusable("the user or password of the proxy has characters that must be percent-encoded");
         if path.contains('@') || authority.matches('@').count() > 1 {
-            return Err(unusable(
-                "the user or password of the proxy has characters that must be percent-encoded",
-            ));
+            return Err(not_encoded());
         }
-        let url: Uri = format!("{scheme}://{authority}/").parse().map_err(|_| not_a_url())?;
+        let url = format!("{scheme}://{authority}/").parse::<Uri>();
+        let url = url.map_err(|_| match authority.split_once('@') {
+            Some((_, host)) if host.parse::<Authority>().is_ok() => not_encoded(),
+            _ => not_a_url(),
+        })?;
         let (Some(host), Some(authority)) = (url.host(), url.authority()) else { return Err(not_a_url()) };
         if host.is_empty() {
             return Err(unusable("the proxy has no host"));

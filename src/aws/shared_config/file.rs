@@ -105,7 +105,7 @@ impl SharedFile {
         let text = if is_lost {
             Err(std::io::Error::other("HOME is not set"))
         } else {
-            file::read(&path, file::MAX_CONFIGURATION)
+            file::read(&path, file::MAX_LARGE)
         };
         let text = text
             .and_then(|bytes| String::from_utf8(bytes).map_err(|_| std::io::Error::other("it is not UTF-8")));

@@ -69,11 +69,11 @@ impl SharedConfig {
         profile: Option<&str>,
         parsed: &ParsedFiles,
     ) -> Self {
-        let (selected, selected_by) = match (profile, environment.get("AWS_PROFILE")) {
+        let (selected, selected_by) = match (profile, environment.profile()) {
             (Some(profile), _) => (profile.to_owned(), Some("`profile`")),
             // As for the SDK, this selects nothing.
-            (None, Some(profile)) if profile == "default" => (profile, None),
-            (None, Some(profile)) => (profile, Some("AWS_PROFILE")),
+            (None, Some((profile, _))) if profile == "default" => (profile, None),
+            (None, Some((profile, variable))) => (profile, Some(variable)),
             (None, None) => ("default".to_owned(), None),
         };
         let configured = (paths.config, "`aws.shared_config_file`");

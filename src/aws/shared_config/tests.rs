@@ -201,6 +201,20 @@ fn the_error_about_a_missing_profile_says_what_is_there_instead() {
 }
 
 #[test]
+fn both_variables_of_the_aws_cli_select_a_profile() {
+    let selected = |variables: &[(&str, &str)]| {
+        let environment = Environment::of(variables);
+        let files =
+            SharedConfig::read(ConfiguredPaths::default(), &environment, None, &ParsedFiles::default());
+        (files.selected.clone(), files.selected_by)
+    };
+    let default = ("AWS_DEFAULT_PROFILE", "b");
+    assert_eq!(selected(&[default, ("AWS_PROFILE", "a")]), ("a".to_owned(), Some("AWS_PROFILE")));
+    assert_eq!(selected(&[default, ("AWS_PROFILE", "")]), ("b".to_owned(), Some("AWS_DEFAULT_PROFILE")));
+    assert_eq!(selected(&[("AWS_DEFAULT_PROFILE", "default")]), ("default".to_owned(), None));
+}
+
+#[test]
 fn an_empty_variable_selects_neither_a_file_nor_a_profile() {
     let directory = tempfile::tempdir().unwrap();
     std::fs::create_dir(directory.path().join(".aws")).unwrap();

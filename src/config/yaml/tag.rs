@@ -3,6 +3,7 @@
 use saphyr_parser::{Event, Tag};
 
 use super::is_null;
+use super::merge::MERGE_KEY;
 use crate::printable::excerpt;
 
 /// Checks that the value has the type that its tag says. The types of scalars other than null are
@@ -14,6 +15,8 @@ pub(super) fn check(event: &Event<'_>) -> Result<(), String> {
         Event::Scalar(text, _, _, Some(tag)) => {
             let is_supported = match core_type(tag) {
                 Some("null") => is_null(text),
+                // `yq` writes `!!merge <<:`.
+                Some("merge") => text == MERGE_KEY,
                 core_type => is_string(tag) || matches!(core_type, Some("bool" | "int" | "float")),
             };
             (tag, is_supported)

@@ -102,6 +102,8 @@ fn merge_keys_add_the_keys_of_other_mappings() {
         "c:\n  <<: [*b, *a]\n  k: own\n",
         "c:\n  k: own\n  <<: [*b, *a]\n",
         "c: {k: own, <<: [*b, {<<: *a}]}\n",
+        // As `yq` writes it.
+        "c:\n  !!merge <<: [*b, *a]\n  k: own\n",
         // A merged mapping may have a merge key itself.
         "d: &d {<<: [*b, *a]}\nc: {k: own, <<: *d}\n",
     ] {

@@ -181,11 +181,10 @@ async fn the_region_of_the_instance_is_looked_up_once_for_all_profiles() {
         assert!(stderr.contains("accounts[0]: no region is set"), "{stderr}");
         connections.swap(0, Ordering::Relaxed)
     };
-    assert_eq!(connections_for("[{profile: p0}]"), 1);
-    assert_eq!(
-        connections_for("[{profile: p0}, {profile: p1}, {profile: p2}, {profile: p3}, {profile: p4}]"),
-        1
-    );
+    let for_one = connections_for("[{profile: p0}]");
+    let for_five =
+        connections_for("[{profile: p0}, {profile: p1}, {profile: p2}, {profile: p3}, {profile: p4}]");
+    assert_eq!((for_one, for_five), (1, 1));
 }
 
 /// A profile that has no credentials yet does not keep the exporter from starting.
