@@ -4,11 +4,11 @@
 //! same clients.
 
 use rustls::crypto::WebPkiSupportedAlgorithms;
-use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::{CertificateError, DistinguishedName};
-use x509_parser::prelude::Validity;
 
 use crate::web::security::pem::{self, InvalidPem};
+use crate::web::security::trusted_certificate::TrustedCertificate;
 use crate::web::security::{certificate, chain, direct_issuer};
 
 /// The certificate authorities whose client certificates are accepted.
@@ -17,18 +17,6 @@ pub struct Authorities {
     trusted: Vec<TrustedCertificate>,
     /// The names that are sent to clients, which use them to choose a certificate.
     hints: Vec<DistinguishedName>,
-}
-
-#[derive(Clone, Debug)]
-pub(super) struct TrustedCertificate {
-    der: CertificateDer<'static>,
-    /// Its name, key and name constraints.
-    pub(super) anchor: TrustAnchor<'static>,
-    validity: Validity,
-    /// Whether client certificates that it has signed are accepted.
-    may_sign: bool,
-    /// How many authorities may be between it and a client; `None` for any number.
-    pub(super) max_intermediates: Option<u32>,
 }
 
 /// Why CA certificates cannot be used.
@@ -82,9 +70,7 @@ impl Authorities {
 
     /// Those whose signatures on client certificates are accepted now.
     fn signing(&self, now: UnixTime) -> impl Iterator<Item = &TrustedCertificate> {
-        self.trusted.iter().filter(move |trusted| {
-            trusted.may_sign && certificate::check_validity(&trusted.validity, now).is_ok()
-        })
+        self.trusted.iter().filter(move |trusted| trusted.may_sign(now))
     }
 
     /// Checks that a client certificate is one of these, or issued by one.
@@ -105,17 +91,6 @@ impl Authorities {
             return direct_issuer::verify(&parsed, authorities, now, algorithms);
         }
         chain::verify(client, intermediates, &authorities, now, algorithms)
-    }
-}
-
-impl TrustedCertificate {
-    fn new(der: CertificateDer<'static>) -> Option<Self> {
-        let anchor = webpki::anchor_from_trusted_cert(&der).ok()?.to_owned();
-        let parsed = certificate::parse(&der)?;
-        let may_sign = certificate::may_sign(&parsed) && certificate::permits_clients(&parsed);
-        let max_intermediates = certificate::max_path_length(&parsed);
-        let validity = parsed.validity().clone();
-        Some(Self { der, anchor, validity, may_sign, max_intermediates })
     }
 }
 

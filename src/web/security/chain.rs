@@ -14,8 +14,8 @@ use webpki::{
     VerifiedPath,
 };
 
-use crate::web::security::authorities::TrustedCertificate;
 use crate::web::security::certificate;
+use crate::web::security::trusted_certificate::TrustedCertificate;
 
 /// Checks that one of `authorities` has issued `client`, directly or through `intermediates`.
 pub(super) fn verify(

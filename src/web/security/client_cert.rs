@@ -53,7 +53,8 @@ impl FromStr for ClientAuthType {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text {
-            "NoClientCert" => Ok(Self::NoClientCert),
+            // As in the exporter-toolkit, an empty text counts as not set.
+            "" | "NoClientCert" => Ok(Self::NoClientCert),
             "RequestClientCert" => Ok(Self::RequestClientCert),
             // `RequireClientCert` is an older name in the exporter-toolkit.
             "RequireAnyClientCert" | "RequireClientCert" => Ok(Self::RequireAnyClientCert),

@@ -61,7 +61,7 @@ impl InvalidIdentity {
 impl Identity {
     /// Parses a certificate chain, the server's own certificate first, and its key from PEM.
     ///
-    /// The server only presents its certificate, so any version of X.509 will do.
+    /// Certificates of any version of X.509 are accepted, because the server only presents them.
     ///
     /// # Errors
     /// See [`InvalidIdentity`].

@@ -19,6 +19,7 @@ mod rate_limit;
 pub(in crate::web) mod tls;
 mod tls_names;
 mod token_cache;
+mod trusted_certificate;
 
 pub use access::{AccessControl, AccessRules, ExcludedPath, InvalidExcludedPath};
 pub use authorities::{Authorities, InvalidAuthorities};

@@ -88,7 +88,7 @@ impl Listeners {
     /// # Errors
     /// systemd has passed no socket, or a socket that is not a listening TCP socket.
     pub fn from_systemd() -> Result<Self, ListenError> {
-        // `listenfd` takes anything else for 0, and has memory for every socket of any number.
+        // `listenfd` reads anything else as 0, and reserves memory for each socket of any number.
         if let Some(number) = std::env::var_os("LISTEN_FDS")
             && number.to_str().is_none_or(|number| number.parse::<u16>().is_err())
         {

@@ -18,7 +18,7 @@ fn start(aws: &FakeAws, variables: &[(&str, &str)]) -> ExporterProcess {
     ExporterProcess::start(command.envs(variables.iter().copied()))
 }
 
-/// Regression: the name of an abstract socket was taken for a path.
+/// Regression: the name of an abstract socket was used as a path.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn notifications_reach_an_abstract_socket() {
     let aws = fake_aws().await;

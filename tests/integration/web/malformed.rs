@@ -90,7 +90,7 @@ async fn requests_whose_host_or_body_is_ambiguous_are_refused_and_their_connecti
     }
 }
 
-/// The bytes after a malformed request must not be taken for the next request.
+/// The bytes after a malformed request must not be read as the next request.
 #[tokio::test]
 async fn nothing_after_a_malformed_request_is_read() {
     let aws = fake_aws().await;

@@ -10,7 +10,7 @@ use crate::exporter::REGION;
 use crate::process::{program, run};
 
 /// Rows that other tests are about.
-const TESTED_ELSEWHERE: [(&str, &str); 12] = [
+const TESTED_ELSEWHERE: [(&str, &str); 13] = [
     ("Reload", "web_security/reload.rs"),
     ("Files above 1 MiB, pipes and devices", "config::web::tests"),
     ("Server keys", "web_security/openssl/server.rs"),
@@ -21,6 +21,7 @@ const TESTED_ELSEWHERE: [(&str, &str); 12] = [
     ("Name constraints on e-mail addresses and URIs", "web_security/openssl/clients.rs"),
     ("RSA keys of clients", "web_security/openssl/clients.rs"),
     ("TLS sessions of verified clients", "web_security/openssl/clients.rs"),
+    ("Unix sockets with `--web.systemd-socket`", "web_security/listeners.rs"),
     ("Many logins at the same time", "web_security/guessing.rs"),
     ("Requests that count under `rate_limit`", "web_security/guessing.rs"),
 ];
@@ -42,8 +43,8 @@ const fn https(case: Case, client: &'static [&'static str]) -> Case {
 
 const CLIENT2: &[&str] = &["--cert", "client2_selfsigned.pem", "--key", "client2_selfsigned.key"];
 
-const INTEGERS: &str = "Integers `010` and `1_000`";
 const NO_VALUE: &str = "Keys without a value";
+const YAML: &str = "Booleans and numbers of YAML 1.1";
 const FIT: &str = "Settings that permit no handshake";
 const MALFORMED: &str = "Malformed certificates";
 const VERSIONS: &str = "TLS 1.0 and 1.1";
@@ -73,13 +74,14 @@ const CASES: &[Case] = &[
         tls!("key: x"),
         Refused("key and key_file are both set"),
     ),
+    row(YAML, "http_server_config: {http2: yes}\n", Refused("`yes` is not a boolean")),
+    row(YAML, "rate_limit: {interval: 1s, burst: 1_000}\n", Refused("`1_000` is invalid")),
     row(
-        "Booleans `yes`, `no`, `on` and `off`",
-        "http_server_config: {http2: yes}\n",
-        Refused("`yes` is not a boolean"),
+        "Further YAML documents after `---`",
+        "http_server_config: {http2: true}\n---\nfoo: bar\n",
+        Refused("a second document begins here"),
     ),
-    row(INTEGERS, "rate_limit: {interval: 1s, burst: 1_000}\n", Refused("`1_000` is invalid")),
-    row(INTEGERS, "rate_limit: {interval: 1s, burst: 010}\n", Response(200, "")),
+    row(YAML, "rate_limit: {interval: 1s, burst: 010}\n", Response(200, "")),
     row(
         "Tags such as `!vault`",
         "basic_auth_users: {ann: !vault text}\n",
@@ -180,6 +182,11 @@ const CASES: &[Case] = &[
         Refused("not a bcrypt hash"),
     ),
     row(
+        "bcrypt hashes that begin with `$2$`",
+        "basic_auth_users: {a: $2$10$4VeFDzXIoPHKnKTU3O3GH.N.vZu06CVqczYZ8WvfzrddFU6tGqjR.}\n",
+        Refused("not a bcrypt hash"),
+    ),
+    row(
         "bcrypt costs above 18",
         "basic_auth_users: {a: $2y$19$4VeFDzXIoPHKnKTU3O3GH.N.vZu06CVqczYZ8WvfzrddFU6tGqjR.}\n",
         Refused("the cost 19 of the bcrypt hash is too high"),
@@ -194,8 +201,18 @@ const CASES: &[Case] = &[
         "basic_auth_users: {a: $2y$10$4VeFDzXIoPHKnKTU3O3GH.N.vZu06CVqczYZ8WvfzrddFU6tGqjR.}\n",
         Response(401, "www-authenticate: Basic realm=\"ssm-sync-exporter\", charset=\"UTF-8\""),
     ),
+    // The hash is that of the password `ä` in Latin-1.
+    Case {
+        client: &["--header", "Authorization: Basic YTrk"],
+        ..row(
+            "Users and passwords that are not UTF-8",
+            "basic_auth_users: {a: $2y$04$krkw2tPn8VW5WlOyNCNMS.9wcZsRhahKfz.H8moe27TfiOh7JgNEi}\n",
+            Response(401, ""),
+        )
+    },
     row("`burst` of 0, or none", "rate_limit: {interval: 1s}\n", Refused("refuses every request")),
     row(RANGE, "rate_limit: {interval: 5, burst: 1}\n", Refused("`5` is not a valid duration")),
+    row(RANGE, "rate_limit: {interval: .5s, burst: 1}\n", Refused("`.5s` is not a valid duration")),
     row(RANGE, "rate_limit: {interval: -1s, burst: 1}\n", Refused("`-1s` is not a valid duration")),
     row(RANGE, "rate_limit: {interval: 1s, burst: -1}\n", Refused("`-1` is invalid")),
     row(RANGE, "rate_limit: {interval: 1h, burst: 721}\n", Refused("more than 720h")),
