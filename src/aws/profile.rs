@@ -324,27 +324,6 @@ mod tests {
                 "the profile `app` (config:3) is unusable: the `credential_source` `Ec2` is unknown; expected one of \
                  Environment, EcsContainer, Ec2InstanceMetadata",
             ),
-            // Regression: of these, the SDK said only that "the credential provider was not enabled".
-            (
-                "[profile app]\nROLE\nsource_profile = app",
-                "the profile `app` (config:3) is unusable: its `source_profile` is the profile itself, but it has no \
-                 `credential_process` and no keys; add them, or name another profile",
-            ),
-            (
-                "[profile app]\nROLE\ncredential_source = Environment",
-                "the profile `app` (config:3) is unusable: the `credential_source` is `Environment`, but the environment \
-                 variable AWS_ACCESS_KEY_ID is not set",
-            ),
-            (
-                "[profile app]\nROLE\nsource_profile = hub\n[profile hub]\ncredential_source = EcsContainer",
-                "the profile `hub` (config:5) is unusable: the `credential_source` is `EcsContainer`, but the environment \
-                 variable AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI is not set",
-            ),
-            (
-                "[profile app]\nsso_session = my sso\n[sso-session 'my sso']\n",
-                "the profile `app` (config:2) is unusable: the SDK does not accept the name of `[sso-session my sso]`; use \
-                 letters, digits, `-` and `_`, here and in the profile",
-            ),
             (
                 "[profile app]\nROLE\nsource_profile = hubb\n[profile hub]\nregion = x",
                 "the profile `hubb`, the `source_profile` of `app` (config:3), is not defined in config or credentials; \
@@ -424,6 +403,36 @@ mod tests {
         ] {
             let error_of_files = resolve_app(&files.replace("ROLE", ROLE)).await.unwrap_err();
             assert_eq!(error_of_files, error, "{files}");
+        }
+    }
+
+    /// Regression test: of the first of these, the SDK said only that "the credential provider was not
+    /// enabled".
+    #[tokio::test]
+    async fn a_source_of_credentials_that_is_not_set_up_is_named() {
+        for (files, error) in [
+            (
+                "[profile app]\nROLE\nsource_profile = app",
+                "the profile `app` (config:3) is unusable: its `source_profile` is the profile itself, but it has no \
+                 `credential_process` and no keys; add them, or name another profile",
+            ),
+            (
+                "[profile app]\nROLE\ncredential_source = Environment",
+                "the profile `app` (config:3) is unusable: the `credential_source` is `Environment`, but the environment \
+                 variable AWS_ACCESS_KEY_ID is not set",
+            ),
+            (
+                "[profile app]\nROLE\nsource_profile = hub\n[profile hub]\ncredential_source = EcsContainer",
+                "the profile `hub` (config:5) is unusable: the `credential_source` is `EcsContainer`, but the environment \
+                 variable AWS_CONTAINER_CREDENTIALS_RELATIVE_URI or AWS_CONTAINER_CREDENTIALS_FULL_URI is not set",
+            ),
+            (
+                "[profile app]\nsso_session = my sso\n[sso-session 'my sso']\n",
+                "the profile `app` (config:2) is unusable: the SDK does not accept the name of `[sso-session my sso]`; use \
+                 letters, digits, `-` and `_`, here and in the profile",
+            ),
+        ] {
+            assert_eq!(resolve_app(&files.replace("ROLE", ROLE)).await.unwrap_err(), error, "{files}");
         }
     }
 
