@@ -80,7 +80,7 @@ pub(super) fn parse(text: &str) -> Vec<Section> {
         match (continued, content.strip_prefix('[')) {
             // The AWS CLI makes it a part of the value, so neither of the profiles is what it seems to be.
             (Some(entry), Some(header)) if !entry.is_command() && closing_bracket(header).is_some() => {
-                let defect = Defect { line, problem: entry.is_continued() };
+                let defect = Defect { line, problem: entry.continuation_problem() };
                 section.defects.push(defect.clone());
                 let mut section = new_section(header, line);
                 section.defects.push(defect);
@@ -148,7 +148,9 @@ impl Entry {
                 Some((key, _)) if key.trim().is_empty() => Some(Problem::NoKey),
                 Some(_) => None,
             },
-            Some((key, _)) if is_setting(key.trim()) && !self.is_command() => Some(self.is_continued()),
+            Some((key, _)) if is_setting(key.trim()) && !self.is_command() => {
+                Some(self.continuation_problem())
+            }
             _ => None,
         };
         if problem.is_none() {
@@ -162,7 +164,7 @@ impl Entry {
         self.key == "credential_process"
     }
 
-    fn is_continued(&self) -> Problem {
+    fn continuation_problem(&self) -> Problem {
         Problem::Continuation { key: excerpt(&self.key), line: self.line }
     }
 
