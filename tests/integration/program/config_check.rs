@@ -167,7 +167,7 @@ async fn the_region_of_the_instance_is_looked_up_once_for_all_profiles() {
     let directory = tempfile::tempdir().unwrap();
     let profiles = directory.path().join("profiles");
     let profile = |n: usize| format!("[profile p{n}]\ncredential_process = x\n");
-    std::fs::write(&profiles, (0..5).map(profile).collect::<String>()).unwrap();
+    std::fs::write(&profiles, (0..20).map(profile).collect::<String>()).unwrap();
     let connections_for = |accounts: &str| {
         let mut command = program();
         command
@@ -181,10 +181,16 @@ async fn the_region_of_the_instance_is_looked_up_once_for_all_profiles() {
         assert!(stderr.contains("accounts[0]: no region is set"), "{stderr}");
         connections.swap(0, Ordering::Relaxed)
     };
-    let for_one = connections_for("[{profile: p0}]");
-    let for_five =
-        connections_for("[{profile: p0}, {profile: p1}, {profile: p2}, {profile: p3}, {profile: p4}]");
-    assert_eq!((for_one, for_five), (1, 1));
+    let accounts = |number: usize| {
+        let entries: Vec<String> = (0..number).map(|n| format!("{{profile: p{n}}}")).collect();
+        format!("[{}]", entries.join(", "))
+    };
+    // On a busy machine, the SDK repeats a request that took longer than a second.
+    const MAX_ATTEMPTS: usize = 4;
+    for number in [1, 20] {
+        let connections = connections_for(&accounts(number));
+        assert!((1..=MAX_ATTEMPTS).contains(&connections), "{connections} for {number} profiles");
+    }
 }
 
 /// A profile that has no credentials yet does not keep the exporter from starting.
