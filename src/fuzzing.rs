@@ -1,5 +1,5 @@
-//! The entry point of the fuzz targets in `tests/fuzz`: the daemon without sockets. This
-//! module exists only in builds with `--cfg fuzzing`, such as those of `cargo fuzz`.
+//! The entry points of the fuzz targets in `tests/fuzz`: the check of a configuration, and the
+//! daemon without sockets. This module exists only in builds with `--cfg fuzzing`, such as those of `cargo fuzz`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,10 +13,18 @@ use tokio_util::sync::CancellationToken;
 use crate::app::{BuildError, Stages};
 use crate::aws;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, ConfigError, SdkDefaults};
 use crate::fleet::Shard;
 use crate::status::{ExporterInfo, StatusPage};
 use crate::web::{Handlers, Router, TelemetryPath};
+
+/// Checks a configuration without asking the SDK for the defaults of its accounts.
+///
+/// # Errors
+/// The first conflict between accounts, regions, roles and endpoints.
+pub fn check(config: &Config) -> Result<(), ConfigError> {
+    config.account_sources(&SdkDefaults::default()).map(|_| ())
+}
 
 /// The state of the daemon after a collection of each target.
 #[derive(Debug)]

@@ -20,7 +20,7 @@ fuzz_target!(|input: &[u8]| {
     match Config::load(Some(&fuzz::file("config.yaml", file)), variables) {
         Ok(config) => {
             config.warnings.iter().for_each(|warning| fuzz::check_line(warning));
-            if let Err(error) = config.check() {
+            if let Err(error) = ssm_sync_exporter::fuzzing::check(&config) {
                 fuzz::check_error(&error);
             }
         }
