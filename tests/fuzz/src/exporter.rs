@@ -86,7 +86,7 @@ pub fn check_answers(fleet: Fleet, answers: Vec<(Call, Answer)>) {
 }
 
 async fn get(exporter: &Exporter, path: &str) -> String {
-    let response = exporter.respond(Request::get(path).body(()).unwrap()).await;
+    let response = exporter.respond(Request::get(path).header("host", "exporter").body(()).unwrap()).await;
     assert_eq!(response.status(), StatusCode::OK, "{path}");
     String::from_utf8(response.into_body().to_vec()).unwrap()
 }
