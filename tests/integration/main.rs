@@ -30,6 +30,7 @@ mod hostile_bodies;
 mod http;
 mod layering;
 mod lists_of_syncs;
+mod local_server;
 mod once;
 mod organization;
 mod outbound;

@@ -12,6 +12,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::exporter::{ACCOUNT, REGION, fake_aws};
+use crate::local_server::LocalServer;
 use crate::process::{ExporterProcess, program, run};
 use intercepting_proxy::{Behaviour, InterceptingProxy};
 
@@ -338,12 +339,24 @@ async fn no_proxy_with_a_wildcard_matches_the_endpoints_of_aws() {
 async fn credentials_from_a_local_address_are_not_requested_through_a_proxy() {
     // The token for the credentials of a container was sent to the proxy.
     let network = Network::new(Behaviour::Forward).await;
-    let (endpoint, _server) = intercepting_proxy::credentials_endpoint(ACCOUNT).await;
+    let endpoint = LocalServer::start(|request| {
+        if !request.to_lowercase().contains("\r\nauthorization: bearer token\r\n") {
+            return ("401 Unauthorized", String::new());
+        }
+        let credentials = json!({
+            "AccessKeyId": World::access_key(ACCOUNT),
+            "SecretAccessKey": "secret",
+            "Token": "",
+            "Expiration": "2099-01-01T00:00:00Z",
+        });
+        ("200 OK", credentials.to_string())
+    })
+    .await;
     let (status, message, log) = network
         .once(|program| {
             program
                 .env_remove("AWS_ACCESS_KEY_ID")
-                .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://{endpoint}/credentials"))
+                .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", endpoint.url() + "/credentials")
                 .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "Bearer token")
                 .env("AWS_CA_BUNDLE", network.path("ca.pem"))
                 .env("HTTP_PROXY", network.proxy.url())

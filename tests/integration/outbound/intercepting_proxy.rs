@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 
-use fake_aws::{FakeAws, World};
+use fake_aws::FakeAws;
 use rustls::ServerConfig;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -129,37 +129,4 @@ async fn serve(
             Ok(())
         }
     }
-}
-
-/// Starts an endpoint for the credentials of a container, which wants an authorization token. It is
-/// stopped when the set is dropped.
-pub(super) async fn credentials_endpoint(account: &str) -> (SocketAddr, JoinSet<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let credentials = serde_json::json!({
-        "AccessKeyId": World::access_key(account),
-        "SecretAccessKey": "secret",
-        "Token": "",
-        "Expiration": "2099-01-01T00:00:00Z",
-    })
-    .to_string();
-    let mut server = JoinSet::new();
-    server.spawn(async move {
-        loop {
-            let (client, _) = listener.accept().await.unwrap();
-            let mut client = BufReader::new(client);
-            let (mut line, mut is_authorized) = (String::new(), false);
-            while client.read_line(&mut line).await.unwrap_or_default() > 2 {
-                is_authorized |= line.eq_ignore_ascii_case("authorization: Bearer token\r\n");
-                line.clear();
-            }
-            let status = if is_authorized { "200 OK" } else { "401 Unauthorized" };
-            let response = format!(
-                "HTTP/1.1 {status}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{credentials}",
-                credentials.len()
-            );
-            client.write_all(response.as_bytes()).await.ok();
-        }
-    });
-    (address, server)
 }

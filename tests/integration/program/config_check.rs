@@ -6,10 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use pretty_assertions::assert_eq;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
-use tokio::task::JoinSet;
 
+use crate::local_server::LocalServer;
 use crate::process::{program, run};
 
 /// A reason not to start.
@@ -147,23 +145,16 @@ fn config_check_refuses_what_serve_and_once_refuse() {
 /// that took two seconds for each.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_region_of_the_instance_is_looked_up_once_for_all_profiles() {
-    let service = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", service.local_addr().unwrap());
+    // On a busy machine, the SDK repeats a request that took longer than a second.
+    const MAX_ATTEMPTS: usize = 4;
     let connections = Arc::new(AtomicUsize::new(0));
-    let (counter, mut server) = (Arc::clone(&connections), JoinSet::new());
-    server.spawn(async move {
-        loop {
-            let (mut client, _) = service.accept().await.unwrap();
-            counter.fetch_add(1, Ordering::Relaxed);
-            let mut request = [0; 4096];
-            let _length = client.read(&mut request).await.unwrap();
-            // The service is switched off, so the request is not repeated.
-            client
-                .write_all(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-                .await
-                .unwrap();
-        }
-    });
+    let counter = Arc::clone(&connections);
+    // The service is switched off, so the request is not repeated.
+    let service = LocalServer::start(move |_| {
+        counter.fetch_add(1, Ordering::Relaxed);
+        ("403 Forbidden", String::new())
+    })
+    .await;
     let directory = tempfile::tempdir().unwrap();
     let profiles = directory.path().join("profiles");
     let profile = |n: usize| format!("[profile p{n}]\ncredential_process = x\n");
@@ -173,7 +164,7 @@ async fn the_region_of_the_instance_is_looked_up_once_for_all_profiles() {
         command
             .env("AWS_CONFIG_FILE", &profiles)
             .env_remove("AWS_EC2_METADATA_DISABLED")
-            .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", &url)
+            .env("AWS_EC2_METADATA_SERVICE_ENDPOINT", service.url())
             .env("SSM_SYNC_EXPORTER_ACCOUNTS", accounts)
             .arg("--config.check");
         let (status, _, stderr) = run(&mut command);
@@ -185,8 +176,6 @@ async fn the_region_of_the_instance_is_looked_up_once_for_all_profiles() {
         let entries: Vec<String> = (0..number).map(|n| format!("{{profile: p{n}}}")).collect();
         format!("[{}]", entries.join(", "))
     };
-    // On a busy machine, the SDK repeats a request that took longer than a second.
-    const MAX_ATTEMPTS: usize = 4;
     for number in [1, 20] {
         let connections = connections_for(&accounts(number));
         assert!((1..=MAX_ATTEMPTS).contains(&connections), "{connections} for {number} profiles");

@@ -1,15 +1,13 @@
 //! Tests of where credentials and the default region come from.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use fake_aws::{SyncKind, World};
 use pretty_assertions::assert_eq;
 use serde_json::json;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 
 use crate::exporter::{ACCOUNT, HUB, fake_aws, up};
+use crate::local_server::{LocalServer, path};
 use crate::process::{ExporterProcess, program, run, with_ambient_credentials};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,34 +36,11 @@ async fn without_configuration_the_ambient_account_is_polled_in_its_default_regi
     assert!(log.contains("signal=SIGTERM"), "{log}");
 }
 
-/// Serves a path of the instance metadata service, or of IAM Identity Center, with the status and the
-/// body that `respond` returns for it.
-async fn serve(respond: impl Fn(&str) -> (&'static str, String) + Send + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut request = [0; 4096];
-            let length = stream.read(&mut request).await.unwrap_or_default();
-            let request = String::from_utf8_lossy(&request[..length]).into_owned();
-            let (status, body) = respond(request.split(' ').nth(1).unwrap_or_default());
-            let head = format!(
-                "HTTP/1.1 {status}\r\ncontent-length: {}\r\nx-aws-ec2-metadata-token-ttl-seconds: 60\r\nx-amzn-errortype: \
-                 UnauthorizedException\r\nconnection: close\r\n\r\n",
-                body.len()
-            );
-            let _written = stream.write_all((head + &body).as_bytes()).await;
-        }
-    });
-    address
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_ec2_instance_provides_region_and_credentials() {
     let aws = fake_aws().await;
-    let metadata = serve(|path| {
-        let body = match path {
+    let metadata = LocalServer::start(|request| {
+        let body = match path(request) {
             "/latest/api/token" => "token".to_owned(),
             "/latest/meta-data/placement/region" => "ap-south-1".to_owned(),
             "/latest/meta-data/iam/security-credentials/" => "role".to_owned(),
@@ -81,7 +56,7 @@ async fn the_ec2_instance_provides_region_and_credentials() {
     .await;
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config");
-    let endpoint = format!("http://{metadata}");
+    let endpoint = metadata.url();
     let write = |text: &str| std::fs::write(&file, text).unwrap();
     write("");
     let on_instance = |variables: [(&str, &str); 1]| {
@@ -111,8 +86,8 @@ async fn the_ec2_instance_provides_region_and_credentials() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_of_iam_identity_center_is_used_and_one_whose_session_has_ended_is_reported() {
     let aws = fake_aws().await;
-    let sso = serve(|path| {
-        if !path.contains("role_name=good") {
+    let sso = LocalServer::start(|request| {
+        if !path(request).contains("role_name=good") {
             let body = json!({"message": "Session token not found or invalid"});
             return ("401 Unauthorized", body.to_string());
         }
@@ -148,7 +123,7 @@ async fn a_token_of_iam_identity_center_is_used_and_one_whose_session_has_ended_
             .env("HOME", home.path())
             .env("AWS_CONFIG_FILE", &file)
             .env("AWS_ENDPOINT_URL", aws.url())
-            .env("AWS_ENDPOINT_URL_SSO", format!("http://{sso}"))
+            .env("AWS_ENDPOINT_URL_SSO", sso.url())
             .env("AWS_PROFILE", profile);
         let (_, stdout, stderr) = run(&mut command);
         assert!(!stdout.contains("s3cr3t") && !stderr.contains("s3cr3t"), "{stdout}{stderr}");

@@ -1,7 +1,6 @@
 //! Tests of credentials, and of texts with which they are obtained, that no request can carry.
 
 use std::ffi::OsStr;
-use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::Command;
@@ -9,10 +8,9 @@ use std::process::Command;
 use fake_aws::{FakeAws, Fault, FaultRule, World};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 
 use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, fake_aws};
+use crate::local_server::LocalServer;
 use crate::process::{program, run};
 
 /// Texts that no HTTP header can carry, with what is said about them.
@@ -274,10 +272,10 @@ async fn a_line_end_after_a_web_identity_token_is_reported_only_if_sts_rejects_t
         let body = format!(
             "<ErrorResponse><Error><Code>{code}</Code><Message>because</Message></Error></ErrorResponse>"
         );
-        let sts = serve_with_status("403 Forbidden", body).await;
+        let sts = LocalServer::start(move |_| ("403 Forbidden", body.clone())).await;
         let mut command = once(&aws);
         command
-            .env("AWS_ENDPOINT_URL_STS", format!("http://{sts}"))
+            .env("AWS_ENDPOINT_URL_STS", sts.url())
             .env("AWS_WEB_IDENTITY_TOKEN_FILE", token)
             .env("AWS_ROLE_ARN", &arn);
         failure(&mut command)
@@ -319,27 +317,6 @@ async fn an_error_in_a_profile_file_names_the_file_and_the_line() {
     assert_eq!(message, expected);
 }
 
-/// Serves `body` as the response to every request.
-async fn serve(body: String) -> SocketAddr {
-    serve_with_status("200 OK", body).await
-}
-
-async fn serve_with_status(status: &'static str, body: String) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let mut request = [0; 4096];
-            let _read = stream.read(&mut request).await;
-            let head =
-                format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
-            let _written = stream.write_all((head + &body).as_bytes()).await;
-        }
-    });
-    address
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_responses_of_the_container_endpoint_and_of_sts_are_checked() {
     let aws = fake_aws().await;
@@ -362,13 +339,13 @@ async fn the_responses_of_the_container_endpoint_and_of_sts_are_checked() {
                 "Expiration": "2099-01-01T00:00:00Z"
             });
             json[field] = text.into();
-            let address = serve(json.to_string()).await;
+            let endpoint = LocalServer::start(move |_| ("200 OK", json.to_string())).await;
             for profile in ["default", "app"] {
                 let mut command = once(&aws);
                 command
                     .env("AWS_CONFIG_FILE", &file)
                     .env("AWS_PROFILE", profile)
-                    .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://{address}/"));
+                    .env("AWS_CONTAINER_CREDENTIALS_FULL_URI", endpoint.url());
                 let (reason, message) = failure(&mut command);
                 assert_eq!(reason, "credentials", "{message}");
                 let expected = format!(
