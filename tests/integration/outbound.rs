@@ -116,6 +116,15 @@ async fn the_ca_bundle_of_a_profile_is_used_unless_the_environment_names_another
     assert_eq!(status, Some(1));
     assert!(message.contains("UnknownIssuer"), "{message}");
 
+    // The path may begin with the home directory.
+    std::fs::write(network.path("in-home"), "[default]\nca_bundle = ~/ca.pem\n").unwrap();
+    let (status, message, log) = network
+        .once(|program| {
+            program.env("AWS_CONFIG_FILE", network.path("in-home")).env("HOME", network.directory.path());
+        })
+        .await;
+    assert_eq!((status, message.as_str()), (Some(0), ""), "{log}");
+
     // An empty variable counts as not set.
     let (status, message, log) = network
         .once(|program| {

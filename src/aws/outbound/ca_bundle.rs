@@ -113,3 +113,62 @@ impl fmt::Debug for CaBundle {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+
+    use super::*;
+
+    fn authority() -> String {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
+    }
+
+    /// A certificate that the TLS library cannot use.
+    const UNUSABLE: &str = "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n";
+
+    #[test]
+    fn the_authorities_of_a_file_are_those_that_can_be_used() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ca.pem");
+        let number = |text: &str| {
+            std::fs::write(&path, text).unwrap();
+            CaBundle::read(&path).map(|bundle| bundle.0.authorities.len()).map_err(|error| error.to_string())
+        };
+        let (one, two) = (authority(), authority());
+        assert_eq!(number(&one), Ok(1));
+        assert_eq!(number(&format!("\u{feff}{one}")), Ok(1));
+        assert_eq!(
+            number(&format!("# Our own\n{one}\n# And theirs\n{UNUSABLE}{two}").replace('\n', "\r\n")),
+            Ok(2)
+        );
+        let shown = path.display();
+        let empty = format!(
+            "{shown} has no certificate authority that can be used; expected a PEM file with `BEGIN CERTIFICATE`"
+        );
+        let key = KeyPair::generate().unwrap().serialize_pem();
+        for text in ["", "text", UNUSABLE, &key] {
+            assert_eq!(number(text), Err(empty.clone()), "{text}");
+        }
+        let cut = &one[..one.len() / 2];
+        let error = number(cut).unwrap_err();
+        assert!(
+            error.starts_with(&format!("cannot read the certificate authorities in {shown}: ")),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_file_is_read_once_for_all_profiles_that_name_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ca.pem");
+        std::fs::write(&path, authority()).unwrap();
+        let bundles = CaBundles::default();
+        let first = bundles.get(&path).unwrap();
+        std::fs::remove_file(&path).unwrap();
+        assert!(Arc::ptr_eq(&first.0, &bundles.get(&path).unwrap().0));
+        assert!(CaBundles::default().get(&path).is_err());
+    }
+}
