@@ -110,9 +110,13 @@ pub(crate) const UNENCRYPTED: &str =
 
 /// Whether requests to `url` are sent over a network without TLS.
 pub(crate) fn is_unencrypted(url: &str) -> bool {
-    url.parse::<http::Uri>().is_ok_and(|url| {
-        url.scheme_str() == Some("http") && url.host().is_some_and(|host| !is_loopback(host))
-    })
+    is_without_tls(url)
+        && url.parse::<http::Uri>().is_ok_and(|url| url.host().is_some_and(|host| !is_loopback(host)))
+}
+
+/// Whether `url` begins with `http://`, in upper or lower case.
+pub(super) fn is_without_tls(url: &str) -> bool {
+    url.parse::<http::Uri>().is_ok_and(|url| url.scheme_str() == Some("http"))
 }
 
 /// Where an endpoint URL is set.
@@ -144,6 +148,19 @@ fn origin_of_url(config: &SdkConfig, matches: impl Fn(&str) -> bool) -> Option<U
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_scheme_of_an_endpoint_may_be_in_upper_case() {
+        for (url, without_tls, unencrypted) in [
+            ("http://aws.example:4566", true, true),
+            ("HTTP://aws.example", true, true),
+            ("http://127.0.0.1:4566", true, false),
+            ("https://aws.example", false, false),
+            ("aws.example", false, false),
+        ] {
+            assert_eq!((is_without_tls(url), is_unencrypted(url)), (without_tls, unencrypted), "{url}");
+        }
+    }
 
     #[test]
     fn fips_endpoints_are_only_allowed_where_ssm_has_them() {

@@ -43,6 +43,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::clock_skew::{self, SkewWarning};
 use super::destination::{Destination, HtmlPage};
+use super::endpoints;
 use super::outbound::{CaBundle, OutboundSettings, Proxy};
 use super::request_secrets::RequestSecrets;
 use crate::error_chain::find_cause;
@@ -108,7 +109,7 @@ impl HttpClients {
             outbound,
             // An endpoint without TLS is not AWS but a local substitute, which an outbound
             // proxy usually cannot reach.
-            ignores_proxies: endpoint_url.is_some_and(|url| url.starts_with("http://")),
+            ignores_proxies: endpoint_url.is_some_and(endpoints::is_without_tls),
             attempt_timeout,
             skew_warning: SkewWarning::default(),
             large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
