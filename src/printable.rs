@@ -35,17 +35,23 @@ pub(crate) fn excerpt(text: &str) -> String {
     }
 }
 
-/// The text, or its first two thirds and last third with `…` in between, so that it has at most
-/// `max_chars` characters. The cause of an error is at the end of its message.
+/// The text, or its beginning and its end with `…` in between, so that it has at most `max_chars`
+/// characters. The cause of an error is at the end of its message. Words are kept whole, unless they
+/// are long.
 pub(crate) fn shorten_middle(text: &str, max_chars: usize) -> String {
+    /// How many characters of a word are left out rather than shown without the rest of the word.
+    const MAX_PART: usize = 20;
     let count = text.chars().count();
     if count <= max_chars {
         return text.to_owned();
     }
-    let tail = max_chars / 3;
-    let head = max_chars.saturating_sub(tail + 1);
-    let characters = || text.chars();
-    characters().take(head).chain(['…']).chain(characters().skip(count - tail)).collect()
+    let tail_chars = max_chars / 3;
+    let head_chars = max_chars.saturating_sub(tail_chars + 1);
+    let start_of = |index| text.char_indices().nth(index).map_or(text.len(), |(start, _)| start);
+    let (head, tail) = (&text[..start_of(head_chars)], &text[start_of(count - tail_chars)..]);
+    let head = head.rfind(' ').filter(|end| head.len() - end <= MAX_PART).map_or(head, |end| &head[..=end]);
+    let tail = tail.find(' ').filter(|start| *start < MAX_PART).map_or(tail, |start| &tail[start..]);
+    format!("{head}…{tail}")
 }
 
 /// The text without the users and passwords of its URLs.
@@ -103,6 +109,10 @@ mod tests {
         assert_eq!(shorten_middle("0123456789x", 10), "012345…89x");
         assert_eq!(shorten_middle(&"ü".repeat(20), 4), "üü…ü");
         assert_eq!(shorten_middle("ab", 1), "…");
+        // Words are not cut, if they are not too long for that.
+        assert_eq!(shorten_middle("one two three four five six seven", 28), "one two three … seven");
+        let long = "x".repeat(50);
+        assert_eq!(shorten_middle(&long, 31), format!("{}…{}", "x".repeat(20), "x".repeat(10)));
     }
 
     #[test]

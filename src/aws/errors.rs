@@ -237,13 +237,15 @@ fn reason_without_service_error<E: Error + 'static>(error: &SdkError<E, HttpResp
 }
 
 /// The error and its causes on one line. A cause that the text already contains
-/// is left out: many SDK errors repeat their cause.
+/// is left out: many SDK errors repeat their cause. So is an error of the HTTP client that says no more
+/// than that it has a cause.
 fn with_distinct_causes(error: &(dyn Error + 'static)) -> String {
     let mut text = without_secrets(error.to_string());
     let mut next = error.source();
     while let Some(cause) = next {
         let message = without_secrets(cause.to_string());
-        if !text.contains(&message) {
+        let has_only_cause = message.starts_with("client error (") && cause.source().is_some();
+        if !has_only_cause && !text.contains(&message) {
             text += ": ";
             text += &message;
         }
