@@ -11,7 +11,7 @@ use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::retry::ErrorKind;
 use http::Uri;
 
-use super::outbound::Proxy;
+use super::outbound::{self, Proxy};
 use super::request_secrets::RequestSecrets;
 use crate::printable::excerpt;
 
@@ -34,14 +34,9 @@ pub(super) struct NoResponse {
 }
 
 impl Destination {
-    pub(super) fn of(request: &HttpRequest, proxy: Option<&Proxy>) -> Self {
-        let url: Option<Uri> = request.uri().parse().ok();
-        let host = url.as_ref().and_then(Uri::host).unwrap_or("an unknown host");
-        let default_port = match url.as_ref().and_then(Uri::scheme_str) {
-            Some("http") => 80,
-            _ => 443,
-        };
-        let port = url.as_ref().and_then(Uri::port_u16).unwrap_or(default_port);
+    /// `url` is that of `request`.
+    pub(super) fn of(request: &HttpRequest, url: &Uri, proxy: Option<&Proxy>) -> Self {
+        let (host, port) = (url.host().unwrap_or("an unknown host"), outbound::port(url));
         Self {
             service: service(request, host),
             host_and_port: format!("{host}:{port}"),
@@ -187,12 +182,16 @@ mod tests {
 
     use super::*;
 
+    fn destination(request: &HttpRequest) -> Destination {
+        Destination::of(request, &request.uri().parse().unwrap(), None)
+    }
+
     /// Describes the page that a response is, if it is one.
     fn page(content_type: &'static str, body: &str) -> Option<String> {
         let mut response = HttpResponse::new(StatusCode::try_from(403).unwrap(), SdkBody::empty());
         response.headers_mut().insert("content-type", content_type);
         let request = HttpRequest::get("http://169.254.169.254/latest/").unwrap();
-        let destination = Destination::of(&request, None);
+        let destination = destination(&request);
         HtmlPage::of(&response, body.as_bytes(), &destination).map(|page| page.to_string())
     }
 
@@ -231,7 +230,7 @@ mod tests {
         let request = |url: &str, name: &'static str, value: &'static str| {
             let mut request = HttpRequest::get(url).unwrap();
             request.headers_mut().insert(name, value);
-            Destination::of(&request, None).to_string()
+            destination(&request).to_string()
         };
         let signed =
             "AWS4-HMAC-SHA256 Credential=AKIA/20261127/eu-west-1/ssm/aws4_request, SignedHeaders=host";

@@ -36,6 +36,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
+use http::Uri;
 use http_body_util::BodyExt as _;
 use hyper::body::Body as _;
 use parking_lot::Mutex;
@@ -89,8 +90,6 @@ impl From<UnusableBody> for ConnectorError {
 #[derive(Debug)]
 pub(super) struct HttpClients {
     outbound: Arc<OutboundSettings>,
-    /// See [`HttpClients::new`].
-    ignores_proxies: bool,
     attempt_timeout: Duration,
     skew_warning: SkewWarning,
     large_bodies: Arc<Semaphore>,
@@ -105,11 +104,11 @@ impl HttpClients {
         endpoint_url: Option<&str>,
         attempt_timeout: Duration,
     ) -> Self {
+        // An endpoint without TLS is not AWS but a local substitute, which an outbound
+        // proxy usually cannot reach.
+        let ignores_proxies = endpoint_url.is_some_and(endpoints::is_without_tls);
         Self {
-            outbound,
-            // An endpoint without TLS is not AWS but a local substitute, which an outbound
-            // proxy usually cannot reach.
-            ignores_proxies: endpoint_url.is_some_and(endpoints::is_without_tls),
+            outbound: if ignores_proxies { Arc::default() } else { outbound },
             attempt_timeout,
             skew_warning: SkewWarning::default(),
             large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
@@ -133,11 +132,13 @@ impl HttpClients {
         let direct = client(ProxyConfig::disabled(), tls_context);
         #[cfg(fuzzing)]
         let direct = super::fuzzing::http_client().unwrap_or(direct);
-        let outbound = if self.ignores_proxies { Arc::default() } else { Arc::clone(&self.outbound) };
-        let through_proxies =
-            outbound.proxies().map(|proxy| (proxy.clone(), client(proxy.config(), tls_context))).collect();
+        let through_proxies = self
+            .outbound
+            .proxies()
+            .map(|proxy| (proxy.clone(), client(proxy.config(), tls_context)))
+            .collect();
         LimitingClient {
-            outbound,
+            outbound: Arc::clone(&self.outbound),
             direct,
             through_proxies,
             attempt_timeout: self.attempt_timeout,
@@ -225,8 +226,8 @@ struct LimitingConnector {
 
 impl LimitingConnector {
     /// The connector for a request to `url`, and the proxy that it uses.
-    fn route(&self, url: &str) -> (&SharedHttpConnector, Option<&Proxy>) {
-        let proxy = url.parse().ok().and_then(|url| self.outbound.proxy_for(&url));
+    fn route(&self, url: &Uri) -> (&SharedHttpConnector, Option<&Proxy>) {
+        let proxy = self.outbound.proxy_for(url);
         let route = self.through_proxies.iter().find(|(used, _)| Some(used) == proxy);
         route.map_or((&self.direct, None), |(proxy, connector)| (connector, Some(proxy)))
     }
@@ -235,8 +236,9 @@ impl LimitingConnector {
 impl HttpConnector for LimitingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let (skew_warning, large_bodies) = (self.skew_warning.clone(), Arc::clone(&self.large_bodies));
-        let (connector, proxy) = self.route(request.uri());
-        let destination = Destination::of(&request, proxy);
+        let url: Uri = request.uri().parse().unwrap_or_default();
+        let (connector, proxy) = self.route(&url);
+        let destination = Destination::of(&request, &url, proxy);
         let secrets = RequestSecrets::of(&request);
         let (response, timeout) = (connector.call(request), self.timeout);
         HttpConnectorFuture::new(async move {

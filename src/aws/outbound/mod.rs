@@ -103,15 +103,15 @@ impl OutboundSettings {
     /// The proxy for a request to `url`. Addresses of the host itself and link-local addresses, such as
     /// those of the credential endpoints of EC2, ECS and EKS, are never requested through a proxy.
     pub(super) fn proxy_for(&self, url: &http::Uri) -> Option<&Proxy> {
-        let (proxy, default_port) = match url.scheme_str() {
-            Some("https") => (self.https_proxy.as_ref()?, 443),
-            Some("http") => (self.http_proxy.as_ref()?, 80),
+        let proxy = match url.scheme_str() {
+            Some("https") => self.https_proxy.as_ref()?,
+            Some("http") => self.http_proxy.as_ref()?,
             _ => return None,
         };
         let host = url.host()?;
         let is_direct = no_proxy::is_local(host)
             || self.local_hosts.contains(&host.to_lowercase())
-            || self.no_proxy.contains(host, url.port_u16().unwrap_or(default_port));
+            || self.no_proxy.contains(host, port(url));
         (!is_direct).then_some(proxy)
     }
 
@@ -119,6 +119,12 @@ impl OutboundSettings {
     pub(super) fn proxies(&self) -> impl Iterator<Item = &Proxy> {
         self.https_proxy.iter().chain(&self.http_proxy)
     }
+}
+
+/// The port of a URL, by default that of its scheme.
+pub(super) fn port(url: &http::Uri) -> u16 {
+    let default_port = if url.scheme_str() == Some("http") { 80 } else { 443 };
+    url.port_u16().unwrap_or(default_port)
 }
 
 fn is_blank(value: &OsStr) -> bool {
