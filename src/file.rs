@@ -152,6 +152,11 @@ fn read_at_most(file: &File, max: Size, bytes: &mut Vec<u8>) -> io::Result<Vec<u
     Ok(std::mem::take(bytes))
 }
 
+/// The bytes without a byte order mark of UTF-8, which editors on Windows put at the beginning.
+pub(crate) fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
 fn too_large(max: Size) -> io::Error {
     io::Error::new(ErrorKind::FileTooLarge, format!("it is larger than {} MiB", max.mebibytes))
 }

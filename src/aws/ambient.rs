@@ -20,12 +20,10 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, future};
 
-use super::environment::{Environment, WebIdentity};
+use super::environment::{CONTAINER_URIS, Environment, RELATIVE_URI, WebIdentity};
 use super::profile_source::read_token;
-use crate::printable::escape_control_characters;
+use crate::printable::path_excerpt;
 
-const RELATIVE_URI: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
-const FULL_URI: &str = "AWS_CONTAINER_CREDENTIALS_FULL_URI";
 const TOKEN_FILE: &str = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE";
 const METADATA_ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
 const METADATA_MODE: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
@@ -99,13 +97,13 @@ async fn web_identity(
 
 fn check_token_file(path: &Path, variable: &str) -> Result<(), CredentialsError> {
     read_token(path).map(drop).map_err(|problem| {
-        let path = escape_control_characters(&path.display().to_string());
+        let path = path_excerpt(path);
         CredentialsError::invalid_configuration(format!("the file {path} that {variable} names {problem}"))
     })
 }
 
 fn is_in_container(environment: &Environment) -> bool {
-    [RELATIVE_URI, FULL_URI].iter().any(|name| environment.get(name).is_some())
+    CONTAINER_URIS.iter().any(|name| environment.get(name).is_some())
 }
 
 /// Provides the credentials of an ECS task or an EKS pod.

@@ -13,6 +13,11 @@ use aws_types::os_shim_internal::Env;
 const SWITCHES: [&str; 3] =
     ["AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"];
 
+pub(super) const RELATIVE_URI: &str = "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI";
+
+/// The variables of which one is set in a container with credentials.
+pub(super) const CONTAINER_URIS: [&str; 2] = [RELATIVE_URI, "AWS_CONTAINER_CREDENTIALS_FULL_URI"];
+
 /// The environment of the process.
 #[derive(Clone)]
 pub(super) struct Environment(Env);

@@ -11,7 +11,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use serde_json::{Map, Value};
 
-use super::environment::Environment;
+use super::environment::{CONTAINER_URIS, Environment};
 use super::shared_config::{ProfileError, SharedConfig};
 use crate::clock::Clock;
 use crate::file;
@@ -70,10 +70,9 @@ impl Checked<'_> {
             Some(source) if source.eq_ignore_ascii_case("Environment") => {
                 self.check_variables(source, &["AWS_ACCESS_KEY_ID"])
             }
-            Some(source) if source.eq_ignore_ascii_case("EcsContainer") => self.check_variables(
-                source,
-                &["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI"],
-            ),
+            Some(source) if source.eq_ignore_ascii_case("EcsContainer") => {
+                self.check_variables(source, &CONTAINER_URIS)
+            }
             Some(source) if !CREDENTIAL_SOURCES.iter().any(|known| known.eq_ignore_ascii_case(source)) => {
                 Err(self.error(
                     "credential_source",

@@ -1,5 +1,5 @@
-//! Tests with every kind of file that a path can lead to. A test of a pipe that nobody writes
-//! to would hang instead of failing if the file was opened or read as usual.
+//! Tests with every kind of file that a path can lead to. The tests of pipes without a writer hang
+//! instead of failing if a pipe is opened or read as usual.
 
 use std::io::Write as _;
 use std::os::fd::AsRawFd as _;

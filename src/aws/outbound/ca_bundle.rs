@@ -64,7 +64,7 @@ impl CaBundle {
             Err(error) => return Err(UnusableCaBundle::Unreadable { path, error: error.to_string() }),
         };
         // A byte order mark would hide the first certificate.
-        let pem = pem.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&pem);
+        let pem = file::without_byte_order_mark(&pem);
         let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
         let certificates = match certificates {
             Ok(certificates) => certificates,

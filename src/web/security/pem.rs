@@ -7,6 +7,8 @@ use rustls::pki_types::pem::{self, PemObject as _};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use x509_parser::asn1_rs::{FromDer as _, Sequence};
 
+use crate::file::without_byte_order_mark;
+
 /// Why a text has no usable certificate or private key. No message contains any part of the text,
 /// which may be a private key.
 #[derive(Debug, thiserror::Error)]
@@ -173,7 +175,7 @@ impl Found {
 /// # Errors
 /// There is none, or one is malformed. Whether they are X.509 certificates is not checked.
 pub(super) fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidPem> {
-    let certificates = CertificateDer::pem_slice_iter(without_bom(text))
+    let certificates = CertificateDer::pem_slice_iter(without_byte_order_mark(text))
         .enumerate()
         .map(|(index, der)| der.map_err(|error| InvalidPem::Certificate(index + 1, reason(&error))))
         .collect::<Result<Vec<_>, _>>()?;
@@ -195,15 +197,10 @@ pub(super) fn private_key(text: &[u8]) -> Result<PrivateKeyDer<'static>, Invalid
     if text.split(|byte| *byte == b'\n').any(is_encrypted) {
         return Err(InvalidPem::EncryptedKey);
     }
-    PrivateKeyDer::from_pem_slice(without_bom(text)).map_err(|error| match error {
+    PrivateKeyDer::from_pem_slice(without_byte_order_mark(text)).map_err(|error| match error {
         pem::Error::NoItemsFound => InvalidPem::NoKey(Found::in_text(text)),
         error => InvalidPem::Key(reason(&error)),
     })
-}
-
-/// Editors on Windows begin files with a byte order mark.
-fn without_bom(text: &[u8]) -> &[u8] {
-    text.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(text)
 }
 
 fn reason(error: &pem::Error) -> &'static str {
