@@ -47,7 +47,7 @@
 //! collector
 //! metrics status
 //! health aws web
-//! readiness
+//! readiness terminal
 //! snapshot expectations
 //! fleet failure_log
 //! logging systemd
@@ -60,7 +60,7 @@
 //! make calls through it, [`discovery`] and [`collector`]; `prometheus` in [`metrics`];
 //! `maud` in `status`; `hyper` and `rustls` in [`web`] (and the errors of `hyper` in [`aws`]);
 //! `figment` in [`config`]; `clap` in [`cli`] and [`logging`]; progress bars, terminal
-//! colours and the width of characters in [`once`].
+//! colours and the width of characters in [`terminal`].
 //!
 //! # Invariants
 //!
@@ -131,5 +131,6 @@ pub mod signals;
 pub mod snapshot;
 mod status;
 pub mod systemd;
+pub mod terminal;
 pub mod web;
 mod wildcard;

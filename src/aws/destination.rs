@@ -17,7 +17,7 @@ use crate::printable::excerpt;
 
 /// The service, the host and the port of a request, and the proxy that it goes through.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Destination {
+pub(crate) struct Destination {
     service: Option<&'static str>,
     host_and_port: String,
     proxy: Option<String>,
@@ -67,6 +67,17 @@ impl Destination {
     }
 }
 
+impl Destination {
+    pub(crate) fn host_and_port(&self) -> &str {
+        &self.host_and_port
+    }
+
+    /// The proxy, with the environment variable that names it.
+    pub(crate) fn proxy(&self) -> Option<&str> {
+        self.proxy.as_deref()
+    }
+}
+
 impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(service) = self.service {
@@ -80,12 +91,28 @@ impl fmt::Display for Destination {
     }
 }
 
+/// What the signature of a request names: `Credential=KEY/DATE/REGION/SERVICE/aws4_request`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct CredentialScope<'a> {
+    pub(super) access_key_id: &'a str,
+    pub(super) region: &'a str,
+    pub(super) service: &'a str,
+}
+
+impl<'a> CredentialScope<'a> {
+    /// `None` if the request is not signed.
+    pub(super) fn of(request: &'a HttpRequest) -> Option<Self> {
+        let header = request.headers().get("authorization")?;
+        let mut parts = header.split_once("Credential=")?.1.split(['/', ',']);
+        let (access_key_id, _date) = (parts.next()?, parts.next()?);
+        Some(Self { access_key_id, region: parts.next()?, service: parts.next()? })
+    }
+}
+
 /// The name of the service that `request` is for. Signed requests name it in their signature.
 fn service(request: &HttpRequest, host: &str) -> Option<&'static str> {
     let headers = request.headers();
-    let scope = headers.get("authorization").and_then(|header| header.split("Credential=").nth(1));
-    let signing_name = scope.and_then(|scope| scope.split(['/', ',']).nth(3));
-    match signing_name {
+    match CredentialScope::of(request).map(|scope| scope.service) {
         Some("ssm") => Some("SSM"),
         Some("sts") => Some("STS"),
         Some("organizations") => Some("Organizations"),

@@ -21,7 +21,7 @@ use super::destination::{Destination, HtmlPage, NoResponse};
 use super::http_client::is_invalid_response;
 use super::request_secrets::redact;
 use crate::error_chain::find_cause;
-use crate::model::{Failure, Reason};
+use crate::model::{Denial, Failure, Reason};
 
 /// Classifies the error of a call. The message contains no secrets.
 pub(crate) fn call_failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
@@ -42,7 +42,14 @@ where
                 text = format!("{text} (request {id})");
             }
             let text = redact(text, service.raw());
-            Failure { rejects_credentials: rejects_credentials(code), ..Failure::new(reason, text) }
+            let denial = message
+                .filter(|_| matches!(reason, Reason::AccessDenied | Reason::ScpDenied))
+                .and_then(|message| Denial::parse(&redact(message.to_owned(), service.raw())));
+            Failure {
+                rejects_credentials: rejects_credentials(code),
+                denial: denial.map(Box::new),
+                ..Failure::new(reason, text)
+            }
         }
         SdkError::ResponseError(response) => Failure::new(
             reason_without_service_error(error),
@@ -77,10 +84,10 @@ pub(super) fn credentials_failure(error: &CredentialsError) -> Failure {
         });
     let cause = without_sdk_wrappers(without_wrappers(error));
     match (role_failure, error) {
-        (Some(Failure { reason, message, .. }), _) => Failure::new(
-            assume_role_reason(reason),
-            format!("cannot assume the role of the profile or web identity: {message}"),
-        ),
+        (Some(Failure { reason, message, denial, .. }), _) => {
+            let message = format!("cannot assume the role of the profile or web identity: {message}");
+            Failure { denial, ..Failure::new(assume_role_reason(reason), message) }
+        }
         (None, CredentialsError::ProviderTimedOut(_)) => {
             Failure::new(Reason::Timeout, with_distinct_causes(cause))
         }

@@ -45,6 +45,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::clock_skew::{self, SkewWarning};
 use super::destination::{Destination, HtmlPage};
 use super::endpoints;
+use super::exchange::{NoResponseKind, ObserveExchanges, ObservedRequest};
 use super::outbound::{CaBundle, OutboundSettings, Proxy};
 use super::request_secrets::RequestSecrets;
 use crate::error_chain::find_cause;
@@ -93,6 +94,7 @@ pub(super) struct HttpClients {
     attempt_timeout: Duration,
     skew_warning: SkewWarning,
     large_bodies: Arc<Semaphore>,
+    observer: Option<Arc<dyn ObserveExchanges>>,
     by_ca_bundle: Mutex<Vec<(Option<CaBundle>, SharedHttpClient)>>,
 }
 
@@ -103,6 +105,7 @@ impl HttpClients {
         outbound: Arc<OutboundSettings>,
         endpoint_url: Option<&str>,
         attempt_timeout: Duration,
+        observer: Option<Arc<dyn ObserveExchanges>>,
     ) -> Self {
         // An endpoint without TLS is not AWS but a local substitute, which an outbound
         // proxy usually cannot reach.
@@ -112,6 +115,7 @@ impl HttpClients {
             attempt_timeout,
             skew_warning: SkewWarning::default(),
             large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
+            observer,
             by_ca_bundle: Mutex::default(),
         }
     }
@@ -144,6 +148,7 @@ impl HttpClients {
             attempt_timeout: self.attempt_timeout,
             skew_warning: self.skew_warning.clone(),
             large_bodies: Arc::clone(&self.large_bodies),
+            observer: self.observer.clone(),
         }
     }
 }
@@ -171,6 +176,15 @@ pub(super) fn is_invalid_response(error: &(dyn Error + 'static)) -> bool {
         || find_cause::<hyper::Error>(error).is_some_and(hyper::Error::is_parse)
 }
 
+fn kind_of(error: &ConnectorError) -> NoResponseKind {
+    match error {
+        error if is_invalid_response(error) => NoResponseKind::InvalidResponse,
+        error if error.is_timeout() => NoResponseKind::Timeout,
+        error if error.is_io() => NoResponseKind::Connection,
+        _ => NoResponseKind::Other,
+    }
+}
+
 /// Sends each request directly or through its proxy, and applies the limits of this module to the
 /// responses.
 ///
@@ -186,6 +200,7 @@ struct LimitingClient {
     attempt_timeout: Duration,
     skew_warning: SkewWarning,
     large_bodies: Arc<Semaphore>,
+    observer: Option<Arc<dyn ObserveExchanges>>,
 }
 
 impl HttpClient for LimitingClient {
@@ -206,6 +221,7 @@ impl HttpClient for LimitingClient {
             timeout: self.attempt_timeout,
             skew_warning: self.skew_warning.clone(),
             large_bodies: Arc::clone(&self.large_bodies),
+            observer: self.observer.clone(),
         })
     }
 
@@ -222,6 +238,7 @@ struct LimitingConnector {
     timeout: Duration,
     skew_warning: SkewWarning,
     large_bodies: Arc<Semaphore>,
+    observer: Option<Arc<dyn ObserveExchanges>>,
 }
 
 impl LimitingConnector {
@@ -240,6 +257,10 @@ impl HttpConnector for LimitingConnector {
         let (connector, proxy) = self.route(&url);
         let destination = Destination::of(&request, &url, proxy);
         let secrets = RequestSecrets::of(&request);
+        let observed = self
+            .observer
+            .as_ref()
+            .map(|observer| ObservedRequest::new(observer, &request, &url, &destination));
         let (response, timeout) = (connector.call(request), self.timeout);
         HttpConnectorFuture::new(async move {
             let exchange = async {
@@ -251,11 +272,17 @@ impl HttpConnector for LimitingConnector {
                 Ok((response, body, permit))
             };
             // The SDK's own timeout is slightly longer, and its error does not name the destination.
-            let (mut response, body, permit) = match tokio::time::timeout(timeout, exchange).await {
-                Ok(Ok(exchanged)) => exchanged,
-                Ok(Err(error)) => return Err(destination.failed(error)),
-                Err(_) => return Err(destination.timed_out(timeout)),
+            let exchanged = match tokio::time::timeout(timeout, exchange).await {
+                Ok(exchanged) => exchanged.map_err(|error| destination.clone().failed(error)),
+                Err(_elapsed) => Err(destination.clone().timed_out(timeout)),
             };
+            if let Some(observed) = observed {
+                match &exchanged {
+                    Ok((response, body, _)) => observed.answered(response, body),
+                    Err(error) => observed.failed(kind_of(error), error),
+                }
+            }
+            let (mut response, body, permit) = exchanged?;
             if let Some(page) = HtmlPage::of(&response, &body, &destination) {
                 return Err(page.without(&secrets).into());
             }

@@ -25,6 +25,7 @@ mod destination;
 mod endpoints;
 mod environment;
 pub(crate) mod errors;
+mod exchange;
 #[cfg(fuzzing)]
 pub(crate) mod fuzzing;
 mod http_client;
@@ -35,6 +36,7 @@ mod panics;
 mod process_group;
 mod profile;
 mod profile_source;
+mod recording;
 mod request_secrets;
 mod response_date;
 mod sdk;

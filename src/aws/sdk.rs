@@ -22,6 +22,7 @@ use super::credential_check::{CheckedProvider, EnvironmentProvider, check_enviro
 use super::credential_process::{CredentialProcesses, ProcessProvider};
 use super::endpoints::EndpointKind;
 use super::environment::Environment;
+use super::exchange::ExchangeObserver;
 use super::outbound::{CaBundle, CaBundles, OutboundSettings};
 use super::profile::{self, Base, BaseSource, ProfileChain, Resolution};
 use super::profile_source::sso_login;
@@ -89,6 +90,8 @@ pub struct AwsSettings {
     pub shared_credentials_file: Option<PathBuf>,
     /// The proxies and certificate authorities of the environment.
     pub outbound: Arc<OutboundSettings>,
+    /// Who is told about each request. Not configurable.
+    pub(crate) exchange_observer: ExchangeObserver,
 }
 
 impl AwsSettings {

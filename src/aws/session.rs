@@ -132,6 +132,7 @@ impl Sessions {
             Arc::clone(&settings.outbound),
             settings.endpoint_url.as_deref(),
             sdk::exchange_timeout(collection_timeout),
+            settings.exchange_observer.0.clone(),
         );
         Self {
             settings,

@@ -2,6 +2,7 @@
 
 use strum::{Display, EnumCount, EnumString, IntoStaticStr, VariantArray};
 
+use super::Denial;
 use super::limits::MAX_MESSAGE_CHARS;
 use crate::printable::{redact_url_users, shorten_middle};
 
@@ -23,6 +24,8 @@ pub struct Failure {
     /// How far the cause reaches: to the call that failed, or to everything that shares its
     /// credentials.
     pub scope: FailureScope,
+    /// What AWS said if it denied the call, read from the whole message of the error.
+    pub denial: Option<Box<Denial>>,
 }
 
 impl Failure {
@@ -34,6 +37,7 @@ impl Failure {
             is_wrong_account: false,
             rejects_credentials: false,
             scope: FailureScope::Call,
+            denial: None,
         }
     }
 

@@ -4,12 +4,14 @@
 //! it. A field that AWS left out is `None`. A value that this version does not know keeps
 //! the text that AWS sent.
 
+mod denial;
 mod failure;
 pub(crate) mod limits;
 mod managed_by;
 
 use strum::{AsRefStr, Display, EnumString};
 
+pub use denial::{Denial, DenialKind};
 pub use failure::{Failure, FailureScope, Reason};
 pub use managed_by::ManagedBy;
 

@@ -7,8 +7,6 @@
 
 mod expectations;
 mod incomplete;
-mod output;
-mod progress;
 mod table;
 mod unmet;
 
@@ -20,8 +18,6 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use incomplete::IncompleteCollection;
-pub use output::{Output, OutputError};
-pub use progress::ProgressBar;
 pub use unmet::UnmetExpectations;
 
 use crate::app::{BuildError, Stages, log_warnings};
@@ -38,6 +34,7 @@ use crate::printable::escape_control_characters;
 use crate::readiness::{NotReady, Readiness};
 use crate::snapshot::{Slot, Store};
 use crate::status::document::{self, Head, Summary};
+use crate::terminal::{Output, OutputError, ProgressBar};
 
 /// How often to check whether every target has been collected.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -76,7 +73,8 @@ pub enum FailOn {
 /// use ssm_sync_exporter::config::Config;
 /// use ssm_sync_exporter::fleet::Shard;
 /// use ssm_sync_exporter::logging::Log;
-/// use ssm_sync_exporter::once::{FailOn, Format, Once, Output, ProgressBar};
+/// use ssm_sync_exporter::once::{FailOn, Format, Once};
+/// use ssm_sync_exporter::terminal::{Output, ProgressBar};
 /// use tokio_util::sync::CancellationToken;
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use super::super::Results;
 use super::failures::write_group;
 use super::look::{self, HEADING};
-use super::page::{Page, Word, message, separated_by_commas, words};
 use super::places::{Places, account_label};
 use crate::duration;
 use crate::health::{AssessedSync, AssessedTarget, FailureCause, Health};
 use crate::model::{SyncStatus, SyncType, UnixSeconds};
+use crate::terminal::{Page, Word, message, separated_by_commas, words};
 
 /// The indentation of regions, of syncs and of what is said about a sync.
 const REGION_INDENT: usize = 2;

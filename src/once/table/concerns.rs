@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use super::super::{Results, pluralize, target_name};
 use super::look::HEADING;
-use super::page::{Page, Word, words};
 use super::places::write_list;
 use crate::health::ConcernKind;
 use crate::model::SyncType;
+use crate::terminal::{Page, Word, words};
 
 /// Writes two lines for each kind of concern: what it is, and where.
 pub(super) fn write(page: &mut Page, results: &Results) {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use super::super::{Results, pluralize, target_name};
 use super::look::{self, HEADING};
-use super::page::{Page, Word, separated_by_commas, words};
 use crate::expectations::{ExpectationState, Field, Judgement};
 use crate::health::{AssessedTarget, Difference};
+use crate::terminal::{Page, Word, separated_by_commas, words};
 
 /// The indentation of violations, and of what a line continues with.
 const INDENT: usize = 4;

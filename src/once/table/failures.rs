@@ -6,11 +6,11 @@ use std::collections::BTreeMap;
 
 use super::super::Results;
 use super::look;
-use super::page::{Page, Word, message, words};
 use super::places::Places;
 use crate::failure_log;
 use crate::health::{AssessedTarget, Health};
 use crate::model::{Failure, Reason};
+use crate::terminal::{Page, Word, message, words};
 
 /// The targets that are down for the same cause, and the failure of the first.
 type SameCause<'a> = (&'a Failure, Vec<&'a AssessedTarget>);

@@ -2,9 +2,9 @@
 
 use anstyle::{AnsiColor, Style};
 
-use super::page::Word;
 use crate::expectations::ExpectationState;
 use crate::health::Health;
+use crate::terminal::Word;
 
 /// The style of headings.
 pub(super) const HEADING: Style = Style::new().bold();

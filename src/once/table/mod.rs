@@ -1,7 +1,6 @@
 //! The results for people: what failed and why first, then every account with its syncs, then what is
 //! not as expected and what needs attention, and at the end where `once` looked and the totals.
 //!
-//! - `page`: lines of limited width, wrapped between words, and colours;
 //! - `look`: the word, the symbol and the colour of each health;
 //! - `places`: the accounts and regions of some targets, as far as they fit on a line;
 //! - `failures`: the targets without a result, those that fail for the same cause together;
@@ -16,12 +15,11 @@ mod concerns;
 mod expectations;
 mod failures;
 mod look;
-mod page;
 mod places;
 mod totals;
 
 use super::Results;
-use page::Page;
+use crate::terminal::Page;
 
 /// The width if the output is not a terminal.
 const DEFAULT_WIDTH: usize = 80;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::{pluralize, target_name};
-use super::page::{Page, Word, separated_by_commas, width};
 use crate::health::AssessedTarget;
+use crate::terminal::{Page, Word, separated_by_commas, width};
 
 /// Some targets with their accounts and regions, each once.
 #[derive(Debug, Default)]

@@ -8,7 +8,6 @@ use std::time::Duration;
 use pretty_assertions::assert_eq;
 
 use self::expectations::{expectation, expectations};
-use super::page;
 use super::*;
 use crate::expectations::{Expectation, Presence};
 use crate::fleet::{Account, Target, TargetList};
@@ -408,7 +407,7 @@ fn no_line_is_wider_than_the_terminal() {
         for columns in MIN_WIDTH..200 {
             let text = render(&results, u16::try_from(columns).ok(), false);
             for line in text.lines() {
-                assert!(page::width(line) <= columns, "{columns}: {line}");
+                assert!(crate::terminal::width(line) <= columns, "{columns}: {line}");
                 assert_eq!(line.trim_end(), line, "no spaces at the end of a line");
             }
         }

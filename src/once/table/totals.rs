@@ -1,10 +1,10 @@
 //! Where `once` looked, and how many targets and syncs have each health.
 
 use super::super::{Results, pluralize};
-use super::page::{Page, Word, separated_by_commas, words};
 use super::places::Places;
 use super::{expectations, look};
 use crate::health::{Health, HealthCounts};
+use crate::terminal::{Page, Word, separated_by_commas, words};
 
 /// The indentation of all lines of a paragraph but the first.
 const HANGING: usize = 4;

@@ -1,4 +1,4 @@
-//! The progress bar of `once`.
+//! A progress bar on stderr, for commands that collect every target once.
 
 use std::fmt;
 use std::io::{self, Write};
@@ -67,7 +67,7 @@ impl ProgressBar {
     /// Shows how many targets of `store` have been collected, and whether more are being
     /// discovered. Must be called repeatedly, because an update is skipped if the terminal is
     /// slow.
-    pub(super) fn update(&self, store: &Store, is_discovering: bool) {
+    pub(crate) fn update(&self, store: &Store, is_discovering: bool) {
         let drawing = self.drawing.lock();
         let Some(drawing) = &*drawing else { return };
         let (mut collected, mut failed) = (0, 0);
@@ -88,7 +88,7 @@ impl ProgressBar {
     }
 
     /// Removes the bar permanently. If the terminal is paused, the bar remains.
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let Some(Drawing { updates, ended }) = self.drawing.lock().take() else { return };
         drop(updates);
         // The channel is closed when the bar has been removed.

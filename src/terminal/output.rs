@@ -1,4 +1,4 @@
-//! The destination of the results of `once`: stdout, or a file that is replaced atomically.
+//! The destination of results: stdout, or a file that is replaced atomically.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -71,7 +71,7 @@ impl Output {
     }
 
     /// The absolute path of the file; `None` for stdout.
-    pub(super) fn file(&self) -> Option<&Path> {
+    pub(crate) fn file(&self) -> Option<&Path> {
         match &self.0 {
             Destination::Stdout => None,
             Destination::File { given, .. } => Some(given),
@@ -79,7 +79,7 @@ impl Output {
     }
 
     /// The number of columns if the destination is stdout and stdout is a terminal.
-    pub(super) fn terminal_width(&self) -> Option<u16> {
+    pub(crate) fn terminal_width(&self) -> Option<u16> {
         match self.0 {
             Destination::Stdout => Term::stdout().size_checked().map(|(_, columns)| columns),
             Destination::File { .. } => None,
@@ -89,7 +89,7 @@ impl Output {
     /// Whether the destination is stdout and colours are wanted there: stdout is a terminal that
     /// has them, and the environment does not say otherwise (`NO_COLOR`, `CLICOLOR`,
     /// `CLICOLOR_FORCE`, `TERM=dumb`).
-    pub(super) fn has_color(&self) -> bool {
+    pub(crate) fn has_color(&self) -> bool {
         match self.0 {
             Destination::Stdout => AutoStream::choice(&io::stdout()) != ColorChoice::Never,
             Destination::File { .. } => false,
@@ -99,7 +99,7 @@ impl Output {
     /// Writes the whole text. The reader of a pipe may block a write to stdout indefinitely, so
     /// that write runs on a thread of its own: dropping the future stops waiting for it. A file
     /// is written synchronously.
-    pub(super) async fn write(self, text: Vec<u8>) -> Result<(), OutputError> {
+    pub(crate) async fn write(self, text: Vec<u8>) -> Result<(), OutputError> {
         match self.0 {
             Destination::Stdout => {
                 let mut writer = JoinSet::new();

@@ -3,7 +3,7 @@
 use anstyle::Style;
 use unicode_width::UnicodeWidthChar as _;
 
-use super::super::escape_control_characters;
+use crate::printable::escape_control_characters;
 
 /// Replaces what does not fit.
 const ELLIPSIS: &str = "…";
@@ -15,56 +15,56 @@ const WORDS_KEPT: (usize, usize) = (50, 25);
 
 /// A text that is not broken into lines, with its style.
 #[derive(Clone, Debug)]
-pub(super) struct Word {
+pub(crate) struct Word {
     text: String,
     style: Style,
 }
 
 impl Word {
     /// A word that may contain spaces. Characters that could control the terminal are escaped.
-    pub(super) fn new(text: &str) -> Self {
+    pub(crate) fn new(text: &str) -> Self {
         Self { text: escape_control_characters(text), style: Style::new() }
     }
 
-    pub(super) fn styled(self, style: Style) -> Self {
+    pub(crate) fn styled(self, style: Style) -> Self {
         Self { style, ..self }
     }
 
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         width(&self.text)
     }
 
     /// Shortens the word to this width.
-    pub(super) fn shortened(self, columns: usize) -> Self {
+    pub(crate) fn shortened(self, columns: usize) -> Self {
         Self { text: shorten(&self.text, columns), ..self }
     }
 
     /// Appends a text in the same style.
-    pub(super) fn followed_by(self, text: &str) -> Self {
+    pub(crate) fn followed_by(self, text: &str) -> Self {
         Self { text: self.text + text, ..self }
     }
 
     /// Fills the word up to this width with spaces on the right.
-    pub(super) fn left_aligned(self, columns: usize) -> Self {
+    pub(crate) fn left_aligned(self, columns: usize) -> Self {
         let padding = " ".repeat(columns.saturating_sub(self.width()));
         Self { text: self.text + &padding, ..self }
     }
 
     /// Fills the word up to this width with spaces on the left.
-    pub(super) fn right_aligned(self, columns: usize) -> Self {
+    pub(crate) fn right_aligned(self, columns: usize) -> Self {
         let padding = " ".repeat(columns.saturating_sub(self.width()));
         Self { text: padding + &self.text, ..self }
     }
 }
 
 /// The words of a text of our own.
-pub(super) fn words(text: &str) -> impl Iterator<Item = Word> {
+pub(crate) fn words(text: &str) -> impl Iterator<Item = Word> {
     text.split_whitespace().map(Word::new)
 }
 
 /// The words of a message from outside. A long message loses words in its middle, because the
 /// cause of an error is at its beginning or at its end.
-pub(super) fn message(text: &str) -> Vec<Word> {
+pub(crate) fn message(text: &str) -> Vec<Word> {
     let mut words: Vec<Word> = words(text).collect();
     if words.len() > MAX_WORDS {
         let (first, last) = WORDS_KEPT;
@@ -74,7 +74,7 @@ pub(super) fn message(text: &str) -> Vec<Word> {
 }
 
 /// The words with a comma after each but the last.
-pub(super) fn separated_by_commas(words: Vec<Word>) -> impl Iterator<Item = Word> {
+pub(crate) fn separated_by_commas(words: Vec<Word>) -> impl Iterator<Item = Word> {
     let last = words.len().saturating_sub(1);
     let words = words.into_iter().enumerate();
     words.map(move |(index, word)| if index < last { word.followed_by(",") } else { word })
@@ -82,26 +82,26 @@ pub(super) fn separated_by_commas(words: Vec<Word>) -> impl Iterator<Item = Word
 
 /// The text of the output.
 #[derive(Debug)]
-pub(super) struct Page {
+pub(crate) struct Page {
     text: String,
     width: usize,
     has_color: bool,
 }
 
 impl Page {
-    pub(super) fn new(width: usize, has_color: bool) -> Self {
+    pub(crate) fn new(width: usize, has_color: bool) -> Self {
         Self { text: String::new(), width, has_color }
     }
 
     /// The number of columns to the right of an indentation.
-    pub(super) fn columns(&self, indent: usize) -> usize {
+    pub(crate) fn columns(&self, indent: usize) -> usize {
         self.width.saturating_sub(indent)
     }
 
     /// Writes words with a space in between, wrapped between words. The first line is indented by
     /// `indent` columns, and the others by `hanging` columns more. A word that is longer than a
     /// line is shortened.
-    pub(super) fn paragraph(&mut self, indent: usize, hanging: usize, words: impl IntoIterator<Item = Word>) {
+    pub(crate) fn paragraph(&mut self, indent: usize, hanging: usize, words: impl IntoIterator<Item = Word>) {
         let (mut used, mut is_first) = (0, true);
         for word in words {
             let continues = !is_first && used + 1 + word.width() <= self.width;
@@ -130,7 +130,7 @@ impl Page {
     }
 
     /// Writes an empty line, unless there is nothing above.
-    pub(super) fn separate(&mut self) {
+    pub(crate) fn separate(&mut self) {
         if !self.text.is_empty() {
             self.text.push('\n');
         }
@@ -148,14 +148,14 @@ impl Page {
         self.text.extend([padding_left, &start, visible, &end, padding_right]);
     }
 
-    pub(super) fn into_text(self) -> String {
+    pub(crate) fn into_text(self) -> String {
         self.text
     }
 }
 
 /// The number of columns that the text takes up. The sum over the characters is what terminals
 /// take, except for those that combine emojis and draw fewer columns.
-pub(super) fn width(text: &str) -> usize {
+pub(crate) fn width(text: &str) -> usize {
     text.chars().map(width_of).sum()
 }
 
@@ -164,7 +164,7 @@ fn width_of(character: char) -> usize {
 }
 
 /// Shortens a text to this width. Both ends are kept, because names and ARNs differ in either.
-pub(super) fn shorten(text: &str, columns: usize) -> String {
+pub(crate) fn shorten(text: &str, columns: usize) -> String {
     if width(text) <= columns {
         return text.to_owned();
     }

@@ -1,0 +1,156 @@
+//! The requests that are sent to AWS and what answered them, for those who look at them from outside:
+//! a recording, and `doctor`. Requests for credentials, such as those to the instance metadata
+//! service, are among them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use http::Uri;
+
+use super::destination::{CredentialScope, Destination};
+use crate::error_chain::with_causes;
+
+/// Is told about each request after it has ended. The SDK may send several for one call.
+pub(crate) trait ObserveExchanges: fmt::Debug + Send + Sync {
+    /// A request has ended. Must not block.
+    fn exchange_ended(&self, exchange: &Exchange<'_>);
+}
+
+/// The observer of all requests, if there is one. Two are equal if they are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ExchangeObserver(pub(crate) Option<Arc<dyn ObserveExchanges>>);
+
+impl PartialEq for ExchangeObserver {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for ExchangeObserver {}
+
+/// A request and what answered it. Both contain secrets.
+pub(crate) struct Exchange<'a> {
+    pub(crate) request: &'a SentRequest,
+    pub(crate) outcome: Outcome<'a>,
+    /// The time from sending the request until the response was read.
+    pub(crate) duration: Duration,
+}
+
+/// A request.
+#[derive(Clone)]
+pub(crate) struct SentRequest {
+    /// The service, as signatures name it: `ssm`, `sts`, `organizations` or `account`. `None` if the
+    /// request is not signed, like those for credentials.
+    pub(crate) service: Option<String>,
+    /// The operation, such as `ListResourceDataSync`. `None` for a request that is not a call to AWS.
+    pub(crate) operation: Option<String>,
+    /// The region in the signature.
+    pub(crate) region: Option<String>,
+    /// The access key in the signature.
+    pub(crate) access_key_id: Option<String>,
+    pub(crate) body: Vec<u8>,
+    pub(crate) destination: Destination,
+}
+
+/// What answered a request.
+pub(crate) enum Outcome<'a> {
+    /// The response as it was received, with its complete body. Not necessarily from AWS.
+    Response { response: &'a HttpResponse, body: &'a [u8] },
+    /// No response that can be used.
+    NoResponse { kind: NoResponseKind, message: String },
+    /// The exporter did not wait for the end, for example because a collection timed out.
+    Abandoned,
+}
+
+/// Why there was no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum NoResponseKind {
+    Timeout,
+    Connection,
+    /// It exceeded a limit, or was not HTTP.
+    InvalidResponse,
+    Other,
+}
+
+impl SentRequest {
+    /// `url` is that of `request`.
+    fn of(request: &HttpRequest, url: &Uri, destination: &Destination) -> Self {
+        let scope = CredentialScope::of(request);
+        let part =
+            |part: for<'a> fn(CredentialScope<'a>) -> &'a str| scope.map(|scope| part(scope).to_owned());
+        let body = request.body().bytes().unwrap_or_default();
+        Self {
+            service: part(|scope| scope.service),
+            operation: operation(request, url, body),
+            region: part(|scope| scope.region),
+            access_key_id: part(|scope| scope.access_key_id),
+            body: body.to_owned(),
+            destination: destination.clone(),
+        }
+    }
+}
+
+/// The operation of a call: in a header, as a parameter, or as the path of its URL.
+fn operation(request: &HttpRequest, url: &Uri, body: &[u8]) -> Option<String> {
+    if let Some(target) = request.headers().get("x-amz-target") {
+        return target.rsplit('.').next().map(ToOwned::to_owned);
+    }
+    if let Some((_, action)) = form_urlencoded::parse(body).find(|(name, _)| name == "Action") {
+        return Some(action.into_owned());
+    }
+    match url.path() {
+        "/listRegions" => Some("ListRegions".to_owned()),
+        _ => None,
+    }
+}
+
+/// A request in progress. It is reported once: when it ends, or when it is dropped before that.
+pub(super) struct ObservedRequest {
+    observer: Arc<dyn ObserveExchanges>,
+    request: SentRequest,
+    sent: Instant,
+    is_reported: bool,
+}
+
+impl ObservedRequest {
+    /// `url` is that of `request`.
+    pub(super) fn new(
+        observer: &Arc<dyn ObserveExchanges>,
+        request: &HttpRequest,
+        url: &Uri,
+        destination: &Destination,
+    ) -> Self {
+        let request = SentRequest::of(request, url, destination);
+        Self { observer: Arc::clone(observer), request, sent: Instant::now(), is_reported: false }
+    }
+
+    pub(super) fn answered(mut self, response: &HttpResponse, body: &[u8]) {
+        self.report(Outcome::Response { response, body });
+    }
+
+    pub(super) fn failed(mut self, kind: NoResponseKind, error: &ConnectorError) {
+        self.report(Outcome::NoResponse { kind, message: with_causes(error) });
+    }
+
+    fn report(&mut self, outcome: Outcome<'_>) {
+        self.is_reported = true;
+        let (request, duration) = (&self.request, self.sent.elapsed());
+        self.observer.exchange_ended(&Exchange { request, outcome, duration });
+    }
+}
+
+impl Drop for ObservedRequest {
+    fn drop(&mut self) {
+        if !self.is_reported {
+            self.report(Outcome::Abandoned);
+        }
+    }
+}
