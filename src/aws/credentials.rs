@@ -88,6 +88,9 @@ pub(crate) struct CredentialStore {
     /// The latest credentials and the time until which a collection may start with them.
     /// `None` if they do not expire.
     latest: Mutex<Option<(Arc<CachedCredentials>, Instant)>>,
+    /// How the last attempt to obtain credentials ended. `None` if there was none, or not with the base
+    /// credentials that it needs.
+    last_fetch: Mutex<Option<Result<Arc<CachedCredentials>, Failure>>>,
     /// The number of consecutive times that AWS has rejected new credentials.
     rejections: AtomicU32,
     /// How many of the latest credentials had little time left when they were obtained. See
@@ -136,6 +139,7 @@ impl CredentialStore {
             timeout,
             cache: SingleFlight::default(),
             latest: Mutex::default(),
+            last_fetch: Mutex::default(),
             rejections: AtomicU32::new(0),
             short_lived: AtomicU32::new(0),
             last_eviction: Mutex::default(),
@@ -145,6 +149,16 @@ impl CredentialStore {
             failure_log: Arc::clone(failure_log),
             id: failure_log.next_id(),
         })
+    }
+
+    pub(super) fn source(&self) -> &CredentialSource {
+        &self.source
+    }
+
+    /// How the last attempt to obtain credentials ended. `None` if there was none, or not with the base
+    /// credentials that it needs.
+    pub(super) fn last_fetch(&self) -> Option<Result<Arc<CachedCredentials>, Failure>> {
+        self.last_fetch.lock().clone()
     }
 
     /// The cached credentials, or new ones.
@@ -214,6 +228,7 @@ impl CredentialStore {
         if self.cache.replace_with_failure(cached, failure.clone(), earlier_rejections) {
             self.rejections.store(earlier_rejections.saturating_add(1), Ordering::Relaxed);
             *self.latest.lock() = None;
+            *self.last_fetch.lock() = Some(Err(failure.clone()));
             self.log_change(Some(failure));
         }
     }
@@ -269,13 +284,18 @@ impl CredentialStore {
                     |lifetime: Duration| lifetime.saturating_sub((self.timeout * 2).min(lifetime / 4));
                 *self.latest.lock() = expires_after
                     .map(|lifetime| (Arc::clone(&cached), Instant::now() + usable_for(lifetime)));
+                *self.last_fetch.lock() = Some(Ok(Arc::clone(&cached)));
                 Fetched::Value(cached, Some(refresh_after))
             }
             Obtained::Failure(failure) => {
                 self.log_change(Some(&failure));
+                *self.last_fetch.lock() = Some(Err(failure.clone()));
                 self.reuse_latest().unwrap_or(Fetched::Failed(failure))
             }
-            Obtained::StsUnavailable(failure) => self.reuse_latest().unwrap_or(Fetched::Failed(failure)),
+            Obtained::StsUnavailable(failure) => {
+                *self.last_fetch.lock() = Some(Err(failure.clone()));
+                self.reuse_latest().unwrap_or(Fetched::Failed(failure))
+            }
             Obtained::NoBaseCredentials(failure) => {
                 self.reuse_latest().unwrap_or(Fetched::NotCached(failure))
             }

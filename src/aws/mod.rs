@@ -16,6 +16,7 @@
 //! To save memory and connections, all calls use one HTTP client with one connection
 //! pool, and all targets of an account use the same cached credentials and SSM client.
 
+mod access;
 mod ambient;
 mod clock_skew;
 mod credential_check;
@@ -46,6 +47,7 @@ mod single_flight;
 mod sts;
 mod verdict;
 
+pub(crate) use access::{AccessStep, AccessStepKind, CredentialOrigin, StepOutcome};
 pub(crate) use clock_skew::RetryAfterClockSkew;
 pub(crate) use credential_process::CredentialProcesses;
 pub(crate) use credentials::CachedCredentials;

@@ -1,0 +1,81 @@
+//! How the credentials of an account were obtained: from which source, and through which roles.
+
+use super::credentials::{CredentialSource, CredentialStore};
+use super::session::Session;
+use crate::fleet::RoleArn;
+use crate::model::Failure;
+
+/// A step towards the credentials of an account.
+#[derive(Clone, Debug)]
+pub(crate) struct AccessStep {
+    pub(crate) kind: AccessStepKind,
+    pub(crate) outcome: StepOutcome,
+}
+
+/// What a step does.
+#[derive(Clone, Debug)]
+pub(crate) enum AccessStepKind {
+    /// Obtains the credentials of a profile or of the default chain.
+    Credentials(CredentialOrigin),
+    /// Assumes a role with the credentials of the previous step.
+    AssumeRole(RoleArn),
+}
+
+/// Where credentials come from, in words that an operator knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct CredentialOrigin {
+    /// `None` is the default chain.
+    pub(crate) profile: Option<String>,
+    /// The provider, such as `environment variables`. `None` if it is not known.
+    pub(crate) provider: Option<String>,
+    /// The file, variable or endpoint that the provider reads.
+    pub(crate) source: Option<String>,
+}
+
+/// The outcome of the last attempt of a step.
+#[derive(Clone, Debug)]
+pub(crate) enum StepOutcome {
+    /// Not attempted, because an earlier step failed or nothing needed it.
+    NotTested,
+    Passed {
+        /// Identifies the calls that are made with the credentials.
+        access_key_id: String,
+    },
+    Failed(Failure),
+}
+
+impl Session {
+    /// The steps to the credentials of this session, in their order, with the outcomes so far. Sends
+    /// no request.
+    pub(crate) fn access_steps(&self) -> Vec<AccessStep> {
+        let mut steps = Vec::new();
+        let mut store = Some(&self.credentials);
+        while let Some(current) = store {
+            let (kind, base) = match current.source() {
+                CredentialSource::Sdk(loader) => {
+                    let origin = CredentialOrigin { profile: loader.profile.clone(), ..Default::default() };
+                    (AccessStepKind::Credentials(origin), None)
+                }
+                CredentialSource::Role { role, base, .. } => {
+                    (AccessStepKind::AssumeRole(role.arn.clone()), Some(base))
+                }
+            };
+            steps.push(AccessStep { kind, outcome: current.last_outcome() });
+            store = base;
+        }
+        steps.reverse();
+        steps
+    }
+}
+
+impl CredentialStore {
+    fn last_outcome(&self) -> StepOutcome {
+        match self.last_fetch() {
+            None => StepOutcome::NotTested,
+            Some(Ok(cached)) => {
+                StepOutcome::Passed { access_key_id: cached.credentials.access_key_id().to_owned() }
+            }
+            Some(Err(failure)) => StepOutcome::Failed(failure),
+        }
+    }
+}
