@@ -90,6 +90,14 @@ pub struct Cli {
     #[arg(long, value_name = "WHAT")]
     pub fail_on: Option<once::FailOn>,
 
+    /// File in which `once` records what AWS answers, for bug reports, with pseudonyms in place of names
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+
+    /// Leave the names in the file of --record as they are; secrets are replaced nevertheless
+    #[arg(long = "record.raw", requires = "record")]
+    pub record_raw: bool,
+
     /// Lowest severity to log
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
     pub log_level: Verbosity,
@@ -134,6 +142,7 @@ impl Cli {
             Command::Serve if self.output.is_some() => Err(OnceOnlyFlagError("--output")),
             Command::Serve if self.format.is_some() => Err(OnceOnlyFlagError("--format")),
             Command::Serve if self.fail_on.is_some() => Err(OnceOnlyFlagError("--fail-on")),
+            Command::Serve if self.record.is_some() => Err(OnceOnlyFlagError("--record")),
             Command::Serve | Command::Once => Ok(()),
         }
     }

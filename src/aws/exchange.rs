@@ -6,17 +6,23 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use http::Uri;
 
 use super::destination::{CredentialScope, Destination};
+use super::request_secrets::RequestSecrets;
 use crate::error_chain::with_causes;
+use crate::model::Failure;
 
 /// Is told about each request after it has ended. The SDK may send several for one call.
 pub(crate) trait ObserveExchanges: fmt::Debug + Send + Sync {
-    /// A request has ended. Must not block.
+    /// A request has ended. Must not block for long.
     fn exchange_ended(&self, exchange: &Exchange<'_>);
+
+    /// The credentials of a profile, or of the default chain if it is `None`, were obtained or not.
+    fn credentials_obtained(&self, _profile: Option<&str>, _outcome: Result<&Credentials, &Failure>) {}
 }
 
 /// The observer of all requests, if there is one. Two are equal if they are the same.
@@ -57,6 +63,8 @@ pub(crate) struct SentRequest {
     pub(crate) access_key_id: Option<String>,
     pub(crate) body: Vec<u8>,
     pub(crate) destination: Destination,
+    /// What of the request a response must not repeat where people see it.
+    pub(super) secrets: RequestSecrets,
 }
 
 /// What answered a request.
@@ -94,6 +102,7 @@ impl SentRequest {
             access_key_id: part(|scope| scope.access_key_id),
             body: body.to_owned(),
             destination: destination.clone(),
+            secrets: RequestSecrets::of(request),
         }
     }
 }

@@ -14,6 +14,7 @@ mod key_path;
 mod layers;
 mod raw;
 mod redacted;
+mod replayable;
 mod scalar;
 mod selectors;
 mod setting;
@@ -74,6 +75,8 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// The settings in YAML, with defaults and without secrets.
     pub(crate) redacted: String,
+    /// The same settings for a recording.
+    document: serde_json::Value,
     source: Source,
 }
 
@@ -193,13 +196,13 @@ impl Source {
         });
         let layers = Layers::read(file.transpose()?, self.environment.clone())?;
         let raw: RawConfig = layers.deserialize(raw::DEFAULTS)?;
-        let redacted = redacted::to_yaml(&raw);
+        let (redacted, document) = (redacted::to_yaml(&raw), replayable::document(&raw));
         let outbound =
             OutboundSettings::new(&self.outbound_variables).map_err(|error| unusable_variable(&error))?;
         let mut config = validate::validate(raw, &layers, self)?;
         config.warnings.extend(outbound.warnings());
         config.aws.outbound = Arc::new(outbound);
-        Ok(Config { redacted, ..config })
+        Ok(Config { redacted, document, ..config })
     }
 }
 
