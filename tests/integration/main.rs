@@ -37,6 +37,7 @@ mod outbound;
 mod process;
 mod program;
 mod prometheus;
+mod recording;
 mod reload;
 mod secrets;
 mod soak;
