@@ -1,6 +1,8 @@
 //! How the credentials of an account were obtained: from which source, and through which roles.
 
 use super::credentials::{CredentialSource, CredentialStore};
+use super::origin::CredentialOrigin;
+use super::sdk::SdkConfigLoader;
 use super::session::Session;
 use crate::fleet::RoleArn;
 use crate::model::Failure;
@@ -21,17 +23,6 @@ pub(crate) enum AccessStepKind {
     AssumeRole(RoleArn),
 }
 
-/// Where credentials come from, in words that an operator knows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct CredentialOrigin {
-    /// `None` is the default chain.
-    pub(crate) profile: Option<String>,
-    /// The provider, such as `environment variables`. `None` if it is not known.
-    pub(crate) provider: Option<String>,
-    /// The file, variable or endpoint that the provider reads.
-    pub(crate) source: Option<String>,
-}
-
 /// The outcome of the last attempt of a step.
 #[derive(Clone, Debug)]
 pub(crate) enum StepOutcome {
@@ -46,15 +37,14 @@ pub(crate) enum StepOutcome {
 
 impl Session {
     /// The steps to the credentials of this session, in their order, with the outcomes so far. Sends
-    /// no request.
-    pub(crate) fn access_steps(&self) -> Vec<AccessStep> {
+    /// no request, but reads the profile files once.
+    pub(crate) async fn access_steps(&self) -> Vec<AccessStep> {
         let mut steps = Vec::new();
         let mut store = Some(&self.credentials);
         while let Some(current) = store {
             let (kind, base) = match current.source() {
                 CredentialSource::Sdk(loader) => {
-                    let origin = CredentialOrigin { profile: loader.profile.clone(), ..Default::default() };
-                    (AccessStepKind::Credentials(origin), None)
+                    (AccessStepKind::Credentials(current.origin(loader).await), None)
                 }
                 CredentialSource::Role { role, base, .. } => {
                     (AccessStepKind::AssumeRole(role.arn.clone()), Some(base))
@@ -69,6 +59,10 @@ impl Session {
 }
 
 impl CredentialStore {
+    async fn origin(&self, loader: &SdkConfigLoader) -> CredentialOrigin {
+        self.origin.get_or_init(|| Box::pin(loader.origin())).await.clone()
+    }
+
     fn last_outcome(&self) -> StepOutcome {
         match self.last_fetch() {
             None => StepOutcome::NotTested,
