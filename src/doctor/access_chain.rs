@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::check::{Check, Outcome, Requests, Step, Subject};
 use super::exchanges::{ExchangeLog, Operation};
 use crate::aws::{AccessStep, AccessStepKind, CredentialOrigin, Sessions, StepOutcome};
-use crate::fleet::{Account, Role};
+use crate::fleet::{Account, Role, RoleArn};
 use crate::model::{Failure, FailureScope};
 
 /// The steps to the credentials of an account, and whether the calls with these credentials could be
@@ -15,6 +15,8 @@ pub(super) struct AccessChain {
     pub(super) checks: Vec<Check>,
     /// The access key of the calls, if it is known.
     access_key_id: Option<String>,
+    /// The role of the calls.
+    caller: Option<RoleArn>,
     /// Set if a step failed.
     blocked_by: Option<Blocked>,
 }
@@ -43,11 +45,11 @@ impl AccessChain {
             None => not_tested(account),
         };
         let mut roles = account.access.roles.iter();
-        let mut caller: Option<String> = None;
+        let (mut access_key, mut caller): (Option<String>, Option<RoleArn>) = (None, None);
         let mut checks = Vec::with_capacity(steps.len());
         for AccessStep { kind, outcome } in steps {
             let step = step(kind, &mut roles);
-            let requests = requests(&step, caller.as_deref(), exchanges);
+            let requests = requests(&step, access_key.as_deref(), exchanges);
             let (access_key_id, outcome) = match outcome {
                 StepOutcome::Passed { access_key_id } => (Some(access_key_id), Outcome::Passed(None)),
                 // The credentials were used since.
@@ -55,11 +57,16 @@ impl AccessChain {
                 StepOutcome::Failed(failure) => (None, Outcome::Failed(failure)),
                 StepOutcome::NotTested => (None, Outcome::NotTested),
             };
-            caller = access_key_id;
-            checks.push(Check { requests, ..Check::new(subject, step, outcome) });
+            let assumed = match &step {
+                Step::AssumeRole { role_arn, .. } => Some(role_arn.clone()),
+                _ => None,
+            };
+            access_key = access_key_id;
+            let caller = std::mem::replace(&mut caller, assumed);
+            checks.push(Check { requests, caller, ..Check::new(subject, step, outcome) });
         }
         let blocked_by = if works { None } else { find_fault(&mut checks, failures) };
-        Self { checks, access_key_id: caller, blocked_by }
+        Self { checks, access_key_id: access_key, caller, blocked_by }
     }
 
     /// How a call with the credentials ended, which failed with `failure`.
@@ -70,6 +77,17 @@ impl AccessChain {
             Some(Blocked::All) => true,
         };
         if repeats_step { Outcome::NotTested } else { Outcome::Failed(failure.clone()) }
+    }
+
+    /// A check of a call with the credentials.
+    pub(super) fn check(
+        &self,
+        subject: &Arc<Subject>,
+        step: Step,
+        outcome: Outcome,
+        requests: Option<Requests>,
+    ) -> Check {
+        Check { caller: self.caller.clone(), requests, ..Check::new(subject, step, outcome) }
     }
 
     /// The requests of a call with the credentials.
@@ -116,9 +134,9 @@ fn step<'a>(kind: AccessStepKind, roles: &mut impl Iterator<Item = &'a Role>) ->
     }
 }
 
-fn requests(step: &Step, caller: Option<&str>, exchanges: &ExchangeLog) -> Option<Requests> {
+fn requests(step: &Step, access_key: Option<&str>, exchanges: &ExchangeLog) -> Option<Requests> {
     let Step::AssumeRole { role_arn, .. } = step else { return None };
-    exchanges.requests(caller?, Operation::AssumeRole { role_arn: role_arn.as_str().to_owned() })
+    exchanges.requests(access_key?, Operation::AssumeRole { role_arn: role_arn.as_str().to_owned() })
 }
 
 /// The steps of an account for which nothing was called.

@@ -3,9 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
-use super::access_stub::{AccessAdvice, AccessCause, AccessExample, CheckedStep};
 use super::check::{AccountLabel, Check, Step};
-use crate::health::Alert;
+use crate::health::remedy::{AccessAdvice, AccessCause, AccessExample};
+use crate::health::{AccessCauseKind, Alert, CauseGuide, CheckedStep};
 use crate::model::Failure;
 
 /// How many accounts a cause has as examples.
@@ -14,6 +14,8 @@ const MAX_EXAMPLES: usize = 3;
 /// Why checks failed.
 #[derive(Debug)]
 pub(super) struct Cause {
+    /// The name of its kind in JSON.
+    pub(super) kind: &'static str,
     pub(super) advice: AccessAdvice,
     /// The number of checks that failed for it.
     pub(super) checks: usize,
@@ -42,26 +44,22 @@ enum CauseKey {
     NothingPolled,
 }
 
-#[derive(Default)]
-struct Group {
-    /// The positions of the checks.
-    checks: Vec<usize>,
-}
-
 /// Finds the causes of the failed checks, that of most accounts first, and tells each check its cause.
 pub(super) fn find_causes(checks: &mut [Check]) -> Vec<Cause> {
-    let mut groups: HashMap<CauseKey, Group> = HashMap::new();
+    let clock_is_wrong = checks.iter().any(|check| check.step == Step::Clock && check.failure().is_some());
+    // The positions of the checks.
+    let mut groups: HashMap<CauseKey, Vec<usize>> = HashMap::new();
     for (position, check) in checks.iter().enumerate() {
         if let Some(failure) = check.failure() {
-            groups.entry(CauseKey::of(&check.step, failure)).or_default().checks.push(position);
+            let key = CauseKey::of(&check.step, failure, clock_is_wrong);
+            groups.entry(key).or_default().push(position);
         }
     }
     let mut causes: Vec<(Cause, Vec<usize>)> = groups
         .into_iter()
-        .map(|(key, group)| {
-            let failed: Vec<&Check> =
-                group.checks.iter().filter_map(|position| checks.get(*position)).collect();
-            (Cause::new(&key, &failed), group.checks)
+        .map(|(key, positions)| {
+            let failed: Vec<&Check> = positions.iter().filter_map(|position| checks.get(*position)).collect();
+            (Cause::new(&key, &failed), positions)
         })
         .collect();
     // The first check decides between causes that hit as many.
@@ -84,13 +82,13 @@ impl Cause {
             failed.iter().filter_map(|check| Some(check.subject.account()?.id.as_str())).collect();
         let regions: BTreeSet<&str> =
             failed.iter().filter_map(|check| Some(check.region.as_ref()?.as_str())).collect();
-        let examples = examples(failed);
         Self {
-            advice: key.advice(&examples),
+            kind: key.kind(),
+            advice: key.advice(failed),
             checks: failed.len(),
             accounts: accounts.len(),
             regions: regions.len(),
-            examples,
+            examples: examples(failed),
         }
     }
 }
@@ -133,55 +131,78 @@ impl Example {
 }
 
 impl CauseKey {
-    fn of(step: &Step, failure: &Failure) -> Self {
-        let checked = match step {
-            Step::Targets => return Self::NothingPolled,
-            Step::Clock => return Self::WrongClock,
-            Step::Credentials(_) => CheckedStep::Credentials,
-            Step::AssumeRole { role_arn, external_id_configured } => {
-                CheckedStep::AssumeRole { role_arn, external_id_configured: *external_id_configured }
-            }
-            Step::ListAccounts => CheckedStep::ListAccounts,
-            Step::ListUnits => CheckedStep::ListUnits,
-            Step::ListRegions => CheckedStep::ListRegions,
-            Step::ListSyncs(_) => CheckedStep::ListSyncs,
+    /// If `clock_is_wrong`, that is why AWS does not accept signatures.
+    fn of(step: &Step, failure: &Failure, clock_is_wrong: bool) -> Self {
+        let checked = match checked_step(step) {
+            Some(checked) => checked,
+            None if *step == Step::Clock => return Self::WrongClock,
+            None => return Self::NothingPolled,
         };
-        Self::Access(AccessCause::of(failure, checked))
+        let cause = AccessCause::of(failure, checked);
+        if clock_is_wrong && cause.kind == AccessCauseKind::InvalidSignature {
+            return Self::WrongClock;
+        }
+        Self::Access(cause)
     }
 
-    fn advice(&self, examples: &[Example]) -> AccessAdvice {
+    fn kind(&self) -> &'static str {
         match self {
-            Self::Access(cause) => {
-                let examples: Vec<AccessExample> = examples
-                    .iter()
-                    .filter_map(|example| {
-                        let account = example.account.as_ref()?.id.clone();
-                        Some(AccessExample { account, region: example.region.clone() })
-                    })
-                    .collect();
-                cause.advice(&examples)
-            }
-            Self::WrongClock => AccessAdvice {
-                title: "The clock of this host is wrong".to_owned(),
-                explanation: "AWS rejects requests whose signature is more than 5 minutes old, or as far in the future. \
-                              The exporter then signs by AWS's clock, but the ages of syncs and the times in metrics are \
-                              wrong."
-                    .to_owned(),
-                remedy: "Synchronize the clock with NTP, for example with chrony. On EC2, the time service is at \
-                         169.254.169.123."
-                    .to_owned(),
-                command: Some("chronyc tracking".to_owned()),
-                runbook_url: Alert::SsmSyncTargetDown.runbook_url(),
-                ..AccessAdvice::default()
-            },
-            Self::NothingPolled => AccessAdvice {
-                title: "Nothing is polled".to_owned(),
-                explanation: "The configuration selects no account, or no region that the accounts have enabled."
-                    .to_owned(),
-                remedy: "Check `accounts`, `organization` and `regions` in the configuration.".to_owned(),
-                runbook_url: Alert::SsmSyncNothingPolled.runbook_url(),
-                ..AccessAdvice::default()
-            },
+            Self::Access(cause) => cause.kind.as_str(),
+            Self::WrongClock => "wrong_clock",
+            Self::NothingPolled => "nothing_polled",
         }
     }
+
+    fn advice(&self, failed: &[&Check]) -> AccessAdvice {
+        let advice = |title: &str, explanation: &str, remedy: &str, runbook_url: String| AccessAdvice {
+            title: title.to_owned(),
+            explanation: explanation.to_owned(),
+            remedy: remedy.to_owned(),
+            statement: None,
+            command: None,
+            deployment_parameter: None,
+            owner: None,
+            runbook_url,
+        };
+        match self {
+            Self::Access(cause) => {
+                let failures = failed.iter().copied().filter_map(access_example);
+                cause.advice(&failures.collect::<Vec<_>>())
+            }
+            Self::WrongClock => advice(
+                "The clock of this host is wrong",
+                "AWS rejects requests that were signed more than 5 minutes ago, or as far in the future. The exporter then \
+                 signs by AWS's clock, but the ages of syncs and the times in the metrics are wrong.",
+                "Synchronize the clock with NTP, for example with chrony. On EC2, the time service has the address \
+                 169.254.169.123.",
+                CauseGuide::of_access(AccessCauseKind::InvalidSignature).runbook_url(),
+            ),
+            Self::NothingPolled => advice(
+                "Nothing is polled",
+                "The configuration selects no account, or no region that the accounts have enabled.",
+                "Check `accounts`, `organization` and `regions` in the configuration.",
+                Alert::SsmSyncNothingPolled.runbook_url(),
+            ),
+        }
+    }
+}
+
+fn access_example(check: &Check) -> Option<AccessExample<'_>> {
+    let (failure, step) = (check.failure()?, checked_step(&check.step)?);
+    Some(AccessExample { failure, step, caller: check.caller.as_ref() })
+}
+
+/// `None` if the step calls nothing.
+fn checked_step(step: &Step) -> Option<CheckedStep<'_>> {
+    Some(match step {
+        Step::Targets | Step::Clock => return None,
+        Step::Credentials(_) => CheckedStep::Credentials,
+        Step::AssumeRole { role_arn, external_id_configured } => {
+            CheckedStep::AssumeRole { role_arn, external_id_configured: *external_id_configured }
+        }
+        Step::ListAccounts => CheckedStep::ListAccounts,
+        Step::ListUnits => CheckedStep::ListUnits,
+        Step::ListRegions => CheckedStep::ListRegions,
+        Step::ListSyncs(_) => CheckedStep::ListSyncs,
+    })
 }

@@ -14,6 +14,8 @@ pub(super) struct Check {
     pub(super) region: Option<RegionName>,
     pub(super) step: Step,
     pub(super) outcome: Outcome,
+    /// The role with whose credentials the calls were made, if a role had been assumed.
+    pub(super) caller: Option<RoleArn>,
     /// The requests that were sent for it, if it sent any.
     pub(super) requests: Option<Requests>,
     /// The position of the cause of a failed check in the list of causes.
@@ -88,7 +90,8 @@ pub(super) struct Requests {
 
 impl Check {
     pub(super) fn new(subject: &Arc<Subject>, step: Step, outcome: Outcome) -> Self {
-        Self { subject: Arc::clone(subject), region: None, step, outcome, requests: None, cause: None }
+        let subject = Arc::clone(subject);
+        Self { subject, region: None, step, outcome, caller: None, requests: None, cause: None }
     }
 
     pub(super) fn failure(&self) -> Option<&Failure> {

@@ -77,6 +77,7 @@ struct Credentials<'a> {
 
 #[derive(Serialize)]
 struct CauseItem<'a> {
+    kind: &'static str,
     title: &'a str,
     explanation: &'a str,
     remedy: &'a str,
@@ -175,6 +176,7 @@ impl<'a> CauseItem<'a> {
     fn of(cause: &'a Cause) -> Self {
         let advice = &cause.advice;
         Self {
+            kind: cause.kind,
             title: &advice.title,
             explanation: &advice.explanation,
             remedy: &advice.remedy,

@@ -108,17 +108,12 @@ impl Examination<'_> {
                 |operation: &&str| chain.requests(self.exchanges, Operation::Other((*operation).to_owned()));
             operations.iter().find_map(sent)
         };
-        let accounts = Check {
-            requests: requests(operations),
-            ..Check::new(&subject, Step::ListAccounts, accounts_outcome)
-        };
-        let units = (!organization.tracked_units.is_empty() || failing.units.is_some()).then(|| Check {
-            requests: requests(&["ListOrganizationalUnitsForParent", "ListAccountsForParent"]),
-            ..Check::new(&subject, Step::ListUnits, units_outcome)
-        });
-        checks.extend(chain.checks);
-        checks.push(accounts);
-        checks.extend(units);
+        checks.extend(chain.checks.iter().cloned());
+        checks.push(chain.check(&subject, Step::ListAccounts, accounts_outcome, requests(operations)));
+        if !organization.tracked_units.is_empty() || failing.units.is_some() {
+            let requests = requests(&["ListOrganizationalUnitsForParent", "ListAccountsForParent"]);
+            checks.push(chain.check(&subject, Step::ListUnits, units_outcome, requests));
+        }
     }
 
     /// The accounts of which anything was to be called.
@@ -186,7 +181,7 @@ impl Examination<'_> {
                 Some(failure) => chain.outcome_of_failure(failure),
             };
             let requests = chain.requests(self.exchanges, Operation::Other("ListRegions".to_owned()));
-            Check { requests, ..Check::new(&subject, Step::ListRegions, outcome) }
+            chain.check(&subject, Step::ListRegions, outcome, requests)
         });
         checks.extend(chain.checks.iter().cloned());
         checks.extend(regions_check);
@@ -222,8 +217,8 @@ impl Examination<'_> {
                 Some(failed) if position == last_requested => failed,
                 Some(_) => Outcome::NotTested,
             };
-            let check = Check::new(subject, Step::ListSyncs(sync_type.clone()), outcome);
-            checks.push(Check { region: Some(region.clone()), requests, ..check });
+            let check = chain.check(subject, Step::ListSyncs(sync_type.clone()), outcome, requests);
+            checks.push(Check { region: Some(region.clone()), ..check });
         }
     }
 

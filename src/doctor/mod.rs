@@ -13,7 +13,6 @@
 //! - `document`, `table`: the results for programs and for people.
 
 mod access_chain;
-mod access_stub;
 mod cause;
 mod check;
 mod document;

@@ -74,9 +74,15 @@ fn labelled(page: &mut Page, label: &str, text: &str) {
     }
 }
 
-/// Writes what is copied, and must therefore not be broken into lines.
+/// Writes what is copied, and must therefore not be broken into lines. Several lines are below the label.
 fn verbatim(page: &mut Page, label: &str, text: Option<&String>) {
-    if let Some(text) = text {
+    let Some(text) = text else { return };
+    if text.contains('\n') {
+        page.paragraph(INDENT, 0, [Word::new(label)]);
+        for line in text.lines() {
+            page.verbatim(INDENT + 2, [Word::new(line)]);
+        }
+    } else {
         page.verbatim(INDENT, [Word::new(label), Word::new(text)]);
     }
 }
