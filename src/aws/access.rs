@@ -2,8 +2,7 @@
 
 use super::credentials::{CredentialSource, CredentialStore};
 use super::origin::CredentialOrigin;
-use super::sdk::SdkConfigLoader;
-use super::session::Session;
+use super::session::{Session, Sessions};
 use crate::fleet::RoleArn;
 use crate::model::Failure;
 
@@ -35,16 +34,31 @@ pub(crate) enum StepOutcome {
     Failed(Failure),
 }
 
+impl Sessions {
+    /// Finds out where the credentials of all profiles and of the default chain come from. Reads the
+    /// profile files, but sends no request.
+    pub(crate) async fn find_origins(&self) {
+        for store in self.credential_stores() {
+            if let CredentialSource::Sdk(loader) = store.source() {
+                store.origin.get_or_init(|| Box::pin(loader.origin())).await;
+            }
+        }
+    }
+}
+
 impl Session {
-    /// The steps to the credentials of this session, in their order, with the outcomes so far. Sends
-    /// no request, but reads the profile files once.
-    pub(crate) async fn access_steps(&self) -> Vec<AccessStep> {
+    /// The steps to the credentials of this session, in their order, with the outcomes so far. The
+    /// origin has no more than the profile before [`find_origins`](Sessions::find_origins) was called.
+    pub(crate) fn access_steps(&self) -> Vec<AccessStep> {
         let mut steps = Vec::new();
         let mut store = Some(&self.credentials);
         while let Some(current) = store {
             let (kind, base) = match current.source() {
                 CredentialSource::Sdk(loader) => {
-                    (AccessStepKind::Credentials(current.origin(loader).await), None)
+                    let unknown =
+                        || CredentialOrigin { profile: loader.profile.clone(), ..Default::default() };
+                    let origin = current.origin.get().cloned().unwrap_or_else(unknown);
+                    (AccessStepKind::Credentials(origin), None)
                 }
                 CredentialSource::Role { role, base, .. } => {
                     (AccessStepKind::AssumeRole(role.arn.clone()), Some(base))
@@ -59,10 +73,6 @@ impl Session {
 }
 
 impl CredentialStore {
-    async fn origin(&self, loader: &SdkConfigLoader) -> CredentialOrigin {
-        self.origin.get_or_init(|| Box::pin(loader.origin())).await.clone()
-    }
-
     fn last_outcome(&self) -> StepOutcome {
         match self.last_fetch() {
             None => StepOutcome::NotTested,

@@ -13,12 +13,13 @@ use super::shared_config::{MAX_CHAIN, SharedConfig};
 use crate::printable::{excerpt, path_excerpt};
 
 /// Where the credentials of a profile or of the default chain come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CredentialOrigin {
     /// The profile of the configuration. `None` is the default chain.
     pub(crate) profile: Option<String>,
-    pub(crate) provider: Provider,
-    /// The file, variable or endpoint that the provider reads. `None` if there is no provider.
+    /// `None` if none is known: the profile cannot be used.
+    pub(crate) provider: Option<Provider>,
+    /// The file, variable or endpoint that the provider reads.
     pub(crate) source: Option<String>,
 }
 
@@ -33,8 +34,6 @@ pub(crate) enum Provider {
     SsoCache,
     Container,
     InstanceMetadata,
-    /// The profile cannot be used, so that none is selected.
-    None,
 }
 
 impl fmt::Display for Provider {
@@ -47,7 +46,6 @@ impl fmt::Display for Provider {
             Self::SsoCache => "IAM Identity Center",
             Self::Container => "container credentials endpoint",
             Self::InstanceMetadata => "EC2 instance metadata service",
-            Self::None => "no provider",
         })
     }
 }
@@ -60,10 +58,7 @@ type Selected = (Provider, String);
 impl SdkConfigLoader {
     /// Where [`credentials`](Self::credentials) obtains them.
     pub(super) async fn origin(&self) -> CredentialOrigin {
-        let (provider, source) = match self.selected_provider().await {
-            Some((provider, source)) => (provider, Some(source)),
-            None => (Provider::None, None),
-        };
+        let (provider, source) = self.selected_provider().await.unzip();
         CredentialOrigin { profile: self.profile.clone(), provider, source }
     }
 
@@ -184,7 +179,7 @@ mod tests {
         directory: &Path,
         profile: Option<&str>,
         variables: &[(&str, &str)],
-    ) -> (Provider, Option<String>) {
+    ) -> (Option<Provider>, Option<String>) {
         let home = directory.to_str().unwrap();
         let config = directory.join("config");
         let variables =
@@ -223,18 +218,18 @@ mod tests {
         std::fs::write(directory.path().join("config"), text).unwrap();
         let uri = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://user:s3cr3t@127.0.0.1/x")];
         for (profile, variables, provider, source) in [
-            ("keys", &[][..], Provider::ProfileKeys, Some("the profile `keys` (~/config:2)")),
-            ("process", &[], Provider::CredentialProcess, Some("the profile `process` (~/config:5)")),
+            ("keys", &[][..], Some(Provider::ProfileKeys), Some("the profile `keys` (~/config:2)")),
+            ("process", &[], Some(Provider::CredentialProcess), Some("the profile `process` (~/config:5)")),
             (
                 "web",
                 &[],
-                Provider::WebIdentity,
+                Some(Provider::WebIdentity),
                 Some("/run/token, selected by the profile `web` (~/config:8)"),
             ),
             (
                 "sso",
                 &[],
-                Provider::SsoCache,
+                Some(Provider::SsoCache),
                 Some(
                     "~/.aws/sso/cache/34c6fceca75e456f25e7e99531e2425c6c1de443.json, selected by the profile `sso` \
                      (~/config:10)",
@@ -243,20 +238,20 @@ mod tests {
             (
                 "instance",
                 &[],
-                Provider::InstanceMetadata,
+                Some(Provider::InstanceMetadata),
                 Some("http://169.254.169.254, selected by the profile `instance` (~/config:17)"),
             ),
             (
                 "container",
                 &uri,
-                Provider::Container,
+                Some(Provider::Container),
                 Some("AWS_CONTAINER_CREDENTIALS_FULL_URI, selected by the profile `container` (~/config:20)"),
             ),
-            ("role", &[], Provider::CredentialProcess, Some("the profile `process` (~/config:5)")),
-            ("both", &[], Provider::CredentialProcess, Some("the profile `both` (~/config:26)")),
-            ("from both", &[], Provider::ProfileKeys, Some("the profile `both` (~/config:27)")),
-            ("nothing", &[], Provider::None, None),
-            ("missing", &[], Provider::None, None),
+            ("role", &[], Some(Provider::CredentialProcess), Some("the profile `process` (~/config:5)")),
+            ("both", &[], Some(Provider::CredentialProcess), Some("the profile `both` (~/config:26)")),
+            ("from both", &[], Some(Provider::ProfileKeys), Some("the profile `both` (~/config:27)")),
+            ("nothing", &[], None, None),
+            ("missing", &[], None, None),
         ] {
             // Keys in the environment are not those of a configured profile.
             let variables = [variables, &[("AWS_ACCESS_KEY_ID", "AKIA")]].concat();
@@ -280,21 +275,18 @@ mod tests {
         std::fs::write(&config, "[profile dev]\naws_access_key_id = AKIA\naws_secret_access_key = x\n")
             .unwrap();
         for (removed, provider, source) in [
-            (0, Provider::Environment, "AWS_ACCESS_KEY_ID"),
-            (1, Provider::ProfileKeys, "the profile `dev` (~/config:2)"),
-            (1, Provider::WebIdentity, "/run/token (AWS_WEB_IDENTITY_TOKEN_FILE)"),
-            (2, Provider::Container, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
-            (1, Provider::InstanceMetadata, "http://127.0.0.1:1"),
-            (1, Provider::InstanceMetadata, "http://169.254.169.254"),
+            (0, Some(Provider::Environment), "AWS_ACCESS_KEY_ID"),
+            (1, Some(Provider::ProfileKeys), "the profile `dev` (~/config:2)"),
+            (1, Some(Provider::WebIdentity), "/run/token (AWS_WEB_IDENTITY_TOKEN_FILE)"),
+            (2, Some(Provider::Container), "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
+            (1, Some(Provider::InstanceMetadata), "http://127.0.0.1:1"),
+            (1, Some(Provider::InstanceMetadata), "http://169.254.169.254"),
         ] {
             variables.drain(..removed);
             let found = origin(directory.path(), None, &variables).await;
             assert_eq!(found, (provider, Some(source.to_owned())), "{variables:?}");
         }
         // The profile that is selected does not exist, and no other source is used in its place.
-        assert_eq!(
-            origin(directory.path(), None, &[("AWS_PROFILE", "nosuch")]).await,
-            (Provider::None, None)
-        );
+        assert_eq!(origin(directory.path(), None, &[("AWS_PROFILE", "nosuch")]).await, (None, None));
     }
 }

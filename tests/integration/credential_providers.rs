@@ -1,7 +1,7 @@
 //! Tests that `doctor` names the provider of credentials and what it reads, whether or not the
 //! credentials can be obtained.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -64,17 +64,18 @@ fn check(command: &mut Command, home: &Path) -> Checked {
         serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("{error}: {stdout}{stderr}"));
     let checks = document["checks"].as_array().unwrap();
     let check = checks.iter().find(|check| check["step"] == "credentials").unwrap();
-    let text = |key: &str| {
-        let text = check[key].as_str().unwrap_or_default();
+    let text = |value: &Value| {
+        let text = value.as_str().unwrap_or_default();
         text.replace(home.to_str().unwrap(), "~")
     };
     let failed = match check["status"].as_str().unwrap() {
         "passed" => None,
-        "failed" => Some(text("message")),
+        "failed" => Some(text(&check["message"])),
         other => panic!("{other}"),
     };
     assert_eq!(status, Some(i32::from(failed.is_some())), "{stdout}{stderr}");
-    (text("provider"), text("source"), failed)
+    let credentials = &check["credentials"];
+    (text(&credentials["provider"]), text(&credentials["source"]), failed)
 }
 
 #[track_caller]
@@ -95,7 +96,7 @@ fn xml(operation: &str, result: &str) -> String {
 async fn environment_variables_are_named() {
     let setup = Setup::new().await;
     let key = World::access_key(HUB);
-    let (provider, source) = ("environment variables", "AWS_ACCESS_KEY_ID");
+    let (provider, source) = ("environment", "AWS_ACCESS_KEY_ID");
     let good = setup.check(&[("AWS_ACCESS_KEY_ID", &key), ("AWS_SECRET_ACCESS_KEY", SECRET)]);
     assert_origin(&good, provider, source, None);
     let bad = setup.check(&[("AWS_ACCESS_KEY_ID", &key)]);
@@ -122,13 +123,18 @@ async fn profiles_are_named_with_the_line_that_selects_the_provider() {
              credential_process = {failing}\n"
         ),
     );
-    let keys = "access keys of a profile";
+    let keys = "profile_keys";
     for (profile, provider, source, message) in [
         ("keys", keys, "the profile `keys` (~/.aws/config:2)", None),
         ("half", keys, "the profile `half` (~/.aws/config:5)", Some("it has `aws_access_key_id` but no")),
         ("process", "credential_process", "the profile `process` (~/.aws/config:7)", None),
-        ("failing", "credential_process", "the profile `failing` (~/.aws/config:9)", Some("exit status: 7")),
-        ("nosuch", "no provider", "", Some("the profile `nosuch` (selected by AWS_PROFILE) is not defined in")),
+        (
+            "failing",
+            "credential_process",
+            "the profile `failing` (~/.aws/config:9)",
+            Some("exited with code 7"),
+        ),
+        ("nosuch", "", "", Some("the profile `nosuch` (selected by AWS_PROFILE) is not defined in")),
     ] {
         assert_origin(&setup.check(&[("AWS_PROFILE", profile)]), provider, source, message);
     }
@@ -165,13 +171,13 @@ async fn a_web_identity_token_is_named_with_its_file() {
         ])
     };
     let source = "~/token (AWS_WEB_IDENTITY_TOKEN_FILE)";
-    assert_origin(&check(&token, HUB), "web identity token", source, None);
+    assert_origin(&check(&token, HUB), "web_identity", source, None);
     let denied = "Not authorized to perform sts:AssumeRoleWithWebIdentity";
-    assert_origin(&check(&token, "111111111111"), "web identity token", source, Some(denied));
+    assert_origin(&check(&token, "111111111111"), "web_identity", source, Some(denied));
     let missing = setup.path("missing");
     let source = "~/missing (AWS_WEB_IDENTITY_TOKEN_FILE)";
     let checked = check(missing.to_str().unwrap(), HUB);
-    assert_origin(&checked, "web identity token", source, Some("No such file"));
+    assert_origin(&checked, "web_identity", source, Some("No such file"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -194,13 +200,13 @@ async fn a_container_and_an_instance_are_named_with_their_endpoints() {
         let uri = url.clone() + path;
         setup.check(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &uri)])
     };
-    let (provider, source) = ("container credentials endpoint", "AWS_CONTAINER_CREDENTIALS_FULL_URI");
+    let (provider, source) = ("container", "AWS_CONTAINER_CREDENTIALS_FULL_URI");
     assert_origin(&container("/container"), provider, source, None);
     assert_origin(&container("/nothing"), provider, source, Some(""));
     let instance = |url: &str| {
         setup.check(&[("AWS_EC2_METADATA_SERVICE_ENDPOINT", url), ("AWS_EC2_METADATA_DISABLED", "false")])
     };
-    let provider = "EC2 instance metadata service";
+    let provider = "instance_metadata";
     assert_origin(&instance(&url), provider, &url, None);
     let nobody = "http://127.0.0.1:1";
     assert_origin(&instance(nobody), provider, nobody, Some("127.0.0.1:1"));
@@ -211,7 +217,10 @@ async fn the_token_of_iam_identity_center_is_named_with_its_file() {
     let setup = Setup::new().await;
     let sso = LocalServer::start(|request| {
         if !path(request).contains("role_name=good") {
-            return ("401 Unauthorized", json!({"message": "Session token not found or invalid"}).to_string());
+            return (
+                "401 Unauthorized",
+                json!({"message": "Session token not found or invalid"}).to_string(),
+            );
         }
         let credentials = json!({
             "accessKeyId": World::access_key(HUB), "secretAccessKey": SECRET, "sessionToken": SECRET,
@@ -233,9 +242,10 @@ async fn the_token_of_iam_identity_center_is_named_with_its_file() {
     setup.write(".aws/config", &(profile("good") + &profile("bad") + session));
     let url = sso.url();
     let check = |profile: &str| setup.check(&[("AWS_PROFILE", profile), ("AWS_ENDPOINT_URL_SSO", &url)]);
-    let source =
-        |profile: &str, line| format!("~/.aws/sso/cache/{token}, selected by the profile `{profile}` (~/.aws/config:{line})");
-    let provider = "IAM Identity Center";
+    let source = |profile: &str, line| {
+        format!("~/.aws/sso/cache/{token}, selected by the profile `{profile}` (~/.aws/config:{line})")
+    };
+    let provider = "sso_cache";
     write_token("2099-01-31T23:59:59Z");
     assert_origin(&check("good"), provider, &source("good", 2), None);
     let ended = "the session of IAM Identity Center has ended; run `aws sso login --profile bad`";
