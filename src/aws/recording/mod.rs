@@ -13,5 +13,5 @@ mod recorder;
 mod transcript;
 
 pub use file::{RecordingError, RecordingFile};
-pub(crate) use format::{Call, CredentialsLine, EXTERNAL_ID, FORMAT_VERSION, Header, Line, Options};
+pub(crate) use format::{EXTERNAL_ID, FORMAT_VERSION, Header, Options};
 pub use recorder::Recorder;
