@@ -86,11 +86,12 @@ pub(super) fn tokens(text: &str, context: Context<'_>) -> Vec<Token> {
         let rest = &text[start..];
         position = start + rest.find(|character| !is_word_character(character)).unwrap_or(rest.len());
         // An ARN in a message is a name.
-        let kind = if start < end_of_arn { TextKind::Name } else { context.kind };
+        let is_in_arn = start < end_of_arn;
+        let kind = if is_in_arn { TextKind::Name } else { context.kind };
         let context = Context { kind, ..context };
-        if let Some(length) = kept_form(rest, &text[..start]) {
+        if let Some(length) = kept_form(rest, &text[..start], is_in_arn) {
             position = start + length;
-            if rest.starts_with("arn:") {
+            if !is_in_arn && rest.starts_with("arn:") {
                 let ends = |character: char| character.is_whitespace() || "\"'<>,;()".contains(character);
                 let arn = beginning(rest, MAX_ARN);
                 end_of_arn = start + arn.find(ends).unwrap_or(arn.len());
@@ -130,10 +131,10 @@ pub(super) fn is_word_character(character: char) -> bool {
 }
 
 /// The length of a form at the beginning of `rest` that stays as it is.
-fn kept_form(rest: &str, before: &str) -> Option<usize> {
+fn kept_form(rest: &str, before: &str, is_in_arn: bool) -> Option<usize> {
     time(rest)
         .or_else(|| beginning_of_arn(rest))
-        .or_else(|| type_in_arn(rest, before))
+        .or_else(|| is_in_arn.then(|| type_in_arn(rest, before))?)
         .or_else(|| action(rest, before))
         .or_else(|| given_name(rest))
         .or_else(|| placeholder(rest, before))
@@ -201,9 +202,7 @@ fn type_in_arn(rest: &str, before: &str) -> Option<usize> {
     ];
     let is_whole = |name: &&&str| rest.starts_with(**name) && rest[name.len()..].starts_with(['/', ':']);
     let length = TYPES.iter().find(is_whole)?.len();
-    let before = &before[before.ceil_char_boundary(before.len().saturating_sub(MAX_ARN))..];
-    let arn = before.rsplit(char::is_whitespace).next().unwrap_or_default();
-    (arn.contains("arn:") && before.ends_with([':', '/'])).then_some(length)
+    before.ends_with([':', '/']).then_some(length)
 }
 
 /// The beginning of a text, so that the time to look at a long text does not grow with its square.
