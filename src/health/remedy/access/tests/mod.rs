@@ -1,5 +1,7 @@
 //! Tests of causes and advice, with the messages of AWS.
 
+mod commands;
+
 use super::*;
 use crate::model::{Denial, Reason};
 
@@ -52,6 +54,20 @@ fn advise(failures: &[Failure], step: CheckedStep<'_>) -> (AccessCause, AccessAd
 
 fn advice_about_listing(context: &str) -> AccessAdvice {
     advise(&[listing(111_122_223_333, context), listing(444_455_556_666, context)], CheckedStep::ListSyncs).1
+}
+
+/// A cause of which only the action is known.
+pub(super) fn cause(kind: AccessCauseKind, action: &str) -> AccessCause {
+    AccessCause {
+        kind,
+        action: Some(action.to_owned()),
+        caller: None,
+        role: None,
+        policy: None,
+        is_explicit: false,
+        has_external_id: false,
+        error: None,
+    }
 }
 
 fn json(text: Option<&str>) -> serde_json::Value {
@@ -497,61 +513,10 @@ fn causes_without_a_denial_are_told_by_reason_and_text() {
 #[test]
 fn every_cause_has_a_remedy_and_a_section_of_the_runbook() {
     for kind in AccessCauseKind::ALL {
-        let cause = AccessCause {
-            kind: *kind,
-            action: Some("ssm:ListResourceDataSync".to_owned()),
-            caller: None,
-            role: None,
-            policy: None,
-            is_explicit: false,
-            has_external_id: false,
-            error: None,
-        };
+        let cause = cause(*kind, "ssm:ListResourceDataSync");
         let advice = cause.advice(&[]);
         assert!(advice.remedy.ends_with('.') && advice.explanation.ends_with('.'), "{advice:?}");
         assert!(advice.runbook_url.ends_with(&format!("#cause-{}", kind.as_str())), "{advice:?}");
         assert_eq!(advice.owner.is_some(), kind.as_str().ends_with("control_policy"), "{advice:?}");
     }
-}
-
-#[test]
-fn the_parameters_exist_in_the_templates_and_in_the_modules() {
-    let read = |path: &str| {
-        std::fs::read_to_string(format!("{}/deploy/aws/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
-    };
-    let templates = read("hub-role.yaml") + &read("member-role.yaml");
-    let modules = ["hub-role", "member-role", "member-stack-set"]
-        .map(|module| read(&format!("terraform/{module}/variables.tf")))
-        .concat();
-    let mut parameters = 0;
-    for kind in AccessCauseKind::ALL {
-        for action in
-            ["sts:AssumeRole", "sts:TagSession", "account:ListRegions", "organizations:ListAccounts"]
-        {
-            let cause = AccessCause {
-                kind: *kind,
-                action: Some(action.to_owned()),
-                caller: None,
-                role: None,
-                policy: None,
-                is_explicit: false,
-                has_external_id: false,
-                error: None,
-            };
-            let Some(text) = deployment::parameter(&cause) else { continue };
-            for code in text.split('`').skip(1).step_by(2) {
-                let name = code.split(['=', ' ']).next().unwrap();
-                let exists = if name.ends_with(".yaml") {
-                    std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/aws").join(name).exists()
-                } else if name.starts_with(|c: char| c.is_ascii_uppercase()) {
-                    templates.contains(&format!("\n  {name}:\n"))
-                } else {
-                    modules.contains(&format!("variable \"{name}\""))
-                };
-                assert!(exists, "{name}: {text}");
-                parameters += 1;
-            }
-        }
-    }
-    assert!(parameters > 40, "{parameters}");
 }
