@@ -140,7 +140,7 @@ pub(super) fn narrowed(
             if is_in(given, &accounts) {
                 NotPolled::account_in_regions(given, &narrowing.regions)
             } else {
-                NotPolled::account(given, accounts.iter().map(|entry| &*entry.account))
+                NotPolled::account(given, &accounts.iter().map(|entry| &*entry.account).collect::<Vec<_>>())
             }
         }));
     }

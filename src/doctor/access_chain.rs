@@ -73,7 +73,7 @@ impl AccessChain {
             };
             access_key = access_key_id;
             let caller = std::mem::replace(&mut caller, assumed);
-            checks.push(Check { requests, caller, ..Check::new(subject, step, outcome) });
+            checks.push(Check { caller, requests, ..Check::new(subject, step, outcome) });
         }
         let blocked_by = if proof.works { None } else { find_fault(&mut checks, proof) };
         Self { checks, access_key_id: access_key, caller, blocked_by }

@@ -284,10 +284,13 @@ async fn a_signal_interrupts_the_collection_and_nothing_is_written() {
     setup.inject(Fault::Stall, REGION);
     let file = setup.output_directory().join("syncs.prom");
     std::fs::write(&file, "old\n").unwrap();
-    for (signal, calls) in [("TERM", 1), ("INT", 2), ("HUP", 3)] {
-        let mut once = setup.once();
-        let once = once.arg("--output").arg(&file).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = tools::KillOnDrop(once.spawn().unwrap());
+    let runs =
+        ["once", "doctor"].into_iter().flat_map(|name| ["TERM", "INT", "HUP"].map(|signal| (name, signal)));
+    for (calls, (name, signal)) in (1..).zip(runs) {
+        let mut command = setup.command(name);
+        command.args(["--log.level", "error", "--output"]).arg(&file);
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = tools::KillOnDrop(command.spawn().unwrap());
         setup.wait_for_calls(calls).await;
         let began = Instant::now();
         send_signal(signal, &process);

@@ -85,7 +85,11 @@ async fn doctor_fails_if_and_only_if_once_does() {
         ("list denied in a region", vec![in_account(list, Fault::Deny).region("eu-west-2")], false),
         (
             "second list denied",
-            vec![in_account(list, Fault::Delay(0)).times(1), in_account(list, Fault::Deny)],
+            // The first call in the region passes.
+            vec![
+                in_account(list, Fault::Delay(0)).region("eu-west-2").times(1),
+                in_account(list, Fault::Deny).region("eu-west-2"),
+            ],
             false,
         ),
         ("denied by SCP", vec![FaultRule::new(Fault::DenyByScp).region("eu-west-2").operation(list)], false),
@@ -115,6 +119,14 @@ async fn doctor_fails_if_and_only_if_once_does() {
             let (passed, document) = run_both(name, &setup, &rules).await;
             assert_eq!(passed, expected, "{name}: {document:#}");
             check(name, passed, &document);
+            if name == "second list denied" {
+                let lists = document["checks"].as_array().unwrap().iter();
+                let lists: Vec<_> = lists
+                    .filter(|check| check["aws_account_id"] == ACCOUNT && check["aws_region"] == "eu-west-2")
+                    .map(|check| (check["sync_type"].as_str().unwrap(), check["status"].as_str().unwrap()))
+                    .collect();
+                assert_eq!(lists, [("SyncToDestination", "passed"), ("SyncFromSource", "failed")]);
+            }
         });
     }
     while let Some(ended) = runs.join_next().await {
