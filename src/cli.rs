@@ -84,7 +84,8 @@ pub struct Cli {
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// Format of the output of `once` [default: prometheus] or `doctor` [default: table]
+    /// Format of the output of `once`, or of `doctor`, where it is `table` or `json` and `table` by default
+    /// [default: prometheus]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<once::Format>,
 
@@ -100,11 +101,11 @@ pub struct Cli {
     #[arg(long = "region", value_name = "NAME")]
     pub regions: Vec<RegionName>,
 
-    /// How many collections of `doctor` run concurrently [default: `concurrency` of the configuration]
+    /// How many collections of `doctor` run concurrently, instead of `concurrency` in the configuration
     #[arg(long, value_name = "NUMBER", value_parser = at_least_1::<NonZeroUsize>)]
     pub concurrency: Option<NonZeroUsize>,
 
-    /// Lowest severity to log [default: info; error for `doctor`]
+    /// Lowest severity to log; for `doctor`, the default is error [default: info]
     #[arg(long = "log.level", value_name = "LEVEL")]
     log_level: Option<Verbosity>,
 
