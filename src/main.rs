@@ -11,9 +11,10 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use ssm_sync_exporter::app::{self, App, BuildError, Options};
-use ssm_sync_exporter::cli::{self, Cli, Command, NoExpectationsError, OnceOnlyFlagError, ShardError};
+use ssm_sync_exporter::cli::{self, Cli, Command, FlagError, NoExpectationsError, ShardError};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::{Config, ConfigError};
+use ssm_sync_exporter::doctor::{self, Doctor, DoctorError};
 use ssm_sync_exporter::fleet::Shard;
 use ssm_sync_exporter::logging::{Format, Log};
 use ssm_sync_exporter::once::{Once, OnceError};
@@ -82,6 +83,7 @@ fn run(cli: Cli, log: &Log) -> anyhow::Result<()> {
         _ if cli.check_config => check(config, shard, cli.web_config_file()),
         Command::Serve => serve(cli, log, config, shard, hostname),
         Command::Once => once(&cli, log, config, shard, hostname),
+        Command::Doctor => doctor(&cli, log, config, shard, hostname),
     }
 }
 
@@ -105,7 +107,7 @@ fn check(config: Config, shard: Shard, web_config_file: Option<&Path>) -> anyhow
 /// Runs the daemon until a termination signal arrives.
 fn serve(cli: Cli, log: &Log, config: Config, shard: Shard, hostname: String) -> anyhow::Result<()> {
     log.start(std::io::stderr()).context("cannot start the thread that writes the log")?;
-    log.subscribe(cli.log_level).context("cannot set up logging")?;
+    log.subscribe(cli.log_level()).context("cannot set up logging")?;
     run_until_signalled(|shutdown, reload_signals| async move {
         let options = Options {
             web_config_file: cli.web_config_file().map(Path::to_owned),
@@ -137,7 +139,7 @@ fn once(cli: &Cli, log: &Log, config: Config, shard: Shard, hostname: String) ->
     // A progress bar on stderr would be mixed up with JSON log lines.
     let progress = ProgressBar::new(cli.log_format == Format::Logfmt);
     log.start(progress.log_writer()).context("cannot start the thread that writes the log")?;
-    log.subscribe(cli.log_level).context("cannot set up logging")?;
+    log.subscribe(cli.log_level()).context("cannot set up logging")?;
     let (format, fail_on) = (cli.format.unwrap_or_default(), cli.fail_on.unwrap_or_default());
     let progress = &progress;
     run_until_signalled(|shutdown, reload_signals| async move {
@@ -148,6 +150,32 @@ fn once(cli: &Cli, log: &Log, config: Config, shard: Shard, hostname: String) ->
         match shutdown.run_until_cancelled(building).await {
             Some(once) => Ok(once?.run(format, fail_on, progress, &shutdown).await?),
             None => Err(OnceError::Interrupted.into()),
+        }
+    })
+}
+
+/// Takes every step of a poll once, and writes what failed and what to do about it.
+fn doctor(cli: &Cli, log: &Log, config: Config, shard: Shard, hostname: String) -> anyhow::Result<()> {
+    let format = cli.format_of_doctor()?;
+    let output = Output::new(cli.output.as_deref())?;
+    // A progress bar on stderr would be mixed up with JSON log lines.
+    let progress = ProgressBar::new(cli.log_format == Format::Logfmt);
+    log.start(progress.log_writer()).context("cannot start the thread that writes the log")?;
+    log.subscribe(cli.log_level()).context("cannot set up logging")?;
+    let options = doctor::Options {
+        narrowing: cli.narrowing(),
+        concurrency: cli.concurrency,
+        shard,
+        replica: hostname,
+    };
+    let progress = &progress;
+    run_until_signalled(|shutdown, reload_signals| async move {
+        // Nothing can be reloaded. Without a receiver, SIGHUP is a termination signal.
+        drop(reload_signals);
+        let building = Box::pin(Doctor::build(config, options, output, log.counters(), Clock::system()));
+        match shutdown.run_until_cancelled(building).await {
+            Some(doctor) => Ok(doctor?.run(format, progress, &shutdown).await?),
+            None => Err(DoctorError::Interrupted.into()),
         }
     })
 }
@@ -187,10 +215,11 @@ fn raise_file_limit() {
 
 fn exit_status(error: &anyhow::Error) -> u8 {
     let is_usage_error = error.is::<ConfigError>()
-        || error.is::<OnceOnlyFlagError>()
+        || error.is::<FlagError>()
         || error.is::<NoExpectationsError>()
         || error.is::<ShardError>()
-        || matches!(error.downcast_ref(), Some(BuildError::Config(_)));
+        || matches!(error.downcast_ref(), Some(BuildError::Config(_)))
+        || matches!(error.downcast_ref(), Some(DoctorError::NotPolled(_)));
     if is_usage_error { STATUS_USAGE } else { STATUS_FAILURE }
 }
 

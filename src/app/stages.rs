@@ -10,7 +10,9 @@ use crate::aws::{ApiObserver, ApiRequest, CredentialProcesses, Sessions};
 use crate::clock::Clock;
 use crate::collector::Collector;
 use crate::config::{AccountDefaults, Config, ConfigError, SdkDefaults};
-use crate::discovery::{self, AccountSources, AwsLookups, Discovery, LookupKind, LookupObserver};
+use crate::discovery::{
+    self, AccountSources, AwsLookups, Discovery, LookupKind, LookupObserver, Organization,
+};
 use crate::failure_log::FailureLog;
 use crate::fleet::Shard;
 use crate::logging::LogCounters;
@@ -167,6 +169,16 @@ impl ConfigApplier {
     /// The configuration in force.
     pub(crate) fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The sessions of all accounts.
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.clients.sessions
+    }
+
+    /// The organization whose accounts are polled, if there is one.
+    pub(crate) fn organization(&self) -> Option<Organization> {
+        self.discovery.borrow().sources.organization.clone()
     }
 
     /// Describes the AWS profiles of the configuration in force that provide no credentials at the

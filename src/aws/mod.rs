@@ -56,6 +56,7 @@ pub(crate) use endpoints::{
     EXPECTED_URL as EXPECTED_ENDPOINT_URL, UNENCRYPTED as UNENCRYPTED_ENDPOINT,
     is_unencrypted as is_unencrypted_endpoint, is_usable_url as is_usable_endpoint_url,
 };
+pub(crate) use exchange::{Exchange, ExchangeObserver, ObserveExchanges};
 pub(crate) use instrumentation::{ApiObserver, ApiRequest, ErrorCode, ObserveRequests};
 pub use outbound::OutboundSettings;
 pub(crate) use outbound::{CaBundle, UnusableVariable};

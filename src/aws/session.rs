@@ -193,6 +193,11 @@ impl Sessions {
         self.credential_stores.lock().retain(|_, store| store.strong_count() > 0);
     }
 
+    /// The session of the account, if any call needed one. Sends no request.
+    pub(crate) fn existing(&self, account: &Account) -> Option<Arc<Session>> {
+        self.by_access.lock().get(&session_key(account)).map(Arc::clone)
+    }
+
     pub(crate) async fn get(&self, account: &Account) -> Arc<Session> {
         let key = session_key(account);
         if let Some(session) = self.by_access.lock().get(&key) {

@@ -37,7 +37,7 @@ pub use web::WebConfig;
 use crate::aws::{AwsSettings, OutboundSettings, UnusableVariable};
 use crate::discovery::{AccountSources, ConfiguredAccount};
 use crate::file;
-use crate::fleet::Account;
+use crate::fleet::{Account, Narrowing};
 use crate::health::HealthPolicy;
 use crate::metrics::FamilyName;
 use entries::{AccountEntry, Entries, OrganizationEntry};
@@ -69,6 +69,8 @@ pub struct Config {
     pub(crate) sparse_states: bool,
     /// See [`ExpositionSettings`](crate::metrics::ExpositionSettings). Not configurable.
     pub(crate) run_labels: Vec<(&'static str, String)>,
+    /// Which of the accounts and regions are polled. Not configurable.
+    pub(crate) narrowing: Narrowing,
     pub(crate) aws: AwsSettings,
     /// Settings that are valid but probably not what was meant.
     pub warnings: Vec<String>,
@@ -172,7 +174,13 @@ impl Config {
             organization.regions = resolved.regions;
             organization
         });
-        Ok(AccountSources { configured, organization, refresh_interval: self.refresh_interval })
+        let sources = AccountSources {
+            configured,
+            organization,
+            refresh_interval: self.refresh_interval,
+            narrowing: Narrowing::default(),
+        };
+        Ok(sources.narrowed(self.narrowing.clone()))
     }
 }
 
