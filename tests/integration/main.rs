@@ -16,6 +16,7 @@ mod browser;
 mod consistency;
 mod credential_rejections;
 mod deploy;
+mod doctor;
 mod documentation;
 mod expectation_metrics;
 mod expectation_pages;

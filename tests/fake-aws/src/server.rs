@@ -108,7 +108,6 @@ async fn handle(world: &World, request: Request<Incoming>) -> Response<Body> {
 
     let authorization =
         head.headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let _in_flight = world.begin_call();
     let number = world.count_request();
     let request_id = format!("00000000-0000-4000-8000-{number:012}");
     let clock_offset = world.clock_offset();

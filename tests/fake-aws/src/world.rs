@@ -75,9 +75,6 @@ struct Inner {
     calls: BTreeMap<(String, String, String), Calls>,
     records_call_times: bool,
     requests: u64,
-    /// The calls that have not been answered yet, and the highest number of them so far.
-    calls_in_flight: u64,
-    peak_calls_in_flight: u64,
     run_schedule: RunSchedule,
     session_lifetime: Option<Duration>,
     /// How far the clock of the fake is ahead of the system's.
@@ -157,8 +154,6 @@ impl Default for World {
             calls: BTreeMap::new(),
             records_call_times: false,
             requests: 0,
-            calls_in_flight: 0,
-            peak_calls_in_flight: 0,
             run_schedule: RunSchedule::default(),
             session_lifetime: None,
             clock_offset: SignedDuration::ZERO,

@@ -17,16 +17,6 @@ pub(super) struct Calls {
     times: Vec<Instant>,
 }
 
-/// A call that has not been answered yet.
-#[derive(Debug)]
-pub(crate) struct CallInFlight<'a>(&'a World);
-
-impl Drop for CallInFlight<'_> {
-    fn drop(&mut self) {
-        self.0.lock().calls_in_flight -= 1;
-    }
-}
-
 impl World {
     /// Replaces all fault rules. The first matching rule applies.
     pub fn set_faults(&self, faults: Vec<FaultRule>) {
@@ -62,22 +52,6 @@ impl World {
     pub fn call_times(&self, account: &str, region: &str, operation: &str) -> Vec<Instant> {
         let key = (account.to_owned(), region.to_owned(), operation.to_owned());
         self.lock().calls.get(&key).map(|calls| calls.times.clone()).unwrap_or_default()
-    }
-
-    /// The highest number of calls at the same time since the last call of this method.
-    pub fn take_peak_calls_in_flight(&self) -> u64 {
-        let mut inner = self.lock();
-        let peak = inner.peak_calls_in_flight;
-        inner.peak_calls_in_flight = inner.calls_in_flight;
-        peak
-    }
-
-    /// Counts a call until the result is dropped.
-    pub(crate) fn begin_call(&self) -> CallInFlight<'_> {
-        let mut inner = self.lock();
-        inner.calls_in_flight += 1;
-        inner.peak_calls_in_flight = inner.peak_calls_in_flight.max(inner.calls_in_flight);
-        CallInFlight(self)
     }
 
     /// The number of calls of each operation by account and region, as JSON.
@@ -148,16 +122,5 @@ mod tests {
         assert_eq!(call_times().len(), MAX_TIMES);
         assert_eq!(call_times()[..2], times);
         assert_eq!(world.calls("ListResourceDataSync"), 1003);
-    }
-
-    #[test]
-    fn the_peak_of_calls_at_the_same_time_is_counted() {
-        let world = World::new();
-        let (first, second) = (world.begin_call(), world.begin_call());
-        drop(first);
-        let third = world.begin_call();
-        drop((second, third));
-        assert_eq!(world.take_peak_calls_in_flight(), 2);
-        assert_eq!(world.take_peak_calls_in_flight(), 0);
     }
 }
