@@ -144,7 +144,8 @@ pub(super) fn narrowed(
             }
         }));
     }
-    (narrowed, not_polled)
+    // A mistake on the command line should not make any call.
+    if not_polled.is_empty() { (narrowed, not_polled) } else { (Vec::new(), not_polled) }
 }
 
 /// The regions that are polled in some account, as far as they are known without a lookup.

@@ -81,10 +81,7 @@ impl Examination<'_> {
         let accounts_failure =
             failing.organization.clone().or_else(|| is_pending.then(|| self.not_in_time("no answer")));
         let administrator = &organization.administrator;
-        let label = AccountLabel {
-            id: administrator.id.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string),
-            name: None,
-        };
+        let label = administrator.id.as_ref().map(|id| AccountLabel { id: id.to_string(), name: None });
         let subject = Arc::new(Subject::Organization(label));
         let works = accounts_failure.is_none();
         let failures: Vec<&Failure> = accounts_failure.iter().collect();

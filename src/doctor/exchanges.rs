@@ -15,8 +15,8 @@ use crate::clock::Clock;
 pub(super) struct ExchangeLog {
     clock: Clock,
     calls: Mutex<HashMap<Call, Requests>>,
-    /// The best measurement of the host's clock by endpoint.
-    clock_differences: Mutex<HashMap<String, ClockDifference>>,
+    /// The best measurement of the host's clock by service and region.
+    clock_differences: Mutex<HashMap<ServiceRegion, ClockDifference>>,
 }
 
 /// A call to AWS. The SDK may send several requests for one.
@@ -33,6 +33,8 @@ pub(super) enum Operation {
     ListSyncs { region: String, sync_type: String },
     Other(String),
 }
+
+type ServiceRegion = (Option<String>, Option<String>);
 
 /// How far the host's clock is from that of AWS.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,8 +57,8 @@ impl ExchangeLog {
         self.calls.lock().get(&Call { access_key_id: access_key_id.to_owned(), operation }).cloned()
     }
 
-    /// How far the host's clock is from that of AWS, by the endpoint in the middle. A single server with
-    /// a wrong time does not matter. `None` if AWS did not answer.
+    /// How far the host's clock is from that of AWS, in the middle of what its services say in the
+    /// regions. A single server with a wrong time does not matter. `None` if AWS did not answer.
     pub(super) fn clock_difference(&self) -> Option<ClockDifference> {
         let mut differences: Vec<ClockDifference> = self.clock_differences.lock().values().cloned().collect();
         differences.sort_by(|one, other| {
@@ -99,14 +101,13 @@ impl ExchangeLog {
         let Some(aws_time) = exchange.aws_time() else { return };
         // A date has whole seconds. AWS took the time while the request was on its way.
         let seconds = self.clock.now() - exchange.duration.as_secs_f64() / 2.0 - (aws_time + 0.5);
-        let endpoint = exchange.request.destination.host_and_port();
+        let request = exchange.request;
+        let key = (request.service.clone(), request.region.clone());
         let mut differences = self.clock_differences.lock();
         let is_better = |best: &ClockDifference| exchange.duration < best.duration;
-        if differences.get(endpoint).is_none_or(is_better) {
-            let endpoint = endpoint.to_owned();
-            let difference =
-                ClockDifference { seconds, endpoint: endpoint.clone(), duration: exchange.duration };
-            differences.insert(endpoint, difference);
+        if differences.get(&key).is_none_or(is_better) {
+            let endpoint = request.destination.host_and_port().to_owned();
+            differences.insert(key, ClockDifference { seconds, endpoint, duration: exchange.duration });
         }
     }
 }

@@ -17,6 +17,7 @@ mod consistency;
 mod credential_rejections;
 mod deploy;
 mod doctor;
+mod doctor_command;
 mod documentation;
 mod expectation_metrics;
 mod expectation_pages;

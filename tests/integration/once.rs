@@ -53,6 +53,13 @@ impl Setup {
         self.once_logging("error")
     }
 
+    /// Another command with the same configuration.
+    pub(crate) fn command(&self, name: &str) -> Command {
+        let mut command = program();
+        command.args([name, "--config.file"]).arg(self.directory.path().join("config.yaml"));
+        command
+    }
+
     fn once_logging(&self, level: &str) -> Command {
         let mut once = program();
         once.args(["once", "--log.level", level, "--config.file"]);
@@ -67,7 +74,7 @@ impl Setup {
     }
 
     /// A directory for the file of `--output`. It is empty at first.
-    fn output_directory(&self) -> PathBuf {
+    pub(crate) fn output_directory(&self) -> PathBuf {
         let directory = self.directory.path().join("output");
         std::fs::create_dir_all(&directory).unwrap();
         directory
@@ -249,10 +256,11 @@ async fn exits_with_1_without_targets_unless_it_is_one_of_several_shards() {
 #[test]
 fn output_flags_are_rejected_without_once() {
     for (flag, value) in [("--output", "json"), ("--format", "json"), ("--fail-on", "violations")] {
+        let commands = if flag == "--fail-on" { "`once`" } else { "`once` or `doctor`" };
         for command in [&["serve"][..], &[], &["--config.check"]] {
             let (status, out, err) = run(program().args(command).args([flag, value]));
             assert_eq!((status, out.as_str()), (Some(2), ""));
-            assert_eq!(err, format!("ssm-sync-exporter: {flag} requires the command `once`\n"));
+            assert_eq!(err, format!("ssm-sync-exporter: {flag} requires the command {commands}\n"));
         }
     }
     let (status, out, err) = run(program().args(["once", "--format", "xml"]));

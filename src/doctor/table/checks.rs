@@ -32,7 +32,8 @@ fn heading(subject: &Subject) -> String {
     match subject {
         Subject::Host => "host".to_owned(),
         Subject::Configuration => "configuration".to_owned(),
-        Subject::Organization(AccountLabel { id, .. }) => format!("organization, listed by {id}"),
+        Subject::Organization(None) => "organization".to_owned(),
+        Subject::Organization(Some(AccountLabel { id, .. })) => format!("organization, listed by {id}"),
         Subject::Account(account) => account.describe(),
     }
 }
