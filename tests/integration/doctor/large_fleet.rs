@@ -7,6 +7,7 @@ use pretty_assertions::assert_eq;
 
 use super::fleet::{Fleet, member};
 use crate::exporter::ROLE;
+use crate::once::external_tools::on_a_terminal;
 use crate::once::output_of;
 
 const MEMBERS: u32 = 1000;
@@ -65,4 +66,17 @@ async fn nine_causes_need_at_most_two_screens() {
     let fleet = Fleet::with_faults().await;
     let (out, ..) = measure(&fleet, "doctor").await;
     assert!(out.lines().count() <= TWO_SCREENS, "{} lines:\n{out}", out.lines().count());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn nine_causes_need_at_most_two_screens_of_a_terminal_of_any_width() {
+    let fleet = Fleet::with_faults().await;
+    for columns in [60, 80, 100, 120, 200] {
+        let doctor = on_a_terminal(columns, &fleet.program("doctor"));
+        let (status, out, _) = output_of(doctor).await;
+        assert_eq!(status, Some(1), "{out}");
+        let lines = out.lines().count();
+        assert!(lines <= TWO_SCREENS, "{lines} lines of {columns} columns:\n{out}");
+    }
 }

@@ -42,7 +42,8 @@ pub(super) struct Cause {
 
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Example {
-    pub(super) aws_account_id: String,
+    /// Absent if the exporter does not know in which account it runs.
+    pub(super) aws_account_id: Option<String>,
 }
 
 impl Report {

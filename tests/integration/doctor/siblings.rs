@@ -51,7 +51,8 @@ async fn the_exporters_own_role_may_not_list_the_organization() {
     let fleet = Fleet::start(MEMBERS).await;
     let assuming = document("exporter-policy.json");
     fleet.world().set_policies(HUB, &Identity::role(HUB_ROLE), &[("assume", &assuming)]).unwrap();
-    assert_is_repaired_at_the_hub(&fleet, "identity_policy", 1).await;
+    // The account in which the exporter runs is not known before it has called anything there.
+    assert_is_repaired_at_the_hub(&fleet, "identity_policy", 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -115,7 +116,7 @@ async fn a_missing_role_is_the_same_cause_as_one_that_does_not_trust_the_exporte
     let cause = only_cause(&fleet).await;
     assert_eq!((cause.kind.as_str(), cause.accounts), ("trust_policy", 3), "{cause:#?}");
     let examples: BTreeSet<&str> =
-        cause.examples.iter().map(|example| example.aws_account_id.as_str()).collect();
+        cause.examples.iter().filter_map(|example| example.aws_account_id.as_deref()).collect();
     assert!(examples.is_superset(&new.each_ref().map(String::as_str).into()), "{cause:#?}");
 }
 

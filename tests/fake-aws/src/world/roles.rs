@@ -192,7 +192,10 @@ impl World {
     ) -> Result<(), String> {
         let mut inner = self.lock();
         let permissions = inner.accounts.get_mut(account).and_then(|account| account.permissions(identity));
-        permissions.map(change).ok_or_else(|| format!("{account} has no {identity:?}"))
+        permissions.map(change).ok_or_else(|| match identity {
+            Identity::User => format!("there is no account {account}"),
+            Identity::Role(name) => format!("{account} has no role {name}"),
+        })
     }
 }
 
