@@ -394,6 +394,74 @@ mod tests {
         assert_eq!(warnings, ["af-*", "mars-*"].map(|pattern| Warning::MatchesNoRegion(pattern.to_owned())));
     }
 
+    /// The accounts of the sources that the narrowing selects, each with its regions by name and by
+    /// pattern, and what is not polled.
+    fn narrowed_to(
+        accounts: &[&str],
+        regions: &[&str],
+        has_all_accounts: bool,
+    ) -> (Vec<String>, Vec<String>) {
+        let entries = vec![configured(1, &["sa-east-1"]), configured(2, &["eu-*", "us-east-1"])];
+        let sources = AccountSources {
+            narrowing: Narrowing {
+                accounts: accounts.iter().map(|&given| given.to_owned()).collect(),
+                regions: regions.iter().map(|name| name.parse().unwrap()).collect(),
+            },
+            ..sources(entries, &["us-east-1", "us-west-?"], &[])
+        };
+        let members = has_all_accounts.then(|| members(&[1, 2, 3]));
+        let (accounts, _) = super::accounts(&sources, members.as_ref());
+        let (accounts, not_polled) = narrowed(&sources, accounts, has_all_accounts);
+        let describe = |entry: &AccountRegions| {
+            let patterns = entry.regions.patterns.iter().map(ToString::to_string);
+            let regions: Vec<String> =
+                entry.regions.named.iter().map(ToString::to_string).chain(patterns).collect();
+            format!("{} {}", entry.account.name.as_deref().unwrap_or("-"), regions.join(" "))
+        };
+        (accounts.iter().map(describe).collect(), not_polled.iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn only_the_selected_accounts_and_regions_are_polled() {
+        for (accounts, regions, expected) in [
+            (
+                &[][..],
+                &[][..],
+                &["name-1 sa-east-1", "name-2 us-east-1 eu-*", "name-3 us-east-1 us-west-?"][..],
+            ),
+            (&["name-1"], &[], &["name-1 sa-east-1"]),
+            (&["000000000003", "name-2"], &[], &["name-2 us-east-1 eu-*", "name-3 us-east-1 us-west-?"]),
+            (&[], &["us-east-1"], &["name-2 us-east-1", "name-3 us-east-1"]),
+            (&["name-3"], &["us-west-1"], &["name-3 us-west-1"]),
+        ] {
+            assert_eq!(
+                narrowed_to(accounts, regions, true),
+                (expected.iter().map(ToString::to_string).collect(), vec![])
+            );
+        }
+    }
+
+    #[test]
+    fn nothing_is_polled_if_something_selected_is_not_polled() {
+        for (accounts, regions, expected) in [
+            (
+                &["name-1", "name-4"][..],
+                &[][..],
+                "the account `name-4` is not polled; did you mean `name-3`?",
+            ),
+            (&["name-1"], &["us-east-1"], "the account `name-1` is not polled in us-east-1"),
+            (
+                &[],
+                &["us-east-1", "us-east-2"],
+                "the region `us-east-2` is not polled; did you mean `us-east-1`?",
+            ),
+        ] {
+            assert_eq!(narrowed_to(accounts, regions, true), (vec![], vec![expected.to_owned()]));
+        }
+        // The organization may still have the account.
+        assert_eq!(narrowed_to(&["name-4"], &[], false), (vec![], vec![]));
+    }
+
     fn region_or_pattern() -> impl Strategy<Value = &'static str> {
         prop_oneof![
             Just("*"),

@@ -47,6 +47,13 @@ pub(super) struct ClockDifference {
     duration: Duration,
 }
 
+#[cfg(test)]
+impl ClockDifference {
+    pub(super) fn of(seconds: f64, endpoint: &str) -> Self {
+        Self { seconds, endpoint: endpoint.to_owned(), duration: Duration::ZERO }
+    }
+}
+
 impl ExchangeLog {
     pub(super) fn new(clock: Clock) -> Self {
         Self { clock, calls: Mutex::default(), clock_differences: Mutex::default() }
@@ -116,5 +123,26 @@ impl ObserveExchanges for ExchangeLog {
     fn exchange_ended(&self, exchange: &Exchange<'_>) {
         self.record_call(exchange);
         self.record_time(exchange);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_single_server_with_a_wrong_time_does_not_matter() {
+        let log = ExchangeLog::new(Clock::new(|| 0.0));
+        assert_eq!(log.clock_difference(), None);
+        for (index, seconds) in [0.2, 86_400.0, -0.1, 0.1, -3600.0].into_iter().enumerate() {
+            let endpoint = format!("ssm.region-{index}.amazonaws.com:443");
+            let key = (Some("ssm".to_owned()), Some(index.to_string()));
+            log.clock_differences.lock().insert(key, ClockDifference::of(seconds, &endpoint));
+        }
+        let difference = log.clock_difference().unwrap();
+        assert_eq!(
+            (difference.seconds, difference.endpoint.as_str()),
+            (0.1, "ssm.region-3.amazonaws.com:443")
+        );
     }
 }

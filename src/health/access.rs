@@ -43,7 +43,7 @@ impl CheckedStep<'_> {
 }
 
 /// A kind of cause. In snake case, each is the name of a section of the runbook and a value in the JSON
-/// of the diagnosis.
+/// of the diagnosis. Denied calls come first.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr, strum::VariantArray,
 )]

@@ -9,6 +9,7 @@
 #![expect(clippy::float_cmp, reason = "the values are sent and received exactly")]
 #![expect(clippy::cast_precision_loss, reason = "Unix times in whole seconds are exact in f64")]
 
+mod access_advice;
 mod api;
 mod aws_response_limits;
 mod boto3;

@@ -210,8 +210,7 @@ organization, listed by 999900000000
   ✗ assume arn:aws:iam::222233334444:role/SsmSyncExporter: assume_role_denied
     [2] (sts.eu-west-1.amazonaws.com:443 through proxy.example.com:3128
     (HTTPS_PROXY), 52ms)
-  – list SyncToDestination in eu-west-1: not tested
-  – list SyncFromSource in eu-west-1: not tested
+  – list syncs in eu-west-1: not tested
 
 3 of 15 checks failed, 3 not tested; 3 causes:
 
@@ -304,10 +303,7 @@ organization, listed by 999900000000
     (sts.eu-west-1.amazonaws.com:443
     through proxy.example.com:3128
     (HTTPS_PROXY), 52ms)
-  – list SyncToDestination in eu-west-1:
-    not tested
-  – list SyncFromSource in eu-west-1:
-    not tested
+  – list syncs in eu-west-1: not tested
 
 3 of 15 checks failed, 3 not tested; 3
 causes:
@@ -375,8 +371,7 @@ organization, listed by 999900000000
   ✓ credentials: profile hub, static keys (/home/ops/.aws/credentials)
   ✗ assume arn:aws:iam::222233334444:role/SsmSyncExporter: assume_role_denied [2] (sts.eu-west-1.amazonaws.com:443
     through proxy.example.com:3128 (HTTPS_PROXY), 52ms)
-  – list SyncToDestination in eu-west-1: not tested
-  – list SyncFromSource in eu-west-1: not tested
+  – list syncs in eu-west-1: not tested
 
 3 of 15 checks failed, 3 not tested; 3 causes:
 

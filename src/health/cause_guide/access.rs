@@ -79,7 +79,7 @@ fn texts(kind: AccessCauseKind) -> (&'static str, &'static str, &'static str, &'
         AccessCauseKind::IdentityPolicy => (
             "No policy of the caller allows the call",
             "A call needs a statement that allows it, in a policy of the role or user that makes it.",
-            "Add the statement to a policy of the role or user.",
+            "Allow the action in a policy of the role or user. The message names both.",
             ACCESS_DENIED,
         ),
         AccessCauseKind::IdentityPolicyDeny => (
@@ -127,8 +127,9 @@ fn texts(kind: AccessCauseKind) -> (&'static str, &'static str, &'static str, &'
             "The account may not list the organization",
             "Only the management account and the accounts of delegated administrators may list the accounts and units of an \
              organization. AWS often does not tell this from a missing permission.",
-            "Under `organization`, use a role in the management account or in the account of a delegated administrator, and add the \
-             statement to its policy.",
+            "Under `organization`, use a role in the management account or in the account of a delegated administrator, and allow it \
+             `organizations:ListAccounts`; with `organizational_units` also `organizations:ListAccountsForParent` and \
+             `organizations:ListOrganizationalUnitsForParent`.",
             ORGANIZATION,
         ),
         AccessCauseKind::AccessDenied => (

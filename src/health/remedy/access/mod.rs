@@ -9,6 +9,8 @@ mod deployment;
 mod principal;
 mod statement;
 
+use std::collections::HashSet;
+
 use principal::{Principal, PrincipalKind, RoleName};
 use statement::Statement;
 
@@ -16,7 +18,7 @@ use super::command;
 use crate::failure_log;
 use crate::fleet::RoleArn;
 use crate::health::{AccessCauseKind, CauseGuide, CheckedStep};
-use crate::model::{Denial, Failure};
+use crate::model::Failure;
 
 /// What failures have in common that one change repairs, in any number of accounts and regions. It has
 /// therefore no account of the fleet in it, no region and no request id.
@@ -288,21 +290,17 @@ impl AccessCauseKind {
 
 /// The callers of the failed calls, each once. The role that the exporter assumed is known with its path.
 fn callers(failures: &[AccessExample<'_>]) -> Vec<Principal> {
-    let mut callers: Vec<Principal> = Vec::new();
-    for failure in failures {
-        let denied =
-            failure.failure.denial.as_deref().and_then(|denial: &Denial| denial.principal.as_deref());
+    let callers = failures.iter().filter_map(|failure| {
+        let denied = failure.failure.denial.as_deref().and_then(|denial| denial.principal.as_deref());
         let denied = denied.and_then(Principal::parse);
         let assumed = failure.caller.map(Principal::of_role);
-        let caller = match (denied, assumed) {
+        match (denied, assumed) {
             (Some(denied), Some(assumed)) if denied.is_session_of(&assumed) => Some(assumed),
             (denied, assumed) => denied.or(assumed),
-        };
-        if let Some(caller) = caller.filter(|caller| !callers.contains(caller)) {
-            callers.push(caller);
         }
-    }
-    callers
+    });
+    let mut seen = HashSet::new();
+    callers.filter(|caller| seen.insert(caller.clone())).collect()
 }
 
 /// The value that all values are equal to.
