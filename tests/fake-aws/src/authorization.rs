@@ -1,5 +1,4 @@
-//! Decides whether a call is allowed by all policies that apply to it, and says why not with the texts of
-//! AWS.
+//! Evaluates the policies that apply to a call, and words the errors of denied calls as AWS does.
 
 use serde_json::Value;
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Inner, ORGANIZATION, World};
-use crate::authorization::{AttachedPolicies, Call, Denial, Policies, ResourcePolicy};
+use crate::authorization::{AttachedPolicies, Call, Policies, ResourcePolicy};
 use crate::policy::{Policy, PolicyKind, Request};
 
 /// The id of the service control policy that AWS attaches to every root, unit and account, and which
@@ -192,7 +192,7 @@ impl World {
             context: &call.context,
         };
         let is_same_account = call.resource_account == call.caller.account;
-        let denial: Option<Denial> = inner.policies(&call).denial(&request, is_same_account);
+        let denial = inner.policies(&call).denial(&request, is_same_account);
         denial.map(|denial| denial.message(&call))
     }
 }

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{Account, Permissions, World, policies::ManagedPolicy};
+use super::{Account, ManagedPolicy, Permissions, World};
+use crate::iam;
 use crate::policy::{Policy, PolicyKind};
 
 /// A user or role of an account.
@@ -172,7 +173,7 @@ impl World {
         };
         inner.accounts.get(*account).is_some_and(|account| match name.split_once('/') {
             Some(("role", role)) => account.roles.contains_key(role),
-            Some(("user", user)) => user == "fake",
+            Some(("user", user)) => user == iam::USER,
             Some(("assumed-role", _)) => true,
             _ => name == "root",
         })

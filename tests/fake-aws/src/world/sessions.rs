@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Identity, World};
+use crate::iam;
 use crate::policy::{Policy, PolicyKind, Principal};
 use crate::sigv4;
 
@@ -170,7 +171,7 @@ impl World {
         let account =
             account.filter(|id| inner.accounts.contains_key(id)).ok_or(CredentialError::UnknownKey)?;
         Ok(Caller {
-            arn: format!("arn:aws:iam::{account}:user/fake"),
+            arn: format!("arn:aws:iam::{account}:user/{}", iam::USER),
             account,
             user_id: "AIDAFAKEFAKEFAKEFAKE".to_owned(),
             identity: Identity::User,
