@@ -2,7 +2,7 @@
 //! mode until it ends or a signal arrives, and maps the outcome to an exit status.
 //! Everything else is in the library.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
@@ -62,6 +62,8 @@ fn start(log: &Log) -> ExitCode {
         Err(help_or_version) => {
             return match help_or_version.print() {
                 Ok(()) => ExitCode::SUCCESS,
+                // The reader has closed the pipe because it has read enough, as `head` does.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
                 Err(error) => fail(log, STATUS_FAILURE, &format!("{CANNOT_WRITE}: {error}")),
             };
         }

@@ -302,6 +302,11 @@ impl Sessions {
         }
     }
 
+    /// The stores of the credentials that are in use.
+    pub(super) fn credential_stores(&self) -> Vec<Arc<CredentialStore>> {
+        self.credential_stores.lock().values().filter_map(Weak::upgrade).collect()
+    }
+
     /// The store for the credentials that `access` leads to: those of its last role, or
     /// those of the profile or default chain if it has no roles. Role chains that begin
     /// with the same profile and roles share the stores for these.

@@ -154,7 +154,7 @@ impl<'a> CheckItem<'a> {
             credentials: match &check.step {
                 Step::Credentials(origin) => Some(Credentials {
                     profile: origin.profile.as_deref(),
-                    provider: origin.provider.as_deref(),
+                    provider: origin.provider.map(Into::into),
                     source: origin.source.as_deref(),
                 }),
                 _ => None,

@@ -151,6 +151,7 @@ impl Doctor {
         if let Some(not_polled) = store.not_polled().first() {
             return Err(not_polled.clone().into());
         }
+        applier.sessions().find_origins().await;
         let organization = applier.organization();
         let examination = Examination {
             store: &store,

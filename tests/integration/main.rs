@@ -15,6 +15,7 @@ mod aws_response_limits;
 mod boto3;
 mod browser;
 mod consistency;
+mod credential_providers;
 mod credential_rejections;
 mod deploy;
 mod doctor;
