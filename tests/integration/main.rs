@@ -18,6 +18,7 @@ mod consistency;
 mod credential_providers;
 mod credential_rejections;
 mod deploy;
+mod doctor;
 mod doctor_command;
 mod documentation;
 mod expectation_metrics;

@@ -1,7 +1,7 @@
 //! One-shot mode (`once`), run as a program.
 
 mod expectations;
-mod external_tools;
+pub(crate) mod external_tools;
 mod file;
 mod json;
 mod several_files;
