@@ -90,6 +90,14 @@ pub struct Cli {
     #[arg(long, value_name = "WHAT")]
     pub fail_on: Option<once::FailOn>,
 
+    /// Recording of `once --record` that answers in place of AWS, at the time of the recording; nothing is sent
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["shard_index", "shard_total", "shard_from_hostname"]
+    )]
+    pub replay: Option<PathBuf>,
+
     /// Lowest severity to log
     #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
     pub log_level: Verbosity,

@@ -56,6 +56,10 @@ impl Session {
                     let origin = CredentialOrigin { profile: loader.profile.clone(), ..Default::default() };
                     (AccessStepKind::Credentials(origin), None)
                 }
+                CredentialSource::Recorded { profile, .. } => {
+                    let origin = CredentialOrigin { profile: profile.clone(), ..Default::default() };
+                    (AccessStepKind::Credentials(origin), None)
+                }
                 CredentialSource::Role { role, base, .. } => {
                     (AccessStepKind::AssumeRole(role.arn.clone()), Some(base))
                 }

@@ -39,6 +39,7 @@ mod profile;
 mod profile_source;
 mod recording;
 mod request_secrets;
+mod response_body;
 mod response_date;
 mod sdk;
 mod session;
@@ -60,6 +61,7 @@ pub(crate) use instrumentation::{ApiObserver, ApiRequest, ErrorCode, ObserveRequ
 pub use outbound::OutboundSettings;
 pub(crate) use outbound::{CaBundle, UnusableVariable};
 pub(crate) use panics::catch_panic;
+pub use recording::{Recording, ReplayError};
 pub use sdk::AwsSettings;
 pub(crate) use sdk::own_retry_partition;
 pub(crate) use session::{Diagnosis, Session, Sessions};

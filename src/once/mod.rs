@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 pub use incomplete::IncompleteCollection;
 pub use unmet::UnmetExpectations;
 
-use crate::app::{BuildError, Stages, log_warnings};
+use crate::app::{BuildError, Stages, log_replay, log_warnings};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::expectations::ExpectationTotals;
@@ -173,6 +173,7 @@ impl Once {
         config.disabled_families.extend(FamilyName::process_families());
         config.run_labels = run_labels(output.file(), config.file(), shard);
         let stages = Stages::build(config, shard, replica, log_counters, clock.clone()).await?;
+        log_replay(&stages.applier);
         log_warnings(&stages.applier);
         Ok(Self { stages, shard, ready_after, health, output, clock })
     }
