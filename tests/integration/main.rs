@@ -38,6 +38,7 @@ mod process;
 mod program;
 mod prometheus;
 mod reload;
+mod replay;
 mod secrets;
 mod soak;
 mod status;
