@@ -90,11 +90,19 @@ pub struct Cli {
     #[arg(long, value_name = "WHAT")]
     pub fail_on: Option<once::FailOn>,
 
+    /// File in which `once` records what AWS answers, for bug reports, with pseudonyms in place of names
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+
+    /// Leave the names in the file of --record as they are; secrets are replaced nevertheless
+    #[arg(long = "record.raw", requires = "record")]
+    pub record_raw: bool,
+
     /// Recording of `once --record` that answers in place of AWS, at the time of the recording; nothing is sent
     #[arg(
         long,
         value_name = "FILE",
-        conflicts_with_all = ["shard_index", "shard_total", "shard_from_hostname"]
+        conflicts_with_all = ["record", "shard_index", "shard_total", "shard_from_hostname"]
     )]
     pub replay: Option<PathBuf>,
 
@@ -142,6 +150,7 @@ impl Cli {
             Command::Serve if self.output.is_some() => Err(OnceOnlyFlagError("--output")),
             Command::Serve if self.format.is_some() => Err(OnceOnlyFlagError("--format")),
             Command::Serve if self.fail_on.is_some() => Err(OnceOnlyFlagError("--fail-on")),
+            Command::Serve if self.record.is_some() => Err(OnceOnlyFlagError("--record")),
             Command::Serve | Command::Once => Ok(()),
         }
     }

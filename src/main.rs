@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use ssm_sync_exporter::app::{self, App, BuildError, Options};
-use ssm_sync_exporter::aws::{Recording, ReplayError};
+use ssm_sync_exporter::aws::{Recorder, Recording, RecordingFile, ReplayError};
 use ssm_sync_exporter::cli::{self, Cli, Command, NoExpectationsError, OnceOnlyFlagError, ShardError};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::{Config, ConfigError};
@@ -36,6 +36,11 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const STATUS_FAILURE: u8 = 1;
 /// The exit status if the command line or the configuration is invalid.
 const STATUS_USAGE: u8 = 2;
+
+/// The warning about a recording with names.
+const RAW_RECORDING: &str = "ssm-sync-exporter: warning: --record.raw leaves names as they are: the recording has \
+    account ids, the names of accounts, roles, buckets and syncs, e-mail addresses and messages, but no access keys, \
+    tokens or external ids";
 
 const CANNOT_WRITE: &str = "cannot write to stdout";
 
@@ -157,6 +162,13 @@ fn once(
     clock: Clock,
 ) -> anyhow::Result<()> {
     let output = Output::new(cli.output.as_deref())?;
+    let recorder = recorder(cli, log)?;
+    // A replay has a single time, so the recorded run has one, too. In whole seconds, it is the same after
+    // it has been written and read.
+    let clock = match recorder {
+        Some(_) => Clock::fixed(clock.now().floor()),
+        None => clock,
+    };
     // A progress bar on stderr would be mixed up with JSON log lines.
     let progress = ProgressBar::new(cli.log_format == Format::Logfmt);
     log.start(progress.log_writer()).context("cannot start the thread that writes the log")?;
@@ -166,12 +178,24 @@ fn once(
     run_until_signalled(|shutdown, reload_signals| async move {
         // Nothing can be reloaded. Without a receiver, SIGHUP is a termination signal.
         drop(reload_signals);
-        let building = Box::pin(Once::build(config, output, shard, hostname, log.counters(), clock));
+        let building =
+            Box::pin(Once::build(config, output, recorder, shard, hostname, log.counters(), clock));
         match shutdown.run_until_cancelled(building).await {
             Some(once) => Ok(once?.run(format, fail_on, progress, &shutdown).await?),
             None => Err(OnceError::Interrupted.into()),
         }
     })
+}
+
+/// Prepares the recording of `--record`, if there is one.
+fn recorder(cli: &Cli, log: &Log) -> anyhow::Result<Option<Recorder>> {
+    let Some(path) = &cli.record else { return Ok(None) };
+    let others = [("--output", cli.output.as_deref()), ("--config.file", cli.config_file.as_deref())];
+    let file = RecordingFile::create(path, &others)?;
+    if cli.record_raw {
+        log.print(RAW_RECORDING);
+    }
+    Ok(Some(Recorder::start(file, cli.record_raw)?))
 }
 
 /// Runs `work` on a new runtime, with a token that the first termination signal (SIGTERM or

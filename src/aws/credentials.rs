@@ -267,7 +267,9 @@ impl CredentialStore {
 
     async fn fetch(&self) -> Fetched<CachedCredentials> {
         let obtained = catch_panic("the request for credentials", self.obtain()).await;
-        match obtained.unwrap_or_else(Obtained::Failure) {
+        let obtained = obtained.unwrap_or_else(Obtained::Failure);
+        self.tell_observer(&obtained);
+        match obtained {
             Obtained::Credentials(credentials, validity) => {
                 // After AWS has rejected credentials, recovery is logged only when it accepts
                 // new ones.
@@ -304,6 +306,19 @@ impl CredentialStore {
             Obtained::NoBaseCredentials(failure) => {
                 self.reuse_latest().unwrap_or(Fetched::NotCached(failure))
             }
+        }
+    }
+
+    /// Tells who observes the requests to AWS which credentials they are made with.
+    fn tell_observer(&self, obtained: &Obtained) {
+        let CredentialSource::Sdk(loader) = &self.source else { return };
+        let Some(observer) = &loader.settings.exchange_observer.0 else { return };
+        let profile = loader.profile.as_deref();
+        match obtained {
+            Obtained::Credentials(credentials, _) => observer.credentials_obtained(profile, Ok(credentials)),
+            Obtained::Failure(failure)
+            | Obtained::StsUnavailable(failure)
+            | Obtained::NoBaseCredentials(failure) => observer.credentials_obtained(profile, Err(failure)),
         }
     }
 

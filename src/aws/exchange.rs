@@ -6,6 +6,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use http::Uri;
@@ -13,11 +14,16 @@ use http::Uri;
 pub(crate) use super::destination::NoResponseKind;
 use super::destination::{CredentialScope, Destination};
 use super::errors;
+use super::request_secrets::RequestSecrets;
+use crate::model::Failure;
 
 /// Is told about each request after it has ended. The SDK may send several for one call.
 pub(crate) trait ObserveExchanges: fmt::Debug + Send + Sync {
-    /// A request has ended. Must not block.
+    /// A request has ended. Must not block for long.
     fn exchange_ended(&self, exchange: &Exchange<'_>);
+
+    /// The credentials of a profile, or of the default chain if it is `None`, were obtained or not.
+    fn credentials_obtained(&self, _profile: Option<&str>, _outcome: Result<&Credentials, &Failure>) {}
 }
 
 /// The observer of all requests, if there is one. Two are equal if they are the same.
@@ -58,6 +64,8 @@ pub(crate) struct SentRequest {
     pub(crate) access_key_id: Option<String>,
     pub(crate) body: Vec<u8>,
     pub(crate) destination: Destination,
+    /// What of the request a response must not repeat where people see it.
+    pub(super) secrets: RequestSecrets,
 }
 
 /// What answered a request.
@@ -84,6 +92,7 @@ impl SentRequest {
             access_key_id: part(|scope| scope.access_key_id),
             body: body.to_owned(),
             destination: destination.clone(),
+            secrets: RequestSecrets::of(request),
         }
     }
 }

@@ -61,7 +61,11 @@ pub(crate) use instrumentation::{ApiObserver, ApiRequest, ErrorCode, ObserveRequ
 pub use outbound::OutboundSettings;
 pub(crate) use outbound::{CaBundle, UnusableVariable};
 pub(crate) use panics::catch_panic;
-pub use recording::{Recording, ReplayError};
+pub(crate) use recording::{
+    EXTERNAL_ID as RECORDED_EXTERNAL_ID, FORMAT_VERSION, Header as RecordingHeader,
+    Options as RecordingOptions,
+};
+pub use recording::{Recorder, Recording, RecordingError, RecordingFile, ReplayError};
 pub use sdk::AwsSettings;
 pub(crate) use sdk::own_retry_partition;
 pub(crate) use session::{Diagnosis, Session, Sessions};

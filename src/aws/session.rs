@@ -187,6 +187,11 @@ impl Sessions {
         }
     }
 
+    /// The URL that replaces the endpoints of AWS for the account, wherever it is set.
+    pub(crate) async fn endpoint_url(&self, account: &Account) -> Option<String> {
+        self.profile_config(account).await.config.endpoint_url().map(ToOwned::to_owned)
+    }
+
     /// Drops all sessions except those of `accounts`, and the credentials that no
     /// remaining session uses.
     pub(crate) fn retain<'a>(&self, accounts: impl IntoIterator<Item = &'a Account>) {

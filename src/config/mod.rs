@@ -15,6 +15,7 @@ mod layers;
 mod raw;
 mod recorded;
 mod redacted;
+mod replayable;
 mod scalar;
 mod selectors;
 mod setting;
@@ -76,6 +77,8 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// The settings in YAML, with defaults and without secrets.
     pub(crate) redacted: String,
+    /// The same settings for a recording.
+    document: serde_json::Value,
     source: Source,
 }
 
@@ -223,7 +226,7 @@ impl Source {
         let recorded = self.recording.as_deref().map(RecordedLayer::new).transpose()?;
         let layers = Layers::read(file.transpose()?, self.environment.clone(), recorded)?;
         let raw: RawConfig = layers.deserialize(raw::DEFAULTS)?;
-        let redacted = redacted::to_yaml(&raw);
+        let (redacted, document) = (redacted::to_yaml(&raw), replayable::document(&raw));
         let ignored = layers.ignored_settings();
         let outbound =
             OutboundSettings::new(&self.outbound_variables).map_err(|error| unusable_variable(&error))?;
@@ -233,7 +236,7 @@ impl Source {
         config.warnings.extend(outbound.warnings());
         config.aws.outbound = Arc::new(outbound);
         config.aws.recording = recording;
-        Ok(Config { redacted, ..config })
+        Ok(Config { redacted, document, ..config })
     }
 }
 

@@ -126,6 +126,7 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
         aws,
         warnings,
         redacted: String::new(),
+        document: serde_json::Value::Null,
         source,
     })
 }
