@@ -44,6 +44,10 @@ impl Setup {
         Self { aws, directory }
     }
 
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
     pub(crate) fn aws(&self) -> &FakeAws {
         &self.aws
     }

@@ -1,6 +1,7 @@
 //! Recordings of `once --record`, replayed as a program without AWS.
 
 mod bad_files;
+mod same_results;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

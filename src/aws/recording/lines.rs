@@ -55,9 +55,8 @@ impl<R: Read> Lines<R> {
             if length == 0 {
                 return Ok(None);
             }
-            // The last line may have no end, because an editor removed it.
             let is_blank = self.bytes.iter().all(u8::is_ascii_whitespace);
-            if !is_blank {
+            if !is_blank || length > MAX_LINE {
                 break;
             }
         }
