@@ -1,7 +1,8 @@
 //! The command line: flags, their defaults and the rules between them.
 
-use std::num::NonZeroU32;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::error::{ContextKind, ContextValue};
@@ -10,7 +11,8 @@ use clap::{Parser, ValueEnum};
 use crate::app::DEFAULT_MAX_REQUESTS;
 use crate::build_info;
 use crate::config::Config;
-use crate::fleet::{InvalidShard, Shard};
+use crate::doctor;
+use crate::fleet::{InvalidShard, Narrowing, RegionName, Shard};
 use crate::logging::{Format, Verbosity};
 use crate::once;
 use crate::printable::{escape_control_characters, excerpt};
@@ -70,7 +72,7 @@ pub struct Cli {
     pub shard_index: Option<u32>,
 
     /// Number of exporters that share the targets [default: 1]
-    #[arg(long = "shard.total", value_name = "NUMBER", value_parser = at_least_1)]
+    #[arg(long = "shard.total", value_name = "NUMBER", value_parser = at_least_1::<NonZeroU32>)]
     pub shard_total: Option<NonZeroU32>,
 
     /// Take the index of this shard from the end of the host name, such as 2 from `exporter-2` in
@@ -78,11 +80,11 @@ pub struct Cli {
     #[arg(long = "shard.from-hostname", requires = "shard_total")]
     pub shard_from_hostname: bool,
 
-    /// File for the output of `once`, replaced atomically; `-` for stdout [default: -]
+    /// File for the output of `once` or `doctor`, replaced atomically; `-` for stdout [default: -]
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// Format of the output of `once` [default: prometheus]
+    /// Format of the output of `once` [default: prometheus] or `doctor` [default: table]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<once::Format>,
 
@@ -106,19 +108,51 @@ pub struct Cli {
     )]
     pub replay: Option<PathBuf>,
 
-    /// Lowest severity to log
-    #[arg(long = "log.level", value_name = "LEVEL", default_value = "info")]
-    pub log_level: Verbosity,
+    /// Account that `doctor` looks at instead of all, by its id or its exact name; may be repeated
+    #[arg(long = "account", value_name = "ID_OR_NAME")]
+    pub accounts: Vec<String>,
+
+    /// Region that `doctor` looks at instead of all; may be repeated
+    #[arg(long = "region", value_name = "NAME")]
+    pub regions: Vec<RegionName>,
+
+    /// How many collections of `doctor` run concurrently [default: `concurrency` of the configuration]
+    #[arg(long, value_name = "NUMBER", value_parser = at_least_1::<NonZeroUsize>)]
+    pub concurrency: Option<NonZeroUsize>,
+
+    /// Lowest severity to log [default: info; error for `doctor`]
+    #[arg(long = "log.level", value_name = "LEVEL")]
+    log_level: Option<Verbosity>,
 
     /// Format of log lines
     #[arg(long = "log.format", value_name = "FORMAT", default_value = "logfmt")]
     pub log_format: Format,
 }
 
-/// The error for a flag of `once` that was given with another command.
-#[derive(Debug, thiserror::Error)]
-#[error("{0} requires the command `once`")]
-pub struct OnceOnlyFlagError(&'static str);
+/// A flag that the command does not have, or a value that it does not accept.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FlagError {
+    /// The flag belongs to other commands.
+    #[error("{flag} requires the command {}", names(.commands))]
+    OfOtherCommand {
+        /// The flag.
+        flag: &'static str,
+        /// The commands that have it.
+        commands: &'static [Command],
+    },
+    /// `doctor` has fewer formats than `once`.
+    #[error("--format of `doctor` is `table` or `json`, not `{}`", name(.0))]
+    FormatOfDoctor(once::Format),
+}
+
+/// The name on the command line.
+fn name(value: &impl ValueEnum) -> String {
+    value.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
+}
+
+fn names(commands: &[Command]) -> String {
+    commands.iter().map(|command| format!("`{}`", name(command))).collect::<Vec<_>>().join(" or ")
+}
 
 /// `--fail-on violations` without an expectation that could be violated.
 #[derive(Debug, thiserror::Error)]
@@ -136,7 +170,7 @@ pub enum ShardError {
     NoIndex,
 }
 
-fn at_least_1(text: &str) -> Result<NonZeroU32, String> {
+fn at_least_1<N: FromStr>(text: &str) -> Result<N, String> {
     text.parse().map_err(|_| "expected a whole number of at least 1".to_owned())
 }
 
@@ -145,14 +179,51 @@ impl Cli {
     ///
     /// # Errors
     /// The first flag that the command does not accept.
-    pub fn check_flags(&self) -> Result<(), OnceOnlyFlagError> {
-        match self.command {
-            Command::Serve if self.output.is_some() => Err(OnceOnlyFlagError("--output")),
-            Command::Serve if self.format.is_some() => Err(OnceOnlyFlagError("--format")),
-            Command::Serve if self.fail_on.is_some() => Err(OnceOnlyFlagError("--fail-on")),
-            Command::Serve if self.record.is_some() => Err(OnceOnlyFlagError("--record")),
-            Command::Serve | Command::Once => Ok(()),
+    pub fn check_flags(&self) -> Result<(), FlagError> {
+        const RESULTS: &[Command] = &[Command::Once, Command::Doctor];
+        let flags: [(&'static str, bool, &'static [Command]); 7] = [
+            ("--output", self.output.is_some(), RESULTS),
+            ("--format", self.format.is_some(), RESULTS),
+            ("--fail-on", self.fail_on.is_some(), &[Command::Once]),
+            ("--record", self.record.is_some(), &[Command::Once]),
+            ("--account", !self.accounts.is_empty(), &[Command::Doctor]),
+            ("--region", !self.regions.is_empty(), &[Command::Doctor]),
+            ("--concurrency", self.concurrency.is_some(), &[Command::Doctor]),
+        ];
+        for (flag, is_given, commands) in flags {
+            if is_given && !commands.contains(&self.command) {
+                return Err(FlagError::OfOtherCommand { flag, commands });
+            }
         }
+        if self.command == Command::Doctor {
+            self.format_of_doctor()?;
+        }
+        Ok(())
+    }
+
+    /// The format of `doctor`.
+    ///
+    /// # Errors
+    /// It is a format of `once` that `doctor` does not have.
+    pub fn format_of_doctor(&self) -> Result<doctor::Format, FlagError> {
+        match self.format {
+            None | Some(once::Format::Table) => Ok(doctor::Format::Table),
+            Some(once::Format::Json) => Ok(doctor::Format::Json),
+            Some(other) => Err(FlagError::FormatOfDoctor(other)),
+        }
+    }
+
+    /// The accounts and regions that `doctor` looks at.
+    #[must_use]
+    pub fn narrowing(&self) -> Narrowing {
+        Narrowing { accounts: self.accounts.clone(), regions: self.regions.clone() }
+    }
+
+    /// The lowest severity to log. `doctor` says itself what fails.
+    #[must_use]
+    pub fn log_level(&self) -> Verbosity {
+        let default = if self.command == Command::Doctor { Verbosity::Error } else { Verbosity::Info };
+        self.log_level.unwrap_or(default)
     }
 
     /// The file of `--web.config.file`. An empty value counts as absent, as in the exporter-toolkit.
@@ -193,6 +264,9 @@ pub enum Command {
     Serve,
     /// Poll every target once, write the result and exit; `--web.*` flags are ignored
     Once,
+    /// Take every step of a poll once, and say what fails and what to do about it; `--web.*` flags are
+    /// ignored
+    Doctor,
 }
 
 /// Formats an error of clap as one line: the message and a hint, without the usage. Of arguments, it

@@ -40,7 +40,7 @@
 //!
 //! ```text
 //! cli fuzzing
-//! once
+//! once doctor
 //! app
 //! config
 //! discovery scheduler
@@ -53,7 +53,7 @@
 //! logging systemd
 //! clock
 //! model negotiation gate
-//! duration error_chain file printable wildcard build_info signals
+//! duration error_chain file printable suggestion wildcard build_info signals
 //! ```
 //!
 //! Each external crate stays in one place: the AWS SDK in [`aws`] and the two modules that
@@ -109,6 +109,7 @@ pub mod clock;
 pub mod collector;
 pub mod config;
 pub mod discovery;
+pub mod doctor;
 mod duration;
 mod error_chain;
 mod expectations;
@@ -130,6 +131,7 @@ pub mod scheduler;
 pub mod signals;
 pub mod snapshot;
 mod status;
+mod suggestion;
 pub mod systemd;
 pub mod terminal;
 pub mod web;

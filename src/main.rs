@@ -2,7 +2,7 @@
 //! mode until it ends or a signal arrives, and maps the outcome to an exit status.
 //! Everything else is in the library.
 
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,9 +13,10 @@ use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use ssm_sync_exporter::app::{self, App, BuildError, Options};
 use ssm_sync_exporter::aws::{Recorder, Recording, RecordingFile, ReplayError};
-use ssm_sync_exporter::cli::{self, Cli, Command, NoExpectationsError, OnceOnlyFlagError, ShardError};
+use ssm_sync_exporter::cli::{self, Cli, Command, FlagError, NoExpectationsError, ShardError};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::{Config, ConfigError};
+use ssm_sync_exporter::doctor::{self, Doctor, DoctorError};
 use ssm_sync_exporter::fleet::Shard;
 use ssm_sync_exporter::logging::{Format, Log};
 use ssm_sync_exporter::once::{Once, OnceError};
@@ -68,6 +69,8 @@ fn start(log: &Log) -> ExitCode {
         Err(help_or_version) => {
             return match help_or_version.print() {
                 Ok(()) => ExitCode::SUCCESS,
+                // The reader has closed the pipe because it has read enough, as `head` does.
+                Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
                 Err(error) => fail(log, STATUS_FAILURE, &format!("{CANNOT_WRITE}: {error}")),
             };
         }
@@ -96,6 +99,7 @@ fn run(cli: Cli, log: &Log) -> anyhow::Result<()> {
         _ if cli.check_config => check(config, shard, cli.web_config_file(), clock),
         Command::Serve => serve(cli, log, config, shard, hostname, clock),
         Command::Once => once(&cli, log, config, shard, hostname, clock),
+        Command::Doctor => doctor(&cli, log, config, shard, hostname, clock),
     }
 }
 
@@ -126,7 +130,7 @@ fn serve(
     clock: Clock,
 ) -> anyhow::Result<()> {
     log.start(std::io::stderr()).context("cannot start the thread that writes the log")?;
-    log.subscribe(cli.log_level).context("cannot set up logging")?;
+    log.subscribe(cli.log_level()).context("cannot set up logging")?;
     run_until_signalled(|shutdown, reload_signals| async move {
         let options = Options {
             web_config_file: cli.web_config_file().map(Path::to_owned),
@@ -172,7 +176,7 @@ fn once(
     // A progress bar on stderr would be mixed up with JSON log lines.
     let progress = ProgressBar::new(cli.log_format == Format::Logfmt);
     log.start(progress.log_writer()).context("cannot start the thread that writes the log")?;
-    log.subscribe(cli.log_level).context("cannot set up logging")?;
+    log.subscribe(cli.log_level()).context("cannot set up logging")?;
     let (format, fail_on) = (cli.format.unwrap_or_default(), cli.fail_on.unwrap_or_default());
     let progress = &progress;
     run_until_signalled(|shutdown, reload_signals| async move {
@@ -196,6 +200,39 @@ fn recorder(cli: &Cli, log: &Log) -> anyhow::Result<Option<Recorder>> {
         log.print(RAW_RECORDING);
     }
     Ok(Some(Recorder::start(file, cli.record_raw)?))
+}
+
+/// Takes every step of a poll once, and writes what failed and what to do about it.
+fn doctor(
+    cli: &Cli,
+    log: &Log,
+    config: Config,
+    shard: Shard,
+    hostname: String,
+    clock: Clock,
+) -> anyhow::Result<()> {
+    let format = cli.format_of_doctor()?;
+    let output = Output::new(cli.output.as_deref())?;
+    // A progress bar on stderr would be mixed up with JSON log lines.
+    let progress = ProgressBar::new(cli.log_format == Format::Logfmt);
+    log.start(progress.log_writer()).context("cannot start the thread that writes the log")?;
+    log.subscribe(cli.log_level()).context("cannot set up logging")?;
+    let options = doctor::Options {
+        narrowing: cli.narrowing(),
+        concurrency: cli.concurrency,
+        shard,
+        replica: hostname,
+    };
+    let progress = &progress;
+    run_until_signalled(|shutdown, reload_signals| async move {
+        // Nothing can be reloaded. Without a receiver, SIGHUP is a termination signal.
+        drop(reload_signals);
+        let building = Box::pin(Doctor::build(config, options, output, log.counters(), clock));
+        match shutdown.run_until_cancelled(building).await {
+            Some(doctor) => Ok(doctor?.run(format, progress, &shutdown).await?),
+            None => Err(DoctorError::Interrupted.into()),
+        }
+    })
 }
 
 /// Runs `work` on a new runtime, with a token that the first termination signal (SIGTERM or
@@ -234,10 +271,11 @@ fn raise_file_limit() {
 fn exit_status(error: &anyhow::Error) -> u8 {
     let is_usage_error = error.is::<ConfigError>()
         || error.is::<ReplayError>()
-        || error.is::<OnceOnlyFlagError>()
+        || error.is::<FlagError>()
         || error.is::<NoExpectationsError>()
         || error.is::<ShardError>()
-        || matches!(error.downcast_ref(), Some(BuildError::Config(_)));
+        || matches!(error.downcast_ref(), Some(BuildError::Config(_)))
+        || matches!(error.downcast_ref(), Some(DoctorError::NotPolled(_)));
     if is_usage_error { STATUS_USAGE } else { STATUS_FAILURE }
 }
 

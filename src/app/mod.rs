@@ -5,6 +5,7 @@
 //! daemon's first log line has the version and, in one field, all addresses.
 
 mod reload;
+mod single_round;
 mod stages;
 mod web_config;
 
@@ -39,6 +40,7 @@ use crate::web::{
 };
 use reload::Reloader;
 pub(crate) use reload::log_warnings;
+pub(crate) use single_round::{Collected, RoundError};
 use stages::ConfigApplier;
 pub(crate) use stages::Stages;
 

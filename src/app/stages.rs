@@ -10,7 +10,9 @@ use crate::aws::{ApiObserver, ApiRequest, CredentialProcesses, Sessions};
 use crate::clock::Clock;
 use crate::collector::Collector;
 use crate::config::{AccountDefaults, Config, ConfigError, SdkDefaults};
-use crate::discovery::{self, AccountSources, AwsLookups, Discovery, LookupKind, LookupObserver};
+use crate::discovery::{
+    self, AccountSources, AwsLookups, Discovery, LookupKind, LookupObserver, Organization,
+};
 use crate::failure_log::FailureLog;
 use crate::fleet::Shard;
 use crate::logging::LogCounters;
@@ -177,6 +179,16 @@ impl ConfigApplier {
     /// See [`Config::replayable`].
     pub(crate) fn replayable_config(&self) -> Result<serde_json::Value, ConfigError> {
         self.config.replayable(&self.defaults)
+    }
+
+    /// The sessions of all accounts.
+    pub(crate) fn sessions(&self) -> &Sessions {
+        &self.clients.sessions
+    }
+
+    /// The organization whose accounts are polled, if there is one.
+    pub(crate) fn organization(&self) -> Option<Organization> {
+        self.discovery.borrow().sources.organization.clone()
     }
 
     /// Describes the AWS profiles of the configuration in force that provide no credentials at the

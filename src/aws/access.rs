@@ -1,7 +1,8 @@
 //! How the credentials of an account were obtained: from which source, and through which roles.
 
 use super::credentials::{CredentialSource, CredentialStore};
-use super::session::Session;
+use super::origin::CredentialOrigin;
+use super::session::{Session, Sessions};
 use crate::fleet::RoleArn;
 use crate::model::Failure;
 
@@ -21,17 +22,6 @@ pub(crate) enum AccessStepKind {
     AssumeRole(RoleArn),
 }
 
-/// Where credentials come from, in words that an operator knows.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct CredentialOrigin {
-    /// `None` is the default chain.
-    pub(crate) profile: Option<String>,
-    /// The provider, such as `environment variables`. `None` if it is not known.
-    pub(crate) provider: Option<String>,
-    /// The file, variable or endpoint that the provider reads.
-    pub(crate) source: Option<String>,
-}
-
 /// The outcome of the last attempt of a step.
 #[derive(Clone, Debug)]
 pub(crate) enum StepOutcome {
@@ -44,16 +34,30 @@ pub(crate) enum StepOutcome {
     Failed(Failure),
 }
 
+impl Sessions {
+    /// Finds out where the credentials of all profiles and of the default chain come from. Reads the
+    /// profile files, but sends no request.
+    pub(crate) async fn find_origins(&self) {
+        for store in self.credential_stores() {
+            if let CredentialSource::Sdk(loader) = store.source() {
+                store.origin.get_or_init(|| Box::pin(loader.origin())).await;
+            }
+        }
+    }
+}
+
 impl Session {
-    /// The steps to the credentials of this session, in their order, with the outcomes so far. Sends
-    /// no request.
+    /// The steps to the credentials of this session, in their order, with the outcomes so far. The
+    /// origin has no more than the profile before [`find_origins`](Sessions::find_origins) was called.
     pub(crate) fn access_steps(&self) -> Vec<AccessStep> {
         let mut steps = Vec::new();
         let mut store = Some(&self.credentials);
         while let Some(current) = store {
             let (kind, base) = match current.source() {
                 CredentialSource::Sdk(loader) => {
-                    let origin = CredentialOrigin { profile: loader.profile.clone(), ..Default::default() };
+                    let unknown =
+                        || CredentialOrigin { profile: loader.profile.clone(), ..Default::default() };
+                    let origin = current.origin.get().cloned().unwrap_or_else(unknown);
                     (AccessStepKind::Credentials(origin), None)
                 }
                 CredentialSource::Recorded { profile, .. } => {

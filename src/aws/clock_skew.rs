@@ -90,7 +90,8 @@ pub(super) fn response_date(response: &HttpResponse) -> Option<DateTime> {
     response.extension().map(|ReceivedDate(date)| *date)
 }
 
-fn parse_date(response: &HttpResponse) -> Option<DateTime> {
+/// The `Date` of a response as it was received. `None` if it is missing or not valid.
+pub(super) fn parse_date(response: &HttpResponse) -> Option<DateTime> {
     let mut dates = response.headers().get_all_bytes("date");
     let date = dates.next().filter(|date| date.len() == HTTP_DATE_LENGTH)?;
     // A response from a cache has the date at which it was stored.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_credential_types::Credentials;
 use parking_lot::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 use tokio::time::Instant;
 use tracing::warn;
 
@@ -21,6 +21,7 @@ use super::credential_check::check_credentials;
 use super::errors;
 use super::instrumentation::ApiObserver;
 use super::lifetime::{Lifetime, Validity};
+use super::origin::CredentialOrigin;
 use super::panics::catch_panic;
 use super::recording::Recording;
 use super::sdk::{SdkConfigLoader, check_timeout};
@@ -93,6 +94,8 @@ pub(crate) struct CredentialStore {
     /// The latest credentials and the time until which a collection may start with them.
     /// `None` if they do not expire.
     latest: Mutex<Option<(Arc<CachedCredentials>, Instant)>>,
+    /// Where the credentials of a profile or default chain come from.
+    pub(super) origin: OnceCell<CredentialOrigin>,
     /// How the last attempt to obtain credentials ended. `None` if there was none, or not with the base
     /// credentials that it needs.
     last_fetch: Mutex<Option<Result<Arc<CachedCredentials>, Failure>>>,
@@ -144,6 +147,7 @@ impl CredentialStore {
             timeout,
             cache: SingleFlight::default(),
             latest: Mutex::default(),
+            origin: OnceCell::new(),
             last_fetch: Mutex::default(),
             rejections: AtomicU32::new(0),
             short_lived: AtomicU32::new(0),

@@ -4,6 +4,7 @@
 //! and Compose files create such variables. The SDK takes most of them literally, and can neither
 //! be given another environment nor change its own.
 
+use std::env::VarError;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -47,6 +48,15 @@ impl Environment {
     /// The value of a variable. `None` if it is not set, blank or not UTF-8.
     pub(super) fn get(&self, name: &str) -> Option<String> {
         self.0.get(name).ok().filter(|value| !value.trim().is_empty())
+    }
+
+    /// Whether a variable has a value, usable or not.
+    pub(super) fn has(&self, name: &str) -> bool {
+        match self.0.get(name) {
+            Ok(value) => !value.trim().is_empty(),
+            Err(VarError::NotUnicode(_)) => true,
+            Err(VarError::NotPresent) => false,
+        }
     }
 
     /// Whether a variable is set, but to nothing.

@@ -11,11 +11,12 @@ use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use http::Uri;
 
+use super::clock_skew;
 pub(crate) use super::destination::NoResponseKind;
 use super::destination::{CredentialScope, Destination};
 use super::errors;
 use super::request_secrets::RequestSecrets;
-use crate::model::Failure;
+use crate::model::{Failure, UnixSeconds};
 
 /// Is told about each request after it has ended. The SDK may send several for one call.
 pub(crate) trait ObserveExchanges: fmt::Debug + Send + Sync {
@@ -78,7 +79,39 @@ pub(crate) enum Outcome<'a> {
     Abandoned,
 }
 
+impl Exchange<'_> {
+    /// The time on AWS's clock when it answered. `None` if it did not, or if the time is not valid.
+    pub(crate) fn aws_time(&self) -> Option<UnixSeconds> {
+        let Outcome::Response { response, .. } = self.outcome else { return None };
+        // A proxy that answers in place of AWS has no such header.
+        let is_from_aws =
+            self.request.service.is_some() && response.headers().contains_key("x-amzn-requestid");
+        clock_skew::parse_date(response).filter(|_| is_from_aws).map(|date| date.as_secs_f64())
+    }
+
+    /// The HTTP status. `None` without a response.
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self.outcome {
+            Outcome::Response { response, .. } => Some(response.status().as_u16()),
+            _ => None,
+        }
+    }
+}
+
 impl SentRequest {
+    /// The parameter of a request in the query protocol, such as `RoleArn`.
+    pub(crate) fn form_parameter(&self, name: &str) -> Option<String> {
+        form_urlencoded::parse(&self.body)
+            .find(|(other, _)| other == name)
+            .map(|(_, value)| value.into_owned())
+    }
+
+    /// The text of a parameter of a request with a JSON body, such as `SyncType`.
+    pub(crate) fn json_parameter(&self, name: &str) -> Option<String> {
+        let body: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
+        body.get(name)?.as_str().map(ToOwned::to_owned)
+    }
+
     /// `url` is that of `request`.
     pub(super) fn of(request: &HttpRequest, url: &Uri, destination: &Destination) -> Self {
         let scope = CredentialScope::of(request);

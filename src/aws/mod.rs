@@ -32,6 +32,7 @@ pub(crate) mod fuzzing;
 mod http_client;
 mod instrumentation;
 mod lifetime;
+mod origin;
 mod outbound;
 mod panics;
 mod process_group;
@@ -48,7 +49,7 @@ mod single_flight;
 mod sts;
 mod verdict;
 
-pub(crate) use access::{AccessStep, AccessStepKind, CredentialOrigin, StepOutcome};
+pub(crate) use access::{AccessStep, AccessStepKind, StepOutcome};
 pub(crate) use clock_skew::RetryAfterClockSkew;
 pub(crate) use credential_process::CredentialProcesses;
 pub(crate) use credentials::CachedCredentials;
@@ -57,7 +58,9 @@ pub(crate) use endpoints::{
     EXPECTED_URL as EXPECTED_ENDPOINT_URL, UNENCRYPTED as UNENCRYPTED_ENDPOINT,
     is_unencrypted as is_unencrypted_endpoint, is_usable_url as is_usable_endpoint_url,
 };
+pub(crate) use exchange::{Exchange, ExchangeObserver, ObserveExchanges};
 pub(crate) use instrumentation::{ApiObserver, ApiRequest, ErrorCode, ObserveRequests};
+pub(crate) use origin::CredentialOrigin;
 pub use outbound::OutboundSettings;
 pub(crate) use outbound::{CaBundle, UnusableVariable};
 pub(crate) use panics::catch_panic;

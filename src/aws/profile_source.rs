@@ -263,6 +263,12 @@ fn sso_token_path(identifier: &str, environment: &Environment) -> Option<PathBuf
     Some(PathBuf::from(environment.home()?).join(".aws/sso/cache").join(name + ".json"))
 }
 
+/// The file with the token of a profile that uses IAM Identity Center. `None` if it does not.
+pub(super) fn sso_token_file(profile: &Profile, environment: &Environment) -> Option<PathBuf> {
+    let identifier = profile.get("sso_session").or_else(|| profile.get("sso_start_url"))?;
+    sso_token_path(identifier, environment)
+}
+
 /// Checks that a token is valid, or that the SDK can renew it.
 fn check_sso_token(token: &[u8], has_session: bool) -> Result<(), String> {
     let Ok(Value::Object(token)) = serde_json::from_slice(token) else {

@@ -200,6 +200,11 @@ impl Sessions {
         self.credential_stores.lock().retain(|_, store| store.strong_count() > 0);
     }
 
+    /// The session of the account, if any call needed one. Sends no request.
+    pub(crate) fn existing(&self, account: &Account) -> Option<Arc<Session>> {
+        self.by_access.lock().get(&session_key(account)).map(Arc::clone)
+    }
+
     pub(crate) async fn get(&self, account: &Account) -> Arc<Session> {
         let key = session_key(account);
         if let Some(session) = self.by_access.lock().get(&key) {
@@ -332,6 +337,11 @@ impl Sessions {
             Ok(_) => files.unreadable_named_file().map(|error| error.to_string()),
             Err(error) => Some(error.to_string()),
         }
+    }
+
+    /// The stores of the credentials that are in use.
+    pub(super) fn credential_stores(&self) -> Vec<Arc<CredentialStore>> {
+        self.credential_stores.lock().values().filter_map(Weak::upgrade).collect()
     }
 
     /// The store for the credentials that `access` leads to: those of its last role, or

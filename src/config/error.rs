@@ -9,6 +9,7 @@ use figment::error::{Actual, Kind};
 use super::key_path::{KeyPath, Segment};
 use super::yaml::Position;
 use crate::printable::{escape_control_characters, excerpt, path_excerpt};
+use crate::suggestion::nearest;
 
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -137,16 +138,8 @@ fn missing_key_hint(key: &str) -> &'static str {
 }
 
 fn suggestion(found: &str, known: &[&str]) -> String {
-    // A key is short, and to compare a long text takes long.
-    let is_comparable = |known: &&&str| found.len() <= 4 * known.len();
-    let nearest = known
-        .iter()
-        .filter(is_comparable)
-        .map(|known| (strsim::jaro_winkler(found, known), known))
-        .max_by(|(a, _), (b, _)| a.total_cmp(b))
-        .filter(|(similarity, _)| *similarity > 0.7);
-    match nearest {
-        Some((_, nearest)) => format!("did you mean `{nearest}`?"),
+    match nearest(found, known.iter().copied()) {
+        Some(nearest) => format!("did you mean `{nearest}`?"),
         None => format!("expected one of {}", known.join(", ")),
     }
 }

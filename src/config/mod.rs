@@ -39,7 +39,7 @@ pub use web::WebConfig;
 use crate::aws::{AwsSettings, OutboundSettings, Recording, UnusableVariable};
 use crate::discovery::{AccountSources, ConfiguredAccount};
 use crate::file;
-use crate::fleet::Account;
+use crate::fleet::{Account, Narrowing};
 use crate::health::HealthPolicy;
 use crate::metrics::FamilyName;
 use entries::{AccountEntry, Entries, OrganizationEntry};
@@ -72,6 +72,8 @@ pub struct Config {
     pub(crate) sparse_states: bool,
     /// See [`ExpositionSettings`](crate::metrics::ExpositionSettings). Not configurable.
     pub(crate) run_labels: Vec<(&'static str, String)>,
+    /// Which of the accounts and regions are polled. Not configurable.
+    pub(crate) narrowing: Narrowing,
     pub(crate) aws: AwsSettings,
     /// Settings that are valid but probably not what was meant.
     pub warnings: Vec<String>,
@@ -190,7 +192,13 @@ impl Config {
             organization.regions = resolved.regions;
             organization
         });
-        Ok(AccountSources { configured, organization, refresh_interval: self.refresh_interval })
+        let sources = AccountSources {
+            configured,
+            organization,
+            refresh_interval: self.refresh_interval,
+            narrowing: Narrowing::default(),
+        };
+        Ok(sources.narrowed(self.narrowing.clone()))
     }
 }
 

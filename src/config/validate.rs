@@ -21,7 +21,9 @@ use super::{expectations, health};
 use crate::aws::{self, AwsSettings};
 use crate::discovery::{MemberAccess, Organization};
 use crate::file;
-use crate::fleet::{Access, Account, RegionName, RegionOrPattern, RegionSelection, Role, SessionPolicy};
+use crate::fleet::{
+    Access, Account, Narrowing, RegionName, RegionOrPattern, RegionSelection, Role, SessionPolicy,
+};
 use crate::model::Quota;
 
 /// A shorter interval would only exceed AWS's rate limits.
@@ -121,6 +123,7 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
         organization,
         refresh_interval,
         run_labels: Vec::new(),
+        narrowing: Narrowing::default(),
         sparse_states: metrics.sparse_states.is_some_and(Shown::into_value),
         disabled_families: Shown::into_values(metrics.disable),
         aws,

@@ -148,6 +148,11 @@ impl LookupQueue {
         }
     }
 
+    /// Why the last attempt of the lookup failed, if it did.
+    pub(super) fn failure(&self, key: &LookupKey) -> Option<&Failure> {
+        self.failing.get(key).map(|failing| &failing.last)
+    }
+
     pub(super) fn failing_lookups(&self) -> FailingLookups {
         let organization = self.failing.get(&LookupKey::Organization).map(|failing| failing.last.clone());
         let accounts = self.failing.len() - usize::from(organization.is_some());

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fleet::{
-    Access, Account, AccountId, ExternalId, InvalidRoleArn, MemberRoleTemplate, OrganizationalUnitId,
-    Partition, RegionName, RegionSelection, Role, SessionName, SessionPolicy,
+    Access, Account, AccountId, ExternalId, InvalidRoleArn, MemberRoleTemplate, Narrowing,
+    OrganizationalUnitId, Partition, RegionName, RegionSelection, Role, SessionName, SessionPolicy,
 };
 use crate::model::Failure;
 
@@ -20,15 +20,29 @@ pub struct AccountSources {
     pub organization: Option<Organization>,
     /// How often the enabled regions of an account are listed again.
     pub refresh_interval: Duration,
+    /// Which of the accounts and regions are polled.
+    pub narrowing: Narrowing,
 }
 
 impl AccountSources {
+    /// The sources that are needed for the accounts of the `narrowing`. The organization is not listed
+    /// for accounts that are configured by their id.
+    pub(crate) fn narrowed(self, narrowing: Narrowing) -> Self {
+        let configured = self.configured.iter().map(|entry| &*entry.account);
+        let needs_organization = !narrowing.selects_only_ids_of(configured);
+        Self { organization: self.organization.filter(|_| needs_organization), narrowing, ..self }
+    }
+
+    /// The regions to poll in each account.
+    pub(super) fn region_selections(&self) -> impl Iterator<Item = &RegionSelection> {
+        let of_organization = self.organization.iter().map(|organization| &organization.regions);
+        self.configured.iter().map(|entry| &entry.regions).chain(of_organization)
+    }
+
     /// Whether the enabled regions of any account have to be looked up.
     #[must_use]
     pub fn needs_region_lookups(&self) -> bool {
-        let of_organization = self.organization.iter().map(|organization| &organization.regions);
-        let mut regions = self.configured.iter().map(|entry| &entry.regions).chain(of_organization);
-        regions.any(RegionSelection::needs_discovery)
+        self.region_selections().any(RegionSelection::needs_discovery)
     }
 }
 

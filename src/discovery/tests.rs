@@ -11,7 +11,8 @@ use tokio::time::sleep;
 use super::lookup_queue::INITIAL_BACKOFF;
 use super::*;
 use crate::fleet::{
-    AccountId, OrganizationalUnitId, Partition, RegionOrPattern, RegionSelection, SessionName, SessionPolicy,
+    AccountId, Narrowing, OrganizationalUnitId, Partition, RegionOrPattern, RegionSelection, SessionName,
+    SessionPolicy,
 };
 use crate::logging::captured::Lines;
 
@@ -165,7 +166,12 @@ pub(super) fn organization(regions: RegionSelection) -> Organization {
 
 fn sources(regions: &str) -> AccountSources {
     let organization = organization(selection(regions));
-    AccountSources { configured: Vec::new(), organization: Some(organization), refresh_interval: REFRESH }
+    AccountSources {
+        configured: Vec::new(),
+        organization: Some(organization),
+        refresh_interval: REFRESH,
+        narrowing: Narrowing::default(),
+    }
 }
 
 struct RunningDiscovery {
@@ -350,6 +356,7 @@ async fn regions_are_looked_up_with_an_entry_that_has_wildcards() {
         ],
         organization: None,
         refresh_interval: REFRESH,
+        narrowing: Narrowing::default(),
     };
     let discovery = RunningDiscovery::start(sources, fake_lookups(&[], &[(1, &["us-east-1", "eu-west-1"])]));
     sleep(SOON).await;
@@ -431,8 +438,12 @@ async fn named_accounts_and_regions_need_no_lookups() {
         account: Arc::new(Account { id: Some("000000000001".parse().unwrap()), ..Account::default() }),
         regions: RegionSelection { named: vec!["eu-west-1".parse().unwrap()], patterns: Vec::new() },
     };
-    let sources =
-        AccountSources { configured: vec![configured], organization: None, refresh_interval: REFRESH };
+    let sources = AccountSources {
+        configured: vec![configured],
+        organization: None,
+        refresh_interval: REFRESH,
+        narrowing: Narrowing::default(),
+    };
     let discovery = RunningDiscovery::start(sources, FakeLookups::default());
     assert_eq!(
         (discovery.targets(), discovery.pending()),

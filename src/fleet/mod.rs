@@ -6,6 +6,7 @@
 
 mod account_id;
 mod account_selection;
+mod narrowing;
 mod organizational_unit_id;
 mod region;
 mod region_selection;
@@ -21,6 +22,8 @@ use std::sync::Arc;
 
 pub use account_id::{AccountId, InvalidAccountId};
 pub use account_selection::{AccountEntry, AccountSelection, InvalidAccountEntry};
+pub(crate) use narrowing::is_called;
+pub use narrowing::{Narrowing, NotPolled};
 pub use organizational_unit_id::{InvalidOrganizationalUnitId, OrganizationalUnitId};
 pub use region::{InvalidRegion, Partition, RegionName};
 pub use region_selection::{InvalidRegionPattern, RegionOrPattern, RegionPattern, RegionSelection};
@@ -30,7 +33,7 @@ pub use role::{
 };
 pub use shard::{InvalidShard, Shard};
 pub(crate) use stable_hash::stable_hash;
-pub use target_list::{FailingLookups, TargetList};
+pub use target_list::{FailingLookups, PolledAccount, RegionLookup, TargetList};
 pub(crate) use target_selector::{Selected, TargetSelector};
 
 /// An AWS account and the credentials to poll it with.

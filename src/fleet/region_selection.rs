@@ -17,6 +17,11 @@ pub struct RegionSelection {
 }
 
 impl RegionSelection {
+    /// Whether no region is selected.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.named.is_empty() && self.patterns.is_empty()
+    }
+
     /// Whether the enabled regions of the account must be looked up.
     pub(crate) fn needs_discovery(&self) -> bool {
         !self.patterns.is_empty()
@@ -41,6 +46,17 @@ impl RegionSelection {
         matching.dedup();
         chosen.extend(matching);
         chosen
+    }
+
+    /// The regions of this selection that are among `regions`. Those that only a pattern selects are still
+    /// polled only if they are enabled.
+    pub(super) fn restricted_to(&self, regions: &[RegionName]) -> Self {
+        let is_matched = |region: &&RegionName| !self.named.contains(region) && self.contains(region);
+        let exactly = |region: &RegionName| RegionPattern(Wildcard::new(region.as_str()));
+        Self {
+            named: self.named.iter().filter(|region| regions.contains(region)).cloned().collect(),
+            patterns: regions.iter().filter(is_matched).map(exactly).collect(),
+        }
     }
 
     /// The patterns that match none of `enabled`.

@@ -1,6 +1,8 @@
 //! The list of targets that discovery hands to the scheduler.
 
-use super::Target;
+use std::sync::Arc;
+
+use super::{Account, NotPolled, Target};
 use crate::model::Failure;
 
 /// The targets to poll, as far as discovery knows them, and what may be missing.
@@ -14,6 +16,32 @@ pub struct TargetList {
     pub pending_lookups: usize,
     /// Discovery lookups whose last attempt failed.
     pub failing_lookups: FailingLookups,
+    /// All accounts that are polled, also those without targets in this shard.
+    pub accounts: Arc<Vec<PolledAccount>>,
+    /// The accounts and regions of a [`Narrowing`](super::Narrowing) that are not polled.
+    pub not_polled: Vec<NotPolled>,
+}
+
+/// An account that is polled, with the regions of one entry of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolledAccount {
+    /// The account.
+    pub account: Arc<Account>,
+    /// Whether its enabled regions are known.
+    pub region_lookup: RegionLookup,
+}
+
+/// The state of the lookup of the regions that an account has enabled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RegionLookup {
+    /// The configuration names all regions.
+    NotNeeded,
+    /// The first attempt has not ended.
+    Pending,
+    /// The last attempt succeeded.
+    Succeeded,
+    /// The last attempt failed.
+    Failed(Failure),
 }
 
 /// Discovery lookups whose last attempt failed. Targets may be missing because of them, and the

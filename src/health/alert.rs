@@ -3,7 +3,6 @@
 
 use super::{ConcernKind, Health};
 use crate::expectations::ExpectationState;
-use crate::model::Reason;
 
 /// Where the runbook is published.
 const RUNBOOK: &str = "https://github.com/ssm-sync-exporter/ssm-sync-exporter/blob/main/deploy/runbook.md";
@@ -61,14 +60,6 @@ impl Alert {
             ConcernKind::QuotaNearlyUsed => Self::SsmSyncQuotaNearlyUsed,
             ConcernKind::InspectorSyncBlocked => Self::SsmSyncInspectorSyncBlocked,
             ConcernKind::AllOpsDataSources | ConcernKind::FutureRegions => Self::SsmSyncCostRisk,
-        }
-    }
-
-    /// The alert that a target raises that has been down for a while.
-    pub(crate) fn of_down_target(reason: Reason) -> Self {
-        match reason {
-            Reason::ScpDenied | Reason::RegionDisabled => Self::SsmSyncTargetRefused,
-            _ => Self::SsmSyncTargetDown,
         }
     }
 

@@ -10,6 +10,7 @@
 //!
 //! This module does not know about pages, output formats or logs.
 
+mod access;
 mod alert;
 mod assessment;
 mod cause;
@@ -22,6 +23,7 @@ pub(crate) mod remedy;
 
 use strum::VariantArray;
 
+pub(crate) use access::{AccessCauseKind, CheckedStep};
 pub(crate) use alert::{Alert, runbook_url_of_cause};
 pub(crate) use assessment::{AssessedSync, AssessedTarget};
 pub(crate) use cause::FailureCause;

@@ -14,13 +14,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub use incomplete::IncompleteCollection;
 pub use unmet::UnmetExpectations;
 
-use crate::app::{BuildError, Stages, log_replay, log_warnings};
+use crate::app::{BuildError, Collected, RoundError, Stages, log_replay, log_warnings};
 use crate::aws::{FORMAT_VERSION, Recorder, RecordingError, RecordingHeader, RecordingOptions};
 use crate::build_info;
 use crate::clock::Clock;
@@ -33,13 +32,9 @@ use crate::metrics::{self, Exposition, FamilyFilter, FamilyName};
 use crate::model::UnixSeconds;
 use crate::negotiation::ContentCoding;
 use crate::printable::escape_control_characters;
-use crate::readiness::{NotReady, Readiness};
-use crate::snapshot::{Slot, Store};
+use crate::snapshot::Slot;
 use crate::status::document::{self, Head, Summary};
 use crate::terminal::{Output, OutputError, ProgressBar};
-
-/// How often to check whether every target has been collected.
-const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The format of the results.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -131,6 +126,15 @@ pub enum OnceError {
     Recording(#[from] RecordingError),
 }
 
+impl From<RoundError> for OnceError {
+    fn from(error: RoundError) -> Self {
+        match error {
+            RoundError::Interrupted => Self::Interrupted,
+            RoundError::StageEnded => Self::StageEnded,
+        }
+    }
+}
+
 /// Everything that was collected, to be rendered.
 #[derive(Debug)]
 struct Results {
@@ -206,26 +210,7 @@ impl Once {
         progress: &ProgressBar,
         shutdown: &CancellationToken,
     ) -> Result<(), OnceError> {
-        // The stages receive their settings over channels that close if the applier is
-        // dropped.
-        let Stages { discovery, scheduler, store, metrics, readiness, failure_log, applier: _applier } =
-            self.stages;
-        let stop = CancellationToken::new();
-        let mut tasks = JoinSet::new();
-        tasks.spawn(discovery.without_refresh().run(stop.clone()));
-        tasks.spawn(scheduler.single_round().run(stop.clone()));
-        let failure_log_stop = stop.clone();
-        tasks.spawn(async move { failure_log.run(failure_log_stop).await });
-        tokio::select! {
-            biased;
-            () = shutdown.cancelled() => return Err(OnceError::Interrupted),
-            _ended = tasks.join_next() => return Err(OnceError::StageEnded),
-            () = wait_until_collected(&store, &readiness, progress) => {}
-        }
-        stop.cancel();
-        while tasks.join_next().await.is_some() {}
-        progress.clear();
-
+        let Collected { store, metrics, .. } = self.stages.collect_once(progress, shutdown).await?;
         let now = self.clock.now();
         let slots = store.slots();
         let assess = |slot: &Arc<Slot>| AssessedTarget::of_slot(&store, slot, &self.health, now);
@@ -269,20 +254,6 @@ impl Once {
             (None, Some(unmet)) => Err(unmet.into()),
             (Some(incomplete), Some(unmet)) => Err(OnceError::IncompleteAndUnmet(incomplete, unmet)),
         }
-    }
-}
-
-/// Waits until discovery has found every target and each has been collected, or
-/// `ready_after` has passed. Does not wait for the retry of a failed listing of the
-/// organization if everything else has been collected.
-async fn wait_until_collected(store: &Store, readiness: &Readiness, progress: &ProgressBar) {
-    while let Err(not_ready) = readiness.check() {
-        let NotReady { uncollected, pending_lookups, .. } = not_ready;
-        if uncollected == 0 && pending_lookups == 1 && store.failing_lookups().organization.is_some() {
-            break;
-        }
-        progress.update(store, pending_lookups > 0);
-        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 

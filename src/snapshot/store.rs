@@ -13,7 +13,7 @@ use super::owners::SeriesOwners;
 use super::stats::SchedulerStats;
 use super::{Change, Report, Slot, TargetState, TargetView};
 use crate::clock::millis;
-use crate::fleet::{FailingLookups, TargetKey, TargetList};
+use crate::fleet::{FailingLookups, NotPolled, PolledAccount, TargetKey, TargetList};
 use crate::model::{Failure, UnixSeconds};
 
 /// All targets and the state of each.
@@ -24,6 +24,10 @@ pub struct Store {
     pending_lookups: AtomicUsize,
     /// [`TargetList::failing_lookups`].
     failing_lookups: ArcSwap<FailingLookups>,
+    /// [`TargetList::accounts`].
+    accounts: ArcSwap<Vec<PolledAccount>>,
+    /// [`TargetList::not_polled`].
+    not_polled: ArcSwap<Vec<NotPolled>>,
     stale_after_millis: AtomicU64,
     owners: Mutex<SeriesOwners>,
     changed: Notify,
@@ -47,6 +51,8 @@ impl Store {
             slots: ArcSwap::default(),
             pending_lookups: AtomicUsize::new(0),
             failing_lookups: ArcSwap::default(),
+            accounts: ArcSwap::default(),
+            not_polled: ArcSwap::default(),
             stale_after_millis: AtomicU64::new(millis(stale_after)),
             owners: Mutex::default(),
             changed: Notify::new(),
@@ -96,6 +102,8 @@ impl Store {
         *self.owners.lock() = SeriesOwners::of(&slots);
         self.slots.store(Arc::new(slots));
         self.failing_lookups.store(Arc::new(list.failing_lookups.clone()));
+        self.accounts.store(Arc::clone(&list.accounts));
+        self.not_polled.store(Arc::new(list.not_polled.clone()));
         // Stored after the slots, so that a reader that sees no pending lookups also sees all
         // targets.
         self.pending_lookups.store(list.pending_lookups, Ordering::Release);
@@ -138,6 +146,16 @@ impl Store {
     /// The discovery lookups whose last attempt failed.
     pub(crate) fn failing_lookups(&self) -> Arc<FailingLookups> {
         self.failing_lookups.load_full()
+    }
+
+    /// All accounts that are polled, also those without targets.
+    pub(crate) fn accounts(&self) -> Arc<Vec<PolledAccount>> {
+        self.accounts.load_full()
+    }
+
+    /// The accounts and regions that should be looked at, but are not polled.
+    pub(crate) fn not_polled(&self) -> Arc<Vec<NotPolled>> {
+        self.not_polled.load_full()
     }
 
     /// The slots of all targets, in the order of the target list. Until the targets change,

@@ -20,7 +20,7 @@ mod overview;
 mod query;
 mod sync_link;
 mod sync_lookup;
-mod text;
+pub(crate) mod text;
 mod timestamp;
 mod verdict;
 

@@ -1,13 +1,13 @@
 //! Numbers in English texts.
 
 /// A number with its noun, such as `1 sync` and `1,234 syncs`.
-pub(in crate::status) fn pluralize(number: usize, noun: &str) -> String {
+pub(crate) fn pluralize(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", with_commas(number))
 }
 
 /// A number with thousands separators.
-pub(in crate::status) fn with_commas(number: usize) -> String {
+pub(crate) fn with_commas(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {

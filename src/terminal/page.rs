@@ -8,6 +8,12 @@ use crate::printable::escape_control_characters;
 /// Replaces what does not fit.
 const ELLIPSIS: &str = "…";
 
+/// The width if the output is not a terminal.
+const DEFAULT_WIDTH: usize = 80;
+
+/// The minimum width. The lines are longer than a terminal that is narrower.
+const MIN_WIDTH: usize = 40;
+
 /// The number of words from which on a message is shortened, and how many words at its ends are
 /// kept.
 const MAX_WORDS: usize = 80;
@@ -89,6 +95,11 @@ pub(crate) struct Page {
 }
 
 impl Page {
+    /// A page for a terminal of `width` columns, or for an output that is not a terminal.
+    pub(crate) fn for_terminal(width: Option<u16>, has_color: bool) -> Self {
+        Self::new(width.map_or(DEFAULT_WIDTH, usize::from).max(MIN_WIDTH), has_color)
+    }
+
     pub(crate) fn new(width: usize, has_color: bool) -> Self {
         Self { text: String::new(), width, has_color }
     }
@@ -122,6 +133,23 @@ impl Page {
             is_first = false;
         }
         self.end_line();
+    }
+
+    /// Writes words on a single line, however long it is, so that it can be copied. The terminal wraps it.
+    pub(crate) fn verbatim(&mut self, indent: usize, words: impl IntoIterator<Item = Word>) {
+        self.text += &" ".repeat(indent);
+        for (index, word) in words.into_iter().enumerate() {
+            if index > 0 {
+                self.text.push(' ');
+            }
+            self.push(&word.text, word.style);
+        }
+        self.end_line();
+    }
+
+    /// How many rows of the terminal the text takes, if it has no colours.
+    pub(crate) fn rows(&self) -> usize {
+        self.text.lines().map(|line| width(line).div_ceil(self.width).max(1)).sum()
     }
 
     fn end_line(&mut self) {

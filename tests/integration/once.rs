@@ -71,7 +71,7 @@ impl Setup {
     }
 
     /// A directory for the file of `--output`. It is empty at first.
-    fn output_directory(&self) -> PathBuf {
+    pub(crate) fn output_directory(&self) -> PathBuf {
         let directory = self.directory.path().join("output");
         std::fs::create_dir_all(&directory).unwrap();
         directory
@@ -84,7 +84,7 @@ impl Setup {
     }
 
     /// Waits until the fake AWS has received this number of list calls.
-    async fn wait_for_calls(&self, calls: u64) {
+    pub(crate) async fn wait_for_calls(&self, calls: u64) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while self.aws.world().calls("ListResourceDataSync") < calls {
             assert!(Instant::now() < deadline, "timed out waiting for calls");
@@ -94,7 +94,7 @@ impl Setup {
 }
 
 /// The names of the files in a directory.
-fn entries(directory: &Path) -> Vec<String> {
+pub(crate) fn entries(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }

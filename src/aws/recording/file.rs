@@ -1,9 +1,9 @@
 //! The file of a recording. Only its owner can read it, and it appears when it is complete.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
@@ -14,7 +14,7 @@ use crate::printable::path_excerpt;
 #[derive(Debug)]
 pub struct RecordingFile {
     path: PathBuf,
-    temporary: NamedTempFile,
+    temporary: NamedTempFile<File>,
 }
 
 /// A recording cannot be written.
@@ -44,9 +44,10 @@ impl RecordingFile {
             let mut prefix = OsString::from(".");
             prefix.push(path.file_name().ok_or(ErrorKind::IsADirectory)?);
             prefix.push(".");
-            // The mode of a temporary file is 0600, whatever that of the file that it replaces.
+            // The mode of the new file counts, not that of the file that it replaces.
+            let open = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
             let temporary =
-                tempfile::Builder::new().prefix(&prefix).suffix(".tmp").tempfile_in(directory(path))?;
+                tempfile::Builder::new().prefix(&prefix).suffix(".tmp").make_in(directory(path), open)?;
             Ok(Self { path: path.to_owned(), temporary })
         };
         create().map_err(|source| RecordingError::new(path, source))

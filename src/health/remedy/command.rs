@@ -59,6 +59,11 @@ impl Command {
         self
     }
 
+    /// The command. `None` if a value cannot be part of it.
+    pub(super) fn text(self) -> Option<String> {
+        self.text
+    }
+
     /// The command, or a note that it was left out.
     pub(super) fn finish(self) -> Detail {
         match self.text {
@@ -84,7 +89,15 @@ fn quote(word: &str) -> Option<String> {
 /// The value as JSON, with everything escaped that is not printable or would end a quoted word of
 /// a shell. `None` does not occur for the types of this module.
 pub(super) fn json(value: &impl Serialize) -> Option<String> {
-    let plain = serde_json::to_string_pretty(value).ok()?;
+    Some(escaped(&serde_json::to_string_pretty(value).ok()?))
+}
+
+/// The value as [`json`] on a single line.
+pub(super) fn compact_json(value: &impl Serialize) -> Option<String> {
+    Some(escaped(&serde_json::to_string(value).ok()?))
+}
+
+fn escaped(plain: &str) -> String {
     let mut escaped = String::with_capacity(plain.len());
     for character in plain.chars() {
         // Outside of strings, JSON has no such characters, except for the line ends.
@@ -95,7 +108,7 @@ pub(super) fn json(value: &impl Serialize) -> Option<String> {
             escaped.extend(units.iter().map(|unit| format!("\\u{unit:04x}")));
         }
     }
-    Some(escaped)
+    escaped
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! What to do about an unhealthy sync, a target that is down, a violated expectation, or a concern.
 //!
-//! - [`for_reason`]: why a target is down
+//! - [`for_reason`], [`for_failures`]: why targets are down
+//! - [`AccessCause`]: why the exporter cannot get to the syncs of accounts, and how to let it
 //! - [`for_sync`]: problems of syncs, by health, cause and owner
 //! - [`for_violation`]: syncs that are missing, forbidden, or not as an expectation describes them
 //! - [`for_concern`]: quotas and costs
@@ -12,6 +13,7 @@
 //! The causes come from the AWS documentation and from reports of users of resource data
 //! syncs.
 
+mod access;
 mod command;
 mod concern;
 mod policy;
@@ -22,8 +24,9 @@ mod violation;
 
 use std::borrow::Cow;
 
+pub(crate) use access::{AccessAdvice, AccessCause, AccessExample};
 pub(crate) use concern::for_concern;
-pub(crate) use reason::{Explanation, for_reason};
+pub(crate) use reason::{for_failures, for_reason};
 pub(crate) use sync::for_sync;
 pub(crate) use violation::for_violation;
 

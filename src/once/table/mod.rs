@@ -21,16 +21,9 @@ mod totals;
 use super::Results;
 use crate::terminal::Page;
 
-/// The width if the output is not a terminal.
-const DEFAULT_WIDTH: usize = 80;
-
-/// The minimum width. The lines are longer than a terminal that is narrower.
-const MIN_WIDTH: usize = 40;
-
 /// Renders everything for a terminal of `width` columns, if it is one.
 pub(super) fn render(results: &Results, width: Option<u16>, has_color: bool) -> String {
-    let width = width.map_or(DEFAULT_WIDTH, usize::from).max(MIN_WIDTH);
-    let mut page = Page::new(width, has_color);
+    let mut page = Page::for_terminal(width, has_color);
     failures::write(&mut page, results);
     accounts::write(&mut page, results);
     expectations::write(&mut page, results);

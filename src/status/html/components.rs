@@ -3,7 +3,7 @@
 use maud::{Markup, PreEscaped, html};
 
 use crate::fleet::RegionName;
-use crate::health::{Alert, ConcernKind, Health};
+use crate::health::{Alert, CauseGuide, ConcernKind, Health};
 use crate::model::{ManagedBy, SyncType, UnixSeconds};
 use crate::printable::shorten_middle;
 use crate::status::aws_console::console_link;
@@ -185,6 +185,11 @@ pub(super) fn freshness(now: UnixSeconds, more: &Markup) -> Markup {
 /// A link to the section of the runbook about an alert.
 pub(super) fn runbook(alert: Alert) -> Markup {
     html! { a.runbook href=(alert.runbook_url()) rel="noreferrer" { "Runbook: " (alert.name()) } }
+}
+
+/// A link to the section of the runbook about a cause.
+pub(super) fn runbook_of_cause(guide: &CauseGuide) -> Markup {
+    html! { a.runbook href=(guide.runbook_url()) rel="noreferrer" { "Runbook: " (guide.name) } }
 }
 
 /// A link to the syncs of a type in a region in the AWS console, which shows those of whatever

@@ -12,7 +12,7 @@ use super::what_to_do::what_to_do;
 use super::{document, sprite};
 use super::{sync_expectations, sync_fields};
 use crate::health::{
-    Alert, AssessedSync, AssessedTarget, Concern, ConcernKind, Health, HealthPolicy, explain, remedy,
+    AssessedSync, AssessedTarget, Concern, ConcernKind, Health, HealthPolicy, explain, remedy,
 };
 use crate::model::UnixSeconds;
 use crate::printable::escape_control_characters;
@@ -142,16 +142,16 @@ pub(super) fn collected(target: &AssessedTarget, now: UnixSeconds) -> Markup {
         @match state.last.as_ref().and_then(|last| last.failure.as_ref()) {
             None => {},
             Some(failure) => {
-                @let explanation = remedy::for_reason(failure.reason);
+                @let guide = remedy::for_failures(failure.reason, [failure]);
                 p.note {
-                    strong { (badge(Health::Down)) " The target is down" } ": " (explanation.title) " (" code { (failure.reason) } "). "
+                    strong { (badge(Health::Down)) " The target is down" } ": " (guide.title) " (" code { (failure.reason) } "). "
                     @if last_success.is_none() { "No collection has succeeded since the exporter started. " }
                     "Consecutive failures: " (state.consecutive_failures) "."
                 }
                 p.message { (untrusted(&failure.message)) }
                 p {
-                    (backticks_to_code(explanation.remedy)) " "
-                    a href=(Alert::of_down_target(failure.reason).runbook_url()) rel="noreferrer" { "Runbook" }
+                    (backticks_to_code(guide.remedy)) " "
+                    a href=(guide.runbook_url()) rel="noreferrer" { "Runbook" }
                 }
             },
         }

@@ -5,11 +5,11 @@ use maud::{Markup, html};
 use super::Context;
 use super::components::{
     Pagination, account, backticks_to_code, badge, console, message, not_as_expected_badge, quota_used_badge,
-    runbook, when,
+    runbook_of_cause, when,
 };
 use crate::duration;
-use crate::health::remedy::{self, Explanation};
-use crate::health::{Alert, Health};
+use crate::health::Health;
+use crate::health::remedy;
 use crate::model::{Failure, SyncType, UnixSeconds};
 use crate::status::overview::{FailureGroup, FailuresForReason, GroupKey, TargetRow};
 use crate::status::query::{HealthFilter, PageQuery, Pages};
@@ -40,7 +40,8 @@ pub(super) fn failures(context: Context<'_>) -> Markup {
 }
 
 fn reason_article(context: Context<'_>, failures: &FailuresForReason<'_>) -> Markup {
-    let Explanation { title, remedy } = remedy::for_reason(failures.reason);
+    let all = failures.groups.iter().flat_map(|group| group.targets.iter().map(|(_, failure)| *failure));
+    let guide = remedy::for_failures(failures.reason, all);
     let same_reason = PageQuery {
         health: Some(HealthFilter::Only(Health::Down)),
         reason: Some(failures.reason),
@@ -49,8 +50,8 @@ fn reason_article(context: Context<'_>, failures: &FailuresForReason<'_>) -> Mar
     let hidden_groups = failures.groups.len().saturating_sub(GROUPS_PER_REASON);
     html! {
         article.cause {
-            h3 { (title) " " code { (failures.reason) } " " span.total { (pluralize(failures.target_count, "target")) } }
-            p.advice { b { "What to do: " } (backticks_to_code(remedy)) " " (runbook(Alert::of_down_target(failures.reason))) }
+            h3 { (guide.title) " " code { (failures.reason) } " " span.total { (pluralize(failures.target_count, "target")) } }
+            p.advice { b { "What to do: " } (backticks_to_code(guide.remedy)) " " (runbook_of_cause(&guide)) }
             table.list {
                 thead { tr {
                     th.where scope="col" { "Account or region" }

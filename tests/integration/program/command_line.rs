@@ -36,6 +36,17 @@ fn version_and_help_are_printed() {
 }
 
 #[test]
+fn a_reader_that_closes_the_pipe_has_read_enough() {
+    // Regression test: `--help | head` ended with "cannot write to stdout: Broken pipe".
+    for flag in ["--help", "--version"] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = program().arg(flag).stdout(writer).output().unwrap();
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{flag}");
+    }
+}
+
+#[test]
 fn an_invalid_command_line_is_a_one_line_error_with_status_2() {
     for (arguments, expected) in [
         (

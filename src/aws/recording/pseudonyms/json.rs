@@ -38,22 +38,19 @@ impl Pseudonyms {
     fn outside_strings(&mut self, text: &str) -> String {
         let is_part_of_word = |character: char| character.is_alphanumeric() || "+-._".contains(character);
         let mut replaced = String::with_capacity(text.len());
-        let mut rest = text;
-        while !rest.is_empty() {
-            let start = rest.find(is_part_of_word).unwrap_or(rest.len());
-            replaced.push_str(&rest[..start]);
-            rest = &rest[start..];
-            let end = rest.find(|character| !is_part_of_word(character)).unwrap_or(rest.len());
-            let (word, after) = rest.split_at(end);
+        let (mut copied, mut position) = (0, 0);
+        while let Some(start) = text[position..].find(is_part_of_word).map(|offset| position + offset) {
+            let end = text[start..].find(|character| !is_part_of_word(character));
+            position = end.map_or(text.len(), |end| start + end);
+            let word = &text[start..position];
             let is_account_id = word.len() == 12 && word.bytes().all(|byte| byte.is_ascii_digit());
-            if is_account_id || !is_number(word) {
-                replaced += &self.replace(word, Encoding::Plain);
-            } else {
+            if is_number(word) && !is_account_id {
+                replaced += &self.replace(&text[copied..start], Encoding::Plain);
                 replaced.push_str(word);
+                copied = position;
             }
-            rest = after;
         }
-        replaced
+        replaced + &self.replace(&text[copied..], Encoding::Plain)
     }
 }
 

@@ -85,7 +85,7 @@ const SENTENCES: &str = "
     illegallocationconstraint permanentredirect moved permanently redirect addressed checksum md5 content http header
     headers objectlock encoded authorization canonical calculated provide identity resourcetag principaltag sourcearn
     sourceaccount arns statements deny document documents service_control_policy scp scps rcp rcps sse aes256 disabledexception
-    activated administrator all always anything case current date detected digits earlier empty enum equal exact example
+    activated administrator all always anything case current date detected digits earlier empty enum equal exact
     expression find greater later least look messages min max occurred prefaced range recent regular sensible still
     syntax target today transitively troubleshoot updated usage whole yes aws4 hmac sha256 fullawsaccess arnequals
     arnlike arnnotequals arnnotlike stringequals stringequalsignorecase stringlike stringnotequals

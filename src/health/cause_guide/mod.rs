@@ -1,13 +1,15 @@
 //! What each cause of a problem means, and what to do about it: the one list that the status page
 //! shows and that `deploy/runbook.md` repeats, with a section for each cause.
 
+mod access;
+
 use super::{Alert, FailureCause, runbook_url_of_cause};
 use crate::model::SourceState;
 
 /// A cause of a problem, explained. In the texts, names between backticks are code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct CauseGuide {
-    /// The value of the label `cause`.
+    /// The value of the label `cause`, or the name of an [access cause](super::AccessCauseKind).
     pub(crate) name: &'static str,
     /// The alert that a problem with this cause raises.
     pub(crate) alert: Alert,
@@ -127,10 +129,13 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::health::AccessCauseKind;
 
     fn guides() -> Vec<CauseGuide> {
         let failures = FailureCause::ALL.iter().map(|cause| CauseGuide::of_failure(*cause));
-        failures.chain(SourceState::KNOWN.iter().filter_map(CauseGuide::of_state)).collect()
+        let states = SourceState::KNOWN.iter().filter_map(CauseGuide::of_state);
+        let access = AccessCauseKind::ALL.iter().map(|kind| CauseGuide::of_access(*kind));
+        failures.chain(states).chain(access).collect()
     }
 
     /// The sections `### Cause: …` of the runbook by the name of the cause: the alert that each

@@ -1,0 +1,208 @@
+//! Groups failed checks by cause, with what to do about each.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+
+use super::check::{AccountLabel, Check, Step};
+use crate::health::remedy::{AccessAdvice, AccessCause, AccessExample};
+use crate::health::{AccessCauseKind, Alert, CauseGuide, CheckedStep};
+use crate::model::Failure;
+
+/// How many accounts a cause has as examples.
+const MAX_EXAMPLES: usize = 3;
+
+/// Why checks failed.
+#[derive(Debug)]
+pub(super) struct Cause {
+    /// The name of its kind in JSON.
+    pub(super) kind: &'static str,
+    pub(super) advice: AccessAdvice,
+    /// The number of checks that failed for it.
+    pub(super) checks: usize,
+    /// The number of accounts, and of regions of all of these, in which they failed.
+    pub(super) accounts: usize,
+    pub(super) regions: usize,
+    /// Of different accounts, as far as there are several.
+    pub(super) examples: Vec<Example>,
+}
+
+/// A check that failed.
+#[derive(Clone, Debug)]
+pub(super) struct Example {
+    /// `None` if the check is not about an account.
+    pub(super) account: Option<AccountLabel>,
+    pub(super) region: Option<String>,
+    /// What AWS said, or the exporter.
+    pub(super) message: String,
+}
+
+/// What checks that fail for the same cause have in common.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum CauseKey {
+    Access(AccessCause),
+    WrongClock,
+    NothingPolled,
+}
+
+/// Finds the causes of the failed checks, that of most accounts first, and tells each check its cause.
+pub(super) fn find_causes(checks: &mut [Check]) -> Vec<Cause> {
+    let clock_is_wrong = checks.iter().any(|check| check.step == Step::Clock && check.failure().is_some());
+    // The positions of the checks.
+    let mut groups: HashMap<CauseKey, Vec<usize>> = HashMap::new();
+    for (position, check) in checks.iter().enumerate() {
+        if let Some(failure) = check.failure() {
+            let key = CauseKey::of(&check.step, failure, clock_is_wrong);
+            groups.entry(key).or_default().push(position);
+        }
+    }
+    let mut causes: Vec<(Cause, Vec<usize>)> = groups
+        .into_iter()
+        .map(|(key, positions)| {
+            let failed: Vec<&Check> = positions.iter().filter_map(|position| checks.get(*position)).collect();
+            (Cause::new(&key, &failed), positions)
+        })
+        .collect();
+    // The first check decides between causes that hit as many.
+    causes.sort_by_key(|(cause, positions)| {
+        (Reverse(cause.accounts), Reverse(cause.checks), positions.first().copied())
+    });
+    for (index, (_, positions)) in causes.iter().enumerate() {
+        for position in positions {
+            if let Some(check) = checks.get_mut(*position) {
+                check.cause = Some(index);
+            }
+        }
+    }
+    causes.into_iter().map(|(cause, _)| cause).collect()
+}
+
+impl Cause {
+    fn new(key: &CauseKey, failed: &[&Check]) -> Self {
+        let accounts: BTreeSet<&str> =
+            failed.iter().filter_map(|check| Some(check.subject.account()?.id.as_str())).collect();
+        let regions: BTreeSet<&str> =
+            failed.iter().filter_map(|check| Some(check.region.as_ref()?.as_str())).collect();
+        Self {
+            kind: key.kind(),
+            advice: key.advice(failed),
+            checks: failed.len(),
+            accounts: accounts.len(),
+            regions: regions.len(),
+            examples: examples(failed),
+        }
+    }
+}
+
+/// The first checks of different accounts, or else of the same.
+fn examples(failed: &[&Check]) -> Vec<Example> {
+    let mut seen: BTreeSet<Option<&str>> = BTreeSet::new();
+    let (mut of_new_accounts, mut others) = (Vec::new(), Vec::new());
+    for check in failed {
+        if seen.insert(check.subject.account().map(|account| account.id.as_str())) {
+            of_new_accounts.push(*check);
+        } else {
+            others.push(*check);
+        }
+        if of_new_accounts.len() == MAX_EXAMPLES {
+            break;
+        }
+    }
+    let chosen = of_new_accounts.into_iter().chain(others).take(MAX_EXAMPLES);
+    chosen.map(Example::of).collect()
+}
+
+impl Example {
+    fn of(check: &Check) -> Self {
+        Self {
+            account: check.subject.account().cloned(),
+            region: check.region.as_ref().map(ToString::to_string),
+            message: check.failure().map(|failure| failure.message.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// The account with its name and the region, such as `111122223333 (production) eu-west-1`.
+    pub(super) fn describe(&self) -> Option<String> {
+        let account = self.account.as_ref()?.describe();
+        Some(match &self.region {
+            Some(region) => format!("{account} in {region}"),
+            None => account,
+        })
+    }
+}
+
+impl CauseKey {
+    /// If `clock_is_wrong`, that is why AWS does not accept signatures.
+    fn of(step: &Step, failure: &Failure, clock_is_wrong: bool) -> Self {
+        let checked = match checked_step(step) {
+            Some(checked) => checked,
+            None if *step == Step::Clock => return Self::WrongClock,
+            None => return Self::NothingPolled,
+        };
+        let cause = AccessCause::of(failure, checked);
+        if clock_is_wrong && cause.kind == AccessCauseKind::InvalidSignature {
+            return Self::WrongClock;
+        }
+        Self::Access(cause)
+    }
+
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Access(cause) => cause.kind.as_str(),
+            Self::WrongClock => "wrong_clock",
+            Self::NothingPolled => "nothing_polled",
+        }
+    }
+
+    fn advice(&self, failed: &[&Check]) -> AccessAdvice {
+        let advice = |title: &str, explanation: &str, remedy: &str, runbook_url: String| AccessAdvice {
+            title: title.to_owned(),
+            explanation: explanation.to_owned(),
+            remedy: remedy.to_owned(),
+            statement: None,
+            command: None,
+            deployment_parameter: None,
+            owner: None,
+            runbook_url,
+        };
+        match self {
+            Self::Access(cause) => {
+                let failures = failed.iter().copied().filter_map(access_example);
+                cause.advice(&failures.collect::<Vec<_>>())
+            }
+            Self::WrongClock => advice(
+                "The clock of this host is wrong",
+                "AWS rejects requests that were signed more than 5 minutes ago, or as far in the future. The exporter then \
+                 signs by AWS's clock, but the ages of syncs and the times in the metrics are wrong.",
+                "Synchronize the clock with NTP, for example with chrony. On EC2, the time service has the address \
+                 169.254.169.123.",
+                CauseGuide::of_access(AccessCauseKind::InvalidSignature).runbook_url(),
+            ),
+            Self::NothingPolled => advice(
+                "Nothing is polled",
+                "The configuration selects no account, or no region that the accounts have enabled.",
+                "Check `accounts`, `organization` and `regions` in the configuration.",
+                Alert::SsmSyncNothingPolled.runbook_url(),
+            ),
+        }
+    }
+}
+
+fn access_example(check: &Check) -> Option<AccessExample<'_>> {
+    let (failure, step) = (check.failure()?, checked_step(&check.step)?);
+    Some(AccessExample { failure, step, caller: check.caller.as_ref() })
+}
+
+/// `None` if the step calls nothing.
+fn checked_step(step: &Step) -> Option<CheckedStep<'_>> {
+    Some(match step {
+        Step::Targets | Step::Clock => return None,
+        Step::Credentials(_) => CheckedStep::Credentials,
+        Step::AssumeRole { role_arn, external_id_configured } => {
+            CheckedStep::AssumeRole { role_arn, external_id_configured: *external_id_configured }
+        }
+        Step::ListAccounts => CheckedStep::ListAccounts,
+        Step::ListUnits => CheckedStep::ListUnits,
+        Step::ListRegions => CheckedStep::ListRegions,
+        Step::ListSyncs(_) => CheckedStep::ListSyncs,
+    })
+}

@@ -1,0 +1,111 @@
+//! The causes of failed checks, and what to do about each.
+
+use super::super::cause::{Cause, Example};
+use super::look::{self, HEADING};
+use crate::status::text::{pluralize, with_commas};
+use crate::terminal::{Page, Word, message, words};
+
+const INDENT: usize = 4;
+
+/// How much is said about each cause.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Detail {
+    /// Everything.
+    Full,
+    /// Without the explanation and without what AWS said.
+    Remedy,
+    /// What to do, and an example.
+    Brief,
+    /// Only where to read more.
+    Least,
+}
+
+impl Detail {
+    /// The most detail first.
+    pub(super) const ALL: [Self; 4] = [Self::Full, Self::Remedy, Self::Brief, Self::Least];
+}
+
+/// Writes the first `number` causes.
+pub(super) fn write(page: &mut Page, causes: &[Cause], detail: Detail, number: usize) {
+    for (index, cause) in causes.iter().enumerate().take(number) {
+        if index == 0 || matches!(detail, Detail::Full | Detail::Remedy) {
+            page.separate();
+        }
+        write_cause(page, index, cause, detail);
+    }
+    let more = causes.len().saturating_sub(number);
+    if more > 0 {
+        page.separate();
+        let text = format!("and {}: see them with --format json", pluralize(more, "more cause"));
+        page.paragraph(0, 0, words(&text));
+    }
+}
+
+fn write_cause(page: &mut Page, index: usize, cause: &Cause, detail: Detail) {
+    let advice = &cause.advice;
+    let title = words(&advice.title).map(|word| word.styled(HEADING));
+    page.paragraph(0, INDENT, [look::cause_number(index)].into_iter().chain(title));
+    page.paragraph(INDENT, 2, words(&places(cause, if detail == Detail::Full { 3 } else { 1 })));
+    if detail == Detail::Full {
+        if let Some(example) = cause.examples.first() {
+            page.paragraph(INDENT, 2, message(&example.message));
+        }
+        labelled(page, "why:", &advice.explanation);
+    }
+    if detail != Detail::Least {
+        labelled(page, "do:", &advice.remedy);
+        let statement =
+            advice.statement.as_ref().filter(|_| detail != Detail::Brief || advice.command.is_none());
+        verbatim(page, "statement:", statement);
+        verbatim(page, "command:", advice.command.as_ref());
+        if let Some(parameter) = &advice.deployment_parameter {
+            labelled(page, "deployment:", parameter);
+        }
+        if let Some(owner) = &advice.owner {
+            labelled(page, "owner:", owner);
+        }
+    }
+    page.verbatim(INDENT, [Word::new("see"), Word::new(&advice.runbook_url)]);
+}
+
+fn labelled(page: &mut Page, label: &str, text: &str) {
+    if !text.is_empty() {
+        page.paragraph(INDENT, 2, [Word::new(label)].into_iter().chain(words(text)));
+    }
+}
+
+/// Writes what is copied, and must therefore not be broken into lines. Several lines are below the label.
+fn verbatim(page: &mut Page, label: &str, text: Option<&String>) {
+    let Some(text) = text else { return };
+    if text.contains('\n') {
+        page.paragraph(INDENT, 0, [Word::new(label)]);
+        for line in text.lines() {
+            page.verbatim(INDENT + 2, [Word::new(line)]);
+        }
+    } else {
+        page.verbatim(INDENT, [Word::new(label), Word::new(text)]);
+    }
+}
+
+/// How many accounts and regions the cause has hit, and examples.
+fn places(cause: &Cause, max_examples: usize) -> String {
+    let checks = pluralize(cause.checks, "check");
+    let mut counts = Vec::new();
+    if cause.accounts > 0 {
+        counts.push(pluralize(cause.accounts, "account"));
+    }
+    if cause.regions > 0 {
+        counts.push(pluralize(cause.regions, "region"));
+    }
+    counts.push(checks);
+    let counts = counts.join(", ");
+    let examples: Vec<String> =
+        cause.examples.iter().filter_map(Example::describe).take(max_examples).collect();
+    if examples.is_empty() {
+        return counts;
+    }
+    let shown_accounts = examples.len().min(cause.accounts);
+    let more = cause.accounts - shown_accounts;
+    let more = if more > 0 { format!(" and {} more", with_commas(more)) } else { String::new() };
+    format!("{counts}: {}{more}", examples.join(", "))
+}

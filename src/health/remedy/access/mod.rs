@@ -1,0 +1,331 @@
+//! Why the exporter cannot get to the syncs of accounts, and what to do about it, with the values of the
+//! failures: the statement that is lacking, and the command that adds it.
+//!
+//! A policy of the organization gets no statement and no command, only its owner: a person decides whether
+//! the exporter is exempt from it. External ids never appear.
+
+mod commands;
+mod deployment;
+mod principal;
+mod statement;
+
+use principal::{Principal, PrincipalKind, RoleName};
+use statement::Statement;
+
+use super::command;
+use crate::failure_log;
+use crate::fleet::RoleArn;
+use crate::health::{AccessCauseKind, CauseGuide, CheckedStep};
+use crate::model::{Denial, Failure};
+
+/// What failures have in common that one change repairs, in any number of accounts and regions. It has
+/// therefore no account of the fleet in it, no region and no request id.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct AccessCause {
+    pub(crate) kind: AccessCauseKind,
+    /// The action that is denied.
+    pub(crate) action: Option<String>,
+    /// Who is denied the call: `role` or `user` with its name.
+    pub(crate) caller: Option<String>,
+    /// The role that cannot be assumed: its ARN with `*` as the account.
+    pub(crate) role: Option<String>,
+    /// The policy that denies the call: its ARN, with `ACCOUNT_ID` instead of an account of the fleet.
+    pub(crate) policy: Option<String>,
+    /// Whether a statement denies the call, as opposed to none that allows it.
+    pub(crate) is_explicit: bool,
+    /// Whether the role was to be assumed with an external id.
+    pub(crate) has_external_id: bool,
+    /// The error without its details, if it says no more than its text.
+    pub(crate) error: Option<String>,
+}
+
+/// A failure with a cause.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AccessExample<'a> {
+    pub(crate) failure: &'a Failure,
+    pub(crate) step: CheckedStep<'a>,
+    /// The role whose credentials the failed call was made with, if the exporter assumed one. AWS names
+    /// callers without the path of their role.
+    pub(crate) caller: Option<&'a RoleArn>,
+}
+
+/// What to do about a cause. In texts, names between backticks are code. Names and ARNs are from the
+/// configuration and from AWS; all are printable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AccessAdvice {
+    /// Names the cause in a few words, without a full stop.
+    pub(crate) title: String,
+    /// Says what is wrong, in full sentences.
+    pub(crate) explanation: String,
+    /// Says what to do, in full sentences.
+    pub(crate) remedy: String,
+    /// The policy statement that is lacking, in JSON on a single line. `EXTERNAL_ID`, `ACCOUNT_ID` and
+    /// `ARN_OF_THE_CALLER` in it are placeholders.
+    pub(crate) statement: Option<String>,
+    /// Commands for a POSIX shell, one a line, that add the statement, or show what has to be changed.
+    pub(crate) command: Option<String>,
+    /// The parameters of the templates and Terraform modules in `deploy/aws` that the cause depends on.
+    pub(crate) deployment_parameter: Option<String>,
+    /// Who may change the policy of the organization that denies the call.
+    pub(crate) owner: Option<String>,
+    /// The section of the runbook about the cause.
+    pub(crate) runbook_url: String,
+}
+
+impl AccessCause {
+    pub(crate) fn of(failure: &Failure, step: CheckedStep<'_>) -> Self {
+        let kind = AccessCauseKind::of_step(failure, step);
+        let denial = failure.denial.as_deref();
+        let text = || failure_log::without_details(&failure.message, &[]);
+        let mut cause = Self {
+            kind,
+            action: None,
+            caller: None,
+            role: None,
+            policy: None,
+            is_explicit: false,
+            has_external_id: false,
+            error: denial.is_none().then(text),
+        };
+        if !kind.is_denial() {
+            return cause;
+        }
+        let action = denial.and_then(|denial| denial.action.as_deref()).or(step.action());
+        cause.action = action.map(ToOwned::to_owned);
+        if let Some(denial) = denial {
+            let principal = denial.principal.as_deref().and_then(Principal::parse);
+            cause.caller = principal.map(|principal| principal.describe());
+            cause.policy = denial.policy_arn.as_deref().map(policy_without_account);
+            cause.is_explicit = denial.is_explicit;
+        }
+        if action.is_some_and(|action| action.starts_with("sts:")) {
+            let of_denial = || denial?.resource.as_deref()?.parse::<RoleArn>().ok();
+            cause.role = match step {
+                CheckedStep::AssumeRole { role_arn, .. } => Some(role_pattern(role_arn)),
+                _ => of_denial().as_ref().map(role_pattern),
+            };
+            cause.has_external_id = kind == AccessCauseKind::TrustPolicy
+                && matches!(step, CheckedStep::AssumeRole { external_id_configured: true, .. });
+        }
+        cause
+    }
+
+    /// What to do about the cause. The failures are all that have it, so that the advice is about all of
+    /// their accounts.
+    pub(crate) fn advice(&self, failures: &[AccessExample<'_>]) -> AccessAdvice {
+        let guide = CauseGuide::of_access(self.kind);
+        let callers = callers(failures);
+        let statement = self.statement(&callers);
+        let document = statement.as_ref().and_then(command::compact_json);
+        AccessAdvice {
+            title: self.title(&guide),
+            explanation: self.explanation(&guide, failures),
+            remedy: self.remedy(&guide, &callers, failures),
+            command: commands::for_cause(self, &callers, statement.as_ref()),
+            statement: document,
+            deployment_parameter: deployment::parameter(self).map(ToOwned::to_owned),
+            owner: self.owner(),
+            runbook_url: guide.runbook_url(),
+        }
+    }
+
+    fn title(&self, guide: &CauseGuide) -> String {
+        match (self.role_name(), &self.action) {
+            (Some(role), _) if self.kind == AccessCauseKind::TrustPolicy => {
+                format!("{}: {role}", guide.title)
+            }
+            (_, Some(action)) => format!("{}: {action}", guide.title),
+            _ => guide.title.to_owned(),
+        }
+    }
+
+    fn explanation(&self, guide: &CauseGuide, failures: &[AccessExample<'_>]) -> String {
+        let Some(action) = &self.action else { return guide.explanation.to_owned() };
+        let mut text = format!("AWS denies `{action}`");
+        if let Some(role) = self.role_name() {
+            text += &format!(" on the role `{role}`");
+        }
+        if let Some(caller) = &self.caller {
+            text += &format!(" to the {caller}");
+        }
+        if let Some(policy) = self.policy_arn(failures) {
+            text += &format!(" by the policy `{policy}`");
+        }
+        format!("{text}. {}", guide.explanation)
+    }
+
+    fn remedy(&self, guide: &CauseGuide, callers: &[Principal], failures: &[AccessExample<'_>]) -> String {
+        let mut text = guide.remedy.to_owned();
+        let mut add = |sentence: &str| {
+            text.push(' ');
+            text.push_str(sentence);
+        };
+        let caller = callers.first();
+        match self.kind {
+            AccessCauseKind::TrustPolicy => {
+                add(
+                    "Add the statement to `Statement` in the existing trust policy, because the command replaces the whole \
+                     policy; the first command saves it to a file.",
+                );
+                if self.has_external_id {
+                    add(
+                        "Replace `EXTERNAL_ID` with `external_id` of the configuration, which is a secret and not shown.",
+                    );
+                }
+                if caller.is_some_and(
+                    |caller| matches!(&caller.kind, PrincipalKind::Role(role) if role.path.is_none()),
+                ) {
+                    add(
+                        "AWS names the caller without the path of its role: if the role has one, add it to the ARN.",
+                    );
+                }
+                if let Some(account) = only(failures.iter().filter_map(|failure| match failure.step {
+                    CheckedStep::AssumeRole { role_arn, .. } => Some(role_arn.account()),
+                    _ => None,
+                })) {
+                    add(&format!("Run the commands in the account {account}."));
+                } else {
+                    add("Run the commands in each account.");
+                }
+            }
+            _ if self.wants_identity_policy() => match caller {
+                Some(Principal { kind: PrincipalKind::Role(role), .. }) if role.is_of_identity_center() => {
+                    add(&format!(
+                        "IAM Identity Center manages the role `{}`: add the statement to its permission set.",
+                        role.name
+                    ));
+                }
+                Some(_) => match only(callers.iter().map(|caller| &caller.account)) {
+                    Some(account) => add(&format!("Run the command in the account {account}.")),
+                    None => add("Run the command in each account."),
+                },
+                None => {}
+            },
+            _ => {}
+        }
+        text
+    }
+
+    /// Whether a policy of the caller has to allow the call.
+    fn wants_identity_policy(&self) -> bool {
+        !self.is_explicit
+            && matches!(self.kind, AccessCauseKind::IdentityPolicy | AccessCauseKind::AccessDenied)
+    }
+
+    fn statement(&self, callers: &[Principal]) -> Option<Statement> {
+        if self.is_explicit {
+            return None;
+        }
+        let actions = self.lacking_actions()?;
+        match self.kind {
+            AccessCauseKind::TrustPolicy => Some(Statement::of_trust(actions, callers, self.has_external_id)),
+            AccessCauseKind::IdentityPolicy
+            | AccessCauseKind::PermissionsBoundary
+            | AccessCauseKind::SessionPolicy
+            | AccessCauseKind::OrganizationAccess
+            | AccessCauseKind::AccessDenied => {
+                let resource = self.role.clone().unwrap_or_else(|| "*".to_owned());
+                Some(Statement::of_identity(actions, resource))
+            }
+            AccessCauseKind::VpcEndpointPolicy => Some(Statement::of_endpoint(actions)),
+            _ => None,
+        }
+    }
+
+    /// The actions that have to be allowed: with the denied one, those that the exporter would be denied
+    /// next.
+    fn lacking_actions(&self) -> Option<Vec<String>> {
+        let action = self.action.as_deref()?;
+        let actions: &[&str] = match action {
+            "sts:TagSession" => &["sts:AssumeRole", "sts:TagSession"],
+            _ if action.starts_with("organizations:") => &[
+                "organizations:ListAccounts",
+                "organizations:ListAccountsForParent",
+                "organizations:ListOrganizationalUnitsForParent",
+            ],
+            only => &[only],
+        };
+        Some(actions.iter().map(|action| (*action).to_owned()).collect())
+    }
+
+    /// The name of the role that cannot be assumed.
+    fn role_name(&self) -> Option<&str> {
+        self.role.as_deref()?.rsplit('/').next()
+    }
+
+    /// The ARN of the policy that denies the calls, if it is the same one.
+    fn policy_arn<'a>(&'a self, failures: &[AccessExample<'a>]) -> Option<&'a str> {
+        let arns =
+            failures.iter().filter_map(|failure| failure.failure.denial.as_deref()?.policy_arn.as_deref());
+        only(arns).or(self.policy.as_deref())
+    }
+
+    /// Who owns the policy of the organization. Its ARN has the management account and the organization:
+    /// `arn:aws:organizations::ACCOUNT:policy/ORGANIZATION/service_control_policy/ID`.
+    fn owner(&self) -> Option<String> {
+        let is_of_organization = matches!(
+            self.kind,
+            AccessCauseKind::ServiceControlPolicy | AccessCauseKind::ResourceControlPolicy
+        );
+        is_of_organization.then_some(())?;
+        let from_arn = || {
+            let mut parts = self.policy.as_deref()?.splitn(6, ':').skip(4);
+            let (account, resource) = (parts.next()?, parts.next()?);
+            let organization = resource.strip_prefix("policy/")?.split('/').next()?;
+            Some(format!("the management account {account} of the organization {organization}"))
+        };
+        let account = from_arn().unwrap_or_else(|| "the management account of the organization".to_owned());
+        Some(format!("{account}, or a delegated administrator for policies"))
+    }
+}
+
+impl AccessCauseKind {
+    /// Whether AWS denied a call.
+    pub(crate) fn is_denial(self) -> bool {
+        self <= Self::ServiceControlPolicy
+    }
+}
+
+/// The callers of the failed calls, each once. The role that the exporter assumed is known with its path.
+fn callers(failures: &[AccessExample<'_>]) -> Vec<Principal> {
+    let mut callers: Vec<Principal> = Vec::new();
+    for failure in failures {
+        let denied =
+            failure.failure.denial.as_deref().and_then(|denial: &Denial| denial.principal.as_deref());
+        let denied = denied.and_then(Principal::parse);
+        let assumed = failure.caller.map(Principal::of_role);
+        let caller = match (denied, assumed) {
+            (Some(denied), Some(assumed)) if denied.is_session_of(&assumed) => Some(assumed),
+            (denied, assumed) => denied.or(assumed),
+        };
+        if let Some(caller) = caller.filter(|caller| !callers.contains(caller)) {
+            callers.push(caller);
+        }
+    }
+    callers
+}
+
+/// The value that all values are equal to.
+fn only<T: PartialEq>(mut values: impl Iterator<Item = T>) -> Option<T> {
+    let first = values.next()?;
+    values.all(|value| value == first).then_some(first)
+}
+
+/// The ARN of the role in any account.
+fn role_pattern(arn: &RoleArn) -> String {
+    format!("arn:{}:iam::*:role{}", arn.partition(), RoleName::of(arn).with_path())
+}
+
+/// The ARN of the policy, without its account if that may be an account of the fleet.
+fn policy_without_account(arn: &str) -> String {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match parts.as_slice() {
+        [arn, partition, "iam", region, account, policy] if *account != "aws" => {
+            [arn, partition, "iam", region, statement::ACCOUNT_ID, policy].join(":")
+        }
+        _ => arn.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
