@@ -18,6 +18,7 @@ use aws_sdk_sts::config::retry::RetryPartition;
 use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
 use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::ReconnectMode;
 
 use super::ambient::{self, ContainerProvider};
 use super::credential_check::{CheckedProvider, EnvironmentProvider, check_environment};
@@ -340,7 +341,8 @@ pub(super) fn config_for_recording(
         .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
         .time_source(SystemTimeSource::new())
         .timeout_config(TimeoutConfig::disabled())
-        .retry_config(retries(collection_timeout))
+        // There are no connections to close.
+        .retry_config(retries(collection_timeout).with_reconnect_mode(ReconnectMode::ReuseAllConnections))
         .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .endpoint_url(UNREACHABLE_ENDPOINT)
         .region(region);

@@ -1,7 +1,10 @@
 //! Recordings of `once --record`, replayed as a program without AWS.
 
 mod bad_files;
+mod fixtures;
 mod same_results;
+mod serve;
+mod strangers;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

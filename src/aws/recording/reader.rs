@@ -109,7 +109,8 @@ fn header(line: &TextLine<'_>) -> Result<(Header, Shard), String> {
             build_info::VERSION
         ));
     }
-    let header: Header = convert(value)?;
+    let mut header: Header = convert(value)?;
+    header.version = excerpt(&header.version);
     if !(0.0..=MAX_TIME).contains(&header.unix_seconds) {
         return Err("unix_seconds: expected seconds since 1970, before the year 10000".to_owned());
     }
@@ -141,7 +142,7 @@ fn add(line: &TextLine<'_>, header: &Header, answers: &mut Answers) -> Result<()
                 "kind: `{}` is not known to this version ({}); replay the recording with version {}, which wrote it",
                 excerpt(other),
                 build_info::VERSION,
-                excerpt(&header.version)
+                header.version
             ));
         }
         None => return Err("the key `kind` is missing; expected `call` or `credentials`".to_owned()),

@@ -58,7 +58,7 @@ impl Recording {
         jiff::Timestamp::from_second(seconds).map(|time| time.to_string()).unwrap_or_default()
     }
 
-    /// The version of the exporter that wrote it. May be any text.
+    /// The version of the exporter that wrote it. May be any text that is short and printable.
     #[must_use]
     pub fn version(&self) -> &str {
         &self.header.version
