@@ -145,11 +145,11 @@ impl Transcript {
             Event::Call(call) => Line::Call(self.call(*call)),
             Event::Credentials { profile, outcome } => {
                 let pseudonyms = &mut self.pseudonyms;
-                let profile = profile.map(|profile| pseudonyms.text(&profile));
+                let profile = profile.map(|profile| pseudonyms.name(&profile));
                 let (access_key_id, failure) = match outcome {
                     Ok(id) => (Some(pseudonyms.access_key_id(&id)), None),
                     Err(Failure { reason, message, .. }) => {
-                        let message = pseudonyms.text(&message);
+                        let message = pseudonyms.message(&message);
                         (None, Some(CredentialsFailure { reason: reason.as_str().to_owned(), message }))
                     }
                 };
@@ -163,13 +163,13 @@ impl Transcript {
             self.learn_account(&request, body);
         }
         let account = request.access_key_id.as_ref().and_then(|id| self.accounts.get(id));
-        let account = account.cloned().map(|account| self.pseudonyms.text(&account));
+        let account = account.cloned().map(|account| self.pseudonyms.name(&account));
         let pseudonyms = &mut self.pseudonyms;
         let mut call = Call {
             account,
             access_key_id: request.access_key_id.as_ref().map(|id| pseudonyms.access_key_id(id)),
-            endpoint: pseudonyms.text(request.destination.host_and_port()),
-            proxy: request.destination.proxy().map(|proxy| pseudonyms.text(&redact_url_users(proxy))),
+            endpoint: pseudonyms.message(request.destination.host_and_port()),
+            proxy: request.destination.proxy().map(|proxy| pseudonyms.message(&redact_url_users(proxy))),
             request: recorded_request(pseudonyms, &request),
             status: None,
             headers: Vec::new(),
@@ -199,7 +199,7 @@ impl Transcript {
             }
             ObservedOutcome::NoResponse { kind, message } => {
                 let message = request.secrets.redact_encoded(redact_url_users(&message));
-                call.error = Some(CallError { kind, message: pseudonyms.text(&message) });
+                call.error = Some(CallError { kind, message: pseudonyms.message(&message) });
             }
         }
         call

@@ -113,11 +113,11 @@ async fn web_identity_is_recorded_without_its_token() {
         let call = recording.calls("AssumeRoleWithWebIdentity")[0];
         assert!(call["request"].as_str().unwrap().contains("WebIdentityToken=redacted"), "{call}");
         assert!(call["body"].as_str().unwrap().contains("<SessionToken>redacted</SessionToken>"), "{call}");
-        let list = recording.calls("ListResourceDataSync")[0];
+        let call = recording.calls("GetCallerIdentity")[0];
         assert_eq!(
-            list["account"].as_str().map(str::len),
+            call["account"].as_str().map(str::len),
             Some(12),
-            "the account of the key is known: {list}"
+            "the account of the key is known: {call}"
         );
     }
 }

@@ -53,7 +53,7 @@ impl Pseudonyms {
             Value::String(text) if key == REGION && !text.bytes().any(|byte| byte.is_ascii_uppercase()) => {
                 text.clone().into()
             }
-            Value::String(text) => self.text(text).into(),
+            Value::String(text) => self.name(text).into(),
             Value::Array(values) => values.iter().map(|value| self.with_pseudonyms(key, value)).collect(),
             Value::Object(values) => values
                 .iter()

@@ -2,6 +2,7 @@
 
 use super::Pseudonyms;
 use super::encoding::Encoding;
+use super::vocabulary::TextKind;
 
 impl Pseudonyms {
     /// A request with percent-encoded parameters.
@@ -12,7 +13,7 @@ impl Pseudonyms {
                 let value = self.value(name, value, Encoding::Form);
                 format!("{name}={value}")
             }
-            None => self.replace(parameter, Encoding::Form),
+            None => self.replace(parameter, Encoding::Form, TextKind::Name),
         });
         parameters.collect::<Vec<_>>().join("&")
     }

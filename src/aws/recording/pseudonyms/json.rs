@@ -2,6 +2,7 @@
 
 use super::Pseudonyms;
 use super::encoding::{Decoded, Encoding};
+use super::vocabulary::TextKind;
 
 impl Pseudonyms {
     pub(super) fn json(&mut self, body: &str) -> String {
@@ -18,7 +19,9 @@ impl Pseudonyms {
                 after.strip_prefix('"').is_some_and(|after| after.trim_ascii_start().starts_with(':'));
             if is_key {
                 key = Decoded::new(string, Encoding::Json).text.into_owned();
-                replaced += &self.replace(string, Encoding::Json);
+                replaced += &self.replace(string, Encoding::Json, TextKind::Definition);
+            } else if super::ENUMS.contains(&key.as_str()) && super::is_identifier(string) {
+                replaced.push_str(string);
             } else {
                 replaced += &self.value(&key, string, Encoding::Json);
             }
@@ -44,18 +47,18 @@ impl Pseudonyms {
             position = end.map_or(text.len(), |end| start + end);
             let word = &text[start..position];
             let is_account_id = word.len() == 12 && word.bytes().all(|byte| byte.is_ascii_digit());
-            if is_number(word) && !is_account_id {
-                replaced += &self.replace(&text[copied..start], Encoding::Plain);
+            if is_number_or_literal(word) && !is_account_id {
+                replaced += &self.replace(&text[copied..start], Encoding::Plain, TextKind::Name);
                 replaced.push_str(word);
                 copied = position;
             }
         }
-        replaced + &self.replace(&text[copied..], Encoding::Plain)
+        replaced + &self.replace(&text[copied..], Encoding::Plain, TextKind::Name)
     }
 }
 
-fn is_number(word: &str) -> bool {
-    word.parse::<f64>().is_ok_and(f64::is_finite)
+fn is_number_or_literal(word: &str) -> bool {
+    matches!(word, "true" | "false" | "null") || word.parse::<f64>().is_ok_and(f64::is_finite)
 }
 
 /// The end of the string that begins with `text`: its closing quote, or the end of a truncated body.

@@ -2,6 +2,19 @@
 
 use super::Pseudonyms;
 use super::encoding::Encoding;
+use super::vocabulary::TextKind;
+
+/// The elements of STS's answers that name something.
+const NAMES: [&str; 8] = [
+    "AccessKeyId",
+    "Account",
+    "Arn",
+    "AssumedRoleId",
+    "Audience",
+    "Provider",
+    "SubjectFromWebIdentityToken",
+    "UserId",
+];
 
 impl Pseudonyms {
     pub(super) fn markup(&mut self, body: &str) -> String {
@@ -14,7 +27,7 @@ impl Pseudonyms {
             let end = rest.find('>').map_or(rest.len(), |end| end + 1);
             let (tag, after) = rest.split_at(end);
             element = opened_element(tag);
-            replaced += &self.replace(tag, Encoding::Xml);
+            replaced += &self.replace(tag, Encoding::Xml, TextKind::Definition);
             rest = after;
             if super::SECRETS.contains(&element) {
                 // A secret ends with its element, even if it contains tags.
@@ -35,7 +48,15 @@ impl Pseudonyms {
         }
         let start = text.len() - text.trim_start().len();
         let (before, after) = (&text[..start], &text[start + content.len()..]);
-        format!("{before}{}{after}", self.value(element, content, Encoding::Xml))
+        let content = match element {
+            "Code" | "Type" if super::is_identifier(content) => content.to_owned(),
+            _ if NAMES.contains(&element) || super::SECRETS.contains(&element) => {
+                self.value(element, content, Encoding::Xml)
+            }
+            // The text of a page, or of an element that this version does not know.
+            _ => self.replace(content, Encoding::Xml, TextKind::Message),
+        };
+        format!("{before}{content}{after}")
     }
 }
 

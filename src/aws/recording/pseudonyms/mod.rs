@@ -28,8 +28,8 @@ use aws_lc_rs::error::Unspecified;
 
 use super::super::credential_check::check_text;
 use encoding::{Decoded, Encoding, encode};
-use tokens::{Token, TokenKind, access_keys, tokens};
-use vocabulary::Vocabulary;
+use tokens::{Context, Token, TokenKind, access_keys, tokens};
+use vocabulary::{TextKind, Vocabulary};
 use words::Words;
 
 /// What secrets are replaced with.
@@ -86,21 +86,29 @@ impl Pseudonyms {
         Ok(Self { words: Words::new()?, vocabulary: Vocabulary::new(), keeps_names })
     }
 
-    /// A text with pseudonyms in place of its names.
-    pub(super) fn text(&mut self, text: &str) -> String {
-        self.replace(text, Encoding::Plain)
+    /// A name or an id.
+    pub(super) fn name(&mut self, name: &str) -> String {
+        self.replace(name, Encoding::Plain, TextKind::Name)
+    }
+
+    /// A message with pseudonyms in place of its names.
+    pub(super) fn message(&mut self, message: &str) -> String {
+        self.replace(message, Encoding::Plain, TextKind::Message)
     }
 
     /// An access key id. It is replaced even if names stay.
     pub(super) fn access_key_id(&mut self, id: &str) -> String {
-        let tokens = tokens(id, &self.vocabulary);
-        self.apply(id, Encoding::Plain, id, tokens, |range| range)
+        self.replace_even_if_names_stay(id, Encoding::Plain)
     }
 
     /// The body of a request or a response, in whichever format it is.
     pub(super) fn body(&mut self, body: &str) -> String {
         match body.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').chars().next() {
-            Some('{' | '[' | '"') => self.json(body),
+            Some('{' | '[' | '"') => {
+                // The names in a list come after messages that have them.
+                self.json(body);
+                self.json(body)
+            }
             _ => self.markup(body),
         }
     }
@@ -114,22 +122,32 @@ impl Pseudonyms {
             _ => match value.split_once(':') {
                 // The code may have the address of a document after it.
                 Some((code, document)) if name == "x-amzn-errortype" && is_identifier(code) => {
-                    format!("{code}:{}", self.text(document))
+                    format!("{code}:{}", self.message(document))
                 }
                 None if name == "x-amzn-errortype" && is_identifier(value) => value.to_owned(),
-                _ => self.text(value),
+                _ => self.message(value),
             },
         }
     }
 
     /// The encoded text with pseudonyms in place of its names.
-    fn replace(&mut self, encoded: &str, encoding: Encoding) -> String {
+    fn replace(&mut self, encoded: &str, encoding: Encoding, kind: TextKind) -> String {
         let decoded = Decoded::new(encoded, encoding);
         let found = match self.keeps_names {
-            false => tokens(&decoded.text, &self.vocabulary),
+            false => tokens(&decoded.text, self.context(kind)),
             true => access_keys(&decoded.text),
         };
         self.apply(encoded, encoding, &decoded.text, found, |range| decoded.encoded(range))
+    }
+
+    fn replace_even_if_names_stay(&mut self, encoded: &str, encoding: Encoding) -> String {
+        let decoded = Decoded::new(encoded, encoding);
+        let found = tokens(&decoded.text, self.context(TextKind::Name));
+        self.apply(encoded, encoding, &decoded.text, found, |range| decoded.encoded(range))
+    }
+
+    fn context(&self, kind: TextKind) -> Context<'_> {
+        Context { vocabulary: &self.vocabulary, words: &self.words, kind }
     }
 
     fn apply(
@@ -162,17 +180,15 @@ impl Pseudonyms {
 
     /// The value of a field or parameter called `name`.
     fn value(&mut self, name: &str, encoded: &str, encoding: Encoding) -> String {
-        let decoded = || Decoded::new(encoded, encoding).text;
         match name {
-            _ if SECRETS.contains(&name) => secret(&decoded()).to_owned(),
-            "AccessKeyId" => {
-                let decoded = Decoded::new(encoded, encoding);
-                let found = tokens(&decoded.text, &self.vocabulary);
-                self.apply(encoded, encoding, &decoded.text, found, |range| decoded.encoded(range))
-            }
-            _ if ENUMS.contains(&name) && is_identifier(encoded) => encoded.to_owned(),
+            _ if SECRETS.contains(&name) => secret(&Decoded::new(encoded, encoding).text).to_owned(),
+            "AccessKeyId" => self.replace_even_if_names_stay(encoded, encoding),
             "Region" | "RegionName" | "SourceRegions" if is_region(encoded) => encoded.to_owned(),
-            _ => self.replace(encoded, encoding),
+            "Policy" => self.replace(encoded, encoding, TextKind::Definition),
+            "message" | "Message" | "LastSyncStatusMessage" => {
+                self.replace(encoded, encoding, TextKind::Message)
+            }
+            _ => self.replace(encoded, encoding, TextKind::Name),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::*;
 use crate::fleet::{AccountId, OrganizationalUnitId, RoleArn};
 use crate::health::FailureCause;
-use crate::model::{DataSync, ManagedBy, SyncType};
+use crate::model::{DataSync, Denial, ManagedBy, SyncType};
 
 fn pseudonyms() -> Pseudonyms {
     Pseudonyms::new(false).unwrap()
@@ -27,9 +27,9 @@ fn names_are_replaced_and_everything_public_stays() {
         "{} <{}@{}.com>, http://{}:3128/{}",
     ] {
         let text: String = text.split("{}").collect::<Vec<_>>().join("Acme");
-        let replaced = pseudonyms.text(&text);
-        let acme = pseudonyms.text("Acme");
-        assert_eq!(replaced, text.replace("Acme", &acme).replace("bgcolor", &pseudonyms.text("bgcolor")));
+        let replaced = pseudonyms.message(&text);
+        let acme = pseudonyms.message("Acme");
+        assert_eq!(replaced, text.replace("Acme", &acme).replace("bgcolor", &pseudonyms.message("bgcolor")));
         assert!(!replaced.contains("Acme"), "{replaced}");
     }
 }
@@ -37,42 +37,41 @@ fn names_are_replaced_and_everything_public_stays() {
 #[test]
 fn ids_keep_their_forms() {
     let mut pseudonyms = pseudonyms();
-    let account = pseudonyms.text("012345678901");
+    let account = pseudonyms.name("012345678901");
     assert!(account.parse::<AccountId>().is_ok() && account.starts_with('0') && account != "012345678901");
-    assert!(!pseudonyms.text("111122223333").starts_with('0'));
-    let unit = pseudonyms.text("ou-ab12-z9y8x7w6");
+    assert!(!pseudonyms.name("111122223333").starts_with('0'));
+    let unit = pseudonyms.name("ou-ab12-z9y8x7w6");
     assert!(unit.parse::<OrganizationalUnitId>().is_ok(), "{unit}");
-    assert!(unit.starts_with(&format!("ou-{}", &pseudonyms.text("r-ab12")[2..])));
-    let role = pseudonyms.text("arn:aws-us-gov:iam::012345678901:role/ops/Sync.Reader@1");
+    assert!(unit.starts_with(&format!("ou-{}", &pseudonyms.name("r-ab12")[2..])));
+    let role = pseudonyms.name("arn:aws-us-gov:iam::012345678901:role/ops/Sync.Reader@1");
     assert!(role.parse::<RoleArn>().is_ok() && role.contains(&account), "{role}");
-    let key = pseudonyms.text("AKIA111122223333FAKE");
+    let key = pseudonyms.name("AKIA111122223333FAKE");
     assert!(key.starts_with("AKIA") && key.len() == 20 && !key.contains("1111"), "{key}");
     assert_eq!(key, pseudonyms.access_key_id("AKIA111122223333FAKE"));
     let id = "6fa459ea-ee8a-3ca4-894e-db77e160355e";
-    let uuid = pseudonyms.text(id);
+    let uuid = pseudonyms.name(id);
     assert!(
         uuid != id && uuid.len() == 36 && uuid.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
     );
-    let address = pseudonyms.text("10.20.30.40:3128");
+    let address = pseudonyms.name("10.20.30.40:3128");
     assert!(address.starts_with("198.1") && address.ends_with(":3128"), "{address}");
-    assert_eq!(pseudonyms.text("169.254.169.254:80 127.0.0.1"), "169.254.169.254:80 127.0.0.1");
+    assert_eq!(pseudonyms.name("169.254.169.254:80 127.0.0.1"), "169.254.169.254:80 127.0.0.1");
 }
 
 #[test]
 fn a_template_expands_to_what_its_expansion_is_replaced_with() {
     let mut pseudonyms = pseudonyms();
-    let account = pseudonyms.text("111122223333");
+    let account = pseudonyms.name("111122223333");
     for template in ["acme-{account_id}", "acme{account_id}x", "{account_id}", "acme@{account_id}.logs"] {
-        let expanded = pseudonyms.text(&template.replace("{account_id}", "111122223333"));
-        assert_eq!(pseudonyms.text(template).replace("{account_id}", &account), expanded, "{template}");
+        let expanded = pseudonyms.name(&template.replace("{account_id}", "111122223333"));
+        assert_eq!(pseudonyms.name(template).replace("{account_id}", &account), expanded, "{template}");
     }
 }
 
 #[test]
 fn patterns_select_the_same_names() {
     let mut pseudonyms = pseudonyms();
-    let patterns =
-        ["acme-*", "prod*", "*-web?", "*finance*", "team?", "!sandbox-*", "memb*", "*embe*", "inven*"];
+    let patterns = ["acme-*", "prod*", "*-web?", "*finance*", "team?", "!sandbox-*", "memb*", "inven*"];
     let configuration = pseudonyms.configuration(&json!({"health": {"rules": [{"accounts": patterns}]}}));
     let names = [
         "acme-1",
@@ -97,7 +96,7 @@ fn patterns_select_the_same_names() {
     for (pattern, replaced) in patterns.iter().zip(replaced_patterns) {
         let matches = |pattern: &str, name: &str| crate::wildcard::Wildcard::new(pattern).matches(name);
         for name in names {
-            let replaced_name = pseudonyms.text(name);
+            let replaced_name = pseudonyms.name(name);
             let replaced = replaced.as_str().unwrap();
             assert_eq!(
                 matches(pattern, name),
@@ -111,8 +110,8 @@ fn patterns_select_the_same_names() {
 #[test]
 fn the_structure_of_json_stays() {
     let mut pseudonyms = pseudonyms();
-    let acme = pseudonyms.text("acme");
-    let long = pseudonyms.text("111122223333");
+    let acme = pseudonyms.name("acme");
+    let long = pseudonyms.name("111122223333");
     for (body, replaced) in [
         (
             "{\"SyncName\" : \"acme\",\n\t\"LastSyncTime\":1.7638E9}",
@@ -164,7 +163,7 @@ fn secrets_of_xml_and_forms_are_replaced_even_if_names_stay() {
 fn texts_are_replaced_alike_in_every_encoding() {
     let mut pseudonyms = pseudonyms();
     let text = "Åcme & Söhne \"日本\" 100% <x>/acme+\u{1f600}";
-    let plain = pseudonyms.text(text);
+    let plain = pseudonyms.message(text);
     let json = serde_json::to_string(text).unwrap();
     let replaced: String = serde_json::from_str(&pseudonyms.json(&json)).unwrap();
     assert_eq!(replaced, plain);
@@ -172,20 +171,73 @@ fn texts_are_replaced_alike_in_every_encoding() {
     let replaced: String = serde_json::from_str(&pseudonyms.json(&format!("\"{escaped}\""))).unwrap();
     assert_eq!(replaced, plain);
     let form: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
-    let replaced = pseudonyms.replace(&form.replace('+', "%20"), Encoding::Form);
+    let replaced = pseudonyms.replace(&form.replace('+', "%20"), Encoding::Form, TextKind::Message);
     assert_eq!(form_urlencoded::parse(format!("a={replaced}").as_bytes()).next().unwrap().1, plain);
     let xml = text.replace('&', "&amp;").replace('<', "&lt;").replace("Å", "&#xC5;").replace('ö', "&#246;");
-    assert_eq!(pseudonyms.replace(&xml, Encoding::Xml), plain.replace('&', "&amp;").replace('<', "&lt;"));
+    assert_eq!(
+        pseudonyms.replace(&xml, Encoding::Xml, TextKind::Message),
+        plain.replace('&', "&amp;").replace('<', "&lt;")
+    );
 }
 
 #[test]
 fn the_policy_of_a_session_stays() {
     use crate::fleet::SessionPolicy::{ListAccounts, ListSyncs, ListSyncsAndRegions};
     for policy in [ListAccounts, ListSyncs, ListSyncsAndRegions].map(|policy| policy.document().unwrap()) {
-        assert_eq!(pseudonyms().text(&policy), policy);
+        assert_eq!(pseudonyms().message(&policy), policy);
         let form: String =
             form_urlencoded::Serializer::new(String::new()).append_pair("Policy", &policy).finish();
         assert_eq!(pseudonyms().form(&form), form);
+    }
+}
+
+#[test]
+fn a_public_word_in_a_name_is_replaced_and_in_messages_as_well() {
+    let mut pseudonyms = pseudonyms();
+    let network = pseudonyms.name("network");
+    assert_ne!(network, "network");
+    let body = "{\"message\":\"The gateway and the network are temporarily unavailable: Access Denied\",\"Name\":\"Gateway Access\"}";
+    let gateway = pseudonyms.name("gateway");
+    let replaced = pseudonyms.body(body);
+    let name = pseudonyms.name("Gateway Access");
+    // What denials are told by stays.
+    let expected = format!(
+        "{{\"message\":\"The {gateway} and the {network} are temporarily unavailable: Access Denied\",\"Name\":\"{name}\"}}"
+    );
+    assert_eq!(replaced, expected);
+    for name in ["Security", "shared-services", "Network", "log-archive", "Management", "Audit", "data"] {
+        for part in name.split('-') {
+            assert!(!pseudonyms.name(name).to_lowercase().contains(&part.to_lowercase()), "{name}");
+        }
+    }
+}
+
+#[test]
+fn what_aws_denies_is_told_from_the_recorded_message() {
+    for message in [
+        "User: arn:aws:sts::111122223333:assumed-role/acme/session is not authorized to perform: ssm:ListResourceDataSync on resource: arn:aws:ssm:eu-west-1:111122223333:* because no identity-based policy allows the ssm:ListResourceDataSync action",
+        "User: arn:aws:iam::111122223333:user/acme is not authorized to perform: sts:AssumeRole on resource: arn:aws:iam::222233334444:role/acme/Reader",
+        "User: arn:aws:iam::111122223333:user/acme is not authorized to perform: organizations:ListAccounts with an explicit deny in a service control policy: arn:aws:organizations::111122223333:policy/o-acmeacme01/service_control_policy/p-acme1234",
+        "User: arn:aws:iam::111122223333:user/acme is not authorized to perform: account:ListRegions because no permissions boundary allows the account:ListRegions action",
+        "User: arn:aws:iam::111122223333:user/acme is not authorized to perform: ssm:ListResourceDataSync with an explicit deny in a VPC endpoint policy transitively through a service control policy",
+        "User: arn:aws:iam::111122223333:user/acme is not authorized to perform: ssm:ListResourceDataSync because no session policy allows the ssm:ListResourceDataSync action",
+        "User: arn:aws:iam::111122223333:user/acme is not authorized to perform: ssm:ListResourceDataSync with an explicit deny in a resource-based policy",
+    ] {
+        let mut pseudonyms = pseudonyms();
+        // Names that have the words of the message change nothing.
+        for name in ["policy", "User", "explicit-deny", "Identity", "resource", "acme"] {
+            pseudonyms.name(name);
+        }
+        let before = Denial::parse(message).unwrap();
+        let after = Denial::parse(&pseudonyms.message(message)).unwrap();
+        assert_eq!(
+            (before.kind, before.is_explicit, &before.action),
+            (after.kind, after.is_explicit, &after.action)
+        );
+        let mut replaced = |text: Option<String>| text.map(|text| pseudonyms.name(&text));
+        assert_eq!(replaced(before.principal), after.principal, "{message}");
+        assert_eq!(replaced(before.resource), after.resource, "{message}");
+        assert_eq!(replaced(before.policy_arn), after.policy_arn, "{message}");
     }
 }
 
@@ -196,7 +248,7 @@ fn many_short_words_get_different_pseudonyms() {
     for first in b'a'..=b'z' {
         for second in b'a'..=b'z' {
             let word = String::from_utf8(vec![first, second, b'9']).unwrap();
-            let pseudonym = pseudonyms.text(&word);
+            let pseudonym = pseudonyms.message(&word);
             assert_eq!(seen.insert(pseudonym.clone(), word.clone()), None, "{word} {pseudonym}");
         }
     }
@@ -206,9 +258,9 @@ proptest! {
     #[test]
     fn the_same_text_gets_the_same_pseudonym_and_others_get_others(texts in prop::collection::vec("[a-zA-Z0-9ü_./@ -]{1,12}", 1..40)) {
         let mut pseudonyms = pseudonyms();
-        let replaced: Vec<String> = texts.iter().map(|text| pseudonyms.text(text)).collect();
+        let replaced: Vec<String> = texts.iter().map(|text| pseudonyms.name(text)).collect();
         for (a, replaced_a) in texts.iter().zip(&replaced) {
-            prop_assert_eq!(&pseudonyms.text(a), replaced_a);
+            prop_assert_eq!(&pseudonyms.name(a), replaced_a);
             prop_assert_eq!(a.chars().count(), replaced_a.chars().count());
             for (b, replaced_b) in texts.iter().zip(&replaced) {
                 prop_assert_eq!(a == b, replaced_a == replaced_b, "{} {}", a, b);
@@ -251,7 +303,7 @@ proptest! {
         ], 0..8),
     ) {
         let message = words.join(" ");
-        let replaced = pseudonyms().text(&message);
+        let replaced = pseudonyms().message(&message);
         prop_assert_eq!(cause(&message), cause(&replaced), "{}", replaced);
     }
 }

@@ -1,9 +1,10 @@
 //! Finds the parts of a text that name something, by their form. Everything else stays: separators,
-//! public words, times, ports and short numbers.
+//! public words, times, ports, short numbers, and names that AWS gives.
 
 use std::ops::Range;
 
-use super::vocabulary::Vocabulary;
+use super::vocabulary::{TextKind, Vocabulary};
+use super::words::Words;
 
 /// A part of a text to replace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,19 +57,41 @@ const VERBS: [&str; 18] = [
     "Update",
 ];
 
-pub(super) fn tokens(text: &str, vocabulary: &Vocabulary) -> Vec<Token> {
+/// What decides which words stay.
+#[derive(Clone, Copy)]
+pub(super) struct Context<'a> {
+    pub(super) vocabulary: &'a Vocabulary,
+    pub(super) words: &'a Words,
+    pub(super) kind: TextKind,
+}
+
+impl Context<'_> {
+    fn keeps(&self, word: &str) -> bool {
+        self.vocabulary.keeps(word, self.kind, |word| self.words.has(word))
+    }
+}
+
+pub(super) fn tokens(text: &str, context: Context<'_>) -> Vec<Token> {
     let mut tokens = Vec::new();
     let mut position = 0;
+    let mut end_of_arn = 0;
     while let Some(start) = text[position..].find(is_word_character).map(|offset| position + offset) {
         let rest = &text[start..];
         position = start + rest.find(|character| !is_word_character(character)).unwrap_or(rest.len());
+        // An ARN in a message is a name.
+        let kind = if start < end_of_arn { TextKind::Name } else { context.kind };
+        let context = Context { kind, ..context };
         if let Some(length) = kept_form(rest, &text[..start]) {
             position = start + length;
+            if rest.starts_with("arn:") {
+                let ends = |character: char| character.is_whitespace() || "\"'<>,;()".contains(character);
+                end_of_arn = start + rest.find(ends).unwrap_or(rest.len());
+            }
         } else if let Some((length, kind)) = form(rest) {
             position = start + length;
             tokens.push(Token { range: start..position, kind });
         } else if !is_port(text, start..position) {
-            split(text, start..position, vocabulary, &mut tokens);
+            split(text, start..position, context, &mut tokens);
         }
     }
     tokens
@@ -98,10 +121,76 @@ pub(super) fn is_word_character(character: char) -> bool {
     }
 }
 
-/// The length of a form at the beginning of `rest` that stays as it is: a time, the beginning of an ARN
-/// up to the region, or the name of an action.
+/// The length of a form at the beginning of `rest` that stays as it is.
 fn kept_form(rest: &str, before: &str) -> Option<usize> {
-    time(rest).or_else(|| beginning_of_arn(rest)).or_else(|| action(rest, before))
+    time(rest)
+        .or_else(|| beginning_of_arn(rest))
+        .or_else(|| type_in_arn(rest, before))
+        .or_else(|| action(rest, before))
+        .or_else(|| given_name(rest))
+        .or_else(|| placeholder(rest, before))
+        .or_else(|| direction(rest, before))
+}
+
+/// What AWS and the exporter call their own.
+fn given_name(rest: &str) -> Option<usize> {
+    const NAMES: [&str; 3] = ["InspectorResourceDataSync-do-not-delete", "ssm-sync-exporter", "aws-reserved"];
+    const PREFIXES: [&str; 2] = ["AWS-QuickSetup-", "license-manager-"];
+    let is_whole =
+        |name: &&&str| rest.starts_with(**name) && !rest[name.len()..].starts_with(is_word_character);
+    let name = NAMES.iter().find(is_whole);
+    name.or_else(|| PREFIXES.iter().find(|prefix| rest.starts_with(**prefix))).map(|name| name.len())
+}
+
+/// A placeholder of the configuration, such as `{account_id}`.
+fn placeholder(rest: &str, before: &str) -> Option<usize> {
+    const NAMES: [&str; 3] = ["account_id", "region", "partition"];
+    let is_written = |name: &&&str| rest[name.len()..].starts_with('}');
+    let name = NAMES.iter().filter(|name| rest.starts_with(**name)).find(is_written)?;
+    before.ends_with('{').then_some(name.len())
+}
+
+/// A direction in the name of a region, or in a pattern for some.
+fn direction(rest: &str, before: &str) -> Option<usize> {
+    const DIRECTIONS: [&str; 9] =
+        ["central", "east", "northeast", "northwest", "north", "southeast", "southwest", "south", "west"];
+    const BEFORE: [&str; 16] = [
+        "us", "eu", "ap", "sa", "ca", "af", "me", "il", "mx", "cn", "eusc", "gov", "iso", "isob", "isoe",
+        "isof",
+    ];
+    let is_whole =
+        |name: &&&str| rest.starts_with(**name) && !rest[name.len()..].starts_with(is_word_character);
+    let direction = DIRECTIONS.iter().find(is_whole)?;
+    let before = before.strip_suffix('-')?;
+    let area = before.rsplit(|character| !is_word_character(character)).next().unwrap_or_default();
+    (BEFORE.contains(&area) || before.ends_with('*')).then_some(direction.len())
+}
+
+/// The type of the resource in an ARN.
+fn type_in_arn(rest: &str, before: &str) -> Option<usize> {
+    const TYPES: [&str; 17] = [
+        "account",
+        "alias",
+        "assumed-role",
+        "federated-user",
+        "instance-profile",
+        "key",
+        "oidc-provider",
+        "organization",
+        "ou",
+        "parameter",
+        "policy",
+        "resource-data-sync",
+        "role",
+        "root",
+        "saml-provider",
+        "service_control_policy",
+        "user",
+    ];
+    let is_whole = |name: &&&str| rest.starts_with(**name) && rest[name.len()..].starts_with(['/', ':']);
+    let length = TYPES.iter().find(is_whole)?.len();
+    let arn = before.rsplit(char::is_whitespace).next().unwrap_or_default();
+    (arn.contains("arn:") && before.ends_with([':', '/'])).then_some(length)
 }
 
 /// A time such as `2026-11-27T10:55:45.123Z` or `20261127T105545Z`.
@@ -195,9 +284,9 @@ fn is_access_key(word: &str) -> bool {
 
 /// Adds the parts of a word that are replaced. Account ids within a word are replaced like others,
 /// because templates such as `logs{account_id}` expand to them.
-fn split(text: &str, range: Range<usize>, vocabulary: &Vocabulary, tokens: &mut Vec<Token>) {
+fn split(text: &str, range: Range<usize>, context: Context<'_>, tokens: &mut Vec<Token>) {
     let word = &text[range.clone()];
-    if vocabulary.contains(word) || is_quantity(word) {
+    if context.keeps(word) || is_quantity(word) {
         return;
     }
     if is_access_key(word) {
@@ -211,36 +300,36 @@ fn split(text: &str, range: Range<usize>, vocabulary: &Vocabulary, tokens: &mut 
         let end = word[digits..].find(|character: char| !character.is_ascii_digit()).map(|end| digits + end);
         position = end.unwrap_or(word.len());
         if position - digits == ACCOUNT_ID {
-            split_by_vocabulary(text, range.start + start..range.start + digits, vocabulary, tokens);
+            split_by_vocabulary(text, range.start + start..range.start + digits, context, tokens);
             let account = range.start + digits..range.start + position;
             tokens.push(Token { range: account, kind: TokenKind::Word });
             start = position;
         }
     }
-    split_by_vocabulary(text, range.start + start..range.end, vocabulary, tokens);
+    split_by_vocabulary(text, range.start + start..range.end, context, tokens);
 }
 
 /// Adds the parts of a word that are not public.
-fn split_by_vocabulary(text: &str, range: Range<usize>, vocabulary: &Vocabulary, tokens: &mut Vec<Token>) {
+fn split_by_vocabulary(text: &str, range: Range<usize>, context: Context<'_>, tokens: &mut Vec<Token>) {
     let word = &text[range.clone()];
-    if stays(word, vocabulary) {
+    if stays(word, context) {
         return;
     }
-    let Some(part) = vocabulary.part_of(word) else {
+    let Some(part) = context.vocabulary.part_of(word) else {
         tokens.push(Token { range, kind: TokenKind::Word });
         return;
     };
     let (start, end) = (range.start + part.range.start, range.start + part.range.end);
-    split_by_vocabulary(text, range.start..start, vocabulary, tokens);
-    if !part.is_public && !stays(&text[start..end], vocabulary) {
+    split_by_vocabulary(text, range.start..start, context, tokens);
+    if !part.is_public && !stays(&text[start..end], context) {
         tokens.push(Token { range: start..end, kind: TokenKind::Word });
     }
-    split_by_vocabulary(text, end..range.end, vocabulary, tokens);
+    split_by_vocabulary(text, end..range.end, context, tokens);
 }
 
-fn stays(word: &str, vocabulary: &Vocabulary) -> bool {
+fn stays(word: &str, context: Context<'_>) -> bool {
     let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
-    word.len() <= 1 || is_number && word.len() <= MAX_SHORT_NUMBER || vocabulary.contains(word)
+    word.len() <= 1 || is_number && word.len() <= MAX_SHORT_NUMBER || context.keeps(word)
 }
 
 /// A short number with a unit.

@@ -72,6 +72,11 @@ impl Words {
         word
     }
 
+    /// Whether the word, in lower case, has a pseudonym.
+    pub(super) fn has(&self, word: &str) -> bool {
+        self.pseudonyms.contains_key(word)
+    }
+
     /// The pseudonym of a text with a form that only its letters and digits do not tell, such as a
     /// UUID. Two of these texts have different pseudonyms because they are long.
     pub(super) fn hexadecimal(&self, text: &str) -> String {
