@@ -8,7 +8,7 @@ use pretty_assertions::assert_eq;
 use super::super::cause::{Cause, Example};
 use super::super::check::{AccountLabel, Check, Outcome, Requests, Step, Subject};
 use super::*;
-use crate::aws::CredentialOrigin;
+use crate::aws::{CredentialOrigin, CredentialProvider};
 use crate::health::remedy::AccessAdvice;
 use crate::model::{Failure, Reason, SyncType};
 
@@ -25,7 +25,7 @@ fn account(id: &str, name: &str) -> Arc<Subject> {
 fn credentials() -> Step {
     Step::Credentials(CredentialOrigin {
         profile: Some("hub".to_owned()),
-        provider: Some("static keys".to_owned()),
+        provider: Some(CredentialProvider::ProfileKeys),
         source: Some("/home/ops/.aws/credentials".to_owned()),
     })
 }
@@ -189,13 +189,13 @@ host
     sts.eu-west-1.amazonaws.com:443
 
 organization, listed by 999900000000
-  ✓ credentials: profile hub, static keys (/home/ops/.aws/credentials)
+  ✓ credentials: profile hub, access keys (/home/ops/.aws/credentials)
   ✓ list the accounts (organizations.us-east-1.amazonaws.com:443, 52ms)
   ✗ list the organizational units: throttled [3]
     (organizations.us-east-1.amazonaws.com:443, 52ms)
 
 111122223333 (production)
-  ✓ credentials: profile hub, static keys (/home/ops/.aws/credentials)
+  ✓ credentials: profile hub, access keys (/home/ops/.aws/credentials)
   ✓ assume arn:aws:iam::111122223333:role/SsmSyncExporter
     (sts.eu-west-1.amazonaws.com:443, 52ms)
   ✓ list the enabled regions (account.us-east-1.amazonaws.com:443, 52ms)
@@ -206,7 +206,7 @@ organization, listed by 999900000000
   – list SyncFromSource in us-east-1: not tested
 
 222233334444 (sand\\u{1b}[31mbox)
-  ✓ credentials: profile hub, static keys (/home/ops/.aws/credentials)
+  ✓ credentials: profile hub, access keys (/home/ops/.aws/credentials)
   ✗ assume arn:aws:iam::222233334444:role/SsmSyncExporter: assume_role_denied
     [2] (sts.eu-west-1.amazonaws.com:443 through proxy.example.com:3128
     (HTTPS_PROXY), 52ms)
@@ -261,7 +261,7 @@ host
     sts.eu-west-1.amazonaws.com:443
 
 organization, listed by 999900000000
-  ✓ credentials: profile hub, static
+  ✓ credentials: profile hub, access
     keys (/home/ops/.aws/credentials)
   ✓ list the accounts
     (organizations.us-…mazonaws.com:443,
@@ -272,7 +272,7 @@ organization, listed by 999900000000
     52ms)
 
 111122223333 (production)
-  ✓ credentials: profile hub, static
+  ✓ credentials: profile hub, access
     keys (/home/ops/.aws/credentials)
   ✓ assume
     arn:aws:iam::11112…e/SsmSyncExporter
@@ -295,7 +295,7 @@ organization, listed by 999900000000
     not tested
 
 222233334444 (sand\\u{1b}[31mbox)
-  ✓ credentials: profile hub, static
+  ✓ credentials: profile hub, access
     keys (/home/ops/.aws/credentials)
   ✗ assume
     arn:aws:iam::22223…/SsmSyncExporter:
@@ -354,12 +354,12 @@ host
   ✓ clock: 1s ahead of AWS, by the `Date` of a response from sts.eu-west-1.amazonaws.com:443
 
 organization, listed by 999900000000
-  ✓ credentials: profile hub, static keys (/home/ops/.aws/credentials)
+  ✓ credentials: profile hub, access keys (/home/ops/.aws/credentials)
   ✓ list the accounts (organizations.us-east-1.amazonaws.com:443, 52ms)
   ✗ list the organizational units: throttled [3] (organizations.us-east-1.amazonaws.com:443, 52ms)
 
 111122223333 (production)
-  ✓ credentials: profile hub, static keys (/home/ops/.aws/credentials)
+  ✓ credentials: profile hub, access keys (/home/ops/.aws/credentials)
   ✓ assume arn:aws:iam::111122223333:role/SsmSyncExporter (sts.eu-west-1.amazonaws.com:443, 52ms)
   ✓ list the enabled regions (account.us-east-1.amazonaws.com:443, 52ms)
   ✓ list SyncToDestination in eu-west-1 (ssm.eu-west-1.amazonaws.com:443, 52ms)
@@ -368,7 +368,7 @@ organization, listed by 999900000000
   – list SyncFromSource in us-east-1: not tested
 
 222233334444 (sand\\u{1b}[31mbox)
-  ✓ credentials: profile hub, static keys (/home/ops/.aws/credentials)
+  ✓ credentials: profile hub, access keys (/home/ops/.aws/credentials)
   ✗ assume arn:aws:iam::222233334444:role/SsmSyncExporter: assume_role_denied [2] (sts.eu-west-1.amazonaws.com:443
     through proxy.example.com:3128 (HTTPS_PROXY), 52ms)
   – list syncs in eu-west-1: not tested
@@ -416,7 +416,7 @@ fn many_checks_are_counted_by_kind() {
         render(&large_report(1_000, 2), None, false),
         "\
 1,000 accounts
-  ✓ credentials: profile hub, static keys (/home/ops/.aws/credentials):
+  ✓ credentials: profile hub, access keys (/home/ops/.aws/credentials):
     1,000 passed
   ✓ assume role/SsmSyncExporter: 1,000 passed (sts.eu-west-1.amazonaws.com:443)
   ✗ list SyncToDestination: 1,800 passed, 200 failed [1] [2] (2 endpoints)
