@@ -59,7 +59,7 @@ pub(crate) use endpoints::{
 };
 pub(crate) use exchange::{Exchange, ExchangeObserver, ObserveExchanges};
 pub(crate) use instrumentation::{ApiObserver, ApiRequest, ErrorCode, ObserveRequests};
-pub(crate) use origin::CredentialOrigin;
+pub(crate) use origin::{CredentialOrigin, Provider};
 pub use outbound::OutboundSettings;
 pub(crate) use outbound::{CaBundle, UnusableVariable};
 pub(crate) use panics::catch_panic;
