@@ -68,6 +68,9 @@ pub(super) fn regions_not_enabled(
     accounts: &[AccountRegions],
     enabled_regions: &HashMap<AccountKey, EnabledRegions>,
 ) -> Vec<NotPolled> {
+    if narrowing.regions.is_empty() {
+        return Vec::new();
+    }
     let mut polled: HashSet<RegionName> = HashSet::new();
     for AccountRegions { account, regions } in accounts {
         match enabled_regions.get(&account.key()) {
