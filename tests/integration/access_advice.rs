@@ -86,6 +86,8 @@ async fn the_aws_cli_runs_the_commands_and_iam_accepts_the_statements() {
             .json(&format!("aws iam create-role --role-name {role} --assume-role-policy-document '{trust}'"));
     }
     shell.json("aws iam create-user --user-name mary --path /ops/");
+    let deny = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": "ssm:*", "Resource": "*"}]});
+    shell.json(&format!("aws iam create-policy --policy-name DenyAll --policy-document '{deny}'"));
 
     let golden =
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/access_advice.json"));

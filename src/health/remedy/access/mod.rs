@@ -118,7 +118,7 @@ impl AccessCause {
         let guide = CauseGuide::of_access(self.kind);
         let callers = callers(failures);
         let statement = self.statement(&callers);
-        let command = commands::for_cause(self, &callers, statement.as_ref());
+        let command = commands::for_cause(self, &callers, self.policy_arn(failures), statement.as_ref());
         let mut remedy = guide.remedy.to_owned();
         if statement.is_some() {
             for sentence in self.instructions(&callers, failures, command.is_some()) {

@@ -22,7 +22,8 @@ fn statements_and_commands_are_those_of_the_golden_file() {
         (denied(Reason::AccessDenied, &message), step)
     };
     let tags = format!("User: {HUB} is not authorized to perform: sts:TagSession on resource: {role_arn}");
-    let managed = "with an explicit deny in an identity-based policy: arn:aws:iam::aws:policy/ReadOnlyAccess";
+    let managed =
+        "with an explicit deny in an identity-based policy: arn:aws:iam::123456789012:policy/DenyAll";
     let lists = CheckedStep::ListSyncs;
     let failures = [
         (assuming(111_122_223_333, HUB, ""), assume(true)),
