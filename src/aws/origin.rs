@@ -191,7 +191,7 @@ mod tests {
             settings: AwsSettings::default(),
             environment: Environment::of(&variables),
             collection_timeout: timeout,
-            http_client: HttpClients::new(Arc::default(), None, timeout, None).get(None),
+            http_client: HttpClients::new(&AwsSettings::default(), timeout).get(None),
             processes: Arc::default(),
             parsed_files: Arc::default(),
         };

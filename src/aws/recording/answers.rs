@@ -91,8 +91,8 @@ impl Answers {
     }
 
     /// The next credentials of `profile`, if there are any.
-    pub(super) fn credentials(&self, profile: &Option<String>) -> Option<&RecordedCredentials> {
-        self.credentials.get(profile)?.next()
+    pub(super) fn credentials(&self, profile: Option<&str>) -> Option<&RecordedCredentials> {
+        self.credentials.get(&profile.map(ToOwned::to_owned))?.next()
     }
 
     /// The number of recorded requests.
