@@ -144,6 +144,12 @@ pub enum FlagError {
     /// `doctor` has fewer formats than `once`.
     #[error("--format of `doctor` is `table` or `json`, not `{}`", name(.0))]
     FormatOfDoctor(once::Format),
+    /// The account ids decide which shard a target belongs to, and pseudonyms change them.
+    #[error(
+        "--record of one of several shards requires --record.raw, because the shard of a target depends on its account id; \
+         otherwise leave out --shard.total"
+    )]
+    PseudonymsOfShard,
 }
 
 /// The name on the command line.
@@ -198,6 +204,10 @@ impl Cli {
         }
         if self.command == Command::Doctor {
             self.format_of_doctor()?;
+        }
+        let is_one_of_many = self.shard_total.is_some_and(|total| total.get() > 1);
+        if self.record.is_some() && !self.record_raw && is_one_of_many {
+            return Err(FlagError::PseudonymsOfShard);
         }
         Ok(())
     }

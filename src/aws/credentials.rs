@@ -373,14 +373,16 @@ impl CredentialStore {
                     }
                 }
             }
-            CredentialSource::Recorded { profile, recording } => match recording.credentials(profile) {
-                Ok(access_key_id) => {
-                    let (secret, provider) = ("recorded", "recording");
-                    let credentials = Credentials::new(access_key_id, secret, None, None, provider);
-                    Obtained::checked(credentials, Validity::Unlimited)
+            CredentialSource::Recorded { profile, recording } => {
+                match recording.credentials(profile.as_deref()) {
+                    Ok(access_key_id) => {
+                        let (secret, provider) = ("recorded", "recording");
+                        let credentials = Credentials::new(access_key_id, secret, None, None, provider);
+                        Obtained::checked(credentials, Validity::Unlimited)
+                    }
+                    Err(failure) => Obtained::Failure(failure),
                 }
-                Err(failure) => Obtained::Failure(failure),
-            },
+            }
             // Assuming a role needs no timeout: the SDK limits each call to STS.
             CredentialSource::Role { config, base, role, observer } => {
                 let cached = match Box::pin(base.get()).await {

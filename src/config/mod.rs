@@ -207,7 +207,11 @@ impl fmt::Debug for Source {
         // The values may be secrets.
         let variables: Vec<_> =
             self.environment.iter().chain(&self.outbound_variables).map(|(name, _)| name).collect();
-        f.debug_struct("Source").field("file", &self.file).field("variables", &variables).finish()
+        f.debug_struct("Source")
+            .field("file", &self.file)
+            .field("variables", &variables)
+            .field("recording", &self.recording)
+            .finish()
     }
 }
 

@@ -20,7 +20,7 @@ pub(super) fn document(raw: &RawConfig) -> Value {
     let mut document = serde_json::to_value(raw).unwrap_or_default();
     replace_external_ids(&mut document);
     if let Some(aws) = document.get_mut("aws").and_then(Value::as_object_mut) {
-        FILES.iter().for_each(|key| drop(aws.remove(*key)));
+        aws.retain(|key, _| !FILES.contains(&key.as_str()));
     }
     document
 }

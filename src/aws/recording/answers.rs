@@ -91,8 +91,8 @@ impl Answers {
     }
 
     /// The next credentials of `profile`, if there are any.
-    pub(super) fn credentials(&self, profile: &Option<String>) -> Option<&RecordedCredentials> {
-        self.credentials.get(profile)?.next()
+    pub(super) fn credentials(&self, profile: Option<&str>) -> Option<&RecordedCredentials> {
+        self.credentials.get(&profile.map(ToOwned::to_owned))?.next()
     }
 
     /// The number of recorded requests.
@@ -151,5 +151,29 @@ impl RecordedAnswer {
             AnswerOutcome::Failure { kind, message } => Err(RecordedFailure::new(kind, message).into()),
             AnswerOutcome::Abandoned => std::future::pending().await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_given_in_their_order_and_the_last_one_from_then_on() {
+        let sequence = Sequence { answers: vec!['a', 'b', 'c'], given: AtomicUsize::new(0) };
+        let given: String = (0..6).filter_map(|_| sequence.next()).collect();
+        assert_eq!(given, "abcccc");
+        assert_eq!(Sequence::<char>::default().next(), None);
+    }
+
+    #[test]
+    fn only_the_region_of_ssm_tells_calls_apart() {
+        let key = |service: &str, region: &str| {
+            let (key, body) = ("AKIA".to_owned(), "{}".to_owned());
+            CallKey::new(service.to_owned(), "List".to_owned(), Some(region.to_owned()), key, body)
+        };
+        assert_ne!(key("ssm", "eu-west-1"), key("ssm", "eu-west-2"));
+        assert_eq!(key("sts", "eu-west-1"), key("sts", "eu-west-2"));
+        assert_ne!(key("sts", "eu-west-1"), key("account", "eu-west-1"));
     }
 }

@@ -43,6 +43,7 @@ pub(crate) struct Options {
 /// Any other line.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "most lines are calls, and few are in memory")]
 pub(crate) enum Line {
     Call(Call),
     Credentials(CredentialsLine),

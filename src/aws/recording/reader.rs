@@ -233,3 +233,48 @@ fn credentials(line: CredentialsLine) -> Result<RecordedCredentials, String> {
         (None, None) => Err("expected either `access_key_id` or `failure`, found neither".to_owned()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const RECORDING: &str = include_str!("../../../tests/fixtures/recordings/odd_answers.ndjson");
+
+    /// Whether the recording can be read.
+    fn is_read(bytes: &[u8]) -> bool {
+        match parse("x".as_ref(), bytes) {
+            Ok(_) => true,
+            Err(LineError::Invalid(line, _)) => {
+                assert!(line >= 1);
+                false
+            }
+            Err(LineError::Io(error)) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn a_recording_can_be_read_without_the_end_of_its_last_line() {
+        assert!(is_read(RECORDING.as_bytes()));
+        assert!(is_read(RECORDING.trim_end().as_bytes()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_change_to_a_recording_makes_the_reader_panic(
+            at in 0..RECORDING.len(),
+            length in 0_usize..40,
+            inserted in proptest::collection::vec(any::<u8>(), 0..10),
+        ) {
+            let end = (at + length).min(RECORDING.len());
+            let bytes = RECORDING.as_bytes();
+            is_read(&[&bytes[..at], &inserted, &bytes[end..]].concat());
+        }
+
+        #[test]
+        fn no_file_makes_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            prop_assert!(!is_read(&bytes));
+        }
+    }
+}

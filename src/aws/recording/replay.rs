@@ -87,7 +87,7 @@ impl Recording {
     ///
     /// # Errors
     /// There was none, or it was not recorded.
-    pub(crate) fn credentials(&self, profile: &Option<String>) -> Result<String, Failure> {
+    pub(crate) fn credentials(&self, profile: Option<&str>) -> Result<String, Failure> {
         self.answers.credentials(profile).cloned().unwrap_or_else(|| {
             let message = format!("the recording has no credentials of this source{}", self.hint());
             Err(Failure::new(Reason::Credentials, message))

@@ -1,10 +1,11 @@
 //! The file of a recording, and the flags.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
-use fake_aws::{Fault, FaultRule};
+use fake_aws::{Fault, FaultRule, SyncKind};
 use pretty_assertions::assert_eq;
+use serde_json::json;
 
 use super::{record, recording_path};
 use crate::exporter::{ACCOUNT, REGION, fake_aws, one_target, up};
@@ -73,6 +74,7 @@ async fn nothing_is_left_of_a_recording_that_is_not_completed() {
     // A signal interrupts the run.
     setup.aws().world().set_faults(vec![FaultRule::new(Fault::Stall).operation("ListResourceDataSync")]);
     let mut once = setup.once();
+    once.stdout(Stdio::null()).stderr(Stdio::null());
     let process = tools::KillOnDrop(once.arg("--record").arg(&path).spawn().unwrap());
     setup.wait_for_calls(1).await;
     assert_eq!(entries(&directory).len(), 1);
@@ -80,7 +82,34 @@ async fn nothing_is_left_of_a_recording_that_is_not_completed() {
     let mut process = process;
     let status = tokio::task::spawn_blocking(move || process.0.wait().unwrap()).await.unwrap();
     assert_eq!(status.code(), Some(1));
-    tokio::time::sleep(Duration::ZERO).await;
+    assert!(entries(&directory).is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_ends_the_recording_and_not_the_run() {
+    let setup = setup().await;
+    let many = (0..500).map(|index| json!({"SyncName": format!("nordwind-{index}")})).collect();
+    setup.aws().world().set_default_syncs(SyncKind::ToDestination, many);
+    let directory = setup.output_directory();
+    let path = recording_path(&directory);
+    let once = setup.once();
+    // The limit on the size of files is an error like a full disk if the signal is ignored.
+    let mut shell = Command::new("/bin/sh");
+    shell.env_clear().args(["-c", "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\""]);
+    shell.arg(once.get_program()).args(once.get_args()).arg("--record").arg(&path);
+    for (name, value) in once.get_envs() {
+        shell.env(name, value.unwrap());
+    }
+    let (status, out, err) = output_of(shell).await;
+    assert_eq!(status, Some(1));
+    assert_eq!(
+        err,
+        format!(
+            "ssm-sync-exporter: cannot write the recording {}: File too large (os error 27)\n",
+            path.display()
+        )
+    );
+    assert!(out.contains(&up(ACCOUNT, REGION, 1)), "the results are written: {out}");
     assert!(entries(&directory).is_empty());
 }
 

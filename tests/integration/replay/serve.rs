@@ -194,4 +194,13 @@ fn flags_that_contradict_a_recording_are_rejected() {
         assert_eq!(status, Some(2), "{err}");
         assert!(err.contains("cannot be used with") && err.lines().count() == 1, "{err}");
     }
+    // A replay would have the targets of another shard.
+    let mut record = program();
+    record.args(["once", "--record", "x", "--shard.total", "2", "--shard.index", "0"]);
+    let (status, _, err) = run(&mut record);
+    assert_eq!(status, Some(2), "{err}");
+    assert!(
+        err.starts_with("ssm-sync-exporter: --record of one of several shards requires --record.raw"),
+        "{err}"
+    );
 }

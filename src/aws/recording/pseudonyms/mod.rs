@@ -133,9 +133,10 @@ impl Pseudonyms {
     /// The encoded text with pseudonyms in place of its names.
     fn replace(&mut self, encoded: &str, encoding: Encoding, kind: TextKind) -> String {
         let decoded = Decoded::new(encoded, encoding);
-        let found = match self.keeps_names {
-            false => tokens(&decoded.text, self.context(kind)),
-            true => access_keys(&decoded.text),
+        let found = if self.keeps_names {
+            access_keys(&decoded.text)
+        } else {
+            tokens(&decoded.text, self.context(kind))
         };
         self.apply(encoded, encoding, &decoded.text, found, |range| decoded.encoded(range))
     }
