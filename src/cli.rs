@@ -84,7 +84,8 @@ pub struct Cli {
     #[arg(long, value_name = "FILE")]
     pub output: Option<PathBuf>,
 
-    /// Format of the output of `once` [default: prometheus] or `doctor` [default: table]
+    /// Format of the output of `once`, or of `doctor`, where it is `table` or `json` and `table` by default
+    /// [default: prometheus]
     #[arg(long, value_name = "FORMAT")]
     pub format: Option<once::Format>,
 
@@ -100,6 +101,14 @@ pub struct Cli {
     #[arg(long = "record.raw", requires = "record")]
     pub record_raw: bool,
 
+    /// Recording of `once --record` that answers in place of AWS, at the time of the recording; nothing is sent
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["record", "shard_index", "shard_total", "shard_from_hostname"]
+    )]
+    pub replay: Option<PathBuf>,
+
     /// Account that `doctor` looks at instead of all, by its id or its exact name; may be repeated
     #[arg(long = "account", value_name = "ID_OR_NAME")]
     pub accounts: Vec<String>,
@@ -108,11 +117,11 @@ pub struct Cli {
     #[arg(long = "region", value_name = "NAME")]
     pub regions: Vec<RegionName>,
 
-    /// How many collections of `doctor` run concurrently [default: `concurrency` of the configuration]
+    /// How many collections of `doctor` run concurrently, instead of `concurrency` in the configuration
     #[arg(long, value_name = "NUMBER", value_parser = at_least_1::<NonZeroUsize>)]
     pub concurrency: Option<NonZeroUsize>,
 
-    /// Lowest severity to log [default: info; error for `doctor`]
+    /// Lowest severity to log; for `doctor`, the default is error [default: info]
     #[arg(long = "log.level", value_name = "LEVEL")]
     log_level: Option<Verbosity>,
 
@@ -135,6 +144,12 @@ pub enum FlagError {
     /// `doctor` has fewer formats than `once`.
     #[error("--format of `doctor` is `table` or `json`, not `{}`", name(.0))]
     FormatOfDoctor(once::Format),
+    /// The account ids decide which shard a target belongs to, and pseudonyms change them.
+    #[error(
+        "--record of one of several shards requires --record.raw, because the shard of a target depends on its account id; \
+         otherwise leave out --shard.total"
+    )]
+    PseudonymsOfShard,
 }
 
 /// The name on the command line.
@@ -189,6 +204,10 @@ impl Cli {
         }
         if self.command == Command::Doctor {
             self.format_of_doctor()?;
+        }
+        let is_one_of_many = self.shard_total.is_some_and(|total| total.get() > 1);
+        if self.record.is_some() && !self.record_raw && is_one_of_many {
+            return Err(FlagError::PseudonymsOfShard);
         }
         Ok(())
     }

@@ -30,7 +30,8 @@
 //!
 //! [`app`] builds and connects the stages of the daemon and applies new configurations.
 //! [`once`] connects the same stages, runs each target once and writes the result instead
-//! of serving it. [`readiness`] decides whether `/-/ready` succeeds. The plain types that
+//! of serving it. [`doctor`] does the same and writes which steps failed, and what to do about
+//! them. [`readiness`] decides whether `/-/ready` succeeds. The plain types that
 //! stages exchange are in [`fleet`] (what is polled) and [`model`] (what AWS reports).
 //!
 //! # Dependency order

@@ -1,5 +1,5 @@
-//! Connects the stages from discovery to the metrics, for the daemon and for [one-shot
-//! mode](crate::once), and applies new configurations to them while they run.
+//! Connects the stages from discovery to the metrics, for the daemon, for [one-shot
+//! mode](crate::once) and for [`doctor`](crate::doctor), and applies new configurations to them while they run.
 
 use std::sync::Arc;
 

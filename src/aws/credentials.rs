@@ -23,6 +23,7 @@ use super::instrumentation::ApiObserver;
 use super::lifetime::{Lifetime, Validity};
 use super::origin::CredentialOrigin;
 use super::panics::catch_panic;
+use super::recording::Recording;
 use super::sdk::{SdkConfigLoader, check_timeout};
 use super::single_flight::{Fetched, SingleFlight};
 use super::sts::{AssumeRoleFailure, assume_role, is_sts_unavailable};
@@ -52,10 +53,12 @@ const STS_RECOVERY: Duration = Duration::from_mins(1);
 const MAX_CONCURRENT_ASSUME_ROLE: usize = 16;
 
 /// Where credentials come from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum CredentialSource {
     /// A profile, or the SDK's default chain.
     Sdk(SdkConfigLoader),
+    /// What a recording has of a profile, or of the default chain.
+    Recorded { profile: Option<String>, recording: Arc<Recording> },
     /// A role to assume.
     Role {
         /// The SDK's configuration, with the region of the STS endpoint. (Credentials from
@@ -72,8 +75,10 @@ pub(super) enum CredentialSource {
 impl fmt::Display for CredentialSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sdk(SdkConfigLoader { profile: Some(profile), .. }) => write!(f, "profile {profile}"),
-            Self::Sdk(_) => f.write_str("default chain"),
+            Self::Sdk(SdkConfigLoader { profile, .. }) | Self::Recorded { profile, .. } => match profile {
+                Some(profile) => write!(f, "profile {profile}"),
+                None => f.write_str("default chain"),
+            },
             Self::Role { role, .. } => role.arn.fmt(f),
         }
     }
@@ -366,6 +371,16 @@ impl CredentialStore {
                         let message = format!("no credentials within {:?}", self.timeout);
                         Obtained::Failure(Failure::new(Reason::Timeout, message))
                     }
+                }
+            }
+            CredentialSource::Recorded { profile, recording } => {
+                match recording.credentials(profile.as_deref()) {
+                    Ok(access_key_id) => {
+                        let (secret, provider) = ("recorded", "recording");
+                        let credentials = Credentials::new(access_key_id, secret, None, None, provider);
+                        Obtained::checked(credentials, Validity::Unlimited)
+                    }
+                    Err(failure) => Obtained::Failure(failure),
                 }
             }
             // Assuming a role needs no timeout: the SDK limits each call to STS.

@@ -11,17 +11,17 @@ use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId as _;
 
 use super::credential_process::ProcessError;
-use super::destination::{Destination, HtmlPage, NoResponse};
-use super::http_client::is_invalid_response;
+use super::destination::{Destination, HtmlPage, NoResponse, NotRecorded, RecordedFailure};
 use super::request_secrets::redact;
+use super::response_body::is_invalid_response;
 use crate::error_chain::find_cause;
-use crate::model::{Denial, Failure, Reason};
+use crate::model::{Denial, DenialKind, Failure, Reason};
 
 /// Classifies the error of a call. The message contains no secrets.
 pub(crate) fn call_failure<E>(error: &SdkError<E, HttpResponse>) -> Failure
@@ -31,7 +31,12 @@ where
     match error {
         SdkError::ServiceError(service) => {
             let (code, message) = (service.err().code(), service.err().message());
-            let reason = reason_of_error(code, message.unwrap_or_default(), service.raw().status());
+            let is_denied = code.and_then(reason_of_code) == Some(Reason::AccessDenied);
+            let denial = message
+                .filter(|_| is_denied)
+                .and_then(|message| Denial::parse(&redact(message.to_owned(), service.raw())));
+            let reason =
+                reason_of_error(code, message.unwrap_or_default(), denial.as_ref(), service.raw().status());
             let mut text = match (code, message.map(without_echoed_request)) {
                 (Some(code), Some(message)) => format!("{code}: {message}"),
                 (Some(code), None) => code.to_owned(),
@@ -42,9 +47,6 @@ where
                 text = format!("{text} (request {id})");
             }
             let text = redact(text, service.raw());
-            let denial = message
-                .filter(|_| matches!(reason, Reason::AccessDenied | Reason::ScpDenied))
-                .and_then(|message| Denial::parse(&redact(message.to_owned(), service.raw())));
             Failure {
                 rejects_credentials: rejects_credentials(code),
                 denial: denial.map(Box::new),
@@ -118,7 +120,16 @@ fn without_wrappers(error: &CredentialsError) -> &(dyn Error + 'static) {
 /// around it say no more than that there was no answer.
 fn without_sdk_wrappers<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     let no_response = find_cause::<NoResponse>(error).map(|cause| cause as &(dyn Error + 'static));
-    no_response.or_else(|| find_cause::<HtmlPage>(error).map(|cause| cause as _)).unwrap_or(error)
+    no_response
+        .or_else(|| find_cause::<HtmlPage>(error).map(|cause| cause as _))
+        .or_else(|| find_cause::<RecordedFailure>(error).map(|cause| cause as _))
+        .or_else(|| find_cause::<NotRecorded>(error).map(|cause| cause as _))
+        .unwrap_or(error)
+}
+
+/// The message of the failure of a call for `error`, the error of a request that was not answered.
+pub(super) fn no_response(error: &ConnectorError) -> String {
+    with_distinct_causes(without_sdk_wrappers(error))
 }
 
 /// The reason for a failure to assume a role, given the reason for the failure of the
@@ -173,9 +184,13 @@ fn rejects_credentials(code: Option<&str>) -> bool {
 }
 
 /// The reason for an error response.
-fn reason_of_error(code: Option<&str>, message: &str, status: StatusCode) -> Reason {
+fn reason_of_error(code: Option<&str>, message: &str, denial: Option<&Denial>, status: StatusCode) -> Reason {
+    let is_denied_by_scp = || match denial.map(|denial| denial.kind) {
+        None | Some(DenialKind::Unstated) => message.contains("service control policy"),
+        Some(kind) => kind == DenialKind::ServiceControlPolicy,
+    };
     match (code.and_then(reason_of_code), code.unwrap_or_default()) {
-        (Some(Reason::AccessDenied), _) if message.contains("service control policy") => Reason::ScpDenied,
+        (Some(Reason::AccessDenied), _) if is_denied_by_scp() => Reason::ScpDenied,
         (Some(reason), _) => reason,
         (None, "") => reason_of_status(status),
         (None, _) => match reason_of_status(status) {
@@ -236,6 +251,7 @@ fn reason_without_service_error<E: Error + 'static>(error: &SdkError<E, HttpResp
             reason_of_status(page.status)
         }
         SdkError::DispatchFailure(failure) if failure.is_timeout() => Reason::Timeout,
+        SdkError::DispatchFailure(_) if find_cause::<NotRecorded>(error).is_some() => Reason::Other,
         SdkError::DispatchFailure(_) if is_invalid_response(error) => Reason::InvalidResponse,
         SdkError::DispatchFailure(_) => Reason::Connection,
         SdkError::ResponseError(response) => reason_of_status(response.raw().status()),
@@ -347,6 +363,19 @@ mod tests {
                 400,
                 Reason::ScpDenied,
             ),
+            // Regression: an older form of the message, and the name of a policy.
+            (
+                Some("AccessDenied"),
+                "not authorized to perform: sts:AssumeRole due to an explicit deny in a Service Control Policy",
+                403,
+                Reason::ScpDenied,
+            ),
+            (
+                Some("AccessDenied"),
+                "not authorized to perform: a:B because no identity-based policy allows it, nor a service control policy",
+                403,
+                Reason::AccessDenied,
+            ),
             (Some("ExpiredTokenException"), "", 400, Reason::Credentials),
             (Some("UnrecognizedClientException"), "", 400, Reason::Credentials),
             (Some("RequestInTheFuture"), "", 403, Reason::Credentials),
@@ -362,7 +391,9 @@ mod tests {
             (None, "", 403, Reason::InvalidResponse),
         ] {
             let status = StatusCode::try_from(status).unwrap();
-            assert_eq!(reason_of_error(code, message, status), reason, "{code:?} {status}");
+            let denial = Denial::parse(message);
+            let found = reason_of_error(code, message, denial.as_ref(), status);
+            assert_eq!(found, reason, "{code:?} {message} {status}");
         }
     }
 }

@@ -12,9 +12,10 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use http::Uri;
 
 use super::clock_skew;
+pub(crate) use super::destination::NoResponseKind;
 use super::destination::{CredentialScope, Destination};
+use super::errors;
 use super::request_secrets::RequestSecrets;
-use crate::error_chain::with_causes;
 use crate::model::{Failure, UnixSeconds};
 
 /// Is told about each request after it has ended. The SDK may send several for one call.
@@ -72,21 +73,10 @@ pub(crate) struct SentRequest {
 pub(crate) enum Outcome<'a> {
     /// The response as it was received, with its complete body. Not necessarily from AWS.
     Response { response: &'a HttpResponse, body: &'a [u8] },
-    /// No response that can be used.
+    /// No response that can be used. The message is that of the failure of the call.
     NoResponse { kind: NoResponseKind, message: String },
     /// The exporter did not wait for the end, for example because a collection timed out.
     Abandoned,
-}
-
-/// Why there was no response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum NoResponseKind {
-    Timeout,
-    Connection,
-    /// It exceeded a limit, or was not HTTP.
-    InvalidResponse,
-    Other,
 }
 
 impl Exchange<'_> {
@@ -123,7 +113,7 @@ impl SentRequest {
     }
 
     /// `url` is that of `request`.
-    fn of(request: &HttpRequest, url: &Uri, destination: &Destination) -> Self {
+    pub(super) fn of(request: &HttpRequest, url: &Uri, destination: &Destination) -> Self {
         let scope = CredentialScope::of(request);
         let part =
             |part: for<'a> fn(CredentialScope<'a>) -> &'a str| scope.map(|scope| part(scope).to_owned());
@@ -179,7 +169,7 @@ impl ObservedRequest {
     }
 
     pub(super) fn failed(mut self, kind: NoResponseKind, error: &ConnectorError) {
-        self.report(Outcome::NoResponse { kind, message: with_causes(error) });
+        self.report(Outcome::NoResponse { kind, message: errors::no_response(error) });
     }
 
     fn report(&mut self, outcome: Outcome<'_>) {

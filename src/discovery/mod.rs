@@ -18,6 +18,7 @@
 mod log;
 mod lookup;
 mod lookup_queue;
+mod narrowing;
 mod organization;
 mod planner;
 mod regions;
@@ -41,10 +42,7 @@ pub use sources::{
 };
 
 use crate::failure_log::{FailureLog, Problem, Subject};
-use crate::fleet::{
-    Account, AccountKey, FailingLookups, NotPolled, PolledAccount, RegionLookup, RegionName, Shard,
-    TargetList,
-};
+use crate::fleet::{Account, AccountKey, FailingLookups, NotPolled, RegionName, Shard, TargetList};
 use crate::model::{Failure, FailureScope, Reason};
 use log::{Counts, DiscoveryLog};
 use lookup::{LookupKey, LookupRequest, LookupResult};
@@ -357,7 +355,7 @@ impl<L: Lookups> Discovery<L> {
         let (accounts, warnings) = planner::accounts(&self.settings.sources, self.members.as_ref());
         let sources = &self.settings.sources;
         let has_all_accounts = sources.organization.is_none() || self.members.is_some();
-        (self.accounts, self.not_polled) = planner::narrowed(sources, accounts, has_all_accounts);
+        (self.accounts, self.not_polled) = narrowing::narrowed(sources, accounts, has_all_accounts);
         self.log.log_warnings(warnings);
         let mut previous = std::mem::take(&mut self.enabled_regions);
         let need_lookup: HashSet<AccountKey> = self
@@ -390,12 +388,15 @@ impl<L: Lookups> Discovery<L> {
         let (mut target_list, warnings) =
             planner::target_list(&self.accounts, &self.enabled_regions, organization_is_pending, self.shard);
         target_list.failing_lookups = self.failing_lookups();
-        target_list.accounts = Arc::new(self.polled_accounts());
+        target_list.accounts =
+            Arc::new(planner::polled_accounts(&self.accounts, &self.enabled_regions, |key| {
+                self.queue.failure(&LookupKey::Regions(key))
+            }));
         target_list.not_polled.clone_from(&self.not_polled);
         if target_list.pending_lookups == 0 && self.not_polled.is_empty() {
-            let narrowing = &self.settings.sources.narrowing;
+            let selected = &self.settings.sources.narrowing;
             target_list.not_polled =
-                planner::regions_not_enabled(narrowing, &self.accounts, &self.enabled_regions);
+                narrowing::regions_not_enabled(selected, &self.accounts, &self.enabled_regions);
         }
         // A pending lookup may still find a region that a wildcard matches.
         if target_list.pending_lookups == 0 {
@@ -413,26 +414,6 @@ impl<L: Lookups> Discovery<L> {
             }
             changed
         });
-    }
-
-    fn polled_accounts(&self) -> Vec<PolledAccount> {
-        let region_lookup = |entry: &AccountRegions| {
-            if !entry.regions.needs_discovery() {
-                return RegionLookup::NotNeeded;
-            }
-            let key = entry.account.key();
-            let enabled = self.enabled_regions.get(&key);
-            match (enabled, self.queue.failure(&LookupKey::Regions(key))) {
-                (None | Some(EnabledRegions::Pending), _) => RegionLookup::Pending,
-                (Some(_), Some(failure)) => RegionLookup::Failed(failure.clone()),
-                (Some(_), None) => RegionLookup::Succeeded,
-            }
-        };
-        let polled = |entry: &AccountRegions| PolledAccount {
-            account: Arc::clone(&entry.account),
-            region_lookup: region_lookup(entry),
-        };
-        self.accounts.iter().map(polled).collect()
     }
 
     fn log_changes(&mut self) {

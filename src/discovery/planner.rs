@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::sources::{AccountSources, AccountUnits, Members};
 use crate::fleet::{
-    Account, AccountId, AccountKey, Narrowing, NotPolled, OrganizationalUnitId, Partition, RegionName,
-    RegionSelection, Shard, Target, TargetKey, TargetList, is_called,
+    Account, AccountId, AccountKey, OrganizationalUnitId, Partition, PolledAccount, RegionLookup, RegionName,
+    RegionSelection, Shard, Target, TargetKey, TargetList,
 };
+use crate::model::Failure;
 
 /// An account to poll, and the regions that are configured for it.
 #[derive(Clone, Debug)]
@@ -105,78 +106,6 @@ pub(super) fn accounts(
     (accounts, warnings)
 }
 
-/// The part of `accounts` that the narrowing of the sources selects, and what it selects although it is
-/// not polled. `has_all_accounts` is whether `accounts` are complete.
-pub(super) fn narrowed(
-    sources: &AccountSources,
-    accounts: Vec<AccountRegions>,
-    has_all_accounts: bool,
-) -> (Vec<AccountRegions>, Vec<NotPolled>) {
-    let narrowing = &sources.narrowing;
-    if narrowing.is_everything() {
-        return (accounts, Vec::new());
-    }
-    let is_selected =
-        |region: &RegionName| sources.region_selections().any(|regions| regions.contains(region));
-    let unknown_regions = narrowing.regions.iter().filter(|region| !is_selected(region));
-    let mut not_polled: Vec<NotPolled> = unknown_regions
-        .map(|region| {
-            let selected = regions_by_name(sources);
-            NotPolled::region(region, selected.iter().map(RegionName::as_str))
-        })
-        .collect();
-    let narrow = |entry: &AccountRegions| {
-        let regions = narrowing.narrow(&entry.regions);
-        let is_polled = narrowing.selects(&entry.account) && !regions.is_empty();
-        is_polled.then(|| AccountRegions { account: Arc::clone(&entry.account), regions })
-    };
-    let narrowed: Vec<AccountRegions> = accounts.iter().filter_map(narrow).collect();
-    if has_all_accounts && not_polled.is_empty() {
-        let is_in = |given: &str, accounts: &[AccountRegions]| {
-            accounts.iter().any(|entry| is_called(&entry.account, given))
-        };
-        let missing = narrowing.accounts.iter().filter(|given| !is_in(given, &narrowed));
-        not_polled.extend(missing.map(|given| {
-            if is_in(given, &accounts) {
-                NotPolled::account_in_regions(given, &narrowing.regions)
-            } else {
-                NotPolled::account(given, accounts.iter().map(|entry| &*entry.account))
-            }
-        }));
-    }
-    (narrowed, not_polled)
-}
-
-/// The regions that are polled in some account, as far as they are known without a lookup.
-fn regions_by_name(sources: &AccountSources) -> Vec<RegionName> {
-    let selections = sources.region_selections();
-    selections
-        .flat_map(|regions| {
-            let partition = regions.named.first().map_or(Partition::Aws, RegionName::partition);
-            regions.choose(&partition.always_enabled().collect::<Vec<_>>())
-        })
-        .collect()
-}
-
-/// The selected regions that no account has enabled. None if the enabled regions of some account are
-/// not known.
-pub(super) fn regions_not_enabled(
-    narrowing: &Narrowing,
-    accounts: &[AccountRegions],
-    enabled_regions: &HashMap<AccountKey, EnabledRegions>,
-) -> Vec<NotPolled> {
-    let mut polled: HashSet<RegionName> = HashSet::new();
-    for AccountRegions { account, regions } in accounts {
-        match enabled_regions.get(&account.key()) {
-            _ if !regions.needs_discovery() => polled.extend(regions.named.iter().cloned()),
-            Some(EnabledRegions::Known(enabled)) => polled.extend(regions.choose(enabled)),
-            _ => return Vec::new(),
-        }
-    }
-    let not_enabled = narrowing.regions.iter().filter(|region| !polled.contains(region));
-    not_enabled.map(NotPolled::not_enabled).collect()
-}
-
 /// A warning for each of `tracked_units` that contains no account. Most likely, its id is wrong.
 pub(super) fn units_without_accounts(
     tracked_units: &[OrganizationalUnitId],
@@ -225,6 +154,32 @@ pub(super) fn target_list(
         }
     }
     (TargetList { targets, pending_lookups, ..TargetList::default() }, wildcards.warnings())
+}
+
+/// The accounts with the state of the lookup of their regions. `failure_of` is why the last attempt failed,
+/// if it did.
+pub(super) fn polled_accounts<'a>(
+    accounts: &[AccountRegions],
+    enabled_regions: &HashMap<AccountKey, EnabledRegions>,
+    failure_of: impl Fn(AccountKey) -> Option<&'a Failure>,
+) -> Vec<PolledAccount> {
+    let region_lookup = |AccountRegions { account, regions }: &AccountRegions| {
+        if !regions.needs_discovery() {
+            return RegionLookup::NotNeeded;
+        }
+        match enabled_regions.get(&account.key()) {
+            None | Some(EnabledRegions::Pending) => RegionLookup::Pending,
+            Some(_) => match failure_of(account.key()) {
+                Some(failure) => RegionLookup::Failed(failure.clone()),
+                None => RegionLookup::Succeeded,
+            },
+        }
+    };
+    let polled = |entry: &AccountRegions| PolledAccount {
+        account: Arc::clone(&entry.account),
+        region_lookup: region_lookup(entry),
+    };
+    accounts.iter().map(polled).collect()
 }
 
 fn always_enabled(account: &Account) -> Vec<RegionName> {

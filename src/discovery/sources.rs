@@ -28,8 +28,8 @@ impl AccountSources {
     /// The sources that are needed for the accounts of the `narrowing`. The organization is not listed
     /// for accounts that are configured by their id.
     pub(crate) fn narrowed(self, narrowing: Narrowing) -> Self {
-        let configured = self.configured.iter().map(|entry| &*entry.account);
-        let needs_organization = !narrowing.selects_only_ids_of(configured);
+        let configured: Vec<&Account> = self.configured.iter().map(|entry| &*entry.account).collect();
+        let needs_organization = !narrowing.selects_only_ids_of(&configured);
         Self { organization: self.organization.filter(|_| needs_organization), narrowing, ..self }
     }
 

@@ -21,6 +21,17 @@ pub(super) struct AccessChain {
     blocked_by: Option<Blocked>,
 }
 
+/// What calls with the credentials of an account say about the credentials.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Proof<'a> {
+    /// Whether a call succeeded.
+    pub(super) works: bool,
+    /// The failures of the other calls.
+    pub(super) failures: &'a [&'a Failure],
+    /// Whether the account id is neither configured nor found. Then no call was made but that to find it.
+    pub(super) is_unidentified: bool,
+}
+
 /// Which failures of calls only repeat that a step failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Blocked {
@@ -31,14 +42,13 @@ enum Blocked {
 }
 
 impl AccessChain {
-    /// `works` is whether a call with the credentials succeeded. `failures` are those of the other calls.
+    /// `proof` is what the other calls with the credentials say about them.
     pub(super) fn of(
         account: &Account,
         subject: &Arc<Subject>,
         sessions: &Sessions,
         exchanges: &ExchangeLog,
-        works: bool,
-        failures: &[&Failure],
+        proof: Proof<'_>,
     ) -> Self {
         let steps = match sessions.existing(account) {
             Some(session) => session.access_steps(),
@@ -53,7 +63,7 @@ impl AccessChain {
             let (access_key_id, outcome) = match outcome {
                 StepOutcome::Passed { access_key_id } => (Some(access_key_id), Outcome::Passed(None)),
                 // The credentials were used since.
-                _ if works => (None, Outcome::Passed(None)),
+                _ if proof.works => (None, Outcome::Passed(None)),
                 StepOutcome::Failed(failure) => (None, Outcome::Failed(failure)),
                 StepOutcome::NotTested => (None, Outcome::NotTested),
             };
@@ -63,9 +73,9 @@ impl AccessChain {
             };
             access_key = access_key_id;
             let caller = std::mem::replace(&mut caller, assumed);
-            checks.push(Check { requests, caller, ..Check::new(subject, step, outcome) });
+            checks.push(Check { caller, requests, ..Check::new(subject, step, outcome) });
         }
-        let blocked_by = if works { None } else { find_fault(&mut checks, failures) };
+        let blocked_by = if proof.works { None } else { find_fault(&mut checks, proof) };
         Self { checks, access_key_id: access_key, caller, blocked_by }
     }
 
@@ -98,8 +108,9 @@ impl AccessChain {
 
 /// Makes sure that a step failed if the credentials are at fault, and that no step passed or is untested
 /// without a reason. Steps after the one that failed were not tested.
-fn find_fault(checks: &mut [Check], failures: &[&Failure]) -> Option<Blocked> {
-    let is_wrong_account = |failure: &&&Failure| failure.is_wrong_account;
+fn find_fault(checks: &mut [Check], proof: Proof<'_>) -> Option<Blocked> {
+    let Proof { failures, is_unidentified, .. } = proof;
+    let shows_fault = |failure: &&&Failure| is_unidentified || failure.is_wrong_account;
     let (position, blocked) = if let Some(failed) = checks.iter().position(|check| check.failure().is_some())
     {
         (failed, Blocked::Credentials)
@@ -110,9 +121,10 @@ fn find_fault(checks: &mut [Check], failures: &[&Failure]) -> Option<Blocked> {
         checks.get_mut(untested)?.outcome = Outcome::Failed(failure.clone());
         (untested, Blocked::All)
     } else {
-        let failure = *failures.iter().find(is_wrong_account)?;
+        // The account of the credentials is another one, or STS did not say which it is.
+        let failure = *failures.iter().find(shows_fault)?;
         checks.last_mut()?.outcome = Outcome::Failed(failure.clone());
-        (checks.len(), Blocked::Credentials)
+        (checks.len(), if is_unidentified { Blocked::All } else { Blocked::Credentials })
     };
     for later in checks.iter_mut().skip(position + 1) {
         later.outcome = Outcome::NotTested;
@@ -145,4 +157,67 @@ fn not_tested(account: &Account) -> Vec<AccessStep> {
     let roles = account.access.roles.iter().map(|role| AccessStepKind::AssumeRole(role.arn.clone()));
     let kinds = [AccessStepKind::Credentials(origin)].into_iter().chain(roles);
     kinds.map(|kind| AccessStep { kind, outcome: StepOutcome::NotTested }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::check::AccountLabel;
+    use crate::model::Reason;
+
+    fn failure(reason: Reason) -> Failure {
+        Failure::new(reason, reason.as_str())
+    }
+
+    /// The outcomes of the steps to credentials, and of calls with them that failed. `p`, `f` and `-` are
+    /// steps that passed, failed and were not tested.
+    fn judged(steps: &str, is_unidentified: bool, failures: &[Failure]) -> String {
+        let subject = Arc::new(Subject::Account(AccountLabel { id: "a".to_owned(), name: None }));
+        let outcome = |step| match step {
+            'p' => Outcome::Passed(None),
+            'f' => Outcome::Failed(failure(Reason::AssumeRoleDenied)),
+            _ => Outcome::NotTested,
+        };
+        let step = || Step::Credentials(CredentialOrigin::default());
+        let mut checks: Vec<Check> =
+            steps.chars().map(|symbol| Check::new(&subject, step(), outcome(symbol))).collect();
+        let failures: Vec<&Failure> = failures.iter().collect();
+        let blocked_by =
+            find_fault(&mut checks, Proof { works: false, failures: &failures, is_unidentified });
+        let chain = AccessChain { checks, access_key_id: None, caller: None, blocked_by };
+        let calls = failures.iter().map(|failure| chain.outcome_of_failure(failure));
+        let outcomes = chain.checks.iter().map(|check| check.outcome.clone()).chain(calls);
+        let symbol = |outcome: Outcome| match outcome {
+            Outcome::Passed(_) => "p".to_owned(),
+            Outcome::Failed(failure) => failure.reason.to_string(),
+            Outcome::NotTested => "-".to_owned(),
+        };
+        outcomes.map(symbol).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn a_fault_is_a_failed_check_of_the_step_that_has_it() {
+        let denied = || failure(Reason::AccessDenied);
+        let of_credentials = || failure(Reason::AssumeRoleDenied).with_credentials_scope();
+        let rejected = || Failure { rejects_credentials: true, ..failure(Reason::Credentials) };
+        for (steps, failures, expected) in [
+            ("pp", vec![denied(), failure(Reason::Timeout)], "p p access_denied timeout"),
+            ("pf-", vec![of_credentials(), of_credentials()], "p assume_role_denied - - -"),
+            // Credentials that were used by others before AWS rejected them.
+            ("fp", vec![of_credentials()], "assume_role_denied - -"),
+            // AWS rejects the credentials, but another call was denied before that.
+            ("pf", vec![rejected(), denied()], "p assume_role_denied - access_denied"),
+            // The collection timed out before the role was assumed.
+            ("p--", vec![failure(Reason::Timeout), failure(Reason::Timeout)], "p timeout - - -"),
+            ("--", vec![failure(Reason::Timeout)], "timeout - -"),
+            ("p", vec![Failure::wrong_account("")], "credentials -"),
+            // A failure to obtain credentials that no step shows is not lost.
+            ("pp", vec![of_credentials()], "p p assume_role_denied"),
+        ] {
+            assert_eq!(judged(steps, false, &failures), expected, "{steps}");
+        }
+        let unreachable = [failure(Reason::Connection), failure(Reason::Connection)];
+        assert_eq!(judged("p", true, &unreachable), "connection - -");
+        assert_eq!(judged("f", true, &[of_credentials()]), "assume_role_denied -");
+    }
 }

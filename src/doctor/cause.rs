@@ -206,3 +206,103 @@ fn checked_step(step: &Step) -> Option<CheckedStep<'_>> {
         Step::ListSyncs(_) => CheckedStep::ListSyncs,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use pretty_assertions::assert_eq;
+
+    use super::*;
+    use crate::aws::CredentialOrigin;
+    use crate::doctor::check::{Outcome, Subject};
+    use crate::model::{Reason, SyncType};
+
+    fn account(number: usize) -> Arc<Subject> {
+        let label = AccountLabel { id: format!("{number:012}"), name: Some(format!("name-{number}")) };
+        Arc::new(Subject::Account(label))
+    }
+
+    fn denied(number: usize, region: &str) -> Check {
+        let message = format!(
+            "AccessDeniedException: User: arn:aws:sts::{number:012}:assumed-role/SsmSyncExporter/x is not authorized to \
+             perform: ssm:ListResourceDataSync because no identity-based policy allows the action (request {number}-{region})"
+        );
+        let failure = Failure {
+            denial: crate::model::Denial::parse(&message).map(Box::new),
+            ..Failure::new(Reason::AccessDenied, message)
+        };
+        failed(number, Step::ListSyncs(SyncType::ToDestination), failure).in_region(region)
+    }
+
+    fn failed(number: usize, step: Step, failure: Failure) -> Check {
+        Check::new(&account(number), step, Outcome::Failed(failure))
+    }
+
+    impl Check {
+        fn in_region(self, region: &str) -> Self {
+            Self { region: Some(region.parse().unwrap()), ..self }
+        }
+    }
+
+    /// Each cause: its kind, the numbers of checks, accounts and regions, and its examples.
+    fn summary(causes: &[Cause]) -> Vec<(&'static str, [usize; 3], Vec<String>)> {
+        let summary = |cause: &Cause| {
+            let examples = cause.examples.iter().filter_map(Example::describe).collect();
+            (cause.kind, [cause.checks, cause.accounts, cause.regions], examples)
+        };
+        causes.iter().map(summary).collect()
+    }
+
+    #[test]
+    fn the_same_mistake_in_many_accounts_is_one_cause() {
+        let mut checks: Vec<Check> = (0..5)
+            .flat_map(|number| ["eu-west-1", "us-east-1"].map(|region| denied(number, region)))
+            .collect();
+        let connection =
+            Failure::new(Reason::Connection, "no response from SSM at ssm.eu-west-1.amazonaws.com:443");
+        checks.insert(0, failed(7, Step::ListRegions, connection));
+        checks.push(Check::new(&account(8), Step::ListRegions, Outcome::NotTested));
+        let causes = find_causes(&mut checks);
+        let of_different_accounts = [
+            "000000000000 (name-0) in eu-west-1",
+            "000000000001 (name-1) in eu-west-1",
+            "000000000002 (name-2) in eu-west-1",
+        ];
+        assert_eq!(
+            summary(&causes),
+            [
+                ("identity_policy", [10, 5, 2], of_different_accounts.map(ToOwned::to_owned).to_vec()),
+                ("connection", [1, 1, 0], vec!["000000000007 (name-7)".to_owned()]),
+            ]
+        );
+        let indices: Vec<Option<usize>> = checks.iter().map(|check| check.cause).collect();
+        assert_eq!((indices[0], indices[1], indices[10], indices[11]), (Some(1), Some(0), Some(0), None));
+    }
+
+    #[test]
+    fn examples_are_of_one_account_if_there_is_only_one() {
+        let mut checks: Vec<Check> =
+            ["eu-west-1", "eu-west-2", "eu-west-3", "us-east-1"].map(|region| denied(1, region)).into();
+        let causes = find_causes(&mut checks);
+        let examples = &summary(&causes)[0].2;
+        assert_eq!(examples.len(), 3);
+        assert_eq!(examples[2], "000000000001 (name-1) in eu-west-3");
+    }
+
+    #[test]
+    fn rejected_signatures_have_the_cause_of_a_wrong_clock() {
+        let signature = || {
+            let text = "InvalidSignatureException: Signature expired: 20261127T000000Z is now earlier than 20261127T001000Z";
+            failed(1, Step::Credentials(CredentialOrigin::default()), Failure::new(Reason::Credentials, text))
+        };
+        let clock = Check::new(
+            &Arc::new(Subject::Host),
+            Step::Clock,
+            Outcome::Failed(Failure::new(Reason::Credentials, "10m behind AWS")),
+        );
+        assert_eq!(summary(&find_causes(&mut [signature()]))[0].0, "invalid_signature");
+        let causes = find_causes(&mut [clock, signature()]);
+        assert_eq!(summary(&causes), [("wrong_clock", [2, 1, 0], vec!["000000000001 (name-1)".to_owned()])]);
+    }
+}

@@ -29,8 +29,8 @@ pub(super) enum Subject {
     Host,
     /// The configuration as a whole.
     Configuration,
-    /// The organization, which is listed with the credentials of this account.
-    Organization(AccountLabel),
+    /// The organization, which is listed with the credentials of this account, if its id is known.
+    Organization(Option<AccountLabel>),
     Account(AccountLabel),
 }
 
@@ -117,8 +117,8 @@ impl Subject {
     /// The account that the check concerns.
     pub(super) fn account(&self) -> Option<&AccountLabel> {
         match self {
-            Self::Account(account) | Self::Organization(account) => Some(account),
-            Self::Host | Self::Configuration => None,
+            Self::Account(account) | Self::Organization(Some(account)) => Some(account),
+            Self::Organization(None) | Self::Host | Self::Configuration => None,
         }
     }
 }

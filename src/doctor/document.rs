@@ -9,6 +9,7 @@ use super::cause::{Cause, Example};
 use super::check::{Check, Step, Subject};
 use super::report::{Counts, Report};
 use crate::build_info;
+use crate::fleet::RegionName;
 use crate::model::Reason;
 use crate::status::document::rfc3339;
 
@@ -141,7 +142,7 @@ impl<'a> CheckItem<'a> {
             },
             aws_account_id: account.map(|account| account.id.as_str()),
             account_name: account.and_then(|account| account.name.as_deref()),
-            aws_region: check.region.as_ref().map(|region| region.as_str()),
+            aws_region: check.region.as_ref().map(RegionName::as_str),
             step: check.step.name(),
             role_arn: match &check.step {
                 Step::AssumeRole { role_arn, .. } => Some(role_arn.as_str()),

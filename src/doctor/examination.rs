@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::access_chain::AccessChain;
+use super::access_chain::{AccessChain, Proof};
 use super::check::{AccountLabel, Check, Outcome, Step, Subject};
 use super::exchanges::{ClockDifference, ExchangeLog, Operation};
 use crate::aws::Sessions;
@@ -81,14 +81,12 @@ impl Examination<'_> {
         let accounts_failure =
             failing.organization.clone().or_else(|| is_pending.then(|| self.not_in_time("no answer")));
         let administrator = &organization.administrator;
-        let label = AccountLabel {
-            id: administrator.id.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string),
-            name: None,
-        };
+        let label = administrator.id.as_ref().map(|id| AccountLabel { id: id.to_string(), name: None });
         let subject = Arc::new(Subject::Organization(label));
         let works = accounts_failure.is_none();
         let failures: Vec<&Failure> = accounts_failure.iter().collect();
-        let chain = AccessChain::of(administrator, &subject, self.sessions, self.exchanges, works, &failures);
+        let proof = Proof { works, failures: &failures, is_unidentified: false };
+        let chain = AccessChain::of(administrator, &subject, self.sessions, self.exchanges, proof);
         let accounts_outcome = match &accounts_failure {
             None => Outcome::Passed(None),
             Some(failure) => chain.outcome_of_failure(failure),
@@ -173,7 +171,9 @@ impl Examination<'_> {
             .collect();
         let works = *region_lookup == RegionLookup::Succeeded || target_failures.iter().any(Option::is_none);
         let failures: Vec<&Failure> = target_failures.iter().flatten().chain(&region_failure).collect();
-        let chain = AccessChain::of(account, &subject, self.sessions, self.exchanges, works, &failures);
+        let is_unidentified = account.id.is_none() && learned.is_none();
+        let proof = Proof { works, failures: &failures, is_unidentified };
+        let chain = AccessChain::of(account, &subject, self.sessions, self.exchanges, proof);
 
         let regions_check = (*region_lookup != RegionLookup::NotNeeded).then(|| {
             let outcome = match &region_failure {
@@ -252,4 +252,28 @@ fn describe_difference(ClockDifference { seconds, endpoint, .. }: &ClockDifferen
         _ => format!("{} behind", duration::format(distance)),
     };
     format!("{relation} AWS, by the `Date` of a response from {endpoint}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_off_by_more_than_five_minutes_is_wrong() {
+        for (seconds, text, is_wrong) in [
+            (0.4, "less than a second from", false),
+            (-0.4, "less than a second from", false),
+            (1.2, "1s ahead of", false),
+            (-299.0, "4m 59s behind", false),
+            (301.0, "5m 1s ahead of", true),
+            (-90_000.0, "1d 1h behind", true),
+            (f64::INFINITY, "213503982334601d ahead of", true),
+        ] {
+            let endpoint = "sts.amazonaws.com:443";
+            let check = clock_check(Some(ClockDifference::of(seconds, endpoint)));
+            let expected = format!("{text} AWS, by the `Date` of a response from {endpoint}");
+            assert_eq!((check.message(), check.failure().is_some()), (Some(expected.as_str()), is_wrong));
+        }
+        assert!(matches!(clock_check(None).outcome, Outcome::NotTested));
+    }
 }

@@ -15,8 +15,8 @@ use crate::clock::Clock;
 pub(super) struct ExchangeLog {
     clock: Clock,
     calls: Mutex<HashMap<Call, Requests>>,
-    /// The best measurement of the host's clock by endpoint.
-    clock_differences: Mutex<HashMap<String, ClockDifference>>,
+    /// The best measurement of the host's clock by service and region.
+    clock_differences: Mutex<HashMap<ServiceRegion, ClockDifference>>,
 }
 
 /// A call to AWS. The SDK may send several requests for one.
@@ -34,6 +34,8 @@ pub(super) enum Operation {
     Other(String),
 }
 
+type ServiceRegion = (Option<String>, Option<String>);
+
 /// How far the host's clock is from that of AWS.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ClockDifference {
@@ -43,6 +45,13 @@ pub(super) struct ClockDifference {
     pub(super) endpoint: String,
     /// How long the request took. The difference is that much uncertain.
     duration: Duration,
+}
+
+#[cfg(test)]
+impl ClockDifference {
+    pub(super) fn of(seconds: f64, endpoint: &str) -> Self {
+        Self { seconds, endpoint: endpoint.to_owned(), duration: Duration::ZERO }
+    }
 }
 
 impl ExchangeLog {
@@ -55,8 +64,8 @@ impl ExchangeLog {
         self.calls.lock().get(&Call { access_key_id: access_key_id.to_owned(), operation }).cloned()
     }
 
-    /// How far the host's clock is from that of AWS, by the endpoint in the middle. A single server with
-    /// a wrong time does not matter. `None` if AWS did not answer.
+    /// How far the host's clock is from that of AWS, in the middle of what its services say in the
+    /// regions. A single server with a wrong time does not matter. `None` if AWS did not answer.
     pub(super) fn clock_difference(&self) -> Option<ClockDifference> {
         let mut differences: Vec<ClockDifference> = self.clock_differences.lock().values().cloned().collect();
         differences.sort_by(|one, other| {
@@ -99,14 +108,13 @@ impl ExchangeLog {
         let Some(aws_time) = exchange.aws_time() else { return };
         // A date has whole seconds. AWS took the time while the request was on its way.
         let seconds = self.clock.now() - exchange.duration.as_secs_f64() / 2.0 - (aws_time + 0.5);
-        let endpoint = exchange.request.destination.host_and_port();
+        let request = exchange.request;
+        let key = (request.service.clone(), request.region.clone());
         let mut differences = self.clock_differences.lock();
         let is_better = |best: &ClockDifference| exchange.duration < best.duration;
-        if differences.get(endpoint).is_none_or(is_better) {
-            let endpoint = endpoint.to_owned();
-            let difference =
-                ClockDifference { seconds, endpoint: endpoint.clone(), duration: exchange.duration };
-            differences.insert(endpoint, difference);
+        if differences.get(&key).is_none_or(is_better) {
+            let endpoint = request.destination.host_and_port().to_owned();
+            differences.insert(key, ClockDifference { seconds, endpoint, duration: exchange.duration });
         }
     }
 }
@@ -115,5 +123,26 @@ impl ObserveExchanges for ExchangeLog {
     fn exchange_ended(&self, exchange: &Exchange<'_>) {
         self.record_call(exchange);
         self.record_time(exchange);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_single_server_with_a_wrong_time_does_not_matter() {
+        let log = ExchangeLog::new(Clock::new(|| 0.0));
+        assert_eq!(log.clock_difference(), None);
+        for (index, seconds) in [0.2, 86_400.0, -0.1, 0.1, -3600.0].into_iter().enumerate() {
+            let endpoint = format!("ssm.region-{index}.amazonaws.com:443");
+            let key = (Some("ssm".to_owned()), Some(index.to_string()));
+            log.clock_differences.lock().insert(key, ClockDifference::of(seconds, &endpoint));
+        }
+        let difference = log.clock_difference().unwrap();
+        assert_eq!(
+            (difference.seconds, difference.endpoint.as_str()),
+            (0.1, "ssm.region-3.amazonaws.com:443")
+        );
     }
 }

@@ -1,5 +1,7 @@
 //! What a run found: the checks and the causes, to be rendered.
 
+use std::collections::BTreeSet;
+
 use super::cause::{Cause, find_causes};
 use super::check::{Check, Outcome, Subject};
 use crate::model::UnixSeconds;
@@ -32,15 +34,9 @@ impl Report {
 
     /// The number of accounts that were looked at, without the one that lists the organization.
     pub(super) fn accounts(&self) -> usize {
-        let mut number = 0;
-        let mut previous = None;
-        for check in self.checks.iter().filter(|check| matches!(*check.subject, Subject::Account(_))) {
-            if previous != Some(&check.subject) {
-                number += 1;
-                previous = Some(&check.subject);
-            }
-        }
-        number
+        let is_of_account = |check: &&Check| matches!(*check.subject, Subject::Account(_));
+        let ids = self.checks.iter().filter(is_of_account).filter_map(|check| check.subject.account());
+        ids.map(|account| account.id.as_str()).collect::<BTreeSet<_>>().len()
     }
 }
 

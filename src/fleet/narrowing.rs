@@ -25,11 +25,8 @@ impl Narrowing {
 
     /// Whether each of the given accounts is the id of one of `accounts`, so that nothing else has to be
     /// known to find them.
-    pub(crate) fn selects_only_ids_of<'a>(
-        &self,
-        accounts: impl Iterator<Item = &'a Account> + Clone,
-    ) -> bool {
-        let is_id = |given: &String| accounts.clone().any(|account| has_id(account, given));
+    pub(crate) fn selects_only_ids_of(&self, accounts: &[&Account]) -> bool {
+        let is_id = |given: &String| accounts.iter().any(|account| has_id(account, given));
         !self.accounts.is_empty() && self.accounts.iter().all(is_id)
     }
 
@@ -56,14 +53,14 @@ pub struct NotPolled(String);
 
 impl NotPolled {
     /// None of the `polled` accounts is called `given`.
-    pub(crate) fn account<'a>(given: &str, polled: impl Iterator<Item = &'a Account> + Clone) -> Self {
-        let names = polled.clone().flat_map(|account| {
+    pub(crate) fn account(given: &str, polled: &[&Account]) -> Self {
+        let names = polled.iter().flat_map(|account| {
             let id = account.id.as_ref().map(super::AccountId::as_str);
             id.into_iter().chain(account.name.as_deref())
         });
         let hint = hint(given, names);
         // An account without an id in the configuration has one that only AWS knows.
-        let unknown = if polled.clone().any(|account| account.id.is_none()) {
+        let unknown = if polled.iter().any(|account| account.id.is_none()) {
             "; an account of the configuration without `id` can be given only by its `name`"
         } else {
             ""
@@ -156,7 +153,7 @@ mod tests {
     #[test]
     fn an_account_that_is_not_polled_is_named_with_the_nearest_that_is() {
         let polled = [account("111122223333", "production"), account("444455556666", "")];
-        let error = |given: &str| NotPolled::account(given, polled.iter()).to_string();
+        let error = |given: &str| NotPolled::account(given, &polled.iter().collect::<Vec<_>>()).to_string();
         assert_eq!(error("prodction"), "the account `prodction` is not polled; did you mean `production`?");
         assert_eq!(
             error("111122223334"),
@@ -165,7 +162,7 @@ mod tests {
         assert_eq!(error("x\u{1b}"), "the account `x\\u{1b}` is not polled");
         let ambient = [account("", "")];
         assert_eq!(
-            NotPolled::account("111122223333", ambient.iter()).to_string(),
+            NotPolled::account("111122223333", &ambient.iter().collect::<Vec<_>>()).to_string(),
             "the account `111122223333` is not polled; an account of the configuration without `id` can be given only \
              by its `name`"
         );

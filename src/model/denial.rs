@@ -7,7 +7,7 @@
 //! (<https://aws.amazon.com/blogs/security/enhanced-access-denied-error-messages-with-policy-arns>),
 //! after a colon or after `with policy ARN:`.
 
-use super::limits::MAX_TEXT_CHARS;
+use super::limits::{MAX_PARSED_DENIAL, MAX_TEXT_CHARS};
 
 /// A denied call, as far as the message of the error tells. Every text is from AWS, or from a proxy
 /// that answers in its place. ARNs are printable ASCII without spaces, quotes and brackets, and actions
@@ -71,16 +71,13 @@ const KINDS: [(&str, DenialKind); 10] = [
     ("vpc endpoint polic", DenialKind::VpcEndpointPolicy),
 ];
 
-/// How much of a message is read, in bytes. A message of AWS has up to three ARNs.
-const MAX_PARSED: usize = 4 * MAX_TEXT_CHARS;
-
 const NOT_AUTHORIZED: &str = "not authorized to perform";
 
 impl Denial {
     /// Reads the message of an error that denies access. `None` if it says neither who is denied, nor
     /// what, nor by which kind of policy.
     pub(crate) fn parse(message: &str) -> Option<Self> {
-        let message = &message[..message.floor_char_boundary(MAX_PARSED)];
+        let message = &message[..message.floor_char_boundary(MAX_PARSED_DENIAL)];
         // AWS's own examples have line ends within the sentence.
         let text = message.split_whitespace().collect::<Vec<_>>().join(" ");
         // Has the same offsets as `text`.

@@ -21,6 +21,10 @@ pub(crate) const MAX_ORGANIZATIONS_TOKEN_CHARS: usize = 100_000;
 /// their middle.
 pub(crate) const MAX_MESSAGE_CHARS: usize = 500;
 
+/// How much of a message that denies a call is parsed, in bytes. A message of AWS has up to three ARNs, and
+/// each is shorter than [`MAX_TEXT_CHARS`].
+pub(crate) const MAX_PARSED_DENIAL: usize = 4 * MAX_TEXT_CHARS;
+
 /// The maximum number of syncs of a target, of all types together. The default quota is 5 of
 /// each type.
 pub(crate) const MAX_SYNCS: usize = 2000;

@@ -19,7 +19,7 @@ use tokio_util::sync::CancellationToken;
 pub use incomplete::IncompleteCollection;
 pub use unmet::UnmetExpectations;
 
-use crate::app::{BuildError, Collected, RoundError, Stages, log_warnings};
+use crate::app::{BuildError, Collected, RoundError, Stages, log_replay, log_warnings};
 use crate::aws::{FORMAT_VERSION, Recorder, RecordingError, RecordingHeader, RecordingOptions};
 use crate::build_info;
 use crate::clock::Clock;
@@ -189,6 +189,7 @@ impl Once {
         config.disabled_families.extend(FamilyName::process_families());
         config.run_labels = run_labels(output.file(), config.file(), shard);
         let stages = Stages::build(config, shard, replica, log_counters, clock.clone()).await?;
+        log_replay(&stages.applier);
         log_warnings(&stages.applier);
         if let Some(recorder) = &mut recorder {
             let configuration = stages.applier.replayable_config()?;

@@ -8,7 +8,7 @@ use super::*;
 use crate::fleet::{Access, Account, Target, TargetList};
 use crate::health::Alert;
 pub(super) use crate::health::tests::sync;
-use crate::model::{DataSync, Failure, Reason, Source, SourceState, SyncStatus, SyncType};
+use crate::model::{DataSync, Denial, Failure, Reason, Source, SourceState, SyncStatus, SyncType};
 use crate::snapshot::Report;
 
 pub(super) const NOW: UnixSeconds = 1_763_800_000.0;
@@ -46,7 +46,7 @@ pub(super) fn store(targets: Vec<(Target, Collected)>) -> Store {
 }
 
 fn page_of(store: Store, shard: Shard, configuration: &str) -> StatusPage {
-    let info = ExporterInfo { telemetry_path: TelemetryPath::default(), shard };
+    let info = ExporterInfo { telemetry_path: TelemetryPath::default(), shard, is_replay: false };
     StatusPage::new(Arc::new(store), Clock::new(|| NOW), info, configuration.to_owned(), Arc::default())
 }
 
@@ -264,13 +264,47 @@ async fn everything_that_raises_an_alert_links_to_the_runbook_and_nothing_else_d
         Alert::SsmSyncQuotaUsed,
         Alert::SsmSyncInspectorSyncBlocked,
         Alert::SsmSyncCostRisk,
-        Alert::SsmSyncTargetDown,
-        Alert::SsmSyncTargetRefused,
     ];
-    let expected: BTreeSet<String> = expected.iter().map(|alert| alert.name().to_lowercase()).collect();
+    // The causes of targets that are down have sections of their own.
+    let causes = ["cause-timeout", "cause-region_disabled"].map(str::to_owned);
+    let expected = expected.iter().map(|alert| alert.name().to_lowercase());
+    let expected: BTreeSet<String> = expected.chain(causes).collect();
     assert_eq!(links, expected);
     let healthy = store(vec![(target(&account(1, None), "eu-west-1"), Some(Ok(vec![sync("a", Some(NOW))])))]);
     assert_eq!(linked_alerts(&html_of(healthy, "").await), BTreeSet::new());
+}
+
+/// Regression: the page told to change the policy of the role, although its permissions boundary denied
+/// the calls.
+#[tokio::test]
+async fn a_reason_is_explained_by_the_cause_that_all_of_its_targets_have() {
+    let denied = |policy: &str| {
+        let message = format!(
+            "User: a is not authorized to perform: ssm:ListResourceDataSync because no {policy} allows it"
+        );
+        let denial = Denial::parse(&message).map(Box::new);
+        Err(Failure { denial, ..Failure::new(Reason::AccessDenied, message) })
+    };
+    let page = async |policies: [&str; 2]| {
+        let targets = [(1, policies[0]), (2, policies[1])];
+        html_of(
+            store(
+                targets
+                    .map(|(id, policy)| (target(&account(id, None), "eu-west-1"), Some(denied(policy))))
+                    .into(),
+            ),
+            "",
+        )
+        .await
+    };
+    let html = page(["permissions boundary"; 2]).await;
+    assert!(html.contains("The permissions boundary does not allow the call"), "{html}");
+    assert!(
+        html.contains("#cause-permissions_boundary\"") && !html.contains("#cause-access_denied"),
+        "{html}"
+    );
+    let html = page(["permissions boundary", "session policy"]).await;
+    assert!(html.contains("Access denied") && html.contains("#cause-access_denied\""), "{html}");
 }
 
 /// Regression: the cell of a target was green although its quota was used up.

@@ -263,6 +263,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_copied_stays_on_one_line_and_takes_several_rows() {
+        let mut page = Page::new(10, false);
+        page.verbatim(2, [Word::new("run"), Word::new("aws iam x --name \u{1b}y")]);
+        page.paragraph(0, 0, words("ten column"));
+        page.separate();
+        page.verbatim(0, [Word::new("日本語の名前")]);
+        assert_eq!(page.rows(), 3 + 1 + 1 + 2);
+        assert!(page.into_text().starts_with("  run aws iam x --name \\u{1b}y\nten column\n\n"));
+    }
+
+    #[test]
     fn only_styled_words_have_escape_codes_and_only_with_colours() {
         for (has_color, expected) in [(true, "a \u{1b}[1mb\u{1b}[0m\n"), (false, "a b\n")] {
             let mut page = Page::new(40, has_color);

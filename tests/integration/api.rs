@@ -1,7 +1,7 @@
 //! `GET /api/v1/status` over HTTP: its headers, its pages, its errors, and clients that do not read it.
 
 mod curl;
-mod schema;
+pub(crate) mod schema;
 
 use std::time::Duration;
 

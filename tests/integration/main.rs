@@ -9,6 +9,7 @@
 #![expect(clippy::float_cmp, reason = "the values are sent and received exactly")]
 #![expect(clippy::cast_precision_loss, reason = "Unix times in whole seconds are exact in f64")]
 
+mod access_advice;
 mod api;
 mod aws_response_limits;
 mod boto3;
@@ -17,6 +18,8 @@ mod consistency;
 mod credential_providers;
 mod credential_rejections;
 mod deploy;
+mod doctor;
+mod doctor_command;
 mod documentation;
 mod expectation_metrics;
 mod expectation_pages;
@@ -40,6 +43,7 @@ mod program;
 mod prometheus;
 mod recording;
 mod reload;
+mod replay;
 mod secrets;
 mod soak;
 mod status;

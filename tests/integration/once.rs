@@ -1,7 +1,7 @@
 //! One-shot mode (`once`), run as a program.
 
 mod expectations;
-mod external_tools;
+pub(crate) mod external_tools;
 mod file;
 mod json;
 mod several_files;
@@ -55,6 +55,13 @@ impl Setup {
     /// The command `once`, logging only errors.
     pub(crate) fn once(&self) -> Command {
         self.once_logging("error")
+    }
+
+    /// Another command with the same configuration.
+    pub(crate) fn command(&self, name: &str) -> Command {
+        let mut command = program();
+        command.args([name, "--config.file"]).arg(self.directory.path().join("config.yaml"));
+        command
     }
 
     fn once_logging(&self, level: &str) -> Command {
@@ -253,10 +260,11 @@ async fn exits_with_1_without_targets_unless_it_is_one_of_several_shards() {
 #[test]
 fn output_flags_are_rejected_without_once() {
     for (flag, value) in [("--output", "json"), ("--format", "json"), ("--fail-on", "violations")] {
+        let commands = if flag == "--fail-on" { "`once`" } else { "`once` or `doctor`" };
         for command in [&["serve"][..], &[], &["--config.check"]] {
             let (status, out, err) = run(program().args(command).args([flag, value]));
             assert_eq!((status, out.as_str()), (Some(2), ""));
-            assert_eq!(err, format!("ssm-sync-exporter: {flag} requires the command `once`\n"));
+            assert_eq!(err, format!("ssm-sync-exporter: {flag} requires the command {commands}\n"));
         }
     }
     let (status, out, err) = run(program().args(["once", "--format", "xml"]));
@@ -280,10 +288,13 @@ async fn a_signal_interrupts_the_collection_and_nothing_is_written() {
     setup.inject(Fault::Stall, REGION);
     let file = setup.output_directory().join("syncs.prom");
     std::fs::write(&file, "old\n").unwrap();
-    for (signal, calls) in [("TERM", 1), ("INT", 2), ("HUP", 3)] {
-        let mut once = setup.once();
-        let once = once.arg("--output").arg(&file).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = tools::KillOnDrop(once.spawn().unwrap());
+    let runs =
+        ["once", "doctor"].into_iter().flat_map(|name| ["TERM", "INT", "HUP"].map(|signal| (name, signal)));
+    for (calls, (name, signal)) in (1..).zip(runs) {
+        let mut command = setup.command(name);
+        command.args(["--log.level", "error", "--output"]).arg(&file);
+        let command = command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = tools::KillOnDrop(command.spawn().unwrap());
         setup.wait_for_calls(calls).await;
         let began = Instant::now();
         send_signal(signal, &process);

@@ -77,7 +77,7 @@ async fn the_page_shows_problems_and_what_to_do_about_them() {
         "&lt;script&gt;window.pwned=2&lt;/script&gt; &quot;'&amp; \u{202e}evil",
         "<time datetime=\"2025-11-21T07:26:40Z\" title=\"2025-11-21 07:26:40 UTC\"><span class=\"ago\">1d 1h ago</span>",
         "assume_role_denied",
-        "that its trust policy allows the exporter's identity",
+        "its trust policy allows the caller",
         "in 20 regions",
         "external_id: &lt;secret&gt;",
     ] {

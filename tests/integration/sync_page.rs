@@ -256,7 +256,7 @@ async fn the_page_says_that_the_target_is_down_and_how_old_the_data_is() {
         })
         .await;
     assert!(shown.contains("Last successful collection: 10m ago"), "{shown}");
-    assert!(shown.contains("Not allowed to list resource data syncs ( access_denied )"), "{shown}");
+    assert!(shown.contains("No policy of the caller allows the call ( access_denied )"), "{shown}");
     assert!(shown.contains("Consecutive failures: "), "{shown}");
 }
 

@@ -1,9 +1,13 @@
 //! A line for each check.
 
+use std::collections::BTreeSet;
+
 use super::super::check::{AccountLabel, Check, Outcome, Requests, Step, Subject};
 use super::super::report::Report;
 use super::look::{self, HEADING};
 use crate::duration;
+use crate::fleet::RegionName;
+use crate::status::text::pluralize;
 use crate::terminal::{Page, Word, words};
 
 const INDENT: usize = 2;
@@ -14,25 +18,52 @@ pub(super) fn write(page: &mut Page, report: &Report) {
     write_checks(page, &report.checks);
 }
 
-/// Writes a heading for each subject, and its checks below.
+/// Writes a heading for each subject, and its checks below. The lists of an account that were not tested
+/// share a line.
 pub(super) fn write_checks<'a>(page: &mut Page, checks: impl IntoIterator<Item = &'a Check>) {
     let mut previous: Option<&Subject> = None;
-    for check in checks {
+    let mut checks = checks.into_iter().peekable();
+    while let Some(check) = checks.next() {
         if previous != Some(&*check.subject) {
             page.separate();
             let heading = heading(&check.subject);
             page.paragraph(0, HANGING, [Word::new(&heading).styled(HEADING)]);
             previous = Some(&*check.subject);
         }
-        page.paragraph(INDENT, HANGING, line(check));
+        let mut untested: Vec<&Check> = Vec::new();
+        if is_untested_list(check) {
+            let is_alike = |next: &&Check| next.subject == check.subject && is_untested_list(next);
+            untested.extend(std::iter::from_fn(|| checks.next_if(is_alike)));
+        }
+        if untested.is_empty() {
+            page.paragraph(INDENT, HANGING, line(check));
+        } else {
+            untested.insert(0, check);
+            page.paragraph(INDENT, HANGING, untested_line(&untested));
+        }
     }
+}
+
+fn is_untested_list(check: &Check) -> bool {
+    matches!((&check.step, &check.outcome), (Step::ListSyncs(_), Outcome::NotTested))
+}
+
+fn untested_line(checks: &[&Check]) -> Vec<Word> {
+    let regions: BTreeSet<&RegionName> = checks.iter().filter_map(|check| check.region.as_ref()).collect();
+    let places = match regions.first() {
+        Some(region) if regions.len() == 1 => region.to_string(),
+        _ => pluralize(regions.len(), "region"),
+    };
+    let text = format!("list syncs in {places}: not tested");
+    [look::not_tested_symbol()].into_iter().chain(words(&text)).collect()
 }
 
 fn heading(subject: &Subject) -> String {
     match subject {
         Subject::Host => "host".to_owned(),
         Subject::Configuration => "configuration".to_owned(),
-        Subject::Organization(AccountLabel { id, .. }) => format!("organization, listed by {id}"),
+        Subject::Organization(None) => "organization".to_owned(),
+        Subject::Organization(Some(AccountLabel { id, .. })) => format!("organization, listed by {id}"),
         Subject::Account(account) => account.describe(),
     }
 }

@@ -31,23 +31,30 @@ pub(super) fn write(page: &mut Page, report: &Report) {
 
 /// The checks by what they do, in the order of the steps.
 fn by_kind<'a>(checks: impl Iterator<Item = &'a Check>) -> Vec<(String, Vec<&'a Check>)> {
-    let mut by_step: BTreeMap<Kind, BTreeMap<String, Vec<&Check>>> = BTreeMap::new();
+    let mut kinds: BTreeMap<Kind, Details<'_>> = BTreeMap::new();
     for check in checks {
-        let details = by_step.entry(Kind::of(&check.step)).or_default();
-        details.entry(detail(&check.step)).or_default().push(check);
+        let details = kinds.entry(Kind::of(&check.step)).or_default();
+        let number = details.len();
+        let (_, checks) = details.entry(detail(&check.step)).or_insert((number, Vec::new()));
+        checks.push(check);
     }
-    let mut kinds = Vec::new();
-    for (kind, details) in by_step {
+    let mut lines = Vec::new();
+    for (kind, details) in kinds {
         if details.len() <= MAX_KINDS_OF_STEP {
-            kinds.extend(details.into_iter().map(|(detail, checks)| (kind.describe(&detail), checks)));
+            let mut details: Vec<_> = details.into_iter().collect();
+            details.sort_by_key(|(_, (number, _))| *number);
+            lines.extend(details.into_iter().map(|(detail, (_, checks))| (kind.describe(&detail), checks)));
         } else {
             let number = details.len();
-            let all = details.into_values().flatten().collect();
-            kinds.push((kind.describe(&format!("{} different", with_commas(number))), all));
+            let all = details.into_values().flat_map(|(_, checks)| checks).collect();
+            lines.push((kind.describe_several(number), all));
         }
     }
-    kinds
+    lines
 }
+
+/// The checks by what tells them apart, with its number in the order of the checks.
+type Details<'a> = BTreeMap<String, (usize, Vec<&'a Check>)>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
@@ -66,6 +73,18 @@ impl Kind {
             Step::ListRegions => Self::ListRegions,
             Step::ListSyncs(_) => Self::ListSyncs,
             Step::Targets | Step::Clock | Step::ListAccounts | Step::ListUnits => Self::Other,
+        }
+    }
+
+    /// Describes checks with this number of different details.
+    fn describe_several(self, number: usize) -> String {
+        let number = with_commas(number);
+        match self {
+            Self::Credentials => format!("credentials: {number} sources"),
+            Self::AssumeRole => format!("assume {number} roles"),
+            Self::ListRegions => "list the enabled regions".to_owned(),
+            Self::ListSyncs => "list the syncs".to_owned(),
+            Self::Other => "other checks".to_owned(),
         }
     }
 
@@ -138,7 +157,7 @@ fn destinations(checks: &[&Check]) -> String {
     let through = match (proxies.next(), proxies.count()) {
         (None, _) => String::new(),
         (Some(proxy), 0) => format!(" through {proxy}"),
-        (Some(_), more) => format!(" through {}", pluralize(more + 1, "proxy").replace("proxys", "proxies")),
+        (Some(_), more) => format!(" through {} proxies", with_commas(more + 1)),
     };
     format!("({at}{through})")
 }

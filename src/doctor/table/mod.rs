@@ -20,6 +20,9 @@ use look::HEADING;
 /// Up to this many checks have a line of their own.
 const MAX_SINGLE_CHECKS: usize = 40;
 
+/// For this many causes, the text says what to do, rather than name more causes.
+const MAX_DETAILED_CAUSES: usize = 8;
+
 /// How many rows of a terminal the text takes at most: about two screens.
 const MAX_ROWS: usize = 100;
 
@@ -30,12 +33,16 @@ pub(super) fn render(report: &Report, width: Option<u16>, has_color: bool) -> St
         write(&mut page, report, detail, number);
         page
     };
-    let all = report.causes.len();
     let fits = |detail: Detail, number: usize| page(detail, number, false).rows() <= MAX_ROWS;
-    let detail = Detail::ALL.into_iter().find(|detail| fits(*detail, all)).unwrap_or(Detail::Least);
-    // At least one cause is shown.
-    let number = (1..all).rev().find(|number| fits(detail, *number)).unwrap_or(1);
-    let number = if fits(detail, all) { all } else { number };
+    let all = report.causes.len();
+    let detailed = all.min(MAX_DETAILED_CAUSES);
+    let detail = Detail::ALL.into_iter().find(|detail| fits(*detail, detailed)).unwrap_or(Detail::Least);
+    // The first causes hit the most accounts. At least one is shown.
+    let (mut number, mut too_many) = (if fits(detail, all) { all } else { 1 }, all);
+    while too_many - number > 1 {
+        let middle = usize::midpoint(number, too_many);
+        if fits(detail, middle) { number = middle } else { too_many = middle }
+    }
     page(detail, number, has_color).into_text()
 }
 

@@ -10,6 +10,7 @@ const ACCESS_DENIED: &str =
 const TRUST_POLICY: &str = "https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_roles.html";
 const WEB_IDENTITY: &str =
     "https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html";
+const ROOT_USER: &str = "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user.html";
 const BOUNDARY: &str = "https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html";
 const SESSION_POLICY: &str =
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session";
@@ -76,10 +77,16 @@ fn texts(kind: AccessCauseKind) -> (&'static str, &'static str, &'static str, &'
              `sts.amazonaws.com`, and the namespace and the name of the service account.",
             WEB_IDENTITY,
         ),
+        AccessCauseKind::RootUser => (
+            "The root user cannot assume roles",
+            "The exporter uses an access key of the root user of an account. AWS does not let the root user assume a role.",
+            "Give the exporter a role or an IAM user of its own, and delete the access key of the root user.",
+            ROOT_USER,
+        ),
         AccessCauseKind::IdentityPolicy => (
             "No policy of the caller allows the call",
             "A call needs a statement that allows it, in a policy of the role or user that makes it.",
-            "Add the statement to a policy of the role or user.",
+            "Allow the action in a policy of the role or user. The message names both.",
             ACCESS_DENIED,
         ),
         AccessCauseKind::IdentityPolicyDeny => (
@@ -127,8 +134,9 @@ fn texts(kind: AccessCauseKind) -> (&'static str, &'static str, &'static str, &'
             "The account may not list the organization",
             "Only the management account and the accounts of delegated administrators may list the accounts and units of an \
              organization. AWS often does not tell this from a missing permission.",
-            "Under `organization`, use a role in the management account or in the account of a delegated administrator, and add the \
-             statement to its policy.",
+            "Under `organization`, use a role in the management account or in the account of a delegated administrator, and allow it \
+             `organizations:ListAccounts`; with `organizational_units` also `organizations:ListAccountsForParent` and \
+             `organizations:ListOrganizationalUnitsForParent`.",
             ORGANIZATION,
         ),
         AccessCauseKind::AccessDenied => (

@@ -1,6 +1,6 @@
 //! What to do about an unhealthy sync, a target that is down, a violated expectation, or a concern.
 //!
-//! - [`for_reason`], [`for_failures`]: why targets are down
+//! - [`for_failures`]: why targets are down
 //! - [`AccessCause`]: why the exporter cannot get to the syncs of accounts, and how to let it
 //! - [`for_sync`]: problems of syncs, by health, cause and owner
 //! - [`for_violation`]: syncs that are missing, forbidden, or not as an expectation describes them
@@ -26,7 +26,7 @@ use std::borrow::Cow;
 
 pub(crate) use access::{AccessAdvice, AccessCause, AccessExample};
 pub(crate) use concern::for_concern;
-pub(crate) use reason::{for_failures, for_reason};
+pub(crate) use reason::for_failures;
 pub(crate) use sync::for_sync;
 pub(crate) use violation::for_violation;
 

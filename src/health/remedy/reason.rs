@@ -5,7 +5,7 @@ use crate::health::{AccessCauseKind, CauseGuide};
 use crate::model::{Failure, Reason};
 
 /// Explains failures of which no more is known than their reason.
-pub(crate) fn for_reason(reason: Reason) -> CauseGuide {
+fn for_reason(reason: Reason) -> CauseGuide {
     CauseGuide::of_access(AccessCauseKind::of_reason(reason))
 }
 

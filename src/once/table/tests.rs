@@ -13,7 +13,7 @@ use crate::expectations::{Expectation, Presence};
 use crate::fleet::{Account, Target, TargetList};
 use crate::health::{AssessedTarget, HealthPolicy};
 use crate::model::{
-    DataSync, Destination, Failure, Reason, Source, SourceState, SyncStatus, SyncType, UnixSeconds,
+    DataSync, Denial, Destination, Failure, Reason, Source, SourceState, SyncStatus, SyncType, UnixSeconds,
 };
 use crate::snapshot::{Report, Store};
 
@@ -304,6 +304,27 @@ looked in 100 accounts x 2 regions: eu-west-1, us-east-1
 no target was collected, so no syncs are known
 "
     );
+}
+
+#[test]
+fn a_denial_names_its_cause_and_denials_by_different_policies_are_different_entries() {
+    let mut fleet = Fleet::default();
+    for (id, policy) in
+        [("111122223333", "session"), ("222233334444", "session"), ("333344445555", "identity-based")]
+    {
+        let message =
+            format!("AccessDenied: not authorized to perform: ssm:X because no {policy} policy allows it");
+        let denial = Denial::parse(&message).map(Box::new);
+        let failure = Failure { denial, ..Failure::new(Reason::AccessDenied, message) };
+        fleet.add(id, "", "eu-west-1", Some(Err(failure)));
+    }
+    let text = fleet.render(Some(200));
+    for line in [
+        "▼ down  2 targets in 2 accounts: access_denied (session_policy): AccessDenied: not authorized to perform: ssm:X because",
+        "▼ down  1 target in 1 account: access_denied (identity_policy): AccessDenied: not authorized to perform: ssm:X because",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
 }
 
 #[test]

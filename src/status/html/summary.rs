@@ -4,9 +4,8 @@ use maud::{Markup, html};
 
 use super::Context;
 use super::components::{age, backticks_to_code, concern_label, freshness, icon, runbook, untrusted};
-use crate::health::remedy::for_reason;
-use crate::health::{Alert, Health};
-use crate::model::{Failure, Reason, UnixSeconds};
+use crate::health::{AccessCauseKind, Alert, CauseGuide, CheckedStep, Health};
+use crate::model::{Failure, UnixSeconds};
 use crate::status::notice::{Notice, ReloadFailure};
 use crate::status::text::{pluralize, with_commas};
 use crate::status::verdict::Mark;
@@ -67,15 +66,15 @@ fn notice(notice: &Notice<'_>, now: UnixSeconds) -> Markup {
             strong { "The configuration could not be reloaded" } " (" (age(*at, now)) "): " (sentence(message)) " "
             "The previous configuration stays in force, but the exporter would not start with the new one."
         },
-        Notice::OrganizationNotListed(Failure { reason, message, .. }) => html! {
+        Notice::OrganizationNotListed(failure @ Failure { reason, message, .. }) => html! {
             strong { "Cannot list the accounts of the organization" }
             " (" code { (reason) } "), so new accounts may be missing: " (sentence(message)) " "
-            (backticks_to_code(for_organization(*reason)))
+            (backticks_to_code(for_organization(failure)))
         },
-        Notice::UnitsNotListed(Failure { reason, message, .. }) => html! {
+        Notice::UnitsNotListed(failure @ Failure { reason, message, .. }) => html! {
             strong { "Cannot list the organizational units of the configuration" }
             " (" code { (reason) } "), so what depends on them may be unknown or outdated: " (sentence(message)) " "
-            (backticks_to_code(for_organization(*reason)))
+            (backticks_to_code(for_organization(failure)))
         },
         Notice::RegionsNotListed { accounts } => html! {
             strong { "Cannot list the enabled regions of " (pluralize(*accounts, "account")) }
@@ -112,21 +111,15 @@ fn sentence(text: &str) -> Markup {
 }
 
 /// What to do if the accounts of the organization cannot be listed.
-fn for_organization(reason: Reason) -> &'static str {
-    match reason {
-        Reason::AccessDenied | Reason::ScpDenied => {
-            "The exporter's credentials must belong to the management account or a delegated administrator of the organization, \
-             and allow organizations:ListAccounts (with `organizational_units` also ListAccountsForParent and \
-             ListOrganizationalUnitsForParent)."
-        }
-        other => for_reason(other).remedy,
-    }
+fn for_organization(failure: &Failure) -> &'static str {
+    CauseGuide::of_access(AccessCauseKind::of_step(failure, CheckedStep::ListAccounts)).remedy
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fleet::{FailingLookups, TargetList};
+    use crate::model::Reason;
     use crate::snapshot::Store;
     use crate::status::tests::html_of;
 

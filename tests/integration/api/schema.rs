@@ -64,7 +64,7 @@ fn resolve<'a>(root: &'a Value, schema: &'a Value) -> &'a Value {
 }
 
 /// The path of every property in the schema, such as `.targets[].up`.
-fn properties_of_schema(root: &Value, path: &str, schema: &Value, found: &mut BTreeSet<String>) {
+pub(crate) fn properties_of_schema(root: &Value, path: &str, schema: &Value, found: &mut BTreeSet<String>) {
     let schema = resolve(root, schema);
     for (name, property) in schema["properties"].as_object().into_iter().flatten() {
         let path = format!("{path}.{name}");
@@ -76,7 +76,7 @@ fn properties_of_schema(root: &Value, path: &str, schema: &Value, found: &mut BT
     }
 }
 
-fn properties_of_document(path: &str, value: &Value, found: &mut BTreeSet<String>) {
+pub(crate) fn properties_of_document(path: &str, value: &Value, found: &mut BTreeSet<String>) {
     match value {
         Value::Object(object) => {
             for (name, value) in object {
@@ -161,20 +161,29 @@ fn kind(property: &Value) -> &str {
 fn the_reference_describes_every_key() {
     let (schema, reference) = (schema(), text("config/README.md"));
     let section = reference.split("\n## ").find(|section| section.starts_with("JSON document\n")).unwrap();
-    for (caption, pointer) in [
-        ("The document", ""),
-        ("`summary`", "/$defs/summary"),
-        ("`summary.discovery`", "/$defs/summary/properties/discovery"),
-        ("Each of `summary.expectations`", "/$defs/expectation_counts"),
-        ("A failed lookup", "/$defs/lookup_failure"),
-        ("Each of `targets`", "/$defs/target"),
-        ("Each of `concerns`", "/$defs/concern"),
-        ("Each of `expectations`", "/$defs/expectation"),
-        ("Each of `differences`", "/$defs/difference"),
-        ("Each of `syncs`", "/$defs/sync"),
-        ("`destination`", "/$defs/destination"),
-        ("`source`", "/$defs/source"),
-    ] {
+    assert_documented(
+        &schema,
+        section,
+        &[
+            ("The document", ""),
+            ("`summary`", "/$defs/summary"),
+            ("`summary.discovery`", "/$defs/summary/properties/discovery"),
+            ("Each of `summary.expectations`", "/$defs/expectation_counts"),
+            ("A failed lookup", "/$defs/lookup_failure"),
+            ("Each of `targets`", "/$defs/target"),
+            ("Each of `concerns`", "/$defs/concern"),
+            ("Each of `expectations`", "/$defs/expectation"),
+            ("Each of `differences`", "/$defs/difference"),
+            ("Each of `syncs`", "/$defs/sync"),
+            ("`destination`", "/$defs/destination"),
+            ("`source`", "/$defs/source"),
+        ],
+    );
+}
+
+/// Compares the tables in a section of the reference with objects of the schema, by the captions of the tables.
+pub(crate) fn assert_documented(schema: &Value, section: &str, tables: &[(&str, &str)]) {
+    for (caption, pointer) in tables {
         let object = schema.pointer(pointer).unwrap();
         let required: BTreeSet<&str> =
             object["required"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();

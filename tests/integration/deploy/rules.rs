@@ -158,10 +158,12 @@ fn the_aws_cli_knows_the_commands_of_the_runbook() {
         .collect();
     assert!(commands.len() > 8, "{commands:?}");
     let program = tools::python_program("aws");
+    // A command saves a policy to a file, and a later one reads it.
+    let directory = tempfile::tempdir().unwrap();
     let stderr_of = |command: &str| {
         let mut aws = Command::new("bash");
         aws.args(["-c", &format!("\"$0\" {} --generate-cli-skeleton output", &command["aws ".len()..])]);
-        aws.arg(program.get_program());
+        aws.arg(program.get_program()).current_dir(&directory);
         for (name, value) in [("REGION", "eu-west-1"), ("TYPE", "SyncToDestination"), ("BUCKET", "b")] {
             aws.env(name, value);
         }

@@ -68,7 +68,7 @@ looked in 1 account x 2 regions: eu-west-1, us-east-1
 /// Asserts that the text is that of [`EXPECTED`], after a paragraph about the failure.
 fn assert_expected(text: &str) {
     let (failure, rest) = text.split_once("\n\n").unwrap();
-    assert!(failure.starts_with("▼ down  1 target in 1 account: access_denied: "), "{text}");
+    assert!(failure.starts_with("▼ down  1 target in 1 account: access_denied (identity_policy):"), "{text}");
     assert!(
         failure.ends_with("\n    accounts: 111122223333 (production)\n    regions:  us-east-1"),
         "{text}"

@@ -28,6 +28,9 @@ fn version_and_help_are_printed() {
         "--output",
         "--format",
         "--fail-on",
+        "--account",
+        "--region",
+        "--concurrency",
         "--log.level",
         "--log.format",
     ] {
@@ -77,7 +80,7 @@ fn an_invalid_command_line_is_a_one_line_error_with_status_2() {
         ),
         (
             &["sreve"],
-            "invalid value 'sreve' for '[COMMAND]' [possible values: serve, once]; a similar value exists: 'serve'",
+            "invalid value 'sreve' for '[COMMAND]' [possible values: serve, once, doctor]; a similar value exists: 'serve'",
         ),
     ] {
         let (status, out, err) = run(program().args(arguments));
@@ -124,7 +127,7 @@ fn an_invalid_shard_is_a_one_line_error_with_status_2() {
 fn an_error_is_one_short_line_whatever_the_arguments_are() {
     // Regression: the message ended at the first line end of an argument, and a long argument was
     // repeated whole.
-    const FLAGS: [&str; 12] = [
+    const FLAGS: [&str; 15] = [
         "--config.file",
         "--web.listen-address",
         "--web.telemetry-path",
@@ -135,6 +138,9 @@ fn an_error_is_one_short_line_whatever_the_arguments_are() {
         "--output",
         "--format",
         "--fail-on",
+        "--account",
+        "--region",
+        "--concurrency",
         "--log.level",
         "--log.format",
     ];
@@ -148,6 +154,7 @@ fn an_error_is_one_short_line_whatever_the_arguments_are() {
             vec![format!("--{text}=x")],
             vec![format!("--log.level={text}")],
             vec!["once".to_owned(), text.to_owned()],
+            vec!["doctor".to_owned(), "--account".to_owned(), text.to_owned()],
             vec!["--web.listen-address".to_owned(), format!("{text}:1")],
         ];
         for arguments in flags.chain(others) {

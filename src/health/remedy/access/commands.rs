@@ -14,10 +14,11 @@ const EDIT: &str = "${EDITOR:-vi} trust-policy.json";
 /// The names of policies that IAM accepts are not longer.
 const MAX_POLICY_NAME: usize = 128;
 
-/// The commands for a cause, one a line.
+/// The commands for a cause, one a line. `policy` is the ARN of the policy that denies the calls.
 pub(super) fn for_cause(
     cause: &AccessCause,
     callers: &[Principal],
+    policy: Option<&str>,
     statement: Option<&Statement>,
 ) -> Option<String> {
     let caller = callers.first();
@@ -28,7 +29,7 @@ pub(super) fn for_cause(
             command.and("--query Role.AssumeRolePolicyDocument").text()
         }
         _ if cause.wants_identity_policy() => put_policy(cause, caller?, statement?),
-        AccessCauseKind::IdentityPolicyDeny => show_policies(cause, caller),
+        AccessCauseKind::IdentityPolicyDeny => show_policies(policy, caller),
         AccessCauseKind::PermissionsBoundary => {
             let (command, query) = match &caller?.kind {
                 PrincipalKind::Role(role) => (
@@ -85,9 +86,9 @@ fn put_policy(cause: &AccessCause, caller: &Principal, statement: &Statement) ->
     command.option("--policy-name", &name).option("--policy-document", &document).text()
 }
 
-fn show_policies(cause: &AccessCause, caller: Option<&Principal>) -> Option<String> {
-    // Without an account in it, the ARN is not that of a policy.
-    if let Some(arn) = cause.policy.as_deref().filter(|arn| !arn.contains(super::statement::ACCOUNT_ID)) {
+fn show_policies(policy: Option<&str>, caller: Option<&Principal>) -> Option<String> {
+    // The policy of each account has an ARN of its own.
+    if let Some(arn) = policy.filter(|arn| !arn.contains(super::statement::ACCOUNT_ID)) {
         return Command::new("aws iam get-policy").option("--policy-arn", arn).text();
     }
     let (inline, managed) = match &caller?.kind {

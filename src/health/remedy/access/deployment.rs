@@ -1,4 +1,4 @@
-//! The parameters of the CloudFormation templates and Terraform modules of `deploy/aws`.
+//! The parameters of the `CloudFormation` templates and Terraform modules of `deploy/aws`.
 
 use super::AccessCause;
 use crate::health::AccessCauseKind;
@@ -40,4 +40,46 @@ pub(super) fn parameter(cause: &AccessCause) -> Option<&'static str> {
         },
         _ => return None,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::cause;
+    use super::*;
+
+    #[test]
+    fn the_parameters_exist_in_the_templates_and_in_the_modules() {
+        let read = |path: &str| {
+            std::fs::read_to_string(format!("{}/deploy/aws/{path}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+        };
+        let templates = read("hub-role.yaml") + &read("member-role.yaml");
+        let modules = ["hub-role", "member-role", "member-stack-set"]
+            .map(|module| read(&format!("terraform/{module}/variables.tf")))
+            .concat();
+        let mut parameters = 0;
+        for kind in AccessCauseKind::ALL {
+            for action in
+                ["sts:AssumeRole", "sts:TagSession", "account:ListRegions", "organizations:ListAccounts"]
+            {
+                let cause = cause(*kind, action);
+                let Some(text) = parameter(&cause) else { continue };
+                for code in text.split('`').skip(1).step_by(2) {
+                    let name = code.split(['=', ' ']).next().unwrap();
+                    let exists = if name.contains(".yaml") {
+                        std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+                            .join("deploy/aws")
+                            .join(name)
+                            .exists()
+                    } else if name.starts_with(|c: char| c.is_ascii_uppercase()) {
+                        templates.contains(&format!("\n  {name}:\n"))
+                    } else {
+                        modules.contains(&format!("variable \"{name}\""))
+                    };
+                    assert!(exists, "{name}: {text}");
+                    parameters += 1;
+                }
+            }
+        }
+        assert!(parameters > 40, "{parameters}");
+    }
 }

@@ -3,14 +3,14 @@
 use crate::fleet::{AccountId, Partition, RoleArn};
 
 /// A role or a user of IAM, or something else that calls AWS.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Principal {
     pub(super) partition: Partition,
     pub(super) account: AccountId,
     pub(super) kind: PrincipalKind,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum PrincipalKind {
     Role(RoleName),
     User {
@@ -24,7 +24,7 @@ pub(super) enum PrincipalKind {
 }
 
 /// A role without its account.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct RoleName {
     /// With the slash at its beginning and end. `None` if it is not known: the ARN of a session does not
     /// have it.
@@ -67,15 +67,6 @@ impl Principal {
     pub(super) fn of_role(arn: &RoleArn) -> Self {
         let kind = PrincipalKind::Role(RoleName::of(arn));
         Self { partition: arn.partition(), account: arn.account().clone(), kind }
-    }
-
-    /// Whether this is a session of a role with the same name as `role` in the same account.
-    pub(super) fn is_session_of(&self, role: &Self) -> bool {
-        let names = match (&self.kind, &role.kind) {
-            (PrincipalKind::Role(session), PrincipalKind::Role(role)) => session.name == role.name,
-            _ => false,
-        };
-        names && self.account == role.account
     }
 
     /// The name for people, without the account: `role NAME` or `user NAME`.
