@@ -276,7 +276,7 @@ impl Validator<'_> {
             // Not a setting of the exporter.
             outbound: Arc::default(),
             recording: None,
-            exchange_observer: Default::default(),
+            exchange_observer: aws::ExchangeObserver::default(),
         };
         for (key, is_enabled) in [("use_fips", settings.use_fips), ("use_dualstack", settings.use_dualstack)]
         {

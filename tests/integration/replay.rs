@@ -56,7 +56,7 @@ impl Handmade {
 
     /// Writes the file.
     fn file(&self) -> PathBuf {
-        self.file_of(&format!("{}\n", self.lines.join("\n")))
+        self.file_of(format!("{}\n", self.lines.join("\n")))
     }
 
     /// Writes a file with this content.

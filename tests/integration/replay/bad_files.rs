@@ -163,7 +163,6 @@ fn a_recording_of_another_format_names_the_version_that_reads_it() {
 
 #[test]
 fn an_invalid_line_is_named_with_what_would_be_right() {
-    let cut = "the line is cut off, so the file is not complete; copy it again, or make another recording";
     for (error, expected) in [
         (error_with(1, "version", Value::Null), "1: missing field `version`"),
         (
@@ -246,14 +245,19 @@ fn an_invalid_line_is_named_with_what_would_be_right() {
     ] {
         assert_eq!(error, format!("ssm-sync-exporter: FILE:{expected}"));
     }
-    let recording = Handmade::of_one_target();
-    let text = recording.lines.join("\n");
     let failure =
         json!({"kind": "credentials", "profile": "x", "failure": {"reason": "mood", "message": ""}});
     assert_eq!(
         error_after(|lines| lines[1] = failure.to_string()),
         "ssm-sync-exporter: FILE:2: failure.reason: `mood` is not a reason for a failure"
     );
+}
+
+#[test]
+fn a_file_that_is_cut_off_is_told_from_one_with_an_invalid_line() {
+    let cut = "the line is cut off, so the file is not complete; copy it again, or make another recording";
+    let recording = Handmade::of_one_target();
+    let text = recording.lines.join("\n");
     // Wherever the last line is cut.
     let last = text.rfind('\n').unwrap() + 1;
     for end in [last + 1, last + 40, text.len() - 1] {
@@ -281,7 +285,7 @@ fn a_long_line_makes_a_short_error() {
         error_with(4, "headers", json!([[long, long]])),
         error_with(1, "version", json!({ long.as_str(): long })),
         error_after(|lines| {
-            lines[0] = json!({"ssm_sync_exporter_recording": long, "version": long}).to_string()
+            lines[0] = json!({"ssm_sync_exporter_recording": long, "version": long}).to_string();
         }),
     ] {
         assert!(error.len() < 2000, "{} bytes", error.len());

@@ -34,7 +34,7 @@ async fn record_and_replay(setup: &Setup, mut command: Command, flags: &[&str], 
         assert_eq!(status, recorded_status, "{recorded_err}\n{err}");
     } else {
         let without_warning = recorded_err.lines().filter(|line| !line.contains("--record.raw"));
-        let recorded_err = without_warning.map(|line| format!("{line}\n")).collect::<String>();
+        let recorded_err = without_warning.collect::<Vec<_>>().join("\n");
         assert_eq!(
             (status, without_log_details(&err)),
             (recorded_status, without_log_details(&recorded_err))
@@ -70,7 +70,7 @@ pub(super) fn without_durations(document: &str) -> String {
     let is_duration = |line: &&str| line.trim_start().starts_with("\"duration_seconds\":");
     let lines = document.lines().filter(|line| !is_duration(line));
     // What was the last line of an object may have lost its successor.
-    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    let text = lines.collect::<Vec<_>>().join("\n") + "\n";
     let text = text.replace(",\n      }", "\n      }").replace(",\n    }", "\n    }");
     let _parsed: Value = serde_json::from_str(&text).unwrap();
     text
