@@ -167,7 +167,8 @@ fn texts_are_replaced_alike_in_every_encoding() {
     let json = serde_json::to_string(text).unwrap();
     let replaced: String = serde_json::from_str(&pseudonyms.json(&json)).unwrap();
     assert_eq!(replaced, plain);
-    let escaped: String = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+    let escaped: Vec<_> = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+    let escaped = escaped.concat();
     let replaced: String = serde_json::from_str(&pseudonyms.json(&format!("\"{escaped}\""))).unwrap();
     assert_eq!(replaced, plain);
     let form: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
