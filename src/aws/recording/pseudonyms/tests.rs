@@ -71,7 +71,22 @@ fn a_template_expands_to_what_its_expansion_is_replaced_with() {
 #[test]
 fn patterns_select_the_same_names() {
     let mut pseudonyms = pseudonyms();
-    let patterns = ["acme-*", "prod*", "*-web?", "*finance*", "team?", "!sandbox-*", "memb*", "inven*"];
+    let patterns = [
+        "acme-*",
+        "prod*",
+        "*-web?",
+        "*finance*",
+        "team?",
+        "!sandbox-*",
+        "memb*",
+        "inven*",
+        "license*",
+        "license-manager*",
+        "license-*",
+        "AWS-Quick*",
+        "Inspector*",
+        "*not-delete",
+    ];
     let configuration = pseudonyms.configuration(&json!({"health": {"rules": [{"accounts": patterns}]}}));
     let names = [
         "acme-1",
@@ -91,6 +106,10 @@ fn patterns_select_the_same_names() {
         "xmembex",
         "inventory",
         "invenx",
+        "license-manager-x",
+        "licensed",
+        "AWS-QuickSetup-x",
+        "InspectorResourceDataSync-do-not-delete",
     ];
     let replaced_patterns = configuration["health"]["rules"][0]["accounts"].as_array().unwrap();
     for (pattern, replaced) in patterns.iter().zip(replaced_patterns) {
@@ -167,8 +186,8 @@ fn texts_are_replaced_alike_in_every_encoding() {
     let json = serde_json::to_string(text).unwrap();
     let replaced: String = serde_json::from_str(&pseudonyms.json(&json)).unwrap();
     assert_eq!(replaced, plain);
-    let escaped: Vec<_> = text.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
-    let escaped = escaped.concat();
+    let escaped: String =
+        text.encode_utf16().fold(String::new(), |text, unit| text + &format!("\\u{unit:04x}"));
     let replaced: String = serde_json::from_str(&pseudonyms.json(&format!("\"{escaped}\""))).unwrap();
     assert_eq!(replaced, plain);
     let form: String = form_urlencoded::byte_serialize(text.as_bytes()).collect();
@@ -239,6 +258,21 @@ fn what_aws_denies_is_told_from_the_recorded_message() {
         assert_eq!(replaced(before.principal), after.principal, "{message}");
         assert_eq!(replaced(before.resource), after.resource, "{message}");
         assert_eq!(replaced(before.policy_arn), after.policy_arn, "{message}");
+    }
+}
+
+#[test]
+fn the_time_for_a_body_grows_with_its_length() {
+    // Each of these once took the square of the length, or a stack frame for each repetition.
+    let mut pseudonyms = pseudonyms();
+    for part in
+        ["kms", "role/", "arn:aws:a:b:", "1.", "x", "aacme ", "<", "&#", "\"", "\\u", "%41", "a-west-", "é"]
+    {
+        let body = part.repeat(200_000 / part.len());
+        assert!(!pseudonyms.body(&body).is_empty());
+        assert!(!pseudonyms.json(&body).is_empty());
+        assert!(!pseudonyms.form(&body).is_empty());
+        assert!(!pseudonyms.message(&body).is_empty());
     }
 }
 

@@ -32,6 +32,13 @@ const MAX_SHORT_NUMBER: usize = 3;
 /// The shortest access key id that the IAM API reference allows.
 const MIN_ACCESS_KEY: usize = 16;
 
+/// The maximum length of an ARN.
+const MAX_ARN: usize = 2048;
+
+/// The maximum length of a word that is split by its public parts. The cause of a failed sync is told
+/// from the beginning of its message, which is not longer either.
+const MAX_SPLIT: usize = 2048;
+
 /// Units of durations and sizes in error messages and configurations.
 const UNITS: [&str; 9] = ["s", "ms", "us", "ns", "m", "h", "d", "kb", "mb"];
 
@@ -79,13 +86,15 @@ pub(super) fn tokens(text: &str, context: Context<'_>) -> Vec<Token> {
         let rest = &text[start..];
         position = start + rest.find(|character| !is_word_character(character)).unwrap_or(rest.len());
         // An ARN in a message is a name.
-        let kind = if start < end_of_arn { TextKind::Name } else { context.kind };
+        let is_in_arn = start < end_of_arn;
+        let kind = if is_in_arn { TextKind::Name } else { context.kind };
         let context = Context { kind, ..context };
-        if let Some(length) = kept_form(rest, &text[..start]) {
+        if let Some(length) = kept_form(rest, &text[..start], is_in_arn) {
             position = start + length;
-            if rest.starts_with("arn:") {
+            if !is_in_arn && rest.starts_with("arn:") {
                 let ends = |character: char| character.is_whitespace() || "\"'<>,;()".contains(character);
-                end_of_arn = start + rest.find(ends).unwrap_or(rest.len());
+                let arn = beginning(rest, MAX_ARN);
+                end_of_arn = start + arn.find(ends).unwrap_or(arn.len());
             }
         } else if let Some((length, kind)) = form(rest) {
             position = start + length;
@@ -122,10 +131,10 @@ pub(super) fn is_word_character(character: char) -> bool {
 }
 
 /// The length of a form at the beginning of `rest` that stays as it is.
-fn kept_form(rest: &str, before: &str) -> Option<usize> {
+fn kept_form(rest: &str, before: &str, is_in_arn: bool) -> Option<usize> {
     time(rest)
         .or_else(|| beginning_of_arn(rest))
-        .or_else(|| type_in_arn(rest, before))
+        .or_else(|| is_in_arn.then(|| type_in_arn(rest, before))?)
         .or_else(|| action(rest, before))
         .or_else(|| given_name(rest))
         .or_else(|| placeholder(rest, before))
@@ -134,12 +143,16 @@ fn kept_form(rest: &str, before: &str) -> Option<usize> {
 
 /// What AWS and the exporter call their own.
 fn given_name(rest: &str) -> Option<usize> {
-    const NAMES: [&str; 3] = ["InspectorResourceDataSync-do-not-delete", "ssm-sync-exporter", "aws-reserved"];
-    const PREFIXES: [&str; 2] = ["AWS-QuickSetup-", "license-manager-"];
+    const NAMES: [&str; 5] = [
+        "AWS-QuickSetup",
+        "InspectorResourceDataSync-do-not-delete",
+        "aws-reserved",
+        "license-manager",
+        "ssm-sync-exporter",
+    ];
     let is_whole =
         |name: &&&str| rest.starts_with(**name) && !rest[name.len()..].starts_with(is_word_character);
-    let name = NAMES.iter().find(is_whole);
-    name.or_else(|| PREFIXES.iter().find(|prefix| rest.starts_with(**prefix))).map(|name| name.len())
+    NAMES.iter().find(is_whole).map(|name| name.len())
 }
 
 /// A placeholder of the configuration, such as `{account_id}`.
@@ -189,8 +202,12 @@ fn type_in_arn(rest: &str, before: &str) -> Option<usize> {
     ];
     let is_whole = |name: &&&str| rest.starts_with(**name) && rest[name.len()..].starts_with(['/', ':']);
     let length = TYPES.iter().find(is_whole)?.len();
-    let arn = before.rsplit(char::is_whitespace).next().unwrap_or_default();
-    (arn.contains("arn:") && before.ends_with([':', '/'])).then_some(length)
+    before.ends_with([':', '/']).then_some(length)
+}
+
+/// The beginning of a text, so that the time to look at a long text does not grow with its square.
+fn beginning(text: &str, length: usize) -> &str {
+    &text[..text.floor_char_boundary(length)]
 }
 
 /// A time such as `2026-11-27T10:55:45.123Z` or `20261127T105545Z`.
@@ -213,7 +230,10 @@ fn time(rest: &str) -> Option<usize> {
 
 /// `arn:PARTITION:SERVICE:REGION`.
 fn beginning_of_arn(rest: &str) -> Option<usize> {
-    let mut fields = rest.splitn(5, ':');
+    /// The longest beginning is shorter.
+    const MAX_LENGTH: usize = 80;
+    rest.strip_prefix("arn:")?;
+    let mut fields = beginning(rest, MAX_LENGTH).splitn(5, ':');
     let (arn, partition, service, region) = (fields.next()?, fields.next()?, fields.next()?, fields.next()?);
     fields.next()?;
     let is_simple = |field: &str, max: usize| {
@@ -258,8 +278,9 @@ fn uuid(rest: &str) -> Option<usize> {
 
 /// An address that says something about a network, as opposed to this host.
 fn ipv4(rest: &str) -> Option<usize> {
+    let start = beginning(rest, "255.255.255.255.".len());
     let length =
-        rest.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(rest.len());
+        start.find(|character: char| !character.is_ascii_digit() && character != '.').unwrap_or(start.len());
     let length = rest[..length].trim_end_matches('.').len();
     let address: std::net::Ipv4Addr = rest[..length].parse().ok()?;
     let is_public_knowledge = address.is_loopback() || address.is_link_local() || address.is_unspecified();
@@ -315,7 +336,8 @@ fn split_by_vocabulary(text: &str, range: Range<usize>, context: Context<'_>, to
     if stays(word, context) {
         return;
     }
-    let Some(part) = context.vocabulary.part_of(word) else {
+    let part = (word.len() <= MAX_SPLIT).then(|| context.vocabulary.part_of(word)).flatten();
+    let Some(part) = part else {
         tokens.push(Token { range, kind: TokenKind::Word });
         return;
     };

@@ -9,6 +9,7 @@ use std::ops::Range;
 const IN_NAMES: &str = "
     af amazonaws ap arn aws awsreservedsso ca cn com ec2 eu eusc gov iam il iso isob isoe isof kms managednode me mx
     s3 sa ssm ssmsyncexporter sso sts us ou
+    license quicksetup inspectorresourcedatasync do not delete
 ";
 
 /// The words in messages by which denials, the causes of failed syncs and HTML pages are told. They

@@ -94,7 +94,7 @@ impl Words {
             address,
             |_| false,
             |words, attempt| {
-                let [first, second, third, ..] = words.block(address, attempt, 0);
+                let [first, second, third, ..] = words.block(address, attempt);
                 format!("198.{}.{second}.{third}", 18 + first % 2)
             },
         )
@@ -136,11 +136,12 @@ impl Words {
     fn same_form(&self, word: &str, letters: &str, attempt: u32, longer: usize) -> String {
         let is_number = word.bytes().all(|byte| byte.is_ascii_digit());
         let mut characters = String::with_capacity(word.len());
-        let mut block = [0; 32];
+        let first = self.block(word, attempt);
+        let mut block = first;
         let padding = std::iter::repeat_n(if is_number { '1' } else { 'x' }, longer);
         for (index, character) in word.chars().chain(padding).enumerate() {
-            if index % block.len() == 0 {
-                block = self.block(word, attempt, index);
+            if index > 0 && index % block.len() == 0 {
+                block = self.sign([&first, &index.to_be_bytes()]);
             }
             let random = usize::from(block[index % block.len()]);
             let pick = |from: &str| from.chars().nth(random % from.chars().count()).unwrap_or('x');
@@ -156,11 +157,16 @@ impl Words {
         characters
     }
 
-    fn block(&self, word: &str, attempt: u32, index: usize) -> [u8; 32] {
+    /// The random bytes for a word.
+    fn block(&self, word: &str, attempt: u32) -> [u8; 32] {
+        self.sign([&attempt.to_be_bytes(), word.as_bytes()])
+    }
+
+    fn sign(&self, parts: [&[u8]; 2]) -> [u8; 32] {
         let mut context = hmac::Context::with_key(&self.key);
-        context.update(&attempt.to_be_bytes());
-        context.update(&index.to_be_bytes());
-        context.update(word.as_bytes());
+        for part in parts {
+            context.update(part);
+        }
         let mut block = [0; 32];
         block.copy_from_slice(context.sign().as_ref());
         block
