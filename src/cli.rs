@@ -93,6 +93,22 @@ pub struct Cli {
     #[arg(long, value_name = "WHAT")]
     pub fail_on: Option<once::FailOn>,
 
+    /// File in which `once` records what AWS answers, for bug reports, with pseudonyms in place of names
+    #[arg(long, value_name = "FILE")]
+    pub record: Option<PathBuf>,
+
+    /// Leave the names in the file of --record as they are; secrets are replaced nevertheless
+    #[arg(long = "record.raw", requires = "record")]
+    pub record_raw: bool,
+
+    /// Recording of `once --record` that answers in place of AWS, at the time of the recording; nothing is sent
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["record", "shard_index", "shard_total", "shard_from_hostname"]
+    )]
+    pub replay: Option<PathBuf>,
+
     /// Account that `doctor` looks at instead of all, by its id or its exact name; may be repeated
     #[arg(long = "account", value_name = "ID_OR_NAME")]
     pub accounts: Vec<String>,
@@ -166,10 +182,11 @@ impl Cli {
     /// The first flag that the command does not accept.
     pub fn check_flags(&self) -> Result<(), FlagError> {
         const RESULTS: &[Command] = &[Command::Once, Command::Doctor];
-        let flags: [(&'static str, bool, &'static [Command]); 6] = [
+        let flags: [(&'static str, bool, &'static [Command]); 7] = [
             ("--output", self.output.is_some(), RESULTS),
             ("--format", self.format.is_some(), RESULTS),
             ("--fail-on", self.fail_on.is_some(), &[Command::Once]),
+            ("--record", self.record.is_some(), &[Command::Once]),
             ("--account", !self.accounts.is_empty(), &[Command::Doctor]),
             ("--region", !self.regions.is_empty(), &[Command::Doctor]),
             ("--concurrency", self.concurrency.is_some(), &[Command::Doctor]),

@@ -22,6 +22,12 @@ impl Clock {
         })
     }
 
+    /// A clock that stands still at `time`.
+    #[must_use]
+    pub fn fixed(time: UnixSeconds) -> Self {
+        Self::new(move || time)
+    }
+
     /// A clock that calls `now` for the time.
     pub fn new(now: impl Fn() -> UnixSeconds + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))

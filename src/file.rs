@@ -22,6 +22,9 @@ pub(crate) const MAX_LARGE: Size = Size::mebibytes(4);
 /// The size of the largest other file. Certificates, requests and tokens need far less.
 pub(crate) const MAX_SMALL: Size = Size::mebibytes(1);
 
+/// The size of the largest recording. One of 17,000 targets has about 50 MiB.
+pub(crate) const MAX_RECORDING: Size = Size::mebibytes(1024);
+
 /// How long the exporter waits for the process that writes to a pipe. Decrypting a file with a
 /// remote key can take seconds.
 const PIPE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -55,6 +58,21 @@ pub(crate) fn read(path: &Path, max: Size) -> io::Result<Vec<u8>> {
         return Err(too_large(max));
     }
     read_at_most(&file, max, &mut Vec::new())
+}
+
+/// Opens a regular file of at most `max` bytes, for a reader that does not need all of it at a time.
+pub(crate) fn open(path: &Path, max: Size) -> io::Result<impl io::Read + use<>> {
+    let file = if is_empty_file(path) {
+        open_without_blocking(path)?
+    } else {
+        let (file, metadata) = open_regular(path)?;
+        if metadata.len() > max.bytes() {
+            return Err(too_large(max));
+        }
+        file
+    };
+    // It may grow meanwhile.
+    Ok(file.take(max.bytes()))
 }
 
 /// Reads a file as [`read`] does, or a pipe that this process has inherited: stdin, or what a
@@ -150,6 +168,18 @@ fn read_at_most(file: &File, max: Size, bytes: &mut Vec<u8>) -> io::Result<Vec<u
         return Err(too_large(max));
     }
     Ok(std::mem::take(bytes))
+}
+
+/// Rejects a file that is encoded in UTF-16, as redirections of PowerShell write it.
+pub(crate) fn reject_utf16(bytes: &[u8]) -> Result<(), &'static str> {
+    let has_mark = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
+    // Without a byte order mark, a file that begins with an ASCII character.
+    let is_ascii_in_utf16 = matches!(bytes, [0, 1..=127, ..] | [1..=127, 0, ..]);
+    if has_mark || is_ascii_in_utf16 {
+        Err("the file is encoded in UTF-16; save it as UTF-8")
+    } else {
+        Ok(())
+    }
 }
 
 /// The bytes without a byte order mark of UTF-8, which editors on Windows put at the beginning.

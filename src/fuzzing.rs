@@ -55,7 +55,11 @@ impl Exporter {
         }
         shutdown.cancel();
         while tasks.join_next().await.is_some() {}
-        let info = ExporterInfo { telemetry_path: TelemetryPath::default(), shard: Shard::default() };
+        let info = ExporterInfo {
+            telemetry_path: TelemetryPath::default(),
+            shard: Shard::default(),
+            is_replay: false,
+        };
         let Config { redacted, health, .. } = applier.config();
         let (redacted, health) = (redacted.clone(), Arc::clone(health));
         let page = Arc::new(StatusPage::new(store, clock, info, redacted, health));

@@ -6,11 +6,13 @@ use std::io::{ErrorKind, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use clap::Parser as _;
 use ssm_sync_exporter::app::{self, App, BuildError, Options};
+use ssm_sync_exporter::aws::{Recorder, Recording, RecordingFile, ReplayError};
 use ssm_sync_exporter::cli::{self, Cli, Command, FlagError, NoExpectationsError, ShardError};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::{Config, ConfigError};
@@ -35,6 +37,11 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 const STATUS_FAILURE: u8 = 1;
 /// The exit status if the command line or the configuration is invalid.
 const STATUS_USAGE: u8 = 2;
+
+/// The warning about a recording with names.
+const RAW_RECORDING: &str = "ssm-sync-exporter: warning: --record.raw leaves names as they are: the recording has \
+    account ids, the names of accounts, roles, buckets and syncs, e-mail addresses and messages, but no access keys, \
+    tokens or external ids";
 
 const CANNOT_WRITE: &str = "cannot write to stdout";
 
@@ -78,23 +85,30 @@ fn start(log: &Log) -> ExitCode {
 fn run(cli: Cli, log: &Log) -> anyhow::Result<()> {
     cli.check_flags()?;
     let hostname = gethostname::gethostname().to_string_lossy().into_owned();
-    let shard = cli.shard(&hostname)?;
-    let config = Config::load(cli.config_file.as_deref(), std::env::vars_os())?;
+    let (config_file, environment) = (cli.config_file.as_deref(), std::env::vars_os());
+    let (config, shard, clock) = match &cli.replay {
+        None => (Config::load(config_file, environment)?, cli.shard(&hostname)?, Clock::system()),
+        Some(file) => {
+            let recording = Arc::new(Recording::read(file)?);
+            let config = Config::load_for_recording(&recording, config_file, environment)?;
+            (config, recording.shard(), recording.clock())
+        }
+    };
     cli.check_expectations(&config)?;
     match cli.command {
-        _ if cli.check_config => check(config, shard, cli.web_config_file()),
-        Command::Serve => serve(cli, log, config, shard, hostname),
-        Command::Once => once(&cli, log, config, shard, hostname),
-        Command::Doctor => doctor(&cli, log, config, shard, hostname),
+        _ if cli.check_config => check(config, shard, cli.web_config_file(), clock),
+        Command::Serve => serve(cli, log, config, shard, hostname, clock),
+        Command::Once => once(&cli, log, config, shard, hostname, clock),
+        Command::Doctor => doctor(&cli, log, config, shard, hostname, clock),
     }
 }
 
 /// Checks both configuration files as [`serve`] does, and prints their warnings.
-fn check(config: Config, shard: Shard, web_config_file: Option<&Path>) -> anyhow::Result<()> {
+fn check(config: Config, shard: Shard, web_config_file: Option<&Path>, clock: Clock) -> anyhow::Result<()> {
     run_until_signalled(|shutdown, reload_signals| async move {
         // As in `once`, SIGHUP is a termination signal.
         drop(reload_signals);
-        let checking = Box::pin(app::check(config, web_config_file, shard, Clock::system()));
+        let checking = Box::pin(app::check(config, web_config_file, shard, clock));
         let checked = shutdown.run_until_cancelled(checking).await;
         let warnings = checked.context("interrupted by a signal")??;
         let mut out = std::io::stdout().lock();
@@ -107,7 +121,14 @@ fn check(config: Config, shard: Shard, web_config_file: Option<&Path>) -> anyhow
 }
 
 /// Runs the daemon until a termination signal arrives.
-fn serve(cli: Cli, log: &Log, config: Config, shard: Shard, hostname: String) -> anyhow::Result<()> {
+fn serve(
+    cli: Cli,
+    log: &Log,
+    config: Config,
+    shard: Shard,
+    hostname: String,
+    clock: Clock,
+) -> anyhow::Result<()> {
     log.start(std::io::stderr()).context("cannot start the thread that writes the log")?;
     log.subscribe(cli.log_level()).context("cannot set up logging")?;
     run_until_signalled(|shutdown, reload_signals| async move {
@@ -127,7 +148,7 @@ fn serve(cli: Cli, log: &Log, config: Config, shard: Shard, hostname: String) ->
         };
         // `build` may wait for the instance metadata service, and a signal must end that
         // wait too.
-        let building = Box::pin(App::build(config, options, Clock::system()));
+        let building = Box::pin(App::build(config, options, clock));
         match shutdown.run_until_cancelled(building).await {
             Some(app) => Ok(app?.run(shutdown).await?),
             None => Ok(()),
@@ -136,8 +157,22 @@ fn serve(cli: Cli, log: &Log, config: Config, shard: Shard, hostname: String) ->
 }
 
 /// Polls every target once and writes the result.
-fn once(cli: &Cli, log: &Log, config: Config, shard: Shard, hostname: String) -> anyhow::Result<()> {
+fn once(
+    cli: &Cli,
+    log: &Log,
+    config: Config,
+    shard: Shard,
+    hostname: String,
+    clock: Clock,
+) -> anyhow::Result<()> {
     let output = Output::new(cli.output.as_deref())?;
+    let recorder = recorder(cli, log)?;
+    // A replay has a single time, so the recorded run has one, too. In whole seconds, it is the same after
+    // it has been written and read.
+    let clock = match recorder {
+        Some(_) => Clock::fixed(clock.now().floor()),
+        None => clock,
+    };
     // A progress bar on stderr would be mixed up with JSON log lines.
     let progress = ProgressBar::new(cli.log_format == Format::Logfmt);
     log.start(progress.log_writer()).context("cannot start the thread that writes the log")?;
@@ -148,7 +183,7 @@ fn once(cli: &Cli, log: &Log, config: Config, shard: Shard, hostname: String) ->
         // Nothing can be reloaded. Without a receiver, SIGHUP is a termination signal.
         drop(reload_signals);
         let building =
-            Box::pin(Once::build(config, output, shard, hostname, log.counters(), Clock::system()));
+            Box::pin(Once::build(config, output, recorder, shard, hostname, log.counters(), clock));
         match shutdown.run_until_cancelled(building).await {
             Some(once) => Ok(once?.run(format, fail_on, progress, &shutdown).await?),
             None => Err(OnceError::Interrupted.into()),
@@ -156,8 +191,26 @@ fn once(cli: &Cli, log: &Log, config: Config, shard: Shard, hostname: String) ->
     })
 }
 
+/// Prepares the recording of `--record`, if there is one.
+fn recorder(cli: &Cli, log: &Log) -> anyhow::Result<Option<Recorder>> {
+    let Some(path) = &cli.record else { return Ok(None) };
+    let others = [("--output", cli.output.as_deref()), ("--config.file", cli.config_file.as_deref())];
+    let file = RecordingFile::create(path, &others)?;
+    if cli.record_raw {
+        log.print(RAW_RECORDING);
+    }
+    Ok(Some(Recorder::start(file, cli.record_raw)?))
+}
+
 /// Takes every step of a poll once, and writes what failed and what to do about it.
-fn doctor(cli: &Cli, log: &Log, config: Config, shard: Shard, hostname: String) -> anyhow::Result<()> {
+fn doctor(
+    cli: &Cli,
+    log: &Log,
+    config: Config,
+    shard: Shard,
+    hostname: String,
+    clock: Clock,
+) -> anyhow::Result<()> {
     let format = cli.format_of_doctor()?;
     let output = Output::new(cli.output.as_deref())?;
     // A progress bar on stderr would be mixed up with JSON log lines.
@@ -174,7 +227,7 @@ fn doctor(cli: &Cli, log: &Log, config: Config, shard: Shard, hostname: String) 
     run_until_signalled(|shutdown, reload_signals| async move {
         // Nothing can be reloaded. Without a receiver, SIGHUP is a termination signal.
         drop(reload_signals);
-        let building = Box::pin(Doctor::build(config, options, output, log.counters(), Clock::system()));
+        let building = Box::pin(Doctor::build(config, options, output, log.counters(), clock));
         match shutdown.run_until_cancelled(building).await {
             Some(doctor) => Ok(doctor?.run(format, progress, &shutdown).await?),
             None => Err(DoctorError::Interrupted.into()),
@@ -217,6 +270,7 @@ fn raise_file_limit() {
 
 fn exit_status(error: &anyhow::Error) -> u8 {
     let is_usage_error = error.is::<ConfigError>()
+        || error.is::<ReplayError>()
         || error.is::<FlagError>()
         || error.is::<NoExpectationsError>()
         || error.is::<ShardError>()

@@ -30,6 +30,7 @@ use crate::failure_log::FailureLog;
 use crate::fleet::Shard;
 use crate::logging::LogCounters;
 use crate::metrics::Exposition;
+use crate::printable::path_excerpt;
 use crate::scheduler::Scheduler;
 use crate::snapshot::Store;
 use crate::status::{ExporterInfo, StatusPage};
@@ -40,6 +41,7 @@ use crate::web::{
 use reload::Reloader;
 pub(crate) use reload::log_warnings;
 pub(crate) use single_round::{Collected, RoundError};
+use stages::ConfigApplier;
 pub(crate) use stages::Stages;
 
 /// How long requests in progress may take to end at shutdown.
@@ -187,9 +189,14 @@ impl App {
         let Stages { discovery, scheduler, store, metrics, readiness, failure_log, applier } =
             Stages::build(config, options.shard, options.replica, options.log_counters, clock.clone())
                 .await?;
+        log_replay(&applier);
         log_warnings(&applier);
         let refusals = applier.exporter_metrics() as _;
-        let info = ExporterInfo { telemetry_path: options.telemetry_path.clone(), shard: options.shard };
+        let info = ExporterInfo {
+            telemetry_path: options.telemetry_path.clone(),
+            shard: options.shard,
+            is_replay: applier.config().recording().is_some(),
+        };
         let Config { redacted, health, .. } = applier.config();
         let page = StatusPage::new(Arc::clone(&store), clock, info, redacted.clone(), Arc::clone(health));
         let page = Arc::new(page);
@@ -301,6 +308,18 @@ impl App {
             "listening"
         );
     }
+}
+
+/// Logs that the results are those of a recording.
+pub(crate) fn log_replay(applier: &ConfigApplier) {
+    let Some(recording) = applier.config().recording() else { return };
+    info!(
+        file = %path_excerpt(recording.path()),
+        recorded_at = recording.time(),
+        recorded_version = recording.version(),
+        calls = recording.number_of_calls(),
+        "replaying a recording, nothing is sent to AWS"
+    );
 }
 
 /// The URL of the status page, as a browser on this machine can open it.

@@ -95,7 +95,9 @@ impl AwsClients {
             let endpoints = self.sessions.endpoint_kind(account).await;
             let ca_bundle = self.sessions.ca_bundle(account).await;
             let diagnosis = self.sessions.diagnosis(account).await;
-            defaults.insert(account, AccountDefaults { region, endpoints, ca_bundle, diagnosis });
+            let endpoint_url = self.sessions.endpoint_url(account).await;
+            let account_defaults = AccountDefaults { region, endpoints, endpoint_url, ca_bundle, diagnosis };
+            defaults.insert(account, account_defaults);
         }
         let sources = config.account_sources(&defaults)?;
         config.warnings.extend(defaults.warnings());
@@ -169,6 +171,14 @@ impl ConfigApplier {
     /// The configuration in force.
     pub(crate) fn config(&self) -> &Config {
         &self.config
+    }
+
+    /// The configuration in force for a recording.
+    ///
+    /// # Errors
+    /// See [`Config::replayable`].
+    pub(crate) fn replayable_config(&self) -> Result<serde_json::Value, ConfigError> {
+        self.config.replayable(&self.defaults)
     }
 
     /// The sessions of all accounts.

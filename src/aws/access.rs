@@ -60,6 +60,10 @@ impl Session {
                     let origin = current.origin.get().cloned().unwrap_or_else(unknown);
                     (AccessStepKind::Credentials(origin), None)
                 }
+                CredentialSource::Recorded { profile, .. } => {
+                    let origin = CredentialOrigin { profile: profile.clone(), ..Default::default() };
+                    (AccessStepKind::Credentials(origin), None)
+                }
                 CredentialSource::Role { role, base, .. } => {
                     (AccessStepKind::AssumeRole(role.arn.clone()), Some(base))
                 }

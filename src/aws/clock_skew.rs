@@ -10,6 +10,8 @@
 //!
 //! - The SDK sees a `Date` only if AWS rejected the time of the signature and the date is
 //!   plausible, see [`hide_unconfirmed_date`].
+//! - With a recording, a date is compared with the time at which it was recorded, and the SDK sees none: the
+//!   signatures of requests that are not sent do not matter.
 //! - Each target has its own [`memory`], so that no response affects another target. A client
 //!   of another service is used for one lookup only, so what it remembers affects no other.
 
@@ -28,6 +30,7 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::clock::Clock;
+use crate::model::UnixSeconds;
 
 /// The largest difference between the host's clock and AWS's that is corrected.
 const MAX_SKEW: Duration = Duration::from_hours(7 * 24);
@@ -71,14 +74,14 @@ pub(super) fn hide_unconfirmed_date(response: &mut HttpResponse, body: &[u8], wa
     if let Some(date) = parse_date(response) {
         response.add_extension(ReceivedDate(date));
     }
-    match response_date(response).filter(|_| rejects_signing_time(response, body)).and_then(skew) {
-        Some(skew) => {
-            response.add_extension(SigningTimeRejected);
-            warning.report(skew);
-        }
-        None => {
-            response.headers_mut().remove("date");
-        }
+    let rejected = response_date(response).filter(|_| rejects_signing_time(response, body));
+    let skew = rejected.and_then(|date| skew(date, warning.now()));
+    if let Some(skew) = skew {
+        response.add_extension(SigningTimeRejected);
+        warning.report(skew);
+    }
+    if skew.is_none() || warning.recorded_at.is_some() {
+        response.headers_mut().remove("date");
     }
 }
 
@@ -105,10 +108,10 @@ fn rejects_signing_time(response: &HttpResponse, body: &[u8]) -> bool {
             || contains_error(&String::from_utf8_lossy(&body[..body.len().min(MAX_ERROR)])))
 }
 
-/// How far `date`, the current time of AWS, is from the host's time. `None` if that is not
+/// How far `date`, the current time of AWS, is from `now`, the host's time. `None` if that is not
 /// plausible.
-fn skew(date: DateTime) -> Option<Skew> {
-    let now = Duration::try_from_secs_f64(Clock::system().now()).ok()?;
+fn skew(date: DateTime, now: UnixSeconds) -> Option<Skew> {
+    let now = Duration::try_from_secs_f64(now).ok()?;
     let date = Duration::from_secs(u64::try_from(date.secs()).ok()?);
     let skew = Skew { host_is_ahead: now > date, difference: now.abs_diff(date) };
     (skew.difference <= MAX_SKEW).then_some(skew)
@@ -124,15 +127,28 @@ struct Skew {
 /// Warns when AWS rejects signatures because the host's clock is wrong, at most once in
 /// [`WARNING_INTERVAL`] for all calls.
 #[derive(Clone, Debug, Default)]
-pub(super) struct SkewWarning(Arc<Mutex<Option<Instant>>>);
+pub(super) struct SkewWarning {
+    last: Arc<Mutex<Option<Instant>>>,
+    /// The host's time if the responses are from a recording.
+    recorded_at: Option<UnixSeconds>,
+}
 
 impl SkewWarning {
+    pub(super) fn new(recorded_at: Option<UnixSeconds>) -> Self {
+        Self { recorded_at, ..Self::default() }
+    }
+
+    /// The host's time.
+    fn now(&self) -> UnixSeconds {
+        self.recorded_at.unwrap_or_else(|| Clock::system().now())
+    }
+
     fn report(&self, skew: Skew) {
         // The difference is small if the host's clock has been corrected.
         if skew.difference < MIN_REPORTED_SKEW {
             return;
         }
-        let mut last = self.0.lock();
+        let mut last = self.last.lock();
         if last.is_some_and(|last| last.elapsed() < WARNING_INTERVAL) {
             return;
         }
@@ -220,6 +236,20 @@ mod tests {
         ] {
             assert!(!is_believed(status, body), "{status} {body}");
         }
+    }
+
+    #[test]
+    fn a_date_of_a_recording_is_compared_with_its_time_and_hidden_from_the_sdk() {
+        let retried = |recorded_at: UnixSeconds| {
+            let mut response = HttpResponse::new(StatusCode::try_from(400).unwrap(), SdkBody::empty());
+            response.headers_mut().append("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+            let warning = SkewWarning::new(Some(recorded_at));
+            hide_unconfirmed_date(&mut response, EXPIRED.as_bytes(), &warning);
+            assert!(!response.headers().contains_key("date"));
+            response.extension::<SigningTimeRejected>().is_some()
+        };
+        assert!(retried(784_111_777.0 + 3600.0));
+        assert!(!retried(784_111_777.0 + 8.0 * 24.0 * 3600.0));
     }
 
     #[test]

@@ -23,6 +23,7 @@ use super::instrumentation::ApiObserver;
 use super::lifetime::{Lifetime, Validity};
 use super::origin::CredentialOrigin;
 use super::panics::catch_panic;
+use super::recording::Recording;
 use super::sdk::{SdkConfigLoader, check_timeout};
 use super::single_flight::{Fetched, SingleFlight};
 use super::sts::{AssumeRoleFailure, assume_role, is_sts_unavailable};
@@ -52,10 +53,12 @@ const STS_RECOVERY: Duration = Duration::from_mins(1);
 const MAX_CONCURRENT_ASSUME_ROLE: usize = 16;
 
 /// Where credentials come from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum CredentialSource {
     /// A profile, or the SDK's default chain.
     Sdk(SdkConfigLoader),
+    /// What a recording has of a profile, or of the default chain.
+    Recorded { profile: Option<String>, recording: Arc<Recording> },
     /// A role to assume.
     Role {
         /// The SDK's configuration, with the region of the STS endpoint. (Credentials from
@@ -72,8 +75,10 @@ pub(super) enum CredentialSource {
 impl fmt::Display for CredentialSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Sdk(SdkConfigLoader { profile: Some(profile), .. }) => write!(f, "profile {profile}"),
-            Self::Sdk(_) => f.write_str("default chain"),
+            Self::Sdk(SdkConfigLoader { profile, .. }) | Self::Recorded { profile, .. } => match profile {
+                Some(profile) => write!(f, "profile {profile}"),
+                None => f.write_str("default chain"),
+            },
             Self::Role { role, .. } => role.arn.fmt(f),
         }
     }
@@ -266,7 +271,9 @@ impl CredentialStore {
 
     async fn fetch(&self) -> Fetched<CachedCredentials> {
         let obtained = catch_panic("the request for credentials", self.obtain()).await;
-        match obtained.unwrap_or_else(Obtained::Failure) {
+        let obtained = obtained.unwrap_or_else(Obtained::Failure);
+        self.tell_observer(&obtained);
+        match obtained {
             Obtained::Credentials(credentials, validity) => {
                 // After AWS has rejected credentials, recovery is logged only when it accepts
                 // new ones.
@@ -303,6 +310,19 @@ impl CredentialStore {
             Obtained::NoBaseCredentials(failure) => {
                 self.reuse_latest().unwrap_or(Fetched::NotCached(failure))
             }
+        }
+    }
+
+    /// Tells who observes the requests to AWS which credentials they are made with.
+    fn tell_observer(&self, obtained: &Obtained) {
+        let CredentialSource::Sdk(loader) = &self.source else { return };
+        let Some(observer) = &loader.settings.exchange_observer.0 else { return };
+        let profile = loader.profile.as_deref();
+        match obtained {
+            Obtained::Credentials(credentials, _) => observer.credentials_obtained(profile, Ok(credentials)),
+            Obtained::Failure(failure)
+            | Obtained::StsUnavailable(failure)
+            | Obtained::NoBaseCredentials(failure) => observer.credentials_obtained(profile, Err(failure)),
         }
     }
 
@@ -353,6 +373,14 @@ impl CredentialStore {
                     }
                 }
             }
+            CredentialSource::Recorded { profile, recording } => match recording.credentials(profile) {
+                Ok(access_key_id) => {
+                    let (secret, provider) = ("recorded", "recording");
+                    let credentials = Credentials::new(access_key_id, secret, None, None, provider);
+                    Obtained::checked(credentials, Validity::Unlimited)
+                }
+                Err(failure) => Obtained::Failure(failure),
+            },
             // Assuming a role needs no timeout: the SDK limits each call to STS.
             CredentialSource::Role { config, base, role, observer } => {
                 let cached = match Box::pin(base.get()).await {

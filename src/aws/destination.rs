@@ -13,6 +13,7 @@ use http::Uri;
 
 use super::outbound::{self, Proxy};
 use super::request_secrets::RequestSecrets;
+use crate::error_chain::find_cause;
 use crate::printable::excerpt;
 
 /// The service, the host and the port of a request, and the proxy that it goes through.
@@ -44,9 +45,21 @@ impl Destination {
         }
     }
 
+    /// The destination of a request that a recording answers: `host_and_port` and `proxy` are those of the
+    /// recorded request.
+    pub(super) fn recorded(request: &HttpRequest, host_and_port: String, proxy: Option<String>) -> Self {
+        let host = host_and_port.rsplit_once(':').map_or("", |(host, _port)| host);
+        Self { service: service(request, host), host_and_port, proxy }
+    }
+
     /// The error of a request to this destination, of the same kind as `error`, so that the SDK retries
     /// the request as before.
     pub(super) fn failed(self, error: ConnectorError) -> ConnectorError {
+        // The message of a recorded failure names its destination, and a request without a recorded answer has
+        // none.
+        if find_cause::<RecordedFailure>(&error).is_some() || find_cause::<NotRecorded>(&error).is_some() {
+            return error;
+        }
         let (is_timeout, is_user, is_io, kind) =
             (error.is_timeout(), error.is_user(), error.is_io(), error.as_other());
         let source =
@@ -127,6 +140,60 @@ fn service(request: &HttpRequest, host: &str) -> Option<&'static str> {
             }
             _ => None,
         },
+    }
+}
+
+/// Why there was no response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum NoResponseKind {
+    Timeout,
+    /// The connection failed. Like after a timeout, the SDK may repeat the request.
+    Connection,
+    /// It exceeded a limit, or was not HTTP.
+    InvalidResponse,
+    Other,
+}
+
+/// The error of a request that was not answered when it was recorded. The message names the destination.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(super) struct RecordedFailure {
+    message: String,
+    kind: NoResponseKind,
+}
+
+impl RecordedFailure {
+    pub(super) fn new(kind: NoResponseKind, message: String) -> Self {
+        Self { message, kind }
+    }
+
+    pub(super) fn is_invalid_response(&self) -> bool {
+        self.kind == NoResponseKind::InvalidResponse
+    }
+}
+
+impl From<RecordedFailure> for ConnectorError {
+    fn from(failure: RecordedFailure) -> Self {
+        match failure.kind {
+            NoResponseKind::Timeout => Self::timeout(failure.into()),
+            NoResponseKind::Connection => Self::io(failure.into()),
+            NoResponseKind::InvalidResponse | NoResponseKind::Other => Self::other(failure.into(), None),
+        }
+    }
+}
+
+/// The error of a request that the recording has no answer to.
+#[derive(Debug, thiserror::Error)]
+#[error("the recording has no answer to this request{hint}")]
+pub(crate) struct NotRecorded {
+    pub(super) hint: String,
+}
+
+impl From<NotRecorded> for ConnectorError {
+    fn from(error: NotRecorded) -> Self {
+        // Not retried.
+        Self::other(error.into(), None)
     }
 }
 

@@ -35,6 +35,11 @@ impl Environment {
         Self(Env::real())
     }
 
+    /// An environment without variables.
+    pub(super) fn empty() -> Self {
+        Self(Env::from_slice(&[]))
+    }
+
     #[cfg(test)]
     pub(super) fn of(variables: &[(&str, &str)]) -> Self {
         Self(Env::from_slice(variables))

@@ -11,15 +11,15 @@ use aws_runtime::retries::classifiers::{THROTTLING_ERRORS, TRANSIENT_ERRORS};
 use aws_sdk_sts::operation::assume_role::AssumeRoleError;
 use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
 use aws_smithy_runtime_api::http::StatusCode;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId as _;
 
 use super::credential_process::ProcessError;
-use super::destination::{Destination, HtmlPage, NoResponse};
-use super::http_client::is_invalid_response;
+use super::destination::{Destination, HtmlPage, NoResponse, NotRecorded, RecordedFailure};
 use super::request_secrets::redact;
+use super::response_body::is_invalid_response;
 use crate::error_chain::find_cause;
 use crate::model::{Denial, DenialKind, Failure, Reason};
 
@@ -120,7 +120,16 @@ fn without_wrappers(error: &CredentialsError) -> &(dyn Error + 'static) {
 /// around it say no more than that there was no answer.
 fn without_sdk_wrappers<'a>(error: &'a (dyn Error + 'static)) -> &'a (dyn Error + 'static) {
     let no_response = find_cause::<NoResponse>(error).map(|cause| cause as &(dyn Error + 'static));
-    no_response.or_else(|| find_cause::<HtmlPage>(error).map(|cause| cause as _)).unwrap_or(error)
+    no_response
+        .or_else(|| find_cause::<HtmlPage>(error).map(|cause| cause as _))
+        .or_else(|| find_cause::<RecordedFailure>(error).map(|cause| cause as _))
+        .or_else(|| find_cause::<NotRecorded>(error).map(|cause| cause as _))
+        .unwrap_or(error)
+}
+
+/// The message of the failure of a call for `error`, the error of a request that was not answered.
+pub(super) fn no_response(error: &ConnectorError) -> String {
+    with_distinct_causes(without_sdk_wrappers(error))
 }
 
 /// The reason for a failure to assume a role, given the reason for the failure of the
@@ -242,6 +251,7 @@ fn reason_without_service_error<E: Error + 'static>(error: &SdkError<E, HttpResp
             reason_of_status(page.status)
         }
         SdkError::DispatchFailure(failure) if failure.is_timeout() => Reason::Timeout,
+        SdkError::DispatchFailure(_) if find_cause::<NotRecorded>(error).is_some() => Reason::Other,
         SdkError::DispatchFailure(_) if is_invalid_response(error) => Reason::InvalidResponse,
         SdkError::DispatchFailure(_) => Reason::Connection,
         SdkError::ResponseError(response) => reason_of_status(response.raw().status()),

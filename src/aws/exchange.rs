@@ -6,19 +6,25 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use aws_credential_types::Credentials;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::ConnectorError;
 use http::Uri;
 
 use super::clock_skew;
+pub(crate) use super::destination::NoResponseKind;
 use super::destination::{CredentialScope, Destination};
-use crate::error_chain::with_causes;
-use crate::model::UnixSeconds;
+use super::errors;
+use super::request_secrets::RequestSecrets;
+use crate::model::{Failure, UnixSeconds};
 
 /// Is told about each request after it has ended. The SDK may send several for one call.
 pub(crate) trait ObserveExchanges: fmt::Debug + Send + Sync {
-    /// A request has ended. Must not block.
+    /// A request has ended. Must not block for long.
     fn exchange_ended(&self, exchange: &Exchange<'_>);
+
+    /// The credentials of a profile, or of the default chain if it is `None`, were obtained or not.
+    fn credentials_obtained(&self, _profile: Option<&str>, _outcome: Result<&Credentials, &Failure>) {}
 }
 
 /// The observer of all requests, if there is one. Two are equal if they are the same.
@@ -59,27 +65,18 @@ pub(crate) struct SentRequest {
     pub(crate) access_key_id: Option<String>,
     pub(crate) body: Vec<u8>,
     pub(crate) destination: Destination,
+    /// What of the request a response must not repeat where people see it.
+    pub(super) secrets: RequestSecrets,
 }
 
 /// What answered a request.
 pub(crate) enum Outcome<'a> {
     /// The response as it was received, with its complete body. Not necessarily from AWS.
     Response { response: &'a HttpResponse, body: &'a [u8] },
-    /// No response that can be used.
+    /// No response that can be used. The message is that of the failure of the call.
     NoResponse { kind: NoResponseKind, message: String },
     /// The exporter did not wait for the end, for example because a collection timed out.
     Abandoned,
-}
-
-/// Why there was no response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum NoResponseKind {
-    Timeout,
-    Connection,
-    /// It exceeded a limit, or was not HTTP.
-    InvalidResponse,
-    Other,
 }
 
 impl Exchange<'_> {
@@ -116,7 +113,7 @@ impl SentRequest {
     }
 
     /// `url` is that of `request`.
-    fn of(request: &HttpRequest, url: &Uri, destination: &Destination) -> Self {
+    pub(super) fn of(request: &HttpRequest, url: &Uri, destination: &Destination) -> Self {
         let scope = CredentialScope::of(request);
         let part =
             |part: for<'a> fn(CredentialScope<'a>) -> &'a str| scope.map(|scope| part(scope).to_owned());
@@ -128,6 +125,7 @@ impl SentRequest {
             access_key_id: part(|scope| scope.access_key_id),
             body: body.to_owned(),
             destination: destination.clone(),
+            secrets: RequestSecrets::of(request),
         }
     }
 }
@@ -171,7 +169,7 @@ impl ObservedRequest {
     }
 
     pub(super) fn failed(mut self, kind: NoResponseKind, error: &ConnectorError) {
-        self.report(Outcome::NoResponse { kind, message: with_causes(error) });
+        self.report(Outcome::NoResponse { kind, message: errors::no_response(error) });
     }
 
     fn report(&mut self, outcome: Outcome<'_>) {

@@ -19,8 +19,10 @@
 //!
 //! The timeout of a call's attempt limits how long a response may take. All errors name the
 //! [`Destination`] of the request.
+//!
+//! With a [recording](super::recording), nothing is sent. What it has as an answer passes through the
+//! same limits, with the destination of the recorded request.
 
-use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,53 +39,21 @@ use aws_smithy_runtime_api::client::result::ConnectorError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::body::SdkBody;
 use http::Uri;
-use http_body_util::BodyExt as _;
-use hyper::body::Body as _;
 use parking_lot::Mutex;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::clock_skew::{self, SkewWarning};
-use super::destination::{Destination, HtmlPage};
+use super::destination::{Destination, HtmlPage, NotRecorded};
 use super::endpoints;
-use super::exchange::{NoResponseKind, ObserveExchanges, ObservedRequest};
+use super::exchange::{NoResponseKind, ObserveExchanges, ObservedRequest, SentRequest};
 use super::outbound::{CaBundle, OutboundSettings, Proxy};
+use super::recording::{RecordedAnswer, Recording};
 use super::request_secrets::RequestSecrets;
-use crate::error_chain::find_cause;
-
-/// The maximum length of a response body in bytes. The largest genuine response, a page of
-/// 50 syncs, is far smaller.
-const MAX_BODY: usize = 8 * 1024 * 1024;
-
-/// The maximum length of a body in bytes that takes no permit of [`MAX_LARGE_BODIES`].
-const MAX_SMALL_BODY: usize = 1024 * 1024;
-
-/// How many larger bodies are in memory at the same time. Genuine responses are not that large, so
-/// they do not wait for these.
-const MAX_LARGE_BODIES: usize = 4;
-
-/// The maximum number of values in a JSON body. The SDK makes several hundred bytes of each `{}`
-/// in a list.
-const MAX_JSON_VALUES: usize = 200_000;
+use super::response_body::{BodyReader, is_invalid_response};
+use super::sdk::AwsSettings;
 
 /// Headers that make the SDK wait before it retries a call, for up to 20 seconds each time.
 /// The collection would then time out, and its reason would not be that AWS throttled it.
 const RETRY_AFTER_HEADERS: [&str; 2] = ["x-amz-retry-after", "retry-after"];
-
-/// The body of a response is not passed to the SDK.
-#[derive(Debug, thiserror::Error)]
-enum UnusableBody {
-    #[error("the body of the response is longer than the limit of {} MiB", MAX_BODY / 1024 / 1024)]
-    TooLong,
-    #[error("the body of the response has more than {MAX_JSON_VALUES} values, the limit of the exporter")]
-    TooManyValues,
-}
-
-impl From<UnusableBody> for ConnectorError {
-    fn from(unusable: UnusableBody) -> Self {
-        // Not retried: the next response would be the same.
-        Self::other(unusable.into(), None)
-    }
-}
 
 /// The HTTP clients of all calls: one for each file of certificate authorities, usually one in all. By
 /// default, the SDK creates a client for each service client, and ignores the proxy settings of the
@@ -91,31 +61,33 @@ impl From<UnusableBody> for ConnectorError {
 #[derive(Debug)]
 pub(super) struct HttpClients {
     outbound: Arc<OutboundSettings>,
+    /// Answers in place of the network.
+    recording: Option<Arc<Recording>>,
     attempt_timeout: Duration,
     skew_warning: SkewWarning,
-    large_bodies: Arc<Semaphore>,
+    body_reader: BodyReader,
     observer: Option<Arc<dyn ObserveExchanges>>,
     by_ca_bundle: Mutex<Vec<(Option<CaBundle>, SharedHttpClient)>>,
 }
 
 impl HttpClients {
-    /// `endpoint_url` replaces the endpoints of AWS. `attempt_timeout` limits how long each request may
-    /// take, its response included.
-    pub(super) fn new(
-        outbound: Arc<OutboundSettings>,
-        endpoint_url: Option<&str>,
-        attempt_timeout: Duration,
-        observer: Option<Arc<dyn ObserveExchanges>>,
-    ) -> Self {
+    /// `attempt_timeout` limits how long each request may take, its response included.
+    pub(super) fn new(settings: &AwsSettings, attempt_timeout: Duration) -> Self {
         // An endpoint without TLS is not AWS but a local substitute, which an outbound
         // proxy usually cannot reach.
-        let ignores_proxies = endpoint_url.is_some_and(endpoints::is_without_tls);
+        let ignores_proxies = settings.endpoint_url.as_deref().is_some_and(endpoints::is_without_tls);
+        let outbound = if ignores_proxies { Arc::default() } else { Arc::clone(&settings.outbound) };
+        let recording = settings.recording.clone();
+        // What is not answered was not answered when it was recorded either, until something else ended it.
+        let attempt_timeout = if recording.is_some() { Duration::MAX } else { attempt_timeout };
+        let recorded_at = recording.as_ref().map(|recording| recording.unix_seconds());
         Self {
-            outbound: if ignores_proxies { Arc::default() } else { outbound },
+            outbound,
+            recording,
             attempt_timeout,
-            skew_warning: SkewWarning::default(),
-            large_bodies: Arc::new(Semaphore::new(MAX_LARGE_BODIES)),
-            observer,
+            skew_warning: SkewWarning::new(recorded_at),
+            body_reader: BodyReader::default(),
+            observer: settings.exchange_observer.0.clone(),
             by_ca_bundle: Mutex::default(),
         }
     }
@@ -132,6 +104,20 @@ impl HttpClients {
     }
 
     fn create(&self, ca_bundle: Option<&CaBundle>) -> LimitingClient {
+        let upstream = match &self.recording {
+            Some(recording) => Upstream::Recording(Arc::clone(recording)),
+            None => self.network(ca_bundle),
+        };
+        LimitingClient {
+            upstream,
+            attempt_timeout: self.attempt_timeout,
+            skew_warning: self.skew_warning.clone(),
+            body_reader: self.body_reader.clone(),
+            observer: self.observer.clone(),
+        }
+    }
+
+    fn network(&self, ca_bundle: Option<&CaBundle>) -> Upstream<SharedHttpClient> {
         let tls_context = ca_bundle.map(CaBundle::tls_context);
         let direct = client(ProxyConfig::disabled(), tls_context);
         #[cfg(fuzzing)]
@@ -141,14 +127,87 @@ impl HttpClients {
             .proxies()
             .map(|proxy| (proxy.clone(), client(proxy.config(), tls_context)))
             .collect();
-        LimitingClient {
-            outbound: Arc::clone(&self.outbound),
-            direct,
-            through_proxies,
-            attempt_timeout: self.attempt_timeout,
-            skew_warning: self.skew_warning.clone(),
-            large_bodies: Arc::clone(&self.large_bodies),
-            observer: self.observer.clone(),
+        Upstream::Network(Network { outbound: Arc::clone(&self.outbound), direct, through_proxies })
+    }
+}
+
+/// What answers requests. `C` is a client or a connector of the SDK.
+#[derive(Debug)]
+enum Upstream<C> {
+    Network(Network<C>),
+    Recording(Arc<Recording>),
+}
+
+/// Sends each request directly or through its proxy.
+#[derive(Debug)]
+struct Network<C> {
+    outbound: Arc<OutboundSettings>,
+    direct: C,
+    through_proxies: Vec<(Proxy, C)>,
+}
+
+impl<C> Network<C> {
+    /// What sends a request to `url`, and the proxy that it uses.
+    fn route(&self, url: &Uri) -> (&C, Option<&Proxy>) {
+        let proxy = self.outbound.proxy_for(url);
+        let route = self.through_proxies.iter().find(|(used, _)| Some(used) == proxy);
+        route.map_or((&self.direct, None), |(proxy, upstream)| (upstream, Some(proxy)))
+    }
+}
+
+impl Upstream<SharedHttpClient> {
+    fn connector(
+        &self,
+        settings: &HttpConnectorSettings,
+        components: &RuntimeComponents,
+    ) -> Upstream<SharedHttpConnector> {
+        match self {
+            Self::Recording(recording) => Upstream::Recording(Arc::clone(recording)),
+            Self::Network(Network { outbound, direct, through_proxies }) => Upstream::Network(Network {
+                outbound: Arc::clone(outbound),
+                direct: direct.http_connector(settings, components),
+                through_proxies: through_proxies
+                    .iter()
+                    .map(|(proxy, client)| (proxy.clone(), client.http_connector(settings, components)))
+                    .collect(),
+            }),
+        }
+    }
+}
+
+impl Upstream<SharedHttpConnector> {
+    /// Where `request` goes, whose URL is `url`, and what answers it there.
+    fn route(&self, request: &HttpRequest, url: &Uri) -> (Destination, Responder<'_>) {
+        match self {
+            Self::Network(network) => {
+                let (connector, proxy) = network.route(url);
+                (Destination::of(request, url, proxy), Responder::Connector(connector))
+            }
+            Self::Recording(recording) => {
+                let destination = Destination::of(request, url, None);
+                let answer = recording.answer(&SentRequest::of(request, url, &destination));
+                let recorded = |answer: &RecordedAnswer| {
+                    let proxy = answer.proxy().map(ToOwned::to_owned);
+                    Destination::recorded(request, answer.endpoint().to_owned(), proxy)
+                };
+                (answer.as_ref().map_or(destination, recorded), Responder::Recorded(answer))
+            }
+        }
+    }
+}
+
+/// Answers one request.
+enum Responder<'a> {
+    Connector(&'a SharedHttpConnector),
+    Recorded(Result<RecordedAnswer, NotRecorded>),
+}
+
+impl Responder<'_> {
+    fn call(self, request: HttpRequest) -> HttpConnectorFuture {
+        match self {
+            Self::Connector(connector) => connector.call(request),
+            Self::Recorded(Ok(answer)) => HttpConnectorFuture::new(answer.into_response()),
+            Self::Recorded(Err(not_recorded)) => HttpConnectorFuture::ready(Err(not_recorded.into())),
         }
     }
 }
@@ -169,24 +228,16 @@ fn client(proxy: ProxyConfig, tls_context: Option<&TlsContext>) -> SharedHttpCli
     })
 }
 
-/// Whether a response arrived that cannot be one of AWS: its body exceeds a limit, or it is
-/// not HTTP. `error` is the error of a call, or one of its causes.
-pub(super) fn is_invalid_response(error: &(dyn Error + 'static)) -> bool {
-    find_cause::<UnusableBody>(error).is_some()
-        || find_cause::<hyper::Error>(error).is_some_and(hyper::Error::is_parse)
-}
-
 fn kind_of(error: &ConnectorError) -> NoResponseKind {
     match error {
         error if is_invalid_response(error) => NoResponseKind::InvalidResponse,
         error if error.is_timeout() => NoResponseKind::Timeout,
-        error if error.is_io() => NoResponseKind::Connection,
+        error if error.is_io() || error.as_other().is_some() => NoResponseKind::Connection,
         _ => NoResponseKind::Other,
     }
 }
 
-/// Sends each request directly or through its proxy, and applies the limits of this module to the
-/// responses.
+/// Applies the limits of this module to the responses.
 ///
 /// Whenever the SDK constructs a service client, it checks its HTTP client by loading all
 /// root certificates, which costs as much as a call. This wrapper skips the check, because it
@@ -194,12 +245,10 @@ fn kind_of(error: &ConnectorError) -> NoResponseKind {
 /// nothing. TLS certificates of servers are verified as usual.
 #[derive(Debug)]
 struct LimitingClient {
-    outbound: Arc<OutboundSettings>,
-    direct: SharedHttpClient,
-    through_proxies: Vec<(Proxy, SharedHttpClient)>,
+    upstream: Upstream<SharedHttpClient>,
     attempt_timeout: Duration,
     skew_warning: SkewWarning,
-    large_bodies: Arc<Semaphore>,
+    body_reader: BodyReader,
     observer: Option<Arc<dyn ObserveExchanges>>,
 }
 
@@ -209,66 +258,47 @@ impl HttpClient for LimitingClient {
         settings: &HttpConnectorSettings,
         components: &RuntimeComponents,
     ) -> SharedHttpConnector {
-        let through_proxies = self
-            .through_proxies
-            .iter()
-            .map(|(proxy, client)| (proxy.clone(), client.http_connector(settings, components)))
-            .collect();
         SharedHttpConnector::new(LimitingConnector {
-            outbound: Arc::clone(&self.outbound),
-            direct: self.direct.http_connector(settings, components),
-            through_proxies,
+            upstream: self.upstream.connector(settings, components),
             timeout: self.attempt_timeout,
             skew_warning: self.skew_warning.clone(),
-            large_bodies: Arc::clone(&self.large_bodies),
+            body_reader: self.body_reader.clone(),
             observer: self.observer.clone(),
         })
     }
 
     fn connector_metadata(&self) -> Option<ConnectorMetadata> {
-        self.direct.connector_metadata()
+        match &self.upstream {
+            Upstream::Network(network) => network.direct.connector_metadata(),
+            Upstream::Recording(_) => None,
+        }
     }
 }
 
 #[derive(Debug)]
 struct LimitingConnector {
-    outbound: Arc<OutboundSettings>,
-    direct: SharedHttpConnector,
-    through_proxies: Vec<(Proxy, SharedHttpConnector)>,
+    upstream: Upstream<SharedHttpConnector>,
     timeout: Duration,
     skew_warning: SkewWarning,
-    large_bodies: Arc<Semaphore>,
+    body_reader: BodyReader,
     observer: Option<Arc<dyn ObserveExchanges>>,
-}
-
-impl LimitingConnector {
-    /// The connector for a request to `url`, and the proxy that it uses.
-    fn route(&self, url: &Uri) -> (&SharedHttpConnector, Option<&Proxy>) {
-        let proxy = self.outbound.proxy_for(url);
-        let route = self.through_proxies.iter().find(|(used, _)| Some(used) == proxy);
-        route.map_or((&self.direct, None), |(proxy, connector)| (connector, Some(proxy)))
-    }
 }
 
 impl HttpConnector for LimitingConnector {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
-        let (skew_warning, large_bodies) = (self.skew_warning.clone(), Arc::clone(&self.large_bodies));
+        let (skew_warning, body_reader) = (self.skew_warning.clone(), self.body_reader.clone());
         let url: Uri = request.uri().parse().unwrap_or_default();
-        let (connector, proxy) = self.route(&url);
-        let destination = Destination::of(&request, &url, proxy);
         let secrets = RequestSecrets::of(&request);
+        let (destination, responder) = self.upstream.route(&request, &url);
         let observed = self
             .observer
             .as_ref()
             .map(|observer| ObservedRequest::new(observer, &request, &url, &destination));
-        let (response, timeout) = (connector.call(request), self.timeout);
+        let (response, timeout) = (responder.call(request), self.timeout);
         HttpConnectorFuture::new(async move {
             let exchange = async {
                 let mut response = response.await?;
-                let (body, permit) = read(response.take_body(), large_bodies).await?;
-                if has_too_many_values(&body) {
-                    return Err(UnusableBody::TooManyValues.into());
-                }
+                let (body, permit) = body_reader.read(response.take_body()).await?;
                 Ok((response, body, permit))
             };
             // The SDK's own timeout is slightly longer, and its error does not name the destination.
@@ -288,7 +318,7 @@ impl HttpConnector for LimitingConnector {
             }
             // Held until the SDK has parsed the body.
             if let Some(permit) = permit {
-                response.add_extension(LargeBodyPermit(Arc::new(permit)));
+                response.add_extension(permit);
             }
             if !response.status().is_success() {
                 response.add_extension(secrets);
@@ -301,104 +331,5 @@ impl HttpConnector for LimitingConnector {
             *response.body_mut() = SdkBody::from(body);
             Ok(response)
         })
-    }
-}
-
-/// Admits one body of more than [`MAX_SMALL_BODY`].
-#[derive(Clone, Debug)]
-struct LargeBodyPermit(
-    #[expect(dead_code, reason = "released when it is dropped")] Arc<OwnedSemaphorePermit>,
-);
-
-/// Reads a body into memory. The frames are copied, because each of them may be a single byte
-/// that keeps a whole read buffer alive. Waits for a permit before it reads more than
-/// [`MAX_SMALL_BODY`].
-async fn read(
-    mut body: SdkBody,
-    large_bodies: Arc<Semaphore>,
-) -> Result<(Vec<u8>, Option<OwnedSemaphorePermit>), ConnectorError> {
-    if usize::try_from(body.size_hint().lower()).map_or(true, |length| length > MAX_BODY) {
-        return Err(UnusableBody::TooLong.into());
-    }
-    let mut bytes = Vec::new();
-    let mut permit = None;
-    while let Some(frame) = body.frame().await {
-        if let Ok(data) = frame.map_err(ConnectorError::io)?.into_data() {
-            if data.len() > MAX_BODY - bytes.len() {
-                return Err(UnusableBody::TooLong.into());
-            }
-            if permit.is_none() && data.len() + bytes.len() > MAX_SMALL_BODY {
-                let acquired = Arc::clone(&large_bodies).acquire_owned().await;
-                permit = Some(acquired.map_err(|closed| ConnectorError::other(closed.into(), None))?);
-            }
-            bytes.extend_from_slice(&data);
-        }
-    }
-    Ok((bytes, permit))
-}
-
-/// Whether `body` is JSON with more than [`MAX_JSON_VALUES`] values. Those in an object or array
-/// are counted by its opening bracket and its commas.
-fn has_too_many_values(body: &[u8]) -> bool {
-    if !body.trim_ascii_start().starts_with(b"{") {
-        return false;
-    }
-    let (mut values, mut in_string, mut is_escaped) = (0_usize, false, false);
-    for &byte in body {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' => is_escaped = in_string,
-            b'"' => in_string = !in_string,
-            b'{' | b'[' | b',' if !in_string => values += 1,
-            _ => {}
-        }
-    }
-    values > MAX_JSON_VALUES
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn a_body_may_have_the_maximum_length_and_no_more() {
-        let permits = Arc::new(Semaphore::new(1));
-        let read = |length| read(SdkBody::from(vec![b' '; length]), Arc::clone(&permits));
-        assert_eq!(read(0).await.unwrap().0, b"");
-        assert_eq!(read(MAX_BODY).await.unwrap().0.len(), MAX_BODY);
-        let error = read(MAX_BODY + 1).await.unwrap_err();
-        assert!(is_invalid_response(&error));
-        assert_eq!(
-            crate::error_chain::with_causes(&error),
-            "other: the body of the response is longer than the limit of 8 MiB"
-        );
-        let readme = include_str!("../../config/README.md");
-        assert!(readme.contains("| body of a response | 8 MiB |"), "the limit is documented");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn only_large_bodies_wait_for_each_other() {
-        let permits = Arc::new(Semaphore::new(1));
-        let read = |length| read(SdkBody::from(vec![b' '; length]), Arc::clone(&permits));
-        let large = read(MAX_SMALL_BODY + 1).await.unwrap();
-        assert!(read(MAX_SMALL_BODY).await.unwrap().1.is_none());
-        let minute = std::time::Duration::from_mins(1);
-        assert!(tokio::time::timeout(minute, read(MAX_SMALL_BODY + 1)).await.is_err());
-        drop(large);
-        assert!(read(MAX_SMALL_BODY + 1).await.unwrap().1.is_some());
-    }
-
-    #[test]
-    fn the_values_of_a_json_body_are_limited() {
-        let body = |item: &str, number: usize| format!(" {{\"a\":{}0", item.repeat(number)).into_bytes();
-        for item in ["{},", "[[],", "[\"\\\"\","] {
-            let per_item = item.bytes().filter(|byte| matches!(byte, b'{' | b'[' | b',')).count();
-            assert!(!has_too_many_values(&body(item, (MAX_JSON_VALUES - 1) / per_item)), "{item}");
-            assert!(has_too_many_values(&body(item, MAX_JSON_VALUES)), "{item}");
-        }
-        // Not in strings, and not in XML.
-        let text = format!("{{\"a\": \"{}\"}}", "{[,\\\"".repeat(MAX_JSON_VALUES));
-        assert!(!has_too_many_values(text.as_bytes()));
-        assert!(!has_too_many_values(&[b"<a>".as_slice(), &body("{},", MAX_JSON_VALUES)].concat()));
     }
 }

@@ -23,7 +23,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 use super::destination::HtmlPage;
 use super::errors;
-use super::http_client::is_invalid_response;
+use super::response_body::is_invalid_response;
 use crate::error_chain::find_cause;
 
 /// The maximum length of an error code; longer ones are reported as `other`. Codes

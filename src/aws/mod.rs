@@ -40,6 +40,7 @@ mod profile;
 mod profile_source;
 mod recording;
 mod request_secrets;
+mod response_body;
 mod response_date;
 mod sdk;
 mod session;
@@ -61,10 +62,15 @@ pub(crate) use exchange::{Exchange, ExchangeObserver, ObserveExchanges};
 pub(crate) use instrumentation::{ApiObserver, ApiRequest, ErrorCode, ObserveRequests};
 pub(crate) use origin::CredentialOrigin;
 #[cfg(test)]
-pub(crate) use origin::Provider;
+pub(crate) use origin::Provider as CredentialProvider;
 pub use outbound::OutboundSettings;
 pub(crate) use outbound::{CaBundle, UnusableVariable};
 pub(crate) use panics::catch_panic;
+pub(crate) use recording::{
+    EXTERNAL_ID as RECORDED_EXTERNAL_ID, FORMAT_VERSION, Header as RecordingHeader,
+    Options as RecordingOptions,
+};
+pub use recording::{Recorder, Recording, RecordingError, RecordingFile, ReplayError};
 pub use sdk::AwsSettings;
 pub(crate) use sdk::own_retry_partition;
 pub(crate) use session::{Diagnosis, Session, Sessions};

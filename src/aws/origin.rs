@@ -40,7 +40,7 @@ impl fmt::Display for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Environment => "environment variables",
-            Self::ProfileKeys => "access keys of a profile",
+            Self::ProfileKeys => "access keys",
             Self::CredentialProcess => "credential_process",
             Self::WebIdentity => "web identity token",
             Self::SsoCache => "IAM Identity Center",
@@ -157,8 +157,11 @@ fn last_of_chain(profiles: &ProfileSet) -> Option<&Profile> {
 
 /// The profile, and where it has a key.
 fn place_in(files: &SharedConfig, profile: &Profile, key: &str) -> String {
-    let name = SharedConfig::shown_name(profile.name());
-    format!("the profile `{}`{}", excerpt(&name), files.place(profile.name(), key))
+    let name = excerpt(&SharedConfig::shown_name(profile.name()));
+    match files.place_of(profile.name(), key) {
+        Some(place) => format!("profile `{name}`, {place}"),
+        None => format!("profile `{name}`"),
+    }
 }
 
 #[cfg(test)]
@@ -191,7 +194,7 @@ mod tests {
             settings: AwsSettings::default(),
             environment: Environment::of(&variables),
             collection_timeout: timeout,
-            http_client: HttpClients::new(Arc::default(), None, timeout, None).get(None),
+            http_client: HttpClients::new(&AwsSettings::default(), timeout).get(None),
             processes: Arc::default(),
             parsed_files: Arc::default(),
         };
@@ -218,38 +221,38 @@ mod tests {
         std::fs::write(directory.path().join("config"), text).unwrap();
         let uri = [("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://user:s3cr3t@127.0.0.1/x")];
         for (profile, variables, provider, source) in [
-            ("keys", &[][..], Some(Provider::ProfileKeys), Some("the profile `keys` (~/config:2)")),
-            ("process", &[], Some(Provider::CredentialProcess), Some("the profile `process` (~/config:5)")),
+            ("keys", &[][..], Some(Provider::ProfileKeys), Some("profile `keys`, ~/config:2")),
+            ("process", &[], Some(Provider::CredentialProcess), Some("profile `process`, ~/config:5")),
             (
                 "web",
                 &[],
                 Some(Provider::WebIdentity),
-                Some("/run/token, selected by the profile `web` (~/config:8)"),
+                Some("/run/token, selected by profile `web`, ~/config:8"),
             ),
             (
                 "sso",
                 &[],
                 Some(Provider::SsoCache),
                 Some(
-                    "~/.aws/sso/cache/34c6fceca75e456f25e7e99531e2425c6c1de443.json, selected by the profile `sso` \
-                     (~/config:10)",
+                    "~/.aws/sso/cache/34c6fceca75e456f25e7e99531e2425c6c1de443.json, selected by profile `sso`, \
+                     ~/config:10",
                 ),
             ),
             (
                 "instance",
                 &[],
                 Some(Provider::InstanceMetadata),
-                Some("http://169.254.169.254, selected by the profile `instance` (~/config:17)"),
+                Some("http://169.254.169.254, selected by profile `instance`, ~/config:17"),
             ),
             (
                 "container",
                 &uri,
                 Some(Provider::Container),
-                Some("AWS_CONTAINER_CREDENTIALS_FULL_URI, selected by the profile `container` (~/config:20)"),
+                Some("AWS_CONTAINER_CREDENTIALS_FULL_URI, selected by profile `container`, ~/config:20"),
             ),
-            ("role", &[], Some(Provider::CredentialProcess), Some("the profile `process` (~/config:5)")),
-            ("both", &[], Some(Provider::CredentialProcess), Some("the profile `both` (~/config:26)")),
-            ("from both", &[], Some(Provider::ProfileKeys), Some("the profile `both` (~/config:27)")),
+            ("role", &[], Some(Provider::CredentialProcess), Some("profile `process`, ~/config:5")),
+            ("both", &[], Some(Provider::CredentialProcess), Some("profile `both`, ~/config:26")),
+            ("from both", &[], Some(Provider::ProfileKeys), Some("profile `both`, ~/config:27")),
             ("nothing", &[], None, None),
             ("missing", &[], None, None),
         ] {
@@ -276,7 +279,7 @@ mod tests {
             .unwrap();
         for (removed, provider, source) in [
             (0, Some(Provider::Environment), "AWS_ACCESS_KEY_ID"),
-            (1, Some(Provider::ProfileKeys), "the profile `dev` (~/config:2)"),
+            (1, Some(Provider::ProfileKeys), "profile `dev`, ~/config:2"),
             (1, Some(Provider::WebIdentity), "/run/token (AWS_WEB_IDENTITY_TOKEN_FILE)"),
             (2, Some(Provider::Container), "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"),
             (1, Some(Provider::InstanceMetadata), "http://127.0.0.1:1"),

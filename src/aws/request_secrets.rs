@@ -2,6 +2,8 @@
 //! errors, and a proxy may repeat anything.
 
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD_NO_PAD;
 use secrecy::{ExposeSecret as _, SecretString};
 
 /// The headers of a request that contain a secret: of signed requests, of requests to the
@@ -43,6 +45,30 @@ impl RequestSecrets {
         self.0.iter().map(SecretString::expose_secret).fold(text, |text, secret| {
             if text.contains(secret) { text.replace(secret, "(redacted)") } else { text }
         })
+    }
+}
+
+impl RequestSecrets {
+    /// Replaces the secrets in `text`, in which they may also be encoded: in JSON, for a URL, or in
+    /// base64.
+    pub(super) fn redact_encoded(&self, mut text: String) -> String {
+        for secret in self.0.iter().map(SecretString::expose_secret) {
+            let percent: String = form_urlencoded::byte_serialize(secret.as_bytes()).collect();
+            let encoded = [
+                secret.to_owned(),
+                secret.replace('/', "\\/"),
+                percent.to_ascii_lowercase(),
+                percent.replace('+', "%20"),
+                percent,
+                BASE64_STANDARD_NO_PAD.encode(secret),
+            ];
+            for encoded in encoded {
+                if text.contains(&encoded) {
+                    text = text.replace(&encoded, "(redacted)");
+                }
+            }
+        }
+        text
     }
 }
 

@@ -15,7 +15,10 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
 use aws_sdk_sts::config::retry::RetryPartition;
+use aws_smithy_async::rt::sleep::{SharedAsyncSleep, TokioSleep};
+use aws_smithy_async::time::SystemTimeSource;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_types::retry::ReconnectMode;
 
 use super::ambient::{self, ContainerProvider};
 use super::credential_check::{CheckedProvider, EnvironmentProvider, check_environment};
@@ -26,6 +29,7 @@ use super::exchange::ExchangeObserver;
 use super::outbound::{CaBundle, CaBundles, OutboundSettings};
 use super::profile::{self, Base, BaseSource, ProfileChain, Resolution};
 use super::profile_source::sso_login;
+use super::recording::Recording;
 use super::shared_config::{ConfiguredPaths, MAX_CHAIN, ParsedFiles, SharedConfig};
 use crate::error_chain::with_causes;
 use crate::fleet::RegionName;
@@ -65,6 +69,9 @@ fn connect_timeout(collection_timeout: Duration) -> Duration {
     (attempt_timeout(collection_timeout) * 7 / 8).min(Duration::from_secs(5))
 }
 
+/// The endpoint of requests that are not sent. No host has such a name (RFC 6761).
+const UNREACHABLE_ENDPOINT: &str = "https://recording.invalid";
+
 /// A retry partition for one client. The SDK limits the retries of all calls within a
 /// partition together, by default of all calls to a service in a region. One throttled
 /// account would then use up the retries of the others.
@@ -90,6 +97,8 @@ pub struct AwsSettings {
     pub shared_credentials_file: Option<PathBuf>,
     /// The proxies and certificate authorities of the environment.
     pub outbound: Arc<OutboundSettings>,
+    /// Answers in place of AWS. Not configurable.
+    pub(crate) recording: Option<Arc<Recording>>,
     /// Who is told about each request. Not configurable.
     pub(crate) exchange_observer: ExchangeObserver,
 }
@@ -297,11 +306,7 @@ impl SdkConfigLoader {
     }
 
     fn retries(&self) -> RetryConfig {
-        RetryConfig::standard()
-            .with_max_attempts(MAX_ATTEMPTS)
-            // All attempts and the back-off together take less than half of the timeout, so that the error
-            // of a server that does not answer is the one that names the server.
-            .with_max_backoff(self.collection_timeout / 20)
+        retries(self.collection_timeout)
     }
 
     fn timeouts(&self) -> TimeoutConfig {
@@ -311,6 +316,40 @@ impl SdkConfigLoader {
             .connect_timeout(connect_timeout(self.collection_timeout))
             .build()
     }
+}
+
+/// The retries of calls, for a timeout of collections.
+fn retries(collection_timeout: Duration) -> RetryConfig {
+    RetryConfig::standard()
+        .with_max_attempts(MAX_ATTEMPTS)
+        // All attempts and the back-off together take less than half of the timeout, so that the error
+        // of a server that does not answer is the one that names the server.
+        .with_max_backoff(collection_timeout / 20)
+}
+
+/// The SDK's configuration for calls that a recording answers. It reads neither the environment nor
+/// profiles, and has no timeouts: a call that was not answered when it was recorded stays without an
+/// answer, until what ended it then ends it again.
+pub(super) fn config_for_recording(
+    region: Option<Region>,
+    http_client: SharedHttpClient,
+    collection_timeout: Duration,
+) -> SdkConfig {
+    let mut config = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::v2026_01_12())
+        .http_client(http_client)
+        .sleep_impl(SharedAsyncSleep::new(TokioSleep::new()))
+        .time_source(SystemTimeSource::new())
+        .timeout_config(TimeoutConfig::disabled())
+        // There are no connections to close.
+        .retry_config(retries(collection_timeout).with_reconnect_mode(ReconnectMode::ReuseAllConnections))
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .endpoint_url(UNREACHABLE_ENDPOINT)
+        .region(region);
+    if let Ok(name) = AppName::new("ssm-sync-exporter") {
+        config = config.app_name(name);
+    }
+    config.build()
 }
 
 /// The error of a profile whose session of IAM Identity Center has ended.

@@ -24,6 +24,7 @@ use super::http_client::HttpClients;
 use super::instrumentation::ApiObserver;
 use super::outbound::{CaBundle, CaBundles};
 use super::profile::{self, Resolution};
+use super::recording::Recording;
 use super::sdk::{self, AwsSettings, DefaultRegion, SdkConfigLoader};
 use super::shared_config::{ParsedFiles, SharedConfig};
 use super::single_flight::Fetched;
@@ -71,7 +72,8 @@ type ProfileConfigKey = (Option<String>, Option<RegionName>);
 /// assumed.
 #[derive(Debug)]
 struct ProfileConfig {
-    loader: SdkConfigLoader,
+    /// The credentials before any role is assumed.
+    base: CredentialSource,
     config: Arc<SdkConfig>,
     /// The configuration of SSM clients, without credentials.
     ssm_config: aws_sdk_ssm::Config,
@@ -128,15 +130,15 @@ impl Sessions {
         processes: Arc<CredentialProcesses>,
         failure_log: Arc<FailureLog>,
     ) -> Self {
-        let http_clients = HttpClients::new(
-            Arc::clone(&settings.outbound),
-            settings.endpoint_url.as_deref(),
-            sdk::exchange_timeout(collection_timeout),
-            settings.exchange_observer.0.clone(),
-        );
+        let http_clients = HttpClients::new(&settings, sdk::exchange_timeout(collection_timeout));
+        // A recording has what matters of it.
+        let environment = match settings.recording {
+            Some(_) => Environment::empty(),
+            None => Environment::of_process(),
+        };
         Self {
             settings,
-            environment: Environment::of_process(),
+            environment,
             collection_timeout,
             observer,
             failure_log,
@@ -185,6 +187,11 @@ impl Sessions {
         }
     }
 
+    /// The URL that replaces the endpoints of AWS for the account, wherever it is set.
+    pub(crate) async fn endpoint_url(&self, account: &Account) -> Option<String> {
+        self.profile_config(account).await.config.endpoint_url().map(ToOwned::to_owned)
+    }
+
     /// Drops all sessions except those of `accounts`, and the credentials that no
     /// remaining session uses.
     pub(crate) fn retain<'a>(&self, accounts: impl IntoIterator<Item = &'a Account>) {
@@ -223,9 +230,38 @@ impl Sessions {
         Arc::clone(cell.get_or_init(|| async { Arc::new(Box::pin(self.load(key)).await) }).await)
     }
 
+    async fn load(&self, key: ProfileConfigKey) -> ProfileConfig {
+        match &self.settings.recording {
+            Some(recording) => self.load_recorded(recording, key),
+            None => self.load_from_host(key).await,
+        }
+    }
+
+    /// The configuration for a recording. Nothing of the host is read: neither its environment nor its
+    /// profiles. What they contributed is in the recorded configuration.
+    fn load_recorded(
+        &self,
+        recording: &Arc<Recording>,
+        (profile, home_region): ProfileConfigKey,
+    ) -> ProfileConfig {
+        let region = sdk::sts_region(self.settings.sts_region.as_ref(), None, home_region.as_ref());
+        let config = sdk::config_for_recording(region, self.http_clients.get(None), self.collection_timeout);
+        let ssm_config =
+            aws_sdk_ssm::config::Builder::from(&config).identity_cache(IdentityCache::no_cache()).build();
+        let base = CredentialSource::Recorded { profile, recording: Arc::clone(recording) };
+        ProfileConfig {
+            base,
+            config: Arc::new(config),
+            ssm_config,
+            ca_bundle: None,
+            region_origin: None,
+            diagnosis: Diagnosis::default(),
+        }
+    }
+
     /// Reads the shared AWS configuration. Sends no request, except that it asks the instance
     /// metadata service for a region if [`sdk::sts_region`] determines none.
-    async fn load(&self, (profile, home_region): ProfileConfigKey) -> ProfileConfig {
+    async fn load_from_host(&self, (profile, home_region): ProfileConfigKey) -> ProfileConfig {
         let (settings, environment) = (&self.settings, &self.environment);
         let files = settings.shared_config(environment, profile.as_deref(), &self.parsed_files);
         let (profiles, unreadable) = match files.profiles().await {
@@ -269,7 +305,8 @@ impl Sessions {
             unusable_profile: unreadable.or_else(|| self.unusable_profile(&loader, &files, &profiles)),
             unencrypted_endpoint,
         };
-        ProfileConfig { loader, config: Arc::new(config), ssm_config, ca_bundle, region_origin, diagnosis }
+        let (base, config) = (CredentialSource::Sdk(loader), Arc::new(config));
+        ProfileConfig { base, config, ssm_config, ca_bundle, region_origin, diagnosis }
     }
 
     /// The region of the EC2 instance, looked up once for all accounts.
@@ -326,7 +363,7 @@ impl Sessions {
             store
         };
         let mut chain = Access { profile: access.profile.clone(), roles: Vec::new() };
-        let mut store = get_or_create(&chain, &|| CredentialSource::Sdk(profile_config.loader.clone()));
+        let mut store = get_or_create(&chain, &|| profile_config.base.clone());
         for role in &access.roles {
             chain.roles.push(role.clone());
             store = get_or_create(&chain, &|| CredentialSource::Role {

@@ -1,10 +1,11 @@
 //! Decodes the text of a configuration file.
 
 use super::yaml::{Position, SyntaxError};
+use crate::file;
 
 /// The text of a file without a byte order mark, which Windows editors put in front.
 pub(super) fn decode(bytes: Vec<u8>) -> Result<String, SyntaxError> {
-    reject_utf16(&bytes)
+    file::reject_utf16(&bytes)
         .map_err(|message| SyntaxError { position: Position::START, message: message.to_owned() })?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let end = error.utf8_error().valid_up_to();
@@ -22,18 +23,6 @@ pub(super) fn decode(bytes: Vec<u8>) -> Result<String, SyntaxError> {
             message: "the file contains a zero byte; expected text".to_owned(),
         }),
         None => Ok(text),
-    }
-}
-
-/// Rejects a file that is encoded in UTF-16, as redirections of PowerShell write it.
-pub(super) fn reject_utf16(bytes: &[u8]) -> Result<(), &'static str> {
-    let has_mark = bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff]);
-    // Without a byte order mark, a file that begins with an ASCII character.
-    let is_ascii_in_utf16 = matches!(bytes, [0, 1..=127, ..] | [1..=127, 0, ..]);
-    if has_mark || is_ascii_in_utf16 {
-        Err("the file is encoded in UTF-16; save it as UTF-8")
-    } else {
-        Ok(())
     }
 }
 

@@ -50,6 +50,8 @@ pub(crate) struct AccountDefaults {
     pub(crate) region: Result<Option<RegionName>, String>,
     /// The kind of endpoint that calls use.
     pub(crate) endpoints: EndpointKind,
+    /// The URL that replaces the endpoints, for a recording. The exporter itself does not use it.
+    pub(crate) endpoint_url: Option<String>,
     /// The certificate authorities that the profile names.
     pub(crate) ca_bundle: Option<CaBundle>,
     pub(crate) diagnosis: Diagnosis,
@@ -84,6 +86,11 @@ impl SdkDefaults {
         let warnings: BTreeSet<&String> =
             self.0.values().filter_map(|defaults| defaults.diagnosis.unencrypted_endpoint.as_ref()).collect();
         warnings.into_iter().cloned()
+    }
+
+    /// The defaults of all accounts.
+    pub(super) fn all(&self) -> impl Iterator<Item = &AccountDefaults> {
+        self.0.values()
     }
 
     fn get(&self, account: &Account) -> Option<&AccountDefaults> {

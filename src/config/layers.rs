@@ -1,5 +1,8 @@
 //! The layers of a configuration: a file, overridden by environment variables. figment
 //! merges the two and traces each value to its layer. Defaults then fill the gaps.
+//!
+//! A recording that is replayed is a layer below the file. A key at the top level of the file replaces that
+//! of the recording with everything below it. The keys that say what is polled are the recording's.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -12,7 +15,9 @@ use serde::de::DeserializeOwned;
 use super::encoding;
 use super::error::{ConfigError, DeserializeError, Place};
 use super::key_path::KeyPath;
+use super::recorded::{RECORDED_KEYS, RecordedLayer};
 use super::yaml::{Document, MAX_DEPTH, Position, SyntaxError, is_null};
+use crate::printable::path_excerpt;
 
 /// An environment variable and the keys that lead to its value.
 struct Variable {
@@ -28,35 +33,61 @@ pub(super) struct Layers {
     figment: Figment,
     file: Option<FileLayer>,
     variables: Vec<Variable>,
+    recorded: Option<RecordedLayer>,
+    /// The settings that a recording takes the place of.
+    ignored: Vec<String>,
 }
 
 impl Layers {
     /// The contents of a file, if there is one, and the variables of `environment` that begin
-    /// with [`ENV_PREFIX`].
+    /// with [`ENV_PREFIX`], above the settings of a recording.
     pub(super) fn read(
         file: Option<(&Path, Vec<u8>)>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
+        recorded: Option<RecordedLayer>,
     ) -> Result<Self, ConfigError> {
         let layer = |(path, bytes)| FileLayer::parse(path, &decode(path, bytes)?, "interval: 5m");
-        Self::merge(file.map(layer).transpose()?, environment)
+        Self::merge(file.map(layer).transpose()?, environment, recorded)
     }
 
     /// A single layer: the text of the file at `path`. If it is not a mapping, the error
     /// suggests `example`.
     pub(super) fn from_text(path: &Path, text: &str, example: &str) -> Result<Self, ConfigError> {
-        Self::merge(Some(FileLayer::parse(path, text, example)?), [])
+        Self::merge(Some(FileLayer::parse(path, text, example)?), [], None)
     }
 
     fn merge(
-        file: Option<FileLayer>,
+        mut file: Option<FileLayer>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
+        recorded: Option<RecordedLayer>,
     ) -> Result<Self, ConfigError> {
-        let (environment, variables) = EnvironmentLayer::read(environment)?;
-        let mut figment = Figment::new();
+        let (mut environment, mut variables) = EnvironmentLayer::read(environment)?;
+        let (mut figment, mut ignored) = (Figment::new(), Vec::new());
+        if let Some(recorded) = recorded.clone() {
+            let is_recorded = |key: &str| RECORDED_KEYS.contains(&key);
+            if let Some(file) = &mut file {
+                let keys: Vec<String> = file.data.keys().filter(|key| is_recorded(key)).cloned().collect();
+                let path = path_excerpt(&file.path);
+                ignored.extend(keys.iter().map(|key| format!("`{key}` of {path}")));
+                file.data.retain(|key, _| !is_recorded(key));
+            }
+            let names = variables.iter().filter(|variable| is_recorded(&variable.keys[0]));
+            ignored.extend(names.map(|variable| format!("the environment variable {}", variable.name)));
+            variables.retain(|variable| !is_recorded(&variable.keys[0]));
+            environment.0.retain(|key, _| !is_recorded(key));
+            let in_file = |key: &str| file.as_ref().is_some_and(|file| file.data.contains_key(key));
+            figment = figment.merge(recorded.without(in_file));
+        }
         if let Some(file) = &file {
             figment = figment.merge(file.clone());
         }
-        Ok(Self { figment: figment.merge(environment), file, variables })
+        Ok(Self { figment: figment.merge(environment), file, variables, recorded, ignored })
+    }
+
+    /// Describes the settings of the file and the environment that a recording takes the place of.
+    pub(super) fn ignored_settings(&self) -> Vec<String> {
+        let warning = |setting: &String| format!("{setting} is ignored: the recording says what is polled");
+        self.ignored.iter().map(warning).collect()
     }
 
     /// Deserializes the merged layers. Keys that no layer sets, or that are null, get their
@@ -87,10 +118,11 @@ impl Layers {
 
     fn find(&self, path: &KeyPath, locate: fn(&Document, &KeyPath) -> Position) -> Place {
         let keys = path.leading_keys();
-        let is_from_environment = self
-            .figment
-            .find_metadata(&keys.join("."))
-            .is_some_and(|metadata| metadata.name == EnvironmentLayer::NAME);
+        let layer = self.figment.find_metadata(&keys.join(".")).map(|metadata| &*metadata.name);
+        if let (Some(recorded), Some(RecordedLayer::NAME)) = (&self.recorded, layer) {
+            return recorded.place();
+        }
+        let is_from_environment = layer == Some(EnvironmentLayer::NAME);
         // A variable may set a mapping that contains the value.
         let variable =
             || self.variables.iter().find(|variable| keys.iter().zip(&variable.keys).all(|(a, b)| a == b));
@@ -115,18 +147,19 @@ fn invalid_file(path: &Path, error: SyntaxError) -> ConfigError {
 struct FileLayer {
     path: Arc<PathBuf>,
     document: Arc<Document>,
+    data: Dict,
 }
 
 impl FileLayer {
     fn parse(path: &Path, text: &str, example: &str) -> Result<Self, ConfigError> {
         let document = Document::parse(text).map_err(|error| invalid_file(path, error))?;
-        if document.to_dict().is_none() {
+        let Some(data) = document.to_dict() else {
             return Err(ConfigError::Invalid {
                 place: Place::in_file(path, document.locate(&KeyPath::default())),
                 message: format!("the file is not a mapping; expected keys and values, such as `{example}`"),
             });
-        }
-        Ok(Self { path: Arc::new(path.to_path_buf()), document: Arc::new(document) })
+        };
+        Ok(Self { path: Arc::new(path.to_path_buf()), document: Arc::new(document), data })
     }
 }
 
@@ -136,7 +169,7 @@ impl Provider for FileLayer {
     }
 
     fn data(&self) -> figment::Result<Map<Profile, Dict>> {
-        Ok(Profile::Default.collect(self.document.to_dict().unwrap_or_default()))
+        Ok(Profile::Default.collect(self.data.clone()))
     }
 }
 

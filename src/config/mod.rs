@@ -13,7 +13,9 @@ mod health;
 mod key_path;
 mod layers;
 mod raw;
+mod recorded;
 mod redacted;
+mod replayable;
 mod scalar;
 mod selectors;
 mod setting;
@@ -34,7 +36,7 @@ pub use error::{ConfigError, Place};
 pub(crate) use web::FileHashes;
 pub use web::WebConfig;
 
-use crate::aws::{AwsSettings, OutboundSettings, UnusableVariable};
+use crate::aws::{AwsSettings, OutboundSettings, Recording, UnusableVariable};
 use crate::discovery::{AccountSources, ConfiguredAccount};
 use crate::file;
 use crate::fleet::{Account, Narrowing};
@@ -43,6 +45,7 @@ use crate::metrics::FamilyName;
 use entries::{AccountEntry, Entries, OrganizationEntry};
 use layers::{ENV_PREFIX, Layers};
 use raw::RawConfig;
+use recorded::RecordedLayer;
 
 /// A loaded configuration.
 #[derive(Debug)]
@@ -76,6 +79,8 @@ pub struct Config {
     pub warnings: Vec<String>,
     /// The settings in YAML, with defaults and without secrets.
     pub(crate) redacted: String,
+    /// The same settings for a recording.
+    document: serde_json::Value,
     source: Source,
 }
 
@@ -88,6 +93,8 @@ struct Source {
     environment: Vec<(OsString, OsString)>,
     /// The variables with proxies and certificate authorities.
     outbound_variables: Vec<(OsString, OsString)>,
+    /// What answers in place of AWS, and says what is polled.
+    recording: Option<Arc<Recording>>,
 }
 
 impl Config {
@@ -103,15 +110,26 @@ impl Config {
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        let has_prefix = |(name, _): &(OsString, _)| name.to_string_lossy().starts_with(ENV_PREFIX);
-        let (environment, others): (_, Vec<_>) = environment.into_iter().partition(has_prefix);
-        let is_outbound = |(name, _): &(OsString, _)| OutboundSettings::is_variable(name);
-        Source {
-            file: file.map(Path::to_owned),
-            environment,
-            outbound_variables: others.into_iter().filter(is_outbound).collect(),
-        }
-        .load(file::read_file_or_inherited_pipe)
+        Source::new(file, environment, None).load(file::read_file_or_inherited_pipe)
+    }
+
+    /// Loads the configuration for a recording, which says what is polled and how. The other settings of
+    /// `file` and `environment` replace those of the recording. Reloads use the same recording.
+    ///
+    /// # Errors
+    /// See [`load`](Self::load).
+    pub fn load_for_recording(
+        recording: &Arc<Recording>,
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+    ) -> Result<Self, ConfigError> {
+        let source = Source::new(file, environment, Some(Arc::clone(recording)));
+        source.load(file::read_file_or_inherited_pipe)
+    }
+
+    /// What answers in place of AWS, if it is a recording.
+    pub(crate) fn recording(&self) -> Option<&Arc<Recording>> {
+        self.source.recording.as_ref()
     }
 
     /// Whether the configuration says what should be there.
@@ -194,20 +212,39 @@ impl fmt::Debug for Source {
 }
 
 impl Source {
+    fn new(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        recording: Option<Arc<Recording>>,
+    ) -> Self {
+        let has_prefix = |(name, _): &(OsString, _)| name.to_string_lossy().starts_with(ENV_PREFIX);
+        let (environment, others): (_, Vec<_>) = environment.into_iter().partition(has_prefix);
+        let is_outbound = |(name, _): &(OsString, _)| OutboundSettings::is_variable(name);
+        // Nothing is sent.
+        let is_used = |variable: &(OsString, _)| recording.is_none() && is_outbound(variable);
+        let outbound_variables = others.into_iter().filter(is_used).collect();
+        Self { file: file.map(Path::to_owned), environment, outbound_variables, recording }
+    }
+
     fn load(self, read: fn(&Path, file::Size) -> io::Result<Vec<u8>>) -> Result<Config, ConfigError> {
         let unreadable = |path: &Path, source| ConfigError::Unreadable { path: path.to_path_buf(), source };
         let file = self.file.as_deref().map(|path| {
             read(path, file::MAX_LARGE).map(|bytes| (path, bytes)).map_err(|error| unreadable(path, error))
         });
-        let layers = Layers::read(file.transpose()?, self.environment.clone())?;
+        let recorded = self.recording.as_deref().map(RecordedLayer::new).transpose()?;
+        let layers = Layers::read(file.transpose()?, self.environment.clone(), recorded)?;
         let raw: RawConfig = layers.deserialize(raw::DEFAULTS)?;
-        let redacted = redacted::to_yaml(&raw);
+        let (redacted, document) = (redacted::to_yaml(&raw), replayable::document(&raw));
+        let ignored = layers.ignored_settings();
         let outbound =
             OutboundSettings::new(&self.outbound_variables).map_err(|error| unusable_variable(&error))?;
+        let recording = self.recording.clone();
         let mut config = validate::validate(raw, &layers, self)?;
+        config.warnings.extend(ignored);
         config.warnings.extend(outbound.warnings());
         config.aws.outbound = Arc::new(outbound);
-        Ok(Config { redacted, ..config })
+        config.aws.recording = recording;
+        Ok(Config { redacted, document, ..config })
     }
 }
 

@@ -120,6 +120,7 @@ fn targets(
 ) -> Result<Vec<String>, String> {
     let endpoints = config.aws.endpoint_kind();
     let sources = sources(config, || AccountDefaults {
+        endpoint_url: None,
         region: default_region().map_err(|error| error.to_string()),
         endpoints,
         ca_bundle: None,
@@ -403,6 +404,7 @@ fn sessions_of_the_last_role_get_a_policy_unless_it_is_disabled() {
 fn fips_from_the_aws_environment_is_checked_per_region() {
     let sources_with_fips = |regions: &str, credentials_region: &str| {
         let defaults = || AccountDefaults {
+            endpoint_url: None,
             region: Ok(Some(credentials_region.parse().unwrap())),
             endpoints: EndpointKind { fips: true, dualstack: false },
             ca_bundle: None,

@@ -129,6 +129,7 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
         aws,
         warnings,
         redacted: String::new(),
+        document: serde_json::Value::Null,
         source,
     })
 }
@@ -274,6 +275,7 @@ impl Validator<'_> {
             shared_credentials_file: raw.shared_credentials_file.map(Shown::into_value),
             // Not a setting of the exporter.
             outbound: Arc::default(),
+            recording: None,
             exchange_observer: Default::default(),
         };
         for (key, is_enabled) in [("use_fips", settings.use_fips), ("use_dualstack", settings.use_dualstack)]

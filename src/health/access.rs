@@ -55,6 +55,8 @@ pub(crate) enum AccessCauseKind {
     TrustPolicyDeny,
     /// The role does not trust the web identity.
     WebIdentity,
+    /// The caller is the root user of an account.
+    RootUser,
     /// No policy of the caller allows the call.
     IdentityPolicy,
     /// A policy of the caller denies the call.
@@ -163,6 +165,9 @@ impl AccessCauseKind {
     }
 
     fn of_denial(failure: &Failure) -> Self {
+        if failure.message.contains("Roles may not be assumed by root accounts") {
+            return Self::RootUser;
+        }
         let Some(denial) = failure.denial.as_deref() else { return Self::of_reason(failure.reason) };
         let action = denial.action.as_deref().unwrap_or_default();
         if action.eq_ignore_ascii_case("sts:AssumeRoleWithWebIdentity") {

@@ -75,7 +75,7 @@ impl FailureCause {
     }
 
     /// The cause that the message of the sync tells.
-    pub(super) fn of_sync(sync: &DataSync) -> Self {
+    pub(crate) fn of_sync(sync: &DataSync) -> Self {
         let message = sync.last_status_message.as_deref().unwrap_or_default();
         let bucket = sync.destination.as_ref().and_then(|destination| destination.bucket_name.as_deref());
         Self::from_message(message, bucket)

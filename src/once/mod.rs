@@ -19,7 +19,9 @@ use tokio_util::sync::CancellationToken;
 pub use incomplete::IncompleteCollection;
 pub use unmet::UnmetExpectations;
 
-use crate::app::{BuildError, Collected, RoundError, Stages, log_warnings};
+use crate::app::{BuildError, Collected, RoundError, Stages, log_replay, log_warnings};
+use crate::aws::{FORMAT_VERSION, Recorder, RecordingError, RecordingHeader, RecordingOptions};
+use crate::build_info;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::expectations::ExpectationTotals;
@@ -77,7 +79,7 @@ pub enum FailOn {
 /// let log = Log::new(Clock::system());
 /// let output = Output::new(Some("syncs.prom".as_ref()))?;
 /// let (shard, clock) = (Shard::default(), Clock::system());
-/// let once = Once::build(config, output, shard, String::new(), log.counters(), clock).await?;
+/// let once = Once::build(config, output, None, shard, String::new(), log.counters(), clock).await?;
 /// let progress = ProgressBar::new(true);
 /// let (format, fail_on) = (Format::Prometheus, FailOn::Targets);
 /// once.run(format, fail_on, &progress, &CancellationToken::new()).await?;
@@ -91,6 +93,7 @@ pub struct Once {
     ready_after: Duration,
     health: Arc<HealthPolicy>,
     output: Output,
+    recorder: Option<Recorder>,
     clock: Clock,
 }
 
@@ -118,6 +121,9 @@ pub enum OnceError {
     /// The results could not be serialized.
     #[error("cannot serialize the results as JSON, which is a bug")]
     Json(#[from] serde_json::Error),
+    /// The recording could not be written. The results have been written.
+    #[error(transparent)]
+    Recording(#[from] RecordingError),
 }
 
 impl From<RoundError> for OnceError {
@@ -161,24 +167,35 @@ impl Results {
 impl Once {
     /// Builds the stages for the targets of `shard`. Nothing runs yet.
     ///
+    /// With a `recorder`, `clock` should be [fixed](Clock::fixed), because a replay has a single time.
+    ///
     /// # Errors
     /// See [`BuildError`].
     pub async fn build(
         mut config: Config,
         output: Output,
+        mut recorder: Option<Recorder>,
         shard: Shard,
         replica: String,
         log_counters: Arc<LogCounters>,
         clock: Clock,
     ) -> Result<Self, BuildError> {
+        if let Some(recorder) = &recorder {
+            config.aws.exchange_observer = recorder.observer();
+        }
         let (ready_after, health) = (config.ready_after, Arc::clone(&config.health));
         // node_exporter has process metrics of its own and rejects a textfile that repeats
         // them.
         config.disabled_families.extend(FamilyName::process_families());
         config.run_labels = run_labels(output.file(), config.file(), shard);
         let stages = Stages::build(config, shard, replica, log_counters, clock.clone()).await?;
+        log_replay(&stages.applier);
         log_warnings(&stages.applier);
-        Ok(Self { stages, shard, ready_after, health, output, clock })
+        if let Some(recorder) = &mut recorder {
+            let configuration = stages.applier.replayable_config()?;
+            recorder.begin(recording_header(configuration, shard, recorder.keeps_names(), clock.now()));
+        }
+        Ok(Self { stages, shard, ready_after, health, output, recorder, clock })
     }
 
     /// Collects every target once and writes the results to the output, even if they are
@@ -214,6 +231,11 @@ impl Once {
         };
         if shutdown.run_until_cancelled(output.write(text)).await.transpose()?.is_none() {
             return Err(OnceError::Interrupted);
+        }
+        // After the results, which do not wait for the recording.
+        if let Some(recorder) = self.recorder {
+            let finished = shutdown.run_until_cancelled(recorder.finish()).await;
+            finished.transpose()?.ok_or(OnceError::Interrupted)?;
         }
         let incomplete = IncompleteCollection::find(
             &results,
@@ -252,6 +274,25 @@ fn run_labels(
     });
     let shard = (shard.total() > 1).then(|| ("shard", shard.index().to_string()));
     config_file.into_iter().chain(shard).collect()
+}
+
+fn recording_header(
+    configuration: serde_json::Value,
+    shard: Shard,
+    raw: bool,
+    unix_seconds: UnixSeconds,
+) -> RecordingHeader {
+    #[expect(clippy::cast_possible_truncation, reason = "a time of this century")]
+    let time = jiff::Timestamp::from_second(unix_seconds as i64).unwrap_or_default();
+    RecordingHeader {
+        ssm_sync_exporter_recording: FORMAT_VERSION,
+        version: build_info::VERSION.to_owned(),
+        time: time.to_string(),
+        unix_seconds,
+        raw,
+        options: RecordingOptions { shard_index: shard.index(), shard_total: shard.total() },
+        configuration,
+    }
 }
 
 fn exposition(metrics: &Exposition, format: metrics::Format) -> Vec<u8> {

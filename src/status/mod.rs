@@ -94,6 +94,8 @@ struct PageState {
 pub(crate) struct ExporterInfo {
     pub(crate) telemetry_path: TelemetryPath,
     pub(crate) shard: Shard,
+    /// Whether a recording answers in place of AWS, at the time of the clock.
+    pub(crate) is_replay: bool,
 }
 
 #[derive(Debug)]

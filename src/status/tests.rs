@@ -46,7 +46,7 @@ pub(super) fn store(targets: Vec<(Target, Collected)>) -> Store {
 }
 
 fn page_of(store: Store, shard: Shard, configuration: &str) -> StatusPage {
-    let info = ExporterInfo { telemetry_path: TelemetryPath::default(), shard };
+    let info = ExporterInfo { telemetry_path: TelemetryPath::default(), shard, is_replay: false };
     StatusPage::new(Arc::new(store), Clock::new(|| NOW), info, configuration.to_owned(), Arc::default())
 }
 

@@ -15,6 +15,7 @@ async fn boto3_works_with_the_fake_aws() {
     world.add_account("111122223333");
     world.add_account("222233334444");
     world.add_role("222233334444", "SsmSyncExporter", Some("right-id"));
+    world.add_role("222233334444", "Audit", None);
     organization(&world);
     world.set_region("111122223333", "ap-east-1", "ENABLED");
     world
@@ -27,7 +28,7 @@ async fn boto3_works_with_the_fake_aws() {
     let output = tokio::task::spawn_blocking(move || python.output().unwrap()).await.unwrap();
     assert!(output.status.success(), "{}", tools::written(&output));
     let summary = String::from_utf8_lossy(&output.stderr);
-    assert!(summary.contains("Ran 18 tests"), "{summary}");
+    assert!(summary.contains("Ran 20 tests"), "{summary}");
 }
 
 /// Creates the organization that the script's docstring describes.

@@ -125,15 +125,10 @@ async fn profiles_are_named_with_the_line_that_selects_the_provider() {
     );
     let keys = "profile_keys";
     for (profile, provider, source, message) in [
-        ("keys", keys, "the profile `keys` (~/.aws/config:2)", None),
-        ("half", keys, "the profile `half` (~/.aws/config:5)", Some("it has `aws_access_key_id` but no")),
-        ("process", "credential_process", "the profile `process` (~/.aws/config:7)", None),
-        (
-            "failing",
-            "credential_process",
-            "the profile `failing` (~/.aws/config:9)",
-            Some("exited with code 7"),
-        ),
+        ("keys", keys, "profile `keys`, ~/.aws/config:2", None),
+        ("half", keys, "profile `half`, ~/.aws/config:5", Some("it has `aws_access_key_id` but no")),
+        ("process", "credential_process", "profile `process`, ~/.aws/config:7", None),
+        ("failing", "credential_process", "profile `failing`, ~/.aws/config:9", Some("exited with code 7")),
         ("nosuch", "", "", Some("the profile `nosuch` (selected by AWS_PROFILE) is not defined in")),
     ] {
         assert_origin(&setup.check(&[("AWS_PROFILE", profile)]), provider, source, message);
@@ -243,7 +238,7 @@ async fn the_token_of_iam_identity_center_is_named_with_its_file() {
     let url = sso.url();
     let check = |profile: &str| setup.check(&[("AWS_PROFILE", profile), ("AWS_ENDPOINT_URL_SSO", &url)]);
     let source = |profile: &str, line| {
-        format!("~/.aws/sso/cache/{token}, selected by the profile `{profile}` (~/.aws/config:{line})")
+        format!("~/.aws/sso/cache/{token}, selected by profile `{profile}`, ~/.aws/config:{line}")
     };
     let provider = "sso_cache";
     write_token("2099-01-31T23:59:59Z");

@@ -1,7 +1,7 @@
 //! One-shot mode (`once`), run as a program.
 
 mod expectations;
-mod external_tools;
+pub(crate) mod external_tools;
 mod file;
 mod json;
 mod several_files;
@@ -42,6 +42,10 @@ impl Setup {
         let config = format!("{config}{}", aws_settings(&aws, directory.path()));
         std::fs::write(directory.path().join("config.yaml"), config).unwrap();
         Self { aws, directory }
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     pub(crate) fn aws(&self) -> &FakeAws {
@@ -87,7 +91,7 @@ impl Setup {
     }
 
     /// Waits until the fake AWS has received this number of list calls.
-    async fn wait_for_calls(&self, calls: u64) {
+    pub(crate) async fn wait_for_calls(&self, calls: u64) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while self.aws.world().calls("ListResourceDataSync") < calls {
             assert!(Instant::now() < deadline, "timed out waiting for calls");
@@ -97,7 +101,7 @@ impl Setup {
 }
 
 /// The names of the files in a directory.
-fn entries(directory: &Path) -> Vec<String> {
+pub(crate) fn entries(directory: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(directory).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }

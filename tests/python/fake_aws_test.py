@@ -5,7 +5,7 @@ Usage: fake_aws_test.py URL
 The test expects this state in fake-aws:
 
 - The accounts 111122223333, which has enabled ap-east-1, and 222233334444, with a role SsmSyncExporter
-  that requires the external id `right-id`.
+  that requires the external id `right-id`, and a role Audit.
 - Syncs run for 2 s, every 6 s.
 - An organization with the management account 999900000000. Its root has the accounts 100000000000 to
   100000000023, named member-0 and so on. The second of them is a delegated administrator.
@@ -21,6 +21,7 @@ import json
 import sys
 import time
 import unittest
+import urllib.error
 import urllib.request
 
 import boto3
@@ -42,12 +43,13 @@ def client(service="ssm", region="eu-west-1", account=ACCOUNT, **keys):
     # Validation is off in botocore, so that invalid requests reach the server.
     config = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
     new = boto3.client(service, region_name=region, endpoint_url=URL, config=config, **keys)
-    new.meta.events.register("after-call", check_against_model)
+    # First, because botocore decodes the policies in responses of IAM.
+    new.meta.events.register_first(f"after-call.{service}", check_against_model)
     return new
 
 
 def check_against_model(model, http_response, parsed, **_):
-    if http_response.status_code >= 300:
+    if http_response.status_code >= 300 or model.output_shape is None:
         return
     answer = {key: value for key, value in parsed.items() if key != "ResponseMetadata"}
     report = ParamValidator().validate(answer, model.output_shape)
@@ -65,9 +67,18 @@ def keys_of(answer):
     }
 
 
-def faults(*rules):
-    request = urllib.request.Request(URL + "/_fake/faults", json.dumps(rules).encode(), method="PUT")
+def put(path, value):
+    request = urllib.request.Request(f"{URL}/_fake/{path}", json.dumps(value).encode(), method="PUT")
     urllib.request.urlopen(request).close()
+
+
+def faults(*rules):
+    put("faults", rules)
+
+
+def policy(action, effect="Allow", **more):
+    statement = {"Effect": effect, "Action": action} | more
+    return {"Version": "2012-10-17", "Statement": [statement | ({} if "Principal" in more else {"Resource": "*"})]}
 
 
 class Test(unittest.TestCase):
@@ -272,6 +283,116 @@ class Test(unittest.TestCase):
         for policy in ["{", "{}", json.dumps({"Version": "2012-10-17"})]:
             self.assert_error("MalformedPolicyDocument", assume, policy=policy)
         self.assert_error("ValidationError", assume, "policy", policy=" " * 2049)
+
+    def test_policies_that_are_set_over_http(self):
+        role = {"account": OTHER, "role": "Audit"}
+        arn = f"arn:aws:iam::{OTHER}:role/Audit"
+        anywhere = policy("ssm:*", "Deny") | {"Id": "x"}
+        self.addCleanup(put, "policies", [
+            {"identity": role | {"policies": {"all": policy("*")}}},
+            {"trust": role | {"policy": policy("sts:AssumeRole", Principal="*")}},
+            {"boundary": role | {"name": "limit"}},
+            {"organization": {"target": "r-fake", "type": "service_control", "id": "p-deny"}},
+            {"organization": {"target": "r-fake", "type": "resource_control", "id": "p-roles"}},
+            {"vpc_endpoint": {"service": "ssm", "region": self.region}},
+            {"organization_resource": {}},
+        ])
+
+        def lists(account=OTHER):
+            keys = keys_of(client("sts").assume_role(RoleArn=arn, RoleSessionName="test")) if account == OTHER else {}
+            return client(region=self.region, account=account, **keys).list_resource_data_sync
+
+        put("policies", [{"identity": role | {"policies": {}}}])
+        self.assert_error(
+            "AccessDeniedException", lists(), f"on resource: arn:aws:ssm:{self.region}:{OTHER}:* because no "
+            "identity-based policy allows the ssm:ListResourceDataSync action")
+        put("policies", [{"identity": role | {"policies": {"all": policy("*")}}},
+                         {"boundary": role | {"name": "limit", "policy": anywhere}}])
+        self.assert_error("AccessDeniedException", lists(),
+                          f"with an explicit deny in a permissions boundary: arn:aws:iam::{OTHER}:policy/limit")
+        put("policies", [{"boundary": role | {"name": "limit"}}])
+        endpoint = policy("*", Principal="*", Resource="*", Condition={
+            "StringNotEquals": {"aws:PrincipalAccount": OTHER}})
+        put("policies", [{"vpc_endpoint": {"service": "ssm", "region": self.region, "policy": endpoint}}])
+        self.assert_error("AccessDeniedException", lists(), "because no VPC endpoint policy allows the ssm:")
+        lists(MEMBER)()
+        for named, more in [(True, f": arn:aws:organizations::{MANAGEMENT}:policy/o-fakefakefa/service_control_policy/p-deny"),
+                            (False, "")]:
+            put("policies", [{"organization": {
+                "target": "r-fake", "type": "service_control", "id": "p-deny", "policy": anywhere, "named": named}}])
+            answer = self.assert_error("AccessDeniedException", lists(MEMBER))
+            self.assertTrue(answer["Error"]["Message"].endswith(
+                f"with an explicit deny in a service control policy{more}"), answer)
+        lists(MANAGEMENT)()
+        put("policies", [{"trust": role | {"policy": policy("sts:AssumeRole", Principal={"AWS": MEMBER})}}])
+        answer = self.assert_error("AccessDenied", lists)
+        self.assertEqual(answer["Error"]["Message"], f"User: arn:aws:iam::{ACCOUNT}:user/fake is not authorized "
+                         f"to perform: sts:AssumeRole on resource: {arn}")
+
+        member = client("organizations", account=MEMBER)
+        put("policies", [{"organization_resource": {
+            "policy": policy("organizations:List*", Principal={"AWS": DELEGATED}, Resource="*")}}])
+        self.assert_error("AccessDeniedException", member.list_accounts, "because no resource-based policy allows")
+        put("policies", [{"organization_resource": {
+            "policy": policy("organizations:List*", Principal={"AWS": MEMBER}, Resource="*")}}])
+        self.assertEqual(len(member.list_accounts()["Accounts"]), 20)
+
+        for invalid in [{"identity": role}, {"user": role}, {"trust": role | {"policy": policy("sts:AssumeRole")}},
+                        {"trust": role | {"role": "Missing", "policy": policy("sts:*", Principal="*")}}]:
+            with self.assertRaisesRegex(urllib.error.HTTPError, "400"):
+                put("policies", [invalid])
+
+    def test_policies_that_are_set_with_iam(self):
+        iam = client("iam", region="us-east-1", account=OTHER)
+        role = {"account": OTHER, "role": "Audit"}
+        self.addCleanup(put, "policies", [
+            {"identity": role | {"policies": {"all": policy("*")}}},
+            {"identity": {"account": OTHER, "policies": {"all": policy("*")}}},
+            {"trust": role | {"policy": policy("sts:AssumeRole", Principal="*")}},
+        ])
+        trust = policy("sts:AssumeRole", Principal={"AWS": [f"arn:aws:iam::{ACCOUNT}:user/fake"]},
+                       Condition={"StringEquals": {"sts:ExternalId": "new-id"}})
+        iam.update_assume_role_policy(RoleName="Audit", PolicyDocument=json.dumps(trust))
+        described = iam.get_role(RoleName="Audit")["Role"]
+        self.assertEqual(described["Arn"], f"arn:aws:iam::{OTHER}:role/Audit")
+        self.assertEqual(described["AssumeRolePolicyDocument"], trust)
+        assume = client("sts").assume_role
+        self.assert_error("AccessDenied", assume, RoleArn=described["Arn"], RoleSessionName="test")
+        keys = keys_of(assume(RoleArn=described["Arn"], RoleSessionName="test", ExternalId="new-id"))
+
+        lists = client(region=self.region, **keys).list_resource_data_sync
+        put("policies", [{"identity": role | {"policies": {}}}])
+        self.assert_error("AccessDeniedException", lists)
+        allow = policy(["ssm:ListResourceDataSync"], Condition={"StringEquals": {"ssm:SyncType": "SyncFromSource"}})
+        iam.put_role_policy(RoleName="Audit", PolicyName="syncs", PolicyDocument=json.dumps(allow))
+        self.assert_error("AccessDeniedException", lists)
+        self.assertEqual(lists(SyncType="SyncFromSource")["ResourceDataSyncItems"], [])
+        self.assertEqual(iam.list_role_policies(RoleName="Audit")["PolicyNames"], ["syncs"])
+        self.assertEqual(iam.get_role_policy(RoleName="Audit", PolicyName="syncs")["PolicyDocument"], allow)
+        iam.delete_role_policy(RoleName="Audit", PolicyName="syncs")
+        self.assert_error("AccessDeniedException", lists, SyncType="SyncFromSource")
+
+        iam.put_user_policy(UserName="fake", PolicyName="none", PolicyDocument=json.dumps(policy("account:*", "Deny")))
+        self.assert_error("AccessDeniedException", client("account", account=OTHER).list_regions, "explicit deny")
+        self.assertEqual(iam.list_user_policies(UserName="fake")["PolicyNames"], ["none"])
+        iam.delete_user_policy(UserName="fake", PolicyName="none")
+        client("account", account=OTHER).list_regions()
+
+        self.assert_error("NoSuchEntity", iam.get_role, RoleName="Missing")
+        self.assert_error("NoSuchEntity", iam.get_role_policy, RoleName="Audit", PolicyName="missing")
+        self.assert_error("ValidationError", iam.put_role_policy, "policyName", RoleName="Audit", PolicyDocument="{}")
+        for document in ["{", "{}", json.dumps(policy("ssm:*", Principal="*"))]:
+            self.assert_error("MalformedPolicyDocument", iam.put_role_policy,
+                              RoleName="Audit", PolicyName="x", PolicyDocument=document)
+        for principal in [f"arn:aws:iam::{ACCOUNT}:role/Missing", "444455556666", "hub"]:
+            document = json.dumps(policy("sts:AssumeRole", Principal={"AWS": principal}))
+            self.assert_error("MalformedPolicyDocument", iam.update_assume_role_policy, "Invalid principal",
+                              RoleName="Audit", PolicyDocument=document)
+        reader = client("iam", region="us-east-1", **keys)
+        self.assert_error("AccessDenied", reader.get_role, f"iam:GetRole on resource: {described['Arn']} because no "
+                          "identity-based policy allows", RoleName="Audit")
+        self.assert_error("InvalidClientTokenId", client(
+            "iam", region="us-east-1", aws_access_key_id="AKIAWRONG", aws_secret_access_key="x").get_role, RoleName="x")
 
     def test_unknown_access_keys(self):
         keys = {"aws_access_key_id": "AKIAWRONG", "aws_secret_access_key": "x"}

@@ -10,6 +10,9 @@ use crate::model::UnixSeconds;
 /// The version of the format. A reader accepts only its own.
 pub(crate) const FORMAT_VERSION: u32 = 1;
 
+/// What external ids are replaced with, in requests and in the configuration.
+pub(crate) const EXTERNAL_ID: &str = "redacted";
+
 /// The first line.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Header {
@@ -67,9 +70,13 @@ pub(crate) struct Call {
     /// Allow-listed headers of the response.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) headers: Vec<(String, String)>,
-    /// The body of the response. `None` for requests for credentials other than STS's.
+    /// The body of the response. `None` for requests for credentials other than STS's, and if there is
+    /// `body_base64`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) body: Option<String>,
+    /// The body of the response if it is not UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) body_base64: Option<String>,
     /// Why there is no response.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) error: Option<CallError>,

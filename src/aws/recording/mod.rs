@@ -1,6 +1,26 @@
 //! Recordings of what AWS answered, for bug reports: written by `once --record`, and read in place of
 //! AWS with `--replay`.
+//!
+//! A [`Recorder`] observes all requests. It passes them through a [`queue`] to a thread, which makes
+//! them lines of the [`format`] in a [`transcript`], with [`pseudonyms`] in place of names, and writes
+//! them to a [`file`].
+//!
+//! A [`Recording`] is [read](reader) completely at start, [`lines`] by line, and then answers requests.
 
+mod answers;
+mod file;
 mod format;
+mod lines;
+mod pseudonyms;
+mod queue;
+mod reader;
+mod recorder;
+mod replay;
+mod transcript;
 
-pub(crate) use format::{Call, CredentialsLine, Header, Line};
+pub(crate) use answers::RecordedAnswer;
+pub use file::{RecordingError, RecordingFile};
+pub(crate) use format::{EXTERNAL_ID, FORMAT_VERSION, Header, Options};
+pub use reader::ReplayError;
+pub use recorder::Recorder;
+pub use replay::Recording;

@@ -263,8 +263,13 @@ impl SharedConfig {
 
     /// Where a profile has a key: ` (file:line)`, or nothing if it does not have the key.
     pub(super) fn place(&self, sdk_name: &str, key: &str) -> String {
-        let entry = self.entry(&header::decode(sdk_name), key);
-        entry.map(|(file, entry)| format!(" ({}:{})", file.path.display(), entry.line)).unwrap_or_default()
+        self.place_of(sdk_name, key).map(|place| format!(" ({place})")).unwrap_or_default()
+    }
+
+    /// Where a profile has a key: `file:line`.
+    pub(super) fn place_of(&self, sdk_name: &str, key: &str) -> Option<String> {
+        let (file, entry) = self.entry(&header::decode(sdk_name), key)?;
+        Some(format!("{}:{}", file.path.display(), entry.line))
     }
 
     /// Why the selected profile has no region: the end of an error about that.

@@ -23,6 +23,7 @@ use crate::health::ExpectationRule;
 use crate::model::{ManagedBy, Quota};
 use parameter::RequestContext;
 pub(super) use polled::Polled;
+pub(super) use request_file::read_request_file;
 
 /// The rest of the configuration, as far as it matters for expectations.
 #[derive(Clone, Copy)]

@@ -42,6 +42,13 @@ pub(super) fn read(path: &Path, setting: &Setting<'_>) -> Result<(RawRequest, La
     Ok((request, layers))
 }
 
+/// Reads the file at `path`, whose content has been checked before.
+pub(in crate::config) fn read_request_file(path: &Path) -> Result<Value, ConfigError> {
+    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
+    let bytes = file::read(path, file::MAX_SMALL).map_err(unreadable)?;
+    serde_json::from_str(&layers::decode(path, bytes)?).map_err(|error| not_json(path, &error))
+}
+
 fn not_json(path: &Path, error: &serde_json::Error) -> ConfigError {
     let text = error.to_string();
     let suffix = format!(" at line {} column {}", error.line(), error.column());

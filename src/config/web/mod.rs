@@ -20,7 +20,6 @@ use secrecy::ExposeSecret as _;
 
 mod raw;
 
-use super::encoding;
 use super::error::ConfigError;
 use super::key_path::KeyPath;
 use super::layers::{self, Layers};
@@ -266,7 +265,7 @@ impl Validator<'_> {
             (None, Some(name)) => {
                 let path = self.directory.join(name);
                 let pem = self.files.read(&path).map_err(|error| error.to_string());
-                match pem.and_then(|pem| encoding::reject_utf16(&pem).map(|()| pem).map_err(str::to_owned)) {
+                match pem.and_then(|pem| file::reject_utf16(&pem).map(|()| pem).map_err(str::to_owned)) {
                     Ok(pem) => Ok(Some((key_of_file, pem))),
                     Err(reason) => {
                         let message = format!("cannot read {}: {reason}", path_excerpt(&path));

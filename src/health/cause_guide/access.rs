@@ -10,6 +10,7 @@ const ACCESS_DENIED: &str =
 const TRUST_POLICY: &str = "https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_roles.html";
 const WEB_IDENTITY: &str =
     "https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html";
+const ROOT_USER: &str = "https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user.html";
 const BOUNDARY: &str = "https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies_boundaries.html";
 const SESSION_POLICY: &str =
     "https://docs.aws.amazon.com/IAM/latest/UserGuide/access_policies.html#policies_session";
@@ -75,6 +76,12 @@ fn texts(kind: AccessCauseKind) -> (&'static str, &'static str, &'static str, &'
             "Compare the trust policy of the role in `AWS_ROLE_ARN` with the issuer of the cluster, the audience \
              `sts.amazonaws.com`, and the namespace and the name of the service account.",
             WEB_IDENTITY,
+        ),
+        AccessCauseKind::RootUser => (
+            "The root user cannot assume roles",
+            "The exporter uses an access key of the root user of an account. AWS does not let the root user assume a role.",
+            "Give the exporter a role or an IAM user of its own, and delete the access key of the root user.",
+            ROOT_USER,
         ),
         AccessCauseKind::IdentityPolicy => (
             "No policy of the caller allows the call",

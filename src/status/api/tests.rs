@@ -30,7 +30,8 @@ impl Fixture {
             let now = Arc::clone(&now);
             move || *now.lock().unwrap()
         });
-        let info = ExporterInfo { telemetry_path: TelemetryPath::default(), shard: Shard::default() };
+        let (telemetry_path, shard) = (TelemetryPath::default(), Shard::default());
+        let info = ExporterInfo { telemetry_path, shard, is_replay: false };
         let page = StatusPage::new(Arc::clone(&store), clock, info, String::new(), Arc::default());
         Self { page, store, now }
     }

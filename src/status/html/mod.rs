@@ -34,7 +34,9 @@ use super::PageState;
 use super::notice::Notice;
 use super::overview::FleetOverview;
 use super::query::PageQuery;
+use super::timestamp::Timestamp;
 use super::verdict::Verdict;
+use crate::model::UnixSeconds;
 
 /// The inputs of every section.
 #[derive(Clone, Copy)]
@@ -71,6 +73,20 @@ pub(super) fn page(context: Context<'_>) -> Markup {
     document(state, &verdict.title, &body)
 }
 
+/// Says that nothing on the page is from AWS now. The clock of a replay stands still, so `recorded` is the
+/// time of the recording.
+fn replay_notice(recorded: UnixSeconds) -> Markup {
+    html! {
+        p.replay role="note" {
+            strong { "Replay of a recording" }
+            @if let Some(Timestamp { rfc3339, exact, .. }) = Timestamp::new(recorded, recorded) {
+                " of " time datetime=(rfc3339) { (exact) }
+            }
+            ": nothing is sent to AWS, and all times are as of then."
+        }
+    }
+}
+
 /// A page with its assets.
 fn document(state: &PageState, title: &str, content: &Markup) -> Markup {
     let version = &state.asset_version;
@@ -81,13 +97,13 @@ fn document(state: &PageState, title: &str, content: &Markup) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta name="color-scheme" content="light dark";
-                title { (title) }
+                title { @if state.info.is_replay { "Replay · " } (title) }
                 link rel="icon" type="image/svg+xml" href={ "./-/status.svg?" (version) };
                 link rel="stylesheet" href={ "./-/status.css?" (version) };
                 // The script is not deferred: it sets the theme before the page is first drawn.
                 script src={ "./-/status.js?" (version) } {}
             }
-            body { (content) }
+            body { @if state.info.is_replay { (replay_notice(state.started)) } (content) }
         }
     }
 }

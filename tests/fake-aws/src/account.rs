@@ -84,8 +84,11 @@ fn list_regions(
     if let Some(account) = request.get("AccountId").and_then(Value::as_str)
         && account != caller.account
     {
-        let why = format!("on resource: arn:aws:account::{account}:account");
-        return Err(Service::Account.access_denied(caller, "ListRegions", &why));
+        let message = format!(
+            "User: {} is not authorized to perform: account:ListRegions on resource: arn:aws:account::{account}:account",
+            caller.arn
+        );
+        return Err(Service::Account.access_denied(message));
     }
     let mut violations = Violations::default();
     let size = paging::size(request, MAX_PAGE_SIZE).unwrap_or_else(|value| {

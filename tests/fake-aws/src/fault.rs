@@ -135,7 +135,7 @@ impl Fault {
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRule {
-    /// Name of the service: `ssm`, `sts`, `organizations` or `account`.
+    /// Name of the service: `ssm`, `sts`, `organizations`, `account` or `iam`.
     #[serde(default)]
     pub service: Option<String>,
     /// Account of the caller.
@@ -161,7 +161,7 @@ impl FaultRule {
         Self { service: None, account: None, region: None, operation: None, times: None, fault }
     }
 
-    /// Limits the rule to calls of `service`: `ssm`, `sts`, `organizations` or `account`.
+    /// Limits the rule to calls of `service`: `ssm`, `sts`, `organizations`, `account` or `iam`.
     #[must_use]
     pub fn service(mut self, service: &str) -> Self {
         self.service = Some(service.to_owned());

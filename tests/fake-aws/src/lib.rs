@@ -6,6 +6,7 @@
 //! - STS: `GetCallerIdentity` and `AssumeRole`
 //! - Organizations: describing the organization and listing its roots, units and accounts
 //! - Account Management: `ListRegions`
+//! - IAM: reading and changing the policies of roles and users
 //!
 //! No public AWS emulator implements the SSM calls. Clients connect over a real socket. State is
 //! kept per account, which is taken from the access key, and per region, which is taken from the
@@ -14,8 +15,9 @@
 //!
 //! Every account has a static access key, see [`World::access_key`], that works with any secret
 //! key. Access keys of other emulators are accepted after [`World::trust_foreign_keys`]. A caller
-//! may do everything in its own account, unless its session has a policy. A [`Fault`] makes calls
-//! fail.
+//! may do everything in its own account until it is given policies, for example with
+//! [`World::set_policies`] or [`World::attach_policy`]. They are evaluated as by AWS, and denied calls
+//! fail with AWS's messages. A [`Fault`] makes calls fail.
 //!
 //! ```
 //! # async fn example() -> std::io::Result<()> {
@@ -30,9 +32,12 @@
 //! ```
 
 mod account;
+mod authorization;
 mod body;
+mod control;
 mod effects;
 mod fault;
+mod iam;
 mod organizations;
 mod paging;
 mod policy;
@@ -49,4 +54,4 @@ mod world;
 pub use fault::{Fault, FaultRule};
 pub use schedule::RunSchedule;
 pub use server::FakeAws;
-pub use world::{AssumedRole, SyncKind, World};
+pub use world::{AssumedRole, Identity, OrganizationPolicyType, SessionCredentials, SyncKind, World};

@@ -46,6 +46,16 @@ pub(crate) fn handle(
     result.map_or_else(Reply::Error, |body| Reply::Json(body.to_string()))
 }
 
+/// The ARN of the resource of a call.
+pub(crate) fn resource(world: &World, parent: Option<&str>) -> String {
+    world.with_organization(|organization| match (organization, parent) {
+        (Some(organization), Some(parent)) => {
+            arn(organization, if is_root(parent) { "root" } else { "ou" }, parent)
+        }
+        _ => "*".to_owned(),
+    })
+}
+
 /// A request for a list.
 struct ListRequest<'a> {
     organization: &'a Organization,

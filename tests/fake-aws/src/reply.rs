@@ -1,4 +1,4 @@
-//! Responses in the protocols of the AWS services: XML for STS, REST with JSON for Account
+//! Responses in the protocols of the AWS services: XML for STS and IAM, REST with JSON for Account
 //! Management, and JSON 1.1 for SSM and Organizations.
 
 use std::borrow::Cow;
@@ -16,7 +16,7 @@ use crate::service::Service;
 pub(crate) enum Reply {
     /// The result of an operation of SSM, Organizations or Account Management.
     Json(String),
-    /// The result of an operation of STS: the XML inside of `<OperationResult>`.
+    /// The result of an operation of STS or IAM: the XML inside of `<OperationResult>`.
     Xml {
         operation: &'static str,
         result: String,
@@ -61,22 +61,27 @@ pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Resp
     let (status, content_type, body) = match reply {
         Reply::Json(text) if service == Service::Account => (200, REST, text),
         Reply::Json(text) => (200, JSON, text),
-        Reply::Xml { operation, result } => (
-            200,
-            XML,
-            format!(
-                "<{operation}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">\
-                 <{operation}Result>{result}</{operation}Result>\
+        Reply::Xml { operation, result } => {
+            let result = if result.is_empty() {
+                result
+            } else {
+                format!("<{operation}Result>{result}</{operation}Result>")
+            };
+            let body = format!(
+                "<{operation}Response xmlns=\"{}\">{result}\
                  <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata>\
-                 </{operation}Response>"
-            ),
-        ),
-        Reply::Error(error) if service == Service::Sts => (
+                 </{operation}Response>",
+                namespace(service),
+            );
+            (200, XML, body)
+        }
+        Reply::Error(error) if service.is_query() => (
             error.status,
             XML,
             format!(
-                "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>{}</Type>\
+                "<ErrorResponse xmlns=\"{}\"><Error><Type>{}</Type>\
                  <Code>{}</Code><Message>{}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>",
+                namespace(service),
                 if error.status < 500 { "Sender" } else { "Receiver" },
                 error.code,
                 escape(&error.message),
@@ -122,6 +127,14 @@ pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Resp
         headers.insert("x-amzn-requestid", id);
     }
     response
+}
+
+/// The XML namespace of a service's responses.
+fn namespace(service: Service) -> &'static str {
+    match service {
+        Service::Iam => "https://iam.amazonaws.com/doc/2010-05-08/",
+        _ => "https://sts.amazonaws.com/doc/2011-06-15/",
+    }
 }
 
 /// A response without AWS headers.

@@ -7,25 +7,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::{Bytes, Incoming};
+use hyper::body::Incoming;
 use hyper::header::AUTHORIZATION;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response};
+use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use jiff::SignedDuration;
-use serde::Deserialize;
 use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio::task::JoinSet;
 
+use crate::authorization::Call;
 use crate::body::{self, Body};
-use crate::fault::{Fault, FaultRule};
+use crate::fault::Fault;
 use crate::reply::{self, ApiError, Reply};
 use crate::service::Service;
 use crate::sigv4::Scope;
-use crate::world::{SyncKind, World};
-use crate::{account, effects, organizations, sigv4, ssm, sts};
+use crate::world::World;
+use crate::{account, control, effects, iam, organizations, sigv4, ssm, sts};
 
 /// Maximum length of a request body in bytes.
 const MAX_BODY: usize = 1024 * 1024;
@@ -103,7 +103,7 @@ async fn handle(world: &World, request: Request<Incoming>) -> Response<Body> {
         return body::full(reply::plain(413, "too large\n"));
     };
     if head.uri.path().starts_with("/_fake/") {
-        return body::full(control(world, &head.method, head.uri.path(), &body));
+        return body::full(control::handle(world, &head.method, head.uri.path(), &body));
     }
 
     let authorization =
@@ -124,11 +124,11 @@ async fn handle(world: &World, request: Request<Incoming>) -> Response<Body> {
     let header = |name| head.headers.get(name).and_then(|value| value.to_str().ok());
     let target = header("x-amz-target").unwrap_or_default();
     let parameters: sts::Parameters = match service {
-        Service::Sts => form_urlencoded::parse(&body).into_owned().collect(),
+        Service::Sts | Service::Iam => form_urlencoded::parse(&body).into_owned().collect(),
         _ => sts::Parameters::new(),
     };
     let operation = match service {
-        Service::Sts => parameters.get("Action").map_or("", String::as_str),
+        Service::Sts | Service::Iam => parameters.get("Action").map_or("", String::as_str),
         Service::Ssm => target.strip_prefix("AmazonSSM.").unwrap_or_default(),
         Service::Organizations => target.strip_prefix("AWSOrganizationsV20161128.").unwrap_or_default(),
         Service::Account => account::operation(head.uri.path()),
@@ -158,68 +158,27 @@ async fn handle(world: &World, request: Request<Incoming>) -> Response<Body> {
     });
     let signing_time = header("x-amz-date").map_or(Ok(()), |date| sigv4::check_signing_time(date, ahead));
     let error = signing_time.err().map(|message| service.signing_time_error(message));
-    let error = error
-        .or_else(|| faults.iter().find_map(|fault| service.fault_error(fault, &caller, operation, number)));
-    let error = error.or_else(|| service.policy_denial(&caller, operation));
-    let reply = match (error, service) {
-        (Some(error), _) => Reply::Error(error),
-        (None, Service::Sts) => {
+    let request = if service.is_query() { Some(Value::Null) } else { serde_json::from_slice(&body).ok() };
+    let call = Call::of(world, service, operation, &caller, scope.region, &parameters, request.as_ref());
+    let error = error.or_else(|| faults.iter().find_map(|fault| service.fault_error(fault, &call, number)));
+    // STS itself checks the permission to assume a role. Nothing can deny the other operation.
+    let denial = |call| world.denial(call).map(|message| service.access_denied(message));
+    let error = error.or_else(|| if service == Service::Sts { None } else { denial(call) });
+    let reply = match (error, service, request) {
+        (Some(error), _, _) => Reply::Error(error),
+        (None, Service::Sts, _) => {
             sts::handle(world, &caller, scope.region, operation, &parameters, &faults, world.now())
         }
-        (None, _) => match serde_json::from_slice::<Value>(&body) {
-            Ok(request @ Value::Object(_)) => {
-                let (account, faults) = (&caller.account, faults.as_slice());
-                match service {
-                    Service::Organizations => {
-                        organizations::handle(world, account, operation, &request, faults)
-                    }
-                    Service::Account => account::handle(world, &caller, operation, &request, faults),
-                    _ => ssm::handle(world, account, scope.region, operation, &request, faults),
-                }
+        (None, Service::Iam, _) => iam::handle(world, &caller.account, operation, &parameters),
+        (None, _, Some(request @ Value::Object(_))) => {
+            let (account, faults) = (&caller.account, faults.as_slice());
+            match service {
+                Service::Organizations => organizations::handle(world, account, operation, &request, faults),
+                Service::Account => account::handle(world, &caller, operation, &request, faults),
+                _ => ssm::handle(world, account, scope.region, operation, &request, faults),
             }
-            _ => Reply::Error(ApiError::new("SerializationException", "")),
-        },
+        }
+        (None, ..) => Reply::Error(ApiError::new("SerializationException", "")),
     };
     effects::send(reply::response(service, reply, &request_id), operation, &faults, clock_offset)
-}
-
-/// A sync that is listed exactly as `item`, see [`World::put_item`].
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct PutItem {
-    account: String,
-    region: String,
-    sync_type: String,
-    item: Value,
-}
-
-/// The control API for tests in other languages: `PUT /_fake/faults` sets a JSON list of
-/// [`FaultRule`]s, `PUT /_fake/items` adds a JSON list of [`PutItem`]s, and `GET /_fake/calls`
-/// returns the number of calls of each operation by account and region.
-fn control(world: &World, method: &Method, path: &str, body: &[u8]) -> Response<Bytes> {
-    match (method, path) {
-        (&Method::PUT, "/_fake/faults") => match serde_json::from_slice::<Vec<FaultRule>>(body) {
-            Ok(rules) => {
-                world.set_faults(rules);
-                reply::plain(204, "")
-            }
-            Err(error) => reply::plain(400, format!("{error}\n")),
-        },
-        (&Method::PUT, "/_fake/items") => match serde_json::from_slice::<Vec<PutItem>>(body) {
-            Ok(items) => put_items(world, items),
-            Err(error) => reply::plain(400, format!("{error}\n")),
-        },
-        (&Method::GET, "/_fake/calls") => reply::plain(200, world.calls_as_json().to_string()),
-        _ => reply::plain(404, "not found\n"),
-    }
-}
-
-fn put_items(world: &World, items: Vec<PutItem>) -> Response<Bytes> {
-    for PutItem { account, region, sync_type, item } in items {
-        let Some(kind) = SyncKind::from_name(&sync_type) else {
-            return reply::plain(400, format!("unknown sync type {sync_type}\n"));
-        };
-        world.put_item(&account, &region, kind, item);
-    }
-    reply::plain(204, "")
 }

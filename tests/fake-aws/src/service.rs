@@ -1,8 +1,9 @@
 //! The supported services, and how each reports common errors.
 
+use crate::authorization::{Call, Denial, PolicyType};
 use crate::fault::Fault;
 use crate::reply::ApiError;
-use crate::world::{Caller, CredentialError};
+use crate::world::CredentialError;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
@@ -10,12 +11,13 @@ pub(crate) enum Service {
     Sts,
     Organizations,
     Account,
+    Iam,
 }
 
 impl Service {
     /// The service with this name, as in signatures and in the actions of policies.
     pub(crate) fn from_name(name: &str) -> Option<Self> {
-        let all = [Self::Ssm, Self::Sts, Self::Organizations, Self::Account];
+        let all = [Self::Ssm, Self::Sts, Self::Organizations, Self::Account, Self::Iam];
         all.into_iter().find(|service| service.name() == name)
     }
 
@@ -25,7 +27,13 @@ impl Service {
             Self::Sts => "sts",
             Self::Organizations => "organizations",
             Self::Account => "account",
+            Self::Iam => "iam",
         }
+    }
+
+    /// Whether requests are forms and responses are XML.
+    pub(crate) fn is_query(self) -> bool {
+        matches!(self, Self::Sts | Self::Iam)
     }
 
     /// The error for invalid credentials.
@@ -33,56 +41,36 @@ impl Service {
         let invalid = "The security token included in the request is invalid.";
         let expired = "The security token included in the request is expired";
         match (error, self) {
-            (CredentialError::UnknownKey, Self::Sts) => {
+            (CredentialError::UnknownKey, Self::Sts | Self::Iam) => {
                 ApiError::new("InvalidClientTokenId", invalid).status(403)
             }
             (CredentialError::UnknownKey, _) => {
                 ApiError::new("UnrecognizedClientException", invalid).status(self.access_denied_status())
             }
-            (CredentialError::Expired, Self::Sts) => ApiError::new("ExpiredToken", expired).status(403),
+            (CredentialError::Expired, Self::Sts | Self::Iam) => {
+                ApiError::new("ExpiredToken", expired).status(403)
+            }
             (CredentialError::Expired, _) => {
                 ApiError::new("ExpiredTokenException", expired).status(self.access_denied_status())
             }
         }
     }
 
-    /// The error for a caller that may not call `operation`. `why` ends the message.
-    pub(crate) fn access_denied(self, caller: &Caller, operation: &str, why: &str) -> ApiError {
-        let message =
-            format!("User: {} is not authorized to perform: {}:{operation} {why}", caller.arn, self.name());
-        let code = if self == Self::Sts { "AccessDenied" } else { "AccessDeniedException" };
+    /// The error for a caller that may not call an operation.
+    pub(crate) fn access_denied(self, message: String) -> ApiError {
+        let code = if self.is_query() { "AccessDenied" } else { "AccessDeniedException" };
         ApiError::new(code, message).status(self.access_denied_status())
     }
 
-    /// The error if the caller's session policy denies `operation`. `GetCallerIdentity` cannot be
-    /// denied.
-    pub(crate) fn policy_denial(self, caller: &Caller, operation: &str) -> Option<ApiError> {
-        let policy = caller.policy.as_ref().filter(|_| operation != "GetCallerIdentity")?;
-        let why = policy.denial_reason(&format!("{}:{operation}", self.name()))?;
-        Some(self.access_denied(caller, operation, &why))
-    }
-
-    /// The error response that `fault` causes, or `None` if it has another effect. `number` is that
-    /// of the request.
-    pub(crate) fn fault_error(
-        self,
-        fault: &Fault,
-        caller: &Caller,
-        operation: &str,
-        number: u64,
-    ) -> Option<ApiError> {
+    /// The error response to `call` that `fault` causes, or `None` if it has another effect. `number`
+    /// is that of the request.
+    pub(crate) fn fault_error(self, fault: &Fault, call: &Call<'_>, number: u64) -> Option<ApiError> {
         match fault {
             Fault::Throttle => Some(self.throttling_error()),
-            Fault::Deny => Some(self.access_denied(
-                caller,
-                operation,
-                "because no identity-based policy allows the action",
-            )),
-            Fault::DenyByScp => Some(self.access_denied(
-                caller,
-                operation,
-                "with an explicit deny in a service control policy",
-            )),
+            Fault::Deny => Some(self.access_denied(Denial::Implicit(PolicyType::Identity).message(call))),
+            Fault::DenyByScp => {
+                Some(self.access_denied(Denial::Explicit(PolicyType::ServiceControl, None).message(call)))
+            }
             Fault::ExpiredToken => Some(self.credential_error(&CredentialError::Expired)),
             Fault::RegionDisabled if self == Self::Sts => {
                 let message = "STS is not activated in this region for account. Your account administrator can activate STS in this region using the IAM Console.";
@@ -119,13 +107,13 @@ impl Service {
 
     /// The error for a signature whose time is too far from the service's.
     pub(crate) fn signing_time_error(self, message: String) -> ApiError {
-        let code = if self == Self::Sts { "SignatureDoesNotMatch" } else { "InvalidSignatureException" };
+        let code = if self.is_query() { "SignatureDoesNotMatch" } else { "InvalidSignatureException" };
         ApiError::new(code, message).status(self.access_denied_status())
     }
 
     fn throttling_error(self) -> ApiError {
         match self {
-            Self::Sts => ApiError::new("Throttling", "Rate exceeded"),
+            Self::Sts | Self::Iam => ApiError::new("Throttling", "Rate exceeded"),
             Self::Ssm => ApiError::new("ThrottlingException", "Rate exceeded"),
             Self::Organizations => ApiError::new("TooManyRequestsException", "Rate exceeded"),
             Self::Account => ApiError::new("TooManyRequestsException", "Rate exceeded").status(429),
@@ -135,6 +123,7 @@ impl Service {
     fn server_error(self) -> ApiError {
         let code = match self {
             Self::Ssm | Self::Sts => "InternalServerError",
+            Self::Iam => "ServiceFailure",
             Self::Organizations => "ServiceException",
             Self::Account => "InternalServerException",
         };
@@ -145,7 +134,7 @@ impl Service {
     fn access_denied_status(self) -> u16 {
         match self {
             Self::Ssm | Self::Organizations => 400,
-            Self::Sts | Self::Account => 403,
+            Self::Sts | Self::Account | Self::Iam => 403,
         }
     }
 }

@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use quick_xml::escape::escape;
 
+use crate::authorization::Call;
 use crate::fault::Fault;
-use crate::policy::{MAX_POLICY_LENGTH, Policy};
+use crate::policy::{Context, MAX_SESSION_POLICY_LENGTH, Policy, PolicyKind};
 use crate::reply::{ApiError, Reply};
-use crate::world::{AssumedRole, Caller, World, session_token};
+use crate::service::Service;
+use crate::world::{AssumedRole, Caller, Identity, World, session_token};
 
 /// The parameters of a request by name.
 pub(crate) type Parameters = HashMap<String, String>;
@@ -67,27 +69,33 @@ fn assume_role(
         })?,
     };
     let policy = parameters.get("Policy").map(|text| session_policy(text)).transpose()?;
-    let denied = || {
-        ApiError::new(
-            "AccessDenied",
-            format!("User: {} is not authorized to perform: sts:AssumeRole on resource: {arn}", caller.arn),
-        )
-        .status(403)
+    let (partition, account, role) = parse_arn(arn).ok_or_else(|| {
+        let message =
+            format!("User: {} is not authorized to perform: sts:AssumeRole on resource: {arn}", caller.arn);
+        Service::Sts.access_denied(message)
+    })?;
+    let mut context = Context::default();
+    context.add("sts:RoleSessionName", session);
+    if let Some(external_id) = parameters.get("ExternalId") {
+        context.add("sts:ExternalId", external_id);
+    }
+    let call = Call {
+        caller,
+        action: "sts:AssumeRole".to_owned(),
+        resource: arn.clone(),
+        resource_account: account.to_owned(),
+        region,
+        context,
     };
-    // AWS returns the same error for a role that does not exist, a role that does not trust the
-    // caller and a wrong external id.
-    let (partition, account, role) = parse_arn(arn).ok_or_else(denied)?;
-    let trust = world.trust(account, role).ok_or_else(denied)?;
-    if trust.denied
-        || (trust.external_id.is_some() && trust.external_id.as_ref() != parameters.get("ExternalId"))
-    {
-        return Err(denied());
+    if let Some(message) = world.denial(call) {
+        return Err(Service::Sts.access_denied(message));
     }
     let name = role.rsplit('/').next().unwrap_or(role);
     let assumed = Caller {
         account: account.to_owned(),
         arn: format!("arn:{partition}:sts::{account}:assumed-role/{name}/{session}"),
         user_id: format!("AROAFAKEFAKEFAKEFAKE:{session}"),
+        identity: Identity::role(role),
         policy,
     };
     world.record_assumed_role(AssumedRole {
@@ -125,15 +133,17 @@ fn assume_role(
 
 /// Parses the session policy of a request.
 fn session_policy(text: &str) -> Result<Arc<Policy>, ApiError> {
-    if !(1..=MAX_POLICY_LENGTH).contains(&text.chars().count()) {
+    if !(1..=MAX_SESSION_POLICY_LENGTH).contains(&text.chars().count()) {
         return Err(ApiError::new(
             "ValidationError",
             format!(
-                "1 validation error detected: Value at 'policy' failed to satisfy constraint: Member must have length between 1 and {MAX_POLICY_LENGTH}"
+                "1 validation error detected: Value at 'policy' failed to satisfy constraint: Member must have length between 1 and {MAX_SESSION_POLICY_LENGTH}"
             ),
         ));
     }
-    Policy::parse(text).map(Arc::new).map_err(|error| ApiError::new("MalformedPolicyDocument", error))
+    Policy::parse(text, PolicyKind::Identity)
+        .map(Arc::new)
+        .map_err(|error| ApiError::new("MalformedPolicyDocument", error))
 }
 
 /// Splits the ARN of a role into partition, account and role name with path.

@@ -2,6 +2,8 @@
 
 mod calls;
 mod organization;
+mod policies;
+mod roles;
 mod sessions;
 
 use std::collections::{BTreeMap, HashMap};
@@ -18,8 +20,13 @@ use crate::ssm;
 
 use calls::Calls;
 pub(crate) use organization::{Member, ORGANIZATION, Organization, ROOT, Unit};
-pub use sessions::AssumedRole;
+pub use policies::OrganizationPolicyType;
+use policies::VpcEndpoint;
+pub(crate) use policies::{Attachments, ManagedPolicy, Permissions};
+pub use roles::Identity;
+use roles::Role;
 use sessions::Session;
+pub use sessions::{AssumedRole, SessionCredentials};
 pub(crate) use sessions::{Caller, CredentialError, session_token};
 
 /// The type of a sync.
@@ -63,6 +70,7 @@ struct Inner {
     assumed_roles: Vec<AssumedRole>,
     /// The syncs that are listed in accounts and regions without syncs of that kind.
     default_syncs: BTreeMap<SyncKind, Vec<Sync>>,
+    vpc_endpoints: Vec<VpcEndpoint>,
     faults: Vec<FaultRule>,
     calls: BTreeMap<(String, String, String), Calls>,
     records_call_times: bool,
@@ -77,17 +85,13 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Account {
-    roles: BTreeMap<String, Trust>,
+    /// The roles by name, with path.
+    roles: BTreeMap<String, Role>,
+    /// Those of the user that the static access key belongs to.
+    user: Permissions,
     /// The regions whose status was set, with the status.
     regions: BTreeMap<String, String>,
     syncs: BTreeMap<(String, SyncKind), Vec<Sync>>,
-}
-
-/// The trust policy of a role. Unless `denied`, every caller with the external id may assume it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Trust {
-    pub(crate) external_id: Option<String>,
-    pub(crate) denied: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -145,6 +149,7 @@ impl Default for World {
             sessions: HashMap::new(),
             assumed_roles: Vec::new(),
             default_syncs: BTreeMap::new(),
+            vpc_endpoints: Vec::new(),
             faults: Vec::new(),
             calls: BTreeMap::new(),
             records_call_times: false,
@@ -168,19 +173,6 @@ impl World {
     /// Adds an account without roles or syncs.
     pub fn add_account(&self, id: &str) {
         self.lock().accounts.entry(id.to_owned()).or_default();
-    }
-
-    /// Adds a role to an account. Every caller with the external id, if there is one, may assume
-    /// it.
-    pub fn add_role(&self, account: &str, name: &str, external_id: Option<&str>) {
-        let trust = Trust { external_id: external_id.map(ToOwned::to_owned), denied: false };
-        self.lock().accounts.entry(account.to_owned()).or_default().roles.insert(name.to_owned(), trust);
-    }
-
-    /// Adds a role that no caller may assume.
-    pub fn add_denied_role(&self, account: &str, name: &str) {
-        let trust = Trust { external_id: None, denied: true };
-        self.lock().accounts.entry(account.to_owned()).or_default().roles.insert(name.to_owned(), trust);
     }
 
     /// Sets the status of a region in an account, such as `ENABLED`. By default, AWS's default
@@ -252,11 +244,6 @@ impl World {
     /// default.
     pub fn set_reports_sharing(&self, reports: bool) {
         self.lock().reports_sharing = reports;
-    }
-
-    /// The trust policy of a role, if the role exists.
-    pub(crate) fn trust(&self, account: &str, role: &str) -> Option<Trust> {
-        self.lock().accounts.get(account)?.roles.get(role).cloned()
     }
 
     /// The regions of an account whose status was set, with the status.

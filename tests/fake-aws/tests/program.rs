@@ -52,12 +52,12 @@ fn call(address: &str, account: &str, service: &str, target: &str) -> Value {
     serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
 }
 
-fn put_items(address: &str, items: &str) -> String {
-    let length = items.len();
+fn put(address: &str, path: &str, body: &str) -> String {
+    let length = body.len();
     send(
         address,
         &format!(
-            "PUT /_fake/items HTTP/1.1\r\nHost: fake\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{items}"
+            "PUT /_fake/{path} HTTP/1.1\r\nHost: fake\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{body}"
         ),
     )
 }
@@ -93,8 +93,9 @@ fn items_that_were_put_are_listed_as_given() {
     let (_running, address, _) = start(&[], 1);
     let item = r#"{"SyncName":"odd","LastStatus":"Failed","Unknown":[1]}"#;
     let put = |sync_type: &str| {
-        put_items(
+        put(
             &address,
+            "items",
             &format!(
                 r#"[{{"account": "111122223333", "region": "eu-west-1", "sync_type": "{sync_type}", "item": {item}}}]"#
             ),
@@ -108,6 +109,47 @@ fn items_that_were_put_are_listed_as_given() {
     assert!(put("SyncToDestination").starts_with("HTTP/1.1 204 "));
     let answer = call(&address, "111122223333", "ssm", "AmazonSSM.ListResourceDataSync");
     assert_eq!(answer["ResourceDataSyncItems"], serde_json::from_str::<Value>(&format!("[{item}]")).unwrap());
+}
+
+#[test]
+fn policies_that_were_put_are_evaluated() {
+    let (_running, address, _) = start(&["--members", "1", "127.0.0.1:0"], 1);
+    let list = || call(&address, "100000000000", "ssm", "AmazonSSM.ListResourceDataSync");
+    let settings = r#"[
+        {"identity": {"account": "100000000000", "policies": {}}},
+        {"organization": {"target": "r-fake", "type": "service_control", "id": "p-deny", "policy": {"Version": "2012-10-17",
+            "Statement": {"Effect": "Deny", "Action": "ssm:*", "Resource": "*"}}}}
+    ]"#;
+    let answer = put(&address, "policies", settings);
+    assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+    let start = "User: arn:aws:iam::100000000000:user/fake is not authorized to perform: ssm:ListResourceDataSync \
+                 on resource: arn:aws:ssm:eu-west-1:100000000000:*";
+    let policy = "arn:aws:organizations::999900000000:policy/o-fakefakefa/service_control_policy/p-deny";
+    assert_eq!(
+        list()["message"],
+        format!("{start} with an explicit deny in a service control policy: {policy}")
+    );
+    put(
+        &address,
+        "policies",
+        r#"[{"organization": {"target": "r-fake", "type": "service_control", "id": "p-deny"}}]"#,
+    );
+    assert_eq!(
+        list()["message"],
+        format!("{start} because no identity-based policy allows the ssm:ListResourceDataSync action")
+    );
+    for (settings, error) in [
+        ("{}", "invalid type: map, expected a sequence"),
+        (r#"[{"identities": {}}]"#, "unknown variant `identities`"),
+        (
+            r#"[{"identity": {"account": "111122223333", "policies": {}}}]"#,
+            "there is no account 111122223333",
+        ),
+        (r#"[{"trust": {"account": "100000000000", "role": "R", "policy": {}}}]"#, "missing field `Version`"),
+    ] {
+        let answer = put(&address, "policies", settings);
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains(error), "{answer}");
+    }
 }
 
 #[test]

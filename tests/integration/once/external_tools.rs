@@ -116,7 +116,7 @@ async fn node_exporter_serves_the_metrics_beside_its_own() {
 }
 
 /// Wraps the command in a script that runs it on a pseudoterminal of this width.
-pub(super) fn on_a_terminal(columns: u16, command: &Command) -> Command {
+pub(crate) fn on_a_terminal(columns: u16, command: &Command) -> Command {
     let mut python = tools::python();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/on_a_terminal.py");
     python

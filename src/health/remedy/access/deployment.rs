@@ -1,4 +1,4 @@
-//! The parameters of the CloudFormation templates and Terraform modules of `deploy/aws`.
+//! The parameters of the `CloudFormation` templates and Terraform modules of `deploy/aws`.
 
 use super::AccessCause;
 use crate::health::AccessCauseKind;
@@ -65,7 +65,7 @@ mod tests {
                 let Some(text) = parameter(&cause) else { continue };
                 for code in text.split('`').skip(1).step_by(2) {
                     let name = code.split(['=', ' ']).next().unwrap();
-                    let exists = if name.ends_with(".yaml") {
+                    let exists = if name.contains(".yaml") {
                         std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
                             .join("deploy/aws")
                             .join(name)

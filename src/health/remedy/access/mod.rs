@@ -118,13 +118,20 @@ impl AccessCause {
         let guide = CauseGuide::of_access(self.kind);
         let callers = callers(failures);
         let statement = self.statement(&callers);
-        let document = statement.as_ref().and_then(command::compact_json);
+        let command = commands::for_cause(self, &callers, statement.as_ref());
+        let mut remedy = guide.remedy.to_owned();
+        if statement.is_some() {
+            for sentence in self.instructions(&callers, failures, command.is_some()) {
+                remedy.push(' ');
+                remedy.push_str(&sentence);
+            }
+        }
         AccessAdvice {
             title: self.title(&guide),
             explanation: self.explanation(&guide, failures),
-            remedy: self.remedy(&guide, &callers, failures),
-            command: commands::for_cause(self, &callers, statement.as_ref()),
-            statement: document,
+            remedy,
+            statement: statement.as_ref().and_then(command::compact_json),
+            command,
             deployment_parameter: deployment::parameter(self).map(ToOwned::to_owned),
             owner: self.owner(),
             runbook_url: guide.runbook_url(),
@@ -143,69 +150,68 @@ impl AccessCause {
 
     fn explanation(&self, guide: &CauseGuide, failures: &[AccessExample<'_>]) -> String {
         let Some(action) = &self.action else { return guide.explanation.to_owned() };
-        let mut text = format!("AWS denies `{action}`");
-        if let Some(role) = self.role_name() {
-            text += &format!(" on the role `{role}`");
-        }
-        if let Some(caller) = &self.caller {
-            text += &format!(" to the {caller}");
-        }
-        if let Some(policy) = self.policy_arn(failures) {
-            text += &format!(" by the policy `{policy}`");
-        }
-        format!("{text}. {}", guide.explanation)
+        let role = self.role_name().map(|role| format!(" on the role `{role}`")).unwrap_or_default();
+        let caller = self.caller.as_ref().map(|caller| format!(" to the {caller}")).unwrap_or_default();
+        let policy = self.policy_arn(failures).map(|arn| format!(" by the policy `{arn}`"));
+        let policy = policy.unwrap_or_default();
+        format!("AWS denies `{action}`{role}{caller}{policy}. {}", guide.explanation)
     }
 
-    fn remedy(&self, guide: &CauseGuide, callers: &[Principal], failures: &[AccessExample<'_>]) -> String {
-        let mut text = guide.remedy.to_owned();
-        let mut add = |sentence: &str| {
-            text.push(' ');
-            text.push_str(sentence);
-        };
-        let caller = callers.first();
-        match self.kind {
-            AccessCauseKind::TrustPolicy => {
-                add(
-                    "Add the statement to `Statement` in the existing trust policy, because the command replaces the whole \
-                     policy; the first command saves it to a file.",
+    /// How to add the statement, in sentences.
+    fn instructions(
+        &self,
+        callers: &[Principal],
+        failures: &[AccessExample<'_>],
+        has_command: bool,
+    ) -> Vec<String> {
+        let mut sentences = Vec::new();
+        let role_of_caller = callers.first().and_then(|caller| match &caller.kind {
+            PrincipalKind::Role(role) => Some(role),
+            _ => None,
+        });
+        if self.kind == AccessCauseKind::TrustPolicy {
+            if has_command {
+                sentences.push(
+                    "Add the statement to `Statement` in the existing trust policy, because the last command replaces the \
+                     whole policy; the first command saves it to a file."
+                        .to_owned(),
                 );
-                if self.has_external_id {
-                    add(
-                        "Replace `EXTERNAL_ID` with `external_id` of the configuration, which is a secret and not shown.",
-                    );
-                }
-                if caller.is_some_and(
-                    |caller| matches!(&caller.kind, PrincipalKind::Role(role) if role.path.is_none()),
-                ) {
-                    add(
-                        "AWS names the caller without the path of its role: if the role has one, add it to the ARN.",
-                    );
-                }
-                if let Some(account) = only(failures.iter().filter_map(|failure| match failure.step {
+            }
+            if self.has_external_id {
+                sentences.push(
+                    "Replace `EXTERNAL_ID` with `external_id` of the configuration, which is a secret and not shown."
+                        .to_owned(),
+                );
+            }
+            if role_of_caller.is_some_and(|role| role.path.is_none() && !role.is_of_identity_center()) {
+                sentences.push(
+                    "AWS names the caller without the path of its role: if the role has one, add it to the ARN.".to_owned(),
+                );
+            }
+            if has_command {
+                let roles = failures.iter().filter_map(|failure| match failure.step {
                     CheckedStep::AssumeRole { role_arn, .. } => Some(role_arn.account()),
                     _ => None,
-                })) {
-                    add(&format!("Run the commands in the account {account}."));
-                } else {
-                    add("Run the commands in each account.");
-                }
+                });
+                sentences.push(match only(roles) {
+                    Some(account) => format!("Run the commands in the account {account}."),
+                    None => "Run the commands in each account.".to_owned(),
+                });
             }
-            _ if self.wants_identity_policy() => match caller {
-                Some(Principal { kind: PrincipalKind::Role(role), .. }) if role.is_of_identity_center() => {
-                    add(&format!(
-                        "IAM Identity Center manages the role `{}`: add the statement to its permission set.",
-                        role.name
-                    ));
-                }
-                Some(_) => match only(callers.iter().map(|caller| &caller.account)) {
-                    Some(account) => add(&format!("Run the command in the account {account}.")),
-                    None => add("Run the command in each account."),
-                },
-                None => {}
-            },
-            _ => {}
+        } else if self.wants_identity_policy() {
+            if let Some(role) = role_of_caller.filter(|role| role.is_of_identity_center()) {
+                let role = &role.name;
+                sentences.push(format!(
+                    "IAM Identity Center manages the role `{role}`: add the statement to its permission set."
+                ));
+            } else if has_command {
+                sentences.push(match only(callers.iter().map(|caller| &caller.account)) {
+                    Some(account) => format!("Run the command in the account {account}."),
+                    None => "Run the command in each account.".to_owned(),
+                });
+            }
         }
-        text
+        sentences
     }
 
     /// Whether a policy of the caller has to allow the call.
@@ -235,17 +241,20 @@ impl AccessCause {
     }
 
     /// The actions that have to be allowed: with the denied one, those that the exporter would be denied
-    /// next.
+    /// next. `None` for an action that the exporter does not need: a proxy may answer in place of AWS.
     fn lacking_actions(&self) -> Option<Vec<String>> {
-        let action = self.action.as_deref()?;
-        let actions: &[&str] = match action {
+        const LISTING_ORGANIZATION: [&str; 3] = [
+            "organizations:ListAccounts",
+            "organizations:ListAccountsForParent",
+            "organizations:ListOrganizationalUnitsForParent",
+        ];
+        let actions: &[&str] = match self.action.as_deref()? {
+            "sts:AssumeRole" => &["sts:AssumeRole"],
             "sts:TagSession" => &["sts:AssumeRole", "sts:TagSession"],
-            _ if action.starts_with("organizations:") => &[
-                "organizations:ListAccounts",
-                "organizations:ListAccountsForParent",
-                "organizations:ListOrganizationalUnitsForParent",
-            ],
-            only => &[only],
+            "ssm:ListResourceDataSync" => &["ssm:ListResourceDataSync"],
+            "account:ListRegions" => &["account:ListRegions"],
+            action if LISTING_ORGANIZATION.contains(&action) => &LISTING_ORGANIZATION,
+            _ => return None,
         };
         Some(actions.iter().map(|action| (*action).to_owned()).collect())
     }
@@ -288,16 +297,13 @@ impl AccessCauseKind {
     }
 }
 
-/// The callers of the failed calls, each once. The role that the exporter assumed is known with its path.
+/// The callers of the failed calls, each once: the role that the exporter assumed, or else the caller that
+/// the message names.
 fn callers(failures: &[AccessExample<'_>]) -> Vec<Principal> {
     let callers = failures.iter().filter_map(|failure| {
         let denied = failure.failure.denial.as_deref().and_then(|denial| denial.principal.as_deref());
-        let denied = denied.and_then(Principal::parse);
-        let assumed = failure.caller.map(Principal::of_role);
-        match (denied, assumed) {
-            (Some(denied), Some(assumed)) if denied.is_session_of(&assumed) => Some(assumed),
-            (denied, assumed) => denied.or(assumed),
-        }
+        // A proxy may answer in place of AWS, and must not choose whom to trust.
+        failure.caller.map(Principal::of_role).or_else(|| denied.and_then(Principal::parse))
     });
     let mut seen = HashSet::new();
     callers.filter(|caller| seen.insert(caller.clone())).collect()

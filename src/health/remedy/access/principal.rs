@@ -69,15 +69,6 @@ impl Principal {
         Self { partition: arn.partition(), account: arn.account().clone(), kind }
     }
 
-    /// Whether this is a session of a role with the same name as `role` in the same account.
-    pub(super) fn is_session_of(&self, role: &Self) -> bool {
-        let names = match (&self.kind, &role.kind) {
-            (PrincipalKind::Role(session), PrincipalKind::Role(role)) => session.name == role.name,
-            _ => false,
-        };
-        names && self.account == role.account
-    }
-
     /// The name for people, without the account: `role NAME` or `user NAME`.
     pub(super) fn describe(&self) -> String {
         match &self.kind {

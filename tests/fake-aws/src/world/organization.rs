@@ -1,6 +1,7 @@
 //! The organization with its units and accounts.
 
-use super::{World, now};
+use super::{Attachments, World, now};
+use crate::policy::Policy;
 
 /// The id of the organization.
 pub(crate) const ORGANIZATION: &str = "o-fakefakefa";
@@ -16,6 +17,10 @@ pub(crate) struct Organization {
     pub(crate) members: Vec<Member>,
     /// Whether lists of accounts include `Paths`.
     pub(crate) reports_paths: bool,
+    pub(super) service_control_policies: Attachments,
+    pub(super) resource_control_policies: Attachments,
+    /// The policy with which members are allowed to call the service.
+    pub(super) resource_policy: Option<Policy>,
 }
 
 /// An organizational unit.
@@ -42,10 +47,16 @@ impl Organization {
         self.members.iter().any(|member| member.id == account)
     }
 
-    /// Whether the account may list the organization.
-    pub(crate) fn may_list(&self, account: &str) -> bool {
+    /// Whether the account may list the organization without being allowed to by the policy of the
+    /// organization.
+    pub(crate) fn is_administrator(&self, account: &str) -> bool {
         self.management == account
             || self.delegated_administrators.iter().any(|delegated| delegated == account)
+    }
+
+    /// Whether the account may list the organization, if its policies allow the call.
+    pub(crate) fn may_list(&self, account: &str) -> bool {
+        self.is_administrator(account) || self.resource_policy.is_some()
     }
 
     /// Whether there is a root or unit with this id.
@@ -53,16 +64,23 @@ impl Organization {
         id == ROOT || self.units.iter().any(|unit| unit.id == id)
     }
 
+    /// The root and the units that a member is in, from the root to the member.
+    pub(super) fn parents(&self, member: &Member) -> Vec<&str> {
+        let mut parents = Vec::new();
+        let mut parent = member.parent.as_str();
+        while let Some(unit) = self.units.iter().find(|unit| unit.id == parent) {
+            parents.push(unit.id.as_str());
+            parent = &unit.parent;
+        }
+        parents.push(ROOT);
+        parents.reverse();
+        parents
+    }
+
     /// The path of a member: the organization, the root, the units from the root to the member and
     /// the member, each followed by a slash.
     pub(crate) fn path(&self, member: &Member) -> String {
-        let mut path = format!("{}/", member.id);
-        let mut parent = member.parent.as_str();
-        while let Some(unit) = self.units.iter().find(|unit| unit.id == parent) {
-            path.insert_str(0, &format!("{}/", unit.id));
-            parent = &unit.parent;
-        }
-        format!("{ORGANIZATION}/{ROOT}/{path}")
+        format!("{ORGANIZATION}/{}/{}/", self.parents(member).join("/"), member.id)
     }
 
     fn add_member(&mut self, id: &str, name: &str, parent: &str) {
@@ -90,6 +108,9 @@ impl World {
             units: Vec::new(),
             members: Vec::new(),
             reports_paths: true,
+            service_control_policies: Attachments::default(),
+            resource_control_policies: Attachments::default(),
+            resource_policy: None,
         };
         organization.add_member(management, "management", ROOT);
         self.lock().organization = Some(organization);
@@ -166,7 +187,7 @@ impl World {
         work(self.lock().organization.as_ref())
     }
 
-    fn change_organization(&self, work: impl FnOnce(&mut Organization)) {
+    pub(super) fn change_organization(&self, work: impl FnOnce(&mut Organization)) {
         let mut inner = self.lock();
         assert!(inner.organization.is_some(), "there is no organization");
         if let Some(organization) = &mut inner.organization {

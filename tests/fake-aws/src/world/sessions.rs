@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::World;
-use crate::policy::Policy;
+use super::{Identity, World};
+use crate::iam;
+use crate::policy::{Policy, PolicyKind, Principal};
 use crate::sigv4;
 
 /// Maximum number of recorded AssumeRole calls.
@@ -23,8 +24,23 @@ pub(crate) struct Caller {
     pub(crate) account: String,
     pub(crate) arn: String,
     pub(crate) user_id: String,
+    pub(crate) identity: Identity,
     /// The session policy, if there is one.
     pub(crate) policy: Option<Arc<Policy>>,
+}
+
+impl Caller {
+    /// The caller as policies name it.
+    pub(crate) fn principal(&self) -> Principal {
+        let identity = match &self.identity {
+            Identity::User => self.arn.clone(),
+            Identity::Role(name) => {
+                let partition = self.arn.split(':').nth(1).unwrap_or("aws");
+                format!("arn:{partition}:iam::{}:role/{name}", self.account)
+            }
+        };
+        Principal { account: self.account.clone(), identity, session: self.arn.clone() }
+    }
 }
 
 /// A successful call of AssumeRole.
@@ -42,6 +58,17 @@ pub struct AssumedRole {
     pub region: String,
     /// The account that assumed the role.
     pub caller_account: String,
+}
+
+/// The credentials of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionCredentials {
+    /// The access key.
+    pub access_key_id: String,
+    /// The secret key. Any other works as well.
+    pub secret_access_key: String,
+    /// The session token.
+    pub session_token: String,
 }
 
 /// Why credentials were rejected.
@@ -91,6 +118,34 @@ impl World {
         }
     }
 
+    /// Credentials of a role for an hour, as a client obtains them from a program that assumes the role
+    /// on its behalf. `policy` is the session policy.
+    ///
+    /// # Errors
+    /// The policy is malformed.
+    pub fn session_credentials(
+        &self,
+        account: &str,
+        role: &str,
+        policy: Option<&str>,
+    ) -> Result<SessionCredentials, String> {
+        let policy = policy.map(|text| Policy::parse(text, PolicyKind::Identity)).transpose()?;
+        let caller = Caller {
+            account: account.to_owned(),
+            arn: format!("arn:aws:sts::{account}:assumed-role/{role}/brokered"),
+            user_id: "AROAFAKEFAKEFAKEFAKE:brokered".to_owned(),
+            identity: Identity::role(role),
+            policy: policy.map(Arc::new),
+        };
+        let now = self.now();
+        let (access_key_id, _) = self.open_session(caller, Duration::from_hours(1), now);
+        Ok(SessionCredentials {
+            secret_access_key: format!("fake-secret-{access_key_id}"),
+            session_token: session_token(&access_key_id),
+            access_key_id,
+        })
+    }
+
     /// Identifies the caller by access key and session token.
     pub(crate) fn caller(
         &self,
@@ -116,9 +171,10 @@ impl World {
         let account =
             account.filter(|id| inner.accounts.contains_key(id)).ok_or(CredentialError::UnknownKey)?;
         Ok(Caller {
-            arn: format!("arn:aws:iam::{account}:user/fake"),
+            arn: format!("arn:aws:iam::{account}:user/{}", iam::USER),
             account,
             user_id: "AIDAFAKEFAKEFAKEFAKE".to_owned(),
+            identity: Identity::User,
             policy: None,
         })
     }

@@ -1,0 +1,71 @@
+//! What `doctor` writes with `--format json`, as far as the tests look at it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Report {
+    pub(super) summary: Summary,
+    pub(super) checks: Vec<Check>,
+    pub(super) causes: Vec<Cause>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Summary {
+    pub(super) accounts: usize,
+    pub(super) causes: usize,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct Check {
+    pub(super) aws_account_id: Option<String>,
+    pub(super) aws_region: Option<String>,
+    pub(super) step: String,
+    pub(super) status: String,
+    pub(super) cause: Option<usize>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Cause {
+    pub(super) kind: String,
+    pub(super) explanation: String,
+    pub(super) remedy: String,
+    pub(super) statement: Option<String>,
+    pub(super) command: Option<String>,
+    pub(super) owner: Option<String>,
+    pub(super) runbook_url: String,
+    pub(super) accounts: usize,
+    pub(super) regions: usize,
+    pub(super) examples: Vec<Example>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Example {
+    /// Absent if the exporter does not know in which account it runs.
+    pub(super) aws_account_id: Option<String>,
+}
+
+impl Report {
+    /// The causes by the accounts whose checks failed for them.
+    pub(super) fn causes_by_accounts(&self) -> BTreeMap<BTreeSet<String>, Cause> {
+        let accounts_of = |index| {
+            let checks = self.checks.iter().filter(move |check| check.cause == Some(index));
+            checks.filter_map(|check| check.aws_account_id.clone()).collect()
+        };
+        let causes: BTreeMap<_, _> = self
+            .causes
+            .iter()
+            .enumerate()
+            .map(|(index, cause)| (accounts_of(index), cause.clone()))
+            .collect();
+        assert_eq!(causes.len(), self.causes.len(), "two causes have the same accounts: {:#?}", self.causes);
+        causes
+    }
+
+    /// The accounts of checks with this status.
+    pub(super) fn accounts_with(&self, status: &str) -> BTreeSet<&str> {
+        let checks = self.checks.iter().filter(|check| check.status == status);
+        checks.filter_map(|check| check.aws_account_id.as_deref()).collect()
+    }
+}
