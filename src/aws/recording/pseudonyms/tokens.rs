@@ -89,13 +89,14 @@ pub(super) fn tokens(text: &str, context: Context<'_>) -> Vec<Token> {
         let is_in_arn = start < end_of_arn;
         let kind = if is_in_arn { TextKind::Name } else { context.kind };
         let context = Context { kind, ..context };
+        // Also a template, whose partition is a placeholder.
+        if !is_in_arn && rest.starts_with("arn:") {
+            let ends = |character: char| character.is_whitespace() || "\"'<>,;()".contains(character);
+            let arn = beginning(rest, MAX_ARN);
+            end_of_arn = start + arn.find(ends).unwrap_or(arn.len());
+        }
         if let Some(length) = kept_form(rest, &text[..start], is_in_arn) {
             position = start + length;
-            if !is_in_arn && rest.starts_with("arn:") {
-                let ends = |character: char| character.is_whitespace() || "\"'<>,;()".contains(character);
-                let arn = beginning(rest, MAX_ARN);
-                end_of_arn = start + arn.find(ends).unwrap_or(arn.len());
-            }
         } else if let Some((length, kind)) = form(rest) {
             position = start + length;
             tokens.push(Token { range: start..position, kind });
