@@ -51,7 +51,7 @@ const SECRETS: [&str; 8] = [
 ];
 
 /// The fields with values that AWS defines, known to this version or not.
-const ENUMS: [&str; 14] = [
+const ENUMS: [&str; 15] = [
     "LastStatus",
     "State",
     "Status",
@@ -61,6 +61,7 @@ const ENUMS: [&str; 14] = [
     "SyncFormat",
     "DestinationDataSharingType",
     "RegionOptStatus",
+    "RegionOptStatusContains",
     "JoinedMethod",
     "__type",
     "code",
