@@ -282,6 +282,16 @@ fn the_time_for_a_body_grows_with_its_length() {
 }
 
 #[test]
+fn what_the_exporter_asks_for_stays() {
+    for request in [
+        "{\"MaxResults\":50,\"RegionOptStatusContains\":[\"ENABLED\",\"ENABLED_BY_DEFAULT\"]}",
+        "{\"SyncType\":\"SyncFromSource\",\"MaxResults\":50}",
+    ] {
+        assert_eq!(pseudonyms().body(request), request);
+    }
+}
+
+#[test]
 fn many_short_words_get_different_pseudonyms() {
     let mut pseudonyms = pseudonyms();
     let mut seen = HashMap::new();
