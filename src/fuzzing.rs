@@ -1,5 +1,5 @@
-//! The entry points of the fuzz targets in `tests/fuzz`: the check of a configuration, and the
-//! daemon without sockets. This module exists only in builds with `--cfg fuzzing`, such as those of `cargo fuzz`.
+//! The entry points of the fuzz targets in `tests/fuzz`: the check of a configuration, what a recording
+//! makes of a body, the parser of denials, and the daemon without sockets. This module exists only in builds with `--cfg fuzzing`, such as those of `cargo fuzz`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use crate::aws;
 use crate::clock::Clock;
 use crate::config::{Config, ConfigError, SdkDefaults};
 use crate::fleet::Shard;
+use crate::model::Denial;
 use crate::status::{ExporterInfo, StatusPage};
 use crate::web::{Handlers, Router, TelemetryPath};
 
@@ -24,6 +25,18 @@ use crate::web::{Handlers, Router, TelemetryPath};
 /// The first conflict between accounts, regions, roles and endpoints.
 pub fn check(config: &Config) -> Result<(), ConfigError> {
     config.account_sources(&SdkDefaults::default()).map(|_| ())
+}
+
+/// A body from AWS as `once --record` writes it.
+#[must_use]
+pub fn recorded_body(body: &str) -> Option<String> {
+    aws::fuzzing::recorded_body(body)
+}
+
+/// What the message of an error that denies access says.
+#[must_use]
+pub fn denial(message: &str) -> Option<Denial> {
+    Denial::parse(message)
 }
 
 /// The state of the daemon after a collection of each target.

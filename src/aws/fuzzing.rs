@@ -1,8 +1,10 @@
-//! Replaces AWS in fuzz targets.
+//! Entry points of fuzz targets: replaces AWS, and rewrites texts as a recording does.
 
 use std::cell::RefCell;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+
+pub(crate) use super::recording::recorded_body;
 
 thread_local! {
     static HTTP_CLIENT: RefCell<Option<SharedHttpClient>> = const { RefCell::new(None) };

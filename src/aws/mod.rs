@@ -62,7 +62,7 @@ pub(crate) use exchange::{Exchange, ExchangeObserver, ObserveExchanges};
 pub(crate) use instrumentation::{ApiObserver, ApiRequest, ErrorCode, ObserveRequests};
 pub(crate) use origin::CredentialOrigin;
 #[cfg(test)]
-pub(crate) use origin::Provider;
+pub(crate) use origin::Provider as CredentialProvider;
 pub use outbound::OutboundSettings;
 pub(crate) use outbound::{CaBundle, UnusableVariable};
 pub(crate) use panics::catch_panic;

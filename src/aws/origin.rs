@@ -40,7 +40,7 @@ impl fmt::Display for Provider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Environment => "environment variables",
-            Self::ProfileKeys => "access keys of a profile",
+            Self::ProfileKeys => "access keys",
             Self::CredentialProcess => "credential_process",
             Self::WebIdentity => "web identity token",
             Self::SsoCache => "IAM Identity Center",

@@ -18,7 +18,7 @@ use super::scalar::{Secret, Shown};
 use super::setting::Setting;
 use super::{Config, Source};
 use super::{expectations, health};
-use crate::aws::{self, AwsSettings};
+use crate::aws::{self, AwsSettings, ExchangeObserver};
 use crate::discovery::{MemberAccess, Organization};
 use crate::file;
 use crate::fleet::{
@@ -273,10 +273,10 @@ impl Validator<'_> {
             sts_region: raw.sts_region.map(Shown::into_value),
             shared_config_file: raw.shared_config_file.map(Shown::into_value),
             shared_credentials_file: raw.shared_credentials_file.map(Shown::into_value),
-            // Not a setting of the exporter.
+            // Not settings of the exporter.
             outbound: Arc::default(),
             recording: None,
-            exchange_observer: aws::ExchangeObserver::default(),
+            exchange_observer: ExchangeObserver::default(),
         };
         for (key, is_enabled) in [("use_fips", settings.use_fips), ("use_dualstack", settings.use_dualstack)]
         {

@@ -24,3 +24,9 @@ pub(crate) use format::{EXTERNAL_ID, FORMAT_VERSION, Header, Options};
 pub use reader::ReplayError;
 pub use recorder::Recorder;
 pub use replay::Recording;
+
+/// A body as a recording has it.
+#[cfg(fuzzing)]
+pub(crate) fn recorded_body(body: &str) -> Option<String> {
+    pseudonyms::Pseudonyms::new(false).ok().map(|mut pseudonyms| pseudonyms.body(body))
+}

@@ -10,7 +10,7 @@ use pretty_assertions::assert_eq;
 use super::super::cause::{Cause, Example};
 use super::super::check::{AccountLabel, Check, Outcome, Requests, Step, Subject};
 use super::*;
-use crate::aws::{CredentialOrigin, Provider};
+use crate::aws::{CredentialOrigin, CredentialProvider};
 use crate::health::remedy::AccessAdvice;
 use crate::model::{Failure, Reason, SyncType};
 
@@ -27,7 +27,7 @@ fn account(id: &str, name: &str) -> Arc<Subject> {
 fn credentials() -> Step {
     Step::Credentials(CredentialOrigin {
         profile: Some("hub".to_owned()),
-        provider: Some(Provider::ProfileKeys),
+        provider: Some(CredentialProvider::ProfileKeys),
         source: Some("/home/ops/.aws/credentials".to_owned()),
     })
 }
@@ -164,15 +164,13 @@ host
     sts.eu-west-1.amazonaws.com:443
 
 organization, listed by 999900000000
-  ✓ credentials: profile hub, access keys of a profile
-    (/home/ops/.aws/credentials)
+  ✓ credentials: profile hub, access keys (/home/ops/.aws/credentials)
   ✓ list the accounts (organizations.us-east-1.amazonaws.com:443, 52ms)
   ✗ list the organizational units: throttled [3]
     (organizations.us-east-1.amazonaws.com:443, 52ms)
 
 111122223333 (production)
-  ✓ credentials: profile hub, access keys of a profile
-    (/home/ops/.aws/credentials)
+  ✓ credentials: profile hub, access keys (/home/ops/.aws/credentials)
   ✓ assume arn:aws:iam::111122223333:role/SsmSyncExporter
     (sts.eu-west-1.amazonaws.com:443, 52ms)
   ✓ list the enabled regions (account.us-east-1.amazonaws.com:443, 52ms)
@@ -183,8 +181,7 @@ organization, listed by 999900000000
   – list SyncFromSource in us-east-1: not tested
 
 222233334444 (sand\\u{1b}[31mbox)
-  ✓ credentials: profile hub, access keys of a profile
-    (/home/ops/.aws/credentials)
+  ✓ credentials: profile hub, access keys (/home/ops/.aws/credentials)
   ✗ assume arn:aws:iam::222233334444:role/SsmSyncExporter: assume_role_denied
     [2] (sts.eu-west-1.amazonaws.com:443 through proxy.example.com:3128
     (HTTPS_PROXY), 52ms)
@@ -240,8 +237,7 @@ host
 
 organization, listed by 999900000000
   ✓ credentials: profile hub, access
-    keys of a profile
-    (/home/ops/.aws/credentials)
+    keys (/home/ops/.aws/credentials)
   ✓ list the accounts
     (organizations.us-…mazonaws.com:443,
     52ms)
@@ -252,8 +248,7 @@ organization, listed by 999900000000
 
 111122223333 (production)
   ✓ credentials: profile hub, access
-    keys of a profile
-    (/home/ops/.aws/credentials)
+    keys (/home/ops/.aws/credentials)
   ✓ assume
     arn:aws:iam::11112…e/SsmSyncExporter
     (sts.eu-west-1.amazonaws.com:443,
@@ -276,8 +271,7 @@ organization, listed by 999900000000
 
 222233334444 (sand\\u{1b}[31mbox)
   ✓ credentials: profile hub, access
-    keys of a profile
-    (/home/ops/.aws/credentials)
+    keys (/home/ops/.aws/credentials)
   ✗ assume
     arn:aws:iam::22223…/SsmSyncExporter:
     assume_role_denied [2]
@@ -335,12 +329,12 @@ host
   ✓ clock: 1s ahead of AWS, by the `Date` of a response from sts.eu-west-1.amazonaws.com:443
 
 organization, listed by 999900000000
-  ✓ credentials: profile hub, access keys of a profile (/home/ops/.aws/credentials)
+  ✓ credentials: profile hub, access keys (/home/ops/.aws/credentials)
   ✓ list the accounts (organizations.us-east-1.amazonaws.com:443, 52ms)
   ✗ list the organizational units: throttled [3] (organizations.us-east-1.amazonaws.com:443, 52ms)
 
 111122223333 (production)
-  ✓ credentials: profile hub, access keys of a profile (/home/ops/.aws/credentials)
+  ✓ credentials: profile hub, access keys (/home/ops/.aws/credentials)
   ✓ assume arn:aws:iam::111122223333:role/SsmSyncExporter (sts.eu-west-1.amazonaws.com:443, 52ms)
   ✓ list the enabled regions (account.us-east-1.amazonaws.com:443, 52ms)
   ✓ list SyncToDestination in eu-west-1 (ssm.eu-west-1.amazonaws.com:443, 52ms)
@@ -349,7 +343,7 @@ organization, listed by 999900000000
   – list SyncFromSource in us-east-1: not tested
 
 222233334444 (sand\\u{1b}[31mbox)
-  ✓ credentials: profile hub, access keys of a profile (/home/ops/.aws/credentials)
+  ✓ credentials: profile hub, access keys (/home/ops/.aws/credentials)
   ✗ assume arn:aws:iam::222233334444:role/SsmSyncExporter: assume_role_denied [2] (sts.eu-west-1.amazonaws.com:443
     through proxy.example.com:3128 (HTTPS_PROXY), 52ms)
   – list syncs in eu-west-1: not tested

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::fleet::{AccountId, OrganizationalUnitId, RoleArn};
+use crate::fleet::{AccountId, MemberRoleTemplate, OrganizationalUnitId, RoleArn};
 use crate::health::FailureCause;
 use crate::model::{DataSync, Denial, ManagedBy, SyncType};
 
@@ -62,6 +62,11 @@ fn ids_keep_their_forms() {
 fn a_template_expands_to_what_its_expansion_is_replaced_with() {
     let mut pseudonyms = pseudonyms();
     let account = pseudonyms.name("111122223333");
+    let role = pseudonyms.name("arn:{partition}:iam::{account_id}:role/acme/SsmSyncExporter");
+    assert!(
+        role.starts_with("arn:{partition}:iam::{account_id}:role/")
+            && role.parse::<MemberRoleTemplate>().is_ok()
+    );
     for template in ["acme-{account_id}", "acme{account_id}x", "{account_id}", "acme@{account_id}.logs"] {
         let expanded = pseudonyms.name(&template.replace("{account_id}", "111122223333"));
         assert_eq!(pseudonyms.name(template).replace("{account_id}", &account), expanded, "{template}");
@@ -273,6 +278,16 @@ fn the_time_for_a_body_grows_with_its_length() {
         assert!(!pseudonyms.json(&body).is_empty());
         assert!(!pseudonyms.form(&body).is_empty());
         assert!(!pseudonyms.message(&body).is_empty());
+    }
+}
+
+#[test]
+fn what_the_exporter_asks_for_stays() {
+    for request in [
+        "{\"MaxResults\":50,\"RegionOptStatusContains\":[\"ENABLED\",\"ENABLED_BY_DEFAULT\"]}",
+        "{\"SyncType\":\"SyncFromSource\",\"MaxResults\":50}",
+    ] {
+        assert_eq!(pseudonyms().body(request), request);
     }
 }
 

@@ -89,7 +89,7 @@ pub(super) fn tokens(text: &str, context: Context<'_>) -> Vec<Token> {
         let is_in_arn = start < end_of_arn;
         let kind = if is_in_arn { TextKind::Name } else { context.kind };
         let context = Context { kind, ..context };
-        // Also one with placeholders, as in the configuration.
+        // Also a template, whose partition is a placeholder.
         if !is_in_arn && rest.starts_with("arn:") {
             let ends = |character: char| character.is_whitespace() || "\"'<>,;()".contains(character);
             let arn = beginning(rest, MAX_ARN);

@@ -37,8 +37,8 @@ fn many_checks_are_counted_by_kind() {
         render(&large_report(1_000, 2), None, false),
         "\
 1,000 accounts
-  ✓ credentials: profile hub, access keys of a profile
-    (/home/ops/.aws/credentials): 1,000 passed
+  ✓ credentials: profile hub, access keys (/home/ops/.aws/credentials):
+    1,000 passed
   ✓ assume role/SsmSyncExporter: 1,000 passed (sts.eu-west-1.amazonaws.com:443)
   ✗ list SyncToDestination: 1,800 passed, 200 failed [1] [2] (2 endpoints)
   ✓ list SyncFromSource: 1,800 passed, 200 not tested (2 endpoints)
