@@ -2,8 +2,8 @@
 //! AWS with `--replay`.
 //!
 //! A [`Recorder`] observes all requests. It passes them through a [`queue`] to a thread, which makes
-//! them lines of the [`format`] in a [`transcript`], with [`pseudonyms`] in place of names, and writes
-//! them to a [`file`].
+//! them lines of the [`format`](mod@format) in a [`transcript`], with [`pseudonyms`] in place of names, and writes
+//! them to a [`file`](mod@file).
 //!
 //! A [`Recording`] is [read](reader) completely at start, [`lines`] by line, and then answers requests.
 

@@ -1,6 +1,6 @@
 //! Replaces the names in a recording by pseudonyms, and removes secrets.
 //!
-//! - [`tokens`]: which parts of a text are replaced
+//! - [`tokens`](mod@tokens): which parts of a text are replaced
 //! - [`vocabulary`]: the public words, which stay
 //! - [`words`]: what they are replaced with
 //! - [`encoding`]: texts within JSON, XML and forms
