@@ -222,9 +222,8 @@ async fn with_roles(roles: &Roles, hub: &str) -> FakeAws {
     FakeAws::start(world, "127.0.0.1:0").await.unwrap()
 }
 
-/// Runs the one-shot command of the README with this configuration. Returns the table that it
-/// prints.
-async fn run_once(aws: &FakeAws, hub: &str, config: String) -> String {
+/// Runs `doctor` as the README says, with this configuration. Returns the table that it prints.
+async fn run_doctor(aws: &FakeAws, hub: &str, config: String) -> String {
     let [command] = <[String; 1]>::try_from(
         blocks("sh").into_iter().filter(|block| block.starts_with("ssm-sync-exporter ")).collect::<Vec<_>>(),
     )
@@ -232,12 +231,12 @@ async fn run_once(aws: &FakeAws, hub: &str, config: String) -> String {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.yaml");
     std::fs::write(&file, config).unwrap();
-    let mut once = program();
+    let mut doctor = program();
     let arguments = command.split_whitespace().skip(1);
-    once.args(arguments.map(|word| if word.starts_with('/') { file.to_str().unwrap() } else { word }));
-    once.env("AWS_ACCESS_KEY_ID", World::access_key(hub)).env("AWS_SECRET_ACCESS_KEY", "any");
-    once.env("AWS_ENDPOINT_URL", aws.url());
-    let (status, table, log) = tokio::task::spawn_blocking(move || run(&mut once)).await.unwrap();
+    doctor.args(arguments.map(|word| if word.starts_with('/') { file.to_str().unwrap() } else { word }));
+    doctor.env("AWS_ACCESS_KEY_ID", World::access_key(hub)).env("AWS_SECRET_ACCESS_KEY", "any");
+    doctor.env("AWS_ENDPOINT_URL", aws.url());
+    let (status, table, log) = tokio::task::spawn_blocking(move || run(&mut doctor)).await.unwrap();
     assert_eq!(status, Some(0), "{table}\n{log}");
     table
 }
@@ -291,9 +290,9 @@ async fn the_rollout_in_the_readme_grants_exactly_the_permissions_that_the_expor
     let [config] = <[String; 1]>::try_from(blocks("yaml")).unwrap();
     assert!(config.contains("555500000000"), "{config}");
     let config = config.replace("555500000000", MANAGEMENT);
-    let table = run_once(&aws, hub, config.clone()).await;
-    assert!(table.contains("\n85 targets: 85 up\n"), "{table}");
-    run_once(&aws, hub, format!("{config}  organizational_units: [{UNIT}]\n")).await;
+    let table = run_doctor(&aws, hub, config.clone()).await;
+    assert!(table.contains("✓ list SyncFromSource: 85 passed ("), "{table}");
+    run_doctor(&aws, hub, format!("{config}  organizational_units: [{UNIT}]\n")).await;
     let mut sessions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for assumed in aws.world().assumed_roles() {
         assert_eq!(assumed.caller_account, hub);
@@ -326,6 +325,6 @@ async fn regions_are_not_listed_without_wildcards() {
     world.add_role("111122223333", "SsmSyncExporter", Some("example"));
     let aws = FakeAws::start(world, "127.0.0.1:0").await.unwrap();
     let config = "regions: [eu-west-1]\naccounts:\n  - assume_roles:\n      - arn: arn:aws:iam::111122223333:role/SsmSyncExporter\n        external_id: example\n";
-    run_once(&aws, "999900000000", config.to_owned()).await;
+    run_doctor(&aws, "999900000000", config.to_owned()).await;
     assert_eq!(called(&aws).await["111122223333"], ["ListResourceDataSync".to_owned()].into());
 }

@@ -280,7 +280,24 @@ async fn linked_alerts(address: SocketAddr, status_page: &str) -> BTreeSet<Strin
         pages.push(http::request(address, "GET", &path).await.body);
     }
     let links = pages.iter().flat_map(|page| between(page, "/runbook.md#", "\""));
-    links.filter(|anchor| anchor.starts_with("ssmsync")).map(str::to_owned).collect()
+    let alerts = alerts_of_causes();
+    let alert = |anchor: &str| alerts.get(anchor).cloned().unwrap_or_else(|| anchor.to_owned());
+    links.map(alert).filter(|anchor| anchor.starts_with("ssmsync")).collect()
+}
+
+/// The alert of each cause, as in the headings of the runbook. Both are anchors.
+fn alerts_of_causes() -> BTreeMap<String, String> {
+    let runbook = std::fs::read_to_string("deploy/runbook.md").unwrap();
+    let mut alert = String::new();
+    let mut alerts = BTreeMap::new();
+    for line in runbook.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            alert = heading.to_lowercase();
+        } else if let Some(cause) = line.strip_prefix("### Cause: ") {
+            alerts.insert(format!("cause-{}", cause.to_lowercase()), alert.clone());
+        }
+    }
+    alerts
 }
 
 /// The names of the syncs that the status page lists as problems.
