@@ -74,6 +74,7 @@ fn the_reference_describes_every_key() {
             ("`credentials`", "/$defs/credentials"),
             ("Each of `causes`", "/$defs/cause"),
             ("Each of the `examples` of a cause", "/$defs/example"),
+            ("`denial`", "/$defs/denial"),
         ],
     );
 }

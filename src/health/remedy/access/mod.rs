@@ -19,6 +19,11 @@ use crate::failure_log;
 use crate::fleet::RoleArn;
 use crate::health::{AccessCauseKind, CauseGuide, CheckedStep};
 use crate::model::Failure;
+use crate::printable::excerpt;
+
+/// The first thing to do if a role cannot be assumed without an external id.
+const SET_EXTERNAL_ID: &str = "If the trust policy asks for an external id (`sts:ExternalId`), first set `external_id` of the role in \
+    the configuration.";
 
 /// What failures have in common that one change repairs, in any number of accounts and regions. It has
 /// therefore no account of the fleet in it, no region and no request id.
@@ -61,6 +66,8 @@ pub(crate) struct AccessAdvice {
     pub(crate) explanation: String,
     /// Says what to do, in full sentences.
     pub(crate) remedy: String,
+    /// The beginning of `remedy`, if it has to be done before the statement is added.
+    pub(crate) first_step: Option<&'static str>,
     /// The policy statement that is lacking, in JSON on a single line. `EXTERNAL_ID`, `ACCOUNT_ID` and
     /// `ARN_OF_THE_CALLER` in it are placeholders.
     pub(crate) statement: Option<String>,
@@ -68,6 +75,9 @@ pub(crate) struct AccessAdvice {
     pub(crate) command: Option<String>,
     /// The parameters of the templates and Terraform modules in `deploy/aws` that the cause depends on.
     pub(crate) deployment_parameter: Option<String>,
+    /// The ARN of the policy that denies the call, if AWS names it. `ACCOUNT_ID` stands for the account if
+    /// there is such a policy in several accounts.
+    pub(crate) policy_arn: Option<String>,
     /// Who may change the policy of the organization that denies the call.
     pub(crate) owner: Option<String>,
     /// The section of the runbook about the cause.
@@ -118,8 +128,11 @@ impl AccessCause {
         let guide = CauseGuide::of_access(self.kind);
         let callers = callers(failures);
         let statement = self.statement(&callers);
-        let command = commands::for_cause(self, &callers, self.policy_arn(failures), statement.as_ref());
-        let mut remedy = guide.remedy.to_owned();
+        let policy_arn = self.policy_arn(failures);
+        let command = commands::for_cause(self, &callers, policy_arn, statement.as_ref());
+        let first_step = self.lacks_external_id().then_some(SET_EXTERNAL_ID);
+        let mut remedy = first_step.map(|step| format!("{step} ")).unwrap_or_default();
+        remedy.push_str(guide.remedy);
         if statement.is_some() {
             for sentence in self.instructions(&callers, failures, command.is_some()) {
                 remedy.push(' ');
@@ -128,11 +141,13 @@ impl AccessCause {
         }
         AccessAdvice {
             title: self.title(&guide),
-            explanation: self.explanation(&guide, failures),
+            explanation: self.explanation(&guide),
             remedy,
+            first_step,
             statement: statement.as_ref().and_then(command::compact_json),
             command,
             deployment_parameter: deployment::parameter(self).map(ToOwned::to_owned),
+            policy_arn: policy_arn.map(ToOwned::to_owned),
             owner: self.owner(),
             runbook_url: guide.runbook_url(),
         }
@@ -141,20 +156,46 @@ impl AccessCause {
     fn title(&self, guide: &CauseGuide) -> String {
         match (self.role_name(), &self.action) {
             (Some(role), _) if self.kind == AccessCauseKind::TrustPolicy => {
-                format!("{}: {role}", guide.title)
+                let external_id = if self.lacks_external_id() { " without an external id" } else { "" };
+                format!("{}{external_id}: {role}", guide.title)
             }
             (_, Some(action)) => format!("{}: {action}", guide.title),
             _ => guide.title.to_owned(),
         }
     }
 
-    fn explanation(&self, guide: &CauseGuide, failures: &[AccessExample<'_>]) -> String {
+    /// What tells the cause from others whose titles are the same, each time in the same order. The title
+    /// has the rest.
+    pub(crate) fn distinctions(&self) -> Vec<String> {
+        let policy = match &self.policy {
+            Some(arn) => format!("by {}", arn.rsplit('/').next().unwrap_or_default()),
+            None => "by a policy that AWS does not name".to_owned(),
+        };
+        let denial = if self.is_explicit { "explicitly denied" } else { "not allowed" };
+        let caller = self.caller.as_ref().map(|caller| format!("to the {}", caller.replace('`', "")));
+        let error = self.error.as_deref().map(excerpt);
+        let (role, action) = (self.role.clone(), self.action.clone());
+        let unknown = |text: Option<String>, what: &str| text.unwrap_or_else(|| what.to_owned());
+        vec![
+            unknown(role, "another role"),
+            unknown(action, "another call"),
+            unknown(caller, "to a caller that AWS does not name"),
+            denial.to_owned(),
+            policy,
+            unknown(error, "with another message"),
+        ]
+    }
+
+    /// Whether the role was to be assumed without an external id, which its trust policy may require.
+    fn lacks_external_id(&self) -> bool {
+        self.kind == AccessCauseKind::TrustPolicy && !self.has_external_id
+    }
+
+    fn explanation(&self, guide: &CauseGuide) -> String {
         let Some(action) = &self.action else { return guide.explanation.to_owned() };
         let role = self.role_name().map(|role| format!(" on the role `{role}`")).unwrap_or_default();
         let caller = self.caller.as_ref().map(|caller| format!(" to the {caller}")).unwrap_or_default();
-        let policy = self.policy_arn(failures).map(|arn| format!(" by the policy `{arn}`"));
-        let policy = policy.unwrap_or_default();
-        format!("AWS denies `{action}`{role}{caller}{policy}. {}", guide.explanation)
+        format!("AWS denies `{action}`{role}{caller}. {}", guide.explanation)
     }
 
     /// How to add the statement, in sentences.
