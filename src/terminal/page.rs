@@ -87,7 +87,7 @@ pub(crate) fn separated_by_commas(words: Vec<Word>) -> impl Iterator<Item = Word
 }
 
 /// The text of the output.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Page {
     text: String,
     width: usize,

@@ -26,17 +26,23 @@ const MAX_ROWS: usize = 100;
 
 /// Renders everything for a terminal of `width` columns, if it is one.
 pub(super) fn render(report: &Report, width: Option<u16>, has_color: bool) -> String {
-    let page = |details: &[Detail], has_color: bool| {
+    let checks = |has_color: bool| {
         let mut page = Page::for_terminal(width, has_color).with_whole_words();
-        write(&mut page, report, details);
+        write_checks(&mut page, report);
         page
     };
-    let details = if is_shown_in_full(report) {
-        vec![Detail::Full; report.causes.len()]
-    } else {
-        choose_details(report.causes.len(), |details| page(details, false).rows() <= MAX_ROWS)
+    let plain = checks(false);
+    let fits = |details: &[Detail]| {
+        let mut page = plain.clone();
+        causes::write(&mut page, &report.causes, details);
+        page.rows() <= MAX_ROWS
     };
-    page(&details, has_color).into_text()
+    let causes = report.causes.len();
+    let details =
+        if is_shown_in_full(report) { vec![Detail::Full; causes] } else { choose_details(causes, fits) };
+    let mut page = if has_color { checks(true) } else { plain };
+    causes::write(&mut page, &report.causes, &details);
+    page.into_text()
 }
 
 /// The details of the causes that are shown, which are the first of `causes`. As many causes as possible
@@ -65,14 +71,13 @@ fn is_shown_in_full(report: &Report) -> bool {
     report.accounts() == 1
 }
 
-fn write(page: &mut Page, report: &Report, details: &[Detail]) {
+fn write_checks(page: &mut Page, report: &Report) {
     if report.checks.len() <= MAX_SINGLE_CHECKS || is_shown_in_full(report) {
         checks::write(page, report);
     } else {
         kinds::write(page, report);
     }
     write_totals(page, report);
-    causes::write(page, &report.causes, details);
 }
 
 fn write_totals(page: &mut Page, report: &Report) {

@@ -168,11 +168,12 @@ impl AccessCause {
     /// has the rest.
     pub(crate) fn distinctions(&self) -> Vec<String> {
         let policy = match &self.policy {
-            Some(arn) => format!("by {}", arn.rsplit('/').next().unwrap_or_default()),
+            Some(arn) => format!("by {}", excerpt(arn.rsplit('/').next().unwrap_or_default())),
             None => "by a policy that AWS does not name".to_owned(),
         };
         let denial = if self.is_explicit { "explicitly denied" } else { "not allowed" };
-        let caller = self.caller.as_ref().map(|caller| format!("to the {}", caller.replace('`', "")));
+        let caller =
+            self.caller.as_ref().map(|caller| format!("to the {}", excerpt(&caller.replace('`', ""))));
         let error = self.error.as_deref().map(excerpt);
         let (role, action) = (self.role.clone(), self.action.clone());
         let unknown = |text: Option<String>, what: &str| text.unwrap_or_else(|| what.to_owned());
