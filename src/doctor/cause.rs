@@ -96,7 +96,7 @@ fn distinguish_titles(causes: &mut [(Cause, CauseKey)]) {
             let different = distinctions.iter().enumerate().filter(|(at, text)| !is_shared(*at, text));
             for (_, text) in different {
                 if let Some((cause, _)) = causes.get_mut(*index) {
-                    cause.advice.title += &format!(", {text}");
+                    cause.advice.title.extend([", ", text.as_str()]);
                 }
             }
         }

@@ -40,8 +40,9 @@ pub(crate) struct AccessCause {
     pub(crate) policy: Option<String>,
     /// Whether a statement denies the call, as opposed to none that allows it.
     pub(crate) is_explicit: bool,
-    /// Whether the role was to be assumed with an external id.
-    pub(crate) has_external_id: bool,
+    /// Whether the role was to be assumed with an external id. `None` if that is not known, because an AWS
+    /// profile selects the role, or if it does not matter.
+    pub(crate) external_id: Option<bool>,
     /// The error without its details, if it says no more than its text.
     pub(crate) error: Option<String>,
 }
@@ -96,7 +97,7 @@ impl AccessCause {
             role: None,
             policy: None,
             is_explicit: false,
-            has_external_id: false,
+            external_id: None,
             error: denial.is_none().then(text),
         };
         if !kind.is_denial() {
@@ -116,8 +117,14 @@ impl AccessCause {
                 CheckedStep::AssumeRole { role_arn, .. } => Some(role_pattern(role_arn)),
                 _ => of_denial().as_ref().map(role_pattern),
             };
-            cause.has_external_id = kind == AccessCauseKind::TrustPolicy
-                && matches!(step, CheckedStep::AssumeRole { external_id_configured: true, .. });
+            cause.external_id = match step {
+                CheckedStep::AssumeRole { external_id_configured, .. }
+                    if kind == AccessCauseKind::TrustPolicy =>
+                {
+                    Some(external_id_configured)
+                }
+                _ => None,
+            };
         }
         cause
     }
@@ -189,7 +196,7 @@ impl AccessCause {
 
     /// Whether the role was to be assumed without an external id, which its trust policy may require.
     fn lacks_external_id(&self) -> bool {
-        self.kind == AccessCauseKind::TrustPolicy && !self.has_external_id
+        self.external_id == Some(false)
     }
 
     fn explanation(&self, guide: &CauseGuide) -> String {
@@ -219,7 +226,7 @@ impl AccessCause {
                         .to_owned(),
                 );
             }
-            if self.has_external_id {
+            if self.external_id == Some(true) {
                 sentences.push(
                     "Replace `EXTERNAL_ID` with `external_id` of the configuration, which is a secret and not shown."
                         .to_owned(),
@@ -268,7 +275,9 @@ impl AccessCause {
         }
         let actions = self.lacking_actions()?;
         match self.kind {
-            AccessCauseKind::TrustPolicy => Some(Statement::of_trust(actions, callers, self.has_external_id)),
+            AccessCauseKind::TrustPolicy => {
+                Some(Statement::of_trust(actions, callers, self.external_id == Some(true)))
+            }
             AccessCauseKind::IdentityPolicy
             | AccessCauseKind::PermissionsBoundary
             | AccessCauseKind::SessionPolicy

@@ -66,7 +66,7 @@ pub(super) fn cause(kind: AccessCauseKind, action: &str) -> AccessCause {
         role: None,
         policy: None,
         is_explicit: false,
-        has_external_id: false,
+        external_id: None,
         error: None,
     }
 }
