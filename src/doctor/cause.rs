@@ -82,7 +82,7 @@ pub(super) fn find_causes(checks: &mut [Check]) -> Vec<Cause> {
 
 /// Adds to titles that are the same in what the causes differ.
 fn distinguish_titles(causes: &mut [(Cause, CauseKey)]) {
-    let mut by_title: HashMap<String, Vec<(usize, Vec<String>)>> = HashMap::new();
+    let mut by_title: HashMap<String, Vec<(usize, [String; 6])>> = HashMap::new();
     for (index, (cause, key)) in causes.iter().enumerate() {
         if let CauseKey::Access(access) = key {
             by_title.entry(cause.advice.title.clone()).or_default().push((index, access.distinctions()));

@@ -4,7 +4,7 @@ use super::super::cause::{Cause, Example, MAX_EXAMPLES};
 use super::look::{self, HEADING};
 use crate::health::remedy::AccessAdvice;
 use crate::status::text::{pluralize, with_commas};
-use crate::terminal::{Page, Word, message, words};
+use crate::terminal::{Page, Word, words};
 
 const INDENT: usize = 4;
 
@@ -46,7 +46,7 @@ fn write_cause(page: &mut Page, index: usize, cause: &Cause, detail: Detail) {
     page.paragraph(INDENT, 2, words(&places(cause, if detail == Detail::Full { MAX_EXAMPLES } else { 1 })));
     if detail == Detail::Full {
         if let Some(example) = cause.examples.first() {
-            page.paragraph(INDENT, 2, message(&example.message));
+            page.paragraph(INDENT, 2, words(&example.message));
         }
         labelled(page, "why:", &advice.explanation);
     }

@@ -60,10 +60,10 @@ pub(super) struct Denial {
 impl Cause {
     /// Whether the cause and its examples have the ARN of this policy.
     pub(super) fn names_policy(&self, arn: &str) -> bool {
-        let names = |policy: Option<&String>| policy.is_some_and(|policy| policy.contains(arn));
-        let denials = self.examples.iter().filter_map(|example| example.denial.as_ref());
-        let named = denials.filter(|denial| names(denial.policy_arn.as_ref())).count();
-        names(self.policy_arn.as_ref()) && named == self.examples.len()
+        let is_in = |policy: Option<&String>| policy.is_some_and(|policy| policy.contains(arn));
+        let of_example =
+            |example: &Example| is_in(example.denial.as_ref()?.policy_arn.as_ref()).then_some(());
+        is_in(self.policy_arn.as_ref()) && self.examples.iter().all(|example| of_example(example).is_some())
     }
 }
 

@@ -171,27 +171,20 @@ impl AccessCause {
         }
     }
 
-    /// What tells the cause from others whose titles are the same, each time in the same order. The title
-    /// has the rest.
-    pub(crate) fn distinctions(&self) -> Vec<String> {
-        let policy = match &self.policy {
-            Some(arn) => format!("by {}", excerpt(arn.rsplit('/').next().unwrap_or_default())),
-            None => "by a policy that AWS does not name".to_owned(),
-        };
+    /// What causes with the same title may differ in: a text for each property, always in the same order.
+    pub(crate) fn distinctions(&self) -> [String; 6] {
+        let caller = self.caller.as_ref().map(|caller| format!("to the {}", caller.replace('`', "")));
+        let policy = self.policy.as_ref().and_then(|arn| Some(format!("by {}", arn.rsplit('/').next()?)));
         let denial = if self.is_explicit { "explicitly denied" } else { "not allowed" };
-        let caller =
-            self.caller.as_ref().map(|caller| format!("to the {}", excerpt(&caller.replace('`', ""))));
-        let error = self.error.as_deref().map(excerpt);
-        let (role, action) = (self.role.clone(), self.action.clone());
-        let unknown = |text: Option<String>, what: &str| text.unwrap_or_else(|| what.to_owned());
-        vec![
-            unknown(role, "another role"),
-            unknown(action, "another call"),
-            unknown(caller, "to a caller that AWS does not name"),
-            denial.to_owned(),
-            policy,
-            unknown(error, "with another message"),
+        [
+            (self.role.clone(), "another role"),
+            (self.action.clone(), "another call"),
+            (caller, "to a caller that AWS does not name"),
+            (Some(denial.to_owned()), ""),
+            (policy, "by a policy that AWS does not name"),
+            (self.error.clone(), "with another message"),
         ]
+        .map(|(known, otherwise)| excerpt(known.as_deref().unwrap_or(otherwise)))
     }
 
     /// Whether the role was to be assumed without an external id, which its trust policy may require.
@@ -223,6 +216,14 @@ impl AccessCause {
                 sentences.push(
                     "Add the statement to `Statement` in the existing trust policy, because the last command replaces the \
                      whole policy; the first command saves it to a file."
+                        .to_owned(),
+                );
+            }
+            // A proxy may answer in place of AWS, and name somebody else.
+            if !callers.is_empty() && failures.iter().any(|failure| failure.caller.is_none()) {
+                sentences.push(
+                    "The principal in the statement is from the error message: compare it with `aws sts get-caller-identity` \
+                     on the host of the exporter."
                         .to_owned(),
                 );
             }

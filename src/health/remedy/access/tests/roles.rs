@@ -30,6 +30,7 @@ fn the_trust_policy_gets_the_role_of_the_caller_and_no_external_id() {
     for part in [
         "the last command replaces the whole policy",
         "Replace `EXTERNAL_ID`",
+        "compare it with `aws sts get-caller-identity`",
         "in the account 111122223333.",
     ] {
         assert!(advice.remedy.contains(part), "{part}: {}", advice.remedy);
