@@ -6,10 +6,10 @@ use std::collections::{BTreeSet, HashMap};
 use super::check::{AccountLabel, Check, Step};
 use crate::health::remedy::{AccessAdvice, AccessCause, AccessExample};
 use crate::health::{AccessCauseKind, Alert, CauseGuide, CheckedStep};
-use crate::model::Failure;
+use crate::model::{Denial, Failure};
 
 /// How many accounts a cause has as examples.
-const MAX_EXAMPLES: usize = 3;
+pub(super) const MAX_EXAMPLES: usize = 3;
 
 /// Why checks failed.
 #[derive(Debug)]
@@ -34,6 +34,8 @@ pub(super) struct Example {
     pub(super) region: Option<String>,
     /// What AWS said, or the exporter.
     pub(super) message: String,
+    /// What the message says about a denied call.
+    pub(super) denial: Option<Box<Denial>>,
 }
 
 /// What checks that fail for the same cause have in common.
@@ -55,25 +57,50 @@ pub(super) fn find_causes(checks: &mut [Check]) -> Vec<Cause> {
             groups.entry(key).or_default().push(position);
         }
     }
-    let mut causes: Vec<(Cause, Vec<usize>)> = groups
+    let mut causes: Vec<(Cause, CauseKey, Vec<usize>)> = groups
         .into_iter()
         .map(|(key, positions)| {
             let failed: Vec<&Check> = positions.iter().filter_map(|position| checks.get(*position)).collect();
-            (Cause::new(&key, &failed), positions)
+            (Cause::new(&key, &failed), key, positions)
         })
         .collect();
     // The first check decides between causes that hit as many.
-    causes.sort_by_key(|(cause, positions)| {
+    causes.sort_by_key(|(cause, _, positions)| {
         (Reverse(cause.accounts), Reverse(cause.checks), positions.first().copied())
     });
-    for (index, (_, positions)) in causes.iter().enumerate() {
+    for (index, (_, _, positions)) in causes.iter().enumerate() {
         for position in positions {
             if let Some(check) = checks.get_mut(*position) {
                 check.cause = Some(index);
             }
         }
     }
+    let mut causes: Vec<(Cause, CauseKey)> = causes.into_iter().map(|(cause, key, _)| (cause, key)).collect();
+    distinguish_titles(&mut causes);
     causes.into_iter().map(|(cause, _)| cause).collect()
+}
+
+/// Adds to titles that are the same in what the causes differ.
+fn distinguish_titles(causes: &mut [(Cause, CauseKey)]) {
+    let mut by_title: HashMap<String, Vec<(usize, [String; 6])>> = HashMap::new();
+    for (index, (cause, key)) in causes.iter().enumerate() {
+        if let CauseKey::Access(access) = key {
+            by_title.entry(cause.advice.title.clone()).or_default().push((index, access.distinctions()));
+        }
+    }
+    for same in by_title.into_values() {
+        let is_shared = |position: usize, text: &String| {
+            same.iter().all(|(_, distinctions)| distinctions.get(position) == Some(text))
+        };
+        for (index, distinctions) in &same {
+            let different = distinctions.iter().enumerate().filter(|(at, text)| !is_shared(*at, text));
+            for (_, text) in different {
+                if let Some((cause, _)) = causes.get_mut(*index) {
+                    cause.advice.title.extend([", ", text.as_str()]);
+                }
+            }
+        }
+    }
 }
 
 impl Cause {
@@ -117,6 +144,7 @@ impl Example {
             account: check.subject.account().cloned(),
             region: check.region.as_ref().map(ToString::to_string),
             message: check.failure().map(|failure| failure.message.clone()).unwrap_or_default(),
+            denial: check.failure().and_then(|failure| failure.denial.clone()),
         }
     }
 
@@ -158,9 +186,11 @@ impl CauseKey {
             title: title.to_owned(),
             explanation: explanation.to_owned(),
             remedy: remedy.to_owned(),
+            first_step: None,
             statement: None,
             command: None,
             deployment_parameter: None,
+            policy_arn: None,
             owner: None,
             runbook_url,
         };
@@ -288,6 +318,47 @@ mod tests {
         let examples = &summary(&causes)[0].2;
         assert_eq!(examples.len(), 3);
         assert_eq!(examples[2], "000000000001 (name-1) in eu-west-3");
+    }
+
+    #[test]
+    fn causes_of_the_same_kind_have_different_titles() {
+        let assuming = |number: usize, path: &str, external_id_configured: bool, caller: &str| {
+            let role_arn = format!("arn:aws:iam::{number:012}:role/{path}Reader");
+            let message = format!(
+                "User: arn:aws:sts::999900000000:assumed-role/{caller}/x is not authorized to perform: sts:AssumeRole on \
+                 resource: {role_arn}"
+            );
+            let failure = Failure {
+                denial: Denial::parse(&message).map(Box::new),
+                ..Failure::new(Reason::AssumeRoleDenied, message)
+            };
+            let role_arn = role_arn.parse().unwrap();
+            failed(number, Step::AssumeRole { role_arn, external_id_configured }, failure)
+        };
+        let timeout = |number: usize, text: &str| {
+            failed(number, Step::ListRegions, Failure::new(Reason::Timeout, text))
+        };
+        let mut checks = [
+            assuming(1, "", true, "hub"),
+            assuming(2, "", false, "hub"),
+            assuming(3, "", false, "other"),
+            assuming(4, "team/", false, "other"),
+            timeout(5, "no response from SSM"),
+            timeout(6, "no response from STS"),
+        ];
+        let causes = find_causes(&mut checks);
+        let titles: Vec<&str> = causes.iter().map(|cause| cause.advice.title.as_str()).collect();
+        assert_eq!(
+            titles,
+            [
+                "Cannot assume a role: Reader",
+                "Cannot assume a role without an external id: Reader, arn:aws:iam::*:role/Reader, to the role hub",
+                "Cannot assume a role without an external id: Reader, arn:aws:iam::*:role/Reader, to the role other",
+                "Cannot assume a role without an external id: Reader, arn:aws:iam::*:role/team/Reader, to the role other",
+                "Timed out, no response from SSM",
+                "Timed out, no response from STS",
+            ]
+        );
     }
 
     #[test]

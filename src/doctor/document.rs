@@ -10,7 +10,7 @@ use super::check::{Check, Step, Subject};
 use super::report::{Counts, Report};
 use crate::build_info;
 use crate::fleet::RegionName;
-use crate::model::Reason;
+use crate::model::{Denial, Reason};
 use crate::status::document::rfc3339;
 
 #[derive(Serialize)]
@@ -53,6 +53,8 @@ struct CheckItem<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     message: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    denial: Option<DenialItem<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     cause: Option<usize>,
     #[serde(skip_serializing_if = "Option::is_none")]
     endpoint: Option<&'a str>,
@@ -89,6 +91,8 @@ struct CauseItem<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     deployment_parameter: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    policy_arn: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     owner: Option<&'a str>,
     runbook_url: &'a str,
     checks: usize,
@@ -106,6 +110,23 @@ struct ExampleItem<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     aws_region: Option<&'a str>,
     message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    denial: Option<DenialItem<'a>>,
+}
+
+/// What AWS says about a denied call.
+#[derive(Serialize)]
+struct DenialItem<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    action: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<&'a str>,
+    kind: &'static str,
+    explicit: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_arn: Option<&'a str>,
 }
 
 /// Renders the whole document.
@@ -163,6 +184,7 @@ impl<'a> CheckItem<'a> {
             status: check.outcome.name(),
             reason: check.failure().map(|failure| Reason::as_str(failure.reason)),
             message: check.message(),
+            denial: check.failure().and_then(|failure| failure.denial.as_deref()).map(DenialItem::of),
             cause: check.cause,
             endpoint: requests.map(|requests| requests.endpoint.as_str()),
             proxy: requests.and_then(|requests| requests.proxy.as_deref()),
@@ -184,6 +206,7 @@ impl<'a> CauseItem<'a> {
             statement: advice.statement.as_deref(),
             command: advice.command.as_deref(),
             deployment_parameter: advice.deployment_parameter.as_deref(),
+            policy_arn: advice.policy_arn.as_deref(),
             owner: advice.owner.as_deref(),
             runbook_url: &advice.runbook_url,
             checks: cause.checks,
@@ -202,6 +225,20 @@ impl<'a> ExampleItem<'a> {
             account_name: account.and_then(|account| account.name.as_deref()),
             aws_region: example.region.as_deref(),
             message: &example.message,
+            denial: example.denial.as_deref().map(DenialItem::of),
+        }
+    }
+}
+
+impl<'a> DenialItem<'a> {
+    fn of(denial: &'a Denial) -> Self {
+        Self {
+            principal: denial.principal.as_deref(),
+            action: denial.action.as_deref(),
+            resource: denial.resource.as_deref(),
+            kind: denial.kind.into(),
+            explicit: denial.is_explicit,
+            policy_arn: denial.policy_arn.as_deref(),
         }
     }
 }

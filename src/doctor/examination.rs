@@ -13,7 +13,7 @@ use super::exchanges::{ClockDifference, ExchangeLog, Operation};
 use crate::aws::Sessions;
 use crate::discovery::Organization;
 use crate::duration;
-use crate::fleet::{Access, Account, AccountKey, RegionLookup, Shard};
+use crate::fleet::{Access, Account, AccountId, AccountKey, RegionLookup, Shard};
 use crate::model::{Failure, Reason, SyncType};
 use crate::snapshot::{Slot, Store};
 
@@ -81,7 +81,8 @@ impl Examination<'_> {
         let accounts_failure =
             failing.organization.clone().or_else(|| is_pending.then(|| self.not_in_time("no answer")));
         let administrator = &organization.administrator;
-        let label = administrator.id.as_ref().map(|id| AccountLabel { id: id.to_string(), name: None });
+        let id = administrator.id.clone().or_else(|| account_of_caller(accounts_failure.as_ref()?));
+        let label = id.map(|id| AccountLabel { id: id.to_string(), name: None });
         let subject = Arc::new(Subject::Organization(label));
         let works = accounts_failure.is_none();
         let failures: Vec<&Failure> = accounts_failure.iter().collect();
@@ -226,6 +227,12 @@ impl Examination<'_> {
         let ready_after = duration::format(self.ready_after);
         Failure::new(Reason::Timeout, format!("{what} within {ready_after} (`ready_after`)"))
     }
+}
+
+/// The account of the caller that AWS names in a denial.
+fn account_of_caller(failure: &Failure) -> Option<AccountId> {
+    let principal = failure.denial.as_ref()?.principal.as_deref()?;
+    principal.split(':').nth(4)?.parse().ok()
 }
 
 fn clock_check(difference: Option<ClockDifference>) -> Check {

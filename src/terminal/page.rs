@@ -87,21 +87,31 @@ pub(crate) fn separated_by_commas(words: Vec<Word>) -> impl Iterator<Item = Word
 }
 
 /// The text of the output.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Page {
     text: String,
     width: usize,
     has_color: bool,
+    /// Whether the output is a terminal, which wraps lines that are longer than its width.
+    is_terminal: bool,
+    /// Whether words that are longer than a line are shortened.
+    shortens_words: bool,
 }
 
 impl Page {
     /// A page for a terminal of `width` columns, or for an output that is not a terminal.
     pub(crate) fn for_terminal(width: Option<u16>, has_color: bool) -> Self {
-        Self::new(width.map_or(DEFAULT_WIDTH, usize::from).max(MIN_WIDTH), has_color)
+        let columns = width.map_or(DEFAULT_WIDTH, usize::from).max(MIN_WIDTH);
+        Self { is_terminal: width.is_some(), ..Self::new(columns, has_color) }
     }
 
     pub(crate) fn new(width: usize, has_color: bool) -> Self {
-        Self { text: String::new(), width, has_color }
+        Self { text: String::new(), width, has_color, is_terminal: true, shortens_words: true }
+    }
+
+    /// Keeps words that are longer than a line, such as ARNs, as they are. The terminal wraps them.
+    pub(crate) fn with_whole_words(self) -> Self {
+        Self { shortens_words: false, ..self }
     }
 
     /// The number of columns to the right of an indentation.
@@ -111,7 +121,7 @@ impl Page {
 
     /// Writes words with a space in between, wrapped between words. The first line is indented by
     /// `indent` columns, and the others by `hanging` columns more. A word that is longer than a
-    /// line is shortened.
+    /// line is shortened, unless the page has whole words.
     pub(crate) fn paragraph(&mut self, indent: usize, hanging: usize, words: impl IntoIterator<Item = Word>) {
         let (mut used, mut is_first) = (0, true);
         for word in words {
@@ -127,7 +137,7 @@ impl Page {
                 self.text += &" ".repeat(indent);
                 used = indent;
             }
-            let text = shorten(&word.text, self.columns(used));
+            let text = if self.shortens_words { shorten(&word.text, self.columns(used)) } else { word.text };
             used += width(&text);
             self.push(&text, word.style);
             is_first = false;
@@ -147,9 +157,11 @@ impl Page {
         self.end_line();
     }
 
-    /// How many rows of the terminal the text takes, if it has no colours.
+    /// How many rows of the terminal the text takes, if it has no colours. A line of a file or a pipe is
+    /// one row, however long it is.
     pub(crate) fn rows(&self) -> usize {
-        self.text.lines().map(|line| width(line).div_ceil(self.width).max(1)).sum()
+        let rows = |line| if self.is_terminal { width(line).div_ceil(self.width).max(1) } else { 1 };
+        self.text.lines().map(rows).sum()
     }
 
     fn end_line(&mut self) {
@@ -271,6 +283,15 @@ mod tests {
         page.verbatim(0, [Word::new("日本語の名前")]);
         assert_eq!(page.rows(), 3 + 1 + 1 + 2);
         assert!(page.into_text().starts_with("  run aws iam x --name \\u{1b}y\nten column\n\n"));
+    }
+
+    #[test]
+    fn a_line_is_one_row_unless_a_terminal_wraps_it() {
+        for (width, rows) in [(Some(40), 3), (None, 1)] {
+            let mut page = Page::for_terminal(width, false).with_whole_words();
+            page.paragraph(0, 2, [Word::new(&"x".repeat(100))]);
+            assert_eq!((page.rows(), page.into_text().len()), (rows, 101));
+        }
     }
 
     #[test]

@@ -1,39 +1,37 @@
 //! The causes of failed checks, and what to do about each.
 
-use super::super::cause::{Cause, Example};
+use super::super::cause::{Cause, Example, MAX_EXAMPLES};
 use super::look::{self, HEADING};
+use crate::health::remedy::AccessAdvice;
 use crate::status::text::{pluralize, with_commas};
-use crate::terminal::{Page, Word, message, words};
+use crate::terminal::{Page, Word, words};
 
 const INDENT: usize = 4;
 
-/// How much is said about each cause.
+/// How much is said about a cause. The ARN of the policy that denies the call is never left out, nor who
+/// owns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Detail {
     /// Everything.
     Full,
     /// Without the explanation and without what AWS said.
     Remedy,
-    /// What to do, and an example.
-    Brief,
-    /// Only where to read more.
+    /// The statement, or else what to do.
     Least,
 }
 
-impl Detail {
-    /// The most detail first.
-    pub(super) const ALL: [Self; 4] = [Self::Full, Self::Remedy, Self::Brief, Self::Least];
-}
-
-/// Writes the first `number` causes.
-pub(super) fn write(page: &mut Page, causes: &[Cause], detail: Detail, number: usize) {
-    for (index, cause) in causes.iter().enumerate().take(number) {
-        if index == 0 || matches!(detail, Detail::Full | Detail::Remedy) {
+/// Writes the first causes, each with its detail.
+pub(super) fn write(page: &mut Page, causes: &[Cause], details: &[Detail]) {
+    let mut follows_short_cause = false;
+    for (index, (cause, detail)) in causes.iter().zip(details).enumerate() {
+        let is_short = *detail != Detail::Full;
+        if !(follows_short_cause && is_short) {
             page.separate();
         }
-        write_cause(page, index, cause, detail);
+        write_cause(page, index, cause, *detail);
+        follows_short_cause = is_short;
     }
-    let more = causes.len().saturating_sub(number);
+    let more = causes.len().saturating_sub(details.len());
     if more > 0 {
         page.separate();
         let text = format!("and {}: see them with --format json", pluralize(more, "more cause"));
@@ -45,27 +43,34 @@ fn write_cause(page: &mut Page, index: usize, cause: &Cause, detail: Detail) {
     let advice = &cause.advice;
     let title = words(&advice.title).map(|word| word.styled(HEADING));
     page.paragraph(0, INDENT, [look::cause_number(index)].into_iter().chain(title));
-    page.paragraph(INDENT, 2, words(&places(cause, if detail == Detail::Full { 3 } else { 1 })));
+    page.paragraph(INDENT, 2, words(&places(cause, if detail == Detail::Full { MAX_EXAMPLES } else { 1 })));
     if detail == Detail::Full {
         if let Some(example) = cause.examples.first() {
-            page.paragraph(INDENT, 2, message(&example.message));
+            page.paragraph(INDENT, 2, words(&example.message));
         }
         labelled(page, "why:", &advice.explanation);
     }
-    if detail != Detail::Least {
-        labelled(page, "do:", &advice.remedy);
-        let statement =
-            advice.statement.as_ref().filter(|_| detail != Detail::Brief || advice.command.is_none());
-        verbatim(page, "statement:", statement);
-        verbatim(page, "command:", advice.command.as_ref());
-        if let Some(parameter) = &advice.deployment_parameter {
-            labelled(page, "deployment:", parameter);
-        }
-        if let Some(owner) = &advice.owner {
-            labelled(page, "owner:", owner);
-        }
+    verbatim(page, "policy:", advice.policy_arn.as_ref());
+    if let Some(owner) = &advice.owner {
+        labelled(page, "owner:", owner);
     }
+    write_remedy(page, advice, detail);
     page.verbatim(INDENT, [Word::new("see"), Word::new(&advice.runbook_url)]);
+}
+
+fn write_remedy(page: &mut Page, advice: &AccessAdvice, detail: Detail) {
+    let AccessAdvice { statement, command, .. } = advice;
+    if detail == Detail::Least && statement.is_some() {
+        labelled(page, "do:", advice.first_step.unwrap_or_default());
+        verbatim(page, "statement:", statement.as_ref());
+        return;
+    }
+    labelled(page, "do:", &advice.remedy);
+    verbatim(page, "statement:", statement.as_ref());
+    verbatim(page, "command:", command.as_ref());
+    if let Some(parameter) = &advice.deployment_parameter {
+        labelled(page, "deployment:", parameter);
+    }
 }
 
 fn labelled(page: &mut Page, label: &str, text: &str) {

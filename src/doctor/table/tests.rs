@@ -1,5 +1,6 @@
 //! Tests of the text as a whole.
 
+mod denials;
 mod large;
 
 use std::sync::Arc;
@@ -70,6 +71,7 @@ fn advice(title: &str) -> AccessAdvice {
         title: title.to_owned(),
         explanation: "A call needs a policy that allows it.".to_owned(),
         remedy: "Add the statement to a policy of the role.".to_owned(),
+        first_step: None,
         statement: Some(
             r#"{"Effect":"Allow","Action":"ssm:ListResourceDataSync","Resource":"*"}"#.to_owned(),
         ),
@@ -77,6 +79,9 @@ fn advice(title: &str) -> AccessAdvice {
             "aws iam put-role-policy --role-name SsmSyncExporter --policy-name list\naws iam x".to_owned(),
         ),
         deployment_parameter: Some("`ExternalId` of the StackSet".to_owned()),
+        policy_arn: Some(
+            "arn:aws:organizations::999900000000:policy/o-1/service_control_policy/p-1".to_owned(),
+        ),
         owner: Some("the management account".to_owned()),
         runbook_url: RUNBOOK.to_owned(),
     }
@@ -87,6 +92,7 @@ fn cause(title: &str, accounts: usize, examples: &[(&str, &str, &str)]) -> Cause
         account: Some(label(id, name)),
         region: Some((*region).to_owned()).filter(|region| !region.is_empty()),
         message: "AccessDeniedException: not authorized (request 4711)".to_owned(),
+        denial: None,
     };
     Cause {
         kind: "identity_policy",
@@ -141,6 +147,7 @@ fn report() -> Report {
         statement: None,
         command: None,
         deployment_parameter: None,
+        policy_arn: None,
         owner: None,
         ..advice("Throttled by AWS")
     };
@@ -193,26 +200,28 @@ organization, listed by 999900000000
     1 account, 1 region, 2 checks: 111122223333 (production) in us-east-1
     AccessDeniedException: not authorized (request 4711)
     why: A call needs a policy that allows it.
+    policy: arn:aws:organizations::999900000000:policy/o-1/service_control_policy/p-1
+    owner: the management account
     do: Add the statement to a policy of the role.
     statement: {\"Effect\":\"Allow\",\"Action\":\"ssm:ListResourceDataSync\",\"Resource\":\"*\"}
     command:
       aws iam put-role-policy --role-name SsmSyncExporter --policy-name list
       aws iam x
     deployment: `ExternalId` of the StackSet
-    owner: the management account
     see https://example.com/runbook.md
 
 [2] The role does not trust the caller
     1 account, 1 region, 2 checks: 222233334444 (sand\\u{1b}[31mbox)
     AccessDeniedException: not authorized (request 4711)
     why: A call needs a policy that allows it.
+    policy: arn:aws:organizations::999900000000:policy/o-1/service_control_policy/p-1
+    owner: the management account
     do: Add the statement to a policy of the role.
     statement: {\"Effect\":\"Allow\",\"Action\":\"ssm:ListResourceDataSync\",\"Resource\":\"*\"}
     command:
       aws iam put-role-policy --role-name SsmSyncExporter --policy-name list
       aws iam x
     deployment: `ExternalId` of the StackSet
-    owner: the management account
     see https://example.com/runbook.md
 
 [3] Throttled by AWS
@@ -239,22 +248,22 @@ organization, listed by 999900000000
   ✓ credentials: profile hub, access
     keys (/home/ops/.aws/credentials)
   ✓ list the accounts
-    (organizations.us-…mazonaws.com:443,
+    (organizations.us-east-1.amazonaws.com:443,
     52ms)
   ✗ list the organizational units:
     throttled [3]
-    (organizations.us-…mazonaws.com:443,
+    (organizations.us-east-1.amazonaws.com:443,
     52ms)
 
 111122223333 (production)
   ✓ credentials: profile hub, access
     keys (/home/ops/.aws/credentials)
   ✓ assume
-    arn:aws:iam::11112…e/SsmSyncExporter
+    arn:aws:iam::111122223333:role/SsmSyncExporter
     (sts.eu-west-1.amazonaws.com:443,
     52ms)
   ✓ list the enabled regions
-    (account.us-east-1…mazonaws.com:443,
+    (account.us-east-1.amazonaws.com:443,
     52ms)
   ✓ list SyncToDestination in eu-west-1
     (ssm.eu-west-1.amazonaws.com:443,
@@ -273,7 +282,7 @@ organization, listed by 999900000000
   ✓ credentials: profile hub, access
     keys (/home/ops/.aws/credentials)
   ✗ assume
-    arn:aws:iam::22223…/SsmSyncExporter:
+    arn:aws:iam::222233334444:role/SsmSyncExporter:
     assume_role_denied [2]
     (sts.eu-west-1.amazonaws.com:443
     through proxy.example.com:3128
@@ -287,6 +296,12 @@ causes:
     1 account, 1 region, 2 checks:
       111122223333 (production) in
       us-east-1
+    AccessDeniedException: not
+      authorized (request 4711)
+    why: A call needs a policy that
+      allows it.
+    policy: arn:aws:organizations::999900000000:policy/o-1/service_control_policy/p-1
+    owner: the management account
     do: Add the statement to a policy of
       the role.
     statement: {\"Effect\":\"Allow\",\"Action\":\"ssm:ListResourceDataSync\",\"Resource\":\"*\"}
@@ -295,23 +310,15 @@ causes:
       aws iam x
     deployment: `ExternalId` of the
       StackSet
-    owner: the management account
     see https://example.com/runbook.md
 
 [2] The role does not trust the caller
     1 account, 1 region, 2 checks:
       222233334444 (sand\\u{1b}[31mbox)
-    do: Add the statement to a policy of
-      the role.
-    statement: {\"Effect\":\"Allow\",\"Action\":\"ssm:ListResourceDataSync\",\"Resource\":\"*\"}
-    command:
-      aws iam put-role-policy --role-name SsmSyncExporter --policy-name list
-      aws iam x
-    deployment: `ExternalId` of the
-      StackSet
+    policy: arn:aws:organizations::999900000000:policy/o-1/service_control_policy/p-1
     owner: the management account
+    statement: {\"Effect\":\"Allow\",\"Action\":\"ssm:ListResourceDataSync\",\"Resource\":\"*\"}
     see https://example.com/runbook.md
-
 [3] Throttled by AWS
     1 account, 1 region, 2 checks:
       999900000000
@@ -354,26 +361,28 @@ organization, listed by 999900000000
     1 account, 1 region, 2 checks: 111122223333 (production) in us-east-1
     AccessDeniedException: not authorized (request 4711)
     why: A call needs a policy that allows it.
+    policy: arn:aws:organizations::999900000000:policy/o-1/service_control_policy/p-1
+    owner: the management account
     do: Add the statement to a policy of the role.
     statement: {\"Effect\":\"Allow\",\"Action\":\"ssm:ListResourceDataSync\",\"Resource\":\"*\"}
     command:
       aws iam put-role-policy --role-name SsmSyncExporter --policy-name list
       aws iam x
     deployment: `ExternalId` of the StackSet
-    owner: the management account
     see https://example.com/runbook.md
 
 [2] The role does not trust the caller
     1 account, 1 region, 2 checks: 222233334444 (sand\\u{1b}[31mbox)
     AccessDeniedException: not authorized (request 4711)
     why: A call needs a policy that allows it.
+    policy: arn:aws:organizations::999900000000:policy/o-1/service_control_policy/p-1
+    owner: the management account
     do: Add the statement to a policy of the role.
     statement: {\"Effect\":\"Allow\",\"Action\":\"ssm:ListResourceDataSync\",\"Resource\":\"*\"}
     command:
       aws iam put-role-policy --role-name SsmSyncExporter --policy-name list
       aws iam x
     deployment: `ExternalId` of the StackSet
-    owner: the management account
     see https://example.com/runbook.md
 
 [3] Throttled by AWS

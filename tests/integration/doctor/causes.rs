@@ -107,7 +107,8 @@ impl Expected {
         let accounts = self.accounts();
         assert!(examples.iter().all(|account| accounts.contains(*account)), "{cause:#?}");
         assert!(cause.runbook_url.ends_with(&format!("#cause-{}", self.kind)), "{}", cause.runbook_url);
-        assert!(!cause.remedy.is_empty(), "{fault:?}");
+        let says_external_id_first = cause.remedy.starts_with("If the trust policy asks for an external id");
+        assert_eq!(says_external_id_first, fault == Fault::ExternalId, "{fault:?}: {}", cause.remedy);
     }
 }
 
@@ -271,6 +272,8 @@ async fn each_fault_is_one_cause_and_its_remedy_repairs_it_and_no_other() {
         assert_eq!(report.summary.accounts, MEMBERS as usize + 1);
         assert_eq!(report.summary.causes, left.len(), "{:#?}", report.causes);
         let found = report.causes_by_accounts();
+        let titles: BTreeSet<&String> = report.causes.iter().map(|cause| &cause.title).collect();
+        assert_eq!(titles.len(), left.len(), "two causes have the same title: {titles:#?}");
         assert!(found.keys().eq(left.keys()), "{found:#?}");
         for (accounts, expected) in &left {
             expected.assert_is(&found[accounts]);
@@ -291,7 +294,7 @@ async fn the_arn_of_a_denying_policy_is_shown_where_aws_names_it() {
     let organization: Vec<&Cause> = causes.filter(|cause| cause.owner.is_some()).collect();
     assert_eq!(organization.len(), 3, "{organization:#?}");
     let prefix = format!("arn:aws:organizations::{HUB}:policy/o-fakefakefa");
-    let named = |arn: &str| organization.iter().filter(|cause| cause.explanation.contains(arn)).count();
+    let named = |arn: &str| organization.iter().filter(|cause| cause.names_policy(arn)).count();
     assert_eq!(named(&format!("{prefix}/service_control_policy/p-regions0")), 1, "{organization:#?}");
     assert_eq!(named(&format!("{prefix}/resource_control_policy/p-outsiders")), 1, "{organization:#?}");
     assert_eq!(named("arn:aws:organizations"), 2, "{organization:#?}");
@@ -330,4 +333,22 @@ async fn steps_after_a_failed_one_are_not_tested() {
         .collect();
     let syncs = [("list_syncs", "not_tested"); 4];
     assert_eq!(checks, [&[("credentials", "passed"), ("assume_role", "failed")], syncs.as_slice()].concat());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn examples_have_what_aws_says_about_the_denial() {
+    let fleet = Fleet::with_faults().await;
+    let (_, report) = fleet.examine(&[]).await;
+    let example = |kind: &str| {
+        let cause = report.causes.iter().find(|cause| cause.kind == kind).unwrap();
+        let example = cause.examples[0].clone();
+        (example.aws_account_id.unwrap(), example.denial.unwrap())
+    };
+    let (account, denial) = example("identity_policy");
+    let principal = format!("arn:aws:sts::{account}:assumed-role/{ROLE}/");
+    assert!(denial.principal.as_ref().unwrap().starts_with(&principal), "{denial:?}");
+    assert_eq!(denial.action.as_deref(), Some("ssm:ListResourceDataSync"));
+    assert_eq!((denial.kind.as_str(), denial.policy_arn.as_deref()), ("identity_policy", None));
+    let (account, denial) = example("trust_policy");
+    assert_eq!(denial.resource, Some(format!("arn:aws:iam::{account}:role/{ROLE}")));
 }

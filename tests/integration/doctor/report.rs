@@ -29,10 +29,11 @@ pub(super) struct Check {
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Cause {
     pub(super) kind: String,
-    pub(super) explanation: String,
+    pub(super) title: String,
     pub(super) remedy: String,
     pub(super) statement: Option<String>,
     pub(super) command: Option<String>,
+    pub(super) policy_arn: Option<String>,
     pub(super) owner: Option<String>,
     pub(super) runbook_url: String,
     pub(super) accounts: usize,
@@ -44,6 +45,26 @@ pub(super) struct Cause {
 pub(super) struct Example {
     /// Absent if the exporter does not know in which account it runs.
     pub(super) aws_account_id: Option<String>,
+    pub(super) denial: Option<Denial>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Denial {
+    pub(super) principal: Option<String>,
+    pub(super) action: Option<String>,
+    pub(super) resource: Option<String>,
+    pub(super) kind: String,
+    pub(super) policy_arn: Option<String>,
+}
+
+impl Cause {
+    /// Whether the cause and its examples have the ARN of this policy.
+    pub(super) fn names_policy(&self, arn: &str) -> bool {
+        let is_in = |policy: Option<&String>| policy.is_some_and(|policy| policy.contains(arn));
+        let of_example =
+            |example: &Example| is_in(example.denial.as_ref()?.policy_arn.as_ref()).then_some(());
+        is_in(self.policy_arn.as_ref()) && self.examples.iter().all(|example| of_example(example).is_some())
+    }
 }
 
 impl Report {

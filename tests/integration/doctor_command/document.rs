@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use fake_aws::{Fault, FaultRule};
 use pretty_assertions::assert_eq;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{doctor, organization};
 use crate::api::schema::{assert_documented, properties_of_document, properties_of_schema};
@@ -17,6 +17,16 @@ const SCHEMA: &str = "tests/schemas/doctor.schema.json";
 
 /// Keys that no test here causes: requests are not sent to fake-aws through a proxy.
 const NOT_OCCURRING: [&str; 1] = [".checks[].proxy"];
+
+/// A denial that names the policy.
+fn denied_by_named_policy() -> FaultRule {
+    let message = format!(
+        "User: arn:aws:sts::{ACCOUNT}:assumed-role/{ROLE}/x is not authorized to perform: ssm:ListResourceDataSync on \
+         resource: * with an explicit deny in an identity-based policy: arn:aws:iam::{ACCOUNT}:policy/deny"
+    );
+    let body = json!({"__type": "AccessDeniedException", "Message": message}).to_string();
+    FaultRule::new(Fault::Response { status: 400, body })
+}
 
 async fn documents() -> Vec<Value> {
     let mut documents = Vec::new();
@@ -34,6 +44,7 @@ async fn documents() -> Vec<Value> {
         ],
         vec![FaultRule::new(Fault::Deny).operation("AssumeRole")],
         vec![FaultRule::new(Fault::Deny).operation("ListAccounts")],
+        vec![denied_by_named_policy().operation("ListResourceDataSync")],
     ] {
         let setup = organization("[us-east-1, eu-west-1]", &roles).await;
         setup.aws().world().set_faults(faults);
@@ -74,6 +85,7 @@ fn the_reference_describes_every_key() {
             ("`credentials`", "/$defs/credentials"),
             ("Each of `causes`", "/$defs/cause"),
             ("Each of the `examples` of a cause", "/$defs/example"),
+            ("`denial`", "/$defs/denial"),
         ],
     );
 }

@@ -51,13 +51,14 @@ fn many_checks_are_counted_by_kind() {
       eu-west-1 and 97 more
     AccessDeniedException: not authorized (request 4711)
     why: A call needs a policy that allows it.
+    policy: arn:aws:organizations::999900000000:policy/o-1/service_control_policy/p-1
+    owner: the management account
     do: Add the statement to a policy of the role.
     statement: {\"Effect\":\"Allow\",\"Action\":\"ssm:ListResourceDataSync\",\"Resource\":\"*\"}
     command:
       aws iam put-role-policy --role-name SsmSyncExporter --policy-name list
       aws iam x
     deployment: `ExternalId` of the StackSet
-    owner: the management account
     see https://example.com/runbook.md
 
 [2] No policy allows the call
@@ -66,13 +67,14 @@ fn many_checks_are_counted_by_kind() {
       eu-west-1 and 97 more
     AccessDeniedException: not authorized (request 4711)
     why: A call needs a policy that allows it.
+    policy: arn:aws:organizations::999900000000:policy/o-1/service_control_policy/p-1
+    owner: the management account
     do: Add the statement to a policy of the role.
     statement: {\"Effect\":\"Allow\",\"Action\":\"ssm:ListResourceDataSync\",\"Resource\":\"*\"}
     command:
       aws iam put-role-policy --role-name SsmSyncExporter --policy-name list
       aws iam x
     deployment: `ExternalId` of the StackSet
-    owner: the management account
     see https://example.com/runbook.md
 "
     );
@@ -89,8 +91,8 @@ fn a_thousand_accounts_with_eight_causes_take_two_screens_at_most() {
                 .sum();
             assert!(rows <= 100, "{causes} causes, {width} columns: {rows} rows\n{text}");
             if causes <= 8 && width >= 80 {
-                assert_eq!(text.matches("do: Add the statement").count(), causes, "{width}: {text}");
-                assert_eq!(text.matches("aws iam put-role-policy").count(), causes, "{width}: {text}");
+                assert_eq!(text.matches("statement: {").count(), causes, "{width}: {text}");
+                assert!(text.contains("do: Add the statement"), "{width}: {text}");
             }
             assert!(text.contains("[1] No policy allows the call"), "{text}");
             if !text.contains(&format!("[{causes}] No policy")) {

@@ -19,6 +19,11 @@ use crate::failure_log;
 use crate::fleet::RoleArn;
 use crate::health::{AccessCauseKind, CauseGuide, CheckedStep};
 use crate::model::Failure;
+use crate::printable::excerpt;
+
+/// The first thing to do if a role cannot be assumed without an external id.
+const SET_EXTERNAL_ID: &str = "If the trust policy asks for an external id (`sts:ExternalId`), first set `external_id` of the role in \
+    the configuration.";
 
 /// What failures have in common that one change repairs, in any number of accounts and regions. It has
 /// therefore no account of the fleet in it, no region and no request id.
@@ -35,8 +40,9 @@ pub(crate) struct AccessCause {
     pub(crate) policy: Option<String>,
     /// Whether a statement denies the call, as opposed to none that allows it.
     pub(crate) is_explicit: bool,
-    /// Whether the role was to be assumed with an external id.
-    pub(crate) has_external_id: bool,
+    /// Whether the role was to be assumed with an external id. `None` if that is not known, because an AWS
+    /// profile selects the role, or if it does not matter.
+    pub(crate) external_id: Option<bool>,
     /// The error without its details, if it says no more than its text.
     pub(crate) error: Option<String>,
 }
@@ -61,6 +67,8 @@ pub(crate) struct AccessAdvice {
     pub(crate) explanation: String,
     /// Says what to do, in full sentences.
     pub(crate) remedy: String,
+    /// The beginning of `remedy`, if it has to be done before the statement is added.
+    pub(crate) first_step: Option<&'static str>,
     /// The policy statement that is lacking, in JSON on a single line. `EXTERNAL_ID`, `ACCOUNT_ID` and
     /// `ARN_OF_THE_CALLER` in it are placeholders.
     pub(crate) statement: Option<String>,
@@ -68,6 +76,9 @@ pub(crate) struct AccessAdvice {
     pub(crate) command: Option<String>,
     /// The parameters of the templates and Terraform modules in `deploy/aws` that the cause depends on.
     pub(crate) deployment_parameter: Option<String>,
+    /// The ARN of the policy that denies the call, if AWS names it. `ACCOUNT_ID` stands for the account if
+    /// there is such a policy in several accounts.
+    pub(crate) policy_arn: Option<String>,
     /// Who may change the policy of the organization that denies the call.
     pub(crate) owner: Option<String>,
     /// The section of the runbook about the cause.
@@ -86,7 +97,7 @@ impl AccessCause {
             role: None,
             policy: None,
             is_explicit: false,
-            has_external_id: false,
+            external_id: None,
             error: denial.is_none().then(text),
         };
         if !kind.is_denial() {
@@ -106,8 +117,14 @@ impl AccessCause {
                 CheckedStep::AssumeRole { role_arn, .. } => Some(role_pattern(role_arn)),
                 _ => of_denial().as_ref().map(role_pattern),
             };
-            cause.has_external_id = kind == AccessCauseKind::TrustPolicy
-                && matches!(step, CheckedStep::AssumeRole { external_id_configured: true, .. });
+            cause.external_id = match step {
+                CheckedStep::AssumeRole { external_id_configured, .. }
+                    if kind == AccessCauseKind::TrustPolicy =>
+                {
+                    Some(external_id_configured)
+                }
+                _ => None,
+            };
         }
         cause
     }
@@ -118,8 +135,11 @@ impl AccessCause {
         let guide = CauseGuide::of_access(self.kind);
         let callers = callers(failures);
         let statement = self.statement(&callers);
-        let command = commands::for_cause(self, &callers, self.policy_arn(failures), statement.as_ref());
-        let mut remedy = guide.remedy.to_owned();
+        let policy_arn = self.policy_arn(failures);
+        let command = commands::for_cause(self, &callers, policy_arn, statement.as_ref());
+        let first_step = self.lacks_external_id().then_some(SET_EXTERNAL_ID);
+        let mut remedy = first_step.map(|step| format!("{step} ")).unwrap_or_default();
+        remedy.push_str(guide.remedy);
         if statement.is_some() {
             for sentence in self.instructions(&callers, failures, command.is_some()) {
                 remedy.push(' ');
@@ -128,11 +148,13 @@ impl AccessCause {
         }
         AccessAdvice {
             title: self.title(&guide),
-            explanation: self.explanation(&guide, failures),
+            explanation: self.explanation(&guide),
             remedy,
+            first_step,
             statement: statement.as_ref().and_then(command::compact_json),
             command,
             deployment_parameter: deployment::parameter(self).map(ToOwned::to_owned),
+            policy_arn: policy_arn.map(ToOwned::to_owned),
             owner: self.owner(),
             runbook_url: guide.runbook_url(),
         }
@@ -141,20 +163,40 @@ impl AccessCause {
     fn title(&self, guide: &CauseGuide) -> String {
         match (self.role_name(), &self.action) {
             (Some(role), _) if self.kind == AccessCauseKind::TrustPolicy => {
-                format!("{}: {role}", guide.title)
+                let external_id = if self.lacks_external_id() { " without an external id" } else { "" };
+                format!("{}{external_id}: {role}", guide.title)
             }
             (_, Some(action)) => format!("{}: {action}", guide.title),
             _ => guide.title.to_owned(),
         }
     }
 
-    fn explanation(&self, guide: &CauseGuide, failures: &[AccessExample<'_>]) -> String {
+    /// What causes with the same title may differ in: a text for each property, always in the same order.
+    pub(crate) fn distinctions(&self) -> [String; 6] {
+        let caller = self.caller.as_ref().map(|caller| format!("to the {}", caller.replace('`', "")));
+        let policy = self.policy.as_ref().and_then(|arn| Some(format!("by {}", arn.rsplit('/').next()?)));
+        let denial = if self.is_explicit { "explicitly denied" } else { "not allowed" };
+        [
+            (self.role.clone(), "another role"),
+            (self.action.clone(), "another call"),
+            (caller, "to a caller that AWS does not name"),
+            (Some(denial.to_owned()), ""),
+            (policy, "by a policy that AWS does not name"),
+            (self.error.clone(), "with another message"),
+        ]
+        .map(|(known, otherwise)| excerpt(known.as_deref().unwrap_or(otherwise)))
+    }
+
+    /// Whether the role was to be assumed without an external id, which its trust policy may require.
+    fn lacks_external_id(&self) -> bool {
+        self.external_id == Some(false)
+    }
+
+    fn explanation(&self, guide: &CauseGuide) -> String {
         let Some(action) = &self.action else { return guide.explanation.to_owned() };
         let role = self.role_name().map(|role| format!(" on the role `{role}`")).unwrap_or_default();
         let caller = self.caller.as_ref().map(|caller| format!(" to the {caller}")).unwrap_or_default();
-        let policy = self.policy_arn(failures).map(|arn| format!(" by the policy `{arn}`"));
-        let policy = policy.unwrap_or_default();
-        format!("AWS denies `{action}`{role}{caller}{policy}. {}", guide.explanation)
+        format!("AWS denies `{action}`{role}{caller}. {}", guide.explanation)
     }
 
     /// How to add the statement, in sentences.
@@ -177,7 +219,15 @@ impl AccessCause {
                         .to_owned(),
                 );
             }
-            if self.has_external_id {
+            // A proxy may answer in place of AWS, and name somebody else.
+            if !callers.is_empty() && failures.iter().any(|failure| failure.caller.is_none()) {
+                sentences.push(
+                    "The principal in the statement is from the error message: compare it with `aws sts get-caller-identity` \
+                     on the host of the exporter."
+                        .to_owned(),
+                );
+            }
+            if self.external_id == Some(true) {
                 sentences.push(
                     "Replace `EXTERNAL_ID` with `external_id` of the configuration, which is a secret and not shown."
                         .to_owned(),
@@ -226,7 +276,9 @@ impl AccessCause {
         }
         let actions = self.lacking_actions()?;
         match self.kind {
-            AccessCauseKind::TrustPolicy => Some(Statement::of_trust(actions, callers, self.has_external_id)),
+            AccessCauseKind::TrustPolicy => {
+                Some(Statement::of_trust(actions, callers, self.external_id == Some(true)))
+            }
             AccessCauseKind::IdentityPolicy
             | AccessCauseKind::PermissionsBoundary
             | AccessCauseKind::SessionPolicy

@@ -66,7 +66,7 @@ pub(super) fn cause(kind: AccessCauseKind, action: &str) -> AccessCause {
         role: None,
         policy: None,
         is_explicit: false,
-        has_external_id: false,
+        external_id: None,
         error: None,
     }
 }
@@ -148,7 +148,8 @@ fn policies_of_an_organization_get_an_owner_and_neither_a_statement_nor_a_comman
         assert_eq!(advice.owner.as_deref(), Some(owner), "{context}");
         assert_eq!((&advice.statement, &advice.command, &advice.deployment_parameter), (&None, &None, &None));
         assert!(advice.remedy.contains("sk the owner of the policy"), "{}", advice.remedy);
-        assert!(arn.is_none_or(|arn| advice.explanation.contains(arn)), "{}", advice.explanation);
+        assert_eq!(advice.policy_arn.is_some(), arn.is_some(), "{advice:?}");
+        assert!(advice.policy_arn.is_none_or(|policy| policy.contains(arn.unwrap())), "{context}");
     }
 }
 
@@ -220,13 +221,9 @@ fn one_policy_with_an_arn_in_each_account_is_one_cause() {
     let failures = [111_122_223_333, 444_455_556_666].map(|id| listing(id, &context(id)));
     let (cause, advice) = advise(&failures, CheckedStep::ListSyncs);
     assert_eq!(cause.policy.as_deref(), Some("arn:aws:iam::ACCOUNT_ID:policy/B"));
-    assert!(
-        advice.explanation.contains("by the policy `arn:aws:iam::ACCOUNT_ID:policy/B`"),
-        "{}",
-        advice.explanation
-    );
+    assert_eq!(advice.policy_arn.as_deref(), Some("arn:aws:iam::ACCOUNT_ID:policy/B"));
     let (_, one) = advise(&failures[..1], CheckedStep::ListSyncs);
-    assert!(one.explanation.contains("`arn:aws:iam::111122223333:policy/B`"), "{}", one.explanation);
+    assert_eq!(one.policy_arn.as_deref(), Some("arn:aws:iam::111122223333:policy/B"));
     // Another policy is another cause.
     let other = listing(111_122_223_333, &context(111_122_223_333).replace("policy/B", "policy/C"));
     assert_ne!(AccessCause::of(&other, CheckedStep::ListSyncs), cause);

@@ -30,6 +30,7 @@ fn the_trust_policy_gets_the_role_of_the_caller_and_no_external_id() {
     for part in [
         "the last command replaces the whole policy",
         "Replace `EXTERNAL_ID`",
+        "compare it with `aws sts get-caller-identity`",
         "in the account 111122223333.",
     ] {
         assert!(advice.remedy.contains(part), "{part}: {}", advice.remedy);
@@ -40,6 +41,15 @@ fn the_trust_policy_gets_the_role_of_the_caller_and_no_external_id() {
     let (_, advice) = advise(&[failure()], step(false));
     assert!(!format!("{advice:?}").contains("EXTERNAL_ID"), "{advice:?}");
     assert!(json(advice.statement.as_deref()).get("Condition").is_none());
+    assert_eq!(advice.title, "Cannot assume a role without an external id: SsmSyncExporter");
+    assert!(advice.remedy.starts_with(advice.first_step.unwrap()), "{advice:?}");
+}
+
+#[test]
+fn a_role_of_an_aws_profile_may_have_an_external_id_there() {
+    let (_, advice) = advise(&[assuming(111_122_223_333, HUB, "")], CheckedStep::Credentials);
+    assert_eq!(advice.title, "Cannot assume a role: SsmSyncExporter");
+    assert_eq!(advice.first_step, None);
 }
 
 #[test]
