@@ -10,6 +10,9 @@ use std::num::NonZeroU32;
 use super::Target;
 use super::stable_hash::stable_hash;
 
+/// The maximum number of shards. Each target costs a hash for every shard.
+const MAX_SHARDS: u32 = 1_000;
+
 /// One of several exporters that share the targets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shard {
@@ -28,6 +31,9 @@ pub enum InvalidShard {
         /// The number of shards.
         total: NonZeroU32,
     },
+    /// There are more shards than [`MAX_SHARDS`].
+    #[error("a total of {0} shards is too large; expected at most {MAX_SHARDS}")]
+    TooMany(NonZeroU32),
     /// The host name does not end in a number.
     #[error(
         "the host name `{0}` does not end in a shard index; expected a name such as `exporter-0`, as pods of a StatefulSet have, or use --shard.index"
@@ -55,9 +61,11 @@ impl Shard {
     /// ```
     ///
     /// # Errors
-    /// `index` is not below `total`.
+    /// `index` is not below `total`, or `total` is too large.
     pub fn new(index: u32, total: NonZeroU32) -> Result<Self, InvalidShard> {
-        if index < total.get() {
+        if total.get() > MAX_SHARDS {
+            Err(InvalidShard::TooMany(total))
+        } else if index < total.get() {
             Ok(Self { index, total })
         } else {
             Err(InvalidShard::OutOfRange { index, total })
@@ -68,7 +76,7 @@ impl Shard {
     /// of a Kubernetes StatefulSet: `exporter-2` is shard 2.
     ///
     /// # Errors
-    /// The host name does not end in a number, or the number is not below `total`.
+    /// The host name does not end in a number, the number is not below `total`, or `total` is too large.
     pub(crate) fn from_hostname(hostname: &str, total: NonZeroU32) -> Result<Self, InvalidShard> {
         // The host name may be fully qualified: `exporter-2.exporters.monitoring.svc`.
         let name = hostname.split('.').next().unwrap_or_default();
@@ -150,6 +158,14 @@ mod tests {
             let (before, after) = (owner(&target, total(shards)), owner(&target, total(shards + 1)));
             prop_assert!(after == before || after == shards, "{} from {} to {}", target, before, after);
         }
+    }
+
+    /// A recording with four billion shards kept a replay busy for hours.
+    #[test]
+    fn the_number_of_shards_is_limited() {
+        assert!(Shard::new(0, total(MAX_SHARDS)).is_ok());
+        let error = Shard::new(0, total(u32::MAX)).unwrap_err();
+        assert_eq!(error.to_string(), "a total of 4294967295 shards is too large; expected at most 1000");
     }
 
     #[test]

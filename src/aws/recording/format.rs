@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::super::exchange::NoResponseKind;
+use super::super::request_secrets::RECORDED_SECRET;
 use crate::model::UnixSeconds;
 
 /// The version of the format. A reader accepts only its own.
 pub(crate) const FORMAT_VERSION: u32 = 1;
 
 /// What external ids are replaced with, in requests and in the configuration.
-pub(crate) const EXTERNAL_ID: &str = "redacted";
+pub(crate) const EXTERNAL_ID: &str = RECORDED_SECRET;
 
 /// The first line.
 #[derive(Clone, Debug, Deserialize, Serialize)]

@@ -8,7 +8,8 @@ use aws_smithy_runtime_api::http::StatusCode;
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::{HeaderName, HeaderValue};
-use serde::de::DeserializeOwned;
+use serde::Deserialize;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
 use super::answers::{AnswerOutcome, Answers, CallKey, RecordedAnswer, RecordedCredentials};
@@ -26,6 +27,9 @@ const VERSION_KEY: &str = "ssm_sync_exporter_recording";
 
 /// The end of the year 9999. Later times cannot be shown.
 const MAX_TIME: UnixSeconds = 253_402_300_799.0;
+
+/// The maximum length of the first line. Most of it is the configuration, of which a file has at most 4 MiB.
+const MAX_HEADER: usize = 8 * 1024 * 1024;
 
 /// The maximum length of a message about what is wrong with a line, which may repeat a part of it.
 const MAX_PROBLEM_CHARS: usize = 300;
@@ -86,10 +90,14 @@ fn parse(path: &Path, reader: impl Read) -> Result<Recording, LineError> {
     Ok(Recording::new(path.to_owned(), header, shard, answers))
 }
 
-/// Reads the first line.
+/// Reads the first line. It has a [`Value`], which takes many times the memory of its text, so it may not
+/// be as long as others.
 fn header(line: &TextLine<'_>) -> Result<(Header, Shard), String> {
     const EXPECTED: &str = "expected a recording that `once --record` wrote";
-    let value = json(line).map_err(|problem| match problem.as_str() {
+    if line.text.len() > MAX_HEADER {
+        return Err(format!("the first line is longer than {} MiB; {EXPECTED}", MAX_HEADER / 1024 / 1024));
+    }
+    let value: Value = json(line).map_err(|problem| match problem.as_str() {
         CUT_OFF if line.text.contains(VERSION_KEY) => problem,
         CUT_OFF => format!("the file is not a recording; {EXPECTED}"),
         _ => format!("the file is not a recording: {problem}; {EXPECTED}"),
@@ -109,7 +117,8 @@ fn header(line: &TextLine<'_>) -> Result<(Header, Shard), String> {
             build_info::VERSION
         ));
     }
-    let mut header: Header = convert(value)?;
+    let mut header: Header =
+        serde_path_to_error::deserialize(value).map_err(|error| problem_in_field(&error, None))?;
     header.version = excerpt(&header.version);
     if !(0.0..=MAX_TIME).contains(&header.unix_seconds) {
         return Err("unix_seconds: expected seconds since 1970, before the year 10000".to_owned());
@@ -125,16 +134,14 @@ fn header(line: &TextLine<'_>) -> Result<(Header, Shard), String> {
 
 /// Adds what a line after the first one has.
 fn add(line: &TextLine<'_>, header: &Header, answers: &mut Answers) -> Result<(), String> {
-    let mut value = json(line)?;
-    let kind = value.as_object_mut().and_then(|object| object.remove("kind"));
-    match kind.as_ref().and_then(Value::as_str) {
+    match json::<Kind>(line)?.kind.as_deref() {
         Some("call") => {
-            if let Some((key, answer)) = answer(convert(value)?)? {
+            if let Some((key, answer)) = answer(json(line)?)? {
                 answers.add_call(key, answer);
             }
         }
         Some("credentials") => {
-            let line: CredentialsLine = convert(value)?;
+            let line: CredentialsLine = json(line)?;
             answers.add_credentials(line.profile.clone(), credentials(line)?);
         }
         Some(other) => {
@@ -150,26 +157,53 @@ fn add(line: &TextLine<'_>, header: &Header, answers: &mut Answers) -> Result<()
     Ok(())
 }
 
-fn json(line: &TextLine<'_>) -> Result<Value, String> {
-    let value: Value = serde_json::from_str(line.text).map_err(|error| {
-        if error.is_eof() && line.is_unfinished {
-            return CUT_OFF.to_owned();
-        }
-        let text = error.to_string();
-        let place = format!(" at line {} column {}", error.line(), error.column());
-        let problem = text.strip_suffix(&place).unwrap_or(&text);
-        format!("column {}: not JSON: {problem}; expected one JSON object on each line", error.column())
-    })?;
-    if value.is_object() { Ok(value) } else { Err("expected a JSON object".to_owned()) }
+/// The field that says what else a line has.
+#[derive(Deserialize)]
+struct Kind {
+    kind: Option<String>,
 }
 
-/// Converts a line. Fields that this version does not know are ignored.
-fn convert<T: DeserializeOwned>(value: Value) -> Result<T, String> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        let problem = error.into_inner();
-        if path == "." { problem.to_string() } else { format!("{}: {problem}", excerpt(&path)) }
-    })
+/// Reads a line. Fields that this version does not know are skipped, so that they take no memory.
+fn json<T: DeserializeOwned>(line: &TextLine<'_>) -> Result<T, String> {
+    if !line.text.starts_with('{') {
+        // Not a struct in the form of an array either.
+        let _value: IgnoredAny =
+            serde_json::from_str(line.text).map_err(|error| problem_of_json(&error, line.is_unfinished))?;
+        return Err("expected a JSON object".to_owned());
+    }
+    let mut json = serde_json::Deserializer::from_str(line.text);
+    let value =
+        serde_path_to_error::deserialize(&mut json).map_err(|error| problem_in_field(&error, Some(line)))?;
+    json.end().map_err(|error| problem_of_json(&error, line.is_unfinished))?;
+    Ok(value)
+}
+
+/// What is wrong with the JSON of a line.
+fn problem_of_json(error: &serde_json::Error, is_unfinished: bool) -> String {
+    if error.is_eof() && is_unfinished {
+        return CUT_OFF.to_owned();
+    }
+    let problem = without_place(error);
+    format!("column {}: not JSON: {problem}; expected one JSON object on each line", error.column())
+}
+
+/// What is wrong with a field, or with the JSON of `line`.
+fn problem_in_field(
+    error: &serde_path_to_error::Error<serde_json::Error>,
+    line: Option<&TextLine<'_>>,
+) -> String {
+    if let Some(line) = line.filter(|_| !error.inner().is_data()) {
+        return problem_of_json(error.inner(), line.is_unfinished);
+    }
+    let (path, problem) = (error.path().to_string(), without_place(error.inner()));
+    if path == "." { problem } else { format!("{}: {problem}", excerpt(&path)) }
+}
+
+/// An error without its line and column. The line is always 1.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
 }
 
 /// The answer of a call. `None` if the call was part of obtaining the first credentials, which
@@ -258,6 +292,45 @@ mod tests {
     fn a_recording_can_be_read_without_the_end_of_its_last_line() {
         assert!(is_read(RECORDING.as_bytes()));
         assert!(is_read(RECORDING.trim_end().as_bytes()));
+    }
+
+    fn problem(lines: &str) -> String {
+        match parse("x".as_ref(), lines.as_bytes()) {
+            Err(LineError::Invalid(line, message)) => format!("{line}: {message}"),
+            _ => panic!("the recording can be read"),
+        }
+    }
+
+    /// Such a line took 80 times the memory of its text, because it was converted to a [`Value`] first.
+    #[test]
+    fn fields_that_are_not_known_are_skipped_and_need_not_be_small() {
+        let (header, rest) = RECORDING.split_once('\n').unwrap();
+        let call = rest.lines().find(|line| line.contains("\"kind\":\"call\"")).unwrap();
+        let unknown = format!(",\"unknown\":[{}{{}}]}}", r#"{"":[0]},"#.repeat(100_000));
+        let line = call.strip_suffix('}').unwrap().to_owned() + &unknown;
+        assert!(is_read(format!("{header}\n{line}\n").as_bytes()));
+        let long = header.replacen('{', &format!("{{\"unknown\":\"{}\",", "x".repeat(MAX_HEADER)), 1);
+        assert_eq!(
+            problem(&long),
+            "1: the first line is longer than 8 MiB; expected a recording that `once --record` wrote"
+        );
+    }
+
+    #[test]
+    fn a_line_that_is_wrong_is_described_without_a_place_of_its_own() {
+        let (header, _) = RECORDING.split_once('\n').unwrap();
+        for (line, expected) in [
+            (r#"{"kind":"call"}"#, "missing field `endpoint`"),
+            (r#"{"kind":"call","status":"x"}"#, "status: invalid type: string \"x\", expected u16"),
+            (
+                r#"{"kind":"call"} x"#,
+                "column 17: not JSON: trailing characters; expected one JSON object on each line",
+            ),
+            (r#"["call"]"#, "expected a JSON object"),
+            (header, "the key `kind` is missing; expected `call` or `credentials`"),
+        ] {
+            assert_eq!(problem(&format!("{header}\n{line}\n")), format!("2: {expected}"));
+        }
     }
 
     proptest! {

@@ -168,8 +168,8 @@ impl Transcript {
         let mut call = Call {
             account,
             access_key_id: request.access_key_id.as_ref().map(|id| pseudonyms.access_key_id(id)),
-            endpoint: pseudonyms.message(request.destination.host_and_port()),
-            proxy: request.destination.proxy().map(|proxy| pseudonyms.message(&redact_url_users(proxy))),
+            endpoint: pseudonyms.host(request.destination.host_and_port()),
+            proxy: request.destination.proxy().map(|proxy| pseudonyms.host(proxy)),
             request: recorded_request(pseudonyms, &request),
             status: None,
             headers: Vec::new(),
@@ -189,7 +189,7 @@ impl Transcript {
                 call.headers = headers.into_iter().map(header).collect();
                 if let Some(body) = body {
                     let (text, is_utf8) = to_text(body);
-                    let text = pseudonyms.body(&request.secrets.redact_encoded(text));
+                    let text = pseudonyms.body(&request.secrets.redact(text));
                     if is_utf8 {
                         call.body = Some(text);
                     } else {
@@ -198,7 +198,7 @@ impl Transcript {
                 }
             }
             ObservedOutcome::NoResponse { kind, message } => {
-                let message = request.secrets.redact_encoded(redact_url_users(&message));
+                let message = request.secrets.redact(redact_url_users(&message));
                 call.error = Some(CallError { kind, message: pseudonyms.message(&message) });
             }
         }

@@ -27,13 +27,14 @@ mod words;
 use aws_lc_rs::error::Unspecified;
 
 use super::super::credential_check::check_text;
+use super::super::request_secrets::RECORDED_SECRET;
 use encoding::{Decoded, Encoding, encode};
 use tokens::{Context, Token, TokenKind, access_keys, tokens};
 use vocabulary::{TextKind, Vocabulary};
 use words::Words;
 
 /// What secrets are replaced with.
-const SECRET: &str = super::format::EXTERNAL_ID;
+const SECRET: &str = RECORDED_SECRET;
 
 /// What secrets are replaced with that no header can carry. It has a space, so it is as unusable.
 const UNUSABLE_SECRET: &str = "redacted and unusable";
@@ -69,6 +70,20 @@ const ENUMS: [&str; 15] = [
     "Type",
 ];
 
+/// The domains of AWS's endpoints, in all partitions.
+const AWS_DOMAINS: [&str; 10] = [
+    ".amazonaws.com",
+    ".amazonaws.com.cn",
+    ".amazonaws.eu",
+    ".api.aws",
+    ".api.amazonwebservices.com.cn",
+    ".api.amazonwebservices.eu",
+    ".c2s.ic.gov",
+    ".sc2s.sgov.gov",
+    ".cloud.adc-e.uk",
+    ".csp.hci.ic.gov",
+];
+
 /// The pseudonyms of one recording.
 #[derive(Debug)]
 pub(super) struct Pseudonyms {
@@ -95,6 +110,16 @@ impl Pseudonyms {
     /// A message with pseudonyms in place of its names.
     pub(super) fn message(&mut self, message: &str) -> String {
         self.replace(message, Encoding::Plain, TextKind::Message)
+    }
+
+    /// The host and the port of an endpoint or a proxy, with or without further words. All words of a host
+    /// that is not AWS's are names, also those that messages have.
+    pub(super) fn host(&mut self, text: &str) -> String {
+        let (host_and_port, rest) = text.split_at(text.find(' ').unwrap_or(text.len()));
+        let host = host_and_port.rsplit_once(':').map_or(host_and_port, |(host, _port)| host);
+        let is_of_aws = AWS_DOMAINS.iter().any(|domain| host.ends_with(domain));
+        let host = if is_of_aws { self.message(host_and_port) } else { self.name(host_and_port) };
+        host + &self.message(rest)
     }
 
     /// An access key id. It is replaced even if names stay.

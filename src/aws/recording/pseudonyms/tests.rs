@@ -34,6 +34,34 @@ fn names_are_replaced_and_everything_public_stays() {
     }
 }
 
+/// `corp:SendGrid` stayed, because it looks like an action of a service.
+#[test]
+fn only_actions_of_services_stay() {
+    let mut pseudonyms = pseudonyms();
+    let text = "ssm:ListResourceDataSync kms:GenerateDataKey s3:PutObject";
+    assert_eq!(pseudonyms.name(text), text);
+    let names = pseudonyms.name("corp:SendGrid dept:StartNordwind xssm:ListNordwind");
+    assert!(!names.contains("Grid") && !names.contains("Nordwind"), "{names}");
+}
+
+/// A proxy called `secure-gateway.internal` stayed, because error messages have all of these words.
+#[test]
+fn hosts_are_replaced_unless_they_are_those_of_aws() {
+    let mut pseudonyms = pseudonyms();
+    let host = pseudonyms.host("secure-gateway.internal:3128 (HTTPS_PROXY)");
+    assert!(host.ends_with(":3128 (HTTPS_PROXY)"), "{host}");
+    for word in ["secure", "gateway", "internal"] {
+        assert!(!host.contains(word), "{host}");
+    }
+    let (name, _variable) = host.split_once(' ').unwrap();
+    let message = pseudonyms.message("cannot connect through the proxy secure-gateway.internal:3128");
+    assert!(message.ends_with(&format!(" the proxy {name}")), "{message}");
+    for aws in ["organizations.us-east-1.amazonaws.com:443", "ssm.eu-west-1.api.aws:443", "localhost:8080"] {
+        assert_eq!(pseudonyms.host(aws), aws);
+    }
+    assert_ne!(pseudonyms.host("organizations.example.net:443"), "organizations.example.net:443");
+}
+
 #[test]
 fn ids_keep_their_forms() {
     let mut pseudonyms = pseudonyms();

@@ -42,6 +42,9 @@ const MAX_SPLIT: usize = 2048;
 /// Units of durations and sizes in error messages and configurations.
 const UNITS: [&str; 9] = ["s", "ms", "us", "ns", "m", "h", "d", "kb", "mb"];
 
+/// The services whose actions are in denials and in the messages of failed syncs.
+const SERVICES: [&str; 7] = ["account", "iam", "kms", "organizations", "s3", "ssm", "sts"];
+
 /// What the names of actions begin with.
 const VERBS: [&str; 18] = [
     "Assume",
@@ -176,8 +179,12 @@ fn direction(rest: &str, before: &str) -> Option<usize> {
         |name: &&&str| rest.starts_with(**name) && !rest[name.len()..].starts_with(is_word_character);
     let direction = DIRECTIONS.iter().find(is_whole)?;
     let before = before.strip_suffix('-')?;
-    let area = before.rsplit(|character| !is_word_character(character)).next().unwrap_or_default();
-    (BEFORE.contains(&area) || before.ends_with('*')).then_some(direction.len())
+    (BEFORE.contains(&last_word(before)) || before.ends_with('*')).then_some(direction.len())
+}
+
+/// The word at the end of a text.
+fn last_word(text: &str) -> &str {
+    text.rsplit(|character| !is_word_character(character)).next().unwrap_or_default()
 }
 
 /// The type of the resource in an ARN.
@@ -253,10 +260,9 @@ fn beginning_of_arn(rest: &str) -> Option<usize> {
 /// The name of an action after its service, such as `ListAccounts` in `organizations:ListAccounts`.
 fn action(rest: &str, before: &str) -> Option<usize> {
     let service = before.strip_suffix(':')?;
+    let is_service = SERVICES.contains(&last_word(service));
     let length = rest.find(|character: char| !character.is_ascii_alphanumeric()).unwrap_or(rest.len());
     let name = &rest[..length];
-    let is_service =
-        service.ends_with(|character: char| character.is_ascii_lowercase() || character.is_ascii_digit());
     let verb = VERBS.iter().find_map(|verb| name.strip_prefix(verb))?;
     (is_service && verb.starts_with(|first: char| first.is_ascii_uppercase())).then_some(length)
 }

@@ -4,23 +4,24 @@
 use std::collections::HashSet;
 use std::ops::Range;
 
-/// The words that stay in every name: those of ARNs, host names and regions, and names that the
+/// The words that stay in every name: those of ARNs, URLs, host names and regions, and names that the
 /// documentation of the exporter and AWS give.
 const IN_NAMES: &str = "
     af amazonaws ap arn aws awsreservedsso ca cn com ec2 eu eusc gov iam il iso isob isoe isof kms managednode me mx
     s3 sa ssm ssmsyncexporter sso sts us ou
     license quicksetup inspectorresourcedatasync do not delete
+    http https localhost
 ";
 
-/// The words in messages by which denials, the causes of failed syncs and HTML pages are told. They
-/// stay in every message.
+/// The words in messages by which denials, the causes of failed syncs, HTML pages and problems with a
+/// proxy are told. They stay in every message.
 const TELLING: &str = "
     a access accessdenied account action allows amz an are authorizationheadermalformed authorized based because
     body boundaries boundary bucket cannot checksum code content control denied deny doctype does doesn encrypt
     endpoint error exist existing exists explicit failed for forbidden found generatedatakey getbucketacl head html
     identity illegallocationconstraint in invalidbucketname is lock md5 moved no nosuchbucket not object objectlock
     on operation organizations orgid perform permanently permanentredirect permission permissions policies policy
-    putobject putobjecttagging redacted redirect region requestobjecttag resource role service session sessions
+    proxy putobject putobjecttagging redacted redirect region requestobjecttag resource role service session sessions
     status tagging the this through title to transitively trust user vpc with write wrong you
 ";
 
