@@ -9,7 +9,7 @@ use std::ops::Range;
 const IN_NAMES: &str = "
     af amazonaws ap arn aws awsreservedsso ca cn com ec2 eu eusc gov iam il iso isob isoe isof kms managednode me mx
     s3 sa ssm ssmsyncexporter sso sts us ou
-    license quicksetup inspectorresourcedatasync do not delete
+    http https license quicksetup inspectorresourcedatasync do not delete
     http https localhost
 ";
 
