@@ -240,7 +240,7 @@ fn an_invalid_line_is_named_with_what_would_be_right() {
         ),
         (
             error_after(|lines| lines[2] = "[".repeat(100_000)),
-            "3: column 128: not JSON: recursion limit exceeded; expected one JSON object on each line",
+            "3: column 100000: not JSON: EOF while parsing a list; expected one JSON object on each line",
         ),
     ] {
         assert_eq!(error, format!("ssm-sync-exporter: FILE:{expected}"));

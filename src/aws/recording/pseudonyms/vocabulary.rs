@@ -117,9 +117,9 @@ const NETWORK: &str = "
     invalidcertificate io ip issue issuer jan jul jun lang line link localhost longer lookup loose lt malformed many
     mar meta metadata mon nbsp network nginx no_proxy nodename nor notvalidforname nov oct os p parse parsing peer
     period pipe place port profiles protocol providers proxies proxy proxyauthorization public quot remote reset
-    resolve resolver route sat script second seconds sep servname shorter shut shutdown size socket span squid ssl
+    resolution resolve resolver route sat script second seconds sep servname shorter shut shutdown size socket span squid ssl
     strict style sun table tcp td thu timeout tls tr transitional tue tunnel unknownissuer unreachable unsuccessful
-    uri url utc variable variables w3c wait waiting wed window xhtml
+    underlying uri url utc variable variables w3c wait waiting wed window xhtml
 ";
 
 /// What a text is, which decides which of its words stay.
