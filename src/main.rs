@@ -173,12 +173,8 @@ fn once(
         Some(_) => Clock::fixed(clock.now().floor()),
         None => clock,
     };
-    // A progress bar on stderr would be mixed up with JSON log lines.
-    let progress = ProgressBar::new(cli.log_format == Format::Logfmt);
-    log.start(progress.log_writer()).context("cannot start the thread that writes the log")?;
-    log.subscribe(cli.log_level()).context("cannot set up logging")?;
+    let progress = &start_log_with_progress(cli, log)?;
     let (format, fail_on) = (cli.format.unwrap_or_default(), cli.fail_on.unwrap_or_default());
-    let progress = &progress;
     run_until_signalled(|shutdown, reload_signals| async move {
         // Nothing can be reloaded. Without a receiver, SIGHUP is a termination signal.
         drop(reload_signals);
@@ -213,17 +209,13 @@ fn doctor(
 ) -> anyhow::Result<()> {
     let format = cli.format_of_doctor()?;
     let output = Output::new(cli.output.as_deref())?;
-    // A progress bar on stderr would be mixed up with JSON log lines.
-    let progress = ProgressBar::new(cli.log_format == Format::Logfmt);
-    log.start(progress.log_writer()).context("cannot start the thread that writes the log")?;
-    log.subscribe(cli.log_level()).context("cannot set up logging")?;
+    let progress = &start_log_with_progress(cli, log)?;
     let options = doctor::Options {
         narrowing: cli.narrowing(),
         concurrency: cli.concurrency,
         shard,
         replica: hostname,
     };
-    let progress = &progress;
     run_until_signalled(|shutdown, reload_signals| async move {
         // Nothing can be reloaded. Without a receiver, SIGHUP is a termination signal.
         drop(reload_signals);
@@ -233,6 +225,15 @@ fn doctor(
             None => Err(DoctorError::Interrupted.into()),
         }
     })
+}
+
+/// Starts the log, with a progress bar below it if stderr is a terminal.
+fn start_log_with_progress(cli: &Cli, log: &Log) -> anyhow::Result<ProgressBar> {
+    // A bar would be mixed up with JSON log lines.
+    let progress = ProgressBar::new(cli.log_format == Format::Logfmt);
+    log.start(progress.log_writer()).context("cannot start the thread that writes the log")?;
+    log.subscribe(cli.log_level()).context("cannot set up logging")?;
+    Ok(progress)
 }
 
 /// Runs `work` on a new runtime, with a token that the first termination signal (SIGTERM or
