@@ -56,8 +56,8 @@ async fn a_thousand_accounts_take_as_long_as_one_round_of_collections_and_two_sc
     let denied = u64::from(MEMBERS / 4);
     let roles = u64::from(MEMBERS) + 1;
     assert!((roles..=roles + denied).contains(&assumed), "{assumed}");
-    // Twice as long would be much, and one account after the other takes a hundred times as long.
-    assert!(elapsed < one_round * 4, "{elapsed:?} for doctor, {one_round:?} for once");
+    // One account after the other would take a hundred times as long. Other tests may slow down either run.
+    assert!(elapsed < one_round * 10, "{elapsed:?} for doctor, {one_round:?} for once");
     assert!(out.lines().count() <= TWO_SCREENS, "{out}");
 }
 
