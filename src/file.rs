@@ -5,7 +5,10 @@
 //! file, or a symbolic link to one as Kubernetes mounts them, and of a limited size. The file
 //! may be replaced between any two system calls, so it is opened without blocking, and the
 //! open file is what is checked.
+//!
+//! Results are written to a [temporary file](temporary_beside) that replaces another one.
 
+use std::ffi::OsString;
 use std::fs::{File, FileType, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
@@ -14,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::OFlags;
+use tempfile::NamedTempFile;
 
 /// The size of the largest main configuration file, file with AWS profiles, and file with the certificate
 /// authorities of AWS. Ten thousand accounts, each with a role and regions, need about 3 MiB.
@@ -189,6 +193,24 @@ pub(crate) fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
 
 fn too_large(max: Size) -> io::Error {
     io::Error::new(ErrorKind::FileTooLarge, format!("it is larger than {} MiB", max.mebibytes))
+}
+
+/// Creates an empty file beside `path`, with this mode minus the umask. It is removed on drop unless it
+/// replaces the file at `path`.
+///
+/// # Errors
+/// `path` has no file name, or its directory is not writable.
+pub(crate) fn temporary_beside(path: &Path, mode: u32) -> io::Result<NamedTempFile> {
+    let mut prefix = OsString::from(".");
+    prefix.push(path.file_name().ok_or(ErrorKind::IsADirectory)?);
+    prefix.push(".");
+    let open = |path: &Path| File::options().write(true).create_new(true).mode(mode).open(path);
+    tempfile::Builder::new().prefix(&prefix).suffix(".tmp").make_in(parent(path), open)
+}
+
+/// The directory that contains `path`.
+pub(crate) fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]

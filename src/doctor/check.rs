@@ -100,9 +100,7 @@ impl Check {
             Outcome::Passed(_) | Outcome::NotTested => None,
         }
     }
-}
 
-impl Check {
     /// What there is to say about the outcome.
     pub(super) fn message(&self) -> Option<&str> {
         match &self.outcome {

@@ -1,7 +1,6 @@
 //! The destination of results: stdout, or a file that is replaced atomically.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
@@ -10,6 +9,7 @@ use console::Term;
 use tempfile::NamedTempFile;
 use tokio::task::JoinSet;
 
+use crate::file;
 use crate::printable::path_excerpt;
 
 /// The destination of the results.
@@ -132,18 +132,9 @@ fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Creates an empty file in the same directory. The file is removed on drop.
 fn temporary_file_beside(path: &Path) -> io::Result<NamedTempFile> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut prefix = OsString::from(".");
-    prefix.push(path.file_name().ok_or(ErrorKind::IsADirectory)?);
-    prefix.push(".");
     // `tempfile` would create a private file (0600). Mode 0666 minus the umask lets
     // node_exporter read it. The suffix is not `.prom`, so that node_exporter does not read the
     // file before it is complete.
-    let open = |path: &Path| File::options().write(true).create_new(true).open(path);
-    tempfile::Builder::new().prefix(&prefix).suffix(".tmp").make_in(directory, open)
+    file::temporary_beside(path, 0o666)
 }

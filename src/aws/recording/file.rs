@@ -1,13 +1,13 @@
 //! The file of a recording. Only its owner can read it, and it appears when it is complete.
 
-use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind};
-use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 
+use crate::file;
 use crate::printable::path_excerpt;
 
 /// A file that is being written. It is removed on drop unless it has been completed.
@@ -41,14 +41,8 @@ impl RecordingFile {
             if let Some((flag, _)) = others.iter().find(is_same) {
                 return Err(io::Error::other(format!("it is also the file of {flag}; name another one")));
             }
-            let mut prefix = OsString::from(".");
-            prefix.push(path.file_name().ok_or(ErrorKind::IsADirectory)?);
-            prefix.push(".");
             // The mode of the new file counts, not that of the file that it replaces.
-            let open = |path: &Path| OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-            let temporary =
-                tempfile::Builder::new().prefix(&prefix).suffix(".tmp").make_in(directory(path), open)?;
-            Ok(Self { path: path.to_owned(), temporary })
+            Ok(Self { path: path.to_owned(), temporary: file::temporary_beside(path, 0o600)? })
         };
         create().map_err(|source| RecordingError::new(path, source))
     }
@@ -112,17 +106,10 @@ fn check(path: &Path) -> io::Result<()> {
     }
 }
 
-fn directory(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
 /// Whether two paths lead to the same file, or would once it exists.
 fn is_same(path: &Path, other: &Path) -> bool {
     let id = |path: &Path| fs::metadata(path).ok().map(|metadata| (metadata.dev(), metadata.ino()));
-    let place = |path: &Path| Some((id(directory(path))?, path.file_name()?.to_owned()));
+    let place = |path: &Path| Some((id(file::parent(path))?, path.file_name()?.to_owned()));
     let is_same = |a: Option<_>, b: Option<_>| a.is_some() && a == b;
     is_same(id(path), id(other)) || place(path).is_some_and(|place_of| place(other) == Some(place_of))
 }

@@ -63,7 +63,7 @@ impl Recorder {
                 Ok(header) => write(&spawned_queue, file, header, Transcript::new(pseudonyms)),
                 Err(mpsc::RecvError) => return,
             };
-            // Nobody waits for the outcome of an aborted recording.
+            // The outcome of an aborted recording is not read.
             _ = finished.send(written);
         };
         thread::Builder::new()
