@@ -30,6 +30,7 @@ use tracing::debug;
 
 /// The SDK makes hundreds of small allocations per call, on any thread. With the C
 /// library's allocator, a call takes a quarter more CPU time.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -47,16 +47,15 @@ impl ExporterProcess {
         Self::start_listening(command.args(["--web.listen-address", "127.0.0.1:0"]))
     }
 
-    /// Starts the demo, which must have been built with `cargo build --examples`.
+    /// Starts the demo, which must have been built with `cargo build --workspace`.
     pub(crate) fn demo() -> Self {
         Self::demo_with(&[])
     }
 
     /// Starts the demo with environment variables, which change its configuration.
     pub(crate) fn demo_with(environment: &[(&str, &str)]) -> Self {
-        let program = Path::new(env!("CARGO_BIN_EXE_ssm-sync-exporter"));
-        let demo = program.with_file_name("examples").join("demo");
-        assert!(demo.exists(), "{} is missing; build it with `cargo build --examples`", demo.display());
+        let demo = Path::new(env!("CARGO_BIN_EXE_ssm-sync-exporter")).with_file_name("demo");
+        assert!(demo.exists(), "{} is missing; build it with `cargo build --workspace`", demo.display());
         Self::start_listening(Command::new(demo).arg("127.0.0.1:0").envs(environment.iter().copied()))
     }
 

@@ -1,6 +1,6 @@
 //! A demo: runs the exporter against a fake AWS with a small organization.
 //!
-//! `cargo run --example demo [ADDRESS]` needs no AWS account and no other software. The exporter
+//! `cargo run --package demo [ADDRESS]` needs no AWS account and no other software. The exporter
 //! listens on 127.0.0.1:10144, or on a free port if that one is in use, until it is interrupted.
 //! `SSM_SYNC_EXPORTER_METRICS` and the variables that begin like it change `metrics` in its
 //! configuration.
@@ -91,13 +91,8 @@ async fn main() -> anyhow::Result<()> {
     let config = Config::load(Some(&configure(&aws, directory.path())?), settings())?;
 
     let address = std::env::args().nth(1).unwrap_or_else(free_address);
-    let (reloads, reload_signals) = mpsc::channel(1);
-    let options = Options {
-        enable_lifecycle: true,
-        reload_signals: Some(reload_signals),
-        log_counters: log.counters(),
-        ..Options::new(address.parse()?)
-    };
+    let options =
+        Options { enable_lifecycle: true, log_counters: log.counters(), ..Options::new(address.parse()?) };
     let app = Box::pin(App::build(config, options, Clock::system())).await?;
     let url =
         format!("http://{}", app.local_addresses().first().context("the exporter has no listening address")?);
@@ -126,6 +121,8 @@ async fn main() -> anyhow::Result<()> {
 
     let shutdown = CancellationToken::new();
     let mut tasks = JoinSet::new();
+    // Without a receiver of reloads, SIGHUP ends the demo, as it should when its terminal is closed.
+    let (reloads, _) = mpsc::channel(1);
     tasks.spawn(Signals::install()?.handle(shutdown.clone(), CancellationToken::new(), reloads));
     app.run(shutdown).await?;
     log.finish(Duration::from_millis(500));
