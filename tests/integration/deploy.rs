@@ -10,6 +10,7 @@ mod installation;
 mod kubernetes;
 mod large_fleets;
 mod reference;
+mod requirements;
 mod rules;
 mod systemd;
 mod workflows;
