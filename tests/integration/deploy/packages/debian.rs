@@ -81,7 +81,7 @@ fn a_package_is_installed_upgraded_removed_and_purged() {
     assert_eq!(machine.access("/etc/ssm-sync-exporter"), "750 root:ssm-sync-exporter");
     let check = ["serve", "--config.check", "--config.file", CONFIG];
     succeed(machine.command_as("ssm-sync-exporter", "ssm-sync-exporter").args(check));
-    let output = machine.command_as("nobody", "ssm-sync-exporter").args(check).output().unwrap();
+    let output = machine.command_as("daemon", "ssm-sync-exporter").args(check).output().unwrap();
     assert_eq!(output.status.code(), Some(2), "{}", tools::written(&output));
 
     // An upgrade keeps what the administrator changed: contents, mode, and other files.
