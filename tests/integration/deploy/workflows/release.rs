@@ -11,6 +11,7 @@ use pretty_assertions::assert_eq;
 use tempfile::TempDir;
 
 use super::super::{place, succeed, text};
+use super::files;
 use crate::process::{program, run};
 use crate::tools;
 
@@ -170,6 +171,41 @@ fn changelog_and_upgrade_notes_have_sections_of_versions() {
             "UPGRADING.md has a section for {section}, CHANGELOG.md has none"
         );
     }
+}
+
+/// The versions with three numbers in a text.
+fn versions_in(text: &str) -> impl Iterator<Item = &str> {
+    let pieces = text.split(|c: char| !(c.is_ascii_digit() || c == '.')).map(|piece| piece.trim_matches('.'));
+    pieces.filter(|piece| piece.split('.').filter(|number| !number.is_empty()).count() == 3)
+}
+
+#[test]
+fn names_of_released_files_and_images_have_the_current_version() {
+    let mut found = 0;
+    for path in files() {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        if !path.starts_with(place("deploy")) && path != place("README.md") {
+            continue;
+        }
+        for line in text.lines().filter(|line| line.contains("ssm-sync-exporter")) {
+            let words = line.split_whitespace().filter(|word| word.contains("ssm-sync-exporter"));
+            let option = line.split_once(" --version ").map(|(_, version)| version);
+            for version in words.chain(option).flat_map(versions_in) {
+                assert_eq!(version, env!("CARGO_PKG_VERSION"), "{}: {line}", path.display());
+                found += 1;
+            }
+        }
+    }
+    assert!(found >= 9, "{found}");
+}
+
+#[test]
+fn a_program_that_writes_no_man_page_is_rejected() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = release(&["generate", "/bin/true"]).arg(directory.path()).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    let expected = format!(".ci/release: /bin/true wrote nothing to {}/", directory.path().display());
+    assert!(error.starts_with(&expected), "{error}");
 }
 
 #[test]
