@@ -87,5 +87,10 @@ fn next_packages() -> &'static Packages {
     })
 }
 
+/// A configuration without its comments.
+fn without_comments(config: &str) -> String {
+    config.lines().filter(|line| !line.starts_with('#')).collect::<Vec<_>>().join("\n")
+}
+
 /// The default configuration of [`next_packages`].
 const NEXT_CONFIG: &str = "regions: [eu-central-1]\n";

@@ -8,7 +8,7 @@ use pretty_assertions::assert_eq;
 
 use super::super::{succeed, text};
 use super::machine::{Machine, Systemd, as_root};
-use super::{NEXT_CONFIG, next_packages, packages};
+use super::{NEXT_CONFIG, next_packages, packages, without_comments};
 use crate::tools;
 
 const CONFIG: &str = "/etc/ssm-sync-exporter/config.yaml";
@@ -75,8 +75,18 @@ fn a_package_is_installed_upgraded_removed_and_purged() {
     assert!(!machine.exists("/etc/systemd/system/sockets.target.wants"));
     assert!(succeed(machine.command("dpkg").args(["--verify", "ssm-sync-exporter"])).stdout.is_empty());
 
+    // Its comments name files that exist.
+    let config = machine.read(CONFIG);
+    assert_eq!(without_comments(&config), without_comments(&text("config/minimal.yaml")));
+    let words = config.split([' ', '=', '\n']).map(|word| word.trim_end_matches(['.', ',', ';']));
+    let named: Vec<&str> =
+        words.filter(|word| [".json", ".yaml"].iter().any(|end| word.ends_with(end))).collect();
+    assert!(!named.is_empty(), "{config}");
+    for path in named {
+        assert!(path.starts_with('/') && machine.exists(path), "{path}: {config}");
+    }
+
     // The service reads its configuration, and others do not.
-    assert_eq!(machine.read(CONFIG), text("config/minimal.yaml"));
     assert_eq!(machine.access(CONFIG), "640 root:ssm-sync-exporter");
     assert_eq!(machine.access("/etc/ssm-sync-exporter"), "750 root:ssm-sync-exporter");
     let check = ["serve", "--config.check", "--config.file", CONFIG];

@@ -7,7 +7,7 @@ use pretty_assertions::assert_eq;
 
 use super::super::{succeed, text};
 use super::machine::{Machine, Systemd, as_root};
-use super::{NEXT_CONFIG, next_packages, packages};
+use super::{NEXT_CONFIG, next_packages, packages, without_comments};
 use crate::tools;
 
 const CONFIG: &str = "/etc/ssm-sync-exporter/config.yaml";
@@ -29,7 +29,7 @@ fn a_package_is_installed_upgraded_and_removed() {
     assert_eq!(machine.systemctl_calls(), ["daemon-reload"]);
     // Contents, modes and owners are those of the package.
     assert!(succeed(machine.rpm().args(["--verify", "ssm-sync-exporter"])).stdout.is_empty());
-    assert_eq!(machine.read(CONFIG), text("config/minimal.yaml"));
+    assert_eq!(without_comments(&machine.read(CONFIG)), without_comments(&text("config/minimal.yaml")));
     assert_eq!(machine.access(CONFIG), "640 root:ssm-sync-exporter");
     assert_eq!(machine.access("/etc/ssm-sync-exporter"), "750 root:ssm-sync-exporter");
     let check = ["serve", "--config.check", "--config.file", CONFIG];
