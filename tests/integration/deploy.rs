@@ -9,6 +9,7 @@ mod grafana;
 mod installation;
 mod kubernetes;
 mod large_fleets;
+mod packages;
 mod reference;
 mod requirements;
 mod rules;

@@ -70,6 +70,24 @@ pub(crate) fn systemd_analyze() -> Command {
     tool("TEST_SYSTEMD_ANALYZE", "systemd-analyze")
 }
 
+pub(crate) fn lintian() -> Command {
+    tool("TEST_LINTIAN", "lintian")
+}
+
+pub(crate) fn rpm() -> Command {
+    tool("TEST_RPM", "rpm")
+}
+
+/// An archive with the file system of a minimal Debian.
+pub(crate) fn debian_root() -> PathBuf {
+    let root = std::env::var_os("TEST_DEBIAN_ROOT").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools/debian.tar"),
+        PathBuf::from,
+    );
+    assert!(root.exists(), "{} is missing; `tests/run` creates it", root.display());
+    root
+}
+
 /// Node with a script of a package of `tests/deploy/package.json`.
 pub(crate) fn node_script(script: &str) -> Command {
     let modules = std::env::var_os("TEST_DEPLOY_MODULES").map_or_else(

@@ -153,6 +153,27 @@ impl Machine {
     }
 }
 
+/// The text files that the steps for systemd install, by path.
+pub(super) fn files_of_the_steps_for_systemd() -> Vec<(String, String)> {
+    let machine = Machine::new();
+    machine.install("deploy/systemd/README.md");
+    let mut files = Vec::new();
+    let mut directories = vec![machine.path("/etc")];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.to_str().unwrap().contains("ssm-sync-exporter") {
+                let contents = std::fs::read_to_string(&path).unwrap();
+                let path = path.strip_prefix(machine.path("/")).unwrap();
+                files.push((format!("/{}", path.display()), contents));
+            }
+        }
+    }
+    files
+}
+
 #[test]
 fn every_page_with_installing_steps_is_tested() {
     let root = place("");
