@@ -33,6 +33,18 @@ pub(crate) fn victoria_metrics(name: &str) -> Command {
     checked(program, "--version")
 }
 
+/// Python with Datadog's checks, whose versions of other packages differ from those of [`python`].
+pub(crate) fn datadog() -> Command {
+    let packages = std::env::var_os("TEST_DATADOG").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools/datadog"),
+        PathBuf::from,
+    );
+    assert!(packages.exists(), "{} is missing; `tests/run` installs it", packages.display());
+    let mut python = python();
+    python.env("PYTHONPATH", packages);
+    python
+}
+
 /// `ab`, a load generator that speaks HTTP/1.0.
 pub(crate) fn ab() -> Command {
     checked(tool_path("TEST_AB", "ab"), "-V")

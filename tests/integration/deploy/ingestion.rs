@@ -4,6 +4,7 @@
 //! of the program, and with a scrape.
 
 mod amazon_managed_prometheus;
+mod datadog;
 mod remote_write;
 mod victoriametrics;
 
@@ -81,6 +82,18 @@ async fn wait_for(address: SocketAddr) {
         assert!(Instant::now() < deadline, "nothing listens on {address}");
         sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// Starts the demo, and waits until its metrics show every problem.
+async fn demo_with_all_problems() -> ExporterProcess {
+    let demo = ExporterProcess::demo();
+    demo.metrics_when("the problems of the demo", |metrics| {
+        metrics.matches("ssm_sync_exporter_target_down_reason{").count() == 3
+            && metrics.matches("aws_ssm_resource_data_sync_problem{").count() == 4
+            && metrics.matches("ssm_sync_exporter_expectation_violation{").count() == 3
+    })
+    .await;
+    demo
 }
 
 /// Writes the accelerated recording rules and alerts to a directory.
