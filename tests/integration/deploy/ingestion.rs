@@ -4,7 +4,9 @@
 //! of the program, and with a scrape.
 
 mod amazon_managed_prometheus;
+mod cloudwatch_agent;
 mod datadog;
+mod not_run;
 mod remote_write;
 mod victoriametrics;
 
