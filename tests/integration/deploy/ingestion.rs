@@ -8,6 +8,7 @@ mod cloudwatch_agent;
 mod datadog;
 mod not_run;
 mod remote_write;
+mod textfile;
 mod victoriametrics;
 
 use std::collections::BTreeSet;
@@ -151,4 +152,23 @@ async fn alerts_fire_and_end_with_the_exporter(evaluator: SocketAddr, demo: Expo
 async fn evaluated_rules(evaluator: SocketAddr) -> Vec<Value> {
     let answer = api(evaluator, "/api/v1/rules").await;
     list(&answer["data"]["groups"]).iter().flat_map(|group| list(&group["rules"]).to_vec()).collect()
+}
+
+/// The overview has a row for each page, and says the same about what is tested.
+#[test]
+fn the_overview_leads_to_every_page_and_says_which_are_untested() {
+    let overview = text("deploy/ingestion/README.md");
+    let directories = std::fs::read_dir(super::place("deploy/ingestion")).unwrap();
+    let mut pages = 0;
+    for entry in directories.map(|entry| entry.unwrap()).filter(|entry| entry.path().is_dir()) {
+        let name = entry.file_name().into_string().unwrap();
+        let row = overview.lines().find(|line| line.contains(&format!("]({name}/README.md) |")));
+        let row = row.unwrap_or_else(|| panic!("no row for {name}"));
+        let page = text(&self::page(&name));
+        let tested = page.rsplit("\n\n").next().unwrap();
+        assert_eq!(row.contains("untested"), tested.starts_with("Not run: "), "{row}\n{tested}");
+        assert!(tested.starts_with("Not run: ") || tested.starts_with("Tested with "), "{tested}");
+        pages += 1;
+    }
+    assert_eq!(pages, 8);
 }
