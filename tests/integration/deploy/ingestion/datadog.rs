@@ -144,6 +144,29 @@ async fn the_notes_of_the_page_about_the_check_are_true() {
     assert_eq!(tags(&chosen), tags(&submitted));
 }
 
+/// The configuration in the annotation of a pod, for the agent's autodiscovery.
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn the_chart_gives_its_container_the_configuration_of_the_file() {
+    let chart = "deploy/kubernetes/ssm-sync-exporter";
+    let mut helm = tools::helm();
+    helm.args(["template", "ssm-sync-exporter", "--show-only=templates/deployment.yaml"]).arg(place(chart));
+    helm.arg("--values").arg(place(&format!("{chart}/ci/minimal-values.yaml")));
+    helm.arg("--values").arg(place("deploy/ingestion/datadog/chart-values.yaml"));
+    let rendered = String::from_utf8(succeed(&mut helm).stdout).unwrap();
+    let deployment: Value = serde_saphyr::from_str(&rendered).unwrap();
+    let pod = &deployment["spec"]["template"];
+    let container = &pod["spec"]["containers"][0];
+    let name = format!("ad.datadoghq.com/{}.checks", container["name"].as_str().unwrap());
+    let checks: Value =
+        serde_json::from_str(pod["metadata"]["annotations"][&name].as_str().unwrap()).unwrap();
+
+    let mut instance = yaml(CONF)["instances"][0].clone();
+    let port = &container["ports"][0]["containerPort"];
+    instance["openmetrics_endpoint"] = format!("http://%%host%%:{port}/metrics").into();
+    assert_eq!(checks, json!({"openmetrics": {"instances": [instance]}}));
+}
+
 #[test]
 fn the_monitors_use_metrics_and_tags_of_the_page() {
     let documented = documented();
