@@ -1,17 +1,21 @@
 //! `victoria-metrics`, `vmagent` and `vmalert`, run with the commands of the page.
 
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
 use std::process::Command;
 
 use pretty_assertions::assert_eq;
+use serde_json::Value;
 
 use super::{
-    alerts_fire_and_end_with_the_exporter, arguments, evaluated_rules, free_address, page, replaced, start,
-    wait_for, write_rules,
+    alerts_fire_and_end_with_the_exporter, api, arguments, evaluated_rules, free_address, page, replaced,
+    start, wait_for, write_rules,
 };
 use crate::deploy::rules::{RULES, rules};
-use crate::deploy::{place, succeed, text};
+use crate::deploy::{list, place, succeed, text};
+use crate::exporter::NOW;
 use crate::process::ExporterProcess;
-use crate::tools;
+use crate::{http, tools};
 
 const SCRAPE: &str = "deploy/ingestion/victoriametrics/scrape.yml";
 
@@ -86,6 +90,113 @@ async fn vmalert_fires_the_same_alerts_as_prometheus() {
     for rule in evaluated {
         assert_eq!(rule["health"], "ok", "{rule}");
     }
+}
+
+/// A `VictoriaMetrics` without retention, so that a test may import samples of any time.
+struct Storage {
+    address: SocketAddr,
+    _process: tools::KillOnDrop,
+    _directory: tempfile::TempDir,
+}
+
+impl Storage {
+    async fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let address = free_address();
+        let mut command = tools::victoria_metrics("victoria-metrics");
+        command.arg(format!("-storageDataPath={}", directory.path().join("data").display()));
+        command
+            .arg(format!("-httpListenAddr={address}"))
+            .args(["-search.disableCache", "-retentionPeriod=100y"]);
+        let process = start(&mut command, &directory.path().join("log"));
+        wait_for(address).await;
+        Self { address, _process: process, _directory: directory }
+    }
+
+    /// Imports samples in the text format, with timestamps.
+    async fn import(&self, samples: &str) {
+        let request = format!(
+            "POST /api/v1/import/prometheus HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{samples}",
+            self.address,
+            samples.len()
+        );
+        assert_eq!(http::raw(self.address, &request).await.status, 204);
+        assert_eq!(http::request(self.address, "GET", "/internal/force_flush").await.status, 200);
+    }
+
+    /// The labels and values of the series that a query returns for a time, with vmalert's default step.
+    async fn query(&self, query: &str, time: u64) -> Vec<(Value, f64)> {
+        let query: Vec<String> = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let path = format!("/api/v1/query?query={}&time={time}&step=5m&nocache=1", query.concat());
+        let answer = api(self.address, &path).await;
+        assert_eq!(answer["status"], "success", "{answer}");
+        let series = list(&answer["data"]["result"]).iter();
+        series.map(|it| (it["metric"].clone(), it["value"][1].as_str().unwrap().parse().unwrap())).collect()
+    }
+}
+
+/// The rule reads what it recorded before, so it has to work in `MetricsQL` for hours. It is evaluated here
+/// as vmalert would, but on samples of the past.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn metricsql_remembers_a_sync_that_has_vanished() {
+    let storage = Storage::start().await;
+    let target = "aws_account_id=\"111122223333\",aws_region=\"eu-west-1\"";
+    let sync = |name: &str| {
+        format!("aws_ssm_resource_data_sync_info{{{target},sync_name=\"{name}\",managed_by=\"customer\"}} 1")
+    };
+    let time = |minute: u64| NOW + 60 * minute;
+    let mut samples = Vec::new();
+    for minute in 0..=180 {
+        let milliseconds = time(minute) * 1000;
+        let up = i32::from(!(100..130).contains(&minute));
+        let mut series = vec![
+            format!("ssm_sync_exporter_target_up{{{target}}} {up}"),
+            format!(
+                "ssm_sync_exporter_target_info{{{target},account_name=\"production\",partition=\"aws\"}} 1"
+            ),
+            sync("stays"),
+        ];
+        series.extend((minute < 90).then(|| sync("vanishes")));
+        for sample in series {
+            samples.push(format!("{sample} {milliseconds}\n"));
+        }
+    }
+    storage.import(&samples.concat()).await;
+
+    let recording = rules("recording-rules.yml");
+    let records = ["ssm_target:info", "ssm_sync:vanished_timestamp_seconds"];
+    let alert = rules("alerts.yml").into_iter().find(|rule| rule["alert"] == "SsmSyncVanished").unwrap();
+    let mut fired = Vec::new();
+    let mut vanished = BTreeSet::new();
+    for minute in (61..=180).step_by(3) {
+        for name in records {
+            let rule = recording.iter().find(|rule| rule["record"] == name).unwrap();
+            for (labels, value) in storage.query(rule["expr"].as_str().unwrap(), time(minute)).await {
+                let labels = labels.as_object().unwrap().iter().filter(|(label, _)| *label != "__name__");
+                let labels: Vec<String> = labels.map(|(label, value)| format!("{label}={value}")).collect();
+                let sample = format!("{name}{{{}}} {value} {}\n", labels.join(","), time(minute) * 1000);
+                storage.import(&sample).await;
+                if name == records[1] {
+                    vanished.insert(format!("{} {}", labels.join(","), (value - NOW as f64) / 60.0));
+                }
+            }
+        }
+        for (labels, _) in storage.query(alert["expr"].as_str().unwrap(), time(minute)).await {
+            assert_eq!(
+                (&labels["sync_name"], &labels["account_name"]),
+                (&"vanishes".into(), &"production".into())
+            );
+            fired.push(minute);
+        }
+    }
+    let [vanished] = &Vec::from_iter(vanished)[..] else {
+        panic!("the time of the sync changes, or there are more")
+    };
+    // A sample counts for 5 minutes, so the sync is missing from minute 94 on.
+    assert!(vanished.contains("sync_name=\"vanishes\"") && vanished.ends_with(" 94"), "{vanished}");
+    let expected: Vec<u64> = (61..=180).step_by(3).filter(|minute| *minute >= 130).collect();
+    assert_eq!(fired, expected, "the alert waits for the target");
 }
 
 #[test]
