@@ -33,7 +33,8 @@ const CREDENTIALS: [(&str, &str); 2] =
 #[ignore = "needs tools that `tests/run` installs"]
 fn the_group_is_what_the_script_generates_now() {
     let output = succeed(tools::python().arg(place(&format!("{DIRECTORY}/one_group.py"))));
-    assert_eq!(String::from_utf8(output.stdout).unwrap(), text(GROUP));
+    let generated = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(generated, text(GROUP), "run {DIRECTORY}/one_group.py > {GROUP}");
 }
 
 #[test]
