@@ -6,6 +6,7 @@
 mod aws;
 mod container;
 mod grafana;
+mod ingestion;
 mod installation;
 mod kubernetes;
 mod large_fleets;
