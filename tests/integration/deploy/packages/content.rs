@@ -189,7 +189,7 @@ fn a_package_installs_what_the_steps_for_systemd_install() {
             .replace("/etc/sysusers.d/", "/usr/lib/sysusers.d/");
         let packaged = unpacked.path().join(packaged.trim_start_matches('/'));
         let packaged = fs::read_to_string(&packaged).unwrap();
-        if path.ends_with(".yaml") {
+        if path == "/etc/ssm-sync-exporter/config.yaml" {
             // Comments name other paths.
             assert_eq!(without_comments(&packaged), without_comments(&contents), "{path}");
         } else {
