@@ -97,6 +97,10 @@ pub(crate) fn rpm() -> Command {
     tool("TEST_RPM", "rpm")
 }
 
+pub(crate) fn rpmlint() -> Command {
+    tool("TEST_RPMLINT", "rpmlint")
+}
+
 /// An archive with the file system of a minimal Debian.
 pub(crate) fn debian_root() -> PathBuf {
     let root = std::env::var_os("TEST_DEBIAN_ROOT").map_or_else(
