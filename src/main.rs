@@ -12,7 +12,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use ssm_sync_exporter::app::{self, App, BuildError, Options};
 use ssm_sync_exporter::aws::{Recorder, Recording, RecordingFile, ReplayError};
-use ssm_sync_exporter::cli::{self, Cli, Command, NoExpectationsError, Parsed, ShardError};
+use ssm_sync_exporter::cli::{self, Cli, Command, NoExpectationsError, Parsed, ShardError, UsageError};
 use ssm_sync_exporter::clock::Clock;
 use ssm_sync_exporter::config::{self, Config, ConfigError};
 use ssm_sync_exporter::doctor::{self, Doctor, DoctorError};
@@ -90,11 +90,17 @@ fn run(cli: Cli, log: &Log) -> anyhow::Result<()> {
     }
     let hostname = gethostname::gethostname().to_string_lossy().into_owned();
     let (config_file, environment) = (cli.config_file.as_deref(), std::env::vars_os());
+    let explain = |error: ConfigError| match UsageError::of_variable(&error) {
+        Some(error) => anyhow::Error::new(error),
+        None => error.into(),
+    };
     let (config, shard, clock) = match &cli.replay {
-        None => (Config::load(config_file, environment)?, cli.shard(&hostname)?, Clock::system()),
+        None => {
+            (Config::load(config_file, environment).map_err(explain)?, cli.shard(&hostname)?, Clock::system())
+        }
         Some(file) => {
             let recording = Arc::new(Recording::read(file)?);
-            let config = Config::load_for_recording(&recording, config_file, environment)?;
+            let config = Config::load_for_recording(&recording, config_file, environment).map_err(explain)?;
             (config, recording.shard(), recording.clock())
         }
     };
@@ -280,6 +286,7 @@ fn raise_file_limit() {
 
 fn exit_status(error: &anyhow::Error) -> u8 {
     let is_usage_error = error.is::<ConfigError>()
+        || error.is::<UsageError>()
         || error.is::<ReplayError>()
         || error.is::<NoExpectationsError>()
         || error.is::<ShardError>()

@@ -31,7 +31,8 @@ impl Arguments {
         let mut words = Vec::new();
         let mut arguments = arguments.iter().map(|argument| argument.to_string_lossy()).peekable();
         while let Some(argument) = arguments.next() {
-            let request = match &*argument {
+            let name = argument.split('=').next().unwrap_or_default();
+            let request = match name {
                 "--" => {
                     words.extend(arguments.map(String::from));
                     break;
@@ -47,7 +48,7 @@ impl Arguments {
                         }
                     } else if let Some(error) = flag_hints::wrong_dash(&argument, parser) {
                         return Err(error);
-                    } else if !argument.starts_with('-') {
+                    } else if !argument.starts_with('-') || argument == "-" {
                         words.push(argument.into_owned());
                     }
                     continue;
@@ -55,7 +56,8 @@ impl Arguments {
             };
             return Ok(Self { words, request: Some(request) });
         }
-        Ok(Self { words, request: None })
+        let is_help = words.first().is_some_and(|first| first == "help") || words == ["config", "help"];
+        Ok(Self { words, request: is_help.then_some(Request::Help) })
     }
 }
 

@@ -1,9 +1,8 @@
 //! Errors in the arguments: one line that says what is wrong and what would be right.
 
-use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::error::{ContextKind, ContextValue};
 
 use super::command::WITH_FLAGS;
-use super::flag_hints;
 use crate::printable::{escape_control_characters, excerpt};
 
 /// An error in the arguments, in one line. Of arguments, it repeats only the beginning.
@@ -31,12 +30,7 @@ impl UsageError {
     }
 
     /// Formats an error of clap as one line: the message and a hint, without the usage.
-    pub(super) fn from_clap(mut error: clap::Error, parser: &clap::Command) -> Self {
-        if error.kind() == ErrorKind::UnknownArgument
-            && let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg)
-        {
-            return flag_hints::unknown_flag(argument, parser);
-        }
+    pub(super) fn from_clap(mut error: clap::Error) -> Self {
         let shortened: Vec<_> = error
             .context()
             .filter_map(|(kind, value)| match value {

@@ -1,7 +1,11 @@
 //! Which flag was probably meant in place of an unknown one.
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
 use super::error::UsageError;
-use super::word_hints;
+use super::flags;
+use super::names::{command_like, known_flags, same_flag};
+use crate::config::{ConfigError, ENV_PREFIX, variable_for};
 use crate::printable::excerpt;
 use crate::suggestion::nearest;
 
@@ -9,94 +13,66 @@ use crate::suggestion::nearest;
 /// accept them, or with a dash of a word processor.
 pub(super) fn wrong_dash(argument: &str, parser: &clap::Command) -> Option<UsageError> {
     let given = argument.split('=').next().unwrap_or_default();
-    let name = given.strip_prefix(['-', '–', '—', '−'])?.trim_start_matches(['-', '–', '—', '−']);
-    let is_short_flag = given.starts_with('-') && name.chars().count() < 2;
-    if is_short_flag {
+    let name = given.strip_prefix(DASHES)?.trim_start_matches(DASHES);
+    if given.starts_with('-') && name.chars().nth(1).is_none() {
         return None;
     }
-    let meant = meant_flag(name, parser);
-    Some(UsageError::new(match meant {
-        Some(meant) => {
-            format!("unexpected argument '{}' found; flags have two dashes: '{meant}'", excerpt(given))
+    let hint = match known_flags(parser).find(|known| *known == name) {
+        Some(flag) => format!("flags begin with two dashes: '--{flag}'"),
+        None => hint(name, parser),
+    };
+    Some(UsageError::new(format!("unexpected argument '{}' found; {hint}", excerpt(given))))
+}
+
+/// A hyphen, and what word processors make of two.
+const DASHES: [char; 4] = ['-', '–', '—', '−'];
+
+impl UsageError {
+    /// The error if an unknown variable has the name of a flag, such as `SSM_SYNC_EXPORTER_CONFIG_FILE`.
+    #[must_use]
+    pub fn of_variable(error: &ConfigError) -> Option<Self> {
+        let ConfigError::UnknownVariable { variable, .. } = error else { return None };
+        let name = variable.strip_prefix(ENV_PREFIX).filter(|name| variable_for(name).is_none())?;
+        let flag = same_flag(name, &flags::parser())?;
+        Some(Self::new(format!(
+            "environment variable {}: this is a flag and no key of the configuration; use {flag}",
+            excerpt(variable)
+        )))
+    }
+}
+
+/// The error for what clap rejects.
+pub(super) fn rejected(error: clap::Error, parser: &clap::Command) -> UsageError {
+    match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(argument)) if error.kind() == ErrorKind::UnknownArgument => {
+            unknown_flag(argument, parser)
         }
-        None => format!("unexpected argument '{}' found; flags have two dashes, see --help", excerpt(given)),
-    }))
+        _ => UsageError::from_clap(error),
+    }
 }
 
 /// The error for an unknown flag, given with its dashes.
-pub(super) fn unknown_flag(argument: &str, parser: &clap::Command) -> UsageError {
+fn unknown_flag(argument: &str, parser: &clap::Command) -> UsageError {
     let name = argument.trim_start_matches('-');
-    let hint = match meant_flag(name, parser) {
-        Some(meant) => format!("did you mean '{meant}'?"),
-        None => match word_hints::command_like(name) {
-            Some(command) => format!("did you mean the command `{command}`?"),
-            None => "see --help".to_owned(),
-        },
-    };
-    UsageError::new(format!("unexpected argument '{}' found; {hint}", excerpt(argument)))
+    UsageError::new(format!("unexpected argument '{}' found; {}", excerpt(argument), hint(name, parser)))
 }
 
-/// Names of flags of other programs, squashed, and the flags that do the same here.
-const OTHER_NAMES: [(&str, &[&str]); 8] = [
-    ("config.file", &["config", "configpath", "conf", "cfg", "c"]),
-    ("config.check", &["check", "checkconfig", "validate", "configtest", "dryrun", "syntaxonly"]),
-    (
-        "web.listen-address",
-        &[
-            "port",
-            "webport",
-            "listen",
-            "listenport",
-            "address",
-            "webaddress",
-            "telemetryaddress",
-            "telemetryport",
-            "bind",
-            "bindaddress",
-            "host",
-            "addr",
-            "httplistenaddress",
-            "metricsport",
-            "p",
-        ],
-    ),
-    ("web.telemetry-path", &["path", "metricspath", "webmetricspath", "telemetryendpoint"]),
-    ("web.config.file", &["webconfig", "tlsconfig"]),
-    ("log.level", &["verbose", "verbosity", "debug", "level", "quiet", "q"]),
-    ("output", &["o", "out", "outputfile", "textfile"]),
-    ("version", &["v"]),
-];
-
-/// The name in lower case without the characters that separate words, by which people spell flags
-/// differently: `config.file`, `config-file`, `configFile`.
-pub(super) fn squash(name: &str) -> String {
-    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}
-
-/// The flag that was probably meant by `given`, with its dashes.
-pub(super) fn meant_flag(given: &str, parser: &clap::Command) -> Option<String> {
-    // To compare a long text takes long.
-    const MAX_LEN: usize = 100;
-    if given.len() > MAX_LEN {
-        return None;
+/// What was probably meant by the name of a flag.
+fn hint(name: &str, parser: &clap::Command) -> String {
+    if let Some(flag) = same_flag(name, parser) {
+        return format!("did you mean '{flag}'?");
     }
-    let own = parser.get_arguments().filter_map(clap::Arg::get_long);
-    let known: Vec<&str> = own.chain(["help", "version"]).collect();
-    let squashed = squash(given);
-    let is_equal = |known: &&&str| squash(known) == squashed;
-    let is_other_name = |(_, names): &&(&str, &[&str])| names.contains(&squashed.as_str());
-    // `--listen-address` for `--web.listen-address`.
-    let is_end = |known: &&&str| {
-        known
-            .split_once('.')
-            .is_some_and(|(_, end)| squash(end) == squashed || squash(end) == format!("{squashed}s"))
-    };
-    let found = known
-        .iter()
-        .find(is_equal)
-        .copied()
-        .or_else(|| OTHER_NAMES.iter().find(is_other_name).map(|(flag, _)| *flag))
-        .or_else(|| known.iter().find(is_end).copied())
-        .or_else(|| word_hints::command_like(given).is_none().then(|| nearest(given, known)).flatten())?;
-    Some(format!("--{found}"))
+    if let Some(flag) = name.strip_prefix("no-").and_then(|name| same_flag(name, parser)) {
+        return format!("leave out '{flag}' instead");
+    }
+    if let Some(command) = command_like(name) {
+        return format!("did you mean the command `{command}`?");
+    }
+    if let Some(variable) = variable_for(name) {
+        return format!("set the key in the configuration file, or by the environment variable {variable}");
+    }
+    match nearest(name, known_flags(parser)) {
+        Some(flag) => format!("did you mean '--{flag}'?"),
+        None => "see --help".to_owned(),
+    }
 }

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use clap::builder::{OsStringValueParser, TypedValueParser as _};
 use clap::{Arg, Args, ValueEnum, ValueHint};
 
-use super::Command;
+use super::command::Command;
 use super::texts::PROGRAM;
 use crate::app::DEFAULT_MAX_REQUESTS;
 use crate::fleet::RegionName;
@@ -191,7 +191,7 @@ pub struct Cli {
     )]
     pub replay: Option<PathBuf>,
 
-    /// Lowest severity to log (`doctor`: error) [default: info]
+    /// Lowest severity to log, error for `doctor` [default: info]
     #[arg(long = "log.level", value_name = "LEVEL", help_heading = LOG)]
     pub(super) log_level: Option<Verbosity>,
 

@@ -11,6 +11,7 @@ mod error;
 mod flag_hints;
 mod flags;
 mod man;
+mod names;
 mod texts;
 mod tree;
 mod word_hints;
@@ -26,7 +27,7 @@ use crate::doctor;
 use crate::fleet::{InvalidShard, Narrowing, Shard};
 use crate::logging::Verbosity;
 use crate::once;
-use arguments::{Arguments, Request};
+use arguments::Arguments;
 pub use command::Command;
 pub use completions::completions;
 pub use error::UsageError;
@@ -68,16 +69,16 @@ impl Cli {
         let mut parser = flags::parser();
         let Arguments { words, request } = Arguments::scan(&arguments, &parser)?;
         if let Some(request) = request {
-            return tree::print(&words, request).map(Parsed::Print);
+            // `config help` is `config --help`.
+            let topic: Vec<&str> = words.iter().map(String::as_str).filter(|word| *word != "help").collect();
+            let printed = tree::print(&topic, request).ok_or_else(|| word_hints::unknown(&topic));
+            return printed.map(Parsed::Print);
         }
         let matches = parser
             .try_get_matches_from_mut(arguments)
-            .map_err(|error| UsageError::from_clap(error, &parser))?;
+            .map_err(|error| flag_hints::rejected(error, &parser))?;
         let mut cli =
-            Self::from_arg_matches(&matches).map_err(|error| UsageError::from_clap(error, &parser))?;
-        if let Some((_, topic)) = words.split_first().filter(|(first, _)| *first == "help") {
-            return tree::print(topic, Request::Help).map(Parsed::Print);
-        }
+            Self::from_arg_matches(&matches).map_err(|error| flag_hints::rejected(error, &parser))?;
         cli.command = word_hints::command(&words)?;
         let is_given = |flag: &&clap::Arg| {
             matches.value_source(flag.get_id().as_str()) == Some(ValueSource::CommandLine)

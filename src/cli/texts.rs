@@ -39,14 +39,12 @@ pub(super) const COMMANDS: [CommandText; 9] = [
              SIGINT stop the exporter.",
         ],
         examples: &[
+            ("Serve the metrics on port 10144:", "ssm-sync-exporter --config.file config.yaml"),
             (
                 "Poll the account of the ambient credentials in two regions:",
                 "SSM_SYNC_EXPORTER_REGIONS='[eu-west-1, us-east-1]' ssm-sync-exporter",
             ),
-            (
-                "Serve with TLS and passwords:",
-                "ssm-sync-exporter --config.file config.yaml --web.config.file web.yaml",
-            ),
+            ("Serve with TLS and passwords:", "ssm-sync-exporter --web.config.file web.yaml"),
         ],
     },
     CommandText {
@@ -57,7 +55,7 @@ pub(super) const COMMANDS: [CommandText; 9] = [
         ],
         examples: &[
             (
-                "Show all syncs, worst first:",
+                "Show all syncs once, worst first:",
                 "ssm-sync-exporter once --config.file config.yaml --format table",
             ),
             (
@@ -77,10 +75,16 @@ pub(super) const COMMANDS: [CommandText; 9] = [
             "Obtains credentials, assumes roles, and lists accounts, regions and syncs, as `serve` does. The \
              flags `--web.*` are ignored.",
         ],
-        examples: &[(
-            "Look at two accounts of a large organization:",
-            "ssm-sync-exporter doctor --config.file config.yaml --account prod --account 111122223333",
-        )],
+        examples: &[
+            (
+                "Say what keeps targets from being polled, and what to do:",
+                "ssm-sync-exporter doctor --config.file config.yaml",
+            ),
+            (
+                "Look at one account of a large organization:",
+                "ssm-sync-exporter doctor --config.file config.yaml --account staging",
+            ),
+        ],
     },
     CommandText {
         name: "config",

@@ -7,9 +7,8 @@ use clap_complete::Shell;
 
 use super::arguments::Request;
 use super::command::{Command, WITH_FLAGS};
-use super::error::UsageError;
+use super::flags;
 use super::texts::{self, COMMANDS, CommandText, Example, PROGRAM};
-use super::{flags, word_hints};
 use crate::build_info;
 use crate::terminal::{Page, Word, words};
 
@@ -18,6 +17,15 @@ const WIDTH: usize = 80;
 
 /// The program with its commands.
 pub(super) fn program() -> clap::Command {
+    program_with(flags())
+}
+
+/// The program with the flags of `serve`. zsh completes the flags of the program after commands, too.
+pub(super) fn program_for_completions() -> clap::Command {
+    program_with(flags().filter(|flag| flag.get_long().is_some_and(|flag| Command::Serve.has(flag))))
+}
+
+fn program_with(flags: impl Iterator<Item = Arg>) -> clap::Command {
     let described = texts::DESCRIPTION.join("\n\n");
     let mut program = clap::Command::new(PROGRAM)
         .disable_help_flag(true)
@@ -26,7 +34,7 @@ pub(super) fn program() -> clap::Command {
         .override_usage(format!("{PROGRAM} [COMMAND] [FLAGS]"))
         .after_help(format!("See {PROGRAM} --help for examples, environment variables and exit statuses."))
         .after_long_help(sections())
-        .args(flags().chain(about_the_program(true)));
+        .args(flags.chain(about_the_program(true)));
     let mut help = clap::Command::new("help").about("Print the help of a command");
     for text in COMMANDS {
         let (parent, name) = text.name.split_once(' ').unwrap_or(("", text.name));
@@ -114,33 +122,23 @@ fn of_command(flag: Arg, command: Command) -> Arg {
     }
 }
 
-/// The names of the commands, without those below `config`.
-pub(super) fn names() -> Vec<&'static str> {
-    COMMANDS.iter().map(|text| text.name).filter(|name| !name.contains(' ')).chain(["help"]).collect()
-}
-
-/// The help of the command that `topic` names, or the version.
-///
-/// # Errors
-/// There is no such command.
-pub(super) fn print(topic: &[String], request: Request) -> Result<String, UsageError> {
+/// The help of the command that `topic` names, or the version; none if there is no such command.
+pub(super) fn print(topic: &[&str], request: Request) -> Option<String> {
     if request == Request::Version {
-        return Ok(format!("{PROGRAM} {}\n", build_info::LONG_VERSION));
+        return Some(format!("{PROGRAM} {}\n", build_info::LONG_VERSION));
     }
-    // `config help` is `config --help`.
-    let topic: Vec<&str> = topic.iter().map(String::as_str).filter(|word| *word != "help").collect();
     let mut program = program();
     program.build();
     let mut command = &mut program;
-    for word in &topic {
-        command = command.find_subcommand_mut(word).ok_or_else(|| word_hints::unknown(&topic))?;
+    for word in topic {
+        command = command.find_subcommand_mut(word)?;
     }
     let help = match request {
         Request::ShortHelp => command.render_help(),
         Request::Help | Request::Version => command.render_long_help(),
     };
     // clap ends lines between paragraphs with spaces.
-    Ok(help.ansi().to_string().trim_end().lines().flat_map(|line| [line.trim_end(), "\n"]).collect())
+    Some(help.ansi().to_string().trim_end().lines().flat_map(|line| [line.trim_end(), "\n"]).collect())
 }
 
 /// The end of the long help of the program.

@@ -3,24 +3,13 @@
 use clap::ValueEnum;
 use clap_complete::Shell;
 
+use super::command::Command;
 use super::error::UsageError;
-use super::flag_hints::{meant_flag, squash};
 use super::flags;
-use super::{Command, tree};
+use super::names::{COMMANDS, command_like, same_flag};
+use super::texts;
 use crate::printable::excerpt;
 use crate::suggestion::nearest;
-
-/// Other names of commands, squashed.
-const OTHER_NAMES: [(&str, &[&str]); 8] = [
-    ("serve", &["run", "start", "server", "daemon"]),
-    ("once", &["oneshot", "poll", "collect", "scrape"]),
-    ("doctor", &["diagnose", "debug", "troubleshoot"]),
-    ("config check", &["check", "checkconfig", "validate", "verify", "lint", "configvalidate", "configtest"]),
-    ("config schema", &["schema", "jsonschema"]),
-    ("config defaults", &["defaults", "default", "configdefault", "init", "configinit"]),
-    ("completions", &["completion", "complete", "autocomplete"]),
-    ("man", &["manual", "manpage"]),
-];
 
 /// The command that the words name.
 ///
@@ -55,24 +44,27 @@ pub(super) fn unknown(words: &[&str]) -> UsageError {
             unexpected(&format!("{} {}", words[0], words[1]), extra)
         }
         ["completions", _, extra, ..] => unexpected(words[0], extra),
-        _ => {
-            let given = words.iter().take(2).copied().collect::<Vec<_>>();
-            let (given, meant) = match (like(&given.join(" ")), like(words[0])) {
-                (Some(meant), _) if given.len() > 1 && words[0] == "config" => (given.join(" "), Some(meant)),
-                (_, Some(meant)) => (words[0].to_owned(), Some(meant)),
-                (meant, None) => (words[0].to_owned(), meant.filter(|_| given.len() > 1)),
-            };
-            match meant {
-                Some(meant) => format!("unknown command `{}`; did you mean `{meant}`?", excerpt(&given)),
-                None => format!(
-                    "unknown command `{}`; expected one of {}; see --help",
-                    excerpt(&given),
-                    tree::names().join(", ")
-                ),
-            }
+        ["config", given, ..] => {
+            let name = format!("config {given}");
+            unknown_command(&name, like_below_config(&name, given), &BELOW_CONFIG)
         }
+        [given, ..] => unknown_command(given, like(given), &top_level()),
+        [] => "a command is missing; see --help".to_owned(),
     };
     UsageError::new(message)
+}
+
+/// The names of the commands, without those below `config`.
+fn top_level() -> Vec<&'static str> {
+    texts::COMMANDS.iter().map(|text| text.name).filter(|name| !name.contains(' ')).chain(["help"]).collect()
+}
+
+fn unknown_command(given: &str, meant: Option<String>, known: &[&str]) -> String {
+    let hint = match meant {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("expected one of {}; see --help", known.join(", ")),
+    };
+    format!("unknown command `{}`; {hint}", excerpt(given))
 }
 
 fn unexpected(command: &str, extra: &str) -> String {
@@ -107,33 +99,21 @@ fn like(given: &str) -> Option<String> {
     }
     let name = given.split('=').next().unwrap_or_default();
     if ["help", "version"].contains(&name) || name.contains(['.', '-', '=']) || given.contains('=') {
-        return meant_flag(name, &parser);
+        return same_flag(name, &parser);
     }
     nearest(given, COMMANDS).map(str::to_owned)
 }
 
-const COMMANDS: [&str; 9] = [
-    "serve",
-    "once",
-    "doctor",
-    "config check",
-    "config schema",
-    "config defaults",
-    "completions",
-    "man",
-    "help",
-];
+/// The command that was probably meant by `name`, which is `config` and the word `given`.
+fn like_below_config(name: &str, given: &str) -> Option<String> {
+    let same =
+        command_like(name).or_else(|| command_like(given)).filter(|meant| meant.starts_with("config "));
+    same.map(str::to_owned).or_else(|| nearest(given, BELOW_CONFIG).map(|meant| format!("config {meant}")))
+}
+
+const BELOW_CONFIG: [&str; 3] = ["check", "schema", "defaults"];
 
 fn is_file(given: &str) -> bool {
     let ends_as_file = [".yaml", ".yml", ".json"].iter().any(|end| given.ends_with(end));
     ends_as_file || given.starts_with(['/', '.'])
-}
-
-/// The command that is spelled like `given`, apart from the characters between its words, or that has
-/// this name elsewhere.
-pub(super) fn command_like(given: &str) -> Option<&'static str> {
-    let squashed = squash(given);
-    let other = || OTHER_NAMES.iter().find(|(_, names)| names.contains(&squashed.as_str()));
-    let same = COMMANDS.into_iter().find(|command| squash(command) == squashed);
-    same.or_else(|| other().map(|(command, _)| *command))
 }
