@@ -69,7 +69,7 @@ pub struct Cli {
 
     /// File with TLS settings, users and limits
     ///
-    /// It has the format of the Prometheus exporter-toolkit, as for node_exporter.
+    /// It has the format of the Prometheus exporter-toolkit, as for `node_exporter`.
     #[arg(
         long = "web.config.file",
         value_name = "FILE",

@@ -81,11 +81,10 @@ fn subcommand(text: &CommandText, name: &'static str) -> clap::Command {
         _ if command.is_some() => "[FLAGS]",
         _ => "",
     };
-    let about = |end: &str| format!("{}{end}", text.about);
-    let described: String = text.description.iter().map(|paragraph| format!("\n\n{paragraph}")).collect();
+    let paragraphs: Vec<&str> = [text.about].iter().chain(text.description).copied().collect();
     let mut subcommand = clap::Command::new(name)
-        .about(about(""))
-        .long_about(about(&described))
+        .about(text.about)
+        .long_about(paragraphs.join("\n\n"))
         .override_usage(format!("{PROGRAM} {} {usage}", text.name).trim_end().to_owned())
         .disable_help_subcommand(true)
         .disable_help_flag(true)

@@ -39,11 +39,12 @@ pub(super) fn unknown(words: &[&str]) -> UsageError {
             "`config` requires one of `check`, `schema` and `defaults`; see `config --help`".to_owned()
         }
         ["completions"] => format!("`completions` requires a shell: {}", shells()),
-        ["serve" | "once" | "doctor" | "man", extra, ..] => unexpected(words[0], extra),
+        ["serve" | "once" | "doctor" | "man", extra, ..] | ["completions", _, extra, ..] => {
+            unexpected(words[0], extra)
+        }
         ["config", "check" | "schema" | "defaults", extra, ..] => {
             unexpected(&format!("{} {}", words[0], words[1]), extra)
         }
-        ["completions", _, extra, ..] => unexpected(words[0], extra),
         ["config", given, ..] => {
             let name = format!("config {given}");
             unknown_command(&name, like_below_config(&name, given), &BELOW_CONFIG)

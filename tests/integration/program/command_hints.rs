@@ -121,6 +121,9 @@ fn a_flag_of_another_command_is_answered_with_its_commands() {
     }
 }
 
+/// The names of all commands.
+const ALL: &str = "serve, once, doctor, config, completions, man, help";
+
 #[test]
 fn an_unknown_command_is_answered_with_the_command_that_was_meant() {
     for (words, unknown, meant) in [
@@ -147,7 +150,6 @@ fn an_unknown_command_is_answered_with_the_command_that_was_meant() {
         let arguments: Vec<&str> = words.split(' ').collect();
         assert_eq!(error(&arguments, &[]), format!("unknown command `{unknown}`; did you mean `{meant}`?"));
     }
-    const ALL: &str = "serve, once, doctor, config, completions, man, help";
     for (words, expected) in [
         ("xyz", format!("unknown command `xyz`; expected one of {ALL}; see --help")),
         ("-", format!("unknown command `-`; expected one of {ALL}; see --help")),

@@ -72,7 +72,7 @@ impl Completions {
         {
             let (before, word) = line.rsplit_once(' ').unwrap();
             let completed = completed.strip_prefix(before).unwrap_or_else(|| panic!("{kind}: {completed}"));
-            let mut found: Vec<&str> = completed.split_whitespace().map(|word| without_flag(word)).collect();
+            let mut found: Vec<&str> = completed.split_whitespace().map(without_flag).collect();
             found.sort_unstable();
             // bash has flags beside the words of a command, and what cannot be completed stays.
             found.retain(|found| word.starts_with('-') || !found.starts_with('-'));
