@@ -111,6 +111,23 @@ pub(crate) fn debian_root() -> PathBuf {
     root
 }
 
+pub(crate) fn zsh() -> Command {
+    tool("TEST_ZSH", "zsh")
+}
+
+pub(crate) fn fish() -> Command {
+    tool("TEST_FISH", "fish")
+}
+
+pub(crate) fn man() -> Command {
+    tool("TEST_MAN", "man")
+}
+
+/// `mandoc`, which checks manual pages.
+pub(crate) fn mandoc() -> Command {
+    checked(tool_path("TEST_MANDOC", "mandoc"), "/dev/null")
+}
+
 /// Node with a script of a package of `tests/deploy/package.json`.
 pub(crate) fn node_script(script: &str) -> Command {
     let modules = std::env::var_os("TEST_DEPLOY_MODULES").map_or_else(
