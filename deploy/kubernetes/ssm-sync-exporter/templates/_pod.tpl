@@ -170,7 +170,12 @@ spec:
   {{- end }}
   {{- if .Values.topologySpreadConstraints }}
   topologySpreadConstraints:
-    {{- toYaml .Values.topologySpreadConstraints | nindent 4 }}
+    {{- $constraints := list }}
+    {{- range .Values.topologySpreadConstraints }}
+    {{- $selector := .labelSelector | default (dict "matchLabels" (include "ssm-sync-exporter.selectorLabels" $ | fromYaml)) }}
+    {{- $constraints = append $constraints (merge (dict "labelSelector" $selector) .) }}
+    {{- end }}
+    {{- toYaml $constraints | nindent 4 }}
   {{- else if $sharded }}
   topologySpreadConstraints:
     - topologyKey: kubernetes.io/hostname

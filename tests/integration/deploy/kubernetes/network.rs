@@ -1,4 +1,4 @@
-//! The network of the pods: NetworkPolicy, Ingress and HTTPRoute, the network of the node, address
+//! The network of the pods: `NetworkPolicy`, Ingress and `HTTPRoute`, the network of the node, address
 //! families and DNS.
 
 use std::collections::BTreeSet;
@@ -8,7 +8,7 @@ use std::process::Stdio;
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
-use super::chart::{Rendered, list, string};
+use super::chart::{Rendered, list, string, values};
 use crate::deploy::place;
 use crate::exporter::{REGION, fake_aws};
 use crate::process::{ExporterProcess, program, with_ambient_credentials};
@@ -20,7 +20,6 @@ fn the_network_policy_allows_only_needed_traffic() {
     let egress = |rendered: &Rendered| -> Vec<Value> {
         let policy = &rendered.the("NetworkPolicy")["spec"];
         assert_eq!(policy["policyTypes"], json!(["Ingress", "Egress"]));
-        assert_eq!(list(&policy["ingress"]).len(), 1);
         assert!(!list(&policy["ingress"][0]["from"]).is_empty(), "an empty list would allow every peer");
         let rule = |rule: &Value| {
             let peers = rule["to"].as_array().cloned().unwrap_or_default();
@@ -45,7 +44,10 @@ fn the_network_policy_allows_only_needed_traffic() {
         egress(&Rendered::of("everything")),
         [default, vec![metadata, json!([["3128/TCP"], []])]].concat()
     );
-    let prometheus = Rendered::of("pod-identity").the("NetworkPolicy")["spec"]["ingress"][0]["from"].clone();
+    let ingress = |name: &str| Rendered::of(name).the("NetworkPolicy")["spec"]["ingress"].clone();
+    assert_eq!(list(&ingress("pod-identity")).len(), 1);
+    assert_eq!(ingress("everything")[1], values("everything")["networkPolicy"]["extraIngress"][0]);
+    let prometheus = ingress("pod-identity")[0]["from"].clone();
     let by_label = json!({"matchLabels": {"app.kubernetes.io/name": "prometheus"}});
     assert_eq!(prometheus, json!([{"namespaceSelector": {}, "podSelector": by_label}]));
 }

@@ -200,7 +200,8 @@ fn each_value_can_be_null_or_is_reported_as_missing() {
             let mut nulls = json!({});
             for key in keys().iter().filter(|key| key.is_value() && !key.is_required) {
                 let is_switch = key.path.last().unwrap() == "enabled";
-                if !needed.contains(&key.name().as_str()) && !(keep_enabled && is_switch) {
+                let is_kept = needed.contains(&key.name().as_str()) || (keep_enabled && is_switch);
+                if !is_kept {
                     merge(&mut nulls, key.set_to(Value::Null));
                 }
             }
@@ -234,8 +235,8 @@ fn each_value_can_be_null_or_is_reported_as_missing() {
 fn each_value_is_set_by_a_file_in_ci() {
     let sets: Vec<Value> = value_sets().iter().map(|name| values(name)).collect();
     let is_set = |key: &&Key| {
-        let pointer: String = key.path.iter().map(|key| format!("/{}", key.replace('/', "~1"))).collect();
-        sets.iter().any(|values| values.pointer(&pointer).is_some())
+        let found = |values: &Value| key.path.iter().try_fold(values, |below, key| below.get(key)).is_some();
+        sets.iter().any(found)
     };
     let missing: Vec<String> = keys().iter().filter(|key| !is_set(key)).map(Key::name).collect();
     // The only file with a PodMonitor tests the job name of another nameOverride.
