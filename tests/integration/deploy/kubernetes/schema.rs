@@ -39,6 +39,11 @@ impl Key {
         [of("examples"), of("enum")].concat()
     }
 
+    /// The value of this key, if `values` set it.
+    fn set_in<'a>(&self, values: &'a Value) -> Option<&'a Value> {
+        self.path.iter().try_fold(values, |below, key| below.get(key))
+    }
+
     /// Values of the chart that set this key.
     fn set_to(&self, value: Value) -> Value {
         self.path.iter().rev().fold(value, |below, key| json!({key: below}))
@@ -126,22 +131,14 @@ fn each_value_changes_the_objects_and_each_example_is_valid() {
         .collect();
     // The documents that a change adds, or else the errors.
     let changed = |key: &Key| -> Result<Vec<String>, Vec<String>> {
-        // First the files that set the key, or most of its path.
-        let depth = |values: &Value| {
-            let mut below = Some(values);
-            key.path
-                .iter()
-                .filter(|key| {
-                    below = below.and_then(|value| value.get(key.as_str()));
-                    below.is_some()
-                })
-                .count()
-        };
+        // First the files that set the key or its section.
+        let is_unset = |values: &Value| (key.set_in(values).is_none(), values.get(&key.path[0]).is_none());
         let mut sets: Vec<_> = sets.iter().collect();
-        sets.sort_by_key(|(_, values, _)| std::cmp::Reverse(depth(values)));
+        sets.sort_by_key(|(_, values, _)| is_unset(values));
         let mut errors = Vec::new();
-        for (name, _, before) in sets {
-            for change in key.changes() {
+        for (name, values, before) in sets {
+            let now = key.set_in(values).unwrap_or(&key.schema["default"]);
+            for change in key.changes().into_iter().filter(|change| change != now) {
                 match render(name, &key.set_to(change)) {
                     Ok(after) if after != *before => {
                         let old: BTreeSet<&str> = before.split("---\n").collect();
@@ -234,10 +231,7 @@ fn each_value_can_be_null_or_is_reported_as_missing() {
 #[ignore = "needs tools that `tests/run` installs"]
 fn each_value_is_set_by_a_file_in_ci() {
     let sets: Vec<Value> = value_sets().iter().map(|name| values(name)).collect();
-    let is_set = |key: &&Key| {
-        let found = |values: &Value| key.path.iter().try_fold(values, |below, key| below.get(key)).is_some();
-        sets.iter().any(found)
-    };
+    let is_set = |key: &&Key| sets.iter().any(|values| key.set_in(values).is_some());
     let missing: Vec<String> = keys().iter().filter(|key| !is_set(key)).map(Key::name).collect();
     // The only file with a PodMonitor tests the job name of another nameOverride.
     assert_eq!(missing, ["podMonitor.jobLabel"]);
