@@ -6,10 +6,13 @@
 mod aws;
 mod container;
 mod grafana;
+mod ingestion;
 mod installation;
 mod kubernetes;
 mod large_fleets;
+mod packages;
 mod reference;
+mod requirements;
 mod rules;
 mod systemd;
 mod workflows;

@@ -1,9 +1,10 @@
 //! The Grafana dashboards as JSON: descriptions, layout, links, variables and provisioning.
 //!
-//! `answers` runs their queries in a real Prometheus. The tests have no Grafana, so no test
-//! renders a panel.
+//! `answers` runs their queries in a real Prometheus, and `pictures` checks that their pictures are not
+//! outdated. The tests have no Grafana, so no test renders a panel.
 
 mod answers;
+mod pictures;
 
 use std::collections::{BTreeMap, BTreeSet};
 

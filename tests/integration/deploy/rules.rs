@@ -22,7 +22,7 @@ use crate::process::ExporterProcess;
 use crate::prometheus::Prometheus;
 use crate::{http, tools};
 
-const RULES: [&str; 2] = ["recording-rules.yml", "alerts.yml"];
+pub(super) const RULES: [&str; 2] = ["recording-rules.yml", "alerts.yml"];
 
 /// The metric families with a series for each sync that rules may use. All others can be left out
 /// of a large fleet.
@@ -36,12 +36,12 @@ fn rule_path(name: &str) -> String {
     format!("deploy/prometheus/{name}")
 }
 
-fn rule_file(name: &str) -> String {
+pub(super) fn rule_file(name: &str) -> String {
     text(&rule_path(name))
 }
 
 /// All rules of a file.
-fn rules(name: &str) -> Vec<Value> {
+pub(super) fn rules(name: &str) -> Vec<Value> {
     list(&yaml(&rule_path(name))["groups"]).iter().flat_map(|group| list(&group["rules"]).to_vec()).collect()
 }
 
@@ -51,7 +51,7 @@ fn alerts() -> BTreeSet<String> {
 }
 
 /// The files of the unit tests for promtool.
-fn unit_tests() -> Vec<String> {
+pub(super) fn unit_tests() -> Vec<String> {
     let files = std::fs::read_dir(place("deploy/prometheus/tests")).unwrap();
     let name = |entry: std::io::Result<DirEntry>| entry.unwrap().file_name().into_string().unwrap();
     let files: Vec<String> = files.map(name).collect();
@@ -245,19 +245,23 @@ fn alertmanager_accepts_the_inhibitions_and_they_name_alerts() {
     assert!(inhibited > 5, "{config}");
 }
 
-/// `scrape.yml` for this address, in a directory with all rules. Intervals, those of groups included,
-/// and the `for` of alerts are shortened to a second.
+/// A file of rules with the intervals of groups, and the `for` and `keep_firing_for` of alerts,
+/// shortened to a second.
+pub(super) fn accelerated(rules: &str) -> String {
+    let line = |line: &str| match line.split_once(": ") {
+        Some((key, _)) if ["for", "interval", "keep_firing_for"].contains(&key.trim()) => {
+            format!("{key}: 1s\n")
+        }
+        _ => format!("{line}\n"),
+    };
+    rules.lines().map(line).collect()
+}
+
+/// `scrape.yml` for this address, with intervals of a second, in a directory with all rules, accelerated.
 fn accelerated_config(address: &str) -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
     for name in RULES {
-        let rules: String = rule_file(name)
-            .lines()
-            .map(|line| match line.split_once(": ") {
-                Some((key, _)) if ["for", "interval"].contains(&key.trim()) => format!("{key}: 1s\n"),
-                _ => format!("{line}\n"),
-            })
-            .collect();
-        std::fs::write(directory.path().join(name), rules).unwrap();
+        std::fs::write(directory.path().join(name), accelerated(&rule_file(name))).unwrap();
     }
     let config = rule_file("scrape.yml");
     for part in ["localhost:10144", ": 1m"] {
