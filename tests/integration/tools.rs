@@ -128,13 +128,17 @@ pub(crate) fn mandoc() -> Command {
     checked(tool_path("TEST_MANDOC", "mandoc"), "/dev/null")
 }
 
-/// Node with a script of a package of `tests/deploy/package.json`.
-pub(crate) fn node_script(script: &str) -> Command {
-    let modules = std::env::var_os("TEST_DEPLOY_MODULES").map_or_else(
+/// The directory with the packages of `tests/deploy/package.json`.
+pub(crate) fn deploy_modules() -> PathBuf {
+    std::env::var_os("TEST_DEPLOY_MODULES").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools/deploy/node_modules"),
         PathBuf::from,
-    );
-    let script = modules.join(script);
+    )
+}
+
+/// Node with a script of a package of `tests/deploy/package.json`.
+pub(crate) fn node_script(script: &str) -> Command {
+    let script = deploy_modules().join(script);
     assert!(script.exists(), "{} is missing; `tests/run` installs it", script.display());
     let mut node = node();
     node.arg(script);

@@ -3,7 +3,7 @@
 Usage: kubernetes_objects.py [VERSION]...
 
 Each object must be valid for these Kubernetes versions, or for the definitions of the Prometheus
-operator, without unknown keys.
+operator, without unknown keys. tests/deploy/gateway_objects.mjs validates objects of the Gateway API.
 """
 
 import json
@@ -56,6 +56,8 @@ for version in sys.argv[1:]:
     for document in documents:
         if document["apiVersion"].startswith("monitoring.coreos.com/"):
             check_operator_object(document)
+            continue
+        if document["apiVersion"].startswith("gateway.networking.k8s.io/"):
             continue
         name = f"{document['kind']} {document['metadata']['name']}"
         try:

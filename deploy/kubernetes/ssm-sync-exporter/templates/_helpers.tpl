@@ -1,17 +1,25 @@
+{{- define "ssm-sync-exporter.name" -}}
+{{- .Values.nameOverride | default .Chart.Name -}}
+{{- end -}}
+
+{{- define "ssm-sync-exporter.namespace" -}}
+{{- .Values.namespaceOverride | default .Release.Namespace -}}
+{{- end -}}
+
 {{/* At most 50 characters: a StatefulSet appends a hyphen and a hash of ten characters to make a
      label value, which may have 63. */}}
 {{- define "ssm-sync-exporter.fullname" -}}
 {{- if .Values.fullnameOverride -}}
 {{- .Values.fullnameOverride -}}
-{{- else if contains .Chart.Name .Release.Name -}}
+{{- else if contains (include "ssm-sync-exporter.name" .) .Release.Name -}}
 {{- .Release.Name | trunc 50 | trimSuffix "-" -}}
 {{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 50 | trimSuffix "-" -}}
+{{- printf "%s-%s" .Release.Name (include "ssm-sync-exporter.name" .) | trunc 50 | trimSuffix "-" -}}
 {{- end -}}
 {{- end -}}
 
 {{- define "ssm-sync-exporter.selectorLabels" -}}
-app.kubernetes.io/name: {{ .Chart.Name }}
+app.kubernetes.io/name: {{ include "ssm-sync-exporter.name" . | quote }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
@@ -22,21 +30,22 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
 {{- end -}}
 
-{{/* The user's labels merged with the chart's. The chart's labels win, because selectors rely on
-     them. */}}
+{{/* commonLabels, the labels of the object, and the chart's labels. The later ones win: selectors rely
+     on the chart's. Arguments: the root context, the template of the chart's labels, and the labels of
+     the object. */}}
 {{- define "ssm-sync-exporter.mergedLabels" -}}
 {{- $own := include (index . 1) (index . 0) | fromYaml -}}
-{{- toYaml (mergeOverwrite (deepCopy (index . 2 | default dict)) $own) -}}
+{{- toYaml (mergeOverwrite dict ((index . 0).Values.commonLabels | default dict) (index . 2 | default dict) $own) -}}
 {{- end -}}
 
 {{/* Metadata of every object. Arguments: the root context, a suffix of the name, and a dict with
-     optional labels and annotations. */}}
+     optional labels, annotations and namespace. */}}
 {{- define "ssm-sync-exporter.metadata" -}}
 {{- $root := index . 0 -}}
 {{- $suffix := index . 1 -}}
 {{- $more := index . 2 -}}
 name: {{ printf "%s%s" (include "ssm-sync-exporter.fullname" $root) $suffix | quote }}
-namespace: {{ $root.Release.Namespace | quote }}
+namespace: {{ $more.namespace | default (include "ssm-sync-exporter.namespace" $root) | quote }}
 labels:
   {{- include "ssm-sync-exporter.mergedLabels" (list $root "ssm-sync-exporter.labels" $more.labels) | nindent 2 }}
 {{- with $more.annotations }}

@@ -2,10 +2,14 @@
 {{- define "ssm-sync-exporter.podTemplate" -}}
 {{- $web := include "ssm-sync-exporter.web" . | fromJson -}}
 {{- $sharded := gt (int .Values.shards) 1 -}}
+{{- include "ssm-sync-exporter.checkPod" . -}}
 metadata:
   labels:
     {{- include "ssm-sync-exporter.mergedLabels" (list . "ssm-sync-exporter.selectorLabels" .Values.podLabels) | nindent 4 }}
-  {{- $annotations := deepCopy .Values.podAnnotations }}
+  {{- $annotations := deepCopy (.Values.podAnnotations | default dict) }}
+  {{- if .Values.extraContainers }}
+  {{- $annotations = merge $annotations (dict "kubectl.kubernetes.io/default-container" .Chart.Name) }}
+  {{- end }}
   {{- if not .Values.configSecret }}
   {{- /* A changed configuration replaces the pods instead of reloading it in place. The old pod
          keeps running while the new one rejects the configuration or has not collected every
@@ -22,8 +26,21 @@ spec:
   automountServiceAccountToken: false
   # The exporter needs no variables of other Services.
   enableServiceLinks: false
-  # The exporter stops within ten seconds.
-  terminationGracePeriodSeconds: 15
+  terminationGracePeriodSeconds: {{ int .Values.terminationGracePeriodSeconds }}
+  {{- if .Values.hostNetwork }}
+  hostNetwork: true
+  {{- end }}
+  {{- with .Values.dnsPolicy | default (ternary "ClusterFirstWithHostNet" "" (.Values.hostNetwork | default false)) }}
+  dnsPolicy: {{ . }}
+  {{- end }}
+  {{- with .Values.dnsConfig }}
+  dnsConfig:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.hostAliases }}
+  hostAliases:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
   {{- with .Values.imagePullSecrets }}
   imagePullSecrets:
     {{- toYaml . | nindent 4 }}
@@ -33,6 +50,10 @@ spec:
   {{- end }}
   {{- with .Values.podSecurityContext }}
   securityContext:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .Values.initContainers }}
+  initContainers:
     {{- toYaml . | nindent 4 }}
   {{- end }}
   containers:
@@ -49,6 +70,9 @@ spec:
         - --shard.total={{ int .Values.shards }}
         - --shard.from-hostname
         {{- end }}
+        {{- if ne (int .Values.port) 10144 }}
+        - --web.listen-address=:{{ int .Values.port }}
+        {{- end }}
         - --log.level={{ .Values.log.level }}
         - --log.format={{ .Values.log.format }}
         {{- range .Values.extraArgs }}
@@ -64,23 +88,22 @@ spec:
       {{- end }}
       ports:
         - name: metrics
-          containerPort: 10144
-      # The exporter may query the instance metadata for its region before it listens, which
-      # takes a while if the metadata service is unreachable.
+          containerPort: {{ int .Values.port }}
       startupProbe:
         {{- include "ssm-sync-exporter.probe" (list $web "/-/healthy") | nindent 8 }}
-        periodSeconds: 2
-        failureThreshold: 60
+        {{- toYaml .Values.startupProbe | nindent 8 }}
       livenessProbe:
         {{- include "ssm-sync-exporter.probe" (list $web "/-/healthy") | nindent 8 }}
-        periodSeconds: 20
-        timeoutSeconds: 5
+        {{- toYaml .Values.livenessProbe | nindent 8 }}
       # Ready once every target has been collected, so that a rollout stops the old pod only
       # when the new one has the same data. Prometheus also scrapes pods that are not ready.
       readinessProbe:
         {{- include "ssm-sync-exporter.probe" (list $web "/-/ready") | nindent 8 }}
-        periodSeconds: 5
-        timeoutSeconds: 5
+        {{- toYaml .Values.readinessProbe | nindent 8 }}
+      {{- with .Values.lifecycle }}
+      lifecycle:
+        {{- toYaml . | nindent 8 }}
+      {{- end }}
       {{- with .Values.resources }}
       resources:
         {{- toYaml . | nindent 8 }}
@@ -97,6 +120,9 @@ spec:
         {{- with .Values.extraVolumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
+    {{- with .Values.extraContainers }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
   volumes:
     - name: config
       projected:
@@ -144,7 +170,12 @@ spec:
   {{- end }}
   {{- if .Values.topologySpreadConstraints }}
   topologySpreadConstraints:
-    {{- toYaml .Values.topologySpreadConstraints | nindent 4 }}
+    {{- $constraints := list }}
+    {{- range .Values.topologySpreadConstraints }}
+    {{- $selector := .labelSelector | default (dict "matchLabels" (include "ssm-sync-exporter.selectorLabels" $ | fromYaml)) }}
+    {{- $constraints = append $constraints (merge (dict "labelSelector" $selector) .) }}
+    {{- end }}
+    {{- toYaml $constraints | nindent 4 }}
   {{- else if $sharded }}
   topologySpreadConstraints:
     - topologyKey: kubernetes.io/hostname

@@ -65,11 +65,19 @@ impl Rendered {
         &self.workload()["spec"]["template"]["spec"]
     }
 
-    /// The only container of its pods.
+    /// The container of the exporter.
     pub(super) fn container(&self) -> &Value {
         let containers = list(&self.pod()["containers"]);
-        assert_eq!(containers.len(), 1);
-        &containers[0]
+        containers.iter().find(|container| container["name"] == "ssm-sync-exporter").unwrap()
+    }
+
+    /// The Service that Prometheus scrapes, which is headless.
+    pub(super) fn service(&self) -> &Value {
+        let services = self.all("Service");
+        let mut headless = services.iter().filter(|service| service["spec"]["clusterIP"] == "None");
+        let service = headless.next().unwrap();
+        assert!(headless.next().is_none(), "there are two headless Services");
+        service
     }
 }
 
@@ -98,6 +106,11 @@ pub(super) fn helm_template(chart: &Path) -> Command {
 pub(super) fn template(chart: &Path, name: &str, arguments: &[&str]) -> String {
     let output = succeed(helm_template(chart).arg("--values").arg(value_file(name)).args(arguments));
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// The values in `ci/NAME-values.yaml`.
+pub(super) fn values(name: &str) -> Value {
+    documents(&std::fs::read_to_string(value_file(name)).unwrap(), &[]).remove(0)
 }
 
 pub(super) fn value_file(name: &str) -> std::path::PathBuf {

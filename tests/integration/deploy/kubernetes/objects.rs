@@ -7,15 +7,16 @@ use serde_json::{Value, json};
 use ssm_sync_exporter::cli::{Cli, Parsed};
 
 use super::chart::{
-    CHART, NAMESPACE, Rendered, document, documents, helm_template, list, matches, string, template,
-    value_file, value_sets,
+    CHART, Rendered, document, documents, helm_template, list, string, template, value_file, value_sets,
+    values,
 };
+use super::notes::notes;
 use crate::deploy::{place, succeed, text};
 use crate::process::{program, run};
 use crate::tools;
 
 /// The oldest Kubernetes version that the chart supports, and the newest with a schema.
-fn versions() -> [String; 2] {
+pub(super) fn versions() -> [String; 2] {
     let constraint = document("Chart.yaml")["kubeVersion"].clone();
     let oldest = string(&constraint).strip_prefix(">=").unwrap().strip_suffix(".0-0").unwrap().to_owned();
     let mut newest = tools::python();
@@ -41,12 +42,11 @@ fn the_chart_passes_helm_lint() {
 #[ignore = "needs tools that `tests/run` installs"]
 fn objects_are_valid_for_old_and_new_kubernetes_and_the_prometheus_operator() {
     let versions = versions();
-    for name in value_sets() {
-        for version in &versions {
-            let yaml = template(&place(CHART), &name, &["--kube-version", &format!("{version}.0")]);
-            let objects = documents(&yaml, &[version]);
-            assert!(objects.len() >= 3, "{name}: {objects:?}");
-        }
+    for version in &versions {
+        let arguments = ["--kube-version", &format!("{version}.0")];
+        // One run for all, because the schemas take seconds to load.
+        let all: String = value_sets().iter().map(|name| template(&place(CHART), name, &arguments)).collect();
+        assert!(documents(&all, &[version]).len() >= 3 * value_sets().len());
     }
 }
 
@@ -82,86 +82,26 @@ fn the_chart_has_the_version_of_the_exporter() {
     );
 }
 
+/// Every object uses the port of the values, which is the exporter's default port if none is set.
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn object_names_are_unique_and_all_objects_belong_to_the_release() {
-    for name in value_sets() {
-        let rendered = Rendered::of(&name);
-        let mut seen = BTreeSet::new();
-        for object in &rendered.objects {
-            let metadata = &object["metadata"];
-            let id = format!("{} {}", object["kind"], metadata["name"]);
-            assert_eq!(metadata["namespace"], NAMESPACE, "{name}: {id}");
-            assert_eq!(metadata["labels"]["app.kubernetes.io/name"], "ssm-sync-exporter", "{name}: {id}");
-            assert_eq!(metadata["labels"]["app.kubernetes.io/managed-by"], "Helm", "{name}: {id}");
-            assert!(seen.insert(id.clone()), "{name}: {id} is rendered twice");
-        }
-    }
-}
-
-#[test]
-#[ignore = "needs tools that `tests/run` installs"]
-fn selectors_match_the_pods_and_the_service() {
-    for name in value_sets() {
-        let rendered = Rendered::of(&name);
-        let workload = rendered.workload();
-        let labels = &workload["spec"]["template"]["metadata"]["labels"];
-        let service = rendered.the("Service");
-        let mut selectors = vec![&workload["spec"]["selector"]["matchLabels"], &service["spec"]["selector"]];
-        selectors.extend(
-            rendered.all("NetworkPolicy").iter().map(|policy| &policy["spec"]["podSelector"]["matchLabels"]),
-        );
-        selectors.extend(
-            rendered
-                .all("PodDisruptionBudget")
-                .iter()
-                .map(|budget| &budget["spec"]["selector"]["matchLabels"]),
-        );
-        if let Some(constraints) = rendered.pod()["topologySpreadConstraints"].as_array() {
-            selectors
-                .extend(constraints.iter().map(|constraint| &constraint["labelSelector"]["matchLabels"]));
-        }
-        for selector in selectors {
-            assert!(matches(selector, labels), "{name}: {selector} of {labels}");
-        }
-        for monitor in rendered.all("ServiceMonitor") {
-            let selector = &monitor["spec"]["selector"]["matchLabels"];
-            assert!(matches(selector, &service["metadata"]["labels"]), "{name}: {selector}");
-        }
-        let account = string(&rendered.pod()["serviceAccountName"]).to_owned();
-        match rendered.all("ServiceAccount")[..] {
-            [made] => assert_eq!(made["metadata"]["name"], account, "{name}"),
-            _ => assert_eq!((name.as_str(), account.as_str()), ("certificates", "monitoring")),
-        }
-    }
-}
-
-/// Selectors rely on the chart's labels.
-#[test]
-#[ignore = "needs tools that `tests/run` installs"]
-fn user_labels_do_not_override_the_labels_of_the_chart() {
-    let label = "app\\.kubernetes\\.io/name=mine";
-    let set = ["podLabels", "service.labels", "serviceMonitor.labels"]
-        .map(|key| format!("{key}.{label}"))
-        .join(",");
-    assert_eq!(Rendered::with("web", &["--set", &set]).objects, Rendered::of("web").objects);
-}
-
-/// Every object uses the exporter's default port.
-#[test]
-#[ignore = "needs tools that `tests/run` installs"]
-fn every_object_uses_the_default_port() {
+fn every_object_uses_the_port_of_the_exporter() {
     let (_, help, _) = run(program().arg("--help"));
     let (_, rest) = help.split_once("--web.listen-address").unwrap();
     let (_, rest) = rest.split_once("[default: :").unwrap();
-    let port: u16 = rest.split_once(']').unwrap().0.parse().unwrap();
+    let default: u64 = rest.split_once(']').unwrap().0.parse().unwrap();
     for name in value_sets() {
         let rendered = Rendered::of(&name);
         let container = rendered.container();
+        let port = values(&name)["port"].as_u64().unwrap_or(default);
+        let arguments = list(&container["args"]).iter().map(string);
+        let listens: Vec<&str> =
+            arguments.filter_map(|argument| argument.strip_prefix("--web.listen-address=")).collect();
+        assert_eq!(listens.is_empty(), port == default, "{name}");
+        assert!(listens.iter().all(|address| *address == format!(":{port}")), "{name}: {listens:?}");
         assert_eq!(container["ports"], json!([{"name": "metrics", "containerPort": port}]), "{name}");
-        let service = rendered.the("Service");
         assert_eq!(
-            service["spec"]["ports"],
+            rendered.service()["spec"]["ports"],
             json!([{"name": "metrics", "port": port, "targetPort": "metrics"}])
         );
         for probe in ["startupProbe", "livenessProbe", "readinessProbe"] {
@@ -169,17 +109,22 @@ fn every_object_uses_the_default_port() {
             let ports = [&probe["httpGet"]["port"], &probe["tcpSocket"]["port"]];
             assert_eq!(ports.iter().filter(|port| ***port == "metrics").count(), 1, "{name}: {probe}");
         }
-        for policy in rendered.all("NetworkPolicy") {
-            assert_eq!(
-                policy["spec"]["ingress"][0]["ports"],
-                json!([{"port": "metrics", "protocol": "TCP"}])
-            );
+        let extra = values(&name)["networkPolicy"]["extraIngress"].clone();
+        let rules =
+            rendered.all("NetworkPolicy").into_iter().flat_map(|policy| list(&policy["spec"]["ingress"]));
+        for rule in rules.filter(|rule| !extra.as_array().is_some_and(|extra| extra.contains(rule))) {
+            assert_eq!(rule["ports"], json!([{"port": "metrics", "protocol": "TCP"}]), "{name}");
         }
         for monitor in rendered.all("ServiceMonitor") {
             assert_eq!(monitor["spec"]["endpoints"][0]["port"], "metrics", "{name}");
         }
+        for monitor in rendered.all("PodMonitor") {
+            assert_eq!(monitor["spec"]["podMetricsEndpoints"][0]["port"], "metrics", "{name}");
+        }
+        let notes = notes("x", &name, &["--set", "serviceMonitor.enabled=false,podMonitor.enabled=false"]);
+        assert!(notes.contains(&format!("svc, port {port}.\n")), "{name}: {notes}");
+        assert!(notes.contains(&format!("://localhost:{port}/\n")), "{name}: {notes}");
     }
-    assert!(text(&format!("{CHART}/templates/_notes.tpl")).contains(&format!("port {port}")));
 }
 
 #[test]
@@ -209,8 +154,8 @@ fn the_deployment_and_the_stateful_set_have_the_same_pods_except_for_shard_flags
     assert_eq!(one.all("PodDisruptionBudget").len(), 0);
     let spec = &three.workload()["spec"];
     assert_eq!((&spec["replicas"], &spec["podManagementPolicy"]), (&json!(3), &json!("Parallel")));
-    assert_eq!(spec["serviceName"], three.the("Service")["metadata"]["name"]);
-    assert_eq!(three.the("Service")["spec"]["clusterIP"], "None");
+    assert_eq!(spec["serviceName"], three.service()["metadata"]["name"]);
+    assert_eq!(three.service()["spec"]["clusterIP"], "None");
     assert_eq!(three.the("PodDisruptionBudget")["spec"]["maxUnavailable"], 1);
 }
 
@@ -230,22 +175,6 @@ fn each_pod_name_selects_its_own_shard() {
             assert_eq!((shard.index(), shard.total()), (ordinal, replicas), "{pod}");
         }
         cli.shard(&format!("{}-{replicas}", string(&workload["metadata"]["name"]))).unwrap_err();
-    }
-}
-
-/// A `StatefulSet` uses its name, a hyphen and a hash of ten characters as a label value, of at
-/// most 63.
-#[test]
-#[ignore = "needs tools that `tests/run` installs"]
-fn names_are_short_enough_for_labels() {
-    let long = "r".repeat(53);
-    let mut helm = tools::helm();
-    let output = succeed(
-        helm.args(["template", &long]).arg(place(CHART)).args(["--set", "image.repository=x,shards=12"]),
-    );
-    for object in documents(&String::from_utf8(output.stdout).unwrap(), &[]) {
-        let name = string(&object["metadata"]["name"]);
-        assert!(name.len() + 11 <= 63 && !name.ends_with('-'), "{name}");
     }
 }
 
@@ -291,153 +220,6 @@ fn settings_that_change_the_probes_change_the_name_of_the_secret() {
         }
     }
     assert_eq!(all.iter().map(|(secret, _)| secret).collect::<BTreeSet<_>>().len(), 3);
-}
-
-/// Without quotes, YAML would parse these names as numbers or booleans.
-#[test]
-#[ignore = "needs tools that `tests/run` installs"]
-fn names_that_look_like_numbers_or_booleans_are_quoted() {
-    for release in ["123", "on", "1e3"] {
-        for more in ["", ",fullnameOverride=on,web.tlsSecret=0123"] {
-            for name in ["organization", "sharded", "tls", "pod-identity"] {
-                let mut helm = tools::helm();
-                helm.args(["template", release, "--namespace", "007"]).arg(place(CHART));
-                helm.arg("--values")
-                    .arg(value_file(name))
-                    .args(["--set-string", &format!("image.tag=x{more}")]);
-                let yaml = String::from_utf8(succeed(&mut helm).stdout).unwrap();
-                for line in yaml.lines() {
-                    let value = line.split_once(": ").map_or("", |(_, value)| value);
-                    assert!(!["123", "on", "1e3", "007", "0123"].contains(&value), "{release}: {line}");
-                }
-                let objects = documents(&yaml, &[]);
-                for object in &objects {
-                    let metadata = &object["metadata"];
-                    assert_eq!(metadata["namespace"], "007", "{}", object["kind"]);
-                    assert_eq!(metadata["labels"]["app.kubernetes.io/instance"], release);
-                }
-            }
-        }
-    }
-}
-
-#[test]
-#[ignore = "needs tools that `tests/run` installs"]
-fn the_network_policy_allows_only_needed_traffic() {
-    let egress = |rendered: &Rendered| -> Vec<Value> {
-        let policy = &rendered.the("NetworkPolicy")["spec"];
-        assert_eq!(policy["policyTypes"], json!(["Ingress", "Egress"]));
-        assert_eq!(list(&policy["ingress"]).len(), 1);
-        assert!(!list(&policy["ingress"][0]["from"]).is_empty(), "an empty list would allow every peer");
-        let rule = |rule: &Value| {
-            let peers = rule["to"].as_array().cloned().unwrap_or_default();
-            let ports = list(&rule["ports"])
-                .iter()
-                .map(|port| format!("{}/{}", port["port"], string(&port["protocol"])));
-            json!([
-                ports.collect::<Vec<_>>(),
-                peers.iter().map(|peer| &peer["ipBlock"]["cidr"]).collect::<Vec<_>>()
-            ])
-        };
-        list(&policy["egress"]).iter().map(rule).collect()
-    };
-    let default = vec![
-        json!([["53/UDP", "53/TCP", "5353/UDP", "5353/TCP"], []]),
-        json!([["443/TCP"], []]),
-        json!([["80/TCP"], ["169.254.170.23/32", "fd00:ec2::23/128"]]),
-    ];
-    assert_eq!(egress(&Rendered::of("pod-identity")), default);
-    let metadata = json!([["80/TCP"], ["169.254.169.254/32", "fd00:ec2::254/128"]]);
-    assert_eq!(
-        egress(&Rendered::of("everything")),
-        [default, vec![metadata, json!([["3128/TCP"], []])]].concat()
-    );
-    let prometheus = Rendered::of("pod-identity").the("NetworkPolicy")["spec"]["ingress"][0]["from"].clone();
-    let by_label = json!({"matchLabels": {"app.kubernetes.io/name": "prometheus"}});
-    assert_eq!(prometheus, json!([{"namespaceSelector": {}, "podSelector": by_label}]));
-}
-
-/// The notes that Helm prints after the installation.
-fn notes(release: &str, name: &str, arguments: &[&str]) -> String {
-    let mut helm = tools::helm();
-    helm.args(["install", release, "--dry-run=client", "--namespace", NAMESPACE]).arg(place(CHART));
-    let output = succeed(helm.arg("--values").arg(value_file(name)).args(arguments));
-    let text = String::from_utf8(output.stdout).unwrap();
-    text.split_once("\nNOTES:\n").unwrap().1.to_owned()
-}
-
-/// The parameters of the templates in deploy/aws that the notes set as `NAME=VALUE`.
-fn parameters(notes: &str) -> Vec<(&str, &str)> {
-    notes
-        .split_whitespace()
-        .filter_map(|word| word.split_once('='))
-        .filter(|(name, _)| name.chars().all(char::is_alphabetic) && name.starts_with(char::is_uppercase))
-        .collect()
-}
-
-#[test]
-#[ignore = "needs tools that `tests/run` installs"]
-fn the_notes_name_existing_parameters_of_the_aws_templates() {
-    let [hub, member] = ["hub-role", "member-role"].map(|file| text(&format!("deploy/aws/{file}.yaml")));
-    let tag_condition = "aws:RequestTag/kubernetes-service-account: !Ref KubernetesServiceAccount";
-    assert!(hub.contains(tag_condition), "hub-role.yaml does not require the session tags of Pod Identity");
-    let service_account = |notes: &str| {
-        let named = parameters(notes);
-        for (name, _) in &named {
-            let declared = format!("\n  {name}:\n");
-            assert!(hub.contains(&declared) || member.contains(&declared), "{name}");
-        }
-        assert!(!notes.contains("--disable-session-tags"), "{notes}");
-        named.iter().find(|(name, _)| *name == "KubernetesServiceAccount").unwrap().1.to_owned()
-    };
-    let own = notes("ssm-sync-exporter", "minimal", &[]);
-    assert!(hub.contains(&format!(
-        "  KubernetesServiceAccount:\n    Type: String\n    Default: {}\n",
-        service_account(&own)
-    )));
-    assert!(parameters(&own).contains(&("KubernetesNamespace", NAMESPACE)), "{own}");
-    assert!(parameters(&own).contains(&("ExporterSessionTags", "true")), "{own}");
-    assert!(own.contains("PackedPolicyTooLarge, set aws.session_policy: false"), "{own}");
-    // For every release name, service account name and way to configure the role.
-    for (release, name) in [("syncs", "minimal"), ("syncs", "organization"), ("x", "certificates")] {
-        let account = Rendered::of_release(release, name).pod()["serviceAccountName"].clone();
-        assert_eq!(service_account(&notes(release, name, &[])), string(&account), "{release} {name}");
-    }
-}
-
-#[test]
-#[ignore = "needs tools that `tests/run` installs"]
-fn the_notes_ask_for_a_region_if_none_is_configured() {
-    let missing =
-        |name: &str, arguments: &[&str]| notes("syncs", name, arguments).contains("\"no region is set\"");
-    assert_eq!(missing("minimal", &[]), true);
-    assert_eq!(
-        missing("minimal", &["--set", "extraEnv[0].name=AWS_REGION,extraEnv[0].value=eu-west-1"]),
-        false
-    );
-    assert_eq!(missing("minimal", &["--set", "config.regions={eu-west-1}"]), false);
-    assert_eq!(missing("certificates", &[]), false, "the chart cannot read the Secret");
-}
-
-#[test]
-#[ignore = "needs tools that `tests/run` installs"]
-fn the_notes_say_how_to_open_the_page_and_what_is_not_configured() {
-    let minimal = notes("syncs", "minimal", &[]);
-    for part in [
-        "port-forward deployment/syncs-ssm-sync-exporter 10144\n  http://localhost:10144/\n",
-        "--service-account syncs-ssm-sync-exporter ",
-        "serviceMonitor.enabled",
-        "prometheusRule.enabled",
-        "dashboards.enabled",
-        "TLS and passwords",
-        "aws_ssm_resource_data_sync_last_status{status=\"Failed\"} == 1\n",
-    ] {
-        assert!(minimal.contains(part), "{part}: {minimal}");
-    }
-    assert!(notes("syncs", "web", &[]).contains("\n  https://localhost:10144/\n"));
-    let everything = notes("syncs", "everything", &[]);
-    assert!(everything.contains("port-forward statefulset/syncs 10144\n"), "{everything}");
-    assert!(!everything.contains("Not configured"), "{everything}");
 }
 
 #[test]

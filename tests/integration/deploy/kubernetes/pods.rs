@@ -10,7 +10,7 @@ use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::chart::{NAMESPACE, Rendered, list, string, value_sets};
+use super::chart::{Rendered, list, string, value_sets};
 use crate::exporter::{REGION, ROLE, fake_aws};
 use crate::process::{ExporterProcess, program, run, with_ambient_credentials};
 use crate::prometheus::Prometheus;
@@ -31,11 +31,12 @@ struct Pod {
 impl Pod {
     fn of(name: &str) -> Self {
         let rendered = Rendered::of(name);
-        let service = string(&rendered.the("Service")["metadata"]["name"]).to_owned();
+        let service = &rendered.service()["metadata"];
+        let host = format!("{}.{}.svc", string(&service["name"]), string(&service["namespace"]));
         let authority = Authority::new();
         let server = match name {
             "certificates" => authority.sign("exporter.example"),
-            _ => authority.sign(&format!("{service}.{NAMESPACE}.svc")),
+            _ => authority.sign(&host),
         };
         let client = authority.sign("prometheus.example");
         let web = "tls_server_config:\n  cert_file: tls/tls.crt\n  key_file: tls/tls.key\n  client_ca_file: tls/ca.crt\n  client_auth_type: RequireAndVerifyClientCert\n";
@@ -115,6 +116,10 @@ impl Pod {
         let here = self.directory.path().to_str().unwrap();
         for argument in list(&container["args"]).iter().map(string) {
             // The host name of the test machine is not that of a pod.
+            if argument.starts_with("--web.listen-address=") {
+                // The test chooses a free port.
+                continue;
+            }
             command.arg(match argument {
                 "--shard.from-hostname" => "--shard.index=0".to_owned(),
                 other => other.replace(MOUNT, here),
@@ -233,12 +238,15 @@ async fn the_exporter_stops_within_the_grace_period() {
     assert!(took.as_secs() < 10, "{took:?}");
 }
 
-/// The scrape configuration that the operator generates from the `ServiceMonitor`, with the labels
-/// that it adds.
+/// The scrape configuration that the operator generates from the `ServiceMonitor` or the
+/// `PodMonitor`, with the labels that it adds.
 fn scrape_config(pod: &Pod, address: SocketAddr, files: &Path) -> String {
-    let monitor = pod.rendered.the("ServiceMonitor");
-    let endpoint = &monitor["spec"]["endpoints"][0];
-    let service = &pod.rendered.the("Service")["metadata"];
+    let of_service = !pod.rendered.all("ServiceMonitor").is_empty();
+    let monitor = pod.rendered.the(if of_service { "ServiceMonitor" } else { "PodMonitor" });
+    let endpoint = &monitor["spec"][if of_service { "endpoints" } else { "podMetricsEndpoints" }][0];
+    let service = &pod.rendered.service()["metadata"];
+    let template = &pod.rendered.workload()["spec"]["template"]["metadata"];
+    let labels = &(if of_service { service } else { template })["labels"];
     let mut config = json!({
         "job_name": "serviceMonitor",
         "scrape_interval": "1s",
@@ -248,8 +256,8 @@ fn scrape_config(pod: &Pod, address: SocketAddr, files: &Path) -> String {
         "static_configs": [{
             "targets": [address.to_string()],
             "labels": {
-                "job": service["labels"][string(&monitor["spec"]["jobLabel"])],
-                "namespace": NAMESPACE,
+                "job": labels[string(&monitor["spec"]["jobLabel"])],
+                "namespace": service["namespace"],
                 "service": service["name"],
                 "pod": "a-pod",
                 "container": pod.rendered.container()["name"],
@@ -257,6 +265,9 @@ fn scrape_config(pod: &Pod, address: SocketAddr, files: &Path) -> String {
             },
         }],
     });
+    let relabelings = endpoint["relabelings"].as_array().into_iter().flatten();
+    let snake_case = |relabeling: &Value| json!({"target_label": relabeling["targetLabel"], "replacement": relabeling["replacement"]});
+    config["relabel_configs"] = relabelings.map(snake_case).collect();
     let file = |reference: &Value| {
         let path = files.join(format!("{}.{}", string(&reference["name"]), string(&reference["key"])));
         std::fs::write(&path, pod.secret(&reference["name"], &reference["key"])).unwrap();
@@ -281,11 +292,11 @@ fn scrape_config(pod: &Pod, address: SocketAddr, files: &Path) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn prometheus_scrapes_with_the_service_monitor() {
+async fn prometheus_scrapes_with_the_service_monitor_or_the_pod_monitor() {
     let aws = fake_aws().await;
     // The role in the management account that lists the organization.
     aws.world().add_role("555500000000", ROLE, Some("example"));
-    for name in ["organization", "web", "certificates", "tls", "mutual-tls", "rate-limit"] {
+    for name in ["organization", "web", "certificates", "tls", "mutual-tls", "rate-limit", "renamed"] {
         let pod = Pod::of(name);
         let running = pod.start(&aws);
         let directory = tempfile::tempdir().unwrap();
