@@ -119,7 +119,7 @@ impl Output {
 /// them.
 ///
 /// # Errors
-/// See [`print`].
+/// See [`print()`].
 pub fn print_styled(text: &str) -> io::Result<()> {
     match AutoStream::choice(&io::stdout()) {
         ColorChoice::Never => print(strip_str(text).to_string().as_bytes()),
