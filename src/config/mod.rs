@@ -5,6 +5,7 @@
 //! [`Config::account_sources`] checks it against the defaults of the SDK. No setting
 //! is parsed after that. This module does not know what the values are used for.
 
+mod defaults;
 mod encoding;
 mod entries;
 mod error;
@@ -12,13 +13,16 @@ mod expectations;
 mod health;
 mod key_path;
 mod layers;
+mod mapping;
 mod raw;
 mod recorded;
 mod redacted;
 mod replayable;
 mod scalar;
+mod schema;
 mod selectors;
 mod setting;
+mod shape;
 mod validate;
 mod web;
 mod yaml;
@@ -31,8 +35,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use defaults::defaults;
 pub(crate) use entries::{AccountDefaults, SdkDefaults};
 pub use error::{ConfigError, Place};
+pub use schema::schema;
 pub(crate) use web::FileHashes;
 pub use web::WebConfig;
 
