@@ -60,7 +60,7 @@
 //! Each external crate stays in one place: the AWS SDK in [`aws`] and the two modules that
 //! make calls through it, [`discovery`] and [`collector`]; `prometheus` in [`metrics`];
 //! `maud` in `status`; `hyper` and `rustls` in [`web`] (and the errors of `hyper` in [`aws`]);
-//! `figment` in [`config`]; `clap` in [`cli`] and [`logging`]; progress bars, terminal
+//! `figment` and `schemars` in [`config`]; `clap` in [`cli`] and [`logging`]; progress bars, terminal
 //! colours and the width of characters in [`terminal`].
 //!
 //! # Invariants

@@ -104,19 +104,20 @@ fn run(cli: Cli, log: &Log) -> anyhow::Result<()> {
     }
 }
 
-/// Checks both configuration files as [`serve`] does, and prints their warnings.
+/// Checks both configuration files as [`serve`] does, and prints their warnings and what would be polled.
 fn check(config: Config, shard: Shard, web_config_file: Option<&Path>, clock: Clock) -> anyhow::Result<()> {
     run_until_signalled(|shutdown, reload_signals| async move {
         // As in `once`, SIGHUP is a termination signal.
         drop(reload_signals);
         let checking = Box::pin(app::check(config, web_config_file, shard, clock));
         let checked = shutdown.run_until_cancelled(checking).await;
-        let warnings = checked.context("interrupted by a signal")??;
+        let report = checked.context("interrupted by a signal")??;
         let mut out = std::io::stdout().lock();
-        for warning in warnings {
+        writeln!(out, "the configuration is valid").context(CANNOT_WRITE)?;
+        for warning in &report.warnings {
             writeln!(out, "warning: {warning}").context(CANNOT_WRITE)?;
         }
-        writeln!(out, "the configuration is valid").context(CANNOT_WRITE)?;
+        writeln!(out, "\n{report}").context(CANNOT_WRITE)?;
         Ok(())
     })
 }

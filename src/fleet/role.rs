@@ -187,6 +187,12 @@ impl MemberRoleTemplate {
     }
 }
 
+impl fmt::Display for MemberRoleTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 impl FromStr for MemberRoleTemplate {
     type Err = InvalidMemberRoleTemplate;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use pretty_assertions::assert_eq;
 use serde_json::Value;
 
-use crate::deploy::{place, text, yaml};
+use crate::deploy::{place, text};
 use crate::tools;
 
 const SCHEMA: &str = "config/ssm-sync-exporter.schema.json";
@@ -172,9 +172,11 @@ fn the_schema_accepts_every_example() {
         files.push(file);
     };
     for page in ["README.md", "config/README.md"] {
-        configurations_in(page).iter().for_each(|block| add("page.yaml", block));
+        for block in configurations_in(page) {
+            add("page.yaml", &block);
+        }
     }
-    for values in yaml_files("deploy/kubernetes/helm/ci") {
+    for values in yaml_files("deploy/kubernetes/ssm-sync-exporter/ci") {
         let config =
             serde_saphyr::from_str::<Value>(&std::fs::read_to_string(values).unwrap()).unwrap()["config"]
                 .take();

@@ -32,6 +32,14 @@ pub(crate) fn run(command: &mut Command) -> (Option<i32>, String, String) {
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
+/// Runs a check of the configuration. Of stdout, it returns the verdict and the warnings, without what would
+/// be polled.
+pub(crate) fn run_check(command: &mut Command) -> (Option<i32>, String, String) {
+    let (status, out, err) = run(command);
+    let verdict = out.split_once("\n\n").map_or(out.clone(), |(verdict, _)| format!("{verdict}\n"));
+    (status, verdict, err)
+}
+
 /// The running program. It is killed when dropped.
 pub(crate) struct ExporterProcess {
     process: tools::KillOnDrop,

@@ -40,12 +40,9 @@ fn the_file_with_all_defaults_is_equal_to_no_file() {
 #[test]
 fn the_file_without_comment_signs_is_valid() {
     // The files do not exist.
-    let text: String = uncommented()
-        .lines()
-        .filter(|line| !line.contains(": /etc/"))
-        .map(|line| format!("{line}\n"))
-        .collect();
-    let config = loaded(&text);
+    let text = uncommented();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.contains(": /etc/")).collect();
+    let config = loaded(&lines.join("\n"));
     config.account_sources(&SdkDefaults::default()).unwrap();
     assert!(config.has_expectations() && config.organization.is_some());
     let value: Value = serde_saphyr::from_str(&uncommented()).unwrap();

@@ -8,7 +8,7 @@ use strum::VariantArray as _;
 
 use super::alternatives::{AnyOf, List, Nullable};
 use super::health::Limit;
-use super::shapes::{BucketRegionShape, KmsKeyShape, SourceRegionShape, UnitShape, of_one_type};
+use super::request_shapes::{BucketRegionShape, KmsKeyShape, SourceRegionShape, UnitShape, of_one_type};
 use super::{OptionalList, non_null};
 use crate::config::mapping::mappings;
 use crate::config::scalar::{FromText, Shown, printable};

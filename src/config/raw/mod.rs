@@ -8,6 +8,8 @@ mod alternatives;
 mod expectations;
 mod health;
 mod optional_list;
+mod patterns;
+mod request_shapes;
 mod shapes;
 mod values;
 

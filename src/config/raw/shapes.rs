@@ -1,5 +1,4 @@
-//! The shapes of the values, for the JSON Schema of the configuration. Each pattern is written for
-//! ECMAScript, and without what other dialects lack, such as lookaheads.
+//! The shapes of the values, for the JSON Schema of the configuration.
 
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
@@ -7,13 +6,13 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use schemars::{Schema, json_schema};
-use serde_json::json;
 use strum::VariantArray as _;
 
 use super::expectations::{
     ExpectationName, ExpectedName, MAX_EXPECTATION_NAME, MAX_PATH, MAX_SYNC_NAME, Preset, RequestFile,
 };
 use super::health::{Limit, SyncNamePattern};
+use super::patterns::{BRACES, PLAIN, REGION, UNIT, text_of_request};
 use super::values::{EndpointUrl, MAX_NAME, MAX_PROFILE_NAME, Name, ProfileName};
 use crate::config::shape::{Shape, boolean, integer, limited, one_of, string, text};
 use crate::expectations::{Presence, TextPattern};
@@ -28,10 +27,7 @@ use crate::model::{ManagedBy, SyncType};
 /// The types of syncs that a configuration can name.
 const SYNC_TYPES: [SyncType; 2] = [SyncType::ToDestination, SyncType::FromSource];
 
-const REGION: &str = "[a-z]{2,4}(-[a-z]{2,4})?-(central|east|north|northeast|northwest|south|southeast|southwest|west)-[0-9]{1,2}";
 const REGION_WILDCARD: &str = "[a-z0-9-]*[*?][a-z0-9*?-]*";
-const UNIT: &str = "(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}|r-[a-z0-9]{4,32})";
-
 /// A character of the name of a role or of a session.
 const NAME_CHARACTER: &str = "[A-Za-z0-9_+=,.@-]";
 
@@ -44,28 +40,10 @@ const NOT_BLANK: &str = r"[^\x00-\x20\x7F-\x9F]";
 /// Blanks, as far as every dialect agrees on them.
 const BLANKS: &str = r"[\x09-\x0D ]*";
 
-/// A character of a text of a request that stands for itself.
-const PLAIN: &str = r"[^\x00-\x1F\x7F-\x9F*?{}]";
-
-/// What is written with braces in a text of a request.
-const BRACES: &str = r"\{\{|\}\}|\{account_id\}|\{region\}|\{partition\}";
-
 /// The names of all partitions as a pattern.
 static PARTITION: LazyLock<String> = LazyLock::new(|| {
     Partition::VARIANTS.iter().map(|partition| partition.as_str()).collect::<Vec<_>>().join("|")
 });
-
-/// The pattern of a text of a request that matches `plain`, or that has something else than plain characters.
-fn text_of_request(plain: &str) -> String {
-    let any = format!("({PLAIN}|[*?]|{BRACES})*");
-    format!("^({plain}|{any}([*?]|{BRACES}){any})$")
-}
-
-/// Like [`text_of_request`], without wildcards.
-fn text_without_wildcards(plain: &str) -> String {
-    let any = format!("({PLAIN}|{BRACES})*");
-    format!("^({plain}|{any}({BRACES}){any})$")
-}
 
 /// The pattern of a text that is not blank and has no control characters.
 fn not_blank() -> String {
@@ -288,57 +266,6 @@ impl Shape for TextPattern {
     fn shape() -> Schema {
         limited(MAX_TEXT_CHARS, text(&format!("^({PLAIN}|[*?]|{BRACES})+$"), "org-inventory"))
     }
-}
-
-/// The shape of the region of a bucket.
-pub(super) struct BucketRegionShape;
-
-impl Shape for BucketRegionShape {
-    fn shape() -> Schema {
-        string(&text_of_request(REGION), "eu-west-1")
-    }
-}
-
-/// The shape of the ARN of a key.
-pub(super) struct KmsKeyShape;
-
-impl Shape for KmsKeyShape {
-    fn shape() -> Schema {
-        let part = r"[^\x00-\x1F\x7F-\x9F:*?{}]*";
-        string(
-            &text_of_request(&format!("arn:{part}:kms:{part}:{part}:{PLAIN}*")),
-            "arn:{partition}:kms:eu-west-1:*:key/*",
-        )
-    }
-}
-
-/// The shape of a region that is a source.
-pub(super) struct SourceRegionShape;
-
-impl Shape for SourceRegionShape {
-    fn shape() -> Schema {
-        string(&text_without_wildcards(REGION), "eu-west-1")
-    }
-}
-
-/// The shape of the id of a unit that is a source.
-pub(super) struct UnitShape;
-
-impl Shape for UnitShape {
-    fn shape() -> Schema {
-        string(&text_without_wildcards(UNIT), "ou-abcd-11111111")
-    }
-}
-
-/// A sync has a destination or a source, and a sync with a source has to name its type.
-pub(super) fn of_one_type(schema: &mut Schema) {
-    let with_type = |sync_type: &SyncType| json!({ "SyncType": { "const": sync_type.as_str() } });
-    let dependencies = json!({
-        "S3Destination": { "properties": with_type(&SyncType::ToDestination) },
-        "SyncSource": { "required": ["SyncType"], "properties": with_type(&SyncType::FromSource) }
-    });
-    schema.insert("dependencies".to_owned(), dependencies);
-    schema.insert("minProperties".to_owned(), 1.into());
 }
 
 #[cfg(test)]
