@@ -118,20 +118,17 @@ fn print(text: &str) -> anyhow::Result<()> {
     terminal::print(text.as_bytes()).context(CANNOT_WRITE)
 }
 
-/// Checks both configuration files as [`serve`] does, and prints their warnings.
+/// Checks both configuration files as [`serve`] does, and prints their warnings and what would be polled.
 fn check(config: Config, shard: Shard, web_config_file: Option<&Path>, clock: Clock) -> anyhow::Result<()> {
     run_until_signalled(|shutdown, reload_signals| async move {
         // As in `once`, SIGHUP is a termination signal.
         drop(reload_signals);
         let checking = Box::pin(app::check(config, web_config_file, shard, clock));
         let checked = shutdown.run_until_cancelled(checking).await;
-        let warnings = checked.context("interrupted by a signal")??;
-        let mut out = std::io::stdout().lock();
-        for warning in warnings {
-            writeln!(out, "warning: {warning}").context(CANNOT_WRITE)?;
-        }
-        writeln!(out, "the configuration is valid").context(CANNOT_WRITE)?;
-        Ok(())
+        let report = checked.context("interrupted by a signal")??;
+        let warnings: String =
+            report.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
+        print(&format!("the configuration is valid\n{warnings}\n{report}\n"))
     })
 }
 

@@ -4,13 +4,14 @@
 //! configuration is reported before anything runs. [`App::run`] runs them. The
 //! daemon's first log line has the version and, in one field, all addresses.
 
+mod check;
 mod reload;
 mod single_round;
 mod stages;
 mod web_config;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +25,7 @@ use crate::app::web_config::{WebConfigError, WebConfigWatcher};
 use crate::build_info;
 use crate::clock::Clock;
 use crate::collector::Collector;
-use crate::config::{Config, ConfigError, WebConfig};
+use crate::config::{Config, ConfigError};
 use crate::discovery::{AwsLookups, Discovery};
 use crate::failure_log::FailureLog;
 use crate::fleet::Shard;
@@ -38,6 +39,7 @@ use crate::systemd::ServiceManager;
 use crate::web::{
     self, Handlers, ListenAddress, ListenError, Listeners, RandomnessError, Router, Server, TelemetryPath,
 };
+pub use check::{CheckReport, check};
 use reload::Reloader;
 pub(crate) use reload::log_warnings;
 pub(crate) use single_round::{Collected, RoundError};
@@ -149,26 +151,6 @@ impl From<WebConfigError> for BuildError {
 #[error("the task `{task}` ended unexpectedly, which is a bug")]
 pub struct RunError {
     task: &'static str,
-}
-
-/// Checks everything for which [`App::build`] fails, apart from what depends on the moment: whether
-/// the addresses are free. Returns the warnings about both configurations, and about profiles without
-/// credentials.
-///
-/// # Errors
-/// Those of [`App::build`].
-pub async fn check(
-    config: Config,
-    web_config_file: Option<&Path>,
-    shard: Shard,
-    clock: Clock,
-) -> Result<Vec<String>, BuildError> {
-    let web_config = web_config_file.map(WebConfig::load).transpose()?;
-    let stages = Stages::build(config, shard, String::new(), Arc::default(), clock).await?;
-    let mut warnings = stages.applier.config().warnings.clone();
-    warnings.extend(stages.applier.unusable_profiles());
-    warnings.extend(web_config.into_iter().flat_map(|web_config| web_config.warnings));
-    Ok(warnings)
 }
 
 type BoxFuture = Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -191,6 +191,16 @@ impl ConfigApplier {
         self.discovery.borrow().sources.organization.clone()
     }
 
+    /// The accounts that are polled, and the regions in them.
+    pub(crate) fn sources(&self) -> AccountSources {
+        self.discovery.borrow().sources.clone()
+    }
+
+    /// The configuration in force, without the stages.
+    pub(crate) fn into_config(self) -> Config {
+        self.config
+    }
+
     /// Describes the AWS profiles of the configuration in force that provide no credentials at the
     /// moment.
     pub(crate) fn unusable_profiles(&self) -> Vec<String> {
@@ -256,7 +266,7 @@ fn discovery_settings(
     Arc::new(discovery::Settings { lookups, sources, concurrency: config.concurrency })
 }
 
-fn exposition_settings(config: &Config) -> ExpositionSettings {
+pub(super) fn exposition_settings(config: &Config) -> ExpositionSettings {
     ExpositionSettings {
         health: Arc::clone(&config.health),
         disabled_families: config.disabled_families.clone(),

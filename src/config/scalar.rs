@@ -7,6 +7,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use serde::ser::{Serialize, Serializer};
 
+use super::shape::{Shape, inline_schema};
 use crate::printable::excerpt;
 
 /// A value that is parsed from the text of a YAML scalar.
@@ -126,6 +127,11 @@ impl<T> fmt::Debug for Secret<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(Self::PLACEHOLDER)
     }
+}
+
+inline_schema! {
+    impl<T: Shape> Shown<T> { |_| T::shape() }
+    impl<T: Shape> Secret<T> { |_| T::shape() }
 }
 
 /// Converts the text of a scalar with a function. `T` names the expected value in errors.

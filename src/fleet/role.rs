@@ -94,6 +94,9 @@ pub struct SessionName(String);
 pub struct InvalidSessionName(String);
 
 impl SessionName {
+    /// The default.
+    pub(crate) const DEFAULT: &str = "ssm-sync-exporter";
+
     /// Replaces the placeholders. `account` is the account of the role, and `region` is the
     /// region of the STS endpoint, not of a target: all regions of an account share a
     /// session.
@@ -104,7 +107,7 @@ impl SessionName {
 
 impl Default for SessionName {
     fn default() -> Self {
-        Self("ssm-sync-exporter".to_owned())
+        Self(Self::DEFAULT.to_owned())
     }
 }
 
@@ -181,6 +184,12 @@ impl MemberRoleTemplate {
             rest = after;
         }
         Some(expanded + rest)
+    }
+}
+
+impl fmt::Display for MemberRoleTemplate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

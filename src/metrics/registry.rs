@@ -92,6 +92,11 @@ pub struct UnknownFamily {
 const MAX_MISTYPED_LEN: usize = 100;
 
 impl FamilyName {
+    /// All families.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        all_families().into_iter().map(|family| Self(family.name()))
+    }
+
     /// The name as it is written in the exposition.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -14,6 +14,7 @@ mod api;
 mod aws_response_limits;
 mod boto3;
 mod browser;
+mod config_schema;
 mod consistency;
 mod credential_providers;
 mod credential_rejections;

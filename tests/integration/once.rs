@@ -18,7 +18,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use crate::exporter::{ACCOUNT, HUB, REGION, ROLE, Scrape, aws_settings, fake_aws, up};
-use crate::process::{program, run, send_signal};
+use crate::process::{program, run, run_check, send_signal};
 use crate::tools;
 
 /// A fake AWS, and a configuration for it.
@@ -278,7 +278,7 @@ fn output_flags_are_rejected_without_once() {
     assert_eq!(status, Some(2), "no region is configured");
     assert!(err.starts_with("ssm-sync-exporter: regions: no region"), "{err}");
     let check = ["once", "--config.check", "--format", "json"];
-    let (status, out, err) = run(program().args(check).env("AWS_REGION", REGION));
+    let (status, out, err) = run_check(program().args(check).env("AWS_REGION", REGION));
     assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "the configuration is valid\n", ""));
 }
 

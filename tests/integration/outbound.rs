@@ -427,13 +427,13 @@ fn an_endpoint_without_tls_on_another_host_is_warned_of() {
             ["http://aws.example:4566", "http://10.0.0.1", "http://[fd00::1]:80", "http://localhost.example"]
         {
             let out = check(variable, url, "");
-            assert!(out.starts_with(&format!("warning: {name}: {unencrypted}")), "{variable}={url}: {out}");
+            assert!(out.contains(&format!("\nwarning: {name}: {unencrypted}")), "{variable}={url}: {out}");
         }
         for url in ["http://localhost:4566", "http://127.0.0.1:1", "http://[::1]:1", "https://aws.example"] {
             assert!(!check(variable, url, "").contains("unencrypted"), "{variable}={url}");
         }
     }
     let out = check("X", "", "[default]\nendpoint_url = http://aws.example\n");
-    let expected = "warning: the `endpoint_url` of SSM in the shared AWS configuration: ";
-    assert!(out.starts_with(&format!("{expected}{unencrypted}")), "{out}");
+    let expected = "\nwarning: the `endpoint_url` of SSM in the shared AWS configuration: ";
+    assert!(out.contains(&format!("{expected}{unencrypted}")), "{out}");
 }

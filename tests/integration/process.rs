@@ -39,6 +39,14 @@ pub(crate) fn demo_program() -> PathBuf {
     demo
 }
 
+/// Runs a check of the configuration. Of stdout, it returns the verdict and the warnings, without what would
+/// be polled.
+pub(crate) fn run_check(command: &mut Command) -> (Option<i32>, String, String) {
+    let (status, out, err) = run(command);
+    let verdict = out.split_once("\n\n").map_or(out.clone(), |(verdict, _)| format!("{verdict}\n"));
+    (status, verdict, err)
+}
+
 /// The running program. It is killed when dropped.
 pub(crate) struct ExporterProcess {
     process: tools::KillOnDrop,

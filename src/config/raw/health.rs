@@ -3,42 +3,74 @@
 use std::str::FromStr as _;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use strum::VariantArray as _;
 
 use super::{MAX_NAME, OptionalList, non_null_list};
+use crate::config::mapping::mappings;
 use crate::config::scalar::{FromText, Shown, from_text_by_from_str, printable};
+use crate::config::shape::{at_least_one_of, in_order};
 use crate::fleet::{AccountEntry, OrganizationalUnitId, RegionOrPattern};
 use crate::model::{ManagedBy, SyncType};
 use crate::wildcard::Wildcard;
 
-#[derive(Debug, serde::Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, serde::Deserialize, serde::Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, remote = "Self")]
+#[schemars(title = "Health", transform = in_order::<Self>)]
 pub(in crate::config) struct RawHealth {
+    /// How old the last success of a sync may be. An older one makes the sync stale.
     pub(in crate::config) max_success_age: Shown<Limit>,
+    /// How long a run may be in progress. A longer one makes the sync stuck.
     pub(in crate::config) max_run_time: Shown<Limit>,
+    /// Other limits for some syncs. The first rule that matches a sync applies; what it leaves open is the
+    /// default above. A rule matches if all of its selectors do.
     #[serde(default, deserialize_with = "non_null_list", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<RawHealthRule>", extend("default" = []))]
     pub(in crate::config) rules: Option<Vec<RawHealthRule>>,
 }
 
-#[derive(Debug, Default, serde::Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Default, serde::Deserialize, serde::Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, remote = "Self", default)]
+#[schemars(title = "Rule of health", transform = in_order::<Self>)]
+#[schemars(transform = at_least_one_of(&["max_success_age", "max_run_time"]))]
 pub(in crate::config) struct RawHealthRule {
+    /// Account ids, or account names with the wildcards `*` and `?`. An entry with `!` in front excludes, wherever
+    /// it stands in the list.
     #[serde(skip_serializing_if = "OptionalList::is_absent")]
+    #[schemars(example = ["prod-*", "!prod-test", "111122223333"])]
     pub(in crate::config) accounts: OptionalList<AccountEntry>,
+    /// The accounts of these units and of all units below them. Needs `organization`.
     #[serde(skip_serializing_if = "OptionalList::is_absent")]
+    #[schemars(example = ["ou-abcd-11111111"])]
     pub(in crate::config) organizational_units: OptionalList<OrganizationalUnitId>,
+    /// Regions, by name or wildcard.
     #[serde(skip_serializing_if = "OptionalList::is_absent")]
+    #[schemars(example = ["eu-*"])]
     pub(in crate::config) regions: OptionalList<RegionOrPattern>,
+    /// Types of syncs.
     #[serde(skip_serializing_if = "OptionalList::is_absent")]
+    #[schemars(example = ["SyncToDestination"])]
     pub(in crate::config) sync_types: OptionalList<SyncType>,
+    /// Names of syncs, with the wildcards `*` and `?`.
     #[serde(skip_serializing_if = "OptionalList::is_absent")]
+    #[schemars(example = ["org-*"])]
     pub(in crate::config) sync_names: OptionalList<SyncNamePattern>,
+    /// Who manages the syncs, as in the label of the metrics.
     #[serde(skip_serializing_if = "OptionalList::is_absent")]
+    #[schemars(example = ["customer"])]
     pub(in crate::config) managed_by: OptionalList<ManagedBy>,
+    /// How old the last success of these syncs may be.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"30d")]
     pub(in crate::config) max_success_age: Option<Shown<Limit>>,
+    /// How long a run of these syncs may be in progress.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"1h")]
     pub(in crate::config) max_run_time: Option<Shown<Limit>>,
+}
+
+mappings! {
+    shown: RawHealth, RawHealthRule,
 }
 
 /// Ten years: a longer limit is a mistake.

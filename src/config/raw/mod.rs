@@ -1,64 +1,99 @@
 //! The keys of the configuration, how their values are parsed, and how they are shown on
 //! the status page. [`validate`](super::validate) checks the remaining rules, such as those that
 //! involve several keys.
+//!
+//! The comment of a field describes its key in the JSON Schema and in the configuration with all defaults.
 
+mod alternatives;
 mod expectations;
 mod health;
 mod optional_list;
+mod patterns;
+mod request_shapes;
+mod shapes;
+mod values;
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
+pub(super) use alternatives::{AnyOf, List, Nullable};
 pub(super) use expectations::{
-    AnyOf, List, Nullable, Preset, RawExpectation, RawOrganizationalUnit, RawOrganizationsSource, RawRequest,
-    RawS3Destination, RawSyncSource,
+    Preset, RawExpectation, RawOrganizationalUnit, RawOrganizationsSource, RawRequest, RawS3Destination,
+    RawSyncSource,
 };
 pub(super) use health::{Limit, RawHealth, RawHealthRule};
 pub(super) use optional_list::OptionalList;
+pub(super) use values::MAX_DURATION;
+use values::{EndpointUrl, MAX_NAME, Name, ProfileName};
 
-use super::scalar::{
-    FromText, Printable, Printed, Secret, Shown, boolean, from_text_by_from_str, integer, printable,
-};
-use crate::aws::{EXPECTED_ENDPOINT_URL, is_usable_endpoint_url};
-use crate::file;
+use super::mapping::mappings;
+use super::scalar::{Secret, Shown};
+use super::shape::in_order;
+use crate::expectations::MAX_EXPECTATIONS;
 use crate::fleet::{
     AccountId, ExternalId, MemberRoleTemplate, OrganizationalUnitId, RegionName, RegionOrPattern, RoleArn,
     SessionName,
 };
 use crate::metrics::FamilyName;
-use crate::printable::{excerpt, is_printable};
 
-#[derive(Debug, serde::Deserialize, serde::Serialize)]
+#[derive(Debug, serde::Deserialize, serde::Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(title = "Configuration of ssm-sync-exporter", transform = in_order::<Self>)]
 pub(super) struct RawConfig {
+    /// Time from one collection of a target to its next; at least `1s`.
     pub(super) interval: Shown<Duration>,
+    /// Limit on one collection, retries included.
     pub(super) timeout: Shown<Duration>,
+    /// Number of collections that may run in parallel. The same limit applies to discovery lookups.
     pub(super) concurrency: Shown<NonZeroUsize>,
+    /// How long the last good syncs of a failing target are still served.
     pub(super) stale_after: Shown<Duration>,
+    /// When `/-/ready` stops waiting for slow targets; also the deadline of `once`.
     pub(super) ready_after: Shown<Duration>,
+    /// Regions to poll, by name or by a wildcard such as `*` or `eu-*`, which selects from the regions that
+    /// the account has enabled and needs `account:ListRegions`. Without this key, the default region of each
+    /// account's credentials is polled.
     #[serde(
         default,
         deserialize_with = "non_null_list",
         serialize_with = "on_one_line",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schemars(with = "Vec<Shown<RegionOrPattern>>", extend("minItems" = 1, "uniqueItems" = true))]
+    #[schemars(example = ["eu-west-1", "us-east-1"])]
     pub(super) regions: Option<Vec<Shown<RegionOrPattern>>>,
+    /// How often the enabled regions of each account, and the accounts of the organization, are looked up
+    /// again.
     pub(super) refresh_interval: Shown<Duration>,
+    /// How many syncs of each type AWS allows per account and region.
     pub(super) quota: RawQuota,
+    /// When a sync counts as stale or stuck. Metrics, status page, `once`, log and alerts follow these
+    /// limits.
     pub(super) health: RawHealth,
+    /// Which syncs should exist, and how they should be set up. Each target that an expectation selects is
+    /// compared with it.
     #[serde(default, deserialize_with = "non_null_list", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<RawExpectation>", extend("minItems" = 1, "maxItems" = MAX_EXPECTATIONS))]
     pub(super) expectations: Option<Vec<RawExpectation>>,
+    /// Accounts to poll. Without this key, the account of the ambient AWS credentials is polled, or with
+    /// `organization` only the organization's accounts.
     #[serde(default, deserialize_with = "non_null_list", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Vec<RawAccount>", extend("minItems" = 1))]
     pub(super) accounts: Option<Vec<RawAccount>>,
+    /// Discovers the accounts of an organization, instead of or in addition to listing them. An entry in
+    /// `accounts` overrides the organization's.
     #[serde(default, deserialize_with = "non_null", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "RawOrganization")]
     pub(super) organization: Option<RawOrganization>,
+    /// Which metrics are exported.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) metrics: Option<RawMetrics>,
+    /// How AWS is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) aws: Option<RawAws>,
 }
@@ -75,104 +110,177 @@ quota: { SyncToDestination: 5, SyncFromSource: 5 }
 health: { max_success_age: 48h, max_run_time: 2h }
 ";
 
-#[derive(Debug, Default, serde::Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Default, serde::Deserialize, serde::Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, remote = "Self", default)]
+#[schemars(title = "Metrics", transform = in_order::<Self>)]
 pub(super) struct RawMetrics {
+    /// Metric families to leave out, which saves memory and series. The alerts need the families that they
+    /// name.
     #[serde(serialize_with = "on_one_line", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("default" = []), example = ["aws_ssm_resource_data_sync_created_timestamp_seconds"])]
     pub(super) disable: Vec<Shown<FamilyName>>,
+    /// Leaves out the zeros of the families with a label for a state, such as `status`, so that only the
+    /// value that holds is exported.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = false))]
     pub(super) sparse_states: Option<Shown<bool>>,
 }
 
-#[derive(Debug, serde::Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, serde::Deserialize, serde::Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, remote = "Self")]
+#[schemars(title = "Quota", transform = in_order::<Self>)]
 pub(super) struct RawQuota {
+    /// How many syncs to a bucket.
     #[serde(rename = "SyncToDestination")]
     pub(super) to_destination: Shown<u32>,
+    /// How many syncs from other accounts and regions.
     #[serde(rename = "SyncFromSource")]
     pub(super) from_source: Shown<u32>,
 }
 
-#[derive(Debug, Default, serde::Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Default, serde::Deserialize, serde::Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, remote = "Self", default)]
+#[schemars(title = "Account", transform = in_order::<Self>)]
 pub(super) struct RawAccount {
+    /// Account id. Together with `assume_roles`, it must be the account of the last role. Without a role, it
+    /// is checked against AWS. Required beside `organization` if there is no role.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) id: Option<Shown<AccountId>>,
+    /// Exported as the label `account_name`. Without this key, the organization's name for the account if it
+    /// is a member.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) name: Option<Shown<Name>>,
+    /// Profile of the shared AWS configuration whose credentials are used. Without this key, the SDK's
+    /// default chain provides them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) profile: Option<Shown<ProfileName>>,
+    /// One role, or a chain of roles to assume in order.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("default" = []))]
     pub(super) assume_roles: Vec<RawRole>,
+    /// Regions to poll in this account, instead of those of the top level.
     #[serde(
         deserialize_with = "non_null_list",
         serialize_with = "on_one_line",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schemars(with = "Vec<Shown<RegionOrPattern>>", extend("minItems" = 1, "uniqueItems" = true))]
+    #[schemars(example = ["eu-west-1"])]
     pub(super) regions: Option<Vec<Shown<RegionOrPattern>>>,
 }
 
-#[derive(Debug, serde::Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, serde::Deserialize, serde::Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, remote = "Self")]
+#[schemars(title = "Organization", transform = in_order::<Self>)]
 pub(super) struct RawOrganization {
+    /// Profile whose credentials list the organization and assume the member role. Without this key, the
+    /// SDK's default chain provides them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) profile: Option<Shown<ProfileName>>,
+    /// Roles that lead to the management account or a delegated administrator, to list the accounts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("default" = []))]
     pub(super) assume_roles: Vec<RawRole>,
+    /// The role to assume in each account. It must contain `{account_id}`; `{partition}` is replaced as well.
+    /// `{{` and `}}` stand for braces in the path of the role.
     pub(super) member_role: Shown<MemberRoleTemplate>,
+    /// Roles to assume before the member role. Without them, the profile or the ambient credentials assume
+    /// the member role; those of `assume_roles` never do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("default" = []))]
     pub(super) member_assume_roles: Vec<RawRole>,
+    /// External id of the member role. A secret: it never appears in logs, errors, metrics or on the status
+    /// page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) external_id: Option<Secret<ExternalId>>,
+    /// Session name of the member role; see `accounts[].assume_roles[].session_name`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = SessionName::DEFAULT))]
     pub(super) session_name: Option<Shown<SessionName>>,
+    /// Polls only the accounts of these units and of all units below them.
     #[serde(
         default,
         deserialize_with = "non_null_list",
         serialize_with = "on_one_line",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schemars(with = "Vec<Shown<OrganizationalUnitId>>", extend("minItems" = 1))]
     pub(super) organizational_units: Option<Vec<Shown<OrganizationalUnitId>>>,
+    /// Accounts not to poll.
     #[serde(default, serialize_with = "on_one_line", skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("default" = []), example = ["999988887777"])]
     pub(super) exclude_accounts: Vec<Shown<AccountId>>,
+    /// How often to list the accounts again, instead of the top level's `refresh_interval`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"1h")]
     pub(super) refresh_interval: Option<Shown<Duration>>,
+    /// Regions to poll in the organization's accounts, instead of those of the top level; all in one
+    /// partition.
     #[serde(
         default,
         deserialize_with = "non_null_list",
         serialize_with = "on_one_line",
         skip_serializing_if = "Option::is_none"
     )]
+    #[schemars(with = "Vec<Shown<RegionOrPattern>>", extend("minItems" = 1, "uniqueItems" = true))]
+    #[schemars(example = ["eu-west-1"])]
     pub(super) regions: Option<Vec<Shown<RegionOrPattern>>>,
 }
 
-#[derive(Debug, serde::Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, serde::Deserialize, serde::Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, remote = "Self")]
+#[schemars(title = "Role", transform = in_order::<Self>)]
 pub(super) struct RawRole {
+    /// ARN of the role to assume.
     pub(super) arn: Shown<RoleArn>,
+    /// External id that the role's trust policy requires. A secret: it never appears in logs, errors, metrics
+    /// or on the status page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) external_id: Option<Secret<ExternalId>>,
+    /// Name of the role session. `{account_id}` is replaced by the role's account, `{region}` by the region
+    /// whose STS is called.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = SessionName::DEFAULT))]
     pub(super) session_name: Option<Shown<SessionName>>,
 }
 
-#[derive(Debug, Default, serde::Deserialize, serde::Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Debug, Default, serde::Deserialize, serde::Serialize, JsonSchema)]
+#[serde(deny_unknown_fields, remote = "Self", default)]
+#[schemars(title = "AWS", transform = in_order::<Self>)]
 pub(super) struct RawAws {
+    /// Uses FIPS endpoints, which SSM has only in some regions of the United States and Canada. Cannot be
+    /// combined with `endpoint_url`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = false))]
     pub(super) use_fips: Option<Shown<bool>>,
+    /// Uses dual-stack endpoints (IPv4 and IPv6). Cannot be combined with `endpoint_url`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = false))]
     pub(super) use_dualstack: Option<Shown<bool>>,
+    /// Restricts the sessions of roles to the calls that the exporter makes, whatever else the roles allow.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = true))]
     pub(super) session_policy: Option<Shown<bool>>,
+    /// Region whose STS is called, for accounts of its partition. Without this key, the region of the
+    /// credentials or the first of `regions`, if every account has it enabled.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) sts_region: Option<Shown<RegionName>>,
+    /// Where to send the calls to all services instead of AWS's own endpoints: `http://host:port` or
+    /// `https://host`, without user and query.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) endpoint_url: Option<Shown<EndpointUrl>>,
+    /// File with the AWS profiles, instead of that of `AWS_CONFIG_FILE`; must be readable.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/etc/ssm-sync-exporter/aws-config")]
     pub(super) shared_config_file: Option<Shown<PathBuf>>,
+    /// File with the profiles' credentials, instead of that of `AWS_SHARED_CREDENTIALS_FILE`; must be readable.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = &"/etc/ssm-sync-exporter/aws-credentials")]
     pub(super) shared_credentials_file: Option<Shown<PathBuf>>,
+}
+
+mappings! {
+    shown: RawMetrics, RawQuota, RawAccount, RawOrganization, RawRole, RawAws,
 }
 
 /// Deserializes an optional list but rejects null: a list whose entries are all commented
@@ -202,224 +310,4 @@ pub(super) fn null_as_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + D
 /// Serializes a list as `[a, b]`.
 fn on_one_line<S: Serializer, T: Serialize>(list: &T, serializer: S) -> Result<S::Ok, S::Error> {
     serde_saphyr::FlowSeq(list).serialize(serializer)
-}
-
-/// Thirty days: a longer duration is a mistake, and timers have their limits.
-pub(super) const MAX_DURATION: Duration = Duration::from_hours(720);
-
-impl FromText for Duration {
-    const EXPECTED: &'static str = "a duration, such as 30s, 5m or 1h30m";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        jiff::SignedDuration::from_str(text)
-            .ok()
-            .and_then(|duration| Self::try_from(duration).ok())
-            .filter(|duration| !duration.is_zero() && *duration <= MAX_DURATION)
-            .ok_or_else(|| {
-                format!("`{text}` is not a valid duration; expected more than 0s and at most 720h, such as 30s, 5m or 1h30m")
-            })
-    }
-}
-
-impl FromText for NonZeroUsize {
-    const EXPECTED: &'static str = "a whole number of at least 1";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        integer(text)
-            .and_then(|number| usize::try_from(number).ok())
-            .and_then(Self::new)
-            .ok_or_else(|| format!("`{text}` is invalid; expected a whole number of at least 1"))
-    }
-}
-
-impl FromText for u32 {
-    const EXPECTED: &'static str = "a whole number of at least 0";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        integer(text)
-            .and_then(|number| Self::try_from(number).ok())
-            .ok_or_else(|| format!("`{text}` is invalid; expected a whole number from 0 to {}", Self::MAX))
-    }
-}
-
-impl FromText for bool {
-    const EXPECTED: &'static str = "true or false";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        boolean(text).ok_or_else(|| format!("`{text}` is not a boolean; expected true or false"))
-    }
-}
-
-impl FromText for PathBuf {
-    const EXPECTED: &'static str = "the path of a file";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        // Without this check, the SDK would report a missing file in every collection.
-        match file::check_readable(Path::new(text)) {
-            Ok(()) => Ok(Self::from(text)),
-            Err(error) => Err(format!("cannot read {text}: {error}")),
-        }
-    }
-}
-
-// `ExternalId` is missing here because it is a secret.
-printable! {
-    Duration, PathBuf, FamilyName, AccountId, MemberRoleTemplate, RegionName, RegionOrPattern, RoleArn,
-    SessionName, OrganizationalUnitId, Name, ProfileName,
-}
-
-from_text_by_from_str! {
-    FamilyName: "the name of a metric family",
-    AccountId: "an AWS account id",
-    ExternalId: "an external id",
-    MemberRoleTemplate: "the ARN of a role with the placeholder `{account_id}`",
-    RegionName: "an AWS region",
-    RegionOrPattern: "an AWS region, or a wildcard such as `eu-*`",
-    RoleArn: "a role ARN",
-    SessionName: "a role session name",
-    OrganizationalUnitId: "the id of an organizational unit",
-}
-
-/// The maximum length of the name of an account in bytes. The names of AWS have at most 50
-/// characters.
-const MAX_NAME: usize = 1024;
-
-/// The maximum length of the name of a profile.
-const MAX_PROFILE_NAME: usize = 256;
-
-/// The name of an account: any text that is not blank and has no control characters.
-#[derive(Debug)]
-pub(super) struct Name(pub(in crate::config) String);
-
-impl FromText for Name {
-    const EXPECTED: &'static str = "a name";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        if text.trim().is_empty() {
-            return Err("the name is empty; set a name or remove the key".to_owned());
-        }
-        if text.chars().any(char::is_control) {
-            return Err(format!("the name \"{}\" contains control characters; remove them", excerpt(text)));
-        }
-        if text.len() > MAX_NAME {
-            return Err(format!("the name `{text}` is too long; expected at most {MAX_NAME} bytes"));
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-/// The name of an AWS profile. The AWS CLI accepts any characters.
-#[derive(Debug)]
-pub(super) struct ProfileName(pub(in crate::config) String);
-
-impl FromText for ProfileName {
-    const EXPECTED: &'static str = "the name of an AWS profile";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        if text.trim().is_empty() {
-            return Err("the name is empty; set a name or remove the key".to_owned());
-        }
-        if text.len() > MAX_PROFILE_NAME || !text.chars().all(is_printable) {
-            return Err(format!(
-                "`{text}` is not the name of an AWS profile; expected at most {MAX_PROFILE_NAME} bytes of printable characters"
-            ));
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-/// The URL that all calls go to instead of AWS's own endpoints.
-#[derive(Debug)]
-pub(super) struct EndpointUrl(pub(in crate::config) String);
-
-impl FromText for EndpointUrl {
-    const EXPECTED: &'static str = "a URL";
-
-    fn from_text(text: &str) -> Result<Self, String> {
-        if is_usable_endpoint_url(text) {
-            Ok(Self(text.to_owned()))
-        } else {
-            // The text is not repeated: it may contain a password.
-            Err(EXPECTED_ENDPOINT_URL.to_owned())
-        }
-    }
-}
-
-impl Printable for bool {
-    fn printed(text: &str) -> Printed {
-        boolean(text).map_or_else(|| Printed::Text(text.to_owned()), Printed::Bool)
-    }
-}
-
-macro_rules! printable_numbers {
-    ($($type:ty),+) => {
-        $(impl Printable for $type {
-            fn printed(text: &str) -> Printed {
-                integer(text).map_or_else(|| Printed::Text(text.to_owned()), Printed::Number)
-            }
-        })+
-    };
-}
-
-printable_numbers! { NonZeroUsize, u32 }
-
-impl Printable for EndpointUrl {
-    // `from_text` rejects a URL with credentials, but redaction must not depend on a check
-    // elsewhere.
-    fn printed(text: &str) -> Printed {
-        let url = text.split(['?', '#']).next().unwrap_or_default();
-        Printed::Text(match (url.split_once("://"), url.rsplit_once('@')) {
-            (_, None) => url.to_owned(),
-            (Some((scheme, _)), Some((_, host))) => format!("{scheme}://<secret>@{host}"),
-            (None, Some((_, host))) => format!("<secret>@{host}"),
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::scalar::tests::error;
-    use crate::model::{ManagedBy, SyncType};
-
-    #[test]
-    fn an_error_repeats_only_the_beginning_of_a_long_or_multi_line_text() {
-        let long = "x".repeat(1_000_000);
-        for text in ["s\n", "s\r\n", "s\0", "s\u{1b}[31m", "", &long] {
-            for error in [
-                error::<ProfileName>(text),
-                error::<Name>(text),
-                error::<RegionName>(text),
-                error::<RegionOrPattern>(text),
-                error::<RoleArn>(text),
-                error::<MemberRoleTemplate>(text),
-                error::<SessionName>(text),
-                error::<AccountId>(text),
-                error::<OrganizationalUnitId>(text),
-                error::<FamilyName>(text),
-                error::<Duration>(text),
-                error::<Limit>(text),
-                error::<SyncType>(text),
-                error::<ManagedBy>(text),
-                error::<bool>(text),
-                error::<u32>(text),
-                error::<PathBuf>(text),
-                error::<EndpointUrl>(text),
-            ] {
-                assert!(!error.contains(char::is_control), "{error:?}");
-                assert!(error.len() < 500, "{error}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_url_is_printed_without_credentials() {
-        for (url, printed) in [
-            ("https://aws.example:1/a", "https://aws.example:1/a"),
-            ("https://me:swordfish@aws.example/a?token=swordfish#x", "https://<secret>@aws.example/a"),
-            ("me:sword@fish@aws.example", "<secret>@aws.example"),
-        ] {
-            assert_eq!(EndpointUrl::printed(url), Printed::Text(printed.to_owned()));
-        }
-    }
 }

@@ -1,10 +1,12 @@
 //! A list that may be left out.
 
+use schemars::json_schema;
 use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, Serializer};
 
 use super::{non_null_list, on_one_line};
 use crate::config::scalar::{Printable, Shown};
+use crate::config::shape::{Shape, inline_schema};
 
 /// A list that may be left out, but is not null: a list whose entries are all commented out must not
 /// count as absent. It is shown on one line.
@@ -50,4 +52,8 @@ impl<T> Serialize for OptionalList<T> {
             Some(entries) => on_one_line(entries, serializer),
         }
     }
+}
+
+inline_schema! {
+    impl<T: Shape> OptionalList<T> { |_| json_schema!({ "type": "array", "items": T::shape(), "minItems": 1 }) }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use http::HeaderValue;
 use secrecy::SecretString;
 
+use super::super::mapping::mappings;
 use super::super::raw::{MAX_DURATION, non_null, non_null_list, null_as_default};
 use super::super::scalar::{FromText, Secret, Shown, from_text_by_from_str, printable};
 use crate::printable::excerpt;
@@ -32,7 +33,7 @@ pub(super) struct RawWebConfig {
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, remote = "Self", default)]
 pub(super) struct RawTls {
     pub(super) cert: Option<Secret<Pem>>,
     pub(super) cert_file: Option<Shown<FileName>>,
@@ -70,7 +71,7 @@ impl RawTls {
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, remote = "Self", default)]
 pub(super) struct RawHttp {
     pub(super) http2: Option<Shown<bool>>,
     #[serde(deserialize_with = "null_as_default")]
@@ -79,7 +80,7 @@ pub(super) struct RawHttp {
 
 /// The headers that the toolkit can set.
 #[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, remote = "Self", default)]
 pub(super) struct RawHeaders {
     #[serde(rename = "Content-Security-Policy")]
     pub(super) content_security_policy: Option<Shown<HeaderText>>,
@@ -94,7 +95,7 @@ pub(super) struct RawHeaders {
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, remote = "Self", default)]
 pub(super) struct RawRateLimit {
     pub(super) interval: Option<Shown<Interval>>,
     pub(super) burst: Option<Shown<u32>>,
@@ -106,6 +107,10 @@ impl RawRateLimit {
     pub(super) fn burst(&self) -> Option<NonZeroU32> {
         self.burst.as_ref().and_then(|burst| NonZeroU32::new(burst.value))
     }
+}
+
+mappings! {
+    RawTls, RawHttp, RawHeaders, RawRateLimit,
 }
 
 /// A certificate or a private key as PEM in the configuration file itself.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::{place, succeed, text, yaml};
-use crate::process::{ExporterProcess, program, run};
+use crate::process::{ExporterProcess, program, run, run_check};
 use crate::prometheus::Prometheus;
 use crate::tools;
 
@@ -270,7 +270,7 @@ fn the_program_accepts_the_command_and_environment_of_the_task() {
         command.env(secret["name"].as_str().unwrap(), if is_list { roles } else { "example" });
     }
     let good = (Some(0), "the configuration is valid\n".to_owned(), String::new());
-    assert_eq!(run(&mut command), good);
+    assert_eq!(run_check(&mut command), good);
 
     assert_eq!(container["portMappings"][0]["containerPort"].to_string(), port());
     assert_eq!(instructions(&text(DOCKERFILE), "USER"), [container["user"].as_str().unwrap()]);

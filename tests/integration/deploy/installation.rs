@@ -9,7 +9,7 @@ use pretty_assertions::assert_eq;
 use tempfile::TempDir;
 
 use super::{place, text};
-use crate::process::{program, run};
+use crate::process::{program, run_check};
 use crate::tools;
 
 /// The real `install`, with the files below `$ROOT`. Groups of the fresh machine do not exist on
@@ -210,7 +210,8 @@ fn the_steps_for_systemd_work_on_a_fresh_machine() {
     let binary = command.next().unwrap();
     assert_eq!(machine.mode(binary), 0o755);
     let config = command.find_map(|word| word.strip_prefix("--config.file=")).unwrap();
-    let (status, out, _) = run(program().args(["--config.check", "--config.file"]).arg(machine.path(config)));
+    let (status, out, _) =
+        run_check(program().args(["--config.check", "--config.file"]).arg(machine.path(config)));
     assert_eq!((status, out.as_str()), (Some(0), "the configuration is valid\n"));
 
     // The service reads its configuration by its group, and others cannot read it.

@@ -6,7 +6,7 @@ use std::process::Command;
 use pretty_assertions::assert_eq;
 
 use super::{place, succeed, text};
-use crate::process::{program, run};
+use crate::process::{program, run, run_check};
 use crate::tools;
 
 const SERVICE: &str = "deploy/systemd/ssm-sync-exporter.service";
@@ -99,7 +99,7 @@ fn run_command(command: &str, options: &str, config: &Path) -> (Option<i32>, Str
     let arguments = arguments
         .replace("/etc/ssm-sync-exporter/config.yaml", config.to_str().unwrap())
         .replace("$OPTIONS", options);
-    run(program().args(arguments.split_whitespace()))
+    run_check(program().args(arguments.split_whitespace()))
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use pretty_assertions::assert_eq;
 
-use crate::process::{program, run};
+use crate::process::{program, run, run_check};
 
 #[test]
 fn the_version_is_printed() {
@@ -158,7 +158,7 @@ fn the_shard_index_is_taken_from_the_host_name() {
     let is_number = |text: &&str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let ordinal = short.rsplit_once('-').map(|(_, ordinal)| ordinal).filter(is_number);
     let (status, out, err) =
-        run(program().args(["--config.check", "--shard.from-hostname", "--shard.total", "3"]));
+        run_check(program().args(["--config.check", "--shard.from-hostname", "--shard.total", "3"]));
     match ordinal.map(str::parse::<u32>) {
         Some(Ok(0..3)) => assert_eq!((status, out.as_str()), (Some(0), "the configuration is valid\n")),
         Some(Ok(index)) => {

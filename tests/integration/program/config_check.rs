@@ -1,14 +1,17 @@
 //! Tests that `--config.check` refuses what `serve` and `once` refuse at start, with the same error.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fake_aws::{FakeAws, World};
 use pretty_assertions::assert_eq;
 
+use crate::exporter::{ACCOUNT, HUB, ROLE, aws_settings};
 use crate::local_server::LocalServer;
-use crate::process::{program, run};
+use crate::process::{program, run, run_check};
 
 /// A reason not to start.
 #[derive(Default)]
@@ -23,6 +26,9 @@ struct Case {
     /// The web configuration, which `once` ignores.
     web: Option<&'static str>,
 }
+
+/// The operations whose calls a check tells.
+const OPERATIONS: [&str; 4] = ["ListResourceDataSync", "AssumeRole", "ListRegions", "ListAccounts"];
 
 const REGION: (&str, &str) = ("AWS_REGION", "eu-west-1");
 
@@ -118,7 +124,7 @@ impl Case {
         if let Some(web) = self.web {
             command.arg("--web.config.file").arg(write("web.yaml", web));
         }
-        run(&mut command)
+        run_check(&mut command)
     }
 }
 
@@ -197,8 +203,92 @@ fn config_check_warns_of_profiles_without_credentials() {
     let stdout = stdout.replace(&format!("{}/", directory.path().display()), "");
     assert_eq!(
         stdout,
-        "warning: config.yaml:3:5: accounts[0]: the profile `nope` (selected by `profile`) is not defined in profiles or \
+        "the configuration is valid\nwarning: config.yaml:3:5: accounts[0]: the profile `nope` (selected by `profile`) is not defined in profiles or \
          /dev/null; they have `dev`, `wrong`\nwarning: config.yaml:5:5: accounts[2]: the profile `wrong` cannot be read: \
-         profiles:3: expected `key = value`\nthe configuration is valid\n"
+         profiles:3: expected `key = value`\n"
     );
+}
+
+/// The numbers of calls that a check tells, by operation. Those for the accounts of an organization are for
+/// 100 accounts.
+fn calls_per_hour(report: &str) -> BTreeMap<&str, f64> {
+    let (_, rows) = report.split_once("\nAPI calls per hour").unwrap();
+    let calls = rows.lines().skip(1).filter_map(|line| {
+        let mut words = line.split_whitespace();
+        let (_, operation) = words.next()?.split_once(':')?;
+        Some((operation, words.next()?.parse().ok()?))
+    });
+    calls.collect()
+}
+
+/// Each target and each lookup has one round an hour, so the calls of an hour are those of `once`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_calls_per_hour_are_those_that_the_exporter_makes() {
+    let organization = || {
+        let world = World::new();
+        world.create_organization(HUB);
+        world.add_role(HUB, ROLE, None);
+        // A hundred accounts with the hub.
+        for number in 1..100 {
+            let id = format!("{:012}", 111_122_220_000_u64 + number);
+            world.add_member(&id, "member", "r-fake");
+            world.add_role(&id, ROLE, None);
+        }
+        world
+    };
+    let accounts = || {
+        let world = World::new();
+        world.add_account(HUB);
+        for id in [ACCOUNT, "222233334444"] {
+            world.add_role(id, ROLE, None);
+        }
+        world
+    };
+    let role = |id: &str| format!("{{arn: 'arn:aws:iam::{id}:role/{ROLE}'}}");
+    let listed = format!(
+        "accounts:\n  - {{profile: hub, assume_roles: [{}]}}\n  - {{profile: hub, assume_roles: [{}], regions: ['eu-*']}}\n",
+        role(ACCOUNT),
+        role("222233334444")
+    );
+    let members = format!(
+        "organization:\n  profile: hub\n  member_role: \
+         'arn:{{partition}}:iam::{{account_id}}:role/{ROLE}'\n"
+    );
+    for (world, settings) in [(accounts(), listed), (organization(), members)] {
+        let aws = FakeAws::start(world, "127.0.0.1:0").await.unwrap();
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("config.yaml");
+        let settings = format!(
+            "interval: 1h\nregions: [eu-west-1, us-east-1]\n{settings}{}",
+            aws_settings(&aws, directory.path())
+        );
+        std::fs::write(&file, settings).unwrap();
+        let command = |arguments: &[&str]| {
+            let mut command = program();
+            command.args(arguments).arg("--config.file").arg(&file);
+            tokio::task::spawn_blocking(move || run(&mut command))
+        };
+        let (status, report, err) = command(&["--config.check"]).await.unwrap();
+        assert_eq!((status, err.as_str()), (Some(0), ""));
+        for operation in OPERATIONS {
+            assert_eq!(aws.world().calls(operation), 0, "{operation}");
+        }
+        let (status, _, err) = command(&["once", "--format", "json"]).await.unwrap();
+        assert_eq!(status, Some(0), "{err}");
+        let expected = calls_per_hour(&report);
+        assert!(expected.len() >= 3, "{report}");
+        for operation in OPERATIONS {
+            let made = f64::from(u32::try_from(aws.world().calls(operation)).unwrap());
+            let told = expected.get(operation).copied().unwrap_or_default();
+            let told = match operation {
+                // A role's credentials are renewed after 55 minutes.
+                "AssumeRole" => (told * 55.0 / 60.0).round(),
+                // For one region, and there are two.
+                "ListResourceDataSync" if report.contains("organization:") => 2.0 * told,
+                // Regions that cannot be disabled are counted in advance, and no others are enabled.
+                _ => told,
+            };
+            assert!((made - told).abs() < f64::EPSILON, "{operation}: {made} calls\n{report}");
+        }
+    }
 }

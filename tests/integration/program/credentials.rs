@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::exporter::{ACCOUNT, HUB, fake_aws, up};
 use crate::local_server::{LocalServer, path};
-use crate::process::{ExporterProcess, program, run, with_ambient_credentials};
+use crate::process::{ExporterProcess, program, run, run_check, with_ambient_credentials};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_configuration_the_ambient_account_is_polled_in_its_default_region() {
@@ -68,7 +68,7 @@ async fn the_ec2_instance_provides_region_and_credentials() {
     let variables = [("AWS_EC2_METADATA_SERVICE_ENDPOINT", endpoint.as_str())];
     let running = ExporterProcess::start(&mut on_instance(variables));
     running.metrics_containing(&up(HUB, "ap-south-1", 1)).await;
-    let checked = run(on_instance(variables).arg("--config.check"));
+    let checked = run_check(on_instance(variables).arg("--config.check"));
     assert_eq!(checked, (Some(0), "the configuration is valid\n".to_owned(), String::new()));
 
     // The profile has the address of the service, and the role needs the credentials of the instance.

@@ -93,10 +93,9 @@ fn a_configuration_can_be_piped_to_the_program() {
         let mut process = command.spawn().unwrap();
         process.stdin.take().unwrap().write_all(text).unwrap();
         let output = process.wait_with_output().unwrap();
-        (
-            output.status.code(),
-            String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap(),
-        )
+        let out = String::from_utf8(output.stdout).unwrap();
+        let verdict = out.split_inclusive('\n').next().unwrap_or_default();
+        (output.status.code(), verdict.to_owned() + &String::from_utf8(output.stderr).unwrap())
     };
     let valid = b"regions: [eu-west-1]\n";
     assert_eq!(check("/dev/stdin", valid), (Some(0), "the configuration is valid\n".to_owned()));

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{ACCOUNT, Handmade, NOW};
 use crate::http;
-use crate::process::{ExporterProcess, program, run};
+use crate::process::{ExporterProcess, program, run, run_check};
 
 /// The command `serve` with a recording and a configuration file.
 fn serve(recording: &Path, config: &Path) -> Command {
@@ -172,7 +172,7 @@ fn a_recording_can_be_checked_and_diagnosed() {
     let file = recording.file();
     let mut check = program();
     check.args(["--config.check", "--replay"]).arg(&file);
-    assert_eq!(run(&mut check), (Some(0), "the configuration is valid\n".to_owned(), String::new()));
+    assert_eq!(run_check(&mut check), (Some(0), "the configuration is valid\n".to_owned(), String::new()));
     let mut doctor = program();
     doctor.args(["doctor", "--format", "json", "--replay"]).arg(&file);
     let (status, out, err) = run(&mut doctor);

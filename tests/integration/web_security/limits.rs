@@ -176,14 +176,14 @@ fn config_check_validates_the_web_configuration_file() {
     let check = |arguments: &[&str]| {
         let mut command = crate::process::program();
         command.args(arguments).env("AWS_REGION", "eu-west-1");
-        crate::process::run(command.arg("--web.config.file").arg(&file))
+        crate::process::run_check(command.arg("--web.config.file").arg(&file))
     };
     let (status, out, err) = check(&["--config.check"]);
     assert_eq!((status, out.as_str(), err.as_str()), (Some(0), "the configuration is valid\n", ""));
     files.write("web.yaml", &users());
     let (status, out, _) = check(&["--config.check"]);
     assert_eq!(status, Some(0));
-    assert!(out.starts_with("warning: basic_auth_users is set without tls_server_config"), "{out}");
+    assert!(out.contains("\nwarning: basic_auth_users is set without tls_server_config"), "{out}");
 
     files.write("web.yaml", "tls_server_config:\n  cert_file: missing.crt\n  key_file: server.key\n");
     for arguments in [&["--config.check"][..], &["--web.listen-address", "127.0.0.1:0"]] {

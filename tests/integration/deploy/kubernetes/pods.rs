@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::chart::{Rendered, list, string, value_sets};
 use crate::exporter::{REGION, ROLE, fake_aws};
-use crate::process::{ExporterProcess, program, run, with_ambient_credentials};
+use crate::process::{ExporterProcess, program, run, run_check, with_ambient_credentials};
 use crate::prometheus::Prometheus;
 use crate::tools;
 use crate::web_security::certificates::Authority;
@@ -177,7 +177,7 @@ impl Pod {
 fn the_exporter_accepts_the_configuration_of_the_pod() {
     for name in value_sets() {
         let pod = Pod::of(&name);
-        let (status, out, err) = run(pod.exporter().arg("--config.check"));
+        let (status, out, err) = run_check(pod.exporter().arg("--config.check"));
         assert_eq!(
             (status, out.as_str(), err.as_str()),
             (Some(0), "the configuration is valid\n", ""),

@@ -4,7 +4,7 @@ use pretty_assertions::assert_eq;
 
 use super::{Files, start};
 use crate::exporter::REGION;
-use crate::process::{program, run};
+use crate::process::{program, run_check};
 use crate::tools;
 use crate::web_security::node_exporter::NodeExporter;
 
@@ -13,7 +13,7 @@ fn check(files: &Files) -> Result<String, String> {
     let web = files.path().join("web.yaml");
     let mut command = program();
     command.env("AWS_REGION", REGION).arg("--config.check").arg("--web.config.file").arg(web);
-    let (status, out, err) = run(&mut command);
+    let (status, out, err) = run_check(&mut command);
     let text = format!("{out}{err}").replace(&format!("{}/", files.path().display()), "");
     if status == Some(0) { Ok(text) } else { Err(text) }
 }

@@ -1,0 +1,101 @@
+//! How many series a configuration leads to. They are counted in what the exporter renders for an example.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::BuildError;
+use crate::app::stages::exposition_settings;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::fleet::{Account, AccountId, Partition, Shard, Target, TargetList};
+use crate::health::HealthPolicy;
+use crate::metrics::{ExporterMetrics, Exposition, ExpositionSettings, FamilyFilter, Format};
+use crate::model::{DataSync, Destination, SyncStatus, SyncType, UnixSeconds};
+use crate::negotiation::ContentCoding;
+use crate::snapshot::{Report, Store};
+
+/// The time of the example.
+const NOW: UnixSeconds = 1_763_800_000.0;
+
+/// Numbers of series without problems and without expectations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SeriesCounts {
+    /// About the exporter itself, and totals.
+    pub(super) exporter: usize,
+    /// Of each target that has a sync, without the series of the sync.
+    pub(super) target: usize,
+    /// Of each sync to a bucket.
+    pub(super) sync: usize,
+}
+
+impl SeriesCounts {
+    pub(super) fn new(config: &Config, shard: Shard) -> Result<Self, BuildError> {
+        let health = HealthPolicy {
+            expectations: Vec::new(),
+            expectation_rules: Vec::new(),
+            ..HealthPolicy::clone(&config.health)
+        };
+        let settings = ExpositionSettings { health: Arc::new(health), ..exposition_settings(config) };
+        let count = |syncs: &[usize]| rendered_series(settings.clone(), shard, syncs);
+        let (none, one, two_syncs, two_targets) = (count(&[])?, count(&[1])?, count(&[2])?, count(&[1, 1])?);
+        let sync = two_syncs.saturating_sub(one);
+        // The first target also adds totals.
+        let target = two_targets.saturating_sub(one).saturating_sub(sync);
+        let exporter = one.saturating_sub(target).saturating_sub(sync).max(none);
+        Ok(Self { exporter, target, sync })
+    }
+
+    /// The number of series of targets with the same number of syncs.
+    pub(super) fn total(self, targets: usize, syncs: usize) -> usize {
+        self.exporter + targets * (self.target + syncs * self.sync)
+    }
+}
+
+/// The number of series if each target has this many syncs.
+pub(super) fn rendered_series(
+    settings: ExpositionSettings,
+    shard: Shard,
+    syncs: &[usize],
+) -> Result<usize, BuildError> {
+    let account = Arc::new(Account { id: Some(AccountId::example()), ..Account::default() });
+    let regions = Partition::Aws.always_enabled().take(syncs.len());
+    let targets = regions.map(|region| Target { account: Arc::clone(&account), region }).collect();
+    let store = Arc::new(Store::new(Duration::from_hours(1)));
+    let slots = store.set_targets(&TargetList { targets, ..TargetList::default() });
+    for (slot, syncs) in slots.iter().zip(syncs) {
+        let outcome = Ok((0..*syncs).map(example_sync).collect());
+        let report = Report {
+            account: None,
+            ended: NOW,
+            took: Duration::from_millis(100),
+            outcome,
+            invalid_items: None,
+        };
+        store.record(slot, report);
+    }
+    let exporter = ExporterMetrics::new(shard, Arc::default());
+    let exporter = Arc::new(exporter.map_err(|error| BuildError::Metrics(error.into()))?);
+    exporter.config_loaded(NOW);
+    let exposition = Exposition::new(store, exporter, settings, Clock::fixed(NOW));
+    let scrape = exposition.scrape(Format::Text0_0_4, ContentCoding::Identity, &FamilyFilter::All);
+    let text: Vec<u8> = scrape.flatten().collect();
+    Ok(text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && line[0] != b'#').count())
+}
+
+/// A healthy sync of which AWS reports everything.
+fn example_sync(number: usize) -> DataSync {
+    DataSync {
+        last_status: Some(SyncStatus::Successful),
+        last_sync: Some(NOW - 60.0),
+        last_successful_sync: Some(NOW - 60.0),
+        created: Some(NOW - 1e6),
+        last_modified: Some(NOW - 1e5),
+        destination: Some(Destination {
+            bucket_name: Some("example".to_owned()),
+            region: Some("eu-west-1".to_owned()),
+            format: Some("JsonSerDe".to_owned()),
+            ..Destination::default()
+        }),
+        ..DataSync::new(SyncType::ToDestination, format!("example-{number}"))
+    }
+}
