@@ -2,7 +2,6 @@
 //! mode until it ends or a signal arrives, and maps the outcome to an exit status.
 //! Everything else is in the library.
 
-use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
