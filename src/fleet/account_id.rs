@@ -19,6 +19,11 @@ impl AccountId {
         Self("012345678901".into())
     }
 
+    /// An id other than [`example`](Self::example).
+    pub(super) fn other_example() -> Self {
+        Self("111122223333".into())
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }

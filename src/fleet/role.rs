@@ -203,9 +203,13 @@ impl FromStr for MemberRoleTemplate {
         if template.expand(&account, Partition::Aws).is_none() {
             return Err(InvalidMemberRoleTemplate::UnknownPlaceholder(text.to_owned()));
         }
-        // The names of partitions have different lengths.
+        // The names of partitions have different lengths. A second account tells the placeholder from the id of
+        // the example.
+        let other = AccountId::other_example();
         let is_valid = Partition::VARIANTS.iter().all(|partition| {
-            template.in_account(&account, *partition).is_ok_and(|arn| *arn.account() == account)
+            let is_in =
+                |account| template.in_account(account, *partition).is_ok_and(|arn| arn.account() == account);
+            is_in(&account) && is_in(&other)
         });
         if is_valid { Ok(template) } else { Err(InvalidMemberRoleTemplate::NoRoleArn(text.to_owned())) }
     }
