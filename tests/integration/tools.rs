@@ -97,6 +97,10 @@ pub(crate) fn rpm() -> Command {
     tool("TEST_RPM", "rpm")
 }
 
+pub(crate) fn rpmlint() -> Command {
+    tool("TEST_RPMLINT", "rpmlint")
+}
+
 /// An archive with the file system of a minimal Debian.
 pub(crate) fn debian_root() -> PathBuf {
     let root = std::env::var_os("TEST_DEBIAN_ROOT").map_or_else(
@@ -105,6 +109,23 @@ pub(crate) fn debian_root() -> PathBuf {
     );
     assert!(root.exists(), "{} is missing; `tests/run` creates it", root.display());
     root
+}
+
+pub(crate) fn zsh() -> Command {
+    tool("TEST_ZSH", "zsh")
+}
+
+pub(crate) fn fish() -> Command {
+    tool("TEST_FISH", "fish")
+}
+
+pub(crate) fn man() -> Command {
+    tool("TEST_MAN", "man")
+}
+
+/// `mandoc`, which checks manual pages.
+pub(crate) fn mandoc() -> Command {
+    checked(tool_path("TEST_MANDOC", "mandoc"), "/dev/null")
 }
 
 /// The directory with the packages of `tests/deploy/package.json`.
