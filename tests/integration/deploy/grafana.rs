@@ -1,8 +1,9 @@
 //! The Grafana dashboards as JSON: descriptions, layout, links, variables and provisioning.
 //!
-//! `answers` runs their queries in a real Prometheus. The tests have no Grafana, so no test
-//! renders a panel.
+//! `answers` runs their queries in a real Prometheus, and `alert_rules` is about the alert rules. The
+//! tests have no Grafana, so no test renders a panel.
 
+mod alert_rules;
 mod answers;
 
 use std::collections::{BTreeMap, BTreeSet};

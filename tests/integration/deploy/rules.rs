@@ -41,7 +41,7 @@ fn rule_file(name: &str) -> String {
 }
 
 /// All rules of a file.
-fn rules(name: &str) -> Vec<Value> {
+pub(super) fn rules(name: &str) -> Vec<Value> {
     list(&yaml(&rule_path(name))["groups"]).iter().flat_map(|group| list(&group["rules"]).to_vec()).collect()
 }
 
@@ -51,7 +51,7 @@ pub(super) fn alerts() -> BTreeSet<String> {
 }
 
 /// The files of the unit tests for promtool.
-fn unit_tests() -> Vec<String> {
+pub(super) fn unit_tests() -> Vec<String> {
     let files = std::fs::read_dir(place("deploy/prometheus/tests")).unwrap();
     let name = |entry: std::io::Result<DirEntry>| entry.unwrap().file_name().into_string().unwrap();
     let files: Vec<String> = files.map(name).collect();
