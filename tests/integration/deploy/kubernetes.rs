@@ -8,6 +8,7 @@
 mod chart;
 mod identity;
 mod monitoring;
+mod notifications;
 mod objects;
 mod pods;
 mod restricted;

@@ -94,6 +94,19 @@ fn invalid_values_are_rejected_with_their_cause() {
             json!({"config": {"accounts": [{"assume_roles": [{"external_id": 111_122_223_333_u64}]}]}}),
             "- at '/config/accounts/0/assume_roles/0/external_id': got number, want string",
         ),
+        (
+            json!({"alertmanagerConfig": {"slack": {"apiURL": {"name": "x"}}}}),
+            "- at '/alertmanagerConfig/slack/apiURL': missing property 'key'",
+        ),
+        (
+            json!({"alertmanagerConfig": {"pagerduty": {"severities": ["page"]}}}),
+            "- at '/alertmanagerConfig/pagerduty/severities/0': value must be one of 'critical', 'warning', 'info'",
+        ),
+        // Alerts that nobody would get.
+        (
+            json!({"alertmanagerConfig": {"enabled": true, "pagerduty": {"routingKey": {"name": "x", "key": "y"}}}}),
+            "alertmanagerConfig: no receiver for alerts of severity warning: set slack.apiURL, pagerduty.routingKey or email.to, and list the severity in its severities",
+        ),
         // Values that conflict.
         (
             json!({"config": {"interval": "1m"}, "configSecret": "x"}),
