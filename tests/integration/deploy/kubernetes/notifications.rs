@@ -5,6 +5,7 @@ use pretty_assertions::assert_eq;
 use serde_json::{Map, Value, json};
 
 use super::chart::{Rendered, document, list, string};
+use super::values::render_error;
 use crate::deploy::{text, yaml};
 
 fn example() -> Value {
@@ -158,4 +159,31 @@ fn no_template_is_used_unless_the_values_say_that_alertmanager_loads_them() {
     };
     assert_eq!(spec["receivers"], json!(["critical", "warning", "info"].map(receiver)));
     assert!(rendered.all("ConfigMap").iter().all(|map| map["data"].get("ssm-sync.tmpl").is_none()));
+}
+
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn values_with_which_nobody_would_be_notified_are_rejected() {
+    let key = json!({"name": "x", "key": "y"});
+    for (values, message) in [
+        (
+            json!({"slack": {"apiURL": {"name": "x"}}}),
+            "- at '/alertmanagerConfig/slack/apiURL': missing property 'key'",
+        ),
+        (
+            json!({"pagerduty": {"severities": ["page"]}}),
+            "- at '/alertmanagerConfig/pagerduty/severities/0': value must be one of 'critical', 'warning', 'info'",
+        ),
+        (
+            json!({"enabled": true, "pagerduty": {"routingKey": key}}),
+            "alertmanagerConfig: no receiver for alerts of severity warning: set slack.apiURL, pagerduty.routingKey or email.to, and list the severity in its severities",
+        ),
+        (
+            json!({"enabled": true}),
+            "alertmanagerConfig: no receiver for alerts of severity critical: set slack.apiURL, pagerduty.routingKey or email.to, and list the severity in its severities",
+        ),
+    ] {
+        let error = render_error(&json!({"image": {"repository": "x"}, "alertmanagerConfig": values}));
+        assert!(error.ends_with(message), "{error}\nshould end with\n{message}");
+    }
 }
