@@ -60,8 +60,9 @@
 //! Each external crate stays in one place: the AWS SDK in [`aws`] and the two modules that
 //! make calls through it, [`discovery`] and [`collector`]; `prometheus` in [`metrics`];
 //! `maud` in `status`; `hyper` and `rustls` in [`web`] (and the errors of `hyper` in [`aws`]);
-//! `figment` in [`config`]; `clap` in [`cli`] and [`logging`]; progress bars, terminal
-//! colours and the width of characters in [`terminal`].
+//! `figment` in [`config`]; `clap` in [`cli`] and [`logging`], and what writes completions and the
+//! manual page in [`cli`]; progress bars, terminal colours and the width of characters in
+//! [`terminal`].
 //!
 //! # Invariants
 //!

@@ -2,7 +2,7 @@
 //! mode until it ends or a signal arrives, and maps the outcome to an exit status.
 //! Everything else is in the library.
 
-use std::io::{ErrorKind, Write as _};
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,19 +10,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use clap::Parser as _;
 use ssm_sync_exporter::app::{self, App, BuildError, Options};
 use ssm_sync_exporter::aws::{Recorder, Recording, RecordingFile, ReplayError};
-use ssm_sync_exporter::cli::{self, Cli, Command, FlagError, NoExpectationsError, ShardError};
+use ssm_sync_exporter::cli::{self, Cli, Command, NoExpectationsError, Parsed, ShardError, UsageError};
 use ssm_sync_exporter::clock::Clock;
-use ssm_sync_exporter::config::{Config, ConfigError};
+use ssm_sync_exporter::config::{self, Config, ConfigError};
 use ssm_sync_exporter::doctor::{self, Doctor, DoctorError};
 use ssm_sync_exporter::fleet::Shard;
 use ssm_sync_exporter::logging::{Format, Log};
 use ssm_sync_exporter::once::{Once, OnceError};
 use ssm_sync_exporter::signals::Signals;
 use ssm_sync_exporter::systemd::ServiceManager;
-use ssm_sync_exporter::terminal::{Output, ProgressBar};
+use ssm_sync_exporter::terminal::{self, Output, ProgressBar};
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -64,17 +63,15 @@ fn main() -> ExitCode {
 }
 
 fn start(log: &Log) -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) if error.use_stderr() => return fail(log, STATUS_USAGE, &cli::one_line(error)),
-        Err(help_or_version) => {
-            return match help_or_version.print() {
+    let cli = match Cli::parse(std::env::args_os().skip(1)) {
+        Ok(Parsed::Run(cli)) => *cli,
+        Ok(Parsed::Print(help_or_version)) => {
+            return match terminal::print_styled(&help_or_version).context(CANNOT_WRITE) {
                 Ok(()) => ExitCode::SUCCESS,
-                // The reader has closed the pipe because it has read enough, as `head` does.
-                Err(error) if error.kind() == ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-                Err(error) => fail(log, STATUS_FAILURE, &format!("{CANNOT_WRITE}: {error}")),
+                Err(error) => fail(log, STATUS_FAILURE, &format!("{error:#}")),
             };
         }
+        Err(error) => return fail(log, STATUS_USAGE, &error.to_string()),
     };
     log.set_format(cli.log_format);
     match run(cli, log) {
@@ -84,24 +81,41 @@ fn start(log: &Log) -> ExitCode {
 }
 
 fn run(cli: Cli, log: &Log) -> anyhow::Result<()> {
-    cli.check_flags()?;
+    match cli.command {
+        Command::ConfigSchema => return print(&format!("{:#}\n", config::schema())),
+        Command::ConfigDefaults => return print(&config::defaults()),
+        Command::Completions(shell) => return print(&cli::completions(shell)),
+        Command::Man => return print(&cli::man_page()),
+        Command::Serve | Command::Once | Command::Doctor | Command::ConfigCheck => {}
+    }
     let hostname = gethostname::gethostname().to_string_lossy().into_owned();
     let (config_file, environment) = (cli.config_file.as_deref(), std::env::vars_os());
+    let explain = |error: ConfigError| match UsageError::of_variable(&error) {
+        Some(error) => anyhow::Error::new(error),
+        None => error.into(),
+    };
     let (config, shard, clock) = match &cli.replay {
-        None => (Config::load(config_file, environment)?, cli.shard(&hostname)?, Clock::system()),
+        None => {
+            (Config::load(config_file, environment).map_err(explain)?, cli.shard(&hostname)?, Clock::system())
+        }
         Some(file) => {
             let recording = Arc::new(Recording::read(file)?);
-            let config = Config::load_for_recording(&recording, config_file, environment)?;
+            let config = Config::load_for_recording(&recording, config_file, environment).map_err(explain)?;
             (config, recording.shard(), recording.clock())
         }
     };
     cli.check_expectations(&config)?;
     match cli.command {
         _ if cli.check_config => check(config, shard, cli.web_config_file(), clock),
-        Command::Serve => serve(cli, log, config, shard, hostname, clock),
         Command::Once => once(&cli, log, config, shard, hostname, clock),
         Command::Doctor => doctor(&cli, log, config, shard, hostname, clock),
+        Command::ConfigCheck => check(config, shard, cli.web_config_file(), clock),
+        _ => serve(cli, log, config, shard, hostname, clock),
     }
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    terminal::print(text.as_bytes()).context(CANNOT_WRITE)
 }
 
 /// Checks both configuration files as [`serve`] does, and prints their warnings.
@@ -272,8 +286,8 @@ fn raise_file_limit() {
 
 fn exit_status(error: &anyhow::Error) -> u8 {
     let is_usage_error = error.is::<ConfigError>()
+        || error.is::<UsageError>()
         || error.is::<ReplayError>()
-        || error.is::<FlagError>()
         || error.is::<NoExpectationsError>()
         || error.is::<ShardError>()
         || matches!(error.downcast_ref(), Some(BuildError::Config(_)))

@@ -1,5 +1,11 @@
 //! Suggests what was probably meant in place of a name that is not known.
 
+/// The name in lower case without the characters that separate words, by which people spell names
+/// differently: `config.file`, `config-file`, `configFile`.
+pub(crate) fn squash(name: &str) -> String {
+    name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
 /// The known name that is most similar to `given`, unless none is similar.
 pub(crate) fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     // To compare a long text takes long.

@@ -22,6 +22,14 @@ pub enum ConfigError {
         /// The reason.
         source: std::io::Error,
     },
+    /// An environment variable with the prefix of the exporter names no key.
+    #[error("{}", escape_control_characters(&format!("environment variable {}: {message}", excerpt(variable))))]
+    UnknownVariable {
+        /// The name of the variable.
+        variable: String,
+        /// What was probably meant.
+        message: String,
+    },
     /// A setting is invalid.
     #[error("{}", escape_control_characters(&format!("{place}{message}")))]
     Invalid {

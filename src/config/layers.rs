@@ -4,7 +4,7 @@
 //! A recording that is replayed is a layer below the file. A key at the top level of the file replaces that
 //! of the recording with everything below it. The keys that say what is polled are the recording's.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,6 +16,7 @@ use super::encoding;
 use super::error::{ConfigError, DeserializeError, Place};
 use super::key_path::KeyPath;
 use super::recorded::{RECORDED_KEYS, RecordedLayer};
+use super::variables::{ENV_PREFIX, key_of_part, variable_for};
 use super::yaml::{Document, MAX_DEPTH, Position, SyntaxError, is_null};
 use crate::printable::path_excerpt;
 
@@ -24,9 +25,6 @@ struct Variable {
     name: String,
     keys: Vec<String>,
 }
-
-/// The prefix of the environment variables that are read.
-pub(super) const ENV_PREFIX: &str = "SSM_SYNC_EXPORTER_";
 
 /// The file and the environment variables, merged.
 pub(super) struct Layers {
@@ -101,9 +99,24 @@ impl Layers {
             let DeserializeError { path, message, is_about_key } =
                 DeserializeError::new(KeyPath::from(error.path()), error.inner());
             let place = if is_about_key { self.place_of_key(&path) } else { self.place(&path) };
+            if is_about_key && let Some(variable) = self.variable_that_names(&path, &place) {
+                let meant = variable.strip_prefix(ENV_PREFIX).and_then(variable_for);
+                let message = match meant {
+                    Some(meant) => format!("unknown key; did you mean `{meant}`?"),
+                    None => format!("{path}: {message}"),
+                };
+                return ConfigError::UnknownVariable { variable: variable.to_owned(), message };
+            }
             let message = if path.segments().is_empty() { message } else { format!("{path}: {message}") };
             ConfigError::Invalid { place, message }
         })
+    }
+
+    /// The variable whose name, and not whose value, has the key at the end of `path`.
+    fn variable_that_names<'a>(&self, path: &KeyPath, place: &'a Place) -> Option<&'a str> {
+        let Place::Environment { variable: name } = place else { return None };
+        let variable = self.variables.iter().find(|variable| variable.name == *name)?;
+        (path.segments().len() <= variable.keys.len()).then_some(name)
     }
 
     /// The place of the value at `path`.
@@ -187,8 +200,9 @@ impl EnvironmentLayer {
         let mut texts = Vec::new();
         for (name, text) in environment {
             let name = name.to_string_lossy();
-            let Some(suffix) =
-                name.strip_prefix(ENV_PREFIX).filter(|suffix| !text.is_empty() && !is_service_link(suffix))
+            let Some(suffix) = name
+                .strip_prefix(ENV_PREFIX)
+                .filter(|suffix| !text.is_empty() && !is_service_link(suffix, &text))
             else {
                 continue;
             };
@@ -240,24 +254,15 @@ impl Provider for EnvironmentLayer {
 /// Kubernetes adds variables such as `SSM_SYNC_EXPORTER_SERVICE_HOST` and
 /// `SSM_SYNC_EXPORTER_METRICS_PORT_10144_TCP` to every pod of their namespace. No key of
 /// the configuration has such a name.
-fn is_service_link(suffix: &str) -> bool {
+fn is_service_link(suffix: &str, text: &OsStr) -> bool {
     let parts: Vec<&str> = suffix.split('_').collect();
     let is_number = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
-    parts.ends_with(&["PORT"])
+    // Kubernetes sets a URL such as `tcp://10.0.0.1:10144`; a number is from someone who means the flag.
+    (parts.ends_with(&["PORT"]) && text.to_string_lossy().contains("://"))
         || parts.windows(2).any(|pair| matches!(pair, ["SERVICE", "HOST" | "PORT"]))
         || parts
             .windows(3)
             .any(|three| matches!(three, ["PORT", number, "TCP" | "UDP" | "SCTP"] if is_number(number)))
-}
-
-/// The key for a part of a variable's name: the part in lower case. Sync types are the
-/// exception, because the configuration spells them as AWS does.
-fn key_of_part(part: &str) -> String {
-    match part {
-        "SYNCTODESTINATION" => "SyncToDestination".to_owned(),
-        "SYNCFROMSOURCE" => "SyncFromSource".to_owned(),
-        other => other.to_lowercase(),
-    }
 }
 
 fn parse_variable(name: &str, text: &str) -> Result<Value, ConfigError> {

@@ -5,6 +5,7 @@
 //! [`Config::account_sources`] checks it against the defaults of the SDK. No setting
 //! is parsed after that. This module does not know what the values are used for.
 
+mod defaults;
 mod encoding;
 mod entries;
 mod error;
@@ -17,9 +18,11 @@ mod recorded;
 mod redacted;
 mod replayable;
 mod scalar;
+mod schema;
 mod selectors;
 mod setting;
 mod validate;
+mod variables;
 mod web;
 mod yaml;
 
@@ -31,8 +34,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use defaults::defaults;
 pub(crate) use entries::{AccountDefaults, SdkDefaults};
 pub use error::{ConfigError, Place};
+pub use schema::schema;
+pub(crate) use variables::{ENV_PREFIX, variable_for};
 pub(crate) use web::FileHashes;
 pub use web::WebConfig;
 
@@ -43,7 +49,7 @@ use crate::fleet::{Account, Narrowing};
 use crate::health::HealthPolicy;
 use crate::metrics::FamilyName;
 use entries::{AccountEntry, Entries, OrganizationEntry};
-use layers::{ENV_PREFIX, Layers};
+use layers::Layers;
 use raw::RawConfig;
 use recorded::RecordedLayer;
 
@@ -93,6 +99,8 @@ struct Source {
     environment: Vec<(OsString, OsString)>,
     /// The variables with proxies and certificate authorities.
     outbound_variables: Vec<(OsString, OsString)>,
+    /// Warnings about variables that would set a key if their names were in upper case.
+    misspelt_variables: Vec<String>,
     /// What answers in place of AWS, and says what is polled.
     recording: Option<Arc<Recording>>,
 }
@@ -211,7 +219,7 @@ impl fmt::Debug for Source {
             .field("file", &self.file)
             .field("variables", &variables)
             .field("recording", &self.recording)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -226,8 +234,11 @@ impl Source {
         let is_outbound = |(name, _): &(OsString, _)| OutboundSettings::is_variable(name);
         // Nothing is sent.
         let is_used = |variable: &(OsString, _)| recording.is_none() && is_outbound(variable);
+        let misspelt_variables =
+            others.iter().filter_map(|(name, _)| variables::in_lower_case(name)).collect();
         let outbound_variables = others.into_iter().filter(is_used).collect();
-        Self { file: file.map(Path::to_owned), environment, outbound_variables, recording }
+        let file = file.map(Path::to_owned);
+        Self { file, environment, outbound_variables, misspelt_variables, recording }
     }
 
     fn load(self, read: fn(&Path, file::Size) -> io::Result<Vec<u8>>) -> Result<Config, ConfigError> {
@@ -243,8 +254,10 @@ impl Source {
         let outbound =
             OutboundSettings::new(&self.outbound_variables).map_err(|error| unusable_variable(&error))?;
         let recording = self.recording.clone();
+        let misspelt_variables = self.misspelt_variables.clone();
         let mut config = validate::validate(raw, &layers, self)?;
         config.warnings.extend(ignored);
+        config.warnings.extend(misspelt_variables);
         config.warnings.extend(outbound.warnings());
         config.aws.outbound = Arc::new(outbound);
         config.aws.recording = recording;

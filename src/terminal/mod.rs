@@ -7,6 +7,6 @@ mod output;
 mod page;
 mod progress;
 
-pub use output::{Output, OutputError};
+pub use output::{Output, OutputError, print, print_styled};
 pub(crate) use page::{Page, Word, message, separated_by_commas, width, words};
 pub use progress::{LogWriter, ProgressBar};

@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 
+use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
 use console::Term;
 use tempfile::NamedTempFile;
@@ -114,7 +115,23 @@ impl Output {
     }
 }
 
-fn print(text: &[u8]) -> io::Result<()> {
+/// Writes a text with ANSI styles to stdout, without the styles unless stdout is a terminal that wants
+/// them.
+///
+/// # Errors
+/// See [`print`].
+pub fn print_styled(text: &str) -> io::Result<()> {
+    match AutoStream::choice(&io::stdout()) {
+        ColorChoice::Never => print(strip_str(text).to_string().as_bytes()),
+        _ => print(text.as_bytes()),
+    }
+}
+
+/// Writes a text to stdout.
+///
+/// # Errors
+/// Stdout is closed or full. If it is a pipe, its reader may close it.
+pub fn print(text: &[u8]) -> io::Result<()> {
     let mut out = io::stdout().lock();
     match out.write_all(text).and_then(|()| out.flush()) {
         // The reader has closed the pipe because it has read enough, as `head` does.

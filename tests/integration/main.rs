@@ -17,6 +17,7 @@ mod browser;
 mod consistency;
 mod credential_providers;
 mod credential_rejections;
+mod demo;
 mod deploy;
 mod doctor;
 mod doctor_command;

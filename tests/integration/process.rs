@@ -3,7 +3,7 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -32,6 +32,13 @@ pub(crate) fn run(command: &mut Command) -> (Option<i32>, String, String) {
     (output.status.code(), text(&output.stdout), text(&output.stderr))
 }
 
+/// The program of the demo, which must have been built with `cargo build --workspace`.
+pub(crate) fn demo_program() -> PathBuf {
+    let demo = Path::new(env!("CARGO_BIN_EXE_ssm-sync-exporter")).with_file_name("demo");
+    assert!(demo.exists(), "{} is missing; build it with `cargo build --workspace`", demo.display());
+    demo
+}
+
 /// The running program. It is killed when dropped.
 pub(crate) struct ExporterProcess {
     process: tools::KillOnDrop,
@@ -47,16 +54,16 @@ impl ExporterProcess {
         Self::start_listening(command.args(["--web.listen-address", "127.0.0.1:0"]))
     }
 
-    /// Starts the demo, which must have been built with `cargo build --workspace`.
+    /// Starts the demo.
     pub(crate) fn demo() -> Self {
         Self::demo_with(&[])
     }
 
     /// Starts the demo with environment variables, which change its configuration.
     pub(crate) fn demo_with(environment: &[(&str, &str)]) -> Self {
-        let demo = Path::new(env!("CARGO_BIN_EXE_ssm-sync-exporter")).with_file_name("demo");
-        assert!(demo.exists(), "{} is missing; build it with `cargo build --workspace`", demo.display());
-        Self::start_listening(Command::new(demo).arg("127.0.0.1:0").envs(environment.iter().copied()))
+        Self::start_listening(
+            Command::new(demo_program()).arg("127.0.0.1:0").envs(environment.iter().copied()),
+        )
     }
 
     /// Starts a command and reads its address from the log line `listening`.

@@ -2,12 +2,16 @@
 
 mod aws_environment;
 mod aws_files;
+mod command_hints;
 mod command_line;
+mod completions;
 mod config_check;
 mod credential_process;
 mod credentials;
 mod files;
+mod help;
 mod logs;
+mod manual;
 mod outage;
 mod service_manager;
 mod signals;

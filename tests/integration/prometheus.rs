@@ -46,6 +46,11 @@ impl Prometheus {
     /// Starts a Prometheus with this configuration. Its configuration, log and data are stored
     /// in `directory`.
     pub(crate) async fn with_config(directory: TempDir, config: &str) -> Self {
+        Self::with_flags(directory, config, &[]).await
+    }
+
+    /// Like [`with_config`](Self::with_config), with more flags.
+    pub(crate) async fn with_flags(directory: TempDir, config: &str, flags: &[&str]) -> Self {
         let config_file = directory.path().join("prometheus.yml");
         std::fs::write(&config_file, config).unwrap();
         // Prometheus does not support port 0, so choose a free port first.
@@ -55,6 +60,7 @@ impl Prometheus {
             .arg(format!("--config.file={}", config_file.display()))
             .arg(format!("--storage.tsdb.path={}", directory.path().join("data").display()))
             .arg(format!("--web.listen-address={address}"))
+            .args(flags)
             .stdout(Stdio::null())
             .stderr(log)
             .spawn()

@@ -31,6 +31,25 @@ pub(crate) fn node_exporter() -> Command {
     tool("TEST_NODE_EXPORTER", "prometheus-node-exporter")
 }
 
+/// A program of the Debian package `victoria-metrics`: that of this name, `vmagent` or `vmalert`.
+pub(crate) fn victoria_metrics(name: &str) -> Command {
+    let program = std::env::var_os("TEST_VICTORIA_METRICS")
+        .map_or_else(|| PathBuf::from(name), |directory| PathBuf::from(directory).join(name));
+    checked(program, "--version")
+}
+
+/// Python with Datadog's checks, whose versions of other packages differ from those of [`python`].
+pub(crate) fn datadog() -> Command {
+    let packages = std::env::var_os("TEST_DATADOG").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools/datadog"),
+        PathBuf::from,
+    );
+    assert!(packages.exists(), "{} is missing; `tests/run` installs it", packages.display());
+    let mut python = python();
+    python.env("PYTHONPATH", packages);
+    python
+}
+
 /// `ab`, a load generator that speaks HTTP/1.0.
 pub(crate) fn ab() -> Command {
     checked(tool_path("TEST_AB", "ab"), "-V")
@@ -73,6 +92,45 @@ pub(crate) fn helm() -> Command {
 
 pub(crate) fn systemd_analyze() -> Command {
     tool("TEST_SYSTEMD_ANALYZE", "systemd-analyze")
+}
+
+pub(crate) fn lintian() -> Command {
+    tool("TEST_LINTIAN", "lintian")
+}
+
+pub(crate) fn rpm() -> Command {
+    tool("TEST_RPM", "rpm")
+}
+
+pub(crate) fn rpmlint() -> Command {
+    tool("TEST_RPMLINT", "rpmlint")
+}
+
+/// An archive with the file system of a minimal Debian.
+pub(crate) fn debian_root() -> PathBuf {
+    let root = std::env::var_os("TEST_DEBIAN_ROOT").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("target/test-tools/debian.tar"),
+        PathBuf::from,
+    );
+    assert!(root.exists(), "{} is missing; `tests/run` creates it", root.display());
+    root
+}
+
+pub(crate) fn zsh() -> Command {
+    tool("TEST_ZSH", "zsh")
+}
+
+pub(crate) fn fish() -> Command {
+    tool("TEST_FISH", "fish")
+}
+
+pub(crate) fn man() -> Command {
+    tool("TEST_MAN", "man")
+}
+
+/// `mandoc`, which checks manual pages.
+pub(crate) fn mandoc() -> Command {
+    checked(tool_path("TEST_MANDOC", "mandoc"), "/dev/null")
 }
 
 /// Node with a script of a package of `tests/deploy/package.json`.

@@ -5,9 +5,8 @@
 //! `SSM_SYNC_EXPORTER_METRICS` and the variables that begin like it change `metrics` in its
 //! configuration.
 
-#![expect(clippy::print_stdout, reason = "the demo prints instructions to the terminal")]
-
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
@@ -97,27 +96,8 @@ async fn main() -> anyhow::Result<()> {
     let url =
         format!("http://{}", app.local_addresses().first().context("the exporter has no listening address")?);
 
-    println!(
-        "\nThe exporter polls a fake AWS every 5 seconds: an organization of {} accounts\n\
-         in {} regions, and one account outside it.\n\n\
-         \x20 {url}/         status page\n\
-         \x20 {url}/metrics  metrics for Prometheus\n\n\
-         The demo has these problems to look at:\n",
-        ACCOUNTS.len(),
-        REGIONS.len(),
-    );
-    for (pattern, problem) in [
-        ("'sync_problem{'", "syncs that failed, are stale or stuck, or have a faulty source"),
-        ("'target_down_reason{'", "an account that cannot be polled"),
-        ("'data_syncs{.*} 5'", "an account that has used up its quota"),
-        ("'cost_risk{'", "a sync whose settings can cause unexpected costs"),
-        ("'expectation_violation{'", "a sync that is missing, and one in the wrong place"),
-    ] {
-        println!("  # {problem}\n  curl -s {url}/metrics | grep {pattern}");
-    }
-    println!(
-        "\nPress Ctrl-C to stop the demo. The log follows; its one warning is about the account\nthat cannot be polled.\n"
-    );
+    // The demo goes on without its instructions, for example if they are piped to `head`.
+    let _written = std::io::stdout().write_all(instructions(&url).as_bytes());
 
     let shutdown = CancellationToken::new();
     let mut tasks = JoinSet::new();
@@ -127,6 +107,31 @@ async fn main() -> anyhow::Result<()> {
     app.run(shutdown).await?;
     log.finish(Duration::from_millis(500));
     Ok(())
+}
+
+/// What to look at while the demo runs.
+fn instructions(url: &str) -> String {
+    let problems = [
+        ("'sync_problem{'", "syncs that failed, are stale or stuck, or have a faulty source"),
+        ("'target_down_reason{'", "an account that cannot be polled"),
+        ("'data_syncs{.*} 5'", "an account that has used up its quota"),
+        ("'cost_risk{'", "a sync whose settings can cause unexpected costs"),
+        ("'expectation_violation{'", "a sync that is missing, and one in the wrong place"),
+    ]
+    .map(|(pattern, problem)| format!("  # {problem}\n  curl -s {url}/metrics | grep {pattern}\n"))
+    .concat();
+    format!(
+        "\nThe exporter polls a fake AWS every 5 seconds: an organization of {} accounts\n\
+         in {} regions, and one account outside it.\n\n\
+         \x20 {url}/         status page\n\
+         \x20 {url}/metrics  metrics for Prometheus\n\n\
+         The demo has these problems to look at:\n\n\
+         {problems}\n\
+         Press Ctrl-C to stop the demo. The log follows; its one warning is about the account\n\
+         that cannot be polled.\n\n",
+        ACCOUNTS.len(),
+        REGIONS.len(),
+    )
 }
 
 /// The exporter's default port on localhost, or a free port if it is in use.

@@ -42,7 +42,11 @@ exec env PATH="$REAL_PATH" systemd-sysusers --root="$ROOT" "$@"
 const SYSTEMCTL: &str = r#"#!/bin/sh
 echo "$@" >> "$ROOT/systemctl"
 case $1 in
-  enable) for unit; do :; done; test -f "$ROOT/etc/systemd/system/${unit%.service}.service" ;;
+  enable)
+    for unit; do :; done
+    case $unit in *.*) ;; *) unit=$unit.service ;; esac
+    test -f "$ROOT/etc/systemd/system/$unit"
+    ;;
 esac
 "#;
 
@@ -153,6 +157,27 @@ impl Machine {
     }
 }
 
+/// The text files that the steps for systemd install, by path.
+pub(super) fn files_of_the_steps_for_systemd() -> Vec<(String, String)> {
+    let machine = Machine::new();
+    machine.install("deploy/systemd/README.md");
+    let mut files = Vec::new();
+    let mut directories = vec![machine.path("/etc")];
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                directories.push(path);
+            } else if path.to_str().unwrap().contains("ssm-sync-exporter") {
+                let contents = std::fs::read_to_string(&path).unwrap();
+                let path = path.strip_prefix(machine.path("/")).unwrap();
+                files.push((format!("/{}", path.display()), contents));
+            }
+        }
+    }
+    files
+}
+
 #[test]
 fn every_page_with_installing_steps_is_tested() {
     let root = place("");
@@ -162,7 +187,10 @@ fn every_page_with_installing_steps_is_tested() {
         .filter(|page| !installing_blocks(page).is_empty())
         .collect();
     found.sort();
-    assert_eq!(found, ["deploy/grafana/README.md", "deploy/systemd/README.md"]);
+    assert_eq!(
+        found,
+        ["deploy/grafana/README.md", "deploy/ingestion/textfile/README.md", "deploy/systemd/README.md"]
+    );
 }
 
 #[test]
@@ -207,6 +235,22 @@ fn the_steps_for_systemd_work_on_a_fresh_machine() {
 
     // Installing a newer version repeats the steps.
     machine.install("deploy/systemd/README.md");
+}
+
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn the_steps_for_the_textfile_collector_work_after_those_for_systemd() {
+    let machine = Machine::new();
+    machine.install("deploy/systemd/README.md");
+    machine.install("deploy/ingestion/textfile/README.md");
+    for unit in ["service", "timer"] {
+        let path = format!("/etc/systemd/system/ssm-sync-exporter-once.{unit}");
+        assert_eq!(machine.mode(&path), 0o644, "{path}");
+    }
+    // The user of the service may create files there.
+    assert_eq!(machine.mode("/var/lib/prometheus/node-exporter"), 0o775);
+    assert_eq!(machine.read("groups").lines().last(), Some("ssm-sync-exporter"));
+    assert_eq!(machine.read("systemctl").lines().last(), Some("enable --now ssm-sync-exporter-once.timer"));
 }
 
 #[test]

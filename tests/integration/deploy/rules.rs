@@ -22,7 +22,7 @@ use crate::process::ExporterProcess;
 use crate::prometheus::Prometheus;
 use crate::{http, tools};
 
-const RULES: [&str; 2] = ["recording-rules.yml", "alerts.yml"];
+pub(super) const RULES: [&str; 2] = ["recording-rules.yml", "alerts.yml"];
 
 /// The metric families with a series for each sync that rules may use. All others can be left out
 /// of a large fleet.
@@ -36,7 +36,7 @@ fn rule_path(name: &str) -> String {
     format!("deploy/prometheus/{name}")
 }
 
-fn rule_file(name: &str) -> String {
+pub(super) fn rule_file(name: &str) -> String {
     text(&rule_path(name))
 }
 
@@ -224,19 +224,23 @@ fn the_header_of_the_alerts_lists_the_metric_families_that_they_need() {
     assert_eq!(of_syncs, SYNC_FAMILIES);
 }
 
-/// `scrape.yml` for this address, in a directory with all rules. Intervals, those of groups included,
-/// and the `for` of alerts are shortened to a second.
+/// A file of rules with the intervals of groups, and the `for` and `keep_firing_for` of alerts,
+/// shortened to a second.
+pub(super) fn accelerated(rules: &str) -> String {
+    let line = |line: &str| match line.split_once(": ") {
+        Some((key, _)) if ["for", "interval", "keep_firing_for"].contains(&key.trim()) => {
+            format!("{key}: 1s\n")
+        }
+        _ => format!("{line}\n"),
+    };
+    rules.lines().map(line).collect()
+}
+
+/// `scrape.yml` for this address, with intervals of a second, in a directory with all rules, accelerated.
 fn accelerated_config(address: &str) -> (tempfile::TempDir, String) {
     let directory = tempfile::tempdir().unwrap();
     for name in RULES {
-        let rules: String = rule_file(name)
-            .lines()
-            .map(|line| match line.split_once(": ") {
-                Some((key, _)) if ["for", "interval"].contains(&key.trim()) => format!("{key}: 1s\n"),
-                _ => format!("{line}\n"),
-            })
-            .collect();
-        std::fs::write(directory.path().join(name), rules).unwrap();
+        std::fs::write(directory.path().join(name), accelerated(&rule_file(name))).unwrap();
     }
     let config = rule_file("scrape.yml");
     for part in ["localhost:10144", ": 1m"] {

@@ -31,17 +31,15 @@ fn setting<'a>(unit: &'a str, name: &str) -> &'a str {
     values[0]
 }
 
-#[test]
-#[ignore = "needs tools that `tests/run` installs"]
-fn the_units_pass_systemd_analyze_verify() {
+/// Runs `systemd-analyze verify` on units, each with its name.
+pub(super) fn verify(units: &[(String, String)]) {
     let directory = tempfile::tempdir().unwrap();
     let mut verify = tools::systemd_analyze();
     verify.arg("verify");
-    for path in [SERVICE, SOCKET] {
-        let unit = text(path);
+    for (name, unit) in units {
         // systemd-analyze checks that the program exists.
         let unit = unit.replace(INSTALLED, env!("CARGO_BIN_EXE_ssm-sync-exporter"));
-        let copy = directory.path().join(Path::new(path).file_name().unwrap());
+        let copy = directory.path().join(name);
         std::fs::write(&copy, unit).unwrap();
         verify.arg(copy);
     }
@@ -50,15 +48,30 @@ fn the_units_pass_systemd_analyze_verify() {
     assert_eq!(tools::written(&output).trim(), output.status.to_string());
 }
 
-#[test]
-#[ignore = "needs tools that `tests/run` installs"]
-fn the_sandbox_of_the_service_is_strict() {
+/// Fails if the sandbox of a service is less strict than [`EXPOSURE`].
+pub(super) fn check_exposure(service: &Path) {
     let mut security = tools::systemd_analyze();
     succeed(
         security
             .args(["security", "--offline=true", "--no-pager"])
-            .args([&format!("--threshold={EXPOSURE}"), place(SERVICE).to_str().unwrap()]),
+            .arg(format!("--threshold={EXPOSURE}"))
+            .arg(service),
     );
+}
+
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn the_units_pass_systemd_analyze_verify() {
+    verify(&[SERVICE, SOCKET].map(|path| {
+        let name = Path::new(path).file_name().unwrap().to_str().unwrap();
+        (name.to_owned(), text(path))
+    }));
+}
+
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn the_sandbox_of_the_service_is_strict() {
+    check_exposure(&place(SERVICE));
 }
 
 #[test]

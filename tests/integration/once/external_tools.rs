@@ -2,7 +2,7 @@
 //! `node_exporter` and a terminal.
 
 use std::collections::BTreeSet;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -64,26 +64,40 @@ async fn the_strict_parser_accepts_openmetrics() {
     assert_eq!(names, ["org-inventory".to_owned(), NASTY.to_owned()].into());
 }
 
+/// A running `node_exporter` with the textfile collector only. It is killed when dropped.
+pub(crate) struct NodeExporter {
+    pub(crate) address: SocketAddr,
+    _process: tools::KillOnDrop,
+}
+
+impl NodeExporter {
+    /// Starts one that serves the files in a directory.
+    pub(crate) async fn start(directory: &Path) -> Self {
+        // node_exporter does not print the port that it gets for port 0, so it gets one that was
+        // free a moment ago.
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let process = tools::node_exporter()
+            .args(["--collector.disable-defaults", "--collector.textfile"])
+            .arg(format!("--collector.textfile.directory={}", directory.display()))
+            .arg(format!("--web.listen-address={address}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let process = tools::KillOnDrop(process);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while TcpStream::connect(address).await.is_err() {
+            assert!(Instant::now() < deadline, "timed out waiting for node_exporter");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Self { address, _process: process }
+    }
+}
+
 /// What `node_exporter` serves for the files in a directory.
 pub(super) async fn shown_by_node_exporter(directory: &Path) -> Scrape {
-    // node_exporter does not print the port that it gets for port 0, so it gets one that was
-    // free a moment ago.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let process = tools::node_exporter()
-        .args(["--collector.disable-defaults", "--collector.textfile"])
-        .arg(format!("--collector.textfile.directory={}", directory.display()))
-        .arg(format!("--web.listen-address={address}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let _process = tools::KillOnDrop(process);
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while TcpStream::connect(address).await.is_err() {
-        assert!(Instant::now() < deadline, "timed out waiting for node_exporter");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    let answer = http::request(address, "GET", "/metrics").await;
+    let node_exporter = NodeExporter::start(directory).await;
+    let answer = http::request(node_exporter.address, "GET", "/metrics").await;
     assert_eq!(answer.status, 200, "{}", answer.body);
     Scrape(answer.body)
 }

@@ -5,57 +5,32 @@ use pretty_assertions::assert_eq;
 use crate::process::{program, run};
 
 #[test]
-fn version_and_help_are_printed() {
+fn the_version_is_printed() {
     let (status, out, err) = run(program().arg("--version"));
     assert_eq!((status, err.as_str()), (Some(0), ""));
     assert!(
         out.starts_with(concat!("ssm-sync-exporter ", env!("CARGO_PKG_VERSION"), " (revision ")),
         "{out}"
     );
-    let (status, out, err) = run(program().arg("--help"));
-    assert_eq!((status, err.as_str()), (Some(0), ""));
-    for flag in [
-        "--config.file",
-        "--config.check",
-        "--web.listen-address",
-        "--web.telemetry-path",
-        "--web.config.file",
-        "--web.systemd-socket",
-        "--web.max-requests",
-        "--shard.index",
-        "--shard.total",
-        "--shard.from-hostname",
-        "--output",
-        "--format",
-        "--fail-on",
-        "--account",
-        "--region",
-        "--concurrency",
-        "--log.level",
-        "--log.format",
-    ] {
-        assert!(out.contains(flag), "{out}");
-    }
 }
 
 #[test]
 fn a_reader_that_closes_the_pipe_has_read_enough() {
     // Regression test: `--help | head` ended with "cannot write to stdout: Broken pipe".
-    for flag in ["--help", "--version"] {
+    for arguments in
+        ["--help", "--version", "help once", "man", "completions bash", "config schema", "config defaults"]
+    {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let output = program().arg(flag).stdout(writer).output().unwrap();
-        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{flag}");
+        let output = program().args(arguments.split(' ')).stdout(writer).output().unwrap();
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]), "{arguments}");
     }
 }
 
 #[test]
 fn an_invalid_command_line_is_a_one_line_error_with_status_2() {
     for (arguments, expected) in [
-        (
-            &["--config.fil=x"][..],
-            "unexpected argument '--config.fil' found; a similar argument exists: '--config.file'",
-        ),
+        (&["--config.fil=x"][..], "unexpected argument '--config.fil' found; did you mean '--config.file'?"),
         (
             &["--log.level=loud"],
             "invalid value 'loud' for '--log.level <LEVEL>' [possible values: debug, info, warn, error]; see --help",
@@ -78,10 +53,7 @@ fn an_invalid_command_line_is_a_one_line_error_with_status_2() {
             "invalid value 'metrics' for '--web.telemetry-path <PATH>': not a telemetry path; expected one such as `/metrics`, which begins with \
              `/`, is not below `/-/` and consists of letters, digits and `-._~/`; see --help",
         ),
-        (
-            &["sreve"],
-            "invalid value 'sreve' for '[COMMAND]' [possible values: serve, once, doctor]; a similar value exists: 'serve'",
-        ),
+        (&["sreve"], "unknown command `sreve`; did you mean `serve`?"),
     ] {
         let (status, out, err) = run(program().args(arguments));
         assert_eq!((status, out.as_str()), (Some(2), ""), "{arguments:?}");

@@ -236,10 +236,10 @@ fn without_stderr_the_exit_status_still_reports_the_error() {
 
 #[test]
 fn an_error_of_stdout_is_reported_on_stderr() {
-    for argument in ["--version", "--help", "--config.check"] {
+    for argument in ["--version", "--help", "--config.check", "man", "config defaults"] {
         let full = OpenOptions::new().write(true).open("/dev/full").unwrap();
         let mut command = program();
-        command.arg(argument).env("AWS_REGION", "eu-west-1");
+        command.args(argument.split(' ')).env("AWS_REGION", "eu-west-1");
         let output = command.stdout(full).output().unwrap();
         assert_eq!(output.status.code(), Some(1), "{argument}");
         let error = String::from_utf8(output.stderr).unwrap();

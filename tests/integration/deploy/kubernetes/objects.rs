@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
-use ssm_sync_exporter::cli::Cli;
+use ssm_sync_exporter::cli::{Cli, Parsed};
 
 use super::chart::{
     CHART, NAMESPACE, Rendered, document, documents, helm_template, list, matches, string, template,
@@ -222,7 +222,7 @@ fn each_pod_name_selects_its_own_shard() {
         let rendered = Rendered::of(name);
         let workload = rendered.workload();
         let arguments = list(&rendered.container()["args"]).iter().map(string);
-        let cli: Cli = clap::Parser::parse_from(std::iter::once("ssm-sync-exporter").chain(arguments));
+        let Ok(Parsed::Run(cli)) = Cli::parse(arguments.map(Into::into)) else { panic!("{name}") };
         let replicas = u32::try_from(workload["spec"]["replicas"].as_u64().unwrap()).unwrap();
         for ordinal in 0..replicas {
             let pod = format!("{}-{ordinal}", string(&workload["metadata"]["name"]));

@@ -1,5 +1,7 @@
 //! Tests of `.ci/release`: the check of a tag, and the parts of a release.
 
+mod whole;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
@@ -9,10 +11,18 @@ use pretty_assertions::assert_eq;
 use tempfile::TempDir;
 
 use super::super::{place, succeed, text};
+use super::files;
 use crate::process::{program, run};
 use crate::tools;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_ssm-sync-exporter");
+
+/// The man page and the completions that go into an archive.
+fn generated() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    succeed(release(&["generate", BINARY]).arg(directory.path()));
+    directory
+}
 
 fn release(command: &[&str]) -> Command {
     let mut release = Command::new(place(".ci/release"));
@@ -121,6 +131,84 @@ fn a_tag_must_be_the_version_and_have_a_changelog_section() {
 }
 
 #[test]
+fn a_minor_version_must_have_upgrade_notes() {
+    let changelog = |version: &str| format!("## [{version}] - 2026-11-22\n\n- One thing.\n");
+    let check = |version: &str, notes: &str| {
+        let repository = repository(version, &changelog(version));
+        fs::write(repository.path().join("UPGRADING.md"), notes).unwrap();
+        run_script(repository.path(), &["check", &format!("v{version}")])
+    };
+    for version in ["1.2.0", "2.0.0", "1.2.0-rc.1"] {
+        let wanted = version.split('-').next().unwrap();
+        assert_eq!(check(version, &format!("# Upgrading\n\n## {wanted}\n\nNothing.\n")), Ok(String::new()));
+        let error = format!(".ci/release: UPGRADING.md has no section '## {wanted}'\n");
+        assert_eq!(check(version, "## 11.2.0\n## 1.2.01\n"), Err(error));
+    }
+    assert_eq!(check("1.2.3", "## 1.2.0\n"), Ok(String::new()));
+}
+
+#[test]
+fn changelog_and_upgrade_notes_have_sections_of_versions() {
+    let changelog = text("CHANGELOG.md");
+    let mut headings = changelog.lines().filter_map(|line| line.strip_prefix("## "));
+    // There is always a place for the next entry.
+    assert_eq!(headings.next(), Some("[Unreleased]"));
+    let mut versions = Vec::new();
+    for heading in headings {
+        let version = heading.strip_prefix('[').and_then(|rest| rest.split_once("] - ")).map(|(v, _)| v);
+        let version = version.unwrap_or_else(|| panic!("{heading}"));
+        // The notes of every version can be extracted again.
+        let repository = repository(version, &changelog);
+        assert!(run_script(repository.path(), &["notes"]).is_ok(), "{heading}");
+        versions.push(version);
+    }
+    versions.push(env!("CARGO_PKG_VERSION"));
+    let notes = text("UPGRADING.md");
+    let sections = notes.lines().filter_map(|line| line.strip_prefix("## "));
+    for section in sections.filter(|section| section.starts_with(|first: char| first.is_ascii_digit())) {
+        assert!(
+            versions.contains(&section),
+            "UPGRADING.md has a section for {section}, CHANGELOG.md has none"
+        );
+    }
+}
+
+/// The versions with three numbers in a text.
+fn versions_in(text: &str) -> impl Iterator<Item = &str> {
+    let pieces = text.split(|c: char| !(c.is_ascii_digit() || c == '.')).map(|piece| piece.trim_matches('.'));
+    pieces.filter(|piece| piece.split('.').filter(|number| !number.is_empty()).count() == 3)
+}
+
+#[test]
+fn names_of_released_files_and_images_have_the_current_version() {
+    let mut found = 0;
+    for path in files() {
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        if !path.starts_with(place("deploy")) && path != place("README.md") {
+            continue;
+        }
+        for line in text.lines().filter(|line| line.contains("ssm-sync-exporter")) {
+            let words = line.split_whitespace().filter(|word| word.contains("ssm-sync-exporter"));
+            let option = line.split_once(" --version ").map(|(_, version)| version);
+            for version in words.chain(option).flat_map(versions_in) {
+                assert_eq!(version, env!("CARGO_PKG_VERSION"), "{}: {line}", path.display());
+                found += 1;
+            }
+        }
+    }
+    assert!(found >= 9, "{found}");
+}
+
+#[test]
+fn a_program_that_writes_no_man_page_is_rejected() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = release(&["generate", "/bin/true"]).arg(directory.path()).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    let expected = format!(".ci/release: /bin/true wrote nothing to {}/", directory.path().display());
+    assert!(error.starts_with(&expected), "{error}");
+}
+
+#[test]
 fn release_notes_are_the_section_of_the_changelog() {
     let repository = repository("1.2.3", CHANGELOG);
     assert_eq!(
@@ -154,6 +242,7 @@ fn archives_are_reproducible() {
     succeed(Command::new("strip").arg("-o").args([&binary, Path::new(BINARY)]));
     let architecture = if cfg!(target_arch = "aarch64") { "arm64" } else { "amd64" };
     let name = format!("ssm-sync-exporter-{}.linux-{architecture}", version());
+    let generated = generated();
     let pack = |umask: &str| {
         let directory = tempfile::tempdir().unwrap();
         let script = format!("umask {umask}; exec \"$@\"");
@@ -162,7 +251,7 @@ fn archives_are_reproducible() {
                 .args(["-c", &script, "bash"])
                 .arg(place(".ci/release"))
                 .arg("archive")
-                .args([&binary, directory.path()])
+                .args([&binary, generated.path(), directory.path()])
                 .env("SOURCE_DATE_EPOCH", "1790000000"),
         );
         directory
@@ -189,7 +278,19 @@ fn archives_are_reproducible() {
         assert_eq!(&mode[1..], if executable { "rwxr-xr-x" } else { "rw-r--r--" }, "{line}");
         paths.insert(path.to_owned());
     }
-    for path in ["ssm-sync-exporter", "LICENSE", "README.md", "config/full.yaml", "deploy/systemd"] {
+    for path in [
+        "ssm-sync-exporter",
+        "CHANGELOG.md",
+        "LICENSE",
+        "README.md",
+        "UPGRADING.md",
+        "completions/_ssm-sync-exporter",
+        "completions/ssm-sync-exporter.bash",
+        "completions/ssm-sync-exporter.fish",
+        "config/full.yaml",
+        "deploy/systemd",
+        "man/ssm-sync-exporter.1",
+    ] {
         assert!(paths.contains(path), "{path}: {paths:?}");
     }
 
@@ -210,18 +311,20 @@ fn binaries_that_need_a_newer_glibc_are_rejected() {
         .unwrap();
     succeed(Command::new("chmod").arg("+x").arg(&objdump));
     let path = std::env::var("PATH").unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let output = release(&["archive", BINARY])
-        .arg(directory.path())
-        .env("PATH", format!("{}:{path}", tools.path().display()))
-        .output()
-        .unwrap();
-    assert!(!output.status.success(), "{}", tools::written(&output));
-    assert_eq!(
-        String::from_utf8_lossy(&output.stderr),
-        format!(".ci/release: {BINARY} requires GLIBC_2.38, newer than the supported GLIBC_2.34\n")
-    );
-    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    for part in ["archive", "packages"] {
+        let directory = tempfile::tempdir().unwrap();
+        let output = release(&[part, BINARY, "generated"])
+            .arg(directory.path())
+            .env("PATH", format!("{}:{path}", tools.path().display()))
+            .output()
+            .unwrap();
+        assert!(!output.status.success(), "{}", tools::written(&output));
+        assert_eq!(
+            String::from_utf8_lossy(&output.stderr),
+            format!(".ci/release: {BINARY} requires GLIBC_2.38, newer than the supported GLIBC_2.34\n")
+        );
+        assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    }
 }
 
 #[test]
