@@ -3,6 +3,7 @@
 //! Files that need AWS, a cluster or an image registry are not run. They are validated by a real
 //! parser or linter, and compared with the names, paths and flags of the exporter.
 
+mod alert_delivery;
 mod aws;
 mod container;
 mod grafana;

@@ -22,6 +22,11 @@ pub(crate) fn amtool() -> Command {
     tool("TEST_AMTOOL", "amtool")
 }
 
+/// Debian's name of Alertmanager.
+pub(crate) fn alertmanager() -> Command {
+    tool("TEST_ALERTMANAGER", "prometheus-alertmanager")
+}
+
 pub(crate) fn node_exporter() -> Command {
     tool("TEST_NODE_EXPORTER", "prometheus-node-exporter")
 }

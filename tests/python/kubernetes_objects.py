@@ -36,10 +36,12 @@ def check_operator_object(document):
     """Validates an object of the Prometheus operator. The models drop unknown keys, so compare the result."""
     # Imported here because it takes seconds, and most callers do not validate.
     import pydantic
-    from cloudcoil.models.prometheus_operator import v1 as operator
+    from cloudcoil.models.prometheus_operator import v1, v1alpha1
 
-    if document["apiVersion"] != "monitoring.coreos.com/v1":
+    versions = {"monitoring.coreos.com/v1": v1, "monitoring.coreos.com/v1alpha1": v1alpha1}
+    if document["apiVersion"] not in versions:
         raise SystemExit(f"unknown apiVersion {document['apiVersion']}")
+    operator = versions[document["apiVersion"]]
     try:
         model = getattr(operator, document["kind"]).model_validate(document)
     except pydantic.ValidationError as error:

@@ -1,8 +1,10 @@
 //! The Grafana dashboards as JSON: descriptions, layout, links, variables and provisioning.
 //!
-//! `answers` runs their queries in a real Prometheus, and `pictures` checks that their pictures are not
-//! outdated. The tests have no Grafana, so no test renders a panel.
+//! `answers` runs their queries in a real Prometheus, `alert_rules` is about the alert rules, and
+//! `pictures` checks that the pictures of the dashboards are not outdated. The tests have no Grafana, so
+//! no test renders a panel.
 
+mod alert_rules;
 mod answers;
 mod pictures;
 

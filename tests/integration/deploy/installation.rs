@@ -265,7 +265,11 @@ fn the_steps_for_grafana_work_on_a_fresh_machine() {
     for file in ["fleet.json", "sync.json"] {
         assert_eq!(machine.read(&format!("{directory}/{file}")), text(&format!("deploy/grafana/{file}")));
     }
-    for path in [provider, "/etc/grafana/provisioning/datasources/prometheus.yaml"] {
+    for path in [
+        provider,
+        "/etc/grafana/provisioning/datasources/prometheus.yaml",
+        "/etc/grafana/provisioning/alerting/ssm-sync-alerts.yaml",
+    ] {
         assert_eq!(machine.mode(path), 0o644, "{path}");
     }
 }

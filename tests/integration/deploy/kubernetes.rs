@@ -11,6 +11,7 @@ mod monitoring;
 mod names;
 mod network;
 mod notes;
+mod notifications;
 mod objects;
 mod pods;
 mod restricted;

@@ -46,7 +46,7 @@ pub(super) fn rules(name: &str) -> Vec<Value> {
 }
 
 /// The names of all alerts.
-fn alerts() -> BTreeSet<String> {
+pub(super) fn alerts() -> BTreeSet<String> {
     rules("alerts.yml").iter().map(|rule| rule["alert"].as_str().unwrap().to_owned()).collect()
 }
 
@@ -60,7 +60,7 @@ pub(super) fn unit_tests() -> Vec<String> {
 }
 
 /// The words of a text: letters, digits, `_` and `:`.
-fn words(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn words(text: &str) -> impl Iterator<Item = &str> {
     text.split(|character: char| !character.is_ascii_alphanumeric() && !"_:".contains(character))
 }
 
@@ -222,27 +222,6 @@ fn the_header_of_the_alerts_lists_the_metric_families_that_they_need() {
     let of_syncs = needed.iter().filter(|name| name.starts_with("aws_ssm_resource_data_sync_"));
     let of_syncs: Vec<&String> = of_syncs.filter(|name| !name.ends_with("_quota")).collect();
     assert_eq!(of_syncs, SYNC_FAMILIES);
-}
-
-#[test]
-#[ignore = "needs tools that `tests/run` installs"]
-fn alertmanager_accepts_the_inhibitions_and_they_name_alerts() {
-    let file = "deploy/prometheus/alertmanager.yml";
-    succeed(tools::amtool().arg("check-config").arg(place(file)));
-    let names = alerts();
-    let config = yaml(file);
-    let matchers = list(&config["inhibit_rules"])
-        .iter()
-        .flat_map(|rule| [&rule["source_matchers"], &rule["target_matchers"]])
-        .flat_map(list);
-    let mut inhibited = 0;
-    for name in matchers.flat_map(|matcher| words(matcher.as_str().unwrap())) {
-        if name.starts_with("SsmSync") {
-            assert!(names.contains(name), "{name}");
-            inhibited += 1;
-        }
-    }
-    assert!(inhibited > 5, "{config}");
 }
 
 /// A file of rules with the intervals of groups, and the `for` and `keep_firing_for` of alerts,

@@ -69,7 +69,7 @@ fn promtool_accepts_the_configuration_of_the_agent_and_rejects_that_of_the_serve
     succeed(&mut check(CONFIG));
     let rejected = check("deploy/prometheus/scrape.yml").output().unwrap();
     let written = tools::written(&rejected);
-    assert!(written.contains("rule_files is not allowed in agent mode"), "{written}");
+    assert!(written.contains("alerting is not allowed in agent mode"), "{written}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

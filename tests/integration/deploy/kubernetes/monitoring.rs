@@ -5,7 +5,7 @@ use std::path::Path;
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
-use super::chart::{CHART, Rendered, documents, helm_template, list, matches, string, template};
+use super::chart::{CHART, NAMESPACE, Rendered, documents, helm_template, list, matches, string, template};
 use crate::deploy::{place, succeed, text};
 use crate::tools;
 
@@ -56,6 +56,10 @@ fn alert_labels_of_the_values_are_rendered() {
     for rule in expected.iter_mut().flat_map(|group| group["rules"].as_array_mut().unwrap()) {
         if rule["alert"].is_string() {
             rule["labels"]["team"] = json!("platform");
+            // The operator gives routes of an AlertmanagerConfig a matcher of this label.
+            rule["labels"]["namespace"] = json!(format!(
+                "{{{{ with $labels.namespace }}}}{{{{ . }}}}{{{{ else }}}}{NAMESPACE}{{{{ end }}}}"
+            ));
         }
     }
     assert_eq!(rules(&rendered), expected);
@@ -86,10 +90,10 @@ fn the_dashboards_are_those_of_deploy_grafana() {
         let mut found = Vec::new();
         for map in rendered.all("ConfigMap") {
             let data = map["data"].as_object().unwrap();
-            if data.contains_key("config.yaml") {
+            if data.contains_key("config.yaml") || data.contains_key("ssm-sync.tmpl") {
                 assert!(
                     !matches(&labels, &map["metadata"]["labels"]),
-                    "the sidecar must not load the configuration"
+                    "the sidecar must load nothing but dashboards"
                 );
                 continue;
             }
@@ -141,14 +145,16 @@ fn missing_symbolic_links_are_reported() {
         let directory = tempfile::tempdir().unwrap();
         let chart = directory.path();
         copy(&place(CHART), chart, as_text);
-        for (enabled, file) in
-            [("prometheusRule", "rules/recording-rules.yml"), ("dashboards", "dashboards/fleet.json")]
-        {
+        for (enabled, file) in [
+            ("prometheusRule", "rules/recording-rules.yml"),
+            ("dashboards", "dashboards/fleet.json"),
+            ("alertmanagerConfig", "alertmanager/alertmanager.yml"),
+        ] {
             let mut helm = helm_template(chart);
             helm.args(["--set", &format!("image.repository=x,{enabled}.enabled=true")]);
             let output = helm.output().unwrap();
             let stderr = String::from_utf8(output.stderr).unwrap();
-            let file = if as_text || enabled == "prometheusRule" { file } else { "dashboards" };
+            let file = if as_text || enabled != "dashboards" { file } else { "dashboards" };
             assert!(!output.status.success(), "the missing {file} is not reported");
             let first = stderr.lines().next().unwrap();
             assert!(first.contains(&format!("{file} is missing from the chart or not usable: ")), "{stderr}");

@@ -190,7 +190,14 @@ fn each_value_changes_the_objects_and_each_example_is_valid() {
 #[ignore = "needs tools that `tests/run` installs"]
 fn each_value_can_be_null_or_is_reported_as_missing() {
     // Reported by templates, because they may be empty if their feature is off.
-    let needed = ["image.repository", "ingress.hosts", "httpRoute.parentRefs", "networkPolicy.pageFrom"];
+    let needed = [
+        "image.repository",
+        "ingress.hosts",
+        "httpRoute.parentRefs",
+        "networkPolicy.pageFrom",
+        "alertmanagerConfig.slack.apiURL",
+        "alertmanagerConfig.email.to",
+    ];
     let newest = versions()[1].clone();
     for name in ["everything", "renamed", "page", "host-network"] {
         for keep_enabled in [true, false] {

@@ -9,7 +9,7 @@ use crate::deploy::place;
 
 /// Renders the chart with invalid values. Returns the first paragraph of Helm's error, which ends
 /// with the cause.
-fn render_error(values: &Value) -> String {
+pub(super) fn render_error(values: &Value) -> String {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(values.to_string().as_bytes()).unwrap();
     let mut helm = helm_template(&place(CHART));
