@@ -125,9 +125,9 @@ fn check(config: Config, shard: Shard, web_config_file: Option<&Path>, clock: Cl
         let checking = Box::pin(app::check(config, web_config_file, shard, clock));
         let checked = shutdown.run_until_cancelled(checking).await;
         let report = checked.context("interrupted by a signal")??;
-        let warnings: String =
+        let warnings: Vec<_> =
             report.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
-        print(&format!("the configuration is valid\n{warnings}\n{report}\n"))
+        print(&format!("the configuration is valid\n{}\n{report}\n", warnings.concat()))
     })
 }
 
