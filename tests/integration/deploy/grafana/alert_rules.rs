@@ -78,7 +78,8 @@ fn the_texts_of_the_contact_points_are_templates_after_grafana_has_replaced_vari
     };
     let one = ["Sync <!channel> & co failed"];
     let six = ["1", "2", "3", "4", "5", "6"];
-    let (slack, pagerduty) = (&settings["ssm-sync-slack-critical"], &settings["ssm-sync-pagerduty"]["summary"]);
+    let (slack, pagerduty) =
+        (&settings["ssm-sync-slack-critical"], &settings["ssm-sync-pagerduty"]["summary"]);
     assert_eq!(render("resolved", &one, &slack["title"]), "Resolved: Sync &lt;!channel&gt; &amp; co failed");
     assert_eq!(render("firing", &six, &slack["title"]), "6 alerts SsmSyncFailed");
     let text = render("firing", &one, &slack["text"]);
