@@ -293,6 +293,14 @@ fn values_that_cannot_work_in_a_pod_are_rejected_with_what_would_work() {
             "extraContainers: there are two containers named ssm-sync-exporter (the exporter is named ssm-sync-exporter)",
         ),
         (
+            json!({"extraContainers": [{"name": "a", "image": "x", "ports": [{"name": "metrics", "containerPort": 8080}]}]}),
+            "extraContainers: the port metrics of a is used by the exporter, whose port is named metrics and has the number 10144",
+        ),
+        (
+            json!({"port": 9000, "extraContainers": [{"name": "a", "image": "x", "ports": [{"containerPort": 9000}]}]}),
+            "extraContainers: the port 9000 of a is used by the exporter, whose port is named metrics and has the number 9000",
+        ),
+        (
             json!({"extraVolumes": [{"name": "config", "emptyDir": {}}]}),
             "extraVolumes: there are two volumes named config (the chart has one named config)",
         ),
