@@ -166,7 +166,8 @@ async fn the_queries_find_the_faults_of_the_demo_and_no_others() {
     loop {
         let mut firing = BTreeSet::new();
         for rule in &rules {
-            let expression = rule["expr"].as_str().unwrap();
+            // Prometheus aligns the steps of subqueries, so the first of a minute is up to a minute away.
+            let expression = rule["expr"].as_str().unwrap().replace(":1m]", ":1s]");
             let encoded: Vec<String> = expression.bytes().map(|byte| format!("%{byte:02x}")).collect();
             let answer = prometheus.api(&format!("/api/v1/query?query={}", encoded.concat())).await;
             assert_eq!((&answer["status"], &answer["warnings"]), (&json!("success"), &Value::Null), "{rule}");
