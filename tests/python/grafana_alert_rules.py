@@ -5,6 +5,7 @@ Usage: grafana_alert_rules.py RULES NOTIFICATIONS
 Each rule is first parsed with Grafana's own models, which must know every key, and must have the
 three expressions that make every series of its query fire. The models must also know the contact points
 and the policies in NOTIFICATIONS, where they are commented out, and the policies must name contact points.
+The result also has the settings of the contact points, as "settings".
 """
 
 import json
@@ -38,20 +39,34 @@ def compare_with_model(path, source, model):
     compare(path, source, json.loads(JSONEncoder().encode(model.from_json(source))))
 
 
+def interpolated(value):
+    """The settings of a contact point as Grafana reads them: $NAME is an environment variable, and $$ is $."""
+    if isinstance(value, dict):
+        return {key: interpolated(entry) for key, entry in value.items()}
+    if not isinstance(value, str):
+        return value
+    environment = {"SLACK_URL": "https://slack.example.org/", "PAGERDUTY_KEY": "key"}
+    parts = value.split("$$")
+    return "$".join(re.sub(r"\$\{?(\w+)\}?", lambda name: environment[name[1]], part) for part in parts)
+
+
 def check_notifications(text):
     """Checks what is commented out, from its first key on."""
     lines = [line.removeprefix("#").removeprefix(" ") for line in text.splitlines()]
     document = yaml.safe_load("\n".join(lines[lines.index("apiVersion: 1"):]))
     names = {"grafana-default-email"}
+    settings = {}
     for contact_point in document["contactPoints"]:
         names.add(contact_point["name"])
         for receiver in contact_point["receivers"]:
             compare_with_model(contact_point["name"], receiver, ContactPoint)
+            settings[receiver["uid"]] = interpolated(receiver["settings"])
     for policy in document["policies"]:
         compare_with_model("policy", {key: value for key, value in policy.items() if key != "orgId"}, NotificationPolicy)
         for route in [policy, *policy["routes"], *policy["routes"][0]["routes"]]:
             names.remove(route["receiver"])
     assert not names, f"no policy uses {names}"
+    return settings
 
 
 def prometheus_rule(rule):
@@ -82,7 +97,7 @@ def prometheus_rule(rule):
 
 register_default_plugins()
 with open(sys.argv[2], encoding="utf-8") as opened:
-    check_notifications(opened.read())
+    settings = check_notifications(opened.read())
 with open(sys.argv[1], encoding="utf-8") as opened:
     document = yaml.safe_load(opened)
 assert document["apiVersion"] == 1
@@ -95,4 +110,4 @@ groups = [
     {"name": group["name"], "interval": group["interval"], "rules": [prometheus_rule(rule) for rule in group["rules"]]}
     for group in document["groups"]
 ]
-json.dump({"groups": groups}, sys.stdout)
+json.dump({"groups": groups, "settings": settings}, sys.stdout)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use pretty_assertions::assert_eq;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::rules::{alerts, words};
 use super::{list, place, succeed, text, yaml};
@@ -40,7 +40,60 @@ fn every_alert_has_a_phrase_for_the_title_of_several() {
     let named: Vec<&str> = words(&templates).filter(|word| word.starts_with("SsmSync")).collect();
     let mut sorted = named.clone();
     sorted.sort_unstable();
-    assert_eq!(sorted, Vec::from_iter(&alerts()));
+    let mut expected = alerts();
+    let of_textfiles = yaml("deploy/ingestion/textfile/alerts.yml");
+    for rule in list(&of_textfiles["groups"][0]["rules"]) {
+        expected.insert(rule["alert"].as_str().unwrap().to_owned());
+    }
+    assert_eq!(sorted, Vec::from_iter(&expected));
+}
+
+/// The text of a template for a group of alerts with these causes and annotations.
+fn rendered(template: &str, alerts: &[(&str, Value)]) -> String {
+    let alert = |(cause, annotations): &(&str, Value)| {
+        json!({"status": "firing", "labels": {"alertname": "SsmSyncFailed", "cause": cause},
+            "annotations": annotations})
+    };
+    let data = json!({"status": "firing", "alerts": alerts.iter().map(alert).collect::<Value>(),
+        "commonLabels": {"alertname": "SsmSyncFailed"}, "externalURL": "https://alertmanager.example"});
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), data.to_string()).unwrap();
+    let mut amtool = tools::amtool();
+    amtool.args(["template", "render"]);
+    amtool.arg(format!("--template.glob={}", place(TEMPLATES).display()));
+    amtool.arg(format!("--template.data={}", file.path().display()));
+    amtool.arg(format!("--template.text={{{{ template \"ssm_sync.{template}\" . }}}}"));
+    String::from_utf8(succeed(&mut amtool).stdout).unwrap()
+}
+
+/// Grouped by `alertname` only, a message had no link to the runbook, because each cause has its own.
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn a_message_about_several_causes_links_to_the_runbook_at_the_alert() {
+    let runbook = "https://example.org/runbook.md";
+    let alerts = ["kms_key", "bucket_policy"]
+        .map(|cause| (cause, json!({"runbook_url": format!("{runbook}#cause-{cause}")})));
+    let link = format!("{runbook}#ssmsyncfailed");
+    for (template, expected) in [
+        ("link.runbook", link.clone()),
+        ("slack.text", format!("<{link}|What to do> · <https://alertmanager.example/")),
+        ("text", format!("What to do: {link}\n")),
+        ("html", format!("<a href=\"{link}\"")),
+    ] {
+        let text = rendered(template, &alerts);
+        assert!(text.contains(&expected), "{text}");
+    }
+}
+
+/// The page sends such an alert as a test. Its message began with an empty line, and its links with a dot.
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn an_alert_with_only_a_summary_makes_a_message_without_gaps() {
+    let alert = [("kms_key", json!({"summary": "A test"}))];
+    let text = rendered("slack.text", &alert);
+    assert!(text.starts_with("Cause: kms_key\nSince ") && text.contains(" UTC\n<https://"), "{text}");
+    let text = rendered("text", &alert);
+    assert!(text.starts_with("A test\n\nCause: kms_key\nSince: "), "{text}");
 }
 
 /// The configuration uses every template that others do not use, and only these.

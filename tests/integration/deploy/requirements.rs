@@ -31,7 +31,7 @@ const RECENT_SETTINGS: [(&str, u32); 6] = [
 ];
 
 /// The settings of the units that systemd 240 has.
-const OLD_SETTINGS: [&str; 45] = [
+const OLD_SETTINGS: [&str; 50] = [
     "After",
     "CapabilityBoundingSet",
     "Description",
@@ -49,6 +49,7 @@ const OLD_SETTINGS: [&str; 45] = [
     "MemoryDenyWriteExecute",
     "NoDelay",
     "NoNewPrivileges",
+    "OnCalendar",
     "PrivateDevices",
     "PrivateMounts",
     "PrivateTmp",
@@ -58,6 +59,8 @@ const OLD_SETTINGS: [&str; 45] = [
     "ProtectKernelModules",
     "ProtectKernelTunables",
     "ProtectSystem",
+    "RandomizedDelaySec",
+    "ReadWritePaths",
     "RemoveIPC",
     "Restart",
     "RestartPreventExitStatus",
@@ -67,9 +70,11 @@ const OLD_SETTINGS: [&str; 45] = [
     "RestrictRealtime",
     "StartLimitBurst",
     "StartLimitIntervalSec",
+    "SuccessExitStatus",
     "SystemCallArchitectures",
     "SystemCallErrorNumber",
     "SystemCallFilter",
+    "TimeoutStartSec",
     "TimeoutStopSec",
     "Type",
     "UMask",
@@ -82,7 +87,9 @@ const OLD_SETTINGS: [&str; 45] = [
 #[test]
 fn the_units_need_the_version_of_systemd_that_the_page_names() {
     let service = text("deploy/systemd/ssm-sync-exporter.service");
-    let units = service.clone() + &text("deploy/systemd/ssm-sync-exporter.socket");
+    let once = text("deploy/ingestion/textfile/ssm-sync-exporter-once.service");
+    let more = ["systemd/ssm-sync-exporter.socket", "ingestion/textfile/ssm-sync-exporter-once.timer"];
+    let units = more.map(|file| text(&format!("deploy/{file}"))).concat() + &service + &once;
     let is_setting = |name: &&str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphabetic());
     let names = units.lines().filter_map(|line| Some(line.split_once('=')?.0)).filter(is_setting);
     let used: BTreeSet<&str> = names.collect();
@@ -93,7 +100,9 @@ fn the_units_need_the_version_of_systemd_that_the_page_names() {
     assert!(unknown.is_empty(), "say which version of systemd introduced {unknown:?}");
 
     assert_eq!(row("systemd")[1], newest.to_string());
-    assert!(service.contains(&format!("for systemd {newest} or later")));
+    for unit in [&service, &once] {
+        assert!(unit.contains(&format!("for systemd {newest} or later")));
+    }
     assert!(text("deploy/systemd/README.md").contains(&format!("systemd {newest} or later")));
     // The specifier is used in a comment only.
     let credentials = &row("systemd, `LoadCredential=` with `%d`")[1];

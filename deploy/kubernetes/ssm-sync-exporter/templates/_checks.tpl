@@ -20,6 +20,12 @@
 {{- fail (printf "%s: there are two containers named %s (the exporter is named ssm-sync-exporter)" $key .name) -}}
 {{- end -}}
 {{- $containers = append $containers .name -}}
+{{- $container := .name -}}
+{{- range .ports | default list -}}
+{{- if or (eq (.name | default "") "metrics") (eq (int .containerPort) (int $.Values.port)) -}}
+{{- fail (printf "%s: the port %s of %s is used by the exporter, whose port is named metrics and has the number %d" $key (.name | default (toString .containerPort)) $container (int $.Values.port)) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- $volumes := list "config" -}}

@@ -71,6 +71,10 @@
 - networkPolicy.enabled has no effect: a NetworkPolicy does not apply to pods with hostNetwork.
 {{- end }}
 {{- end }}
+{{- if and $root.Values.alertmanagerConfig.enabled (not $root.Values.prometheusRule.enabled) }}
+- alertmanagerConfig only gets alerts whose label `namespace` is its own. Set prometheusRule.enabled,
+  which adds the label, or alertmanagerConfigMatcherStrategy: {type: None} on the Alertmanager.
+{{- end }}
 {{- range $key := list "serviceMonitor" "podMonitor" }}
 {{- with get $root.Values $key }}
 {{- if and .enabled (not .honorLabels) }}

@@ -186,7 +186,9 @@ fn the_alert_manager_definition_has_the_inhibitions_and_only_sns() {
     succeed(tools::amtool().arg("check-config").arg(file));
 
     let config: Value = serde_saphyr::from_str(config).unwrap();
-    assert_eq!(config["inhibit_rules"], yaml("deploy/alertmanager/alertmanager.yml")["inhibit_rules"]);
+    let example = yaml("deploy/alertmanager/alertmanager.yml");
+    assert_eq!(config["inhibit_rules"], example["inhibit_rules"]);
+    assert_eq!(config["route"]["group_by"], example["route"]["routes"][0]["group_by"]);
     let receiver = config["receivers"][0].as_object().unwrap();
     assert_eq!(receiver.keys().collect::<Vec<_>>(), ["name", "sns_configs"]);
     let topic = &receiver["sns_configs"][0]["topic_arn"];

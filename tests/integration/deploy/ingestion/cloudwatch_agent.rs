@@ -123,16 +123,27 @@ async fn the_alarms_of_the_page_are_created() {
     bash(&replaced(script, &[("aws cloudwatch", "\"$AWS\" cloudwatch")]));
     let alarms = bash("\"$AWS\" cloudwatch describe-alarms --query MetricAlarms --output json");
     let alarms: Value = serde_json::from_slice(&alarms.stdout).unwrap();
-    assert_eq!(list(&alarms).len(), 5);
     let declared = declared();
+    let mut watched = BTreeMap::<&str, BTreeSet<&str>>::new();
     let section = prometheus_section();
     for alarm in list(&alarms) {
         assert_eq!(alarm["Namespace"], section["emf_processor"]["metric_namespace"]);
-        let dimensions =
-            list(&alarm["Dimensions"]).iter().map(|dimension| dimension["Name"].as_str().unwrap().to_owned());
+        let [dimension] = list(&alarm["Dimensions"]) else { panic!("{alarm}") };
         let metric = alarm["MetricName"].as_str().unwrap();
-        assert_eq!(declared[metric], dimensions.collect::<Vec<_>>(), "{alarm}");
+        assert_eq!(declared[metric], [dimension["Name"].as_str().unwrap()], "{alarm}");
+        watched.entry(metric).or_default().insert(dimension["Value"].as_str().unwrap());
         let down = metric == "ssm_sync_exporter_targets";
         assert_eq!(alarm["TreatMissingData"], if down { "breaching" } else { "notBreaching" });
     }
+    let problems = ["failed", "source_fault", "stale", "stuck"];
+    assert_eq!(watched["aws_ssm_resource_data_sync_problem"], problems.into());
+    // A target that was down for any other reason would go unnoticed.
+    let reference = text("deploy/prometheus/README.md");
+    let reasons = reference.split_once("- `reason` is one of ").unwrap().1.split_once('.').unwrap().0;
+    let intended = ["scp_denied", "region_disabled"];
+    let reasons = reasons.split('`').skip(1).step_by(2).filter(|reason| !intended.contains(reason));
+    assert_eq!(watched["ssm_sync_exporter_target_down_reason"], reasons.collect());
+    let metrics = watched.into_keys().collect::<Vec<_>>();
+    let others = ["ssm_sync_exporter_expectation_violation", "ssm_sync_exporter_targets"];
+    assert!(others.iter().all(|metric| metrics.contains(metric)) && metrics.len() == 4, "{metrics:?}");
 }

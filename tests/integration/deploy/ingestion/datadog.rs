@@ -170,7 +170,7 @@ fn the_chart_gives_its_container_the_configuration_of_the_file() {
 #[test]
 fn the_monitors_use_metrics_and_tags_of_the_page() {
     let documented = documented();
-    for file in ["sync-problem", "target-down"] {
+    for file in ["sync-problem", "target-down", "expectation-violation"] {
         let monitor = text(&format!("deploy/ingestion/datadog/monitors/{file}.json"));
         let monitor: Value = serde_json::from_str(&monitor).unwrap();
         let query = monitor["query"].as_str().unwrap();
@@ -186,6 +186,11 @@ fn the_monitors_use_metrics_and_tags_of_the_page() {
             assert!(by.contains(&rest.split(".name}}").next().unwrap()), "{file}: {rest}");
         }
         assert_eq!(monitor["options"]["on_missing_data"], "resolve", "{file}");
+    }
+    let page = text(&page("datadog"));
+    for entry in std::fs::read_dir(place("deploy/ingestion/datadog/monitors")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        assert!(page.contains(&format!("](monitors/{name})")), "{name}");
     }
     let monitor = text("deploy/ingestion/datadog/monitors/exporter-down.json");
     let monitor: Value = serde_json::from_str(&monitor).unwrap();

@@ -49,20 +49,26 @@ fn the_prometheus_rule_has_the_rules_of_deploy_prometheus() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn alert_labels_of_the_values_are_rendered() {
-    let rendered = Rendered::of("everything");
-    assert_eq!(rendered.the("PrometheusRule")["metadata"]["labels"]["release"], "kube-prometheus-stack");
-    let mut expected = source_groups();
-    for rule in expected.iter_mut().flat_map(|group| group["rules"].as_array_mut().unwrap()) {
-        if rule["alert"].is_string() {
-            rule["labels"]["team"] = json!("platform");
-            // The operator gives routes of an AlertmanagerConfig a matcher of this label.
-            rule["labels"]["namespace"] = json!(format!(
-                "{{{{ with $labels.namespace }}}}{{{{ . }}}}{{{{ else }}}}{NAMESPACE}{{{{ end }}}}"
-            ));
+fn alerts_have_the_labels_of_the_values_and_the_namespace_that_the_operator_routes() {
+    let key = "alertmanagerConfig.slack.apiURL";
+    let set = format!("alertmanagerConfig.enabled=true,{key}.name=slack,{key}.key=url");
+    let own = format!("{{{{ with $labels.namespace }}}}{{{{ . }}}}{{{{ else }}}}{NAMESPACE}{{{{ end }}}}");
+    let everything = Rendered::of("everything");
+    assert_eq!(everything.the("PrometheusRule")["metadata"]["labels"]["release"], "kube-prometheus-stack");
+    let organization = Rendered::with("organization", &["--set", &set]);
+    for (rendered, labels) in [
+        // An alert with the label of the exporter's namespace would not reach a route in another one.
+        (everything, json!({"team": "platform", "namespace": "alerting"})),
+        (organization, json!({"namespace": own})),
+    ] {
+        let mut expected = source_groups();
+        for rule in expected.iter_mut().flat_map(|group| group["rules"].as_array_mut().unwrap()) {
+            if rule["alert"].is_string() {
+                rule["labels"].as_object_mut().unwrap().extend(labels.as_object().unwrap().clone());
+            }
         }
+        assert_eq!(rules(&rendered), expected);
     }
-    assert_eq!(rules(&rendered), expected);
 }
 
 #[test]

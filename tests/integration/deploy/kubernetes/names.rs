@@ -26,6 +26,10 @@ fn object_names_are_unique_and_all_objects_belong_to_the_release() {
                 "ServiceMonitor" => &values["serviceMonitor"]["namespace"],
                 "PodMonitor" => &values["podMonitor"]["namespace"],
                 "PrometheusRule" => &values["prometheusRule"]["namespace"],
+                "AlertmanagerConfig" => &values["alertmanagerConfig"]["namespace"],
+                "ConfigMap" if id.contains("-alertmanager-templates") => {
+                    &values["alertmanagerConfig"]["namespace"]
+                }
                 "ConfigMap" if id.contains("-dashboard-") => &values["dashboards"]["namespace"],
                 _ => &Value::Null,
             };

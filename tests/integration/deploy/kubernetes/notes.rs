@@ -128,6 +128,12 @@ fn the_notes_warn_about_an_exposed_page_and_the_network_of_the_node() {
     }
     let text = warnings("web", &["--set", "serviceMonitor.honorLabels=false"]);
     assert!(text.starts_with("- Without serviceMonitor.honorLabels, the label `service`"), "{text}");
+    // The operator would route none of the alerts.
+    let slack = "alertmanagerConfig.slack.apiURL.name=x,alertmanagerConfig.slack.apiURL.key=y";
+    let set = format!("alertmanagerConfig.enabled=true,{slack}");
+    let text = warnings("minimal", &["--set", &set]);
+    assert!(text.starts_with("- alertmanagerConfig only gets alerts whose label `namespace`"), "{text}");
+    assert_eq!(warnings("minimal", &["--set", &format!("{set},prometheusRule.enabled=true")]), "");
     let page = notes("syncs", "page", &[]);
     for url in ["https://syncs.example.org/", "https://syncs.internal.example.org/"] {
         assert!(page.contains(&format!("\n  {url}\n")), "{page}");

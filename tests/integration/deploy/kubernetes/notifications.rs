@@ -163,7 +163,7 @@ fn no_template_is_used_unless_the_values_say_that_alertmanager_loads_them() {
 
 #[test]
 #[ignore = "needs tools that `tests/run` installs"]
-fn values_with_which_nobody_would_be_notified_are_rejected() {
+fn values_with_which_no_one_would_be_notified_are_rejected() {
     let key = json!({"name": "x", "key": "y"});
     for (values, message) in [
         (
@@ -177,6 +177,19 @@ fn values_with_which_nobody_would_be_notified_are_rejected() {
         (
             json!({"enabled": true, "pagerduty": {"routingKey": key}}),
             "alertmanagerConfig: no receiver for alerts of severity warning: set slack.apiURL, pagerduty.routingKey or email.to, and list the severity in its severities",
+        ),
+        // The operator would reject the object.
+        (
+            json!({"groupBy": ["alertname", "alertname"]}),
+            "- at '/alertmanagerConfig/groupBy': items at 0 and 1 are equal",
+        ),
+        (
+            json!({"groupBy": ["alert name"]}),
+            "- at '/alertmanagerConfig/groupBy/0': 'alert name' does not match pattern '^([A-Za-z_][A-Za-z0-9_]*|[.]{3})$'",
+        ),
+        (
+            json!({"enabled": true, "groupBy": ["...", "alertname"], "pagerduty": {"routingKey": key}}),
+            "alertmanagerConfig.groupBy: ... means all labels, so no other label can be beside it",
         ),
         (
             json!({"enabled": true}),

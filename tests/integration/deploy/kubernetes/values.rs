@@ -258,6 +258,10 @@ fn values_of_other_objects_with_the_wrong_shape_are_rejected_by_their_key() {
             json!({"prometheusRule": {"alertLabels": {"example.org/team": "a"}}}),
             "- at '': 'example.org/team' does not match pattern '^[a-zA-Z_][a-zA-Z0-9_]*$'",
         ),
+        (
+            json!({"serviceMonitor": {"targetLabels": ["cost center"]}}),
+            "- at '/serviceMonitor/targetLabels/0': 'cost center' does not match pattern '^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$'",
+        ),
         (json!({"extraObjects": [5]}), "- at '/extraObjects/0': got number, want string or object"),
     ]);
 }
@@ -287,6 +291,14 @@ fn values_that_cannot_work_in_a_pod_are_rejected_with_what_would_work() {
         (
             json!({"extraContainers": [{"name": "ssm-sync-exporter", "image": "x"}]}),
             "extraContainers: there are two containers named ssm-sync-exporter (the exporter is named ssm-sync-exporter)",
+        ),
+        (
+            json!({"extraContainers": [{"name": "a", "image": "x", "ports": [{"name": "metrics", "containerPort": 8080}]}]}),
+            "extraContainers: the port metrics of a is used by the exporter, whose port is named metrics and has the number 10144",
+        ),
+        (
+            json!({"port": 9000, "extraContainers": [{"name": "a", "image": "x", "ports": [{"containerPort": 9000}]}]}),
+            "extraContainers: the port 9000 of a is used by the exporter, whose port is named metrics and has the number 9000",
         ),
         (
             json!({"extraVolumes": [{"name": "config", "emptyDir": {}}]}),
@@ -405,6 +417,14 @@ fn monitors_and_objects_that_cannot_work_are_rejected_with_what_would_work() {
         (
             json!({"extraObjects": ["- a\n- b"]}),
             "extraObjects[0] is not an object with apiVersion, kind and metadata.name",
+        ),
+        (
+            json!({"extraObjects": ["apiVersion: v1\nkind: List\nmetadata: {name: a}\n---\nkind: x\n"]}),
+            "extraObjects[0] is not an object with apiVersion, kind and metadata.name",
+        ),
+        (
+            json!({"extraObjects": ["a: b: c"]}),
+            "extraObjects[0] is not valid YAML: mapping values are not allowed in this context",
         ),
     ]);
 }
