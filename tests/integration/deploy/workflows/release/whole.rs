@@ -219,7 +219,10 @@ fn a_directory_that_git_does_not_ignore_is_rejected_before_the_build() {
     // Relative to the directory of the caller.
     for command in ["all", "rehearse"] {
         let error = checkout.error(command, Path::new("repository/out"), "");
-        assert!(error.contains("/repository/out in the working tree; use a directory below target"), "{error}");
+        assert!(
+            error.contains("/repository/out in the working tree; use a directory below target"),
+            "{error}"
+        );
         assert!(!checkout.repository().join("out").exists());
     }
 }
