@@ -31,7 +31,7 @@ const RECENT_SETTINGS: [(&str, u32); 6] = [
 ];
 
 /// The settings of the units that systemd 240 has.
-const OLD_SETTINGS: [&str; 45] = [
+const OLD_SETTINGS: [&str; 47] = [
     "After",
     "CapabilityBoundingSet",
     "Description",
@@ -65,6 +65,8 @@ const OLD_SETTINGS: [&str; 45] = [
     "RestrictAddressFamilies",
     "RestrictNamespaces",
     "RestrictRealtime",
+    "StandardError",
+    "StandardOutput",
     "StartLimitBurst",
     "StartLimitIntervalSec",
     "SystemCallArchitectures",
