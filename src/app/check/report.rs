@@ -88,13 +88,14 @@ impl CheckReport {
             (false, _) => format!("at least {all}"),
         };
         heading(page, &format!("targets (an account in a region): {number}"));
-        match (self.sources.organization.is_some(), self.sources.needs_region_lookups()) {
-            (true, true) => {
-                line(page, "AWS has to list the organization's accounts and their enabled regions.")
-            }
-            (true, false) => line(page, "AWS has to list the organization's accounts."),
-            (false, true) => line(page, "AWS has to list the enabled regions of accounts."),
-            (false, false) => {}
+        let listed = match (self.sources.organization.is_some(), self.sources.needs_region_lookups()) {
+            (true, true) => Some("the organization's accounts and their enabled regions"),
+            (true, false) => Some("the organization's accounts"),
+            (false, true) => Some("the enabled regions of accounts"),
+            (false, false) => None,
+        };
+        if let Some(listed) = listed {
+            line(page, &format!("AWS has to list {listed}."));
         }
         if self.shard.is_one_of_many() {
             let (index, total) = (self.shard.index(), self.shard.total());

@@ -114,7 +114,10 @@ fn the_program_accepts_the_command_lines_of_the_service() {
     }
 
     // Regression test: the journal got the report of the check at each start.
-    assert_eq!((setting(&service, "StandardOutput"), setting(&service, "StandardError")), ("null", "journal"));
+    assert_eq!(
+        (setting(&service, "StandardOutput"), setting(&service, "StandardError")),
+        ("null", "journal")
+    );
     assert_eq!(setting(&service, "ExecStart"), check.replace(" --config.check", ""));
     assert_eq!(settings(&service, "ExecReload"), [check, "/bin/kill -HUP $MAINPID"]);
 
