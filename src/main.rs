@@ -119,6 +119,7 @@ fn print(text: &str) -> anyhow::Result<()> {
 
 /// Checks both configuration files as [`serve`] does, and prints their warnings and what would be polled.
 fn check(config: Config, shard: Shard, web_config_file: Option<&Path>, clock: Clock) -> anyhow::Result<()> {
+    let stdout = Output::new(None)?;
     run_until_signalled(|shutdown, reload_signals| async move {
         // As in `once`, SIGHUP is a termination signal.
         drop(reload_signals);
@@ -127,7 +128,7 @@ fn check(config: Config, shard: Shard, web_config_file: Option<&Path>, clock: Cl
         let report = checked.context("interrupted by a signal")??;
         let warnings: Vec<_> =
             report.warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
-        print(&format!("the configuration is valid\n{}\n{report}\n", warnings.concat()))
+        print(&format!("the configuration is valid\n{}\n{}", warnings.concat(), report.text(&stdout)))
     })
 }
 

@@ -19,6 +19,8 @@ pub(super) enum Request {
 #[derive(Debug)]
 pub(super) struct Arguments {
     pub(super) words: Vec<String>,
+    /// The words after that one, as in `-h once`.
+    pub(super) words_after: Vec<String>,
     pub(super) request: Option<Request>,
 }
 
@@ -54,10 +56,11 @@ impl Arguments {
                     continue;
                 }
             };
-            return Ok(Self { words, request: Some(request) });
+            let words_after = arguments.filter(|next| !next.starts_with('-')).map(String::from).collect();
+            return Ok(Self { words, words_after, request: Some(request) });
         }
         let is_help = words.first().is_some_and(|first| first == "help") || words == ["config", "help"];
-        Ok(Self { words, request: is_help.then_some(Request::Help) })
+        Ok(Self { words, words_after: Vec::new(), request: is_help.then_some(Request::Help) })
     }
 }
 

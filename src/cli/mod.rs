@@ -67,12 +67,15 @@ impl Cli {
     pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Parsed, UsageError> {
         let arguments: Vec<OsString> = arguments.into_iter().collect();
         let mut parser = flags::parser();
-        let Arguments { words, request } = Arguments::scan(&arguments, &parser)?;
+        let Arguments { words, words_after, request } = Arguments::scan(&arguments, &parser)?;
         if let Some(request) = request {
             // `config help` is `config --help`.
             let topic: Vec<&str> = words.iter().map(String::as_str).filter(|word| *word != "help").collect();
-            let printed = tree::print(&topic, request).ok_or_else(|| word_hints::unknown(&topic));
-            return printed.map(Parsed::Print);
+            // Other words after a flag may be the values of flags.
+            let longer: Vec<&str> =
+                topic.iter().copied().chain(words_after.iter().map(String::as_str)).collect();
+            let printed = tree::print(&longer, request).or_else(|| tree::print(&topic, request));
+            return printed.map(Parsed::Print).ok_or_else(|| word_hints::unknown(&topic));
         }
         let matches = parser
             .try_get_matches_from_mut(arguments)

@@ -102,7 +102,8 @@ fn like(given: &str) -> Option<String> {
     if ["help", "version"].contains(&name) || name.contains(['.', '-', '=']) || given.contains('=') {
         return same_flag(name, &parser);
     }
-    nearest(given, COMMANDS).map(str::to_owned)
+    let below_config = || nearest(given, BELOW_CONFIG).map(|meant| format!("config {meant}"));
+    nearest(given, COMMANDS).map(str::to_owned).or_else(below_config)
 }
 
 /// The command that was probably meant by `name`, which is `config` and the word `given`.

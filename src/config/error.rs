@@ -75,6 +75,8 @@ pub(super) struct DeserializeError {
     pub(super) message: String,
     /// Whether the key itself is wrong and not its value.
     pub(super) is_about_key: bool,
+    /// Whether the value is a mapping and must not be one.
+    pub(super) is_no_mapping: bool,
 }
 
 impl DeserializeError {
@@ -87,7 +89,7 @@ impl DeserializeError {
                     _ => path.join(found.as_str()),
                 };
                 let message = format!("unknown key; {}", suggestion(found, known));
-                return Self { path, message, is_about_key: true };
+                return Self { path, message, is_about_key: true, is_no_mapping: false };
             }
             Kind::MissingField(name) => format!("the key `{name}` is missing{}", missing_key_hint(name)),
             Kind::InvalidType(found, expected) => {
@@ -96,7 +98,8 @@ impl DeserializeError {
             Kind::Message(message) => message.clone(),
             other => other.to_string(),
         };
-        Self { path, message, is_about_key: false }
+        let is_no_mapping = matches!(error.kind, Kind::InvalidType(Actual::Map, _));
+        Self { path, message, is_about_key: false, is_no_mapping }
     }
 }
 

@@ -96,7 +96,7 @@ impl Layers {
         let defaults = Document::parse(defaults).map_err(|error| invalid(error.message))?.to_value();
         apply_defaults(&mut merged, defaults);
         serde_path_to_error::deserialize(&merged).map_err(|error| {
-            let DeserializeError { path, message, is_about_key } =
+            let DeserializeError { path, message, is_about_key, is_no_mapping } =
                 DeserializeError::new(KeyPath::from(error.path()), error.inner());
             let place = if is_about_key { self.place_of_key(&path) } else { self.place(&path) };
             if is_about_key && let Some(variable) = self.variable_that_names(&path, &place) {
@@ -107,9 +107,22 @@ impl Layers {
                 };
                 return ConfigError::UnknownVariable { variable: variable.to_owned(), message };
             }
+            if is_no_mapping && let Some(variable) = self.variable_below(&path, &place) {
+                let whole = path.leading_keys().join("__").to_uppercase();
+                let message =
+                    format!("`{path}` has no keys of its own; set all of it by {ENV_PREFIX}{whole}");
+                return ConfigError::UnknownVariable { variable: variable.to_owned(), message };
+            }
             let message = if path.segments().is_empty() { message } else { format!("{path}: {message}") };
             ConfigError::Invalid { place, message }
         })
+    }
+
+    /// The variable that sets a key below `path`, such as an entry of a list.
+    fn variable_below(&self, path: &KeyPath, place: &Place) -> Option<&str> {
+        let Place::Environment { variable: name } = place else { return None };
+        let variable = self.variables.iter().find(|variable| variable.name == *name)?;
+        (variable.keys.len() > path.segments().len()).then_some(&variable.name)
     }
 
     /// The variable whose name, and not whose value, has the key at the end of `path`.
@@ -210,6 +223,13 @@ impl EnvironmentLayer {
                 place: Place::Environment { variable: name.to_string() },
                 message: "the value is not valid UTF-8".to_owned(),
             })?;
+            if suffix.is_empty() {
+                return Err(ConfigError::UnknownVariable {
+                    variable: name.to_string(),
+                    message: "the name ends before the key; add one, such as SSM_SYNC_EXPORTER_INTERVAL"
+                        .to_owned(),
+                });
+            }
             texts.push((suffix.to_owned(), text));
         }
         // The order of the environment is arbitrary, but the reported error should not be.

@@ -1,6 +1,7 @@
 //! The demo, which most people run first.
 
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use crate::process::demo_program;
@@ -28,4 +29,27 @@ fn the_demo_does_not_need_a_reader_of_its_instructions() {
     let _demo = KillOnDrop(demo);
     // A summary follows each round of collections, which begins after the instructions.
     assert!(log.lines().any(|line| line.unwrap().contains("collection summary")), "the demo ended");
+}
+
+/// Regression test: `--help` was parsed as an address, and the error was printed with its backtrace.
+#[test]
+#[ignore = "needs the demo, which `tests/run` builds"]
+fn the_demo_prints_its_usage_and_one_line_for_an_error() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (arguments, status, words) in [
+        (&["--help"][..], 0, "Usage: demo [ADDRESS]"),
+        (&["--web.listen-address=:1"], 1, "demo: expected an address or no argument; see --help"),
+        (&["localhost"], 1, "demo: not a listen address"),
+        (&[&address], 1, "Address already in use"),
+    ] {
+        let output =
+            Command::new(demo_program()).args(arguments).env("RUST_BACKTRACE", "1").output().unwrap();
+        let written = tools::written(&output);
+        assert!(output.status.code() == Some(status) && written.contains(words), "{written}");
+        if status == 1 {
+            let errors = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(errors.lines().filter(|line| !line.starts_with("ts=")).count(), 1, "{errors}");
+        }
+    }
 }

@@ -15,10 +15,9 @@ use crate::config::{Config, WebConfig};
 use crate::discovery::AccountSources;
 use crate::fleet::{Account, Partition, RegionName, Selected, Shard, Target};
 use calls::ApiCalls;
-use series::SeriesCounts;
+use series::{Activity, SeriesCounts};
 
-/// What a configuration makes the exporter do. It is displayed as several paragraphs of at most 80 columns, as
-/// far as the names in it allow.
+/// What a configuration makes the exporter do.
 #[derive(Debug)]
 pub struct CheckReport {
     /// The warnings about both configurations, and about profiles without credentials.
@@ -99,8 +98,8 @@ impl CheckReport {
         warnings: Vec<String>,
     ) -> Result<Self, BuildError> {
         let targets = KnownTargets::new(&sources);
-        let calls = ApiCalls::new(&config, &sources, targets.of_shard(shard));
-        let series = SeriesCounts::new(&config, shard)?;
+        let calls = ApiCalls::new(&config, &sources, targets.of_shard(shard), shard);
+        let series = SeriesCounts::new(&config, shard, &Activity::new(&sources, &calls))?;
         Ok(Self { warnings, config, sources, shard, targets, series, calls })
     }
 }

@@ -1,17 +1,14 @@
 //! The text of a [`CheckReport`].
 
-use std::fmt::{self, Display};
+use std::fmt::Display;
 use std::time::Duration;
 
-use super::calls::MemberCalls;
+use super::calls::{GET_IDENTITY, MEMBERS, OperationCalls, member_regions};
 use super::{ApiCalls, CheckReport};
 use crate::discovery::Organization;
 use crate::duration;
 use crate::fleet::{Access, Account, RegionSelection, Role, Target};
-use crate::printable::escape_control_characters;
-
-/// How many columns a line has at most, unless a single word is longer.
-const WIDTH: usize = 80;
+use crate::terminal::{Output, Page, Word, words};
 
 /// How many accounts are described. The others are counted.
 const MAX_ACCOUNTS: usize = 50;
@@ -19,9 +16,19 @@ const MAX_ACCOUNTS: usize = 50;
 /// The syncs of each target in the example of a total.
 const EXAMPLE_SYNCS: usize = 5;
 
-impl Display for CheckReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut page = Page::default();
+/// The targets in that example, if none are known.
+const EXAMPLE_TARGETS: usize = 100;
+
+impl CheckReport {
+    /// What would be polled, in lines that fit the output.
+    #[must_use]
+    pub fn text(&self, output: &Output) -> String {
+        self.render(output.terminal_width())
+    }
+
+    /// Renders everything for a terminal of `width` columns, if it is one.
+    pub(super) fn render(&self, width: Option<u16>) -> String {
+        let mut page = Page::for_terminal(width, false).with_whole_words();
         self.accounts(&mut page);
         if let Some(organization) = &self.sources.organization {
             self.organization(organization, &mut page);
@@ -31,83 +38,88 @@ impl Display for CheckReport {
         self.expectations(&mut page);
         self.series(&mut page);
         self.calls(&mut page);
-        f.write_str(page.0.trim_end_matches('\n'))
+        page.into_text()
     }
-}
 
-impl CheckReport {
     fn accounts(&self, page: &mut Page) {
         let accounts = &self.sources.configured;
         if accounts.is_empty() {
             return;
         }
-        page.heading(&format!("accounts: {}", accounts.len()));
+        heading(page, &format!("accounts: {}", accounts.len()));
         for entry in accounts.iter().take(MAX_ACCOUNTS) {
-            page.text(&account_title(&entry.account));
-            page.access(&entry.account.access);
-            page.row("regions", &regions(&entry.regions));
+            page.paragraph(2, 2, account_title(&entry.account));
+            access(page, &entry.account.access);
+            row(page, "regions", regions(&entry.regions));
         }
         if accounts.len() > MAX_ACCOUNTS {
-            page.text(&format!("and {} more", accounts.len() - MAX_ACCOUNTS));
+            line(page, &format!("and {} more", accounts.len() - MAX_ACCOUNTS));
         }
     }
 
     fn organization(&self, organization: &Organization, page: &mut Page) {
         let Organization { administrator, units, excluded, member_access, .. } = organization;
-        page.heading("organization: its accounts are known only from AWS");
-        page.text("listed by");
-        page.access(&administrator.access);
-        page.text("members");
-        let mut members = match units.as_slice() {
+        heading(page, "organization");
+        line(page, "to list its accounts");
+        access(page, &administrator.access);
+        line(page, "to poll its accounts");
+        let mut accounts = match units.as_slice() {
             [] => "all".to_owned(),
-            units => format!("in {} and below", joined(units)),
+            units => format!("those in {} and below", joined(units)),
         };
         if !excluded.is_empty() {
-            members = format!("{members}, without {}", joined(excluded));
+            accounts = format!("{accounts}, except {}", joined(excluded));
         }
-        page.row("accounts", &members);
         if !self.sources.configured.is_empty() {
-            page.row("", "an account above is polled as described there");
+            accounts += "; those above are polled as described there";
         }
-        page.credentials(member_access.profile.as_deref());
-        page.roles(&member_access.intermediate_roles);
-        page.row("role", &format!("{}{}", member_access.role, secret(member_access.external_id.is_some())));
-        page.row("regions", &regions(&organization.regions));
+        row(page, "accounts", words(&accounts));
+        credentials(page, member_access.profile.as_deref());
+        roles(page, &member_access.intermediate_roles);
+        role(page, &member_access.role, member_access.external_id.is_some());
+        row(page, "regions", regions(&organization.regions));
     }
 
     fn targets(&self, page: &mut Page) {
         let all = self.targets.all.len();
-        page.heading(&match (self.targets.are_all, all) {
-            (true, _) => format!("targets: {all}"),
-            (false, 0) => "targets: known only from AWS".to_owned(),
-            (false, _) => format!("targets: at least {all}, and what AWS tells"),
-        });
+        let number = match (self.targets.are_all, all) {
+            (true, _) => all.to_string(),
+            (false, 0) => "not known yet".to_owned(),
+            (false, _) => format!("at least {all}"),
+        };
+        heading(page, &format!("targets (an account in a region): {number}"));
+        let listed = match (self.sources.organization.is_some(), self.sources.needs_region_lookups()) {
+            (true, true) => Some("the organization's accounts and their enabled regions"),
+            (true, false) => Some("the organization's accounts"),
+            (false, true) => Some("the enabled regions of accounts"),
+            (false, false) => None,
+        };
+        if let Some(listed) = listed {
+            line(page, &format!("AWS has to list {listed}."));
+        }
         if self.shard.is_one_of_many() {
-            let (index, total, own) =
-                (self.shard.index(), self.shard.total(), self.targets.of_shard(self.shard));
-            let mut text = format!("shard index {index} of {total}");
-            if all > 0 {
-                text = format!("{text} polls {own} of those that are known");
-            }
-            page.text(&text);
+            let (index, total) = (self.shard.index(), self.shard.total());
+            let polled = match (self.targets.of_shard(self.shard), all) {
+                (_, 0) => format!("about 1 in {total} of them"),
+                (own, all) => format!("{own} of the {all} that are known"),
+            };
+            line(page, &format!("Shard {index} of {total} (counted from 0) polls {polled}."));
         }
     }
 
     fn schedule(&self, page: &mut Page) {
         let config = &self.config;
         let (interval, timeout) = (format_setting(config.interval), format_setting(config.timeout));
-        page.heading("schedule");
-        page.text(&format!(
-            "collections   every {interval}, each at most {timeout}, {} in parallel",
-            config.concurrency
-        ));
-        if self.sources.needs_region_lookups() {
-            let refresh = format_setting(self.sources.refresh_interval);
-            page.text(&format!("regions       looked up every {refresh}"));
-        }
+        heading(page, "schedule");
+        line(page, &format!("each target is collected every {interval}, for at most {timeout}"));
+        line(page, &format!("at most {} targets are collected at the same time", config.concurrency));
         if let Some(organization) = &self.sources.organization {
             let refresh = format_setting(organization.refresh_interval);
-            page.text(&format!("organization  listed every {refresh}"));
+            line(page, &format!("the organization is listed every {refresh}"));
+        }
+        if self.sources.needs_region_lookups() {
+            let refresh = format_setting(self.sources.refresh_interval);
+            line(page, &format!("the enabled regions of each account are listed every {refresh}"));
         }
     }
 
@@ -116,159 +128,125 @@ impl CheckReport {
         if expectations.is_empty() {
             return;
         }
-        page.heading(&format!("expectations: {}", expectations.len()));
+        heading(page, &format!("expectations: {}", expectations.len()));
         for expectation in expectations {
             let selects = |target: &Target| expectation.targets.selects(target, target.account.id.as_ref());
             let (certain, undecided) = self.targets.selected(selects);
-            let targets = counted(certain, "target");
-            let unknown = match (undecided, self.targets.are_all) {
-                (0, true) => String::new(),
-                (0, false) => ", and others that AWS tells".to_owned(),
-                (_, true) => format!(", and AWS decides about {undecided} more"),
-                (_, false) => format!(", AWS decides about {undecided} more and tells others"),
+            let targets = match (self.targets.are_all, certain, undecided) {
+                (true, _, 0) => counted(certain, "target"),
+                (true, ..) => {
+                    let most = certain + undecided;
+                    format!("{certain} to {}, depending on account ids", counted(most, "target"))
+                }
+                (false, 0, _) => "targets that are not known yet".to_owned(),
+                (false, ..) => format!("at least {}", counted(certain, "target")),
             };
-            let targets = targets + &unknown;
-            page.text(&format!("{} ({}): {targets}", expectation.name, expectation.presence.as_str()));
+            let name = Word::new(&expectation.name).followed_by(":");
+            let text = format!("{} in {targets}", expectation.presence.as_str());
+            page.paragraph(2, 2, [name].into_iter().chain(words(&text)));
         }
     }
 
     fn series(&self, page: &mut Page) {
-        let (series, targets) = (self.series, self.targets.of_shard(self.shard));
-        page.heading("series, without problems and expectations");
-        page.text(&format!(
-            "{} of the exporter, {} of each target, {} of each sync to a bucket",
-            series.exporter, series.target, series.sync
-        ));
-        if targets > 0 {
-            let total = series.total(targets, EXAMPLE_SYNCS);
-            page.text(&format!("{total} if {} {EXAMPLE_SYNCS} syncs each", counted_with_verb(targets)));
-        }
-        if !self.config.health.expectations.is_empty() {
-            page.text("and 1 of each target for each expectation about it, unless disabled");
-        }
+        let (series, known) = (self.series, self.targets.of_shard(self.shard));
+        let targets = if known > 0 { known } else { EXAMPLE_TARGETS };
+        heading(page, "series");
+        line(
+            page,
+            &format!(
+                "{} of the exporter, {} for each target, {} for each sync to a bucket",
+                series.exporter, series.target, series.sync
+            ),
+        );
+        let total = series.total(targets, EXAMPLE_SYNCS);
+        let example = counted(targets, "target");
+        line(page, &format!("for example {total} in all for {example} with {EXAMPLE_SYNCS} syncs each"));
+        line(page, "not counted: problems, failures and expectations");
     }
 
     fn calls(&self, page: &mut Page) {
-        let ApiCalls {
-            list_syncs,
-            list_syncs_per_target,
-            assume_role,
-            identified_accounts,
-            list_regions,
-            members,
-        } = &self.calls;
-        page.heading("API calls per hour, without retries");
-        let of_each = format!("{} of each target", rounded(*list_syncs_per_target));
-        if *list_syncs > 0.0 {
-            page.call("ssm:ListResourceDataSync", *list_syncs, &of_each);
-        } else {
-            page.text(&format!("ssm:ListResourceDataSync: {of_each}"));
-        }
-        page.call_if_any("sts:AssumeRole", *assume_role);
-        page.call_if_any("account:ListRegions", *list_regions);
+        let ApiCalls { certain, members, list_syncs_per_target, identified_accounts, .. } = &self.calls;
+        heading(page, "API calls per hour, if none fails");
+        line(page, &format!("{} for each target to list its syncs", rounded(*list_syncs_per_target)));
+        calls(page, certain);
         if *identified_accounts > 0 {
             let accounts = counted(*identified_accounts, "account");
-            page.text(&format!("sts:GetCallerIdentity for {accounts}, whenever credentials are renewed"));
+            let text = format!("{GET_IDENTITY} for {accounts}, whenever credentials are renewed");
+            line(page, &text);
         }
-        if let Some(MemberCalls { assume_role, list_accounts, list_regions }) = members {
-            page.text("for each 100 accounts of the organization in one region");
-            page.call("  ssm:ListResourceDataSync", 100.0 * list_syncs_per_target, "");
-            page.call("  sts:AssumeRole", *assume_role, "");
-            page.call("  organizations:ListAccounts", *list_accounts, "");
-            page.call_if_any("  account:ListRegions", list_regions.unwrap_or_default());
+        if let Some(organization) = &self.sources.organization {
+            let regions = counted(member_regions(organization), "region");
+            heading(
+                page,
+                &format!("and for every {MEMBERS} accounts of the organization, in {regions} each"),
+            );
+            calls(page, members);
         }
     }
 }
 
-/// The text as it is written.
-#[derive(Default)]
-struct Page(String);
+fn heading(page: &mut Page, text: &str) {
+    page.separate();
+    page.paragraph(0, 2, words(text));
+}
 
-impl Page {
-    fn heading(&mut self, text: &str) {
-        if !self.0.is_empty() {
-            self.0.push('\n');
-        }
-        self.lines("", "", text);
-    }
+fn line(page: &mut Page, text: &str) {
+    page.paragraph(2, 2, words(text));
+}
 
-    fn text(&mut self, text: &str) {
-        self.lines("  ", "  ", text);
-    }
+/// A property of an account.
+fn row(page: &mut Page, label: &str, value: impl IntoIterator<Item = Word>) {
+    let label = Word::new(label).left_aligned(12);
+    page.paragraph(4, 13, [label].into_iter().chain(value));
+}
 
-    fn row(&mut self, label: &str, text: &str) {
-        self.lines(&format!("    {label:<13}"), &" ".repeat(17), text);
-    }
-
-    fn call(&mut self, operation: &str, number: f64, explanation: &str) {
-        let number = rounded(number);
-        let explanation = if explanation.is_empty() { String::new() } else { format!(" ({explanation})") };
-        let row = format!("  {operation:<30}{number:>8}{explanation}\n");
-        self.0.push_str(&row);
-    }
-
-    fn call_if_any(&mut self, operation: &str, number: f64) {
-        if number > 0.0 {
-            self.call(operation, number, "");
-        }
-    }
-
-    fn access(&mut self, access: &Access) {
-        self.credentials(access.profile.as_deref());
-        self.roles(&access.roles);
-    }
-
-    fn credentials(&mut self, profile: Option<&str>) {
-        match profile {
-            Some(profile) => self.row("profile", &escape_control_characters(profile)),
-            None => self.row("credentials", "ambient"),
-        }
-    }
-
-    fn roles(&mut self, roles: &[Role]) {
-        for role in roles {
-            self.row("role", &format!("{}{}", role.arn, secret(role.external_id.is_some())));
-        }
-    }
-
-    /// Writes a text in lines of at most [`WIDTH`] columns.
-    fn lines(&mut self, first: &str, others: &str, text: &str) {
-        let mut line = first.to_owned();
-        let mut is_empty = true;
-        for word in text.split(' ') {
-            if !is_empty && line.chars().count() + 1 + word.chars().count() > WIDTH {
-                self.0 += line.trim_end();
-                self.0.push('\n');
-                others.clone_into(&mut line);
-                is_empty = true;
-            }
-            if !is_empty {
-                line.push(' ');
-            }
-            line += word;
-            is_empty = false;
-        }
-        self.0 += line.trim_end();
-        self.0.push('\n');
+fn calls(page: &mut Page, calls: &[OperationCalls]) {
+    let columns = calls.iter().map(|calls| calls.operation.len()).max().unwrap_or_default();
+    for OperationCalls { operation, number } in calls {
+        let number = Word::new(&rounded(*number)).right_aligned(7);
+        page.paragraph(2, 2, [Word::new(operation).left_aligned(columns), number]);
     }
 }
 
-fn account_title(account: &Account) -> String {
-    let id = account.id.as_ref().map_or_else(|| "account of the credentials".to_owned(), ToString::to_string);
-    match &account.name {
-        Some(name) => format!("{id} ({})", escape_control_characters(name)),
-        None => id,
+fn access(page: &mut Page, access: &Access) {
+    credentials(page, access.profile.as_deref());
+    roles(page, &access.roles);
+}
+
+fn credentials(page: &mut Page, profile: Option<&str>) {
+    match profile {
+        Some(profile) => row(page, "profile", [Word::new(profile)]),
+        None => row(page, "credentials", words("those that the AWS CLI would use here")),
     }
 }
 
-fn regions(regions: &RegionSelection) -> String {
+fn roles(page: &mut Page, roles: &[Role]) {
+    for entry in roles {
+        role(page, &entry.arn, entry.external_id.is_some());
+    }
+}
+
+fn role(page: &mut Page, arn: &impl Display, has_external_id: bool) {
+    let external_id = if has_external_id { "with an external id" } else { "" };
+    row(page, "role", [Word::new(&arn.to_string())].into_iter().chain(words(external_id)));
+}
+
+fn account_title(account: &Account) -> Vec<Word> {
+    let name = account.name.as_ref().map(|name| Word::new(&format!("({name})")));
+    match &account.id {
+        Some(id) => [Word::new(id.as_str())].into_iter().chain(name).collect(),
+        None => words("the account of the credentials").chain(name).collect(),
+    }
+}
+
+fn regions(regions: &RegionSelection) -> impl Iterator<Item = Word> {
     let named = regions.named.iter().map(ToString::to_string);
-    let patterns = regions.patterns.iter().map(|pattern| format!("{pattern} of those that are enabled"));
-    named.chain(patterns).collect::<Vec<_>>().join(", ")
-}
-
-fn secret(has_external_id: bool) -> &'static str {
-    if has_external_id { " with an external id" } else { "" }
+    let patterns = regions.patterns.iter().map(|pattern| match pattern.to_string().as_str() {
+        "*" => "all that are enabled".to_owned(),
+        pattern => format!("{pattern} (those that are enabled)"),
+    });
+    let texts: Vec<String> = named.chain(patterns).collect();
+    words(&texts.join(", ")).collect::<Vec<_>>().into_iter()
 }
 
 fn joined(texts: impl IntoIterator<Item = impl Display>) -> String {
@@ -277,10 +255,6 @@ fn joined(texts: impl IntoIterator<Item = impl Display>) -> String {
 
 fn counted(number: usize, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
-}
-
-fn counted_with_verb(targets: usize) -> String {
-    format!("{} {}", counted(targets, "target"), if targets == 1 { "has" } else { "have" })
 }
 
 /// A duration as it is written in the configuration, as far as it is in whole seconds.

@@ -1,12 +1,15 @@
 //! How many series a configuration leads to. They are counted in what the exporter renders for an example.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::calls::ApiCalls;
 use crate::app::BuildError;
 use crate::app::stages::exposition_settings;
 use crate::clock::Clock;
 use crate::config::Config;
+use crate::discovery::{AccountSources, LookupKind};
 use crate::fleet::{Account, AccountId, Partition, Shard, Target, TargetList};
 use crate::health::HealthPolicy;
 use crate::metrics::{ExporterMetrics, Exposition, ExpositionSettings, FamilyFilter, Format};
@@ -17,10 +20,10 @@ use crate::snapshot::{Report, Store};
 /// The time of the example.
 const NOW: UnixSeconds = 1_763_800_000.0;
 
-/// Numbers of series without problems and without expectations.
+/// Numbers of series without problems, failures and expectations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct SeriesCounts {
-    /// About the exporter itself, and totals.
+    /// About the exporter itself and its calls to AWS, and totals.
     pub(super) exporter: usize,
     /// Of each target that has a sync, without the series of the sync.
     pub(super) target: usize,
@@ -28,15 +31,36 @@ pub(super) struct SeriesCounts {
     pub(super) sync: usize,
 }
 
+/// What the exporter counts of what it does.
+#[derive(Debug)]
+pub(super) struct Activity {
+    /// The operations of AWS.
+    pub(super) operations: BTreeSet<&'static str>,
+    /// The kinds of lookups of discovery.
+    pub(super) lookups: Vec<&'static str>,
+}
+
+impl Activity {
+    pub(super) fn new(sources: &AccountSources, calls: &ApiCalls) -> Self {
+        let lookups = [
+            ("identity", calls.identified_accounts > 0),
+            (LookupKind::Regions.into(), sources.needs_region_lookups()),
+            (LookupKind::Organization.into(), sources.organization.is_some()),
+        ];
+        let lookups = lookups.into_iter().filter_map(|(kind, is_made)| is_made.then_some(kind)).collect();
+        Self { operations: calls.operations(), lookups }
+    }
+}
+
 impl SeriesCounts {
-    pub(super) fn new(config: &Config, shard: Shard) -> Result<Self, BuildError> {
+    pub(super) fn new(config: &Config, shard: Shard, activity: &Activity) -> Result<Self, BuildError> {
         let health = HealthPolicy {
             expectations: Vec::new(),
             expectation_rules: Vec::new(),
             ..HealthPolicy::clone(&config.health)
         };
         let settings = ExpositionSettings { health: Arc::new(health), ..exposition_settings(config) };
-        let count = |syncs: &[usize]| rendered_series(settings.clone(), shard, syncs);
+        let count = |syncs: &[usize]| rendered_series(settings.clone(), shard, activity, syncs);
         let (none, one, two_syncs, two_targets) = (count(&[])?, count(&[1])?, count(&[2])?, count(&[1, 1])?);
         let sync = two_syncs.saturating_sub(one);
         // The first target also adds totals.
@@ -55,6 +79,7 @@ impl SeriesCounts {
 pub(super) fn rendered_series(
     settings: ExpositionSettings,
     shard: Shard,
+    activity: &Activity,
     syncs: &[usize],
 ) -> Result<usize, BuildError> {
     let account = Arc::new(Account { id: Some(AccountId::example()), ..Account::default() });
@@ -76,20 +101,25 @@ pub(super) fn rendered_series(
     let exporter = ExporterMetrics::new(shard, Arc::default());
     let exporter = Arc::new(exporter.map_err(|error| BuildError::Metrics(error.into()))?);
     exporter.config_loaded(NOW);
+    for operation in &activity.operations {
+        exporter.record_api_request("example", operation, Duration::from_millis(100), None);
+    }
+    for lookup in &activity.lookups {
+        exporter.discovery_succeeded(lookup, NOW);
+    }
     let exposition = Exposition::new(store, exporter, settings, Clock::fixed(NOW));
     let scrape = exposition.scrape(Format::Text0_0_4, ContentCoding::Identity, &FamilyFilter::All);
     let text: Vec<u8> = scrape.flatten().collect();
     Ok(text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty() && line[0] != b'#').count())
 }
 
-/// A healthy sync of which AWS reports everything.
+/// A healthy sync to a bucket. AWS reports when it was modified only for syncs from a source.
 fn example_sync(number: usize) -> DataSync {
     DataSync {
         last_status: Some(SyncStatus::Successful),
         last_sync: Some(NOW - 60.0),
         last_successful_sync: Some(NOW - 60.0),
         created: Some(NOW - 1e6),
-        last_modified: Some(NOW - 1e5),
         destination: Some(Destination {
             bucket_name: Some("example".to_owned()),
             region: Some("eu-west-1".to_owned()),

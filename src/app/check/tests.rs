@@ -19,15 +19,19 @@ fn example(name: &str) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
-/// The report without the numbers of series, which change with every new family.
+/// The report for an output that is not a terminal, without the numbers of series, which change with every new
+/// family.
 fn text(report: &CheckReport) -> String {
     let SeriesCounts { exporter, target, sync } = report.series;
-    let counts = format!("{exporter} of the exporter, {target} of each target, {sync} of each sync");
-    let text = report.to_string();
+    let counts = format!("{exporter} of the exporter, {target} for each target, {sync} for each sync");
+    let text = report.render(None);
     assert!(text.contains(&counts), "{text}");
-    let total = report.series.total(report.targets.of_shard(report.shard), 5);
-    text.replace(&counts, "E of the exporter, T of each target, S of each sync")
-        .replace(&format!("  {total} if"), "  N if")
+    let targets = match report.targets.of_shard(report.shard) {
+        0 => 100,
+        targets => targets,
+    };
+    text.replace(&counts, "E of the exporter, T for each target, S for each sync")
+        .replace(&format!("example {} in all", report.series.total(targets, 5)), "example N in all")
 }
 
 #[test]
@@ -53,38 +57,41 @@ expectations:
         "\
 accounts: 3
   111122223333 (production)
-    credentials  ambient
+    credentials  those that the AWS CLI would use here
     role         arn:aws:iam::999900000000:role/Hub
     role         arn:aws:iam::111122223333:role/SsmSyncExporter with an external
                  id
     regions      eu-west-1, us-east-1
   222233334444
-    credentials  ambient
+    credentials  those that the AWS CLI would use here
     role         arn:aws:iam::999900000000:role/Hub
     role         arn:aws:iam::222233334444:role/x
     regions      eu-west-1, us-east-1
-  account of the credentials
+  the account of the credentials
     profile      staging
     regions      eu-central-1
 
-targets: 5
+targets (an account in a region): 5
 
 schedule
-  collections   every 10m, each at most 1m, 64 in parallel
+  each target is collected every 10m, for at most 1m
+  at most 64 targets are collected at the same time
 
 expectations: 2
-  org-inventory (required): 3 targets
-  production (forbidden): 2 targets
+  org-inventory: required in 3 targets
+  production: forbidden in 2 targets
 
-series, without problems and expectations
-  E of the exporter, T of each target, S of each sync to a bucket
-  N if 5 targets have 5 syncs each
-  and 1 of each target for each expectation about it, unless disabled
+series
+  E of the exporter, T for each target, S for each sync to a bucket
+  for example N in all for 5 targets with 5 syncs each
+  not counted: problems, failures and expectations
 
-API calls per hour, without retries
-  ssm:ListResourceDataSync            60 (12 of each target)
-  sts:AssumeRole                     3.3
-  sts:GetCallerIdentity for 1 account, whenever credentials are renewed"
+API calls per hour, if none fails
+  12 for each target to list its syncs
+  ssm:ListResourceDataSync      60
+  sts:AssumeRole               3.3
+  sts:GetCallerIdentity for 1 account, whenever credentials are renewed
+"
     );
 }
 
@@ -94,54 +101,95 @@ fn what_only_aws_knows_is_said_to_be_unknown() {
     assert_eq!(
         text(&report),
         "\
-organization: its accounts are known only from AWS
-  listed by
-    credentials  ambient
-  members
-    accounts     all, without 999900000000
-    credentials  ambient
+organization
+  to list its accounts
+    credentials  those that the AWS CLI would use here
+  to poll its accounts
+    accounts     all, except 999900000000
+    credentials  those that the AWS CLI would use here
     role         arn:{partition}:iam::{account_id}:role/SsmSyncExporter with an
                  external id
-    regions      * of those that are enabled
+    regions      all that are enabled
 
-targets: known only from AWS
-  shard index 1 of 3
+targets (an account in a region): not known yet
+  AWS has to list the organization's accounts and their enabled regions.
+  Shard 1 of 3 (counted from 0) polls about 1 in 3 of them.
 
 schedule
-  collections   every 5m, each at most 1m, 64 in parallel
-  regions       looked up every 1h
-  organization  listed every 1h
+  each target is collected every 5m, for at most 1m
+  at most 64 targets are collected at the same time
+  the organization is listed every 1h
+  the enabled regions of each account are listed every 1h
 
 expectations: 1
-  org-inventory (required): 0 targets, and others that AWS tells
+  org-inventory: required in targets that are not known yet
 
-series, without problems and expectations
-  E of the exporter, T of each target, S of each sync to a bucket
-  and 1 of each target for each expectation about it, unless disabled
+series
+  E of the exporter, T for each target, S for each sync to a bucket
+  for example N in all for 100 targets with 5 syncs each
+  not counted: problems, failures and expectations
 
-API calls per hour, without retries
-  ssm:ListResourceDataSync: 24 of each target
-  for each 100 accounts of the organization in one region
-    ssm:ListResourceDataSync        2400
-    sts:AssumeRole                 109.1
-    organizations:ListAccounts         5
-    account:ListRegions              100"
+API calls per hour, if none fails
+  24 for each target to list its syncs
+
+and for every 100 accounts of the organization, in 1 region each
+  ssm:ListResourceDataSync       800
+  sts:AssumeRole               109.1
+  organizations:ListAccounts       5
+  account:ListRegions            100
+"
     );
 }
 
 #[test]
-fn a_report_fits_80_columns_and_has_no_secrets() {
-    for name in ["full.yaml", "govcloud.yaml", "minimal.yaml", "organization.yaml"] {
-        let text = report(
-            &example(name).replace("external_id: \"example\"", "external_id: swordfish"),
-            Shard::default(),
-        )
-        .to_string();
-        assert!(!text.contains("swordfish") && !text.contains("\n\n\n") && !text.ends_with('\n'), "{text}");
+fn a_report_fits_the_terminal_and_has_no_secrets() {
+    for (name, width) in [
+        ("full.yaml", None),
+        ("govcloud.yaml", None),
+        ("minimal.yaml", None),
+        ("organization.yaml", None),
+        ("full.yaml", Some(60)),
+        ("organization.yaml", Some(120)),
+    ] {
+        let text = example(name).replace("external_id: \"example\"", "external_id: swordfish");
+        let text = report(&text, Shard::default()).render(width);
+        assert!(!text.contains("swordfish") && !text.contains("\n\n\n") && text.ends_with('\n'), "{text}");
         for line in text.lines() {
-            assert!(line.len() <= 80 && line.trim_end() == line, "{line:?}");
+            let is_word = line.split_whitespace().count() <= 2;
+            assert!(line.len() <= width.unwrap_or(80).into() || is_word, "{line:?}");
+            assert_eq!(line.trim_end(), line);
         }
     }
+}
+
+/// Regression test: the calls that list units were counted as one call of `ListAccounts` for 20 accounts, and the
+/// roles on the way to the members were not counted.
+#[test]
+fn the_calls_for_an_organization_depend_on_its_units_roles_and_regions() {
+    let text = report(
+        "regions: [eu-west-1, us-east-1, eu-central-1]
+organization:
+  organizational_units: [ou-abcd-11111111, ou-abcd-22222222]
+  member_assume_roles: [{arn: 'arn:aws:iam::999900000000:role/Hub'}]
+  member_role: 'arn:{partition}:iam::{account_id}:role/x'
+",
+        Shard::default(),
+    )
+    .render(None);
+    let (_, calls) = text.split_once("API calls").unwrap();
+    assert_eq!(
+        calls,
+        " per hour, if none fails
+  24 for each target to list its syncs
+  sts:AssumeRole                                     1.1
+  organizations:ListAccountsForParent                  2
+  organizations:ListOrganizationalUnitsForParent       2
+
+and for every 100 accounts of the organization, in 3 regions each
+  ssm:ListResourceDataSync    7200
+  sts:AssumeRole             109.1
+"
+    );
 }
 
 #[test]
@@ -149,11 +197,11 @@ fn a_large_number_of_accounts_is_cut() {
     let entry = |n: usize| format!("{{id: '{:012}', profile: p{n}}}", 100 + n);
     let entries: Vec<String> = (0..1000).map(entry).collect();
     let report = report(&format!("regions: [eu-*]\naccounts: [{}]\n", entries.join(", ")), Shard::default());
-    let text = report.to_string();
+    let text = report.render(None);
     assert!(text.starts_with("accounts: 1000\n") && text.contains("\n  and 950 more\n"), "{text}");
     assert!(text.lines().count() < 200, "{text}");
     // Without a partition, nothing is known of the enabled regions.
-    assert!(text.contains("\ntargets: known only from AWS\n"), "{text}");
+    assert!(text.contains("\ntargets (an account in a region): not known yet\n"), "{text}");
 }
 
 #[test]
@@ -165,7 +213,9 @@ fn the_numbers_of_series_are_those_of_the_renderer() {
         let report = report(text, Shard::default());
         for (targets, syncs) in [(1, 1), (2, 1), (5, 3), (7, 10)] {
             let settings = exposition_settings(&report.config);
-            let rendered = rendered_series(settings, Shard::default(), &vec![syncs; targets]).unwrap();
+            let activity = Activity::new(&report.sources, &report.calls);
+            let rendered =
+                rendered_series(settings, Shard::default(), &activity, &vec![syncs; targets]).unwrap();
             assert_eq!(
                 report.series.total(targets, syncs),
                 rendered,
@@ -175,7 +225,7 @@ fn the_numbers_of_series_are_those_of_the_renderer() {
         }
         per_sync.push(report.series.sync);
     }
-    // As in the table of deploy/prometheus/README.md.
-    assert_eq!(per_sync[0], 13);
+    // As in the table of deploy/requirements.md.
+    assert_eq!(per_sync[0], 12);
     assert!(per_sync[1] < per_sync[0], "{per_sync:?}");
 }

@@ -9,6 +9,7 @@ use std::ffi::OsString;
 use std::io::Write as _;
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -80,8 +81,36 @@ fn settings() -> impl Iterator<Item = (OsString, OsString)> {
     std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("SSM_SYNC_EXPORTER_METRICS"))
 }
 
+const USAGE: &str = "\
+Runs the exporter against a fake AWS with a small organization.
+
+Usage: demo [ADDRESS]
+
+ADDRESS is a host and a port to listen on. By default, it is 127.0.0.1:10144, or
+a free port if that one is in use.
+";
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
+async fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let ended = match arguments.iter().filter_map(|argument| argument.to_str()).collect::<Vec<_>>()[..] {
+        ["--help" | "-h"] => std::io::stdout().write_all(USAGE.as_bytes()).map_err(Into::into),
+        [] => run(&free_address()).await,
+        [address] if !address.starts_with('-') => run(address).await,
+        _ => Err(anyhow::anyhow!("expected an address or no argument; see --help")),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _written = writeln!(std::io::stderr(), "demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the demo until a signal ends it.
+async fn run(address: &str) -> anyhow::Result<()> {
+    let address = address.parse()?;
     let log = Log::new(Clock::system());
     log.start(std::io::stderr())?;
     log.subscribe(Verbosity::Info)?;
@@ -89,9 +118,7 @@ async fn main() -> anyhow::Result<()> {
     let directory = tempfile::tempdir()?;
     let config = Config::load(Some(&configure(&aws, directory.path())?), settings())?;
 
-    let address = std::env::args().nth(1).unwrap_or_else(free_address);
-    let options =
-        Options { enable_lifecycle: true, log_counters: log.counters(), ..Options::new(address.parse()?) };
+    let options = Options { enable_lifecycle: true, log_counters: log.counters(), ..Options::new(address) };
     let app = Box::pin(App::build(config, options, Clock::system())).await?;
     let url =
         format!("http://{}", app.local_addresses().first().context("the exporter has no listening address")?);

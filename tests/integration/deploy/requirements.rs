@@ -31,7 +31,7 @@ const RECENT_SETTINGS: [(&str, u32); 6] = [
 ];
 
 /// The settings of the units that systemd 240 has.
-const OLD_SETTINGS: [&str; 50] = [
+const OLD_SETTINGS: [&str; 52] = [
     "After",
     "CapabilityBoundingSet",
     "Description",
@@ -68,6 +68,8 @@ const OLD_SETTINGS: [&str; 50] = [
     "RestrictAddressFamilies",
     "RestrictNamespaces",
     "RestrictRealtime",
+    "StandardError",
+    "StandardOutput",
     "StartLimitBurst",
     "StartLimitIntervalSec",
     "SuccessExitStatus",

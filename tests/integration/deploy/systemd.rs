@@ -113,6 +113,11 @@ fn the_program_accepts_the_command_lines_of_the_service() {
         assert_eq!(run_command(check, options, &place("config/organization.yaml")), good, "{options}");
     }
 
+    // Regression test: the journal got the report of the check at each start.
+    assert_eq!(
+        (setting(&service, "StandardOutput"), setting(&service, "StandardError")),
+        ("null", "journal")
+    );
     assert_eq!(setting(&service, "ExecStart"), check.replace(" --config.check", ""));
     assert_eq!(settings(&service, "ExecReload"), [check, "/bin/kill -HUP $MAINPID"]);
 

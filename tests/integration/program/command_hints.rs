@@ -131,6 +131,7 @@ fn an_unknown_command_is_answered_with_the_command_that_was_meant() {
         ("config-check", "config-check", "config check"),
         ("config.check", "config.check", "config check"),
         ("config chekc", "config chekc", "config check"),
+        ("chekc", "chekc", "config check"),
         ("config test", "config test", "config check"),
         ("validate", "validate", "config check"),
         ("schema", "schema", "config schema"),
@@ -233,6 +234,25 @@ fn an_unknown_variable_is_answered_with_the_variable_or_the_flag_that_was_meant(
         error(&["once"], &[("SSM_SYNC_EXPORTER_ACCOUNTS", "[{idd: 1}]")]),
         "environment variable SSM_SYNC_EXPORTER_ACCOUNTS: accounts[0].idd: unknown key; did you mean `id`?"
     );
+}
+
+/// Regression test: the error said `found a mapping, expected a list`, although nobody had written a mapping.
+#[test]
+fn a_variable_that_is_too_deep_or_ends_too_early_is_answered_with_the_right_one() {
+    for (variable, expected) in [
+        ("ACCOUNTS__0__ID", "`accounts` has no keys of its own; set all of it by SSM_SYNC_EXPORTER_ACCOUNTS"),
+        ("REGIONS__0", "`regions` has no keys of its own; set all of it by SSM_SYNC_EXPORTER_REGIONS"),
+        (
+            "HEALTH__RULES__0__NAME",
+            "`health.rules` has no keys of its own; set all of it by SSM_SYNC_EXPORTER_HEALTH__RULES",
+        ),
+        ("INTERVAL__X", "`interval` has no keys of its own; set all of it by SSM_SYNC_EXPORTER_INTERVAL"),
+        ("", "the name ends before the key; add one, such as SSM_SYNC_EXPORTER_INTERVAL"),
+    ] {
+        let variable = format!("SSM_SYNC_EXPORTER_{variable}");
+        let error = error(&["config", "check"], &[(&variable, "1")]);
+        assert_eq!(error, format!("environment variable {variable}: {expected}"));
+    }
 }
 
 /// Regression test: the variable was ignored silently.

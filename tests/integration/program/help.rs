@@ -69,9 +69,12 @@ fn every_way_to_ask_for_the_help_of_a_command_has_the_same_answer() {
         assert_eq!(printed(&format!("help {command}")), help);
         assert_eq!(printed(&format!("--log.level=info {command} --help")), help);
         assert_eq!(printed(&format!("{command} --help --no-such-flag")), help);
+        assert_eq!(printed(&format!("--help {command}")), help);
+        assert_eq!(printed(&format!("-h {command}")), printed(&format!("{command} -h")));
     }
     assert_eq!(printed("help"), printed("--help"));
     assert_eq!(printed("--config.file once --help"), printed("--help"), "`once` is the file");
+    assert_eq!(printed("--help --config.file config.yaml"), printed("--help"));
     assert_eq!(printed("config help"), printed("config --help"));
 }
 

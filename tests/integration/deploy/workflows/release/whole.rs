@@ -85,13 +85,14 @@ impl Checkout {
         self.git(&["commit", "--quiet", "--message=Commit"]);
     }
 
-    /// Runs `.ci/release COMMAND DIRECTORY`.
+    /// Runs `.ci/release COMMAND DIRECTORY` in the directory above the repository.
     fn release(&self, command: &str, directory: &Path, difference: &str) -> Output {
         let path = std::env::var("PATH").unwrap();
         let bin = self.directory.path().join("bin");
         Command::new(self.repository().join(".ci/release"))
             .arg(command)
             .arg(directory)
+            .current_dir(self.directory.path())
             .env("PATH", format!("{}:{path}", bin.display()))
             .env("CI_TOOLS", self.directory.path().join("ci-tools"))
             .env("HELM", tools::helm().get_program())
@@ -208,6 +209,34 @@ fn a_release_needs_a_clean_checkout_and_an_empty_directory() {
         checkout.error("all", &directory, ""),
         ".ci/release: this is not a git repository, and a release is built from a commit\n"
     );
+}
+
+/// Regression test: the build ended, and then the release itself was a change of the working tree.
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn a_directory_that_git_does_not_ignore_is_rejected_before_the_build() {
+    let checkout = Checkout::new();
+    // Relative to the directory of the caller.
+    for command in ["all", "rehearse"] {
+        let error = checkout.error(command, Path::new("repository/out"), "");
+        assert!(
+            error.contains("/repository/out in the working tree; use a directory below target"),
+            "{error}"
+        );
+        assert!(!checkout.repository().join("out").exists());
+    }
+}
+
+/// Regression test: the flags for the compilers were split at the space.
+#[test]
+#[ignore = "needs tools that `tests/run` installs"]
+fn a_checkout_whose_path_has_a_space_is_rejected_before_the_build() {
+    let directory = tempfile::Builder::new().prefix("with space ").tempdir().unwrap();
+    let copy = directory.path().join("repository");
+    succeed(Command::new("cp").arg("-R").arg(Checkout::new().repository()).arg(&copy));
+    let output = Command::new(copy.join(".ci/release")).args(["all", "release"]).output().unwrap();
+    let error = String::from_utf8(output.stderr).unwrap();
+    assert!(error.starts_with(".ci/release: the path of this directory, '"), "{error}");
 }
 
 #[test]
