@@ -114,6 +114,12 @@ async fn run(address: &str) -> anyhow::Result<()> {
     let log = Log::new(Clock::system());
     log.start(std::io::stderr())?;
     log.subscribe(Verbosity::Info)?;
+    let shutdown = CancellationToken::new();
+    let mut tasks = JoinSet::new();
+    // Without a receiver of reloads, SIGHUP ends the demo, as it should when its terminal is closed. It may be closed
+    // at any time from here on.
+    let (reloads, _) = mpsc::channel(1);
+    tasks.spawn(Signals::install()?.handle(shutdown.clone(), CancellationToken::new(), reloads));
     let aws = FakeAws::start(organization()?, "127.0.0.1:0").await.context("cannot start the fake AWS")?;
     let directory = tempfile::tempdir()?;
     let config = Config::load(Some(&configure(&aws, directory.path())?), settings())?;
@@ -125,12 +131,6 @@ async fn run(address: &str) -> anyhow::Result<()> {
 
     // The demo goes on without its instructions, for example if they are piped to `head`.
     let _written = std::io::stdout().write_all(instructions(&url).as_bytes());
-
-    let shutdown = CancellationToken::new();
-    let mut tasks = JoinSet::new();
-    // Without a receiver of reloads, SIGHUP ends the demo, as it should when its terminal is closed.
-    let (reloads, _) = mpsc::channel(1);
-    tasks.spawn(Signals::install()?.handle(shutdown.clone(), CancellationToken::new(), reloads));
     app.run(shutdown).await?;
     log.finish(Duration::from_millis(500));
     Ok(())
