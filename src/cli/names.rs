@@ -1,5 +1,6 @@
 //! The names of flags and commands, and how else they may be spelled or called.
 
+use super::texts;
 use crate::suggestion::squash;
 
 /// Names of flags of other programs, squashed, and the flags that do the same here.
@@ -45,18 +46,10 @@ pub(super) const OTHER_COMMANDS: [(&str, &[&str]); 8] = [
     ("man", &["manual", "manpage"]),
 ];
 
-/// The commands that an unknown one may be meant to be.
-pub(super) const COMMANDS: [&str; 9] = [
-    "serve",
-    "once",
-    "doctor",
-    "config check",
-    "config schema",
-    "config defaults",
-    "completions",
-    "man",
-    "help",
-];
+/// The commands that an unknown one may be meant to be. `config` alone is none of them.
+pub(super) fn commands() -> impl Iterator<Item = &'static str> {
+    texts::COMMANDS.iter().map(|text| text.name).filter(|name| *name != "config").chain(["help"])
+}
 
 pub(super) fn known_flags(parser: &clap::Command) -> impl Iterator<Item = &str> {
     parser.get_arguments().filter_map(clap::Arg::get_long).chain(["help", "version"])
@@ -81,6 +74,6 @@ pub(super) fn same_flag(given: &str, parser: &clap::Command) -> Option<String> {
 pub(super) fn command_like(given: &str) -> Option<&'static str> {
     let squashed = squash(given);
     let other = || OTHER_COMMANDS.iter().find(|(_, names)| names.contains(&squashed.as_str()));
-    let same = COMMANDS.into_iter().find(|command| squash(command) == squashed);
+    let same = commands().find(|command| squash(command) == squashed);
     same.or_else(|| other().map(|(command, _)| *command))
 }

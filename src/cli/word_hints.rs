@@ -6,7 +6,7 @@ use clap_complete::Shell;
 use super::command::Command;
 use super::error::UsageError;
 use super::flags;
-use super::names::{COMMANDS, command_like, same_flag};
+use super::names::{command_like, commands, same_flag};
 use super::texts;
 use crate::printable::excerpt;
 use crate::suggestion::nearest;
@@ -103,7 +103,7 @@ fn like(given: &str) -> Option<String> {
         return same_flag(name, &parser);
     }
     let below_config = || nearest(given, BELOW_CONFIG).map(|meant| format!("config {meant}"));
-    nearest(given, COMMANDS).map(str::to_owned).or_else(below_config)
+    nearest(given, commands()).map(str::to_owned).or_else(below_config)
 }
 
 /// The command that was probably meant by `name`, which is `config` and the word `given`.

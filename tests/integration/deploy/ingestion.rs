@@ -1,7 +1,7 @@
 //! The pages and files of `deploy/ingestion`, with the programs that they are for.
 //!
-//! Programs that no registry of the tests has are not run: their files are compared with what is known
-//! of the program, and with a scrape.
+//! The tests do not run programs that they cannot install, such as Grafana Alloy. They compare the files
+//! of such a program with its reference and with a scrape.
 
 mod amazon_managed_prometheus;
 mod cloudwatch_agent;

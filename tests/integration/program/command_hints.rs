@@ -236,7 +236,7 @@ fn an_unknown_variable_is_answered_with_the_variable_or_the_flag_that_was_meant(
     );
 }
 
-/// Regression test: the error said `found a mapping, expected a list`, although nobody had written a mapping.
+/// Regression test: the error about such a variable was `found a mapping, expected a list`.
 #[test]
 fn a_variable_that_is_too_deep_or_ends_too_early_is_answered_with_the_right_one() {
     for (variable, expected) in [

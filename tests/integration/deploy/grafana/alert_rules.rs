@@ -7,7 +7,7 @@ use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
-use super::super::rules::{rules, unit_tests};
+use super::super::rules::{DEMO_ALERTS, rules, unit_tests};
 use super::{list, place, succeed, text};
 use crate::process::ExporterProcess;
 use crate::prometheus::Prometheus;
@@ -151,17 +151,7 @@ async fn the_queries_find_the_faults_of_the_demo_and_no_others() {
     let prometheus = Prometheus::with_config(tempfile::tempdir().unwrap(), &config.to_string()).await;
     let groups = as_prometheus_rules();
     let rules: Vec<&Value> = list(&groups["groups"]).iter().flat_map(|group| list(&group["rules"])).collect();
-    let expected = BTreeSet::from([
-        "SsmSyncCostRisk",
-        "SsmSyncDrifted",
-        "SsmSyncFailed",
-        "SsmSyncMissing",
-        "SsmSyncQuotaUsed",
-        "SsmSyncSourceFault",
-        "SsmSyncStale",
-        "SsmSyncStuck",
-        "SsmSyncTargetDown",
-    ]);
+    let expected = BTreeSet::from(DEMO_ALERTS);
     let deadline = Instant::now() + Duration::from_mins(2);
     loop {
         let mut firing = BTreeSet::new();

@@ -95,7 +95,7 @@ impl Machine {
 
     /// Copies a file to the machine. Returns its path there.
     pub(super) fn copy(&self, file: &Path) -> String {
-        let path = format!("/root/{}", file.file_name().unwrap().to_str().unwrap());
+        let path = format!("/srv/{}", file.file_name().unwrap().to_str().unwrap());
         fs::copy(file, self.path(&path)).unwrap();
         path
     }
