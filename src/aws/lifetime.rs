@@ -10,7 +10,7 @@ use crate::clock::Clock;
 
 /// How long before their expiry credentials are refreshed. Credentials that expire in less
 /// than twice this time are refreshed after half of the time left.
-const REFRESH_BEFORE_EXPIRY: Duration = Duration::from_mins(5);
+pub(super) const REFRESH_BEFORE_EXPIRY: Duration = Duration::from_mins(5);
 
 /// How long credentials that do not expire are cached. They are obtained again because
 /// the operator may have changed them.

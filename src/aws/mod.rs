@@ -74,4 +74,5 @@ pub use recording::{Recorder, Recording, RecordingError, RecordingFile, ReplayEr
 pub use sdk::AwsSettings;
 pub(crate) use sdk::own_retry_partition;
 pub(crate) use session::{Diagnosis, Session, Sessions};
+pub(crate) use sts::ROLE_RENEWAL_INTERVAL;
 pub(crate) use verdict::Verdict;

@@ -16,7 +16,7 @@ use super::clock_skew::RetryAfterClockSkew;
 use super::credential_check::ASSUME_ROLE_PROVIDER;
 use super::errors;
 use super::instrumentation::{ApiObserver, ObserveRequests};
-use super::lifetime::Validity;
+use super::lifetime::{REFRESH_BEFORE_EXPIRY, Validity};
 use super::response_date::ResponseDate;
 use super::sdk::own_retry_partition;
 use crate::clock::Clock;
@@ -26,6 +26,9 @@ use crate::model::{Failure, Reason, UnixSeconds, limits};
 /// How long the credentials of an assumed role are valid if the request does not set a
 /// duration. (STS API reference, `AssumeRole`.)
 const DEFAULT_DURATION: Duration = Duration::from_hours(1);
+
+/// After how long the credentials of an assumed role are renewed.
+pub(crate) const ROLE_RENEWAL_INTERVAL: Duration = DEFAULT_DURATION.saturating_sub(REFRESH_BEFORE_EXPIRY);
 
 /// Why a role could not be assumed.
 pub(super) struct AssumeRoleFailure {

@@ -120,16 +120,19 @@ impl Layers {
 
     /// The variable that sets a key below `path`, such as an entry of a list.
     fn variable_below(&self, path: &KeyPath, place: &Place) -> Option<&str> {
-        let Place::Environment { variable: name } = place else { return None };
-        let variable = self.variables.iter().find(|variable| variable.name == *name)?;
+        let variable = self.variable_at(place)?;
         (variable.keys.len() > path.segments().len()).then_some(&variable.name)
     }
 
     /// The variable whose name, and not whose value, has the key at the end of `path`.
-    fn variable_that_names<'a>(&self, path: &KeyPath, place: &'a Place) -> Option<&'a str> {
+    fn variable_that_names(&self, path: &KeyPath, place: &Place) -> Option<&str> {
+        let variable = self.variable_at(place)?;
+        (path.segments().len() <= variable.keys.len()).then_some(&variable.name)
+    }
+
+    fn variable_at(&self, place: &Place) -> Option<&Variable> {
         let Place::Environment { variable: name } = place else { return None };
-        let variable = self.variables.iter().find(|variable| variable.name == *name)?;
-        (path.segments().len() <= variable.keys.len()).then_some(name)
+        self.variables.iter().find(|variable| variable.name == *name)
     }
 
     /// The place of the value at `path`.

@@ -3,16 +3,13 @@
 use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
+use crate::aws::ROLE_RENEWAL_INTERVAL;
 use crate::config::Config;
 use crate::discovery::{AccountSources, ConfiguredAccount, Organization};
 use crate::fleet::{Access, Role, Shard, Target};
 
 /// How many types of syncs each collection lists. Each list of up to 50 syncs is one call.
 const LISTS_PER_COLLECTION: f64 = 2.0;
-
-/// After how long the credentials of a role are renewed: 5 minutes before the hour is over for which STS
-/// issues them.
-const ROLE_SESSION: Duration = Duration::from_mins(55);
 
 /// How many accounts AWS lists in one call.
 const ACCOUNTS_PER_PAGE: f64 = 20.0;
@@ -65,7 +62,10 @@ impl ApiCalls {
         let per_target = LISTS_PER_COLLECTION * per_hour(config.interval);
         let mut certain = vec![
             OperationCalls { operation: LIST_SYNCS, number: count(targets) * per_target },
-            OperationCalls { operation: ASSUME_ROLE, number: count(sessions) * per_hour(ROLE_SESSION) },
+            OperationCalls {
+                operation: ASSUME_ROLE,
+                number: count(sessions) * per_hour(ROLE_RENEWAL_INTERVAL),
+            },
             OperationCalls {
                 operation: LIST_REGIONS,
                 number: count(with_wildcards) * per_hour(*refresh_interval),
@@ -113,7 +113,7 @@ fn member_calls(
     let pages = if organization.units.is_empty() { members / ACCOUNTS_PER_PAGE } else { 0.0 };
     vec![
         OperationCalls { operation: LIST_SYNCS, number: targets * list_syncs_per_target },
-        OperationCalls { operation: ASSUME_ROLE, number: sessions * per_hour(ROLE_SESSION) },
+        OperationCalls { operation: ASSUME_ROLE, number: sessions * per_hour(ROLE_RENEWAL_INTERVAL) },
         OperationCalls {
             operation: "organizations:ListAccounts",
             number: pages * per_hour(organization.refresh_interval),
