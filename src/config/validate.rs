@@ -174,6 +174,7 @@ impl Validator<'_> {
                 name: raw.name.map(|name| name.value.0),
                 default_region: default_region(&regions, &roles),
                 access: Access { profile: raw.profile.map(|profile| profile.value.0), roles },
+                managed_nodes_interval: None,
                 organizational_units: None,
                 unlisted_units: Vec::new(),
             }),
@@ -210,6 +211,7 @@ impl Validator<'_> {
             external_id: raw.external_id.map(Secret::into_value),
             session_name: raw.session_name.map(Shown::into_value).unwrap_or_default(),
             policy: if self.restrict_sessions { policy_for(&regions) } else { SessionPolicy::None },
+            managed_nodes_interval: None,
             default_region: default_region(&regions, &intermediate_roles),
             intermediate_roles,
         };
@@ -218,6 +220,7 @@ impl Validator<'_> {
             name: None,
             default_region: default_region(&regions, &roles),
             access: Access { profile, roles },
+            managed_nodes_interval: None,
             organizational_units: None,
             unlisted_units: Vec::new(),
         });
@@ -309,8 +312,12 @@ fn default_region(regions: &Regions, roles: &[Role]) -> Option<RegionName> {
 /// The policy that restricts a session to the calls needed to poll `regions`.
 fn policy_for(regions: &Regions) -> SessionPolicy {
     match regions {
-        Regions::Selected(regions) if regions.needs_discovery() => SessionPolicy::ListSyncsAndRegions,
-        Regions::Selected(_) | Regions::Default => SessionPolicy::ListSyncs,
+        Regions::Selected(regions) if regions.needs_discovery() => {
+            SessionPolicy::Poll { regions: true, managed_nodes: false }
+        }
+        Regions::Selected(_) | Regions::Default => {
+            SessionPolicy::Poll { regions: false, managed_nodes: false }
+        }
     }
 }
 
