@@ -2,6 +2,7 @@
 
 use super::AccessCause;
 use crate::health::AccessCauseKind;
+use crate::health::access::LIST_MANAGED_NODES;
 
 /// The parameters that decide whether the call is allowed. `None` if there is none: the template always
 /// allows the call, or another policy denies it.
@@ -35,6 +36,10 @@ pub(super) fn parameter(cause: &AccessCause) -> Option<&'static str> {
             }
             "account:ListRegions" => {
                 "`ListRegions=true` of the StackSet (`member-role.yaml`), or `list_regions = true` of the Terraform module"
+            }
+            LIST_MANAGED_NODES => {
+                "`ListManagedNodes=true` of the StackSet (`member-role.yaml`), or `list_managed_nodes = true` of the Terraform \
+                 module"
             }
             _ => return None,
         },
