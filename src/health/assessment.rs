@@ -164,7 +164,7 @@ impl AssessedTarget {
 
 impl<'a> AssessedSync<'a> {
     fn new(sync: &'a DataSync, SyncHealth { health, limits }: SyncHealth) -> Self {
-        let SyncLimits { max_success_age, max_run_time } = limits;
+        let SyncLimits { max_success_age, max_run_time, ignores_managed_nodes: _ } = limits;
         Self { sync, health, max_success_age, max_run_time }
     }
 
