@@ -18,6 +18,10 @@ Every response is validated by the API model in botocore.
 """
 
 import json
+import os
+import pathlib
+import re
+import subprocess
 import sys
 import time
 import unittest
@@ -26,7 +30,7 @@ import urllib.request
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
 from botocore.validate import ParamValidator
 
 URL = sys.argv.pop(1)
@@ -54,8 +58,32 @@ def check_against_model(model, http_response, parsed, **_):
     answer = {key: value for key, value in parsed.items() if key != "ResponseMetadata"}
     report = ParamValidator().validate(answer, model.output_shape)
     assert not report.has_errors(), f"{model.name}: {report.generate_report()}"
-    unknown = set(answer) - set(model.output_shape.members)
-    assert not unknown, f"{model.name}: not in the model: {unknown}"
+    # What botocore parses has no unknown members.
+    if "json" in model.service_model.metadata["protocol"]:
+        answer = json.loads(http_response.text)
+    wrong = list(differences(answer, model.output_shape, model.name))
+    assert not wrong, wrong
+
+
+def differences(value, shape, path):
+    """What botocore's validation leaves out: unknown members, the lengths and patterns of texts, and enums."""
+    if shape.type_name == "structure":
+        for name in value:
+            if name not in shape.members:
+                yield f"{path}.{name} is not in the model"
+            else:
+                yield from differences(value[name], shape.members[name], f"{path}.{name}")
+    elif shape.type_name == "list":
+        for index, item in enumerate(value):
+            yield from differences(item, shape.member, f"{path}[{index}]")
+    elif shape.type_name == "string" and isinstance(value, str):
+        limits = shape.metadata
+        if not limits.get("min", 0) <= len(value) <= limits.get("max", len(value)):
+            yield f"{path}: {value!r} has the wrong length"
+        if not re.search(limits.get("pattern", ""), value):
+            yield f"{path}: {value!r} does not match {limits['pattern']}"
+        if value not in limits.get("enum", [value]):
+            yield f"{path}: {value!r} is none of {limits['enum']}"
 
 
 def keys_of(answer):
@@ -74,6 +102,11 @@ def put(path, value):
 
 def faults(*rules):
     put("faults", rules)
+
+
+def nodes(region, number, account=ACCOUNT):
+    """Sets how many managed nodes an account has in a region."""
+    put("nodes", [{"account": account, "region": region, "number": number}])
 
 
 def policy(action, effect="Allow", **more):
@@ -230,6 +263,126 @@ class Test(unittest.TestCase):
         time.sleep(6)
         self.assertGreater(syncs()["good"]["LastSyncTime"], finished["good"]["LastSyncTime"])
         self.assertEqual(syncs()["good"]["SyncCreatedTime"], created["good"]["SyncCreatedTime"])
+
+    def listed(self, ssm=None, **request):
+        """The managed nodes on all pages."""
+        pages = (ssm or self.ssm).get_paginator("describe_instance_information").paginate(**request)
+        return [node for page in pages for node in page["InstanceInformationList"]]
+
+    def test_managed_nodes_come_and_go(self):
+        describe = self.ssm.describe_instance_information
+        self.assertEqual(describe(MaxResults=5)["InstanceInformationList"], [])
+        nodes(self.region, 1)
+        answer = describe(MaxResults=5)
+        [node] = answer["InstanceInformationList"]
+        self.assertNotIn("NextToken", answer)
+        self.assertAlmostEqual(node.pop("LastPingDateTime").timestamp(), time.time(), delta=120)
+        self.assertEqual(
+            {key: node[key] for key in ["PingStatus", "PlatformType", "PlatformName", "ResourceType", "IPAddress",
+                                        "AssociationStatus", "SourceType"]},
+            {"PingStatus": "Online", "PlatformType": "Linux", "PlatformName": "Amazon Linux",
+             "ResourceType": "EC2Instance", "IPAddress": "10.0.0.1", "AssociationStatus": "Success",
+             "SourceType": "AWS::EC2::Instance"})
+        for other in [client(region="us-west-2"), client(region=self.region, account=OTHER)]:
+            self.assertEqual(other.describe_instance_information()["InstanceInformationList"], [])
+        nodes(self.region, 0)
+        self.assertEqual(describe()["InstanceInformationList"], [])
+        put("nodes", [{"account": ACCOUNT, "region": self.region, "items": [{"InstanceId": node["InstanceId"]}]}])
+        self.assertEqual(describe()["InstanceInformationList"], [{"InstanceId": node["InstanceId"]}])
+
+    def test_answers_that_the_model_does_not_allow_are_found(self):
+        for item, found in [({"InstanceId": "here"}, "does not match"), ({"PingStatus": "Away"}, "is none of"),
+                            ({"Color": "blue"}, "is not in the model"), ({"IamRole": "x" * 65}, "wrong length")]:
+            put("nodes", [{"account": ACCOUNT, "region": self.region, "items": [item]}])
+            with self.assertRaisesRegex(AssertionError, found):
+                self.ssm.describe_instance_information()
+
+    def test_pages_of_managed_nodes(self):
+        nodes(self.region, 120)
+        paginator = self.ssm.get_paginator("describe_instance_information")
+        for size, pages in [({}, 12), ({"PageSize": 5}, 24), ({"PageSize": 50}, 3)]:
+            lists = [page["InstanceInformationList"] for page in paginator.paginate(PaginationConfig=size)]
+            self.assertEqual(len(lists), pages)
+            ids = [node["InstanceId"] for page in lists for node in page]
+            self.assertEqual(len(set(ids)), 120)
+        nodes(self.region, 3)
+        self.assertEqual([node["InstanceId"] for node in self.listed()], ids[:3])
+        describe = self.ssm.describe_instance_information
+        for size, bound in [(4, "greater than or equal to 5"), (51, "less than or equal to 50")]:
+            self.assert_error(
+                "ValidationException", describe, f"1 validation error detected: Value '{size}' at 'maxResults' failed "
+                f"to satisfy constraint: Member must have value {bound}", MaxResults=size)
+        self.assert_error("InvalidNextToken", describe, NextToken="invalid-token")
+
+    def test_filters_of_managed_nodes(self):
+        nodes(self.region, 30)
+        every = self.listed()
+        for key, field, value in [
+            ("InstanceIds", "InstanceId", every[4]["InstanceId"]), ("PingStatus", "PingStatus", "ConnectionLost"),
+            ("PlatformTypes", "PlatformType", "Windows"), ("ResourceType", "ResourceType", "ManagedInstance"),
+            ("AgentVersion", "AgentVersion", every[0]["AgentVersion"]),
+            ("SourceTypes", "SourceType", "AWS::EC2::Instance"),
+        ]:
+            expected = [node for node in every if node[field] == value]
+            self.assertTrue(expected, key)
+            ids = [node["InstanceId"] for node in self.listed(Filters=[{"Key": key, "Values": [value]}])]
+            self.assertEqual(ids, [node["InstanceId"] for node in expected], key)
+        older = [{"key": "InstanceIds", "valueSet": [every[7]["InstanceId"]]}]
+        self.assertEqual([node["InstanceId"] for node in self.listed(InstanceInformationFilterList=older)],
+                         [every[7]["InstanceId"]])
+
+        describe = self.ssm.describe_instance_information
+        for code, key, values in [
+            ("InvalidFilterKey", "Color", ["blue"]), ("InvalidInstanceId", "InstanceIds", ["here"]),
+            ("InvalidInstanceInformationFilterValue", "PingStatus", ["Away"]),
+            ("InvalidInstanceInformationFilterValue", "ResourceType", ["EC2Instance", "ManagedInstance"]),
+            ("ValidationException", "PingStatus", []),
+        ]:
+            self.assert_error(code, describe, Filters=[{"Key": key, "Values": values}])
+        self.assert_error("ValidationException", describe, "cannot be used together",
+                          InstanceInformationFilterList=older, Filters=[{"Key": "PingStatus", "Values": ["Online"]}])
+        self.assert_error("ValidationException", describe, "instanceInformationFilterList.0.key",
+                          InstanceInformationFilterList=[{"key": "Color", "valueSet": ["blue"]}])
+
+    def test_managed_nodes_need_a_permission_of_their_own(self):
+        role = {"account": OTHER, "role": "Audit"}
+        self.addCleanup(put, "policies", [{"identity": role | {"policies": {"all": policy("*")}}}])
+        keys = keys_of(client("sts").assume_role(RoleArn=f"arn:aws:iam::{OTHER}:role/Audit", RoleSessionName="test"))
+        ssm = client(region=self.region, **keys)
+        put("policies", [{"identity": role | {"policies": {"syncs": policy("ssm:ListResourceDataSync")}}}])
+        ssm.list_resource_data_sync()
+        self.assert_error(
+            "AccessDeniedException", ssm.describe_instance_information,
+            f"on resource: arn:aws:ssm:{self.region}:{OTHER}:* because no identity-based policy allows the ssm:DescribeInstanceInformation action")
+        put("policies", [{"identity": role | {"policies": {"nodes": policy("ssm:DescribeInstanceInformation")}}}])
+        ssm.describe_instance_information()
+        self.assert_error("AccessDeniedException", ssm.list_resource_data_sync)
+
+    def test_the_aws_cli_lists_managed_nodes(self):
+        nodes(self.region, 12)
+
+        def cli(*arguments):
+            environment = {
+                "PATH": os.environ["PATH"], "HOME": "/nonexistent",
+                "AWS_ENDPOINT_URL": URL, "AWS_DEFAULT_REGION": self.region,
+                "AWS_ACCESS_KEY_ID": f"AKIA{ACCOUNT}FAKE", "AWS_SECRET_ACCESS_KEY": "any", "AWS_MAX_ATTEMPTS": "1",
+            }
+            program = pathlib.Path(sys.executable).with_name("aws")
+            command = [program, "ssm", "describe-instance-information", "--output", "json", *arguments]
+            return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+        answer = cli("--filters", "Key=PingStatus,Values=Online", "--query", "InstanceInformationList[].InstanceId")
+        self.assertEqual(answer.returncode, 0, answer.stderr)
+        online = [node["InstanceId"] for node in self.listed() if node["PingStatus"] == "Online"]
+        self.assertEqual(json.loads(answer.stdout), online)
+        # The CLI follows pages unless it is told not to.
+        for arguments, number in [([], 12), (["--no-paginate"], 10), (["--page-size", "5", "--max-items", "7"], 7)]:
+            answer = cli(*arguments)
+            self.assertEqual(len(json.loads(answer.stdout)["InstanceInformationList"]), number, answer.stderr)
+        answer = cli("--filters", "Key=Color,Values=blue")
+        self.assertNotEqual(answer.returncode, 0)
+        self.assertIn("An error occurred (InvalidFilterKey) when calling the DescribeInstanceInformation operation",
+                      answer.stderr)
 
     def test_accounts_and_regions_are_separate(self):
         self.ssm.create_resource_data_sync(SyncName="here", S3Destination=S3)
@@ -401,16 +554,35 @@ class Test(unittest.TestCase):
 
     def test_faults_of_ssm(self):
         self.addCleanup(faults)
-        lists = self.ssm.list_resource_data_sync
-        for fault, code in {
-            "throttle": "ThrottlingException", "deny": "AccessDeniedException",
-            "deny_by_scp": "AccessDeniedException", "expired_token": "ExpiredTokenException",
-            "server_error": "InternalServerError",
-        }.items():
-            faults({"region": self.region, "operation": "ListResourceDataSync", "times": 1, "fault": fault})
-            client(region="us-west-2").list_resource_data_sync()
-            self.assert_error(code, lists)
-            lists()
+        nodes(self.region, 7)
+        for operation, call, key in [
+            ("ListResourceDataSync", "list_resource_data_sync", "ResourceDataSyncItems"),
+            ("DescribeInstanceInformation", "describe_instance_information", "InstanceInformationList"),
+        ]:
+            lists, elsewhere = (getattr(ssm, call) for ssm in [self.ssm, client(region="us-west-2")])
+            for fault, code in {
+                "throttle": "ThrottlingException", "deny": "AccessDeniedException",
+                "deny_by_scp": "AccessDeniedException", "expired_token": "ExpiredTokenException",
+                "region_disabled": "UnrecognizedClientException", "server_error": "InternalServerError",
+            }.items():
+                faults({"region": self.region, "operation": operation, "times": 1, "fault": fault})
+                elsewhere()
+                self.assert_error(code, lists)
+                lists()
+            for fault in ["truncated_body", "reset"]:
+                faults({"region": self.region, "operation": operation, "times": 1, "fault": fault})
+                self.assertRaises((HTTPClientError, IncompleteReadError), lists)
+                lists()
+            faults({"region": self.region, "operation": operation, "times": 1, "fault": {"many_items": 1000}})
+            self.assertEqual(len(lists()[key]), 1000)
+            faults({"region": self.region, "operation": operation, "times": 1, "fault": "endless_pages"})
+            self.assertIn("NextToken", lists())
+        faults({"operation": "DescribeInstanceInformation", "times": 1, "fault": {"page_size": 2}})
+        self.assertEqual(len(self.ssm.describe_instance_information()["InstanceInformationList"]), 2)
+        faults({"operation": "DescribeInstanceInformation", "times": 1,
+                "fault": {"text": {"field": "PlatformName", "value": "x", "repeat": 100_000}}})
+        [first, *_] = self.ssm.describe_instance_information()["InstanceInformationList"]
+        self.assertEqual(len(first["PlatformName"]), 100_000)
 
     def test_describe_and_list_an_organization(self):
         organizations = client("organizations", account=MANAGEMENT)
