@@ -13,28 +13,17 @@ The test expects this state in fake-aws:
   ou-fake-00000002 with 200000000002, which has no state, and ou-fake-00000003 with 200000000003, which
   is closed and has no status.
 - The account 200000000004, which has left the organization.
-
-Every response is validated by the API model in botocore.
 """
 
 import json
-import os
-import pathlib
-import re
-import subprocess
-import sys
 import time
 import unittest
 import urllib.error
-import urllib.request
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError, HTTPClientError, IncompleteReadError
-from botocore.validate import ParamValidator
+from botocore.exceptions import HTTPClientError, IncompleteReadError
 
-URL = sys.argv.pop(1)
-ACCOUNT, OTHER = "111122223333", "222233334444"
+from fake_aws import ACCOUNT, OTHER, FakeAwsTest, client, faults, keys_of, nodes, policy, put
+
 MANAGEMENT, DELEGATED, MEMBER, LEFT = "999900000000", "100000000001", "100000000002", "200000000004"
 ROLE = f"arn:aws:iam::{OTHER}:role/SsmSyncExporter"
 
@@ -42,95 +31,7 @@ S3 = {"BucketName": "inventory", "SyncFormat": "JsonSerDe", "Region": "us-east-1
 SOURCE = {"SourceType": "SingleAccountMultiRegions", "SourceRegions": ["eu-west-1"]}
 
 
-def client(service="ssm", region="eu-west-1", account=ACCOUNT, **keys):
-    keys = keys or {"aws_access_key_id": f"AKIA{account}FAKE", "aws_secret_access_key": "any"}
-    # Validation is off in botocore, so that invalid requests reach the server.
-    config = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
-    new = boto3.client(service, region_name=region, endpoint_url=URL, config=config, **keys)
-    # First, because botocore decodes the policies in responses of IAM.
-    new.meta.events.register_first(f"after-call.{service}", check_against_model)
-    return new
-
-
-def check_against_model(model, http_response, parsed, **_):
-    if http_response.status_code >= 300 or model.output_shape is None:
-        return
-    answer = {key: value for key, value in parsed.items() if key != "ResponseMetadata"}
-    report = ParamValidator().validate(answer, model.output_shape)
-    assert not report.has_errors(), f"{model.name}: {report.generate_report()}"
-    # What botocore parses has no unknown members.
-    if "json" in model.service_model.metadata["protocol"]:
-        answer = json.loads(http_response.text)
-    wrong = list(differences(answer, model.output_shape, model.name))
-    assert not wrong, wrong
-
-
-def differences(value, shape, path):
-    """What botocore's validation leaves out: unknown members, the lengths and patterns of texts, and enums."""
-    if shape.type_name == "structure":
-        for name in value:
-            if name not in shape.members:
-                yield f"{path}.{name} is not in the model"
-            else:
-                yield from differences(value[name], shape.members[name], f"{path}.{name}")
-    elif shape.type_name == "list":
-        for index, item in enumerate(value):
-            yield from differences(item, shape.member, f"{path}[{index}]")
-    elif shape.type_name == "string" and isinstance(value, str):
-        limits = shape.metadata
-        if not limits.get("min", 0) <= len(value) <= limits.get("max", len(value)):
-            yield f"{path}: {value!r} has the wrong length"
-        if not re.search(limits.get("pattern", ""), value):
-            yield f"{path}: {value!r} does not match {limits['pattern']}"
-        if value not in limits.get("enum", [value]):
-            yield f"{path}: {value!r} is none of {limits['enum']}"
-
-
-def keys_of(answer):
-    """The credentials of an AssumeRole response, as arguments of a client."""
-    given = answer["Credentials"]
-    return {
-        "aws_access_key_id": given["AccessKeyId"], "aws_secret_access_key": given["SecretAccessKey"],
-        "aws_session_token": given["SessionToken"],
-    }
-
-
-def put(path, value):
-    request = urllib.request.Request(f"{URL}/_fake/{path}", json.dumps(value).encode(), method="PUT")
-    urllib.request.urlopen(request).close()
-
-
-def faults(*rules):
-    put("faults", rules)
-
-
-def nodes(region, number, account=ACCOUNT):
-    """Sets how many managed nodes an account has in a region."""
-    put("nodes", [{"account": account, "region": region, "number": number}])
-
-
-def policy(action, effect="Allow", **more):
-    statement = {"Effect": effect, "Action": action} | more
-    return {"Version": "2012-10-17", "Statement": [statement | ({} if "Principal" in more else {"Resource": "*"})]}
-
-
-class Test(unittest.TestCase):
-    region_number = 0
-
-    def setUp(self):
-        # Each test uses its own region.
-        Test.region_number += 1
-        self.region = f"eu-west-{Test.region_number}"
-        self.ssm = client(region=self.region)
-
-    def assert_error(self, code, call, *fragments, **request):
-        with self.assertRaises(ClientError) as caught:
-            call(**request)
-        self.assertEqual(caught.exception.response["Error"]["Code"], code, caught.exception)
-        for fragment in fragments:
-            self.assertIn(fragment, str(caught.exception))
-        return caught.exception.response
-
+class Test(FakeAwsTest):
     def names(self, **request):
         return [item["SyncName"] for item in self.ssm.list_resource_data_sync(**request)["ResourceDataSyncItems"]]
 
@@ -263,126 +164,6 @@ class Test(unittest.TestCase):
         time.sleep(6)
         self.assertGreater(syncs()["good"]["LastSyncTime"], finished["good"]["LastSyncTime"])
         self.assertEqual(syncs()["good"]["SyncCreatedTime"], created["good"]["SyncCreatedTime"])
-
-    def listed(self, ssm=None, **request):
-        """The managed nodes on all pages."""
-        pages = (ssm or self.ssm).get_paginator("describe_instance_information").paginate(**request)
-        return [node for page in pages for node in page["InstanceInformationList"]]
-
-    def test_managed_nodes_come_and_go(self):
-        describe = self.ssm.describe_instance_information
-        self.assertEqual(describe(MaxResults=5)["InstanceInformationList"], [])
-        nodes(self.region, 1)
-        answer = describe(MaxResults=5)
-        [node] = answer["InstanceInformationList"]
-        self.assertNotIn("NextToken", answer)
-        self.assertAlmostEqual(node.pop("LastPingDateTime").timestamp(), time.time(), delta=120)
-        self.assertEqual(
-            {key: node[key] for key in ["PingStatus", "PlatformType", "PlatformName", "ResourceType", "IPAddress",
-                                        "AssociationStatus", "SourceType"]},
-            {"PingStatus": "Online", "PlatformType": "Linux", "PlatformName": "Amazon Linux",
-             "ResourceType": "EC2Instance", "IPAddress": "10.0.0.1", "AssociationStatus": "Success",
-             "SourceType": "AWS::EC2::Instance"})
-        for other in [client(region="us-west-2"), client(region=self.region, account=OTHER)]:
-            self.assertEqual(other.describe_instance_information()["InstanceInformationList"], [])
-        nodes(self.region, 0)
-        self.assertEqual(describe()["InstanceInformationList"], [])
-        put("nodes", [{"account": ACCOUNT, "region": self.region, "items": [{"InstanceId": node["InstanceId"]}]}])
-        self.assertEqual(describe()["InstanceInformationList"], [{"InstanceId": node["InstanceId"]}])
-
-    def test_answers_that_the_model_does_not_allow_are_found(self):
-        for item, found in [({"InstanceId": "here"}, "does not match"), ({"PingStatus": "Away"}, "is none of"),
-                            ({"Color": "blue"}, "is not in the model"), ({"IamRole": "x" * 65}, "wrong length")]:
-            put("nodes", [{"account": ACCOUNT, "region": self.region, "items": [item]}])
-            with self.assertRaisesRegex(AssertionError, found):
-                self.ssm.describe_instance_information()
-
-    def test_pages_of_managed_nodes(self):
-        nodes(self.region, 120)
-        paginator = self.ssm.get_paginator("describe_instance_information")
-        for size, pages in [({}, 12), ({"PageSize": 5}, 24), ({"PageSize": 50}, 3)]:
-            lists = [page["InstanceInformationList"] for page in paginator.paginate(PaginationConfig=size)]
-            self.assertEqual(len(lists), pages)
-            ids = [node["InstanceId"] for page in lists for node in page]
-            self.assertEqual(len(set(ids)), 120)
-        nodes(self.region, 3)
-        self.assertEqual([node["InstanceId"] for node in self.listed()], ids[:3])
-        describe = self.ssm.describe_instance_information
-        for size, bound in [(4, "greater than or equal to 5"), (51, "less than or equal to 50")]:
-            self.assert_error(
-                "ValidationException", describe, f"1 validation error detected: Value '{size}' at 'maxResults' failed "
-                f"to satisfy constraint: Member must have value {bound}", MaxResults=size)
-        self.assert_error("InvalidNextToken", describe, NextToken="invalid-token")
-
-    def test_filters_of_managed_nodes(self):
-        nodes(self.region, 30)
-        every = self.listed()
-        for key, field, value in [
-            ("InstanceIds", "InstanceId", every[4]["InstanceId"]), ("PingStatus", "PingStatus", "ConnectionLost"),
-            ("PlatformTypes", "PlatformType", "Windows"), ("ResourceType", "ResourceType", "ManagedInstance"),
-            ("AgentVersion", "AgentVersion", every[0]["AgentVersion"]),
-            ("SourceTypes", "SourceType", "AWS::EC2::Instance"),
-        ]:
-            expected = [node for node in every if node[field] == value]
-            self.assertTrue(expected, key)
-            ids = [node["InstanceId"] for node in self.listed(Filters=[{"Key": key, "Values": [value]}])]
-            self.assertEqual(ids, [node["InstanceId"] for node in expected], key)
-        older = [{"key": "InstanceIds", "valueSet": [every[7]["InstanceId"]]}]
-        self.assertEqual([node["InstanceId"] for node in self.listed(InstanceInformationFilterList=older)],
-                         [every[7]["InstanceId"]])
-
-        describe = self.ssm.describe_instance_information
-        for code, key, values in [
-            ("InvalidFilterKey", "Color", ["blue"]), ("InvalidInstanceId", "InstanceIds", ["here"]),
-            ("InvalidInstanceInformationFilterValue", "PingStatus", ["Away"]),
-            ("InvalidInstanceInformationFilterValue", "ResourceType", ["EC2Instance", "ManagedInstance"]),
-            ("ValidationException", "PingStatus", []),
-        ]:
-            self.assert_error(code, describe, Filters=[{"Key": key, "Values": values}])
-        self.assert_error("ValidationException", describe, "cannot be used together",
-                          InstanceInformationFilterList=older, Filters=[{"Key": "PingStatus", "Values": ["Online"]}])
-        self.assert_error("ValidationException", describe, "instanceInformationFilterList.0.key",
-                          InstanceInformationFilterList=[{"key": "Color", "valueSet": ["blue"]}])
-
-    def test_managed_nodes_need_a_permission_of_their_own(self):
-        role = {"account": OTHER, "role": "Audit"}
-        self.addCleanup(put, "policies", [{"identity": role | {"policies": {"all": policy("*")}}}])
-        keys = keys_of(client("sts").assume_role(RoleArn=f"arn:aws:iam::{OTHER}:role/Audit", RoleSessionName="test"))
-        ssm = client(region=self.region, **keys)
-        put("policies", [{"identity": role | {"policies": {"syncs": policy("ssm:ListResourceDataSync")}}}])
-        ssm.list_resource_data_sync()
-        self.assert_error(
-            "AccessDeniedException", ssm.describe_instance_information,
-            f"on resource: arn:aws:ssm:{self.region}:{OTHER}:* because no identity-based policy allows the ssm:DescribeInstanceInformation action")
-        put("policies", [{"identity": role | {"policies": {"nodes": policy("ssm:DescribeInstanceInformation")}}}])
-        ssm.describe_instance_information()
-        self.assert_error("AccessDeniedException", ssm.list_resource_data_sync)
-
-    def test_the_aws_cli_lists_managed_nodes(self):
-        nodes(self.region, 12)
-
-        def cli(*arguments):
-            environment = {
-                "PATH": os.environ["PATH"], "HOME": "/nonexistent",
-                "AWS_ENDPOINT_URL": URL, "AWS_DEFAULT_REGION": self.region,
-                "AWS_ACCESS_KEY_ID": f"AKIA{ACCOUNT}FAKE", "AWS_SECRET_ACCESS_KEY": "any", "AWS_MAX_ATTEMPTS": "1",
-            }
-            program = pathlib.Path(sys.executable).with_name("aws")
-            command = [program, "ssm", "describe-instance-information", "--output", "json", *arguments]
-            return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-        answer = cli("--filters", "Key=PingStatus,Values=Online", "--query", "InstanceInformationList[].InstanceId")
-        self.assertEqual(answer.returncode, 0, answer.stderr)
-        online = [node["InstanceId"] for node in self.listed() if node["PingStatus"] == "Online"]
-        self.assertEqual(json.loads(answer.stdout), online)
-        # The CLI follows pages unless it is told not to.
-        for arguments, number in [([], 12), (["--no-paginate"], 10), (["--page-size", "5", "--max-items", "7"], 7)]:
-            answer = cli(*arguments)
-            self.assertEqual(len(json.loads(answer.stdout)["InstanceInformationList"]), number, answer.stderr)
-        answer = cli("--filters", "Key=Color,Values=blue")
-        self.assertNotEqual(answer.returncode, 0)
-        self.assertIn("An error occurred (InvalidFilterKey) when calling the DescribeInstanceInformation operation",
-                      answer.stderr)
 
     def test_accounts_and_regions_are_separate(self):
         self.ssm.create_resource_data_sync(SyncName="here", S3Destination=S3)
