@@ -183,6 +183,7 @@ async fn an_error_says_nothing_about_nodes() {
         (Fault::NewErrorCode, Some("other")),
         (Fault::TruncatedBody, Some("connection")),
         (Fault::Reset, Some("connection")),
+        (Fault::ManyHeaders(200), Some("invalid_response")),
     ])
     .await;
 }
