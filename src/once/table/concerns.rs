@@ -6,7 +6,7 @@ use super::super::{Results, pluralize, target_name};
 use super::look::HEADING;
 use super::places::write_list;
 use crate::health::ConcernKind;
-use crate::model::SyncType;
+use crate::model::{SyncType, UNIFIED_CONSOLE_SYNC};
 use crate::terminal::{Page, Word, words};
 
 /// Writes two lines for each kind of concern: what it is, and where.
@@ -40,6 +40,9 @@ fn describe(kind: ConcernKind, sync_type: &SyncType) -> String {
         ConcernKind::InspectorSyncBlocked => {
             "no quota left for the sync of Amazon Inspector, so its scans of instances fail".to_owned()
         }
+        ConcernKind::UnifiedConsoleSyncMissing => {
+            format!("managed nodes, but not the required sync {UNIFIED_CONSOLE_SYNC} of the unified console")
+        }
         ConcernKind::AllOpsDataSources => {
             "all OpsData sources enabled for an organization, AWS charges for OpsData".to_owned()
         }
@@ -52,7 +55,10 @@ fn describe(kind: ConcernKind, sync_type: &SyncType) -> String {
 /// What a concern of this kind is about.
 fn noun(kind: ConcernKind) -> &'static str {
     match kind {
-        ConcernKind::QuotaUsed | ConcernKind::QuotaNearlyUsed | ConcernKind::InspectorSyncBlocked => "target",
+        ConcernKind::QuotaUsed
+        | ConcernKind::QuotaNearlyUsed
+        | ConcernKind::InspectorSyncBlocked
+        | ConcernKind::UnifiedConsoleSyncMissing => "target",
         ConcernKind::AllOpsDataSources | ConcernKind::FutureRegions => "sync",
     }
 }

@@ -174,12 +174,12 @@ impl<'a> TargetHead<'a> {
 }
 
 fn concerns(assessed: &AssessedTarget) -> Vec<ConcernItem<'_>> {
-    let item = |Concern { kind, sync_type, sync, quota }: Concern| ConcernItem {
-        kind: kind.as_str(),
-        sync_type: sync_type.to_string(),
-        sync_name: sync.and_then(|index| assessed.sync(index)).map(|sync| sync.sync.name.as_str()),
-        used: quota.map(|(used, _)| used),
-        quota: quota.map(|(_, quota)| quota),
+    let item = |concern: Concern| ConcernItem {
+        kind: concern.kind.as_str(),
+        sync_type: concern.sync_type.to_string(),
+        sync_name: concern.missing_sync().or_else(|| Some(assessed.sync(concern.sync?)?.sync.name.as_str())),
+        used: concern.quota.map(|(used, _)| used),
+        quota: concern.quota.map(|(_, quota)| quota),
     };
     assessed.concerns().into_iter().map(item).collect()
 }

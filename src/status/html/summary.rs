@@ -53,7 +53,7 @@ fn notes(context: Context<'_>) -> Markup {
     let notes = context.overview.concern_counts.iter().filter(|(kind, _)| !kind.is_trouble());
     html! {
         @for (index, (kind, targets)) in notes.enumerate() {
-            @if index == 0 { a href="#notes" { "Notes on quotas and costs" } ": " } @else { ", " }
+            @if index == 0 { a href="#notes" { "Notes on quotas, nodes and costs" } ": " } @else { ", " }
             (concern_label(*kind)) " (" (with_commas(*targets)) ")"
         }
     }

@@ -158,12 +158,13 @@ pub(super) fn collected(target: &AssessedTarget, now: UnixSeconds) -> Markup {
     }
 }
 
-fn concern_section(target: &AssessedTarget, concern: &Concern) -> Markup {
+pub(super) fn concern_section(target: &AssessedTarget, concern: &Concern) -> Markup {
     let advice = remedy::for_concern(target, concern);
     let heading = match concern.kind {
         ConcernKind::QuotaUsed => "Quota used up",
         ConcernKind::QuotaNearlyUsed => "Quota nearly used up",
         ConcernKind::InspectorSyncBlocked => "Amazon Inspector",
+        ConcernKind::UnifiedConsoleSyncMissing => "Unified console",
         ConcernKind::AllOpsDataSources | ConcernKind::FutureRegions => "Costs",
     };
     html! {

@@ -5,7 +5,7 @@
 
 use super::TargetRow;
 use crate::expectations::{Expectation, ExpectationState, Judgement, ViolationSubject};
-use crate::health::{AssessedSync, Concern, Difference};
+use crate::health::{AssessedSync, Difference};
 use crate::model::{DataSync, Failure};
 use crate::status::query::{HealthFilter, PageQuery};
 
@@ -112,7 +112,7 @@ impl<'a> Selection<'a> {
             }
             HealthFilter::Concern(kind) => {
                 let mut concerns = target.concerns.iter();
-                concerns.any(|concern| concern.kind == kind && is_about(concern, sync, index))
+                concerns.any(|concern| concern.kind == kind && concern.is_about(index, &sync.sync_type))
             }
         }
     }
@@ -186,13 +186,5 @@ impl Needle {
 
     fn is_in(&self, text: &str) -> bool {
         self.is_empty() || text.to_lowercase().contains(&self.lowercase)
-    }
-}
-
-/// Whether the concern is about the sync, which is at `index` among those of its target.
-fn is_about(concern: &Concern, sync: &DataSync, index: usize) -> bool {
-    match concern.sync {
-        Some(concerned) => concerned == index,
-        None => concern.sync_type == sync.sync_type,
     }
 }
