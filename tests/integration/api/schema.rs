@@ -135,6 +135,7 @@ fn the_schema_admits_no_other_keys_and_the_values_of_the_closed_lists() {
         assert_eq!(keys(counts), values("/sync/properties/health"));
     }
     assert_eq!(keys("/summary/properties/concerns"), values("/concern/properties/kind"));
+    assert_eq!(keys("/summary/properties/managed_nodes"), values("/managed_nodes/properties/state"));
     assert_eq!(
         keys("/expectation_counts/properties/targets_by_state"),
         values("/expectation/properties/state")
@@ -172,6 +173,7 @@ fn the_reference_describes_every_key() {
             ("A failed lookup", "/$defs/lookup_failure"),
             ("Each of `targets`", "/$defs/target"),
             ("Each of `concerns`", "/$defs/concern"),
+            ("`managed_nodes` of a target", "/$defs/managed_nodes"),
             ("Each of `expectations`", "/$defs/expectation"),
             ("Each of `differences`", "/$defs/difference"),
             ("Each of `syncs`", "/$defs/sync"),
