@@ -144,7 +144,9 @@ async fn the_lists_say_where_there_are_no_nodes_and_where_that_is_unknown() {
         let html = html_of(fleet(), &format!("region={region}")).await;
         let found = (html.matches(NONE).count(), html.matches(UNKNOWN).count());
         assert_eq!(found, (notes_on_none, notes_on_unknown), "{region}: {html}");
-        let in_targets = html.contains("Managed nodes are unknown:</p><p class=\"raw\"><code>access_denied</code>, failed 2 times in a row");
+        let in_targets = html.contains(
+            "<p class=\"raw\">managed nodes are unknown: <code>access_denied</code>, failed 2 times in a row",
+        );
         assert_eq!(in_targets, notes_on_unknown > 0, "{region}: {html}");
     }
 }
@@ -323,4 +325,3 @@ async fn a_target_that_is_down_for_long_has_pending_nodes_and_the_time_of_its_la
     let nodes = json!({"state": "pending", "checked_at": "2025-11-21T08:26:40Z"});
     assert_eq!(document["targets"][0]["managed_nodes"], nodes);
 }
-

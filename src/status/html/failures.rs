@@ -49,6 +49,13 @@ impl FailedCall {
         }
     }
 
+    fn no_success(self) -> &'static str {
+        match self {
+            Self::Collection => NO_SUCCESS,
+            Self::NodeLookup => "never",
+        }
+    }
+
     fn last_success_heading(self) -> &'static str {
         match self {
             Self::Collection => "Last success",
@@ -153,7 +160,7 @@ fn group_row(context: Context<'_>, call: FailedCall, alike: &PageQuery, group: &
             td.number data-label="Failed in a row" {
                 @if !failures_are_equal { "up to " } (times(most_failures))
             }
-            td.when data-label=(call.last_success_heading()) { (when(oldest_success.flatten(), now, NO_SUCCESS)) }
+            td.when data-label=(call.last_success_heading()) { (when(oldest_success.flatten(), now, call.no_success())) }
         }
     }
 }

@@ -64,10 +64,9 @@ fn target_row(context: Context<'_>, target: &TargetRow) -> Markup {
                 (managed_nodes::of_target(&target.assessed))
             }
             td.why {
-                @if let Some(failure) = target.failure() { (call_failure(failure, state.consecutive_failures)) }
+                @if let Some(failure) = target.failure() { (call_failure("", failure, state.consecutive_failures)) }
                 @if let Some(failure) = unknown_nodes {
-                    p.raw { "Managed nodes are unknown:" }
-                    (call_failure(failure, state.nodes.consecutive_failures))
+                    (call_failure("managed nodes are unknown: ", failure, state.nodes.consecutive_failures))
                 }
                 @if target.failure().is_none() && unknown_nodes.is_none() { span.none { "none" } }
             }
@@ -83,10 +82,17 @@ fn target_row(context: Context<'_>, target: &TargetRow) -> Markup {
     }
 }
 
-/// The failure of a call that has failed so many times in a row.
-fn call_failure(Failure { reason, message: text, .. }: &Failure, consecutive_failures: u64) -> Markup {
+/// The failure of a call that has failed so many times in a row, after `what`.
+fn call_failure(
+    what: &str,
+    Failure { reason, message: text, .. }: &Failure,
+    consecutive_failures: u64,
+) -> Markup {
     html! {
-        p.raw { code { (reason) } ", failed " (times(consecutive_failures)) @if consecutive_failures > 1 { " in a row" } }
+        p.raw {
+            (what) code { (reason) } ", failed " (times(consecutive_failures))
+            @if consecutive_failures > 1 { " in a row" }
+        }
         (message(text))
     }
 }

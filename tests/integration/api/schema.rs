@@ -11,6 +11,7 @@ use super::{config, exporter_of, get, varied_fleet};
 use crate::deploy::text;
 use crate::exporter::{Exporter, REGION, ROLE, fake_organization};
 use crate::once::{self, output_of};
+use crate::status::managed_nodes;
 
 const SCHEMA: &str = "tests/schemas/status.schema.json";
 
@@ -37,6 +38,9 @@ async fn documents() -> Vec<(&'static str, Value)> {
     let mut once = setup.once();
     once.env("SSM_SYNC_EXPORTER_READY_AFTER", "3s").args(["--format", "json"]);
     documents.push(("once", serde_json::from_str(&output_of(once).await.1).unwrap()));
+
+    let (_aws, exporter) = managed_nodes::start().await;
+    documents.push(("API, managed nodes", get(&exporter, "").await));
 
     let aws = fake_organization().await;
     aws.world().set_reports_paths(false);
