@@ -19,8 +19,11 @@ const DAY: f64 = 24.0 * HOUR;
 /// The result of a lookup: when it ended, and what it found.
 type Lookup = (f64, Result<bool, Failure>);
 
+/// A target, the outcome of its collection, and its lookups.
+type TargetWithLookups = (Target, Result<Vec<DataSync>, Failure>, Vec<Lookup>);
+
 /// Collects the targets one after the other and looks for their managed nodes.
-fn store_with(targets: Vec<(Target, Result<Vec<DataSync>, Failure>, Vec<Lookup>)>) -> Store {
+fn store_with(targets: Vec<TargetWithLookups>) -> Store {
     let store = Store::new(Duration::from_mins(30));
     let list = targets.iter().map(|(target, ..)| target.clone()).collect();
     let slots = store.set_targets(&TargetList { targets: list, ..TargetList::default() });

@@ -58,7 +58,7 @@ pub(super) fn failures(context: Context<'_>) -> Markup {
 }
 
 /// What managed nodes mean for the last success of a sync.
-pub(super) fn of_success(target: &AssessedTarget, assessed: AssessedSync<'_>, now: UnixSeconds) -> Markup {
+pub(super) fn of_success(assessed: AssessedSync<'_>, now: UnixSeconds) -> Markup {
     let success = assessed.sync.last_successful_sync.or(assessed.sync.created);
     let is_excused = success.is_some_and(|at| now - at > assessed.max_success_age.as_secs_f64())
         && matches!(assessed.health, Health::Healthy | Health::InProgress);
@@ -74,12 +74,12 @@ pub(super) fn of_success(target: &AssessedTarget, assessed: AssessedSync<'_>, no
                 }
             }
         }
-        @if let Some(limit) = limit { (counted_from(target, assessed, &limit, now)) }
+        @if let Some(limit) = limit { (counted_from(assessed, &limit, now)) }
     }
 }
 
 /// What managed nodes mean for the run of a sync that is in progress.
-pub(super) fn of_run(target: &AssessedTarget, assessed: AssessedSync<'_>, now: UnixSeconds) -> Markup {
+pub(super) fn of_run(assessed: AssessedSync<'_>, now: UnixSeconds) -> Markup {
     let AssessedSync { sync, health, max_run_time, managed_nodes, .. } = assessed;
     let is_running = health == Health::InProgress && sync.last_status == Some(SyncStatus::InProgress);
     let works = sync.last_sync <= sync.last_successful_sync;
@@ -89,26 +89,18 @@ pub(super) fn of_run(target: &AssessedTarget, assessed: AssessedSync<'_>, now: U
         @if is_running && is_long && !works {
             @if managed_nodes == Some(ManagedNodes::Absent) {
                 p.raw { "no managed nodes here, so the limit of " (limit) " does not apply" }
-            } @else { (counted_from(target, assessed, &limit, now)) }
+            } @else { (counted_from(assessed, &limit, now)) }
         }
     }
 }
 
 /// Says that a limit counts from the last lookup that found no nodes. Nothing if there are none now, or
-/// if a lookup has always found some.
-fn counted_from(
-    target: &AssessedTarget,
-    assessed: AssessedSync<'_>,
-    limit: &str,
-    now: UnixSeconds,
-) -> Markup {
-    let last_absent = target.state().nodes.last_absent;
+/// if each lookup found some.
+fn counted_from(assessed: AssessedSync<'_>, limit: &str, now: UnixSeconds) -> Markup {
+    let idle_until = assessed.idle_until.filter(|_| assessed.managed_nodes != Some(ManagedNodes::Absent));
     html! {
-        @match (assessed.managed_nodes, last_absent) {
-            (Some(ManagedNodes::Present | ManagedNodes::Unknown(_) | ManagedNodes::Pending), Some(at)) => {
-                p.raw { "no managed nodes were here " (age(at, now)) ", so the limit of " (limit) " counts from then" }
-            },
-            _ => {},
+        @if let Some(at) = idle_until {
+            p.raw { "no managed nodes were here " (age(at, now)) ", so the limit of " (limit) " counts from then" }
         }
     }
 }
@@ -175,30 +167,19 @@ mod tests {
     use super::*;
     use crate::health::HealthPolicy;
     use crate::model::{DataSync, Failure, Reason};
-    use crate::snapshot::{NodeReport, Store};
     use crate::status::tests::{NOW, account, store, sync, target};
 
     const HOUR: f64 = 3600.0;
     const DAY: f64 = 24.0 * HOUR;
 
-    /// A target whose last lookup, `absent_ago` seconds ago, found no nodes.
-    fn target_without_nodes(absent_ago: Option<f64>) -> AssessedTarget {
-        let store: Store = store(vec![(target(&account(1, None), "eu-west-1"), Some(Ok(Vec::new())))]);
-        let slots = store.slots();
-        if let Some(ago) = absent_ago {
-            let report = NodeReport { account: None, ended: NOW - ago, outcome: Ok(false) };
-            store.record_managed_nodes(&slots[0], report);
-        }
-        AssessedTarget::of_slot(&store, &slots[0], &HealthPolicy::default(), NOW)
-    }
-
     fn assessed<'a>(
         sync: &'a DataSync,
         health: Health,
         managed_nodes: Option<ManagedNodes<'a>>,
+        idle_until: Option<UnixSeconds>,
     ) -> AssessedSync<'a> {
         let (max_success_age, max_run_time) = (Duration::from_hours(48), Duration::from_hours(2));
-        AssessedSync { sync, health, max_success_age, max_run_time, managed_nodes }
+        AssessedSync { sync, health, max_success_age, max_run_time, managed_nodes, idle_until }
     }
 
     #[test]
@@ -206,48 +187,41 @@ mod tests {
         let failure = Failure::new(Reason::Timeout, "");
         let unknown = Some(ManagedNodes::Unknown(&failure));
         let (present, absent) = (Some(ManagedNodes::Present), Some(ManagedNodes::Absent));
-        let never_absent = &target_without_nodes(None);
-        let absent_before = &target_without_nodes(Some(5.0 * HOUR));
+        let idle = Some(NOW - 5.0 * HOUR);
         let (new, old) = (&sync("a", Some(NOW - HOUR)), &sync("a", Some(NOW - 40.0 * DAY)));
         let created = &DataSync { created: Some(NOW - 40.0 * DAY), ..sync("a", None) };
-        for (target, sync, health, nodes, text) in [
-            (absent_before, new, Health::Healthy, absent, "no managed nodes here"),
+        for (idle_until, sync, health, nodes, text) in [
+            (idle, new, Health::Healthy, absent, "no managed nodes here"),
+            (idle, old, Health::Healthy, absent, "no managed nodes here, so the limit of 2d does not apply"),
             (
-                absent_before,
-                old,
-                Health::Healthy,
-                absent,
-                "no managed nodes here, so the limit of 2d does not apply",
-            ),
-            (
-                absent_before,
+                idle,
                 created,
                 Health::Healthy,
                 absent,
                 "no managed nodes here, so the limit of 2d does not apply",
             ),
-            (absent_before, old, Health::Failed, absent, "no managed nodes here"),
-            (absent_before, new, Health::Healthy, present, ""),
+            (idle, old, Health::Failed, absent, "no managed nodes here"),
+            (idle, new, Health::Healthy, present, ""),
             (
-                absent_before,
+                idle,
                 old,
                 Health::Healthy,
                 present,
                 "no managed nodes were here 5h ago, so the limit of 2d counts from then",
             ),
             (
-                absent_before,
+                idle,
                 old,
                 Health::Healthy,
                 unknown,
                 "managed nodes are unknown (timeout)no managed nodes were here 5h ago, so the limit of 2d counts from then",
             ),
-            (absent_before, old, Health::Stale, unknown, "managed nodes are unknown (timeout)"),
-            (never_absent, new, Health::Healthy, unknown, "managed nodes are unknown (timeout)"),
-            // The configuration does not make health depend on managed nodes.
-            (absent_before, old, Health::Stale, None, ""),
+            (idle, old, Health::Stale, unknown, "managed nodes are unknown (timeout)"),
+            (None, new, Health::Healthy, unknown, "managed nodes are unknown (timeout)"),
+            // The health does not depend on managed nodes.
+            (None, old, Health::Stale, None, ""),
         ] {
-            let html = of_success(target, assessed(sync, health, nodes), NOW).into_string();
+            let html = of_success(assessed(sync, health, nodes, idle_until), NOW).into_string();
             assert_eq!(without_tags(&html), text, "{health:?} {nodes:?}");
         }
     }
@@ -260,7 +234,6 @@ mod tests {
             ..sync("a", Some(NOW - success))
         };
         let (present, absent) = (Some(ManagedNodes::Present), Some(ManagedNodes::Absent));
-        let absent_before = &target_without_nodes(Some(HOUR));
         let (long, short) = (&running(3.0 * HOUR, DAY), &running(HOUR, DAY));
         let works = &running(3.0 * HOUR, HOUR);
         for (sync, nodes, text) in [
@@ -270,7 +243,8 @@ mod tests {
             (works, absent, ""),
             (long, None, ""),
         ] {
-            let html = of_run(absent_before, assessed(sync, Health::InProgress, nodes), NOW).into_string();
+            let idle_until = nodes.map(|_| NOW - HOUR);
+            let html = of_run(assessed(sync, Health::InProgress, nodes, idle_until), NOW).into_string();
             assert_eq!(without_tags(&html), text, "{nodes:?}");
         }
     }
@@ -285,7 +259,7 @@ mod tests {
         let target = AssessedTarget::of_slot(&store, &store.slots()[0], &HealthPolicy::default(), NOW);
         let sync = sync("a", Some(NOW));
         let terms = |nodes| {
-            let facts = facts(&target, assessed(&sync, Health::Healthy, nodes), NOW);
+            let facts = facts(&target, assessed(&sync, Health::Healthy, nodes, None), NOW);
             facts
                 .into_iter()
                 .map(|(term, value)| (term, without_tags(&value.into_string())))

@@ -140,12 +140,12 @@ fn table_row(context: Context<'_>, row: SyncRow<'_>) -> Markup {
             td.when data-label="Last success" {
                 (when(sync.last_successful_sync, now, no_success))
                 @if health == Health::Stale { p.raw { "allowed: up to " (duration::format(max_success_age)) } }
-                (managed_nodes::of_success(&target.assessed, assessed, now))
+                (managed_nodes::of_success(assessed, now))
             }
             td.when data-label="Last run" {
                 (when(sync.last_sync, now, "not reported"))
                 @if health == Health::Stuck { p.raw { "allowed: up to " (duration::format(max_run_time)) } }
-                (managed_nodes::of_run(&target.assessed, assessed, now))
+                (managed_nodes::of_run(assessed, now))
             }
         }
     }
