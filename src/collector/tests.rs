@@ -72,6 +72,7 @@ impl Setup {
             name: None,
             access: Access { profile: Some("hub".to_owned()), roles: vec![role] },
             default_region: Some("eu-west-1".parse().unwrap()),
+            managed_nodes_interval: None,
             organizational_units: None,
             unlisted_units: Vec::new(),
         };

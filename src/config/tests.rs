@@ -2,6 +2,7 @@
 //! that every file in `config` is valid, and how layers, accounts and roles are resolved.
 
 mod core_schema;
+mod managed_nodes;
 mod messages;
 
 use std::path::PathBuf;
@@ -341,7 +342,7 @@ fn an_organization_replaces_the_ambient_account() {
     assert_eq!(member.access.profile.as_deref(), Some("hub"));
     assert_eq!(member.access.roles.len(), 1, "assume_roles are only for listing the accounts");
     assert_eq!(member.access.roles[0].arn.as_str(), "arn:aws:iam::222233334444:role/Reader");
-    assert_eq!(member.access.roles[0].policy, SessionPolicy::ListSyncs);
+    assert_eq!(member.access.roles[0].policy, SessionPolicy::Poll { regions: false, managed_nodes: false });
     assert!(!format!("{config:?}").contains("hunter2"));
     let variable = "SSM_SYNC_EXPORTER_ORGANIZATION";
     let value = "{member_role: 'arn:aws:iam::{account_id}:role/x', external_id: hunter2}";
@@ -381,7 +382,10 @@ fn member_assume_roles_are_assumed_before_the_member_role() {
         roles,
         [
             ("arn:aws:iam::111122223333:role/Jump", SessionPolicy::None),
-            ("arn:aws:iam::222233334444:role/Reader", SessionPolicy::ListSyncsAndRegions)
+            (
+                "arn:aws:iam::222233334444:role/Reader",
+                SessionPolicy::Poll { regions: true, managed_nodes: false }
+            )
         ]
     );
 }
@@ -395,8 +399,14 @@ fn sessions_of_the_last_role_get_a_policy_unless_it_is_disabled() {
             loaded(&format!("aws: {{{aws}}}\nregions: [{regions}]\naccounts:\n  - assume_roles: {roles}\n"));
         config.accounts[0].account.access.roles.iter().map(|role| role.policy).collect::<Vec<_>>()
     };
-    assert_eq!(policies("", "eu-west-1"), [SessionPolicy::None, SessionPolicy::ListSyncs]);
-    assert_eq!(policies("", "eu-west-1, '*'"), [SessionPolicy::None, SessionPolicy::ListSyncsAndRegions]);
+    assert_eq!(
+        policies("", "eu-west-1"),
+        [SessionPolicy::None, SessionPolicy::Poll { regions: false, managed_nodes: false }]
+    );
+    assert_eq!(
+        policies("", "eu-west-1, '*'"),
+        [SessionPolicy::None, SessionPolicy::Poll { regions: true, managed_nodes: false }]
+    );
     assert_eq!(policies("session_policy: false", "'*'"), [SessionPolicy::None; 2]);
 }
 

@@ -93,6 +93,8 @@ pub struct MemberAccess {
     pub session_name: SessionName,
     /// The session policy of the role.
     pub policy: SessionPolicy,
+    /// How often to look for managed nodes in each region of the members. `None`: never.
+    pub managed_nodes_interval: Option<Duration>,
     /// The [`Account::default_region`] of the members. If `None`, it is derived from the
     /// partition of the organization.
     pub default_region: Option<RegionName>,
@@ -151,6 +153,7 @@ impl MemberAccess {
             name: member.name.clone(),
             access: Access { profile: self.profile.clone(), roles },
             default_region: self.default_region.clone().or_else(|| Some(partition.default_region())),
+            managed_nodes_interval: self.managed_nodes_interval,
             organizational_units: None,
             unlisted_units: Vec::new(),
         })

@@ -19,6 +19,7 @@ mod target_selector;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 pub use account_id::{AccountId, InvalidAccountId};
 pub use account_selection::{AccountEntry, AccountSelection, InvalidAccountEntry};
@@ -49,6 +50,8 @@ pub struct Account {
     /// A region of the account's partition, if the partition is known. Credentials are
     /// requested there unless the configuration or the profile names a region.
     pub default_region: Option<RegionName>,
+    /// How often to look for managed nodes in each region of the account. `None`: never.
+    pub managed_nodes_interval: Option<Duration>,
     /// The organizational units of the organization that contain the account, directly or
     /// through units in between, as far as the configuration names them. `None` until the
     /// organization has told them; empty if there is no organization, or if the account does not
@@ -148,13 +151,20 @@ impl Target {
         (self.account.key(), self.region.clone())
     }
 
-    /// Whether `other` is the same target with the same credentials. The account's name and
-    /// organizational units are ignored. Of the default region, only the partition is compared,
+    /// Whether `other` is the same target with the same credentials. The account's name, its
+    /// organizational units and the interval of its managed-node lookups are ignored. Of the default region, only the partition is compared,
     /// because credentials are valid in the whole partition.
     pub(crate) fn is_same_target_with_same_access(&self, other: &Self) -> bool {
         let access = |target: &Self| {
-            let Account { id, access, default_region, name: _, organizational_units: _, unlisted_units: _ } =
-                &*target.account;
+            let Account {
+                id,
+                access,
+                default_region,
+                managed_nodes_interval: _,
+                name: _,
+                organizational_units: _,
+                unlisted_units: _,
+            } = &*target.account;
             let partition = default_region.as_ref().map(RegionName::partition);
             (id.clone(), access.clone(), partition, target.region.clone())
         };

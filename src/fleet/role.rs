@@ -223,9 +223,12 @@ pub enum SessionPolicy {
     #[default]
     None,
     /// Allows listing syncs.
-    ListSyncs,
-    /// Allows listing syncs and the regions that are enabled in the account.
-    ListSyncsAndRegions,
+    Poll {
+        /// Whether it also allows listing the regions that are enabled in the account.
+        regions: bool,
+        /// Whether it also allows looking for managed nodes.
+        managed_nodes: bool,
+    },
     /// Allows listing the accounts of an organization.
     ListAccounts,
 }
@@ -233,17 +236,21 @@ pub enum SessionPolicy {
 impl SessionPolicy {
     /// The policy document in JSON; `None` without a session policy.
     pub(crate) fn document(self) -> Option<String> {
-        let actions: &[&str] = match self {
+        let actions = match self {
             Self::None => return None,
-            Self::ListSyncs => &["ssm:ListResourceDataSync"],
-            Self::ListSyncsAndRegions => &["ssm:ListResourceDataSync", "account:ListRegions"],
-            Self::ListAccounts => &[
-                "organizations:ListAccounts",
-                "organizations:ListAccountsForParent",
-                "organizations:ListOrganizationalUnitsForParent",
+            Self::Poll { regions, managed_nodes } => vec![
+                Some("ssm:ListResourceDataSync"),
+                regions.then_some("account:ListRegions"),
+                managed_nodes.then_some("ssm:DescribeInstanceInformation"),
+            ],
+            Self::ListAccounts => vec![
+                Some("organizations:ListAccounts"),
+                Some("organizations:ListAccountsForParent"),
+                Some("organizations:ListOrganizationalUnitsForParent"),
             ],
         };
-        let actions: Vec<String> = actions.iter().map(|action| format!("\"{action}\"")).collect();
+        let actions: Vec<String> =
+            actions.into_iter().flatten().map(|action| format!("\"{action}\"")).collect();
         Some(format!(
             "{{\"Version\":\"2012-10-17\",\"Statement\":[{{\"Effect\":\"Allow\",\"Action\":[{}],\"Resource\":\"*\"}}]}}",
             actions.join(",")
@@ -458,9 +465,20 @@ mod tests {
     #[test]
     fn a_session_policy_allows_only_the_necessary_calls() {
         assert_eq!(SessionPolicy::None.document(), None);
-        assert_eq!(
-            SessionPolicy::ListSyncs.document().unwrap(),
-            r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["ssm:ListResourceDataSync"],"Resource":"*"}]}"#
-        );
+        for (regions, managed_nodes, actions) in [
+            (false, false, r#""ssm:ListResourceDataSync""#),
+            (true, false, r#""ssm:ListResourceDataSync","account:ListRegions""#),
+            (false, true, r#""ssm:ListResourceDataSync","ssm:DescribeInstanceInformation""#),
+            (
+                true,
+                true,
+                r#""ssm:ListResourceDataSync","account:ListRegions","ssm:DescribeInstanceInformation""#,
+            ),
+        ] {
+            let expected = format!(
+                r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":[{actions}],"Resource":"*"}}]}}"#
+            );
+            assert_eq!(SessionPolicy::Poll { regions, managed_nodes }.document(), Some(expected));
+        }
     }
 }

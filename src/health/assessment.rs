@@ -8,7 +8,7 @@ use super::{FailureCause, Health, HealthCounts};
 use crate::expectations::{Judgement, ObservedTarget, judge};
 use crate::fleet::Target;
 use crate::model::{DataSync, Quota, SourceState, SyncStatus, SyncType, UnixSeconds};
-use crate::snapshot::{Slot, Store, TargetState, TargetView};
+use crate::snapshot::{ManagedNodes, Slot, Store, TargetState, TargetView};
 
 /// A target as served at a given time, with the health of the target and of its syncs.
 #[derive(Debug)]
@@ -39,6 +39,8 @@ pub(crate) struct AssessedSync<'a> {
     pub(crate) max_success_age: Duration,
     /// How long a run may be in progress.
     pub(crate) max_run_time: Duration,
+    /// Whether there are managed nodes. `None` if that does not matter for the health of the sync.
+    pub(crate) managed_nodes: Option<ManagedNodes<'a>>,
 }
 
 impl AssessedTarget {
@@ -104,16 +106,22 @@ impl AssessedTarget {
         self.view.syncs().is_some()
     }
 
+    /// Whether there are managed nodes. `None` if they are not looked for.
+    pub(crate) fn managed_nodes(&self) -> Option<ManagedNodes<'_>> {
+        self.view.managed_nodes()
+    }
+
     /// The syncs that are served, see [`TargetView::syncs`].
     pub(crate) fn syncs(&self) -> impl ExactSizeIterator<Item = AssessedSync<'_>> + Clone {
         let served = self.view.syncs().unwrap_or_default();
-        served.iter().zip(&self.syncs).map(|(sync, health)| AssessedSync::new(sync, *health))
+        let nodes = self.managed_nodes();
+        served.iter().zip(&self.syncs).map(move |(sync, health)| AssessedSync::new(sync, *health, nodes))
     }
 
     /// The sync with this index among [`syncs`](Self::syncs).
     pub(crate) fn sync(&self, index: usize) -> Option<AssessedSync<'_>> {
         let sync = self.view.syncs()?.get(index)?;
-        Some(AssessedSync::new(sync, *self.syncs.get(index)?))
+        Some(AssessedSync::new(sync, *self.syncs.get(index)?, self.managed_nodes()))
     }
 
     /// How the target compares with each expectation that is about it, in the order of the
@@ -163,9 +171,14 @@ impl AssessedTarget {
 }
 
 impl<'a> AssessedSync<'a> {
-    fn new(sync: &'a DataSync, SyncHealth { health, limits }: SyncHealth) -> Self {
-        let SyncLimits { max_success_age, max_run_time } = limits;
-        Self { sync, health, max_success_age, max_run_time }
+    fn new(
+        sync: &'a DataSync,
+        SyncHealth { health, limits }: SyncHealth,
+        nodes: Option<ManagedNodes<'a>>,
+    ) -> Self {
+        let SyncLimits { max_success_age, max_run_time, ignores_managed_nodes: _ } = limits;
+        let managed_nodes = nodes.filter(|_| sync.sync_type == SyncType::ToDestination);
+        Self { sync, health, max_success_age, max_run_time, managed_nodes }
     }
 
     /// The cause of the problem, as the label `cause` has it: for a failed sync, the

@@ -96,6 +96,7 @@ mod tests {
             health,
             max_success_age: Duration::from_hours(48),
             max_run_time: Duration::from_hours(2),
+            managed_nodes: None,
         };
         explain(&assessed, origins, NOW)
     }

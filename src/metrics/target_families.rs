@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::family::{Family, Kind, SampleSource, SampleWriter, count, flag};
 use crate::health::{AssessedSync, AssessedTarget, Health};
 use crate::model::{Reason, SyncType};
+use crate::snapshot::ManagedNodes;
 
 const fn family(
     name: &'static str,
@@ -16,7 +17,7 @@ const fn family(
     Family { name, help, kind, source: SampleSource::Target(samples) }
 }
 
-pub(super) const FAMILIES: [Family; 13] = [
+pub(super) const FAMILIES: [Family; 16] = [
     family(
         "ssm_sync_exporter_target_info",
         "Name and AWS partition of a target that should be polled, as labels, whether polling it succeeds or not. Always 1.",
@@ -101,6 +102,37 @@ pub(super) const FAMILIES: [Family; 13] = [
             let number = target.state().invalid_items_total;
             if number > 0 {
                 samples.add(&[], count(number));
+            }
+        },
+    ),
+    family(
+        "aws_ssm_managed_nodes_present",
+        "1 if the last managed-node lookup of a target found managed nodes, 0 if it found none. Absent while unknown: before the first lookup, after a failed one, and without managed_nodes.enabled in the configuration.",
+        Kind::Gauge,
+        |target, samples| {
+            let is_present = match target.managed_nodes() {
+                Some(ManagedNodes::Present) => Some(true),
+                Some(ManagedNodes::Absent) => Some(false),
+                Some(ManagedNodes::Pending | ManagedNodes::Unknown(_)) | None => None,
+            };
+            samples.add_if_known(is_present.map(flag));
+        },
+    ),
+    family(
+        "aws_ssm_managed_nodes_last_checked_timestamp_seconds",
+        "Unix time in seconds at which the last successful managed-node lookup of a target ended.",
+        Kind::Gauge,
+        |target, samples| {
+            samples.add_if_known(target.managed_nodes().and(target.state().nodes.last_checked));
+        },
+    ),
+    family(
+        "ssm_sync_exporter_managed_nodes_down_reason",
+        "Reason why the last managed-node lookup of a target failed. 1 until a lookup succeeds, absent otherwise.",
+        Kind::Gauge,
+        |target, samples| {
+            if let Some(ManagedNodes::Unknown(failure)) = target.managed_nodes() {
+                samples.add(&[("reason", Some(failure.reason.as_str()))], 1.0);
             }
         },
     ),

@@ -6,6 +6,7 @@
 //! - `store`: all targets, and the entry point for the writer and the readers;
 //! - `slot`: a target's entry in the store, whose state is replaced as a whole;
 //! - `report`: the result of a collection, which the scheduler records in the store;
+//! - `managed_nodes`: what managed-node lookups have found out about a target;
 //! - `state`: the state of a target, and how a report changes it;
 //! - `view`: a target as served at a given time, which decides whether its last good
 //!   syncs are still served;
@@ -18,6 +19,7 @@
 //!
 //! This module does not know how syncs are collected or rendered.
 
+mod managed_nodes;
 mod owners;
 mod report;
 mod slot;
@@ -26,6 +28,8 @@ mod stats;
 mod store;
 mod view;
 
+pub(crate) use managed_nodes::ManagedNodes;
+pub use managed_nodes::NodeReport;
 pub use report::{InvalidItems, Report};
 pub use slot::Slot;
 pub use state::Change;

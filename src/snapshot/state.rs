@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use strum::EnumCount as _;
 
+use super::managed_nodes::NodeState;
 use crate::fleet::{AccountId, Target};
 use crate::model::{DataSync, Failure, Reason, UnixSeconds};
 
@@ -27,6 +28,8 @@ pub(crate) struct TargetState {
     pub(crate) invalid_items_total: u64,
     /// Whether the last good collection listed items that could not be used.
     pub(crate) has_invalid_items: bool,
+    /// What managed-node lookups have found out.
+    pub(crate) nodes: NodeState,
     /// The syncs of the last good collection. `TargetView` decides whether they are still
     /// served.
     pub(super) syncs: Option<Arc<[DataSync]>>,
@@ -40,7 +43,8 @@ pub(crate) struct LastCollection {
     pub(crate) failure: Option<Failure>,
 }
 
-/// How a collection has changed the state of a target. The scheduler logs it.
+/// How a collection or a managed-node lookup has changed the state of a target. The scheduler logs
+/// it.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Change {
     /// Nothing to log: the target still succeeds, or still fails for the same reason.
@@ -58,6 +62,22 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// The change by a success after this failure, the last of `failures` in a row, if there was one.
+    pub(super) fn of_success(previous_failure: Option<Failure>, failures: u64) -> Self {
+        previous_failure.map_or(Self::None, |last| Self::Recovered { failures, last })
+    }
+
+    /// The change by `failure` after this failure, if there was one.
+    pub(super) fn of_failure(previous_failure: Option<Failure>, failure: Failure) -> Self {
+        match previous_failure {
+            None => Self::StartedFailing(failure),
+            Some(previous) if previous.reason != failure.reason => Self::ReasonChanged(failure),
+            Some(_) => Self::None,
+        }
+    }
+}
+
 impl TargetState {
     /// The state of a target before its first collection.
     pub(super) fn new(target: &Target) -> Self {
@@ -70,6 +90,7 @@ impl TargetState {
             last_success: None,
             invalid_items_total: 0,
             has_invalid_items: false,
+            nodes: NodeState::default(),
             syncs: None,
         }
     }
@@ -79,9 +100,17 @@ impl TargetState {
         self.failures[reason as usize]
     }
 
-    /// The same state without the learned account id and the syncs.
+    /// The same state without the learned account id and what is known of the account.
     pub(super) fn without_account(&self) -> Self {
-        Self { account: None, syncs: None, ..self.clone() }
+        Self { account: None, nodes: NodeState::default(), syncs: None, ..self.clone() }
+    }
+
+    /// The same state without the results of managed-node lookups, if `target` no longer has lookups
+    /// and there are any.
+    pub(super) fn without_disabled_lookups(&self, target: &Target) -> Option<Self> {
+        let is_disabled = target.account.managed_nodes_interval.is_none();
+        let forgets = is_disabled && self.nodes.has_result();
+        forgets.then(|| Self { nodes: NodeState::default(), ..self.clone() })
     }
 
     /// Updates the state with a collection that ended at `ended`.
@@ -98,25 +127,16 @@ impl TargetState {
                 self.syncs = Some(syncs.into());
                 self.last_success = Some(ended);
                 let failures = std::mem::take(&mut self.consecutive_failures);
-                let change = match previous_failure {
-                    Some(last) => Change::Recovered { failures, last },
-                    None => Change::None,
-                };
-                (None, change)
+                (None, Change::of_success(previous_failure, failures))
             }
             Err(failure) => {
                 if failure.is_wrong_account {
                     self.syncs = None;
+                    self.nodes = NodeState::default();
                 }
                 self.failures[failure.reason as usize] += 1;
                 self.consecutive_failures += 1;
-                let change = match previous_failure {
-                    None => Change::StartedFailing(failure.clone()),
-                    Some(previous) if previous.reason != failure.reason => {
-                        Change::ReasonChanged(failure.clone())
-                    }
-                    Some(_) => Change::None,
-                };
+                let change = Change::of_failure(previous_failure, failure.clone());
                 (Some(failure), change)
             }
         };

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 
 use super::owners::SeriesOwners;
 use super::stats::SchedulerStats;
-use super::{Change, Report, Slot, TargetState, TargetView};
+use super::{Change, NodeReport, Report, Slot, TargetState, TargetView};
 use crate::clock::millis;
 use crate::fleet::{FailingLookups, NotPolled, PolledAccount, TargetKey, TargetList};
 use crate::model::{Failure, UnixSeconds};
@@ -82,13 +82,17 @@ impl Store {
                 Some(slot) if slot.target().is_same_target_with_same_access(target) => {
                     if *slot.target() != *target {
                         slot.set_target(target);
+                        if let Some(state) = slot.state().without_disabled_lookups(target) {
+                            slot.set_state(state);
+                        }
                     }
                     slots.push(Arc::clone(slot));
                     continue;
                 }
                 Some(replaced) => {
                     replaced.mark_removed();
-                    Slot::new(target, replaced.state())
+                    let state = replaced.state();
+                    Slot::new(target, state.without_disabled_lookups(target).map_or(state, Arc::new))
                 }
                 None => Slot::new(target, Arc::new(TargetState::new(target))),
             };
@@ -118,6 +122,16 @@ impl Store {
     /// The number of targets whose first collection has not ended.
     pub(crate) fn uncollected(&self) -> usize {
         self.slots.load().iter().filter(|slot| slot.peek_state().last.is_none()).count()
+    }
+
+    /// The number of targets that are up and whose first managed-node lookup has not ended.
+    pub(crate) fn pending_node_lookups(&self) -> usize {
+        let is_pending = |slot: &&Arc<Slot>| {
+            let state = slot.peek_state();
+            let is_up = state.last.is_some() && state.consecutive_failures == 0;
+            slot.peek_target().account.managed_nodes_interval.is_some() && is_up && !state.nodes.has_result()
+        };
+        self.slots.load().iter().filter(is_pending).count()
     }
 
     /// How long ago the targets that are up were collected, at `now`. `None` if no target is up.
@@ -204,6 +218,23 @@ impl Store {
         }
         state.invalid_items_total += invalid_items.map_or(0, |items| items.number);
         let change = state.apply(ended, took, outcome);
+        slot.set_state(state);
+        self.changed.notify_one();
+        change
+    }
+
+    /// Updates a target with the report of its managed-node lookup. Like [`record`](Self::record),
+    /// this is called only by the scheduler.
+    pub fn record_managed_nodes(&self, slot: &Slot, report: NodeReport) -> Change {
+        let NodeReport { account, ended, mut outcome } = report;
+        let mut state = TargetState::clone(&slot.peek_state());
+        if let (Some(known), Some(found)) = (&state.account, account)
+            && *known != found
+        {
+            let message = format!("the credentials belong to account {found}, no longer to {known}");
+            outcome = Err(Failure::wrong_account(message));
+        }
+        let change = state.nodes.apply(ended, outcome);
         slot.set_state(state);
         self.changed.notify_one();
         change

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Slot, TargetState};
+use super::{ManagedNodes, Slot, TargetState};
 use crate::fleet::Target;
 use crate::model::{DataSync, UnixSeconds};
 
@@ -58,6 +58,12 @@ impl TargetView {
     /// Whether the last collection succeeded; `None` before the first has ended.
     pub(crate) fn up(&self) -> Option<bool> {
         self.state.last.as_ref().map(|last| last.failure.is_none())
+    }
+
+    /// Whether there are managed nodes. `None` if they are not looked for.
+    pub(crate) fn managed_nodes(&self) -> Option<ManagedNodes<'_>> {
+        self.target.account.managed_nodes_interval?;
+        if self.serves_syncs { Some(self.state.nodes.managed_nodes()) } else { Some(ManagedNodes::Pending) }
     }
 
     /// The syncs of the last good collection. `None` if there has been none, if it is older

@@ -235,8 +235,13 @@ fn texts_are_replaced_alike_in_every_encoding() {
 
 #[test]
 fn the_policy_of_a_session_stays() {
-    use crate::fleet::SessionPolicy::{ListAccounts, ListSyncs, ListSyncsAndRegions};
-    for policy in [ListAccounts, ListSyncs, ListSyncsAndRegions].map(|policy| policy.document().unwrap()) {
+    use crate::fleet::SessionPolicy::{ListAccounts, Poll};
+    let all = [
+        ListAccounts,
+        Poll { regions: false, managed_nodes: false },
+        Poll { regions: true, managed_nodes: true },
+    ];
+    for policy in all.map(|policy| policy.document().unwrap()) {
         assert_eq!(pseudonyms().message(&policy), policy);
         let form: String =
             form_urlencoded::Serializer::new(String::new()).append_pair("Policy", &policy).finish();
