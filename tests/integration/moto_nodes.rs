@@ -136,11 +136,16 @@ impl Both {
             .collect()
     }
 
-    /// Waits until the metrics have exactly these nodes.
-    async fn wait_for(&self, running: &ExporterProcess, nodes: &Nodes<'_>) -> Scrape {
+    /// Waits until the metrics have exactly these nodes, and exactly the syncs of these accounts are stale.
+    async fn wait_for(&self, running: &ExporterProcess, nodes: &Nodes<'_>, stale: &[&str]) -> Scrape {
         let present = self.present(nodes);
-        let is_reached = |metrics: &str| lines(metrics, "aws_ssm_managed_nodes_present") == present;
-        let what = format!("{present:#?}");
+        let stale: BTreeSet<&str> = stale.iter().map(|name| self.account(name)).collect();
+        let is_reached = |metrics: &str| {
+            let stale_lines = metrics.lines().filter(|line| line.contains("health=\"stale\""));
+            let found: BTreeSet<&str> = stale_lines.filter_map(|line| line.split('"').nth(1)).collect();
+            lines(metrics, "aws_ssm_managed_nodes_present") == present && found == stale
+        };
+        let what = format!("{present:#?} and stale syncs of {stale:?}");
         Scrape(running.metrics_when(&what, is_reached).await)
     }
 }
@@ -153,7 +158,7 @@ fn lines(metrics: &str, family: &str) -> BTreeSet<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn managed_nodes_of_accounts_in_an_organization_are_found_on_moto_as_on_the_fake_aws() {
+async fn managed_nodes_decide_which_old_syncs_are_stale_on_moto_as_on_the_fake_aws() {
     let aws = Both::start().await;
     // More than a page of nodes, a single node, and nodes in a region without syncs.
     let before = Nodes::from([
@@ -163,7 +168,10 @@ async fn managed_nodes_of_accounts_in_an_organization_are_found_on_moto_as_on_th
     ]);
     aws.set_nodes(&before).await;
     let (on_moto, on_fake) = (aws.run(true), aws.run(false));
-    let scrapes = [aws.wait_for(&on_moto, &before).await, aws.wait_for(&on_fake, &before).await];
+    let scrapes = [
+        aws.wait_for(&on_moto, &before, &["application", "rooted"]).await,
+        aws.wait_for(&on_fake, &before, &["application", "rooted"]).await,
+    ];
     for scrape in &scrapes {
         assert_eq!(scrape.values("aws_ssm_managed_nodes_last_checked_timestamp_seconds").len(), 12);
         assert_eq!(scrape.samples("ssm_sync_exporter_managed_nodes_down_reason"), "");
@@ -174,8 +182,8 @@ async fn managed_nodes_of_accounts_in_an_organization_are_found_on_moto_as_on_th
     aws.set_nodes(&changes).await;
     let mut after = before;
     after.extend(changes);
-    let on_moto = aws.wait_for(&on_moto, &after).await;
-    let on_fake = aws.wait_for(&on_fake, &after).await;
+    let on_moto = aws.wait_for(&on_moto, &after, &["database", "rooted"]).await;
+    let on_fake = aws.wait_for(&on_fake, &after, &["database", "rooted"]).await;
     for family in [
         "aws_ssm_resource_data_syncs_by_health",
         "ssm_sync_exporter_target_health",
