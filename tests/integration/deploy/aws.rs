@@ -305,9 +305,34 @@ async fn with_roles(roles: &Roles, hub: &str) -> FakeAws {
     FakeAws::start(world, "127.0.0.1:0").await.unwrap()
 }
 
-/// Runs `doctor` as the README says, with this configuration and the exporter's own role. Returns its
-/// status and the table that it prints.
-async fn run_doctor(aws: &FakeAws, hub: &str, config: String) -> (Option<i32>, String) {
+/// Runs the exporter with this configuration and its own role. Returns its status and what it prints.
+/// `arguments` have a path for the configuration, which is replaced.
+async fn run_exporter(
+    aws: &FakeAws,
+    hub: &str,
+    arguments: &str,
+    config: &str,
+) -> (Option<i32>, String, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("config.yaml");
+    std::fs::write(&file, config).unwrap();
+    let mut exporter = program();
+    let arguments = arguments.split_whitespace();
+    exporter.args(arguments.map(|word| if word.starts_with('/') { file.to_str().unwrap() } else { word }));
+    set_credentials(&mut exporter, aws, hub, HUB_ROLE);
+    tokio::task::spawn_blocking(move || run(&mut exporter)).await.unwrap()
+}
+
+/// Lets a client of AWS call fake-aws with a role.
+fn set_credentials(client: &mut Command, aws: &FakeAws, account: &str, role: &str) {
+    let SessionCredentials { access_key_id, secret_access_key, session_token } =
+        aws.world().session_credentials(account, role, None).unwrap();
+    client.env("AWS_ACCESS_KEY_ID", access_key_id).env("AWS_SECRET_ACCESS_KEY", secret_access_key);
+    client.env("AWS_SESSION_TOKEN", session_token).env("AWS_ENDPOINT_URL", aws.url());
+}
+
+/// Runs `doctor` as the README says. All its checks have to pass. Returns the table that it prints.
+async fn run_doctor(aws: &FakeAws, hub: &str, config: &str) -> String {
     let [command] = <[String; 1]>::try_from(
         commands()
             .into_iter()
@@ -315,18 +340,23 @@ async fn run_doctor(aws: &FakeAws, hub: &str, config: String) -> (Option<i32>, S
             .collect::<Vec<_>>(),
     )
     .unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    let file = directory.path().join("config.yaml");
-    std::fs::write(&file, config).unwrap();
-    let mut doctor = program();
-    let arguments = command.split_whitespace().skip(1);
-    doctor.args(arguments.map(|word| if word.starts_with('/') { file.to_str().unwrap() } else { word }));
-    let SessionCredentials { access_key_id, secret_access_key, session_token } =
-        aws.world().session_credentials(hub, HUB_ROLE, None).unwrap();
-    doctor.env("AWS_ACCESS_KEY_ID", access_key_id).env("AWS_SECRET_ACCESS_KEY", secret_access_key);
-    doctor.env("AWS_SESSION_TOKEN", session_token).env("AWS_ENDPOINT_URL", aws.url());
-    let (status, table, log) = tokio::task::spawn_blocking(move || run(&mut doctor)).await.unwrap();
-    (status, format!("{table}\n{log}"))
+    let arguments = command.strip_prefix("ssm-sync-exporter ").unwrap();
+    let (status, table, log) = run_exporter(aws, hub, arguments, config).await;
+    assert_eq!(status, Some(0), "{table}\n{log}");
+    table
+}
+
+/// Polls all targets once. Returns the series.
+async fn poll(aws: &FakeAws, hub: &str, config: &str) -> Vec<String> {
+    let (status, series, log) = run_exporter(aws, hub, "once --config.file /config.yaml", config).await;
+    assert_eq!(status, Some(0), "{log}");
+    series.lines().map(ToOwned::to_owned).collect()
+}
+
+/// The number of series of a family whose line contains the text.
+fn count(series: &[String], family: &str, text: &str) -> usize {
+    let family = format!("{family}{{");
+    series.iter().filter(|line| line.starts_with(&family) && line.contains(text)).count()
 }
 
 /// The operations that each account called.
@@ -377,13 +407,10 @@ fn assert_trust(roles: &Roles, moto: &Moto, hub: &str) {
 }
 
 /// With this configuration, the exporter calls every operation that the roles allow, and no other.
-async fn assert_permissions_are_exact(roles: &Roles, hub: &str, config: &str) {
-    let aws = with_roles(roles, hub).await;
-    let (status, table) = run_doctor(&aws, hub, config.to_owned()).await;
-    assert_eq!(status, Some(0), "{table}");
+async fn assert_permissions_are_exact(aws: &FakeAws, roles: &Roles, hub: &str, config: &str) {
+    let table = run_doctor(aws, hub, config).await;
     assert!(table.contains("✓ list SyncFromSource: 85 passed ("), "{table}");
-    let (status, table) = run_doctor(&aws, hub, format!("{config}  organizational_units: [{UNIT}]\n")).await;
-    assert_eq!(status, Some(0), "{table}");
+    run_doctor(aws, hub, &format!("{config}  organizational_units: [{UNIT}]\n")).await;
     let mut sessions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for assumed in aws.world().assumed_roles() {
         assert_eq!(assumed.caller_account, hub);
@@ -394,7 +421,7 @@ async fn assert_permissions_are_exact(roles: &Roles, hub: &str, config: &str) {
             .or_default()
             .extend(policy["Statement"].as_array().unwrap().iter().flat_map(actions));
     }
-    let called = called(&aws).await;
+    let called = called(aws).await;
     assert_eq!(called.keys().collect::<Vec<_>>(), roles.keys().collect::<Vec<_>>());
     for (account, operations) in called {
         let name = if account == hub { HUB_ROLE } else { MEMBER_ROLE };
@@ -409,6 +436,17 @@ async fn assert_permissions_are_exact(roles: &Roles, hub: &str, config: &str) {
     }
 }
 
+/// Whether AWS's CLI may make the call with the member role of the account.
+async fn may(aws: &FakeAws, account: &str, call: &str) -> bool {
+    let mut cli = tools::python_program("aws");
+    cli.args(["ssm", "--region", "eu-west-1"]).args(call.split(' '));
+    set_credentials(&mut cli, aws, account, MEMBER_ROLE);
+    let output = tokio::task::spawn_blocking(move || cli.output().unwrap()).await.unwrap();
+    let written = tools::written(&output);
+    assert!(output.status.success() || written.contains("is not authorized to perform: ssm:"), "{written}");
+    output.status.success()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
 async fn the_rollout_in_the_readme_grants_exactly_the_permissions_that_the_exporter_uses() {
@@ -416,9 +454,32 @@ async fn the_rollout_in_the_readme_grants_exactly_the_permissions_that_the_expor
     let hub = moto.organization.accounts["rooted"].as_str();
     let roles = roll_out(&moto, Lookups::Never).await;
     assert_trust(&roles, &moto, hub);
+    let aws = with_roles(&roles, hub).await;
     let config = readme_config(hub);
-    assert_permissions_are_exact(&roles, hub, &config).await;
+    assert_permissions_are_exact(&aws, &roles, hub, &config).await;
+    assert!(may(&aws, MANAGEMENT, "list-resource-data-sync").await);
+    assert!(!may(&aws, MANAGEMENT, LOOKUP).await);
+
+    // With lookups that no role allows, the syncs are collected all the same.
+    let series = poll(&aws, hub, &with_lookups(&config)).await;
+    assert_eq!(count(&series, "ssm_sync_exporter_target_up", "} 1"), TARGETS);
+    assert_eq!(
+        count(&series, "ssm_sync_exporter_managed_nodes_down_reason", r#"reason="access_denied"} 1"#),
+        TARGETS
+    );
+    assert_eq!(count(&series, "aws_ssm_managed_nodes_present", ""), 0);
 }
+
+/// The number of accounts times the number of regions.
+const TARGETS: usize = 85;
+
+/// The configuration with managed-node lookups.
+fn with_lookups(config: &str) -> String {
+    format!("managed_nodes: {{ enabled: true }}\n{config}")
+}
+
+/// A lookup of managed nodes.
+const LOOKUP: &str = "describe-instance-information --max-results 5";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
@@ -434,6 +495,15 @@ async fn the_commands_in_the_readme_allow_lookups_of_managed_nodes_from_the_star
                 assert_eq!(may_look_up, name == MEMBER_ROLE, "{lookups:?} {account} {name}");
             }
         }
+        let aws = with_roles(&roles, hub).await;
+        let account = &moto.organization.accounts["application"];
+        assert!(may(&aws, account, LOOKUP).await);
+        assert!(!may(&aws, account, "delete-resource-data-sync --sync-name any").await);
+        aws.world().set_managed_nodes(account, "eu-west-1", 2);
+        let series = poll(&aws, hub, &with_lookups(&readme_config(hub))).await;
+        assert_eq!(count(&series, "aws_ssm_managed_nodes_present", "} 0"), TARGETS - 1);
+        assert_eq!(count(&series, "aws_ssm_managed_nodes_present", "} 1"), 1);
+        assert_eq!(count(&series, "ssm_sync_exporter_managed_nodes_down_reason", ""), 0);
     }
 }
 
@@ -445,7 +515,6 @@ async fn regions_are_not_listed_without_wildcards() {
     world.add_role("111122223333", MEMBER_ROLE, Some("example"));
     let aws = FakeAws::start(world, "127.0.0.1:0").await.unwrap();
     let config = "regions: [eu-west-1]\naccounts:\n  - assume_roles:\n      - arn: arn:aws:iam::111122223333:role/SsmSyncExporter\n        external_id: example\n";
-    let (status, table) = run_doctor(&aws, "999900000000", config.to_owned()).await;
-    assert_eq!(status, Some(0), "{table}");
+    run_doctor(&aws, "999900000000", config).await;
     assert_eq!(called(&aws).await["111122223333"], ["ListResourceDataSync".to_owned()].into());
 }
