@@ -1,172 +1,162 @@
-//! Managed-node lookups are replayed with the same results.
+//! Managed nodes are looked up in a replay where they were when it was recorded, and nowhere else.
 
-use fake_aws::{FakeAws, Fault, FaultRule, SyncKind, World};
+use std::path::{Path, PathBuf};
+
+use fake_aws::{FakeAws, Fault, FaultRule, World};
 use pretty_assertions::assert_eq;
 use serde_json::{Value, json};
 
-use super::same_results::check_same_document;
-use super::{ACCOUNT, Handmade, call, once};
-use crate::exporter::{HUB, Scrape};
+use super::once;
+use crate::exporter::{HUB, ROLE};
 use crate::once::{Setup, output_of};
-use crate::process::run;
 
-const LOOKUP: &str = "DescribeInstanceInformation";
+const WITH_NODES: &str = "111122223333";
+const WITHOUT_LOOKUPS: &str = "222233334444";
+const WITHOUT_NODES: &str = "333344445555";
+const DENIED: &str = "444455556666";
 
-/// What the lookup in each region finds, or why it fails.
-const REGIONS: [(&str, &str); 8] = [
-    ("eu-west-1", "1"),
-    ("eu-west-2", "0"),
-    ("eu-west-3", "access_denied"),
-    ("eu-central-1", "throttled"),
-    ("eu-north-1", "invalid_response"),
-    ("us-east-1", "timeout"),
-    ("us-east-2", "pagination"),
-    ("us-west-2", "invalid_response"),
-];
-
-fn response(status: u16, body: &Value) -> Fault {
-    Fault::Response { status, body: body.to_string() }
-}
-
-async fn setup() -> Setup {
+/// Accounts of an organization, two of which have entries of their own.
+async fn fleet() -> Setup {
     let world = World::new();
-    world.add_account(HUB);
-    world.set_managed_nodes(HUB, "eu-west-1", 7);
-    let item =
-        json!({"SyncName": "inventory", "LastStatus": "Successful", "LastSuccessfulSyncTime": 1_600_000_000});
-    world.set_default_syncs(SyncKind::ToDestination, vec![item]);
-    let odd = json!({"InstanceInformationList": {"ComputerName": "db-1"}, "NextToken": 5});
-    let page = Fault::Response { status: 200, body: "<html><title>Blocked</title></html>".to_owned() };
-    let lookup = |fault: Fault, region: &str| FaultRule::new(fault).operation(LOOKUP).region(region);
-    world.set_faults(vec![
-        lookup(Fault::Deny, "eu-west-3"),
-        lookup(Fault::Throttle, "eu-central-1"),
-        lookup(response(200, &odd), "eu-north-1"),
-        lookup(Fault::Stall, "us-east-1"),
-        lookup(response(200, &json!({"InstanceInformationList": [], "NextToken": "t"})), "us-east-2"),
-        lookup(page, "us-west-2"),
-    ]);
-    let regions = REGIONS.map(|(region, _)| region).join(", ");
+    world.create_organization(HUB);
+    world.add_role(HUB, ROLE, None);
+    for id in [WITH_NODES, WITHOUT_LOOKUPS, WITHOUT_NODES, DENIED] {
+        world.add_member(id, "member", "r-fake");
+        world.add_role(id, ROLE, None);
+    }
+    for id in [WITH_NODES, WITHOUT_LOOKUPS] {
+        world.set_managed_nodes(id, "eu-west-1", 3);
+    }
+    let lookups = FaultRule::new(Fault::Deny).operation("DescribeInstanceInformation");
+    world.set_faults(vec![lookups.account(DENIED)]);
+    let role = |id: &str| format!("assume_roles: [{{arn: 'arn:aws:iam::{id}:role/{ROLE}'}}]");
     let config = format!(
-        "timeout: 8s\nregions: [{regions}]\nmanaged_nodes: {{enabled: true}}\naccounts: [{{profile: hub}}]\n"
+        "regions: [eu-west-1]
+managed_nodes: {{enabled: true}}
+accounts:
+  - {{profile: hub, {}, managed_nodes: {{enabled: false}}}}
+  - {{profile: hub, {}, managed_nodes: {{interval: 1h}}}}
+organization:
+  profile: hub
+  member_role: 'arn:{{partition}}:iam::{{account_id}}:role/{ROLE}'
+  exclude_accounts: ['{HUB}']
+  managed_nodes: {{interval: 3h}}
+",
+        role(WITHOUT_LOOKUPS),
+        role(WITHOUT_NODES)
     );
     Setup::with_config(FakeAws::start(world, "127.0.0.1:0").await.unwrap(), &config)
 }
 
-/// What metrics say about the lookup in each region.
-fn outcomes(metrics: &str) -> Vec<(&'static str, String)> {
-    let outcome = |region: &str| {
-        let region = format!("aws_region=\"{region}\"");
-        let of_region = |line: &&str| line.contains(&region);
-        let present = metrics.lines().filter(|line| line.starts_with("aws_ssm_managed_nodes_present{"));
-        let failing = "ssm_sync_exporter_managed_nodes_down_reason{";
-        let reasons = metrics.lines().filter(|line| line.starts_with(failing));
-        let value = |line: &str| line.rsplit(' ').next().unwrap().to_owned();
-        let reason =
-            |line: &str| line.split("reason=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
-        let found = present.filter(of_region).map(value).chain(reasons.filter(of_region).map(reason));
-        found.collect::<Vec<_>>().join(" ")
-    };
-    REGIONS.iter().map(|(region, _)| (*region, outcome(region))).collect()
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_outcome_of_a_lookup_is_replayed() {
-    let setup = setup().await;
+/// Records a run. Returns the recording and the series about managed nodes.
+async fn record(setup: &Setup, flags: &[&str]) -> (PathBuf, Vec<String>) {
     let (file, output) = (setup.directory().join("recording.ndjson"), setup.directory().join("syncs.prom"));
-    let expected: Vec<(&str, String)> = REGIONS.map(|(region, found)| (region, found.to_owned())).into();
-    for raw in [false, true] {
-        let mut recorded = setup.once();
-        recorded.arg("--output").arg(&output).arg("--record").arg(&file);
-        if raw {
-            recorded.arg("--record.raw");
-        }
-        let (recorded_status, _, err) = output_of(recorded).await;
-        let metrics = std::fs::read_to_string(&output).unwrap();
-        assert_eq!(outcomes(&metrics), expected, "{err}");
-        let mut replay = once(&file);
-        replay.arg("--output").arg(&output);
-        let (status, ..) = output_of(replay).await;
-        let replayed = std::fs::read_to_string(&output).unwrap();
-        assert_eq!((outcomes(&replayed), status), (expected.clone(), recorded_status));
-        let checked = |metrics: String| {
-            Scrape(metrics).samples("aws_ssm_managed_nodes_last_checked_timestamp_seconds").lines().count()
-        };
-        assert_eq!((checked(metrics), checked(replayed)), (2, 2));
+    let mut command = setup.once();
+    command.arg("--output").arg(&output).args(flags).arg("--record").arg(&file);
+    let (_, _, err) = output_of(command).await;
+    assert!(file.exists(), "{err}");
+    (file, node_series(&output))
+}
+
+/// The series about managed nodes of a replay, and its log.
+async fn replay(recording: &Path, config: Option<&str>) -> (Vec<String>, String) {
+    let directory = tempfile::tempdir().unwrap();
+    let output = directory.path().join("syncs.prom");
+    let mut command = once(recording);
+    command.arg("--output").arg(&output);
+    if let Some(config) = config {
+        let file = directory.path().join("config.yaml");
+        std::fs::write(&file, config).unwrap();
+        command.arg("--config.file").arg(file);
     }
-    check_same_document(&setup, setup.once()).await;
+    let (_, _, err) = output_of(command).await;
+    (node_series(&output), err)
+}
+
+fn node_series(metrics: &Path) -> Vec<String> {
+    let text = std::fs::read_to_string(metrics).unwrap();
+    let series = text.lines().filter(|line| !line.starts_with('#') && line.contains("managed_nodes"));
+    series.map(ToOwned::to_owned).collect()
+}
+
+/// The series without the values of labels that have pseudonyms, and without times.
+fn without_names(series: &[String]) -> Vec<String> {
+    let without = |line: &String| {
+        let (name, rest) = line.split_once('{').unwrap();
+        let (labels, value) = rest.split_once("} ").unwrap();
+        let reason = labels.split(',').find(|label| label.starts_with("reason=")).unwrap_or_default();
+        let value = if name.ends_with("_seconds") { "" } else { value };
+        format!("{name} {reason} {value}")
+    };
+    let mut all: Vec<String> = series.iter().map(without).collect();
+    all.sort();
+    all
+}
+
+/// Removes `managed_nodes` from the configuration of a recording, as if an older version had made it.
+fn of_an_older_version(recording: &Path) -> PathBuf {
+    fn remove(value: &mut Value, removed: &mut usize) {
+        match value {
+            Value::Object(keys) => {
+                *removed += usize::from(keys.remove("managed_nodes").is_some());
+                keys.values_mut().for_each(|value| remove(value, removed));
+            }
+            Value::Array(values) => values.iter_mut().for_each(|value| remove(value, removed)),
+            _ => {}
+        }
+    }
+    let text = std::fs::read_to_string(recording).unwrap();
+    let (header, calls) = text.split_once('\n').unwrap();
+    let (mut header, mut removed): (Value, _) = (serde_json::from_str(header).unwrap(), 0);
+    remove(&mut header["configuration"], &mut removed);
+    assert_eq!(removed, 4, "{header:#}");
+    let file = recording.with_file_name("older.ndjson");
+    std::fs::write(&file, format!("{header}\n{calls}")).unwrap();
+    file
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_diagnosis_of_a_recording_looks_at_its_lookups() {
-    let setup = setup().await;
-    let file = setup.directory().join("recording.ndjson");
-    let mut recorded = setup.once();
-    recorded.arg("--record").arg(&file);
-    output_of(recorded).await;
-    let mut doctor = crate::process::program();
-    doctor.args(["doctor", "--format", "json", "--replay"]).arg(&file);
-    let (status, out, err) = output_of(doctor).await;
-    let document: Value = serde_json::from_str(&out).unwrap_or_else(|_| panic!("{err}"));
-    assert_eq!(status, Some(1));
-    let checks = document["checks"].as_array().unwrap().iter();
-    let lookups = checks.filter(|check| check["step"] == "list_managed_nodes");
-    let found: Vec<(&str, &str)> = lookups
-        .map(|check| (check["aws_region"].as_str().unwrap(), check["reason"].as_str().unwrap_or("passed")))
-        .collect();
-    let mut expected =
-        REGIONS.map(|(region, found)| (region, if found.len() == 1 { "passed" } else { found }));
-    expected.sort_unstable();
-    assert_eq!(found, expected);
-    let kinds: Vec<&Value> =
-        document["causes"].as_array().unwrap().iter().map(|cause| &cause["kind"]).collect();
-    assert!(
-        kinds.contains(&&json!("identity_policy")) || kinds.contains(&&json!("access_denied")),
-        "{kinds:?}"
-    );
-}
-
-#[test]
-fn an_older_recording_has_no_lookups() {
-    let recording = Handmade::of_one_target();
-    let file = recording.file();
-    let replay = |more: &[&str]| {
-        let mut replay = once(&file);
-        replay.args(["--format", "prometheus"]).args(more);
-        run(&mut replay)
+async fn a_replay_looks_up_managed_nodes_where_the_recorded_run_did() {
+    let setup = fleet().await;
+    let (file, recorded) = record(&setup, &["--record.raw"]).await;
+    let series = |name: &str, id: &str, reason: &str| {
+        format!("{name}{{aws_account_id=\"{id}\",aws_region=\"eu-west-1\"{reason}}} ")
     };
-    let (status, metrics, err) = replay(&[]);
-    assert_eq!((status, err.as_str()), (Some(0), ""));
-    assert!(
-        metrics.contains("ssm_sync_exporter_target_up{") && !metrics.contains("managed_nodes"),
-        "{metrics}"
-    );
-}
-
-#[test]
-fn a_lookup_that_was_not_recorded_fails_and_finds_nothing() {
-    // As by a version that called AWS in another way.
-    let mut recording = Handmade::of_one_target();
-    let header =
-        recording.lines[0].replace("\"regions\":[", "\"managed_nodes\":{\"enabled\":true},\"regions\":[");
-    recording.lines[0] = header;
-    let outcome = |recording: &Handmade| {
-        let mut replay = once(&recording.file());
-        replay.args(["--format", "prometheus"]);
-        let (_, metrics, err) = run(&mut replay);
-        let up =
-            format!("ssm_sync_exporter_target_up{{aws_account_id=\"{ACCOUNT}\",aws_region=\"eu-west-1\"}} 1");
-        assert!(metrics.contains(&up), "{metrics}\n{err}");
-        outcomes(&metrics)[0].1.clone()
-    };
-    assert_eq!(outcome(&recording), "other");
-    for (body, expected) in [
-        (r#"{"InstanceInformationList":[]}"#, "0"),
-        (r#"{"InstanceInformationList":[{}],"NextToken":"redacted"}"#, "1"),
+    for (start, value) in [
+        (series("aws_ssm_managed_nodes_present", WITH_NODES, ""), "1"),
+        (series("aws_ssm_managed_nodes_present", WITHOUT_NODES, ""), "0"),
+        (series("ssm_sync_exporter_managed_nodes_down_reason", DENIED, ",reason=\"access_denied\""), "1"),
     ] {
-        let lookup = call("ssm", LOOKUP, "{\"MaxResults\":5}", body);
-        recording.lines.truncate(5);
-        recording.lines.push(lookup.to_string());
-        assert_eq!(outcome(&recording), expected);
+        assert!(recorded.contains(&format!("{start}{value}")), "{start} {recorded:#?}");
     }
+    // The times of two lookups as well, and nothing about the account without lookups.
+    assert_eq!(recorded.len(), 5, "{recorded:#?}");
+    let (replayed, log) = replay(&file, None).await;
+    let names = |series: &[String]| {
+        series.iter().map(|line| line.rsplit_once(' ').unwrap().0.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!((names(&replayed), without_names(&replayed)), (names(&recorded), without_names(&recorded)));
+    assert!(!log.contains("is ignored"), "{log}");
+
+    let older = of_an_older_version(&file);
+    assert_eq!(replay(&older, None).await.0, [""; 0]);
+    let (replayed, log) = replay(&older, Some("managed_nodes: {enabled: true}\n")).await;
+    assert_eq!(replayed, [""; 0]);
+    assert!(log.contains("is ignored: the recording says what is polled"), "{log}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recording_without_names_has_the_settings_of_managed_nodes() {
+    let setup = fleet().await;
+    let (file, recorded) = record(&setup, &[]).await;
+    let text = std::fs::read_to_string(&file).unwrap();
+    let header: Value = serde_json::from_str(text.lines().next().unwrap()).unwrap();
+    let configuration = &header["configuration"];
+    assert_eq!(configuration["managed_nodes"], json!({"enabled": true, "interval": "6h"}));
+    assert_eq!(configuration["accounts"][0]["managed_nodes"], json!({"enabled": false}));
+    assert_eq!(configuration["accounts"][1]["managed_nodes"], json!({"interval": "1h"}));
+    assert_eq!(configuration["organization"]["managed_nodes"], json!({"interval": "3h"}));
+    let (replayed, _) = replay(&file, None).await;
+    assert_eq!(without_names(&replayed), without_names(&recorded));
+    assert!(replayed.iter().all(|line| !line.contains(WITH_NODES)), "{replayed:#?}");
 }

@@ -63,9 +63,13 @@ mod tests {
             .concat();
         let mut parameters = 0;
         for kind in AccessCauseKind::ALL {
-            for action in
-                ["sts:AssumeRole", "sts:TagSession", "account:ListRegions", "organizations:ListAccounts"]
-            {
+            for action in [
+                "sts:AssumeRole",
+                "sts:TagSession",
+                "account:ListRegions",
+                "organizations:ListAccounts",
+                LIST_MANAGED_NODES,
+            ] {
                 let cause = cause(*kind, action);
                 let Some(text) = parameter(&cause) else { continue };
                 for code in text.split('`').skip(1).step_by(2) {
