@@ -49,6 +49,10 @@ impl Readiness {
         self.timeout_millis.store(millis(timeout), Ordering::Relaxed);
     }
 
+    pub(crate) fn has_timed_out(&self) -> bool {
+        millis(self.started.elapsed()) >= self.timeout_millis.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn check(&self) -> Result<(), NotReady> {
         if self.ready.load(Ordering::Relaxed) {
             return Ok(());
@@ -56,9 +60,7 @@ impl Readiness {
         // `pending_lookups` is read first: a lookup that finishes between the two reads has
         // by then added its targets, so they are counted as uncollected.
         let (pending_lookups, uncollected) = (self.store.pending_lookups(), self.store.uncollected());
-        if (uncollected > 0 || pending_lookups > 0)
-            && millis(self.started.elapsed()) < self.timeout_millis.load(Ordering::Relaxed)
-        {
+        if (uncollected > 0 || pending_lookups > 0) && !self.has_timed_out() {
             return Err(NotReady { uncollected, targets: self.store.len(), pending_lookups });
         }
         self.ready.store(true, Ordering::Relaxed);

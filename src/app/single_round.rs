@@ -69,18 +69,24 @@ impl Stages {
     }
 }
 
-/// Waits until discovery has found every target and each has been collected, or
-/// `ready_after` has passed. Does not wait for the retry of a failed listing of the
+/// Waits until discovery has found every target, each has been collected, and each managed-node lookup
+/// has ended, or `ready_after` has passed. Does not wait for the retry of a failed listing of the
 /// organization if everything else has been collected.
 async fn wait_until_collected(store: &Store, readiness: &Readiness, progress: &ProgressBar) {
     while let Err(not_ready) = readiness.check() {
         let NotReady { uncollected, pending_lookups, .. } = not_ready;
         let only_organization_failed =
             uncollected == 0 && pending_lookups == 1 && store.failing_lookups().organization.is_some();
-        if only_organization_failed || !store.not_polled().is_empty() {
+        if !store.not_polled().is_empty() {
+            return;
+        }
+        if only_organization_failed {
             break;
         }
         progress.update(store, pending_lookups > 0);
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+    while store.pending_node_lookups() > 0 && !readiness.has_timed_out() {
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }

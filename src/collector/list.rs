@@ -7,12 +7,12 @@ use aws_sdk_ssm::Client;
 use aws_sdk_ssm::config::Builder;
 use aws_sdk_ssm::error::SdkError;
 use aws_sdk_ssm::operation::list_resource_data_sync::ListResourceDataSyncError;
-use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use serde_json::value::RawValue;
 
+use super::call_failure::call_failure;
 use super::item::{self, ItemError, ListedSync};
-use super::page::TakePage;
-use crate::aws::{CachedCredentials, ObserveRequests, Session, Verdict, errors};
+use super::page::{SyncPage, TakePage};
+use crate::aws::{CachedCredentials, ObserveRequests, Session};
 use crate::fleet::{Target, stable_hash};
 use crate::model::limits::{self, MAX_PAGES, MAX_SOURCE_ITEMS_OF_TARGET, MAX_SYNCS};
 use crate::model::{DataSync, Failure, Reason, SyncType};
@@ -20,9 +20,6 @@ use crate::snapshot::InvalidItems;
 
 /// The largest page size that AWS allows.
 const PAGE_SIZE: i32 = 50;
-
-/// SSM's error code for an unknown access key.
-const UNRECOGNIZED_CLIENT: &str = "UnrecognizedClientException";
 
 type ListError = SdkError<ListResourceDataSyncError>;
 
@@ -43,7 +40,7 @@ pub(super) async fn list(
         match list_type(&client, &config, sync_type, &mut list).await {
             Ok(()) => {}
             Err(ListTypeError::Call(error)) => {
-                return Err(list_failure(&error, session, target, credentials).await);
+                return Err(call_failure(&*error, session, target, credentials).await);
             }
             Err(ListTypeError::Response(failure)) => return Err(failure),
         }
@@ -136,29 +133,6 @@ fn source_items(sync: &DataSync) -> usize {
     lists.into_iter().flatten().flatten().map(Vec::len).sum()
 }
 
-/// Classifies the error of a call. SSM returns the same error code for invalid credentials
-/// and for a region that the account has not enabled. If another region or STS accepts the
-/// credentials, the cause is the region.
-async fn list_failure(
-    error: &ListError,
-    session: &Session,
-    target: &Target,
-    credentials: &Arc<CachedCredentials>,
-) -> Failure {
-    let failure = errors::call_failure(error);
-    if !failure.rejects_credentials {
-        return failure;
-    }
-    let may_be_disabled = error.code() == Some(UNRECOGNIZED_CLIENT);
-    let is_accepted = may_be_disabled && credentials.accepted_only_outside(&target.region)
-        || session.credentials_rejected(credentials, &failure).await == Verdict::Accepted;
-    if may_be_disabled && is_accepted {
-        let message = format!("the account has probably not enabled the region: {}", failure.message);
-        return Failure::new(Reason::RegionDisabled, message);
-    }
-    failure
-}
-
 /// Why the syncs of a type could not be listed.
 enum ListTypeError {
     /// The call failed.
@@ -179,7 +153,7 @@ async fn list_type(
     sync_type: &SyncType,
     list: &mut ListBuilder,
 ) -> Result<(), ListTypeError> {
-    let take_page = TakePage::default();
+    let take_page = TakePage::<SyncPage>::default();
     let mut seen_tokens = HashSet::new();
     let mut token = None;
     for _ in 0..MAX_PAGES {

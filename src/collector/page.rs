@@ -1,4 +1,4 @@
-//! Reads the pages of a list of syncs from the bodies of responses, item by item.
+//! Takes the pages of lists from the bodies of responses, before the SDK reads them.
 //!
 //! The SDK rejects a whole page if a single item lacks a field that the API model requires, or has
 //! a value of another type, and turns an absent boolean into `false`. An odd item must not hide the
@@ -6,6 +6,7 @@
 //! takes the body of a successful response before the SDK reads it. Everything else stays with the
 //! SDK: signing, retries, and the errors of AWS.
 
+use std::fmt;
 use std::sync::Arc;
 
 use aws_smithy_runtime_api::box_error::BoxError;
@@ -16,6 +17,7 @@ use aws_smithy_types::body::SdkBody;
 use aws_smithy_types::config_bag::ConfigBag;
 use parking_lot::Mutex;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 /// A body without any field, which the SDK can read.
@@ -23,7 +25,7 @@ const EMPTY_BODY: &str = "{}";
 
 /// A page of a list of syncs.
 #[derive(Debug, Deserialize)]
-pub(super) struct Page {
+pub(super) struct SyncPage {
     /// The items, which have not been read yet. Items that are nested deeply or have fields of a
     /// wrong type affect no other item.
     #[serde(rename = "ResourceDataSyncItems")]
@@ -32,29 +34,39 @@ pub(super) struct Page {
     pub(super) next_token: Option<String>,
 }
 
-impl Page {
-    /// Reads a page. `None` if the body is not a JSON object with a list of items, and with a text as
-    /// the page token if there is one. Bytes that are not UTF-8 are replaced by U+FFFD, so that they
-    /// affect only the texts that contain them.
-    fn parse(body: &[u8]) -> Option<Self> {
-        serde_json::from_str(&String::from_utf8_lossy(body)).ok()
-    }
+/// Reads a page. `None` if the body is not a JSON object with the fields that `P` requires, or if a
+/// field has another type. Bytes that are not UTF-8 are replaced by U+FFFD, so that they affect only
+/// the texts that contain them.
+pub(super) fn parse<P: DeserializeOwned>(body: &[u8]) -> Option<P> {
+    serde_json::from_str(&String::from_utf8_lossy(body)).ok()
 }
 
 /// An interceptor that takes the page from each successful response.
-#[derive(Clone, Debug, Default)]
-pub(super) struct TakePage(Arc<Mutex<Option<Page>>>);
+#[derive(Debug)]
+pub(super) struct TakePage<P>(Arc<Mutex<Option<P>>>);
 
-impl TakePage {
+impl<P> Default for TakePage<P> {
+    fn default() -> Self {
+        Self(Arc::default())
+    }
+}
+
+impl<P> Clone for TakePage<P> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<P> TakePage<P> {
     /// The page of the last response. `None` if it had none, or if there was no response since the
     /// last call of this function.
-    pub(super) fn take(&self) -> Option<Page> {
+    pub(super) fn take(&self) -> Option<P> {
         self.0.lock().take()
     }
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for TakePage {
+impl<P: DeserializeOwned + fmt::Debug + Send + 'static> Intercept for TakePage<P> {
     fn name(&self) -> &'static str {
         "TakePage"
     }
@@ -68,7 +80,7 @@ impl Intercept for TakePage {
         let response = context.response_mut();
         // The HTTP client has read the whole body, see `aws::http_client`.
         let body = response.body().bytes().filter(|_| response.status().is_success());
-        let page = body.and_then(Page::parse);
+        let page = body.and_then(parse);
         if page.is_some() {
             *response.body_mut() = SdkBody::from(EMPTY_BODY);
         }
@@ -84,7 +96,7 @@ mod tests {
 
     /// The number of items of a page, and its token.
     fn parsed(body: &str) -> Option<(usize, Option<String>)> {
-        Page::parse(body.as_bytes()).map(|page| (page.items.len(), page.next_token))
+        parse(body.as_bytes()).map(|page: SyncPage| (page.items.len(), page.next_token))
     }
 
     #[test]
@@ -118,7 +130,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_utf_8_are_replaced() {
-        let page = Page::parse(b"{\"ResourceDataSyncItems\": [{\"SyncName\": \"a\xff\"}]}").unwrap();
+        let page: SyncPage = parse(b"{\"ResourceDataSyncItems\": [{\"SyncName\": \"a\xff\"}]}").unwrap();
         assert_eq!(page.items[0].get(), "{\"SyncName\": \"a\u{fffd}\"}");
     }
 }

@@ -127,6 +127,7 @@ fn describe_expected(expected: &str) -> &str {
             "a mapping with the parameters of CreateResourceDataSync, such as `SyncName: org-inventory`"
         }
         "struct RawOrganizationalUnit" => "a mapping such as `OrganizationalUnitId: ou-abcd-11111111`",
+        "struct RawManagedNodes" | "struct RawManagedNodesOfEntry" => "a mapping such as `{enabled: true}`",
         "a map" => {
             "a mapping of user names to bcrypt password hashes, or `{}` to allow requests without a password"
         }

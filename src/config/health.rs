@@ -21,13 +21,17 @@ pub(super) fn policy(
     has_organization: bool,
     setting: &Setting<'_>,
 ) -> Result<HealthPolicy, ConfigError> {
-    let default_limits =
-        SyncLimits { max_success_age: raw.max_success_age.value.0, max_run_time: raw.max_run_time.value.0 };
+    let default_limits = SyncLimits {
+        max_success_age: raw.max_success_age.value.0,
+        max_run_time: raw.max_run_time.value.0,
+        ..SyncLimits::default()
+    };
     let mut rules: Vec<HealthRule> = Vec::new();
     for (index, raw) in raw.rules.unwrap_or_default().into_iter().enumerate() {
         let setting = setting.at("rules").at(index);
-        if raw.max_success_age.is_none() && raw.max_run_time.is_none() {
-            let message = "the rule changes nothing; set `max_success_age` or `max_run_time`";
+        if raw.max_success_age.is_none() && raw.max_run_time.is_none() && raw.ignore_managed_nodes.is_none() {
+            let message =
+                "the rule changes nothing; set `max_success_age`, `max_run_time` or `ignore_managed_nodes`";
             return Err(setting.invalid(message));
         }
         if rules.last().is_some_and(HealthRule::matches_everything) {
@@ -37,6 +41,19 @@ pub(super) fn policy(
         rules.push(rule(raw, &setting, has_organization)?);
     }
     Ok(HealthPolicy { default_limits, rules, quota, ..HealthPolicy::default() })
+}
+
+/// The warnings about rules that have no effect unless managed nodes are looked up. `setting` is that of `health`.
+pub(super) fn warnings(policy: &HealthPolicy, has_lookups: bool, setting: &Setting<'_>) -> Vec<String> {
+    if has_lookups {
+        return Vec::new();
+    }
+    let is_ineffective = |(_, rule): &(usize, &HealthRule)| rule.ignore_managed_nodes == Some(true);
+    let warning = |(index, _)| {
+        let message = "has no effect, because `managed_nodes` is enabled for no account";
+        setting.at("rules").at(index).at("ignore_managed_nodes").invalid(message).to_string()
+    };
+    policy.rules.iter().enumerate().filter(is_ineffective).map(warning).collect()
 }
 
 /// The units that rules and expectations name, each once and in a fixed order, so that the
@@ -62,6 +79,7 @@ fn rule(
         managed_by,
         max_success_age,
         max_run_time,
+        ignore_managed_nodes,
     } = raw;
     let limit = |limit: Option<Shown<Limit>>| limit.map(|limit| limit.value.0);
     let sync_names = selectors::entries(sync_names, &setting.at("sync_names"))?;
@@ -72,5 +90,6 @@ fn rule(
         managed_by: selectors::entries(managed_by, &setting.at("managed_by"))?,
         max_success_age: limit(max_success_age),
         max_run_time: limit(max_run_time),
+        ignore_managed_nodes: ignore_managed_nodes.map(Shown::into_value),
     })
 }

@@ -13,6 +13,7 @@ mod expectations;
 mod health;
 mod key_path;
 mod layers;
+mod managed_nodes;
 mod mapping;
 mod raw;
 mod recorded;
@@ -54,6 +55,9 @@ use entries::{AccountEntry, Entries, OrganizationEntry};
 use layers::Layers;
 use raw::RawConfig;
 use recorded::RecordedLayer;
+
+/// A shorter interval would only exceed AWS's rate limits.
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A loaded configuration.
 #[derive(Debug)]

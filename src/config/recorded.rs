@@ -11,7 +11,8 @@ use super::yaml::Position;
 use crate::aws::Recording;
 
 /// The keys that always have the value of the recording, which has answers for nothing else.
-pub(super) const RECORDED_KEYS: [&str; 5] = ["accounts", "organization", "regions", "aws", "timeout"];
+pub(super) const RECORDED_KEYS: [&str; 6] =
+    ["accounts", "organization", "regions", "managed_nodes", "aws", "timeout"];
 
 /// The keys of `aws` that are about the host and its network. A recording replaces both.
 const HOST_SETTINGS: [&str; 3] = ["endpoint_url", "shared_config_file", "shared_credentials_file"];

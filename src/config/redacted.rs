@@ -85,6 +85,9 @@ quota:
 health:
   max_success_age: 48h
   max_run_time: 2h
+managed_nodes:
+  enabled: false
+  interval: 6h
 accounts:
   - id: "012345678901"
     name: "a: \"b\" # c"
@@ -130,6 +133,7 @@ aws:
             "metrics",
             "quota",
             "health",
+            "managed_nodes",
             "expectations",
         ] {
             assert_eq!(shown[key], original[key], "{key}");

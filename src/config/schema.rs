@@ -46,10 +46,11 @@ pub(super) fn annotated_schema() -> Value {
 /// Adds the defaults to the keys that have one: such a key may be absent or null.
 fn add_defaults(schema: &mut Value, defaults: &figment::value::Value) {
     let Some(defaults) = defaults.as_dict() else {
-        let is_number = schema["type"].as_array().is_some_and(|types| types.contains(&"integer".into()));
+        let is = |name: &str| schema["type"].as_array().is_some_and(|types| types.contains(&name.into()));
         let text = defaults.as_str().unwrap_or_default();
-        schema["default"] = match text.parse::<u64>() {
-            Ok(number) if is_number => number.into(),
+        schema["default"] = match (text.parse::<u64>(), text.parse::<bool>()) {
+            (Ok(number), _) if is("integer") => number.into(),
+            (_, Ok(boolean)) if is("boolean") => boolean.into(),
             _ => text.into(),
         };
         return with_null(schema);

@@ -2,6 +2,7 @@
 //! that every file in `config` is valid, and how layers, accounts and roles are resolved.
 
 mod core_schema;
+mod managed_nodes;
 mod messages;
 
 use std::path::PathBuf;

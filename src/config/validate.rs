@@ -13,11 +13,12 @@ use super::entries::{AccountEntry, OrganizationEntry, Regions};
 use super::error::ConfigError;
 use super::key_path::KeyPath;
 use super::layers::Layers;
+use super::managed_nodes::ManagedNodes;
 use super::raw::{RawAccount, RawAws, RawConfig, RawOrganization, RawRole};
 use super::scalar::{Secret, Shown};
 use super::setting::Setting;
-use super::{Config, Source};
-use super::{expectations, health};
+use super::{Config, MIN_INTERVAL, Source};
+use super::{expectations, health, managed_nodes};
 use crate::aws::{self, AwsSettings, ExchangeObserver};
 use crate::discovery::{MemberAccess, Organization};
 use crate::file;
@@ -25,9 +26,6 @@ use crate::fleet::{
     Access, Account, Narrowing, RegionName, RegionOrPattern, RegionSelection, Role, SessionPolicy,
 };
 use crate::model::Quota;
-
-/// A shorter interval would only exceed AWS's rate limits.
-const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Validates and converts a raw configuration that was read from `source`.
 pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Result<Config, ConfigError> {
@@ -45,21 +43,38 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
     let refresh_interval = raw.refresh_interval.value;
     let aws = validator.aws(raw_aws, &top_level("aws"))?;
 
+    let settings = Setting::root(layers);
+    let inherited = Inherited {
+        regions,
+        refresh_interval,
+        managed_nodes: ManagedNodes::new(raw.managed_nodes, &settings.at("managed_nodes"))?,
+    };
+    let mut managed_nodes = Vec::new();
     let mut organization = raw
         .organization
-        .map(|raw| validator.organization(raw, regions.clone(), refresh_interval, &top_level("organization")))
+        .map(|mut raw| {
+            let setting = settings.at("organization").at("managed_nodes");
+            let nodes = inherited.managed_nodes.of_entry(raw.managed_nodes.take(), &setting)?;
+            let entry = validator.organization(raw, &inherited, &nodes, &top_level("organization"))?;
+            managed_nodes.push(nodes);
+            Ok(entry)
+        })
         .transpose()?;
     let accounts = match raw.accounts {
         None if organization.is_some() => Vec::new(),
-        None => vec![AccountEntry {
-            account: Arc::new(Account {
-                default_region: default_region(&regions, &[]),
-                ..Account::default()
-            }),
-            regions,
-            place: layers.place(&top_level("regions")),
-            path: "regions".to_owned(),
-        }],
+        None => {
+            managed_nodes.push(inherited.managed_nodes.clone());
+            vec![AccountEntry {
+                account: Arc::new(Account {
+                    default_region: default_region(&inherited.regions, &[]),
+                    managed_nodes_interval: inherited.managed_nodes.lookup_interval(),
+                    ..Account::default()
+                }),
+                regions: inherited.regions,
+                place: layers.place(&top_level("regions")),
+                path: "regions".to_owned(),
+            }]
+        }
         Some(accounts) if accounts.is_empty() => {
             let default = match organization {
                 Some(_) => "only the accounts of the organization",
@@ -71,8 +86,17 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
         Some(accounts) => accounts
             .into_iter()
             .enumerate()
-            .map(|(index, account)| {
-                validator.account(account, regions.clone(), &top_level("accounts").join(index))
+            .map(|(index, mut raw)| {
+                let setting = settings.at("accounts").at(index).at("managed_nodes");
+                let nodes = inherited.managed_nodes.of_entry(raw.managed_nodes.take(), &setting)?;
+                let entry = validator.account(
+                    raw,
+                    inherited.regions.clone(),
+                    &nodes,
+                    &top_level("accounts").join(index),
+                )?;
+                managed_nodes.push(nodes);
+                Ok(entry)
             })
             .collect::<Result<_, _>>()?,
     };
@@ -86,7 +110,6 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
 
     let quota =
         Quota { to_destination: raw.quota.to_destination.value, from_source: raw.quota.from_source.value };
-    let settings = Setting::root(layers);
     let mut health = health::policy(raw.health, quota, organization.is_some(), &settings.at("health"))?;
     let context = expectations::Context {
         directory: source.file.as_deref().map_or(Path::new(""), file::directory),
@@ -111,6 +134,9 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
     if aws.endpoint_url.as_deref().is_some_and(aws::is_unencrypted_endpoint) {
         warnings.push(format!("aws.endpoint_url: {}", aws::UNENCRYPTED_ENDPOINT));
     }
+    warnings.extend(managed_nodes::warnings(&managed_nodes, interval));
+    let has_lookups = managed_nodes.iter().any(|nodes| nodes.lookup_interval().is_some());
+    warnings.extend(health::warnings(&health, has_lookups, &settings.at("health")));
 
     Ok(Config {
         interval,
@@ -134,6 +160,13 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
     })
 }
 
+/// What the entries inherit from the top level.
+struct Inherited<'a> {
+    regions: Regions,
+    refresh_interval: Duration,
+    managed_nodes: ManagedNodes<'a>,
+}
+
 struct Validator<'a> {
     layers: &'a Layers,
     /// Whether sessions get a policy that allows only the calls that the exporter makes.
@@ -149,12 +182,13 @@ impl Validator<'_> {
         &self,
         raw: RawAccount,
         inherited: Regions,
+        managed_nodes: &ManagedNodes<'_>,
         path: &KeyPath,
     ) -> Result<AccountEntry, ConfigError> {
         let regions = self.regions(raw.regions, inherited, &path.join("regions"))?;
         let mut roles: Vec<Role> = raw.assume_roles.into_iter().map(role).collect();
         if let Some(last) = roles.last_mut().filter(|_| self.restrict_sessions) {
-            last.policy = policy_for(&regions);
+            last.policy = policy_for(&regions, managed_nodes);
         }
         let mut id = raw.id.map(Shown::into_value);
         if let Some(last) = roles.last() {
@@ -174,7 +208,7 @@ impl Validator<'_> {
                 name: raw.name.map(|name| name.value.0),
                 default_region: default_region(&regions, &roles),
                 access: Access { profile: raw.profile.map(|profile| profile.value.0), roles },
-                managed_nodes_interval: None,
+                managed_nodes_interval: managed_nodes.lookup_interval(),
                 organizational_units: None,
                 unlisted_units: Vec::new(),
             }),
@@ -187,11 +221,11 @@ impl Validator<'_> {
     fn organization(
         &self,
         raw: RawOrganization,
-        inherited: Regions,
-        refresh_interval: Duration,
+        inherited: &Inherited<'_>,
+        managed_nodes: &ManagedNodes<'_>,
         path: &KeyPath,
     ) -> Result<OrganizationEntry, ConfigError> {
-        let regions = self.regions(raw.regions, inherited, &path.join("regions"))?;
+        let regions = self.regions(raw.regions, inherited.regions.clone(), &path.join("regions"))?;
         let units = match raw.organizational_units {
             Some(units) if units.is_empty() => {
                 let message = "the list is empty; add a unit, or remove the key to poll all accounts of the organization";
@@ -210,8 +244,12 @@ impl Validator<'_> {
             role: raw.member_role.into_value(),
             external_id: raw.external_id.map(Secret::into_value),
             session_name: raw.session_name.map(Shown::into_value).unwrap_or_default(),
-            policy: if self.restrict_sessions { policy_for(&regions) } else { SessionPolicy::None },
-            managed_nodes_interval: None,
+            policy: if self.restrict_sessions {
+                policy_for(&regions, managed_nodes)
+            } else {
+                SessionPolicy::None
+            },
+            managed_nodes_interval: managed_nodes.lookup_interval(),
             default_region: default_region(&regions, &intermediate_roles),
             intermediate_roles,
         };
@@ -230,7 +268,7 @@ impl Validator<'_> {
             // Set by the caller.
             tracked_units: Vec::new(),
             excluded: raw.exclude_accounts.into_iter().map(Shown::into_value).collect(),
-            refresh_interval: raw.refresh_interval.map_or(refresh_interval, Shown::into_value),
+            refresh_interval: raw.refresh_interval.map_or(inherited.refresh_interval, Shown::into_value),
             member_access,
             // Set later, by `Config::account_sources`.
             regions: RegionSelection::default(),
@@ -310,15 +348,12 @@ fn default_region(regions: &Regions, roles: &[Role]) -> Option<RegionName> {
 }
 
 /// The policy that restricts a session to the calls needed to poll `regions`.
-fn policy_for(regions: &Regions) -> SessionPolicy {
-    match regions {
-        Regions::Selected(regions) if regions.needs_discovery() => {
-            SessionPolicy::Poll { regions: true, managed_nodes: false }
-        }
-        Regions::Selected(_) | Regions::Default => {
-            SessionPolicy::Poll { regions: false, managed_nodes: false }
-        }
-    }
+fn policy_for(regions: &Regions, managed_nodes: &ManagedNodes<'_>) -> SessionPolicy {
+    let needs_discovery = match regions {
+        Regions::Selected(regions) => regions.needs_discovery(),
+        Regions::Default => false,
+    };
+    SessionPolicy::Poll { regions: needs_discovery, managed_nodes: managed_nodes.lookup_interval().is_some() }
 }
 
 fn role(raw: RawRole) -> Role {

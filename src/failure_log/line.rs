@@ -74,7 +74,11 @@ impl Line {
         match cause {
             Cause::Other => Self { number, ..self },
             Cause::Known {
-                problem: Problem::TargetFailing | Problem::RegionUnavailable | Problem::InvalidItems,
+                problem:
+                    Problem::TargetFailing
+                    | Problem::RegionUnavailable
+                    | Problem::InvalidItems
+                    | Problem::NodesUnknown,
                 ..
             } => Self { targets: number, ..self },
             Cause::Known { problem: Problem::RegionsNotListed, .. } => Self { accounts: number, ..self },

@@ -68,9 +68,10 @@ impl FailureLog {
         self.state.lock().forget(subject);
     }
 
-    /// Forgets all targets except those for whose name `is_kept` returns true.
-    pub(crate) fn retain_targets(&self, is_kept: impl Fn(&str) -> bool) {
-        self.state.lock().retain_targets(is_kept);
+    /// Forgets all targets except those for whose name `is_kept` returns true, and all managed-node
+    /// lookups except those of targets for whose name `has_lookups` returns true.
+    pub(crate) fn retain_targets(&self, is_kept: impl Fn(&str) -> bool, has_lookups: impl Fn(&str) -> bool) {
+        self.state.lock().retain_targets(is_kept, has_lookups);
     }
 
     /// Logs what is due until `shutdown`, then everything that has not been logged.

@@ -96,8 +96,16 @@ impl State {
     }
 
     /// See [`FailureLog::retain_targets`](super::FailureLog::retain_targets).
-    pub(super) fn retain_targets(&mut self, is_kept: impl Fn(&str) -> bool) {
-        let is_dropped = |key: &Key, _: &mut Failing| matches!(key, Key::Target(name) | Key::ItemsOfTarget(name) if !is_kept(name));
+    pub(super) fn retain_targets(
+        &mut self,
+        is_kept: impl Fn(&str) -> bool,
+        has_lookups: impl Fn(&str) -> bool,
+    ) {
+        let is_dropped = |key: &Key, _: &mut Failing| match key {
+            Key::Target(name) | Key::ItemsOfTarget(name) => !is_kept(name),
+            Key::NodesOfTarget(name) => !has_lookups(name),
+            Key::Credentials(_) | Key::Roles(_) | Key::EnabledRegions(_) => false,
+        };
         let dropped: Vec<Failing> = self.failing.extract_if(is_dropped).map(|(_, failing)| failing).collect();
         for Failing { cause, .. } in dropped {
             self.leave(&cause);

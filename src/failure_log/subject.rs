@@ -17,6 +17,8 @@ pub(super) enum Key {
     Target(String),
     /// The items that AWS lists for a target, by the name of the target.
     ItemsOfTarget(String),
+    /// The managed-node lookup of a target, by the name of the target.
+    NodesOfTarget(String),
     Credentials(u64),
     Roles(u64),
     EnabledRegions(String),
@@ -34,6 +36,15 @@ impl Subject {
             account: Some(account),
             region: Some(region.to_owned()),
             ..Self::new(Key::ItemsOfTarget(name))
+        }
+    }
+
+    /// The managed-node lookup of a target. The arguments are those of [`target`](Self::target).
+    pub(crate) fn nodes_of_target(name: String, account: String, region: &str) -> Self {
+        Self {
+            account: Some(account),
+            region: Some(region.to_owned()),
+            ..Self::new(Key::NodesOfTarget(name))
         }
     }
 
@@ -74,6 +85,8 @@ pub(crate) enum Problem {
     RegionUnavailable,
     /// AWS lists items for a target that cannot be used.
     InvalidItems,
+    /// A managed-node lookup fails.
+    NodesUnknown,
     /// Credentials cannot be obtained.
     NoCredentials,
     /// No role can be assumed with some credentials.
@@ -119,6 +132,14 @@ impl Problem {
                 recovered: "all listed syncs can be read again",
                 several_recovered: "all listed syncs of several targets can be read again",
                 all_recovered: "all listed syncs of all targets can be read again",
+            },
+            Self::NodesUnknown => Messages {
+                failed: "cannot look for managed nodes",
+                changed: "cannot look for managed nodes",
+                several_failed: "cannot look for managed nodes in several targets",
+                recovered: "can look for managed nodes again",
+                several_recovered: "can look for managed nodes in several targets again",
+                all_recovered: "can look for managed nodes in all targets again",
             },
             Self::NoCredentials => Messages {
                 failed: "cannot obtain credentials",

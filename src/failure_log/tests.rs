@@ -243,7 +243,7 @@ async fn forgotten_targets_do_not_recover_and_leave_nothing_behind() {
     running.disconnect(0..10);
     sleep(MINUTE * 2).await;
     running.take();
-    running.log.retain_targets(|name| name == "3/eu-west-1" || name == "4/eu-west-1");
+    running.log.retain_targets(|name| name == "3/eu-west-1" || name == "4/eu-west-1", |_| false);
     running.recover(0..3);
     assert_eq!(running.take(), Vec::<String>::new());
     running.log.forget(&target(3));

@@ -176,7 +176,7 @@ impl<'a> AssessedSync<'a> {
         SyncHealth { health, limits }: SyncHealth,
         nodes: Option<ManagedNodes<'a>>,
     ) -> Self {
-        let SyncLimits { max_success_age, max_run_time } = limits;
+        let SyncLimits { max_success_age, max_run_time, ignores_managed_nodes: _ } = limits;
         let managed_nodes = nodes.filter(|_| sync.sync_type == SyncType::ToDestination);
         Self { sync, health, max_success_age, max_run_time, managed_nodes }
     }

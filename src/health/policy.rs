@@ -28,13 +28,19 @@ pub(crate) struct SyncLimits {
     pub(crate) max_success_age: Duration,
     /// A sync whose run is in progress for longer, without a success since it began, is stuck.
     pub(crate) max_run_time: Duration,
+    /// Whether a sync is judged by its age alone, also where no managed nodes could send inventory.
+    pub(crate) ignores_managed_nodes: bool,
 }
 
 impl Default for SyncLimits {
     /// Inventory is usually collected at least once a day, so a gap of a little over a day is
     /// normal.
     fn default() -> Self {
-        Self { max_success_age: Duration::from_hours(48), max_run_time: Duration::from_hours(2) }
+        Self {
+            max_success_age: Duration::from_hours(48),
+            max_run_time: Duration::from_hours(2),
+            ignores_managed_nodes: false,
+        }
     }
 }
 
@@ -76,6 +82,8 @@ pub(crate) struct HealthRule {
     pub(crate) managed_by: Vec<ManagedBy>,
     pub(crate) max_success_age: Option<Duration>,
     pub(crate) max_run_time: Option<Duration>,
+    /// Decides also for syncs whose other limits are those of an expectation.
+    pub(crate) ignore_managed_nodes: Option<bool>,
 }
 
 impl HealthRule {
@@ -91,7 +99,15 @@ impl HealthRule {
 
     /// Whether the rule matches every sync, so that no later rule ever applies.
     pub(crate) fn matches_everything(&self) -> bool {
-        let Self { targets, sync_types, sync_names, managed_by, max_success_age: _, max_run_time: _ } = self;
+        let Self {
+            targets,
+            sync_types,
+            sync_names,
+            managed_by,
+            max_success_age: _,
+            max_run_time: _,
+            ignore_managed_nodes: _,
+        } = self;
         targets.selects_all()
             && sync_types.is_empty()
             && (sync_names.is_empty() || sync_names.iter().any(Wildcard::matches_all))
@@ -189,12 +205,29 @@ impl<'a> TargetPolicy<'a> {
         })
     }
 
+    /// The first rule that matches a sync of the target, whatever expectations say.
+    fn numbered_rule(&self, sync: &DataSync) -> Option<&'a HealthRule> {
+        let mut numbered = self.rules.iter().filter_map(|rule| match rule {
+            RuleOfTarget::Numbered(_, rule) => Some(*rule),
+            RuleOfTarget::Expectation(..) => None,
+        });
+        numbered.find(|rule| rule.matches_sync(sync))
+    }
+
     pub(super) fn limits(&self, sync: &DataSync) -> SyncLimits {
-        let default = self.default_limits;
-        self.rule(sync).map_or(default, |rule| SyncLimits {
-            max_success_age: rule.max_success_age().unwrap_or(default.max_success_age),
-            max_run_time: rule.max_run_time().unwrap_or(default.max_run_time),
-        })
+        let (default, rule) = (self.default_limits, self.rule(sync));
+        let numbered_rule = match rule {
+            Some(RuleOfTarget::Numbered(_, rule)) => Some(*rule),
+            Some(RuleOfTarget::Expectation(..)) => self.numbered_rule(sync),
+            None => None,
+        };
+        SyncLimits {
+            max_success_age: rule.and_then(RuleOfTarget::max_success_age).unwrap_or(default.max_success_age),
+            max_run_time: rule.and_then(RuleOfTarget::max_run_time).unwrap_or(default.max_run_time),
+            ignores_managed_nodes: numbered_rule
+                .and_then(|rule| rule.ignore_managed_nodes)
+                .unwrap_or(default.ignores_managed_nodes),
+        }
     }
 }
 
@@ -280,9 +313,12 @@ mod tests {
             ..HealthRule::default()
         };
         let rules = || vec![rule("a*", None, Some(DAY)), rule("*", Some(DAY), None)];
-        let SyncLimits { max_success_age, max_run_time } = SyncLimits::default();
-        assert_eq!(limits_of(rules(), &target(), "abc"), SyncLimits { max_success_age, max_run_time: DAY });
-        assert_eq!(limits_of(rules(), &target(), "xyz"), SyncLimits { max_success_age: DAY, max_run_time });
+        let default_limits = SyncLimits::default();
+        assert_eq!(limits_of(rules(), &target(), "abc"), SyncLimits { max_run_time: DAY, ..default_limits });
+        assert_eq!(
+            limits_of(rules(), &target(), "xyz"),
+            SyncLimits { max_success_age: DAY, ..default_limits }
+        );
 
         let policy = HealthPolicy { rules: rules(), ..HealthPolicy::default() };
         let origins = |name| policy.limit_origins(&target(), target().account.id.as_ref(), &sync(name, None));
@@ -292,6 +328,63 @@ mod tests {
         let policy = HealthPolicy::default();
         let origins = policy.limit_origins(&target(), None, &sync("abc", None));
         assert_eq!(origins, LimitOrigins::default());
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_a_sync_decides_whether_managed_nodes_are_ignored() {
+        let rule = |name: &str, ignore_managed_nodes| HealthRule {
+            sync_names: vec![Wildcard::new(name)],
+            ignore_managed_nodes,
+            ..HealthRule::default()
+        };
+        let all = |value| vec![rule("own-*", None), rule("org-*", value), rule("*", Some(true))];
+        let ignored = |rules, name| limits_of(rules, &target(), name).ignores_managed_nodes;
+        assert!(!ignored(Vec::new(), "other"));
+        assert!(ignored(all(None), "other"));
+        // What the first rule leaves open is the default, and not that of a later rule.
+        for (value, expected) in [(None, false), (Some(false), false), (Some(true), true)] {
+            assert_eq!(ignored(all(value), "org-a"), expected, "{value:?}");
+            assert!(!ignored(all(value), "own-a"), "{value:?}");
+        }
+        // The rule needs no limits, and changes none.
+        let limits = limits_of(all(None), &target(), "other");
+        assert_eq!(limits, SyncLimits { ignores_managed_nodes: true, ..SyncLimits::default() });
+    }
+
+    #[test]
+    fn the_limits_beside_an_expectation_leave_managed_nodes_to_the_rules() {
+        let policy = |rules| HealthPolicy {
+            expectations: vec![Expectation {
+                name: "any".to_owned(),
+                targets: TargetSelector::default(),
+                managed_by: Vec::new(),
+                presence: Presence::Required,
+                request: ExpectedSync::any(SyncType::ToDestination),
+            }],
+            expectation_rules: vec![ExpectationRule {
+                expectation: 0,
+                max_success_age: Some(DAY),
+                max_run_time: None,
+            }],
+            rules,
+            ..HealthPolicy::default()
+        };
+        let limits = |rules| policy(rules).for_target(&target(), None).limits(&sync("inventory", None));
+        let rule = |name: &str, ignore_managed_nodes| HealthRule {
+            sync_names: vec![Wildcard::new(name)],
+            max_success_age: Some(2 * DAY),
+            ignore_managed_nodes,
+            ..HealthRule::default()
+        };
+        let expected = |ignores_managed_nodes| SyncLimits {
+            max_success_age: DAY,
+            ignores_managed_nodes,
+            ..SyncLimits::default()
+        };
+        assert_eq!(limits(Vec::new()), expected(false));
+        assert_eq!(limits(vec![rule("other", Some(true))]), expected(false));
+        assert_eq!(limits(vec![rule("other", None), rule("inv*", Some(true))]), expected(true));
+        assert_eq!(limits(vec![rule("inventory", None), rule("*", Some(true))]), expected(false));
     }
 
     #[test]
@@ -350,7 +443,7 @@ mod tests {
                 &target,
                 id,
                 "111122223333-a",
-                SyncLimits { max_success_age: DAY, max_run_time: DAY },
+                SyncLimits { max_success_age: DAY, max_run_time: DAY, ..default },
                 LimitOrigins { max_success_age: origin("own"), max_run_time: origin("own") },
             ),
             (

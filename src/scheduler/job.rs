@@ -5,10 +5,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::timing::{FailureStreak, Timing};
-use crate::model::Reason;
 use crate::snapshot::Slot;
 
-/// The next collection of a target: delayed, ready or in flight.
+/// The next collection or managed-node lookup of a target: delayed, ready or in flight.
 #[derive(Clone, Debug)]
 pub(super) struct Job {
     pub(super) slot: Arc<Slot>,
@@ -22,8 +21,8 @@ pub(super) struct Job {
     /// overruns count from the start of this collection: the first collection and a retry
     /// after a back-off are not due at a regular time, so their delay does not count.
     pub(super) overruns_from: Option<Instant>,
-    /// Whether the last collection failed with [`Reason::Timeout`] or
-    /// [`Reason::Connection`].
+    /// Whether the last collection failed with [`Reason::Timeout`](crate::model::Reason::Timeout) or
+    /// [`Reason::Connection`](crate::model::Reason::Connection).
     pub(super) timed_out: bool,
 }
 
@@ -43,8 +42,7 @@ impl Job {
         let overruns = timing.overruns(&target, self.overruns_from.unwrap_or(self.last_started), regular);
         let due = timing.with_backoff(&target, regular, streak);
         let overruns_from = (due == regular).then_some(due);
-        let timed_out =
-            streak.is_some_and(|streak| matches!(streak.reason, Reason::Timeout | Reason::Connection));
+        let timed_out = streak.is_some_and(FailureStreak::timed_out);
         (Self { due, overruns_from, timed_out, ..self }, overruns)
     }
 }

@@ -9,11 +9,14 @@
 //! collected at a fixed offset within the interval, so that the requests to AWS are spread
 //! evenly.
 //!
+//! Managed nodes are looked for on a schedule of their own, see `node_lookups`.
+//!
 //! The scheduler calls the collector through `Collect` and records its reports in the
 //! snapshot. It does not know where the target list comes from.
 
 mod delayed;
 mod job;
+mod node_lookups;
 mod permanent;
 mod queue;
 mod summary;
@@ -33,12 +36,13 @@ use tracing::debug;
 use crate::clock::{Clock, millis};
 use crate::collector::Collect;
 use crate::failure_log::{FailureLog, Problem, Subject};
-use crate::fleet::TargetList;
+use crate::fleet::{Target, TargetList};
 use crate::health::HealthPolicy;
 use crate::model::{Failure, FailureScope, Reason};
-use crate::snapshot::{Change, InvalidItems, Report, Slot, Store};
+use crate::snapshot::{Change, InvalidItems, NodeReport, Report, Slot, Store};
 use delayed::DelayedJobs;
 use job::Job;
+use node_lookups::{Event, NodeLookups};
 use permanent::is_permanent;
 use queue::ReadyQueue;
 use summary::Summary;
@@ -120,6 +124,9 @@ impl<C: Collect> Scheduler<C> {
         let mut delayed = DelayedJobs::default();
         let mut running: JoinSet<Report> = JoinSet::new();
         let mut in_flight: HashMap<Id, Job> = HashMap::new();
+        let mut lookups = NodeLookups::new(self.replica.clone(), self.clock.clone(), self.is_single_round);
+        lookups.set_limits(self.settings.concurrency, &self.target_lists.borrow());
+        lookups.set_slots(&self.store.slots(), &self.first_slots);
         push_first_jobs(&mut ready, std::mem::take(&mut self.first_slots), &timing);
         let mut summary = Summary::new();
         let mut heartbeat = tokio::time::interval(HEARTBEAT_INTERVAL);
@@ -139,6 +146,10 @@ impl<C: Collect> Scheduler<C> {
                 in_flight.insert(task.id(), job);
             }
             self.store.stats.set_in_flight(running.len());
+            // Collections come first.
+            if running.len() < self.settings.concurrency.get() {
+                lookups.start(&self.settings.collector);
+            }
             let summary_interval = if self.is_single_round { NEVER } else { self.settings.interval };
             let summary_due = summary.due(summary_interval, running.is_empty(), &self.store);
 
@@ -150,6 +161,7 @@ impl<C: Collect> Scheduler<C> {
                     let settings = Arc::clone(&self.new_settings.borrow_and_update());
                     let old_settings = std::mem::replace(&mut self.settings, settings);
                     ready.set_limits(self.settings.concurrency, &self.target_lists.borrow());
+                    lookups.set_limits(self.settings.concurrency, &self.target_lists.borrow());
                     if self.settings.interval != old_settings.interval {
                         timing = self.timing();
                         for job in delayed.take_all() {
@@ -167,10 +179,17 @@ impl<C: Collect> Scheduler<C> {
                 Ok(()) = self.target_lists.changed() => {
                     let list = Arc::clone(&self.target_lists.borrow_and_update());
                     ready.set_limits(self.settings.concurrency, &list);
-                    push_first_jobs(&mut ready, self.store.set_targets(&list), &timing);
+                    lookups.set_limits(self.settings.concurrency, &list);
+                    let new_slots = self.store.set_targets(&list);
+                    lookups.set_slots(&self.store.slots(), &new_slots);
+                    push_first_jobs(&mut ready, new_slots, &timing);
                     delayed.retain(|job| !job.slot.is_removed());
                     let names: HashSet<String> = list.targets.iter().map(ToString::to_string).collect();
-                    self.failure_log.retain_targets(|name| names.contains(name));
+                    let has_lookups = |target: &&Target| target.account.managed_nodes_interval.is_some();
+                    let with_lookups: HashSet<String> =
+                        list.targets.iter().filter(has_lookups).map(ToString::to_string).collect();
+                    self.failure_log
+                        .retain_targets(|name| names.contains(name), |name| with_lookups.contains(name));
                 }
                 Some(ended) = running.join_next_with_id(), if !running.is_empty() => {
                     let (id, report) = match ended {
@@ -182,6 +201,9 @@ impl<C: Collect> Scheduler<C> {
                     if job.slot.is_removed() {
                         continue;
                     }
+                    if report.outcome.is_ok() {
+                        lookups.collected(&job.slot);
+                    }
                     self.record(&job.slot, report);
                     summary.count(&job.slot.state());
                     if self.is_single_round {
@@ -192,6 +214,14 @@ impl<C: Collect> Scheduler<C> {
                     delayed.push(next);
                 }
                 Some(job) = delayed.next() => ready.push(job),
+                Some(event) = lookups.next_event() => match event {
+                    Event::Due(job) => lookups.due(job),
+                    Event::Ended(id, ended) => {
+                        let Some((job, report)) = lookups.ended(id, ended) else { continue };
+                        self.record_lookup(&job.slot, report);
+                        lookups.next(job, &timing);
+                    }
+                },
                 () = tokio::time::sleep_until(summary_due) => {
                     summary.log_and_reset(&self.store, &self.settings.health, self.clock.now());
                 },
@@ -235,6 +265,25 @@ impl<C: Collect> Scheduler<C> {
         }
     }
 
+    /// Records the report of a managed-node lookup in the store, and logs when lookups begin to fail and
+    /// when they succeed again.
+    fn record_lookup(&self, slot: &Slot, report: NodeReport) {
+        match self.store.record_managed_nodes(slot, report) {
+            Change::None => {}
+            // The credential store logs these failures.
+            Change::StartedFailing(Failure { scope: FailureScope::Credentials, .. })
+            | Change::ReasonChanged(Failure { scope: FailureScope::Credentials, .. }) => {
+                self.failure_log.forget(&lookup_subject(slot));
+            }
+            Change::StartedFailing(failure) | Change::ReasonChanged(failure) => {
+                self.failure_log.failed(lookup_subject(slot), Problem::NodesUnknown, &failure);
+            }
+            Change::Recovered { failures, .. } => {
+                self.failure_log.recovered(lookup_subject(slot), Some(failures));
+            }
+        }
+    }
+
     /// Logs when AWS begins to list items that cannot be used, and when it no longer does.
     fn log_invalid_items(&self, subject: Subject, invalid_items: Option<&InvalidItems>) {
         let Some(InvalidItems { number, example }) = invalid_items else {
@@ -262,6 +311,13 @@ impl<C: Collect> Scheduler<C> {
             invalid_items: None,
         }
     }
+}
+
+/// The managed-node lookup of a target, for the log.
+fn lookup_subject(slot: &Slot) -> Subject {
+    let (target, state) = (slot.target(), slot.state());
+    let account = target.account.display_id(state.account.as_ref());
+    Subject::nodes_of_target(target.to_string(), account, target.region.as_str())
 }
 
 /// Makes the first collections of new targets ready, in the order of their offsets.

@@ -1,5 +1,7 @@
 //! Tests the scheduler with tokio's time paused, so that all times are exact.
 
+mod node_lookups;
+
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -22,7 +24,16 @@ struct Sleeper {
     panics_in: Option<&'static str>,
     /// Which collections of a region fail, by their number from 0, and why.
     failures: HashMap<&'static str, (Range<usize>, Reason)>,
-    /// The time that `starts` counts from.
+    /// When each managed-node lookup started.
+    lookups: Mutex<Vec<(String, Duration)>>,
+    lookups_in_flight: AtomicUsize,
+    max_lookups_in_flight: AtomicUsize,
+    /// How long a lookup in a region takes. Other regions take no time.
+    lookup_durations: HashMap<&'static str, Duration>,
+    lookup_panics_in: Option<&'static str>,
+    /// Which lookups of a region fail, by their number from 0, and why.
+    lookup_failures: HashMap<&'static str, (Range<usize>, Reason)>,
+    /// The time that `starts` and `lookups` count from.
     started: Option<Instant>,
 }
 
@@ -30,6 +41,11 @@ impl Sleeper {
     fn starts(&self, region: &str) -> Vec<Duration> {
         let starts = self.starts.lock();
         starts.iter().filter(|(name, _)| name == region).map(|(_, at)| *at).collect()
+    }
+
+    fn lookups(&self, region: &str) -> Vec<Duration> {
+        let lookups = self.lookups.lock();
+        lookups.iter().filter(|(name, _)| name == region).map(|(_, at)| *at).collect()
     }
 }
 
@@ -53,6 +69,28 @@ impl Collect for Arc<Sleeper> {
             _ => Ok(Vec::new()),
         };
         Report { account: None, ended: 0.0, took: Duration::ZERO, outcome, invalid_items: None }
+    }
+
+    async fn look_for_managed_nodes(&self, target: &Target) -> NodeReport {
+        let region = target.region.as_str();
+        let at = self.started.unwrap().elapsed();
+        let number = {
+            let mut lookups = self.lookups.lock();
+            lookups.push((region.to_owned(), at));
+            lookups.iter().filter(|(name, _)| name == region).count() - 1
+        };
+        assert_ne!(self.lookup_panics_in, Some(region), "injected by the test");
+        let in_flight = self.lookups_in_flight.fetch_add(1, Ordering::SeqCst) + 1;
+        self.max_lookups_in_flight.fetch_max(in_flight, Ordering::SeqCst);
+        sleep(self.lookup_durations.get(region).copied().unwrap_or_default()).await;
+        self.lookups_in_flight.fetch_sub(1, Ordering::SeqCst);
+        let outcome = match self.lookup_failures.get(region) {
+            Some((failing, reason)) if failing.contains(&number) => {
+                Err(Failure::new(*reason, "injected by the test"))
+            }
+            _ => Ok(true),
+        };
+        NodeReport { account: None, ended: at.as_secs_f64(), outcome }
     }
 }
 
@@ -105,9 +143,18 @@ fn run_with(
     sleeper: Sleeper,
     configure: impl Fn(Scheduler<Arc<Sleeper>>) -> Scheduler<Arc<Sleeper>>,
 ) -> RunningScheduler {
+    run_targets(target_list(regions), concurrency, sleeper, configure)
+}
+
+fn run_targets(
+    targets: Arc<TargetList>,
+    concurrency: usize,
+    sleeper: Sleeper,
+    configure: impl Fn(Scheduler<Arc<Sleeper>>) -> Scheduler<Arc<Sleeper>>,
+) -> RunningScheduler {
     let store = Arc::new(Store::new(INTERVAL));
     let sleeper = Arc::new(Sleeper { started: Some(Instant::now()), ..sleeper });
-    let (target_lists, new_target_lists) = watch::channel(target_list(regions));
+    let (target_lists, new_target_lists) = watch::channel(targets);
     let (settings, new_settings) = watch::channel(settings(&sleeper, INTERVAL, concurrency));
     let started = Instant::now();
     let clock = Clock::new(move || started.elapsed().as_secs_f64());

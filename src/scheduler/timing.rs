@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::permanent::is_permanent;
 use crate::fleet::{Target, stable_hash};
-use crate::model::{FailureScope, Reason, UnixSeconds};
+use crate::model::{Failure, FailureScope, Reason, UnixSeconds};
 use crate::snapshot::TargetState;
 
 /// The longest back-off, in intervals.
@@ -14,6 +14,9 @@ const MAX_BACKOFF: u32 = 3;
 
 /// The longest back-off after permanent failures, in intervals.
 const MAX_BACKOFF_PERMANENT: u32 = 12;
+
+/// Longer than any interval, and short enough to be added to the current time.
+const MAX_RETRY: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// Computes when targets are collected.
 ///
@@ -47,10 +50,31 @@ impl FailureStreak {
         Some(Self {
             reason: failure.reason,
             length: state.consecutive_failures,
-            // If STS throttled the shared credentials, SSM did not throttle this target.
-            throttled: failure.reason == Reason::Throttled && failure.scope == FailureScope::Call,
+            throttled: is_throttled(failure),
         })
     }
+
+    /// The streak of the managed-node lookups of a target. `None` if the last one succeeded, or if there
+    /// has been none.
+    pub(super) fn of_lookups(state: &TargetState) -> Option<Self> {
+        let failure = state.nodes.failure.as_ref()?;
+        Some(Self {
+            reason: failure.reason,
+            length: state.nodes.consecutive_failures,
+            throttled: is_throttled(failure),
+        })
+    }
+
+    /// Whether the last failure was that AWS did not answer.
+    pub(super) fn timed_out(self) -> bool {
+        matches!(self.reason, Reason::Timeout | Reason::Connection)
+    }
+}
+
+/// Whether AWS throttled the requests to the target itself.
+fn is_throttled(failure: &Failure) -> bool {
+    // If STS throttled the shared credentials, SSM did not throttle this target.
+    failure.reason == Reason::Throttled && failure.scope == FailureScope::Call
 }
 
 impl Timing {
@@ -111,6 +135,15 @@ impl Timing {
         let jitter = hash_below(extra / 4, &[&self.replica, &target.to_string(), &streak.length.to_string()]);
         regular + extra - jitter
     }
+
+    /// When to repeat a failed managed-node lookup of a target: after an exponential back-off with
+    /// jitter that starts at the interval of collections and has no limit.
+    pub(super) fn retry(&self, target: &Target, streak: FailureStreak) -> Instant {
+        let backoff = self.interval.saturating_mul(doubled(streak)).min(MAX_RETRY);
+        let jitter =
+            hash_below(backoff / 4, &[&self.replica, &target.to_string(), &streak.length.to_string()]);
+        Instant::now() + backoff - jitter
+    }
 }
 
 /// A duration below `limit` that depends only on `texts`.
@@ -122,8 +155,13 @@ fn hash_below(limit: Duration, texts: &[&str]) -> Duration {
 /// throttled the target, and doubles with each further failure.
 fn backoff_intervals(streak: FailureStreak) -> u32 {
     let max = if is_permanent(streak.reason) { MAX_BACKOFF_PERMANENT } else { MAX_BACKOFF };
+    doubled(streak).min(max)
+}
+
+/// 1, or 2 if AWS throttled the target, doubled with each failure after the first.
+fn doubled(streak: FailureStreak) -> u32 {
     let doublings = streak.length.saturating_sub(u64::from(!streak.throttled));
-    1_u32.checked_shl(u32::try_from(doublings).unwrap_or(u32::MAX)).unwrap_or(u32::MAX).min(max)
+    1_u32.checked_shl(u32::try_from(doublings).unwrap_or(u32::MAX)).unwrap_or(u32::MAX)
 }
 
 fn nanos(nanos: u128) -> Duration {

@@ -105,6 +105,14 @@ impl TargetState {
         Self { account: None, nodes: NodeState::default(), syncs: None, ..self.clone() }
     }
 
+    /// The same state without the results of managed-node lookups, if `target` no longer has lookups
+    /// and there are any.
+    pub(super) fn without_disabled_lookups(&self, target: &Target) -> Option<Self> {
+        let is_disabled = target.account.managed_nodes_interval.is_none();
+        let forgets = is_disabled && self.nodes.has_result();
+        forgets.then(|| Self { nodes: NodeState::default(), ..self.clone() })
+    }
+
     /// Updates the state with a collection that ended at `ended`.
     pub(super) fn apply(
         &mut self,

@@ -82,13 +82,17 @@ impl Store {
                 Some(slot) if slot.target().is_same_target_with_same_access(target) => {
                     if *slot.target() != *target {
                         slot.set_target(target);
+                        if let Some(state) = slot.state().without_disabled_lookups(target) {
+                            slot.set_state(state);
+                        }
                     }
                     slots.push(Arc::clone(slot));
                     continue;
                 }
                 Some(replaced) => {
                     replaced.mark_removed();
-                    Slot::new(target, replaced.state())
+                    let state = replaced.state();
+                    Slot::new(target, state.without_disabled_lookups(target).map_or(state, Arc::new))
                 }
                 None => Slot::new(target, Arc::new(TargetState::new(target))),
             };

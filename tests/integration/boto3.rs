@@ -24,7 +24,7 @@ async fn boto3_works_with_the_fake_aws() {
 
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/fake_aws_test.py");
     let mut python = tools::python();
-    python.arg(script).arg(aws.url());
+    python.arg(script).arg(aws.url()).env("PYTHONDONTWRITEBYTECODE", "1");
     let output = tokio::task::spawn_blocking(move || python.output().unwrap()).await.unwrap();
     assert!(output.status.success(), "{}", tools::written(&output));
     let summary = String::from_utf8_lossy(&output.stderr);

@@ -18,7 +18,13 @@ const BAD: &str = "tests/fixtures/config/bad";
 const WRONG_IN_MEANING: [(&str, &[&str]); 8] = [
     (
         "a length of time, or another number, with units",
-        &["duration_too_long", "health_limit_too_long", "interval_too_short"],
+        &[
+            "duration_too_long",
+            "health_limit_too_long",
+            "interval_too_short",
+            "managed_nodes_interval_of_an_account_too_short",
+            "managed_nodes_interval_too_short",
+        ],
     ),
     (
         "a file that is read",

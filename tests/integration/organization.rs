@@ -36,9 +36,20 @@ pub(crate) struct Moto {
 
 impl Moto {
     pub(crate) async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    /// Also serves SSM: moto lists its EC2 instances as managed nodes, and passes on lists of syncs to
+    /// this fake-aws.
+    pub(crate) async fn with_ssm(fake: &FakeAws) -> Self {
+        Self::start_with(&[fake.url()]).await
+    }
+
+    async fn start_with(arguments: &[String]) -> Self {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python/moto_organization.py");
         let mut python = tools::python();
-        python.arg(script).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        python.arg(script).args(arguments).env("PYTHONDONTWRITEBYTECODE", "1");
+        python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let (process, line) = tokio::task::spawn_blocking(move || {
             let mut moto = tools::KillOnDrop(python.spawn().unwrap());
             let mut line = String::new();

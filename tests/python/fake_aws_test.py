@@ -13,24 +13,17 @@ The test expects this state in fake-aws:
   ou-fake-00000002 with 200000000002, which has no state, and ou-fake-00000003 with 200000000003, which
   is closed and has no status.
 - The account 200000000004, which has left the organization.
-
-Every response is validated by the API model in botocore.
 """
 
 import json
-import sys
 import time
 import unittest
 import urllib.error
-import urllib.request
 
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
-from botocore.validate import ParamValidator
+from botocore.exceptions import HTTPClientError, IncompleteReadError
 
-URL = sys.argv.pop(1)
-ACCOUNT, OTHER = "111122223333", "222233334444"
+from fake_aws import ACCOUNT, OTHER, FakeAwsTest, client, faults, keys_of, nodes, policy, put
+
 MANAGEMENT, DELEGATED, MEMBER, LEFT = "999900000000", "100000000001", "100000000002", "200000000004"
 ROLE = f"arn:aws:iam::{OTHER}:role/SsmSyncExporter"
 
@@ -38,66 +31,7 @@ S3 = {"BucketName": "inventory", "SyncFormat": "JsonSerDe", "Region": "us-east-1
 SOURCE = {"SourceType": "SingleAccountMultiRegions", "SourceRegions": ["eu-west-1"]}
 
 
-def client(service="ssm", region="eu-west-1", account=ACCOUNT, **keys):
-    keys = keys or {"aws_access_key_id": f"AKIA{account}FAKE", "aws_secret_access_key": "any"}
-    # Validation is off in botocore, so that invalid requests reach the server.
-    config = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
-    new = boto3.client(service, region_name=region, endpoint_url=URL, config=config, **keys)
-    # First, because botocore decodes the policies in responses of IAM.
-    new.meta.events.register_first(f"after-call.{service}", check_against_model)
-    return new
-
-
-def check_against_model(model, http_response, parsed, **_):
-    if http_response.status_code >= 300 or model.output_shape is None:
-        return
-    answer = {key: value for key, value in parsed.items() if key != "ResponseMetadata"}
-    report = ParamValidator().validate(answer, model.output_shape)
-    assert not report.has_errors(), f"{model.name}: {report.generate_report()}"
-    unknown = set(answer) - set(model.output_shape.members)
-    assert not unknown, f"{model.name}: not in the model: {unknown}"
-
-
-def keys_of(answer):
-    """The credentials of an AssumeRole response, as arguments of a client."""
-    given = answer["Credentials"]
-    return {
-        "aws_access_key_id": given["AccessKeyId"], "aws_secret_access_key": given["SecretAccessKey"],
-        "aws_session_token": given["SessionToken"],
-    }
-
-
-def put(path, value):
-    request = urllib.request.Request(f"{URL}/_fake/{path}", json.dumps(value).encode(), method="PUT")
-    urllib.request.urlopen(request).close()
-
-
-def faults(*rules):
-    put("faults", rules)
-
-
-def policy(action, effect="Allow", **more):
-    statement = {"Effect": effect, "Action": action} | more
-    return {"Version": "2012-10-17", "Statement": [statement | ({} if "Principal" in more else {"Resource": "*"})]}
-
-
-class Test(unittest.TestCase):
-    region_number = 0
-
-    def setUp(self):
-        # Each test uses its own region.
-        Test.region_number += 1
-        self.region = f"eu-west-{Test.region_number}"
-        self.ssm = client(region=self.region)
-
-    def assert_error(self, code, call, *fragments, **request):
-        with self.assertRaises(ClientError) as caught:
-            call(**request)
-        self.assertEqual(caught.exception.response["Error"]["Code"], code, caught.exception)
-        for fragment in fragments:
-            self.assertIn(fragment, str(caught.exception))
-        return caught.exception.response
-
+class Test(FakeAwsTest):
     def names(self, **request):
         return [item["SyncName"] for item in self.ssm.list_resource_data_sync(**request)["ResourceDataSyncItems"]]
 
@@ -401,16 +335,35 @@ class Test(unittest.TestCase):
 
     def test_faults_of_ssm(self):
         self.addCleanup(faults)
-        lists = self.ssm.list_resource_data_sync
-        for fault, code in {
-            "throttle": "ThrottlingException", "deny": "AccessDeniedException",
-            "deny_by_scp": "AccessDeniedException", "expired_token": "ExpiredTokenException",
-            "server_error": "InternalServerError",
-        }.items():
-            faults({"region": self.region, "operation": "ListResourceDataSync", "times": 1, "fault": fault})
-            client(region="us-west-2").list_resource_data_sync()
-            self.assert_error(code, lists)
-            lists()
+        nodes(self.region, 7)
+        for operation, call, key in [
+            ("ListResourceDataSync", "list_resource_data_sync", "ResourceDataSyncItems"),
+            ("DescribeInstanceInformation", "describe_instance_information", "InstanceInformationList"),
+        ]:
+            lists, elsewhere = (getattr(ssm, call) for ssm in [self.ssm, client(region="us-west-2")])
+            for fault, code in {
+                "throttle": "ThrottlingException", "deny": "AccessDeniedException",
+                "deny_by_scp": "AccessDeniedException", "expired_token": "ExpiredTokenException",
+                "region_disabled": "UnrecognizedClientException", "server_error": "InternalServerError",
+            }.items():
+                faults({"region": self.region, "operation": operation, "times": 1, "fault": fault})
+                elsewhere()
+                self.assert_error(code, lists)
+                lists()
+            for fault in ["truncated_body", "reset"]:
+                faults({"region": self.region, "operation": operation, "times": 1, "fault": fault})
+                self.assertRaises((HTTPClientError, IncompleteReadError), lists)
+                lists()
+            faults({"region": self.region, "operation": operation, "times": 1, "fault": {"many_items": 1000}})
+            self.assertEqual(len(lists()[key]), 1000)
+            faults({"region": self.region, "operation": operation, "times": 1, "fault": "endless_pages"})
+            self.assertIn("NextToken", lists())
+        faults({"operation": "DescribeInstanceInformation", "times": 1, "fault": {"page_size": 2}})
+        self.assertEqual(len(self.ssm.describe_instance_information()["InstanceInformationList"]), 2)
+        faults({"operation": "DescribeInstanceInformation", "times": 1,
+                "fault": {"text": {"field": "PlatformName", "value": "x", "repeat": 100_000}}})
+        [first, *_] = self.ssm.describe_instance_information()["InstanceInformationList"]
+        self.assertEqual(len(first["PlatformName"]), 100_000)
 
     def test_describe_and_list_an_organization(self):
         organizations = client("organizations", account=MANAGEMENT)

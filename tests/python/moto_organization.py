@@ -1,5 +1,9 @@
 """Serves moto with an organization, until its standard input is closed.
 
+Usage: moto_organization.py [FAKE_AWS]
+
+With the URL of a fake-aws, moto also serves the calls of SSM that the exporter makes, see moto_nodes.py.
+
 The management account is moto's own, 123456789012. The organizational units and accounts are:
 
 - `outer` with the account `application`
@@ -16,6 +20,12 @@ import sys
 
 import boto3
 from moto.server import ThreadedMotoServer
+
+if sys.argv[1:]:
+    # Importing moto's EC2 takes seconds.
+    import moto_nodes
+
+    moto_nodes.serve(sys.argv[1])
 
 logging.getLogger("werkzeug").setLevel(logging.WARNING)
 server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)

@@ -32,7 +32,7 @@ pub(in crate::config) struct RawHealth {
 #[derive(Debug, Default, serde::Deserialize, serde::Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, remote = "Self", default)]
 #[schemars(title = "Rule of health", transform = in_order::<Self>)]
-#[schemars(transform = at_least_one_of(&["max_success_age", "max_run_time"]))]
+#[schemars(transform = at_least_one_of(&["max_success_age", "max_run_time", "ignore_managed_nodes"]))]
 pub(in crate::config) struct RawHealthRule {
     /// Account ids, or account names with the wildcards `*` and `?`. An entry with `!` in front excludes, wherever
     /// it stands in the list.
@@ -67,6 +67,10 @@ pub(in crate::config) struct RawHealthRule {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"1h")]
     pub(in crate::config) max_run_time: Option<Shown<Limit>>,
+    /// Judges these syncs by their age alone, whether or not there are managed nodes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(example = true)]
+    pub(in crate::config) ignore_managed_nodes: Option<Shown<bool>>,
 }
 
 mappings! {

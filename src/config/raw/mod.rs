@@ -7,6 +7,7 @@
 mod alternatives;
 mod expectations;
 mod health;
+mod managed_nodes;
 mod optional_list;
 mod patterns;
 mod request_shapes;
@@ -27,6 +28,7 @@ pub(super) use expectations::{
     RawSyncSource,
 };
 pub(super) use health::{Limit, RawHealth, RawHealthRule};
+pub(super) use managed_nodes::{RawManagedNodes, RawManagedNodesOfEntry};
 pub(super) use optional_list::OptionalList;
 pub(super) use values::MAX_DURATION;
 use values::{EndpointUrl, MAX_NAME, Name, ProfileName};
@@ -75,6 +77,9 @@ pub(super) struct RawConfig {
     /// When a sync counts as stale or stuck. Metrics, status page, `once`, log and alerts follow these
     /// limits.
     pub(super) health: RawHealth,
+    /// Whether to look up which targets have managed nodes: EC2 instances and other machines with the agent of
+    /// Systems Manager.
+    pub(super) managed_nodes: RawManagedNodes,
     /// Which syncs should exist, and how they should be set up. Each target that an expectation selects is
     /// compared with it.
     #[serde(default, deserialize_with = "non_null_list", skip_serializing_if = "Option::is_none")]
@@ -108,6 +113,7 @@ ready_after: 10m
 refresh_interval: 1h
 quota: { SyncToDestination: 5, SyncFromSource: 5 }
 health: { max_success_age: 48h, max_run_time: 2h }
+managed_nodes: { enabled: false, interval: 6h }
 ";
 
 #[derive(Debug, Default, serde::Deserialize, serde::Serialize, JsonSchema)]
@@ -167,6 +173,9 @@ pub(super) struct RawAccount {
     #[schemars(with = "Vec<Shown<RegionOrPattern>>", extend("minItems" = 1, "uniqueItems" = true))]
     #[schemars(example = ["eu-west-1"])]
     pub(super) regions: Option<Vec<Shown<RegionOrPattern>>>,
+    /// Whether to look up managed nodes in this account. What it leaves out is that of the top level.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) managed_nodes: Option<RawManagedNodesOfEntry>,
 }
 
 #[derive(Debug, serde::Deserialize, serde::Serialize, JsonSchema)]
@@ -225,6 +234,10 @@ pub(super) struct RawOrganization {
     #[schemars(with = "Vec<Shown<RegionOrPattern>>", extend("minItems" = 1, "uniqueItems" = true))]
     #[schemars(example = ["eu-west-1"])]
     pub(super) regions: Option<Vec<Shown<RegionOrPattern>>>,
+    /// Whether to look up managed nodes in the organization's accounts. What it leaves out is that of the top
+    /// level.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) managed_nodes: Option<RawManagedNodesOfEntry>,
 }
 
 #[derive(Debug, serde::Deserialize, serde::Serialize, JsonSchema)]

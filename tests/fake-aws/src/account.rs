@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::fault::Fault;
-use crate::paging::{self, Page};
+use crate::paging::Page;
 use crate::reply::{ApiError, Reply};
 use crate::service::Service;
 use crate::validate::Violations;
@@ -91,10 +91,7 @@ fn list_regions(
         return Err(Service::Account.access_denied(message));
     }
     let mut violations = Violations::default();
-    let size = paging::size(request, MAX_PAGE_SIZE).unwrap_or_else(|value| {
-        violations.add(&format!("'{value}'"), "/MaxResults", "Member must have value between 1 and 50");
-        MAX_PAGE_SIZE
-    });
+    let size = violations.page_size(request, 1..=MAX_PAGE_SIZE, MAX_PAGE_SIZE);
     let wanted = request.get("RegionOptStatusContains").and_then(Value::as_array);
     for index in 0..wanted.map_or(0, Vec::len) {
         violations.one_of(request, &format!("/RegionOptStatusContains/{index}"), &STATUSES);

@@ -2,6 +2,7 @@
 //!
 //! - `PUT /_fake/faults` replaces all faults with a JSON list of [`FaultRule`]s.
 //! - `PUT /_fake/items` adds a JSON list of [`FixedSync`]s.
+//! - `PUT /_fake/nodes` sets managed nodes from a JSON list of [`NodesOfRegion`]s.
 //! - `PUT /_fake/policies` applies a JSON list of [`Setting`]s.
 //! - `GET /_fake/calls` returns the number of calls of each operation by account and region.
 
@@ -25,6 +26,17 @@ struct FixedSync {
     region: String,
     sync_type: String,
     item: Value,
+}
+
+/// The managed nodes of an account in a region. Either `number` or `items`, see
+/// [`World::set_managed_nodes`] and [`World::set_managed_node_items`].
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NodesOfRegion {
+    account: String,
+    region: String,
+    number: Option<u32>,
+    items: Option<Vec<Value>>,
 }
 
 /// A setting of policies.
@@ -62,6 +74,9 @@ pub(crate) fn handle(world: &World, method: &Method, path: &str, body: &[u8]) ->
     let result = match (method, path) {
         (&Method::PUT, "/_fake/faults") => parse(body).map(|rules: Vec<FaultRule>| world.set_faults(rules)),
         (&Method::PUT, "/_fake/items") => parse(body).and_then(|items| each(items, |item| put(world, item))),
+        (&Method::PUT, "/_fake/nodes") => {
+            parse(body).and_then(|regions| each(regions, |region| set_nodes(world, region)))
+        }
         (&Method::PUT, "/_fake/policies") => {
             parse(body).and_then(|settings| each(settings, |setting| apply(world, setting)))
         }
@@ -86,6 +101,16 @@ fn each<T>(items: Vec<T>, work: impl FnMut(T) -> Result<(), String>) -> Result<(
 fn put(world: &World, FixedSync { account, region, sync_type, item }: FixedSync) -> Result<(), String> {
     let kind = SyncKind::from_name(&sync_type).ok_or_else(|| format!("unknown sync type {sync_type}"))?;
     world.put_item(&account, &region, kind, item);
+    Ok(())
+}
+
+fn set_nodes(world: &World, nodes: NodesOfRegion) -> Result<(), String> {
+    let NodesOfRegion { account, region, number, items } = nodes;
+    match (number, items) {
+        (Some(number), None) => world.set_managed_nodes(&account, &region, number),
+        (None, Some(items)) => world.set_managed_node_items(&account, &region, items),
+        _ => return Err(format!("the nodes of {account} in {region} need either `number` or `items`")),
+    }
     Ok(())
 }
 

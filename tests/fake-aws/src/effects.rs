@@ -76,6 +76,12 @@ fn many_items(body: &mut Parts, operation: &str, count: u64) {
             r#"","LastStatus":"Successful","LastSyncTime":1763800000}"#,
             0,
         ),
+        "DescribeInstanceInformation" => (
+            r#"{"InstanceInformationList":["#,
+            r#"{"InstanceId":"i-00000"#,
+            r#"","PingStatus":"Online","PlatformType":"Linux","ResourceType":"EC2Instance"}"#,
+            0,
+        ),
         "ListAccounts" | "ListAccountsForParent" => (
             r#"{"Accounts":["#,
             r#"{"Id":""#,

@@ -43,8 +43,8 @@ pub enum Fault {
     EndlessSlowPages(u64),
     /// Status 400 with an error code that no earlier response had.
     NewErrorCode,
-    /// The list is a single page with this many items. Applies to lists of syncs, accounts and
-    /// regions.
+    /// The list is a single page with this many items. Applies to lists of syncs, managed nodes,
+    /// accounts and regions.
     ManyItems(u64),
     /// The credentials of `AssumeRole` expire this many seconds from now, in the past if negative.
     /// The fake itself still accepts them.

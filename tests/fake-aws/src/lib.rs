@@ -2,7 +2,8 @@
 //!
 //! It supports these calls:
 //!
-//! - SSM: creating, updating, listing and deleting resource data syncs
+//! - SSM: creating, updating, listing and deleting resource data syncs, and
+//!   `DescribeInstanceInformation`, which lists the managed nodes
 //! - STS: `GetCallerIdentity` and `AssumeRole`
 //! - Organizations: describing the organization and listing its roots, units and accounts
 //! - Account Management: `ListRegions`
@@ -38,6 +39,7 @@ mod control;
 mod effects;
 mod fault;
 mod iam;
+mod nodes;
 mod organizations;
 mod paging;
 mod policy;

@@ -8,6 +8,7 @@
 //! - `--members N`: adds an organization with the management account 999900000000 and the accounts
 //!   100000000000, 100000000001 and so on in its root. Then there is no default account.
 //! - `--syncs N`: adds N syncs to a bucket in every account and region.
+//! - `--nodes N`: adds N managed nodes to every account and region.
 //! - `--delay MILLISECONDS`: delays every response.
 //!
 //! Every account has the role `SsmSyncExporter`.
@@ -21,7 +22,8 @@ use std::time::SystemTime;
 use fake_aws::{FakeAws, Fault, FaultRule, SyncKind, World};
 use serde_json::{Value, json};
 
-const USAGE: &str = "fake-aws [--members N] [--syncs N] [--delay MILLISECONDS] [ADDRESS [ACCOUNT...]]";
+const USAGE: &str =
+    "fake-aws [--members N] [--syncs N] [--nodes N] [--delay MILLISECONDS] [ADDRESS [ACCOUNT...]]";
 
 const ROLE: &str = "SsmSyncExporter";
 
@@ -66,17 +68,19 @@ struct Arguments {
     accounts: Vec<String>,
     members: Option<u32>,
     syncs: u32,
+    nodes: u32,
     delay: Option<u64>,
 }
 
 impl Arguments {
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Self, String> {
-        let (mut members, mut syncs, mut delay) = (None, 0, None);
+        let (mut members, mut syncs, mut nodes, mut delay) = (None, 0, 0, None);
         let mut positional = Vec::new();
         while let Some(argument) = arguments.next() {
             match argument.as_str() {
                 "--members" => members = Some(parse_number(&argument, arguments.next())?),
                 "--syncs" => syncs = parse_number(&argument, arguments.next())?,
+                "--nodes" => nodes = parse_number(&argument, arguments.next())?,
                 "--delay" => delay = Some(parse_number(&argument, arguments.next())?),
                 _ if argument.starts_with('-') => return Err(format!("unknown option {argument}")),
                 _ => positional.push(argument),
@@ -93,7 +97,7 @@ impl Arguments {
         if accounts.is_empty() && members.is_none() {
             accounts.push("111122223333".to_owned());
         }
-        Ok(Self { address, accounts, members, syncs, delay })
+        Ok(Self { address, accounts, members, syncs, nodes, delay })
     }
 
     fn world(&self) -> Arc<World> {
@@ -114,6 +118,7 @@ impl Arguments {
         if self.syncs > 0 {
             world.set_default_syncs(SyncKind::ToDestination, (0..self.syncs).map(sync).collect());
         }
+        world.set_default_managed_nodes(self.nodes);
         if let Some(delay) = self.delay {
             world.set_faults(vec![FaultRule::new(Fault::Delay(delay))]);
         }

@@ -119,7 +119,7 @@ impl ListRequest<'_> {
         all: &[&T],
         to_json: impl Fn(&T) -> Value,
     ) -> Result<Value, ApiError> {
-        let size = paging::size(self.request, MAX_PAGE_SIZE).map_err(|value| {
+        let size = paging::size(self.request, 1..=MAX_PAGE_SIZE, MAX_PAGE_SIZE).map_err(|value| {
             let reason = if value.as_f64().is_some_and(|number| number > 1.0) { "MAX" } else { "MIN" };
             let message =
                 format!("You provided a value for MaxResults that is not between 1 and {MAX_PAGE_SIZE}.");

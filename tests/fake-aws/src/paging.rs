@@ -1,19 +1,21 @@
 //! Pages of lists, and the tokens that lead to the next page.
 
+use std::ops::RangeInclusive;
+
 use serde_json::Value;
 
 use crate::fault::Fault;
 
-/// The page size that the request asks for, `max` by default.
+/// The page size that the request asks for, `default` if it asks for none.
 ///
 /// # Errors
-/// Returns the value of `MaxResults` if it is not between 1 and `max`.
-pub(crate) fn size(request: &Value, max: usize) -> Result<usize, &Value> {
+/// Returns the value of `MaxResults` if it is not in `range`.
+pub(crate) fn size(request: &Value, range: RangeInclusive<usize>, default: usize) -> Result<usize, &Value> {
     match request.get("MaxResults") {
-        None | Some(Value::Null) => Ok(max),
+        None | Some(Value::Null) => Ok(default),
         Some(value) => {
             let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
-            number.filter(|number| (1..=max).contains(number)).ok_or(value)
+            number.filter(|number| range.contains(number)).ok_or(value)
         }
     }
 }

@@ -110,7 +110,7 @@ pub(crate) fn response(service: Service, reply: Reply, request_id: &str) -> Resp
                 _ => {
                     error.code.starts_with("ResourceDataSync")
                         || error.code.starts_with("Internal")
-                        || error.code == "InvalidNextToken"
+                        || matches!(error.code.as_ref(), "InvalidInstanceId" | "InvalidNextToken")
                 }
             };
             body[if in_model { "Message" } else { "message" }] = error.message.into();

@@ -1,9 +1,10 @@
-//! The four SSM operations on resource data syncs.
+//! The SSM operations: four on resource data syncs, and `DescribeInstanceInformation`.
 
 use serde_json::{Map, Value, json};
 
 use crate::fault::Fault;
-use crate::paging::{self, Page};
+use crate::nodes;
+use crate::paging::Page;
 use crate::reply::{ApiError, Reply};
 use crate::validate::{self, Violations};
 use crate::world::{CreatedSync, SYNC_QUOTA, Sync, SyncKind, World, aws_time, now};
@@ -35,6 +36,7 @@ pub(crate) fn handle(
         "UpdateResourceDataSync" => at.update(request).map(|()| EMPTY_RESULT.to_owned()),
         "ListResourceDataSync" => at.list(request, faults),
         "DeleteResourceDataSync" => at.delete(request).map(|()| EMPTY_RESULT.to_owned()),
+        "DescribeInstanceInformation" => nodes::describe(world, account, region, request, faults),
         _ => Err(ApiError::new("UnknownOperationException", "")),
     };
     result.map_or_else(Reply::Error, Reply::Json)
@@ -115,10 +117,7 @@ impl AccountRegion<'_> {
     fn list(&self, request: &Value, faults: &[Fault]) -> Result<String, ApiError> {
         let mut violations = Violations::default();
         violations.text(request, "/SyncType", MAX_NAME, false);
-        let size = paging::size(request, MAX_PAGE_SIZE).unwrap_or_else(|value| {
-            violations.add(&format!("'{value}'"), "/MaxResults", "Member must have value between 1 and 50");
-            MAX_PAGE_SIZE
-        });
+        let size = violations.page_size(request, 1..=MAX_PAGE_SIZE, MAX_PAGE_SIZE);
         violations.check()?;
         let kind = kind_of(request)?;
         let page = Page::new(kind.as_str(), size, request, faults)

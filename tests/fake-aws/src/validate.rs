@@ -1,8 +1,11 @@
 //! Validates requests against the constraints of the SSM API model 2014-11-06 (lengths, patterns and
 //! required members), with the error messages of AWS.
 
+use std::ops::RangeInclusive;
+
 use serde_json::Value;
 
+use crate::paging;
 use crate::reply::ApiError;
 
 /// The violated constraints of a request.
@@ -50,6 +53,24 @@ impl Violations {
             let constraint = format!("Member must satisfy enum value set: [{}]", values.join(", "));
             self.add(&format!("'{text}'"), path, &constraint);
         }
+    }
+
+    /// The page size that the request asks for, `default` if it asks for none. Adds a violation if
+    /// it is not in `range`.
+    pub(crate) fn page_size(
+        &mut self,
+        request: &Value,
+        range: RangeInclusive<usize>,
+        default: usize,
+    ) -> usize {
+        let (min, max) = (*range.start(), *range.end());
+        paging::size(request, range, default).unwrap_or_else(|value| {
+            let is_too_large = value.as_u64().is_some_and(|number| number > max as u64);
+            let (bound, limit) = if is_too_large { ("less", max) } else { ("greater", min) };
+            let constraint = format!("Member must have value {bound} than or equal to {limit}");
+            self.add(&format!("'{value}'"), "/MaxResults", &constraint);
+            default
+        })
     }
 
     pub(crate) fn flag(&mut self, request: &Value, path: &str) {

@@ -1,6 +1,7 @@
-//! The state of the fake AWS: accounts with their roles, regions and syncs.
+//! The state of the fake AWS: accounts with their roles, regions, syncs and managed nodes.
 
 mod calls;
+mod nodes;
 mod organization;
 mod policies;
 mod roles;
@@ -19,6 +20,7 @@ use crate::schedule::RunSchedule;
 use crate::ssm;
 
 use calls::Calls;
+pub(crate) use nodes::ManagedNodes;
 pub(crate) use organization::{Member, ORGANIZATION, Organization, ROOT, Unit};
 pub use policies::OrganizationPolicyType;
 use policies::VpcEndpoint;
@@ -70,6 +72,8 @@ struct Inner {
     assumed_roles: Vec<AssumedRole>,
     /// The syncs that are listed in accounts and regions without syncs of that kind.
     default_syncs: BTreeMap<SyncKind, Vec<Sync>>,
+    /// The managed nodes of accounts and regions whose nodes were not set.
+    default_nodes: ManagedNodes,
     vpc_endpoints: Vec<VpcEndpoint>,
     faults: Vec<FaultRule>,
     calls: BTreeMap<(String, String, String), Calls>,
@@ -92,6 +96,8 @@ struct Account {
     /// The regions whose status was set, with the status.
     regions: BTreeMap<String, String>,
     syncs: BTreeMap<(String, SyncKind), Vec<Sync>>,
+    /// The managed nodes of the regions whose nodes were set.
+    nodes: BTreeMap<String, ManagedNodes>,
 }
 
 #[derive(Clone, Debug)]
@@ -149,6 +155,7 @@ impl Default for World {
             sessions: HashMap::new(),
             assumed_roles: Vec::new(),
             default_syncs: BTreeMap::new(),
+            default_nodes: ManagedNodes::default(),
             vpc_endpoints: Vec::new(),
             faults: Vec::new(),
             calls: BTreeMap::new(),
@@ -170,7 +177,7 @@ impl World {
         std::sync::Arc::default()
     }
 
-    /// Adds an account without roles or syncs.
+    /// Adds an account without roles, syncs or managed nodes.
     pub fn add_account(&self, id: &str) {
         self.lock().accounts.entry(id.to_owned()).or_default();
     }

@@ -138,6 +138,12 @@ async fn lists_and_bodies_can_be_huge() {
     assert_eq!(header(&head, "content-length"), [body.len().to_string()]);
     let body: Value = serde_json::from_str(&body).unwrap();
     assert_eq!(body["ResourceDataSyncItems"].as_array().unwrap().len(), 300_000);
+    let stream =
+        send(&aws, "ssm", "eu-west-1", "AmazonSSM.DescribeInstanceInformation", r#"{"MaxResults": 5}"#).await;
+    let (_, body) = read(stream).await;
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let nodes = body["InstanceInformationList"].as_array().unwrap();
+    assert_eq!((nodes.len(), &nodes[1]["InstanceId"]), (300_000, &json!("i-00000000000000001")));
 
     let padding = |bytes, chunked| Fault::Padding { bytes, chunked };
     let (head, body) = list_with(&aws, padding(20_000_000, false)).await;

@@ -64,7 +64,8 @@ fn put(address: &str, path: &str, body: &str) -> String {
 
 #[test]
 fn serves_an_organization_with_syncs() {
-    let arguments = ["--members", "3", "127.0.0.1:0", "--syncs", "2", "111122223333", "--delay", "100"];
+    let arguments =
+        ["--members", "3", "127.0.0.1:0", "--syncs", "2", "--nodes", "7", "111122223333", "--delay", "100"];
     let (_running, address, keys) = start(&arguments, 2);
     assert!(keys[0].starts_with("AWS_ACCESS_KEY_ID=AKIA111122223333FAKE "), "{keys:?}");
     assert!(keys[1].starts_with("AWS_ACCESS_KEY_ID=AKIA999900000000FAKE "), "{keys:?}");
@@ -78,6 +79,8 @@ fn serves_an_organization_with_syncs() {
     let items = answer["ResourceDataSyncItems"].as_array().unwrap();
     assert_eq!(items.len(), 2);
     assert_eq!(items[1]["LastStatus"], "Successful");
+    let answer = call(&address, "100000000002", "ssm", "AmazonSSM.DescribeInstanceInformation");
+    assert_eq!(answer["InstanceInformationList"].as_array().unwrap().len(), 7);
 }
 
 #[test]
@@ -109,6 +112,41 @@ fn items_that_were_put_are_listed_as_given() {
     assert!(put("SyncToDestination").starts_with("HTTP/1.1 204 "));
     let answer = call(&address, "111122223333", "ssm", "AmazonSSM.ListResourceDataSync");
     assert_eq!(answer["ResourceDataSyncItems"], serde_json::from_str::<Value>(&format!("[{item}]")).unwrap());
+}
+
+#[test]
+fn managed_nodes_come_and_go() {
+    let (_running, address, _) = start(&[], 1);
+    let put = |nodes: &str| {
+        put(&address, "nodes", &format!(r#"[{{"account": "111122223333", "region": "eu-west-1"{nodes}}}]"#))
+    };
+    let list = || {
+        let answer = call(&address, "111122223333", "ssm", "AmazonSSM.DescribeInstanceInformation");
+        answer["InstanceInformationList"].as_array().unwrap().clone()
+    };
+    assert_eq!(list(), [Value::Null; 0]);
+    assert!(put(r#", "number": 3"#).starts_with("HTTP/1.1 204 "));
+    assert_eq!(list().len(), 3);
+    assert!(put(r#", "items": [{"InstanceId": "mi-1", "Unknown": [1]}]"#).starts_with("HTTP/1.1 204 "));
+    assert_eq!(Value::from(list()).to_string(), r#"[{"InstanceId":"mi-1","Unknown":[1]}]"#);
+    assert!(put(r#", "number": 0"#).starts_with("HTTP/1.1 204 "));
+    assert_eq!(list(), [Value::Null; 0]);
+    for (nodes, error) in [
+        ("", "the nodes of 111122223333 in eu-west-1 need either `number` or `items`"),
+        (r#", "number": 1, "items": []"#, "need either `number` or `items`"),
+        (r#", "number": -1"#, "invalid value: integer `-1`, expected u32"),
+        (r#", "nodes": 1"#, "unknown field `nodes`"),
+    ] {
+        let answer = put(nodes);
+        assert!(answer.starts_with("HTTP/1.1 400 ") && answer.contains(error), "{answer}");
+    }
+    let answer = send(&address, "GET /_fake/calls HTTP/1.1\r\nHost: fake\r\nConnection: close\r\n\r\n");
+    let calls: Value = serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap();
+    assert_eq!(
+        calls,
+        serde_json::json!([{"account": "111122223333", "region": "eu-west-1",
+            "operation": "DescribeInstanceInformation", "calls": 4}])
+    );
 }
 
 #[test]
@@ -157,6 +195,7 @@ fn invalid_arguments_are_reported() {
     for (arguments, message) in [
         (["--members", "many"].as_slice(), "--members needs a number, got many"),
         (&["--syncs"], "--syncs needs a number"),
+        (&["--nodes", "-1"], "--nodes needs a number, got -1"),
         (&["--delay", "-1"], "--delay needs a number, got -1"),
         (&["--slow"], "unknown option --slow"),
         (&["127.0.0.1:0", "12345"], "invalid account id 12345: must have 12 digits"),

@@ -107,6 +107,27 @@ fn an_identity_needs_a_policy_that_allows_the_action_and_none_that_denies_it() {
 }
 
 #[test]
+fn listing_managed_nodes_needs_a_permission_of_its_own() {
+    let world = world();
+    let describe = |session| call(&world, session, Service::Ssm, "DescribeInstanceInformation");
+    let denied =
+        |why| denied(why).map_err(|text| text.replace("ListResourceDataSync", "DescribeInstanceInformation"));
+    let (role, all) = (Identity::role(ROLE), session(&world, None));
+    world.set_policies(MEMBER, &role, &[("syncs", &policy("Allow", "ssm:ListResourceDataSync"))]).unwrap();
+    let why = "because no identity-based policy allows the ssm:ListResourceDataSync action";
+    assert_eq!((list_syncs(&world, &all), describe(&all)), (Ok(()), denied(why)));
+    world.put_policy(MEMBER, &role, "nodes", &policy("Allow", "ssm:DescribeInstanceInformation")).unwrap();
+    assert_eq!(describe(&all), Ok(()));
+    let of_syncs = session(&world, Some(&policy("Allow", "ssm:ListResourceDataSync")));
+    let why = "because no session policy allows the ssm:ListResourceDataSync action";
+    assert_eq!((list_syncs(&world, &of_syncs), describe(&of_syncs)), (Ok(()), denied(why)));
+    let endpoint = resource_policy("Allow", "ssm:ListResourceDataSync");
+    world.set_vpc_endpoint_policy("ssm", None, Some(&endpoint)).unwrap();
+    let why = "because no VPC endpoint policy allows the ssm:ListResourceDataSync action";
+    assert_eq!((list_syncs(&world, &all), describe(&all)), (Ok(()), denied(why)));
+}
+
+#[test]
 fn a_permissions_boundary_and_a_session_policy_limit_what_the_role_may_do() {
     let world = world();
     let role = Identity::role(ROLE);

@@ -1,0 +1,244 @@
+//! Decides when managed nodes are looked for in each target, and limits the lookups in flight.
+//!
+//! Lookups have a schedule of their own, with the interval that each account configures, and yield to
+//! collections: a lookup starts only if its target is up, and only while a further collection could
+//! start as well. Lookups do not count towards the limit on collections, so a lookup in flight never
+//! keeps a collection from starting.
+//!
+//! The first lookup of a target follows its first good collection. After that, each lookup is at a
+//! fixed offset within its interval. A failed lookup is repeated after the interval of collections,
+//! then after twice as long, and so on, up to its own interval. Only a failure that lasts until somebody
+//! changes the account or the organization is not repeated before the next regular lookup.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::{Id, JoinError, JoinSet};
+use tokio::time::Instant;
+
+use super::delayed::DelayedJobs;
+use super::job::Job;
+use super::permanent::is_permanent;
+use super::queue::ReadyQueue;
+use super::timing::{FailureStreak, Timing};
+use crate::clock::Clock;
+use crate::collector::Collect;
+use crate::fleet::TargetList;
+use crate::model::{Failure, Reason};
+use crate::snapshot::{NodeReport, Slot};
+
+/// The share of the concurrency of collections that lookups may have in addition, as a divisor.
+const CONCURRENCY_DIVISOR: usize = 4;
+
+/// All lookups. The job of each target with lookups is in one of four states: waiting for a good
+/// collection, delayed until it is due, ready, or in flight.
+#[derive(Debug)]
+pub(super) struct NodeLookups {
+    replica: String,
+    clock: Clock,
+    is_single_round: bool,
+    /// Every job, with the interval that it was scheduled with.
+    scheduled: HashMap<SlotId, Duration>,
+    waiting: HashMap<SlotId, Job>,
+    delayed: DelayedJobs,
+    ready: ReadyQueue,
+    running: JoinSet<NodeReport>,
+    in_flight: HashMap<Id, Job>,
+    max_in_flight: usize,
+}
+
+/// Identifies a slot by its address, which no other slot has while a job refers to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct SlotId(usize);
+
+impl SlotId {
+    fn of(slot: &Arc<Slot>) -> Self {
+        Self(Arc::as_ptr(slot).addr())
+    }
+}
+
+/// What happens next.
+pub(super) enum Event {
+    /// A job is due.
+    Due(Job),
+    /// A lookup has ended, or panicked.
+    Ended(Id, Result<NodeReport, JoinError>),
+}
+
+impl NodeLookups {
+    pub(super) fn new(replica: String, clock: Clock, is_single_round: bool) -> Self {
+        Self {
+            replica,
+            clock,
+            is_single_round,
+            scheduled: HashMap::new(),
+            waiting: HashMap::new(),
+            delayed: DelayedJobs::default(),
+            ready: ReadyQueue::default(),
+            running: JoinSet::new(),
+            in_flight: HashMap::new(),
+            max_in_flight: 1,
+        }
+    }
+
+    /// Derives the limits from the `concurrency` of collections and from the accounts and regions in
+    /// `list`.
+    pub(super) fn set_limits(&mut self, concurrency: NonZeroUsize, list: &TargetList) {
+        let limit = concurrency.div_ceil(NonZeroUsize::MIN.saturating_add(CONCURRENCY_DIVISOR - 1));
+        self.max_in_flight = limit.get();
+        self.ready.set_limits(limit, list);
+    }
+
+    /// Schedules lookups in the targets of `slots` that are configured to have them, and in no others.
+    ///
+    /// The targets of `new_slots` are about to be collected, so their lookups wait for that.
+    pub(super) fn set_slots(&mut self, slots: &[Arc<Slot>], new_slots: &[Arc<Slot>]) {
+        for job in self.delayed.take_all().chain(std::mem::take(&mut self.waiting).into_values()) {
+            let id = SlotId::of(&job.slot);
+            let interval = lookup_interval(&job.slot);
+            match self.scheduled.get(&id).copied().zip(interval) {
+                None => _ = self.scheduled.remove(&id),
+                Some((old, new)) if old == new => self.schedule(job),
+                Some((_, new)) => {
+                    self.scheduled.insert(id, new);
+                    let due = self.timing(new).next_regular(&job.slot.target(), job.last_started);
+                    self.schedule(Job { due, ..job });
+                }
+            }
+        }
+        for slot in new_slots {
+            if let Some(interval) = lookup_interval(slot) {
+                self.scheduled.insert(SlotId::of(slot), interval);
+                self.waiting.insert(SlotId::of(slot), Job::first(Arc::clone(slot)));
+            }
+        }
+        // Targets that were there before, and whose lookups have just been enabled.
+        for slot in slots {
+            if let Some(interval) = lookup_interval(slot)
+                && !self.scheduled.contains_key(&SlotId::of(slot))
+            {
+                self.scheduled.insert(SlotId::of(slot), interval);
+                self.schedule(Job::first(Arc::clone(slot)));
+            }
+        }
+    }
+
+    /// Must be called after each good collection of a target. Makes its lookup ready if it waits for
+    /// that.
+    pub(super) fn collected(&mut self, slot: &Arc<Slot>) {
+        if let Some(job) = self.waiting.remove(&SlotId::of(slot)) {
+            self.ready.push(job);
+        }
+    }
+
+    /// Starts the lookups that are ready, as far as the limits allow.
+    pub(super) fn start<C: Collect>(&mut self, collector: &Arc<C>) {
+        while self.running.len() < self.max_in_flight {
+            let Some(job) = self.ready.pop() else { break };
+            if lookup_interval(&job.slot).is_none() {
+                self.finish(&job);
+                continue;
+            }
+            let job = Job { last_started: Instant::now(), ..job };
+            let (collector, slot) = (Arc::clone(collector), Arc::clone(&job.slot));
+            let task = self
+                .running
+                .spawn(Box::pin(async move { collector.look_for_managed_nodes(&slot.target()).await }));
+            self.in_flight.insert(task.id(), job);
+        }
+    }
+
+    /// Waits until a job is due or a lookup ends. `None` if nothing is scheduled. No event is lost if
+    /// the future is dropped.
+    pub(super) async fn next_event(&mut self) -> Option<Event> {
+        tokio::select! {
+            Some(ended) = self.running.join_next_with_id() => Some(match ended {
+                Ok((id, report)) => Event::Ended(id, Ok(report)),
+                Err(error) => Event::Ended(error.id(), Err(error)),
+            }),
+            Some(job) = self.delayed.next() => Some(Event::Due(job)),
+            else => None,
+        }
+    }
+
+    /// Makes a job ready that is due, or lets it wait until its target is up.
+    pub(super) fn due(&mut self, job: Job) {
+        self.schedule(Job { due: Instant::now(), ..job });
+    }
+
+    /// A lookup that has ended, and its report. `None` if the target no longer has lookups. When the
+    /// report has been recorded, [`next`](Self::next) must be called.
+    pub(super) fn ended(
+        &mut self,
+        id: Id,
+        ended: Result<NodeReport, JoinError>,
+    ) -> Option<(Job, NodeReport)> {
+        let job = self.in_flight.remove(&id)?;
+        self.ready.finished(&job);
+        if lookup_interval(&job.slot).is_none() {
+            self.scheduled.remove(&SlotId::of(&job.slot));
+            return None;
+        }
+        let report = ended.unwrap_or_else(|error| self.panicked(&error));
+        Some((job, report))
+    }
+
+    /// Schedules the lookup after `job`, whose report has been recorded. `timing` is that of
+    /// collections.
+    pub(super) fn next(&mut self, job: Job, timing: &Timing) {
+        let Some(interval) = lookup_interval(&job.slot).filter(|_| !self.is_single_round) else { return };
+        let target = job.slot.target();
+        let streak = FailureStreak::of_lookups(&job.slot.state());
+        let regular = self.timing(interval).next_regular(&target, job.last_started);
+        let due = match streak {
+            Some(streak) if !is_permanent(streak.reason) => regular.min(timing.retry(&target, streak)),
+            _ => regular,
+        };
+        let timed_out = streak.is_some_and(FailureStreak::timed_out);
+        self.scheduled.insert(SlotId::of(&job.slot), interval);
+        self.delayed.push(Job { due, timed_out, ..job });
+    }
+
+    /// Puts a job where it belongs: delayed if it is not due, else ready or waiting.
+    fn schedule(&mut self, job: Job) {
+        if job.due > Instant::now() {
+            self.delayed.push(job);
+        } else if is_up(&job.slot) {
+            self.ready.push(job);
+        } else {
+            self.waiting.insert(SlotId::of(&job.slot), job);
+        }
+    }
+
+    fn finish(&mut self, job: &Job) {
+        self.ready.finished(job);
+        self.scheduled.remove(&SlotId::of(&job.slot));
+    }
+
+    fn timing(&self, interval: Duration) -> Timing {
+        Timing::new(interval, self.replica.clone(), self.clock.now())
+    }
+
+    /// The report of a lookup that panicked.
+    fn panicked(&self, error: &JoinError) -> NodeReport {
+        let message = format!("the managed-node lookup panicked in task {}, which is a bug", error.id());
+        NodeReport {
+            account: None,
+            ended: self.clock.now(),
+            outcome: Err(Failure::new(Reason::Other, message)),
+        }
+    }
+}
+
+/// How often to look for managed nodes in the target. `None` if they are not looked for, or if the
+/// target was removed.
+fn lookup_interval(slot: &Slot) -> Option<Duration> {
+    slot.target().account.managed_nodes_interval.filter(|_| !slot.is_removed())
+}
+
+fn is_up(slot: &Slot) -> bool {
+    let state = slot.state();
+    state.last.is_some() && state.consecutive_failures == 0
+}
