@@ -160,7 +160,8 @@ fn age(at: Option<UnixSeconds>, now: UnixSeconds) -> String {
 
 /// Why the sync has a problem; nothing for a sync without one.
 fn details(assessed: AssessedSync<'_>) -> Vec<Word> {
-    let AssessedSync { sync, health, max_success_age, max_run_time, managed_nodes: _ } = assessed;
+    let AssessedSync { sync, health, max_success_age, max_run_time, managed_nodes: _, idle_until: _ } =
+        assessed;
     let limit = |text: &str, limit| {
         let limit = Word::new(&duration::format(limit));
         words(text).chain([limit]).collect::<Vec<Word>>()

@@ -197,7 +197,8 @@ fn sync_counts_if_known<S: Serializer>(
 
 impl<'a> SyncItem<'a> {
     pub(super) fn new(assessed: &AssessedSync<'a>) -> Self {
-        let AssessedSync { sync, health, max_success_age, max_run_time, managed_nodes: _ } = *assessed;
+        let AssessedSync { sync, health, max_success_age, max_run_time, managed_nodes: _, idle_until: _ } =
+            *assessed;
         Self {
             sync_type: sync.sync_type.as_str(),
             sync_name: &sync.name,

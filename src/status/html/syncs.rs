@@ -93,7 +93,8 @@ fn empty_text(context: Context<'_>) -> &'static str {
 
 fn table_row(context: Context<'_>, row: SyncRow<'_>) -> Markup {
     let SyncRow { target, assessed, is_violated } = row;
-    let AssessedSync { sync, health, max_success_age, max_run_time, managed_nodes: _ } = assessed;
+    let AssessedSync { sync, health, max_success_age, max_run_time, managed_nodes: _, idle_until: _ } =
+        assessed;
     let now = context.overview.now;
     let advice = remedy::for_sync(&target.assessed, assessed);
     // The status that AWS reports is shown only if the badge does not already say it.
