@@ -290,8 +290,8 @@ fn organization() -> anyhow::Result<Arc<World>> {
     Ok(world)
 }
 
-/// Adds managed nodes to all accounts and regions but one, whose old sync is healthy therefore. The standalone
-/// account does not allow looking them up.
+/// Adds managed nodes to all accounts and regions but one, where an old sync is healthy for that reason. The role in
+/// `production` does not allow looking them up.
 fn add_managed_nodes(world: &World) {
     world.set_default_managed_nodes(3);
     let (account, region) = IDLE;
@@ -302,7 +302,7 @@ fn add_managed_nodes(world: &World) {
         "SyncCreatedTime": ago(90.0 * 86400.0),
     });
     world.put_item(account, region, SyncKind::ToDestination, item);
-    let denied = FaultRule::new(Fault::Deny).account(STANDALONE).operation("DescribeInstanceInformation");
+    let denied = FaultRule::new(Fault::Deny).account("111122223333").operation("DescribeInstanceInformation");
     world.set_faults(vec![denied]);
 }
 

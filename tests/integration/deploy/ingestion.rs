@@ -95,7 +95,7 @@ async fn demo_with_all_problems() -> ExporterProcess {
         metrics.matches("ssm_sync_exporter_target_down_reason{").count() == 3
             && metrics.matches("aws_ssm_resource_data_sync_problem{").count() == 4
             && metrics.matches("ssm_sync_exporter_expectation_violation{").count() == 3
-            && metrics.matches("ssm_sync_exporter_managed_nodes_down_reason{").count() == 1
+            && metrics.matches("ssm_sync_exporter_managed_nodes_down_reason{").count() == 3
     })
     .await;
     demo
