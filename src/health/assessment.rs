@@ -6,9 +6,9 @@ use super::concern::{self, Concern};
 use super::policy::{HealthPolicy, SyncLimits};
 use super::sync_health::{Times, depends_on_nodes, health_of};
 use super::{FailureCause, Health, HealthCounts};
-use crate::expectations::{Judgement, ObservedTarget, judge};
+use crate::expectations::{Expectation, ExpectationState, Judgement, ObservedTarget, TextPattern, judge};
 use crate::fleet::Target;
-use crate::model::{DataSync, Quota, SourceState, UnixSeconds};
+use crate::model::{DataSync, Quota, SourceState, UNIFIED_CONSOLE_SYNC, UnixSeconds};
 use crate::snapshot::{ManagedNodes, Slot, Store, TargetState, TargetView};
 
 /// A target as served at a given time, with the health of the target and of its syncs.
@@ -19,6 +19,8 @@ pub(crate) struct AssessedTarget {
     /// In the order of the view's syncs.
     syncs: Box<[SyncHealth]>,
     judgements: Box<[Judgement]>,
+    /// Whether an expectation requires the sync of the unified console, and there is none.
+    lacks_console_sync: bool,
     quota: Quota,
     /// Until when the health stays the same if the target is not collected again.
     unchanged_until: UnixSeconds,
@@ -80,16 +82,18 @@ impl AssessedTarget {
             })
             .collect();
         let observed = observed(&view);
-        let judgements = (0..)
+        let judgements: Box<[Judgement]> = (0..)
             .zip(&policy.expectations)
             .filter_map(|(index, expectation)| judge(index, expectation, &observed))
             .collect();
+        let lacks_console_sync = lacks_sync(&judgements, &policy.expectations, UNIFIED_CONSOLE_SYNC);
         let health = match view.up() {
             None => Health::NotCollected,
             Some(false) => Health::Down,
             Some(true) => syncs.iter().map(|sync| sync.health).min().unwrap_or(Health::NoSyncs),
         };
-        Self { health, syncs, judgements, quota: policy.quota, unchanged_until, view }
+        let quota = policy.quota;
+        Self { view, health, syncs, judgements, lacks_console_sync, quota, unchanged_until }
     }
 
     /// Whether this assessment may still be used for `slot` at `now`: nothing has been collected
@@ -167,7 +171,11 @@ impl AssessedTarget {
 
     /// What needs attention although nothing is broken.
     pub(crate) fn concerns(&self) -> Vec<Concern> {
-        concern::of_syncs(self.view.syncs().unwrap_or_default(), self.quota)
+        let mut concerns = concern::of_syncs(self.view.syncs().unwrap_or_default(), self.quota);
+        if self.lacks_console_sync && self.managed_nodes() == Some(ManagedNodes::Present) {
+            concerns.push(Concern::unified_console_sync_missing());
+        }
+        concerns
     }
 
     /// The syncs by their health. All zero if they are not known.
@@ -209,6 +217,15 @@ impl<'a> AssessedSync<'a> {
     }
 }
 
+/// Whether an expectation requires exactly the sync with this name, and there is none.
+fn lacks_sync(judgements: &[Judgement], expectations: &[Expectation], name: &str) -> bool {
+    judgements.iter().filter(|judgement| judgement.state == ExpectationState::Missing).any(|judgement| {
+        let expectation = expectations.get(judgement.expectation);
+        let required = expectation.and_then(|expectation| expectation.request.single_name());
+        required.is_some_and(|required| *required == TextPattern::literal(name))
+    })
+}
+
 fn observed(view: &TargetView) -> ObservedTarget<'_> {
     ObservedTarget {
         target: view.target(),
@@ -223,7 +240,7 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::expectations::{Expectation, ExpectationState, ExpectedSync, Presence, TextPattern};
+    use crate::expectations::{ExpectedSync, Presence};
     use crate::fleet::{Account, TargetList, TargetSelector};
     use crate::health::HealthRule;
     use crate::health::tests::sync;

@@ -55,8 +55,9 @@ pub(crate) fn explain(sync: &AssessedSync<'_>, origins: &LimitOrigins, now: Unix
                 age(success, now)
             ),
             (Some(begun), _) => format!(
-                "A run has been in progress for {}. It counts as stuck when it takes too long; {max_run_time}.",
-                elapsed(begun, now)
+                "A run has been in progress for {}. It counts as stuck when it takes too long; {max_run_time}.{}",
+                elapsed(begun, now),
+                excuse(sync, begun, sync.max_run_time, now)
             ),
             (None, _) => "AWS reports a run in progress, and not since when.".to_owned(),
         },
@@ -65,14 +66,21 @@ pub(crate) fn explain(sync: &AssessedSync<'_>, origins: &LimitOrigins, now: Unix
             None => format!("AWS reports no success. {NO_NODES}, so none is needed."),
         },
         _ => match success {
-            Some(success) => format!("The last success was {success}; {max_success_age}."),
+            Some(success) => {
+                let at = fields.last_successful_sync.unwrap_or(now);
+                let excuse = excuse(sync, at, sync.max_success_age, now);
+                format!("The last success was {success}; {max_success_age}.{excuse}")
+            }
             None if fields.sync_type == SyncType::FromSource => {
                 "AWS reports no fault of the source. For this type of sync, AWS reports no successes.".to_owned()
             }
             None if fields.last_status == Some(SyncStatus::Successful) => {
                 "AWS reports that the last attempt succeeded, and not when.".to_owned()
             }
-            None => format!("AWS reports no success yet; {max_success_age}."),
+            None => {
+                let excuse = excuse(sync, fields.created.unwrap_or(now), sync.max_success_age, now);
+                format!("AWS reports no success yet; {max_success_age}.{excuse}")
+            }
         },
     }
 }
@@ -80,15 +88,26 @@ pub(crate) fn explain(sync: &AssessedSync<'_>, origins: &LimitOrigins, now: Unix
 /// The beginning of the sentence about a sync that has nothing to copy.
 const NO_NODES: &str = "There are no managed nodes here";
 
-/// Sentences about what a problem has to do with managed nodes, each after a space. `since` is the time
-/// that the sync is judged by.
-fn about_nodes(sync: &AssessedSync<'_>, since: Option<UnixSeconds>, now: UnixSeconds) -> String {
-    let mut text = match sync.idle_until.filter(|idle_until| since.is_none_or(|since| since < *idle_until)) {
+/// Why a sync has no problem although `since` is longer ago than its limit, in a sentence after a space.
+/// Empty if it is not.
+fn excuse(sync: &AssessedSync<'_>, since: UnixSeconds, limit: Duration, now: UnixSeconds) -> String {
+    if now - since > limit.as_secs_f64() { idle_time(sync, Some(since), now) } else { String::new() }
+}
+
+/// A sentence about time that does not count, after a space. Empty if all time since `since` counts.
+fn idle_time(sync: &AssessedSync<'_>, since: Option<UnixSeconds>, now: UnixSeconds) -> String {
+    match sync.idle_until.filter(|idle_until| since.is_none_or(|since| since < *idle_until)) {
         Some(idle_until) => {
             format!(" Time without managed nodes here, until {}, does not count.", age(idle_until, now))
         }
         None => String::new(),
-    };
+    }
+}
+
+/// Sentences about what a problem has to do with managed nodes, each after a space. `since` is the time
+/// that the sync is judged by.
+fn about_nodes(sync: &AssessedSync<'_>, since: Option<UnixSeconds>, now: UnixSeconds) -> String {
+    let mut text = idle_time(sync, since, now);
     match sync.managed_nodes {
         Some(ManagedNodes::Unknown(failure)) => {
             let reason = failure.reason.as_str();
@@ -196,6 +215,22 @@ mod tests {
                 None,
                 &as_is,
                 "The last success was 3d 3h ago; the limit for this sync is 2d (`health.max_success_age`).",
+            ),
+            (
+                Health::Healthy,
+                Present,
+                Some(NOW - 5.0 * HOUR),
+                &as_is,
+                "The last success was 3d 3h ago; the limit for this sync is 2d (`health.max_success_age`). Time without \
+                 managed nodes here, until 5h ago, does not count.",
+            ),
+            (
+                Health::InProgress,
+                Present,
+                Some(NOW - HOUR),
+                &running,
+                "A run has been in progress for 5h. It counts as stuck when it takes too long; the limit for this sync is \
+                 2h (`health.max_run_time`). Time without managed nodes here, until 1h ago, does not count.",
             ),
             (
                 Health::Stale,

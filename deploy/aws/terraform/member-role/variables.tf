@@ -58,6 +58,13 @@ variable "list_regions" {
   nullable    = false
 }
 
+variable "list_managed_nodes" {
+  description = "Whether the exporter may look up managed nodes (EC2 instances and others with the SSM agent), which it needs for managed_nodes in its configuration."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "list_organization" {
   description = "Whether the role may list the accounts of the organization. Only works in the management account or the account of a delegated administrator."
   type        = bool

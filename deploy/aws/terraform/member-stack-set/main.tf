@@ -26,6 +26,7 @@ resource "aws_cloudformation_stack_set" "this" {
     TrustRevision       = var.trust_revision
     RoleName            = var.role_name
     ListRegions         = tostring(var.list_regions)
+    ListManagedNodes    = tostring(var.list_managed_nodes)
     ListOrganization    = "false"
   }
 

@@ -58,6 +58,13 @@ variable "list_regions" {
   nullable    = false
 }
 
+variable "list_managed_nodes" {
+  description = "Whether the exporter may look up managed nodes (EC2 instances and others with the SSM agent), which it needs for managed_nodes in its configuration."
+  type        = bool
+  default     = false
+  nullable    = false
+}
+
 variable "organizational_unit_ids" {
   description = "Organizational units whose accounts get the role, including those in nested units. Use the organization's root (r-...) for all accounts."
   type        = list(string)

@@ -9,6 +9,12 @@ variable "eks_cluster_arn" {
   type = string
 }
 
+# Set it to true for managed_nodes in the exporter's configuration.
+variable "list_managed_nodes" {
+  type    = bool
+  default = false
+}
+
 # Account where the exporter runs.
 provider "aws" {
   alias   = "monitoring"
@@ -44,6 +50,7 @@ module "member_stack_set" {
   external_id             = var.external_id
   organization_id         = data.aws_organizations_organization.this.id
   organizational_unit_ids = [data.aws_organizations_organization.this.roots[0].id]
+  list_managed_nodes      = var.list_managed_nodes
 }
 
 # StackSets skip the management account, so its role is created here. It may also list the accounts.
@@ -56,6 +63,7 @@ module "management_role" {
   external_id           = var.external_id
   organization_id       = data.aws_organizations_organization.this.id
   list_organization     = true
+  list_managed_nodes    = var.list_managed_nodes
 }
 
 output "management_role_arn" {
