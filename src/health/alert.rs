@@ -23,6 +23,8 @@ pub(crate) enum Alert {
     SsmSyncQuotaNearlyUsed,
     SsmSyncInspectorSyncBlocked,
     SsmSyncCostRisk,
+    SsmSyncUnifiedConsoleSyncMissing,
+    SsmSyncManagedNodesUnknown,
     SsmSyncTargetDown,
     SsmSyncTargetRefused,
     SsmSyncMostTargetsDown,
@@ -59,6 +61,7 @@ impl Alert {
             ConcernKind::QuotaUsed => Self::SsmSyncQuotaUsed,
             ConcernKind::QuotaNearlyUsed => Self::SsmSyncQuotaNearlyUsed,
             ConcernKind::InspectorSyncBlocked => Self::SsmSyncInspectorSyncBlocked,
+            ConcernKind::UnifiedConsoleSyncMissing => Self::SsmSyncUnifiedConsoleSyncMissing,
             ConcernKind::AllOpsDataSources | ConcernKind::FutureRegions => Self::SsmSyncCostRisk,
         }
     }

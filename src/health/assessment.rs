@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use super::concern::{self, Concern};
 use super::policy::{HealthPolicy, SyncLimits};
+use super::sync_health::{Times, depends_on_nodes, health_of};
 use super::{FailureCause, Health, HealthCounts};
-use crate::expectations::{Judgement, ObservedTarget, judge};
+use crate::expectations::{Expectation, ExpectationState, Judgement, ObservedTarget, TextPattern, judge};
 use crate::fleet::Target;
-use crate::model::{DataSync, Quota, SourceState, SyncStatus, SyncType, UnixSeconds};
+use crate::model::{DataSync, Quota, SourceState, UNIFIED_CONSOLE_SYNC, UnixSeconds};
 use crate::snapshot::{ManagedNodes, Slot, Store, TargetState, TargetView};
 
 /// A target as served at a given time, with the health of the target and of its syncs.
@@ -18,6 +19,8 @@ pub(crate) struct AssessedTarget {
     /// In the order of the view's syncs.
     syncs: Box<[SyncHealth]>,
     judgements: Box<[Judgement]>,
+    /// Whether an expectation requires the sync of the unified console, and there is none.
+    lacks_console_sync: bool,
     quota: Quota,
     /// Until when the health stays the same if the target is not collected again.
     unchanged_until: UnixSeconds,
@@ -41,6 +44,8 @@ pub(crate) struct AssessedSync<'a> {
     pub(crate) max_run_time: Duration,
     /// Whether there are managed nodes. `None` if that does not matter for the health of the sync.
     pub(crate) managed_nodes: Option<ManagedNodes<'a>>,
+    /// When there were no managed nodes for the last time, as far as that is known and matters.
+    pub(crate) idle_until: Option<UnixSeconds>,
 }
 
 impl AssessedTarget {
@@ -64,22 +69,31 @@ impl AssessedTarget {
             .iter()
             .map(|sync| {
                 let limits = target_policy.limits(sync);
-                let (health, changes_after) = of_sync(sync, limits, now, runs_known_at);
+                let idle_until = match depends_on_nodes(sync, limits).then(|| view.managed_nodes()).flatten()
+                {
+                    None => UnixSeconds::NEG_INFINITY,
+                    Some(ManagedNodes::Absent) => UnixSeconds::INFINITY,
+                    Some(_) => view.state.nodes.last_absent.unwrap_or(UnixSeconds::NEG_INFINITY),
+                };
+                let times = Times { now, runs_known_at, idle_until };
+                let (health, changes_after) = health_of(sync, limits, times);
                 unchanged_until = unchanged_until.min(changes_after);
                 SyncHealth { health, limits }
             })
             .collect();
         let observed = observed(&view);
-        let judgements = (0..)
+        let judgements: Box<[Judgement]> = (0..)
             .zip(&policy.expectations)
             .filter_map(|(index, expectation)| judge(index, expectation, &observed))
             .collect();
+        let lacks_console_sync = lacks_sync(&judgements, &policy.expectations, UNIFIED_CONSOLE_SYNC);
         let health = match view.up() {
             None => Health::NotCollected,
             Some(false) => Health::Down,
             Some(true) => syncs.iter().map(|sync| sync.health).min().unwrap_or(Health::NoSyncs),
         };
-        Self { health, syncs, judgements, quota: policy.quota, unchanged_until, view }
+        let quota = policy.quota;
+        Self { view, health, syncs, judgements, lacks_console_sync, quota, unchanged_until }
     }
 
     /// Whether this assessment may still be used for `slot` at `now`: nothing has been collected
@@ -114,14 +128,24 @@ impl AssessedTarget {
     /// The syncs that are served, see [`TargetView::syncs`].
     pub(crate) fn syncs(&self) -> impl ExactSizeIterator<Item = AssessedSync<'_>> + Clone {
         let served = self.view.syncs().unwrap_or_default();
-        let nodes = self.managed_nodes();
-        served.iter().zip(&self.syncs).map(move |(sync, health)| AssessedSync::new(sync, *health, nodes))
+        served.iter().zip(&self.syncs).map(|(sync, health)| self.assessed_sync(sync, *health))
     }
 
     /// The sync with this index among [`syncs`](Self::syncs).
     pub(crate) fn sync(&self, index: usize) -> Option<AssessedSync<'_>> {
         let sync = self.view.syncs()?.get(index)?;
-        Some(AssessedSync::new(sync, *self.syncs.get(index)?, self.managed_nodes()))
+        Some(self.assessed_sync(sync, *self.syncs.get(index)?))
+    }
+
+    fn assessed_sync<'a>(
+        &'a self,
+        sync: &'a DataSync,
+        SyncHealth { health, limits }: SyncHealth,
+    ) -> AssessedSync<'a> {
+        let SyncLimits { max_success_age, max_run_time, ignores_managed_nodes: _ } = limits;
+        let managed_nodes = self.managed_nodes().filter(|_| depends_on_nodes(sync, limits));
+        let idle_until = managed_nodes.and(self.state().nodes.last_absent);
+        AssessedSync { sync, health, max_success_age, max_run_time, managed_nodes, idle_until }
     }
 
     /// How the target compares with each expectation that is about it, in the order of the
@@ -147,7 +171,11 @@ impl AssessedTarget {
 
     /// What needs attention although nothing is broken.
     pub(crate) fn concerns(&self) -> Vec<Concern> {
-        concern::of_syncs(self.view.syncs().unwrap_or_default(), self.quota)
+        let mut concerns = concern::of_syncs(self.view.syncs().unwrap_or_default(), self.quota);
+        if self.lacks_console_sync && self.managed_nodes() == Some(ManagedNodes::Present) {
+            concerns.push(Concern::unified_console_sync_missing());
+        }
+        concerns
     }
 
     /// The syncs by their health. All zero if they are not known.
@@ -171,16 +199,6 @@ impl AssessedTarget {
 }
 
 impl<'a> AssessedSync<'a> {
-    fn new(
-        sync: &'a DataSync,
-        SyncHealth { health, limits }: SyncHealth,
-        nodes: Option<ManagedNodes<'a>>,
-    ) -> Self {
-        let SyncLimits { max_success_age, max_run_time, ignores_managed_nodes: _ } = limits;
-        let managed_nodes = nodes.filter(|_| sync.sync_type == SyncType::ToDestination);
-        Self { sync, health, max_success_age, max_run_time, managed_nodes }
-    }
-
     /// The cause of the problem, as the label `cause` has it: for a failed sync, the
     /// [`FailureCause`]; for a source fault, the state that AWS reports.
     pub(crate) fn cause(&self) -> Option<&'a str> {
@@ -199,6 +217,15 @@ impl<'a> AssessedSync<'a> {
     }
 }
 
+/// Whether an expectation requires exactly the sync with this name, and there is none.
+fn lacks_sync(judgements: &[Judgement], expectations: &[Expectation], name: &str) -> bool {
+    judgements.iter().filter(|judgement| judgement.state == ExpectationState::Missing).any(|judgement| {
+        let expectation = expectations.get(judgement.expectation);
+        let required = expectation.and_then(|expectation| expectation.request.single_name());
+        required.is_some_and(|required| *required == TextPattern::literal(name))
+    })
+}
+
 fn observed(view: &TargetView) -> ObservedTarget<'_> {
     ObservedTarget {
         target: view.target(),
@@ -208,136 +235,23 @@ fn observed(view: &TargetView) -> ObservedTarget<'_> {
     }
 }
 
-/// The health of a sync at `now`, and until when it stays the same. `runs_known_at` is the time up
-/// to which it is known that the run of the sync is in progress.
-fn of_sync(
-    sync: &DataSync,
-    limits: SyncLimits,
-    now: UnixSeconds,
-    runs_known_at: UnixSeconds,
-) -> (Health, UnixSeconds) {
-    const FOREVER: UnixSeconds = UnixSeconds::INFINITY;
-    if sync.last_status == Some(SyncStatus::Failed) {
-        return (Health::Failed, FOREVER);
-    }
-    if sync.source.as_ref().is_some_and(|source| source.state.is_some()) {
-        return (Health::SourceFault, FOREVER);
-    }
-    // A sync without any success becomes stale once the sync itself is old enough. AWS
-    // reports no successes for syncs from a source, so their age says nothing.
-    let created = sync.created.filter(|_| sync.sync_type != SyncType::FromSource);
-    let stale_after = sync
-        .last_successful_sync
-        .or(created)
-        .map_or(FOREVER, |since| since + limits.max_success_age.as_secs_f64());
-    if now > stale_after {
-        return (Health::Stale, FOREVER);
-    }
-    if sync.last_status != Some(SyncStatus::InProgress) {
-        return (Health::Healthy, stale_after);
-    }
-    // AWS never stops reporting some working syncs as running, so a success since the run began
-    // shows that the sync works.
-    let begun =
-        sync.last_sync.filter(|begun| sync.last_successful_sync.is_none_or(|success| success < *begun));
-    let stuck_after = begun.map_or(FOREVER, |begun| begun + limits.max_run_time.as_secs_f64());
-    if runs_known_at > stuck_after {
-        (Health::Stuck, stale_after)
-    } else if runs_known_at < now {
-        (Health::InProgress, stale_after)
-    } else {
-        (Health::InProgress, stale_after.min(stuck_after))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::expectations::{Expectation, ExpectationState, ExpectedSync, Presence, TextPattern};
+    use crate::expectations::{ExpectedSync, Presence};
     use crate::fleet::{Account, TargetList, TargetSelector};
+    use crate::health::HealthRule;
     use crate::health::tests::sync;
-    use crate::model::{Failure, Reason, Source};
-    use crate::snapshot::Report;
+    use crate::model::{Failure, Reason, Source, SyncStatus, SyncType};
+    use crate::snapshot::{NodeReport, Report};
+    use crate::wildcard::Wildcard;
 
     const NOW: UnixSeconds = 1_763_800_000.0;
     const MINUTE: UnixSeconds = 60.0;
     const HOUR: UnixSeconds = 3600.0;
     const DAY: UnixSeconds = 86400.0;
-
-    /// The health at `NOW` of a sync that is healthy but for `change`, and how many seconds later it
-    /// changes.
-    fn health_after(change: impl FnOnce(&mut DataSync)) -> (Health, f64) {
-        let mut sync = DataSync { created: Some(NOW - 90.0 * DAY), ..sync("a", Some(NOW - MINUTE)) };
-        change(&mut sync);
-        let (health, unchanged_until) = of_sync(&sync, SyncLimits::default(), NOW, NOW);
-        (health, unchanged_until - NOW)
-    }
-
-    fn assert_health(change: impl FnOnce(&mut DataSync), health: Health, changes_after: f64) {
-        let found = health_after(change);
-        assert_eq!((found.0, found.1.to_bits()), (health, changes_after.to_bits()), "{found:?}");
-    }
-
-    #[test]
-    fn a_sync_has_the_worst_health_that_applies() {
-        use Health::{Failed, Healthy, InProgress, SourceFault, Stale};
-        const FOREVER: f64 = f64::INFINITY;
-        let until_stale = 48.0 * HOUR - MINUTE;
-        assert_health(|_| (), Healthy, until_stale);
-        assert_health(|sync| sync.last_status = Some(SyncStatus::Failed), Failed, FOREVER);
-        assert_health(|sync| sync.last_status = Some("Paused".into()), Healthy, until_stale);
-        assert_health(|sync| sync.last_successful_sync = Some(NOW - 48.0 * HOUR), Healthy, 0.0);
-        assert_health(|sync| sync.last_successful_sync = Some(NOW - 48.0 * HOUR - 1.0), Stale, FOREVER);
-        assert_health(|sync| sync.last_successful_sync = Some(NOW + DAY), Healthy, 72.0 * HOUR);
-        let running_without_a_success_for_days = |sync: &mut DataSync| {
-            sync.last_status = Some(SyncStatus::InProgress);
-            sync.last_successful_sync = None;
-        };
-        assert_health(running_without_a_success_for_days, Stale, FOREVER);
-        let from_source = |sync: &mut DataSync| {
-            sync.sync_type = SyncType::FromSource;
-            sync.last_successful_sync = None;
-            sync.last_status = None;
-        };
-        assert_health(from_source, Healthy, FOREVER);
-        let with_source_state = |sync: &mut DataSync| {
-            let state = Some(SourceState::NoPermissions);
-            sync.source = Some(Source { state, ..Source::default() });
-        };
-        assert_health(with_source_state, SourceFault, FOREVER);
-        assert_health(|sync| sync.last_status = Some(SyncStatus::InProgress), InProgress, until_stale);
-    }
-
-    #[test]
-    fn a_time_that_is_no_number_makes_no_sync_stale() {
-        let sync = sync("a", Some(f64::NAN));
-        assert_eq!(of_sync(&sync, SyncLimits::default(), NOW, NOW).0, Health::Healthy);
-    }
-
-    #[test]
-    fn a_run_is_stuck_if_it_is_too_long_without_a_success_since_it_began() {
-        use Health::{InProgress, Stuck};
-        let running = |sync: &mut DataSync, begun: f64, success: f64| {
-            sync.last_status = Some(SyncStatus::InProgress);
-            sync.last_sync = Some(NOW - begun);
-            sync.last_successful_sync = Some(NOW - success);
-        };
-        let until_stale = 48.0 * HOUR - 5.0 * HOUR;
-        assert_health(|sync| running(sync, HOUR, 5.0 * HOUR), InProgress, HOUR);
-        assert_health(|sync| running(sync, 2.0 * HOUR, 5.0 * HOUR), InProgress, 0.0);
-        assert_health(|sync| running(sync, 2.0 * HOUR + 1.0, 5.0 * HOUR), Stuck, until_stale);
-        // AWS reports some working syncs as running for ever.
-        assert_health(|sync| running(sync, 9.0 * HOUR, 5.0 * HOUR), InProgress, until_stale);
-        assert_health(|sync| running(sync, 5.0 * HOUR, 5.0 * HOUR), InProgress, until_stale);
-        let without_times = |sync: &mut DataSync| {
-            sync.last_status = Some(SyncStatus::InProgress);
-            (sync.last_sync, sync.last_successful_sync) = (None, None);
-            sync.created = None;
-        };
-        assert_health(without_times, InProgress, f64::INFINITY);
-    }
 
     /// A store with one target that has `syncs`, collected at `NOW`.
     fn store_of(syncs: Vec<DataSync>) -> (Store, Arc<Slot>) {
@@ -398,6 +312,48 @@ mod tests {
         // An old success is old, whether the target is down or not.
         let stale = assess(&store, &slot, NOW + 23.9 * HOUR);
         assert_eq!(stale.syncs().next().unwrap().health, Health::InProgress);
+    }
+
+    #[test]
+    fn a_sync_to_a_bucket_is_stale_only_where_managed_nodes_are_present_or_unknown() {
+        use Health::{Healthy, Stale};
+        let old = |name: &str| sync(name, Some(NOW - 30.0 * DAY));
+        let (store, slot) = store_of(vec![old("a"), old("ignored")]);
+        let rule = HealthRule {
+            sync_names: vec![Wildcard::new("ignored")],
+            ignore_managed_nodes: Some(true),
+            ..HealthRule::default()
+        };
+        let policy = HealthPolicy { rules: vec![rule], ..HealthPolicy::default() };
+        let health = |now: UnixSeconds| {
+            let assessed = AssessedTarget::of_slot(&store, &slot, &policy, now);
+            let healths: Vec<Health> = assessed.syncs().map(|sync| sync.health).collect();
+            assert_eq!(assessed.health, Stale, "the worst");
+            (healths, assessed.syncs().map(|sync| sync.managed_nodes.is_some()).collect::<Vec<_>>())
+        };
+        let looked_up = |ended, outcome| {
+            store.record_managed_nodes(&slot, NodeReport { account: None, ended, outcome });
+        };
+        looked_up(NOW, Ok(false));
+        assert_eq!(health(NOW), (vec![Stale, Stale], vec![false, false]), "lookups are not enabled");
+        let target = slot.target();
+        let account = Account {
+            managed_nodes_interval: Some(Duration::from_hours(6)),
+            ..Account::clone(&target.account)
+        };
+        let target = Target { account: Arc::new(account), ..Target::clone(&target) };
+        store.set_targets(&TargetList { targets: vec![target], ..TargetList::default() });
+        looked_up(NOW, Ok(false));
+        assert_eq!(health(NOW), (vec![Healthy, Stale], vec![true, false]));
+        assert_eq!(health(NOW + 20.0 * HOUR).0, [Healthy, Stale], "until the next lookup");
+        looked_up(NOW + HOUR, Ok(true));
+        assert_eq!(health(NOW + 48.0 * HOUR).0, [Healthy, Stale], "48 hours without a success are allowed");
+        assert_eq!(health(NOW + 48.0 * HOUR + 1.0).0, [Stale, Stale]);
+        looked_up(NOW + 50.0 * HOUR, Ok(false));
+        assert_eq!(health(NOW + 50.0 * HOUR).0, [Healthy, Stale]);
+        looked_up(NOW + 51.0 * HOUR, Err(Failure::new(Reason::AccessDenied, "message")));
+        assert_eq!(health(NOW + 98.0 * HOUR).0, [Healthy, Stale], "there were none until hour 50");
+        assert_eq!(health(NOW + 98.0 * HOUR + 1.0).0, [Stale, Stale]);
     }
 
     #[test]

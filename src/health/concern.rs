@@ -1,9 +1,9 @@
-//! What needs attention although nothing is broken: quotas that are used up or nearly so, and
-//! settings of syncs that may cost more than expected.
+//! What needs attention although nothing is broken: quotas that are used up or nearly so, a sync that
+//! the unified console needs, and settings of syncs that may cost more than expected.
 
 use std::collections::BTreeMap;
 
-use crate::model::{DataSync, ManagedBy, Quota, SyncType};
+use crate::model::{DataSync, ManagedBy, Quota, SyncType, UNIFIED_CONSOLE_SYNC};
 
 /// Something about a target, or about one of its syncs, that needs attention.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,10 +11,31 @@ pub(crate) struct Concern {
     pub(crate) kind: ConcernKind,
     pub(crate) sync_type: SyncType,
     /// The index of the sync among those of the target; `None` if the concern is about all syncs of
-    /// the type.
+    /// the type, or about a sync that is missing.
     pub(crate) sync: Option<usize>,
     /// How many syncs of the type there are, and how many there may be.
     pub(crate) quota: Option<(u64, u32)>,
+}
+
+impl Concern {
+    /// There are managed nodes, and the required sync of the unified console is missing.
+    pub(super) fn unified_console_sync_missing() -> Self {
+        let kind = ConcernKind::UnifiedConsoleSyncMissing;
+        Self { kind, sync_type: SyncType::FromSource, sync: None, quota: None }
+    }
+
+    /// Whether the concern is about the sync with this index and type.
+    pub(crate) fn is_about(&self, index: usize, sync_type: &SyncType) -> bool {
+        match self.sync {
+            Some(concerned) => concerned == index,
+            None => self.missing_sync().is_none() && self.sync_type == *sync_type,
+        }
+    }
+
+    /// The name of the sync that is missing, if that is the concern.
+    pub(crate) fn missing_sync(&self) -> Option<&'static str> {
+        (self.kind == ConcernKind::UnifiedConsoleSyncMissing).then_some(UNIFIED_CONSOLE_SYNC)
+    }
 }
 
 /// The kinds of [`Concern`], most urgent first.
@@ -40,6 +61,9 @@ pub(crate) enum ConcernKind {
     /// The quota is used up and Amazon Inspector has no sync. Inspector needs to create one, and
     /// its scans of instances fail otherwise.
     InspectorSyncBlocked,
+    /// There are managed nodes, and a required sync is missing without which the unified console of
+    /// Systems Manager does not list them for other accounts and regions.
+    UnifiedConsoleSyncMissing,
     /// A sync from an organization enables all `OpsData` sources in all accounts. AWS charges for
     /// `OpsData`.
     AllOpsDataSources,
@@ -113,9 +137,16 @@ pub(crate) fn cost_risks(sync: &DataSync) -> impl Iterator<Item = ConcernKind> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use super::*;
+    use crate::expectations::{Expectation, ExpectedSync, Presence, TextPattern};
+    use crate::fleet::{Account, Target, TargetList, TargetSelector};
     use crate::health::tests::sync;
-    use crate::model::Source;
+    use crate::health::{AssessedTarget, HealthPolicy};
+    use crate::model::{Failure, Reason, Source};
+    use crate::snapshot::{NodeReport, Report, Store};
 
     /// The kinds of the concerns about `number` syncs to a bucket, the first with this name.
     fn kinds(number: usize, first: &str) -> Vec<ConcernKind> {
@@ -151,6 +182,61 @@ mod tests {
             quota: Some((3, 3)),
         };
         assert_eq!(concerns, [expected]);
+    }
+
+    /// The concerns about a target with managed nodes, if `nodes` say so, whose only sync has this name and
+    /// in which `required` is expected.
+    fn concerns_with_nodes(nodes: Option<Result<bool, Failure>>, name: &str, required: &str) -> Vec<Concern> {
+        const NOW: f64 = 1_763_800_000.0;
+        let account = Account { managed_nodes_interval: Some(Duration::from_hours(6)), ..Account::default() };
+        let target = Target { account: Arc::new(account), region: "eu-west-1".parse().unwrap() };
+        let store = Store::new(Duration::from_hours(1));
+        let slots = store.set_targets(&TargetList { targets: vec![target], ..TargetList::default() });
+        let outcome = Ok(vec![DataSync::new(SyncType::FromSource, name.to_owned())]);
+        let report = Report { account: None, ended: NOW, took: Duration::ZERO, outcome, invalid_items: None };
+        store.record(&slots[0], report);
+        if let Some(outcome) = nodes {
+            store.record_managed_nodes(&slots[0], NodeReport { account: None, ended: NOW, outcome });
+        }
+        let expectation = Expectation {
+            name: "console".to_owned(),
+            targets: TargetSelector::default(),
+            managed_by: Vec::new(),
+            presence: Presence::Required,
+            request: ExpectedSync {
+                names: vec![TextPattern::literal(required)],
+                ..ExpectedSync::any(SyncType::FromSource)
+            },
+        };
+        let policy = HealthPolicy { expectations: vec![expectation], ..HealthPolicy::default() };
+        AssessedTarget::of_slot(&store, &slots[0], &policy, NOW).concerns()
+    }
+
+    #[test]
+    fn the_required_sync_of_the_unified_console_is_a_concern_where_there_are_managed_nodes() {
+        let missing = [Concern::unified_console_sync_missing()];
+        assert_eq!(concerns_with_nodes(Some(Ok(true)), "a", UNIFIED_CONSOLE_SYNC), missing);
+        for (nodes, name, required) in [
+            (Some(Ok(true)), UNIFIED_CONSOLE_SYNC, UNIFIED_CONSOLE_SYNC),
+            (Some(Ok(true)), "a", "AWS-QuickSetup-other"),
+            (Some(Ok(false)), "a", UNIFIED_CONSOLE_SYNC),
+            (Some(Err(Failure::new(Reason::Timeout, ""))), "a", UNIFIED_CONSOLE_SYNC),
+            (None, "a", UNIFIED_CONSOLE_SYNC),
+        ] {
+            let context = format!("{nodes:?} {name} {required}");
+            assert_eq!(concerns_with_nodes(nodes, name, required), [], "{context}");
+        }
+    }
+
+    #[test]
+    fn a_sync_that_is_missing_concerns_no_other_sync() {
+        let concern = |kind, sync| Concern { kind, sync, ..Concern::unified_console_sync_missing() };
+        let missing = concern(ConcernKind::UnifiedConsoleSyncMissing, None);
+        assert!(!missing.is_about(0, &SyncType::FromSource));
+        let used_up = concern(ConcernKind::QuotaUsed, None);
+        assert!(used_up.is_about(0, &SyncType::FromSource) && !used_up.is_about(0, &SyncType::ToDestination));
+        let costs = concern(ConcernKind::FutureRegions, Some(1));
+        assert!(costs.is_about(1, &SyncType::FromSource) && !costs.is_about(0, &SyncType::FromSource));
     }
 
     #[test]

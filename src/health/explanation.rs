@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{AssessedSync, Health, LimitOrigin, LimitOrigins};
 use crate::duration;
 use crate::model::{SyncStatus, SyncType, UnixSeconds};
+use crate::snapshot::ManagedNodes;
 
 /// Explains the health of a sync, in full sentences. Names between backticks are from the configuration.
 /// The text has no values from AWS other than times.
@@ -26,16 +27,27 @@ pub(crate) fn explain(sync: &AssessedSync<'_>, origins: &LimitOrigins, now: Unix
             "AWS reports a fault of the source, so the sync cannot read all accounts and regions that it is meant for."
                 .to_owned()
         }
-        Health::Stale => match (fields.last_successful_sync, fields.created) {
-            (Some(at), _) => format!("No success for {}; {max_success_age}.", elapsed(at, now)),
-            (None, Some(at)) => {
-                format!("No success since the sync was created {}; {max_success_age}.", age(at, now))
-            }
-            (None, None) => format!("No success; {max_success_age}."),
-        },
+        Health::Stale => {
+            let problem = match (fields.last_successful_sync, fields.created) {
+                (Some(at), _) => format!("No success for {}; {max_success_age}.", elapsed(at, now)),
+                (None, Some(at)) => {
+                    format!("No success since the sync was created {}; {max_success_age}.", age(at, now))
+                }
+                (None, None) => format!("No success; {max_success_age}."),
+            };
+            let since = fields.last_successful_sync.or(fields.created);
+            format!("{problem}{}", about_nodes(sync, since, now))
+        }
         Health::Stuck => {
             let begun = fields.last_sync.map(|at| format!(" for {}", elapsed(at, now))).unwrap_or_default();
-            format!("A run has been in progress{begun}, and none has succeeded since it began; {max_run_time}.")
+            format!(
+                "A run has been in progress{begun}, and none has succeeded since it began; {max_run_time}.{}",
+                about_nodes(sync, fields.last_sync, now)
+            )
+        }
+        Health::InProgress if sync.managed_nodes == Some(ManagedNodes::Absent) => {
+            let begun = fields.last_sync.map(|at| format!(" for {}", elapsed(at, now))).unwrap_or_default();
+            format!("A run has been in progress{begun}. {NO_NODES}, so it may take any time.")
         }
         Health::InProgress => match (fields.last_sync, fields.last_successful_sync) {
             (Some(begun), Some(success)) if success >= begun => format!(
@@ -43,22 +55,73 @@ pub(crate) fn explain(sync: &AssessedSync<'_>, origins: &LimitOrigins, now: Unix
                 age(success, now)
             ),
             (Some(begun), _) => format!(
-                "A run has been in progress for {}. It counts as stuck when it takes too long; {max_run_time}.",
-                elapsed(begun, now)
+                "A run has been in progress for {}. It counts as stuck when it takes too long; {max_run_time}.{}",
+                elapsed(begun, now),
+                excuse(sync, begun, sync.max_run_time, now)
             ),
             (None, _) => "AWS reports a run in progress, and not since when.".to_owned(),
         },
+        _ if sync.managed_nodes == Some(ManagedNodes::Absent) => match success {
+            Some(success) => format!("The last success was {success}. {NO_NODES}, so it may be any time ago."),
+            None => format!("AWS reports no success. {NO_NODES}, so none is needed."),
+        },
         _ => match success {
-            Some(success) => format!("The last success was {success}; {max_success_age}."),
+            Some(success) => {
+                let at = fields.last_successful_sync.unwrap_or(now);
+                let excuse = excuse(sync, at, sync.max_success_age, now);
+                format!("The last success was {success}; {max_success_age}.{excuse}")
+            }
             None if fields.sync_type == SyncType::FromSource => {
                 "AWS reports no fault of the source. For this type of sync, AWS reports no successes.".to_owned()
             }
             None if fields.last_status == Some(SyncStatus::Successful) => {
                 "AWS reports that the last attempt succeeded, and not when.".to_owned()
             }
-            None => format!("AWS reports no success yet; {max_success_age}."),
+            None => {
+                let excuse = excuse(sync, fields.created.unwrap_or(now), sync.max_success_age, now);
+                format!("AWS reports no success yet; {max_success_age}.{excuse}")
+            }
         },
     }
+}
+
+/// The beginning of the sentence about a sync that has nothing to copy.
+const NO_NODES: &str = "There are no managed nodes here";
+
+/// Why a sync has no problem although `since` is longer ago than its limit, in a sentence after a space.
+/// Empty if it is not.
+fn excuse(sync: &AssessedSync<'_>, since: UnixSeconds, limit: Duration, now: UnixSeconds) -> String {
+    if now - since > limit.as_secs_f64() { idle_time(sync, Some(since), now) } else { String::new() }
+}
+
+/// A sentence about time that does not count, after a space. Empty if all time since `since` counts.
+fn idle_time(sync: &AssessedSync<'_>, since: Option<UnixSeconds>, now: UnixSeconds) -> String {
+    match sync.idle_until.filter(|idle_until| since.is_none_or(|since| since < *idle_until)) {
+        Some(idle_until) => {
+            format!(" Time without managed nodes here, until {}, does not count.", age(idle_until, now))
+        }
+        None => String::new(),
+    }
+}
+
+/// Sentences about what a problem has to do with managed nodes, each after a space. `since` is the time
+/// that the sync is judged by.
+fn about_nodes(sync: &AssessedSync<'_>, since: Option<UnixSeconds>, now: UnixSeconds) -> String {
+    let mut text = idle_time(sync, since, now);
+    match sync.managed_nodes {
+        Some(ManagedNodes::Unknown(failure)) => {
+            let reason = failure.reason.as_str();
+            text.push_str(&format!(
+                " Whether there are managed nodes here is unknown: their lookup fails (`{reason}`)."
+            ));
+        }
+        Some(ManagedNodes::Pending) => text.push_str(" Managed nodes have not been looked up yet."),
+        Some(ManagedNodes::Present) => {
+            text.push_str(" There are managed nodes here, whose inventory may be missing at the destination.")
+        }
+        Some(ManagedNodes::Absent) | None => {}
+    }
+    text
 }
 
 fn age(at: UnixSeconds, now: UnixSeconds) -> String {
@@ -82,8 +145,9 @@ fn limit(limit: Duration, key: &str, origin: &LimitOrigin) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::health::SyncLimits;
     use crate::health::tests::sync;
-    use crate::model::DataSync;
+    use crate::model::{DataSync, Failure, Reason};
 
     const NOW: UnixSeconds = 1_763_800_000.0;
     const HOUR: UnixSeconds = 3600.0;
@@ -97,8 +161,105 @@ mod tests {
             max_success_age: Duration::from_hours(48),
             max_run_time: Duration::from_hours(2),
             managed_nodes: None,
+            idle_until: None,
         };
         explain(&assessed, origins, NOW)
+    }
+
+    #[test]
+    fn managed_nodes_are_part_of_the_explanation_where_they_matter() {
+        use ManagedNodes::{Absent, Pending, Present, Unknown};
+        let explain = |health, managed_nodes, idle_until, change: &dyn Fn(&mut DataSync)| {
+            let mut sync = sync("a", Some(NOW - 75.0 * HOUR));
+            change(&mut sync);
+            let SyncLimits { max_success_age, max_run_time, .. } = SyncLimits::default();
+            let managed_nodes = Some(managed_nodes);
+            let assessed = AssessedSync {
+                sync: &sync,
+                health,
+                max_success_age,
+                max_run_time,
+                managed_nodes,
+                idle_until,
+            };
+            super::explain(&assessed, &LimitOrigins::default(), NOW)
+        };
+        let (as_is, never) = (|_: &mut DataSync| {}, |sync: &mut DataSync| sync.last_successful_sync = None);
+        let running = |sync: &mut DataSync| sync.last_sync = Some(NOW - 5.0 * HOUR);
+        let denied = Failure::new(Reason::AccessDenied, "message");
+        for (health, nodes, idle_until, change, expected) in [
+            (
+                Health::Healthy,
+                Absent,
+                Some(NOW),
+                &as_is as &dyn Fn(&mut DataSync),
+                "The last success was 3d 3h ago. There are no managed nodes here, so it may be any time ago.",
+            ),
+            (
+                Health::Healthy,
+                Absent,
+                Some(NOW),
+                &never,
+                "AWS reports no success. There are no managed nodes here, so none is needed.",
+            ),
+            (
+                Health::InProgress,
+                Absent,
+                Some(NOW),
+                &running,
+                "A run has been in progress for 5h. There are no managed nodes here, so it may take any time.",
+            ),
+            (
+                Health::Healthy,
+                Present,
+                None,
+                &as_is,
+                "The last success was 3d 3h ago; the limit for this sync is 2d (`health.max_success_age`).",
+            ),
+            (
+                Health::Healthy,
+                Present,
+                Some(NOW - 5.0 * HOUR),
+                &as_is,
+                "The last success was 3d 3h ago; the limit for this sync is 2d (`health.max_success_age`). Time without \
+                 managed nodes here, until 5h ago, does not count.",
+            ),
+            (
+                Health::InProgress,
+                Present,
+                Some(NOW - HOUR),
+                &running,
+                "A run has been in progress for 5h. It counts as stuck when it takes too long; the limit for this sync is \
+                 2h (`health.max_run_time`). Time without managed nodes here, until 1h ago, does not count.",
+            ),
+            (
+                Health::Stale,
+                Present,
+                Some(NOW - 50.0 * HOUR),
+                &as_is,
+                "No success for 3d 3h; the limit for this sync is 2d (`health.max_success_age`). Time without managed \
+                 nodes here, until 2d 2h ago, does not count. There are managed nodes here, whose inventory may be \
+                 missing at the destination.",
+            ),
+            (
+                Health::Stale,
+                Unknown(&denied),
+                Some(NOW - 80.0 * HOUR),
+                &as_is,
+                "No success for 3d 3h; the limit for this sync is 2d (`health.max_success_age`). Whether there are \
+                 managed nodes here is unknown: their lookup fails (`access_denied`).",
+            ),
+            (
+                Health::Stuck,
+                Pending,
+                None,
+                &running,
+                "A run has been in progress for 5h, and none has succeeded since it began; the limit for this sync is \
+                 2h (`health.max_run_time`). Managed nodes have not been looked up yet.",
+            ),
+        ] {
+            assert_eq!(explain(health, nodes, idle_until, change), expected);
+        }
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod difference;
 mod explanation;
 mod policy;
 pub(crate) mod remedy;
+mod sync_health;
 
 use strum::VariantArray;
 

@@ -2,6 +2,9 @@
 
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
+/// The sync that Quick Setup creates for the unified console of Systems Manager, as `ListNodes` names it.
+pub(crate) const UNIFIED_CONSOLE_SYNC: &str = "AWS-QuickSetup-ManagedNode";
+
 /// The AWS service that created a sync and manages it, or the customer. In snake case, each
 /// is a value of the `managed_by` label, so renaming a variant breaks users' queries.
 #[derive(Clone, Copy, Debug, EnumString, IntoStaticStr, VariantArray, PartialEq, Eq)]

@@ -14,6 +14,7 @@ use strum::{AsRefStr, Display, EnumString};
 pub use denial::{Denial, DenialKind};
 pub use failure::{Failure, FailureScope, Reason};
 pub use managed_by::ManagedBy;
+pub(crate) use managed_by::UNIFIED_CONSOLE_SYNC;
 
 /// Seconds since the Unix epoch, with a fraction: the form in which AWS sends times and
 /// Prometheus expects them.

@@ -5,7 +5,7 @@
 //! The page is rendered from the snapshot and served by `web`. For each request, `query`
 //! parses the URL's query, `overview` evaluates all targets once, and `html` renders the part
 //! that the query selects. Lists are paginated, so the page stays small even if the fleet is
-//! large. For the page about one sync, `sync_lookup` finds the sync that the URL names.
+//! large. `managed_nodes` has what page and document say about managed nodes. For the page about one sync, `sync_lookup` finds the sync that the URL names.
 //!
 //! Everything from AWS or the configuration is text and never markup: `maud` escapes it, and
 //! the page's Content-Security-Policy forbids inline scripts. The caller must redact secrets
@@ -15,6 +15,7 @@ mod api;
 mod aws_console;
 pub(crate) mod document;
 mod html;
+pub(crate) mod managed_nodes;
 mod notice;
 mod overview;
 mod query;
@@ -227,5 +228,7 @@ impl PageState {
 
 #[cfg(test)]
 mod expectations_tests;
+#[cfg(test)]
+mod managed_nodes_tests;
 #[cfg(test)]
 mod tests;

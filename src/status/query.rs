@@ -46,6 +46,10 @@ pub(super) enum HealthFilter {
     /// The syncs that a concern of this kind is about; targets that have one. If a quota is the
     /// concern, these are all syncs of the type.
     Concern(ConcernKind),
+    /// Targets without managed nodes, according to the last lookup; syncs for which that matters.
+    NoManagedNodes,
+    /// Targets whose last managed-node lookup failed; syncs for which that matters.
+    ManagedNodesUnknown,
 }
 
 /// The current page of each list, counted from 0.
@@ -63,7 +67,9 @@ impl HealthFilter {
     pub(super) fn all() -> impl Iterator<Item = Self> {
         let concerns = ConcernKind::ALL.iter().copied().map(Self::Concern);
         let healths = Health::ALL.iter().copied().map(Self::Only);
-        std::iter::once(Self::AnyProblem).chain(healths).chain([Self::NotAsExpected]).chain(concerns)
+        let nodes = [Self::NoManagedNodes, Self::ManagedNodesUnknown];
+        let others = healths.chain([Self::NotAsExpected]).chain(concerns).chain(nodes);
+        std::iter::once(Self::AnyProblem).chain(others)
     }
 
     /// The value in URLs.
@@ -74,6 +80,8 @@ impl HealthFilter {
             Self::Only(health) => health.as_str(),
             Self::NotAsExpected => "not_as_expected",
             Self::Concern(kind) => kind.as_str(),
+            Self::NoManagedNodes => "no_managed_nodes",
+            Self::ManagedNodesUnknown => "managed_nodes_unknown",
         }
     }
 }

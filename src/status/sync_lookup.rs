@@ -192,12 +192,9 @@ impl FoundSync {
 
     /// The concerns about the sync, and those about all syncs of its type.
     pub(super) fn concerns(&self) -> Vec<Concern> {
-        let sync_type = self.sync().map(|sync| &sync.sync.sync_type);
+        let Some(AssessedSync { sync, .. }) = self.sync() else { return Vec::new() };
         let mut concerns = self.target.concerns();
-        concerns.retain(|concern| match concern.sync {
-            Some(index) => index == self.index,
-            None => Some(&concern.sync_type) == sync_type,
-        });
+        concerns.retain(|concern| concern.is_about(self.index, &sync.sync_type));
         concerns
     }
 }

@@ -290,6 +290,7 @@ const STATES = {
   starting: { title: /^SSM Sync Exporter$/, headline: "not_collected", text: /^Waiting for the first collection of / },
   unreachable: { title: /^\(2\) SSM/, headline: "down", text: /^2 of 2 targets are down\.$/, trouble: "#causes article h3" },
   unexpected: { title: /^\(3\) Expectation without targets · /, headline: "not_as_expected", text: /^2 targets are not as expected\.$/, trouble: "#violations tbody .name" },
+  nodes: { title: /^\(\d\) SSM/, headline: "stale", text: /^2 syncs are stale; 3 targets are not as expected\.$/, trouble: "#syncs tbody .sync .name", visible: "#managed-nodes" },
   large: { title: /^\([\d,]+\) SSM/, headline: /failed|down/, text: / failed/, trouble: "#syncs tbody .sync .name" },
   unlisted: { title: /^\(1\) Organization not listed · /, headline: "warning", text: /^No problems so far: /, trouble: ".headline .notice" },
   reload: { title: /^\(1\) Reload failed · /, headline: "warning", text: /^No problems: /, trouble: ".headline .notice" },

@@ -117,8 +117,8 @@ async fn every_target_has_the_verdict_of_the_metrics() {
     assert_eq!(
         summary["concerns"],
         json!({
-            "quota_used": 1, "quota_nearly_used": 1, "inspector_sync_blocked": 1, "all_ops_data_sources": 1,
-            "future_regions": 1
+            "quota_used": 1, "quota_nearly_used": 1, "inspector_sync_blocked": 1, "unified_console_sync_missing": 0,
+            "all_ops_data_sources": 1, "future_regions": 1
         })
     );
     assert_eq!(
@@ -230,7 +230,7 @@ async fn a_rejected_query_gets_one_line_without_control_characters() {
         ("?acount=prod", "unknown parameter `acount`; did you mean `account`?\n"),
         (
             "?status=%3Cscript%3E%0a%1b[2J",
-            "`status=<script>\\n\\u{1b}[2J`: expected a known status; known are trouble, down, failed, source_fault, stale, stuck, in_progress, healthy, not_collected, no_syncs, not_as_expected, quota_used, quota_nearly_used, inspector_sync_blocked, all_ops_data_sources, future_regions\n",
+            "`status=<script>\\n\\u{1b}[2J`: expected a known status; known are trouble, down, failed, source_fault, stale, stuck, in_progress, healthy, not_collected, no_syncs, not_as_expected, quota_used, quota_nearly_used, inspector_sync_blocked, unified_console_sync_missing, all_ops_data_sources, future_regions, no_managed_nodes, managed_nodes_unknown\n",
         ),
         ("?limit=99999999999999999999", "`limit=99999999999999999999`: expected a number from 1 to 5000\n"),
         ("?after=%ff%00", "`after=\u{fffd}\\0`: expected the value in the URL of the next page\n"),

@@ -11,7 +11,7 @@ use crate::expectation_pages;
 use crate::exporter::{
     ACCOUNT, Exporter, NOW, ROLE, Setup, fake_aws, fake_organization, one_target, put_sync,
 };
-use crate::status::start_with_problems;
+use crate::status::{managed_nodes, start_with_problems};
 use crate::sync_page;
 use crate::tools::{browser_test, written};
 
@@ -90,6 +90,8 @@ async fn start_states() -> Vec<(&'static str, FakeAws, Exporter)> {
     }
     let (aws, exporter) = expectation_pages::start().await;
     states.push(("unexpected", aws, exporter));
+    let (aws, exporter) = managed_nodes::start().await;
+    states.push(("nodes", aws, exporter));
     let aws = aws_with_fault("ListResourceDataSync", Fault::Stall).await;
     let exporter = Exporter::start(&aws, &two_targets().replace("timeout: 16s", "timeout: 10m")).await;
     states.push(("starting", aws, exporter));
@@ -140,7 +142,7 @@ async fn the_status_page_works_in_a_browser() {
         Some(
             "checked: filter, paging, search, filter without script, paging without script, search without script, themes, \
              refresh, hostile texts, widths, state well, state quota, state empty, state unreachable, state unexpected, \
-             state starting, state large, state unlisted, state reload"
+             state nodes, state starting, state large, state unlisted, state reload"
         ),
         "{}",
         written(&output)

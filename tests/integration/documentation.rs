@@ -297,8 +297,9 @@ fn the_reference_describes_the_keys_of_the_main_configuration() {
     let destination = |keys: &str| request(&format!("S3Destination: {{{keys}}}"));
     let source = |keys: &str| request(&format!("SyncSource: {{{keys}}}"));
     let organization = |keys: &str| source(&format!("AwsOrganizationsSource: {{{keys}}}"));
-    let sections: [(&str, &[(&str, &str)]); 6] = [
+    let sections: [(&str, &[(&str, &str)]); 7] = [
         ("Top level", &[("", "UNKNOWN: 1"), ("quota.", "quota: {UNKNOWN: 1}")]),
+        ("`managed_nodes`", &[("", "managed_nodes: {UNKNOWN: 1}")]),
         (
             "`expectations`",
             &[
@@ -330,6 +331,19 @@ fn the_reference_describes_the_keys_of_the_main_configuration() {
     for (section, places) in sections {
         assert_eq!(described_in(section), known_keys_at("--config.file", places), "{section}");
     }
+    // The section also describes what can be the health of a sync.
+    let of_health =
+        [("", "health: {UNKNOWN: 1}"), ("rules[].", "health: {rules: [{UNKNOWN: 1, max_run_time: 1h}]}")];
+    let known = known_keys_at("--config.file", &of_health);
+    assert!(known.len() > 10, "{known:?}");
+    let described = described_in("`health`");
+    assert_eq!(known.difference(&described).collect::<Vec<_>>(), Vec::<&String>::new());
+    // Entries have the same keys as the top level.
+    let of_entry = |entry: &str| known_keys("--config.file", entry);
+    let of_organization = ORGANIZATION.replace("UNKNOWN: 1", "managed_nodes: {UNKNOWN: 1}");
+    for entry in ["accounts: [{managed_nodes: {UNKNOWN: 1}}]", &of_organization] {
+        assert_eq!(of_entry(entry), described_in("`managed_nodes`"), "{entry}");
+    }
 }
 
 #[test]
@@ -358,10 +372,13 @@ fn the_full_example_has_every_key() {
         |value: &Value| -> BTreeSet<String> { value.as_object().unwrap().keys().cloned().collect() };
     let known = |file: &str| known_keys("--config.file", file);
     assert_eq!(keys_of(&full), known("UNKNOWN: 1"));
-    for mapping in ["quota", "metrics", "aws"] {
+    for mapping in ["quota", "managed_nodes", "metrics", "aws"] {
         assert_eq!(keys_of(&full[mapping]), known(&format!("{mapping}: {{UNKNOWN: 1}}")), "{mapping}");
     }
     assert_eq!(keys_of(&full["organization"]), known(ORGANIZATION));
+    let of_rules: BTreeSet<String> =
+        full["health"]["rules"].as_array().unwrap().iter().flat_map(keys_of).collect();
+    assert_eq!(of_rules, known("health: {rules: [{UNKNOWN: 1, max_run_time: 1h}]}"));
     let accounts = full["accounts"].as_array().unwrap();
     let of_accounts: BTreeSet<String> = accounts.iter().flat_map(keys_of).collect();
     assert_eq!(of_accounts, known("accounts: [{UNKNOWN: 1}]"));

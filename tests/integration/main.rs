@@ -37,6 +37,7 @@ mod http;
 mod layering;
 mod lists_of_syncs;
 mod local_server;
+mod managed_nodes;
 mod moto_nodes;
 mod once;
 mod organization;

@@ -2,6 +2,7 @@
 
 mod bad_files;
 mod fixtures;
+mod managed_nodes;
 mod same_results;
 mod serve;
 mod strangers;

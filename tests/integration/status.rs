@@ -1,6 +1,8 @@
 //! The status page over HTTP: its contents, its headers, and that texts from AWS never become
 //! markup.
 
+pub(crate) mod managed_nodes;
+
 use fake_aws::{FakeAws, SyncKind};
 use pretty_assertions::assert_eq;
 use serde_json::json;

@@ -14,8 +14,6 @@ import sys
 import time
 import unittest
 
-import boto3
-
 from fake_aws import ACCOUNT, OTHER, URL, FakeAwsTest, client, keys_of, nodes, policy, put
 
 import moto_nodes
@@ -214,7 +212,7 @@ class BesideMoto(FakeAwsTest):
 
     def test_instances_of_moto_that_are_stopped_or_not_managed_are_left_out(self):
         ids = self.set_managed_nodes(3)
-        ec2 = boto3.client("ec2", self.region, endpoint_url=MOTO, **self.keys)
+        ec2, _ = moto_nodes.clients(MOTO, ACCOUNT, self.region)
         ec2.run_instances(ImageId=moto_nodes.IMAGE, MinCount=1, MaxCount=1)
         ec2.stop_instances(InstanceIds=ids[:1])
         self.assertEqual([node["InstanceId"] for node in listed(self.moto)], ids[1:])

@@ -4,11 +4,12 @@
 `ListResourceDataSync` is answered by fake-aws. moto itself identifies the account and the region of a call,
 keeps the instances, makes the pages and encodes the response by the API model in botocore.
 
-Usage: moto_nodes.py URL ACCOUNT REGION NUMBER
+Usage: moto_nodes.py URL ACCOUNT/REGION=NUMBER...
 
-Starts or terminates EC2 instances until the account has this number of managed nodes in the region.
+Starts or terminates EC2 instances until each account has this number of managed nodes in the region.
 """
 
+import functools
 import sys
 import urllib.error
 import urllib.request
@@ -24,7 +25,6 @@ from moto.utilities.paginator import paginate
 PROFILE = "managed"
 # An image with Amazon Linux, which every account of moto has.
 IMAGE = "ami-760aaa0f"
-
 
 PAGES = {
     "managed_instances": {
@@ -98,10 +98,16 @@ def keys_of(url, account):
     }
 
 
+@functools.cache
+def clients(url, account, region):
+    """Clients of EC2 and IAM, which take most of a second to create."""
+    session = boto3.Session(region_name=region, **keys_of(url, account))
+    return session.client("ec2", endpoint_url=url), session.client("iam", endpoint_url=url)
+
+
 def set_managed_nodes(url, account, region, number):
     """Starts or terminates instances. Returns the ids of those that run and are managed."""
-    session = boto3.Session(region_name=region, **keys_of(url, account))
-    ec2, iam = (session.client(service, endpoint_url=url) for service in ["ec2", "iam"])
+    ec2, iam = clients(url, account, region)
     filters = [{"Name": "instance-state-name", "Values": ["running"]}]
     pages = ec2.get_paginator("describe_instances").paginate(Filters=filters)
     instances = [one for page in pages for group in page["Reservations"] for one in group["Instances"]]
@@ -120,5 +126,7 @@ def set_managed_nodes(url, account, region, number):
 
 
 if __name__ == "__main__":
-    url, account, region, number = sys.argv[1:]
-    set_managed_nodes(url, account, region, int(number))
+    url, *settings = sys.argv[1:]
+    for setting in settings:
+        place, number = setting.split("=")
+        set_managed_nodes(url, *place.split("/"), int(number))

@@ -15,6 +15,7 @@ const LISTS_PER_COLLECTION: f64 = 2.0;
 const ACCOUNTS_PER_PAGE: f64 = 20.0;
 
 const LIST_SYNCS: &str = "ssm:ListResourceDataSync";
+const LIST_NODES: &str = "ssm:DescribeInstanceInformation";
 const ASSUME_ROLE: &str = "sts:AssumeRole";
 pub(super) const GET_IDENTITY: &str = "sts:GetCallerIdentity";
 const LIST_REGIONS: &str = "account:ListRegions";
@@ -29,6 +30,8 @@ pub(super) struct ApiCalls {
     pub(super) list_syncs_per_target: f64,
     /// How many accounts have no role, so that `sts:GetCallerIdentity` is called for their credentials.
     pub(super) identified_accounts: usize,
+    /// Whether managed nodes are looked up in any account.
+    pub(super) looks_up_nodes: bool,
 }
 
 /// For how many accounts of an organization calls are told.
@@ -43,8 +46,8 @@ pub(super) struct OperationCalls {
 }
 
 impl ApiCalls {
-    /// `targets` is the number of the known targets of the shard.
-    pub(super) fn new(config: &Config, sources: &AccountSources, targets: usize, shard: Shard) -> Self {
+    /// `targets` are the known targets of the shard.
+    pub(super) fn new(config: &Config, sources: &AccountSources, targets: &[&Target], shard: Shard) -> Self {
         let AccountSources { configured, organization, refresh_interval, .. } = sources;
         let is_used = |entry: &&ConfiguredAccount| {
             let target = |region| Target { account: entry.account.clone(), region };
@@ -61,7 +64,11 @@ impl ApiCalls {
         let sessions = role_sessions(accesses.clone().chain(administrator).chain(&intermediate));
         let per_target = LISTS_PER_COLLECTION * per_hour(config.interval);
         let mut certain = vec![
-            OperationCalls { operation: LIST_SYNCS, number: count(targets) * per_target },
+            OperationCalls { operation: LIST_SYNCS, number: count(targets.len()) * per_target },
+            OperationCalls {
+                operation: LIST_NODES,
+                number: targets.iter().map(|target| lookups(target.account.managed_nodes_interval)).sum(),
+            },
             OperationCalls {
                 operation: ASSUME_ROLE,
                 number: count(sessions) * per_hour(ROLE_RENEWAL_INTERVAL),
@@ -80,6 +87,10 @@ impl ApiCalls {
             members: without_zeros(members.unwrap_or_default()),
             list_syncs_per_target: per_target,
             identified_accounts: accesses.filter(|access| access.roles.is_empty()).count(),
+            looks_up_nodes: configured.iter().any(|entry| entry.account.managed_nodes_interval.is_some())
+                || organization
+                    .as_ref()
+                    .is_some_and(|organization| organization.member_access.managed_nodes_interval.is_some()),
         }
     }
 
@@ -87,7 +98,8 @@ impl ApiCalls {
     pub(super) fn operations(&self) -> BTreeSet<&'static str> {
         let counted = self.certain.iter().chain(&self.members).map(|calls| calls.operation);
         let identity = (self.identified_accounts > 0).then_some(GET_IDENTITY);
-        counted.chain([LIST_SYNCS]).chain(identity).collect()
+        let nodes = self.looks_up_nodes.then_some(LIST_NODES);
+        counted.chain([LIST_SYNCS]).chain(nodes).chain(identity).collect()
     }
 }
 
@@ -113,6 +125,10 @@ fn member_calls(
     let pages = if organization.units.is_empty() { members / ACCOUNTS_PER_PAGE } else { 0.0 };
     vec![
         OperationCalls { operation: LIST_SYNCS, number: targets * list_syncs_per_target },
+        OperationCalls {
+            operation: LIST_NODES,
+            number: targets * lookups(organization.member_access.managed_nodes_interval),
+        },
         OperationCalls { operation: ASSUME_ROLE, number: sessions * per_hour(ROLE_RENEWAL_INTERVAL) },
         OperationCalls {
             operation: "organizations:ListAccounts",
@@ -141,6 +157,11 @@ fn role_sessions<'a>(accesses: impl Iterator<Item = &'a Access>) -> usize {
         sessions.extend((1..=roles.len()).map(|length| (profile.as_deref(), &roles[..length])));
     }
     sessions.len()
+}
+
+/// How often managed nodes are looked up in a target within an hour.
+fn lookups(interval: Option<Duration>) -> f64 {
+    interval.map(per_hour).unwrap_or_default()
 }
 
 fn per_hour(period: Duration) -> f64 {

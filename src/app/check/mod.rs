@@ -57,9 +57,9 @@ impl KnownTargets {
         Self { all, are_all: sources.organization.is_none() && !sources.needs_region_lookups() }
     }
 
-    /// How many of the targets belong to the shard.
-    fn of_shard(&self, shard: Shard) -> usize {
-        self.all.iter().filter(|target| shard.owns(target)).count()
+    /// The targets that belong to the shard.
+    fn of_shard(&self, shard: Shard) -> Vec<&Target> {
+        self.all.iter().filter(|target| shard.owns(target)).collect()
     }
 
     /// How many of the targets `selects` certainly selects, and for how many AWS decides.
@@ -98,7 +98,7 @@ impl CheckReport {
         warnings: Vec<String>,
     ) -> Result<Self, BuildError> {
         let targets = KnownTargets::new(&sources);
-        let calls = ApiCalls::new(&config, &sources, targets.of_shard(shard), shard);
+        let calls = ApiCalls::new(&config, &sources, &targets.of_shard(shard), shard);
         let series = SeriesCounts::new(&config, shard, &Activity::new(&sources, &calls))?;
         Ok(Self { warnings, config, sources, shard, targets, series, calls })
     }

@@ -99,7 +99,7 @@ impl CheckReport {
         }
         if self.shard.is_one_of_many() {
             let (index, total) = (self.shard.index(), self.shard.total());
-            let polled = match (self.targets.of_shard(self.shard), all) {
+            let polled = match (self.targets.of_shard(self.shard).len(), all) {
                 (_, 0) => format!("about 1 in {total} of them"),
                 (own, all) => format!("{own} of the {all} that are known"),
             };
@@ -121,6 +121,33 @@ impl CheckReport {
             let refresh = format_setting(self.sources.refresh_interval);
             line(page, &format!("the enabled regions of each account are listed every {refresh}"));
         }
+        if let Some(lookups) = self.node_lookups() {
+            line(page, &lookups);
+        }
+    }
+
+    /// In how many accounts managed nodes are looked up, and how often. `None` if in none.
+    fn node_lookups(&self) -> Option<String> {
+        let accounts = &self.sources.configured;
+        let mut intervals: Vec<Duration> =
+            accounts.iter().filter_map(|entry| entry.account.managed_nodes_interval).collect();
+        intervals.sort_unstable();
+        let in_listed = intervals.first().zip(intervals.last()).map(|(shortest, longest)| {
+            let accounts = match (intervals.len(), accounts.len()) {
+                (number, all) if number == all => counted(all, "account"),
+                (number, all) => format!("{number} of {}", counted(all, "account")),
+            };
+            let (shortest, longest) = (format_setting(*shortest), format_setting(*longest));
+            let interval = if shortest == longest { shortest } else { format!("{shortest} to {longest}") };
+            format!("in {accounts} every {interval}")
+        });
+        let organization = self.sources.organization.as_ref();
+        let in_members = organization
+            .and_then(|organization| organization.member_access.managed_nodes_interval)
+            .map(|interval| format!("in the organization's accounts every {}", format_setting(interval)));
+        let places: Vec<String> = in_listed.into_iter().chain(in_members).collect();
+        let lookups = format!("managed nodes are looked up {}", places.join(", and "));
+        (!places.is_empty()).then_some(lookups)
     }
 
     fn expectations(&self, page: &mut Page) {
@@ -149,7 +176,12 @@ impl CheckReport {
 
     fn series(&self, page: &mut Page) {
         let (series, known) = (self.series, self.targets.of_shard(self.shard));
-        let targets = if known > 0 { known } else { EXAMPLE_TARGETS };
+        let has_lookups = |target: &&&Target| target.account.managed_nodes_interval.is_some();
+        let (targets, with_lookups) = match known.len() {
+            0 if series.node_lookup > 0 => (EXAMPLE_TARGETS, EXAMPLE_TARGETS),
+            0 => (EXAMPLE_TARGETS, 0),
+            targets => (targets, known.iter().filter(has_lookups).count()),
+        };
         heading(page, "series");
         line(
             page,
@@ -158,7 +190,12 @@ impl CheckReport {
                 series.exporter, series.target, series.sync
             ),
         );
-        let total = series.total(targets, EXAMPLE_SYNCS);
+        if series.node_lookup > 0 {
+            let text =
+                format!("{} more for each target whose managed nodes are looked up", series.node_lookup);
+            line(page, &text);
+        }
+        let total = series.total(targets, with_lookups, EXAMPLE_SYNCS);
         let example = counted(targets, "target");
         line(page, &format!("for example {total} in all for {example} with {EXAMPLE_SYNCS} syncs each"));
         line(page, "not counted: problems, failures and expectations");

@@ -1,6 +1,7 @@
 //! How many series a configuration leads to. They are counted in what the exporter renders for an example.
 
 use std::collections::BTreeSet;
+use std::iter::{repeat, repeat_n};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use crate::health::HealthPolicy;
 use crate::metrics::{ExporterMetrics, Exposition, ExpositionSettings, FamilyFilter, Format};
 use crate::model::{DataSync, Destination, SyncStatus, SyncType, UnixSeconds};
 use crate::negotiation::ContentCoding;
-use crate::snapshot::{Report, Store};
+use crate::snapshot::{NodeReport, Report, Store};
 
 /// The time of the example.
 const NOW: UnixSeconds = 1_763_800_000.0;
@@ -29,6 +30,9 @@ pub(super) struct SeriesCounts {
     pub(super) target: usize,
     /// Of each sync to a bucket.
     pub(super) sync: usize,
+    /// Of each target whose managed nodes are looked up, in addition to the others. 0 if that is enabled
+    /// for no account.
+    pub(super) node_lookup: usize,
 }
 
 /// What the exporter counts of what it does.
@@ -38,6 +42,8 @@ pub(super) struct Activity {
     pub(super) operations: BTreeSet<&'static str>,
     /// The kinds of lookups of discovery.
     pub(super) lookups: Vec<&'static str>,
+    /// Whether managed nodes are looked up in any account.
+    looks_up_nodes: bool,
 }
 
 impl Activity {
@@ -48,7 +54,7 @@ impl Activity {
             (LookupKind::Organization.into(), sources.organization.is_some()),
         ];
         let lookups = lookups.into_iter().filter_map(|(kind, is_made)| is_made.then_some(kind)).collect();
-        Self { operations: calls.operations(), lookups }
+        Self { operations: calls.operations(), lookups, looks_up_nodes: calls.looks_up_nodes }
     }
 }
 
@@ -60,31 +66,43 @@ impl SeriesCounts {
             ..HealthPolicy::clone(&config.health)
         };
         let settings = ExpositionSettings { health: Arc::new(health), ..exposition_settings(config) };
-        let count = |syncs: &[usize]| rendered_series(settings.clone(), shard, activity, syncs);
+        let count = |syncs: &[usize]| rendered_series(settings.clone(), shard, activity, syncs, 0);
         let (none, one, two_syncs, two_targets) = (count(&[])?, count(&[1])?, count(&[2])?, count(&[1, 1])?);
+        let node_lookup = if activity.looks_up_nodes {
+            rendered_series(settings.clone(), shard, activity, &[1], 1)?.saturating_sub(one)
+        } else {
+            0
+        };
         let sync = two_syncs.saturating_sub(one);
         // The first target also adds totals.
         let target = two_targets.saturating_sub(one).saturating_sub(sync);
         let exporter = one.saturating_sub(target).saturating_sub(sync).max(none);
-        Ok(Self { exporter, target, sync })
+        Ok(Self { exporter, target, sync, node_lookup })
     }
 
-    /// The number of series of targets with the same number of syncs.
-    pub(super) fn total(self, targets: usize, syncs: usize) -> usize {
-        self.exporter + targets * (self.target + syncs * self.sync)
+    /// The number of series of targets with the same number of syncs. In `with_lookups` of them, managed
+    /// nodes are looked up.
+    pub(super) fn total(self, targets: usize, with_lookups: usize, syncs: usize) -> usize {
+        self.exporter + targets * (self.target + syncs * self.sync) + with_lookups * self.node_lookup
     }
 }
 
-/// The number of series if each target has this many syncs.
+/// The number of series if each target has this many syncs, and managed nodes are looked up in the first
+/// `with_lookups` targets.
 pub(super) fn rendered_series(
     settings: ExpositionSettings,
     shard: Shard,
     activity: &Activity,
     syncs: &[usize],
+    with_lookups: usize,
 ) -> Result<usize, BuildError> {
-    let account = Arc::new(Account { id: Some(AccountId::example()), ..Account::default() });
+    let account = |managed_nodes_interval| {
+        Arc::new(Account { id: Some(AccountId::example()), managed_nodes_interval, ..Account::default() })
+    };
+    let lookup = Some(Duration::from_hours(1));
+    let accounts = repeat_n(account(lookup), with_lookups).chain(repeat(account(None)));
     let regions = Partition::Aws.always_enabled().take(syncs.len());
-    let targets = regions.map(|region| Target { account: Arc::clone(&account), region }).collect();
+    let targets = regions.zip(accounts).map(|(region, account)| Target { account, region }).collect();
     let store = Arc::new(Store::new(Duration::from_hours(1)));
     let slots = store.set_targets(&TargetList { targets, ..TargetList::default() });
     for (slot, syncs) in slots.iter().zip(syncs) {
@@ -97,6 +115,9 @@ pub(super) fn rendered_series(
             invalid_items: None,
         };
         store.record(slot, report);
+    }
+    for slot in slots.iter().take(with_lookups) {
+        store.record_managed_nodes(slot, NodeReport { account: None, ended: NOW, outcome: Ok(true) });
     }
     let exporter = ExporterMetrics::new(shard, Arc::default());
     let exporter = Arc::new(exporter.map_err(|error| BuildError::Metrics(error.into()))?);

@@ -22,16 +22,17 @@ fn example(name: &str) -> String {
 /// The report for an output that is not a terminal, without the numbers of series, which change with every new
 /// family.
 fn text(report: &CheckReport) -> String {
-    let SeriesCounts { exporter, target, sync } = report.series;
+    let SeriesCounts { exporter, target, sync, .. } = report.series;
     let counts = format!("{exporter} of the exporter, {target} for each target, {sync} for each sync");
     let text = report.render(None);
     assert!(text.contains(&counts), "{text}");
-    let targets = match report.targets.of_shard(report.shard) {
-        0 => 100,
-        targets => targets,
-    };
-    text.replace(&counts, "E of the exporter, T for each target, S for each sync")
-        .replace(&format!("example {} in all", report.series.total(targets, 5)), "example N in all")
+    let own = report.targets.of_shard(report.shard);
+    let with_lookups = own.iter().filter(|target| target.account.managed_nodes_interval.is_some()).count();
+    let targets = if own.is_empty() { 100 } else { own.len() };
+    text.replace(&counts, "E of the exporter, T for each target, S for each sync").replace(
+        &format!("example {} in all", report.series.total(targets, with_lookups, 5)),
+        "example N in all",
+    )
 }
 
 #[test]
@@ -205,27 +206,107 @@ fn a_large_number_of_accounts_is_cut() {
 }
 
 #[test]
+fn the_report_says_where_managed_nodes_are_looked_up() {
+    let role = "{arn: 'arn:aws:iam::111122223333:role/x'}";
+    let listed = format!(
+        "regions: [eu-west-1, us-east-1]
+managed_nodes: {{enabled: true}}
+accounts:
+  - {{name: a, assume_roles: [{role}]}}
+  - {{profile: b, managed_nodes: {{interval: 12h}}}}
+  - {{profile: c, regions: [eu-west-1], managed_nodes: {{enabled: false}}}}
+"
+    );
+    let nodes = |text: &str, shard| {
+        let report = report(text, shard);
+        let text = report.render(None).replace("\n    ", " ");
+        let is_about_nodes = |line: &&str| {
+            ["managed nodes", "DescribeInstanceInformation"].iter().any(|part| line.contains(part))
+        };
+        text.lines().filter(is_about_nodes).map(|line| line.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let one = Shard::default();
+    let series = "2 more for each target whose managed nodes are looked up";
+    assert_eq!(
+        nodes(&listed, one),
+        [
+            "managed nodes are looked up in 2 of 3 accounts every 6h to 12h",
+            series,
+            // 2 targets every 6 hours, and 2 every 12 hours.
+            "ssm:DescribeInstanceInformation     0.5",
+        ]
+    );
+    let members = |accounts: &str| {
+        format!(
+            "regions: [eu-west-1, us-east-1]
+{accounts}
+organization:
+  member_role: 'arn:{{partition}}:iam::{{account_id}}:role/x'
+  managed_nodes: {{enabled: true, interval: 2h}}
+"
+        )
+    };
+    assert_eq!(
+        nodes(&members(""), one),
+        [
+            "managed nodes are looked up in the organization's accounts every 2h",
+            series,
+            "ssm:DescribeInstanceInformation     100",
+        ]
+    );
+    assert_eq!(
+        nodes(&members(""), Shard::new(1, 4.try_into().unwrap()).unwrap()).last().unwrap(),
+        "ssm:DescribeInstanceInformation      25"
+    );
+    assert_eq!(
+        nodes(
+            &members("accounts: [{id: '111122223333', managed_nodes: {enabled: true, interval: 30m}}]"),
+            one
+        ),
+        [
+            "managed nodes are looked up in 1 account every 30m, and in the organization's accounts every 2h",
+            series,
+            "ssm:DescribeInstanceInformation       4",
+            "ssm:DescribeInstanceInformation     100",
+        ]
+    );
+    // Which regions are enabled is not known, and neither is how many lookups there are.
+    let patterns =
+        "regions: ['eu-*']\nmanaged_nodes: {enabled: true, interval: 1h}\naccounts: [{profile: a}]\n";
+    assert_eq!(nodes(patterns, one), ["managed nodes are looked up in 1 account every 1h", series]);
+    assert_eq!(nodes("regions: [eu-west-1]\nmanaged_nodes: {interval: 1h}\n", one), [""; 0]);
+}
+
+#[test]
 fn the_numbers_of_series_are_those_of_the_renderer() {
     let large_fleets = "metrics: {sparse_states: true, disable: [aws_ssm_resource_data_sync_last_sync_age_seconds, \
                         ssm_sync_exporter_target_collections_total]}\nregions: [eu-west-1]\n";
-    let mut per_sync = Vec::new();
-    for text in ["regions: [eu-west-1]\n", large_fleets] {
+    let with_nodes = "regions: [eu-west-1]\nmanaged_nodes: {enabled: true}\n";
+    let without_a_family = "regions: [eu-west-1]\nmanaged_nodes: {enabled: true}\nmetrics: {disable: \
+                            [aws_ssm_managed_nodes_last_checked_timestamp_seconds]}\n";
+    let (mut per_sync, mut lookups) = (Vec::new(), Vec::new());
+    for text in ["regions: [eu-west-1]\n", large_fleets, with_nodes, without_a_family] {
         let report = report(text, Shard::default());
-        for (targets, syncs) in [(1, 1), (2, 1), (5, 3), (7, 10)] {
+        let enabled = report.series.node_lookup > 0;
+        for (targets, with_lookups, syncs) in [(1, 1, 1), (1, 0, 1), (2, 1, 1), (5, 5, 3), (7, 2, 10)] {
+            let with_lookups = if enabled { with_lookups } else { 0 };
             let settings = exposition_settings(&report.config);
             let activity = Activity::new(&report.sources, &report.calls);
+            let all = vec![syncs; targets];
             let rendered =
-                rendered_series(settings, Shard::default(), &activity, &vec![syncs; targets]).unwrap();
+                rendered_series(settings, Shard::default(), &activity, &all, with_lookups).unwrap();
             assert_eq!(
-                report.series.total(targets, syncs),
+                report.series.total(targets, with_lookups, syncs),
                 rendered,
-                "{targets} {syncs} {:?}",
+                "{targets} {with_lookups} {syncs} {:?}",
                 report.series
             );
         }
+        lookups.push(report.series.node_lookup);
         per_sync.push(report.series.sync);
     }
     // As in the table of deploy/requirements.md.
     assert_eq!(per_sync[0], 12);
     assert!(per_sync[1] < per_sync[0], "{per_sync:?}");
+    assert_eq!(lookups, [0, 0, 2, 1]);
 }

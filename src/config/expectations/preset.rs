@@ -5,7 +5,7 @@ use strum::VariantArray as _;
 
 use crate::config::raw::Preset;
 use crate::expectations::{ExpectedSync, TextPattern};
-use crate::model::SyncType;
+use crate::model::{SyncType, UNIFIED_CONSOLE_SYNC};
 
 impl Preset {
     pub(super) fn expected_sync(self) -> ExpectedSync {
@@ -16,7 +16,7 @@ impl Preset {
             // The name: the parameter `SyncName` of `ListNodes` in the API reference of Systems Manager.
             // The type: the condition of the AWS managed policy `SSMQuickSetupRolePolicy` for the syncs
             // `AWS-QuickSetup-*`.
-            Self::UnifiedConsole => (SyncType::FromSource, "AWS-QuickSetup-ManagedNode"),
+            Self::UnifiedConsole => (SyncType::FromSource, UNIFIED_CONSOLE_SYNC),
         };
         ExpectedSync { names: vec![TextPattern::literal(name)], ..ExpectedSync::any(sync_type) }
     }

@@ -1,4 +1,5 @@
-//! What to do about quotas that are used up, and about settings that may cost more than expected.
+//! What to do about quotas that are used up, about a sync that the unified console needs, and about
+//! settings that may cost more than expected.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +10,8 @@ use crate::health::{Alert, AssessedTarget, Concern, ConcernKind};
 use crate::model::{DataSync, ManagedBy, SyncType};
 
 const EXPLORER_COSTS: &str = "https://docs.aws.amazon.com/systems-manager/latest/userguide/Explorer-resource-data-sync-multiple-accounts-and-regions.html";
+
+const LIST_NODES: &str = "https://docs.aws.amazon.com/systems-manager/latest/APIReference/API_ListNodes.html";
 
 /// What to do about a concern about `target`.
 pub(crate) fn for_concern(target: &AssessedTarget, concern: &Concern) -> Advice {
@@ -39,6 +42,15 @@ pub(crate) fn for_concern(target: &AssessedTarget, concern: &Concern) -> Advice 
                     .option("--account-ids", &account_of(target)),
             );
             quota(target, &concern.sync_type, advice)
+        }
+        ConcernKind::UnifiedConsoleSyncMissing => {
+            let remedy = "There are managed nodes in this account and region. The unified console of Systems Manager lists the \
+                          nodes of several accounts and regions through this sync, so these nodes are missing there. Set the \
+                          console up for this account and region, or change the expectation if they should not be listed.";
+            let advice = Advice::new("The sync of the unified console is missing", remedy, alert);
+            let advice = Advice { source: Some(LIST_NODES), ..advice };
+            advice
+                .step("Quick Setup creates the sync `AWS-QuickSetup-ManagedNode`. Do not create it yourself.")
         }
         ConcernKind::AllOpsDataSources => cost(
             target,

@@ -6,6 +6,7 @@ use super::{Advice, Detail, SyncInTarget, policy};
 use crate::fleet::RegionName;
 use crate::health::{Alert, AssessedSync, AssessedTarget, CauseGuide, FailureCause, Health};
 use crate::model::{DataSync, ManagedBy, SharingType, SourceState, SyncType};
+use crate::snapshot::ManagedNodes;
 
 /// The maximum number of organizational units that commands are shown for.
 const MAX_UNIT_COMMANDS: usize = 10;
@@ -338,8 +339,7 @@ fn for_stale(context: SyncInTarget<'_>) -> Advice {
         }
         ManagedBy::QuickSetup | ManagedBy::Customer => {
             "A sync copies data only when inventory is collected from managed nodes. Check whether the account has managed \
-             nodes, and whether an association with `AWS-GatherSoftwareInventory` runs on them. In an account without managed \
-             nodes the sync is not broken."
+             nodes, and whether an association with `AWS-GatherSoftwareInventory` runs on them."
         }
     });
     let advice = match context.sync.managed_by() {
@@ -351,19 +351,36 @@ fn for_stale(context: SyncInTarget<'_>) -> Advice {
         ),
         _ => advice,
     };
-    let advice = advice
-        .command(
+    let nodes = context.target.managed_nodes();
+    let advice = match nodes {
+        None => advice.step(
+            "In an account without managed nodes the sync is not broken. With `managed_nodes.enabled: true`, the exporter looks \
+             for managed nodes, and such a sync is not stale.",
+        ),
+        Some(ManagedNodes::Present) => {
+            advice.step("The exporter found managed nodes here, so inventory should arrive.")
+        }
+        Some(ManagedNodes::Unknown(_)) => advice.step(
+            "The exporter cannot look for managed nodes here. Correct that first: in an account without managed nodes the sync \
+             is not broken.",
+        ),
+        Some(ManagedNodes::Pending | ManagedNodes::Absent) => advice,
+    };
+    let advice = match nodes {
+        Some(ManagedNodes::Present) => advice,
+        _ => advice.command(
             "Count the managed nodes.",
             context
                 .regional("aws ssm describe-instance-information")
                 .and("--query 'length(InstanceInformationList)'"),
-        )
-        .command(
-            "Show the associations that collect inventory.",
-            context
-                .regional("aws ssm list-associations")
-                .and("--association-filter-list key=Name,value=AWS-GatherSoftwareInventory"),
-        );
+        ),
+    };
+    let advice = advice.command(
+        "Show the associations that collect inventory.",
+        context
+            .regional("aws ssm list-associations")
+            .and("--association-filter-list key=Name,value=AWS-GatherSoftwareInventory"),
+    );
     let text = "If an old success is normal for this sync, set a longer limit in the configuration, before other rules.";
     rule(context, advice, text, "max_success_age: 30d")
 }

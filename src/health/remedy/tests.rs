@@ -7,8 +7,10 @@ use super::*;
 use crate::fleet::{Account, Target, TargetList};
 use crate::health::tests::sync;
 use crate::health::{ConcernKind, FailureCause, Health, HealthPolicy};
-use crate::model::{Destination, SharingType, Source, SourceState, SyncStatus, SyncType, UnixSeconds};
-use crate::snapshot::{Report, Store};
+use crate::model::{
+    Destination, Failure, Reason, SharingType, Source, SourceState, SyncStatus, SyncType, UnixSeconds,
+};
+use crate::snapshot::{NodeReport, Report, Store};
 
 const NOW: UnixSeconds = 1_763_800_000.0;
 
@@ -19,8 +21,22 @@ fn assess_in(region: &str, syncs: Vec<DataSync>) -> AssessedTarget {
 
 /// The target with these syncs, in this region, assessed by this policy.
 pub(super) fn assess_by(policy: &HealthPolicy, region: &str, syncs: Vec<DataSync>) -> AssessedTarget {
+    assess_with_nodes(None, policy, region, syncs)
+}
+
+/// The same, with this result of a managed-node lookup if managed nodes are looked for.
+fn assess_with_nodes(
+    nodes: Option<Result<bool, Failure>>,
+    policy: &HealthPolicy,
+    region: &str,
+    syncs: Vec<DataSync>,
+) -> AssessedTarget {
     let store = Store::new(Duration::from_hours(1));
-    let account = Account { id: Some("111122223333".parse().unwrap()), ..Account::default() };
+    let account = Account {
+        id: Some("111122223333".parse().unwrap()),
+        managed_nodes_interval: nodes.is_some().then_some(Duration::from_hours(6)),
+        ..Account::default()
+    };
     let target = Target { account: Arc::new(account), region: region.parse().unwrap() };
     let slots = store.set_targets(&TargetList { targets: vec![target], ..TargetList::default() });
     let took = Duration::from_secs(1);
@@ -28,6 +44,9 @@ pub(super) fn assess_by(policy: &HealthPolicy, region: &str, syncs: Vec<DataSync
         &slots[0],
         Report { account: None, ended: NOW, took, outcome: Ok(syncs), invalid_items: None },
     );
+    if let Some(outcome) = nodes {
+        store.record_managed_nodes(&slots[0], NodeReport { account: None, ended: NOW, outcome });
+    }
     AssessedTarget::of_slot(&store, &slots[0], policy, NOW)
 }
 
@@ -312,6 +331,27 @@ fn stale_and_stuck_syncs_get_a_rule_for_their_limit() {
         "delete-resource-data-sync",
     ] {
         assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn the_advice_about_a_stale_sync_depends_on_what_is_known_of_managed_nodes() {
+    let stale = || DataSync { destination: Some(destination()), ..sync("a", Some(NOW - 1e6)) };
+    let text = |nodes| {
+        let target = assess_with_nodes(nodes, &HealthPolicy::default(), "eu-west-1", vec![stale()]);
+        let advice = for_sync(&target, target.syncs().next().unwrap()).unwrap();
+        let steps: String = advice.steps.iter().map(|step| &*step.text).collect();
+        steps + &details(&advice)
+    };
+    let denied = Failure::new(Reason::AccessDenied, "message");
+    for (nodes, part, counts) in [
+        (None, "With `managed_nodes.enabled: true`, the exporter looks", true),
+        (Some(Ok(true)), "The exporter found managed nodes here", false),
+        (Some(Err(denied)), "The exporter cannot look for managed nodes here", true),
+    ] {
+        let text = text(nodes);
+        assert!(text.contains(part), "{part}: {text}");
+        assert_eq!(text.contains("describe-instance-information"), counts, "{text}");
     }
 }
 

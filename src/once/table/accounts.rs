@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::super::Results;
 use super::failures::write_group;
 use super::look::{self, HEADING};
+use super::managed_nodes;
 use super::places::{Places, account_label};
 use crate::duration;
 use crate::health::{AssessedSync, AssessedTarget, FailureCause, Health};
@@ -95,7 +96,12 @@ fn write_account(page: &mut Page, columns: &Columns, account: &Account, now: Uni
         write_regions(page, columns, account, health);
     }
     for target in account.targets.iter().filter(|target| target.syncs().len() > 0) {
-        page.paragraph(REGION_INDENT, 0, [Word::new(target.target().region.as_str())]);
+        let region = Word::new(target.target().region.as_str());
+        page.paragraph(
+            REGION_INDENT,
+            SYNC_INDENT,
+            [region].into_iter().chain(managed_nodes::of_region(target)),
+        );
         let mut syncs: Vec<AssessedSync> = target.syncs().collect();
         syncs.sort_by_key(|assessed| (assessed.health, &assessed.sync.name, &assessed.sync.sync_type));
         for sync in syncs {
@@ -160,7 +166,7 @@ fn age(at: Option<UnixSeconds>, now: UnixSeconds) -> String {
 
 /// Why the sync has a problem; nothing for a sync without one.
 fn details(assessed: AssessedSync<'_>) -> Vec<Word> {
-    let AssessedSync { sync, health, max_success_age, max_run_time, managed_nodes: _ } = assessed;
+    let AssessedSync { sync, health, max_success_age, max_run_time, .. } = assessed;
     let limit = |text: &str, limit| {
         let limit = Word::new(&duration::format(limit));
         words(text).chain([limit]).collect::<Vec<Word>>()

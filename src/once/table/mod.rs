@@ -7,6 +7,7 @@
 //! - `accounts`: the accounts with their regions and syncs;
 //! - `expectations`: what is not as expected;
 //! - `concerns`: quotas and settings that need attention;
+//! - `managed_nodes`: where there are no managed nodes, and why that is unknown elsewhere;
 //! - `totals`: where `once` looked, and how many targets and syncs have each health and each state of an
 //!   expectation.
 
@@ -15,6 +16,7 @@ mod concerns;
 mod expectations;
 mod failures;
 mod look;
+mod managed_nodes;
 mod places;
 mod totals;
 

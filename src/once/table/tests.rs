@@ -1,6 +1,7 @@
 //! Tests of the text as a whole.
 
 mod expectations;
+mod managed_nodes;
 
 use std::sync::Arc;
 use std::time::Duration;

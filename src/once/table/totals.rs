@@ -2,7 +2,7 @@
 
 use super::super::{Results, pluralize};
 use super::places::Places;
-use super::{expectations, look};
+use super::{expectations, look, managed_nodes};
 use crate::health::{Health, HealthCounts};
 use crate::terminal::{Page, Word, separated_by_commas, words};
 
@@ -37,6 +37,7 @@ pub(super) fn write(page: &mut Page, results: &Results) {
     } else {
         page.paragraph(0, HANGING, words("no target was collected, so no syncs are known"));
     }
+    managed_nodes::write_totals(page, HANGING, results);
     expectations::write_totals(page, results);
     if !results.targets_complete {
         page.paragraph(0, HANGING, words("targets may be missing, because discovery is incomplete"));

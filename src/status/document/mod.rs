@@ -10,6 +10,7 @@ mod target;
 
 use serde::{Serialize, Serializer};
 
+use super::managed_nodes::ManagedNodeCounts;
 use crate::build_info;
 use crate::expectations::Expectation;
 use crate::fleet::FailingLookups;
@@ -61,6 +62,9 @@ pub(crate) struct Summary {
     syncs_by_health: HealthCounts,
     #[serde(serialize_with = "concern_counts")]
     concerns: [usize; ConcernKind::ALL.len()],
+    /// The targets by their managed nodes. Left out if lookups are enabled for none of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    managed_nodes: Option<ManagedNodeCounts>,
     targets_not_as_expected: usize,
     expectations: ExpectationCounts,
     discovery: Discovery,
@@ -144,6 +148,7 @@ impl Summary {
             syncs_failed: 0,
             syncs_by_health: HealthCounts::default(),
             concerns: [0; ConcernKind::ALL.len()],
+            managed_nodes: None,
             targets_not_as_expected: 0,
             expectations: ExpectationCounts::new(expectations),
             discovery: Discovery {
@@ -182,6 +187,7 @@ impl Summary {
         for concern in target.concerns() {
             self.concerns[concern.kind as usize] += 1;
         }
+        ManagedNodeCounts::add(&mut self.managed_nodes, target);
         self.targets_not_as_expected += usize::from(target.is_violated());
         self.expectations.add(target.judgements());
     }

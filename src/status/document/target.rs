@@ -7,6 +7,8 @@ use super::{rfc3339, sync_counts};
 use crate::expectations::Expectation;
 use crate::health::{AssessedSync, AssessedTarget, Concern, HealthCounts};
 use crate::model::{Destination, Reason, SharingType, Source, SourceState, SyncStatus};
+use crate::snapshot::ManagedNodes;
+use crate::status::managed_nodes;
 
 /// A target.
 #[derive(Debug, Serialize)]
@@ -47,6 +49,23 @@ pub(super) struct TargetHead<'a> {
     /// Left out if the syncs are not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     concerns: Option<Vec<ConcernItem<'a>>>,
+    /// Left out if lookups are not enabled for the target.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    managed_nodes: Option<ManagedNodesItem<'a>>,
+}
+
+/// What managed-node lookups have found out.
+#[derive(Debug, Serialize)]
+struct ManagedNodesItem<'a> {
+    state: &'static str,
+    /// When AWS last answered a lookup.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checked_at: Option<String>,
+    /// Why the last lookup failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
 }
 
 /// What needs attention although nothing is broken.
@@ -169,17 +188,33 @@ impl<'a> TargetHead<'a> {
             health: assessed.health.as_str(),
             syncs_by_health: knows_syncs.then(|| assessed.sync_counts()),
             concerns: knows_syncs.then(|| concerns(assessed)),
+            managed_nodes: assessed.managed_nodes().map(|nodes| ManagedNodesItem::new(assessed, nodes)),
+        }
+    }
+}
+
+impl<'a> ManagedNodesItem<'a> {
+    fn new(assessed: &'a AssessedTarget, nodes: ManagedNodes<'a>) -> Self {
+        let failure = match nodes {
+            ManagedNodes::Unknown(failure) => Some(failure),
+            _ => None,
+        };
+        Self {
+            state: managed_nodes::state(nodes),
+            checked_at: assessed.state().nodes.last_checked.and_then(rfc3339),
+            reason: failure.map(|failure| Reason::as_str(failure.reason)),
+            message: failure.map(|failure| failure.message.as_str()),
         }
     }
 }
 
 fn concerns(assessed: &AssessedTarget) -> Vec<ConcernItem<'_>> {
-    let item = |Concern { kind, sync_type, sync, quota }: Concern| ConcernItem {
-        kind: kind.as_str(),
-        sync_type: sync_type.to_string(),
-        sync_name: sync.and_then(|index| assessed.sync(index)).map(|sync| sync.sync.name.as_str()),
-        used: quota.map(|(used, _)| used),
-        quota: quota.map(|(_, quota)| quota),
+    let item = |concern: Concern| ConcernItem {
+        kind: concern.kind.as_str(),
+        sync_type: concern.sync_type.to_string(),
+        sync_name: concern.missing_sync().or_else(|| Some(assessed.sync(concern.sync?)?.sync.name.as_str())),
+        used: concern.quota.map(|(used, _)| used),
+        quota: concern.quota.map(|(_, quota)| quota),
     };
     assessed.concerns().into_iter().map(item).collect()
 }
@@ -197,7 +232,7 @@ fn sync_counts_if_known<S: Serializer>(
 
 impl<'a> SyncItem<'a> {
     pub(super) fn new(assessed: &AssessedSync<'a>) -> Self {
-        let AssessedSync { sync, health, max_success_age, max_run_time, managed_nodes: _ } = *assessed;
+        let AssessedSync { sync, health, max_success_age, max_run_time, .. } = *assessed;
         Self {
             sync_type: sync.sync_type.as_str(),
             sync_name: &sync.name,

@@ -37,6 +37,7 @@ pub(super) fn concern_label(kind: ConcernKind) -> &'static str {
         ConcernKind::QuotaUsed => "Quota used up",
         ConcernKind::QuotaNearlyUsed => "Quota nearly used up",
         ConcernKind::InspectorSyncBlocked => "No room for Inspector’s sync",
+        ConcernKind::UnifiedConsoleSyncMissing => "No sync for the unified console",
         ConcernKind::AllOpsDataSources => "All OpsData sources enabled",
         ConcernKind::FutureRegions => "Future regions included",
     }
@@ -74,6 +75,9 @@ pub(super) fn concern_meaning(kind: ConcernKind) -> &'static str {
         }
         ConcernKind::InspectorSyncBlocked => {
             "The quota is used up, and Amazon Inspector has no sync yet. It cannot create one, so its scans of instances fail."
+        }
+        ConcernKind::UnifiedConsoleSyncMissing => {
+            "There are managed nodes, and the required sync is missing through which the unified console of Systems Manager lists them."
         }
         ConcernKind::AllOpsDataSources => {
             "A sync enables all OpsData sources in every account of an organization, and AWS charges for OpsData."

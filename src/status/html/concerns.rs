@@ -1,5 +1,5 @@
 //! What needs attention although no sync has a problem: quotas that are used up, which are trouble,
-//! and notes on quotas and costs, which are not.
+//! and notes on quotas, managed nodes and costs, which are not.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use super::components::{
     Pagination, account, concern_label, concern_meaning, console, quota_used_badge, runbook, untrusted,
 };
 use crate::health::{Alert, Concern, ConcernKind};
-use crate::model::{ManagedBy, SyncType};
+use crate::model::{DataSync, ManagedBy, SyncType};
 use crate::status::overview::TargetRow;
 use crate::status::query::{HealthFilter, PageQuery, Pages};
 use crate::status::sync_link::sync_link;
@@ -131,7 +131,7 @@ pub(super) fn notes(context: Context<'_>) -> Markup {
     html! {
         @if !notes.is_empty() {
             section #notes aria-labelledby="notes-heading" {
-                h2 #notes-heading { "Notes on quotas and costs" }
+                h2 #notes-heading { "Notes on quotas, nodes and costs" }
                 ul {
                     @for (kind, rows) in &notes { li { (note(context, *kind, rows)) } }
                 }
@@ -150,6 +150,9 @@ fn note(context: Context<'_>, kind: ConcernKind, rows: &[(&TargetRow, &Concern)]
                 @if index > 0 { "; " }
                 @if let Some(sync) = concern.sync.and_then(|index| target.assessed.syncs().nth(index)) {
                     a href=(sync_link(&target.account, target.region(), sync.sync)) { (untrusted(&sync.sync.name)) } " in "
+                } @else if let Some(name) = concern.missing_sync() {
+                    @let sync = DataSync::new(concern.sync_type.clone(), name.to_owned());
+                    a href=(sync_link(&target.account, target.region(), &sync)) { (name) } " in "
                 }
                 (untrusted(target.account_name().unwrap_or(&target.account))) ", " (target.region())
                 @if let Some((used, limit)) = concern.quota {

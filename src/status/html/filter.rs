@@ -34,7 +34,7 @@ pub(super) fn form(context: Context<'_>) -> Markup {
             label { span { "Status" }
                 select name="status" {
                     option value="" { "All" }
-                    @for filter in HealthFilter::all() {
+                    @for filter in HealthFilter::all().filter(|filter| is_offered(context, *filter)) {
                         option value=(filter.as_str()) selected[query.health == Some(filter)] { (filter_label(filter)) }
                     }
                 }
@@ -61,11 +61,19 @@ pub(super) fn form(context: Context<'_>) -> Markup {
     }
 }
 
+/// Without lookups, a filter by managed nodes selects nothing. A link may name it nevertheless.
+fn is_offered(context: Context<'_>, filter: HealthFilter) -> bool {
+    let is_about_nodes = matches!(filter, HealthFilter::NoManagedNodes | HealthFilter::ManagedNodesUnknown);
+    !is_about_nodes || context.overview.managed_nodes.is_some() || context.query.health == Some(filter)
+}
+
 fn filter_label(filter: HealthFilter) -> &'static str {
     match filter {
         HealthFilter::AnyProblem => "Any problem",
         HealthFilter::Only(health) => label(health),
         HealthFilter::NotAsExpected => NOT_AS_EXPECTED,
         HealthFilter::Concern(kind) => concern_label(kind),
+        HealthFilter::NoManagedNodes => "No managed nodes",
+        HealthFilter::ManagedNodesUnknown => "Managed nodes unknown",
     }
 }

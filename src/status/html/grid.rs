@@ -9,6 +9,7 @@ use super::components::{
 };
 use crate::fleet::RegionName;
 use crate::health::{ConcernKind, Health};
+use crate::status::managed_nodes::note;
 use crate::status::overview::{AccountRow, TargetRow};
 use crate::status::query::{PageQuery, Pages};
 use crate::status::text::{pluralize, with_commas};
@@ -147,7 +148,8 @@ fn tooltip(target: &TargetRow, number: usize, total: usize) -> String {
         (target.is_violated, "not as expected"),
         (target.has_used_up_quota() && target.failure().is_none(), "the quota is used up"),
     ];
-    let notes = notes.into_iter().filter(|(holds, _)| *holds).map(|(_, note)| note.to_owned());
+    let notes = notes.into_iter().filter(|(holds, _)| *holds).map(|(_, note)| note);
+    let notes = notes.chain(note(target.assessed.managed_nodes())).map(ToOwned::to_owned);
     let parts: Vec<String> = Some(syncs).filter(|syncs| !syncs.is_empty()).into_iter().chain(notes).collect();
     parts.join("; ")
 }

@@ -8,9 +8,11 @@ mod components;
 mod concerns;
 mod expectation_labels;
 mod expectations;
+mod failures;
 mod filter;
 mod grid;
 mod header;
+mod managed_nodes;
 mod nothing_found;
 mod summary;
 mod sync_expectations;
@@ -60,10 +62,11 @@ pub(super) fn page(context: Context<'_>) -> Markup {
             (filter::form(context))
             @if !query.has_filter() { (nothing_found::section(context)) }
             (syncs::section(context))
-            (targets::failures(context))
+            (failures::section(context))
             (violations::section(context))
             (expectations::section(context))
             (concerns::troubles(context))
+            (managed_nodes::failures(context))
             @if query.has_filter() { (targets::list(context)) }
             (concerns::notes(context))
             (grid::section(context))

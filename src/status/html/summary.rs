@@ -4,6 +4,7 @@ use maud::{Markup, html};
 
 use super::Context;
 use super::components::{age, backticks_to_code, concern_label, freshness, icon, runbook, untrusted};
+use super::managed_nodes;
 use crate::health::{AccessCauseKind, Alert, CauseGuide, CheckedStep, Health};
 use crate::model::{Failure, UnixSeconds};
 use crate::status::notice::{Notice, ReloadFailure};
@@ -42,6 +43,7 @@ pub(super) fn headline(context: Context<'_>) -> Markup {
                     " cannot be listed either."
                 }
             }
+            (managed_nodes::counts(context))
             @if overview.concern_counts.keys().any(|kind| !kind.is_trouble()) { p { (notes(context)) } }
             @for note in &query.notes { p.note { (note) } }
         }
@@ -53,7 +55,7 @@ fn notes(context: Context<'_>) -> Markup {
     let notes = context.overview.concern_counts.iter().filter(|(kind, _)| !kind.is_trouble());
     html! {
         @for (index, (kind, targets)) in notes.enumerate() {
-            @if index == 0 { a href="#notes" { "Notes on quotas and costs" } ": " } @else { ", " }
+            @if index == 0 { a href="#notes" { "Notes on quotas, nodes and costs" } ": " } @else { ", " }
             (concern_label(*kind)) " (" (with_commas(*targets)) ")"
         }
     }

@@ -4,13 +4,15 @@ use maud::{Markup, html};
 
 use super::components::{owning_service, untrusted, when};
 use super::expectation_labels::field_label;
+use super::managed_nodes;
 use crate::expectations::Field;
-use crate::health::{EMPTY_LIST, NOT_REPORTED};
+use crate::health::{AssessedSync, AssessedTarget, EMPTY_LIST, NOT_REPORTED};
 use crate::model::{
-    DataSync, Destination, ManagedBy, SharingType, Source, SourceState, SyncStatus, SyncType, UnixSeconds,
+    Destination, ManagedBy, SharingType, Source, SourceState, SyncStatus, SyncType, UnixSeconds,
 };
 
-pub(super) fn fields(sync: &DataSync, now: UnixSeconds) -> Markup {
+pub(super) fn fields(target: &AssessedTarget, assessed: AssessedSync<'_>, now: UnixSeconds) -> Markup {
+    let sync = assessed.sync;
     // The fields of the other type are shown only if AWS reports some.
     let shows_destination = sync.destination.is_some() || sync.sync_type != SyncType::FromSource;
     let shows_source = sync.source.is_some() || sync.sync_type != SyncType::ToDestination;
@@ -35,6 +37,10 @@ pub(super) fn fields(sync: &DataSync, now: UnixSeconds) -> Markup {
             }))
             @if shows_destination { (destination(sync.destination.as_ref().unwrap_or(&no_destination))) }
             @if shows_source { (source(sync.source.as_ref().unwrap_or(&no_source))) }
+            @let nodes = managed_nodes::facts(target, assessed, now);
+            @if !nodes.is_empty() {
+                (group("Managed nodes", &html! { @for (term, value) in &nodes { (row(term, value)) } }))
+            }
         }
     }
 }

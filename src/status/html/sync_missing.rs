@@ -5,7 +5,7 @@ use maud::{Markup, html};
 
 use super::components::{backticks_to_code, icon, untrusted, when};
 use super::expectation_labels::subject;
-use super::sync_page::{collected, of_account, page};
+use super::sync_page::{collected, concern_section, of_account, page};
 use super::what_to_do::what_to_do;
 use crate::expectations::{Expectation, ExpectationState, Violation};
 use crate::health::{AssessedTarget, Health, HealthPolicy, remedy};
@@ -39,6 +39,11 @@ pub(in crate::status) fn missing_page(
         }
         @if let Some(target) = &missing.target {
             @for (expectation, violation) in &required_by { (requirement(target, expectation, violation)) }
+            @for concern in target.concerns() {
+                @if concern.missing_sync() == Some(&*key.name) && concern.sync_type.as_str() == key.sync_type {
+                    (concern_section(target, &concern))
+                }
+            }
         }
         section #wanted aria-labelledby="wanted-heading" {
             h2 #wanted-heading { "Looked for" }

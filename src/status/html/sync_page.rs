@@ -8,6 +8,7 @@ use super::components::{
     owning_service, untrusted,
 };
 use super::header::settings;
+use super::managed_nodes;
 use super::what_to_do::what_to_do;
 use super::{document, sprite};
 use super::{sync_expectations, sync_fields};
@@ -47,7 +48,7 @@ pub(in crate::status) fn sync_page(
         section #fields aria-labelledby="fields-heading" {
             h2 #fields-heading { "As AWS reports it" }
             p.hint { "A field that AWS left out is shown as “not reported”." }
-            (sync_fields::fields(sync.sync, now))
+            (sync_fields::fields(&found.target, sync, now))
         }
     };
     page(state, &title, &breadcrumb(&found.target, &name), &body)
@@ -119,6 +120,7 @@ fn headline(found: &FoundSync, sync: AssessedSync<'_>, mark: Mark, now: UnixSeco
             @if sync_expectations::is_violated(found) {
                 p.verdict { (not_as_expected_badge()) " See " a href="#expectations" { "what is expected" } "." }
             }
+            (managed_nodes::unknown(target, sync))
             (collected(target, now))
             p.links {
                 @if let Some(service) = owning_service(sync.sync.managed_by()) { "Owned by " (service) ". " }
@@ -158,12 +160,13 @@ pub(super) fn collected(target: &AssessedTarget, now: UnixSeconds) -> Markup {
     }
 }
 
-fn concern_section(target: &AssessedTarget, concern: &Concern) -> Markup {
+pub(super) fn concern_section(target: &AssessedTarget, concern: &Concern) -> Markup {
     let advice = remedy::for_concern(target, concern);
     let heading = match concern.kind {
         ConcernKind::QuotaUsed => "Quota used up",
         ConcernKind::QuotaNearlyUsed => "Quota nearly used up",
         ConcernKind::InspectorSyncBlocked => "Amazon Inspector",
+        ConcernKind::UnifiedConsoleSyncMissing => "Unified console",
         ConcernKind::AllOpsDataSources | ConcernKind::FutureRegions => "Costs",
     };
     html! {

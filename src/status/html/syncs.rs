@@ -10,6 +10,7 @@ use super::components::{
     Pagination, account, age, backticks_to_code, badge, console, label, message, not_as_expected_badge,
     untrusted, when,
 };
+use super::managed_nodes;
 use crate::duration;
 use crate::health::{Alert, AssessedSync, Health, remedy};
 use crate::model::{DataSync, SyncStatus, SyncType};
@@ -93,7 +94,7 @@ fn empty_text(context: Context<'_>) -> &'static str {
 
 fn table_row(context: Context<'_>, row: SyncRow<'_>) -> Markup {
     let SyncRow { target, assessed, is_violated } = row;
-    let AssessedSync { sync, health, max_success_age, max_run_time, managed_nodes: _ } = assessed;
+    let AssessedSync { sync, health, max_success_age, max_run_time, .. } = assessed;
     let now = context.overview.now;
     let advice = remedy::for_sync(&target.assessed, assessed);
     // The status that AWS reports is shown only if the badge does not already say it.
@@ -139,10 +140,12 @@ fn table_row(context: Context<'_>, row: SyncRow<'_>) -> Markup {
             td.when data-label="Last success" {
                 (when(sync.last_successful_sync, now, no_success))
                 @if health == Health::Stale { p.raw { "allowed: up to " (duration::format(max_success_age)) } }
+                (managed_nodes::of_success(assessed, now))
             }
             td.when data-label="Last run" {
                 (when(sync.last_sync, now, "not reported"))
                 @if health == Health::Stuck { p.raw { "allowed: up to " (duration::format(max_run_time)) } }
+                (managed_nodes::of_run(assessed, now))
             }
         }
     }

@@ -1,126 +1,20 @@
-//! The lists of targets: those that are down, by reason, and those that the query selects.
+//! The list of targets that the query selects.
 
 use maud::{Markup, html};
 
 use super::Context;
 use super::components::{
-    Pagination, account, backticks_to_code, badge, console, message, not_as_expected_badge, quota_used_badge,
-    runbook_of_cause, when,
+    Pagination, account, badge, console, message, not_as_expected_badge, quota_used_badge, when,
 };
+use super::failures::{NO_SUCCESS, times};
+use super::managed_nodes;
 use crate::duration;
-use crate::health::Health;
-use crate::health::remedy;
-use crate::model::{Failure, SyncType, UnixSeconds};
-use crate::status::overview::{FailureGroup, FailuresForReason, GroupKey, TargetRow};
-use crate::status::query::{HealthFilter, PageQuery, Pages};
-use crate::status::text::{pluralize, with_commas};
+use crate::model::{Failure, SyncType};
+use crate::status::overview::TargetRow;
+use crate::status::query::{PageQuery, Pages};
+use crate::status::text::with_commas;
 
 const PER_PAGE: usize = 15;
-
-/// The number of groups that are shown for each reason.
-const GROUPS_PER_REASON: usize = 5;
-
-const NO_SUCCESS: &str = "none since the exporter started";
-
-/// The targets that are down, by reason, and what to do about each reason.
-pub(super) fn failures(context: Context<'_>) -> Markup {
-    let failures = context.overview.failures(context.query);
-    let targets: usize = failures.iter().map(|failures| failures.target_count).sum();
-    html! {
-        @if !failures.is_empty() {
-            section #causes aria-labelledby="causes-heading" {
-                h2 #causes-heading { "Targets down " span.total { (with_commas(targets)) } }
-                p.hint {
-                    "A target is one account in one region. While the exporter cannot poll it, the syncs of the last successful                      collection stay visible for " code { "stale_after" } "."
-                }
-                @for failures in &failures { (reason_article(context, failures)) }
-            }
-        }
-    }
-}
-
-fn reason_article(context: Context<'_>, failures: &FailuresForReason<'_>) -> Markup {
-    let all = failures.groups.iter().flat_map(|group| group.targets.iter().map(|(_, failure)| *failure));
-    let guide = remedy::for_failures(failures.reason, all);
-    let same_reason = PageQuery {
-        health: Some(HealthFilter::Only(Health::Down)),
-        reason: Some(failures.reason),
-        ..context.query.first_pages()
-    };
-    let hidden_groups = failures.groups.len().saturating_sub(GROUPS_PER_REASON);
-    html! {
-        article.cause {
-            h3 { (guide.title) " " code { (failures.reason) } " " span.total { (pluralize(failures.target_count, "target")) } }
-            p.advice { b { "What to do: " } (backticks_to_code(guide.remedy)) " " (runbook_of_cause(&guide)) }
-            table.list {
-                thead { tr {
-                    th.where scope="col" { "Account or region" }
-                    th.why scope="col" { "Message" }
-                    th.number scope="col" { "Failed in a row" }
-                    th.when scope="col" { "Last success" }
-                } }
-                tbody {
-                    @for group in failures.groups.iter().take(GROUPS_PER_REASON) { (group_row(context, &same_reason, group)) }
-                }
-            }
-            @if hidden_groups > 0 {
-                p.more {
-                    a href={ (same_reason.link()) "#targets" } { "Show all " (pluralize(failures.target_count, "target")) }
-                    " (" (pluralize(hidden_groups, "row")) " not shown)"
-                }
-            }
-        }
-    }
-}
-
-/// A row for a group of targets. `same_reason` is the query for all targets that are down for
-/// the same reason.
-fn group_row(context: Context<'_>, same_reason: &PageQuery, group: &FailureGroup<'_>) -> Markup {
-    let now = context.overview.now;
-    let failures = group.targets.iter().map(|(target, _)| target.assessed.state().consecutive_failures);
-    let most_failures = failures.clone().max().unwrap_or_default();
-    let failures_are_equal = failures.clone().min() == Some(most_failures);
-    // The last success of the target that has been down for longest. A target that has never
-    // been collected successfully counts as the oldest.
-    let successes = group.targets.iter().map(|(target, _)| target.assessed.state().last_success);
-    let oldest_success = successes.min_by(|one, other| {
-        let or_oldest = |at: &Option<UnixSeconds>| at.unwrap_or(f64::NEG_INFINITY);
-        or_oldest(one).total_cmp(&or_oldest(other))
-    });
-    let number = group.targets.len();
-    let example = group.targets.first().map(|(_, failure)| failure.message.as_str());
-    let messages_differ = group.targets.iter().any(|(_, failure)| Some(failure.message.as_str()) != example);
-    let targets_link = |query: PageQuery| format!("{}#targets", query.link());
-    html! {
-        tr {
-            th.where scope="row" {
-                @match group.key {
-                    GroupKey::Account { account: id, name } => {
-                        @let query = PageQuery { account: id.to_owned(), ..same_reason.clone() };
-                        (account(id, name, context.query))
-                        @if let [(only, _)] = group.targets.as_slice() { span.region { (only.region()) } }
-                        @else { a.count href=(targets_link(query)) { "in " (pluralize(number, "region")) } }
-                    },
-                    GroupKey::Region(region) => {
-                        @let query = PageQuery { region: Some(region.clone()), ..same_reason.clone() };
-                        span.region { (region) }
-                        a.count href=(targets_link(query)) { "in " (pluralize(number, "account")) }
-                    },
-                }
-            }
-            td.why {
-                @if let Some(example) = example {
-                    @if messages_differ { span.sub { "for example" } }
-                    (message(example))
-                }
-            }
-            td.number data-label="Failed in a row" {
-                @if !failures_are_equal { "up to " } (times(most_failures))
-            }
-            td.when data-label="Last success" { (when(oldest_success.flatten(), now, NO_SUCCESS)) }
-        }
-    }
-}
 
 /// The targets that the query selects, one per row.
 pub(super) fn list(context: Context<'_>) -> Markup {
@@ -155,6 +49,7 @@ fn target_row(context: Context<'_>, target: &TargetRow) -> Markup {
     let now = context.overview.now;
     let state = &target.assessed.state();
     let last = state.last.as_ref();
+    let unknown_nodes = target.node_failure();
     html! {
         tr {
             td.status {
@@ -166,14 +61,14 @@ fn target_row(context: Context<'_>, target: &TargetRow) -> Markup {
                 (account(&target.account, target.account_name(), context.query))
                 span.region { (target.region()) }
                 (console(target.region(), &SyncType::ToDestination))
+                (managed_nodes::of_target(&target.assessed))
             }
             td.why {
-                @if let Some(Failure { reason, message: text, .. }) = target.failure() {
-                    p.raw { code { (reason) } ", failed " (times(state.consecutive_failures))
-                        @if state.consecutive_failures > 1 { " in a row" }
-                    }
-                    (message(text))
-                } @else { span.none { "none" } }
+                @if let Some(failure) = target.failure() { (call_failure("", failure, state.consecutive_failures)) }
+                @if let Some(failure) = unknown_nodes {
+                    (call_failure("managed nodes are unknown: ", failure, state.nodes.consecutive_failures))
+                }
+                @if target.failure().is_none() && unknown_nodes.is_none() { span.none { "none" } }
             }
             td.number data-label="Syncs" {
                 @if target.assessed.knows_syncs() { (with_commas(target.sync_counts.total())) } @else { span.none { "unknown" } }
@@ -187,9 +82,17 @@ fn target_row(context: Context<'_>, target: &TargetRow) -> Markup {
     }
 }
 
-fn times(number: u64) -> String {
-    match number {
-        1 => "once".to_owned(),
-        more => format!("{} times", with_commas(usize::try_from(more).unwrap_or(usize::MAX))),
+/// The failure of a call that has failed so many times in a row, after `what`.
+fn call_failure(
+    what: &str,
+    Failure { reason, message: text, .. }: &Failure,
+    consecutive_failures: u64,
+) -> Markup {
+    html! {
+        p.raw {
+            (what) code { (reason) } ", failed " (times(consecutive_failures))
+            @if consecutive_failures > 1 { " in a row" }
+        }
+        (message(text))
     }
 }

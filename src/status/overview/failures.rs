@@ -1,4 +1,4 @@
-//! The targets that are down, grouped so that one cause is one line.
+//! The targets for which a call fails, grouped so that one cause is one line.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -7,7 +7,7 @@ use super::TargetRow;
 use crate::fleet::RegionName;
 use crate::model::{Failure, Reason};
 
-/// All targets that are down for one reason.
+/// All targets for which a call fails for one reason.
 #[derive(Debug)]
 pub(in crate::status) struct FailuresForReason<'a> {
     pub(in crate::status) reason: Reason,
@@ -16,7 +16,7 @@ pub(in crate::status) struct FailuresForReason<'a> {
     pub(in crate::status) groups: Vec<FailureGroup<'a>>,
 }
 
-/// The targets of one account or one region that are down for the same reason.
+/// The targets of one account or one region for which a call fails for the same reason.
 #[derive(Debug)]
 pub(in crate::status) struct FailureGroup<'a> {
     pub(in crate::status) key: GroupKey<'a>,

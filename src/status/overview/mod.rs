@@ -9,12 +9,13 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::managed_nodes::ManagedNodeCounts;
 use super::query::{HealthFilter, PageQuery};
 use crate::expectations::ExpectationTotals;
 use crate::fleet::{FailingLookups, RegionName};
 use crate::health::{AssessedSync, AssessedTarget, Concern, ConcernKind, Health, HealthCounts, HealthPolicy};
 use crate::model::{Failure, Reason, UnixSeconds};
-use crate::snapshot::Store;
+use crate::snapshot::{ManagedNodes, Store};
 pub(super) use failures::{FailureGroup, FailuresForReason, GroupKey};
 use selection::Selection;
 pub(super) use violations::{ExpectationRow, ViolationRow};
@@ -38,6 +39,8 @@ pub(super) struct FleetOverview {
     /// How many targets violate an expectation.
     pub(super) not_as_expected: usize,
     expectation_totals: ExpectationTotals,
+    /// The targets by their managed nodes. `None` if the exporter looks for them nowhere.
+    pub(super) managed_nodes: Option<ManagedNodeCounts>,
     /// The regions of all targets.
     pub(super) regions: BTreeSet<RegionName>,
 }
@@ -108,6 +111,14 @@ impl TargetRow {
     pub(super) fn failure(&self) -> Option<&Failure> {
         self.assessed.state().last.as_ref()?.failure.as_ref()
     }
+
+    /// Why the last managed-node lookup failed. `None` if it succeeded, or if there has been none.
+    pub(super) fn node_failure(&self) -> Option<&Failure> {
+        match self.assessed.managed_nodes()? {
+            ManagedNodes::Unknown(failure) => Some(failure),
+            _ => None,
+        }
+    }
 }
 
 /// Sorts targets: those with problems come first, then those that violate an expectation, then those
@@ -175,6 +186,7 @@ impl FleetOverview {
             }
         }
         let regions = targets.iter().map(|target| target.region().clone()).collect();
+        let managed_nodes = ManagedNodeCounts::of(targets.iter().map(|target| &target.assessed));
         Self {
             now,
             policy: Arc::clone(policy),
@@ -186,6 +198,7 @@ impl FleetOverview {
             target_counts,
             sync_counts,
             concern_counts,
+            managed_nodes,
             regions,
         }
     }
@@ -276,11 +289,27 @@ impl FleetOverview {
         if !includes_down.contains(&query.health) {
             return Vec::new();
         }
+        self.failures_of(query, TargetRow::failure)
+    }
+
+    /// The targets that the query selects and whose managed-node lookup failed, most frequent reason first.
+    pub(super) fn node_failures(&self, query: &PageQuery) -> Vec<FailuresForReason<'_>> {
+        if ![None, Some(HealthFilter::ManagedNodesUnknown)].contains(&query.health) {
+            return Vec::new();
+        }
+        self.failures_of(query, TargetRow::node_failure)
+    }
+
+    fn failures_of<'a>(
+        &'a self,
+        query: &PageQuery,
+        failure_of: impl Fn(&'a TargetRow) -> Option<&'a Failure>,
+    ) -> Vec<FailuresForReason<'a>> {
         let selection = self.selection(query);
         let mut by_reason: BTreeMap<Reason, Vec<(&TargetRow, &Failure)>> = BTreeMap::new();
         let is_selected = |target: &&TargetRow| selection.reason(target) && selection.expectation(target);
         for target in self.in_scope(&selection).filter(is_selected) {
-            if let Some(failure) = target.failure().filter(|failure| selection.finds_failure(failure)) {
+            if let Some(failure) = failure_of(target).filter(|failure| selection.finds_failure(failure)) {
                 by_reason.entry(failure.reason).or_default().push((target, failure));
             }
         }

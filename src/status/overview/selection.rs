@@ -5,8 +5,9 @@
 
 use super::TargetRow;
 use crate::expectations::{Expectation, ExpectationState, Judgement, ViolationSubject};
-use crate::health::{AssessedSync, Concern, Difference};
+use crate::health::{AssessedSync, Difference};
 use crate::model::{DataSync, Failure};
+use crate::snapshot::ManagedNodes;
 use crate::status::query::{HealthFilter, PageQuery};
 
 /// The filters of a query, prepared for comparing them with many targets.
@@ -62,13 +63,16 @@ impl<'a> Selection<'a> {
     }
 
     /// Whether status, reason, expectation and search select the target. The search finds a target by
-    /// its failure, by any of its syncs, and by a sync that is missing.
+    /// its failure or that of its managed-node lookup, by any of its syncs, and by a sync that is missing.
     pub(super) fn target(&self, target: &TargetRow) -> bool {
         self.query.health.is_none_or(|filter| self.status_of_target(filter, target))
             && self.reason(target)
             && self.expectation(target)
             && (self.search.is_empty()
-                || target.failure().is_some_and(|failure| self.finds_failure(failure))
+                || [target.failure(), target.node_failure()]
+                    .into_iter()
+                    .flatten()
+                    .any(|it| self.finds_failure(it))
                 || target.assessed.syncs().any(|sync| self.finds_sync(sync.sync))
                 || self.judgements(target).any(|judgement| self.finds_missing(target, judgement)))
     }
@@ -79,6 +83,8 @@ impl<'a> Selection<'a> {
             HealthFilter::Only(wanted) => wanted == target.health(),
             HealthFilter::NotAsExpected => self.is_violated_by(target),
             HealthFilter::Concern(kind) => target.concerns.iter().any(|concern| concern.kind == kind),
+            HealthFilter::NoManagedNodes => target.assessed.managed_nodes() == Some(ManagedNodes::Absent),
+            HealthFilter::ManagedNodesUnknown => target.node_failure().is_some(),
         }
     }
 
@@ -102,7 +108,7 @@ impl<'a> Selection<'a> {
         filter: HealthFilter,
         target: &TargetRow,
         index: usize,
-        AssessedSync { sync, health, .. }: &AssessedSync<'_>,
+        AssessedSync { sync, health, managed_nodes, .. }: &AssessedSync<'_>,
     ) -> bool {
         match filter {
             HealthFilter::AnyProblem => health.is_problem(),
@@ -112,8 +118,10 @@ impl<'a> Selection<'a> {
             }
             HealthFilter::Concern(kind) => {
                 let mut concerns = target.concerns.iter();
-                concerns.any(|concern| concern.kind == kind && is_about(concern, sync, index))
+                concerns.any(|concern| concern.kind == kind && concern.is_about(index, &sync.sync_type))
             }
+            HealthFilter::NoManagedNodes => *managed_nodes == Some(ManagedNodes::Absent),
+            HealthFilter::ManagedNodesUnknown => matches!(managed_nodes, Some(ManagedNodes::Unknown(_))),
         }
     }
 
@@ -186,13 +194,5 @@ impl Needle {
 
     fn is_in(&self, text: &str) -> bool {
         self.is_empty() || text.to_lowercase().contains(&self.lowercase)
-    }
-}
-
-/// Whether the concern is about the sync, which is at `index` among those of its target.
-fn is_about(concern: &Concern, sync: &DataSync, index: usize) -> bool {
-    match concern.sync {
-        Some(concerned) => concerned == index,
-        None => concern.sync_type == sync.sync_type,
     }
 }

@@ -6,6 +6,7 @@ use crate::fault::Fault;
 use crate::nodes;
 use crate::paging::Page;
 use crate::reply::{ApiError, Reply};
+use crate::schedule::Runs;
 use crate::validate::{self, Violations};
 use crate::world::{CreatedSync, SYNC_QUOTA, Sync, SyncKind, World, aws_time, now};
 
@@ -124,9 +125,13 @@ impl AccountRegion<'_> {
             .ok_or_else(|| ApiError::new("InvalidNextToken", "The specified token is not valid."))?;
         let (schedule, reports_sharing, now) =
             (self.world.run_schedule(), self.world.reports_sharing(), now());
+        let until = self.world.runs_until(self.account, self.region);
         let item = |sync: &Sync, kind| match sync {
             Sync::Fixed(fixed) => fixed.text.clone(),
-            Sync::Created(sync) => list_item(sync, kind, schedule, reports_sharing, now).to_string(),
+            Sync::Created(sync) => {
+                let runs = schedule.runs(sync.created, until, now);
+                list_item(sync, kind, runs, reports_sharing).to_string()
+            }
         };
         let (items, total) = if faults.contains(&Fault::AllTypes) {
             let of_kind = |kind| {
@@ -242,14 +247,7 @@ fn not_found(name: &str, kind: SyncKind) -> ApiError {
 
 /// A sync as an item of a list. As in AWS, a sync to a destination has no type, and a sync from a
 /// source has no status.
-fn list_item(
-    sync: &CreatedSync,
-    kind: SyncKind,
-    schedule: crate::RunSchedule,
-    reports_sharing: bool,
-    now: f64,
-) -> Value {
-    let runs = schedule.runs(sync.created, now);
+fn list_item(sync: &CreatedSync, kind: SyncKind, runs: Runs, reports_sharing: bool) -> Value {
     let mut item = Map::new();
     let mut put = |key: &str, value: Value| {
         item.insert(key.to_owned(), value);

@@ -21,6 +21,7 @@ use crate::ssm;
 
 use calls::Calls;
 pub(crate) use nodes::ManagedNodes;
+use nodes::NodesOfRegion;
 pub(crate) use organization::{Member, ORGANIZATION, Organization, ROOT, Unit};
 pub use policies::OrganizationPolicyType;
 use policies::VpcEndpoint;
@@ -65,6 +66,7 @@ pub(crate) const SYNC_QUOTA: usize = 5;
 pub struct World(Mutex<Inner>);
 
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 struct Inner {
     accounts: BTreeMap<String, Account>,
     organization: Option<Organization>,
@@ -80,6 +82,8 @@ struct Inner {
     records_call_times: bool,
     requests: u64,
     run_schedule: RunSchedule,
+    /// Whether created syncs run only where there are managed nodes.
+    runs_need_nodes: bool,
     session_lifetime: Option<Duration>,
     /// How far the clock of the fake is ahead of the system's.
     clock_offset: SignedDuration,
@@ -97,7 +101,7 @@ struct Account {
     regions: BTreeMap<String, String>,
     syncs: BTreeMap<(String, SyncKind), Vec<Sync>>,
     /// The managed nodes of the regions whose nodes were set.
-    nodes: BTreeMap<String, ManagedNodes>,
+    nodes: BTreeMap<String, NodesOfRegion>,
 }
 
 #[derive(Clone, Debug)]
@@ -162,6 +166,7 @@ impl Default for World {
             records_call_times: false,
             requests: 0,
             run_schedule: RunSchedule::default(),
+            runs_need_nodes: false,
             session_lifetime: None,
             clock_offset: SignedDuration::ZERO,
             trusts_foreign_keys: false,

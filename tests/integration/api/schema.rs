@@ -11,6 +11,7 @@ use super::{config, exporter_of, get, varied_fleet};
 use crate::deploy::text;
 use crate::exporter::{Exporter, REGION, ROLE, fake_organization};
 use crate::once::{self, output_of};
+use crate::status::managed_nodes;
 
 const SCHEMA: &str = "tests/schemas/status.schema.json";
 
@@ -37,6 +38,9 @@ async fn documents() -> Vec<(&'static str, Value)> {
     let mut once = setup.once();
     once.env("SSM_SYNC_EXPORTER_READY_AFTER", "3s").args(["--format", "json"]);
     documents.push(("once", serde_json::from_str(&output_of(once).await.1).unwrap()));
+
+    let (_aws, exporter) = managed_nodes::start().await;
+    documents.push(("API, managed nodes", get(&exporter, "").await));
 
     let aws = fake_organization().await;
     aws.world().set_reports_paths(false);
@@ -135,6 +139,7 @@ fn the_schema_admits_no_other_keys_and_the_values_of_the_closed_lists() {
         assert_eq!(keys(counts), values("/sync/properties/health"));
     }
     assert_eq!(keys("/summary/properties/concerns"), values("/concern/properties/kind"));
+    assert_eq!(keys("/summary/properties/managed_nodes"), values("/managed_nodes/properties/state"));
     assert_eq!(
         keys("/expectation_counts/properties/targets_by_state"),
         values("/expectation/properties/state")
@@ -172,6 +177,7 @@ fn the_reference_describes_every_key() {
             ("A failed lookup", "/$defs/lookup_failure"),
             ("Each of `targets`", "/$defs/target"),
             ("Each of `concerns`", "/$defs/concern"),
+            ("`managed_nodes` of a target", "/$defs/managed_nodes"),
             ("Each of `expectations`", "/$defs/expectation"),
             ("Each of `differences`", "/$defs/difference"),
             ("Each of `syncs`", "/$defs/sync"),

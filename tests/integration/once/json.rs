@@ -136,7 +136,8 @@ async fn the_json_document_is_complete() {
             "targets_by_health": target_counts(&["down", "failed", "no_syncs"]),
             "syncs": 2, "syncs_failed": 2, "syncs_by_health": sync_counts(&["failed", "source_fault"]),
             "concerns": {
-                "quota_used": 0, "quota_nearly_used": 0, "inspector_sync_blocked": 0, "all_ops_data_sources": 1,
+                "quota_used": 0, "quota_nearly_used": 0, "inspector_sync_blocked": 0,
+                "unified_console_sync_missing": 0, "all_ops_data_sources": 1,
                 "future_regions": 0,
             },
             "targets_not_as_expected": 0, "expectations": [],

@@ -28,7 +28,8 @@ struct Case {
 }
 
 /// The operations whose calls a check tells.
-const OPERATIONS: [&str; 4] = ["ListResourceDataSync", "AssumeRole", "ListRegions", "ListAccounts"];
+const OPERATIONS: [&str; 5] =
+    ["ListResourceDataSync", "AssumeRole", "ListRegions", "ListAccounts", "DescribeInstanceInformation"];
 
 const REGION: (&str, &str) = ("AWS_REGION", "eu-west-1");
 
@@ -250,12 +251,13 @@ async fn the_calls_per_hour_are_those_that_the_exporter_makes() {
     };
     let role = |id: &str| format!("{{arn: 'arn:aws:iam::{id}:role/{ROLE}'}}");
     let listed = format!(
-        "accounts:\n  - {{profile: hub, assume_roles: [{}]}}\n  - {{profile: hub, assume_roles: [{}], regions: ['eu-*']}}\n",
+        "managed_nodes: {{interval: 1h}}\naccounts:\n  - {{profile: hub, assume_roles: [{}], managed_nodes: {{enabled: \
+         true}}}}\n  - {{profile: hub, assume_roles: [{}], regions: ['eu-*']}}\n",
         role(ACCOUNT),
         role("222233334444")
     );
     let members = format!(
-        "organization:\n  profile: hub\n  member_role: \
+        "organization:\n  profile: hub\n  managed_nodes: {{enabled: true, interval: 1h}}\n  member_role: \
          'arn:{{partition}}:iam::{{account_id}}:role/{ROLE}'\n"
     );
     for (world, settings) in [(accounts(), listed), (organization(), members)] {
@@ -280,7 +282,7 @@ async fn the_calls_per_hour_are_those_that_the_exporter_makes() {
         let (status, _, err) = command(&["once", "--format", "json"]).await.unwrap();
         assert_eq!(status, Some(0), "{err}");
         let expected = calls_per_hour(&report);
-        assert!(expected.len() >= 3, "{report}");
+        assert!(expected.len() >= 4, "{report}");
         for operation in OPERATIONS {
             let made = f64::from(u32::try_from(aws.world().calls(operation)).unwrap());
             let told = expected.get(operation).copied().unwrap_or_default();

@@ -7,7 +7,7 @@ use super::vocabulary::PatternPart;
 use super::{Pseudonyms, SECRET};
 
 /// The keys whose values are amounts, regions or words that the configuration defines.
-const DEFINED: [&str; 25] = [
+const DEFINED: [&str; 26] = [
     "interval",
     "timeout",
     "concurrency",
@@ -17,6 +17,7 @@ const DEFINED: [&str; 25] = [
     "quota",
     "max_success_age",
     "max_run_time",
+    "managed_nodes",
     "regions",
     "sync_types",
     "managed_by",

@@ -46,6 +46,14 @@ impl ManagedNodes {
     }
 }
 
+/// The managed nodes of an account in a region that were set.
+#[derive(Debug)]
+pub(super) struct NodesOfRegion {
+    nodes: ManagedNodes,
+    /// Since when there are none, in seconds since the Unix epoch.
+    empty_since: Option<f64>,
+}
+
 impl World {
     /// Sets how many managed nodes an account has in a region, which replaces those that it had. At
     /// first it has none. The nodes are generated: their ids depend only on the account, the region
@@ -71,14 +79,35 @@ impl World {
     fn replace_nodes(&self, account: &str, region: &str, nodes: ManagedNodes) {
         let mut inner = self.lock();
         let account = inner.accounts.entry(account.to_owned()).or_default();
-        account.nodes.insert(region.to_owned(), nodes);
+        let before = account.nodes.get(region).and_then(|before| before.empty_since);
+        let empty_since = (nodes.len() == 0).then(|| before.unwrap_or_else(now));
+        account.nodes.insert(region.to_owned(), NodesOfRegion { nodes, empty_since });
     }
 
-    /// The managed nodes of an account in a region.
+    /// Sets whether syncs that were created by calls run only while their account has managed nodes in
+    /// the region, as those of AWS, which otherwise have nothing to copy. The first run, when the sync
+    /// is created, takes place nevertheless. Off by default.
+    pub fn set_runs_need_nodes(&self, need: bool) {
+        self.lock().runs_need_nodes = need;
+    }
+
+    /// The time after which no created sync of an account runs in a region, because there are no managed
+    /// nodes. Infinite if there are some.
+    pub(crate) fn runs_until(&self, account: &str, region: &str) -> f64 {
+        let inner = self.lock();
+        let own = inner.accounts.get(account).and_then(|account| account.nodes.get(region));
+        match own {
+            _ if !inner.runs_need_nodes => f64::INFINITY,
+            Some(own) => own.empty_since.unwrap_or(f64::INFINITY),
+            None if inner.default_nodes.len() == 0 => f64::NEG_INFINITY,
+            None => f64::INFINITY,
+        }
+    }
+
     pub(crate) fn managed_nodes(&self, account: &str, region: &str) -> ManagedNodes {
         let inner = self.lock();
         let own = inner.accounts.get(account).and_then(|account| account.nodes.get(region));
-        own.unwrap_or(&inner.default_nodes).clone()
+        own.map_or(&inner.default_nodes, |own| &own.nodes).clone()
     }
 }
 
@@ -133,4 +162,29 @@ fn fnv_1a(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[expect(clippy::float_cmp, reason = "the times are kept exactly")]
+    fn syncs_stop_running_where_the_nodes_are_gone() {
+        let world = World::new();
+        let until = || world.runs_until("111122223333", "eu-west-1");
+        assert_eq!(until(), f64::INFINITY);
+        world.set_runs_need_nodes(true);
+        assert_eq!(until(), f64::NEG_INFINITY);
+        world.set_managed_nodes("111122223333", "eu-west-1", 1);
+        assert_eq!(until(), f64::INFINITY);
+        let before = now();
+        world.set_managed_nodes("111122223333", "eu-west-1", 0);
+        let gone = until();
+        assert!(before <= gone && gone <= now(), "{before} {gone}");
+        world.set_managed_node_items("111122223333", "eu-west-1", Vec::new());
+        assert_eq!(until(), gone);
+        world.set_managed_nodes("111122223333", "eu-west-1", 2);
+        assert_eq!(until(), f64::INFINITY);
+    }
 }
