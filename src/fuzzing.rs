@@ -33,6 +33,12 @@ pub fn recorded_body(body: &str) -> Option<String> {
     aws::fuzzing::recorded_body(body)
 }
 
+/// The body of a list of managed nodes as `once --record` writes it.
+#[must_use]
+pub fn recorded_nodes(body: &str) -> String {
+    aws::fuzzing::recorded_nodes(body)
+}
+
 /// What the message of an error that denies access says.
 #[must_use]
 pub fn denial(message: &str) -> Option<Denial> {

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 
-pub(crate) use super::recording::recorded_body;
+pub(crate) use super::recording::{recorded_body, recorded_nodes};
 
 thread_local! {
     static HTTP_CLIENT: RefCell<Option<SharedHttpClient>> = const { RefCell::new(None) };

@@ -23,7 +23,7 @@ impl<'a> ManagedNodes<'a> {
     ///
     /// # Errors
     /// The interval is too short.
-    pub(super) fn new(raw: RawManagedNodes, setting: &Setting<'a>) -> Result<Self, ConfigError> {
+    pub(super) fn new(raw: &RawManagedNodes, setting: &Setting<'a>) -> Result<Self, ConfigError> {
         let interval_setting = setting.at("interval");
         let interval = checked(raw.interval.value, &interval_setting)?;
         Ok(Self { is_enabled: raw.enabled.value, interval, interval_setting })

@@ -47,66 +47,10 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
     let inherited = Inherited {
         regions,
         refresh_interval,
-        managed_nodes: ManagedNodes::new(raw.managed_nodes, &settings.at("managed_nodes"))?,
+        managed_nodes: ManagedNodes::new(&raw.managed_nodes, &settings.at("managed_nodes"))?,
     };
-    let mut managed_nodes = Vec::new();
-    let mut organization = raw
-        .organization
-        .map(|mut raw| {
-            let setting = settings.at("organization").at("managed_nodes");
-            let nodes = inherited.managed_nodes.of_entry(raw.managed_nodes.take(), &setting)?;
-            let entry = validator.organization(raw, &inherited, &nodes, &top_level("organization"))?;
-            managed_nodes.push(nodes);
-            Ok(entry)
-        })
-        .transpose()?;
-    let accounts = match raw.accounts {
-        None if organization.is_some() => Vec::new(),
-        None => {
-            managed_nodes.push(inherited.managed_nodes.clone());
-            vec![AccountEntry {
-                account: Arc::new(Account {
-                    default_region: default_region(&inherited.regions, &[]),
-                    managed_nodes_interval: inherited.managed_nodes.lookup_interval(),
-                    ..Account::default()
-                }),
-                regions: inherited.regions,
-                place: layers.place(&top_level("regions")),
-                path: "regions".to_owned(),
-            }]
-        }
-        Some(accounts) if accounts.is_empty() => {
-            let default = match organization {
-                Some(_) => "only the accounts of the organization",
-                None => "the account of the ambient credentials",
-            };
-            let message = format!("the list is empty; add an account, or remove the key to poll {default}");
-            return Err(validator.invalid(&top_level("accounts"), message));
-        }
-        Some(accounts) => accounts
-            .into_iter()
-            .enumerate()
-            .map(|(index, mut raw)| {
-                let setting = settings.at("accounts").at(index).at("managed_nodes");
-                let nodes = inherited.managed_nodes.of_entry(raw.managed_nodes.take(), &setting)?;
-                let entry = validator.account(
-                    raw,
-                    inherited.regions.clone(),
-                    &nodes,
-                    &top_level("accounts").join(index),
-                )?;
-                managed_nodes.push(nodes);
-                Ok(entry)
-            })
-            .collect::<Result<_, _>>()?,
-    };
-    if organization.is_some()
-        && let Some(entry) = accounts.iter().find(|entry| entry.account.id.is_none())
-    {
-        return Err(
-            entry.invalid("the key `id` is missing; when `organization` is set, every account needs an `id`")
-        );
-    }
+    let ValidEntries { accounts, mut organization, managed_nodes } =
+        validator.entries(raw.accounts, raw.organization, inherited)?;
 
     let quota =
         Quota { to_destination: raw.quota.to_destination.value, from_source: raw.quota.from_source.value };
@@ -167,15 +111,93 @@ struct Inherited<'a> {
     managed_nodes: ManagedNodes<'a>,
 }
 
+/// The entries of the configuration that are polled.
+struct ValidEntries<'a> {
+    accounts: Vec<AccountEntry>,
+    organization: Option<OrganizationEntry>,
+    /// Those of each entry.
+    managed_nodes: Vec<ManagedNodes<'a>>,
+}
+
 struct Validator<'a> {
     layers: &'a Layers,
     /// Whether sessions get a policy that allows only the calls that the exporter makes.
     restrict_sessions: bool,
 }
 
-impl Validator<'_> {
+impl<'a> Validator<'a> {
     fn invalid(&self, path: &KeyPath, message: impl Display) -> ConfigError {
         ConfigError::Invalid { place: self.layers.place(path), message: format!("{path}: {message}") }
+    }
+
+    /// The accounts and the organization. Without either, the account of the ambient credentials.
+    fn entries(
+        &self,
+        raw_accounts: Option<Vec<RawAccount>>,
+        raw_organization: Option<RawOrganization>,
+        inherited: Inherited<'a>,
+    ) -> Result<ValidEntries<'a>, ConfigError> {
+        let settings = Setting::root(self.layers);
+        let top_level = |key: &str| KeyPath::default().join(key);
+        let mut managed_nodes = Vec::new();
+        let organization = raw_organization
+            .map(|mut raw| {
+                let setting = settings.at("organization").at("managed_nodes");
+                let nodes = inherited.managed_nodes.of_entry(raw.managed_nodes.take(), &setting)?;
+                let entry = self.organization(raw, &inherited, &nodes, &top_level("organization"))?;
+                managed_nodes.push(nodes);
+                Ok(entry)
+            })
+            .transpose()?;
+        let accounts = match raw_accounts {
+            None if organization.is_some() => Vec::new(),
+            None => {
+                managed_nodes.push(inherited.managed_nodes.clone());
+                vec![AccountEntry {
+                    account: Arc::new(Account {
+                        default_region: default_region(&inherited.regions, &[]),
+                        managed_nodes_interval: inherited.managed_nodes.lookup_interval(),
+                        ..Account::default()
+                    }),
+                    regions: inherited.regions,
+                    place: self.layers.place(&top_level("regions")),
+                    path: "regions".to_owned(),
+                }]
+            }
+            Some(accounts) if accounts.is_empty() => {
+                let default = match organization {
+                    Some(_) => "only the accounts of the organization",
+                    None => "the account of the ambient credentials",
+                };
+                let message =
+                    format!("the list is empty; add an account, or remove the key to poll {default}");
+                return Err(self.invalid(&top_level("accounts"), message));
+            }
+            Some(accounts) => accounts
+                .into_iter()
+                .enumerate()
+                .map(|(index, mut raw)| {
+                    let setting = settings.at("accounts").at(index).at("managed_nodes");
+                    let nodes = inherited.managed_nodes.of_entry(raw.managed_nodes.take(), &setting)?;
+                    let entry = self.account(
+                        raw,
+                        inherited.regions.clone(),
+                        &nodes,
+                        &top_level("accounts").join(index),
+                    )?;
+                    managed_nodes.push(nodes);
+                    Ok(entry)
+                })
+                .collect::<Result<_, _>>()?,
+        };
+        if organization.is_some()
+            && let Some(entry) = accounts.iter().find(|entry| entry.account.id.is_none())
+        {
+            return Err(entry.invalid(
+                "the key `id` is missing; when `organization` is set, every account needs an `id`",
+            ));
+        }
+        Ok(ValidEntries { accounts, organization, managed_nodes })
     }
 
     fn account(

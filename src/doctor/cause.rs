@@ -234,6 +234,7 @@ fn checked_step(step: &Step) -> Option<CheckedStep<'_>> {
         Step::ListUnits => CheckedStep::ListUnits,
         Step::ListRegions => CheckedStep::ListRegions,
         Step::ListSyncs(_) => CheckedStep::ListSyncs,
+        Step::ListManagedNodes => CheckedStep::ListManagedNodes,
     })
 }
 
@@ -357,6 +358,31 @@ mod tests {
                 "Cannot assume a role without an external id: Reader, arn:aws:iam::*:role/team/Reader, to the role other",
                 "Timed out, no response from SSM",
                 "Timed out, no response from STS",
+            ]
+        );
+    }
+
+    #[test]
+    fn denied_lists_and_denied_lookups_of_managed_nodes_are_two_causes() {
+        let denied =
+            |step| failed(1, step, Failure::new(Reason::AccessDenied, "AccessDeniedException: denied"));
+        let timeout = |step| failed(1, step, Failure::new(Reason::Timeout, "no response from SSM"));
+        let lists = || Step::ListSyncs(SyncType::ToDestination);
+        let steps = [
+            denied(lists()),
+            denied(Step::ListManagedNodes),
+            timeout(lists()),
+            timeout(Step::ListManagedNodes),
+        ];
+        let causes = find_causes(&mut steps.map(|check| check.in_region("eu-west-1")));
+        let titles: Vec<(&str, usize)> =
+            causes.iter().map(|cause| (cause.advice.title.as_str(), cause.checks)).collect();
+        assert_eq!(
+            titles,
+            [
+                ("Timed out", 2),
+                ("Access denied: ssm:ListResourceDataSync", 1),
+                ("Access denied: ssm:DescribeInstanceInformation", 1),
             ]
         );
     }

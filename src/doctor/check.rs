@@ -62,6 +62,8 @@ pub(super) enum Step {
     ListRegions,
     /// Lists the syncs of a type in a region.
     ListSyncs(SyncType),
+    /// Looks for managed nodes in a region.
+    ListManagedNodes,
 }
 
 /// How a check ended.
@@ -143,6 +145,7 @@ impl Step {
             Self::ListUnits => "list_units",
             Self::ListRegions => "list_regions",
             Self::ListSyncs(_) => "list_syncs",
+            Self::ListManagedNodes => "list_managed_nodes",
         }
     }
 }

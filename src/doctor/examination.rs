@@ -14,8 +14,8 @@ use crate::aws::Sessions;
 use crate::discovery::Organization;
 use crate::duration;
 use crate::fleet::{Access, Account, AccountId, AccountKey, RegionLookup, Shard};
-use crate::model::{Failure, Reason, SyncType};
-use crate::snapshot::{Slot, Store};
+use crate::model::{Failure, Reason, SyncType, UnixSeconds};
+use crate::snapshot::{ManagedNodes, Slot, Store};
 
 /// AWS rejects a request whose signature is older than this, or as far in the future. (IAM user guide,
 /// "Elements of an AWS API request signature".)
@@ -31,6 +31,7 @@ pub(super) struct Examination<'a> {
     pub(super) organization: Option<&'a Organization>,
     pub(super) ready_after: Duration,
     pub(super) shard: Shard,
+    pub(super) now: UnixSeconds,
 }
 
 /// An account with its targets and the lookup of its regions. An account that has several entries in the
@@ -190,6 +191,9 @@ impl Examination<'_> {
         by_region.sort_by_key(|(slot, _)| slot.target().region.clone());
         for (slot, failure) in by_region {
             self.check_target(&chain, &subject, slot, failure.as_ref(), checks);
+            if account.managed_nodes_interval.is_some() {
+                checks.push(self.managed_nodes_check(&chain, &subject, slot, failure.is_some()));
+            }
         }
     }
 
@@ -221,6 +225,28 @@ impl Examination<'_> {
             let check = chain.check(subject, Step::ListSyncs(sync_type.clone()), outcome, requests);
             checks.push(Check { region: Some(region.clone()), ..check });
         }
+    }
+
+    /// A target that is down is not looked up.
+    fn managed_nodes_check(
+        &self,
+        chain: &AccessChain,
+        subject: &Arc<Subject>,
+        slot: &Slot,
+        is_down: bool,
+    ) -> Check {
+        let region = slot.target().region.clone();
+        let passed = |found: &str| Outcome::Passed(Some(found.to_owned()));
+        let outcome = match self.store.view(slot, self.now).managed_nodes() {
+            _ if is_down => Outcome::NotTested,
+            None | Some(ManagedNodes::Pending) => Outcome::NotTested,
+            Some(ManagedNodes::Unknown(failure)) => chain.outcome_of_failure(failure),
+            Some(ManagedNodes::Present) => passed("managed nodes are present"),
+            Some(ManagedNodes::Absent) => passed("no managed nodes here"),
+        };
+        let operation = Operation::ListManagedNodes { region: region.to_string() };
+        let requests = chain.requests(self.exchanges, operation);
+        Check { region: Some(region), ..chain.check(subject, Step::ListManagedNodes, outcome, requests) }
     }
 
     fn not_in_time(&self, what: &str) -> Failure {

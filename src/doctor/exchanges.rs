@@ -31,6 +31,7 @@ pub(super) struct Call {
 pub(super) enum Operation {
     AssumeRole { role_arn: String },
     ListSyncs { region: String, sync_type: String },
+    ListManagedNodes { region: String },
     Other(String),
 }
 
@@ -88,6 +89,9 @@ impl ExchangeLog {
                 region: request.region.clone().unwrap_or_default(),
                 sync_type: request.json_parameter("SyncType").unwrap_or_default(),
             },
+            "DescribeInstanceInformation" => {
+                Operation::ListManagedNodes { region: request.region.clone().unwrap_or_default() }
+            }
             other => Operation::Other(other.to_owned()),
         };
         let call = Call { access_key_id: access_key_id.clone(), operation };

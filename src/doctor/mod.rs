@@ -153,6 +153,7 @@ impl Doctor {
         }
         applier.sessions().find_origins().await;
         let organization = applier.organization();
+        let now = self.clock.now();
         let examination = Examination {
             store: &store,
             sessions: applier.sessions(),
@@ -160,8 +161,9 @@ impl Doctor {
             organization: organization.as_ref(),
             ready_after: self.ready_after,
             shard: self.shard,
+            now,
         };
-        let report = Report::new(examination.checks(), self.clock.now());
+        let report = Report::new(examination.checks(), now);
         let output = self.output;
         let text = match format {
             Format::Json => document::render(&report)?,

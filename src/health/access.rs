@@ -6,6 +6,9 @@
 use crate::fleet::RoleArn;
 use crate::model::{DenialKind, Failure, FailureScope, Reason};
 
+/// The action that only managed-node lookups need.
+pub(super) const LIST_MANAGED_NODES: &str = "ssm:DescribeInstanceInformation";
+
 /// What the exporter did when the failure occurred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum CheckedStep<'a> {
@@ -22,6 +25,8 @@ pub(crate) enum CheckedStep<'a> {
     ListUnits,
     ListRegions,
     ListSyncs,
+    /// Looking for managed nodes.
+    ListManagedNodes,
 }
 
 impl CheckedStep<'_> {
@@ -34,6 +39,7 @@ impl CheckedStep<'_> {
             Self::ListUnits => "organizations:ListOrganizationalUnitsForParent",
             Self::ListRegions => "account:ListRegions",
             Self::ListSyncs => "ssm:ListResourceDataSync",
+            Self::ListManagedNodes => LIST_MANAGED_NODES,
         })
     }
 

@@ -5,6 +5,7 @@ mod aws_cli;
 mod causes;
 mod fleet;
 mod large_fleet;
+mod managed_nodes;
 mod narrowing;
 mod report;
 mod siblings;

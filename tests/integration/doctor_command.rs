@@ -1,6 +1,7 @@
 //! The command `doctor`, run as a program: its flags, its verdict and its JSON document.
 
 mod document;
+mod managed_nodes;
 mod selection;
 mod verdict;
 

@@ -186,7 +186,7 @@ async fn check_operation(operation: &str, bodies: Vec<String>) {
             let case = format!("{operation} {status} {}", beginning(&body));
             let aws = fake_organization().await;
             let config = format!(
-                "interval: 1h\ntimeout: 2m\nregions: ['eu-west-*']\naccounts: [{{profile: hub, id: '{HUB}', regions: [{REGION}]}}]\n\
+                "interval: 1h\ntimeout: 2m\nmanaged_nodes: {{enabled: true}}\nregions: ['eu-west-*']\naccounts: [{{profile: hub, id: '{HUB}', regions: [{REGION}]}}]\n\
                  organization:\n  profile: hub\n  member_role: \
                  'arn:{{partition}}:iam::{{account_id}}:role/{ROLE}'\n"
             );
@@ -211,4 +211,5 @@ async fn deeply_nested_answers_to_other_calls_are_invalid() {
     check_operation("ListRegions", nested_json("Regions")).await;
     check_operation("AssumeRole", nested_xml("AssumeRole")).await;
     check_operation("GetCallerIdentity", nested_xml("GetCallerIdentity")).await;
+    check_operation("DescribeInstanceInformation", nested_json("InstanceInformationList")).await;
 }

@@ -33,6 +33,7 @@ mod fleet;
 mod formats;
 mod health;
 mod hostile_bodies;
+mod hostile_node_lists;
 mod http;
 mod layering;
 mod lists_of_syncs;

@@ -189,8 +189,8 @@ async fn managed_nodes_decide_which_old_syncs_are_stale_on_moto_as_on_the_fake_a
         "ssm_sync_exporter_target_health",
         "ssm_sync_exporter_target_info",
     ] {
-        let of_moto = lines(&on_moto.0, family);
-        assert!(!of_moto.is_empty(), "{family}");
-        assert_eq!(of_moto, lines(&on_fake.0, family));
+        let found = lines(&on_moto.0, family);
+        assert!(!found.is_empty(), "{family}");
+        assert_eq!(found, lines(&on_fake.0, family));
     }
 }

@@ -154,16 +154,25 @@ pub(crate) async fn exporter_with_everything(interval: &str) -> (fake_aws::FakeA
         }),
     );
     put_sync(&aws, SyncKind::ToDestination, json!({"LastStatus": "without a name"}));
-    aws.world()
-        .set_faults(vec![FaultRule::new(Fault::Deny).region("us-east-1").operation("ListResourceDataSync")]);
+    aws.world().set_managed_nodes(ACCOUNT, REGION, 1);
+    aws.world().set_faults(vec![
+        FaultRule::new(Fault::Deny).region("us-east-1").operation("ListResourceDataSync"),
+        FaultRule::new(Fault::Deny).region("eu-central-1").operation("DescribeInstanceInformation"),
+    ]);
     let config = one_target()
         .replace("interval: 1s", &format!("interval: {interval}"))
         // A JSON string is a valid YAML string.
         .replace("name: production", &format!("name: {}", json!(nasty_line())))
         .replace(&format!("[{REGION}]"), &format!("[{REGION}, us-east-1]"))
-        + "  - profile: hub\n    regions: [us-east-1]\n"
+        + "  - profile: hub\n    regions: [us-east-1, eu-central-1]\nmanaged_nodes: {enabled: true}\n"
         + EXPECTATIONS;
     let exporter = Exporter::start_ready(&aws, &config).await;
+    let looked_up = ["aws_ssm_managed_nodes_present{", "ssm_sync_exporter_managed_nodes_down_reason{"];
+    let has_lookups = async || {
+        let scrape = exporter.scrape().await;
+        looked_up.iter().all(|series| !scrape.samples(series).is_empty()).then_some(())
+    };
+    exporter.wait_for("lookups of managed nodes", has_lookups).await;
     (aws, exporter)
 }
 

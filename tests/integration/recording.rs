@@ -3,6 +3,7 @@
 mod credentials;
 mod faults;
 mod file;
+mod managed_nodes;
 mod names;
 
 use std::path::{Path, PathBuf};

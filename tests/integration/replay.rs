@@ -3,6 +3,7 @@
 mod bad_files;
 mod fixtures;
 mod managed_nodes;
+mod node_lookups;
 mod same_results;
 mod serve;
 mod strangers;

@@ -50,13 +50,19 @@ async fn collect_three_times(exporter: &Exporter) -> Scrape {
     exporter.scrape_after_next_collection().await
 }
 
-/// Checks that all collections of the four targets succeeded with a single `AssumeRole`.
+/// Checks that all collections of the four targets succeeded with a single `AssumeRole`, and that no request
+/// failed.
 async fn check_all_up(aws: &FakeAws, exporter: &Exporter) {
+    let scrape = check_collections(aws, exporter).await;
+    assert_eq!(scrape.samples("ssm_sync_exporter_api_request_failures_total"), "");
+}
+
+async fn check_collections(aws: &FakeAws, exporter: &Exporter) -> Scrape {
     let scrape = collect_three_times(exporter).await;
     assert_eq!(scrape.samples("ssm_sync_exporter_target_collection_failures_total"), "");
     assert_eq!(scrape.sum("ssm_sync_exporter_target_up"), 4.0);
-    assert_eq!(scrape.samples("ssm_sync_exporter_api_request_failures_total"), "");
     assert_eq!(aws.world().calls("AssumeRole"), 1);
+    scrape
 }
 
 /// The SDK took the date of every response as the time, also for the regions that share its
@@ -129,6 +135,37 @@ async fn a_rejected_signature_affects_one_target_and_keeps_the_credentials() {
         aws.world().set_faults(vec![check_signing_time()]);
         exporter.scrape_until(&up(ACCOUNT, "us-east-2", 1)).await;
         assert_eq!(aws.world().calls("AssumeRole"), 1, "{fault:?}");
+    }))
+    .await;
+}
+
+/// A managed-node lookup shares the client and the credentials of its target's collections.
+#[tokio::test]
+async fn no_answer_to_a_managed_node_lookup_affects_a_collection() {
+    let config = four_targets() + "managed_nodes: {enabled: true, interval: 1s}\n";
+    let faults = [
+        (Fault::DateOffBy(3600), None),
+        (dates(&["Fri, 31 Dec 9999 23:59:59 GMT"]), None),
+        (signature_expired().and(Fault::DateOffBy(3600)), Some("credentials")),
+        (signature_expired().and(Fault::without_header("date")), Some("credentials")),
+        (response(403, r#"{"__type": "SignatureDoesNotMatch", "message": "x"}"#), Some("credentials")),
+    ];
+    join_all(faults.map(async |(fault, reason)| {
+        let aws = fake_aws().await;
+        let lookup =
+            FaultRule::new(fault.clone()).region("us-east-2").operation("DescribeInstanceInformation");
+        aws.world().set_faults(vec![lookup, check_signing_time()]);
+        let exporter = Exporter::start_ready(&aws, &config).await;
+        let scrape = check_collections(&aws, &exporter).await;
+        let failing = scrape.samples("ssm_sync_exporter_managed_nodes_down_reason");
+        match reason {
+            Some(reason) => {
+                assert!(failing.contains(&format!("reason=\"{reason}\"")), "{fault:?}: {failing}")
+            }
+            None => assert_eq!(failing, "", "{fault:?}"),
+        }
+        let answered = if reason.is_some() { 3 } else { 4 };
+        assert_eq!(scrape.values("aws_ssm_managed_nodes_present"), vec![0.0; answered], "{fault:?}");
     }))
     .await;
 }

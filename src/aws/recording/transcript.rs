@@ -11,7 +11,7 @@ use base64::prelude::BASE64_STANDARD;
 
 use super::super::exchange::{Exchange, NoResponseKind, Outcome, SentRequest};
 use super::format::{Call, CallError, CredentialsFailure, CredentialsLine, Header, Line};
-use super::pseudonyms::Pseudonyms;
+use super::pseudonyms::{Pseudonyms, without_nodes};
 use crate::model::Failure;
 use crate::printable::redact_url_users;
 
@@ -34,6 +34,9 @@ const SERVICES: [&str; 4] = ["account", "organizations", "ssm", "sts"];
 
 /// The beginning of the names of the operations of STS that are not signed.
 const UNSIGNED: &str = "AssumeRoleWith";
+
+/// The operation that lists managed nodes.
+const LIST_OF_NODES: &str = "DescribeInstanceInformation";
 
 /// The maximum number of access keys whose account is remembered.
 const MAX_ACCOUNTS: usize = 100_000;
@@ -189,7 +192,12 @@ impl Transcript {
                 call.headers = headers.into_iter().map(header).collect();
                 if let Some(body) = body {
                     let (text, is_utf8) = to_text(body);
-                    let text = pseudonyms.body(&request.secrets.redact(text));
+                    let text = request.secrets.redact(text);
+                    let text = if is_list_of_nodes(call.operation.as_deref(), status, &text) {
+                        without_nodes(&text)
+                    } else {
+                        pseudonyms.body(&text)
+                    };
                     if is_utf8 {
                         call.body = Some(text);
                     } else {
@@ -228,6 +236,12 @@ fn recorded_request(pseudonyms: &mut Pseudonyms, request: &SentRequest) -> Strin
         Some("sts") | None => pseudonyms.form(&body),
         Some(_) => pseudonyms.body(&body),
     }
+}
+
+/// Whether a response lists managed nodes. A web page is the answer of a proxy.
+fn is_list_of_nodes(operation: Option<&str>, status: u16, body: &str) -> bool {
+    let is_page = body.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').starts_with('<');
+    operation == Some(LIST_OF_NODES) && (200..300).contains(&status) && !is_page
 }
 
 /// The text of the first element of this name.

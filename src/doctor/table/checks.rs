@@ -18,8 +18,8 @@ pub(super) fn write(page: &mut Page, report: &Report) {
     write_checks(page, &report.checks);
 }
 
-/// Writes a heading for each subject, and its checks below. The lists of an account that were not tested
-/// share a line.
+/// Writes a heading for each subject, and its checks below. Checks of an account's targets that were
+/// not tested share a line.
 pub(super) fn write_checks<'a>(page: &mut Page, checks: impl IntoIterator<Item = &'a Check>) {
     let mut previous: Option<&Subject> = None;
     let mut checks = checks.into_iter().peekable();
@@ -31,8 +31,8 @@ pub(super) fn write_checks<'a>(page: &mut Page, checks: impl IntoIterator<Item =
             previous = Some(&*check.subject);
         }
         let mut untested: Vec<&Check> = Vec::new();
-        if is_untested_list(check) {
-            let is_alike = |next: &&Check| next.subject == check.subject && is_untested_list(next);
+        if is_untested_call(check) {
+            let is_alike = |next: &&Check| next.subject == check.subject && is_untested_call(next);
             untested.extend(std::iter::from_fn(|| checks.next_if(is_alike)));
         }
         if untested.is_empty() {
@@ -44,8 +44,9 @@ pub(super) fn write_checks<'a>(page: &mut Page, checks: impl IntoIterator<Item =
     }
 }
 
-fn is_untested_list(check: &Check) -> bool {
-    matches!((&check.step, &check.outcome), (Step::ListSyncs(_), Outcome::NotTested))
+fn is_untested_call(check: &Check) -> bool {
+    let is_call = matches!(check.step, Step::ListSyncs(_) | Step::ListManagedNodes);
+    is_call && matches!(check.outcome, Outcome::NotTested)
 }
 
 fn untested_line(checks: &[&Check]) -> Vec<Word> {
@@ -54,7 +55,16 @@ fn untested_line(checks: &[&Check]) -> Vec<Word> {
         Some(region) if regions.len() == 1 => region.to_string(),
         _ => pluralize(regions.len(), "region"),
     };
-    let text = format!("list syncs in {places}: not tested");
+    let is_lookup = |check: &&Check| check.step == Step::ListManagedNodes;
+    let lookups = checks.iter().copied().filter(is_lookup).count();
+    let mut calls = Vec::new();
+    if lookups < checks.len() {
+        calls.push("list syncs");
+    }
+    if lookups > 0 {
+        calls.push(look::LIST_MANAGED_NODES);
+    }
+    let text = format!("{} in {places}: not tested", calls.join(" and "));
     [look::not_tested_symbol()].into_iter().chain(words(&text)).collect()
 }
 

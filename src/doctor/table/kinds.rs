@@ -62,6 +62,7 @@ enum Kind {
     AssumeRole,
     ListRegions,
     ListSyncs,
+    ListManagedNodes,
     Other,
 }
 
@@ -72,6 +73,7 @@ impl Kind {
             Step::AssumeRole { .. } => Self::AssumeRole,
             Step::ListRegions => Self::ListRegions,
             Step::ListSyncs(_) => Self::ListSyncs,
+            Step::ListManagedNodes => Self::ListManagedNodes,
             Step::Targets | Step::Clock | Step::ListAccounts | Step::ListUnits => Self::Other,
         }
     }
@@ -84,6 +86,7 @@ impl Kind {
             Self::AssumeRole => format!("assume {number} roles"),
             Self::ListRegions => "list the enabled regions".to_owned(),
             Self::ListSyncs => "list the syncs".to_owned(),
+            Self::ListManagedNodes => look::LIST_MANAGED_NODES.to_owned(),
             Self::Other => "other checks".to_owned(),
         }
     }
@@ -94,6 +97,7 @@ impl Kind {
             Self::AssumeRole => format!("assume {detail}"),
             Self::ListRegions => "list the enabled regions".to_owned(),
             Self::ListSyncs => format!("list {detail}"),
+            Self::ListManagedNodes => look::LIST_MANAGED_NODES.to_owned(),
             Self::Other => detail.to_owned(),
         }
     }
@@ -108,7 +112,7 @@ fn detail(step: &Step) -> String {
             resource.to_owned()
         }
         Step::ListSyncs(sync_type) => sync_type.to_string(),
-        Step::ListRegions => String::new(),
+        Step::ListRegions | Step::ListManagedNodes => String::new(),
         other => look::describe(other),
     }
 }

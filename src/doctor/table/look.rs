@@ -6,6 +6,9 @@ use super::super::check::{Outcome, Step};
 use crate::aws::CredentialOrigin;
 use crate::terminal::Word;
 
+/// What [`Step::ListManagedNodes`] does.
+pub(super) const LIST_MANAGED_NODES: &str = "look for managed nodes";
+
 /// The style of headings.
 pub(super) const HEADING: Style = Style::new().bold();
 
@@ -52,6 +55,7 @@ pub(super) fn describe(step: &Step) -> String {
         Step::ListUnits => "list the organizational units".to_owned(),
         Step::ListRegions => "list the enabled regions".to_owned(),
         Step::ListSyncs(sync_type) => format!("list {sync_type}"),
+        Step::ListManagedNodes => LIST_MANAGED_NODES.to_owned(),
     }
 }
 

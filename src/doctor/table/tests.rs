@@ -2,6 +2,7 @@
 
 mod denials;
 mod large;
+mod managed_nodes;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use fake_aws::{FakeAws, RunSchedule, SyncKind, World};
+use fake_aws::{FakeAws, Fault, FaultRule, RunSchedule, SyncKind, World};
 use serde_json::{Value, json};
 use ssm_sync_exporter::app::{App, Options};
 use ssm_sync_exporter::clock::Clock;
@@ -39,6 +39,9 @@ const ACCOUNTS: [(&str, &str); 5] = [
 
 /// An account outside the organization, without a name.
 const STANDALONE: &str = "666677778888";
+
+/// The account and region without managed nodes.
+const IDLE: (&str, &str) = ("444455556666", "eu-central-1");
 
 const REGIONS: [&str; 3] = ["eu-west-1", "eu-central-1", "us-east-1"];
 
@@ -144,6 +147,7 @@ fn instructions(url: &str) -> String {
         ("'data_syncs{.*} 5'", "an account that has used up its quota"),
         ("'cost_risk{'", "a sync whose settings can cause unexpected costs"),
         ("'expectation_violation{'", "a sync that is missing, and one in the wrong place"),
+        ("'managed_nodes_down_reason{'", "an account whose managed nodes cannot be looked up"),
     ]
     .map(|(pattern, problem)| format!("  # {problem}\n  curl -s {url}/metrics | grep {pattern}\n"))
     .concat();
@@ -154,8 +158,8 @@ fn instructions(url: &str) -> String {
          \x20 {url}/metrics  metrics for Prometheus\n\n\
          The demo has these problems to look at:\n\n\
          {problems}\n\
-         Press Ctrl-C to stop the demo. The log follows; its one warning is about the account\n\
-         that cannot be polled.\n\n",
+         Press Ctrl-C to stop the demo. The log follows; its warnings are about the account that\n\
+         cannot be polled, and about the one whose managed nodes cannot be looked up.\n\n",
         ACCOUNTS.len(),
         REGIONS.len(),
     )
@@ -179,7 +183,7 @@ fn configure(aws: &FakeAws, directory: &Path) -> anyhow::Result<std::path::PathB
     )?;
 
     let text = format!(
-        "interval: 5s\ntimeout: 5s\nregions: [{}]\naws:\n  endpoint_url: {}\n  shared_config_file: '{}'\n  \
+        "interval: 5s\ntimeout: 5s\nmanaged_nodes: {{enabled: true, interval: 15s}}\nregions: [{}]\naws:\n  endpoint_url: {}\n  shared_config_file: '{}'\n  \
          shared_credentials_file: '{}'\norganization:\n  profile: demo\n  member_role: \
          'arn:{{partition}}:iam::{{account_id}}:role/{ROLE}'\n  exclude_accounts: ['{HUB}']\naccounts:\n  - profile: demo\n    regions: [eu-west-1]\n    \
          assume_roles:\n      - arn: arn:aws:iam::{STANDALONE}:role/{ROLE}\n{EXPECTATIONS}",
@@ -282,7 +286,24 @@ fn organization() -> anyhow::Result<Arc<World>> {
     );
     world.add_role(STANDALONE, ROLE, None);
     fill_quota(&world);
+    add_managed_nodes(&world);
     Ok(world)
+}
+
+/// Adds managed nodes to all accounts and regions but one, where an old sync is healthy for that reason. The role in
+/// `production` does not allow looking them up.
+fn add_managed_nodes(world: &World) {
+    world.set_default_managed_nodes(3);
+    let (account, region) = IDLE;
+    world.set_managed_nodes(account, region, 0);
+    let item = json!({
+        "SyncName": "patch-inventory", "S3Destination": bucket("data-patches"),
+        "LastStatus": "Successful", "LastSyncTime": ago(20.0 * 86400.0), "LastSuccessfulSyncTime": ago(20.0 * 86400.0),
+        "SyncCreatedTime": ago(90.0 * 86400.0),
+    });
+    world.put_item(account, region, SyncKind::ToDestination, item);
+    let denied = FaultRule::new(Fault::Deny).account("111122223333").operation("DescribeInstanceInformation");
+    world.set_faults(vec![denied]);
 }
 
 /// Uses up the quota of syncs of the standalone account, mostly with syncs that AWS services create.

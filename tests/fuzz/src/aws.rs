@@ -18,6 +18,7 @@ use http::{HeaderName, HeaderValue};
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
 pub enum Call {
     AssumeRole,
+    DescribeInstanceInformation,
     GetCallerIdentity,
     ListAccounts,
     ListRegions,
@@ -25,8 +26,9 @@ pub enum Call {
 }
 
 impl Call {
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::AssumeRole,
+        Self::DescribeInstanceInformation,
         Self::GetCallerIdentity,
         Self::ListAccounts,
         Self::ListRegions,
@@ -61,6 +63,7 @@ impl Call {
                 "<GetCallerIdentityResponse><GetCallerIdentityResult><Account>222233334444</Account>\
                  </GetCallerIdentityResult></GetCallerIdentityResponse>"
             }
+            Self::DescribeInstanceInformation => r#"{"InstanceInformationList": []}"#,
             Self::ListAccounts => r#"{"Accounts": [{"Id": "333344445555", "Name": "member"}]}"#,
             Self::ListRegions => r#"{"Regions": [{"RegionName": "eu-west-1"}, {"RegionName": "us-east-1"}]}"#,
             Self::ListResourceDataSync => r#"{"ResourceDataSyncItems": []}"#,

@@ -36,6 +36,7 @@ impl Fleet {
             Self::OneTarget => "",
             Self::Everything => {
                 "  - {id: '222233334444', profile: hub, regions: ['*']}
+managed_nodes: {enabled: true}
 organization:
   profile: hub
   member_role: 'arn:{partition}:iam::{account_id}:role/Exporter'

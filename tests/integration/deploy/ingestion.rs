@@ -26,7 +26,8 @@ use crate::process::ExporterProcess;
 use crate::{http, tools};
 
 /// The summaries of the alerts that fire for the demo.
-const DEMO_ALERTS: [&str; 9] = [
+const DEMO_ALERTS: [&str; 10] = [
+    "Managed nodes cannot be looked up in 1 account: access_denied",
     "Sync AWS-QuickSetup-SSM-explorer can cause unexpected costs (future_regions) in production, 111122223333, eu-west-1",
     "Sync InspectorResourceDataSync-do-not-delete is stale in security, 333344445555, eu-central-1",
     "Sync closed-units cannot read its source (InvalidOrganizationalUnit) in data, 444455556666, eu-west-1",
@@ -94,6 +95,7 @@ async fn demo_with_all_problems() -> ExporterProcess {
         metrics.matches("ssm_sync_exporter_target_down_reason{").count() == 3
             && metrics.matches("aws_ssm_resource_data_sync_problem{").count() == 4
             && metrics.matches("ssm_sync_exporter_expectation_violation{").count() == 3
+            && metrics.matches("ssm_sync_exporter_managed_nodes_down_reason{").count() == 3
     })
     .await;
     demo

@@ -4,6 +4,7 @@
 //! module runs them, and checks that every alert has a case of each kind.
 
 mod expectations;
+mod managed_nodes;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::DirEntry;
@@ -25,10 +26,11 @@ use crate::{http, tools};
 pub(super) const RULES: [&str; 2] = ["recording-rules.yml", "alerts.yml"];
 
 /// The alerts that fire for the demo. Others may fire during startup only.
-pub(super) const DEMO_ALERTS: [&str; 9] = [
+pub(super) const DEMO_ALERTS: [&str; 10] = [
     "SsmSyncCostRisk",
     "SsmSyncDrifted",
     "SsmSyncFailed",
+    "SsmSyncManagedNodesUnknown",
     "SsmSyncMissing",
     "SsmSyncQuotaUsed",
     "SsmSyncSourceFault",
@@ -329,7 +331,8 @@ async fn the_faults_of_the_demo_fire_their_alerts_and_no_others() {
         sleep(Duration::from_millis(200)).await;
     };
 
-    let [cost, drifted, failed, missing, quota, source, stale, stuck, down] = &firing[..] else {
+    let [cost, drifted, failed, nodes_unknown, missing, quota, source, stale, stuck, down] = &firing[..]
+    else {
         unreachable!()
     };
     for (label, value) in [
@@ -354,6 +357,7 @@ async fn the_faults_of_the_demo_fire_their_alerts_and_no_others() {
     let url = failed["annotations"]["runbook_url"].as_str().unwrap();
     assert!(url.ends_with("/runbook.md#cause-bucket_policy"), "{url}");
     assert_eq!(cost["labels"]["setting"], "future_regions");
+    assert_eq!(summary(nodes_unknown), "Managed nodes cannot be looked up in 1 account: access_denied");
     assert_eq!(summary(missing), "Sync org-inventory is missing in 666677778888, eu-west-1");
     assert_eq!(
         summary(drifted),

@@ -23,7 +23,7 @@ with open(sys.argv[1], 'w') as file:
 ";
 
 /// Runs the commands of a cause in an account, as its administrator.
-async fn run_command(fleet: &Fleet, account: &str, cause: &Cause) {
+pub(super) async fn run_command(fleet: &Fleet, account: &str, cause: &Cause) {
     let directory = tempfile::tempdir().unwrap();
     let editor = directory.path().join("editor.py");
     std::fs::write(&editor, EDITOR).unwrap();

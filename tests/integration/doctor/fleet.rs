@@ -65,6 +65,8 @@ pub(super) struct Fleet {
     pub(super) regions: Vec<String>,
     /// The role that lists the organization, if it is not the exporter's own.
     organization_role: Option<Value>,
+    /// Whether managed nodes are looked for.
+    pub(super) looks_for_nodes: bool,
     /// The `accounts` of the configuration.
     accounts: Vec<Value>,
     profiles: Vec<(String, SessionCredentials)>,
@@ -103,6 +105,7 @@ impl Fleet {
             credentials,
             regions: REGIONS.map(ToOwned::to_owned).into(),
             organization_role: None,
+            looks_for_nodes: false,
             accounts: Vec::new(),
             profiles: Vec::new(),
         }
@@ -159,6 +162,9 @@ impl Fleet {
         });
         if let Some(role) = &self.organization_role {
             config["organization"]["assume_roles"] = json!([role]);
+        }
+        if self.looks_for_nodes {
+            config["managed_nodes"] = json!({"enabled": true});
         }
         if !self.accounts.is_empty() {
             config["accounts"] = json!(self.accounts);

@@ -23,6 +23,8 @@ pub(super) struct Check {
     pub(super) aws_region: Option<String>,
     pub(super) step: String,
     pub(super) status: String,
+    pub(super) message: Option<String>,
+    pub(super) requests: Option<u32>,
     pub(super) cause: Option<usize>,
 }
 

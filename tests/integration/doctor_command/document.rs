@@ -45,8 +45,10 @@ async fn documents() -> Vec<Value> {
         vec![FaultRule::new(Fault::Deny).operation("AssumeRole")],
         vec![FaultRule::new(Fault::Deny).operation("ListAccounts")],
         vec![denied_by_named_policy().operation("ListResourceDataSync")],
+        vec![FaultRule::new(Fault::Deny).account(ACCOUNT).operation("DescribeInstanceInformation")],
     ] {
-        let setup = organization("[us-east-1, eu-west-1]", &roles).await;
+        let more = format!("{roles}managed_nodes: {{enabled: true}}\n");
+        let setup = organization("[us-east-1, eu-west-1]", &more).await;
         setup.aws().world().set_faults(faults);
         let (_, out, err) = output_of(doctor(&setup, &[])).await;
         documents.push(serde_json::from_str(&out).unwrap_or_else(|_| panic!("{err}")));

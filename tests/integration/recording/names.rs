@@ -156,7 +156,7 @@ fn base64(text: &str) -> Vec<String> {
 }
 
 /// Checks that neither the text nor an encoding of it is in the recording, in whatever letter case.
-fn assert_absent(text: &str, recording: &str) {
+pub(super) fn assert_absent(text: &str, recording: &str) {
     let lower_case = recording.to_lowercase();
     let json = serde_json::to_string(text).unwrap();
     for encoded in [text.to_owned(), percent(text), json.trim_matches('"').to_owned()] {
@@ -172,7 +172,7 @@ fn assert_absent(text: &str, recording: &str) {
 
 /// The parts of a name that are searched for on their own. Short ones are in many other words, and short
 /// ones of hexadecimal digits can be in a pseudonym by chance.
-fn parts(name: &str) -> impl Iterator<Item = &str> {
+pub(super) fn parts(name: &str) -> impl Iterator<Item = &str> {
     let public = ["example", "explorer", "central"];
     let parts = name.split(|character: char| !character.is_alphanumeric());
     let min_chars = |part: &str| if part.bytes().all(|byte| byte.is_ascii_hexdigit()) { 8 } else { 4 };

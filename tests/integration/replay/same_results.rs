@@ -58,7 +58,7 @@ fn recording(setup: &Setup) -> PathBuf {
 }
 
 /// Checks that the replay of a recording with names gives the same JSON document but for durations.
-async fn check_same_document(setup: &Setup, command: Command) -> Value {
+pub(super) async fn check_same_document(setup: &Setup, command: Command) -> Value {
     let runs = record_and_replay(setup, command, &["--format", "json"], &["--record.raw"]).await;
     let recorded = without_durations(&runs.recorded);
     assert_eq!(without_durations(&runs.replayed), recorded);

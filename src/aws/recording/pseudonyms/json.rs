@@ -4,36 +4,57 @@ use super::Pseudonyms;
 use super::encoding::{Decoded, Encoding};
 use super::vocabulary::TextKind;
 
+/// A part of a text that may be JSON.
+pub(super) enum Part<'a> {
+    /// What is between two strings.
+    OutsideStrings(&'a str),
+    /// A string without its quotation marks. A truncated one has no second mark.
+    String { text: &'a str, is_key: bool, is_closed: bool },
+}
+
+/// The parts of a text, without any demands on whether it is valid JSON.
+pub(super) fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
+    let (mut rest, mut is_string) = (text, false);
+    std::iter::from_fn(move || {
+        if !is_string {
+            let (outside, after) = rest.split_once('"').unwrap_or((rest, ""));
+            is_string = outside.len() < rest.len();
+            rest = after;
+            return (is_string || !outside.is_empty()).then_some(Part::OutsideStrings(outside));
+        }
+        is_string = false;
+        let (text, after) = rest.split_at(end_of_string(rest));
+        let closed = after.strip_prefix('"');
+        rest = closed.unwrap_or(after);
+        let is_key = closed.is_some_and(|after| after.trim_ascii_start().starts_with(':'));
+        Some(Part::String { text, is_key, is_closed: closed.is_some() })
+    })
+}
+
 impl Pseudonyms {
     pub(super) fn json(&mut self, body: &str) -> String {
         let mut replaced = String::with_capacity(body.len());
         let mut key = String::new();
-        let mut rest = body;
-        while let Some(quote) = rest.find('"') {
-            replaced += &self.outside_strings(&rest[..quote]);
-            let string = &rest[quote + 1..];
-            let end = end_of_string(string);
-            let (string, after) = string.split_at(end);
-            replaced.push('"');
-            let is_key =
-                after.strip_prefix('"').is_some_and(|after| after.trim_ascii_start().starts_with(':'));
-            if is_key {
-                key = Decoded::new(string, Encoding::Json).text.into_owned();
-                replaced += &self.replace(string, Encoding::Json, TextKind::Definition);
-            } else if super::ENUMS.contains(&key.as_str()) && super::is_identifier(string) {
-                replaced.push_str(string);
-            } else {
-                replaced += &self.value(&key, string, Encoding::Json);
-            }
-            rest = match after.strip_prefix('"') {
-                Some(after) => {
+        for part in parts(body) {
+            match part {
+                Part::OutsideStrings(text) => replaced += &self.outside_strings(text),
+                Part::String { text, is_key, is_closed } => {
                     replaced.push('"');
-                    after
+                    if is_key {
+                        key = Decoded::new(text, Encoding::Json).text.into_owned();
+                        replaced += &self.replace(text, Encoding::Json, TextKind::Definition);
+                    } else if super::ENUMS.contains(&key.as_str()) && super::is_identifier(text) {
+                        replaced.push_str(text);
+                    } else {
+                        replaced += &self.value(&key, text, Encoding::Json);
+                    }
+                    if is_closed {
+                        replaced.push('"');
+                    }
                 }
-                None => after,
-            };
+            }
         }
-        replaced + &self.outside_strings(rest)
+        replaced
     }
 
     /// What is between the strings: numbers, which are times or amounts unless they have the form of an
@@ -57,7 +78,7 @@ impl Pseudonyms {
     }
 }
 
-fn is_number_or_literal(word: &str) -> bool {
+pub(super) fn is_number_or_literal(word: &str) -> bool {
     matches!(word, "true" | "false" | "null") || word.parse::<f64>().is_ok_and(f64::is_finite)
 }
 

@@ -6,6 +6,7 @@
 //! - [`encoding`]: texts within JSON, XML and forms
 //! - [`json`], [`markup`], [`form`]: bodies of requests and responses
 //! - [`configuration`]: the configuration
+//! - [`managed_nodes`]: lists of managed nodes, of which nothing stays but whether they are empty
 //!
 //! Bodies are not parsed and written again. Only the parts that are replaced change, so that whatever
 //! is wrong with a body is wrong with the recorded one, too.
@@ -17,6 +18,7 @@ mod configuration;
 mod encoding;
 mod form;
 mod json;
+mod managed_nodes;
 mod markup;
 #[cfg(test)]
 mod tests;
@@ -29,6 +31,7 @@ use aws_lc_rs::error::Unspecified;
 use super::super::credential_check::check_text;
 use super::super::request_secrets::RECORDED_SECRET;
 use encoding::{Decoded, Encoding, encode};
+pub(super) use managed_nodes::without_nodes;
 use tokens::{Context, Token, TokenKind, access_keys, tokens};
 use vocabulary::{TextKind, Vocabulary};
 use words::Words;

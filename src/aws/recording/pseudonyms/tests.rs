@@ -280,6 +280,7 @@ fn what_aws_denies_is_told_from_the_recorded_message() {
         "User: arn:aws:iam::111122223333:user/acme is not authorized to perform: ssm:ListResourceDataSync with an explicit deny in a VPC endpoint policy transitively through a service control policy",
         "User: arn:aws:iam::111122223333:user/acme is not authorized to perform: ssm:ListResourceDataSync because no session policy allows the ssm:ListResourceDataSync action",
         "User: arn:aws:iam::111122223333:user/acme is not authorized to perform: ssm:ListResourceDataSync with an explicit deny in a resource-based policy",
+        "User: arn:aws:sts::111122223333:assumed-role/acme/session is not authorized to perform: ssm:DescribeInstanceInformation on resource: arn:aws:ssm:eu-west-1:111122223333:* because no identity-based policy allows the ssm:DescribeInstanceInformation action",
     ] {
         let mut pseudonyms = pseudonyms();
         // Names that have the words of the message change nothing.
@@ -319,6 +320,7 @@ fn what_the_exporter_asks_for_stays() {
     for request in [
         "{\"MaxResults\":50,\"RegionOptStatusContains\":[\"ENABLED\",\"ENABLED_BY_DEFAULT\"]}",
         "{\"SyncType\":\"SyncFromSource\",\"MaxResults\":50}",
+        "{\"MaxResults\":5}",
     ] {
         assert_eq!(pseudonyms().body(request), request);
     }

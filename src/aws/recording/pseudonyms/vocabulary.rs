@@ -32,7 +32,7 @@ const API: &str = "
     assumerolewithwebidentityresponse assumerolewithwebidentityresult audience awskmskeyarn awsorganizations
     awsorganizationssource awsorganizationsv20161128 awssecuritytokenservicev20110615 bucketname bucketprefix
     bucketregion charset closed conditions created createresourcedatasync credentials default deleteresourcedatasync
-    describeorganization destinationdatasharing destinationdatasharingtype disabled disabling doc durationseconds
+    describeinstanceinformation describeorganization destinationdatasharing destinationdatasharingtype disabled disabling doc durationseconds
     effect email enableallopsdatasources enabled enabledbydefault enabling encoded entireorganization errorresponse
     errors expiration externalid false getcalleridentity getcalleridentityresponse getcalleridentityresult id
     includefutureregions inprogress invalidorganizationalunit invited istruncated items joinedmethod joinedtimestamp

@@ -2,6 +2,7 @@
 
 use super::AccessCause;
 use crate::health::AccessCauseKind;
+use crate::health::access::LIST_MANAGED_NODES;
 
 /// The parameters that decide whether the call is allowed. `None` if there is none: the template always
 /// allows the call, or another policy denies it.
@@ -36,6 +37,10 @@ pub(super) fn parameter(cause: &AccessCause) -> Option<&'static str> {
             "account:ListRegions" => {
                 "`ListRegions=true` of the StackSet (`member-role.yaml`), or `list_regions = true` of the Terraform module"
             }
+            LIST_MANAGED_NODES => {
+                "`ListManagedNodes=true` of the StackSet (`member-role.yaml`), or `list_managed_nodes = true` of the Terraform \
+                 module"
+            }
             _ => return None,
         },
         _ => return None,
@@ -58,9 +63,13 @@ mod tests {
             .concat();
         let mut parameters = 0;
         for kind in AccessCauseKind::ALL {
-            for action in
-                ["sts:AssumeRole", "sts:TagSession", "account:ListRegions", "organizations:ListAccounts"]
-            {
+            for action in [
+                "sts:AssumeRole",
+                "sts:TagSession",
+                "account:ListRegions",
+                "organizations:ListAccounts",
+                LIST_MANAGED_NODES,
+            ] {
                 let cause = cause(*kind, action);
                 let Some(text) = parameter(&cause) else { continue };
                 for code in text.split('`').skip(1).step_by(2) {

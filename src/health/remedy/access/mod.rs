@@ -17,6 +17,7 @@ use statement::Statement;
 use super::command;
 use crate::failure_log;
 use crate::fleet::RoleArn;
+use crate::health::access::LIST_MANAGED_NODES;
 use crate::health::{AccessCauseKind, CauseGuide, CheckedStep};
 use crate::model::Failure;
 use crate::printable::excerpt;
@@ -24,6 +25,10 @@ use crate::printable::excerpt;
 /// The first thing to do if a role cannot be assumed without an external id.
 const SET_EXTERNAL_ID: &str = "If the trust policy asks for an external id (`sts:ExternalId`), first set `external_id` of the role in \
     the configuration.";
+
+/// What else to do about a denied managed-node lookup.
+const DISABLE_LOOKUPS: &str = "Only managed-node lookups need this call. To do without them, set `managed_nodes.enabled` to `false` in the \
+    configuration.";
 
 /// What failures have in common that one change repairs, in any number of accounts and regions. It has
 /// therefore no account of the fleet in it, no region and no request id.
@@ -145,6 +150,10 @@ impl AccessCause {
                 remedy.push(' ');
                 remedy.push_str(&sentence);
             }
+        }
+        if self.action.as_deref() == Some(LIST_MANAGED_NODES) {
+            remedy.push(' ');
+            remedy.push_str(DISABLE_LOOKUPS);
         }
         AccessAdvice {
             title: self.title(&guide),
@@ -304,6 +313,7 @@ impl AccessCause {
             "sts:AssumeRole" => &["sts:AssumeRole"],
             "sts:TagSession" => &["sts:AssumeRole", "sts:TagSession"],
             "ssm:ListResourceDataSync" => &["ssm:ListResourceDataSync"],
+            LIST_MANAGED_NODES => &[LIST_MANAGED_NODES],
             "account:ListRegions" => &["account:ListRegions"],
             action if LISTING_ORGANIZATION.contains(&action) => &LISTING_ORGANIZATION,
             _ => return None,

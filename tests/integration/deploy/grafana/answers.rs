@@ -406,7 +406,7 @@ async fn targets_and_syncs_of_two_exporters_are_counted_once() {
         ("Quotas nearly used", "0"),
         ("Cost risks", "1"),
         ("Not as expected", "2"),
-        ("Syncs", "22"),
+        ("Syncs", "23"),
         ("Targets", "16"),
     ] {
         let panel = fleet.panels().find(|panel| panel["title"] == title && panel["type"] == "stat").unwrap();

@@ -25,6 +25,11 @@ fn statements_and_commands_are_those_of_the_golden_file() {
     let managed =
         "with an explicit deny in an identity-based policy: arn:aws:iam::123456789012:policy/DenyAll";
     let lists = CheckedStep::ListSyncs;
+    let lookup = CheckedStep::ListManagedNodes;
+    let denied_lookup = |context: &str| {
+        let context = context.replace("ListResourceDataSync", "DescribeInstanceInformation");
+        (calling("ssm:DescribeInstanceInformation", 111_122_223_333, &context), lookup)
+    };
     let failures = [
         (assuming(111_122_223_333, HUB, ""), assume(true)),
         (assuming(111_122_223_333, user, ""), assume(false)),
@@ -43,6 +48,14 @@ fn statements_and_commands_are_those_of_the_golden_file() {
         (listing(111_122_223_333, &lacks("permissions boundary")), lists),
         (listing(111_122_223_333, &lacks("session policy")), lists),
         (listing(111_122_223_333, &lacks("VPC endpoint policy")), lists),
+        denied_lookup(&lacks("identity-based policy")),
+        denied_lookup(""),
+        of_user("ssm:DescribeInstanceInformation", lookup),
+        (Failure::new(Reason::AccessDenied, "denied"), lookup),
+        denied_lookup("with an explicit deny in an identity-based policy"),
+        denied_lookup(&lacks("permissions boundary")),
+        denied_lookup(&lacks("session policy")),
+        denied_lookup(&lacks("VPC endpoint policy")),
     ];
     let advice = failures.iter().map(|(failure, step)| {
         let (cause, advice) = advise(std::slice::from_ref(failure), *step);

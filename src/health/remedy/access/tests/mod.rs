@@ -1,6 +1,7 @@
 //! Tests of causes and advice, with the messages of AWS.
 
 mod commands;
+mod managed_nodes;
 mod roles;
 
 use super::*;
@@ -20,12 +21,17 @@ fn denied(reason: Reason, message: &str) -> Failure {
 
 /// A denial of `ssm:ListResourceDataSync` to the member role of an account.
 fn listing(account: u64, context: &str) -> Failure {
+    calling("ssm:ListResourceDataSync", account, context)
+}
+
+/// A denial of an action to the member role of an account.
+fn calling(action: &str, account: u64, context: &str) -> Failure {
     let reason = if context.contains("service control") { Reason::ScpDenied } else { Reason::AccessDenied };
     denied(
         reason,
         &format!(
             "User: arn:aws:sts::{account:012}:assumed-role/SsmSyncExporter/ssm-sync-exporter is not authorized to perform: \
-             ssm:ListResourceDataSync on resource: arn:aws:ssm:eu-west-1:{account:012}:* {context}"
+             {action} on resource: arn:aws:ssm:eu-west-1:{account:012}:* {context}"
         ),
     )
 }
