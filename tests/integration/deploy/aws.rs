@@ -117,7 +117,7 @@ fn parameters_and_links_in_the_readme_exist() {
             of_the_stack_set.push(given);
         }
     }
-    // An update sets all other parameters to their defaults.
+    // An update of the StackSet names the parameters that it keeps.
     let created = &of_the_stack_set[0];
     assert!(created.contains("ExternalId"), "{created:?}");
     assert_eq!(of_the_stack_set.len(), 3);
