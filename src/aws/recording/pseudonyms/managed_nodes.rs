@@ -88,7 +88,7 @@ fn push_form_of_text(form: &mut String, text: &str) {
         let escaped = if character == '\\' { rest.chars().next() } else { None };
         match escaped {
             None => {
-                form.push(if character == '\\' || character.is_ascii_control() { character } else { 'x' })
+                form.push(if character == '\\' || character.is_ascii_control() { character } else { 'x' });
             }
             Some('u') => {
                 rest = &rest[1..];
