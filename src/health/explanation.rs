@@ -107,21 +107,19 @@ fn idle_time(sync: &AssessedSync<'_>, since: Option<UnixSeconds>, now: UnixSecon
 /// Sentences about what a problem has to do with managed nodes, each after a space. `since` is the time
 /// that the sync is judged by.
 fn about_nodes(sync: &AssessedSync<'_>, since: Option<UnixSeconds>, now: UnixSeconds) -> String {
-    let mut text = idle_time(sync, since, now);
-    match sync.managed_nodes {
-        Some(ManagedNodes::Unknown(failure)) => {
-            let reason = failure.reason.as_str();
-            text.push_str(&format!(
-                " Whether there are managed nodes here is unknown: their lookup fails (`{reason}`)."
-            ));
-        }
-        Some(ManagedNodes::Pending) => text.push_str(" Managed nodes have not been looked up yet."),
+    let idle = idle_time(sync, since, now);
+    let nodes = match sync.managed_nodes {
+        Some(ManagedNodes::Unknown(failure)) => format!(
+            " Whether there are managed nodes here is unknown: their lookup fails (`{}`).",
+            failure.reason.as_str()
+        ),
+        Some(ManagedNodes::Pending) => " Managed nodes have not been looked up yet.".to_owned(),
         Some(ManagedNodes::Present) => {
-            text.push_str(" There are managed nodes here, whose inventory may be missing at the destination.")
+            " There are managed nodes here, whose inventory may be missing at the destination.".to_owned()
         }
-        Some(ManagedNodes::Absent) | None => {}
-    }
-    text
+        Some(ManagedNodes::Absent) | None => String::new(),
+    };
+    idle + &nodes
 }
 
 fn age(at: UnixSeconds, now: UnixSeconds) -> String {

@@ -184,12 +184,7 @@ impl<C: Collect> Scheduler<C> {
                     lookups.set_slots(&self.store.slots(), &new_slots);
                     push_first_jobs(&mut ready, new_slots, &timing);
                     delayed.retain(|job| !job.slot.is_removed());
-                    let names: HashSet<String> = list.targets.iter().map(ToString::to_string).collect();
-                    let has_lookups = |target: &&Target| target.account.managed_nodes_interval.is_some();
-                    let with_lookups: HashSet<String> =
-                        list.targets.iter().filter(has_lookups).map(ToString::to_string).collect();
-                    self.failure_log
-                        .retain_targets(|name| names.contains(name), |name| with_lookups.contains(name));
+                    self.forget_failures_of_others(&list);
                 }
                 Some(ended) = running.join_next_with_id(), if !running.is_empty() => {
                     let (id, report) = match ended {
@@ -201,10 +196,8 @@ impl<C: Collect> Scheduler<C> {
                     if job.slot.is_removed() {
                         continue;
                     }
-                    if report.outcome.is_ok() {
-                        lookups.collected(&job.slot);
-                    }
                     self.record(&job.slot, report);
+                    lookups.collected(&job.slot);
                     summary.count(&job.slot.state());
                     if self.is_single_round {
                         continue;
@@ -232,6 +225,16 @@ impl<C: Collect> Scheduler<C> {
 
     fn timing(&self) -> Timing {
         Timing::new(self.settings.interval, self.replica.clone(), self.clock.now())
+    }
+
+    /// Forgets the failures of targets that are not in `list`, and of managed-node lookups that are no
+    /// longer made.
+    fn forget_failures_of_others(&self, list: &TargetList) {
+        let names: HashSet<String> = list.targets.iter().map(ToString::to_string).collect();
+        let has_lookups = |target: &&Target| target.account.managed_nodes_interval.is_some();
+        let with_lookups: HashSet<String> =
+            list.targets.iter().filter(has_lookups).map(ToString::to_string).collect();
+        self.failure_log.retain_targets(|name| names.contains(name), |name| with_lookups.contains(name));
     }
 
     /// Records the report in the store, and logs how it changes the state of the target.

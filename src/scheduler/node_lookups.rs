@@ -125,10 +125,12 @@ impl NodeLookups {
         }
     }
 
-    /// Must be called after each good collection of a target. Makes its lookup ready if it waits for
-    /// that.
+    /// Must be called when a collection of a target has been recorded. If the target is up, its lookup
+    /// no longer waits for that.
     pub(super) fn collected(&mut self, slot: &Arc<Slot>) {
-        if let Some(job) = self.waiting.remove(&SlotId::of(slot)) {
+        if is_up(slot)
+            && let Some(job) = self.waiting.remove(&SlotId::of(slot))
+        {
             self.ready.push(job);
         }
     }

@@ -328,7 +328,7 @@ async fn third_party_parsers_read_the_same_from_every_format_and_coding() {
     }
 
     let (.., first) = &parsed[0];
-    assert_eq!(first.len(), 63, "every family: {:?}", first.keys());
+    assert_eq!(first.len(), 66, "every family: {:?}", first.keys());
     let nasty_samples = |label: &str| {
         let samples = first.values().flat_map(|family| family.samples.keys());
         samples.filter(|(_, labels)| labels.get(label).is_some_and(|value| value == NASTY)).count()

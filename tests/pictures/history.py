@@ -29,7 +29,7 @@ STALE_AFTER = 30 * MINUTE
 # When a problem of the demo began, if not before the week.
 BEGAN = {"source_fault": 14 * HOUR, "stuck": HOUR}
 # Syncs that were stale, from when until when.
-WERE_STALE = {"aws_account_id": "444455556666", "aws_region": "eu-central-1"}, 17 * HOUR, 11 * HOUR
+WERE_STALE = {"aws_account_id": "444455556666", "aws_region": "us-east-1", "sync_name": "org-inventory"}, 17 * HOUR, 11 * HOUR
 # When the violations of the demo began.
 VIOLATED = {"drifted": 10 * HOUR, "missing": 4 * HOUR}
 STARTED, RELOADED = 8 * DAY, 9 * HOUR

@@ -183,7 +183,7 @@ fn configure(aws: &FakeAws, directory: &Path) -> anyhow::Result<std::path::PathB
     )?;
 
     let text = format!(
-        "interval: 5s\ntimeout: 5s\nmanaged_nodes: {{enabled: true, interval: 15s}}\nregions: [{}]\naws:\n  endpoint_url: {}\n  shared_config_file: '{}'\n  \
+        "interval: 5s\ntimeout: 5s\nmanaged_nodes: {{enabled: true, interval: 1m}}\nregions: [{}]\naws:\n  endpoint_url: {}\n  shared_config_file: '{}'\n  \
          shared_credentials_file: '{}'\norganization:\n  profile: demo\n  member_role: \
          'arn:{{partition}}:iam::{{account_id}}:role/{ROLE}'\n  exclude_accounts: ['{HUB}']\naccounts:\n  - profile: demo\n    regions: [eu-west-1]\n    \
          assume_roles:\n      - arn: arn:aws:iam::{STANDALONE}:role/{ROLE}\n{EXPECTATIONS}",

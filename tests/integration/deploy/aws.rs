@@ -117,7 +117,7 @@ fn parameters_and_links_in_the_readme_exist() {
             of_the_stack_set.push(given);
         }
     }
-    // An update sets all other parameters to their defaults.
+    // An update of the StackSet names the parameters that it keeps.
     let created = &of_the_stack_set[0];
     assert!(created.contains("ExternalId"), "{created:?}");
     assert_eq!(of_the_stack_set.len(), 3);
@@ -427,11 +427,13 @@ async fn the_commands_in_the_readme_allow_lookups_of_managed_nodes_from_the_star
             }
         }
         let aws = with_roles(&roles, hub).await;
+        let config = with_lookups(&readme_config(hub));
+        assert_permissions_are_exact(&aws, &roles, hub, &config).await;
         let account = &moto.organization.accounts["application"];
         assert!(may(&aws, account, LOOKUP).await);
         assert!(!may(&aws, account, "delete-resource-data-sync --sync-name any").await);
         aws.world().set_managed_nodes(account, "eu-west-1", 2);
-        let series = poll(&aws, hub, &with_lookups(&readme_config(hub))).await;
+        let series = poll(&aws, hub, &config).await;
         assert_eq!(count(&series, "aws_ssm_managed_nodes_present", "} 0"), TARGETS - 1);
         assert_eq!(count(&series, "aws_ssm_managed_nodes_present", "} 1"), 1);
         assert_eq!(count(&series, "ssm_sync_exporter_managed_nodes_down_reason", ""), 0);

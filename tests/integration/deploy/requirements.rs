@@ -10,7 +10,7 @@ use ssm_sync_exporter::fleet::Partition;
 use strum::VariantArray as _;
 
 use super::{text, yaml};
-use crate::exporter::{Exporter, REGION, fake_aws, one_target, put_sync};
+use crate::exporter::{ACCOUNT, Exporter, REGION, Scrape, fake_aws, one_target, put_sync};
 
 /// The cells of the row of the page that begins with `first`.
 fn row(first: &str) -> Vec<String> {
@@ -202,4 +202,30 @@ async fn a_target_and_a_sync_have_as_many_series_as_the_page_says() {
         assert_eq!(of_targets, if count == 0 { target - 1 } else { target });
         assert_eq!(series.len() - of_syncs - of_targets, exporter);
     }
+}
+
+#[tokio::test]
+async fn lookups_of_managed_nodes_add_as_many_series_as_the_page_says() {
+    let said = |what: &str, text: &str| -> usize {
+        let cell = &row(what)[1];
+        let (before, _) = cell.split_once(text).unwrap_or_else(|| panic!("{cell}"));
+        before.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    let (of_target, of_call) = (
+        said("target that is up", " more with `managed_nodes`"),
+        said("exporter", " more for each further call"),
+    );
+    let aws = fake_aws().await;
+    let without = Exporter::start_ready(&aws, &one_target()).await.scrape().await;
+    let config = format!("managed_nodes: {{ enabled: true }}\n{}", one_target());
+    let exporter = Exporter::start_ready(&aws, &config).await;
+    let present =
+        format!("aws_ssm_managed_nodes_present{{aws_account_id=\"{ACCOUNT}\",aws_region=\"{REGION}\"}} 0");
+    let with = exporter.scrape_until(&present).await;
+    let of_targets =
+        |scrape: &Scrape| scrape.series().iter().filter(|series| series.contains("aws_region=")).count();
+    assert_eq!(of_targets(&with), of_targets(&without) + of_target);
+    assert_eq!(with.series().len(), without.series().len() + of_target + of_call);
+    // A lookup is one call, whose rate the page derives from the interval.
+    assert_eq!(aws.world().calls("DescribeInstanceInformation"), 1);
 }

@@ -143,7 +143,7 @@ async fn collect_and_exclude_select_families() {
     for format in FORMATS {
         let families = async |path: &str| format.families(&fetch(&exporter, path, format, "gzip").await);
         let all = families("/metrics").await;
-        assert_eq!(all.len(), 63);
+        assert_eq!(all.len(), 66);
         assert!(all.is_sorted());
         for (query, expected) in [
             (format!("collect[]={status}"), vec![status]),
@@ -254,7 +254,7 @@ async fn name_selects_families_and_ignores_unknown_names() {
             }
             // Without brackets, it is another parameter.
             let all = fetch(&exporter, &format!("/metrics?name={status}"), format, coding).await;
-            assert_eq!(format.families(&all).len(), 63);
+            assert_eq!(format.families(&all).len(), 66);
         }
     }
     let invalid = exporter.get(&format!("/metrics?collect[]=no_such_family&name[]={status}")).await;

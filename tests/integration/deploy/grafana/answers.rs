@@ -1,6 +1,8 @@
 //! The queries of the dashboards, run in a real Prometheus that scrapes the demo. Variables are
 //! interpolated as Grafana does.
 
+mod managed_nodes;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::process::Stdio;
