@@ -9,7 +9,7 @@
 //! collected at a fixed offset within the interval, so that the requests to AWS are spread
 //! evenly.
 //!
-//! Managed nodes are looked for on a schedule of their own, see `node_lookups`.
+//! Managed-node lookups have their own schedule, see `node_lookups`.
 //!
 //! The scheduler calls the collector through `Collect` and records its reports in the
 //! snapshot. It does not know where the target list comes from.

@@ -58,7 +58,7 @@ fn deny() -> Vec<FaultRule> {
 }
 
 #[tokio::test]
-async fn an_idle_account_is_well_until_a_node_has_been_there_for_as_long_as_the_limit() {
+async fn an_idle_account_is_healthy_until_the_limit_has_passed_since_a_node_appeared() {
     let aws = idle_account().await;
     let exporter = Exporter::start(&aws, &config("")).await;
     let labels = format!("{{aws_account_id=\"{ACCOUNT}\",aws_region=\"{REGION}\"}}");
@@ -93,7 +93,7 @@ async fn an_idle_account_is_well_until_a_node_has_been_there_for_as_long_as_the_
 }
 
 #[tokio::test]
-async fn a_denied_lookup_is_unknown_with_its_reason_and_leaves_the_target_up() {
+async fn after_a_denied_lookup_nodes_are_unknown_and_the_target_stays_up() {
     let aws = idle_account().await;
     aws.world().set_faults(deny());
     let exporter = Exporter::start(&aws, &config("")).await;
@@ -136,7 +136,7 @@ async fn a_lookup_is_one_request_for_one_small_page() {
 }
 
 #[tokio::test]
-async fn without_the_opt_in_nothing_is_looked_up_permitted_or_shown() {
+async fn without_the_opt_in_there_are_no_lookups_permissions_or_series() {
     let aws = idle_account().await;
     aws.world().set_managed_nodes(ACCOUNT, REGION, 1);
     let exporter = Exporter::start_ready(&aws, &one_target()).await;

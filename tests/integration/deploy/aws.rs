@@ -409,12 +409,12 @@ fn with_lookups(config: &str) -> String {
     format!("managed_nodes: {{ enabled: true }}\n{config}")
 }
 
-/// A lookup of managed nodes.
+/// A managed-node lookup.
 const LOOKUP: &str = "describe-instance-information --max-results 5";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn the_commands_in_the_readme_allow_lookups_of_managed_nodes_from_the_start_and_later() {
+async fn the_commands_in_the_readme_allow_managed_node_lookups_in_new_and_existing_roles() {
     for lookups in [Lookups::FromTheStart, Lookups::Later] {
         let moto = Moto::start().await;
         let hub = moto.organization.accounts["rooted"].as_str();

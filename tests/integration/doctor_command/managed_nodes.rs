@@ -102,7 +102,7 @@ async fn a_lookup_that_fails_is_a_failed_check_of_its_region() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_not_looked_up_is_not_tested() {
+async fn targets_without_a_lookup_are_not_tested() {
     let setup = organization("[eu-west-1, eu-west-2]", ENABLED).await;
     let list = FaultRule::new(Fault::Deny).account(ACCOUNT).operation("ListResourceDataSync");
     // The lookup in the other region has no end before that of the run.

@@ -98,7 +98,7 @@ async fn every_outcome_of_a_lookup_is_replayed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_diagnosis_of_a_recording_looks_at_its_lookups() {
+async fn doctor_checks_the_lookups_of_a_recording() {
     let setup = setup().await;
     let file = setup.directory().join("recording.ndjson");
     let mut recorded = setup.once();

@@ -35,7 +35,7 @@ fn config() -> String {
         + "managed_nodes: {enabled: true}\nexpectations: [{name: console, preset: unified-console}]\n"
 }
 
-/// An exporter that has looked for managed nodes everywhere.
+/// An exporter whose managed-node lookups have all ended.
 pub(crate) async fn start() -> (FakeAws, Exporter) {
     let aws = fleet().await;
     let exporter = Exporter::start(&aws, &config()).await;
@@ -52,7 +52,7 @@ async fn document(exporter: &Exporter) -> Value {
 }
 
 #[tokio::test]
-async fn pages_and_api_show_what_lookups_find_out() {
+async fn pages_and_api_show_the_results_of_lookups() {
     let (_aws, exporter) = start().await;
     let document = document(&exporter).await;
     let targets = document["targets"].as_array().unwrap();
@@ -93,7 +93,7 @@ async fn pages_and_api_show_what_lookups_find_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn once_writes_what_lookups_find_out() {
+async fn once_writes_the_results_of_lookups() {
     let setup = once::Setup::with_config(fleet().await, &config());
     let mut once = setup.once();
     once.args(["--format", "table"]);

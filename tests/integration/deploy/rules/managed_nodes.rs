@@ -1,5 +1,4 @@
-//! Alerts on old syncs in a real Prometheus, where there are managed nodes, where there are none, and
-//! where that is unknown.
+//! Alerts on old syncs in a real Prometheus: with managed nodes, without, and while that is unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -62,8 +61,8 @@ async fn fires_in(prometheus: &Prometheus, name: &str, regions: &[&str]) {
     .await;
 }
 
-/// Waits until `SsmSyncStale` fires in exactly these regions, and says of exactly those with `true` that it is
-/// unknown whether there are managed nodes. Returns since when it has been active in each region.
+/// Waits until `SsmSyncStale` fires in exactly these regions, and its description says for exactly those with
+/// `true` that managed nodes are unknown. Returns since when the alert has been active in each region.
 async fn stale_in(prometheus: &Prometheus, expected: &[(&str, bool)]) -> BTreeMap<String, String> {
     until(async || {
         let alerts = alerts(prometheus, "SsmSyncStale").await;
@@ -127,7 +126,7 @@ async fn an_old_sync_is_stale_only_where_there_are_managed_nodes_or_that_is_unkn
     fires_in(&prometheus, "SsmSyncMissing", &REGIONS).await;
     fires_in(&prometheus, "SsmSyncUnifiedConsoleSyncMissing", &[BUSY]).await;
 
-    // The time without nodes does not count, so that no sync is stale yet.
+    // Time without nodes does not count, so no sync is stale yet.
     world.set_managed_nodes(ACCOUNT, GROWING, 1);
     let denied = FaultRule::new(Fault::Deny).account(ACCOUNT).region(DENIED);
     world.set_faults(vec![denied.operation("DescribeInstanceInformation")]);
