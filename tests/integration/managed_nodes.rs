@@ -1,5 +1,5 @@
-//! Managed-node lookups against a fake AWS: the calls, the series, the permissions, and what the
-//! nodes mean for the health of syncs.
+//! Tests of managed-node lookups against a fake AWS: calls, series, permissions, and the health of
+//! syncs.
 
 use fake_aws::{FakeAws, Fault, FaultRule, SyncKind};
 use pretty_assertions::assert_eq;
@@ -105,7 +105,7 @@ async fn after_a_denied_lookup_nodes_are_unknown_and_the_target_stays_up() {
     assert!(scrape.has(&up(ACCOUNT, REGION, 1)));
     assert!(syncs_of_health(&scrape, "stale").contains("SyncToDestination"));
 
-    // The permission is granted, and taken away again.
+    // The permission is granted, then removed.
     aws.world().set_faults(Vec::new());
     let scrape = exporter.scrape_until(&nodes_line(0)).await;
     assert_eq!(scrape.samples("ssm_sync_exporter_managed_nodes_down_reason{"), "");

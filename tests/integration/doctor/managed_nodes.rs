@@ -1,4 +1,4 @@
-//! Managed-node lookups that policies deny. The policies of `deploy/aws` do not allow lookups by default.
+//! Tests of managed-node lookups that policies deny. The policies of `deploy/aws` do not allow lookups by default.
 
 use std::collections::BTreeSet;
 

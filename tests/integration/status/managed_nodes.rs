@@ -1,4 +1,4 @@
-//! Managed nodes on the pages, in the API and in the results of `once`, from the answers of AWS.
+//! Tests of managed nodes on the pages, in the API and in the results of `once`.
 
 use fake_aws::{FakeAws, Fault, FaultRule, SyncKind};
 use pretty_assertions::assert_eq;
@@ -11,7 +11,7 @@ const WITH_NODES: &str = "eu-west-1";
 const WITHOUT_NODES: &str = "eu-west-2";
 const DENIED: &str = "eu-west-3";
 
-/// A fake AWS with an old sync in each of three regions: one has nodes, one has none, and in one the
+/// A fake AWS with an old sync in each of three regions: one with nodes, one without, and one in which the
 /// lookup is denied.
 async fn fleet() -> FakeAws {
     let aws = fake_aws().await;

@@ -1,4 +1,4 @@
-//! Managed nodes: the EC2 instances and other machines whose SSM agent reports to an account and
+//! Managed nodes: the EC2 instances and other machines whose SSM Agent reports to an account and
 //! region.
 
 use std::sync::Arc;

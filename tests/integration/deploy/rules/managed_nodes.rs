@@ -29,7 +29,7 @@ const HOUR: u64 = 3600;
 const UNKNOWN: &str = "It is unknown whether there are managed nodes, because their lookup fails. \
                        Without managed nodes there is no data to sync.";
 
-/// Repeats `attempt` until it succeeds. Its errors say what it found instead.
+/// Repeats `attempt` until it succeeds. Its errors say what was found instead.
 async fn until<T>(mut attempt: impl AsyncFnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + Duration::from_mins(1);
     loop {
@@ -84,7 +84,7 @@ async fn stale_in(prometheus: &Prometheus, expected: &[(&str, bool)]) -> BTreeMa
     .await
 }
 
-/// Waits until Prometheus has evaluated the alert of this name on what it has scraped by now.
+/// Waits until Prometheus has evaluated the alert of this name with all samples scraped so far.
 async fn evaluated(prometheus: &Prometheus, name: &str) {
     let last_evaluation = async || {
         let answer = prometheus.api("/api/v1/rules").await;
@@ -92,7 +92,7 @@ async fn evaluated(prometheus: &Prometheus, name: &str) {
         let rule = rules.into_iter().find(|rule| rule["name"] == name).unwrap();
         rule["lastEvaluation"].as_str().unwrap().to_owned()
     };
-    // The evaluation that ends next may have begun already.
+    // The evaluation that ends next may have begun before.
     for _ in 0..2 {
         let before = last_evaluation().await;
         until(async || if last_evaluation().await == before { Err(before.clone()) } else { Ok(()) }).await;
