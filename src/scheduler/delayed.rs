@@ -1,10 +1,12 @@
 //! Jobs that are not due yet.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::job::Job;
+use crate::snapshot::Slot;
 
 /// Jobs that are not due yet, ordered by the time at which they are due.
 #[derive(Debug, Default)]
@@ -26,6 +28,12 @@ impl DelayedJobs {
         let (due, _) = self.jobs.first_key_value()?.0;
         tokio::time::sleep_until(*due).await;
         self.jobs.pop_first().map(|(_, job)| job)
+    }
+
+    /// Removes the job of `slot`. Visits all jobs.
+    pub(super) fn remove(&mut self, slot: &Arc<Slot>) -> Option<Job> {
+        let key = *self.jobs.iter().find(|(_, job)| Arc::ptr_eq(&job.slot, slot))?.0;
+        self.jobs.remove(&key)
     }
 
     pub(super) fn retain(&mut self, keep: impl Fn(&Job) -> bool) {

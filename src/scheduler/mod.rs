@@ -36,7 +36,7 @@ use tracing::debug;
 use crate::clock::{Clock, millis};
 use crate::collector::Collect;
 use crate::failure_log::{FailureLog, Problem, Subject};
-use crate::fleet::{Target, TargetList};
+use crate::fleet::TargetList;
 use crate::health::HealthPolicy;
 use crate::model::{Failure, FailureScope, Reason};
 use crate::snapshot::{Change, InvalidItems, NodeReport, Report, Slot, Store};
@@ -129,6 +129,8 @@ impl<C: Collect> Scheduler<C> {
         lookups.set_slots(&self.store.slots(), &self.first_slots);
         push_first_jobs(&mut ready, std::mem::take(&mut self.first_slots), &timing);
         let mut summary = Summary::new();
+        // Since when as many collections have been in flight as allowed.
+        let mut saturated_since: Option<Instant> = None;
         let mut heartbeat = tokio::time::interval(HEARTBEAT_INTERVAL);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
@@ -146,12 +148,18 @@ impl<C: Collect> Scheduler<C> {
                 in_flight.insert(task.id(), job);
             }
             self.store.stats.set_in_flight(running.len());
-            // Collections come first.
+            // Collections come first. If they never leave room, lookups still make progress one at a time.
+            // Otherwise an outdated result could hide stale syncs.
             if running.len() < self.settings.concurrency.get() {
+                saturated_since = None;
                 lookups.start(&self.settings.collector);
+            } else if saturated_since.get_or_insert_with(Instant::now).elapsed() >= self.settings.interval {
+                lookups.start_one(&self.settings.collector);
             }
             let summary_interval = if self.is_single_round { NEVER } else { self.settings.interval };
-            let summary_due = summary.due(summary_interval, running.is_empty(), &self.store);
+            // The first summary waits for the first lookups, because they decide which syncs are stale.
+            let is_idle = running.is_empty() && lookups.is_idle();
+            let summary_due = summary.due(summary_interval, is_idle, &self.store);
 
             tokio::select! {
                 biased;
@@ -196,7 +204,9 @@ impl<C: Collect> Scheduler<C> {
                     if job.slot.is_removed() {
                         continue;
                     }
-                    self.record(&job.slot, report);
+                    if self.record(&job.slot, report) {
+                        lookups.forgotten(&job.slot);
+                    }
                     lookups.collected(&job.slot);
                     summary.count(&job.slot.state());
                     if self.is_single_round {
@@ -227,18 +237,20 @@ impl<C: Collect> Scheduler<C> {
         Timing::new(self.settings.interval, self.replica.clone(), self.clock.now())
     }
 
-    /// Forgets the failures of targets that are not in `list`, and of managed-node lookups that are no
-    /// longer made.
+    /// Forgets the failures of targets that are not in `list`, and of managed-node lookups whose results
+    /// have been forgotten.
     fn forget_failures_of_others(&self, list: &TargetList) {
         let names: HashSet<String> = list.targets.iter().map(ToString::to_string).collect();
-        let has_lookups = |target: &&Target| target.account.managed_nodes_interval.is_some();
-        let with_lookups: HashSet<String> =
-            list.targets.iter().filter(has_lookups).map(ToString::to_string).collect();
-        self.failure_log.retain_targets(|name| names.contains(name), |name| with_lookups.contains(name));
+        let is_failing = |slot: &&Arc<Slot>| slot.state().nodes.failure.is_some();
+        let slots = self.store.slots();
+        let lookups: HashSet<String> =
+            slots.iter().filter(is_failing).map(|slot| slot.target().to_string()).collect();
+        self.failure_log.retain_targets(|name| names.contains(name), |name| lookups.contains(name));
     }
 
-    /// Records the report in the store, and logs how it changes the state of the target.
-    fn record(&self, slot: &Slot, report: Report) {
+    /// Records the report in the store, and logs how it changes the state of the target. Returns whether
+    /// the results of managed-node lookups have been forgotten, because they are those of another account.
+    fn record(&self, slot: &Slot, report: Report) -> bool {
         let took_ms = millis(report.took);
         let success = report.outcome.is_ok();
         let target = slot.target();
@@ -251,7 +263,13 @@ impl<C: Collect> Scheduler<C> {
                 report.invalid_items.as_ref(),
             );
         }
-        match self.store.record(slot, report) {
+        let had_nodes = slot.state().nodes.has_result();
+        let change = self.store.record(slot, report);
+        let forgot_nodes = had_nodes && !slot.state().nodes.has_result();
+        if forgot_nodes {
+            self.failure_log.forget(&lookup_subject(slot));
+        }
+        match change {
             Change::None => {}
             // The credential store logs these failures, once for all targets that share the
             // credentials.
@@ -266,6 +284,7 @@ impl<C: Collect> Scheduler<C> {
             }
             Change::Recovered { failures, .. } => self.failure_log.recovered(subject(), Some(failures)),
         }
+        forgot_nodes
     }
 
     /// Records the report of a managed-node lookup in the store, and logs when lookups begin to fail and

@@ -2,7 +2,8 @@
 //!
 //! Lookups have their own schedule, with the interval that is configured for each account. Lookups
 //! yield to collections: a lookup starts only if its target is up, and only while another collection
-//! could start as well. Lookups do not count towards the limit on collections, so a lookup in flight never
+//! could start as well, except that one lookup at a time may start if collections have left no room for a
+//! whole interval. Lookups do not count towards the limit on collections, so a lookup in flight never
 //! keeps a collection from starting.
 //!
 //! The first lookup of a target follows its first good collection. After that, each lookup is at a
@@ -97,13 +98,13 @@ impl NodeLookups {
     pub(super) fn set_slots(&mut self, slots: &[Arc<Slot>], new_slots: &[Arc<Slot>]) {
         for job in self.delayed.take_all().chain(std::mem::take(&mut self.waiting).into_values()) {
             let id = SlotId::of(&job.slot);
-            let interval = lookup_interval(&job.slot);
-            match self.scheduled.get(&id).copied().zip(interval) {
+            match self.scheduled.get(&id).copied().zip(lookup_interval(&job.slot)) {
                 None => _ = self.scheduled.remove(&id),
-                Some((old, new)) if old == new => self.schedule(job),
-                Some((_, new)) => {
+                Some((old, new)) => {
                     self.scheduled.insert(id, new);
-                    let due = self.timing(new).next_regular(&job.slot.target(), job.last_started);
+                    let due = if old == new { job.due } else { self.rescheduled(&job, new) };
+                    let is_forgotten = !job.slot.state().nodes.has_result();
+                    let due = if is_forgotten { due.min(Instant::now()) } else { due };
                     self.schedule(Job { due, ..job });
                 }
             }
@@ -125,6 +126,22 @@ impl NodeLookups {
         }
     }
 
+    /// When `job`, which has not started, is due if the interval of lookups becomes `interval`. The change
+    /// postpones neither a lookup that is due nor the retry of one that failed.
+    fn rescheduled(&self, job: &Job, interval: Duration) -> Instant {
+        let regular = self.timing(interval).next_regular(&job.slot.target(), job.last_started);
+        let is_retry = FailureStreak::of_lookups(&job.slot.state()).is_some();
+        if is_retry || job.due <= Instant::now() { regular.min(job.due) } else { regular }
+    }
+
+    /// Must be called when the results of the lookups of a target have been forgotten. The next lookup
+    /// follows the next good collection.
+    pub(super) fn forgotten(&mut self, slot: &Arc<Slot>) {
+        if let Some(job) = self.delayed.remove(slot) {
+            self.schedule(Job { due: Instant::now(), ..job });
+        }
+    }
+
     /// Must be called after a collection of a target has been recorded. If the target is up, its lookup
     /// stops waiting.
     pub(super) fn collected(&mut self, slot: &Arc<Slot>) {
@@ -135,12 +152,32 @@ impl NodeLookups {
         }
     }
 
+    /// Whether no lookup is ready or in flight.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_empty() && self.ready.is_empty()
+    }
+
     /// Starts the lookups that are ready, as far as the limits allow.
     pub(super) fn start<C: Collect>(&mut self, collector: &Arc<C>) {
-        while self.running.len() < self.max_in_flight {
+        self.start_up_to(self.max_in_flight, collector);
+    }
+
+    /// Starts a lookup that is ready, unless another is in flight.
+    pub(super) fn start_one<C: Collect>(&mut self, collector: &Arc<C>) {
+        self.start_up_to(1, collector);
+    }
+
+    fn start_up_to<C: Collect>(&mut self, max_in_flight: usize, collector: &Arc<C>) {
+        while self.running.len() < max_in_flight {
             let Some(job) = self.ready.pop() else { break };
             if lookup_interval(&job.slot).is_none() {
                 self.finish(&job);
+                continue;
+            }
+            if !is_up(&job.slot) {
+                // The target went down while the job was ready.
+                self.ready.finished(&job);
+                self.waiting.insert(SlotId::of(&job.slot), job);
                 continue;
             }
             let job = Job { last_started: Instant::now(), ..job };
@@ -241,6 +278,5 @@ fn lookup_interval(slot: &Slot) -> Option<Duration> {
 }
 
 fn is_up(slot: &Slot) -> bool {
-    let state = slot.state();
-    state.last.is_some() && state.consecutive_failures == 0
+    slot.state().allows_lookups()
 }

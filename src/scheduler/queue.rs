@@ -71,6 +71,12 @@ impl ReadyQueue {
         queued.chain(groups.flat_map(|group| &mut group.blocked))
     }
 
+    /// Whether no job is queued or blocked.
+    pub(super) fn is_empty(&self) -> bool {
+        let mut groups = self.regions.values().chain([&self.timed_out]);
+        self.order.is_empty() && groups.all(|group| group.blocked.is_empty())
+    }
+
     fn half(&self) -> usize {
         self.concurrency.div_ceil(2)
     }

@@ -24,6 +24,8 @@ struct Sleeper {
     panics_in: Option<&'static str>,
     /// Which collections of a region fail, by their number from 0, and why.
     failures: HashMap<&'static str, (Range<usize>, Reason)>,
+    /// A region, and the number of the collection there that finds credentials of another account.
+    wrong_account: Option<(&'static str, usize)>,
     /// When each managed-node lookup started.
     lookups: Mutex<Vec<(String, Duration)>>,
     lookups_in_flight: AtomicUsize,
@@ -59,8 +61,12 @@ impl Collect for Arc<Sleeper> {
         self.max_in_flight.fetch_max(in_flight, Ordering::SeqCst);
         sleep(self.durations.get(region).copied().unwrap_or_default()).await;
         self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        let number = self.starts(region).len() - 1;
         let outcome = match self.failures.get(region) {
-            Some((failing, reason)) if failing.contains(&(self.starts(region).len() - 1)) => {
+            _ if self.wrong_account == Some((target.region.as_str(), number)) => {
+                Err(Failure::wrong_account("injected by the test"))
+            }
+            Some((failing, reason)) if failing.contains(&number) => {
                 let failure = Failure::new(*reason, "injected by the test");
                 // The credential store logs these.
                 let is_shared = *reason == Reason::Credentials;

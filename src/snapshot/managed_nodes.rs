@@ -44,7 +44,7 @@ pub(crate) struct NodeState {
 
 impl NodeState {
     /// Whether a lookup has ended, successful or not.
-    pub(super) fn has_result(&self) -> bool {
+    pub(crate) fn has_result(&self) -> bool {
         self.failure.is_some() || self.found.is_some()
     }
 

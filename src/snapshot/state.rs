@@ -101,6 +101,12 @@ impl TargetState {
         self.failures[reason as usize]
     }
 
+    /// Whether managed nodes may be looked up: the target is up, and its account is known. The account is
+    /// no longer known if another target turned out to be responsible for it.
+    pub(crate) fn allows_lookups(&self) -> bool {
+        self.last.is_some() && self.consecutive_failures == 0 && self.account.is_some()
+    }
+
     /// The same state without the learned account id, the syncs and the results of managed-node lookups.
     pub(super) fn without_account(&self) -> Self {
         Self { account: None, nodes: NodeState::default(), syncs: None, ..self.clone() }

@@ -128,8 +128,9 @@ impl Store {
     pub(crate) fn pending_node_lookups(&self) -> usize {
         let is_pending = |slot: &&Arc<Slot>| {
             let state = slot.peek_state();
-            let is_up = state.last.is_some() && state.consecutive_failures == 0;
-            slot.peek_target().account.managed_nodes_interval.is_some() && is_up && !state.nodes.has_result()
+            slot.peek_target().account.managed_nodes_interval.is_some()
+                && state.allows_lookups()
+                && !state.nodes.has_result()
         };
         self.slots.load().iter().filter(is_pending).count()
     }
@@ -228,11 +229,14 @@ impl Store {
     pub fn record_managed_nodes(&self, slot: &Slot, report: NodeReport) -> Change {
         let NodeReport { account, ended, mut outcome } = report;
         let mut state = TargetState::clone(&slot.peek_state());
-        if let (Some(known), Some(found)) = (&state.account, account)
-            && *known != found
-        {
-            let message = format!("the credentials belong to account {found}, no longer to {known}");
-            outcome = Err(Failure::wrong_account(message));
+        match (&state.account, account) {
+            // While the lookup was in flight, another target became the owner of the account.
+            (None, Some(_)) => return Change::None,
+            (Some(known), Some(found)) if *known != found => {
+                let message = format!("the credentials belong to account {found}, no longer to {known}");
+                outcome = Err(Failure::wrong_account(message));
+            }
+            _ => {}
         }
         let change = state.nodes.apply(ended, outcome);
         slot.set_state(state);

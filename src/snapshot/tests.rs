@@ -209,3 +209,24 @@ fn a_configured_account_id_takes_precedence_over_a_learned_one() {
     ));
     assert_eq!(account(0), None);
 }
+
+#[test]
+fn a_lookup_of_a_target_that_has_lost_its_account_to_another_is_ignored() {
+    let mut by_profile = target(None, Some("a"));
+    by_profile.account = Arc::new(Account {
+        managed_nodes_interval: Some(Duration::from_hours(6)),
+        ..Account::clone(&by_profile.account)
+    });
+    let (store, slots) = store_of(vec![by_profile.clone()]);
+    store.record(&slots[0], report_with_learned_id("111122223333"));
+    assert_eq!(store.pending_node_lookups(), 1);
+    // A reload while the lookup is in flight.
+    let targets = vec![by_profile, target(Some("111122223333"), None)];
+    store.set_targets(&TargetList { targets, ..TargetList::default() });
+    assert_eq!(store.pending_node_lookups(), 0, "nothing is looked up without an account");
+    let account = Some("111122223333".parse().unwrap());
+    let change =
+        store.record_managed_nodes(&slots[0], NodeReport { account, ended: 1.0, outcome: Ok(false) });
+    assert_eq!(change, Change::None);
+    assert_eq!(view(&store, 0, 1.0).managed_nodes(), Some(ManagedNodes::Pending));
+}

@@ -124,6 +124,49 @@ async fn the_lookup_of_a_target_that_is_down_waits_until_it_is_up_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_target_that_goes_down_while_its_lookup_is_ready_is_not_looked_up() {
+    // One lookup at a time, and that of eu-west-2 is the first. It takes until eu-west-1 is down.
+    let sleeper = Sleeper {
+        lookup_durations: HashMap::from([("eu-west-2", INTERVAL * 4)]),
+        failures: HashMap::from([("eu-west-1", (1..12, Reason::Timeout))]),
+        ..Sleeper::default()
+    };
+    let running = run_lookups(&["eu-west-1", "eu-west-2"], 1, sleeper);
+    sleep(LOOKUP_INTERVAL * 6).await;
+    let (starts, lookups) = (running.sleeper.starts("eu-west-1"), running.sleeper.lookups("eu-west-1"));
+    assert!(lookups[0] >= starts[12], "{lookups:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lookups_make_progress_while_collections_leave_no_room() {
+    let durations = REGIONS[..3].iter().map(|region| (*region, INTERVAL)).collect();
+    let running = run_lookups(&REGIONS[..3], 1, Sleeper { durations, ..Sleeper::default() });
+    sleep(INTERVAL * 40).await;
+    assert!(running.store.stats.overruns() > 0);
+    for region in &REGIONS[..3] {
+        let lookups = running.sleeper.lookups(region);
+        assert!((2..=4).contains(&lookups.len()), "{region}: {lookups:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_good_collection_is_followed_by_a_lookup_if_the_results_were_those_of_another_account() {
+    let (lines, _guard) = Lines::of("failure_log");
+    let sleeper = Sleeper {
+        wrong_account: Some(("eu-west-1", 3)),
+        lookup_failures: HashMap::from([("eu-west-1", (0..1, Reason::ScpDenied))]),
+        ..Sleeper::default()
+    };
+    let running = run_lookups(&REGIONS[..1], 64, sleeper);
+    sleep(LOOKUP_INTERVAL / 2).await;
+    let (starts, lookups) = (running.sleeper.starts("eu-west-1"), running.sleeper.lookups("eu-west-1"));
+    assert_eq!(lookups, [starts[0], starts[4]]);
+    let lines = lines.take();
+    let about_nodes = lines.iter().filter(|line| line.contains("managed nodes")).count();
+    assert_eq!(about_nodes, 1, "the failure is that of another account: {lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failing_lookup_is_retried_with_back_off_up_to_its_interval_and_never_makes_the_target_down() {
     let (lines, _guard) = Lines::of("failure_log");
     let lookup_failures = HashMap::from([
@@ -182,6 +225,35 @@ async fn a_reload_can_enable_disable_and_reschedule_lookups() {
     assert_eq!((running.sleeper.lookups("eu-west-1").len(), running.nodes(0)), (lookups, None));
     // Earlier results do not come back when lookups are enabled again.
     assert!(running.store.slots()[0].state().nodes.last_checked.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_longer_interval_postpones_neither_the_first_lookup_nor_a_retry() {
+    let sleeper = Sleeper {
+        failures: HashMap::from([("eu-west-1", (0..3, Reason::AccessDenied))]),
+        lookup_failures: HashMap::from([("eu-west-2", (0..1, Reason::AccessDenied))]),
+        ..Sleeper::default()
+    };
+    let running = run_lookups(&REGIONS[..2], 64, sleeper);
+    sleep(Duration::from_secs(1)).await;
+    running.target_lists.send_replace(targets(&REGIONS[..2], Some(LOOKUP_INTERVAL * 10)));
+    sleep(LOOKUP_INTERVAL).await;
+    let (starts, lookups) = (running.sleeper.starts("eu-west-1"), running.sleeper.lookups("eu-west-1"));
+    assert_eq!(lookups, [starts[3]]);
+    let retried = running.sleeper.lookups("eu-west-2");
+    assert!(retried[1] <= INTERVAL, "{retried:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_summary_follows_the_first_lookups() {
+    let (lines, _guard) = Lines::of("scheduler");
+    let lookup_durations = HashMap::from([("eu-west-1", Duration::from_secs(10))]);
+    let _running = run_lookups(&REGIONS[..2], 64, Sleeper { lookup_durations, ..Sleeper::default() });
+    let summaries = || lines.take().iter().filter(|line| line.contains("collection summary")).count();
+    sleep(Duration::from_secs(9)).await;
+    assert_eq!(summaries(), 0, "it is not known yet which syncs are stale");
+    sleep(Duration::from_secs(2)).await;
+    assert_eq!(summaries(), 1);
 }
 
 #[tokio::test(start_paused = true)]
