@@ -26,8 +26,8 @@ const REGIONS: [&str; 4] = [BUSY, IDLE, GROWING, DENIED];
 
 const HOUR: u64 = 3600;
 
-const UNKNOWN: &str = "It is unknown whether there are managed nodes, because their lookup fails. \
-                       Without managed nodes there is no data to sync.";
+const UNKNOWN: &str = "It is unknown whether there are managed nodes, because the managed-node lookup \
+                       fails. Without managed nodes, there is no data to sync.";
 
 /// Repeats `attempt` until it succeeds. Its errors say what was found instead.
 async fn until<T>(mut attempt: impl AsyncFnMut() -> Result<T, String>) -> T {
