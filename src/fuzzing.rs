@@ -33,7 +33,7 @@ pub fn recorded_body(body: &str) -> Option<String> {
     aws::fuzzing::recorded_body(body)
 }
 
-/// The body of a list of managed nodes as `once --record` writes it.
+/// The body of a list of managed nodes, as `once --record` writes it.
 #[must_use]
 pub fn recorded_nodes(body: &str) -> String {
     aws::fuzzing::recorded_nodes(body)

@@ -1,5 +1,5 @@
-//! Looks for managed nodes in a target. One page is enough, because only whether there are any
-//! matters.
+//! Looks up whether a target has managed nodes. One page is enough, because their number does not
+//! matter.
 
 use std::sync::Arc;
 
@@ -31,14 +31,14 @@ impl NodePage {
     fn has_nodes(&self) -> Result<bool, Failure> {
         let is_empty = self.nodes.is_empty();
         if is_empty && self.next_token.as_ref().is_some_and(|token| !token.is_empty()) {
-            let message = "the first page of DescribeInstanceInformation is empty and not the last, so there may be managed nodes";
+            let message = "the first page of DescribeInstanceInformation is empty and not the last one, so there may be managed nodes";
             return Err(Failure::new(Reason::Pagination, message));
         }
         Ok(!is_empty)
     }
 }
 
-/// Whether there are managed nodes in `target`, whatever their state is.
+/// Whether there are managed nodes in `target`, whatever their ping status.
 pub(super) async fn are_present(
     session: &Session,
     credentials: &Arc<CachedCredentials>,
@@ -61,7 +61,7 @@ pub(super) async fn are_present(
         return Err(call_failure(&error, session, target, credentials).await);
     }
     let Some(page) = take_page.take() else {
-        let message = "the response to DescribeInstanceInformation has no list of managed nodes";
+        let message = "the response to DescribeInstanceInformation contains no list of managed nodes";
         return Err(Failure::new(Reason::InvalidResponse, message));
     };
     page.has_nodes()

@@ -1,9 +1,9 @@
-//! Collects one target: calls AWS and turns the responses into plain data. Also looks for managed
-//! nodes in a target.
+//! Collects one target: calls AWS and turns the responses into plain data. Also looks up whether a
+//! target has managed nodes.
 //!
-//! The [scheduler](crate::scheduler) decides when a target is collected, and when managed nodes are
-//! looked for. Both always return a report; if they fail, the report contains the failure. This
-//! module does not know who uses the reports.
+//! The [scheduler](crate::scheduler) decides when a target is collected, and when its managed
+//! nodes are looked up. Collections and lookups always return a report; if they fail, the report
+//! contains the failure. This module does not know who uses the reports.
 
 mod call_failure;
 mod item;
@@ -29,8 +29,8 @@ pub trait Collect: Send + Sync + 'static {
     /// Collects `target` once. The implementation limits how long that takes.
     fn collect(&self, target: &Target) -> impl Future<Output = Report> + Send;
 
-    /// Looks for managed nodes in `target` once. The implementation limits how long that takes.
-    fn look_for_managed_nodes(&self, target: &Target) -> impl Future<Output = NodeReport> + Send;
+    /// Looks up once whether `target` has managed nodes. The implementation limits how long that takes.
+    fn look_up_managed_nodes(&self, target: &Target) -> impl Future<Output = NodeReport> + Send;
 }
 
 /// Collects from AWS.
@@ -87,7 +87,7 @@ impl Collector {
     }
 
     /// Runs `work` with the timeout. `what` names the work in messages.
-    // Not an `async fn`, whose future would have room for `work` twice.
+    // Not an `async fn`, because its future would reserve space for `work` twice.
     fn limit<T>(
         &self,
         what: &str,
@@ -121,7 +121,7 @@ struct Progress {
 }
 
 impl Progress {
-    /// The failure to report. After a panic, drops what may be broken.
+    /// The failure to report. After a panic, drops the SSM client, which may be broken.
     fn failure(&self, unsuccessful: Unsuccessful, target: &Target) -> Failure {
         match unsuccessful {
             Unsuccessful::Failed(failure) => failure,
@@ -148,7 +148,7 @@ impl Collect for Collector {
         Report { account, ended, took, outcome, invalid_items }
     }
 
-    async fn look_for_managed_nodes(&self, target: &Target) -> NodeReport {
+    async fn look_up_managed_nodes(&self, target: &Target) -> NodeReport {
         let mut progress = Progress::default();
         let found =
             self.limit("the managed-node lookup", self.has_managed_nodes(target, &mut progress)).await;

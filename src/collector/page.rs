@@ -35,7 +35,7 @@ pub(super) struct SyncPage {
 }
 
 /// Reads a page. `None` if the body is not a JSON object with the fields that `P` requires, or if a
-/// field has another type. Bytes that are not UTF-8 are replaced by U+FFFD, so that they affect only
+/// field has the wrong type. Bytes that are not UTF-8 are replaced by U+FFFD, so that they affect only
 /// the texts that contain them.
 pub(super) fn parse<P: DeserializeOwned>(body: &[u8]) -> Option<P> {
     serde_json::from_str(&String::from_utf8_lossy(body)).ok()

@@ -43,14 +43,14 @@ pub(super) fn policy(
     Ok(HealthPolicy { default_limits, rules, quota, ..HealthPolicy::default() })
 }
 
-/// The warnings about rules that have no effect unless managed nodes are looked up. `setting` is that of `health`.
+/// Warnings about rules that have no effect because managed nodes are not looked up. `setting` is that of `health`.
 pub(super) fn warnings(policy: &HealthPolicy, has_lookups: bool, setting: &Setting<'_>) -> Vec<String> {
     if has_lookups {
         return Vec::new();
     }
     let is_ineffective = |(_, rule): &(usize, &HealthRule)| rule.ignore_managed_nodes == Some(true);
     let warning = |(index, _)| {
-        let message = "has no effect, because `managed_nodes` is enabled for no account";
+        let message = "has no effect, because `managed_nodes` is not enabled for any account";
         setting.at("rules").at(index).at("ignore_managed_nodes").invalid(message).to_string()
     };
     policy.rules.iter().enumerate().filter(is_ineffective).map(warning).collect()

@@ -14,12 +14,12 @@ use super::setting::Setting;
 pub(super) struct ManagedNodes<'a> {
     is_enabled: bool,
     interval: Duration,
-    /// The key that the interval is from.
+    /// The key that sets the interval.
     interval_setting: Setting<'a>,
 }
 
 impl<'a> ManagedNodes<'a> {
-    /// The settings of the top level, which were read from `setting`.
+    /// The settings of the top level, read from `setting`.
     ///
     /// # Errors
     /// The interval is too short.
@@ -29,7 +29,7 @@ impl<'a> ManagedNodes<'a> {
         Ok(Self { is_enabled: raw.enabled.value, interval, interval_setting })
     }
 
-    /// The settings of an entry, which were read from `setting`. What they leave out is inherited.
+    /// The settings of an entry, read from `setting`. Keys that it leaves out are inherited.
     ///
     /// # Errors
     /// The interval is too short.
@@ -62,14 +62,15 @@ fn checked(interval: Duration, setting: &Setting<'_>) -> Result<Duration, Config
     Ok(interval)
 }
 
-/// The warnings about the settings of all entries, given the interval of collections. Entries that inherit the same
-/// interval have one warning.
+/// Warnings about intervals that are shorter than that of collections. Entries that inherit the same interval share a
+/// warning.
 pub(super) fn warnings(entries: &[ManagedNodes<'_>], collection_interval: Duration) -> Vec<String> {
     let is_short = |entry: &&ManagedNodes<'_>| {
         entry.lookup_interval().is_some_and(|interval| interval < collection_interval)
     };
     let warning = |entry: &ManagedNodes<'_>| {
-        let message = "is shorter than `interval`, so managed nodes are looked up more often than syncs";
+        let message =
+            "is shorter than `interval`, so managed nodes are looked up more often than syncs are collected";
         entry.interval_setting.invalid(message).to_string()
     };
     let mut distinct = BTreeSet::new();

@@ -104,18 +104,18 @@ pub(super) fn validate(raw: RawConfig, layers: &Layers, source: Source) -> Resul
     })
 }
 
-/// What the entries inherit from the top level.
+/// The settings of the top level that entries inherit.
 struct Inherited<'a> {
     regions: Regions,
     refresh_interval: Duration,
     managed_nodes: ManagedNodes<'a>,
 }
 
-/// The entries of the configuration that are polled.
+/// The entries of the configuration, checked and converted.
 struct ValidEntries<'a> {
     accounts: Vec<AccountEntry>,
     organization: Option<OrganizationEntry>,
-    /// Those of each entry.
+    /// The settings of each entry.
     managed_nodes: Vec<ManagedNodes<'a>>,
 }
 

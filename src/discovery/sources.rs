@@ -93,7 +93,8 @@ pub struct MemberAccess {
     pub session_name: SessionName,
     /// The session policy of the role.
     pub policy: SessionPolicy,
-    /// How often to look for managed nodes in each region of the members. `None`: never.
+    /// The interval of managed-node lookups in each region of the members. `None` if they are not
+    /// enabled.
     pub managed_nodes_interval: Option<Duration>,
     /// The [`Account::default_region`] of the members. If `None`, it is derived from the
     /// partition of the organization.

@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn denied_lists_and_denied_lookups_of_managed_nodes_are_two_causes() {
+    fn denied_lists_and_denied_managed_node_lookups_are_two_causes() {
         let denied =
             |step| failed(1, step, Failure::new(Reason::AccessDenied, "AccessDeniedException: denied"));
         let timeout = |step| failed(1, step, Failure::new(Reason::Timeout, "no response from SSM"));

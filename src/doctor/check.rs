@@ -62,7 +62,7 @@ pub(super) enum Step {
     ListRegions,
     /// Lists the syncs of a type in a region.
     ListSyncs(SyncType),
-    /// Looks for managed nodes in a region.
+    /// Looks up managed nodes in a region.
     ListManagedNodes,
 }
 

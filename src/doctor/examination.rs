@@ -227,7 +227,7 @@ impl Examination<'_> {
         }
     }
 
-    /// A target that is down is not looked up.
+    /// The check of a target's managed-node lookup, which is not made while the target is down.
     fn managed_nodes_check(
         &self,
         chain: &AccessChain,

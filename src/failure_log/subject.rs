@@ -134,12 +134,12 @@ impl Problem {
                 all_recovered: "all listed syncs of all targets can be read again",
             },
             Self::NodesUnknown => Messages {
-                failed: "cannot look for managed nodes",
-                changed: "cannot look for managed nodes",
-                several_failed: "cannot look for managed nodes in several targets",
-                recovered: "can look for managed nodes again",
-                several_recovered: "can look for managed nodes in several targets again",
-                all_recovered: "can look for managed nodes in all targets again",
+                failed: "cannot look up managed nodes",
+                changed: "cannot look up managed nodes",
+                several_failed: "cannot look up managed nodes in several targets",
+                recovered: "can look up managed nodes again",
+                several_recovered: "can look up managed nodes in several targets again",
+                all_recovered: "can look up managed nodes in all targets again",
             },
             Self::NoCredentials => Messages {
                 failed: "cannot obtain credentials",

@@ -50,7 +50,8 @@ pub struct Account {
     /// A region of the account's partition, if the partition is known. Credentials are
     /// requested there unless the configuration or the profile names a region.
     pub default_region: Option<RegionName>,
-    /// How often to look for managed nodes in each region of the account. `None`: never.
+    /// The interval of managed-node lookups in each region of the account. `None` if they are not
+    /// enabled.
     pub managed_nodes_interval: Option<Duration>,
     /// The organizational units of the organization that contain the account, directly or
     /// through units in between, as far as the configuration names them. `None` until the
@@ -152,8 +153,8 @@ impl Target {
     }
 
     /// Whether `other` is the same target with the same credentials. The account's name, its
-    /// organizational units and the interval of its managed-node lookups are ignored. Of the default region, only the partition is compared,
-    /// because credentials are valid in the whole partition.
+    /// organizational units and the interval of its managed-node lookups are ignored. Of the default
+    /// region, only the partition is compared, because credentials are valid in the whole partition.
     pub(crate) fn is_same_target_with_same_access(&self, other: &Self) -> bool {
         let access = |target: &Self| {
             let Account {

@@ -226,7 +226,7 @@ pub enum SessionPolicy {
     Poll {
         /// Whether it also allows listing the regions that are enabled in the account.
         regions: bool,
-        /// Whether it also allows looking for managed nodes.
+        /// Whether it also allows looking up managed nodes.
         managed_nodes: bool,
     },
     /// Allows listing the accounts of an organization.

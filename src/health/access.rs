@@ -6,7 +6,7 @@
 use crate::fleet::RoleArn;
 use crate::model::{DenialKind, Failure, FailureScope, Reason};
 
-/// The action that only managed-node lookups need.
+/// The action that managed-node lookups need.
 pub(super) const LIST_MANAGED_NODES: &str = "ssm:DescribeInstanceInformation";
 
 /// What the exporter did when the failure occurred.
@@ -25,7 +25,7 @@ pub(crate) enum CheckedStep<'a> {
     ListUnits,
     ListRegions,
     ListSyncs,
-    /// Looking for managed nodes.
+    /// A managed-node lookup.
     ListManagedNodes,
 }
 

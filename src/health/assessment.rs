@@ -19,7 +19,7 @@ pub(crate) struct AssessedTarget {
     /// In the order of the view's syncs.
     syncs: Box<[SyncHealth]>,
     judgements: Box<[Judgement]>,
-    /// Whether an expectation requires the sync of the unified console, and there is none.
+    /// Whether an expectation requires the sync of the unified console, and it is missing.
     lacks_console_sync: bool,
     quota: Quota,
     /// Until when the health stays the same if the target is not collected again.
@@ -42,9 +42,10 @@ pub(crate) struct AssessedSync<'a> {
     pub(crate) max_success_age: Duration,
     /// How long a run may be in progress.
     pub(crate) max_run_time: Duration,
-    /// Whether there are managed nodes. `None` if that does not matter for the health of the sync.
+    /// Whether there are managed nodes. `None` if the health of the sync does not depend on them.
     pub(crate) managed_nodes: Option<ManagedNodes<'a>>,
-    /// When there were no managed nodes for the last time, as far as that is known and matters.
+    /// When the last lookup that found no managed nodes ended. `None` if no lookup did, or if the health
+    /// of the sync does not depend on managed nodes.
     pub(crate) idle_until: Option<UnixSeconds>,
 }
 
@@ -120,7 +121,7 @@ impl AssessedTarget {
         self.view.syncs().is_some()
     }
 
-    /// Whether there are managed nodes. `None` if they are not looked for.
+    /// Whether there are managed nodes. `None` if lookups are not enabled for the target.
     pub(crate) fn managed_nodes(&self) -> Option<ManagedNodes<'_>> {
         self.view.managed_nodes()
     }
@@ -217,7 +218,7 @@ impl<'a> AssessedSync<'a> {
     }
 }
 
-/// Whether an expectation requires exactly the sync with this name, and there is none.
+/// Whether an expectation requires exactly the sync with this name, and it is missing.
 fn lacks_sync(judgements: &[Judgement], expectations: &[Expectation], name: &str) -> bool {
     judgements.iter().filter(|judgement| judgement.state == ExpectationState::Missing).any(|judgement| {
         let expectation = expectations.get(judgement.expectation);

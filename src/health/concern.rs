@@ -61,8 +61,8 @@ pub(crate) enum ConcernKind {
     /// The quota is used up and Amazon Inspector has no sync. Inspector needs to create one, and
     /// its scans of instances fail otherwise.
     InspectorSyncBlocked,
-    /// There are managed nodes, and a required sync is missing without which the unified console of
-    /// Systems Manager does not list them for other accounts and regions.
+    /// There are managed nodes, and the required sync of the unified console is missing. Without it, the
+    /// console does not list them together with the nodes of other accounts and regions.
     UnifiedConsoleSyncMissing,
     /// A sync from an organization enables all `OpsData` sources in all accounts. AWS charges for
     /// `OpsData`.
@@ -184,8 +184,8 @@ mod tests {
         assert_eq!(concerns, [expected]);
     }
 
-    /// The concerns about a target with managed nodes, if `nodes` say so, whose only sync has this name and
-    /// in which `required` is expected.
+    /// The concerns about a target whose only sync has this name, in which `required` is expected, and
+    /// whose managed-node lookup had the result `nodes`.
     fn concerns_with_nodes(nodes: Option<Result<bool, Failure>>, name: &str, required: &str) -> Vec<Concern> {
         const NOW: f64 = 1_763_800_000.0;
         let account = Account { managed_nodes_interval: Some(Duration::from_hours(6)), ..Account::default() };
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sync_that_is_missing_concerns_no_other_sync() {
+    fn the_concern_about_a_missing_sync_is_about_no_other_sync() {
         let concern = |kind, sync| Concern { kind, sync, ..Concern::unified_console_sync_missing() };
         let missing = concern(ConcernKind::UnifiedConsoleSyncMissing, None);
         assert!(!missing.is_about(0, &SyncType::FromSource));

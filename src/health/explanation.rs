@@ -47,7 +47,7 @@ pub(crate) fn explain(sync: &AssessedSync<'_>, origins: &LimitOrigins, now: Unix
         }
         Health::InProgress if sync.managed_nodes == Some(ManagedNodes::Absent) => {
             let begun = fields.last_sync.map(|at| format!(" for {}", elapsed(at, now))).unwrap_or_default();
-            format!("A run has been in progress{begun}. {NO_NODES}, so it may take any time.")
+            format!("A run has been in progress{begun}. {NO_NODES}, so its duration does not matter.")
         }
         Health::InProgress => match (fields.last_sync, fields.last_successful_sync) {
             (Some(begun), Some(success)) if success >= begun => format!(
@@ -62,8 +62,8 @@ pub(crate) fn explain(sync: &AssessedSync<'_>, origins: &LimitOrigins, now: Unix
             (None, _) => "AWS reports a run in progress, and not since when.".to_owned(),
         },
         _ if sync.managed_nodes == Some(ManagedNodes::Absent) => match success {
-            Some(success) => format!("The last success was {success}. {NO_NODES}, so it may be any time ago."),
-            None => format!("AWS reports no success. {NO_NODES}, so none is needed."),
+            Some(success) => format!("The last success was {success}. {NO_NODES}, so its age does not matter."),
+            None => format!("AWS reports no success. {NO_NODES}, so none is expected."),
         },
         _ => match success {
             Some(success) => {
@@ -85,32 +85,35 @@ pub(crate) fn explain(sync: &AssessedSync<'_>, origins: &LimitOrigins, now: Unix
     }
 }
 
-/// The beginning of the sentence about a sync that has nothing to copy.
+/// The beginning of a sentence about a sync that has no inventory to copy.
 const NO_NODES: &str = "There are no managed nodes here";
 
-/// Why a sync has no problem although `since` is longer ago than its limit, in a sentence after a space.
-/// Empty if it is not.
+/// Why a sync has no problem although `since` is longer ago than its limit: a sentence after a space.
+/// Empty if `since` is within the limit.
 fn excuse(sync: &AssessedSync<'_>, since: UnixSeconds, limit: Duration, now: UnixSeconds) -> String {
     if now - since > limit.as_secs_f64() { idle_time(sync, Some(since), now) } else { String::new() }
 }
 
-/// A sentence about time that does not count, after a space. Empty if all time since `since` counts.
+/// From when the limit counts, as a sentence after a space. Empty if it counts from `since`.
 fn idle_time(sync: &AssessedSync<'_>, since: Option<UnixSeconds>, now: UnixSeconds) -> String {
     match sync.idle_until.filter(|idle_until| since.is_none_or(|since| since < *idle_until)) {
         Some(idle_until) => {
-            format!(" Time without managed nodes here, until {}, does not count.", age(idle_until, now))
+            format!(
+                " The limit counts from the last lookup that found no managed nodes here, {}.",
+                age(idle_until, now)
+            )
         }
         None => String::new(),
     }
 }
 
-/// Sentences about what a problem has to do with managed nodes, each after a space. `since` is the time
-/// that the sync is judged by.
+/// How a problem depends on managed nodes: sentences, each after a space. The limit counts from `since`
+/// unless there were no managed nodes later.
 fn about_nodes(sync: &AssessedSync<'_>, since: Option<UnixSeconds>, now: UnixSeconds) -> String {
     let idle = idle_time(sync, since, now);
     let nodes = match sync.managed_nodes {
         Some(ManagedNodes::Unknown(failure)) => format!(
-            " Whether there are managed nodes here is unknown: their lookup fails (`{}`).",
+            " It is unknown whether there are managed nodes here: the managed-node lookup fails (`{}`).",
             failure.reason.as_str()
         ),
         Some(ManagedNodes::Pending) => " Managed nodes have not been looked up yet.".to_owned(),
@@ -191,21 +194,21 @@ mod tests {
                 Absent,
                 Some(NOW),
                 &as_is as &dyn Fn(&mut DataSync),
-                "The last success was 3d 3h ago. There are no managed nodes here, so it may be any time ago.",
+                "The last success was 3d 3h ago. There are no managed nodes here, so its age does not matter.",
             ),
             (
                 Health::Healthy,
                 Absent,
                 Some(NOW),
                 &never,
-                "AWS reports no success. There are no managed nodes here, so none is needed.",
+                "AWS reports no success. There are no managed nodes here, so none is expected.",
             ),
             (
                 Health::InProgress,
                 Absent,
                 Some(NOW),
                 &running,
-                "A run has been in progress for 5h. There are no managed nodes here, so it may take any time.",
+                "A run has been in progress for 5h. There are no managed nodes here, so its duration does not matter.",
             ),
             (
                 Health::Healthy,
@@ -219,8 +222,8 @@ mod tests {
                 Present,
                 Some(NOW - 5.0 * HOUR),
                 &as_is,
-                "The last success was 3d 3h ago; the limit for this sync is 2d (`health.max_success_age`). Time without \
-                 managed nodes here, until 5h ago, does not count.",
+                "The last success was 3d 3h ago; the limit for this sync is 2d (`health.max_success_age`). The limit \
+                 counts from the last lookup that found no managed nodes here, 5h ago.",
             ),
             (
                 Health::InProgress,
@@ -228,15 +231,16 @@ mod tests {
                 Some(NOW - HOUR),
                 &running,
                 "A run has been in progress for 5h. It counts as stuck when it takes too long; the limit for this sync is \
-                 2h (`health.max_run_time`). Time without managed nodes here, until 1h ago, does not count.",
+                 2h (`health.max_run_time`). The limit counts from the last lookup that found no managed \
+                 nodes here, 1h ago.",
             ),
             (
                 Health::Stale,
                 Present,
                 Some(NOW - 50.0 * HOUR),
                 &as_is,
-                "No success for 3d 3h; the limit for this sync is 2d (`health.max_success_age`). Time without managed \
-                 nodes here, until 2d 2h ago, does not count. There are managed nodes here, whose inventory may be \
+                "No success for 3d 3h; the limit for this sync is 2d (`health.max_success_age`). The limit counts from \
+                 the last lookup that found no managed nodes here, 2d 2h ago. There are managed nodes here, whose inventory may be \
                  missing at the destination.",
             ),
             (
@@ -244,8 +248,8 @@ mod tests {
                 Unknown(&denied),
                 Some(NOW - 80.0 * HOUR),
                 &as_is,
-                "No success for 3d 3h; the limit for this sync is 2d (`health.max_success_age`). Whether there are \
-                 managed nodes here is unknown: their lookup fails (`access_denied`).",
+                "No success for 3d 3h; the limit for this sync is 2d (`health.max_success_age`). It is unknown \
+                 whether there are managed nodes here: the managed-node lookup fails (`access_denied`).",
             ),
             (
                 Health::Stuck,

@@ -28,7 +28,7 @@ pub(crate) struct SyncLimits {
     pub(crate) max_success_age: Duration,
     /// A sync whose run is in progress for longer, without a success since it began, is stuck.
     pub(crate) max_run_time: Duration,
-    /// Whether a sync is judged by its age alone, also where no managed nodes could send inventory.
+    /// Whether a sync is judged by its age alone, even if there are no managed nodes.
     pub(crate) ignores_managed_nodes: bool,
 }
 
@@ -82,7 +82,7 @@ pub(crate) struct HealthRule {
     pub(crate) managed_by: Vec<ManagedBy>,
     pub(crate) max_success_age: Option<Duration>,
     pub(crate) max_run_time: Option<Duration>,
-    /// Decides also for syncs whose other limits are those of an expectation.
+    /// Also applies to syncs whose other limits come from an expectation.
     pub(crate) ignore_managed_nodes: Option<bool>,
 }
 
@@ -341,7 +341,7 @@ mod tests {
         let ignored = |rules, name| limits_of(rules, &target(), name).ignores_managed_nodes;
         assert!(!ignored(Vec::new(), "other"));
         assert!(ignored(all(None), "other"));
-        // What the first rule leaves open is the default, and not that of a later rule.
+        // If the first rule leaves the key out, the default applies, not a later rule.
         for (value, expected) in [(None, false), (Some(false), false), (Some(true), true)] {
             assert_eq!(ignored(all(value), "org-a"), expected, "{value:?}");
             assert!(!ignored(all(value), "own-a"), "{value:?}");

@@ -4,8 +4,8 @@ use super::Health;
 use super::policy::SyncLimits;
 use crate::model::{DataSync, SyncStatus, SyncType, UnixSeconds};
 
-/// Whether the health of the sync depends on managed nodes. They have the inventory that a sync copies to
-/// a bucket.
+/// Whether the health of the sync depends on managed nodes. A sync to a bucket copies the inventory that
+/// they report.
 pub(super) fn depends_on_nodes(sync: &DataSync, limits: SyncLimits) -> bool {
     sync.sync_type == SyncType::ToDestination && !limits.ignores_managed_nodes
 }
@@ -16,8 +16,8 @@ pub(super) struct Times {
     pub(super) now: UnixSeconds,
     /// The time up to which it is known that the run of the sync is in progress.
     pub(super) runs_known_at: UnixSeconds,
-    /// Until when there were certainly no managed nodes, so that no success could be expected: infinite if
-    /// there are none now, and negative infinite if that is not known or does not matter.
+    /// Until when the sync was idle because there were no managed nodes. Infinite if there are none now,
+    /// negative infinite if no lookup found none or if the sync does not depend on them.
     pub(super) idle_until: UnixSeconds,
 }
 
@@ -172,13 +172,13 @@ mod tests {
             (NEVER, &old as &dyn Fn(&mut DataSync), (Stale, STILL)),
             (STILL, &old, (Healthy, STILL)),
             (STILL, &never, (Healthy, STILL)),
-            // Nodes have appeared since, or are unknown since.
+            // Since then, nodes have appeared, or lookups fail.
             (NOW - HOUR, &old, (Healthy, two_days - HOUR)),
             (NOW - HOUR, &never, (Healthy, two_days - HOUR)),
             (NOW - two_days, &old, (Healthy, 0.0)),
             (NOW - two_days - 1.0, &old, (Stale, STILL)),
             (NOW - two_days - 1.0, &never, (Stale, STILL)),
-            // There were none before the last success.
+            // The last lookup without nodes was before the last success.
             (NOW - 60.0 * DAY, &old, (Stale, STILL)),
             (NOW - HOUR, &fresh, (Healthy, two_days)),
         ] {
@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(health(STILL, &running), (InProgress, STILL));
         assert_eq!(health(NOW - HOUR, &running), (InProgress, HOUR));
         assert_eq!(health(NOW - 2.0 * HOUR - 1.0, &running), (Stuck, 46.0 * HOUR - 1.0));
-        // Faults that AWS reports are faults, whether there are nodes or not.
+        // Faults that AWS reports do not depend on nodes.
         let failed = |sync: &mut DataSync| sync.last_status = Some(SyncStatus::Failed);
         assert_eq!(health(STILL, &failed), (Failed, STILL));
         let faulty = |sync: &mut DataSync| {

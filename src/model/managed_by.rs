@@ -2,7 +2,8 @@
 
 use strum::{EnumString, IntoStaticStr, VariantArray};
 
-/// The sync that Quick Setup creates for the unified console of Systems Manager, as `ListNodes` names it.
+/// The sync that Quick Setup creates for the unified console of Systems Manager. `ListNodes` takes its name as
+/// a parameter.
 pub(crate) const UNIFIED_CONSOLE_SYNC: &str = "AWS-QuickSetup-ManagedNode";
 
 /// The AWS service that created a sync and manages it, or the customer. In snake case, each

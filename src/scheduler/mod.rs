@@ -9,7 +9,7 @@
 //! collected at a fixed offset within the interval, so that the requests to AWS are spread
 //! evenly.
 //!
-//! Managed nodes are looked for on a schedule of their own, see `node_lookups`.
+//! Managed-node lookups have their own schedule, see `node_lookups`.
 //!
 //! The scheduler calls the collector through `Collect` and records its reports in the
 //! snapshot. It does not know where the target list comes from.
@@ -148,8 +148,8 @@ impl<C: Collect> Scheduler<C> {
                 in_flight.insert(task.id(), job);
             }
             self.store.stats.set_in_flight(running.len());
-            // Collections come first. If they never leave room, lookups still make progress, one at a
-            // time, because a target that is no longer looked up could hide that its syncs are stale.
+            // Collections come first. If they never leave room, lookups still make progress one at a time.
+            // Otherwise an outdated result could hide stale syncs.
             if running.len() < self.settings.concurrency.get() {
                 saturated_since = None;
                 lookups.start(&self.settings.collector);
@@ -157,7 +157,7 @@ impl<C: Collect> Scheduler<C> {
                 lookups.start_one(&self.settings.collector);
             }
             let summary_interval = if self.is_single_round { NEVER } else { self.settings.interval };
-            // The first lookups decide as well which syncs are stale.
+            // The first summary waits for the first lookups, because they decide which syncs are stale.
             let is_idle = running.is_empty() && lookups.is_idle();
             let summary_due = summary.due(summary_interval, is_idle, &self.store);
 

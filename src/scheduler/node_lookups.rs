@@ -1,14 +1,15 @@
-//! Decides when managed nodes are looked for in each target, and limits the lookups in flight.
+//! Decides when the managed nodes of each target are looked up, and limits the lookups in flight.
 //!
-//! Lookups have a schedule of their own, with the interval that each account configures, and yield to
-//! collections: a lookup starts only if its target is up, and only while a further collection could
-//! start as well. Lookups do not count towards the limit on collections, so a lookup in flight never
+//! Lookups have their own schedule, with the interval that is configured for each account. Lookups
+//! yield to collections: a lookup starts only if its target is up, and only while another collection
+//! could start as well, except that one lookup at a time may start if collections have left no room for a
+//! whole interval. Lookups do not count towards the limit on collections, so a lookup in flight never
 //! keeps a collection from starting.
 //!
 //! The first lookup of a target follows its first good collection. After that, each lookup is at a
-//! fixed offset within its interval. A failed lookup is repeated after the interval of collections,
-//! then after twice as long, and so on, up to its own interval. Only a failure that lasts until somebody
-//! changes the account or the organization is not repeated before the next regular lookup.
+//! fixed offset within its interval. A failed lookup is retried after the interval of collections,
+//! then after twice as long, and so on, up to its own interval. If the region is disabled or denied by a
+//! service control policy, the lookup is not retried before the next regular one.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
@@ -29,7 +30,7 @@ use crate::fleet::TargetList;
 use crate::model::{Failure, Reason};
 use crate::snapshot::{NodeReport, Slot};
 
-/// The share of the concurrency of collections that lookups may have in addition, as a divisor.
+/// Lookups may add this fraction of the concurrency of collections, as a divisor.
 const CONCURRENCY_DIVISOR: usize = 4;
 
 /// All lookups. The job of each target with lookups is in one of four states: waiting for a good
@@ -91,9 +92,9 @@ impl NodeLookups {
         self.ready.set_limits(limit, list);
     }
 
-    /// Schedules lookups in the targets of `slots` that are configured to have them, and in no others.
+    /// Schedules lookups for those targets of `slots` that have them enabled, and for no others.
     ///
-    /// The targets of `new_slots` are about to be collected, so their lookups wait for that.
+    /// The targets of `new_slots` are about to be collected. Their lookups wait for that collection.
     pub(super) fn set_slots(&mut self, slots: &[Arc<Slot>], new_slots: &[Arc<Slot>]) {
         for job in self.delayed.take_all().chain(std::mem::take(&mut self.waiting).into_values()) {
             let id = SlotId::of(&job.slot);
@@ -114,7 +115,7 @@ impl NodeLookups {
                 self.waiting.insert(SlotId::of(slot), Job::first(Arc::clone(slot)));
             }
         }
-        // Targets that were there before, and whose lookups have just been enabled.
+        // Targets that existed before, and whose lookups were just enabled.
         for slot in slots {
             if let Some(interval) = lookup_interval(slot)
                 && !self.scheduled.contains_key(&SlotId::of(slot))
@@ -141,8 +142,8 @@ impl NodeLookups {
         }
     }
 
-    /// Must be called when a collection of a target has been recorded. If the target is up, its lookup
-    /// no longer waits for that.
+    /// Must be called after a collection of a target has been recorded. If the target is up, its lookup
+    /// stops waiting.
     pub(super) fn collected(&mut self, slot: &Arc<Slot>) {
         if is_up(slot)
             && let Some(job) = self.waiting.remove(&SlotId::of(slot))
@@ -183,7 +184,7 @@ impl NodeLookups {
             let (collector, slot) = (Arc::clone(collector), Arc::clone(&job.slot));
             let task = self
                 .running
-                .spawn(Box::pin(async move { collector.look_for_managed_nodes(&slot.target()).await }));
+                .spawn(Box::pin(async move { collector.look_up_managed_nodes(&slot.target()).await }));
             self.in_flight.insert(task.id(), job);
         }
     }
@@ -239,7 +240,7 @@ impl NodeLookups {
         self.delayed.push(Job { due, timed_out, ..job });
     }
 
-    /// Puts a job where it belongs: delayed if it is not due, else ready or waiting.
+    /// Delays the job until it is due. A due job is ready if its target is up, and waits otherwise.
     fn schedule(&mut self, job: Job) {
         if job.due > Instant::now() {
             self.delayed.push(job);
@@ -270,7 +271,7 @@ impl NodeLookups {
     }
 }
 
-/// How often to look for managed nodes in the target. `None` if they are not looked for, or if the
+/// The interval of the target's managed-node lookups. `None` if lookups are not enabled, or if the
 /// target was removed.
 fn lookup_interval(slot: &Slot) -> Option<Duration> {
     slot.target().account.managed_nodes_interval.filter(|_| !slot.is_removed())

@@ -77,7 +77,7 @@ impl Collect for Arc<Sleeper> {
         Report { account: None, ended: 0.0, took: Duration::ZERO, outcome, invalid_items: None }
     }
 
-    async fn look_for_managed_nodes(&self, target: &Target) -> NodeReport {
+    async fn look_up_managed_nodes(&self, target: &Target) -> NodeReport {
         let region = target.region.as_str();
         let at = self.started.unwrap().elapsed();
         let number = {

@@ -54,8 +54,8 @@ impl FailureStreak {
         })
     }
 
-    /// The streak of the managed-node lookups of a target. `None` if the last one succeeded, or if there
-    /// has been none.
+    /// The streak of failed managed-node lookups of a target. `None` if the last lookup succeeded, or if
+    /// there has been none.
     pub(super) fn of_lookups(state: &TargetState) -> Option<Self> {
         let failure = state.nodes.failure.as_ref()?;
         Some(Self {
@@ -65,7 +65,7 @@ impl FailureStreak {
         })
     }
 
-    /// Whether the last failure was that AWS did not answer.
+    /// Whether AWS did not answer the last time.
     pub(super) fn timed_out(self) -> bool {
         matches!(self.reason, Reason::Timeout | Reason::Connection)
     }
@@ -136,8 +136,8 @@ impl Timing {
         regular + extra - jitter
     }
 
-    /// When to repeat a failed managed-node lookup of a target: after an exponential back-off with
-    /// jitter that starts at the interval of collections and has no limit.
+    /// When to retry a failed managed-node lookup of a target. The exponential back-off with jitter
+    /// starts at the interval of collections and has no limit.
     pub(super) fn retry(&self, target: &Target, streak: FailureStreak) -> Instant {
         let backoff = self.interval.saturating_mul(doubled(streak)).min(MAX_RETRY);
         let jitter =

@@ -1,4 +1,4 @@
-//! What managed-node lookups have found out about a target.
+//! The results of the managed-node lookups of a target.
 
 use super::Change;
 use crate::fleet::AccountId;
@@ -18,8 +18,8 @@ pub struct NodeReport {
 /// Whether there are managed nodes in a target, as far as the exporter knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ManagedNodes<'a> {
-    /// The first lookup has not ended, or the target has been down for so long that its syncs are
-    /// no longer served either.
+    /// The first lookup has not ended, or the target has been down for so long that its syncs are no
+    /// longer served.
     Pending,
     /// The last lookup failed.
     Unknown(&'a Failure),
@@ -27,14 +27,14 @@ pub(crate) enum ManagedNodes<'a> {
     Absent,
 }
 
-/// What the lookups of a target have found out so far.
+/// The results of the lookups of a target so far.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct NodeState {
     /// The answer to the last successful lookup.
     found: Option<bool>,
     /// When the last successful lookup ended.
     pub(crate) last_checked: Option<UnixSeconds>,
-    /// When the last lookup ended that found no nodes.
+    /// When the last lookup that found no nodes ended.
     pub(crate) last_absent: Option<UnixSeconds>,
     /// Why the last lookup failed. `None` if it succeeded, or if there has been none.
     pub(crate) failure: Option<Failure>,

@@ -6,7 +6,7 @@
 //! - `store`: all targets, and the entry point for the writer and the readers;
 //! - `slot`: a target's entry in the store, whose state is replaced as a whole;
 //! - `report`: the result of a collection, which the scheduler records in the store;
-//! - `managed_nodes`: what managed-node lookups have found out about a target;
+//! - `managed_nodes`: the results of the managed-node lookups of a target;
 //! - `state`: the state of a target, and how a report changes it;
 //! - `view`: a target as served at a given time, which decides whether its last good
 //!   syncs are still served;

@@ -28,7 +28,7 @@ pub(crate) struct TargetState {
     pub(crate) invalid_items_total: u64,
     /// Whether the last good collection listed items that could not be used.
     pub(crate) has_invalid_items: bool,
-    /// What managed-node lookups have found out.
+    /// The results of managed-node lookups.
     pub(crate) nodes: NodeState,
     /// The syncs of the last good collection. `TargetView` decides whether they are still
     /// served.
@@ -63,12 +63,13 @@ pub enum Change {
 }
 
 impl Change {
-    /// The change by a success after this failure, the last of `failures` in a row, if there was one.
+    /// The change caused by a success. `previous_failure` is the last of `failures` failures in a row, if
+    /// there were any.
     pub(super) fn of_success(previous_failure: Option<Failure>, failures: u64) -> Self {
         previous_failure.map_or(Self::None, |last| Self::Recovered { failures, last })
     }
 
-    /// The change by `failure` after this failure, if there was one.
+    /// The change caused by `failure`.
     pub(super) fn of_failure(previous_failure: Option<Failure>, failure: Failure) -> Self {
         match previous_failure {
             None => Self::StartedFailing(failure),
@@ -100,19 +101,19 @@ impl TargetState {
         self.failures[reason as usize]
     }
 
-    /// Whether managed nodes may be looked for: the target is up, and its account is known. The account is
+    /// Whether managed nodes may be looked up: the target is up, and its account is known. The account is
     /// no longer known if another target turned out to be responsible for it.
     pub(crate) fn allows_lookups(&self) -> bool {
         self.last.is_some() && self.consecutive_failures == 0 && self.account.is_some()
     }
 
-    /// The same state without the learned account id and what is known of the account.
+    /// The same state without the learned account id, the syncs and the results of managed-node lookups.
     pub(super) fn without_account(&self) -> Self {
         Self { account: None, nodes: NodeState::default(), syncs: None, ..self.clone() }
     }
 
-    /// The same state without the results of managed-node lookups, if `target` no longer has lookups
-    /// and there are any.
+    /// The same state without the results of managed-node lookups. `None` if there are no results, or if
+    /// lookups are still enabled for `target`.
     pub(super) fn without_disabled_lookups(&self, target: &Target) -> Option<Self> {
         let is_disabled = target.account.managed_nodes_interval.is_none();
         let forgets = is_disabled && self.nodes.has_result();

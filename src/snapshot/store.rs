@@ -124,7 +124,7 @@ impl Store {
         self.slots.load().iter().filter(|slot| slot.peek_state().last.is_none()).count()
     }
 
-    /// The number of targets that are up and whose first managed-node lookup has not ended.
+    /// The number of targets that are up and whose first managed-node lookup has not ended yet.
     pub(crate) fn pending_node_lookups(&self) -> usize {
         let is_pending = |slot: &&Arc<Slot>| {
             let state = slot.peek_state();

@@ -60,7 +60,7 @@ impl TargetView {
         self.state.last.as_ref().map(|last| last.failure.is_none())
     }
 
-    /// Whether there are managed nodes. `None` if they are not looked for.
+    /// Whether there are managed nodes. `None` if lookups are not enabled for the target.
     pub(crate) fn managed_nodes(&self) -> Option<ManagedNodes<'_>> {
         self.target.account.managed_nodes_interval?;
         if self.serves_syncs { Some(self.state.nodes.managed_nodes()) } else { Some(ManagedNodes::Pending) }

@@ -1,11 +1,11 @@
-//! What managed-node lookups have found out, in the words and the numbers of the page and the document.
+//! The results of managed-node lookups, as the page and the document show them.
 
 use serde::Serialize;
 
 use crate::health::AssessedTarget;
 use crate::snapshot::ManagedNodes;
 
-/// How many targets have managed nodes, of those where the exporter looks for them.
+/// The number of targets in each state, of those with managed-node lookups.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub(crate) struct ManagedNodeCounts {
     pub(crate) present: usize,
@@ -15,7 +15,7 @@ pub(crate) struct ManagedNodeCounts {
 }
 
 impl ManagedNodeCounts {
-    /// Counts `targets`. `None` if lookups are enabled for none of them.
+    /// Counts `targets`. `None` if lookups are not enabled for any of them.
     pub(crate) fn of<'a>(targets: impl IntoIterator<Item = &'a AssessedTarget>) -> Option<Self> {
         let mut counts = None;
         for target in targets {
@@ -47,7 +47,7 @@ pub(super) fn state(nodes: ManagedNodes<'_>) -> &'static str {
     }
 }
 
-/// What a reader should know about a target or a sync for which `nodes` matter.
+/// A note on a target, or on a sync whose health depends on managed nodes.
 pub(crate) fn note(nodes: Option<ManagedNodes<'_>>) -> Option<&'static str> {
     match nodes? {
         ManagedNodes::Absent => Some("no managed nodes here"),

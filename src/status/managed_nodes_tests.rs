@@ -1,4 +1,4 @@
-//! Tests of what the page, the page about a sync and the document say about managed nodes.
+//! Tests of managed nodes on the page, on the page about a sync and in the document.
 
 use std::time::{Duration, Instant};
 
@@ -16,13 +16,13 @@ use crate::web::ServeDocument as _;
 const HOUR: f64 = 3600.0;
 const DAY: f64 = 24.0 * HOUR;
 
-/// The result of a lookup: when it ended, and what it found.
+/// When a lookup ended, and its result.
 type Lookup = (f64, Result<bool, Failure>);
 
 /// A target, the outcome of its collection, and its lookups.
 type TargetWithLookups = (Target, Result<Vec<DataSync>, Failure>, Vec<Lookup>);
 
-/// Collects the targets one after the other and looks for their managed nodes.
+/// Records the collection and the managed-node lookups of each target.
 fn store_with(targets: Vec<TargetWithLookups>) -> Store {
     let store = Store::new(Duration::from_mins(30));
     let list = targets.iter().map(|(target, ..)| target.clone()).collect();
@@ -118,16 +118,16 @@ async fn without_lookups_nothing_mentions_managed_nodes() {
 async fn the_page_counts_targets_and_explains_failing_lookups() {
     let html = html_of(fleet(), "").await;
     for part in [
-        "Managed nodes: in 1 target, <a href=\"?status=no_managed_nodes#targets\">none in 1</a>, \
-         <a href=\"?status=managed_nodes_unknown#targets\">unknown in 1</a>, not looked up yet in 1.",
+        "Managed nodes: present in 1 target, <a href=\"?status=no_managed_nodes#targets\">none in 1</a>, \
+         <a href=\"?status=managed_nodes_unknown#targets\">unknown in 1</a>, not looked up in 1.",
         "Managed nodes unknown <span class=\"total\">1</span>",
         "<code>access_denied</code>",
         "<p class=\"message\"><bdi>not authorized &lt;b&gt;</bdi></p>",
         "data-label=\"Failed in a row\">2 times<",
-        "data-label=\"Last checked\"><time datetime=\"2025-11-21T08:26:40Z\"",
+        "data-label=\"Last success\"><time datetime=\"2025-11-21T08:26:40Z\"",
         "title=\"1 sync; no managed nodes here\"",
         "title=\"1 sync; managed nodes are unknown\"",
-        // A fleet whose syncs are well stays green.
+        // Unknown managed nodes alone are no problem.
         "<td class=\"healthy\">",
     ] {
         assert!(html.contains(part), "{part}: {html}");
@@ -137,11 +137,11 @@ async fn the_page_counts_targets_and_explains_failing_lookups() {
 }
 
 #[tokio::test]
-async fn the_lists_say_where_there_are_no_nodes_and_where_that_is_unknown() {
+async fn the_lists_note_absent_and_unknown_managed_nodes() {
     const NONE: &str = "<p class=\"raw\">no managed nodes here</p>";
     const UNKNOWN: &str = "<p class=\"raw\">managed nodes are unknown (<code>access_denied</code>)</p>";
     for (region, notes_on_none, notes_on_unknown) in
-        // The note on none is in both lists, the other in the list of syncs.
+        // Both lists note that there are no nodes. Only the list of syncs has the note on a failed lookup.
         [("eu-west-1", 0, 0), ("eu-west-2", 2, 0), ("eu-west-3", 0, 1), ("us-east-1", 0, 0)]
     {
         let html = html_of(fleet(), &format!("region={region}")).await;
@@ -161,7 +161,7 @@ async fn the_filters_select_by_managed_nodes() {
         [("no_managed_nodes", "eu-west-2", "eu-west-3"), ("managed_nodes_unknown", "eu-west-3", "eu-west-2")]
     {
         let html = html_of(fleet(), &format!("status={status}")).await;
-        // In the list of syncs and in that of targets; a failing lookup has a section as well.
+        // In the lists of syncs and of targets. A failed lookup is also in the section on lookups.
         assert!(html.matches(&cell(region)).count() >= 2, "{status}: {html}");
         assert_eq!(html.matches(&cell(other)).count(), 0, "{status}: {html}");
         assert!(html.contains(&format!("<option value=\"{status}\" selected>")), "{status}: {html}");
@@ -171,25 +171,31 @@ async fn the_filters_select_by_managed_nodes() {
 }
 
 #[tokio::test]
-async fn the_page_about_a_sync_says_what_is_known_about_managed_nodes() {
+async fn the_page_about_a_sync_shows_the_result_of_the_lookup() {
     let row = |term: &str, value: &str| format!("<div><dt>{term}</dt><dd>{value}");
     let place = "In this account and region";
     for (region, parts) in [
         (
             "eu-west-1",
-            vec![row(place, "present"), row("Last checked", "<time datetime=\"2025-11-22T07:26:40Z\"")],
+            vec![
+                row(place, "present"),
+                row("Last successful lookup", "<time datetime=\"2025-11-22T07:26:40Z\""),
+            ],
         ),
         (
             "eu-west-2",
-            vec![row(place, "none"), row("Last checked", "<time datetime=\"2025-11-22T07:26:40Z\"")],
+            vec![
+                row(place, "none"),
+                row("Last successful lookup", "<time datetime=\"2025-11-22T07:26:40Z\""),
+            ],
         ),
         (
             "eu-west-3",
             vec![
                 row(place, "unknown: <code>access_denied</code>"),
                 row("Error", "<p class=\"message\"><bdi>not authorized &lt;b&gt;</bdi></p>"),
-                row("Last checked", "<time datetime=\"2025-11-21T08:26:40Z\""),
-                row("Last without any", "<time datetime=\"2025-11-21T08:26:40Z\""),
+                row("Last successful lookup", "<time datetime=\"2025-11-21T08:26:40Z\""),
+                row("Last found none", "<time datetime=\"2025-11-21T08:26:40Z\""),
                 "<strong>Managed nodes are unknown</strong>: ".to_owned(),
                 "Consecutive failures: 2.".to_owned(),
                 "deploy/runbook.md#ssmsyncmanagednodesunknown".to_owned(),
@@ -199,7 +205,7 @@ async fn the_page_about_a_sync_says_what_is_known_about_managed_nodes() {
             "us-east-1",
             vec![
                 row(place, "<span class=\"none\">not looked up yet</span>"),
-                row("Last checked", "<span class=\"none\">never"),
+                row("Last successful lookup", "<span class=\"none\">none since the exporter started"),
             ],
         ),
     ] {

@@ -5,7 +5,8 @@
 //! The page is rendered from the snapshot and served by `web`. For each request, `query`
 //! parses the URL's query, `overview` evaluates all targets once, and `html` renders the part
 //! that the query selects. Lists are paginated, so the page stays small even if the fleet is
-//! large. `managed_nodes` has what page and document say about managed nodes. For the page about one sync, `sync_lookup` finds the sync that the URL names.
+//! large. `managed_nodes` has what page and document say about managed nodes. For the page about one
+//! sync, `sync_lookup` finds the sync that the URL names.
 //!
 //! Everything from AWS or the configuration is text and never markup: `maud` escapes it, and
 //! the page's Content-Security-Policy forbids inline scripts. The caller must redact secrets

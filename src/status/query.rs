@@ -46,9 +46,9 @@ pub(super) enum HealthFilter {
     /// The syncs that a concern of this kind is about; targets that have one. If a quota is the
     /// concern, these are all syncs of the type.
     Concern(ConcernKind),
-    /// Targets without managed nodes, according to the last lookup; syncs for which that matters.
+    /// Targets whose last managed-node lookup found none, and those of their syncs that depend on them.
     NoManagedNodes,
-    /// Targets whose last managed-node lookup failed; syncs for which that matters.
+    /// Targets whose last managed-node lookup failed, and those of their syncs that depend on them.
     ManagedNodesUnknown,
 }
 

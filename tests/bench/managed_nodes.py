@@ -41,8 +41,8 @@ def get(host, path):
 
 @contextlib.contextmanager
 def exporter(interval, lookup_interval):
-    """The exporter and a fake AWS. Without `lookup_interval`, no managed nodes are looked for. Gives the process of
-    the exporter and the address of the fake AWS."""
+    """Runs the exporter and a fake AWS. Without `lookup_interval`, there are no managed-node lookups. Yields the
+    process of the exporter and the address of the fake AWS."""
     command = [RELEASE / "fake-aws", "--members", str(ACCOUNTS), "--syncs", "5", "--nodes", "1", "--delay",
                str(DELAY_MS), "127.0.0.1:0"]
     with contextlib.ExitStack() as stack:

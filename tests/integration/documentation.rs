@@ -331,7 +331,7 @@ fn the_reference_describes_the_keys_of_the_main_configuration() {
     for (section, places) in sections {
         assert_eq!(described_in(section), known_keys_at("--config.file", places), "{section}");
     }
-    // The section also describes what can be the health of a sync.
+    // The section also has a table of health values.
     let of_health =
         [("", "health: {UNKNOWN: 1}"), ("rules[].", "health: {rules: [{UNKNOWN: 1, max_run_time: 1h}]}")];
     let known = known_keys_at("--config.file", &of_health);

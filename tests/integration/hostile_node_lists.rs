@@ -1,5 +1,5 @@
-//! Tests that an answer to a managed-node lookup affects only what is known about the nodes of its target:
-//! never the target itself or another one. The metric is 0 only if AWS has said that there are no nodes.
+//! Tests that a hostile response to a managed-node lookup affects only the managed nodes of its target:
+//! never the target itself or another one. The value is 0 only if AWS returned an empty last page.
 
 use fake_aws::{Fault, FaultRule, SyncKind};
 use futures_util::StreamExt as _;
@@ -15,7 +15,7 @@ const LOOKUP: &str = "DescribeInstanceInformation";
 /// How many exporters run concurrently.
 const CONCURRENCY: usize = 8;
 
-/// The reasons for which a lookup may fail.
+/// The reasons for which a lookup can fail.
 const CLOSED_LIST: [&str; 12] = [
     "assume_role_denied",
     "access_denied",
@@ -36,8 +36,8 @@ fn config(intervals: &str) -> String {
     two_targets.replace("16s", "1m").replace("interval: 1s", intervals)
 }
 
-/// Whether there are nodes in a region, `1` or `0`, or why that is unknown. Empty before the first lookup has
-/// ended.
+/// Whether there are nodes in a region (`1` or `0`), or why that is unknown. Empty before the first lookup
+/// has ended.
 fn nodes(scrape: &Scrape, region: &str) -> String {
     let region = format!("aws_region=\"{region}\"");
     let samples = |family: &str| scrape.samples(&format!("{family}{{"));
@@ -50,8 +50,8 @@ fn nodes(scrape: &Scrape, region: &str) -> String {
     present.map(value).chain(failing.map(reason)).collect::<Vec<_>>().join(" ")
 }
 
-/// Answers lookups in one of two regions with each fault. Checks what follows from the answer, and that
-/// nothing else does. With `None`, any failure may follow.
+/// Injects each fault into the lookups of one of two regions. Checks the result, and that nothing else
+/// changes. With `None`, any failure is accepted.
 async fn check(cases: impl IntoIterator<Item = (Fault, Option<&'static str>)>) {
     stream::iter(cases)
         .for_each_concurrent(CONCURRENCY, async |(fault, expected)| {
@@ -132,7 +132,7 @@ async fn only_an_empty_last_page_says_that_there_are_no_nodes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_without_a_list_says_nothing_about_nodes() {
+async fn a_body_without_a_list_leaves_nodes_unknown() {
     let bodies = [
         "",
         " ",
@@ -162,7 +162,7 @@ async fn a_body_without_a_list_says_nothing_about_nodes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_error_says_nothing_about_nodes() {
+async fn an_error_leaves_nodes_unknown() {
     let huge = huge_text();
     let errors = [
         body(400, "{\"InstanceInformationList\": []}"),
@@ -194,7 +194,7 @@ fn retry_after(value: &str) -> Fault {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_list_beyond_the_limits_says_nothing_about_nodes() {
+async fn a_list_beyond_the_limits_leaves_nodes_unknown() {
     let empty_items = format!("{{\"InstanceInformationList\": [{}{{}}]}}", "{},".repeat(2_700_000));
     check([
         (Fault::ManyItems(300_000), Some("invalid_response")),
@@ -205,7 +205,7 @@ async fn a_list_beyond_the_limits_says_nothing_about_nodes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_known_before_is_forgotten_with_an_answer_that_says_nothing() {
+async fn a_response_without_a_list_discards_the_previous_result() {
     let aws = fake_aws().await;
     let intervals = "interval: 1s\nmanaged_nodes: {enabled: true, interval: 1s}";
     let exporter = Exporter::start_ready(&aws, &config(intervals)).await;

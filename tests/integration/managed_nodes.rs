@@ -1,5 +1,5 @@
-//! Managed-node lookups against a fake AWS: the calls, the series, the permissions, and what the
-//! nodes mean for the health of syncs.
+//! Tests of managed-node lookups against a fake AWS: calls, series, permissions, and the health of
+//! syncs.
 
 use fake_aws::{FakeAws, Fault, FaultRule, SyncKind};
 use pretty_assertions::assert_eq;
@@ -58,7 +58,7 @@ fn deny() -> Vec<FaultRule> {
 }
 
 #[tokio::test]
-async fn an_idle_account_is_well_until_a_node_has_been_there_for_as_long_as_the_limit() {
+async fn an_idle_account_is_healthy_until_the_limit_has_passed_since_a_node_appeared() {
     let aws = idle_account().await;
     let exporter = Exporter::start(&aws, &config("")).await;
     let labels = format!("{{aws_account_id=\"{ACCOUNT}\",aws_region=\"{REGION}\"}}");
@@ -93,7 +93,7 @@ async fn an_idle_account_is_well_until_a_node_has_been_there_for_as_long_as_the_
 }
 
 #[tokio::test]
-async fn a_denied_lookup_is_unknown_with_its_reason_and_leaves_the_target_up() {
+async fn after_a_denied_lookup_nodes_are_unknown_and_the_target_stays_up() {
     let aws = idle_account().await;
     aws.world().set_faults(deny());
     let exporter = Exporter::start(&aws, &config("")).await;
@@ -105,7 +105,7 @@ async fn a_denied_lookup_is_unknown_with_its_reason_and_leaves_the_target_up() {
     assert!(scrape.has(&up(ACCOUNT, REGION, 1)));
     assert!(syncs_of_health(&scrape, "stale").contains("SyncToDestination"));
 
-    // The permission is granted, and taken away again.
+    // The permission is granted, then removed.
     aws.world().set_faults(Vec::new());
     let scrape = exporter.scrape_until(&nodes_line(0)).await;
     assert_eq!(scrape.samples("ssm_sync_exporter_managed_nodes_down_reason{"), "");
@@ -136,7 +136,7 @@ async fn a_lookup_is_one_request_for_one_small_page() {
 }
 
 #[tokio::test]
-async fn without_the_opt_in_nothing_is_looked_up_permitted_or_shown() {
+async fn without_the_opt_in_there_are_no_lookups_permissions_or_series() {
     let aws = idle_account().await;
     aws.world().set_managed_nodes(ACCOUNT, REGION, 1);
     let exporter = Exporter::start_ready(&aws, &one_target()).await;
@@ -218,5 +218,5 @@ async fn the_page_says_that_there_are_no_managed_nodes() {
     exporter.scrape_until(&nodes_line(0)).await;
     let path = format!("/sync?account={ACCOUNT}&region={REGION}&type=SyncToDestination&name=inventory");
     let page = exporter.get(&path).await.body;
-    assert!(page.contains("There are no managed nodes here, so it may be any time ago."), "{page}");
+    assert!(page.contains("There are no managed nodes here, so its age does not matter."), "{page}");
 }

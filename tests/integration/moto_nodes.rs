@@ -1,5 +1,5 @@
-//! Managed nodes in an independent implementation of EC2: moto lists its instances as managed nodes, as
-//! `tests/python/moto_nodes.py` describes.
+//! Tests with managed nodes of an independent implementation: moto lists its EC2 instances as managed
+//! nodes, see `tests/python/moto_nodes.py`.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -177,7 +177,7 @@ async fn managed_nodes_decide_which_old_syncs_are_stale_on_moto_as_on_the_fake_a
         assert_eq!(scrape.samples("ssm_sync_exporter_managed_nodes_down_reason"), "");
     }
 
-    // The node of `rooted` stays, those of `application` go, and `database` gets its first.
+    // The node of `rooted` stays, those of `application` are removed, and `database` gets its first.
     let changes = Nodes::from([(("application", "eu-west-1"), 0), (("database", "eu-west-1"), 1)]);
     aws.set_nodes(&changes).await;
     let mut after = before;

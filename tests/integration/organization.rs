@@ -39,8 +39,8 @@ impl Moto {
         Self::start_with(&[]).await
     }
 
-    /// Also serves SSM: moto lists its EC2 instances as managed nodes, and passes on lists of syncs to
-    /// this fake-aws.
+    /// Also serves SSM: moto lists its EC2 instances as managed nodes, and forwards lists of syncs to this
+    /// fake-aws.
     pub(crate) async fn with_ssm(fake: &FakeAws) -> Self {
         Self::start_with(&[fake.url()]).await
     }

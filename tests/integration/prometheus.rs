@@ -172,7 +172,7 @@ pub(crate) async fn exporter_with_everything(interval: &str) -> (fake_aws::FakeA
         let scrape = exporter.scrape().await;
         looked_up.iter().all(|series| !scrape.samples(series).is_empty()).then_some(())
     };
-    exporter.wait_for("lookups of managed nodes", has_lookups).await;
+    exporter.wait_for("managed-node lookups", has_lookups).await;
     (aws, exporter)
 }
 

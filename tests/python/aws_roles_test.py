@@ -77,7 +77,7 @@ class Roles(unittest.TestCase):
             normal(hub["permissions"]["Statement"][1:]), normal(policy("organization-policy")["Statement"])
         )
 
-    def test_only_the_optional_policy_and_parameter_allow_lookups_of_managed_nodes(self):
+    def test_only_the_optional_policy_and_parameter_allow_managed_node_lookups(self):
         naming = [path.name for path in sorted(AWS.glob("*.json")) if LIST_MANAGED_NODES in path.read_text()]
         self.assertEqual(naming, ["managed-nodes-policy.json"])
         self.assertEqual([statement["Action"] for statement in policy("managed-nodes-policy")["Statement"]],
@@ -213,7 +213,7 @@ class Roles(unittest.TestCase):
             client("organizations", "us-east-1").delete_organization()
 
     @mock_aws
-    def test_the_member_role_may_look_up_managed_nodes_only_if_asked_and_nothing_else_about_them(self):
+    def test_the_member_role_allows_managed_node_lookups_only_with_the_parameter(self):
         """Evaluates the policies with moto."""
         for looking_up in ["false", "true"]:
             create("member-role", MEMBER | {"ListManagedNodes": looking_up})

@@ -112,7 +112,7 @@ class FakeAws(FakeAwsTest):
         self.assert_error("ValidationException", describe, "instanceInformationFilterList.0.key",
                           InstanceInformationFilterList=[{"key": "Color", "valueSet": ["blue"]}])
 
-    def test_managed_nodes_need_a_permission_of_their_own(self):
+    def test_managed_nodes_need_their_own_permission(self):
         role = {"account": OTHER, "role": "SsmSyncExporter"}
         self.addCleanup(put, "policies", [{"identity": role | {"policies": {"all": policy("*")}}}])
         arn = f"arn:aws:iam::{OTHER}:role/SsmSyncExporter"

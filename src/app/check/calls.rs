@@ -159,7 +159,7 @@ fn role_sessions<'a>(accesses: impl Iterator<Item = &'a Access>) -> usize {
     sessions.len()
 }
 
-/// How often managed nodes are looked up in a target within an hour.
+/// The number of managed-node lookups of a target in an hour.
 fn lookups(interval: Option<Duration>) -> f64 {
     interval.map(per_hour).unwrap_or_default()
 }

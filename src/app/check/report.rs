@@ -126,7 +126,7 @@ impl CheckReport {
         }
     }
 
-    /// In how many accounts managed nodes are looked up, and how often. `None` if in none.
+    /// In how many accounts managed nodes are looked up, and how often. `None` if lookups are not enabled.
     fn node_lookups(&self) -> Option<String> {
         let accounts = &self.sources.configured;
         let mut intervals: Vec<Duration> =

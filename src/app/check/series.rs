@@ -30,8 +30,8 @@ pub(super) struct SeriesCounts {
     pub(super) target: usize,
     /// Of each sync to a bucket.
     pub(super) sync: usize,
-    /// Of each target whose managed nodes are looked up, in addition to the others. 0 if that is enabled
-    /// for no account.
+    /// Additional series of each target whose managed nodes are looked up. 0 if lookups are not enabled
+    /// for any account.
     pub(super) node_lookup: usize,
 }
 

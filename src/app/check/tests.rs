@@ -270,7 +270,7 @@ organization:
             "ssm:DescribeInstanceInformation     100",
         ]
     );
-    // Which regions are enabled is not known, and neither is how many lookups there are.
+    // The number of lookups is unknown, because the enabled regions are.
     let patterns =
         "regions: ['eu-*']\nmanaged_nodes: {enabled: true, interval: 1h}\naccounts: [{profile: a}]\n";
     assert_eq!(nodes(patterns, one), ["managed nodes are looked up in 1 account every 1h", series]);

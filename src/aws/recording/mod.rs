@@ -25,13 +25,13 @@ pub use reader::ReplayError;
 pub use recorder::Recorder;
 pub use replay::Recording;
 
-/// The body of a list of managed nodes as a recording has it.
+/// The body of a list of managed nodes, as it is recorded.
 #[cfg(fuzzing)]
 pub(crate) fn recorded_nodes(body: &str) -> String {
     pseudonyms::without_nodes(body)
 }
 
-/// Any other body as a recording has it.
+/// Any other body, as it is recorded.
 #[cfg(fuzzing)]
 pub(crate) fn recorded_body(body: &str) -> Option<String> {
     pseudonyms::Pseudonyms::new(false).ok().map(|mut pseudonyms| pseudonyms.body(body))

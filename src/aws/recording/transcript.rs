@@ -238,7 +238,7 @@ fn recorded_request(pseudonyms: &mut Pseudonyms, request: &SentRequest) -> Strin
     }
 }
 
-/// Whether a response lists managed nodes. A web page is the answer of a proxy.
+/// Whether a response lists managed nodes. A web page comes from a proxy instead.
 fn is_list_of_nodes(operation: Option<&str>, status: u16, body: &str) -> bool {
     let is_page = body.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').starts_with('<');
     operation == Some(LIST_OF_NODES) && (200..300).contains(&status) && !is_page

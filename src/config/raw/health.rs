@@ -67,7 +67,7 @@ pub(in crate::config) struct RawHealthRule {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"1h")]
     pub(in crate::config) max_run_time: Option<Shown<Limit>>,
-    /// Judges these syncs by their age alone, whether or not there are managed nodes.
+    /// Judges these syncs by their age alone, even if there are no managed nodes.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = true)]
     pub(in crate::config) ignore_managed_nodes: Option<Shown<bool>>,

@@ -12,10 +12,10 @@ use crate::config::shape::in_order;
 #[serde(deny_unknown_fields, remote = "Self")]
 #[schemars(title = "Managed nodes", transform = in_order::<Self>)]
 pub(in crate::config) struct RawManagedNodes {
-    /// Looks up whether each target has managed nodes, which needs `ssm:DescribeInstanceInformation`. Without
-    /// nodes there is no inventory to send, so a sync to a bucket is neither stale nor stuck then.
+    /// Looks up whether each target has managed nodes, which needs `ssm:DescribeInstanceInformation`. A target
+    /// without managed nodes has no inventory, so its syncs to buckets are neither stale nor stuck.
     pub(in crate::config) enabled: Shown<bool>,
-    /// Time from one lookup of a target to its next, one call each; at least `1s`.
+    /// Time from one lookup of a target to the next; at least `1s`. A lookup is one call.
     pub(in crate::config) interval: Shown<Duration>,
 }
 
@@ -23,11 +23,11 @@ pub(in crate::config) struct RawManagedNodes {
 #[serde(deny_unknown_fields, remote = "Self", default)]
 #[schemars(title = "Managed nodes of an entry", transform = in_order::<Self>)]
 pub(in crate::config) struct RawManagedNodesOfEntry {
-    /// Looks up whether there are managed nodes, instead of what the top level says.
+    /// Whether to look up managed nodes. Overrides the top level.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = true)]
     pub(in crate::config) enabled: Option<Shown<bool>>,
-    /// Time from one lookup of a target to its next, instead of that of the top level; at least `1s`.
+    /// Time from one lookup of a target to the next; at least `1s`. Overrides the top level.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(example = &"6h")]
     pub(in crate::config) interval: Option<Shown<Duration>>,

@@ -77,8 +77,7 @@ pub(super) struct RawConfig {
     /// When a sync counts as stale or stuck. Metrics, status page, `once`, log and alerts follow these
     /// limits.
     pub(super) health: RawHealth,
-    /// Whether to look up which targets have managed nodes: EC2 instances and other machines with the agent of
-    /// Systems Manager.
+    /// Whether to look up which targets have managed nodes: EC2 instances and other machines with the SSM Agent.
     pub(super) managed_nodes: RawManagedNodes,
     /// Which syncs should exist, and how they should be set up. Each target that an expectation selects is
     /// compared with it.
@@ -173,7 +172,7 @@ pub(super) struct RawAccount {
     #[schemars(with = "Vec<Shown<RegionOrPattern>>", extend("minItems" = 1, "uniqueItems" = true))]
     #[schemars(example = ["eu-west-1"])]
     pub(super) regions: Option<Vec<Shown<RegionOrPattern>>>,
-    /// Whether to look up managed nodes in this account. What it leaves out is that of the top level.
+    /// Managed-node lookups in this account. Keys that are left out are those of the top level.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) managed_nodes: Option<RawManagedNodesOfEntry>,
 }
@@ -234,8 +233,7 @@ pub(super) struct RawOrganization {
     #[schemars(with = "Vec<Shown<RegionOrPattern>>", extend("minItems" = 1, "uniqueItems" = true))]
     #[schemars(example = ["eu-west-1"])]
     pub(super) regions: Option<Vec<Shown<RegionOrPattern>>>,
-    /// Whether to look up managed nodes in the organization's accounts. What it leaves out is that of the top
-    /// level.
+    /// Managed-node lookups in the organization's accounts. Keys that are left out are those of the top level.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) managed_nodes: Option<RawManagedNodesOfEntry>,
 }

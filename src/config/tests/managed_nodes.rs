@@ -6,8 +6,8 @@ use super::*;
 
 const HOUR: Duration = Duration::from_hours(1);
 
-/// A configuration with `managed_nodes` at the top level, in an account and in the organization, each left out if it
-/// is empty.
+/// A configuration with `managed_nodes` at the top level, in an account and in the organization. An empty value leaves
+/// the key out.
 fn configuration([top_level, account, organization]: [&str; 3], aws: &str) -> Config {
     let key = |indent: &str, value: &str| {
         if value.is_empty() { String::new() } else { format!("{indent}managed_nodes: {value}\n") }
@@ -56,7 +56,7 @@ fn an_entry_inherits_what_it_leaves_out_of_managed_nodes() {
     ] {
         let config = configuration(settings, "");
         assert_eq!(intervals(&config), expected, "{settings:?}");
-        // Nothing is looked up to list the organization.
+        // The administrator only lists the organization.
         let organization = &config.organization.as_ref().unwrap().organization;
         assert_eq!(organization.administrator.managed_nodes_interval, None);
     }
@@ -140,7 +140,7 @@ fn sessions_may_look_up_managed_nodes_only_where_that_is_enabled() {
 
 /// A reload that enables lookups has to replace the sessions that do not allow them.
 #[test]
-fn the_credentials_of_a_target_differ_if_only_one_of_both_looks_up_managed_nodes() {
+fn a_target_has_other_credentials_after_lookups_are_enabled() {
     let target = |settings: &str, aws: &str| {
         let config = configuration([settings, "", ""], aws);
         let target = |account| Target { account, region: "eu-west-1".parse().unwrap() };
@@ -174,7 +174,7 @@ fn lookups_that_are_more_frequent_than_collections_give_a_warning_with_the_line(
     };
     let warning = |place: &str| {
         format!(
-            "{place}.interval: is shorter than `interval`, so managed nodes are looked up more often than syncs"
+            "{place}.interval: is shorter than `interval`, so managed nodes are looked up more often than syncs are collected"
         )
     };
     let inherited = "regions: [eu-west-1]\nmanaged_nodes:\n  interval: 4m\naccounts:\n  - {profile: a, managed_nodes: \
@@ -205,7 +205,7 @@ fn lookups_that_are_more_frequent_than_collections_give_a_warning_with_the_line(
 }
 
 #[test]
-fn a_rule_that_ignores_managed_nodes_gives_a_warning_unless_they_are_looked_up() {
+fn ignoring_managed_nodes_without_lookups_gives_a_warning() {
     let rules = "health:\n  rules:\n    - {sync_names: [a], ignore_managed_nodes: false}\n    - sync_names: [b]\n      \
                  ignore_managed_nodes: true\n    - {ignore_managed_nodes: true}\n";
     let warnings = |text: &str| {
@@ -217,8 +217,8 @@ fn a_rule_that_ignores_managed_nodes_gives_a_warning_unless_they_are_looked_up()
         warnings.map(|warning| warning.replace(&start, "")).collect::<Vec<_>>()
     };
     let expected = [
-        "5:29: health.rules[1].ignore_managed_nodes: has no effect, because `managed_nodes` is enabled for no account",
-        "6:30: health.rules[2].ignore_managed_nodes: has no effect, because `managed_nodes` is enabled for no account",
+        "5:29: health.rules[1].ignore_managed_nodes: has no effect, because `managed_nodes` is not enabled for any account",
+        "6:30: health.rules[2].ignore_managed_nodes: has no effect, because `managed_nodes` is not enabled for any account",
     ];
     assert_eq!(warnings(""), expected);
     assert_eq!(warnings("managed_nodes: {interval: 2h}\n"), expected);

@@ -6,8 +6,8 @@ use super::super::check::{Outcome, Step};
 use crate::aws::CredentialOrigin;
 use crate::terminal::Word;
 
-/// What [`Step::ListManagedNodes`] does.
-pub(super) const LIST_MANAGED_NODES: &str = "look for managed nodes";
+/// Describes [`Step::ListManagedNodes`].
+pub(super) const LIST_MANAGED_NODES: &str = "look up managed nodes";
 
 /// The style of headings.
 pub(super) const HEADING: Style = Style::new().bold();

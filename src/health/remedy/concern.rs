@@ -44,9 +44,9 @@ pub(crate) fn for_concern(target: &AssessedTarget, concern: &Concern) -> Advice 
             quota(target, &concern.sync_type, advice)
         }
         ConcernKind::UnifiedConsoleSyncMissing => {
-            let remedy = "There are managed nodes in this account and region. The unified console of Systems Manager lists the \
-                          nodes of several accounts and regions through this sync, so these nodes are missing there. Set the \
-                          console up for this account and region, or change the expectation if they should not be listed.";
+            let remedy = "There are managed nodes in this account and region. The unified console of Systems Manager needs this \
+                          sync to list the nodes of several accounts and regions together. Set up the console in this account \
+                          and region, or change the expectation if the sync is not needed here.";
             let advice = Advice::new("The sync of the unified console is missing", remedy, alert);
             let advice = Advice { source: Some(LIST_NODES), ..advice };
             advice

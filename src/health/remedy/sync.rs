@@ -354,15 +354,14 @@ fn for_stale(context: SyncInTarget<'_>) -> Advice {
     let nodes = context.target.managed_nodes();
     let advice = match nodes {
         None => advice.step(
-            "In an account without managed nodes the sync is not broken. With `managed_nodes.enabled: true`, the exporter looks \
-             for managed nodes, and such a sync is not stale.",
+            "In an account without managed nodes, the sync is not broken. With `managed_nodes.enabled: true`, the exporter looks \
+             up managed nodes, and such a sync does not become stale.",
         ),
         Some(ManagedNodes::Present) => {
             advice.step("The exporter found managed nodes here, so inventory should arrive.")
         }
         Some(ManagedNodes::Unknown(_)) => advice.step(
-            "The exporter cannot look for managed nodes here. Correct that first: in an account without managed nodes the sync \
-             is not broken.",
+            "The managed-node lookup fails here. Fix it first: in an account without managed nodes, the sync is not broken.",
         ),
         Some(ManagedNodes::Pending | ManagedNodes::Absent) => advice,
     };

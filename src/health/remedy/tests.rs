@@ -24,7 +24,7 @@ pub(super) fn assess_by(policy: &HealthPolicy, region: &str, syncs: Vec<DataSync
     assess_with_nodes(None, policy, region, syncs)
 }
 
-/// The same, with this result of a managed-node lookup if managed nodes are looked for.
+/// The same, with this result of a managed-node lookup. `None` if lookups are not enabled.
 fn assess_with_nodes(
     nodes: Option<Result<bool, Failure>>,
     policy: &HealthPolicy,
@@ -335,7 +335,7 @@ fn stale_and_stuck_syncs_get_a_rule_for_their_limit() {
 }
 
 #[test]
-fn the_advice_about_a_stale_sync_depends_on_what_is_known_of_managed_nodes() {
+fn the_advice_about_a_stale_sync_depends_on_managed_nodes() {
     let stale = || DataSync { destination: Some(destination()), ..sync("a", Some(NOW - 1e6)) };
     let text = |nodes| {
         let target = assess_with_nodes(nodes, &HealthPolicy::default(), "eu-west-1", vec![stale()]);
@@ -347,7 +347,7 @@ fn the_advice_about_a_stale_sync_depends_on_what_is_known_of_managed_nodes() {
     for (nodes, part, counts) in [
         (None, "With `managed_nodes.enabled: true`, the exporter looks", true),
         (Some(Ok(true)), "The exporter found managed nodes here", false),
-        (Some(Err(denied)), "The exporter cannot look for managed nodes here", true),
+        (Some(Err(denied)), "The managed-node lookup fails here", true),
     ] {
         let text = text(nodes);
         assert!(text.contains(part), "{part}: {text}");

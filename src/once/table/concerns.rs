@@ -10,8 +10,8 @@ use crate::health::ConcernKind;
 use crate::model::{SyncType, UNIFIED_CONSOLE_SYNC};
 use crate::terminal::{Page, Word, words};
 
-/// Writes two lines for each kind of concern, and for each cause for which lookups fail: what it is, and
-/// where.
+/// Writes two lines for each kind of concern, and for each cause of failed managed-node lookups: what it
+/// is, and where.
 pub(super) fn write(page: &mut Page, results: &Results) {
     let mut places: BTreeMap<(ConcernKind, SyncType), Vec<String>> = BTreeMap::new();
     for target in &results.targets {

@@ -1,4 +1,4 @@
-//! Where there are no managed nodes, and why that is unknown elsewhere.
+//! Which targets have no managed nodes, and why managed-node lookups fail.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -12,20 +12,20 @@ use crate::snapshot::ManagedNodes;
 use crate::status::managed_nodes::{ManagedNodeCounts, note};
 use crate::terminal::{Page, Word, message, separated_by_commas, words};
 
-/// What follows the name of a region, such as `(no managed nodes here)`.
+/// The note after the name of a region, such as `(no managed nodes here)`.
 pub(super) fn of_region(target: &AssessedTarget) -> impl Iterator<Item = Word> {
     let reason = failure(target).map(|failure| format!(": {}", failure.reason)).unwrap_or_default();
     let note = note(target.managed_nodes()).map(|note| format!("({note}{reason})"));
     words(&note.unwrap_or_default()).collect::<Vec<_>>().into_iter()
 }
 
-/// Whether a lookup failed.
+/// Whether any managed-node lookup failed.
 pub(super) fn is_unknown_anywhere(results: &Results) -> bool {
     results.targets.iter().any(|target| failure(target).is_some())
 }
 
-/// Writes two lines for each cause for which lookups fail: what it is, and where. The cause of most
-/// targets comes first.
+/// Writes two lines for each cause of failed lookups: what it is, and where. The most frequent cause
+/// comes first.
 pub(super) fn write_failures(page: &mut Page, results: &Results) {
     let mut causes: BTreeMap<(Reason, String), (&Failure, Vec<String>)> = BTreeMap::new();
     for target in &results.targets {
@@ -45,7 +45,7 @@ pub(super) fn write_failures(page: &mut Page, results: &Results) {
     }
 }
 
-/// Writes how many targets have managed nodes. Nothing if lookups are enabled for none of them.
+/// Writes how many targets have managed nodes. Nothing if lookups are not enabled for any of them.
 pub(super) fn write_totals(page: &mut Page, hanging: usize, results: &Results) {
     let Some(ManagedNodeCounts { present, absent, pending, unknown }) =
         ManagedNodeCounts::of(&results.targets)

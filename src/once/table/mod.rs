@@ -7,7 +7,7 @@
 //! - `accounts`: the accounts with their regions and syncs;
 //! - `expectations`: what is not as expected;
 //! - `concerns`: quotas and settings that need attention;
-//! - `managed_nodes`: where there are no managed nodes, and why that is unknown elsewhere;
+//! - `managed_nodes`: which targets have no managed nodes, and why managed-node lookups fail;
 //! - `totals`: where `once` looked, and how many targets and syncs have each health and each state of an
 //!   expectation.
 

@@ -1,4 +1,4 @@
-//! Tests when managed nodes are looked for.
+//! Tests when managed nodes are looked up.
 
 use super::*;
 use crate::snapshot::ManagedNodes;
@@ -167,7 +167,7 @@ async fn the_next_good_collection_is_followed_by_a_lookup_if_the_results_were_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failing_lookup_is_repeated_with_a_back_off_up_to_its_interval_and_never_makes_the_target_down() {
+async fn a_failing_lookup_is_retried_with_back_off_up_to_its_interval_and_never_makes_the_target_down() {
     let (lines, _guard) = Lines::of("failure_log");
     let lookup_failures = HashMap::from([
         ("eu-west-1", (1..9, Reason::AccessDenied)),
@@ -186,13 +186,13 @@ async fn a_failing_lookup_is_repeated_with_a_back_off_up_to_its_interval_and_nev
     assert!(gaps[4..].iter().all(|gap| *gap <= LOOKUP_INTERVAL.as_secs() * 3 / 2), "{gaps:?}");
     let throttled = running.sleeper.lookups("eu-west-2");
     assert!((450..=601).contains(&throttled[1].abs_diff(throttled[0]).as_secs()), "{throttled:?}");
-    assert!(running.sleeper.lookups("eu-west-3").len() <= 12, "a denied region is looked at rarely");
+    assert!(running.sleeper.lookups("eu-west-3").len() <= 12, "no retries in a denied region");
     assert_eq!([0, 1, 2].map(|index| running.nodes(index).unwrap()), ["present", "present", "scp_denied"]);
     assert_eq!([0, 1, 2].map(|index| running.up(index)), [Some(true); 3]);
     let lines = lines.take();
     let count = |text: &str| lines.iter().filter(|line| line.contains(text)).count();
-    assert_eq!(count("WARN cannot look for managed nodes"), 3, "{lines:?}");
-    assert_eq!(count("INFO can look for managed nodes again"), 2, "{lines:?}");
+    assert_eq!(count("WARN cannot look up managed nodes"), 3, "{lines:?}");
+    assert_eq!(count("INFO can look up managed nodes again"), 2, "{lines:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -211,7 +211,7 @@ async fn a_reload_can_enable_disable_and_reschedule_lookups() {
     let running = run_targets(targets(&REGIONS[..1], None), 64, Sleeper::default(), |scheduler| scheduler);
     sleep(INTERVAL * 2).await;
     assert_eq!((running.sleeper.lookups("eu-west-1").len(), running.nodes(0)), (0, None));
-    // The target is up, so nothing has to be waited for.
+    // The target is up, so its lookup starts immediately.
     running.target_lists.send_replace(targets(&REGIONS[..1], Some(LOOKUP_INTERVAL)));
     sleep(Duration::from_millis(10)).await;
     assert_eq!(running.sleeper.lookups("eu-west-1"), [INTERVAL * 2]);
@@ -223,7 +223,7 @@ async fn a_reload_can_enable_disable_and_reschedule_lookups() {
     running.target_lists.send_replace(targets(&REGIONS[..1], None));
     sleep(INTERVAL * 10).await;
     assert_eq!((running.sleeper.lookups("eu-west-1").len(), running.nodes(0)), (lookups, None));
-    // What was found out before does not come back when lookups are enabled again.
+    // Earlier results do not come back when lookups are enabled again.
     assert!(running.store.slots()[0].state().nodes.last_checked.is_none());
 }
 

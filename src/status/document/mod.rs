@@ -62,7 +62,8 @@ pub(crate) struct Summary {
     syncs_by_health: HealthCounts,
     #[serde(serialize_with = "concern_counts")]
     concerns: [usize; ConcernKind::ALL.len()],
-    /// The targets by their managed nodes. Left out if lookups are enabled for none of them.
+    /// The number of targets by the state of their managed nodes. Left out if lookups are not enabled for
+    /// any of them.
     #[serde(skip_serializing_if = "Option::is_none")]
     managed_nodes: Option<ManagedNodeCounts>,
     targets_not_as_expected: usize,

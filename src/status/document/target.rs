@@ -54,7 +54,7 @@ pub(super) struct TargetHead<'a> {
     managed_nodes: Option<ManagedNodesItem<'a>>,
 }
 
-/// What managed-node lookups have found out.
+/// The results of managed-node lookups.
 #[derive(Debug, Serialize)]
 struct ManagedNodesItem<'a> {
     state: &'static str,

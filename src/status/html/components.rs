@@ -77,7 +77,7 @@ pub(super) fn concern_meaning(kind: ConcernKind) -> &'static str {
             "The quota is used up, and Amazon Inspector has no sync yet. It cannot create one, so its scans of instances fail."
         }
         ConcernKind::UnifiedConsoleSyncMissing => {
-            "There are managed nodes, and the required sync is missing through which the unified console of Systems Manager lists them."
+            "There are managed nodes, and the required sync is missing that the unified console of Systems Manager needs to list them."
         }
         ConcernKind::AllOpsDataSources => {
             "A sync enables all OpsData sources in every account of an organization, and AWS charges for OpsData."

@@ -1,5 +1,5 @@
 //! The targets for which a call fails: those that are down, and those whose managed nodes are unknown.
-//! Targets that fail alike are one row.
+//! Targets that fail in the same way share a row.
 
 use maud::{Markup, html};
 
@@ -48,20 +48,6 @@ impl FailedCall {
             Self::NodeLookup => state.nodes.last_checked,
         }
     }
-
-    fn no_success(self) -> &'static str {
-        match self {
-            Self::Collection => NO_SUCCESS,
-            Self::NodeLookup => "never",
-        }
-    }
-
-    fn last_success_heading(self) -> &'static str {
-        match self {
-            Self::Collection => "Last success",
-            Self::NodeLookup => "Last checked",
-        }
-    }
 }
 
 /// The targets that are down, by reason, and what to do about each reason.
@@ -101,7 +87,7 @@ pub(super) fn reason_article(
                     th.where scope="col" { "Account or region" }
                     th.why scope="col" { "Message" }
                     th.number scope="col" { "Failed in a row" }
-                    th.when scope="col" { (call.last_success_heading()) }
+                    th.when scope="col" { "Last success" }
                 } }
                 tbody {
                     @for group in failures.groups.iter().take(GROUPS_PER_REASON) { (group_row(context, call, &alike, group)) }
@@ -160,7 +146,7 @@ fn group_row(context: Context<'_>, call: FailedCall, alike: &PageQuery, group: &
             td.number data-label="Failed in a row" {
                 @if !failures_are_equal { "up to " } (times(most_failures))
             }
-            td.when data-label=(call.last_success_heading()) { (when(oldest_success.flatten(), now, call.no_success())) }
+            td.when data-label="Last success" { (when(oldest_success.flatten(), now, NO_SUCCESS)) }
         }
     }
 }

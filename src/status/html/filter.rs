@@ -61,7 +61,7 @@ pub(super) fn form(context: Context<'_>) -> Markup {
     }
 }
 
-/// Without lookups, a filter by managed nodes selects nothing. A link may name it nevertheless.
+/// Filters by managed nodes are offered only if there are lookups, or if the URL already has one.
 fn is_offered(context: Context<'_>, filter: HealthFilter) -> bool {
     let is_about_nodes = matches!(filter, HealthFilter::NoManagedNodes | HealthFilter::ManagedNodesUnknown);
     !is_about_nodes || context.overview.managed_nodes.is_some() || context.query.health == Some(filter)

@@ -1,10 +1,10 @@
-//! Whether there are managed nodes, and what that means for a sync.
+//! The results of managed-node lookups, and how the health of a sync depends on them.
 
 use maud::{Markup, html};
 
 use super::Context;
 use super::components::{age, backticks_to_code, runbook, untrusted, when};
-use super::failures::{FailedCall, reason_article};
+use super::failures::{FailedCall, NO_SUCCESS, reason_article};
 use crate::duration;
 use crate::health::{Alert, AssessedSync, AssessedTarget, Health, remedy};
 use crate::model::{SyncStatus, SyncType, UnixSeconds};
@@ -13,17 +13,17 @@ use crate::status::managed_nodes::{ManagedNodeCounts, note};
 use crate::status::query::{HealthFilter, PageQuery};
 use crate::status::text::{pluralize, with_commas};
 
-/// The number of targets with and without managed nodes. Nothing if the exporter does not look for them.
+/// The number of targets with and without managed nodes. Empty if lookups are not enabled.
 pub(super) fn counts(context: Context<'_>) -> Markup {
     let Some(ManagedNodeCounts { present, absent, pending, unknown }) = context.overview.managed_nodes else {
         return html! {};
     };
     html! {
         p.managed-nodes {
-            "Managed nodes: in " (pluralize(present, "target")) ", "
+            "Managed nodes: present in " (pluralize(present, "target")) ", "
             (number(HealthFilter::NoManagedNodes, "none in ", absent))
             @if unknown > 0 { ", " (number(HealthFilter::ManagedNodesUnknown, "unknown in ", unknown)) }
-            @if pending > 0 { ", not looked up yet in " (with_commas(pending)) }
+            @if pending > 0 { ", not looked up in " (with_commas(pending)) }
             "."
         }
     }
@@ -47,9 +47,9 @@ pub(super) fn failures(context: Context<'_>) -> Markup {
             section #managed-nodes aria-labelledby="managed-nodes-heading" {
                 h2 #managed-nodes-heading { "Managed nodes unknown " span.total { (with_commas(targets)) } }
                 p.hint {
-                    "The exporter calls " code { "ssm:DescribeInstanceInformation" } " to find out whether there are managed nodes. \
-                     While the call fails, a sync is judged by its age, although a target without managed nodes has nothing to \
-                     sync. " (runbook(Alert::SsmSyncManagedNodesUnknown))
+                    "The exporter calls " code { "ssm:DescribeInstanceInformation" } " to look up managed nodes. While this call \
+                     fails, the syncs of the target are judged by their age, although there may be no managed nodes and \
+                     nothing to sync. " (runbook(Alert::SsmSyncManagedNodesUnknown))
                 }
                 @for failures in &failures { (reason_article(context, FailedCall::NodeLookup, failures)) }
             }
@@ -57,7 +57,7 @@ pub(super) fn failures(context: Context<'_>) -> Markup {
     }
 }
 
-/// What managed nodes mean for the last success of a sync.
+/// How the limit on the last success of a sync depends on managed nodes.
 pub(super) fn of_success(assessed: AssessedSync<'_>, now: UnixSeconds) -> Markup {
     let success = assessed.sync.last_successful_sync.or(assessed.sync.created);
     let is_excused = success.is_some_and(|at| now - at > assessed.max_success_age.as_secs_f64())
@@ -78,7 +78,7 @@ pub(super) fn of_success(assessed: AssessedSync<'_>, now: UnixSeconds) -> Markup
     }
 }
 
-/// What managed nodes mean for the run of a sync that is in progress.
+/// How the limit on the run of a sync that is in progress depends on managed nodes.
 pub(super) fn of_run(assessed: AssessedSync<'_>, now: UnixSeconds) -> Markup {
     let AssessedSync { sync, health, max_run_time, managed_nodes, .. } = assessed;
     let is_running = health == Health::InProgress && sync.last_status == Some(SyncStatus::InProgress);
@@ -94,18 +94,18 @@ pub(super) fn of_run(assessed: AssessedSync<'_>, now: UnixSeconds) -> Markup {
     }
 }
 
-/// Says that a limit counts from the last lookup that found no nodes. Nothing if there are none now, or
-/// if each lookup found some.
+/// Says that a limit counts from the last lookup that found no nodes. Empty if there are none now, or if
+/// each lookup found some.
 fn counted_from(assessed: AssessedSync<'_>, limit: &str, now: UnixSeconds) -> Markup {
     let idle_until = assessed.idle_until.filter(|_| assessed.managed_nodes != Some(ManagedNodes::Absent));
     html! {
         @if let Some(at) = idle_until {
-            p.raw { "no managed nodes were here " (age(at, now)) ", so the limit of " (limit) " counts from then" }
+            p.raw { "there were no managed nodes here " (age(at, now)) ", so the limit of " (limit) " counts from then" }
         }
     }
 }
 
-/// The row about managed nodes in the list of targets, under the account.
+/// The note under the account in the list of targets.
 pub(super) fn of_target(target: &AssessedTarget) -> Markup {
     html! {
         @if target.managed_nodes() == Some(ManagedNodes::Absent) {
@@ -148,9 +148,9 @@ pub(super) fn facts(
     if let ManagedNodes::Unknown(failure) = nodes {
         facts.push(("Error", html! { p.message { (untrusted(&failure.message)) } }));
     }
-    facts.push(("Last checked", when(state.nodes.last_checked, now, "never")));
+    facts.push(("Last successful lookup", when(state.nodes.last_checked, now, NO_SUCCESS)));
     if let Some(at) = state.nodes.last_absent.filter(|_| nodes != ManagedNodes::Absent) {
-        facts.push(("Last without any", when(Some(at), now, "never")));
+        facts.push(("Last found none", when(Some(at), now, "never")));
     }
     if assessed.managed_nodes.is_none() {
         let ignored =
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_healthy_sync_beyond_its_limit_says_why_that_is_well() {
+    fn a_healthy_sync_beyond_its_limit_says_why() {
         let failure = Failure::new(Reason::Timeout, "");
         let unknown = Some(ManagedNodes::Unknown(&failure));
         let (present, absent) = (Some(ManagedNodes::Present), Some(ManagedNodes::Absent));
@@ -207,14 +207,14 @@ mod tests {
                 old,
                 Health::Healthy,
                 present,
-                "no managed nodes were here 5h ago, so the limit of 2d counts from then",
+                "there were no managed nodes here 5h ago, so the limit of 2d counts from then",
             ),
             (
                 idle,
                 old,
                 Health::Healthy,
                 unknown,
-                "managed nodes are unknown (timeout)no managed nodes were here 5h ago, so the limit of 2d counts from then",
+                "managed nodes are unknown (timeout)there were no managed nodes here 5h ago, so the limit of 2d counts from then",
             ),
             (idle, old, Health::Stale, unknown, "managed nodes are unknown (timeout)"),
             (None, new, Health::Healthy, unknown, "managed nodes are unknown (timeout)"),
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_beyond_its_limit_that_is_not_stuck_says_why_that_is_well() {
+    fn a_run_beyond_its_limit_that_is_not_stuck_says_why() {
         let running = |begun: f64, success: f64| DataSync {
             last_status: Some(SyncStatus::InProgress),
             last_sync: Some(NOW - begun),
@@ -238,7 +238,7 @@ mod tests {
         let works = &running(3.0 * HOUR, HOUR);
         for (sync, nodes, text) in [
             (long, absent, "no managed nodes here, so the limit of 2h does not apply"),
-            (long, present, "no managed nodes were here 1h ago, so the limit of 2h counts from then"),
+            (long, present, "there were no managed nodes here 1h ago, so the limit of 2h counts from then"),
             (short, absent, ""),
             (works, absent, ""),
             (long, None, ""),
@@ -267,7 +267,7 @@ mod tests {
         };
         let pending = [
             ("In this account and region", "not looked up yet".to_owned()),
-            ("Last checked", "never".to_owned()),
+            ("Last successful lookup", NO_SUCCESS.to_owned()),
         ];
         assert_eq!(terms(target.managed_nodes()), pending);
         let ignored = "does not depend on managed nodes: a rule sets ignore_managed_nodes".to_owned();

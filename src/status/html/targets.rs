@@ -82,7 +82,7 @@ fn target_row(context: Context<'_>, target: &TargetRow) -> Markup {
     }
 }
 
-/// The failure of a call that has failed so many times in a row, after `what`.
+/// The failure of a call, preceded by `what`.
 fn call_failure(
     what: &str,
     Failure { reason, message: text, .. }: &Failure,

@@ -39,7 +39,7 @@ pub(super) struct FleetOverview {
     /// How many targets violate an expectation.
     pub(super) not_as_expected: usize,
     expectation_totals: ExpectationTotals,
-    /// The targets by their managed nodes. `None` if the exporter looks for them nowhere.
+    /// The number of targets by the state of their managed nodes. `None` if lookups are not enabled.
     pub(super) managed_nodes: Option<ManagedNodeCounts>,
     /// The regions of all targets.
     pub(super) regions: BTreeSet<RegionName>,

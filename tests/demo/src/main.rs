@@ -290,8 +290,8 @@ fn organization() -> anyhow::Result<Arc<World>> {
     Ok(world)
 }
 
-/// Adds managed nodes to all accounts and regions but one, where an old sync is healthy for that reason. The role in
-/// `production` does not allow looking them up.
+/// Adds managed nodes everywhere except in one account and region, whose old sync is healthy for that reason. The role
+/// in `production` does not allow managed-node lookups.
 fn add_managed_nodes(world: &World) {
     world.set_default_managed_nodes(3);
     let (account, region) = IDLE;

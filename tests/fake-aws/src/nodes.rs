@@ -30,10 +30,10 @@ const KEYS: [(&str, &str); 10] = [
     ("SourceTypes", "SourceType"),
 ];
 
-/// How many of [`KEYS`] a filter of `InstanceInformationFilterList`, the older list, may have.
+/// The number of [`KEYS`] that the older `InstanceInformationFilterList` accepts.
 const OLDER_KEYS: usize = 8;
 
-/// The keys whose values are a closed list, with these values.
+/// The keys whose values are a closed list, with their valid values.
 const VALUES: [(&str, &[&str]); 5] = [
     ("PingStatus", &["Online", "ConnectionLost", "Inactive"]),
     ("PlatformTypes", &["Windows", "Linux", "MacOS"]),
@@ -82,8 +82,8 @@ impl Filter<'_> {
         self.key == "tag-key" || self.key.starts_with("tag:")
     }
 
-    /// Whether one of the values is that of the node. The fake's nodes have no tags, so a filter of
-    /// tags matches none.
+    /// Whether one of the values is that of the node. The fake's nodes have no tags, so a filter by
+    /// tag matches none.
     fn matches(&self, node: &Value) -> bool {
         let field = KEYS.iter().find(|(key, _)| *key == self.key);
         let value = field.and_then(|(_, field)| node.get(field)?.as_str());
@@ -91,8 +91,8 @@ impl Filter<'_> {
     }
 }
 
-/// The filters of a request, from whichever of the two lists it has. Adds a violation for each that is
-/// not valid by the API model.
+/// The filters of a request, from the list that it has. Adds a violation for each filter that is invalid
+/// by the API model.
 fn filters<'a>(request: &'a Value, violations: &mut Violations) -> Result<Vec<Filter<'a>>, ApiError> {
     let list = |name: &str| request.get(name).and_then(Value::as_array).filter(|list| !list.is_empty());
     let (older, newer) = (list("InstanceInformationFilterList"), list("Filters"));
@@ -133,8 +133,7 @@ fn filters<'a>(request: &'a Value, violations: &mut Violations) -> Result<Vec<Fi
 }
 
 /// # Errors
-/// A filter has a key or a value that AWS does not accept, or is combined with others that it cannot be
-/// combined with.
+/// A filter has a key or a value that AWS does not accept, or a filter by tag is combined with others.
 fn check_filters(filters: &[Filter<'_>]) -> Result<(), ApiError> {
     for filter in filters {
         if !filter.is_of_tags() && !KEYS.iter().any(|(key, _)| *key == filter.key) {

@@ -220,8 +220,8 @@ async fn roll_out(moto: &Moto, lookups: Lookups) -> Roles {
 const HUB_ROLE: &str = "ssm-sync-exporter";
 const MEMBER_ROLE: &str = "SsmSyncExporter";
 
-/// Starts fake-aws with the roles of moto, whose policies it evaluates. The accounts with the member role
-/// are in the unit, the exporter's own is elsewhere in the same organization.
+/// Starts fake-aws with the roles of moto and evaluates their policies. The accounts with the member role
+/// are in the unit; the exporter's account is outside it, in the same organization.
 async fn with_roles(roles: &Roles, hub: &str) -> FakeAws {
     let world = World::new();
     world.create_organization(MANAGEMENT);
@@ -244,8 +244,8 @@ async fn with_roles(roles: &Roles, hub: &str) -> FakeAws {
     FakeAws::start(world, "127.0.0.1:0").await.unwrap()
 }
 
-/// Runs the exporter with this configuration and its own role. Returns its status and what it prints.
-/// `arguments` have a path for the configuration, which is replaced.
+/// Runs the exporter with this configuration and its own role. Returns its exit status and output. The
+/// path of the configuration in `arguments` is replaced.
 async fn run_exporter(
     aws: &FakeAws,
     hub: &str,
@@ -262,7 +262,7 @@ async fn run_exporter(
     tokio::task::spawn_blocking(move || run(&mut exporter)).await.unwrap()
 }
 
-/// Lets a client of AWS call fake-aws with a role.
+/// Makes a client of AWS call fake-aws with a role.
 fn set_credentials(client: &mut Command, aws: &FakeAws, account: &str, role: &str) {
     let SessionCredentials { access_key_id, secret_access_key, session_token } =
         aws.world().session_credentials(account, role, None).unwrap();
@@ -367,7 +367,7 @@ async fn assert_permissions_are_exact(aws: &FakeAws, roles: &Roles, hub: &str, c
     }
 }
 
-/// Whether AWS's CLI may make the call with the member role of the account.
+/// Whether the AWS CLI may make the call with the member role of the account.
 async fn may(aws: &FakeAws, account: &str, call: &str) -> bool {
     let mut cli = tools::python_program("aws");
     cli.args(["ssm", "--region", "eu-west-1"]).args(call.split(' '));
@@ -391,7 +391,7 @@ async fn the_rollout_in_the_readme_grants_exactly_the_permissions_that_the_expor
     assert!(may(&aws, MANAGEMENT, "list-resource-data-sync").await);
     assert!(!may(&aws, MANAGEMENT, LOOKUP).await);
 
-    // With lookups that no role allows, the syncs are collected all the same.
+    // Syncs are collected even if no role allows lookups.
     let series = poll(&aws, hub, &with_lookups(&config)).await;
     assert_eq!(count(&series, "ssm_sync_exporter_target_up", "} 1"), TARGETS);
     assert_eq!(
@@ -409,12 +409,12 @@ fn with_lookups(config: &str) -> String {
     format!("managed_nodes: {{ enabled: true }}\n{config}")
 }
 
-/// A lookup of managed nodes.
+/// A managed-node lookup.
 const LOOKUP: &str = "describe-instance-information --max-results 5";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "needs tools that `tests/run` installs"]
-async fn the_commands_in_the_readme_allow_lookups_of_managed_nodes_from_the_start_and_later() {
+async fn the_commands_in_the_readme_allow_managed_node_lookups_in_new_and_existing_roles() {
     for lookups in [Lookups::FromTheStart, Lookups::Later] {
         let moto = Moto::start().await;
         let hub = moto.organization.accounts["rooted"].as_str();

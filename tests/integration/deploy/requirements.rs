@@ -205,7 +205,7 @@ async fn a_target_and_a_sync_have_as_many_series_as_the_page_says() {
 }
 
 #[tokio::test]
-async fn lookups_of_managed_nodes_add_as_many_series_as_the_page_says() {
+async fn managed_node_lookups_add_as_many_series_as_the_page_says() {
     let said = |what: &str, text: &str| -> usize {
         let cell = &row(what)[1];
         let (before, _) = cell.split_once(text).unwrap_or_else(|| panic!("{cell}"));

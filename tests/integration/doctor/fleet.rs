@@ -65,7 +65,7 @@ pub(super) struct Fleet {
     pub(super) regions: Vec<String>,
     /// The role that lists the organization, if it is not the exporter's own.
     organization_role: Option<Value>,
-    /// Whether managed nodes are looked for.
+    /// Whether managed-node lookups are enabled.
     pub(super) looks_for_nodes: bool,
     /// The `accounts` of the configuration.
     accounts: Vec<Value>,

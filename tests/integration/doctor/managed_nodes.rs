@@ -1,4 +1,4 @@
-//! Managed-node lookups that policies deny. The policies of `deploy/aws` do not allow lookups by default.
+//! Tests of managed-node lookups that policies deny. The policies of `deploy/aws` do not allow lookups by default.
 
 use std::collections::BTreeSet;
 
@@ -63,7 +63,7 @@ async fn assert_all_is_well(fleet: &Fleet) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lacking_permission_is_a_cause_of_its_own_and_its_remedy_repairs_it() {
+async fn a_missing_permission_is_a_separate_cause_and_its_remedy_works() {
     let fleet = start().await;
     let blind = member(3);
     let other = document("policy.json").replace(LISTING, "ssm:ListDocuments");
@@ -108,7 +108,7 @@ async fn a_lacking_permission_is_a_cause_of_its_own_and_its_remedy_repairs_it() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn policies_that_let_only_the_lists_of_syncs_through_are_found() {
+async fn policies_that_allow_only_lists_of_syncs_are_found() {
     use OrganizationPolicyType::ServiceControl;
     let fleet = start().await;
     allow_lookups(&fleet);

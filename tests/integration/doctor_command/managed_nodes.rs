@@ -1,4 +1,4 @@
-//! Managed-node lookups in the document: how they end, and their requests.
+//! Tests of managed-node lookups in the document: outcomes and requests.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ fn in_account(fault: Fault) -> FaultRule {
     FaultRule::new(fault).account(ACCOUNT).operation(LOOKUP)
 }
 
-/// The checks of lookups in [`ACCOUNT`], by region: what came out, and the number of requests.
+/// The checks of lookups in [`ACCOUNT`], by region: the outcome, and the number of requests.
 fn lookups(document: &Value) -> BTreeMap<String, (String, u64)> {
     let checks = document["checks"].as_array().unwrap().iter();
     let lookups =
@@ -102,10 +102,10 @@ async fn a_lookup_that_fails_is_a_failed_check_of_its_region() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_not_looked_up_is_not_tested() {
+async fn targets_without_a_lookup_are_not_tested() {
     let setup = organization("[eu-west-1, eu-west-2]", ENABLED).await;
     let list = FaultRule::new(Fault::Deny).account(ACCOUNT).operation("ListResourceDataSync");
-    // The lookup in the other region has no end before that of the run.
+    // The lookup in the other region does not end before the run does.
     let stalled = in_account(Fault::Stall).region("eu-west-1");
     setup.aws().world().set_faults(vec![list.region("eu-west-2"), stalled]);
     let mut command = doctor(&setup, &["--account", ACCOUNT]);

@@ -1,4 +1,4 @@
-//! Nothing about a managed node is in a recording, raw or not.
+//! Tests that no recording, raw or not, has details of managed nodes.
 
 use fake_aws::{Fault, FaultRule};
 use pretty_assertions::assert_eq;
@@ -23,7 +23,7 @@ const NAMES: [&str; 12] = [
     "7c9e6679-7425-40de-944b-e07fc1f90ae7",
     "nordwind-turbine-7",
     "Nordwind Enterprise Linux",
-    // A word of the vocabulary that stays in messages.
+    // A word that messages keep.
     "temporarily-unavailable-gateway",
 ];
 
@@ -50,7 +50,7 @@ async fn only_whether_there_are_nodes_is_recorded() {
     let many: Vec<Value> = std::iter::repeat_with(nodes).take(4).flatten().collect();
     aws.world().set_managed_node_items(ACCOUNT, REGIONS[0], nodes());
     aws.world().set_managed_node_items(ACCOUNT, REGIONS[1], many);
-    // The list is not one, because of the token.
+    // The token makes this list invalid.
     let odd = json!({"InstanceInformationList": nodes(), "NextToken": 5});
     let odd = Fault::Response { status: 200, body: odd.to_string() };
     aws.world().set_faults(vec![
@@ -97,7 +97,7 @@ async fn an_error_that_names_a_node_has_pseudonyms() {
     let (_, _, err, recording) = record(setup.once(), setup.directory()).await;
     let calls = recording.calls("DescribeInstanceInformation");
     assert!(calls[0]["body"].as_str().unwrap().contains("InvalidInstanceId"), "{err}");
-    // Of the last name, only the words of sentences stay.
+    // Of the last name, only common words stay.
     for name in &NAMES[..NAMES.len() - 1] {
         parts(name).chain([*name]).for_each(|name| assert_absent(name, &recording.text));
     }

@@ -1,4 +1,4 @@
-//! Managed nodes are looked up in a replay where they were when it was recorded, and nowhere else.
+//! Tests that a replay looks up managed nodes exactly where the recorded run did.
 
 use std::path::{Path, PathBuf};
 
@@ -15,8 +15,8 @@ const WITHOUT_LOOKUPS: &str = "222233334444";
 const WITHOUT_NODES: &str = "333344445555";
 const DENIED: &str = "444455556666";
 
-/// Accounts of an organization, two of which have entries of their own. Managed nodes are looked up in the others and
-/// in one of these, unless `is_enabled` is false.
+/// Accounts of an organization, two of which have their own entries. Lookups are enabled for one of these two and for
+/// all others, unless `is_enabled` is false.
 async fn fleet(is_enabled: bool) -> Setup {
     let world = World::new();
     world.create_organization(HUB);
@@ -118,14 +118,14 @@ async fn a_replay_looks_up_managed_nodes_where_the_recorded_run_did() {
     ] {
         assert!(recorded.contains(&format!("{start}{value}")), "{start} {recorded:#?}");
     }
-    // The times of two lookups as well, and nothing about the account without lookups.
+    // The other two are the times of successful lookups. The account without lookups has no series.
     assert_eq!(recorded.len(), 5, "{recorded:#?}");
     let (replayed, log) = replay(&file, None).await;
     assert_eq!(replayed, recorded);
     assert!(!log.contains("is ignored"), "{log}");
 }
 
-/// Lookups are not among the recorded calls, and the sessions of roles would have another policy.
+/// Such a recording has no lookups, and its role sessions have another policy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_recording_of_a_version_without_lookups_is_replayed_without_them() {
     let setup = fleet(false).await;

@@ -1,4 +1,4 @@
-//! Every outcome of a managed-node lookup is replayed.
+//! Tests that every outcome of a managed-node lookup is replayed.
 
 use fake_aws::{FakeAws, Fault, FaultRule, SyncKind, World};
 use pretty_assertions::assert_eq;
@@ -53,7 +53,7 @@ async fn setup() -> Setup {
     Setup::with_config(FakeAws::start(world, "127.0.0.1:0").await.unwrap(), &config)
 }
 
-/// What metrics say about the lookup in each region.
+/// The outcome of the lookup in each region, according to the metrics.
 fn outcomes(metrics: &str) -> Vec<(&'static str, String)> {
     let outcome = |region: &str| {
         let region = format!("aws_region=\"{region}\"");
@@ -98,7 +98,7 @@ async fn every_outcome_of_a_lookup_is_replayed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_diagnosis_of_a_recording_looks_at_its_lookups() {
+async fn doctor_checks_the_lookups_of_a_recording() {
     let setup = setup().await;
     let file = setup.directory().join("recording.ndjson");
     let mut recorded = setup.once();
@@ -145,7 +145,7 @@ fn an_older_recording_has_no_lookups() {
 
 #[test]
 fn a_lookup_that_was_not_recorded_fails_and_finds_nothing() {
-    // As by a version that called AWS in another way.
+    // As if the recorded version had made other calls.
     let mut recording = Handmade::of_one_target();
     let header =
         recording.lines[0].replace("\"regions\":[", "\"managed_nodes\":{\"enabled\":true},\"regions\":[");

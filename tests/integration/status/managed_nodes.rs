@@ -1,4 +1,4 @@
-//! Managed nodes on the pages, in the API and in the results of `once`, from the answers of AWS.
+//! Tests of managed nodes on the pages, in the API and in the results of `once`.
 
 use fake_aws::{FakeAws, Fault, FaultRule, SyncKind};
 use pretty_assertions::assert_eq;
@@ -11,7 +11,7 @@ const WITH_NODES: &str = "eu-west-1";
 const WITHOUT_NODES: &str = "eu-west-2";
 const DENIED: &str = "eu-west-3";
 
-/// A fake AWS with an old sync in each of three regions: one has nodes, one has none, and in one the
+/// A fake AWS with an old sync in each of three regions: one with nodes, one without, and one in which the
 /// lookup is denied.
 async fn fleet() -> FakeAws {
     let aws = fake_aws().await;
@@ -35,7 +35,7 @@ fn config() -> String {
         + "managed_nodes: {enabled: true}\nexpectations: [{name: console, preset: unified-console}]\n"
 }
 
-/// An exporter that has looked for managed nodes everywhere.
+/// An exporter whose managed-node lookups have all ended.
 pub(crate) async fn start() -> (FakeAws, Exporter) {
     let aws = fleet().await;
     let exporter = Exporter::start(&aws, &config()).await;
@@ -52,7 +52,7 @@ async fn document(exporter: &Exporter) -> Value {
 }
 
 #[tokio::test]
-async fn pages_and_api_show_what_lookups_find_out() {
+async fn pages_and_api_show_the_results_of_lookups() {
     let (_aws, exporter) = start().await;
     let document = document(&exporter).await;
     let targets = document["targets"].as_array().unwrap();
@@ -93,7 +93,7 @@ async fn pages_and_api_show_what_lookups_find_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn once_writes_what_lookups_find_out() {
+async fn once_writes_the_results_of_lookups() {
     let setup = once::Setup::with_config(fleet().await, &config());
     let mut once = setup.once();
     once.args(["--format", "table"]);

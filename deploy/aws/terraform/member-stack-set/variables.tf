@@ -59,7 +59,7 @@ variable "list_regions" {
 }
 
 variable "list_managed_nodes" {
-  description = "Whether the exporter may look up managed nodes (EC2 instances and others with the SSM agent), which it needs for managed_nodes in its configuration."
+  description = "Whether the exporter may look up managed nodes (EC2 instances and others with the SSM Agent), which it needs for managed_nodes in its configuration."
   type        = bool
   default     = false
   nullable    = false

@@ -6,13 +6,13 @@ use super::vocabulary::TextKind;
 
 /// A part of a text that may be JSON.
 pub(super) enum Part<'a> {
-    /// What is between two strings.
+    /// The text between two strings.
     OutsideStrings(&'a str),
     /// A string without its quotation marks. A truncated one has no second mark.
     String { text: &'a str, is_key: bool, is_closed: bool },
 }
 
-/// The parts of a text, without any demands on whether it is valid JSON.
+/// The parts of a text, which need not be valid JSON.
 pub(super) fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
     let (mut rest, mut is_string) = (text, false);
     std::iter::from_fn(move || {

@@ -1,5 +1,5 @@
-//! Removes managed nodes from the list that AWS answers a lookup with. The list has the ids, IP addresses
-//! and names of computers, and the exporter only looks at whether there are any.
+//! Removes managed nodes from the response to a managed-node lookup. The response has the ids, IP
+//! addresses and names of computers. The exporter only needs to know whether there are any.
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
@@ -7,10 +7,10 @@ use serde::de::IgnoredAny;
 use super::super::super::request_secrets::RECORDED_SECRET;
 use super::json::{Part, is_number_or_literal, parts};
 
-/// The fields that decide what the answer means.
+/// The fields of the response that the exporter reads.
 const FIELDS: [&str; 2] = ["InstanceInformationList", "NextToken"];
 
-/// A list of managed nodes.
+/// The response to a managed-node lookup.
 #[derive(Deserialize)]
 struct NodePage {
     #[serde(rename = "InstanceInformationList")]
@@ -19,8 +19,8 @@ struct NodePage {
     next_token: Option<String>,
 }
 
-/// The body of a list of managed nodes as a recording has it, with and without names: an empty node if
-/// there are any. If the body is something else, it keeps only its form, so that it is as invalid.
+/// The body of a list of managed nodes as it is recorded, with or without `--record.raw`: an empty list, or
+/// a list with one empty node. Any other body keeps only its structure, so that it stays invalid.
 pub(in super::super) fn without_nodes(body: &str) -> String {
     match serde_json::from_str(body) {
         Ok(NodePage { nodes, next_token }) => {
@@ -35,7 +35,7 @@ pub(in super::super) fn without_nodes(body: &str) -> String {
     }
 }
 
-/// The body without the content of its texts and numbers.
+/// The body without the contents of its strings and numbers.
 fn form_of(body: &str) -> String {
     let mut form = String::with_capacity(body.len());
     for part in parts(body) {
@@ -57,8 +57,8 @@ fn form_of(body: &str) -> String {
     form
 }
 
-/// Numbers have ones for digits, because JSON has no leading zeros. Literals and what separates values
-/// stay, and anything else becomes `x`.
+/// Digits of numbers become `1`, because JSON allows no leading zeros. Literals and separators stay.
+/// All other characters become `x`.
 fn push_form_of_values(form: &mut String, mut text: &str) {
     let is_structure = |character: char| character.is_ascii_whitespace() || "{}[],:".contains(character);
     while let Some(first) = text.chars().next() {
@@ -79,8 +79,8 @@ fn push_form_of_values(form: &mut String, mut text: &str) {
     }
 }
 
-/// Characters become `x`. What makes a text invalid stays: control characters, escape sequences that do not
-/// exist, and halves of surrogate pairs.
+/// Characters become `x`. Whatever makes a JSON string invalid stays: control characters, unknown escape
+/// sequences and unpaired surrogates.
 fn push_form_of_text(form: &mut String, text: &str) {
     let mut rest = text;
     while let Some(character) = rest.chars().next() {
@@ -120,7 +120,7 @@ mod tests {
 
     use super::*;
 
-    /// A node with everything that the API reports about one.
+    /// A node with every field of the API.
     fn node() -> Value {
         json!({
             "InstanceId": "mi-0123456789abcdef0", "PingStatus": "Online", "LastPingDateTime": 1_763_800_000.5,

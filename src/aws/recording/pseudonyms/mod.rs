@@ -6,7 +6,7 @@
 //! - [`encoding`]: texts within JSON, XML and forms
 //! - [`json`], [`markup`], [`form`]: bodies of requests and responses
 //! - [`configuration`]: the configuration
-//! - [`managed_nodes`]: lists of managed nodes, of which nothing stays but whether they are empty
+//! - [`managed_nodes`]: lists of managed nodes, of which only emptiness is kept
 //!
 //! Bodies are not parsed and written again. Only the parts that are replaced change, so that whatever
 //! is wrong with a body is wrong with the recorded one, too.

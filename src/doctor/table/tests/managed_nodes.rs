@@ -52,22 +52,22 @@ fn each_lookup_says_what_it_found() {
 111111111111 (production)
   ✓ list SyncToDestination in eu-west-1 (ssm.eu-west-1.amazonaws.com:443, 52ms)
   ✓ list SyncFromSource in eu-west-1 (ssm.eu-west-1.amazonaws.com:443, 52ms)
-  ✓ look for managed nodes in eu-west-1: managed nodes are present
+  ✓ look up managed nodes in eu-west-1: managed nodes are present
     (ssm.eu-west-1.amazonaws.com:443, 52ms)
   ✓ list SyncToDestination in eu-west-2 (ssm.eu-west-2.amazonaws.com:443, 52ms)
   ✓ list SyncFromSource in eu-west-2 (ssm.eu-west-2.amazonaws.com:443, 52ms)
-  ✓ look for managed nodes in eu-west-2: no managed nodes here
+  ✓ look up managed nodes in eu-west-2: no managed nodes here
     (ssm.eu-west-2.amazonaws.com:443, 52ms)
   ✓ list SyncToDestination in us-east-1 (ssm.us-east-1.amazonaws.com:443, 52ms)
   ✓ list SyncFromSource in us-east-1 (ssm.us-east-1.amazonaws.com:443, 52ms)
-  ✗ look for managed nodes in us-east-1: access_denied [2]
+  ✗ look up managed nodes in us-east-1: access_denied [2]
     (ssm.us-east-1.amazonaws.com:443, 52ms)
   ✗ list SyncToDestination in us-east-2: access_denied [1]
     (ssm.us-east-2.amazonaws.com:443, 52ms)
-  – list syncs and look for managed nodes in us-east-2: not tested
+  – list syncs and look up managed nodes in us-east-2: not tested
 
 222222222222 (sandbox)
-  – list syncs and look for managed nodes in 2 regions: not tested
+  – list syncs and look up managed nodes in 2 regions: not tested
 
 2 of 18 "
     );
@@ -82,7 +82,7 @@ fn many_lookups_are_counted() {
 6 accounts
   ✗ list SyncToDestination: 9 passed, 3 failed, 6 not tested [1] (4 endpoints)
   ✓ list SyncFromSource: 9 passed, 9 not tested (3 endpoints)
-  ✗ look for managed nodes: 6 passed, 3 failed, 9 not tested [2] (3 endpoints)
+  ✗ look up managed nodes: 6 passed, 3 failed, 9 not tested [2] (3 endpoints)
 
 6 of 54 "
     );

@@ -30,7 +30,7 @@ fn results(regions: Vec<(&str, Option<Result<bool, Failure>>)>) -> Results {
 }
 
 #[test]
-fn each_region_says_what_matters_about_managed_nodes_and_failing_lookups_need_attention() {
+fn regions_without_managed_nodes_are_noted_and_failed_lookups_need_attention() {
     let denied = |region: &str| {
         let message = format!("AccessDeniedException: not authorized in {region}");
         Some(Err(Failure::new(Reason::AccessDenied, message)))

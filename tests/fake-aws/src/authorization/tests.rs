@@ -107,7 +107,7 @@ fn an_identity_needs_a_policy_that_allows_the_action_and_none_that_denies_it() {
 }
 
 #[test]
-fn listing_managed_nodes_needs_a_permission_of_its_own() {
+fn listing_managed_nodes_needs_its_own_permission() {
     let world = world();
     let describe = |session| call(&world, session, Service::Ssm, "DescribeInstanceInformation");
     let denied =

@@ -1,4 +1,4 @@
-//! Managed nodes: the EC2 instances and other machines whose SSM agent reports to an account and
+//! Managed nodes: the EC2 instances and other machines whose SSM Agent reports to an account and
 //! region.
 
 use std::sync::Arc;
@@ -46,7 +46,7 @@ impl ManagedNodes {
     }
 }
 
-/// The managed nodes of an account in a region that were set.
+/// The managed nodes that were set for an account in a region.
 #[derive(Debug)]
 pub(super) struct NodesOfRegion {
     nodes: ManagedNodes,
@@ -55,10 +55,10 @@ pub(super) struct NodesOfRegion {
 }
 
 impl World {
-    /// Sets how many managed nodes an account has in a region, which replaces those that it had. At
-    /// first it has none. The nodes are generated: their ids depend only on the account, the region
-    /// and their number, so the first nodes stay the same if there are more or fewer. The first is an
-    /// EC2 instance that is online. Some of the others run Windows, are not connected or are not EC2
+    /// Sets how many managed nodes an account has in a region, initially none, and replaces those that
+    /// it had. The nodes are generated. The id of a node depends only on the account, the region and
+    /// its position in the list, so a change of `number` keeps the first nodes. The first node is an EC2
+    /// instance that is online. Some of the others run Windows, are not connected or are not EC2
     /// instances.
     pub fn set_managed_nodes(&self, account: &str, region: &str, number: u32) {
         self.replace_nodes(account, region, ManagedNodes::Generated(number));
@@ -85,8 +85,8 @@ impl World {
     }
 
     /// Sets whether syncs that were created by calls run only while their account has managed nodes in
-    /// the region, as those of AWS, which otherwise have nothing to copy. The first run, when the sync
-    /// is created, takes place nevertheless. Off by default.
+    /// the region, as in AWS, where a sync without managed nodes has nothing to copy. The first run,
+    /// when the sync is created, always takes place. Off by default.
     pub fn set_runs_need_nodes(&self, need: bool) {
         self.lock().runs_need_nodes = need;
     }
@@ -170,7 +170,7 @@ mod tests {
 
     #[test]
     #[expect(clippy::float_cmp, reason = "the times are kept exactly")]
-    fn syncs_stop_running_where_the_nodes_are_gone() {
+    fn syncs_stop_running_without_managed_nodes() {
         let world = World::new();
         let until = || world.runs_until("111122223333", "eu-west-1");
         assert_eq!(until(), f64::INFINITY);

@@ -22,7 +22,7 @@ pub(super) fn allows_lookups(command: &str) -> bool {
     command.contains("ListManagedNodes,ParameterValue=true") || command.contains("ListManagedNodes=true")
 }
 
-/// When the roles of the README get the permission to look up managed nodes.
+/// When the roles of the README are allowed to look up managed nodes.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Lookups {
     Never,

@@ -1,5 +1,4 @@
-//! Alerts on old syncs in a real Prometheus, where there are managed nodes, where there are none, and
-//! where that is unknown.
+//! Alerts on old syncs in a real Prometheus: with managed nodes, without, and while that is unknown.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -27,10 +26,10 @@ const REGIONS: [&str; 4] = [BUSY, IDLE, GROWING, DENIED];
 
 const HOUR: u64 = 3600;
 
-const UNKNOWN: &str = "It is unknown whether there are managed nodes, because their lookup fails. \
-                       Without managed nodes there is no data to sync.";
+const UNKNOWN: &str = "It is unknown whether there are managed nodes, because the managed-node lookup \
+                       fails. Without managed nodes, there is no data to sync.";
 
-/// Repeats `attempt` until it succeeds. Its errors say what it found instead.
+/// Repeats `attempt` until it succeeds. Its errors say what was found instead.
 async fn until<T>(mut attempt: impl AsyncFnMut() -> Result<T, String>) -> T {
     let deadline = Instant::now() + Duration::from_mins(1);
     loop {
@@ -62,8 +61,8 @@ async fn fires_in(prometheus: &Prometheus, name: &str, regions: &[&str]) {
     .await;
 }
 
-/// Waits until `SsmSyncStale` fires in exactly these regions, and says of exactly those with `true` that it is
-/// unknown whether there are managed nodes. Returns since when it has been active in each region.
+/// Waits until `SsmSyncStale` fires in exactly these regions, and its description says for exactly those with
+/// `true` that managed nodes are unknown. Returns since when the alert has been active in each region.
 async fn stale_in(prometheus: &Prometheus, expected: &[(&str, bool)]) -> BTreeMap<String, String> {
     until(async || {
         let alerts = alerts(prometheus, "SsmSyncStale").await;
@@ -85,7 +84,7 @@ async fn stale_in(prometheus: &Prometheus, expected: &[(&str, bool)]) -> BTreeMa
     .await
 }
 
-/// Waits until Prometheus has evaluated the alert of this name on what it has scraped by now.
+/// Waits until Prometheus has evaluated the alert of this name with all samples scraped so far.
 async fn evaluated(prometheus: &Prometheus, name: &str) {
     let last_evaluation = async || {
         let answer = prometheus.api("/api/v1/rules").await;
@@ -93,7 +92,7 @@ async fn evaluated(prometheus: &Prometheus, name: &str) {
         let rule = rules.into_iter().find(|rule| rule["name"] == name).unwrap();
         rule["lastEvaluation"].as_str().unwrap().to_owned()
     };
-    // The evaluation that ends next may have begun already.
+    // The evaluation that ends next may have begun before.
     for _ in 0..2 {
         let before = last_evaluation().await;
         until(async || if last_evaluation().await == before { Err(before.clone()) } else { Ok(()) }).await;
@@ -127,7 +126,7 @@ async fn an_old_sync_is_stale_only_where_there_are_managed_nodes_or_that_is_unkn
     fires_in(&prometheus, "SsmSyncMissing", &REGIONS).await;
     fires_in(&prometheus, "SsmSyncUnifiedConsoleSyncMissing", &[BUSY]).await;
 
-    // The time without nodes does not count, so that no sync is stale yet.
+    // Time without nodes does not count, so no sync is stale yet.
     world.set_managed_nodes(ACCOUNT, GROWING, 1);
     let denied = FaultRule::new(Fault::Deny).account(ACCOUNT).region(DENIED);
     world.set_faults(vec![denied.operation("DescribeInstanceInformation")]);

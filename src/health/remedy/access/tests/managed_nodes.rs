@@ -1,4 +1,4 @@
-//! What to do about managed-node lookups that are denied.
+//! Tests of the advice about managed-node lookups that are denied.
 
 use pretty_assertions::assert_eq;
 
@@ -56,12 +56,12 @@ fn only_advice_about_lookups_says_how_to_do_without_them() {
     assert_eq!(
         cause,
         AccessCause::of(&timeout, CheckedStep::ListSyncs),
-        "it has nothing to do with the call"
+        "a timeout does not depend on the action"
     );
 }
 
 #[test]
-fn a_denied_lookup_is_another_cause_than_a_denied_list_of_syncs() {
+fn a_denied_lookup_and_a_denied_list_of_syncs_are_different_causes() {
     let unstated = Failure::new(Reason::AccessDenied, "AccessDeniedException: Access denied");
     let scp = Failure::new(Reason::ScpDenied, "AccessDeniedException: see the service control policy");
     for failure in [unstated, scp] {

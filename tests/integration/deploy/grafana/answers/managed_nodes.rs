@@ -1,4 +1,4 @@
-//! What the dashboards say about managed nodes.
+//! Tests of managed nodes on the dashboards.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use pretty_assertions::assert_eq;
 
 use super::{Scraped, dashboards, fleet_selections, panel_results, selection};
 
-/// The account and region of a target of the demo, and what the dashboard of its syncs says about its managed nodes.
+/// A target of the demo (account and region), and the value of "Managed nodes" on the dashboard of its syncs.
 const TARGETS: [(&str, &str, &str); 4] = [
     ("222233334444", "eu-west-1", "Present"),
     ("444455556666", "eu-central-1", "None"),
