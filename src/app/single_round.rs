@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use super::stages::{ConfigApplier, Stages};
 use crate::metrics::Exposition;
@@ -86,7 +87,60 @@ async fn wait_until_collected(store: &Store, readiness: &Readiness, progress: &P
         progress.update(store, pending_lookups > 0);
         tokio::time::sleep(POLL_INTERVAL).await;
     }
-    while store.pending_node_lookups() > 0 && !readiness.has_timed_out() {
+    loop {
+        let targets = store.pending_node_lookups();
+        if targets == 0 {
+            return;
+        }
+        if readiness.has_timed_out() {
+            warn!(
+                targets,
+                "managed nodes were not looked up within ready_after, so idle syncs may be reported as stale or stuck"
+            );
+            return;
+        }
         tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::{Account, Target, TargetList};
+    use crate::logging::captured::Lines;
+    use crate::snapshot::{NodeReport, Report};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lookup_that_does_not_end_in_time_is_logged_and_waited_for_no_longer() {
+        for ends in [true, false] {
+            let (lines, _guard) = Lines::of("single_round");
+            let store = Store::new(Duration::ZERO);
+            let account = Account {
+                id: Some("111122223333".parse().unwrap()),
+                managed_nodes_interval: Some(Duration::from_hours(6)),
+                ..Account::default()
+            };
+            let target = Target { account: Arc::new(account), region: "eu-west-1".parse().unwrap() };
+            let slots = store.set_targets(&TargetList { targets: vec![target], ..TargetList::default() });
+            let (took, outcome) = (Duration::ZERO, Ok(Vec::new()));
+            let report = Report { account: None, ended: 0.0, took, outcome, invalid_items: None };
+            store.record(&slots[0], report);
+            let store = Arc::new(store);
+            let readiness = Readiness::new(Arc::clone(&store), Duration::from_mins(10));
+            let started = tokio::time::Instant::now();
+            let lookup = async {
+                tokio::time::sleep(Duration::from_mins(9)).await;
+                if ends {
+                    let report = NodeReport { account: None, ended: 0.0, outcome: Ok(true) };
+                    store.record_managed_nodes(&slots[0], report);
+                }
+            };
+            let progress = ProgressBar::new(false);
+            tokio::join!(wait_until_collected(&store, &readiness, &progress), lookup);
+            assert_eq!(started.elapsed().as_secs() / 60, if ends { 9 } else { 10 });
+            let expected = "WARN managed nodes were not looked up within ready_after, so idle syncs may be reported as \
+                            stale or stuck targets=1";
+            assert_eq!(lines.take(), if ends { vec![] } else { vec![expected] });
+        }
     }
 }

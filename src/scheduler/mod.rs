@@ -129,8 +129,6 @@ impl<C: Collect> Scheduler<C> {
         lookups.set_slots(&self.store.slots(), &self.first_slots);
         push_first_jobs(&mut ready, std::mem::take(&mut self.first_slots), &timing);
         let mut summary = Summary::new();
-        // Since when as many collections have been in flight as allowed.
-        let mut saturated_since: Option<Instant> = None;
         let mut heartbeat = tokio::time::interval(HEARTBEAT_INTERVAL);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
 
@@ -148,14 +146,8 @@ impl<C: Collect> Scheduler<C> {
                 in_flight.insert(task.id(), job);
             }
             self.store.stats.set_in_flight(running.len());
-            // Collections come first. If they never leave room, lookups still make progress one at a time.
-            // Otherwise an outdated result could hide stale syncs.
-            if running.len() < self.settings.concurrency.get() {
-                saturated_since = None;
-                lookups.start(&self.settings.collector);
-            } else if saturated_since.get_or_insert_with(Instant::now).elapsed() >= self.settings.interval {
-                lookups.start_one(&self.settings.collector);
-            }
+            // Collections come first.
+            lookups.start(&self.settings, running.len() < self.settings.concurrency.get());
             let summary_interval = if self.is_single_round { NEVER } else { self.settings.interval };
             // The first summary waits for the first lookups, because they decide which syncs are stale.
             let is_idle = running.is_empty() && lookups.is_idle();
@@ -204,10 +196,8 @@ impl<C: Collect> Scheduler<C> {
                     if job.slot.is_removed() {
                         continue;
                     }
-                    if self.record(&job.slot, report) {
-                        lookups.forgotten(&job.slot);
-                    }
-                    lookups.collected(&job.slot);
+                    let has_forgotten_nodes = self.record(&job.slot, report);
+                    lookups.collected(&job.slot, has_forgotten_nodes);
                     summary.count(&job.slot.state());
                     if self.is_single_round {
                         continue;
@@ -230,7 +220,18 @@ impl<C: Collect> Scheduler<C> {
                 },
             }
         }
+        if self.is_single_round {
+            self.log_pending_summary(&mut summary, running.is_empty());
+        }
         self.store.stats.set_in_flight(0);
+    }
+
+    /// Logs the first summary if only managed-node lookups, which a single round may not wait for, have
+    /// delayed it.
+    fn log_pending_summary(&self, summary: &mut Summary, is_idle: bool) {
+        if summary.due(NEVER, is_idle, &self.store) <= Instant::now() {
+            summary.log_and_reset(&self.store, &self.settings.health, self.clock.now());
+        }
     }
 
     fn timing(&self) -> Timing {

@@ -19,6 +19,7 @@ use std::time::Duration;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::Instant;
 
+use super::Settings;
 use super::delayed::DelayedJobs;
 use super::job::Job;
 use super::permanent::is_permanent;
@@ -48,6 +49,8 @@ pub(super) struct NodeLookups {
     running: JoinSet<NodeReport>,
     in_flight: HashMap<Id, Job>,
     max_in_flight: usize,
+    /// Since when no further collection could have started.
+    without_room_since: Option<Instant>,
 }
 
 /// Identifies a slot by its address, which no other slot has while a job refers to it.
@@ -81,6 +84,7 @@ impl NodeLookups {
             running: JoinSet::new(),
             in_flight: HashMap::new(),
             max_in_flight: 1,
+            without_room_since: None,
         }
     }
 
@@ -134,17 +138,13 @@ impl NodeLookups {
         if is_retry || job.due <= Instant::now() { regular.min(job.due) } else { regular }
     }
 
-    /// Must be called when the results of the lookups of a target have been forgotten. The next lookup
-    /// follows the next good collection.
-    pub(super) fn forgotten(&mut self, slot: &Arc<Slot>) {
-        if let Some(job) = self.delayed.remove(slot) {
+    /// Must be called when a collection of a target has been recorded. If the target is up, its lookup
+    /// no longer waits for that. `has_forgotten` says whether the results of its lookups have been
+    /// forgotten; the next lookup then follows the next good collection.
+    pub(super) fn collected(&mut self, slot: &Arc<Slot>, has_forgotten: bool) {
+        if has_forgotten && let Some(job) = self.delayed.remove(slot) {
             self.schedule(Job { due: Instant::now(), ..job });
         }
-    }
-
-    /// Must be called after a collection of a target has been recorded. If the target is up, its lookup
-    /// stops waiting.
-    pub(super) fn collected(&mut self, slot: &Arc<Slot>) {
         if is_up(slot)
             && let Some(job) = self.waiting.remove(&SlotId::of(slot))
         {
@@ -157,17 +157,19 @@ impl NodeLookups {
         self.running.is_empty() && self.ready.is_empty()
     }
 
-    /// Starts the lookups that are ready, as far as the limits allow.
-    pub(super) fn start<C: Collect>(&mut self, collector: &Arc<C>) {
-        self.start_up_to(self.max_in_flight, collector);
-    }
-
-    /// Starts a lookup that is ready, unless another is in flight.
-    pub(super) fn start_one<C: Collect>(&mut self, collector: &Arc<C>) {
-        self.start_up_to(1, collector);
-    }
-
-    fn start_up_to<C: Collect>(&mut self, max_in_flight: usize, collector: &Arc<C>) {
+    /// Starts the lookups that are ready, as far as the limits allow. `has_room` says whether a further
+    /// collection could start as well.
+    ///
+    /// If there has been no room for the interval of collections, one lookup at a time starts, because a
+    /// target without nodes that is no longer looked up could hide that its syncs have become stale.
+    pub(super) fn start<C: Collect>(&mut self, settings: &Settings<C>, has_room: bool) {
+        let max_in_flight = if has_room {
+            self.without_room_since = None;
+            self.max_in_flight
+        } else {
+            let since = *self.without_room_since.get_or_insert_with(Instant::now);
+            usize::from(since.elapsed() >= settings.interval)
+        };
         while self.running.len() < max_in_flight {
             let Some(job) = self.ready.pop() else { break };
             if lookup_interval(&job.slot).is_none() {
@@ -181,7 +183,7 @@ impl NodeLookups {
                 continue;
             }
             let job = Job { last_started: Instant::now(), ..job };
-            let (collector, slot) = (Arc::clone(collector), Arc::clone(&job.slot));
+            let (collector, slot) = (Arc::clone(&settings.collector), Arc::clone(&job.slot));
             let task = self
                 .running
                 .spawn(Box::pin(async move { collector.look_up_managed_nodes(&slot.target()).await }));

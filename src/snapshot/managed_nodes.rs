@@ -60,6 +60,9 @@ impl NodeState {
     /// Updates the state with a lookup that ended at `ended`.
     pub(super) fn apply(&mut self, ended: UnixSeconds, outcome: Result<bool, Failure>) -> Change {
         let previous_failure = self.failure.take();
+        // The clock may have been ahead and set back since. A time in the future would hide stale syncs
+        // until then.
+        self.last_absent = self.last_absent.map(|at| at.min(ended));
         match outcome {
             Ok(found) => {
                 self.found = Some(found);

@@ -230,3 +230,18 @@ fn a_lookup_of_a_target_that_has_lost_its_account_to_another_is_ignored() {
     assert_eq!(change, Change::None);
     assert_eq!(view(&store, 0, 1.0).managed_nodes(), Some(ManagedNodes::Pending));
 }
+
+#[test]
+fn a_clock_that_was_ahead_hides_no_stale_syncs_after_the_next_lookup() {
+    let (store, slot) = store_of_one_target();
+    store.record(&slot, report(1000.0, Ok(())));
+    let failure = || Err(Failure::new(Reason::Timeout, "message"));
+    let last_absent = |ended, outcome| {
+        store.record_managed_nodes(&slot, NodeReport { account: None, ended, outcome });
+        slot.state().nodes.last_absent
+    };
+    assert_eq!(last_absent(1e9, Ok(false)), Some(1e9));
+    assert_eq!(last_absent(2000.0, Ok(true)), Some(2000.0));
+    assert_eq!(last_absent(3000.0, failure()), Some(2000.0), "time passes");
+    assert_eq!(last_absent(1500.0, failure()), Some(1500.0));
+}

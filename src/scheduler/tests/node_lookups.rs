@@ -257,6 +257,20 @@ async fn the_first_summary_follows_the_first_lookups() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_single_round_that_ends_before_the_lookups_has_a_summary() {
+    let (lines, _guard) = Lines::of("scheduler");
+    let lookup_durations = HashMap::from([("eu-west-1", LOOKUP_INTERVAL)]);
+    let sleeper = Sleeper { lookup_durations, ..Sleeper::default() };
+    let list = targets(&REGIONS[..2], Some(LOOKUP_INTERVAL));
+    let mut running = run_targets(list, 64, sleeper, Scheduler::single_round);
+    sleep(INTERVAL).await;
+    running.shutdown.cancel();
+    while running.tasks.join_next().await.is_some() {}
+    let lines = lines.take();
+    assert_eq!(lines.iter().filter(|line| line.contains("collection summary")).count(), 1, "{lines:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_single_round_has_one_lookup_of_each_target_that_is_up() {
     let failures = HashMap::from([("eu-west-2", (0..1000, Reason::Timeout))]);
     let lookup_failures = HashMap::from([("eu-west-1", (0..1000, Reason::AccessDenied))]);
