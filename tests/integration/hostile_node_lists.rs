@@ -93,6 +93,7 @@ fn body(status: u16, body: impl Into<String>) -> Fault {
 }
 
 /// A list with these items and this page token.
+#[expect(clippy::needless_pass_by_value, reason = "the callers have no other use for the values")]
 fn list(items: Value, token: Value) -> Fault {
     body(200, json!({"InstanceInformationList": items, "NextToken": token}).to_string())
 }

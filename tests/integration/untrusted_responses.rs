@@ -160,7 +160,7 @@ async fn no_answer_to_a_managed_node_lookup_affects_a_collection() {
         let failing = scrape.samples("ssm_sync_exporter_managed_nodes_down_reason");
         match reason {
             Some(reason) => {
-                assert!(failing.contains(&format!("reason=\"{reason}\"")), "{fault:?}: {failing}")
+                assert!(failing.contains(&format!("reason=\"{reason}\"")), "{fault:?}: {failing}");
             }
             None => assert_eq!(failing, "", "{fault:?}"),
         }
