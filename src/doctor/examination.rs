@@ -192,7 +192,7 @@ impl Examination<'_> {
         for (slot, failure) in by_region {
             self.check_target(&chain, &subject, slot, failure.as_ref(), checks);
             if account.managed_nodes_interval.is_some() {
-                checks.push(self.managed_nodes_check(&chain, &subject, slot, failure.is_some()));
+                checks.push(self.managed_nodes_check(&chain, &subject, slot));
             }
         }
     }
@@ -228,18 +228,13 @@ impl Examination<'_> {
     }
 
     /// The check of a target's managed-node lookup, which is not made while the target is down.
-    fn managed_nodes_check(
-        &self,
-        chain: &AccessChain,
-        subject: &Arc<Subject>,
-        slot: &Slot,
-        is_down: bool,
-    ) -> Check {
+    fn managed_nodes_check(&self, chain: &AccessChain, subject: &Arc<Subject>, slot: &Slot) -> Check {
         let region = slot.target().region.clone();
         let passed = |found: &str| Outcome::Passed(Some(found.to_owned()));
         let outcome = match self.store.view(slot, self.now).managed_nodes() {
-            _ if is_down => Outcome::NotTested,
-            None | Some(ManagedNodes::Pending) => Outcome::NotTested,
+            _ if !slot.state().allows_lookups() => Outcome::NotTested,
+            None => Outcome::NotTested,
+            Some(ManagedNodes::Pending) => Outcome::Failed(self.not_in_time("no result")),
             Some(ManagedNodes::Unknown(failure)) => chain.outcome_of_failure(failure),
             Some(ManagedNodes::Present) => passed("managed nodes are present"),
             Some(ManagedNodes::Absent) => passed("no managed nodes here"),
