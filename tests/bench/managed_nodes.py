@@ -17,7 +17,7 @@ DELAY_MS = 50
 ROUNDS = 3
 # The defaults: a collection every 5 minutes, a lookup every 6 hours.
 COLLECTIONS_PER_LOOKUP = 72
-MINUTES = 4
+MINUTES = 3
 # After this time, every target is collected and looked up at its offset in the interval.
 SETTLED_AFTER = 180
 REGIONS = ["ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1", "ap-southeast-2",
