@@ -44,6 +44,13 @@ impl AccountSources {
     pub fn needs_region_lookups(&self) -> bool {
         self.region_selections().any(RegionSelection::needs_discovery)
     }
+
+    /// Whether managed nodes are looked up in any account.
+    pub(crate) fn looks_up_managed_nodes(&self) -> bool {
+        let of_members = self.organization.iter().map(|entry| entry.member_access.managed_nodes_interval);
+        let listed = self.configured.iter().map(|entry| entry.account.managed_nodes_interval);
+        listed.chain(of_members).flatten().next().is_some()
+    }
 }
 
 /// An entry of `accounts` in the configuration.

@@ -14,6 +14,7 @@ pub(crate) fn explain(sync: &AssessedSync<'_>, origins: &LimitOrigins, now: Unix
     let max_success_age = limit(sync.max_success_age, "max_success_age", &origins.max_success_age);
     let max_run_time = limit(sync.max_run_time, "max_run_time", &origins.max_run_time);
     let success = fields.last_successful_sync.map(|at| age(at, now));
+    let begun = fields.last_sync.map(|at| format!(" for {}", elapsed(at, now))).unwrap_or_default();
     match sync.health {
         Health::Failed => {
             let attempt = fields.last_sync.map(|at| format!(", {},", age(at, now))).unwrap_or_default();
@@ -39,14 +40,12 @@ pub(crate) fn explain(sync: &AssessedSync<'_>, origins: &LimitOrigins, now: Unix
             format!("{problem}{}", about_nodes(sync, since, now))
         }
         Health::Stuck => {
-            let begun = fields.last_sync.map(|at| format!(" for {}", elapsed(at, now))).unwrap_or_default();
             format!(
                 "A run has been in progress{begun}, and none has succeeded since it began; {max_run_time}.{}",
                 about_nodes(sync, fields.last_sync, now)
             )
         }
         Health::InProgress if sync.managed_nodes == Some(ManagedNodes::Absent) => {
-            let begun = fields.last_sync.map(|at| format!(" for {}", elapsed(at, now))).unwrap_or_default();
             format!("A run has been in progress{begun}. {NO_NODES}, so its duration does not matter.")
         }
         Health::InProgress => match (fields.last_sync, fields.last_successful_sync) {

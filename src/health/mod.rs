@@ -34,6 +34,7 @@ pub(crate) use difference::{ABSENT, Difference, EMPTY_LIST, NOT_REPORTED};
 pub(crate) use explanation::explain;
 pub use policy::HealthPolicy;
 pub(crate) use policy::{ExpectationRule, HealthRule, LimitOrigin, LimitOrigins, SyncLimits};
+pub(crate) use sync_health::run_without_success;
 
 /// The health of a sync or a target: worst first, then the two values of a target without
 /// known syncs. A target whose last collection succeeded has the health of its worst sync,

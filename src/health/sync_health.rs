@@ -47,12 +47,8 @@ pub(super) fn health_of(
     if sync.last_status != Some(SyncStatus::InProgress) {
         return (Health::Healthy, stale_after);
     }
-    // AWS never stops reporting some working syncs as running, so a success since the run began
-    // shows that the sync works.
-    let begun =
-        sync.last_sync.filter(|begun| sync.last_successful_sync.is_none_or(|success| success < *begun));
-    let stuck_after =
-        begun.map_or(FOREVER, |begun| later(begun, idle_until) + limits.max_run_time.as_secs_f64());
+    let stuck_after = run_without_success(sync)
+        .map_or(FOREVER, |begun| later(begun, idle_until) + limits.max_run_time.as_secs_f64());
     if runs_known_at > stuck_after {
         (Health::Stuck, stale_after)
     } else if runs_known_at < now {
@@ -60,6 +56,12 @@ pub(super) fn health_of(
     } else {
         (Health::InProgress, stale_after.min(stuck_after))
     }
+}
+
+/// When the last run of the sync began, unless the sync has succeeded since: AWS never stops reporting
+/// some working syncs as running.
+pub(crate) fn run_without_success(sync: &DataSync) -> Option<UnixSeconds> {
+    sync.last_sync.filter(|begun| sync.last_successful_sync.is_none_or(|success| success < *begun))
 }
 
 /// The later of `time` and `idle_until`; `time` if it is not a number.

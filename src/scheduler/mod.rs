@@ -28,7 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::{Id, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::debug;
@@ -270,6 +270,21 @@ impl<C: Collect> Scheduler<C> {
         if forgot_nodes {
             self.failure_log.forget(&lookup_subject(slot));
         }
+        self.log_change(change, subject, |reason| {
+            if is_permanent(reason) { Problem::RegionUnavailable } else { Problem::TargetFailing }
+        });
+        forgot_nodes
+    }
+
+    /// Records the report of a managed-node lookup in the store, and logs when lookups begin to fail and
+    /// when they succeed again.
+    fn record_lookup(&self, slot: &Slot, report: NodeReport) {
+        let change = self.store.record_managed_nodes(slot, report);
+        self.log_change(change, || lookup_subject(slot), |_| Problem::NodesUnknown);
+    }
+
+    /// Logs when a subject begins to fail, and when it succeeds again.
+    fn log_change(&self, change: Change, subject: impl Fn() -> Subject, problem: impl Fn(Reason) -> Problem) {
         match change {
             Change::None => {}
             // The credential store logs these failures, once for all targets that share the
@@ -279,31 +294,9 @@ impl<C: Collect> Scheduler<C> {
                 self.failure_log.forget(&subject());
             }
             Change::StartedFailing(failure) | Change::ReasonChanged(failure) => {
-                let is_permanent = is_permanent(failure.reason);
-                let problem = if is_permanent { Problem::RegionUnavailable } else { Problem::TargetFailing };
-                self.failure_log.failed(subject(), problem, &failure);
+                self.failure_log.failed(subject(), problem(failure.reason), &failure);
             }
             Change::Recovered { failures, .. } => self.failure_log.recovered(subject(), Some(failures)),
-        }
-        forgot_nodes
-    }
-
-    /// Records the report of a managed-node lookup in the store, and logs when lookups begin to fail and
-    /// when they succeed again.
-    fn record_lookup(&self, slot: &Slot, report: NodeReport) {
-        match self.store.record_managed_nodes(slot, report) {
-            Change::None => {}
-            // The credential store logs these failures.
-            Change::StartedFailing(Failure { scope: FailureScope::Credentials, .. })
-            | Change::ReasonChanged(Failure { scope: FailureScope::Credentials, .. }) => {
-                self.failure_log.forget(&lookup_subject(slot));
-            }
-            Change::StartedFailing(failure) | Change::ReasonChanged(failure) => {
-                self.failure_log.failed(lookup_subject(slot), Problem::NodesUnknown, &failure);
-            }
-            Change::Recovered { failures, .. } => {
-                self.failure_log.recovered(lookup_subject(slot), Some(failures));
-            }
         }
     }
 
@@ -322,18 +315,22 @@ impl<C: Collect> Scheduler<C> {
     }
 
     /// The report of a collection that panicked. Only its own target fails.
-    fn panicked(&self, error: &tokio::task::JoinError) -> Report {
-        // The panic hook has logged the location with the same task number. The message of the
-        // panic is not shown, because it may contain a secret.
-        let message = format!("the collection panicked in task {}, which is a bug", error.id());
+    fn panicked(&self, error: &JoinError) -> Report {
         Report {
             account: None,
             ended: self.clock.now(),
             took: Duration::ZERO,
-            outcome: Err(Failure::new(Reason::Other, message)),
+            outcome: Err(panic_failure("the collection", error)),
             invalid_items: None,
         }
     }
+}
+
+/// The failure of a task that panicked. `what` names its work.
+fn panic_failure(what: &str, error: &JoinError) -> Failure {
+    // The panic hook has logged the location with the same task number. The message of the
+    // panic is not shown, because it may contain a secret.
+    Failure::new(Reason::Other, format!("{what} panicked in task {}, which is a bug", error.id()))
 }
 
 /// The managed-node lookup of a target, for the log.

@@ -22,17 +22,17 @@ use tokio::time::Instant;
 use super::Settings;
 use super::delayed::DelayedJobs;
 use super::job::Job;
+use super::panic_failure;
 use super::permanent::is_permanent;
 use super::queue::ReadyQueue;
 use super::timing::{FailureStreak, Timing};
 use crate::clock::Clock;
 use crate::collector::Collect;
 use crate::fleet::TargetList;
-use crate::model::{Failure, Reason};
 use crate::snapshot::{NodeReport, Slot};
 
 /// Lookups may add this fraction of the concurrency of collections, as a divisor.
-const CONCURRENCY_DIVISOR: usize = 4;
+const CONCURRENCY_DIVISOR: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
 
 /// All lookups. The job of each target with lookups is in one of four states: waiting for a good
 /// collection, delayed until it is due, ready, or in flight.
@@ -91,7 +91,7 @@ impl NodeLookups {
     /// Derives the limits from the `concurrency` of collections and from the accounts and regions in
     /// `list`.
     pub(super) fn set_limits(&mut self, concurrency: NonZeroUsize, list: &TargetList) {
-        let limit = concurrency.div_ceil(NonZeroUsize::MIN.saturating_add(CONCURRENCY_DIVISOR - 1));
+        let limit = concurrency.div_ceil(CONCURRENCY_DIVISOR);
         self.max_in_flight = limit.get();
         self.ready.set_limits(limit, list);
     }
@@ -264,12 +264,8 @@ impl NodeLookups {
 
     /// The report of a lookup that panicked.
     fn panicked(&self, error: &JoinError) -> NodeReport {
-        let message = format!("the managed-node lookup panicked in task {}, which is a bug", error.id());
-        NodeReport {
-            account: None,
-            ended: self.clock.now(),
-            outcome: Err(Failure::new(Reason::Other, message)),
-        }
+        let outcome = Err(panic_failure("the managed-node lookup", error));
+        NodeReport { account: None, ended: self.clock.now(), outcome }
     }
 }
 

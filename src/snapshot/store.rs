@@ -13,7 +13,7 @@ use super::owners::SeriesOwners;
 use super::stats::SchedulerStats;
 use super::{Change, NodeReport, Report, Slot, TargetState, TargetView};
 use crate::clock::millis;
-use crate::fleet::{FailingLookups, NotPolled, PolledAccount, TargetKey, TargetList};
+use crate::fleet::{AccountId, FailingLookups, NotPolled, PolledAccount, TargetKey, TargetList};
 use crate::model::{Failure, UnixSeconds};
 
 /// All targets and the state of each.
@@ -209,8 +209,7 @@ impl Store {
                 Err(failure) => outcome = Err(failure),
             },
             (Some(known), Some(learned)) if *known != learned => {
-                let message = format!("the credentials belong to account {learned}, no longer to {known}");
-                outcome = Err(Failure::wrong_account(message));
+                outcome = Err(account_changed(known, &learned));
             }
             _ => {}
         }
@@ -233,8 +232,7 @@ impl Store {
             // While the lookup was in flight, another target became the owner of the account.
             (None, Some(_)) => return Change::None,
             (Some(known), Some(found)) if *known != found => {
-                let message = format!("the credentials belong to account {found}, no longer to {known}");
-                outcome = Err(Failure::wrong_account(message));
+                outcome = Err(account_changed(known, &found));
             }
             _ => {}
         }
@@ -243,4 +241,9 @@ impl Store {
         self.changed.notify_one();
         change
     }
+}
+
+/// The failure of a collection or a lookup whose credentials belong to the account `found`.
+fn account_changed(known: &AccountId, found: &AccountId) -> Failure {
+    Failure::wrong_account(format!("the credentials belong to account {found}, no longer to {known}"))
 }

@@ -128,8 +128,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def fake(accounts, syncs):
-    command = [RELEASE / "fake-aws", "--members", str(accounts), "--syncs", str(syncs), "127.0.0.1:0"]
+def fake(accounts, syncs, *options):
+    command = [RELEASE / "fake-aws", "--members", str(accounts), "--syncs", str(syncs), *options, "127.0.0.1:0"]
     with running(command, stdout=subprocess.PIPE, text=True) as process:
         yield process.stdout.readline().strip().removeprefix("AWS_ENDPOINT_URL=")
 

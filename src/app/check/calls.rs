@@ -30,8 +30,7 @@ pub(super) struct ApiCalls {
     pub(super) list_syncs_per_target: f64,
     /// How many accounts have no role, so that `sts:GetCallerIdentity` is called for their credentials.
     pub(super) identified_accounts: usize,
-    /// Whether managed nodes are looked up in any account.
-    pub(super) looks_up_nodes: bool,
+    looks_up_nodes: bool,
 }
 
 /// For how many accounts of an organization calls are told.
@@ -87,10 +86,7 @@ impl ApiCalls {
             members: without_zeros(members.unwrap_or_default()),
             list_syncs_per_target: per_target,
             identified_accounts: accesses.filter(|access| access.roles.is_empty()).count(),
-            looks_up_nodes: configured.iter().any(|entry| entry.account.managed_nodes_interval.is_some())
-                || organization
-                    .as_ref()
-                    .is_some_and(|organization| organization.member_access.managed_nodes_interval.is_some()),
+            looks_up_nodes: sources.looks_up_managed_nodes(),
         }
     }
 

@@ -54,7 +54,7 @@ impl Activity {
             (LookupKind::Organization.into(), sources.organization.is_some()),
         ];
         let lookups = lookups.into_iter().filter_map(|(kind, is_made)| is_made.then_some(kind)).collect();
-        Self { operations: calls.operations(), lookups, looks_up_nodes: calls.looks_up_nodes }
+        Self { operations: calls.operations(), lookups, looks_up_nodes: sources.looks_up_managed_nodes() }
     }
 }
 

@@ -6,7 +6,7 @@ use super::Context;
 use super::components::{age, backticks_to_code, runbook, untrusted, when};
 use super::failures::{FailedCall, NO_SUCCESS, reason_article};
 use crate::duration;
-use crate::health::{Alert, AssessedSync, AssessedTarget, Health, remedy};
+use crate::health::{Alert, AssessedSync, AssessedTarget, Health, remedy, run_without_success};
 use crate::model::{SyncStatus, SyncType, UnixSeconds};
 use crate::snapshot::ManagedNodes;
 use crate::status::managed_nodes::{ManagedNodeCounts, note};
@@ -82,11 +82,10 @@ pub(super) fn of_success(assessed: AssessedSync<'_>, now: UnixSeconds) -> Markup
 pub(super) fn of_run(assessed: AssessedSync<'_>, now: UnixSeconds) -> Markup {
     let AssessedSync { sync, health, max_run_time, managed_nodes, .. } = assessed;
     let is_running = health == Health::InProgress && sync.last_status == Some(SyncStatus::InProgress);
-    let works = sync.last_sync <= sync.last_successful_sync;
-    let is_long = sync.last_sync.is_some_and(|begun| now - begun > max_run_time.as_secs_f64());
+    let is_long = run_without_success(sync).is_some_and(|begun| now - begun > max_run_time.as_secs_f64());
     let limit = duration::format(max_run_time);
     html! {
-        @if is_running && is_long && !works {
+        @if is_running && is_long {
             @if managed_nodes == Some(ManagedNodes::Absent) {
                 p.raw { "no managed nodes here, so the limit of " (limit) " does not apply" }
             } @else { (counted_from(assessed, &limit, now)) }

@@ -8,7 +8,7 @@ use fake_aws::{FakeAws, Identity, OrganizationPolicyType, SessionCredentials, Wo
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use super::report::Report;
+use super::report::{Cause, Report};
 use crate::exporter::{HUB, ROLE};
 use crate::once::output_of;
 use crate::process::program;
@@ -109,6 +109,20 @@ impl Fleet {
             accounts: Vec::new(),
             profiles: Vec::new(),
         }
+    }
+
+    /// The only cause that `doctor` finds.
+    pub(super) async fn only_cause(&self) -> Cause {
+        let (status, report) = self.examine(&[]).await;
+        assert_eq!((status, report.causes.len()), (Some(1), 1), "{:#?}", report.causes);
+        report.causes.into_iter().next().unwrap()
+    }
+
+    /// The results of `doctor`, which finds nothing.
+    pub(super) async fn healthy_report(&self) -> Report {
+        let (status, report) = self.examine(&[]).await;
+        assert_eq!((status, report.causes.len()), (Some(0), 0), "{:#?}", report.causes);
+        report
     }
 
     pub(super) fn world(&self) -> &World {

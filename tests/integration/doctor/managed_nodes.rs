@@ -49,16 +49,8 @@ fn lookups(report: &Report) -> Vec<(&str, &str, &Check)> {
         .collect()
 }
 
-/// The only cause that `doctor` finds.
-async fn only_cause(fleet: &Fleet) -> Cause {
-    let (status, report) = fleet.examine(&[]).await;
-    assert_eq!((status, report.causes.len()), (Some(1), 1), "{:#?}", report.causes);
-    report.causes.into_iter().next().unwrap()
-}
-
 async fn assert_all_is_well(fleet: &Fleet) {
-    let (status, report) = fleet.examine(&[]).await;
-    assert_eq!((status, report.causes.len()), (Some(0), 0), "{:#?}", report.causes);
+    let report = fleet.healthy_report().await;
     assert!(lookups(&report).iter().all(|(.., check)| check.status == "passed"), "{report:#?}");
 }
 
@@ -101,7 +93,7 @@ async fn a_missing_permission_is_a_separate_cause_and_its_remedy_works() {
         assert_eq!(check.message.as_deref(), found, "{account} {region}");
     }
     apply_to_role(&fleet, &blind, of_lists.statement.as_ref().unwrap());
-    let cause = only_cause(&fleet).await;
+    let cause = fleet.only_cause().await;
     assert_eq!((cause.title.as_str(), cause.accounts), (of_lookups.title.as_str(), 1));
     apply_to_role(&fleet, &blind, cause.statement.as_ref().unwrap());
     assert_all_is_well(&fleet).await;
@@ -121,7 +113,7 @@ async fn policies_that_allow_only_lists_of_syncs_are_found() {
     let role = Identity::role(ROLE);
     let boundary = policy(&[json!({"Effect": "Allow", "Action": LISTING, "Resource": "*"})]);
     fleet.world().set_permissions_boundary(&member(0), &role, Some(("team", &boundary))).unwrap();
-    let cause = only_cause(&fleet).await;
+    let cause = fleet.only_cause().await;
     assert_is_cause(&cause, "permissions_boundary", 1, 2);
     let boundary = with_statement(&boundary, cause.statement.as_ref().unwrap());
     fleet.world().set_permissions_boundary(&member(0), &role, Some(("team", &boundary))).unwrap();
@@ -129,7 +121,7 @@ async fn policies_that_allow_only_lists_of_syncs_are_found() {
     let endpoint = json!({"Effect": "Allow", "Principal": "*", "Action": LISTING, "Resource": "*"});
     let endpoint = policy(&[endpoint]);
     fleet.world().set_vpc_endpoint_policy("ssm", None, Some(&endpoint)).unwrap();
-    let cause = only_cause(&fleet).await;
+    let cause = fleet.only_cause().await;
     assert_is_cause(&cause, "vpc_endpoint_policy", accounts().count(), 2);
     let endpoint = with_statement(&endpoint, cause.statement.as_ref().unwrap());
     fleet.world().set_vpc_endpoint_policy("ssm", None, Some(&endpoint)).unwrap();
@@ -140,7 +132,7 @@ async fn policies_that_allow_only_lists_of_syncs_are_found() {
         "Condition": {"StringEquals": {"aws:RequestedRegion": REGIONS[0]}},
     });
     fleet.attach(UNITS[0], ServiceControl, "p-describing", statement, true);
-    let cause = only_cause(&fleet).await;
+    let cause = fleet.only_cause().await;
     assert_is_cause(&cause, "service_control_policy", 1, 1);
     assert!(cause.statement.is_none() && cause.command.is_none() && cause.owner.is_some(), "{cause:#?}");
     fleet.world().detach_policy(UNITS[0], ServiceControl, "p-describing");
@@ -151,7 +143,7 @@ async fn policies_that_allow_only_lists_of_syncs_are_found() {
 #[ignore = "needs tools that `tests/run` installs"]
 async fn the_printed_command_allows_lookups() {
     let fleet = start().await;
-    let cause = only_cause(&fleet).await;
+    let cause = fleet.only_cause().await;
     assert_eq!(cause.accounts, accounts().count(), "{cause:#?}");
     for account in accounts() {
         run_command(&fleet, &account, &cause).await;

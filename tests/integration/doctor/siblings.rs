@@ -7,26 +7,13 @@ use pretty_assertions::assert_eq;
 use serde_json::json;
 
 use super::fleet::{Fleet, HUB_ROLE, UNITS, document, member, policy, with_statement};
-use super::report::Cause;
 use crate::exporter::{HUB, ROLE};
 
 const MEMBERS: u32 = 3;
 
-/// The only cause that `doctor` finds.
-async fn only_cause(fleet: &Fleet) -> Cause {
-    let (status, report) = fleet.examine(&[]).await;
-    assert_eq!((status, report.causes.len()), (Some(1), 1), "{:#?}", report.causes);
-    report.causes.into_iter().next().unwrap()
-}
-
-async fn assert_all_is_well(fleet: &Fleet) {
-    let (status, report) = fleet.examine(&[]).await;
-    assert_eq!((status, report.causes.len()), (Some(0), 0), "{:#?}", report.causes);
-}
-
 /// A policy of the exporter's own role that lacks an action. The printed command is for that role only.
 async fn assert_is_repaired_at_the_hub(fleet: &Fleet, kind: &str, accounts: usize) {
-    let cause = only_cause(fleet).await;
+    let cause = fleet.only_cause().await;
     assert_eq!((cause.kind.as_str(), cause.accounts), (kind, accounts), "{cause:#?}");
     let command = cause.command.unwrap();
     assert!(command.starts_with(&format!("aws iam put-role-policy --role-name {HUB_ROLE} ")), "{command}");
@@ -34,7 +21,7 @@ async fn assert_is_repaired_at_the_hub(fleet: &Fleet, kind: &str, accounts: usiz
     let statement = cause.statement.unwrap();
     let only = format!(r#"{{"Version": "2012-10-17", "Statement": [{statement}]}}"#);
     fleet.world().put_policy(HUB, &Identity::role(HUB_ROLE), "remedy", &only).unwrap();
-    assert_all_is_well(fleet).await;
+    fleet.healthy_report().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -62,11 +49,11 @@ async fn the_role_may_not_list_the_enabled_regions() {
     let account = member(1);
     let syncs = [json!({"Effect": "Allow", "Action": "ssm:ListResourceDataSync", "Resource": "*"})];
     fleet.world().set_policies(&account, &Identity::role(ROLE), &[("syncs", &policy(&syncs))]).unwrap();
-    let cause = only_cause(&fleet).await;
+    let cause = fleet.only_cause().await;
     assert_eq!((cause.kind.as_str(), cause.accounts), ("identity_policy", 1), "{cause:#?}");
     let only = format!(r#"{{"Version": "2012-10-17", "Statement": [{}]}}"#, cause.statement.unwrap());
     fleet.world().put_policy(&account, &Identity::role(ROLE), "remedy", &only).unwrap();
-    assert_all_is_well(&fleet).await;
+    fleet.healthy_report().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,7 +63,7 @@ async fn service_control_policies_that_list_what_is_allowed_do_not_allow_the_cal
     let allowed = json!({"Effect": "Allow", "Action": ["sts:*", "s3:*"], "Resource": "*"});
     fleet.attach(UNITS[0], OrganizationPolicyType::ServiceControl, "p-allowed0", allowed, true);
     fleet.world().detach_policy(UNITS[0], OrganizationPolicyType::ServiceControl, "p-FullAWSAccess");
-    let cause = only_cause(&fleet).await;
+    let cause = fleet.only_cause().await;
     assert_eq!((cause.kind.as_str(), cause.accounts), ("service_control_policy", 1), "{cause:#?}");
     assert!(cause.statement.is_none() && cause.command.is_none() && cause.owner.is_some(), "{cause:#?}");
 }
@@ -90,7 +77,7 @@ async fn a_statement_that_denies_is_shown_and_never_overridden() {
     ];
     let role = Identity::role(ROLE);
     fleet.world().set_policies(&member(0), &role, &[("deny", &policy(&statements))]).unwrap();
-    let cause = only_cause(&fleet).await;
+    let cause = fleet.only_cause().await;
     assert_eq!(cause.kind, "identity_policy_deny");
     assert_eq!(cause.statement, None, "another statement would change nothing");
     for line in cause.command.unwrap().lines() {
@@ -100,7 +87,7 @@ async fn a_statement_that_denies_is_shown_and_never_overridden() {
     let fleet = Fleet::start(MEMBERS).await;
     let deny = json!({"Effect": "Deny", "Action": "sts:AssumeRole", "Principal": {"AWS": HUB}});
     fleet.world().set_trust_policy(&member(0), ROLE, &policy(&[deny])).unwrap();
-    let cause = only_cause(&fleet).await;
+    let cause = fleet.only_cause().await;
     assert_eq!((cause.kind.as_str(), cause.statement), ("trust_policy_deny", None));
 }
 
@@ -113,7 +100,7 @@ async fn a_missing_role_is_the_same_cause_as_one_that_does_not_trust_the_exporte
     for account in &new {
         fleet.world().add_member(account, "new", "r-fake");
     }
-    let cause = only_cause(&fleet).await;
+    let cause = fleet.only_cause().await;
     assert_eq!((cause.kind.as_str(), cause.accounts), ("trust_policy", 3), "{cause:#?}");
     let examples: BTreeSet<&str> =
         cause.examples.iter().filter_map(|example| example.aws_account_id.as_deref()).collect();
@@ -136,11 +123,11 @@ async fn an_account_that_may_not_list_the_organization_is_told_from_a_missing_pe
     ] {
         let policy = policy_of_organization.map(|text| policy(&[serde_json::from_str(text).unwrap()]));
         fleet.world().set_organization_policy(policy.as_deref()).unwrap();
-        let cause = only_cause(&fleet).await;
+        let cause = fleet.only_cause().await;
         assert_eq!(cause.kind, "organization_access", "{cause:#?}");
     }
     fleet.world().add_delegated_administrator(&account);
-    assert_all_is_well(&fleet).await;
+    fleet.healthy_report().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -150,10 +137,10 @@ async fn an_endpoint_of_one_region_is_a_cause_in_that_region() {
         json!({"Effect": "Allow", "Principal": "*", "Action": "ssm:GetParameter", "Resource": "*"}),
     ]);
     fleet.world().set_vpc_endpoint_policy("ssm", Some("eu-west-1"), Some(&other)).unwrap();
-    let cause = only_cause(&fleet).await;
+    let cause = fleet.only_cause().await;
     assert_eq!(cause.kind, "vpc_endpoint_policy");
     assert_eq!((cause.accounts, cause.regions), (MEMBERS as usize + 1, 1), "{cause:#?}");
     let with_remedy = with_statement(&other, &cause.statement.unwrap());
     fleet.world().set_vpc_endpoint_policy("ssm", Some("eu-west-1"), Some(&with_remedy)).unwrap();
-    assert_all_is_well(&fleet).await;
+    fleet.healthy_report().await;
 }
